@@ -1,0 +1,42 @@
+# Everything a person or CI runs. Each target does its own set-up: a virtual environment in .venv, pinned and hashed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment could be made; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## the whole story: refused, entered, updated, confirmed, reverted; no hardware
+	@$(BIN)/keyswitch demo
+
+test: $(READY)  ## the tests, in virtual time
+	@$(BIN)/pytest -q
+
+check: $(READY)  ## lint, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright --warnings
+
+bench: $(READY)  ## rates beside their bounds, into build/bench.json
+	@$(BIN)/python -m bench
+
+format: $(READY)  ## let ruff lay out the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+clean:  ## remove what was built; the virtual environment too
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The outsider: attacks a device and reports."""

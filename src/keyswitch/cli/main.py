@@ -1,0 +1,5 @@
+"""The `keyswitch` command."""
+
+
+def main() -> None:
+    """Run the command line."""

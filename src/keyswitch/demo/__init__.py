@@ -1,0 +1,1 @@
+"""The story of the README, told with real processes."""

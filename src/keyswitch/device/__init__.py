@@ -1,0 +1,1 @@
+"""The device: a pure server and the runtime that gives it time, flash and radio."""

@@ -1,0 +1,1 @@
+"""The GATT table that changes while people look at it; pure."""

@@ -1,0 +1,1 @@
+"""The operator: client, verdict, plan, upload, update; for any SMP device."""

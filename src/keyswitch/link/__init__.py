@@ -1,0 +1,1 @@
+"""How bytes travel: ports, the modelled air, Bumble, bleak, UDP and serial."""

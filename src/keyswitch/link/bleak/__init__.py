@@ -1,0 +1,1 @@
+"""The central on the computer's own adapter, by bleak."""

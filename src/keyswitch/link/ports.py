@@ -1,0 +1,139 @@
+"""The narrow interfaces between what travels and what it means. Implementations: `link.bumble`, `link.bleak`, UDP, serial.
+
+Rules that every implementation keeps:
+
+* UUIDs are lower-case strings of 36 characters; addresses are upper-case `AA:BB:CC:DD:EE:FF`, without a type suffix.
+* Every wait has a bound; when it is over, or the link is gone, `LinkLostError` is raised and nothing else.
+* A write returns when the link has taken the bytes (back-pressure), not when the peer has answered.
+* Sinks are called in order, from the event loop, with whole values; they must not block.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+Sink = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One advertisement as it was heard.
+
+    Attributes:
+        address: of the advertiser.
+        name: complete local name, empty if none was heard.
+        services: UUIDs advertised.
+        manufacturer: company id and data of the manufacturer specific field, if any.
+        rssi_dbm: signal strength, if known.
+        connectable: whether it takes connections.
+    """
+
+    address: str
+    name: str = ""
+    services: frozenset[str] = frozenset()
+    manufacturer: tuple[int, bytes] | None = None
+    rssi_dbm: int | None = None
+    connectable: bool = True
+
+
+class GattLink(Protocol):
+    """One connection to one peripheral, with its GATT services discovered."""
+
+    @property
+    def address(self) -> str:
+        """The peer's address."""
+        ...
+
+    @property
+    def services(self) -> frozenset[str]:
+        """UUIDs of the primary services found by the last discovery."""
+        ...
+
+    @property
+    def max_write(self) -> int:
+        """Largest value in bytes for one write without response: min(ATT MTU - 3, 512)."""
+        ...
+
+    @property
+    def can_rediscover(self) -> bool:
+        """Whether `refresh` works within the connection. If not, only a new connection shows a changed table."""
+        ...
+
+    @property
+    def closed(self) -> str | None:
+        """None while the link is up; afterwards why it ended, in words."""
+        ...
+
+    async def wait_closed(self, timeout_ms: int) -> str | None:
+        """Wait until the link has ended; the reason in words, or None if it is still up after `timeout_ms`."""
+        ...
+
+    async def subscribe(self, service: str, characteristic: str, sink: Sink) -> None:
+        """Write the CCC (a Request: its error is the one clean signal) and hand notifications to `sink`."""
+        ...
+
+    async def read(self, service: str, characteristic: str) -> bytes:
+        """Read a characteristic's value."""
+        ...
+
+    async def write(self, service: str, characteristic: str, data: bytes) -> None:
+        """Write without response; `data` is at most `max_write` bytes. Returns when the link took it."""
+        ...
+
+    async def refresh(self) -> None:
+        """Discover the services again, if `can_rediscover`."""
+        ...
+
+    async def pair(self) -> None:
+        """Pair, or encrypt with the keys of an earlier pairing."""
+        ...
+
+    async def close(self) -> None:
+        """End the connection; no error if it is gone already."""
+        ...
+
+
+class Adapter(Protocol):
+    """A radio of the host's."""
+
+    def scan(self, timeout_ms: int) -> AsyncIterator[Sighting]:
+        """Sightings as they are heard, repeated ones too, until `timeout_ms` is over or the iterator is closed."""
+        ...
+
+    async def connect(self, address: str, timeout_ms: int) -> GattLink:
+        """Connect and discover. Raises `LinkLostError` when that is not done within `timeout_ms`."""
+        ...
+
+    async def close(self) -> None:
+        """Give the radio back."""
+        ...
+
+
+class PacketLink(Protocol):
+    """A way for whole SMP packets to one peer; what the SMP client stands on. UDP, serial, or GATT with framing."""
+
+    @property
+    def max_packet(self) -> int | None:
+        """Largest packet in bytes that the *link* can carry, None where only the peer's buffers bound it."""
+        ...
+
+    @property
+    def closed(self) -> str | None:
+        """None while the link is up; afterwards why it ended, in words."""
+        ...
+
+    def on_packet(self, sink: Sink) -> None:
+        """Hand each whole packet from the peer to `sink`; replaces the one before."""
+        ...
+
+    def on_closed(self, sink: Callable[[str], None]) -> None:
+        """Tell `sink` once when the link has ended, and why."""
+        ...
+
+    async def send(self, packet: bytes) -> None:
+        """Send one packet; returns when the link has taken it. Raises `LinkLostError` when the link is gone."""
+        ...
+
+    async def close(self) -> None:
+        """End it; no error if it is gone already."""
+        ...

@@ -1,0 +1,1 @@
+"""What may happen, and when: read this first. Frozen data and its TOML loader."""

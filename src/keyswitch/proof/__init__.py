@@ -1,0 +1,1 @@
+"""Entry proofs, made and verified; pure."""

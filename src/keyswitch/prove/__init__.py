@@ -1,0 +1,1 @@
+"""Explores the gate's own machine: proof or counterexample."""

@@ -1,0 +1,1 @@
+"""The language: SMP header, frames, framings and groups. Bytes in, values out."""

@@ -1,0 +1,1 @@
+"""How SMP packets travel in each transport: packets to pieces, pieces however cut back to packets."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: a gated device in one line."""
