@@ -1,4 +1,4 @@
-"""The narrow interfaces between what travels and what it means. Implementations: `link.bumble`, `link.bleak`, UDP, serial.
+"""The narrow interfaces between what travels and what it means. Kept by `link.bumble`, `link.bleak`, UDP and serial.
 
 Rules that every implementation keeps:
 
