@@ -1,0 +1,42 @@
+"""What runs by default, and with how many examples.
+
+* Tests marked `peers`, `bluez` or `deep` need something outside the tree or a lot of time: they are deselected unless
+  their option is given.
+* Hypothesis draws the same examples in every run; with `--deep` more and fresh ones, and says how to repeat a failure.
+"""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+OPTIONS = {
+    "peers": "run the tests that need the real servers and clients of `make test-peers`",
+    "bluez": "run the tests that need the Linux Bluetooth rig of `make bluez`",
+    "deep": "run the large tests too, and Hypothesis with its large profile",
+}
+
+settings.register_profile("default", derandomize=True, deadline=None)
+settings.register_profile(
+    "deep", max_examples=5_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("keyswitch")
+    for name, text in OPTIONS.items():
+        group.addoption(f"--{name}", action="store_true", default=False, help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-profile", default=None) is None:
+        settings.load_profile("deep" if config.getoption("--deep") else "default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unasked = [name for name in OPTIONS if not config.getoption(f"--{name}")]
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        (left_out if any(item.get_closest_marker(name) for name in unasked) else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
