@@ -1,1 +1,1 @@
-"""The GATT table that changes while people look at it; pure."""
+"""The GATT table that changes while people look at it, and the ATT server that stands on it. Pure: PDUs in, PDUs out."""
