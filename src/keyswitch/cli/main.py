@@ -1,5 +1,95 @@
-"""The `keyswitch` command."""
+"""The `keyswitch` command: finds the subcommand, runs it, and turns every error into one line and an exit code.
+
+* A subcommand's module is imported when it is run, never for `--help`: the summaries stand here.
+* Nothing but `KeyswitchError`, click's own usage errors and Ctrl-C is expected. Anything else is a bug and says so in
+  one line; `KEYSWITCH_DEBUG=1` shows the traceback.
+"""
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from keyswitch import __version__
+from keyswitch.errors import KeyswitchError
+from keyswitch.exits import Exit
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("keyswitch.cli.demo", "Tell the whole story with a virtual device; no hardware."),
+    "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),
+    "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
+}
+"""Name: module (which holds a click command of that name) and summary."""
 
 
-def main() -> None:
-    """Run the command line."""
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order in which people meet them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and take its command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module_name, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module_name), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a wrong entry in COMMANDS; every entry is tested
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List names and summaries without importing a command."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, package_name="keyswitch", message="%(prog)s %(version)s")
+def keyswitch() -> None:
+    """Firmware updates over Bluetooth LE only in maintenance mode, on purpose.
+
+    \b
+    Examples:
+      keyswitch demo
+      keyswitch device policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin --ble virtual
+      keyswitch panel /tmp/pump set motion=true
+    """  # noqa: D301 - \b is click's mark for "leave these lines alone"
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process with a documented exit code (`keyswitch.exits`).
+
+    Args:
+        arguments: instead of the process's own.
+    """
+    try:
+        code = keyswitch.main(args=arguments, prog_name="keyswitch", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else Exit.YES)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        sys.exit(Exit.INTERRUPTED)
+    except KeyswitchError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.NO)
+    except Exception as error:
+        if os.environ.get("KEYSWITCH_DEBUG"):
+            raise
+        _say(f"this is a bug in keyswitch: {type(error).__name__}: {error} (KEYSWITCH_DEBUG=1 shows where)")
+        sys.exit(Exit.NO)
+
+
+def _say(line: str) -> None:
+    print(f"keyswitch: {' '.join(line.splitlines())}", file=sys.stderr)  # noqa: T201 - stderr is where errors go

@@ -1,0 +1,137 @@
+"""The panel: how a person at the device (or a test) reaches what no radio may: inputs, button, power.
+
+A Unix socket in the state directory, open to its owner alone. One JSON object a line each way:
+
+    {"do": "set", "name": "motion", "value": true}   ->  {"ok": true, …}
+    anything that cannot be done                      ->  {"ok": false, "error": "what, where, what was expected"}
+
+Rules:
+
+* A line is bounded (`MAX_LINE`), and so is every wait of the client.
+* What a request means is the runtime's business; this module carries it.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from keyswitch.device.state_dir import PANEL
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError
+from keyswitch.exits import Exit
+
+MAX_LINE = 65_536
+"""Bytes in one request or answer; a status of a device with many slots and inputs is far below."""
+
+ANSWER_WITHIN_MS = 10_000
+"""A power cycle with a swap of the largest images is done by then."""
+
+MAX_SOCKET_PATH = 100
+"""Bytes; the kernel's limit for a socket's path is 107 (unix(7), sun_path)."""
+
+Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class DeviceNotRunningError(LinkLostError):
+    """No device process serves this state directory."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+class RefusedByDeviceError(KeyswitchError):
+    """The device understood and said no, or the request made no sense to it."""
+
+    exit_code = Exit.USAGE
+
+
+class _Address:
+    """The socket's path, made short where the kernel could not take it as it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._directory = -1
+        self.text = str(path)
+        if len(os.fsencode(self.text)) > MAX_SOCKET_PATH:
+            self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.text = f"/proc/self/fd/{self._directory}/{path.name}"
+
+    def close(self) -> None:
+        if self._directory >= 0:
+            os.close(self._directory)
+
+
+class Panel:
+    """The device's side. `answer` gets each request and returns what goes back."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self._path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. A socket left by a process that was killed is replaced: the state directory's lock is ours."""
+        self._path.unlink(missing_ok=True)
+        address = _Address(self._path)
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, address.text, limit=MAX_LINE)
+        finally:
+            os.umask(mask)
+            address.close()
+
+    async def close(self) -> None:
+        """Stop listening and take the socket away."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._reply(line)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # the client has gone, or its line was longer than MAX_LINE: nothing to say to it
+        finally:
+            writer.close()
+
+    async def _reply(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                return {"ok": False, "error": "a request is a JSON object"}
+            return {"ok": True, **await self._answer(request)}
+        except (KeyswitchError, ValueError) as error:
+            return {"ok": False, "error": str(error)}
+
+
+def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Send one request to the device that serves `state` and wait for its answer, at most `ANSWER_WITHIN_MS`.
+
+    Raises:
+        InputError: `state` is no state directory.
+        DeviceNotRunningError: nobody serves it, or there was no answer in time.
+        RefusedByDeviceError: the device refused the request; says why.
+    """
+    if not state.is_dir():
+        raise InputError(str(state), "no such state directory", "the DIR of `keyswitch device … --state DIR`")
+    address = _Address(state / PANEL)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(ANSWER_WITHIN_MS / 1000)
+            connection.connect(address.text)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            line = connection.makefile("rb").readline(MAX_LINE)
+    except OSError as error:
+        raise DeviceNotRunningError(f"{state}: no running device answers here ({error})") from error
+    finally:
+        address.close()
+    if not line:
+        raise DeviceNotRunningError(f"{state}: the device ended before it answered")
+    answer: dict[str, Any] = json.loads(line)
+    if not answer.pop("ok"):
+        raise RefusedByDeviceError(str(answer["error"]))
+    return answer
