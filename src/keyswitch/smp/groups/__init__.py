@@ -1,1 +1,1 @@
-"""One module for each SMP management group: command ids, codes, and what requests and answers hold."""
+"""The SMP groups, one module each: ids, error codes, and how version 1 is told about errors."""
