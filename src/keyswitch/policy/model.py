@@ -1,0 +1,388 @@
+"""What may happen, when: a policy as frozen data. Every number is an integer; every duration is in milliseconds.
+
+Rules that every `Policy` keeps, because the loader refuses anything else:
+
+* Names that one part uses and another declares (modes, inputs) exist.
+* `Mode.allow` is exact: one entry for each (group, command, op) that the mode serves. What is not in it is refused.
+* Nothing here is secret. Keys are paths, resolved against the policy file's directory; `policy.secrets` reads them.
+* Which commands can change firmware is not here at all: `policy.firmware_commands` fixes it for every product.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keyswitch.policy.words import (
+    Algorithm,
+    Arm,
+    Clock,
+    Compare,
+    Confirm,
+    Identity,
+    InputType,
+    Others,
+    ProofKind,
+    Service,
+    SessionRule,
+    UploadRest,
+    WhenFalse,
+)
+from keyswitch.smp.commands import CommandKey
+from keyswitch.terms import Security, Transport
+
+Value = bool | int
+"""What an input can be. A bool input is never compared with a number, nor the other way round."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A condition over one named input. False while the input's value is unknown.
+
+    Attributes:
+        input: name of the input.
+        index: its place in `Policy.inputs`.
+        compare: the operator.
+        value: the constant; bool for a bool input, int for an int input.
+    """
+
+    input: str
+    index: int
+    compare: Compare
+    value: Value
+
+    @property
+    def text(self) -> str:
+        """As it is written in the file: `motion == false`."""
+        value = str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+        return f"{self.input} {self.compare.value} {value}"
+
+    def holds(self, value: Value | None) -> bool:
+        """Whether the condition is true for `value`; an unknown value (None) makes every guard false."""
+        if value is None:
+            return False
+        return _COMPARE[self.compare](value, self.value)
+
+
+_COMPARE = {
+    Compare.EQUAL: int.__eq__,
+    Compare.UNEQUAL: int.__ne__,
+    Compare.LESS: int.__lt__,
+    Compare.AT_MOST: int.__le__,
+    Compare.MORE: int.__gt__,
+    Compare.AT_LEAST: int.__ge__,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """Something the device senses and guards ask about.
+
+    Attributes:
+        name: as guards call it.
+        type: bool or int.
+        safety: nothing overrides it: a guard over it that turns false ends maintenance at once.
+        operated: a person moves it on purpose (key switch, jumper); only such an input may open maintenance by itself.
+        initial: value until the first report; None means unknown, so that guards over it are false until then.
+    """
+
+    name: str
+    type: InputType
+    safety: bool = False
+    operated: bool = False
+    initial: Value | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """What the device is doing, and what it serves meanwhile.
+
+    Attributes:
+        name: the product's own word.
+        index: place in the file; travels in the advertisement and the state characteristic.
+        allow: exactly the commands that this mode serves.
+        allow_text: the same as it is written in the file.
+        maintenance: the only kind of mode in which firmware may change.
+        inhibits: what the application must not do meanwhile.
+        security: least level for every allowed command, except asking (mode group: state, challenge, enter, attach).
+        session: who may use the session.
+        lease_ms: the mode ends by itself after this long.
+        lease_max_ms: `extend` restarts the lease, but never beyond this long after entry.
+        idle_ms: the mode ends when nothing allowed was asked for this long.
+        timeout_ms: after this long the mode's `timeout` transition is taken.
+    """
+
+    name: str
+    index: int
+    allow: frozenset[CommandKey]
+    allow_text: tuple[str, ...] = ()
+    maintenance: bool = False
+    inhibits: tuple[str, ...] = ()
+    security: Security = Security.NONE
+    session: SessionRule = SessionRule.ANYONE
+    lease_ms: int | None = None
+    lease_max_ms: int | None = None
+    idle_ms: int | None = None
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnEnter:
+    """The `enter` command of the mode group, with one of these proofs. Empty: anyone may; never into maintenance."""
+
+    proofs: tuple[ProofKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnLeave:
+    """The `leave` command, and every other way in which a mode's session ends: lease, idle time, guard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnButton:
+    """The button, held at least `hold_ms`; with several such transitions the longest one reached is taken."""
+
+    hold_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnInput:
+    """Taken as soon as the guards hold in the mode, also right after the mode was entered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTimeout:
+    """The mode has lasted `Mode.timeout_ms`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnConnect:
+    """The first BLE central has connected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDisconnect:
+    """The last BLE central has gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnReset:
+    """The device comes up after a reset or power cut in the mode. Without one it comes up in the initial mode."""
+
+
+Trigger = OnEnter | OnLeave | OnButton | OnInput | OnTimeout | OnConnect | OnDisconnect | OnReset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One way from some modes into another.
+
+    Attributes:
+        index: place in the file.
+        sources: names of the modes it starts in.
+        target: name of the mode it leads to.
+        trigger: what sets it off.
+        when: guards; all must hold. In maintenance they must *stay* true, and are asked again at arming and reset.
+        when_false: what a guard does that turns false during the session.
+        security: least level of the peer that asks (`OnEnter`).
+        others: what happens to other connected centrals (`OnEnter` into maintenance).
+    """
+
+    index: int
+    sources: tuple[str, ...]
+    target: str
+    trigger: Trigger
+    when: tuple[Guard, ...] = ()
+    when_false: WhenFalse = WhenFalse.LEAVE
+    security: Security = Security.NONE
+    others: Others = Others.REFUSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Who this is.
+
+    Attributes:
+        name: shown to people; the advertised name.
+        id: identity that proofs and permits are bound to; the name unless the file says otherwise.
+        initial_mode: where the device comes up.
+        bypasses: ways past this gate that the policy cannot close. Printed by every proof and report.
+        company_id: of the manufacturer data in the advertisement (Bluetooth assigned numbers; 0xFFFF is for tests).
+    """
+
+    name: str
+    id: str
+    initial_mode: str
+    bypasses: tuple[str, ...] = ()
+    company_id: int = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceEntry:
+    """Entry without a key: `steps` `enter` commands, each naming the next number, within the window.
+
+    Attributes:
+        steps: how many.
+        window_ms: from the first to the last.
+    """
+
+    steps: int = 3
+    window_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeEntry:
+    """Entry with a shared secret. Attributes: secret: its file; never read by the loader."""
+
+    secret: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitEntry:
+    """Entry with a signed permission.
+
+    Attributes:
+        issuers: files with the Ed25519 public keys (PEM) that may sign permits.
+        clock: whether validity in time is judged.
+        max_uses: how often one permit works where the clock is not trusted.
+    """
+
+    issuers: tuple[Path, ...]
+    clock: Clock = Clock.NONE
+    max_uses: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonEntry:
+    """Where the button is on a Linux board. Attributes: gpio: pin number, None for the panel's button only."""
+
+    gpio: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockoutSettings:
+    """How wrong proofs are slowed, for each kind of proof.
+
+    Attributes:
+        free_tries: wrong proofs that cost nothing.
+        first_ms: wait after the next one; doubles with each further one.
+        max_ms: no wait is longer than this.
+    """
+
+    free_tries: int = 3
+    first_ms: int = 1_000
+    max_ms: int = 300_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntrySettings:
+    """What each kind of proof needs; None where the policy does not configure it."""
+
+    sequence: SequenceEntry | None = None
+    challenge: ChallengeEntry | None = None
+    permit: PermitEntry | None = None
+    button: ButtonEntry = field(default_factory=ButtonEntry)
+    lockout: LockoutSettings = field(default_factory=LockoutSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """How the gate looks from outside. `upload`: what becomes of a half-done upload on leaving."""
+
+    service: Service = Service.RECONNECT
+    identity: Identity = Identity.SAME
+    upload: UploadRest = UploadRest.DISCARD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSettings:
+    """How an update goes.
+
+    Attributes:
+        arm: when the trailer is written.
+        confirm: who makes the new image stay.
+        trial_deadline_ms: an unconfirmed trial reverts after this long; None: only the lease ends it.
+    """
+
+    arm: Arm = Arm.LATE
+    confirm: Confirm = Confirm.OPERATOR
+    trial_deadline_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootloaderSettings:
+    """What boots.
+
+    Attributes:
+        algorithm: how images are exchanged.
+        key: file with the public key (PEM) that images must be signed with; None: no signature is asked for.
+        slot_size: bytes of each slot.
+        sector_size: bytes that are erased together.
+        write_block: bytes that are written together.
+        downgrade: whether an older version may be installed.
+    """
+
+    algorithm: Algorithm = Algorithm.SWAP_MOVE
+    key: Path | None = None
+    slot_size: int = 458_752
+    sector_size: int = 4_096
+    write_block: int = 4
+    downgrade: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmpSettings:
+    """The SMP server. `buf_size` counts the whole packet with its 8-byte header (os group, parameters)."""
+
+    buf_size: int = 2475
+    buf_count: int = 4
+    transports: tuple[Transport, ...] = (Transport.BLE,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything one file says.
+
+    Attributes:
+        device: who this is.
+        inputs: in file order; `Guard.index` points here.
+        modes: by name, in file order; `Mode.index` is the place.
+        transitions: in file order; `Transition.index` is the place.
+        entry: what each proof needs.
+        gate: how the gate looks from outside.
+        update: how an update goes.
+        bootloader: what boots.
+        smp: the server's parameters.
+        digest: SHA-256 of the file's bytes; its first 8 bytes are what the mode group tells.
+        origin: the file's name, for messages.
+    """
+
+    device: Device
+    inputs: tuple[Input, ...]
+    modes: Mapping[str, Mode]
+    transitions: tuple[Transition, ...]
+    entry: EntrySettings = field(default_factory=EntrySettings)
+    gate: GateSettings = field(default_factory=GateSettings)
+    update: UpdateSettings = field(default_factory=UpdateSettings)
+    bootloader: BootloaderSettings = field(default_factory=BootloaderSettings)
+    smp: SmpSettings = field(default_factory=SmpSettings)
+    digest: bytes = b""
+    origin: str = "policy"
+    _ways: dict[tuple[str, type], tuple[Transition, ...]] = field(
+        default_factory=dict[tuple[str, type], tuple[Transition, ...]], init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Index the transitions by (mode, kind of trigger): the machine asks at every event."""
+        for way in self.transitions:
+            for source in way.sources:
+                key = (source, type(way.trigger))
+                self._ways[key] = (*self._ways.get(key, ()), way)
+
+    def ways(self, mode: str, trigger: type[Trigger]) -> tuple[Transition, ...]:
+        """Transitions that start in `mode` by this kind of trigger, in file order."""
+        return self._ways.get((mode, trigger), ())
+
+    @property
+    def initial(self) -> Mode:
+        """The mode in which the device comes up."""
+        return self.modes[self.device.initial_mode]

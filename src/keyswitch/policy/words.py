@@ -1,0 +1,119 @@
+"""The words of the policy language: each enum's value is what stands in the file."""
+
+from enum import StrEnum
+
+
+class InputType(StrEnum):
+    """What values an input takes."""
+
+    BOOL = "bool"
+    INT = "int"
+
+
+class Compare(StrEnum):
+    """How a guard compares its input with its constant."""
+
+    EQUAL = "=="
+    UNEQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    MORE = ">"
+    AT_LEAST = ">="
+
+
+class ProofKind(StrEnum):
+    """How somebody shows that maintenance is meant. The value is the word in policies and on the wire."""
+
+    SEQUENCE = "sequence"
+    """Commands in order within a time window; no key. Guards against accident only."""
+    CHALLENGE = "challenge"
+    """HMAC-SHA256 with a shared secret over the device's fresh nonce."""
+    PERMIT = "permit"
+    """A signed permission and its holder's signature over the device's fresh nonce."""
+    BUTTON = "button"
+    """A person at the device. Never asked for over the air; belongs to `on = "button"` transitions."""
+
+
+class SessionRule(StrEnum):
+    """Who may use a maintenance session."""
+
+    ANYONE = "anyone"
+    OWNER = "owner"
+    """Only the peer that entered; after a reconnect it proves itself again (`attach`)."""
+
+
+class Others(StrEnum):
+    """What happens to other connected centrals when one asks for maintenance."""
+
+    REFUSE = "refuse"
+    DISCONNECT = "disconnect"
+
+
+class WhenFalse(StrEnum):
+    """What happens when a guard of the entry turns false during the session. Safety inputs always mean `LEAVE`."""
+
+    LEAVE = "leave"
+    HOLD = "hold"
+    """Leave when the running upload has ended; at once if none runs."""
+
+
+class Service(StrEnum):
+    """How the SMP service is shown on BLE. A courtesy to people and tools, never protection."""
+
+    RECONNECT = "reconnect"
+    """The table changes only while nobody is connected."""
+    LIVE = "live"
+    """The table changes at once, with Service Changed."""
+    ALWAYS = "always"
+    """The table never changes."""
+
+
+class Identity(StrEnum):
+    """Which BLE identity the device has in maintenance."""
+
+    SAME = "same"
+    SECOND = "second"
+    """One more persistent address with its own bonds, so that no cached table is in the way."""
+
+
+class UploadRest(StrEnum):
+    """What becomes of a half-done upload when maintenance ends."""
+
+    DISCARD = "discard"
+    KEEP = "keep"
+    """The bytes stay in the slot; the upload session itself ends all the same."""
+
+
+class Arm(StrEnum):
+    """When the trailer that makes the bootloader swap is written."""
+
+    LATE = "late"
+    """As the last act before the session's own reset."""
+    EARLY = "early"
+    """At the state write, as Zephyr does; a power cut after it swaps outside the session."""
+
+
+class Confirm(StrEnum):
+    """Who makes a new image stay."""
+
+    OPERATOR = "operator"
+    SELF = "self"
+    """The application itself."""
+    EITHER = "either"
+
+
+class Algorithm(StrEnum):
+    """How the bootloader brings the new image into place (MCUboot design document, "Image slots" and "Swap")."""
+
+    SWAP_MOVE = "swap-move"
+    SWAP_OFFSET = "swap-offset"
+    OVERWRITE_ONLY = "overwrite-only"
+    DIRECT_XIP = "direct-xip"
+
+
+class Clock(StrEnum):
+    """Whether the device knows the time well enough to judge a permit's validity."""
+
+    TRUSTED = "trusted"
+    NONE = "none"
+    """Validity in time is not judged; each permit counts its uses instead."""
