@@ -1,0 +1,72 @@
+"""`keyswitch panel`: turn the knobs of a running device."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keyswitch.device.panel import ask
+
+
+@click.group(context_settings={"max_content_width": 110})
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.pass_context
+def panel(context: click.Context, directory: Path) -> None:
+    """Turn the knobs of the device that runs with `--state DIR`.
+
+    \b
+    Examples:
+      keyswitch panel /tmp/pump status
+      keyswitch panel /tmp/pump set motion=true
+      keyswitch panel /tmp/pump power-cycle
+    """  # noqa: D301 - \b is click's mark for "leave these lines alone"
+    context.obj = directory
+
+
+@panel.command("set")
+@click.argument("assignments", metavar="NAME=VALUE", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's option
+    """Set inputs that the policy names, as sensors would: `motion=true battery_percent=80`."""
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{assignment!r} is not NAME=VALUE", param_hint="NAME=VALUE")
+        answer = ask(directory, {"do": "set", "name": name, "value": value})
+        _print(answer, f"{name} = {value}; mode {answer.get('mode')}", as_json=as_json)
+
+
+@panel.command("power-cycle")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def power_cycle(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click's option
+    """Take the power away and give it back: RAM is gone without clean-up, the bootloader decides anew."""
+    answer = ask(directory, {"do": "power-cycle"})
+    _print(answer, f"booted {answer['running']['version']}; mode {answer['mode']}", as_json=as_json)
+
+
+@panel.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def status(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click's option
+    """Mode, gate, lease, what runs and what the slots hold."""
+    answer = ask(directory, {"do": "status"})
+    lease = "" if answer["lease_ms"] is None else f", {answer['lease_ms'] / 1000:.0f} s left"
+    text = [f"mode {answer['mode']}, gate {answer['gate']}{lease}", f"running {_image(answer['running'])}"]
+    text += [f"slot {slot['slot']}: {_image(slot)}{_flags(slot)}" for slot in answer["slots"]]
+    _print(answer, "\n".join(text), as_json=as_json)
+
+
+def _image(image: dict[str, Any] | None) -> str:
+    return f"{image['version']} {image['hash'][:16]}…" if image else "nothing"
+
+
+def _flags(slot: dict[str, Any]) -> str:
+    names = [name for name in ("active", "confirmed", "pending", "permanent") if slot.get(name)]
+    return f" ({', '.join(names)})" if names else ""
+
+
+def _print(answer: dict[str, Any], text: str, *, as_json: bool) -> None:
+    click.echo(json.dumps(answer) if as_json else text)
