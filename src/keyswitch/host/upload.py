@@ -1,0 +1,391 @@
+"""The upload of one image, at the speed of the link; every wait and the whole of it bounded.
+
+Rules:
+
+* As many requests under way as the device has buffers, less the one it needs to answer (`keyswitch.host.window`).
+* Frames as large as the device takes; the image's own file SHA-256 goes with the first, so that an interrupted upload
+  of the same file goes on where it was.
+* Nothing answered for a while: one request asks again; each silence doubles the wait.
+* No progress for `stall_ms` ends it, whatever the device answers meanwhile.
+* "No session" (offset 0) after progress is no reason to start over before the device's slots were looked at: the answer
+  to the last piece may be what was lost.
+* Time is the event loop's.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.host.client import ANSWER_MS, Client
+from keyswitch.host.reply import Answer, Refusal, Reply
+from keyswitch.host.window import Moved, Piece, Window
+from keyswitch.smp import cbor
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import image as image_group
+from keyswitch.smp.header import HEADER_SIZE, Op
+
+FIRST_ANSWER_MS: Final = 40_000
+"""The device may erase a whole slot before it answers the first piece: 112 pages of 4 KiB at 85 ms are 10 s, and real
+parts take up to four times that when worn."""
+
+STALL_MS: Final = 60_000
+"""Longest time without progress."""
+
+MOST_SILENCE_MS: Final = 20_000
+"""Where the doubling of the wait for an answer ends."""
+
+MOST_DOUBLINGS: Final = 16
+"""Far beyond where `MOST_SILENCE_MS` ends it; keeps the number small."""
+
+MOST_RESTARTS: Final = 2
+"""How often a lost session is begun again before the upload is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What the device and the link carry.
+
+    Attributes:
+        frame: largest SMP packet in bytes, header included.
+        outstanding: most requests to have under way.
+    """
+
+    frame: int
+    outstanding: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """The upload's limits in milliseconds; tests and slow links set their own."""
+
+    first_answer_ms: int = FIRST_ANSWER_MS
+    answer_ms: int = ANSWER_MS
+    stall_ms: int = STALL_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the upload is.
+
+    Attributes:
+        off: bytes that the device has.
+        size: of the image in bytes.
+        bytes_per_second: since the device answered first; 0 until something can be said.
+        remaining_ms: at that rate; None until something can be said.
+    """
+
+    off: int
+    size: int
+    bytes_per_second: int
+    remaining_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """The device has every byte.
+
+    Attributes:
+        size: of the image in bytes.
+        resumed_at: where an earlier upload of the same file had got to; 0 if there was none.
+        duration_ms: from the first request to the last answer.
+        bytes_per_second: of the bytes sent now, over the time from the first answer to the last.
+        resent_bytes: sent more than once.
+        losses: times that something had to be sent again.
+        match: whether the device compared the file's SHA-256 and found it right; None if it did not say.
+    """
+
+    size: int
+    resumed_at: int
+    duration_ms: int
+    bytes_per_second: int
+    resent_bytes: int
+    losses: int
+    match: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRefused:
+    """The device does not take the image, or no longer."""
+
+    refusal: Refusal
+    off: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadStalled:
+    """No progress within the bound; `why` says what was seen instead."""
+
+    off: int
+    why: str
+
+
+UploadEnd = Uploaded | UploadRefused | UploadStalled
+
+
+async def _never_there() -> bool:
+    return False
+
+
+async def upload(
+    client: Client,
+    image: bytes,
+    capacity: Capacity,
+    *,
+    number: int = 0,
+    bounds: Bounds | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    is_there: Callable[[], Awaitable[bool]] = _never_there,
+    heal: Callable[[], Awaitable[None]] | None = None,
+) -> UploadEnd:
+    """Upload `image`; returns how it ended.
+
+    Args:
+        client: to the device.
+        image: the whole file; at least one byte.
+        capacity: what device and link carry.
+        number: of the image, for devices with more than one.
+        bounds: the limits in time.
+        on_progress: told after each progress.
+        is_there: asked when the device has no session any more: whether the whole image lies in a slot.
+        heal: called after a silence, before asking again: makes the link answer or raises `LinkLostError`.
+
+    Raises:
+        LinkLostError: the link is gone. The same call on a new link goes on where the device is.
+        RemoteError: the device answers what no upload can mean.
+    """
+    requests = Requests(image, frame=capacity.frame, number=number)
+    window = Window(size=len(image), limit=capacity.outstanding, room=requests.room)
+    run = _Upload(client, requests, window, bounds=bounds or Bounds(), on_progress=on_progress)
+    try:
+        return await run.to_the_end(is_there, heal)
+    finally:
+        run.drop()
+
+
+class _Upload:
+    def __init__(
+        self,
+        client: Client,
+        requests: "Requests",
+        window: Window,
+        *,
+        bounds: Bounds,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.client = client
+        self.requests = requests
+        self.window = window
+        self.bounds = bounds
+        self.on_progress = on_progress
+        self.loop = asyncio.get_running_loop()
+        self.begun_at = self.moved_at = self.heard_at = self.loop.time()
+        self.first_answer_at: float | None = None
+        self.first_off = 0
+        self.resumed_at = 0
+        self.silences = 0
+        self.restarts = 0
+        self.gone = False
+        self.match: bool | None = None
+        self.refusal: Refusal | None = None
+        self.error: Exception | None = None
+        self.flying: dict[int, asyncio.Future[Reply]] = {}
+        self.woken = asyncio.Event()
+
+    async def to_the_end(
+        self, is_there: Callable[[], Awaitable[bool]], heal: Callable[[], Awaitable[None]] | None
+    ) -> UploadEnd:
+        while not self.window.done:
+            await self.send_what_fits()
+            heard = await self.wait()
+            if self.error is not None:
+                raise self.error
+            if self.refusal is not None:
+                return UploadRefused(refusal=self.refusal, off=self.window.wanted)
+            if self.gone:
+                self.gone = False
+                if await is_there():
+                    break
+                if (stalled := self.begin_again()) is not None:
+                    return stalled
+            elif not heard:
+                self.silent()
+                if heal is not None:
+                    await heal()
+            if self.loop.time() - self.moved_at >= self.bounds.stall_ms / 1000:
+                return UploadStalled(off=self.window.wanted, why=self.what_was_seen())
+        return self.finished()
+
+    async def send_what_fits(self) -> None:
+        while not (self.refusal or self.gone or self.error) and (piece := self.window.next()) is not None:
+            payload = self.requests.payload(piece)
+            if not self.flying:
+                self.heard_at = self.loop.time()
+            future = await self.client.begin(Op.WRITE, image_group.ID, image_group.Id.UPLOAD, payload)
+            self.flying[piece.number] = future
+            future.add_done_callback(partial(self.answered, piece.number))
+
+    async def wait(self) -> bool:
+        """Wait for anything to happen; False if nothing was heard within the time for an answer."""
+        try:
+            async with asyncio.timeout_at(self.heard_at + self.answer_within()):
+                await self.woken.wait()
+        except TimeoutError:
+            return False
+        self.woken.clear()
+        return True
+
+    def answer_within(self) -> float:
+        one = self.bounds.first_answer_ms if self.first_answer_at is None else self.bounds.answer_ms
+        return min(max(MOST_SILENCE_MS, one), one << min(self.silences, MOST_DOUBLINGS)) / 1000
+
+    def answered(self, number: int, done: asyncio.Future[Reply]) -> None:
+        self.flying.pop(number, None)
+        if done.cancelled():
+            return
+        self.woken.set()
+        error = done.exception()
+        if error is not None:
+            self.error = self.error or (error if isinstance(error, Exception) else LinkLostError(str(error)))
+            return
+        self.heard_at = self.loop.time()
+        match done.result():
+            case Answer(values=values):
+                self.take(number, values.get("off"), values.get("match"))
+            case Refusal() as refusal if refusal.is_rc(Rc.ENOMEM):
+                self.window.refused(number)
+            case Refusal() as refusal:
+                self.refusal = self.refusal or refusal
+
+    def take(self, number: int, off: object, match: object) -> None:
+        if isinstance(off, bool) or not isinstance(off, int):
+            self.error = RemoteError(f"an upload was answered without an offset (off is {off!r})")
+            return
+        try:
+            moved = self.window.answered(number, off)
+        except RemoteError as error:
+            self.error = error
+            return
+        now = self.loop.time()
+        if self.first_answer_at is None:
+            self.first_answer_at, self.first_off = now, self.window.wanted
+            self.resumed_at = off if off > self.requests.room(0) else 0
+        if isinstance(match, bool):
+            self.match = match
+        if moved in {Moved.ON, Moved.DONE}:
+            self.silences = 0
+            self.moved_at = now
+            if self.on_progress is not None:
+                self.on_progress(self.progress(now))
+        self.gone = self.gone or moved is Moved.GONE
+
+    def silent(self) -> None:
+        self.silences += 1
+        self.drop()
+        self.window.lost()
+
+    def begin_again(self) -> UploadStalled | None:
+        self.restarts += 1
+        if self.restarts > MOST_RESTARTS:
+            return UploadStalled(off=self.window.wanted, why=f"the device dropped the upload {self.restarts} times")
+        self.drop()
+        self.window.restart()
+        self.first_answer_at = None
+        return None
+
+    def drop(self) -> None:
+        flying, self.flying = self.flying, {}
+        for future in flying.values():
+            future.cancel()
+
+    def what_was_seen(self) -> str:
+        if self.silences:
+            return f"no answer, asked {self.silences} times"
+        return f"the device keeps asking for offset {self.window.wanted}"
+
+    def progress(self, now: float) -> Progress:
+        rate = self.rate(now)
+        remaining = round((self.window.size - self.window.wanted) * 1000 / rate) if rate else None
+        return Progress(off=self.window.wanted, size=self.window.size, bytes_per_second=rate, remaining_ms=remaining)
+
+    def rate(self, now: float) -> int:
+        if self.first_answer_at is None or now <= self.first_answer_at:
+            return 0
+        return round((self.window.wanted - self.first_off) / (now - self.first_answer_at))
+
+    def finished(self) -> Uploaded:
+        now = self.loop.time()
+        return Uploaded(
+            size=self.window.size,
+            resumed_at=self.resumed_at,
+            duration_ms=round((now - self.begun_at) * 1000),
+            bytes_per_second=self.rate(self.heard_at),
+            resent_bytes=self.window.resent_bytes,
+            losses=self.window.losses,
+            match=self.match,
+        )
+
+
+class Requests:
+    """The payloads of one image's upload requests: as large as the frame allows.
+
+    Raises:
+        LocalError: the image has no bytes, or the frame is too small for the first request, which must hold the
+            image's header of 32 bytes (Zephyr `img_mgmt_upload_inspect`).
+    """
+
+    LEAST_FIRST: Final = 32
+
+    def __init__(self, image: bytes, *, frame: int, number: int = 0) -> None:
+        if not image:
+            raise LocalError("upload: an image of no bytes")
+        self._image = memoryview(image)
+        self._first = {
+            **({"image": number} if number else {}),
+            "len": len(image),
+            "off": 0,
+            "sha": hashlib.sha256(image).digest(),
+        }
+        self._most = frame - HEADER_SIZE
+        self._first_room = _byte_string_room(self._most - len(cbor.dumps({**self._first, "data": b""})) + 1)
+        if self._first_room < min(self.LEAST_FIRST, len(image)):
+            raise LocalError(f"upload: a frame of {frame} bytes cannot hold the first request")
+
+    def room(self, off: int) -> int:
+        """How many bytes of the image fit into the request at this offset."""
+        if off == 0:
+            return self._first_room
+        return _byte_string_room(self._most - len(_rest_head(off)))
+
+    def payload(self, piece: Piece) -> bytes:
+        """The encoded request for this piece."""
+        data = bytes(self._image[piece.off : piece.end])
+        if piece.off == 0:
+            return cbor.dumps({**self._first, "data": data})
+        return b"".join((_rest_head(piece.off), _byte_string_head(len(data)), data))
+
+
+def _rest_head(off: int) -> bytes:
+    """`{"off": off, "data": ` in CBOR; written by hand, because every byte of the image passes here (RFC 8949 3.1)."""
+    return b"\xa2\x63off" + _uint(0x00, off) + b"\x64data"
+
+
+def _byte_string_head(length: int) -> bytes:
+    return _uint(0x40, length)
+
+
+def _byte_string_room(most: int) -> int:
+    """The longest byte string that takes at most this many bytes with its head."""
+    return max(most - 3 if most > 0xFF + 2 else min(most - 2, 0xFF), min(most - 1, 23))
+
+
+def _uint(major: int, value: int) -> bytes:
+    if value < 24:  # noqa: PLR2004 - RFC 8949 3: values below 24 stand in the initial byte, then 1, 2 and 4 bytes follow
+        return bytes([major | value])
+    for additional, width in ((24, 1), (25, 2), (26, 4)):
+        if value < 1 << 8 * width:
+            return bytes([major | additional]) + value.to_bytes(width, "big")
+    raise LocalError(f"upload: {value} is no offset in an image")
