@@ -1,0 +1,249 @@
+"""Where the slots lie, and how large an image each algorithm can take.
+
+Rules kept here:
+
+* a layout is data: pairs of slots in one flash, and the algorithm that moves images between them;
+* `max_image_size` is what MCUboot computes for the algorithm (`app_max_size`), and never reaches the trailer;
+* image numbers count pairs from 0; slots inside a pair are 0 (primary) and 1 (secondary).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from keyswitch.errors import InputError
+from keyswitch.mcuboot.flash import Area, Flash, Geometry
+
+PRIMARY: Final = 0
+SECONDARY: Final = 1
+
+DEFAULT_MAX_SECTORS: Final = 128
+"""`BOOT_MAX_IMG_SECTORS`: entries in the swap status area; imgtool's default as well."""
+DEFAULT_MAX_ALIGN: Final = 8
+"""`BOOT_MAX_ALIGN`, the space of each field in the trailer; larger only for flashes with larger write blocks."""
+MAX_ALIGNS: Final = (8, 16, 32)
+MAGIC_SIZE: Final = 16
+
+
+class Algorithm(StrEnum):
+    """How an image comes to run. The value is the word in policy files."""
+
+    SWAP_MOVE = "swap-move"
+    SWAP_OFFSET = "swap-offset"
+    OVERWRITE_ONLY = "overwrite-only"
+    DIRECT_XIP = "direct-xip"
+    """Runs where it lies, the higher version first; with revert of what was not confirmed."""
+
+    @property
+    def mode_number(self) -> int:
+        """What SMP's bootloader information calls it (OS group, command 7, query "mode")."""
+        return _MODE_NUMBERS[self]
+
+    @property
+    def swaps(self) -> bool:
+        """Whether images are exchanged, so that a status area of swap entries is kept in the trailer."""
+        return self in {Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET}
+
+
+# Zephyr, boot mode numbers of `enum mcuboot_mode` (bootutil/boot_status.h).
+_MODE_NUMBERS: Final = {
+    Algorithm.SWAP_MOVE: 3,
+    Algorithm.SWAP_OFFSET: 9,
+    Algorithm.OVERWRITE_ONLY: 2,
+    Algorithm.DIRECT_XIP: 5,
+}
+
+
+# Fields of `max_align` bytes between the status area and the magic.
+_TRAILER_FIELDS: Final = {
+    Algorithm.SWAP_MOVE: 4,
+    Algorithm.SWAP_OFFSET: 5,
+    Algorithm.OVERWRITE_ONLY: 3,
+    Algorithm.DIRECT_XIP: 3,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One slot.
+
+    Attributes:
+        image: which pair, from 0.
+        slot: 0 primary, 1 secondary.
+        offset: of its first byte in the flash.
+        size: in bytes.
+    """
+
+    image: int
+    slot: int
+    offset: int
+    size: int
+
+    @property
+    def absolute(self) -> int:
+        """Number of the slot over all pairs."""
+        return 2 * self.image + self.slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotPair:
+    """The two slots of one image."""
+
+    primary: Slot
+    secondary: Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where everything lies, and how it is swapped.
+
+    Attributes:
+        algorithm: how an image comes to run.
+        geometry: of the flash that holds all slots.
+        pairs: one for each image, by image number.
+        max_align: `BOOT_MAX_ALIGN`.
+        max_sectors: `BOOT_MAX_IMG_SECTORS`.
+    """
+
+    algorithm: Algorithm
+    geometry: Geometry
+    pairs: tuple[SlotPair, ...]
+    max_align: int = DEFAULT_MAX_ALIGN
+    max_sectors: int = DEFAULT_MAX_SECTORS
+
+    @classmethod
+    def for_slots(
+        cls,
+        algorithm: Algorithm,
+        slot_size: int,
+        *,
+        images: int = 1,
+        sector_size: int = 4096,
+        write_block: int = 4,
+        erased_value: int = 0xFF,
+        max_align: int = DEFAULT_MAX_ALIGN,
+        max_sectors: int = DEFAULT_MAX_SECTORS,
+        where: str = "bootloader.slot_size",
+    ) -> "Layout":
+        """The layout of equal slots, one behind the other: image 0 primary, secondary, image 1 primary, ...
+
+        Args:
+            algorithm: how an image comes to run.
+            slot_size: size of each slot in bytes.
+            images: number of pairs.
+            sector_size: of the flash.
+            write_block: of the flash.
+            erased_value: of the flash.
+            max_align: `BOOT_MAX_ALIGN`.
+            max_sectors: `BOOT_MAX_IMG_SECTORS`.
+            where: what to name in the error.
+
+        Raises:
+            InputError: if such a device cannot be: no whole sectors, more sectors than the status area has entries
+                for, or no room for an image beside the trailer.
+        """
+        if slot_size <= 0 or slot_size % sector_size:
+            raise InputError(where, f"{slot_size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
+        if algorithm.swaps and slot_size // sector_size > max_sectors:
+            raise InputError(
+                where, f"{slot_size // sector_size} sectors of {sector_size} bytes", f"at most {max_sectors} sectors"
+            )
+        if max_align not in MAX_ALIGNS or write_block > max_align:
+            raise InputError(
+                where, f"write block {write_block}, alignment {max_align}", "alignment 8, 16 or 32 >= block"
+            )
+        pairs: list[SlotPair] = []
+        for image in range(images):
+            start = 2 * image * slot_size
+            primary = Slot(image=image, slot=PRIMARY, offset=start, size=slot_size)
+            secondary = Slot(image=image, slot=SECONDARY, offset=start + slot_size, size=slot_size)
+            pairs.append(SlotPair(primary=primary, secondary=secondary))
+        geometry = Geometry(
+            size=2 * images * slot_size, sector_size=sector_size, write_block=write_block, erased_value=erased_value
+        )
+        layout = cls(
+            algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=max_align, max_sectors=max_sectors
+        )
+        if max_image_size(layout) <= 0:
+            raise InputError(
+                where, f"{slot_size} bytes leave no room for an image", f"room beside {algorithm}'s trailer"
+            )
+        return layout
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """All slots by absolute number."""
+        return tuple(slot for pair in self.pairs for slot in (pair.primary, pair.secondary))
+
+    @property
+    def magic_align_size(self) -> int:
+        """Bytes that the magic takes at the slot's end: its 16, aligned."""
+        return align_up(MAGIC_SIZE, self.max_align)
+
+    @property
+    def status_size(self) -> int:
+        """Bytes of the swap status area, 0 where nothing is swapped.
+
+        bootutil `boot_status_sz`: sectors x entries for each x write block; three entries for swap using move (one
+        for the move, two for the exchange), two for swap using offset.
+        """
+        match self.algorithm:
+            case Algorithm.SWAP_MOVE:
+                return self.max_sectors * 3 * self.geometry.write_block
+            case Algorithm.SWAP_OFFSET:
+                return self.max_sectors * 2 * self.geometry.write_block
+            case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+                return 0
+
+    @property
+    def trailer_size(self) -> int:
+        """Bytes at the slot's end that belong to the bootloader (bootutil `boot_trailer_sz`).
+
+        Status area, swap size, swap info, copy done, image ok, magic; swap using offset keeps the TLV sizes of both
+        images as well; overwrite only and direct-XIP have neither status area nor swap size.
+        """
+        fields = _TRAILER_FIELDS[self.algorithm]
+        return align_up(self.status_size, self.max_align) + fields * self.max_align + self.magic_align_size
+
+    @property
+    def trailer_sectors(self) -> int:
+        """Sectors that the trailer touches."""
+        return -(-self.trailer_size // self.geometry.sector_size)
+
+    def upload_offset(self, slot: Slot) -> int:
+        """Where in `slot` an uploaded image starts: sector 1 of the secondary with swap using offset, else 0."""
+        if self.algorithm is Algorithm.SWAP_OFFSET and slot.slot == SECONDARY:
+            return self.geometry.sector_size
+        return 0
+
+
+def align_up(value: int, unit: int) -> int:
+    """`value` rounded up to a multiple of `unit`."""
+    return -(-value // unit) * unit
+
+
+def area(flash: Flash, slot: Slot) -> Area:
+    """The window onto `slot`."""
+    return Area(flash, slot.offset, slot.size)
+
+
+def max_image_size(layout: Layout, image: int = 0) -> int:
+    """Largest file in bytes (header, payload, TLVs) that `layout` can take for `image`; never reaches the trailer.
+
+    MCUboot's own numbers (`bootutil_max_image_size`, `app_max_size` of swap_move.c and swap_offset.c): the trailer is
+    rounded up to sectors where sectors are exchanged; swap using move needs one sector more to move up into; with swap
+    using offset the upload starts at sector 1 of the secondary. There MCUboot counts the secondary's trailer only if
+    the secondary is a sector larger than the primary, as it recommends; here it always counts, because the swap erases
+    it before the image's last sector is read.
+    """
+    pair = layout.pairs[image]
+    sector = layout.geometry.sector_size
+    trailer = layout.trailer_sectors * sector
+    match layout.algorithm:
+        case Algorithm.SWAP_MOVE:
+            return min(pair.primary.size - trailer - sector, pair.secondary.size - trailer)
+        case Algorithm.SWAP_OFFSET:
+            return min(pair.primary.size - trailer, pair.secondary.size - trailer - sector)
+        case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+            # bootutil_max_image_size: up to the swap info field; image and trailer may share a sector.
+            return min(pair.primary.size, pair.secondary.size) - trailer

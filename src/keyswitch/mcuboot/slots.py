@@ -1,0 +1,317 @@
+"""What SMP's image group and the gate need of the slots: list, hash, arm, confirm, disarm, write.
+
+Rules kept here:
+
+* listing reads headers and TLVs only, as Zephyr does; being listed says nothing about validity;
+* before a swap is armed, the hash is computed over what really lies in the slot, never taken from its TLV;
+* arming writes the magic last wherever the trailer has sectors of its own: an interrupted arming arms nothing;
+* disarming touches only what was armed, never during a trial, and reads back what it did.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from keyswitch.errors import LocalError
+from keyswitch.mcuboot import trailer as trailers
+from keyswitch.mcuboot.flash import Area, Flash
+from keyswitch.mcuboot.image import Fault, Image, Version, chunks, parse_image
+from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, Slot, area
+from keyswitch.mcuboot.tlvs import HASH_SIZES, TlvType
+from keyswitch.mcuboot.trailer import Flag, Magic, SwapType
+
+Active = Sequence[int]
+"""For each image, the slot (0 or 1) that it runs from; always 0 unless images run where they lie."""
+
+HASHERS: Final = {TlvType.SHA256: hashlib.sha256, TlvType.SHA384: hashlib.sha384, TlvType.SHA512: hashlib.sha512}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedImage:
+    """One entry of SMP's image list (Zephyr img_mgmt_state.c).
+
+    Attributes:
+        slot: where it lies.
+        image: what was read there.
+        active: it is running.
+        confirmed: the bootloader will keep it, or go back to it.
+        pending: the bootloader will start it at the next boot.
+        permanent: ... and keep it.
+    """
+
+    slot: Slot
+    image: Image
+    active: bool
+    confirmed: bool
+    pending: bool
+    permanent: bool
+
+    @property
+    def version(self) -> Version:
+        """The version in the header."""
+        return self.image.version
+
+    @property
+    def hash(self) -> bytes:
+        """The hash TLV's value."""
+        return self.image.hash
+
+    @property
+    def bootable(self) -> bool:
+        """Whether the header does not say otherwise."""
+        return self.image.bootable
+
+
+class Arming(Enum):
+    """What came of arming or confirming."""
+
+    DONE = "done"
+    ALREADY = "already"
+    """Nothing had to be changed."""
+    BAD_TRAILER = "bad trailer"
+    """The slot's magic is neither good nor erased (SMP image group: 29 on the running slot, 23 on the other)."""
+
+
+def image_area(flash: Flash, layout: Layout, slot: Slot) -> Area:
+    """From where the image in `slot` starts to the slot's end.
+
+    With swap using offset an image in the secondary starts at sector 1, except that the one to go back to, during a
+    trial, starts at sector 0 (swap_offset.c `boot_read_image_header`).
+    """
+    whole = area(flash, slot)
+    start = layout.upload_offset(slot)
+    if start and trailers.read_swap_type(flash, layout, slot.image) is SwapType.REVERT:
+        start = 0
+    return whole.part(start)
+
+
+def read_image(flash: Flash, layout: Layout, slot: Slot) -> Image | Fault:
+    """The image in `slot`, or why there is none that can be read."""
+    return parse_image(image_area(flash, layout, slot))
+
+
+def list_images(
+    flash: Flash, layout: Layout, active: Active = (), *, hash_type: TlvType = TlvType.SHA256
+) -> tuple[ListedImage, ...]:
+    """All slots that hold something readable with exactly one hash of `hash_type`; others are left out."""
+    found: list[ListedImage] = []
+    for slot in layout.slots:
+        image = read_image(flash, layout, slot)
+        if isinstance(image, Fault) or [tlv.type for tlv in image.hashes] != [hash_type]:
+            continue
+        if len(image.hash) == HASH_SIZES[hash_type]:
+            found.append(_listed(flash, layout, slot, image, active_slot(active, slot.image)))
+    return tuple(found)
+
+
+def active_slot(active: Active, image: int) -> int:
+    """The slot that `image` runs from."""
+    return active[image] if image < len(active) else PRIMARY
+
+
+def _listed(flash: Flash, layout: Layout, slot: Slot, image: Image, active: int) -> ListedImage:
+    running = slot.slot == active
+    if layout.algorithm is Algorithm.DIRECT_XIP:
+        own = trailers.read_trailer(layout, area(flash, slot))
+        kept = own.magic is Magic.GOOD and own.image_ok is Flag.SET
+        waiting = not running and own.magic is Magic.GOOD and own.copy_done is Flag.UNSET
+        return ListedImage(
+            slot=slot,
+            image=image,
+            active=running,
+            confirmed=kept and not waiting,
+            pending=waiting,
+            permanent=waiting and kept,
+        )
+    kind = trailers.read_swap_type(flash, layout, slot.image)
+    trial = kind is SwapType.REVERT
+    pending = not running and kind in {SwapType.TEST, SwapType.PERM}
+    return ListedImage(
+        slot=slot,
+        image=image,
+        active=running,
+        confirmed=trial is not running,
+        pending=pending,
+        permanent=pending and kind is SwapType.PERM,
+    )
+
+
+def computed_hash(flash: Flash, layout: Layout, slot: Slot) -> bytes | Fault:
+    """The hash over what really lies in `slot`, of the kind that its one hash TLV names; for arming late."""
+    source = image_area(flash, layout, slot)
+    image = parse_image(source)
+    if isinstance(image, Fault):
+        return image
+    hashes = image.hashes
+    if len(hashes) != 1:
+        return Fault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
+    hasher = HASHERS[TlvType(hashes[0].type)]()
+    for piece in chunks(source, image.header.hashed_size):
+        hasher.update(piece)
+    return hasher.digest()
+
+
+def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> Arming:
+    """Have the bootloader start the image in the other slot, `slot`, at the next boot (bootutil `boot_set_next`).
+
+    Armed already: made permanent if that is asked; a permanent one stays permanent.
+    """
+    whole = area(flash, slot)
+    found = trailers.read_trailer(layout, whole)
+    if found.magic is Magic.BAD:
+        return Arming.BAD_TRAILER
+    if found.magic is Magic.GOOD:
+        if permanent and found.image_ok is Flag.UNSET:
+            trailers.write_image_ok(layout, whole)
+            return Arming.DONE
+        return Arming.ALREADY
+    kind = SwapType.PERM if permanent else SwapType.TEST
+    if not layout.algorithm.swaps:
+        # The trailer shares a sector with the image: nothing can be erased, so the magic goes first, as in MCUboot;
+        # cut there, a permanent start has become a trial, never the other way round.
+        trailers.write_magic(layout, whole)
+        if permanent:
+            trailers.write_image_ok(layout, whole)
+        trailers.write_swap_info(layout, whole, kind, slot.image)
+        return Arming.DONE
+    end = trailers.offsets(layout, whole.size).status
+    if not whole.is_erased(whole.read(end, whole.size - end)):
+        trailers.erase_trailer(layout, whole)
+    trailers.write_swap_info(layout, whole, kind, slot.image)
+    if permanent:
+        trailers.write_image_ok(layout, whole)
+    trailers.write_magic(layout, whole)
+    return Arming.DONE
+
+
+def confirm(flash: Flash, layout: Layout, slot: Slot) -> Arming:
+    """Keep the running image, which lies in `slot` (bootutil `boot_set_next` on the active slot)."""
+    whole = area(flash, slot)
+    found = trailers.read_trailer(layout, whole)
+    if found.magic is Magic.BAD:
+        return Arming.BAD_TRAILER
+    if found.magic is Magic.UNSET or found.image_ok is not Flag.UNSET:
+        return Arming.ALREADY
+    trailers.write_image_ok(layout, whole)
+    return Arming.DONE
+
+
+def disarm(flash: Flash, layout: Layout, image: int, active: Active = ()) -> SwapType:
+    """Take back an arming of `image`; the swap type that is left.
+
+    Only TEST and PERM are taken back; a trial is left alone. Where the trailer has sectors of its own they are erased;
+    else the image's first sector, so that there is no image any more.
+    """
+    running = active_slot(active, image)
+    pair = layout.pairs[image]
+    other = pair.secondary if running == PRIMARY else pair.primary
+    whole = area(flash, other)
+    if layout.algorithm is Algorithm.DIRECT_XIP:
+        own = trailers.read_trailer(layout, whole)
+        if own.magic is Magic.GOOD and own.copy_done is Flag.UNSET:
+            whole.erase(0, layout.geometry.sector_size)
+            whole.sync()
+        return SwapType.NONE
+    kind = trailers.read_swap_type(flash, layout, image)
+    if kind not in {SwapType.TEST, SwapType.PERM}:
+        return kind
+    if layout.algorithm.swaps:
+        trailers.erase_trailer(layout, whole)
+    else:
+        # Trailer and image share sectors: header first, so that what is left is no image at any moment.
+        whole.erase(0, layout.geometry.sector_size)
+        whole.sync()
+        trailers.erase_trailer(layout, whole)
+    return trailers.read_swap_type(flash, layout, image)
+
+
+def erase_slot(flash: Flash, slot: Slot) -> None:
+    """Erase all of a slot, its trailer first: what is left of an interrupted erasure is never armed."""
+    whole = area(flash, slot)
+    sector = flash.geometry.sector_size
+    for offset in range(slot.size - sector, -1, -sector):
+        whole.erase(offset, sector)
+        if offset == slot.size - sector:
+            whole.sync()
+    whole.sync()
+
+
+class SlotWriter:
+    """Writes an uploaded image into a slot, piece by piece, of any sizes.
+
+    The trailer is erased first, so that nothing older stays armed; then each sector just before it is written to. What
+    does not fill a write block waits in memory for the next piece, or for `finish`.
+
+    Args:
+        flash: to write to.
+        layout: of the flash.
+        slot: to write into; never the running one.
+        limit: bytes that may be written at most, from `max_image_size`.
+    """
+
+    def __init__(self, flash: Flash, layout: Layout, slot: Slot, limit: int) -> None:
+        self._area = area(flash, slot).part(layout.upload_offset(slot))
+        self._limit = limit
+        self._sector = layout.geometry.sector_size
+        self._block = layout.geometry.write_block
+        self._erased_to = 0
+        self._written = 0
+        self._rest = b""
+        trailers.erase_trailer(layout, area(flash, slot))
+        if self._area.size != slot.size:
+            # What starts before the upload would be found as an image if the upload's own header never arrived.
+            area(flash, slot).erase(0, self._sector)
+
+    @property
+    def received(self) -> int:
+        """Bytes taken so far."""
+        return self._written + len(self._rest)
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            LocalError: if it goes beyond the limit; the caller has to check the length first.
+        """
+        if self.received + len(data) > self._limit:
+            raise LocalError(f"slot: {self.received + len(data)} bytes are more than the {self._limit} that fit")
+        data = self._rest + data
+        whole = len(data) // self._block * self._block
+        self._rest = data[whole:]
+        self._put(data[:whole])
+
+    def finish(self) -> None:
+        """Write what is left, filled up with the erased value, and make all of it durable."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._put(rest.ljust(self._block, bytes([self._area.geometry.erased_value])))
+            self._written -= self._block - len(rest)
+        self._area.sync()
+
+    def _put(self, data: bytes) -> None:
+        end = self._written + len(data)
+        while self._erased_to < end:
+            self._area.erase(self._erased_to, self._sector)
+            self._erased_to += self._sector
+        if data:
+            self._area.write(self._written, data)
+        self._written = end
+
+
+def other_slot(layout: Layout, image: int, active: Active = ()) -> Slot:
+    """The slot of `image` that it does not run from."""
+    pair = layout.pairs[image]
+    return pair.secondary if active_slot(active, image) == PRIMARY else pair.primary
+
+
+def running_slot(layout: Layout, image: int, active: Active = ()) -> Slot:
+    """The slot of `image` that it runs from."""
+    pair = layout.pairs[image]
+    return pair.primary if active_slot(active, image) == PRIMARY else pair.secondary
+
+
+def slot_of(layout: Layout, absolute: int) -> Slot | None:
+    """The slot with this number over all images, None if there is none."""
+    return layout.slots[absolute] if 0 <= absolute < len(layout.slots) else None
