@@ -78,3 +78,53 @@ def _one_line(error: Exception) -> str:
     cause = error.__cause__
     text = f"{error}: {cause}" if cause is not None else str(error)
     return " ".join(text.split())
+
+
+# RFC 8949 section 3: the initial byte is three bits of major type and five bits of additional information.
+_TEXT_OR_BYTES: Final = (2, 3)
+_LIST: Final = 4
+_MAP: Final = 5
+_ARGUMENT_SIZES: Final = {24: 1, 25: 2, 26: 4, 27: 8}
+_INDEFINITE: Final = 31
+_CHUNKED: Final = (0x5F, 0x7F)
+_BREAK: Final = 0xFF
+_UNTIL_BREAK: Final = -1
+
+
+def has_chunked_string(data: bytes) -> bool:
+    """Whether the first item in `data`, known to be well-formed, has a string of indefinite length in it.
+
+    Zephyr's decoder refuses such strings; `loads` joins their chunks.
+    """
+    if not any(initial in data for initial in _CHUNKED):
+        return False
+    position = 0
+    missing = [1]  # items still to come at each level, or `_UNTIL_BREAK`
+    while missing:
+        if missing[-1] == 0 or (missing[-1] == _UNTIL_BREAK and data[position] == _BREAK):
+            position += missing.pop() == _UNTIL_BREAK
+            continue
+        if missing[-1] > 0:
+            missing[-1] -= 1
+        if data[position] in _CHUNKED:
+            return True
+        position, inner = _enter(data, position)
+        if inner:
+            missing.append(inner)
+    return False
+
+
+def _enter(data: bytes, position: int) -> tuple[int, int]:
+    """Pass over the item's own bytes: where its inner items begin, and how many they are."""
+    kind, argument = data[position] >> 5, data[position] & 0x1F
+    position += 1
+    if argument == _INDEFINITE:
+        return position, _UNTIL_BREAK
+    if size := _ARGUMENT_SIZES.get(argument):
+        argument = int.from_bytes(data[position : position + size], "big")
+        position += size
+    if kind in _TEXT_OR_BYTES:
+        return position + argument, 0
+    if kind == _LIST:
+        return position, argument
+    return position, argument * 2 if kind == _MAP else 0
