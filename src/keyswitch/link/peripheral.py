@@ -15,7 +15,7 @@ from keyswitch.gatt.table import Table
 from keyswitch.terms import Security
 
 ADVERTISING_INTERVAL_MS = 100
-"""Between advertisements: found in well under a second, and 10 idle devices cost nothing (Core spec Vol 6 Part B 4.4.2.2)."""
+"""Between advertisements: a device is found in well under a second, and an idle one costs nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,14 @@ class Peripheral(Protocol):
         """Stop advertising, end connections (bounded) and give the radio back."""
         ...
 
+    async def power_off(self) -> None:
+        """Be gone at once, as when the power fails: nobody is told, centrals run into their supervision timeout.
+
+        Nothing reaches the sink any more until `start` is called again, which gives a radio without connections and
+        without advertisement, at the same address.
+        """
+        ...
+
     async def advertise(self, advertisement: Advertisement | None) -> None:
         """Advertise this from now on, also while connected and again after each connection; None: stop."""
         ...
@@ -89,9 +97,9 @@ class Peripheral(Protocol):
     def set_table(self, table: Table, *, live: bool = False) -> None:
         """Show this table.
 
-        With `live` false nobody may be connected (`LocalError`). With `live` true connected centrals are treated as the
-        specification says: Service Changed to those who subscribed to it, Database Out Of Sync, and so on. Values set by
-        `set_value` are kept for characteristics that both tables have.
+        With `live` false nobody may be connected (`LocalError`). With `live` true connected centrals are treated as
+        the specification says: Service Changed to those who subscribed to it, Database Out Of Sync, and so on. Values
+        set by `set_value` are kept for characteristics that both tables have.
         """
         ...
 
@@ -115,7 +123,7 @@ class Peripheral(Protocol):
         ...
 
     async def delivered(self, connection: int, timeout_ms: int) -> bool:
-        """Wait until the peer's link layer has acknowledged all that was sent; False if it has not in time or is gone."""
+        """Wait until the peer's link layer has acknowledged all that was sent; False: not in time, or gone."""
         ...
 
     async def disconnect(self, connection: int) -> None:

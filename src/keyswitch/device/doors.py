@@ -1,0 +1,73 @@
+"""The ways to a device: what each transport tells the runtime, and what the runtime asks of it.
+
+Rules that every transport keeps:
+
+* A peer has an id that `Core.new_peer_id` gave and that is never used again; a reconnect is another peer.
+* Each peer has receivers of its own; nothing is shared.
+* `send` waits for the link (back-pressure), so that a peer that does not read slows nobody but itself.
+"""
+
+from typing import Protocol
+
+from keyswitch.gate.peer import Door, Peer
+from keyswitch.smp.framing import Received
+
+
+class Core(Protocol):
+    """What a transport tells the runtime; called from the event loop, never blocks."""
+
+    def new_peer_id(self) -> int:
+        """A number for a new peer."""
+        ...
+
+    def now_ms(self) -> int:
+        """The device's time, for receivers that give half packets up."""
+        ...
+
+    def peer_came(self, peer: Peer) -> None:
+        """A peer is there, or its security has changed."""
+        ...
+
+    def peer_went(self, peer_id: int) -> None:
+        """A peer has gone."""
+        ...
+
+    def received(self, peer: Peer, received: Received) -> None:
+        """Packets, or what became none, from a peer."""
+        ...
+
+
+class Carrier(Protocol):
+    """One transport of the device."""
+
+    async def start(self, core: Core) -> None:
+        """Begin to listen.
+
+        Raises:
+            InputError: what was asked for cannot be opened.
+            LinkLostError: there is no radio.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop for good and give everything back."""
+        ...
+
+    async def power_lost(self) -> None:
+        """Forget every peer, as when the power goes: nobody is told; `start` begins anew."""
+        ...
+
+    def drop_partial(self) -> None:
+        """Forget every half-received packet."""
+        ...
+
+    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+        """Send one answer. Raises `LinkLostError` when the peer has gone or cannot be answered."""
+        ...
+
+    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+        """End the peer's connection (bounded), if the transport has connections.
+
+        With `after_delivery`, what was sent is given a bounded time to arrive.
+        """
+        ...
