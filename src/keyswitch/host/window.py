@@ -7,6 +7,7 @@ Rules:
 * The first piece travels alone: it opens the session, and the device may erase a whole slot before it answers.
 * After a loss we go back to the offset that the device wants (go-back-N). What was under way then is *stale*: it takes
   a buffer of the device until it is answered, but its answer moves nothing, so nothing is sent twice for one loss.
+* Devices answer in order. A piece whose successor was answered is not waited for any more.
 * Never more than a window of the image is sent again for one loss.
 * A device that loses requests gets one at a time; the window opens again step by step, later after each loss.
 * Offset 0 after something was accepted means that the device has no session any more: finished, reset or taken over.
@@ -81,7 +82,6 @@ class Window:
         self._next = 0
         self._highest = 0
         self._number = 0
-        self._last_answered = -1
         self._flying: deque[Piece] = deque()
         self._first_fresh = 0
         self._good = 0
@@ -122,11 +122,9 @@ class Window:
         piece = self._land(number)
         if piece is None:
             return Moved.SAME
-        overtaken = number < self._last_answered
-        self._last_answered = max(self._last_answered, number)
         if wanted == self.size:
             return self._finish()
-        if number < self._first_fresh or overtaken:
+        if number < self._first_fresh:
             return Moved.SAME
         if wanted == piece.end:
             return self._accept(wanted)
@@ -152,9 +150,10 @@ class Window:
         self._good = 0
 
     def _land(self, number: int) -> Piece | None:
-        for piece in self._flying:
+        """Take this piece out of the air, and those sent before it: requests are answered in order, or not at all."""
+        while self._flying and self._flying[0].number <= number:
+            piece = self._flying.popleft()
             if piece.number == number:
-                self._flying.remove(piece)
                 return piece
         return None
 
@@ -185,16 +184,19 @@ class Window:
             # The answer to the first piece names where an earlier run got to.
             self._opened = True
             self.limit = self.ceiling
-        elif back and not forward:
-            self.losses += 1
+        elif back:
+            self._slow_down()
         if forward:
             return Moved.ON
         return Moved.BACK if back else Moved.SAME
 
     def _go_back(self) -> None:
-        self.losses += 1
         self._next = self.wanted
         self._first_fresh = self._number
+        self._slow_down()
+
+    def _slow_down(self) -> None:
+        self.losses += 1
         if self.limit > 1:
             self._reopen_after = min(REOPEN_AFTER_MOST, self._reopen_after * 2)
         self.limit = 1
