@@ -1,0 +1,143 @@
+"""What the device remembers across resets besides the flash: two documents, written whole and durably.
+
+    session.json    record: the session record; mode: the mode to come back to
+    counters.json   lockout: wrong proofs in a row by kind; (other keys belong to others and are kept)
+
+Rules kept here: a write has reached the medium when it returns; the session record is read once and erased before
+anybody hears of it; a record that cannot be read is worth nothing, and is no error: the device comes up shut.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
+
+from keyswitch.gate import record as records
+from keyswitch.gate.record import SessionRecord
+from keyswitch.policy.words import ProofKind
+
+SESSION: Final = "session.json"
+COUNTERS: Final = "counters.json"
+
+
+class Store(Protocol):
+    """Documents by name. `device.state_dir.StateDir` is one."""
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """The document, None if there is none."""
+        ...
+
+    def write(self, name: str, document: dict[str, Any] | None) -> None:
+        """Replace the document, or remove it; survives power loss when this returns."""
+        ...
+
+
+class MemoryStore:
+    """Documents in memory, for simulations and tests."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, Any]] = {}
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """The document, None if there is none."""
+        found = self.documents.get(name)
+        return None if found is None else dict(found)
+
+    def write(self, name: str, document: dict[str, Any] | None) -> None:
+        """Replace the document, or remove it."""
+        if document is None:
+            self.documents.pop(name, None)
+        else:
+            self.documents[name] = dict(document)
+
+
+class Memory:
+    """The device's own view of its store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take_record(self) -> SessionRecord | None:
+        """The session record, erased before this returns; None if there is none, or none that can be understood."""
+        document = self._store.read(SESSION) or {}
+        record = document.get("record")
+        if record is None:
+            return None
+        self._change(SESSION, record=None)
+        return _decode(record)
+
+    def save_record(self, record: SessionRecord | None) -> None:
+        """Keep the record for the next boot; None erases it."""
+        self._change(SESSION, record=None if record is None else _encode(record))
+
+    def mode(self) -> str | None:
+        """What `save_mode` kept."""
+        mode = (self._store.read(SESSION) or {}).get("mode")
+        return mode if isinstance(mode, str) else None
+
+    def save_mode(self, mode: str | None) -> None:
+        """Keep the mode to come back to."""
+        self._change(SESSION, mode=mode)
+
+    def lockout(self) -> dict[str, int]:
+        """Wrong proofs in a row, by kind."""
+        found = (self._store.read(COUNTERS) or {}).get("lockout")
+        if not isinstance(found, dict):
+            return {}
+        counts = cast("dict[object, object]", found)
+        return {kind: count for kind, count in counts.items() if isinstance(kind, str) and type(count) is int}
+
+    def save_lockout(self, counts: Mapping[str, int]) -> None:
+        """Keep the counts of wrong proofs."""
+        self._change(COUNTERS, lockout=dict(counts) or None)
+
+    def _change(self, name: str, **fields: object) -> None:
+        before = self._store.read(name)
+        document: dict[str, Any] = dict(before or {})
+        for key, value in fields.items():
+            if value is None:
+                document.pop(key, None)
+            else:
+                document[key] = value
+        if document != (before or {}):
+            self._store.write(name, document or None)
+
+
+def _encode(record: SessionRecord) -> dict[str, Any]:
+    return {
+        "version": records.VERSION,
+        "policy": record.policy.hex(),
+        "mode": record.mode,
+        "way": record.way,
+        "proof": record.proof.value,
+        "images": None if record.images is None else sorted(image.hex() for image in record.images),
+        "image": None if record.image is None else record.image.hex(),
+        "ending": record.ending,
+        "token": record.token.hex(),
+        "lease_ms": record.lease_ms,
+        "lease_max_ms": record.lease_max_ms,
+    }
+
+
+def _decode(document: Any) -> SessionRecord | None:
+    try:
+        if document["version"] != records.VERSION:
+            return None
+        images = document["images"]
+        image = document["image"]
+        return SessionRecord(
+            policy=bytes.fromhex(document["policy"]),
+            mode=str(document["mode"]),
+            way=int(document["way"]),
+            proof=ProofKind(document["proof"]),
+            images=None if images is None else frozenset(bytes.fromhex(each) for each in images),
+            image=None if image is None else bytes.fromhex(image),
+            ending=bool(document["ending"]),
+            token=bytes.fromhex(document["token"]),
+            lease_ms=_optional_ms(document["lease_ms"]),
+            lease_max_ms=_optional_ms(document["lease_max_ms"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _optional_ms(value: Any) -> int | None:
+    return None if value is None else int(value)
