@@ -31,17 +31,18 @@ def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, 
         return Refused(Reason.WRONG_MODE, state.mode)
     if group == mode.ID and command_id in ASKING:
         return ALLOWED
-    session = state.session
-    if session is not None and session.ending:
-        return _ENDING
     if peer.security < now.security:
         return Refused(Reason.SECURITY, now.security.word)
-    if session is not None and now.session is SessionRule.OWNER and session.owner != peer.id:
-        return _NOT_OWNER
+    if now.maintenance:
+        session = state.session
+        if session is None:
+            return _NO_SESSION
+        if now.session is SessionRule.OWNER and session.owner != peer.id:
+            return _NOT_OWNER
     return ALLOWED
 
 
 _NOT_HERE = Refused(Reason.NOT_ON_THIS_SERVICE)
 _DOWN = Refused(Reason.BUSY, "resetting")
-_ENDING = Refused(Reason.WRONG_MODE, "leaving")
+_NO_SESSION = Refused(Reason.WRONG_MODE, "nobody has entered")
 _NOT_OWNER = Refused(Reason.OWNER)

@@ -36,12 +36,15 @@ class Booted:
         running: hash of the image that runs.
         trial: it runs on trial (the bootloader would revert it at the next boot).
         mode_before: what `PersistMode` last saved; None if nothing.
+        inputs: values read at boot, by name; an input that is not here has its `initial` value. A session goes on only
+            if its guards hold for these.
     """
 
     record: SessionRecord | None = None
     running: bytes = b""
     trial: bool = False
     mode_before: str | None = None
+    inputs: tuple[tuple[str, Value | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ class Lockout:
 
 def restore(settings: LockoutSettings, stored: Mapping[str, int], now_ms: int) -> Lockout:
     """The lock-out after a reset, from `Lockout.stored`; a kind that this version does not know is left out."""
-    known = {kind.value: kind for kind in ProofKind if kind is not ProofKind.BUTTON}
+    known: dict[str, ProofKind] = {kind.value: kind for kind in ProofKind if kind is not ProofKind.BUTTON}
     failures = {known[word]: count for word, count in stored.items() if word in known and count > 0}
     until_ms = {kind: now_ms + wait_ms(settings, count) for kind, count in failures.items()}
     return Lockout(failures=failures, until_ms=until_ms)

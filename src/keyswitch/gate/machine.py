@@ -2,16 +2,24 @@
 
 * `step` is total: every event in every state gives a `Step`. What is not foreseen is refused and changes nothing.
 * It knows no clock and no bytes: time limits go out as `StartTimer` and come back as `Expired`.
-* Leaving maintenance always cleans up, whatever made it end.
+* Guards are asked at entry, at arming, at the reset's request and at the reset itself, and whenever an input changes.
+* Leaving maintenance always cleans up, whatever made it end (`gate.change`).
+* It does not ask who may: `gate.authorise` was asked for the frame that led to the event.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
+from keyswitch.gate import at_boot, in_session, moves
+from keyswitch.gate import events as on
+from keyswitch.gate.change import Change, settle, show
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
+from keyswitch.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,37 @@ class Step:
     refused: Refused | None = None
 
 
+Row = Callable[[Change, Any], Refused | None]
+"""One row of the table: makes its part of the change, or refuses before it has changed anything."""
+
+TABLE: Final[dict[type[Event], Row]] = {
+    on.Booted: at_boot.booted,
+    on.Connected: moves.connected,
+    on.Disconnected: moves.disconnected,
+    on.InputChanged: moves.input_changed,
+    on.ButtonHeld: moves.button_held,
+    on.EnterProved: moves.enter_proved,
+    on.AttachProved: in_session.attach_proved,
+    on.LeaveAsked: moves.leave_asked,
+    on.ExtendAsked: in_session.extend_asked,
+    on.Expired: moves.expired,
+    on.UploadStarted: in_session.upload_started,
+    on.UploadEnded: in_session.upload_ended,
+    on.ArmAsked: in_session.arm_asked,
+    on.ArmFailed: in_session.arm_failed,
+    on.ResetAsked: in_session.reset_asked,
+    on.ConfirmAsked: in_session.confirm_asked,
+    on.SelfConfirmed: in_session.self_confirmed,
+    on.CommandServed: in_session.command_served,
+}
+"""Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
+
+_HEARD_WHILE_DOWN: Final = frozenset({on.Booted, on.ArmFailed, on.Disconnected, on.InputChanged})
+"""Between `ResetNow` and `Booted` nothing else is listened to."""
+
+_DOWN: Final = Refused(Reason.BUSY, "resetting")
+
+
 def initial(policy: Policy) -> GateState:
     """The state before `Booted`: nothing is served in it."""
     return GateState(mode=policy.device.initial_mode, inputs=tuple(each.initial for each in policy.inputs), down=True)
@@ -36,4 +75,14 @@ def initial(policy: Policy) -> GateState:
 
 def step(policy: Policy, state: GateState, event: Event) -> Step:
     """What `event` does in `state`."""
-    raise NotImplementedError
+    kind = type(event)
+    if state.down and kind not in _HEARD_WHILE_DOWN:
+        return Step(state=state, refused=_DOWN)
+    change = Change(policy=policy, state=state)
+    refused = TABLE[kind](change, event)
+    if refused is not None:
+        return Step(state=state, refused=refused)
+    if kind is not on.CommandServed:
+        settle(change)
+        show(change)
+    return Step(state=change.state, effects=tuple(change.effects))

@@ -15,19 +15,17 @@ class Session:
 
     Attributes:
         way: index of the transition that opened it; its guards must stay true.
-        proof: how entry was proved.
+        proof: how entry was proved; None: nobody had to (an input that a person operates).
         owner: id of the peer it belongs to; None after that peer has gone, until somebody attaches.
         images: the only image hashes that may be armed; None: no limit.
         ending: the stay is over but for the revert of an unconfirmed trial. Nothing is served any more.
-        held: a guard has turned false and the session ends with the running upload.
     """
 
     way: int
-    proof: ProofKind
+    proof: ProofKind | None
     owner: int | None = None
     images: frozenset[bytes] | None = None
     ending: bool = False
-    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

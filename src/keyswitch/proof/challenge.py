@@ -23,6 +23,7 @@ SECRET_SIZE: Final = 32
 """Bytes; as long as the hash (RFC 2104 section 3)."""
 
 _DOMAIN: Final = b"keyswitch entry 1"
+_MAX_PART: Final = 0xFFFF
 
 
 class Purpose(StrEnum):
@@ -55,7 +56,7 @@ def message(challenge: Challenge, kind: str) -> bytes:
     """The bytes that a proof of this kind (`challenge`, `permit`) covers.
 
     Raises:
-        LocalError: a part is longer than 65535 bytes.
+        LocalError: a part is longer than its 16-bit length can say.
     """
     parts = (
         _DOMAIN,
@@ -66,8 +67,8 @@ def message(challenge: Challenge, kind: str) -> bytes:
         challenge.mode.encode(),
         challenge.session,
     )
-    if any(len(part) > 0xFFFF for part in parts):
-        raise LocalError("challenge: a part is longer than 65535 bytes")
+    if any(len(part) > _MAX_PART for part in parts):
+        raise LocalError(f"challenge: a part is longer than {_MAX_PART} bytes")
     return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
 
 

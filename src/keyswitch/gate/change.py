@@ -1,0 +1,181 @@
+"""What a change of mode consists of, whatever brought it about. Used by the table in `gate.machine` alone.
+
+* Leaving maintenance cleans up first: queue, reassembly, upload, arming, granted reset, session record.
+* A trial that nobody confirmed is reverted before maintenance is left: the session is marked as ending, the device
+  resets, and `Booted` then leaves.
+* The GATT table follows the session as the policy's visibility strategy says.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from keyswitch.gate import effects as do
+from keyswitch.gate.effects import Effect
+from keyswitch.gate.events import Timer
+from keyswitch.gate.guards import failing, must_leave
+from keyswitch.gate.state import GateState, Session
+from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
+from keyswitch.policy.words import ProofKind, Service, UploadRest
+
+_MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
+
+
+@dataclass(slots=True)
+class Change:
+    """A step in the making: the state so far and what is to be done so far."""
+
+    policy: Policy
+    state: GateState
+    effects: list[Effect] = field(default_factory=list[Effect])
+
+    def do(self, *effects: Effect) -> None:
+        """Ask for these, in this order."""
+        self.effects.extend(effects)
+
+    @property
+    def mode(self) -> Mode:
+        """The mode now."""
+        return self.policy.modes[self.state.mode]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """By whom a session is opened. Attributes as in `Session`; `answering`: an answer to the peer is on its way."""
+
+    proof: ProofKind | None = None
+    owner: int | None = None
+    images: frozenset[bytes] | None = None
+    answering: bool = False
+
+
+def leave_target(policy: Policy, state: GateState, mode: str) -> str:
+    """Where a session of `mode` ends: the first `leave` way whose guards hold, else the initial mode."""
+    for way in policy.ways(mode, OnLeave):
+        if failing(state, way) is None:
+            return way.target
+    return policy.device.initial_mode
+
+
+def leave(change: Change) -> None:
+    """End the mode's session or lease."""
+    go(change, leave_target(change.policy, change.state, change.state.mode), None, Opening())
+
+
+def go(change: Change, target: str, way: Transition | None, opening: Opening) -> None:
+    """Change into `target`; clean up and revert first where a session ends."""
+    if change.state.session is not None:
+        if change.state.trial:
+            revert(change, ending=True)
+            return
+        clean_up(change)
+    before = change.mode
+    session = None
+    if change.policy.modes[target].maintenance and way is not None:
+        session = Session(way=way.index, proof=opening.proof, owner=opening.owner, images=opening.images)
+    change.state = replace(change.state, mode=target, session=session)
+    arrive(change, before, timers(change.mode))
+    if session is not None:
+        _clear_the_air(change, opening)
+
+
+def clean_up(change: Change) -> None:
+    """Nothing that began in the session continues: queue, half frames, upload, granted reset, arming, record."""
+    state = change.state
+    discard = state.upload is not None and change.policy.gate.upload is UploadRest.DISCARD
+    change.do(do.DropQueued(), do.DropReassembly(), do.DropUpload(discard=discard))
+    if state.reset_pending:
+        change.do(do.StopTimer(timer=Timer.RESET))
+    if state.arming is not None and state.arming.written:
+        change.do(do.Disarm())
+    change.do(do.StopTimer(timer=Timer.TRIAL), do.ClearSessionRecord())
+    change.state = replace(state, session=None, upload=None, arming=None, reset_pending=False)
+
+
+def revert(change: Change, *, ending: bool) -> None:
+    """Send an unconfirmed trial back, still in maintenance: by a reset that the session (or its end) survives."""
+    session = change.state.session
+    assert session is not None  # noqa: S101 - callers ask first
+    clean_up(change)
+    change.do(*(do.StopTimer(timer=timer) for timer in _MODE_TIMERS))
+    change.do(do.WriteSessionRecord(image=None), do.ResetNow())
+    change.state = replace(change.state, session=replace(session, ending=ending), down=True)
+
+
+def timers(mode: Mode) -> dict[Timer, int]:
+    """The time limits that begin with the mode."""
+    limits = {
+        Timer.TIMEOUT: mode.timeout_ms,
+        Timer.LEASE: mode.lease_ms,
+        Timer.LEASE_MAX: mode.lease_max_ms if mode.lease_max_ms != mode.lease_ms else None,
+        Timer.IDLE: mode.idle_ms,
+    }
+    return {timer: ms for timer, ms in limits.items() if ms is not None}
+
+
+def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> None:
+    """What being in the mode means: time limits, what the application must not do, what is remembered and told.
+
+    Args:
+        change: its state's mode is where the device is now.
+        before: the mode before; None at boot, when the caller knows nothing yet.
+        limits: the time limits to start.
+    """
+    stopped = () if before is None else (timer for timer in timers(before) if timer not in limits)
+    change.do(*(do.StopTimer(timer=timer) for timer in stopped))
+    change.do(*(do.StartTimer(timer=timer, ms=ms) for timer, ms in limits.items()))
+    inhibits = frozenset(change.mode.inhibits)
+    if before is None or inhibits != frozenset(before.inhibits):
+        change.do(do.Inhibit(names=inhibits))
+    outlives = bool(change.policy.ways(change.mode.name, OnReset))
+    if outlives or (before is not None and change.policy.ways(before.name, OnReset)):
+        change.do(do.PersistMode(mode=change.mode.name if outlives else None))
+    change.do(do.ModeChanged(mode=change.mode.name))
+
+
+def service_wanted(policy: Policy, state: GateState) -> bool:
+    """Whether the SMP service belongs into the table."""
+    return state.session is not None or policy.gate.service is Service.ALWAYS
+
+
+def show(change: Change) -> None:
+    """Bring the table in line with the session, if the strategy allows it now."""
+    state = change.state
+    wanted = service_wanted(change.policy, state)
+    if wanted == state.service_shown or state.down:
+        return
+    if change.policy.gate.service is Service.RECONNECT and state.connections:
+        return
+    change.do(do.ShowService(shown=wanted))
+    change.state = replace(state, service_shown=wanted)
+
+
+def _clear_the_air(change: Change, opening: Opening) -> None:
+    """With `reconnect`, everybody must go before the table can change."""
+    state = change.state
+    if change.policy.gate.service is Service.RECONNECT and state.connections and not state.service_shown:
+        change.do(do.EndConnections(peers=state.connections, after_answer=opening.answering))
+
+
+def settle(change: Change) -> None:
+    """Take what inputs make true now: a session whose guards fail ends, `input` ways are taken.
+
+    A mode is not entered twice in one step: ways that chase each other stop there (and the prover says so).
+    """
+    seen = {change.state.mode}
+    while not change.state.down:
+        session = change.state.session
+        if session is not None and must_leave(change.policy, change.state, session):
+            leave(change)
+        else:
+            way = _input_way(change)
+            if way is None or way.target in seen:
+                return
+            go(change, way.target, way, Opening())
+        seen.add(change.state.mode)
+
+
+def _input_way(change: Change) -> Transition | None:
+    for way in change.policy.ways(change.state.mode, OnInput):
+        if failing(change.state, way) is None:
+            return way
+    return None
