@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.device.advertising import advertisement
-from keyswitch.device.doors import Core
+from keyswitch.device.doors import Arrivals
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.gatt.table import Table
@@ -85,7 +85,7 @@ class BleCarrier:
         self._tables = tables
         self._live = live
         self._max_packet = max_packet
-        self._core: Core | None = None
+        self._arrivals: Arrivals | None = None
         self._by_connection: dict[int, _Central] = {}
         self._by_peer: dict[int, _Central] = {}
         self._shown: Shown | None = None
@@ -95,9 +95,9 @@ class BleCarrier:
 
     # --- the carrier's side ---
 
-    async def start(self, core: Core) -> None:
+    async def start(self, arrivals: Arrivals) -> None:
         """Switch the radio on; nothing is advertised before `show`."""
-        self._core = core
+        self._arrivals = arrivals
         await self._peripheral.start(self)
         self._advertising = asyncio.get_running_loop().create_task(self._keep_advertising(), name="advertise")
 
@@ -112,7 +112,7 @@ class BleCarrier:
         await self._peripheral.power_off()
 
     async def _stop(self) -> None:
-        self._core = None
+        self._arrivals = None
         tasks = [central.telling for central in self._by_connection.values() if central.telling]
         tasks += [self._advertising] if self._advertising else []
         for task in tasks:
@@ -158,34 +158,34 @@ class BleCarrier:
     def connected(self, connection: int, address: str) -> None:
         """A central has connected."""
         del address  # an address is no identity: anybody can use it
-        if self._core is None:
+        if self._arrivals is None:
             return
-        peer = Peer(id=self._core.new_peer_id(), transport=Transport.BLE)
+        peer = Peer(id=self._arrivals.new_peer_id(), transport=Transport.BLE)
         central = _Central(connection, peer, self._max_packet)
         self._by_connection[connection] = self._by_peer[peer.id] = central
-        self._core.peer_came(peer)
+        self._arrivals.peer_came(peer)
 
     def disconnected(self, connection: int, reason: str) -> None:
         """A connection has ended."""
         del reason
         central = self._by_connection.pop(connection, None)
-        if central is None or self._core is None:
+        if central is None or self._arrivals is None:
             return
         del self._by_peer[central.peer.id]
         if central.telling:
             central.telling.cancel()
-        self._core.peer_went(central.peer.id)
+        self._arrivals.peer_went(central.peer.id)
         self._apply()
 
     def written(self, connection: int, characteristic: str, value: bytes) -> None:
         """A central has written a value."""
         central = self._by_connection.get(connection)
         door = DOORS.get(characteristic)
-        if central is None or door is None or self._core is None:
+        if central is None or door is None or self._arrivals is None:
             return
-        received = central.receivers[door].receive(value, self._core.now_ms())
+        received = central.receivers[door].receive(value, self._arrivals.now_ms())
         if received.packets or received.dropped:
-            self._core.received(replace(central.peer, door=door), received)
+            self._arrivals.received(replace(central.peer, door=door), received)
 
     def subscribed(self, connection: int, characteristic: str, on: bool) -> None:  # noqa: FBT001 - the port's
         """A central has switched notifications; the port remembers it."""
@@ -193,10 +193,10 @@ class BleCarrier:
     def secured(self, connection: int, security: Security) -> None:
         """The security of a link has changed."""
         central = self._by_connection.get(connection)
-        if central is None or self._core is None:
+        if central is None or self._arrivals is None:
             return
         central.peer = replace(central.peer, security=security)
-        self._core.peer_came(central.peer)
+        self._arrivals.peer_came(central.peer)
 
     # --- what is shown ---
 

@@ -2,7 +2,7 @@
 
 Rules that every transport keeps:
 
-* A peer has an id that `Core.new_peer_id` gave and that is never used again; a reconnect is another peer.
+* A peer has an id that `Arrivals.new_peer_id` gave and that is never used again; a reconnect is another peer.
 * Each peer has receivers of its own; nothing is shared.
 * `send` waits for the link (back-pressure), so that a peer that does not read slows nobody but itself.
 """
@@ -13,7 +13,7 @@ from keyswitch.gate.peer import Door, Peer
 from keyswitch.smp.framing import Received
 
 
-class Core(Protocol):
+class Arrivals(Protocol):
     """What a transport tells the runtime; called from the event loop, never blocks."""
 
     def new_peer_id(self) -> int:
@@ -40,7 +40,7 @@ class Core(Protocol):
 class Carrier(Protocol):
     """One transport of the device."""
 
-    async def start(self, core: Core) -> None:
+    async def start(self, arrivals: Arrivals) -> None:
         """Begin to listen.
 
         Raises:

@@ -1,0 +1,94 @@
+"""What the panel can do: one table of requests, each checked before anything happens.
+
+{"do": "status"}                                  mode, lease_ms, gate, running, slots, ...
+{"do": "set", "name": NAME, "value": TEXT}        an input, as a sensor would report it
+{"do": "press", "hold_ms": N}                     the button
+{"do": "confirm"}                                 the application says that the running image is good
+{"do": "power-cycle"}                             RAM gone without clean-up
+"""
+
+import difflib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from keyswitch.device.runtime import Runtime
+from keyswitch.errors import InputError
+from keyswitch.gate.events import ButtonHeld, InputChanged, SelfConfirmed
+from keyswitch.policy.model import Input, Policy, Value
+from keyswitch.policy.words import InputType
+
+_WHERE = "panel"
+_BOOLS = {"true": True, "false": False}
+
+
+class Controls:
+    """The panel's requests, carried out on a runtime."""
+
+    def __init__(self, policy: Policy, runtime: Runtime) -> None:
+        self._inputs = {each.name: each for each in policy.inputs}
+        self._runtime = runtime
+        self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
+            "status": self._nothing,
+            "set": self._set,
+            "press": self._press,
+            "confirm": self._confirm,
+            "power-cycle": self._power_cycle,
+        }
+
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what is asked; the answer is the status afterwards.
+
+        Raises:
+            InputError: the request makes no sense here; nothing was changed.
+        """
+        name = request.get("do")
+        act = self._requests.get(name) if isinstance(name, str) else None
+        if act is None:
+            raise InputError(_WHERE, f"cannot do {name!r}", " or ".join(self._requests))
+        await act(request)
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        """Mode, gate, lease, what runs and what the slots hold."""
+        return self._runtime.status()
+
+    async def _nothing(self, request: dict[str, Any]) -> None:
+        del request
+
+    async def _set(self, request: dict[str, Any]) -> None:
+        known = self._input(str(request.get("name", "")))
+        self._runtime.happen(InputChanged(name=known.name, value=_value(known, request.get("value"))))
+
+    async def _press(self, request: dict[str, Any]) -> None:
+        hold_ms = request.get("hold_ms")
+        if not isinstance(hold_ms, int) or isinstance(hold_ms, bool) or hold_ms < 0:
+            raise InputError(_WHERE, f"hold_ms is {hold_ms!r}", "milliseconds, 0 or more")
+        self._runtime.happen(ButtonHeld(hold_ms=hold_ms))
+
+    async def _confirm(self, request: dict[str, Any]) -> None:
+        del request
+        self._runtime.happen(SelfConfirmed())
+
+    async def _power_cycle(self, request: dict[str, Any]) -> None:
+        del request
+        await self._runtime.power_cycle()
+
+    def _input(self, name: str) -> Input:
+        known = self._inputs.get(name)
+        if known is None:
+            near = difflib.get_close_matches(name, self._inputs, n=1)
+            expected = f"{near[0]}?" if near else " or ".join(self._inputs) or "no input: the policy declares none"
+            raise InputError(_WHERE, f"no input {name!r}", expected)
+        return known
+
+
+def _value(known: Input, given: object) -> Value:
+    text = str(given).strip().lower()
+    if known.type is InputType.BOOL:
+        if text not in _BOOLS:
+            raise InputError(_WHERE, f"{known.name} cannot be {given!r}", "true or false")
+        return _BOOLS[text]
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(_WHERE, f"{known.name} cannot be {given!r}", "a whole number") from None

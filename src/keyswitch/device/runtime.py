@@ -1,0 +1,359 @@
+"""What gives the pure server time, flash, radio and power. It decides nothing: effects are carried out as they come.
+
+Rules:
+
+* One worker executes requests and carries effects out, in order. Whatever happens outside (a connection, an input, the
+  panel) is told to the server at once, and what follows from it waits for the worker.
+* Answers are sent by one task for each peer: a peer that does not read holds up its own requests and nobody else's.
+* A planned reset ends connections first (bounded), so that centrals need not wait for a supervision timeout; a power
+  cycle tells nobody anything.
+* There is no polling: the worker sleeps until something is received or the next time limit is due.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from keyswitch.device.ble import BleCarrier, Shown
+from keyswitch.device.doors import Carrier
+from keyswitch.device.output import Answer, Output, RuntimeEffect
+from keyswitch.device.server import Server
+from keyswitch.device.store import Store
+from keyswitch.errors import LinkLostError
+from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
+from keyswitch.gate.events import Event
+from keyswitch.gate.peer import Peer
+from keyswitch.mcuboot.bootloader import BootConfig, BootReport, boot
+from keyswitch.mcuboot.flash import Flash
+from keyswitch.smp.framing import Received
+from keyswitch.terms import Transport
+
+FLUSH_WITHIN_MS: Final = 2_000
+"""Bound for answers that must leave before their connection is ended."""
+
+COUNTERS: Final = "counters.json"
+SECURITY_COUNTERS: Final = "security_counters"
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class _Sender:
+    """Sends one peer's answers, in order, at the pace of its link."""
+
+    def __init__(self, peer: Peer, carrier: Carrier, server: Server, wake: asyncio.Event, room: int) -> None:
+        self.peer = peer
+        self.carrier = carrier
+        self._server = server
+        self._wake = wake
+        self._room = room
+        self._waiting: deque[Answer] = deque()
+        self._ready = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.task = asyncio.get_running_loop().create_task(self._run(), name=f"answers to {peer.id}")
+
+    def put(self, answer: Answer) -> None:
+        """Send this after all that came before."""
+        self._waiting.append(answer)
+        self._idle.clear()
+        self._ready.set()
+        if len(self._waiting) >= self._room:
+            self._server.hold(self.peer.id, held=True)
+
+    async def flushed(self) -> None:
+        """Wait until everything was handed to the link, at most `FLUSH_WITHIN_MS`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), FLUSH_WITHIN_MS / 1000)
+
+    async def _run(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._waiting:
+                answer = self._waiting[0]
+                with contextlib.suppress(LinkLostError):  # gone or not subscribed: there is nobody to answer
+                    await self.carrier.send(self.peer.id, answer.door, answer.packet)
+                self._waiting.popleft()
+                if len(self._waiting) == self._room - 1:
+                    self._server.hold(self.peer.id, held=False)
+                    self._wake.set()
+            self._idle.set()
+
+
+class Runtime:
+    """One running device.
+
+    Args:
+        server: the device without time and links.
+        flash: with the slots.
+        boot_config: how the bootloader is built.
+        store: what survives resets; the security counters are kept here too.
+        carriers: the transports, by name.
+        answer_room: answers that may wait for one peer before its next request does.
+        report: told what happens, as JSON objects with an `event`.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: Server,
+        flash: Flash,
+        boot_config: BootConfig,
+        store: Store,
+        carriers: Mapping[Transport, Carrier],
+        answer_room: int,
+        report: Report | None = None,
+    ) -> None:
+        self.server = server
+        self.boot_report: BootReport | None = None
+        self._flash = flash
+        self._boot_config = boot_config
+        self._store = store
+        self._carriers = carriers
+        self._answer_room = answer_room
+        self._report = report or (lambda _: None)
+        self._ids = itertools.count(1)
+        self._senders: dict[int, _Sender] = {}
+        self._outputs: deque[Output] = deque()
+        self._wake = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._smp_shown = False
+        self._powered = False
+
+    # --- power ---
+
+    async def start(self) -> None:
+        """Power up: the bootloader decides, the server boots, the transports open."""
+        await self._power_up()
+        self._worker = asyncio.get_running_loop().create_task(self._work(), name="device")
+
+    async def run(self) -> None:
+        """Wait until the device fails; returns only by an exception."""
+        if self._worker is None:
+            await self.start()
+        assert self._worker is not None  # noqa: S101 - start made it
+        await asyncio.shield(self._worker)
+
+    async def close(self) -> None:
+        """Power down in order: connected centrals are told."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+            self._worker = None
+        await self._forget_peers()
+        for carrier in self._carriers.values():
+            await carrier.close()
+
+    async def power_cycle(self) -> None:
+        """Take the power away and give it back: RAM is gone, nobody is told, the bootloader decides anew."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        await self._power_down()
+        await self.start()
+
+    async def _power_up(self) -> None:
+        cost_us = self._flash.wear.cost_us
+        counters = tuple((self._store.read(COUNTERS) or {}).get(SECURITY_COUNTERS, ()))
+        report = boot(self._flash, self._boot_config, counters=counters)
+        if report.counters != counters:
+            self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})
+        await self._spend(self._flash.wear.cost_us - cost_us)
+        self.boot_report = report
+        self._smp_shown = False
+        self._report(_boot_event(report))
+        if not report.runs:
+            return
+        self._powered = True
+        output = self.server.boot(report, self.now_ms())
+        for carrier in self._carriers.values():
+            await carrier.start(self)
+        self._take(output)
+        self._show()
+
+    async def _power_down(self) -> None:
+        self._powered = False
+        await self._forget_peers()
+        for carrier in self._carriers.values():
+            await carrier.power_lost()
+        self._outputs.clear()
+
+    async def _reset(self) -> None:
+        for sender in list(self._senders.values()):
+            await sender.carrier.end(sender.peer.id, after_delivery=True)
+        await self._power_down()
+        await self._power_up()
+
+    async def _forget_peers(self) -> None:
+        tasks = [sender.task for sender in self._senders.values()] + list(self._ending)
+        self._senders.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- what carriers tell (device.doors.Arrivals) ---
+
+    def new_peer_id(self) -> int:
+        """A number that was never given before."""
+        return next(self._ids)
+
+    def now_ms(self) -> int:
+        """Milliseconds of the event loop's clock."""
+        return int(asyncio.get_running_loop().time() * 1000)
+
+    def peer_came(self, peer: Peer) -> None:
+        """A peer is there, or has another security now."""
+        if peer.id in self._senders:
+            self.server.peer_changed(peer)
+            return
+        carrier = self._carriers[peer.transport]
+        self._senders[peer.id] = _Sender(peer, carrier, self.server, self._wake, self._answer_room)
+        self._report({"event": "connected", "transport": peer.transport, "peer": peer.id})
+        self._take(self.server.peer_connected(peer, self.now_ms()))
+
+    def peer_went(self, peer_id: int) -> None:
+        """A peer has gone."""
+        sender = self._senders.pop(peer_id, None)
+        if sender is None:
+            return
+        sender.task.cancel()
+        self._report({"event": "disconnected", "transport": sender.peer.transport, "peer": peer_id})
+        self._take(self.server.peer_gone(peer_id, self.now_ms()))
+
+    def received(self, peer: Peer, received: Received) -> None:
+        """Queue what arrived; what is too large is answered."""
+        if peer.id not in self._senders:
+            return
+        for packet in received.packets:
+            self._take(self.server.receive(peer.id, packet, self.now_ms(), door=peer.door))
+        for dropped in received.dropped:
+            if dropped.header:
+                self._take(self.server.too_large(peer.id, dropped.header, door=peer.door))
+        self._wake.set()
+
+    def room(self, peer_id: int) -> int:
+        """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
+        return self.server.room(peer_id)
+
+    # --- what the outside does ---
+
+    def happen(self, event: Event) -> None:
+        """Something happens at the device: an input, the button, the application."""
+        self._take(self.server.event(event, self.now_ms()))
+
+    def status(self) -> dict[str, Any]:
+        """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
+        if self._powered:
+            return self.server.status(self.now_ms())
+        return {"mode": None, "lease_ms": None, "gate": "shut", "running": None, "slots": []}
+
+    @property
+    def powered(self) -> bool:
+        """Whether an image runs. False after a boot that found nothing that may run."""
+        return self._powered
+
+    def _take(self, output: Output) -> None:
+        if output:
+            self._outputs.append(output)
+        self._wake.set()
+
+    # --- the worker ---
+
+    async def _work(self) -> None:
+        while True:
+            output = self._outputs.popleft() if self._outputs else self._execute()
+            if output is None:
+                await self._sleep()
+            else:
+                await self._carry_out(output)
+                await asyncio.sleep(0)  # the radio's turn: requests may have queued up without end
+
+    def _execute(self) -> Output | None:
+        return self.server.run_one(self.now_ms()) if self._powered else None
+
+    async def _sleep(self) -> None:
+        due_ms = self.server.next_due_ms() if self._powered else None
+        seconds = None if due_ms is None else max(0, due_ms - self.now_ms()) / 1000
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        self._wake.clear()
+
+    async def _carry_out(self, output: Output) -> None:
+        await self._spend(output.flash_us)
+        for answer in output.answers:
+            sender = self._senders.get(answer.peer)
+            if sender is not None:
+                sender.put(answer)
+        for effect in output.effects:
+            if isinstance(effect, ResetNow):
+                self._report({"event": "reset"})
+                await self._reset()
+                return  # what else was wanted was wanted by the life before
+            self._effect(effect)
+
+    def _effect(self, effect: RuntimeEffect) -> None:
+        match effect:
+            case DropReassembly():
+                for carrier in self._carriers.values():
+                    carrier.drop_partial()
+            case EndConnections(peers=peers, after_answer=after_answer):
+                for peer_id in peers:
+                    self._end(peer_id, after_answer=after_answer)
+            case ShowService(shown=shown):
+                self._smp_shown = shown
+                self._show()
+            case ModeChanged(mode=mode):
+                self._report({"event": "mode", "mode": mode})
+                self._show()
+            case Inhibit(names=names):
+                self._report({"event": "inhibit", "names": sorted(names)})
+            case ResetNow():
+                pass  # carried out where the order of effects ends
+            # mypy proves that nothing else exists
+
+    def _end(self, peer_id: int, *, after_answer: bool) -> None:
+        sender = self._senders.get(peer_id)
+        if sender is None:
+            return
+
+        async def end() -> None:
+            if after_answer:
+                await sender.flushed()
+            await sender.carrier.end(peer_id, after_delivery=after_answer)
+
+        task = asyncio.get_running_loop().create_task(end(), name=f"end {peer_id}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _show(self) -> None:
+        carrier = self._carriers.get(Transport.BLE)
+        if isinstance(carrier, BleCarrier):
+            state = self.server.state_value(self.now_ms())
+            carrier.show(Shown(smp=self._smp_shown, beacon=self.server.beacon(), state=state))
+
+    async def _spend(self, flash_us: int) -> None:
+        if flash_us:
+            await asyncio.sleep(flash_us / 1_000_000)
+
+
+def _boot_event(report: BootReport) -> dict[str, Any]:
+    return {
+        "event": "boot",
+        "runs": report.runs,
+        "images": [
+            {
+                "image": image.image,
+                "version": str(image.running_version) if image.running_version else None,
+                "hash": image.running_hash.hex(),
+                "swap": image.done.name.lower(),
+                "trial": image.trial,
+                "reverted": image.reverted,
+                "why": list(image.why),
+            }
+            for image in report.images
+        ],
+    }
