@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.words import (
-    Algorithm,
     Arm,
     Clock,
     Compare,
     Confirm,
+    Downgrade,
     Identity,
     InputType,
     Others,
@@ -242,13 +243,11 @@ class PermitEntry:
 
     Attributes:
         issuers: files with the Ed25519 public keys (PEM) that may sign permits.
-        clock: whether validity in time is judged.
-        max_uses: how often one permit works where the clock is not trusted.
+        clock: whether validity in time is judged; if not, each permit's own number of uses counts.
     """
 
     issuers: tuple[Path, ...]
     clock: Clock = Clock.NONE
-    max_uses: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +317,7 @@ class BootloaderSettings:
         slot_size: bytes of each slot.
         sector_size: bytes that are erased together.
         write_block: bytes that are written together.
-        downgrade: whether an older version may be installed.
+        downgrade: what keeps older images from coming back.
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
@@ -326,7 +325,7 @@ class BootloaderSettings:
     slot_size: int = 458_752
     sector_size: int = 4_096
     write_block: int = 4
-    downgrade: bool = True
+    downgrade: Downgrade = Downgrade.ALLOWED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,13 +102,14 @@ class Confirm(StrEnum):
     EITHER = "either"
 
 
-class Algorithm(StrEnum):
-    """How the bootloader brings the new image into place (MCUboot design document, "Image slots" and "Swap")."""
+class Downgrade(StrEnum):
+    """What keeps older images from coming back."""
 
-    SWAP_MOVE = "swap-move"
-    SWAP_OFFSET = "swap-offset"
-    OVERWRITE_ONLY = "overwrite-only"
-    DIRECT_XIP = "direct-xip"
+    ALLOWED = "allowed"
+    VERSION = "version"
+    """The image's version must not be lower than the running one's."""
+    COUNTER = "counter"
+    """The image's security counter must not be lower than the stored one."""
 
 
 class Clock(StrEnum):
@@ -117,3 +118,24 @@ class Clock(StrEnum):
     TRUSTED = "trusted"
     NONE = "none"
     """Validity in time is not judged; each permit counts its uses instead."""
+
+
+class TriggerWord(StrEnum):
+    """What sets a transition off."""
+
+    ENTER = "enter"
+    LEAVE = "leave"
+    BUTTON = "button"
+    INPUT = "input"
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+    RESET = "reset"
+
+
+class SecurityWord(StrEnum):
+    """How well a link is protected (`keyswitch.terms.Security`)."""
+
+    NONE = "none"
+    ENCRYPTED = "encrypted"
+    AUTHENTICATED = "authenticated"

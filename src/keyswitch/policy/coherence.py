@@ -1,0 +1,153 @@
+"""Whether the parts of a policy fit each other: what one names, another declares; what is stated has an effect.
+
+Each check is a generator of `(key path, problem, expected)`; the first one found is the error.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from keyswitch.errors import InputError
+from keyswitch.policy.kinds import suggestion
+from keyswitch.policy.model import (
+    Mode,
+    OnEnter,
+    OnLeave,
+    OnReset,
+    OnTimeout,
+    Policy,
+    Transition,
+)
+from keyswitch.policy.words import Identity, Others, ProofKind, Service, SessionRule, WhenFalse
+
+Problem = tuple[str, str, str]
+
+
+def check_coherence(policy: Policy) -> None:
+    """Raises: InputError: the first thing that does not fit."""
+    for check in _CHECKS:
+        for where, problem, expected in check(policy):
+            raise InputError(f"{policy.origin}: {where}", problem, expected)
+
+
+def _initial_mode(policy: Policy) -> Iterator[Problem]:
+    name = policy.device.initial_mode
+    if name not in policy.modes:
+        yield "device.initial_mode", f'"{name}" is no mode', _modes(policy, name)
+
+
+def _modes(policy: Policy, name: str) -> str:
+    return ", ".join(policy.modes) + suggestion(name, policy.modes)
+
+
+def _mode_limits(policy: Policy) -> Iterator[Problem]:
+    for mode in policy.modes.values():
+        at = f"modes.{mode.name}"
+        if mode.lease_max_ms is not None and mode.lease_ms is None:
+            yield f"{at}.lease_max_s", "means nothing without lease_s", "lease_s beside it"
+        elif mode.lease_max_ms is not None and mode.lease_max_ms < (mode.lease_ms or 0):
+            yield f"{at}.lease_max_s", "shorter than lease_s", "at least lease_s"
+        if mode.session is SessionRule.OWNER and not mode.maintenance:
+            yield f"{at}.session", "means nothing outside maintenance", "maintenance = true beside it"
+        if mode.timeout_ms is not None and not policy.ways(mode.name, OnTimeout):
+            yield f"{at}.timeout_s", "nothing happens then", f'a transition from "{mode.name}" with on = "timeout"'
+
+
+def _ways(policy: Policy) -> Iterator[Problem]:
+    for way in policy.transitions:
+        at = f"transitions[{way.index}]"
+        for place, source in enumerate(way.sources):
+            if source not in policy.modes:
+                yield f"{at}.from[{place}]", f'"{source}" is no mode', _modes(policy, source)
+            if source == way.target:
+                yield f"{at}.to", f'leads from "{source}" to itself', "another mode"
+        if way.target not in policy.modes:
+            yield f"{at}.to", f'"{way.target}" is no mode', _modes(policy, way.target)
+        else:
+            yield from _way(policy, way, policy.modes[way.target], at)
+
+
+def _way(policy: Policy, way: Transition, target: Mode, at: str) -> Iterator[Problem]:
+    match way.trigger:
+        case OnEnter(proofs=proofs):
+            if target.maintenance and not proofs:
+                yield f"{at}.proofs", "missing", "how entry into maintenance is proved"
+            yield from _unconfigured(policy, proofs, at)
+        case OnTimeout():
+            for source in way.sources:
+                if policy.modes[source].timeout_ms is None:
+                    yield f"{at}.on", f'"{source}" has no timeout_s', f"modes.{source}.timeout_s"
+        case OnLeave():
+            if target.maintenance:
+                yield f"{at}.to", "leaving cannot lead into maintenance", "a mode without maintenance = true"
+        case _:
+            pass
+
+
+def _outside_maintenance(policy: Policy) -> Iterator[Problem]:
+    for way in policy.transitions:
+        if policy.modes[way.target].maintenance:
+            continue
+        for name, stated in (
+            ("when_false", way.when_false is WhenFalse.HOLD),
+            ("others", way.others is Others.DISCONNECT),
+        ):
+            if stated:
+                yield f"transitions[{way.index}].{name}", "means nothing outside maintenance", "a way into maintenance"
+
+
+def _unconfigured(policy: Policy, proofs: tuple[ProofKind, ...], at: str) -> Iterator[Problem]:
+    entry = policy.entry
+    settings = {
+        ProofKind.SEQUENCE: entry.sequence,
+        ProofKind.CHALLENGE: entry.challenge,
+        ProofKind.PERMIT: entry.permit,
+    }
+    for place, proof in enumerate(proofs):
+        if settings[proof] is None:
+            yield f"{at}.proofs[{place}]", f"[entry.{proof.value}] is missing", "what this kind of proof needs"
+
+
+def _duplicates(policy: Policy) -> Iterator[Problem]:
+    seen: dict[object, int] = {}
+    for way in policy.transitions:
+        for source in way.sources:
+            key = (source, way.target, way.trigger, frozenset(way.when))
+            if key in seen:
+                other = seen[key]
+                yield f"transitions[{way.index}]", f"the same as transitions[{other}] from {source}", "each way once"
+            seen[key] = way.index
+
+
+def _sessions_end(policy: Policy) -> Iterator[Problem]:
+    for way in policy.transitions:
+        if isinstance(way.trigger, OnReset) and any(policy.modes[source].maintenance for source in way.sources):
+            yield (
+                f"transitions[{way.index}].from",
+                "a reset ends every maintenance session",
+                "modes outside maintenance",
+            )
+
+
+def _settings(policy: Policy) -> Iterator[Problem]:
+    gate, boot, lockout = policy.gate, policy.bootloader, policy.entry.lockout
+    if gate.identity is Identity.SECOND and gate.service is not Service.RECONNECT:
+        problem = "an address cannot change under a connection"
+        yield "gate.identity", problem, f'"{Identity.SAME}", or service = "{Service.RECONNECT}"'
+    if boot.slot_size % boot.sector_size:
+        yield "bootloader.slot_size", f"not whole sectors of {boot.sector_size} bytes", "a multiple of sector_size"
+    for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
+        if value & (value - 1):
+            yield f"bootloader.{name}", f"{value} is no power of two", "a power of two"
+    if lockout.first_ms > lockout.max_ms:
+        yield "entry.lockout.first_s", "longer than max_s", "at most max_s"
+
+
+_CHECKS: Final[tuple[Callable[[Policy], Iterator[Problem]], ...]] = (
+    _initial_mode,
+    _ways,
+    _outside_maintenance,
+    _mode_limits,
+    _duplicates,
+    _sessions_end,
+    _settings,
+)

@@ -1,0 +1,382 @@
+"""The policy language as one table: the loader, the reference in `docs/policy.md` and the JSON Schema come from it."""
+
+from typing import Final
+
+from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.kinds import (
+    NAME,
+    REQUIRED,
+    Choice,
+    Duration,
+    Either,
+    Flag,
+    Key,
+    ListOf,
+    Table,
+    Text,
+    Whole,
+)
+from keyswitch.policy.words import (
+    Arm,
+    Clock,
+    Confirm,
+    Downgrade,
+    Identity,
+    InputType,
+    Others,
+    ProofKind,
+    SecurityWord,
+    Service,
+    SessionRule,
+    TriggerWord,
+    UploadRest,
+    WhenFalse,
+)
+from keyswitch.terms import Transport
+
+SCHEMA_VERSION: Final = 1
+
+INT_INPUT: Final = Whole(-(2**31), 2**31 - 1)
+"""Values of an integer input: what any microcontroller's `int` holds."""
+
+_PATH: Final = Text(meaning="a file name, relative to this file")
+_NAMES: Final = ListOf(NAME, least=1)
+
+ROOT: Final = Table(
+    keys=(
+        Key(
+            name="schema", kind=Whole(SCHEMA_VERSION, SCHEMA_VERSION), doc="Version of this language.", default=REQUIRED
+        ),
+    ),
+    tables=("device", "inputs", "modes", "entry", "transitions", "gate", "update", "bootloader", "smp"),
+)
+
+DEVICE: Final = Table(
+    doc="Who this is.",
+    keys=(
+        Key(name="name", kind=Text(29), doc="Shown to people and advertised.", default=REQUIRED),
+        Key(
+            name="id",
+            kind=Text(64),
+            doc="Identity that proofs and permits are bound to. One for each unit.",
+            default_text="`name`",
+        ),
+        Key(name="initial_mode", kind=NAME, doc="The mode in which the device comes up.", default=REQUIRED),
+        Key(
+            name="bypasses",
+            kind=ListOf(Text()),
+            doc="Ways past this gate that the policy cannot close. Printed by every proof and report.",
+            default=(),
+        ),
+        Key(
+            name="company_id",
+            kind=Whole(0, 0xFFFF),
+            doc="Company identifier of the advertisement's manufacturer data. 0xFFFF is for tests.",
+            default=0xFFFF,
+        ),
+    ),
+)
+
+INPUT: Final = Table(
+    doc="Something that the device senses and guards ask about; one table for each, `[inputs]` `NAME = { ... }`.",
+    keys=(
+        Key(name="type", kind=Choice(InputType), doc="What values it takes.", default=REQUIRED),
+        Key(
+            name="safety",
+            kind=Flag(),
+            doc="A guard over it that turns false ends maintenance at once, whatever `when_false` says.",
+            default=False,
+        ),
+        Key(
+            name="operated",
+            kind=Flag(),
+            doc="A person moves it on purpose (key switch, jumper): only such an input may open maintenance by itself.",
+            default=False,
+        ),
+        Key(
+            name="initial",
+            kind=Either((Flag(), INT_INPUT)),
+            doc="Value until the first report. Without it the input is unknown, and guards over it are false.",
+            default_text="unknown",
+        ),
+    ),
+)
+
+MODE: Final = Table(
+    doc="What the device is doing; one table for each, `[modes.NAME]`. Their order numbers them.",
+    keys=(
+        Key(
+            name="allow",
+            kind=ListOf(Text(64), most=256),
+            doc="The commands that this mode serves: `group`, `group.command`, either with `:read` or `:write`.",
+            default=REQUIRED,
+        ),
+        Key(
+            name="maintenance",
+            kind=Flag(),
+            doc="The only kind of mode in which firmware may change.",
+            default=False,
+        ),
+        Key(
+            name="inhibits",
+            kind=ListOf(NAME),
+            doc="What the application must not do meanwhile: safety is mutual.",
+            default=(),
+        ),
+        Key(
+            name="security",
+            kind=Choice(SecurityWord),
+            doc="Least security of the link for the allowed commands. Asking and entering are judged by themselves.",
+            default=SecurityWord.NONE,
+        ),
+        Key(
+            name="session",
+            kind=Choice(SessionRule),
+            doc="Who may use a maintenance session: anyone, or only the peer that entered and its reconnect.",
+            default=SessionRule.ANYONE,
+        ),
+        Key(name="lease_s", kind=Duration(), doc="The mode ends by itself after this long.", default_text="no limit"),
+        Key(
+            name="lease_max_s",
+            kind=Duration(),
+            doc="`extend` starts the lease again, but never beyond this long after entry.",
+            default_text="`lease_s`: no extension",
+        ),
+        Key(
+            name="idle_s",
+            kind=Duration(),
+            doc="The mode ends when nothing allowed was asked for this long.",
+            default_text="no limit",
+        ),
+        Key(
+            name="timeout_s",
+            kind=Duration(),
+            doc='After this long the mode\'s `on = "timeout"` transition is taken.',
+            default_text="none",
+        ),
+    ),
+)
+
+TRANSITION: Final = Table(
+    doc="One way from some modes into another; one `[[transitions]]` for each.",
+    keys=(
+        Key(name="from", kind=_NAMES, doc="The modes it starts in.", default=REQUIRED),
+        Key(name="to", kind=NAME, doc="The mode it leads to.", default=REQUIRED),
+        Key(name="on", kind=Choice(TriggerWord), doc="What sets it off.", default=REQUIRED),
+        Key(
+            name="when",
+            kind=ListOf(Text(80, meaning='a condition like "motion == false"')),
+            doc="Guards: all must hold. A maintenance session goes on only while they do; arming and reset ask again.",
+            default=(),
+        ),
+        Key(
+            name="proofs",
+            kind=ListOf(Choice(ProofKind, without=(ProofKind.BUTTON,)), least=1),
+            doc='With `on = "enter"`: the kinds of proof that are taken. Without: anyone may; never into maintenance.',
+            default_text="none",
+        ),
+        Key(name="hold_s", kind=Duration(), doc='With `on = "button"`: held at least this long.', default_text="none"),
+        Key(
+            name="security",
+            kind=Choice(SecurityWord),
+            doc='With `on = "enter"`: least security of the link that asks.',
+            default_text='"none"',
+        ),
+        Key(
+            name="others",
+            kind=Choice(Others),
+            doc="Into maintenance by `enter`: what happens to other connected centrals.",
+            default_text='"refuse"',
+        ),
+        Key(
+            name="when_false",
+            kind=Choice(WhenFalse),
+            doc="Into maintenance: what a guard does that turns false during the session. Safety inputs always leave.",
+            default_text='"leave"',
+        ),
+    ),
+)
+
+ENTRY: Final = Table(
+    doc="What the kinds of proof need.", tables=("sequence", "challenge", "permit", "button", "lockout")
+)
+
+SEQUENCE: Final = Table(
+    doc="Commands in order within a time window. No key: it guards against accident only.",
+    keys=(
+        Key(name="steps", kind=Whole(2, 16), doc="How many.", default=3),
+        Key(name="window_s", kind=Duration(), doc="From the first to the last.", default=10_000, default_text="10"),
+    ),
+)
+
+CHALLENGE: Final = Table(
+    doc="A shared secret: HMAC-SHA256 over the device's fresh nonce.",
+    keys=(
+        Key(
+            name="secret",
+            kind=_PATH,
+            doc="File with 64 hexadecimal digits, readable by its owner alone (mode 0600).",
+            default=REQUIRED,
+        ),
+    ),
+)
+
+PERMIT: Final = Table(
+    doc="A signed permission (COSE_Sign1, Ed25519) and its holder's signature over the device's fresh nonce.",
+    keys=(
+        Key(
+            name="issuers",
+            kind=ListOf(_PATH, least=1, most=16),
+            doc="Files with the Ed25519 public keys (PEM) that may sign permits.",
+            default=REQUIRED,
+        ),
+        Key(
+            name="clock",
+            kind=Choice(Clock),
+            doc="Whether the device knows the time well enough to judge validity; if not, uses are counted.",
+            default=Clock.NONE,
+        ),
+    ),
+)
+
+BUTTON: Final = Table(
+    doc="Where the button is.",
+    keys=(
+        Key(
+            name="gpio",
+            kind=Whole(0, 1023),
+            doc="Pin on a Linux board (needs the extra `gpio`).",
+            default_text="the panel's button only",
+        ),
+    ),
+)
+
+LOCKOUT: Final = Table(
+    doc="How wrong proofs are slowed, each kind for itself. The button is never locked.",
+    keys=(
+        Key(name="free_tries", kind=Whole(0, 100), doc="Wrong proofs that cost nothing.", default=3),
+        Key(
+            name="first_s",
+            kind=Duration(),
+            doc="Wait after the next one; doubles with each further one.",
+            default=1_000,
+            default_text="1",
+        ),
+        Key(name="max_s", kind=Duration(), doc="No wait is longer.", default=300_000, default_text="300"),
+    ),
+)
+
+GATE: Final = Table(
+    doc="How the gate looks from outside.",
+    tables=("on_leave",),
+    keys=(
+        Key(
+            name="service",
+            kind=Choice(Service),
+            doc="How the SMP service is shown on BLE. A courtesy, never protection.",
+            default=Service.RECONNECT,
+        ),
+        Key(
+            name="identity",
+            kind=Choice(Identity),
+            doc="The BLE identity in maintenance; a second one has no stale cache anywhere.",
+            default=Identity.SAME,
+        ),
+    ),
+)
+
+ON_LEAVE: Final = Table(
+    doc="What becomes of things when maintenance ends.",
+    keys=(Key(name="upload", kind=Choice(UploadRest), doc="A half-done upload.", default=UploadRest.DISCARD),),
+)
+
+UPDATE: Final = Table(
+    doc="How an update goes.",
+    keys=(
+        Key(
+            name="arm",
+            kind=Choice(Arm),
+            doc="When the swap is armed: as the last act before the session's own reset, or at the state write.",
+            default=Arm.LATE,
+        ),
+        Key(name="confirm", kind=Choice(Confirm), doc="Who makes a new image stay.", default=Confirm.OPERATOR),
+        Key(
+            name="trial_deadline_s",
+            kind=Duration(),
+            doc="An unconfirmed trial ends by reset and revert, still in maintenance.",
+            default_text="the lease alone ends it",
+        ),
+    ),
+)
+
+BOOTLOADER: Final = Table(
+    doc="What boots.",
+    keys=(
+        Key(
+            name="algorithm",
+            kind=Choice(Algorithm),
+            doc="How the bootloader brings a new image into place.",
+            default=Algorithm.SWAP_MOVE,
+        ),
+        Key(
+            name="key",
+            kind=_PATH,
+            doc="File with the public key (PEM) that images must be signed with.",
+            default_text="none: signatures are not asked for",
+        ),
+        Key(
+            name="slot_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of each slot, whole sectors.",
+            default=458_752,
+        ),
+        Key(name="sector_size", kind=Whole(128, 2**20, "bytes"), doc="Erased together.", default=4_096),
+        Key(name="write_block", kind=Whole(1, 32, "bytes"), doc="Written together.", default=4),
+        Key(
+            name="downgrade",
+            kind=Choice(Downgrade),
+            doc="What keeps older images from coming back.",
+            default=Downgrade.ALLOWED,
+        ),
+    ),
+)
+
+SMP: Final = Table(
+    doc="The SMP server.",
+    keys=(
+        Key(
+            name="buf_size",
+            kind=Whole(128, 65_535, "bytes"),
+            doc="The largest packet, its header included.",
+            default=2475,
+        ),
+        Key(name="buf_count", kind=Whole(1, 32), doc="How many packets it holds at once.", default=4),
+        Key(
+            name="transports",
+            kind=ListOf(Choice(Transport), least=1),
+            doc="How it can be reached.",
+            default=(Transport.BLE,),
+            default_text='`["ble"]`',
+        ),
+    ),
+)
+
+SECTIONS: Final[dict[str, Table]] = {
+    "": ROOT,
+    "device": DEVICE,
+    "inputs.*": INPUT,
+    "modes.*": MODE,
+    "transitions[]": TRANSITION,
+    "entry": ENTRY,
+    "entry.sequence": SEQUENCE,
+    "entry.challenge": CHALLENGE,
+    "entry.permit": PERMIT,
+    "entry.button": BUTTON,
+    "entry.lockout": LOCKOUT,
+    "gate": GATE,
+    "gate.on_leave": ON_LEAVE,
+    "update": UPDATE,
+    "bootloader": BOOTLOADER,
+    "smp": SMP,
+}
+"""Every table of the language by its place; `*` stands for any name, `[]` for each entry of a list of tables."""

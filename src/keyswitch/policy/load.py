@@ -1,0 +1,202 @@
+"""TOML in, `Policy` out. Every mistake is one `InputError` that names the file and the key path.
+
+* `load` is pure; `read_policy` reads the file and nothing else: keys need not exist for modes to be read.
+* What is checked here is what makes the file meaningless (unknown words, ways to nowhere). Whether the rules it
+  states are *safe* is the prover's question.
+"""
+
+import hashlib
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from keyswitch.errors import InputError
+from keyswitch.policy import language
+from keyswitch.policy.coherence import check_coherence
+from keyswitch.policy.kinds import NAME, Table, as_table, below, shown, suggestion
+from keyswitch.policy.model import (
+    BootloaderSettings,
+    ButtonEntry,
+    ChallengeEntry,
+    Device,
+    EntrySettings,
+    GateSettings,
+    Input,
+    LockoutSettings,
+    Mode,
+    PermitEntry,
+    Policy,
+    SequenceEntry,
+    SmpSettings,
+    UpdateSettings,
+)
+from keyswitch.policy.transitions import read_transitions
+from keyswitch.policy.words import InputType
+from keyswitch.smp.commands import CommandKey, patterns, resolve
+from keyswitch.terms import Security
+
+MAX_FILE_SIZE: Final = 1_000_000
+"""Bytes; a policy is written by people."""
+MAX_MODES: Final = 255
+"""The mode's index travels in one byte."""
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy file.
+
+    Raises:
+        InputError: it cannot be read, or is no valid policy.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_SIZE + 1)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", "a policy file (TOML)") from error
+    return load(data, origin=str(path), directory=path.parent)
+
+
+def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Policy:
+    """The policy that a file's bytes describe.
+
+    Args:
+        data: the file's bytes.
+        origin: the file's name, for messages.
+        directory: what the file names inside are relative to.
+
+    Raises:
+        InputError: no valid policy.
+    """
+    root = as_table(_parse(data, origin), origin, language.ROOT.expected)
+    at = f"{origin}: "
+    language.ROOT.read(root, at)
+    for name in ("device", "modes"):
+        if name not in root:
+            raise InputError(below(at, name), "missing", language.SECTIONS[name if name == "device" else "modes.*"].doc)
+    inputs = _inputs(root.get("inputs", {}), below(at, "inputs"))
+    policy = Policy(
+        device=_device(root["device"], below(at, "device")),
+        inputs=inputs,
+        modes=_modes(root["modes"], below(at, "modes")),
+        transitions=read_transitions(root.get("transitions", []), below(at, "transitions"), inputs),
+        entry=_entry(root.get("entry", {}), below(at, "entry"), directory),
+        gate=_gate(root.get("gate", {}), below(at, "gate")),
+        update=UpdateSettings(**_ms(_plain(language.UPDATE, root, "update", at))),
+        bootloader=_bootloader(_plain(language.BOOTLOADER, root, "bootloader", at), directory),
+        smp=SmpSettings(**_plain(language.SMP, root, "smp", at)),
+        digest=hashlib.sha256(data).digest(),
+        origin=origin,
+    )
+    check_coherence(policy)
+    return policy
+
+
+def _parse(data: bytes, origin: str) -> object:
+    if len(data) > MAX_FILE_SIZE:
+        raise InputError(origin, f"larger than {MAX_FILE_SIZE} bytes", "a policy file written by people")
+    if not data.strip():
+        raise InputError(origin, "empty", "a policy file (TOML)")
+    try:
+        return tomllib.loads(data.decode(), parse_float=Decimal)
+    except UnicodeDecodeError as error:
+        raise InputError(origin, f"byte {error.start} is not UTF-8", "a policy file (TOML)") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(origin, f"not TOML: {error}") from error
+    except (RecursionError, ValueError, ArithmeticError) as error:
+        raise InputError(origin, "not TOML that can be read: nested too deeply, or a number without end") from error
+
+
+def _plain(table: Table, root: Any, name: str, at: str) -> dict[str, Any]:
+    return table.read(root.get(name, {}), below(at, name))
+
+
+def _ms(values: dict[str, Any]) -> dict[str, Any]:
+    """Keys `*_s`, whose values the language has made milliseconds, under their honest names."""
+    return {f"{name[:-2]}_ms" if name.endswith("_s") else name: value for name, value in values.items()}
+
+
+def _device(value: object, where: str) -> Device:
+    read = language.DEVICE.read(value, where)
+    return Device(**{**read, "id": read["id"] or read["name"]})
+
+
+def _inputs(value: object, where: str) -> tuple[Input, ...]:
+    table = as_table(value, where, "a table of inputs")
+    inputs: list[Input] = []
+    for name, each in table.items():
+        place = below(where, name)
+        NAME.read(name, place)
+        read = language.INPUT.read(each, place)
+        kind, initial = read["type"], read["initial"]
+        if initial is not None and isinstance(initial, bool) is not (kind is InputType.BOOL):
+            expected = "true or false" if kind is InputType.BOOL else "a whole number"
+            raise InputError(below(place, "initial"), f"{shown(initial)} is no {kind.value}", expected)
+        inputs.append(Input(name=name, **read))
+    return tuple(inputs)
+
+
+def _modes(value: object, where: str) -> dict[str, Mode]:
+    table = as_table(value, where, "a table of modes")
+    if not 1 <= len(table) <= MAX_MODES:
+        raise InputError(where, f"{len(table)} modes", f"1 to {MAX_MODES}")
+    return {name: _mode(name, index, each, below(where, name)) for index, (name, each) in enumerate(table.items())}
+
+
+def _mode(name: str, index: int, value: object, where: str) -> Mode:
+    NAME.read(name, where)
+    read = _ms(language.MODE.read(value, where))
+    allow_text = read.pop("allow")
+    security = Security[read.pop("security").name]
+    lease_max_ms = read.pop("lease_max_ms") or read["lease_ms"]
+    return Mode(
+        name=name,
+        index=index,
+        allow=_allowed(allow_text, below(where, "allow")),
+        allow_text=allow_text,
+        security=security,
+        lease_max_ms=lease_max_ms,
+        **read,
+    )
+
+
+def _allowed(entries: tuple[str, ...], where: str) -> frozenset[CommandKey]:
+    allow: set[CommandKey] = set()
+    for place, entry in enumerate(entries):
+        keys = resolve(entry)
+        if not keys:
+            expected = "a group or command like os.echo or image.state:read" + suggestion(entry, patterns())
+            raise InputError(f"{where}[{place}]", f"{shown(entry)} is no known command", expected)
+        allow |= keys
+    return frozenset(allow)
+
+
+def _entry(value: object, where: str, directory: Path) -> EntrySettings:
+    language.ENTRY.read(value, where)
+    table = as_table(value, where, language.ENTRY.expected)
+
+    def section(name: str) -> dict[str, Any] | None:
+        read = language.SECTIONS[f"entry.{name}"].read(table[name], below(where, name)) if name in table else None
+        return None if read is None else _ms(read)
+
+    sequence, challenge, permit = section("sequence"), section("challenge"), section("permit")
+    if permit is not None:
+        permit["issuers"] = tuple(directory / each for each in permit["issuers"])
+    return EntrySettings(
+        sequence=None if sequence is None else SequenceEntry(**sequence),
+        challenge=None if challenge is None else ChallengeEntry(secret=directory / challenge["secret"]),
+        permit=None if permit is None else PermitEntry(**permit),
+        button=ButtonEntry(**(section("button") or {})),
+        lockout=LockoutSettings(**(section("lockout") or {})),
+    )
+
+
+def _gate(value: object, where: str) -> GateSettings:
+    read = language.GATE.read(value, where)
+    table = as_table(value, where, language.GATE.expected)
+    on_leave = language.ON_LEAVE.read(table.get("on_leave", {}), below(where, "on_leave"))
+    return GateSettings(**read, **on_leave)
+
+
+def _bootloader(read: dict[str, Any], directory: Path) -> BootloaderSettings:
+    key = read.pop("key")
+    return BootloaderSettings(key=None if key is None else directory / key, **read)
