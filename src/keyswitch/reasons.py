@@ -23,6 +23,12 @@ class Reason(StrEnum):
     DOWNGRADE = "downgrade"
     NOT_ON_THIS_SERVICE = "not on this service"
 
+    # What is seen from outside, of devices that do not say why.
+    NO_SERVICE = "no SMP service"
+    NO_IMAGE_GROUP = "no image group"
+    VETO = "upload vetoed"
+    SILENCE = "no answer"
+
 
 def spoken(reason: Reason, detail: str = "") -> str:
     """The reason as it is said to people and in `rsn`: the word, and behind it which guard, until when, and so on."""

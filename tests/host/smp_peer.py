@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -530,7 +530,7 @@ class PeerAir:
         self.faults = faults or Faults()
         self.connected: list[str] = []
 
-    async def scan(self, timeout_ms: int) -> AsyncIterator[Sighting]:
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000
         while loop.time() < until:

@@ -8,7 +8,7 @@ Rules that every implementation keeps:
 * Sinks are called in order, from the event loop, with whole values; they must not block.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,8 +96,8 @@ class GattLink(Protocol):
 class Adapter(Protocol):
     """A radio of the host's."""
 
-    def scan(self, timeout_ms: int) -> AsyncIterator[Sighting]:
-        """Sightings as they are heard, repeated ones too, until `timeout_ms` is over or the iterator is closed."""
+    def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+        """Sightings as they are heard, repeated ones too, until `timeout_ms` is over or the generator is closed."""
         ...
 
     async def connect(self, address: str, timeout_ms: int) -> GattLink:

@@ -1,0 +1,136 @@
+"""Entry into a mode of our own devices, and the way out, by the mode group.
+
+Rules:
+
+* The proof is made for a nonce that the device gave for this very request; nothing is stored or reused.
+* A refusal is a value. Entering again after a lost answer is safe: the device takes it for the same entry.
+* Secrets are handed in and appear in no message.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from keyswitch.errors import RemoteError
+from keyswitch.host.client import Client
+from keyswitch.host.reply import Refusal
+from keyswitch.proof import challenge, fields
+from keyswitch.smp.groups import mode
+
+ENTER_MS = 5_000
+"""Bound for one answer of the mode group: checking a signature on a small part takes up to a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """The device is in the mode asked for.
+
+    Attributes:
+        session: correlation token that it will be known by.
+        reconnect: whether it ends this connection and comes back.
+        address: where to look for it then, None if at the same one.
+        lease_ms: how long the mode lasts, None if without end.
+        by: the kind of proof.
+    """
+
+    session: bytes
+    reconnect: bool
+    address: str | None
+    lease_ms: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the device wants proved.
+
+    Attributes:
+        nonce: to be answered.
+        device: identity that the proof must name.
+        proofs: kinds that it takes.
+    """
+
+    nonce: bytes
+    device: str
+    proofs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CannotProve:
+    """The device takes other kinds of proof than we have. Nothing was sent."""
+
+    wanted: tuple[str, ...]
+    have: str
+
+
+class Credential(Protocol):
+    """What a person has to prove that they may enter."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of proof, as the device names it."""
+        ...
+
+    def fields(self, asked: Asked, to: str) -> dict[str, object]:
+        """The keys of the `enter` request that carry the proof."""
+        ...
+
+
+class Secret:
+    """A shared secret, for entry by challenge."""
+
+    kind = "challenge"
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def fields(self, asked: Asked, to: str) -> dict[str, object]:
+        """The HMAC over the device's nonce (`keyswitch.proof.challenge`)."""
+        proof = challenge.make(self._secret, challenge.Challenge(nonce=asked.nonce, device=asked.device, mode=to))
+        return {fields.MAC: proof}
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
+    """Ask for a nonce for entering the mode `to`."""
+    reply = await client.read(mode.ID, mode.Id.CHALLENGE, {"to": to}, timeout_ms=ENTER_MS)
+    if isinstance(reply, Refusal):
+        return reply
+    nonce, device, proofs = (reply.values.get(key) for key in ("nonce", "device", "proofs"))
+    if not isinstance(nonce, bytes) or not isinstance(device, str) or not isinstance(proofs, list):
+        raise RemoteError(f"the device's challenge is none: {dict(reply.values)!r}")
+    return Asked(nonce=nonce, device=device, proofs=tuple(str(proof) for proof in cast("list[object]", proofs)))
+
+
+async def enter(client: Client, to: str, credential: Credential) -> Entered | Refusal | CannotProve:
+    """Enter the mode `to`.
+
+    Raises:
+        LinkLostError: the link went away; whether the device entered is not known, and asking again is safe.
+        RemoteError: the device answers what the mode group does not say.
+    """
+    asked = await ask_challenge(client, to)
+    if isinstance(asked, Refusal):
+        return asked
+    if credential.kind not in asked.proofs:
+        return CannotProve(wanted=asked.proofs, have=credential.kind)
+    body = {"to": to, fields.PROOF: credential.kind, **credential.fields(asked, to)}
+    reply = await client.write(mode.ID, mode.Id.ENTER, body, timeout_ms=ENTER_MS)
+    if isinstance(reply, Refusal):
+        return reply
+    values = reply.values
+    session, lease_ms, address = values.get("session"), values.get("lease_ms"), values.get("address")
+    return Entered(
+        session=session if isinstance(session, bytes) else b"",
+        reconnect=values.get("reconnect") is True,
+        address=address if isinstance(address, str) else None,
+        lease_ms=lease_ms if isinstance(lease_ms, int) else None,
+        by=credential.kind,
+    )
+
+
+async def leave(client: Client) -> Refusal | None:
+    """Leave the mode; None if the device agreed. Having left already is as good."""
+    reply = await client.write(mode.ID, mode.Id.LEAVE, timeout_ms=ENTER_MS)
+    return reply if isinstance(reply, Refusal) else None

@@ -1,0 +1,284 @@
+"""How one device is reached, again and again: over Bluetooth LE by its advertisement, elsewhere by its address.
+
+Rules:
+
+* A device is found by name or address once. After that it is found by what only it has: the correlation token of its
+  advertisement, or its address. Never again by name: several devices may have the same one.
+* A name that several devices have is refused, with their addresses: better no device than the wrong one.
+* A connection is what was seen when it was made. A service that was not there then is not believed to be there now.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.host.channel import GattChannel
+from keyswitch.host.client import Client
+from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting
+from keyswitch.smp.framing import ble
+from keyswitch.smp.groups import mode
+
+CONNECT_MS = 10_000
+"""Bound for finding and connecting once: tens of advertisements of the slowest usual kind."""
+
+NAMESAKES_MS = 500
+"""How long to listen for other devices of the same name: five advertisements at the usual 100 ms."""
+
+
+class Connection:
+    """One connection to the device, and what can be asked over it.
+
+    Attributes:
+        smp: for firmware commands; None where the device did not show them when the connection was made.
+        mode: for the mode group; None where the device has none.
+        token: correlation token, empty if the device told none.
+        trouble: why `smp` is None although its service is there, in the peer's words.
+        announced_end: whether the link itself tells when the device is gone (a datagram socket does not).
+    """
+
+    def __init__(
+        self,
+        *,
+        smp: Client | None,
+        mode: Client | None,
+        close: Callable[[], Awaitable[None]],
+        closed: Callable[[], str | None],
+        wait_closed: Callable[[int], Awaitable[str | None]],
+        heal: Callable[[], Awaitable[None]] | None = None,
+        token: bytes = b"",
+        trouble: str = "",
+        announced_end: bool = True,
+    ) -> None:
+        self.smp = smp
+        self.mode = mode
+        self.token = token
+        self.trouble = trouble
+        self.announced_end = announced_end
+        self.close = close
+        self.wait_closed = wait_closed
+        self.heal = heal
+        self._closed = closed
+
+    @property
+    def closed(self) -> str | None:
+        """Why the connection has ended; None while it is up."""
+        return self._closed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What tells the device from others.
+
+    Attributes:
+        tokens: correlation tokens that it has told.
+        addresses: addresses that it has told or was heard from.
+        name: used while nothing better is known; None afterwards.
+    """
+
+    tokens: frozenset[bytes] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    name: str | None = None
+
+    def matches(self, heard: Sighting) -> bool:
+        """Whether this advertisement is the device's."""
+        if self.tokens or self.addresses:
+            return heard.address in self.addresses or token_of(heard) in self.tokens
+        return self.name is not None and heard.name == self.name
+
+
+def token_of(heard: Sighting) -> bytes | None:
+    """The correlation token in an advertisement, None if it has none."""
+    if heard.manufacturer is None:
+        return None
+    beacon = mode.Beacon.decode(heard.manufacturer[1])
+    return None if beacon is None else beacon.token
+
+
+class Reach(Protocol):
+    """A way to one device."""
+
+    @property
+    def target(self) -> str:
+        """As people write it: `ble:Pump 7`, `udp:192.0.2.1`."""
+        ...
+
+    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
+        """Connect and see what is there.
+
+        Args:
+            timeout_ms: bound for all of it.
+            smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed.
+
+        Raises:
+            LinkLostError: not reached in time.
+            InputError: the target names several devices.
+        """
+        ...
+
+    def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
+        """Remember what the device will be known by after the next disconnect."""
+        ...
+
+    async def close(self) -> None:
+        """Give the radio or port back."""
+        ...
+
+
+class BleReach:
+    """A device in the air.
+
+    Args:
+        adapter: the radio.
+        target: as people write it.
+        name: complete local name to look for first; or
+        address: address to look for.
+    """
+
+    def __init__(self, adapter: Adapter, *, target: str, name: str | None = None, address: str | None = None) -> None:
+        self.target = target
+        self.wanted = Wanted(name=name, addresses=frozenset[str]({address} if address else ()))
+        self._adapter = adapter
+
+    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
+        """Scan, connect, discover, subscribe; see `Reach.connect`."""
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                heard = await self._find(timeout_ms, smp_shown=smp_shown)
+                link = await self._adapter.connect(heard.address, timeout_ms)
+                return await self._open(link, heard)
+        except TimeoutError:
+            raise LinkLostError(f"{self.target} was not reached within {timeout_ms} ms") from None
+
+    def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
+        """Remember a token or address of the device; its name is not used any more."""
+        known = self.wanted
+        tokens = known.tokens | {token} if token else known.tokens
+        self.wanted = Wanted(tokens=tokens, addresses=known.addresses | {address} if address else known.addresses)
+
+    async def close(self) -> None:
+        """Give the radio back."""
+        await self._adapter.close()
+
+    async def _find(self, timeout_ms: int, *, smp_shown: bool) -> Sighting:
+        found: dict[str, Sighting] = {}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as listening, aclosing(self._adapter.scan(timeout_ms)) as sightings:
+                async for heard in sightings:
+                    if not self._is_it(heard, smp_shown=smp_shown):
+                        continue
+                    if self.wanted.name is None:
+                        return heard
+                    found[heard.address] = heard
+                    if listening.when() is None:
+                        listening.reschedule(asyncio.get_running_loop().time() + NAMESAKES_MS / 1000)
+        if len(found) > 1:
+            addresses = ", ".join(sorted(found))
+            raise InputError(self.target, f"{len(found)} devices have this name: {addresses}", "an address")
+        for heard in found.values():
+            return heard
+        showing = " with the SMP service" if smp_shown else ""
+        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
+
+    def _is_it(self, heard: Sighting, *, smp_shown: bool) -> bool:
+        if smp_shown and ble.SERVICE_UUID not in heard.services:
+            return False
+        return heard.connectable and self.wanted.matches(heard)
+
+    async def _open(self, link: GattLink, heard: Sighting) -> Connection:
+        try:
+            connection = await _open_gatt(link)
+        except BaseException:
+            await link.close()
+            raise
+        self.learn(token=token_of(heard) or b"", address=link.address)
+        self.learn(token=connection.token)
+        return connection
+
+
+async def _open_gatt(link: GattLink) -> Connection:
+    mode_client, token = None, b""
+    if mode.SERVICE_UUID in link.services:
+        control = await GattChannel.open(link, mode.SERVICE_UUID, mode.CONTROL_UUID)
+        mode_client = Client(control)
+        token = mode.StateValue.decode(await link.read(mode.SERVICE_UUID, mode.STATE_UUID)).token
+    smp_client, heal, trouble = None, None, ""
+    if ble.SERVICE_UUID in link.services:
+        try:
+            channel = await GattChannel.open(link, ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+        except RemoteError as error:
+            trouble = str(error)
+        else:
+            smp_client, heal = Client(channel), channel.heal
+    return Connection(
+        smp=smp_client,
+        mode=mode_client,
+        close=link.close,
+        closed=lambda: link.closed,
+        wait_closed=link.wait_closed,
+        heal=heal,
+        token=token,
+        trouble=trouble,
+    )
+
+
+class PacketReach:
+    """A device behind a socket or a serial port: one packet link carries everything.
+
+    Args:
+        target: as people write it.
+        open_link: opens the link.
+        announced_end: whether the link ends when the device is reset.
+    """
+
+    def __init__(
+        self, target: str, open_link: Callable[[], Awaitable[PacketLink]], *, announced_end: bool = False
+    ) -> None:
+        self.target = target
+        self._open_link = open_link
+        self._announced_end = announced_end
+
+    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
+        """Open the link. Says nothing about whether anybody answers."""
+        del smp_shown
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                link = await self._open_link()
+        except TimeoutError:
+            raise LinkLostError(f"{self.target} was not opened within {timeout_ms} ms") from None
+        client = _Ending(link)
+        return Connection(
+            smp=client,
+            mode=client,
+            close=client.close,
+            closed=lambda: link.closed,
+            wait_closed=client.wait_closed,
+            announced_end=self._announced_end,
+        )
+
+    def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
+        """Nothing to learn: the address is the device."""
+
+    async def close(self) -> None:
+        """Nothing is held between connections."""
+
+
+class _Ending(Client):
+    """A client that can be waited for."""
+
+    def __init__(self, link: PacketLink) -> None:
+        self._ended = asyncio.Event()
+        super().__init__(link)
+
+    async def wait_closed(self, timeout_ms: int) -> str | None:
+        """Why the link has ended, or None if it is still up after `timeout_ms`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._ended.wait()
+        return self.link.closed
+
+    def _closed(self, why: str) -> None:
+        super()._closed(why)
+        self._ended.set()

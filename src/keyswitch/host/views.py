@@ -1,0 +1,152 @@
+"""What devices tell about themselves, as typed values; and the requests that ask for it.
+
+Rules:
+
+* A key that must be there and is not, or has another type, is the device's fault and named: `RemoteError`.
+* Keys that we do not know are passed over: newer devices say more.
+* Asking changes nothing on the device.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+from keyswitch.errors import RemoteError
+from keyswitch.host.client import Client
+from keyswitch.host.reply import Refusal
+from keyswitch.smp.groups import image, mode, os
+
+_T = TypeVar("_T")
+
+DEFAULT_BUF_SIZE: Final = 384
+"""What Zephyr reserves for a packet unless told otherwise (`MCUMGR_TRANSPORT_NETBUF_SIZE`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """The device's buffers (os group, parameters).
+
+    Attributes:
+        buf_size: largest packet in bytes, header included.
+        buf_count: how many, shared by requests and answers.
+    """
+
+    buf_size: int
+    buf_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotView:
+    """One listed image (image group, state)."""
+
+    image: int
+    slot: int
+    version: str
+    hash: bytes
+    bootable: bool
+    pending: bool
+    confirmed: bool
+    active: bool
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeState:
+    """The mode group's state.
+
+    Attributes:
+        mode: name of the mode.
+        open: whether firmware commands are let through now.
+        lease_ms: what is left of the lease, None where there is none.
+        boot_id: another one means that the device was reset.
+        policy: first 8 bytes of the policy file's SHA-256.
+        reason: why the gate is shut, in the device's words.
+    """
+
+    mode: str
+    open: bool
+    lease_ms: int | None = None
+    boot_id: bytes = b""
+    policy: bytes = b""
+    reason: str = ""
+
+
+async def read_params(client: Client) -> Params | Refusal:
+    """Ask for the device's buffers."""
+    reply = await client.read(os.ID, os.Id.PARAMS)
+    if isinstance(reply, Refusal):
+        return reply
+    size = _field(reply.values, "buf_size", int)
+    count = _field(reply.values, "buf_count", int)
+    if size < 1 or count < 1:
+        raise RemoteError(f"the device says that it has {count} buffers of {size} bytes")
+    return Params(buf_size=size, buf_count=count)
+
+
+async def read_bootloader_mode(client: Client) -> int | Refusal:
+    """Ask how the bootloader exchanges images (os group, bootloader info, query "mode")."""
+    reply = await client.read(os.ID, os.Id.BOOTLOADER, {"query": "mode"})
+    return reply if isinstance(reply, Refusal) else _field(reply.values, "mode", int)
+
+
+async def read_slots(client: Client) -> tuple[SlotView, ...] | Refusal:
+    """Ask what lies in the slots."""
+    reply = await client.read(image.ID, image.Id.STATE)
+    return reply if isinstance(reply, Refusal) else slots_of(reply.values)
+
+
+async def read_mode(client: Client) -> ModeState | Refusal:
+    """Ask the mode group for its state."""
+    reply = await client.read(mode.ID, mode.Id.STATE)
+    if isinstance(reply, Refusal):
+        return reply
+    values = reply.values
+    return ModeState(
+        mode=_field(values, "mode", str),
+        open=_field(values, "gate", bool),
+        lease_ms=_field(values, "lease_ms", int) if "lease_ms" in values else None,
+        boot_id=_field(values, "boot_id", bytes) if "boot_id" in values else b"",
+        policy=_field(values, "policy", bytes) if "policy" in values else b"",
+        reason=_field(values, "reason", str) if "reason" in values else "",
+    )
+
+
+def slots_of(values: Mapping[str, Any]) -> tuple[SlotView, ...]:
+    """The images in the answer to a state read or write.
+
+    Raises:
+        RemoteError: the answer is no list of images.
+    """
+    rows: object = values.get("images")
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
+        raise RemoteError(f"the image list is no list but {rows!r}")
+    return tuple(_slot(row) for row in cast("Sequence[object]", rows))
+
+
+def _slot(row: object) -> SlotView:
+    if not isinstance(row, dict):
+        raise RemoteError(f"an entry of the image list is no map but {row!r}")
+    values = cast("Mapping[str, Any]", row)
+
+    def flag(key: str) -> bool:
+        # Left out when false by devices that save bytes (`MCUMGR_GRP_IMG_FRUGAL_LIST`).
+        return _field(values, key, bool) if key in values else False
+
+    return SlotView(
+        image=_field(values, "image", int) if "image" in values else 0,
+        slot=_field(values, "slot", int),
+        version=_field(values, "version", str),
+        hash=_field(values, "hash", bytes) if "hash" in values else b"",
+        bootable=flag("bootable"),
+        pending=flag("pending"),
+        confirmed=flag("confirmed"),
+        active=flag("active"),
+        permanent=flag("permanent"),
+    )
+
+
+def _field(values: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
+    value = values.get(key)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise RemoteError(f"the device's {key} is no {kind.__name__} but {value!r}")
