@@ -1,0 +1,81 @@
+"""What a policy and a first image make of an empty state directory: layout, bootloader, flash content.
+
+Rules: an image that the device's own bootloader would refuse is refused here, before anything is written; every refusal
+names the file, the check, and what was expected.
+"""
+
+from pathlib import Path
+
+from keyswitch.errors import InputError
+from keyswitch.mcuboot.bootloader import BootConfig, Downgrade
+from keyswitch.mcuboot.flash import BytesSource, Flash
+from keyswitch.mcuboot.keys import Keys, load_keys
+from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
+from keyswitch.mcuboot.verify import Limits, verify
+from keyswitch.policy.model import Policy
+
+
+def layout_of(policy: Policy) -> Layout:
+    """Where the slots lie.
+
+    Raises:
+        InputError: the policy describes slots that cannot be.
+    """
+    settings = policy.bootloader
+    return Layout.for_slots(
+        Algorithm(settings.algorithm.value),
+        settings.slot_size,
+        sector_size=settings.sector_size,
+        write_block=settings.write_block,
+        where=f"{policy.origin}: bootloader.slot_size",
+    )
+
+
+def keys_of(policy: Policy) -> Keys:
+    """The keys that images must be signed with; none where the policy names none.
+
+    Raises:
+        InputError: the file cannot be read, or is no key.
+    """
+    path = policy.bootloader.key
+    if path is None:
+        return Keys()
+    return load_keys((str(path), read_file(path, "the public key that images are signed with (PEM)")))
+
+
+def boot_config_of(policy: Policy) -> BootConfig:
+    """How the device's bootloader is built."""
+    downgrade = Downgrade.ALLOWED if policy.bootloader.downgrade else Downgrade.BY_VERSION
+    return BootConfig(layout=layout_of(policy), keys=keys_of(policy), downgrade=downgrade)
+
+
+def check_first_image(config: BootConfig, path: Path) -> bytes:
+    """Read the image that a new device is to run, and make sure that it will.
+
+    Raises:
+        InputError: the file cannot be read, or the bootloader would refuse it; says which check and why.
+    """
+    content = read_file(path, "a signed MCUboot image")
+    limit = max_image_size(config.layout)
+    if len(content) > limit:
+        raise InputError(str(path), f"{len(content)} bytes are too large", f"at most {limit} bytes for this slot")
+    refusal = verify(BytesSource(content), config.keys, Limits(max_size=limit)).refusal
+    if refusal is not None:
+        raise InputError(str(path), f"the bootloader would not run this image: {refusal.name}: {refusal.detail}")
+    return content
+
+
+def install_first_image(flash: Flash, layout: Layout, content: bytes) -> None:
+    """Write a checked image into the erased primary slot, as production does; durable when this returns."""
+    block = layout.geometry.write_block
+    padded = content + bytes([layout.geometry.erased_value]) * (-len(content) % block)
+    flash.write(layout.pairs[0].primary.offset, padded)
+    flash.sync()
+
+
+def read_file(path: Path, expected: str) -> bytes:
+    """A file's bytes, or one clear line."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", expected) from error
