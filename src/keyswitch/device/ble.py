@@ -9,7 +9,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -50,10 +50,10 @@ class Shown:
 class _Central:
     """One connected central: its peer and a receiver for each door."""
 
-    def __init__(self, connection: int, peer: Peer, max_packet: int) -> None:
+    def __init__(self, connection: int, peer: Peer, receiver: Callable[[], Receiver]) -> None:
         self.connection = connection
         self.peer = peer
-        self.receivers: dict[Door, Receiver] = {door: ble.BleReceiver(max_packet) for door in Door}
+        self.receivers: dict[Door, Receiver] = {door: receiver() for door in Door}
         self.telling: asyncio.Task[None] | None = None
 
 
@@ -66,7 +66,7 @@ class BleCarrier:
         company_id: of the manufacturer data.
         tables: the GATT table without (False) and with (True) the SMP service.
         live: whether the table may change under a connection.
-        max_packet: largest SMP packet that is taken, in bytes.
+        receiver: makes a receiver for one connection's door.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class BleCarrier:
         company_id: int,
         tables: Mapping[bool, Table],
         live: bool,
-        max_packet: int,
+        receiver: Callable[[], Receiver],
     ) -> None:
         self._peripheral = peripheral
         self._name = name
         self._company_id = company_id
         self._tables = tables
         self._live = live
-        self._max_packet = max_packet
+        self._receiver = receiver
         self._arrivals: Arrivals | None = None
         self._by_connection: dict[int, _Central] = {}
         self._by_peer: dict[int, _Central] = {}
@@ -161,7 +161,7 @@ class BleCarrier:
         if self._arrivals is None:
             return
         peer = Peer(id=self._arrivals.new_peer_id(), transport=Transport.BLE)
-        central = _Central(connection, peer, self._max_packet)
+        central = _Central(connection, peer, self._receiver)
         self._by_connection[connection] = self._by_peer[peer.id] = central
         self._arrivals.peer_came(peer)
 

@@ -20,13 +20,14 @@ from typing import Any, Final
 from keyswitch.device.ble import BleCarrier, Shown
 from keyswitch.device.doors import Carrier
 from keyswitch.device.output import Answer, Output, RuntimeEffect
+from keyswitch.device.parts import Parts
 from keyswitch.device.server import Server
 from keyswitch.device.store import Store
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
-from keyswitch.mcuboot.bootloader import BootConfig, BootReport, boot
+from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.smp.framing import Received
 from keyswitch.terms import Transport
@@ -94,6 +95,7 @@ class Runtime:
         carriers: the transports, by name.
         answer_room: answers that may wait for one peer before its next request does.
         report: told what happens, as JSON objects with an `event`.
+        parts: the same that the server is made of.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Runtime:
         carriers: Mapping[Transport, Carrier],
         answer_room: int,
         report: Report | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self.server = server
         self.boot_report: BootReport | None = None
@@ -115,6 +118,7 @@ class Runtime:
         self._carriers = carriers
         self._answer_room = answer_room
         self._report = report or (lambda _: None)
+        self._boot = (parts or Parts()).boot
         self._ids = itertools.count(1)
         self._senders: dict[int, _Sender] = {}
         self._outputs: deque[Output] = deque()
@@ -159,7 +163,7 @@ class Runtime:
     async def _power_up(self) -> None:
         cost_us = self._flash.wear.cost_us
         counters = tuple((self._store.read(COUNTERS) or {}).get(SECURITY_COUNTERS, ()))
-        report = boot(self._flash, self._boot_config, counters=counters)
+        report = self._boot(self._flash, self._boot_config, counters=counters)
         if report.counters != counters:
             self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})
         await self._spend(self._flash.wear.cost_us - cost_us)
