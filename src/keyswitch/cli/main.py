@@ -59,7 +59,7 @@ def keyswitch() -> None:
       keyswitch demo
       keyswitch device policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin --ble virtual
       keyswitch panel /tmp/pump set motion=true
-    """  # noqa: D301 - \b is click's mark for "leave these lines alone"
+    """
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -20,7 +20,7 @@ def panel(context: click.Context, directory: Path) -> None:
       keyswitch panel /tmp/pump status
       keyswitch panel /tmp/pump set motion=true
       keyswitch panel /tmp/pump power-cycle
-    """  # noqa: D301 - \b is click's mark for "leave these lines alone"
+    """
     context.obj = directory
 
 
@@ -28,7 +28,7 @@ def panel(context: click.Context, directory: Path) -> None:
 @click.argument("assignments", metavar="NAME=VALUE", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's option
+def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> None:
     """Set inputs that the policy names, as sensors would: `motion=true battery_percent=80`."""
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -41,7 +41,7 @@ def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> 
 @panel.command("power-cycle")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def power_cycle(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click's option
+def power_cycle(directory: Path, as_json: bool) -> None:
     """Take the power away and give it back: RAM is gone without clean-up, the bootloader decides anew."""
     answer = ask(directory, {"do": "power-cycle"})
     _print(answer, f"booted {answer['running']['version']}; mode {answer['mode']}", as_json=as_json)
@@ -50,7 +50,7 @@ def power_cycle(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click
 @panel.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def status(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click's option
+def status(directory: Path, as_json: bool) -> None:
     """Mode, gate, lease, what runs and what the slots hold."""
     answer = ask(directory, {"do": "status"})
     lease = "" if answer["lease_ms"] is None else f", {answer['lease_ms'] / 1000:.0f} s left"
