@@ -1,0 +1,44 @@
+"""A gate that is driven by events: keeps the state, and what was asked for in the last step."""
+
+from keyswitch.gate import effects as do
+from keyswitch.gate.events import Booted, Event
+from keyswitch.gate.machine import Step, initial, step
+from keyswitch.gate.peer import Peer
+from keyswitch.gate.state import GateState, Session
+from keyswitch.policy.model import Policy
+from keyswitch.terms import Security, Transport
+
+IMAGE = b"\x11" * 32
+OTHER = b"\x22" * 32
+
+
+def ble(peer_id: int = 1, security: Security = Security.NONE) -> Peer:
+    return Peer(id=peer_id, transport=Transport.BLE, security=security)
+
+
+def udp(peer_id: int = 50) -> Peer:
+    return Peer(id=peer_id, transport=Transport.UDP)
+
+
+class Gate:
+    def __init__(self, policy: Policy, boot: Booted | None = None) -> None:
+        self.policy = policy
+        self.state: GateState = initial(policy)
+        self.last = self.happens(boot or Booted())
+
+    def happens(self, *events: Event) -> Step:
+        for event in events:
+            self.last = step(self.policy, self.state, event)
+            self.state = self.last.state
+        return self.last
+
+    @property
+    def session(self) -> Session:
+        assert self.state.session is not None
+        return self.state.session
+
+    def asked_for(self, kind: type[do.Effect]) -> list[do.Effect]:
+        return [effect for effect in self.last.effects if isinstance(effect, kind)]
+
+    def timers(self) -> dict[str, int]:
+        return {each.timer.value: each.ms for each in self.last.effects if isinstance(each, do.StartTimer)}
