@@ -1,132 +1,255 @@
-"""Decides what runs, as MCUboot does: finish what was interrupted, check what is wanted, swap, check what runs.
+"""Decides what runs, as MCUboot does: finish what was cut off, check what is wanted, exchange, check what runs.
 
-Types first; `boot` is the one entry.
+Rules kept here:
+
+* an image is checked before it is moved, and what lies in the primary is checked again before it runs;
+* what was cut off is finished before anything else is decided, and nothing is decided twice differently;
+* a wanted image that fails a check is erased, so that it is not tried again; the running one stays;
+* with several images, all are prepared before any is exchanged; a dependency that would be broken stops all of them;
+* every decision leaves a line in the report.
 """
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 
-from keyswitch.mcuboot.flash import Flash
-from keyswitch.mcuboot.image import Fault, Version
-from keyswitch.mcuboot.layout import Layout
-from keyswitch.mcuboot.trailer import SwapType, Trailer
-from keyswitch.mcuboot.verify import CheckResult, Keys
+from keyswitch.mcuboot import swap as swaps
+from keyswitch.mcuboot import trailer as trailers
+from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
+from keyswitch.mcuboot.flash import Area, Flash
+from keyswitch.mcuboot.image import Fault, Image, parse_header, parse_image
+from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, area
+from keyswitch.mcuboot.ops import (
+    SYNC,
+    CarryOut,
+    Copy,
+    Erase,
+    Plan,
+    carry_out,
+    erase_slot,
+    erase_trailer,
+)
+from keyswitch.mcuboot.report import BootReport, ImageReport, SlotReport, look
+from keyswitch.mcuboot.trailer import Flag, Magic, SwapType
+from keyswitch.mcuboot.verify import Verdict, verify
+from keyswitch.mcuboot.xip import boot_in_place
 
-
-class Downgrade(Enum):
-    """What keeps older images from coming back (MCUboot `MCUBOOT_DOWNGRADE_PREVENTION`, `MCUBOOT_HW_ROLLBACK_PROT`)."""
-
-    ALLOWED = "allowed"
-    BY_VERSION = "version"
-    BY_COUNTER = "counter"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootConfig:
-    """How the bootloader is built.
-
-    Attributes:
-        layout: slots and algorithm.
-        keys: what signatures are checked with; without any, the hash alone decides.
-        downgrade: protection against older images.
-        validate_primary: check the running image at each boot (`BOOT_VALIDATE_SLOT0`, on by default).
-    """
-
-    layout: Layout
-    keys: Keys
-    downgrade: Downgrade = Downgrade.ALLOWED
-    validate_primary: bool = True
+__all__ = ["BootConfig", "BootReport", "Downgrade", "ImageReport", "SlotReport", "boot"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotReport:
-    """What lay in a slot when the bootloader started.
-
-    Attributes:
-        trailer: what its trailer said.
-        version: of the image, None if none could be read.
-        hash: of the image as its TLV says it, empty if none.
-        problem: why no image could be read, None if one could.
-    """
-
-    trailer: Trailer
-    version: Version | None
-    hash: bytes
-    problem: Fault | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageReport:
-    """What was found, decided and done for one image pair.
-
-    Attributes:
-        image: which pair.
-        primary: as found.
-        secondary: as found.
-        found: the swap type that the trailers asked for.
-        resumed: an interrupted swap was finished.
-        done: the swap type that was carried out (`NONE` if nothing was).
-        why: in words, one line a step.
-        checks: of the image that was to be started, in order; empty if none was.
-        running_slot: 0 or 1, None if nothing can run.
-        running_version: of what runs.
-        running_hash: of what runs.
-        trial: it runs on trial and is given up at the next boot unless it is confirmed.
-        reverted: an unconfirmed trial was given up in this boot.
-    """
-
-    image: int
-    primary: SlotReport
-    secondary: SlotReport
-    found: SwapType
-    resumed: bool
-    done: SwapType
-    why: tuple[str, ...]
-    checks: tuple[CheckResult, ...]
-    running_slot: int | None
-    running_version: Version | None
-    running_hash: bytes
-    trial: bool
-    reverted: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootReport:
-    """What the bootloader found, decided and why, and what runs.
-
-    Attributes:
-        images: by image number.
-        counters: security counters to keep for the next boot, by image number.
-    """
-
-    images: tuple[ImageReport, ...]
-    counters: tuple[int, ...] = ()
-
-    @property
-    def runs(self) -> bool:
-        """Whether there is anything to run: every image pair has one."""
-        return all(image.running_slot is not None for image in self.images)
-
-    @property
-    def trial(self) -> bool:
-        """Whether any image runs on trial."""
-        return any(image.trial for image in self.images)
-
-    @property
-    def active(self) -> tuple[int, ...]:
-        """For each image, the slot that it runs from (0 where nothing runs)."""
-        return tuple(image.running_slot or 0 for image in self.images)
-
-
-def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), do: CarryOut = carry_out) -> BootReport:
     """Boot once.
 
     Args:
         flash: with the slots.
         config: how the bootloader is built.
         counters: security counters kept from the boot before, by image number; missing ones are 0.
+        do: what carries out changes to the flash.
 
     Returns:
         What was found, decided and why, and what runs. If power fails in the middle, calling it again continues.
     """
-    raise NotImplementedError
+    if config.layout.algorithm is Algorithm.DIRECT_XIP:
+        return boot_in_place(flash, config, counters=counters, do=do)
+    pairs = [_Pair(flash, config, pair, counters, do) for pair in config.layout.pairs]
+    for number, pair in enumerate(pairs):
+        pair.prepare()
+        if pair.report.resumed or pair.kind in {SwapType.TEST, SwapType.PERM}:
+            # These were exchanged just before the reset; their trial has not begun, so it has not failed either.
+            for earlier in pairs[:number]:
+                earlier.not_reverted()
+    if len(pairs) > 1:
+        _hold_back_unmet(pairs)
+    for pair in pairs:
+        pair.perform()
+    reports = tuple(pair.settle() for pair in pairs)
+    return BootReport(images=reports, counters=tuple(pair.counter for pair in pairs))
+
+
+def _hold_back_unmet(pairs: "list[_Pair]") -> None:
+    """If what would run afterwards misses a dependency, nothing is exchanged (`boot_verify_dependencies`)."""
+    after = [pair.afterwards() for pair in pairs]
+    for pair, image in zip(pairs, after, strict=True):
+        for need in image.dependencies if image else ():
+            there = after[need.image] if need.image < len(after) else None
+            if there is None or there.version.without_build < need.version.without_build:
+                found = f"image {need.image} {there.version}" if there else f"no image {need.image}"
+                for held in pairs:
+                    held.hold_back(f"image {pair.number} needs image {need.image} {need.version}, found {found}")
+                return
+
+
+class _Pair:
+    """One image pair during one boot."""
+
+    def __init__(
+        self, flash: Flash, config: BootConfig, pair: SlotPair, counters: tuple[int, ...], do: CarryOut
+    ) -> None:
+        self._flash = flash
+        self._config = config
+        self._layout = config.layout
+        self._pair = pair
+        self._do = do
+        self.number = pair.primary.image
+        self._limits = config.limits(self.number, counters)
+        self.counter = stored_counter(counters, self.number)
+        self.kind = SwapType.NONE
+        self._swap: swaps.Swap | None = None
+        self.report = ImageReport(
+            image=self.number,
+            primary=look(flash, self._layout, pair.primary),
+            secondary=look(flash, self._layout, pair.secondary),
+        )
+
+    def _carry_out(self, plan: Plan) -> None:
+        self._do(self._flash, self._layout, plan)
+
+    def _because(self, line: str) -> None:
+        self.report = self.report.because(line)
+
+    def prepare(self) -> None:
+        """Finish what was cut off; else decide what is wanted, and check it."""
+        interrupted = None
+        if self._layout.algorithm.swaps:
+            interrupted = swaps.find_interrupted(self._flash, self._layout, self._pair)
+        if interrupted is not None and interrupted.entries:
+            self._because(f"{interrupted.kind.name}: cut off after {interrupted.entries} steps; continued")
+            self.report = replace(self.report, found=interrupted.kind, resumed=True)
+            self._exchange(interrupted)
+            return
+        self._swap = interrupted
+        self.kind = interrupted.kind if interrupted else swaps.wanted(self._flash, self._layout, self._pair)
+        self.report = replace(self.report, found=self.kind, resumed=interrupted is not None)
+        if self.kind is not SwapType.NONE:
+            self._because(f"{self.kind.name}: asked for by the trailers")
+            self._check_wanted()
+
+    def _source(self) -> Area:
+        return swaps.incoming(self._flash, self._layout, self._pair.secondary, self.kind)
+
+    def _check_wanted(self) -> None:
+        source = self._source()
+        verdict = verify(source, self._config.keys, self._limits)
+        self.report = replace(self.report, checks=verdict.checks)
+        refusal = verdict.refusal
+        if refusal is None and self.kind is not SwapType.REVERT:
+            refusal_line = self._downgrade(verdict)
+        else:
+            refusal_line = None if refusal is None else refusal.detail
+        if refusal_line is not None:
+            self._refuse(refusal_line)
+
+    def _downgrade(self, verdict: Verdict) -> str | None:
+        """Why the image may not replace the running one, None if it may (`check_downgrade_prevention`)."""
+        running = parse_image(area(self._flash, self._pair.primary))
+        new = verdict.image
+        if isinstance(running, Fault) or new is None or self._config.downgrade is Downgrade.ALLOWED:
+            return None
+        if self._config.downgrade is Downgrade.BY_VERSION:
+            if new.version.without_build < running.version.without_build:
+                return f"downgrade: found version {new.version}, expected {running.version} or newer"
+            return None
+        counter = running.security_counter
+        if counter is not None and (new.security_counter is None or new.security_counter < counter):
+            return f"downgrade: found security counter {new.security_counter}, expected {counter} or more"
+        return None
+
+    def _refuse(self, line: str) -> None:
+        """Take the wanted image away, so that it is not tried again."""
+        secondary = self._pair.secondary
+        self._because(f"refused: {line}")
+        self._carry_out(erase_slot(self._layout, secondary))
+        if self.kind is SwapType.REVERT:
+            self._because("no image to go back to; the running one stays")
+        if self.kind is SwapType.REVERT or self._swap is not None:
+            self._carry_out(erase_trailer(self._layout, self._pair.primary))
+        self.kind = SwapType.NONE
+        self._swap = None
+
+    def not_reverted(self) -> None:
+        """Another image of the same update is still to be exchanged: this one is not to be given up yet."""
+        if self.kind is SwapType.REVERT:
+            self._because("kept: the update of all images was cut off between two of them")
+            self.kind = SwapType.NONE
+
+    def hold_back(self, line: str) -> None:
+        """Exchange nothing in this boot."""
+        if self.kind is not SwapType.NONE:
+            self._because(f"held back: {line}")
+            self.kind = SwapType.NONE
+
+    def afterwards(self) -> Image | None:
+        """What would run after the exchange."""
+        source = area(self._flash, self._pair.primary) if self.kind is SwapType.NONE else self._source()
+        image = parse_image(source)
+        return None if isinstance(image, Fault) else image
+
+    def perform(self) -> None:
+        """Exchange, or overwrite."""
+        if self.kind is SwapType.NONE:
+            return
+        if not self._layout.algorithm.swaps:
+            self._carry_out(_overwrite(self._layout, self._pair, self._source()))
+            self.report = replace(self.report, done=self.kind)
+            self._because("copied over the primary")
+            return
+        swap = self._swap or swaps.begin(self._flash, self._layout, self._pair, self.kind)
+        room = swaps.room(self._layout, self._pair)
+        if swaps.sectors_of(self._layout, swap.size) > room:
+            self._because(f"not enough room: {swap.size} bytes, {room} sectors can be exchanged")
+            return
+        self._exchange(swap)
+
+    def _exchange(self, swap: swaps.Swap) -> None:
+        self._carry_out(swaps.plan(self._flash, self._layout, self._pair, swap))
+        self._carry_out(swaps.finish(self._flash, self._layout, self._pair.primary, swap.kind))
+        self.report = replace(self.report, done=swap.kind, reverted=swap.kind is SwapType.REVERT)
+        self._because(f"{swap.kind.name}: {swaps.sectors_of(self._layout, swap.size)} sectors exchanged")
+
+    def settle(self) -> ImageReport:
+        """Check what lies in the primary now; if it is good, it runs."""
+        source = area(self._flash, self._pair.primary)
+        own = trailers.read_trailer(self._layout, source)
+        if self._config.validate_primary:
+            verdict = verify(source, self._config.keys, self._limits)
+            if verdict.refusal is not None:
+                self._because(f"nothing runs: {verdict.refusal.detail}")
+                return self.report
+            image = verdict.image
+        else:
+            header = parse_header(source)
+            found = parse_image(source)
+            if isinstance(header, Fault) or isinstance(found, Fault):
+                self._because("nothing runs: no image in the primary")
+                return self.report
+            image = found
+        if image is None:
+            return self.report
+        kept = own.magic is not Magic.GOOD or own.image_ok is Flag.SET
+        if kept and image.security_counter is not None:
+            self.counter = max(self.counter, image.security_counter)
+        trial = trailers.read_swap_type(self._flash, self._layout, self.number) is SwapType.REVERT
+        self._because(f"runs {image.version}" + (" on trial" if trial else ""))
+        self.report = replace(
+            self.report,
+            running_slot=PRIMARY,
+            running_version=image.version,
+            running_hash=image.hash,
+            trial=trial,
+        )
+        return self.report
+
+
+def _overwrite(layout: Layout, pair: SlotPair, source: Area) -> Plan:
+    """Copy the secondary over the primary; begun again from the start if it is cut off (`boot_copy_image`)."""
+    image = parse_image(source)
+    size = 0 if isinstance(image, Fault) else image.size
+    sector = layout.geometry.sector_size
+    yield from erase_trailer(layout, pair.primary)
+    for number in range(-(-size // sector)):
+        left = size - number * sector
+        block = layout.geometry.write_block
+        yield Erase(pair.primary, number)
+        yield Copy(pair.secondary, number, pair.primary, number, min(sector, -(-left // block) * block))
+    yield SYNC
+    yield Erase(pair.secondary, 0)
+    yield SYNC
+    yield from erase_trailer(layout, pair.secondary)

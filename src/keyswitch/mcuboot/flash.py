@@ -116,12 +116,16 @@ class Source(Protocol):
         """Exactly `size` bytes from `offset`; the caller stays inside."""
         ...
 
+    def view(self, offset: int, size: int) -> bytes | memoryview:
+        """As `read`, without a copy where that is possible."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BytesSource:
-    """A buffer as a `Source`."""
+    """A buffer as a `Source`; a mapped file can be one."""
 
-    data: bytes
+    data: bytes | memoryview
 
     @property
     def size(self) -> int:
@@ -130,7 +134,11 @@ class BytesSource:
 
     def read(self, offset: int, size: int) -> bytes:
         """A slice of the buffer."""
-        return self.data[offset : offset + size]
+        return bytes(self.data[offset : offset + size])
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """A slice of the buffer, not copied."""
+        return memoryview(self.data)[offset : offset + size]
 
 
 def check_range(geometry: Geometry, offset: int, size: int, unit: int) -> None:
@@ -253,6 +261,10 @@ class Area:
     def read(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset`."""
         return self.flash.read(self._inside(offset, size), size)
+
+    def view(self, offset: int, size: int) -> bytes:
+        """As `read`: what is in a flash may change."""
+        return self.read(offset, size)
 
     def write(self, offset: int, data: bytes) -> None:
         """Write whole blocks into erased blocks."""

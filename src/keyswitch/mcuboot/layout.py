@@ -203,7 +203,7 @@ class Layout:
         images as well; overwrite only and direct-XIP have neither status area nor swap size.
         """
         fields = _TRAILER_FIELDS[self.algorithm]
-        return align_up(self.status_size, self.max_align) + fields * self.max_align + self.magic_align_size
+        return self.status_size + fields * self.max_align + self.magic_align_size
 
     @property
     def trailer_sectors(self) -> int:
@@ -246,4 +246,4 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
             return min(pair.primary.size - trailer, pair.secondary.size - trailer - sector)
         case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
             # bootutil_max_image_size: up to the swap info field; image and trailer may share a sector.
-            return min(pair.primary.size, pair.secondary.size) - trailer
+            return min(pair.primary.size, pair.secondary.size) - layout.trailer_size

@@ -8,24 +8,33 @@ Rules kept here:
 * disarming touches only what was armed, never during a trial, and reads back what it did.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from keyswitch.errors import LocalError
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.flash import Area, Flash
 from keyswitch.mcuboot.image import Fault, Image, Version, chunks, parse_image
 from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, Slot, area
-from keyswitch.mcuboot.tlvs import HASH_SIZES, TlvType
+from keyswitch.mcuboot.ops import (
+    SYNC,
+    CarryOut,
+    Erase,
+    Field,
+    Plan,
+    carry_out,
+    erase_slot,
+    erase_trailer,
+    write_flag,
+    write_magic,
+    write_swap_info,
+)
+from keyswitch.mcuboot.tlvs import HASH_SIZES, HASHERS, TlvType
 from keyswitch.mcuboot.trailer import Flag, Magic, SwapType
 
 Active = Sequence[int]
 """For each image, the slot (0 or 1) that it runs from; always 0 unless images run where they lie."""
-
-HASHERS: Final = {TlvType.SHA256: hashlib.sha256, TlvType.SHA384: hashlib.sha384, TlvType.SHA512: hashlib.sha512}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +162,7 @@ def computed_hash(flash: Flash, layout: Layout, slot: Slot) -> bytes | Fault:
     return hasher.digest()
 
 
-def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> Arming:
+def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool, do: CarryOut = carry_out) -> Arming:
     """Have the bootloader start the image in the other slot, `slot`, at the next boot (bootutil `boot_set_next`).
 
     Armed already: made permanent if that is asked; a permanent one stays permanent.
@@ -164,78 +173,88 @@ def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> Arming:
         return Arming.BAD_TRAILER
     if found.magic is Magic.GOOD:
         if permanent and found.image_ok is Flag.UNSET:
-            trailers.write_image_ok(layout, whole)
+            do(flash, layout, write_flag(slot, Field.IMAGE_OK))
             return Arming.DONE
         return Arming.ALREADY
-    kind = SwapType.PERM if permanent else SwapType.TEST
-    if not layout.algorithm.swaps:
-        # The trailer shares a sector with the image: nothing can be erased, so the magic goes first, as in MCUboot;
-        # cut there, a permanent start has become a trial, never the other way round.
-        trailers.write_magic(layout, whole)
-        if permanent:
-            trailers.write_image_ok(layout, whole)
-        trailers.write_swap_info(layout, whole, kind, slot.image)
-        return Arming.DONE
-    end = trailers.offsets(layout, whole.size).status
-    if not whole.is_erased(whole.read(end, whole.size - end)):
-        trailers.erase_trailer(layout, whole)
-    trailers.write_swap_info(layout, whole, kind, slot.image)
-    if permanent:
-        trailers.write_image_ok(layout, whole)
-    trailers.write_magic(layout, whole)
+    start = trailers.offsets(layout, whole.size).status
+    clean = whole.is_erased(whole.read(start, whole.size - start))
+    do(flash, layout, _arming(layout, slot, permanent=permanent, clean=clean))
     return Arming.DONE
 
 
-def confirm(flash: Flash, layout: Layout, slot: Slot) -> Arming:
+def _arming(layout: Layout, slot: Slot, *, permanent: bool, clean: bool) -> Plan:
+    kind = SwapType.PERM if permanent else SwapType.TEST
+    if layout.algorithm.swaps:
+        if not clean:
+            yield from erase_trailer(layout, slot)
+        yield from write_swap_info(slot, kind)
+        if permanent:
+            yield from write_flag(slot, Field.IMAGE_OK)
+        yield from write_magic(layout, slot)
+        return
+    # The trailer shares a sector with the image: nothing can be erased, so the magic goes first, as in MCUboot. Cut
+    # there, a permanent start has become a trial, never the other way round.
+    yield from write_magic(layout, slot)
+    if permanent:
+        yield from write_flag(slot, Field.IMAGE_OK)
+    yield from write_swap_info(slot, kind)
+
+
+def confirm(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> Arming:
     """Keep the running image, which lies in `slot` (bootutil `boot_set_next` on the active slot)."""
-    whole = area(flash, slot)
-    found = trailers.read_trailer(layout, whole)
+    found = trailers.read_trailer(layout, area(flash, slot))
     if found.magic is Magic.BAD:
         return Arming.BAD_TRAILER
     if found.magic is Magic.UNSET or found.image_ok is not Flag.UNSET:
         return Arming.ALREADY
-    trailers.write_image_ok(layout, whole)
+    do(flash, layout, write_flag(slot, Field.IMAGE_OK))
     return Arming.DONE
 
 
-def disarm(flash: Flash, layout: Layout, image: int, active: Active = ()) -> SwapType:
+def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do: CarryOut = carry_out) -> SwapType:
     """Take back an arming of `image`; the swap type that is left.
 
     Only TEST and PERM are taken back; a trial is left alone. Where the trailer has sectors of its own they are erased;
     else the image's first sector, so that there is no image any more.
     """
-    running = active_slot(active, image)
-    pair = layout.pairs[image]
-    other = pair.secondary if running == PRIMARY else pair.primary
-    whole = area(flash, other)
+    other = other_slot(layout, image, active)
     if layout.algorithm is Algorithm.DIRECT_XIP:
-        own = trailers.read_trailer(layout, whole)
+        own = trailers.read_trailer(layout, area(flash, other))
         if own.magic is Magic.GOOD and own.copy_done is Flag.UNSET:
-            whole.erase(0, layout.geometry.sector_size)
-            whole.sync()
+            do(flash, layout, (Erase(other, 0), SYNC))
         return SwapType.NONE
     kind = trailers.read_swap_type(flash, layout, image)
     if kind not in {SwapType.TEST, SwapType.PERM}:
         return kind
-    if layout.algorithm.swaps:
-        trailers.erase_trailer(layout, whole)
-    else:
+    if not layout.algorithm.swaps:
         # Trailer and image share sectors: header first, so that what is left is no image at any moment.
-        whole.erase(0, layout.geometry.sector_size)
-        whole.sync()
-        trailers.erase_trailer(layout, whole)
+        do(flash, layout, (Erase(other, 0), SYNC))
+    do(flash, layout, erase_trailer(layout, other))
     return trailers.read_swap_type(flash, layout, image)
 
 
-def erase_slot(flash: Flash, slot: Slot) -> None:
+def erase(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> None:
     """Erase all of a slot, its trailer first: what is left of an interrupted erasure is never armed."""
-    whole = area(flash, slot)
-    sector = flash.geometry.sector_size
-    for offset in range(slot.size - sector, -1, -sector):
-        whole.erase(offset, sector)
-        if offset == slot.size - sector:
-            whole.sync()
-    whole.sync()
+    do(flash, layout, erase_slot(layout, slot))
+
+
+def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
+    """Program `image` into `slot` as a programmer does in the factory: confirmed, nothing pending.
+
+    Images that run where they lie need a trailer to be kept (`imgtool sign --pad --confirm`); it is written as well.
+
+    Raises:
+        LocalError: if the image does not fit; `max_image_size` says what does.
+    """
+    carry_out(flash, layout, erase_slot(layout, slot))
+    block = layout.geometry.write_block
+    padded = image.ljust(-(-len(image) // block) * block, bytes([layout.geometry.erased_value]))
+    area(flash, slot).write(0, padded)
+    if layout.algorithm is Algorithm.DIRECT_XIP:
+        carry_out(flash, layout, write_flag(slot, Field.IMAGE_OK))
+        carry_out(flash, layout, write_flag(slot, Field.COPY_DONE))
+        carry_out(flash, layout, write_magic(layout, slot))
+    flash.sync()
 
 
 class SlotWriter:
@@ -259,7 +278,7 @@ class SlotWriter:
         self._erased_to = 0
         self._written = 0
         self._rest = b""
-        trailers.erase_trailer(layout, area(flash, slot))
+        carry_out(flash, layout, erase_trailer(layout, slot))
         if self._area.size != slot.size:
             # What starts before the upload would be found as an image if the upload's own header never arrived.
             area(flash, slot).erase(0, self._sector)

@@ -3,6 +3,7 @@
 `Tlv` types other than these are vendor types (low byte 0xA0 and above) or unknown.
 """
 
+import hashlib
 from enum import IntEnum, IntFlag
 from typing import Final
 
@@ -64,6 +65,7 @@ class TlvType(IntEnum):
 
 
 HASH_SIZES: Final = {TlvType.SHA256: 32, TlvType.SHA384: 48, TlvType.SHA512: 64}
+HASHERS: Final = {TlvType.SHA256: hashlib.sha256, TlvType.SHA384: hashlib.sha384, TlvType.SHA512: hashlib.sha512}
 SIGNATURES: Final = frozenset(
     {TlvType.RSA2048_PSS, TlvType.RSA3072_PSS, TlvType.ECDSA224, TlvType.ECDSA_SIG, TlvType.ED25519}
 )

@@ -8,7 +8,7 @@ Rules kept here:
 
 * a flag is unset (erased), set (1), or *bad*: anything else is neither;
 * the swap type comes from one table, first row that fits;
-* the magic is written last where a trailer is built, so that a half-written one says nothing.
+* this module only reads; what is written is written by `keyswitch.mcuboot.ops`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.layout import MAGIC_SIZE, Algorithm, Layout, align_up, area
+from keyswitch.mcuboot.layout import MAGIC_SIZE, Algorithm, Layout, area
 
 MAGIC_ALIGN_8: Final = bytes.fromhex("77c295f360d2ef7f3552500f2cb67980")
 """The magic where `BOOT_MAX_ALIGN` is 8."""
@@ -209,51 +209,15 @@ def read_swap_type(flash: Flash, layout: Layout, image: int = 0) -> SwapType:
     return swap_type(layout.algorithm, primary, secondary)
 
 
-def write_field(slot: Area, offset: int, value: bytes) -> None:
-    """Write one field at the start of its place, filled up to a whole write block, and make it durable."""
-    size = align_up(len(value), slot.geometry.write_block)
-    slot.write(offset, value.ljust(size, bytes([slot.geometry.erased_value])))
-    slot.sync()
-
-
-def write_magic(layout: Layout, slot: Area) -> None:
-    """Say that there is a trailer; the last act of building one."""
-    padded = magic_bytes(layout.max_align).rjust(layout.magic_align_size, bytes([slot.geometry.erased_value]))
-    slot.write(slot.size - layout.magic_align_size, padded)
-    slot.sync()
-
-
-def write_image_ok(layout: Layout, slot: Area) -> None:
-    """Confirm, or make permanent."""
-    write_field(slot, offsets(layout, slot.size).image_ok, bytes([FLAG_SET]))
-
-
-def write_copy_done(layout: Layout, slot: Area) -> None:
-    """Say that the swap into this slot has ended."""
-    write_field(slot, offsets(layout, slot.size).copy_done, bytes([FLAG_SET]))
-
-
-def write_swap_info(layout: Layout, slot: Area, kind: SwapType, image: int) -> None:
-    """Remember what kind of swap this is, for its resumption."""
-    write_field(slot, offsets(layout, slot.size).swap_info, bytes([kind | image << 4]))
-
-
-def write_swap_size(layout: Layout, slot: Area, size: int) -> None:
-    """Remember how many bytes are exchanged."""
-    write_field(slot, offsets(layout, slot.size).swap_size, size.to_bytes(4, "little"))
-
-
 def read_swap_size(layout: Layout, slot: Area) -> int:
     """How many bytes are exchanged, as the trailer remembers it."""
     return int.from_bytes(slot.read(offsets(layout, slot.size).swap_size, 4), "little")
 
 
-def erase_trailer(layout: Layout, slot: Area) -> None:
-    """Erase the sectors that hold the trailer, the last one first, and make it durable (`swap_erase_trailer_sectors`).
-
-    The magic goes first: what is left of an interrupted erasure is no trailer.
-    """
-    sector = layout.geometry.sector_size
-    for number in range(layout.trailer_sectors):
-        slot.erase(slot.size - (number + 1) * sector, sector)
-        slot.sync()
+def read_status_entries(layout: Layout, slot: Area) -> int:
+    """How many entries of the swap status area are written, counted to the last one."""
+    block = layout.geometry.write_block
+    status = slot.read(offsets(layout, slot.size).status, layout.status_size)
+    firsts = status[::block]
+    erased = bytes([slot.geometry.erased_value])
+    return len(firsts.rstrip(erased))

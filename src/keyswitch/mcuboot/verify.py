@@ -4,14 +4,34 @@ Rules kept here:
 
 * nothing is trusted because it is written in the file: the hash is computed, the signature is checked over it;
 * the checks are a list in a fixed order; one failure refuses the image, and says what was expected, found, and where;
-* an image is read in pieces; only a pure signature needs it whole;
-* `cryptography` is imported when a key is loaded, not before.
+* unknown is refused: flags, unprotected TLV types, hashes that do not go with the key;
+* an image is read in pieces; only a pure signature is given the whole of it, as a view.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
 
 from keyswitch.mcuboot.flash import Source
-from keyswitch.mcuboot.image import Fault, Image
+from keyswitch.mcuboot.image import DEPENDENCY, Fault, Image, Tlv, Version, chunks, parse_image
+from keyswitch.mcuboot.keys import HASH_TYPES, Key, Keys, load_keys
+from keyswitch.mcuboot.tlvs import (
+    COMPRESSED,
+    ENCRYPTED,
+    ENCRYPTION_KEYS,
+    HASH_SIZES,
+    HASHERS,
+    SIGNATURES,
+    Flags,
+    TlvType,
+)
+
+__all__ = ["CheckResult", "Keys", "Limits", "Verdict", "load_keys", "verify"]
+
+_KEY_TLVS: Final = frozenset({TlvType.KEYHASH, TlvType.PUBKEY})
+_ALWAYS_ALLOWED: Final = _KEY_TLVS | ENCRYPTION_KEYS | {TlvType.SIG_PURE}
+_PROTECTED_ONLY_SIZES: Final[dict[int, int]] = {TlvType.SEC_CNT: 4, TlvType.DEPENDENCY: DEPENDENCY.size}
+_KNOWN_FLAGS: Final = sum(Flags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +51,24 @@ class CheckResult:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Public keys, loaded once. Make it with `load_keys`; without any, only hashes are checked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a particular bootloader asks for beyond a valid image; None asks for nothing.
 
-    keys: tuple[object, ...] = ()
-
-
-def load_keys(*pems: tuple[str, bytes]) -> Keys:
-    """Load public (or private: its public half is taken) keys from PEM; each is (where, bytes).
-
-    Raises:
-        InputError: if one is no key, or of a kind that MCUboot does not know.
+    Attributes:
+        max_size: largest image in bytes, TLVs included.
+        min_counter: stored security counter; the image's own may not be lower, and must be there.
+        min_version: lowest version that is taken; build numbers do not count.
+        rom_address: where images that are built for a fixed address must lie.
     """
-    raise NotImplementedError
+
+    max_size: int | None = None
+    min_counter: int | None = None
+    min_version: Version | None = None
+    rom_address: int | None = None
+
+
+NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +88,217 @@ class Verdict:
         """Whether every check passed."""
         return all(check.ok for check in self.checks)
 
+    @property
+    def refusal(self) -> CheckResult | None:
+        """The first check that failed."""
+        return next((check for check in self.checks if not check.ok), None)
 
-def verify(source: Source, keys: Keys, *, max_size: int | None = None) -> Verdict:
-    """Make all checks on the image at the start of `source`."""
-    raise NotImplementedError
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What the checks look at. A digest is computed once, however many checks want it."""
+
+    source: Source
+    image: Image
+    keys: Keys
+    limits: Limits
+    digests: dict[TlvType, bytes] = field(default_factory=dict[TlvType, bytes])
+
+    def digest(self, kind: TlvType) -> bytes:
+        """The hash over header, payload and protected TLVs."""
+        if kind not in self.digests:
+            hasher = HASHERS[kind]()
+            for piece in chunks(self.source, self.image.header.hashed_size):
+                hasher.update(piece)
+            self.digests[kind] = hasher.digest()
+        return self.digests[kind]
+
+
+def verify(source: Source, keys: Keys, limits: Limits = NO_LIMITS) -> Verdict:
+    """Make all checks on the image at the start of `source`.
+
+    Args:
+        source: file or slot.
+        keys: what signatures are checked with; without any, no signature is asked for.
+        limits: what this bootloader asks for besides.
+    """
+    image = parse_image(source)
+    if isinstance(image, Fault):
+        return Verdict(image=None, checks=(_failed("format", image),))
+    readable = CheckResult(name="format", ok=True, detail=f"version {image.version}, {image.size} bytes")
+    case = _Case(source=source, image=image, keys=keys, limits=limits)
+    checks = [readable]
+    for name, check in CHECKS:
+        result = check(case)
+        if isinstance(result, Fault):
+            checks.append(_failed(name, result))
+        elif result:
+            checks.append(CheckResult(name=name, ok=True, detail=result))
+    return Verdict(image=image, checks=tuple(checks))
+
+
+def _failed(name: str, fault: Fault) -> CheckResult:
+    return CheckResult(name=name, ok=False, detail=fault.line, fault=fault)
+
+
+def _check_flags(case: _Case) -> str | Fault:
+    flags = case.image.header.flags
+    refused = (
+        (Flags(0) if not flags & ~_KNOWN_FLAGS else flags, "only known flags", "unknown flags"),
+        (flags & Flags.PIC, "an image for a fixed place", "a position-independent image"),
+        (flags & Flags.NON_BOOTABLE, "a bootable image", "the flag NON_BOOTABLE"),
+        (flags & ENCRYPTED, "a plain image", "an encrypted image, which this bootloader cannot decrypt"),
+        (flags & COMPRESSED, "a plain image", "a compressed image, which this bootloader cannot unpack"),
+    )
+    for present, expected, found in refused:
+        if present:
+            return Fault(check="flags", expected=expected, found=f"{found} ({int(flags):#x})", offset=16)
+    address = case.limits.rom_address
+    if flags & Flags.ROM_FIXED and address is not None and case.image.header.load_address != address:
+        found = f"{case.image.header.load_address:#x}"
+        return Fault(check="flags", expected=f"built for address {address:#x}", found=found, offset=4)
+    return f"{int(flags):#x}"
+
+
+def _check_tlvs(case: _Case) -> str | Fault:
+    allowed = _ALWAYS_ALLOWED | frozenset(HASH_SIZES) | (case.keys.signature_types or SIGNATURES)
+    for tlv in case.image.tlvs:
+        fault = _check_protected(tlv) if tlv.protected else _check_unprotected(tlv, allowed)
+        if fault is not None:
+            return fault
+    return f"{len(case.image.tlvs)} entries"
+
+
+def _check_unprotected(tlv: Tlv, allowed: frozenset[TlvType]) -> Fault | None:
+    if tlv.type not in allowed:
+        return Fault(
+            check="TLVs",
+            expected="only hash, key and signature outside the protected area",
+            found=tlv.name,
+            offset=tlv.offset,
+        )
+    if tlv.type == TlvType.SIG_PURE and tlv.value != b"\x01":
+        return Fault(
+            check="TLVs", expected="SIG_PURE of one byte 01", found=tlv.value.hex() or "empty", offset=tlv.offset
+        )
+    size = HASH_SIZES.get(TlvType(tlv.type))
+    if size is not None and len(tlv.value) != size:
+        return Fault(check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset)
+    return None
+
+
+def _check_protected(tlv: Tlv) -> Fault | None:
+    if tlv.type in HASH_SIZES or tlv.type in SIGNATURES or tlv.type in _KEY_TLVS or tlv.type == TlvType.SIG_PURE:
+        expected = "hash, key and signature outside the protected area"
+        return Fault(check="TLVs", expected=expected, found=tlv.name, offset=tlv.offset)
+    size = _PROTECTED_ONLY_SIZES.get(tlv.type)
+    if size is not None and len(tlv.value) != size:
+        return Fault(check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset)
+    return None
+
+
+def _check_size(case: _Case) -> str | Fault:
+    limit = case.limits.max_size
+    if limit is None:
+        return ""
+    if case.image.size > limit:
+        return Fault(check="size", expected=f"at most {limit} bytes", found=f"{case.image.size} bytes")
+    return f"{case.image.size} of {limit} bytes"
+
+
+def _pure(image: Image) -> bool:
+    return bool(image.find(TlvType.SIG_PURE))
+
+
+def _check_hash(case: _Case) -> str | Fault:
+    hashes = case.image.hashes
+    if not hashes and _pure(case.image) and case.keys:
+        return "none; the signature is over the image itself"
+    if len(hashes) != 1:
+        return Fault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
+    tlv = hashes[0]
+    if case.keys and not any(tlv.type in HASH_TYPES[key.kind] for key in case.keys.keys):
+        kinds = ", ".join(sorted({key.kind.value for key in case.keys.keys}))
+        return Fault(check="hash", expected=f"a hash that goes with {kinds}", found=tlv.name, offset=tlv.offset)
+    computed = case.digest(TlvType(tlv.type))
+    if computed != tlv.value:
+        return Fault(check="hash", expected=tlv.value.hex(), found=computed.hex(), offset=tlv.offset)
+    return f"{tlv.name} {computed.hex()}"
+
+
+def _check_signature(case: _Case) -> str | Fault:
+    """Each signature is named by the key TLV before it; those of known keys must all be good, and there must be one."""
+    if not case.keys:
+        return ""
+    named: Key | None = None
+    good: list[str] = []
+    seen: list[str] = []
+    for tlv in case.image.tlvs:
+        if tlv.protected:
+            continue
+        if tlv.type in _KEY_TLVS:
+            named = case.keys.find(tlv.type, tlv.value)
+        elif tlv.type in SIGNATURES:
+            seen.append(tlv.name)
+            if named is not None and named.signature_type == tlv.type:
+                fault = _check_one_signature(case, named, tlv)
+                if fault is not None:
+                    return fault
+                good.append(named.kind.value)
+            named = None
+    if not good:
+        wanted = f"a signature by {', '.join(key.where for key in case.keys.keys)}"
+        found = f"{', '.join(seen)} by another key" if seen else "no signature"
+        return Fault(check="signature", expected=wanted, found=found)
+    return ", ".join(good)
+
+
+def _check_one_signature(case: _Case, key: Key, tlv: Tlv) -> Fault | None:
+    if _pure(case.image):
+        if key.signature_type != TlvType.ED25519:
+            return Fault(check="signature", expected="a signature over the hash", found="SIG_PURE", offset=tlv.offset)
+        signed: bytes | memoryview = case.source.view(0, case.image.header.hashed_size)
+    else:
+        hashes = case.image.hashes
+        if len(hashes) != 1 or hashes[0].type not in HASH_TYPES[key.kind]:
+            found = ", ".join(found.name for found in hashes) or "no hash"
+            return Fault(check="signature", expected=f"one hash that goes with {key.kind.value}", found=found)
+        signed = case.digest(TlvType(hashes[0].type))
+    if not key.verifies(tlv.value, signed):
+        return Fault(
+            check="signature", expected=f"a good signature by {key.where}", found="a bad one", offset=tlv.offset
+        )
+    return None
+
+
+def _check_counter(case: _Case) -> str | Fault:
+    stored = case.limits.min_counter
+    if stored is None:
+        return ""
+    counter = case.image.security_counter
+    if counter is None or counter < stored:
+        found = "none" if counter is None else str(counter)
+        return Fault(check="security counter", expected=f"{stored} or more", found=found)
+    return f"{counter}, stored {stored}"
+
+
+def _check_version(case: _Case) -> str | Fault:
+    lowest = case.limits.min_version
+    if lowest is None:
+        return ""
+    version = case.image.version
+    if version.without_build < lowest.without_build:
+        return Fault(check="version", expected=f"{lowest} or newer", found=str(version), offset=20)
+    return f"{version}, running {lowest}"
+
+
+CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | Fault]], ...]] = (
+    ("flags", _check_flags),
+    ("TLVs", _check_tlvs),
+    ("size", _check_size),
+    ("hash", _check_hash),
+    ("signature", _check_signature),
+    ("security counter", _check_counter),
+    ("version", _check_version),
+)
+"""What is checked, in this order; an empty answer means that the check was not asked for."""

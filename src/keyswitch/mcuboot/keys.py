@@ -1,0 +1,190 @@
+"""Public keys that images are signed with: loaded once, and what each of them may sign.
+
+Rules kept here:
+
+* `cryptography` is imported when a key is loaded, not before;
+* a kind of key goes with one signature TLV and with named hashes, as in imgtool's and MCUboot's builds; no other
+  combination verifies anything;
+* a signature is checked over the digest that was computed here, or over the image itself where it is a pure one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from keyswitch.errors import InputError
+from keyswitch.mcuboot.tlvs import TlvType
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+_DER_SEQUENCE: Final = 0x30
+_RSA_SALT_SIZE: Final = 32
+"""MCUboot takes a PSS salt of the hash's length and no other (bootutil/image_rsa.c)."""
+
+
+class KeyKind(Enum):
+    """Kinds of keys that MCUboot can be built for."""
+
+    RSA2048 = "RSA-2048"
+    RSA3072 = "RSA-3072"
+    ECDSA_P256 = "ECDSA P-256"
+    ECDSA_P384 = "ECDSA P-384"
+    ED25519 = "Ed25519"
+
+
+SIGNATURE_TYPES: Final = {
+    KeyKind.RSA2048: TlvType.RSA2048_PSS,
+    KeyKind.RSA3072: TlvType.RSA3072_PSS,
+    KeyKind.ECDSA_P256: TlvType.ECDSA_SIG,
+    KeyKind.ECDSA_P384: TlvType.ECDSA_SIG,
+    KeyKind.ED25519: TlvType.ED25519,
+}
+HASH_TYPES: Final = {
+    KeyKind.RSA2048: frozenset({TlvType.SHA256}),
+    KeyKind.RSA3072: frozenset({TlvType.SHA256}),
+    KeyKind.ECDSA_P256: frozenset({TlvType.SHA256}),
+    KeyKind.ECDSA_P384: frozenset({TlvType.SHA384}),
+    KeyKind.ED25519: frozenset({TlvType.SHA256, TlvType.SHA512}),
+}
+"""Which image hash a key may go with (imgtool `ALLOWED_KEY_SHA`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One public key.
+
+    Attributes:
+        kind: of key.
+        der: as MCUboot embeds it and hashes it: PKCS#1 for RSA, SubjectPublicKeyInfo for the others.
+        where: where it came from, for messages.
+        public: the key itself.
+    """
+
+    kind: KeyKind
+    der: bytes
+    where: str
+    public: "PublicKey"
+
+    @property
+    def signature_type(self) -> TlvType:
+        """The TLV that its signatures come in."""
+        return SIGNATURE_TYPES[self.kind]
+
+    def named_by(self, tlv_type: int, value: bytes) -> bool:
+        """Whether a KEYHASH or PUBKEY entry means this key; a key hash may be of any of the three kinds."""
+        if tlv_type == TlvType.PUBKEY:
+            return value == self.der
+        return value == _digest(self.der, len(value))
+
+    def verifies(self, signature: bytes, signed: bytes | memoryview) -> bool:
+        """Whether `signature` is this key's over `signed`: the image's digest, or the image where it is a pure one."""
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - heavy, and only needed with keys
+
+        try:
+            self._verify(signature, signed)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def _verify(self, signature: bytes, signed: bytes | memoryview) -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec, padding, utils  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256, SHA384  # noqa: PLC0415
+
+        public = self.public
+        if isinstance(public, RSAPublicKey):
+            pss = padding.PSS(mgf=padding.MGF1(SHA256()), salt_length=_RSA_SALT_SIZE)
+            public.verify(signature, bytes(signed), pss, utils.Prehashed(SHA256()))
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            algorithm = SHA256() if self.kind is KeyKind.ECDSA_P256 else SHA384()
+            public.verify(_without_padding(signature), bytes(signed), ec.ECDSA(utils.Prehashed(algorithm)))
+        else:
+            public.verify(signature, signed)
+
+
+def _without_padding(signature: bytes) -> bytes:
+    """A DER signature without the zeros that imgtool's `--pad-sig` adds for MCUboot before 1.5."""
+    if len(signature) < 2 or signature[0] != _DER_SEQUENCE:  # noqa: PLR2004 - tag and length
+        return signature
+    end = signature[1] + 2
+    return signature if signature[end:].strip(b"\0") else signature[:end]
+
+
+def _digest(data: bytes, size: int) -> bytes:
+    import hashlib  # noqa: PLC0415 - here only, for a key's own hash
+
+    algorithm = {32: hashlib.sha256, 48: hashlib.sha384, 64: hashlib.sha512}.get(size)
+    return b"" if algorithm is None else algorithm(data).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Public keys, loaded once. Make it with `load_keys`; without any, only hashes are checked."""
+
+    keys: tuple[Key, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.keys)
+
+    @property
+    def signature_types(self) -> frozenset[TlvType]:
+        """The signature TLVs that these keys can check."""
+        return frozenset(key.signature_type for key in self.keys)
+
+    def find(self, tlv_type: int, value: bytes) -> Key | None:
+        """The key that a KEYHASH or PUBKEY entry names."""
+        return next((key for key in self.keys if key.named_by(tlv_type, value)), None)
+
+
+def load_keys(*pems: tuple[str, bytes]) -> Keys:
+    """Load keys from PEM; each is (where it came from, its bytes). Of a private key the public half is taken.
+
+    Raises:
+        InputError: if one is no key, needs a passphrase, or is of a kind that MCUboot does not know.
+    """
+    return Keys(tuple(_load_key(where, pem) for where, pem in pems))
+
+
+def _load_key(where: str, pem: bytes) -> Key:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - heavy, and only needed with keys
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    wanted = "a PEM file with an RSA-2048, RSA-3072, ECDSA P-256, ECDSA P-384 or Ed25519 key"
+    try:
+        if b"PRIVATE KEY" in pem:
+            public = serialization.load_pem_private_key(pem, password=None).public_key()
+        else:
+            public = serialization.load_pem_public_key(pem)
+    except TypeError as error:
+        raise InputError(where, "the private key is encrypted", "its public half") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InputError(where, "this is no key", wanted) from error
+    return _as_key(where, public, wanted)
+
+
+def _as_key(where: str, public: object, wanted: str) -> Key:
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - heavy, and only needed with keys
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    if isinstance(public, RSAPublicKey):
+        kind = {2048: KeyKind.RSA2048, 3072: KeyKind.RSA3072}.get(public.key_size)
+        if kind is None:
+            raise InputError(where, f"an RSA key of {public.key_size} bits", wanted)
+        return Key(kind=kind, der=public.public_bytes(Encoding.DER, PublicFormat.PKCS1), where=where, public=public)
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        kind = {"secp256r1": KeyKind.ECDSA_P256, "secp384r1": KeyKind.ECDSA_P384}.get(public.curve.name)
+        if kind is None:
+            raise InputError(where, f"a key on the curve {public.curve.name}", wanted)
+    elif isinstance(public, Ed25519PublicKey):
+        kind = KeyKind.ED25519
+    else:
+        raise InputError(where, "a key that signs nothing", wanted)
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Key(kind=kind, der=der, where=where, public=public)
