@@ -3,7 +3,7 @@
 Rules kept here:
 
 * Nothing is executed when it is received: a packet waits in its peer's buffers, and the gate is asked for each frame
-  in it at the moment that frame is executed, after the timers that are due.
+  in it at the moment that frame is executed, after the time limits that are due.
 * Buffers are real: each peer has `smp.buf_count` of `smp.buf_size` bytes. What does not fit is answered ENOMEM at once;
   `room` says beforehand, so that a link that can wait is made to wait.
 * Peers take turns, one frame each, so that one that floods slows nobody down by more than its share; a peer that does
@@ -14,15 +14,23 @@ Rules kept here:
 from collections.abc import Callable
 from typing import Any
 
-from keyswitch.device.output import Output
-from keyswitch.device.store import Store
-from keyswitch.gate.events import Event
+from keyswitch.device import dispatch
+from keyswitch.device.core import Core, Setup
+from keyswitch.device.handlers.image import listed
+from keyswitch.device.output import NOTHING, Answer, Output
+from keyswitch.device.parts import Parts
+from keyswitch.device.queue import Waiting
+from keyswitch.device.reply import encode
+from keyswitch.device.store import Memory, Store
+from keyswitch.gate.events import Connected, Disconnected, Event
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
-from keyswitch.policy.model import Policy
+from keyswitch.policy.model import Policy, Value
 from keyswitch.smp.groups import mode
+from keyswitch.smp.header import HEADER_SIZE, Header
+from keyswitch.terms import Transport
 
 
 class Server:
@@ -36,6 +44,7 @@ class Server:
         secret: for entry by challenge; None: nobody can enter that way.
         random: `random(n)` gives n unpredictable bytes.
         maintenance_address: BLE address in maintenance, if it is another one than outside; told by `enter`.
+        parts: what the device is made of.
     """
 
     def __init__(
@@ -48,68 +57,174 @@ class Server:
         secret: bytes | None,
         random: Callable[[int], bytes],
         maintenance_address: str = "",
+        parts: Parts | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._core = Core(
+            Setup(
+                policy=policy,
+                flash=flash,
+                layout=layout,
+                memory=Memory(store),
+                secret=secret,
+                random=random,
+                maintenance_address=maintenance_address,
+                parts=parts or Parts(),
+            )
+        )
 
-    def boot(self, report: BootReport, now_ms: int) -> Output:
+    @property
+    def core(self) -> Core:
+        """What the device knows, for whoever looks into it from beside; change nothing in it."""
+        return self._core
+
+    def boot(self, report: BootReport, now_ms: int, *, inputs: tuple[tuple[str, Value | None], ...] = ()) -> Output:
         """Come up after the bootloader: always the first call, and the first after `ResetNow` or a power cut.
 
         All that was in RAM is gone: peers, queues, upload. The session record is taken from the store (and erased).
+
+        Args:
+            report: of the bootloader; something runs.
+            now_ms: the device's time.
+            inputs: values read at boot, by name; an input that is not here has its initial value.
         """
-        raise NotImplementedError
+        self._core.boot(report, inputs, now_ms)
+        return self._output()
 
     def peer_connected(self, peer: Peer, now_ms: int) -> Output:
-        """A central has connected, or a UDP or serial peer has sent its first packet. Its `id` was never used before."""
-        raise NotImplementedError
+        """A central has connected, or a UDP or serial peer has sent its first packet; its `id` is new."""
+        self._core.peers[peer.id] = peer
+        if peer.transport is Transport.BLE:
+            self._core.feed(Connected(peer=peer.id), now_ms)
+        return self._output()
 
     def peer_changed(self, peer: Peer) -> None:
         """The same peer (same `id`), now with another security."""
-        raise NotImplementedError
+        if peer.id in self._core.peers:
+            self._core.peers[peer.id] = peer
 
     def peer_gone(self, peer_id: int, now_ms: int) -> Output:
         """The link has ended, or the runtime has forgotten a UDP or serial peer. Its queued requests are dropped."""
-        raise NotImplementedError
+        core = self._core
+        if core.peers.pop(peer_id, None) is None:
+            return NOTHING
+        core.queues.forget(peer_id)
+        core.nonces.forget(peer_id)
+        core.ending -= {peer_id}
+        core.feed(Disconnected(peer=peer_id), now_ms)
+        return self._output()
 
-    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Door = Door.SMP) -> Output:
+    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Door = Door.SMP) -> Output:  # noqa: ARG002
         """Queue one whole packet. Answers only if it cannot be queued."""
-        raise NotImplementedError
+        core = self._core
+        if peer_id not in core.peers or core.state.down:
+            return NOTHING
+        if len(packet) > core.policy.smp.buf_size:
+            return self.too_large(peer_id, packet[:HEADER_SIZE], door=door)
+        core.counts.received += 1
+        if core.queues.put(peer_id, packet, door):
+            core.counts.least_room = min(core.counts.least_room, core.queues.room(peer_id))
+            return NOTHING
+        core.counts.overflows += 1
+        if core.queues.held(peer_id):
+            return NOTHING  # it does not read: there is no way to answer it
+        dispatch.refuse(core, peer_id, Waiting(packet, door), dispatch.NOMEM)
+        return self._output()
 
     def too_large(self, peer_id: int, header: bytes, *, door: Door = Door.SMP) -> Output:
         """Answer a packet that a receiver dropped because it is larger than `smp.buf_size` (`Dropped.header`)."""
-        raise NotImplementedError
+        core = self._core
+        core.counts.overflows += 1
+        if peer_id not in core.peers or core.state.down or core.queues.held(peer_id) or len(header) < HEADER_SIZE:
+            return NOTHING
+        packet = encode(Header.decode(header), dispatch.TOO_LARGE, core.policy.smp.buf_size)
+        core.answer(Answer(peer_id, packet, door))
+        return self._output()
 
     def room(self, peer_id: int) -> int:
         """How many more packets this peer may send now; at 0, a link that can wait should."""
-        raise NotImplementedError
+        return self._core.queues.room(peer_id)
 
     def hold(self, peer_id: int, *, held: bool) -> None:
         """Execute nothing for this peer while it does not take its answers."""
-        raise NotImplementedError
+        if peer_id in self._core.peers:
+            self._core.queues.hold(peer_id, held=held)
 
     def run_one(self, now_ms: int) -> Output | None:
-        """Fire the timers that are due, then execute one queued frame; None if there was neither."""
-        raise NotImplementedError
+        """Fire the time limits that are due, then execute one queued frame; None if there was neither."""
+        core = self._core
+        core.fire(now_ms)
+        turn = None if core.state.down else core.queues.next()
+        if turn is None:
+            return self._output() or None
+        peer_id, waiting = turn
+        finished = dispatch.execute(core, core.peers[peer_id], waiting, now_ms)
+        core.queues.done(peer_id, finished=finished)
+        return self._output()
 
     def event(self, event: Event, now_ms: int) -> Output:
         """Tell the gate what happened outside: `InputChanged`, `ButtonHeld`, `SelfConfirmed`."""
-        raise NotImplementedError
+        self._core.fire(now_ms)
+        self._core.feed(event, now_ms)
+        return self._output()
 
     def due(self, now_ms: int) -> Output:
-        """Fire the timers that are due. Call it when `next_due_ms` has come."""
-        raise NotImplementedError
+        """Fire the time limits that are due. Call it when `next_due_ms` has come."""
+        self._core.fire(now_ms)
+        return self._output()
 
     def next_due_ms(self) -> int | None:
-        """When the next timer is due; None if none runs."""
-        raise NotImplementedError
+        """When the next time limit is due; None if none runs."""
+        return self._core.next_due_ms()
 
     def status(self, now_ms: int) -> dict[str, Any]:
         """For the panel: mode, lease_ms, gate ("open" or "shut"), running, slots."""
-        raise NotImplementedError
+        core = self._core
+        slots = [
+            {
+                "image": each.slot.image,
+                "slot": each.slot.slot,
+                "version": str(each.version),
+                "hash": each.hash.hex(),
+                "active": each.active,
+                "confirmed": each.confirmed,
+                "pending": each.pending,
+                "permanent": each.permanent,
+            }
+            for each in listed(core)
+        ]
+        running = core.report.images[0] if core.report is not None else None
+        return {
+            "mode": core.state.mode,
+            "lease_ms": core.lease_ms(now_ms),
+            "gate": "open" if core.gate_open else "shut",
+            "running": None
+            if running is None
+            else {"version": str(running.running_version), "hash": running.running_hash.hex()},
+            "slots": slots,
+        }
 
     def state_value(self, now_ms: int) -> mode.StateValue:
         """What the state characteristic says now."""
-        raise NotImplementedError
+        core = self._core
+        lease_ms = core.lease_ms(now_ms)
+        flags = mode.StateFlags(0)
+        if core.gate_open:
+            flags |= mode.StateFlags.GATE_OPEN
+        if lease_ms is not None:
+            flags |= mode.StateFlags.LEASED
+        if core.state.trial:
+            flags |= mode.StateFlags.TRIAL
+        return mode.StateValue(
+            mode_index=core.policy.modes[core.state.mode].index,
+            flags=flags,
+            lease_s=-(-(lease_ms or 0) // 1000),
+            token=core.token,
+        )
 
     def beacon(self) -> mode.Beacon:
         """What the advertisement says now."""
-        raise NotImplementedError
+        return mode.Beacon(mode_index=self._core.policy.modes[self._core.state.mode].index, token=self._core.token)
+
+    def _output(self) -> Output:
+        dispatch.refuse_dropped(self._core)
+        return self._core.take()

@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol, cast
 
 from keyswitch.gate import record as records
 from keyswitch.gate.record import SessionRecord
-from keyswitch.policy.words import ProofKind
 
 SESSION: Final = "session.json"
 COUNTERS: Final = "counters.json"
@@ -58,15 +57,15 @@ class Memory:
     def take_record(self) -> SessionRecord | None:
         """The session record, erased before this returns; None if there is none, or none that can be understood."""
         document = self._store.read(SESSION) or {}
-        record = document.get("record")
+        record: object = document.get("record")
         if record is None:
             return None
         self._change(SESSION, record=None)
-        return _decode(record)
+        return records.from_json(cast("dict[str, Any]", record)) if isinstance(record, dict) else None
 
     def save_record(self, record: SessionRecord | None) -> None:
         """Keep the record for the next boot; None erases it."""
-        self._change(SESSION, record=None if record is None else _encode(record))
+        self._change(SESSION, record=None if record is None else records.to_json(record))
 
     def mode(self) -> str | None:
         """What `save_mode` kept."""
@@ -99,45 +98,3 @@ class Memory:
                 document[key] = value
         if document != (before or {}):
             self._store.write(name, document or None)
-
-
-def _encode(record: SessionRecord) -> dict[str, Any]:
-    return {
-        "version": records.VERSION,
-        "policy": record.policy.hex(),
-        "mode": record.mode,
-        "way": record.way,
-        "proof": record.proof.value,
-        "images": None if record.images is None else sorted(image.hex() for image in record.images),
-        "image": None if record.image is None else record.image.hex(),
-        "ending": record.ending,
-        "token": record.token.hex(),
-        "lease_ms": record.lease_ms,
-        "lease_max_ms": record.lease_max_ms,
-    }
-
-
-def _decode(document: Any) -> SessionRecord | None:
-    try:
-        if document["version"] != records.VERSION:
-            return None
-        images = document["images"]
-        image = document["image"]
-        return SessionRecord(
-            policy=bytes.fromhex(document["policy"]),
-            mode=str(document["mode"]),
-            way=int(document["way"]),
-            proof=ProofKind(document["proof"]),
-            images=None if images is None else frozenset(bytes.fromhex(each) for each in images),
-            image=None if image is None else bytes.fromhex(image),
-            ending=bool(document["ending"]),
-            token=bytes.fromhex(document["token"]),
-            lease_ms=_optional_ms(document["lease_ms"]),
-            lease_max_ms=_optional_ms(document["lease_max_ms"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _optional_ms(value: Any) -> int | None:
-    return None if value is None else int(value)

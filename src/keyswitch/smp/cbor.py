@@ -64,6 +64,18 @@ def loads_map(data: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", fields)
 
 
+def loads_request(data: bytes) -> dict[str, Any]:
+    """The map that a request begins with, in the dialect that Zephyr's server reads: no string of indefinite length.
+
+    Raises:
+        RemoteError: it is anything else.
+    """
+    body = loads_map(data)
+    if has_chunked_string(data):
+        raise RemoteError("CBOR: a string of indefinite length")
+    return body
+
+
 def dumps(body: Mapping[str, object]) -> bytes:
     """`body` with definite lengths: the shortest form, which clients send."""
     return cbor2.dumps(body)

@@ -1,0 +1,291 @@
+"""The machine with its hands: what the device knows, and how the machine's effects on flash and memory are done.
+
+Rules kept here:
+
+* Effects are carried out in the order the machine gives them; one that touches flash or store has reached the medium
+  when the next begins. What needs a radio or a process is collected for the runtime.
+* There is no rule about modes here: the machine decides, this module obeys.
+* What is in RAM is gone at `boot`, whatever it was.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from keyswitch.device.output import NOTHING, Answer, Output, RuntimeEffect
+from keyswitch.device.parts import Parts, Writer
+from keyswitch.device.queue import Queues, Waiting
+from keyswitch.device.store import Memory
+from keyswitch.gate import effects as do
+from keyswitch.gate import machine, record
+from keyswitch.gate.decision import Refused
+from keyswitch.gate.effects import Effect
+from keyswitch.gate.events import ArmFailed, Booted, Event, Expired, Timer
+from keyswitch.gate.lockout import Lockout, restore
+from keyswitch.gate.nonces import Nonces
+from keyswitch.gate.peer import Peer
+from keyswitch.gate.record import SessionRecord
+from keyswitch.mcuboot import slots
+from keyswitch.mcuboot.bootloader import BootReport
+from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.layout import Layout, Slot, area
+from keyswitch.policy.model import Policy, Value
+from keyswitch.smp.groups import mode as mode_group
+
+MAX_FIRED: Final = 16
+"""Time limits that one call fires at most: limits of 0 ms that restart themselves go on at the next call."""
+
+
+@dataclass(slots=True, kw_only=True)
+class UploadSession:
+    """An upload under way. Who owns it is the machine's to know.
+
+    Attributes:
+        slot: where it goes.
+        length: of the whole file in bytes.
+        sha: SHA-256 of the whole file as the client named it, or the part of it that it named; empty if it did not.
+        writer: takes the data.
+    """
+
+    slot: Slot
+    length: int
+    sha: bytes
+    writer: Writer
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has happened since boot; told by the stat group. `least_room` is the fewest free buffers a peer had."""
+
+    received: int = 0
+    served: int = 0
+    refused: int = 0
+    errors: int = 0
+    overflows: int = 0
+    dropped: int = 0
+    least_room: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a device is made with; the attributes are explained at `keyswitch.device.server.Server`."""
+
+    policy: Policy
+    flash: Flash
+    layout: Layout
+    memory: Memory
+    secret: bytes | None
+    random: Callable[[int], bytes]
+    maintenance_address: str
+    parts: Parts
+
+
+class Core:
+    """One device's state, and the hands of its machine."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.policy = setup.policy
+        self.flash = setup.flash
+        self.layout = setup.layout
+        self.parts = setup.parts
+        self.state = machine.initial(setup.policy)
+        self.report: BootReport | None = None
+        self.timers: dict[Timer, int] = {}
+        self.lockout = Lockout()
+        self.token = bytes(mode_group.TOKEN_SIZE)
+        self.boot_id = bytes(mode_group.BOOT_ID_SIZE)
+        self._cost_us = setup.flash.wear.cost_us
+        self._answers: list[Answer] = []
+        self._effects: list[RuntimeEffect] = []
+        self._left_before: dict[Timer, int] = {}
+        self._forget_all()
+        self._hands: dict[type[Effect], Callable[[Any, int], bool | None]] = {
+            do.StartTimer: self._start_timer,
+            do.StopTimer: self._stop_timer,
+            do.DropQueued: self._drop_queued,
+            do.DropUpload: self._drop_upload,
+            do.WriteTrailer: self._write_trailer,
+            do.Disarm: self._disarm,
+            do.ConfirmImage: self._confirm_image,
+            do.WriteSessionRecord: self._write_record,
+            do.ClearSessionRecord: self._clear_record,
+            do.PersistMode: self._persist_mode,
+            do.EndConnections: self._end_connections,
+            do.DropReassembly: self._leave_to_runtime,
+            do.ResetNow: self._leave_to_runtime,
+            do.ShowService: self._leave_to_runtime,
+            do.Inhibit: self._leave_to_runtime,
+            do.ModeChanged: self._leave_to_runtime,
+        }
+
+    def _forget_all(self) -> None:
+        self.peers: dict[int, Peer] = {}
+        self.queues = Queues(self.policy.smp.buf_count)
+        self.nonces = Nonces()
+        self.upload: UploadSession | None = None
+        self.counts = Counts(least_room=self.policy.smp.buf_count)
+        self.ending: frozenset[int] = frozenset()
+        self.clock: tuple[datetime, int] | None = None
+        self.settings: dict[str, bytes] = {}
+        self.dropped: list[tuple[int, Waiting]] = []
+        self.timers.clear()
+        self._answers.clear()
+        self._effects.clear()
+
+    # --- coming up, events, time ---
+
+    def boot(self, report: BootReport, inputs: tuple[tuple[str, Value | None], ...], now_ms: int) -> None:
+        """Come up; see `keyswitch.device.server.Server.boot`."""
+        self._forget_all()
+        self.report = report
+        self.boot_id = self.setup.random(mode_group.BOOT_ID_SIZE)
+        self.lockout = restore(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
+        found = self.setup.memory.take_record()
+        goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
+        self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
+        self.feed(
+            Booted(
+                record=found,
+                running=_running(report, found),
+                trial=report.trial,
+                mode_before=self.setup.memory.mode(),
+                inputs=inputs,
+            ),
+            now_ms,
+        )
+
+    def feed(self, event: Event, now_ms: int) -> Refused | None:
+        """Tell the machine, and carry out what it wants."""
+        done = self.parts.step(self.policy, self.state, event)
+        if done.refused is not None:
+            return done.refused
+        opened = done.state.session is not None and self.state.session is None
+        self.state = done.state
+        if opened and type(event) is not Booted:
+            self.token = self.setup.random(mode_group.TOKEN_SIZE)
+        if done.effects:
+            self._left_before = {timer: max(0, at_ms - now_ms) for timer, at_ms in self.timers.items()}
+            for effect in done.effects:
+                if self._hands[type(effect)](effect, now_ms) is False:
+                    break
+        return None
+
+    def fire(self, now_ms: int) -> None:
+        """Tell the machine of each time limit that is due, the earliest first."""
+        for _ in range(MAX_FIRED):
+            due = min(self.timers.items(), key=lambda item: item[1], default=None)
+            if due is None or due[1] > now_ms:
+                return
+            del self.timers[due[0]]
+            self.feed(Expired(timer=due[0]), now_ms)
+
+    def next_due_ms(self) -> int | None:
+        """When the next time limit is due."""
+        return min(self.timers.values(), default=None)
+
+    # --- what is going out ---
+
+    def answer(self, answer: Answer) -> None:
+        """Send this; if its peer has gone, the runtime drops it."""
+        self._answers.append(answer)
+
+    def take(self) -> Output:
+        """What has come together since the last call."""
+        cost_us = self.flash.wear.cost_us
+        spent, self._cost_us = cost_us - self._cost_us, cost_us
+        if not self._answers and not self._effects and not spent:
+            return NOTHING
+        output = Output(tuple(self._answers), tuple(self._effects), spent)
+        self._answers.clear()
+        self._effects.clear()
+        return output
+
+    # --- what others ask about ---
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """For each image, the slot that it runs from."""
+        return self.report.active if self.report is not None else ()
+
+    @property
+    def gate_open(self) -> bool:
+        """Whether firmware may change now, for whoever the mode lets."""
+        session = self.state.session
+        return session is not None and not session.ending and not self.state.down
+
+    def lease_ms(self, now_ms: int) -> int | None:
+        """What is left of the lease, the limit of all extensions included; None without a lease."""
+        limits = [self.timers[timer] for timer in (Timer.LEASE, Timer.LEASE_MAX) if timer in self.timers]
+        return max(0, min(limits) - now_ms) if limits else None
+
+    # --- the hands; False: what the step wanted after this is off ---
+
+    def _start_timer(self, effect: do.StartTimer, now_ms: int) -> None:
+        self.timers[effect.timer] = now_ms + effect.ms
+
+    def _stop_timer(self, effect: do.StopTimer, _now_ms: int) -> None:
+        self.timers.pop(effect.timer, None)
+
+    def _drop_queued(self, _effect: do.DropQueued, _now_ms: int) -> None:
+        self.dropped.extend(self.queues.take_all())
+
+    def _drop_upload(self, effect: do.DropUpload, _now_ms: int) -> None:
+        upload, self.upload = self.upload, None
+        if upload is not None and effect.discard:
+            slot = area(self.flash, upload.slot)
+            # Without its first sector, what arrived of the image is none.
+            slot.erase(self.layout.upload_offset(upload.slot), self.layout.geometry.sector_size)
+            slot.sync()
+
+    def _write_trailer(self, effect: do.WriteTrailer, now_ms: int) -> bool:
+        for image in range(len(self.layout.pairs)):
+            slot = slots.other_slot(self.layout, image, self.active)
+            if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
+                armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
+                if armed is not slots.Arming.BAD_TRAILER:
+                    return True
+        self.feed(ArmFailed(), now_ms)
+        return False
+
+    def _disarm(self, _effect: do.Disarm, _now_ms: int) -> None:
+        for image in range(len(self.layout.pairs)):
+            self.parts.disarm(self.flash, self.layout, image, self.active)
+
+    def _confirm_image(self, _effect: do.ConfirmImage, _now_ms: int) -> None:
+        for image in range(len(self.layout.pairs)):
+            self.parts.confirm(self.flash, self.layout, slots.running_slot(self.layout, image, self.active))
+
+    def _write_record(self, effect: do.WriteSessionRecord, _now_ms: int) -> None:
+        # The step may have stopped the lease before it asked for the record: what counts is what was left before it.
+        left = self._left_before
+        self.setup.memory.save_record(
+            record.make(
+                self.policy,
+                self.state,
+                image=effect.image,
+                token=self.token,
+                lease_ms=left.get(Timer.LEASE),
+                lease_max_ms=left.get(Timer.LEASE_MAX),
+            )
+        )
+
+    def _clear_record(self, _effect: do.ClearSessionRecord, _now_ms: int) -> None:
+        self.setup.memory.save_record(None)
+
+    def _persist_mode(self, effect: do.PersistMode, _now_ms: int) -> None:
+        self.setup.memory.save_mode(effect.mode)
+
+    def _end_connections(self, effect: do.EndConnections, _now_ms: int) -> None:
+        self.ending |= effect.peers
+        self._effects.append(effect)
+
+    def _leave_to_runtime(self, effect: RuntimeEffect, _now_ms: int) -> None:
+        self._effects.append(effect)
+
+
+def _running(report: BootReport, found: SessionRecord | None) -> bytes:
+    """The hash to judge the record by: of the image that it names, if that runs; else of the first image."""
+    hashes = [image.running_hash for image in report.images]
+    return found.image if found is not None and found.image in hashes else hashes[0]

@@ -1,0 +1,134 @@
+"""One frame, from bytes to answer: the order of checks, and the one door in front of every handler.
+
+The first failure decides (Zephyr `smp.c`):
+
+    fewer than 8 bytes                       no answer
+    fewer payload bytes than announced       9  ECORRUPT
+    op is neither read nor write             8  ENOTSUP
+    version 2 or 3                           13 UNSUPPORTED_TOO_NEW
+    no such group, command, or direction     8  ENOTSUP
+    the gate refuses                         11 EACCESSDENIED, or 10 EBUSY, with its reason
+    the payload is not what it takes         3  EINVAL
+    the handler's own word
+
+The header's length is a lower bound: the payload is decoded from all that follows. What is behind the announced length
+is the next request of the same packet, unless this one ended in an error of SMP's own.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from keyswitch.device.core import Core
+from keyswitch.device.handlers import basic, enum, fs, image, mode, os, settings, shell, stat
+from keyswitch.device.handlers.table import Payload, Table
+from keyswitch.device.output import Answer
+from keyswitch.device.queue import Waiting
+from keyswitch.device.reply import Body, Call, Reply, SmpError, encode, is_smp_error
+from keyswitch.errors import RemoteError
+from keyswitch.gate.authorise import ASKING
+from keyswitch.gate.decision import Refused
+from keyswitch.gate.events import CommandServed
+from keyswitch.gate.peer import Peer
+from keyswitch.reasons import Reason
+from keyswitch.smp import cbor
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import mode as mode_group
+from keyswitch.smp.header import HEADER_SIZE, Header, Op, Version
+
+HANDLERS: Final[Table] = {
+    **os.HANDLERS,
+    **image.HANDLERS,
+    **stat.HANDLERS,
+    **settings.HANDLERS,
+    **fs.HANDLERS,
+    **shell.HANDLERS,
+    **enum.HANDLERS,
+    **basic.HANDLERS,
+    **mode.HANDLERS,
+}
+"""Every command that this device knows, in every direction. What is not here is not executed."""
+
+NOMEM: Final = SmpError(Rc.ENOMEM)
+TOO_LARGE: Final = SmpError(Rc.EMSGSIZE)
+_CORRUPT: Final = SmpError(Rc.ECORRUPT)
+_UNKNOWN: Final = SmpError(Rc.ENOTSUP)
+_TOO_NEW: Final = SmpError(Rc.UNSUPPORTED_TOO_NEW)
+_INVALID: Final = SmpError(Rc.EINVAL)
+_OPS: Final = frozenset({Op.READ.value, Op.WRITE.value})
+
+
+def execute(core: Core, peer: Peer, waiting: Waiting, now_ms: int) -> bool:
+    """Execute the next frame of a packet; whether the packet is finished.
+
+    `waiting.position` moves to the frame behind it.
+    """
+    packet, position = waiting.packet, waiting.position
+    rest = packet if position == 0 else packet[position:]
+    if len(rest) < HEADER_SIZE:
+        return True
+    request = Header.decode(rest)
+    if peer.door is not waiting.door:
+        peer = replace(peer, door=waiting.door)
+    reply = _reply(core, peer, request, rest, now_ms)
+    core.answer(Answer(peer.id, encode(request, reply, core.policy.smp.buf_size), waiting.door))
+    behind = position + HEADER_SIZE + request.length
+    finished = len(packet) - behind < HEADER_SIZE or is_smp_error(reply)
+    waiting.position = len(packet) if finished else behind
+    return finished
+
+
+def _reply(core: Core, peer: Peer, request: Header, packet: bytes, now_ms: int) -> Reply:
+    if len(packet) - HEADER_SIZE < request.length:
+        return _CORRUPT
+    if request.op not in _OPS:
+        return _UNKNOWN
+    if request.version > Version.V2:
+        return _TOO_NEW
+    key = (request.group, request.command, request.op)
+    row = HANDLERS.get(key)
+    if row is None:
+        return _UNKNOWN
+    decision = core.parts.authorise(core.policy, core.state, peer, key)
+    if isinstance(decision, Refused):
+        core.counts.refused += 1
+        return decision
+    try:
+        reply = row.handler(core, Call(peer, _body(row.payload, packet), now_ms))
+    except RemoteError:
+        reply = _INVALID
+    core.counts.served += 1
+    if not isinstance(reply, Refused) and (request.group != mode_group.ID or request.command not in ASKING):
+        core.feed(CommandServed(peer=peer), now_ms)
+    return reply
+
+
+def _body(payload: Payload, packet: bytes) -> Body:
+    """The request's map, as far as its command looks at it."""
+    if payload is Payload.IGNORED:
+        return {}
+    data = packet[HEADER_SIZE:]
+    if payload is Payload.OPTIONAL and not data:
+        return {}
+    try:
+        return cbor.loads_request(data)
+    except RemoteError:
+        if payload is Payload.LENIENT:
+            return {}
+        raise
+
+
+def refuse(core: Core, peer: int, waiting: Waiting, reply: Reply) -> None:
+    """Answer every request of a packet that is not going to be executed, as far as it can be answered."""
+    packet, position = waiting.packet, waiting.position
+    while len(packet) - position >= HEADER_SIZE:
+        request = Header.decode(packet[position:])
+        core.answer(Answer(peer, encode(request, reply, core.policy.smp.buf_size), waiting.door))
+        position += HEADER_SIZE + request.length
+
+
+def refuse_dropped(core: Core) -> None:
+    """Answer what the machine had dropped: with the mode that it would not be executed in."""
+    while core.dropped:
+        peer, waiting = core.dropped.pop(0)
+        core.counts.dropped += 1
+        refuse(core, peer, waiting, Refused(Reason.WRONG_MODE, core.state.mode))

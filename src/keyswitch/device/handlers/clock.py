@@ -1,0 +1,35 @@
+"""Group os, date-time: a clock that somebody sets and that is lost at reset. Nothing else here believes it."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+from keyswitch.device.core import Core
+from keyswitch.device.handlers import fields
+from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import os
+
+_SHAPE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,5})?", re.ASCII)
+"""19 to 25 characters (Zephyr `os_mgmt.c`, `RTC_DATETIME_MIN_STRING_SIZE` to `..._MAX_STRING_SIZE`)."""
+
+
+def read(core: Core, call: Call) -> Reply:
+    """The time, if it was ever set."""
+    if core.clock is None:
+        return GroupError(os.Err.RTC_NOT_SET)
+    then, set_at_ms = core.clock
+    now = then + timedelta(milliseconds=call.now_ms - set_at_ms)
+    return {"datetime": now.strftime("%Y-%m-%dT%H:%M:%S")}
+
+
+def write(core: Core, call: Call) -> Reply:
+    """Set it."""
+    said = fields.text(call.body, "datetime")
+    if said is None or not _SHAPE.fullmatch(said):
+        return SmpError(Rc.EINVAL)
+    try:
+        core.clock = (datetime.fromisoformat(said[:19]), call.now_ms)
+    except ValueError:
+        return SmpError(Rc.EINVAL)
+    return DONE

@@ -1,0 +1,42 @@
+"""Group fs: a device without a file system, which is a door for whoever tries it, gated like the others.
+
+Zephyr without a mount answers 1, unknown, to everything that names a file.
+"""
+
+from typing import Final
+
+from keyswitch.device.core import Core
+from keyswitch.device.handlers import fields
+from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import fs
+from keyswitch.smp.header import Op
+
+HASHES: Final = {"crc32": {"format": 0, "size": 4}, "sha256": {"format": 1, "size": 32}}
+
+
+def no_file(_core: Core, call: Call) -> Reply:
+    """There is none."""
+    name = fields.text(call.body, "name")
+    return SmpError(Rc.EINVAL) if not name else GroupError(fs.Err.UNKNOWN)
+
+
+def hash_types(_core: Core, _call: Call) -> Reply:
+    """What a file could be hashed with."""
+    return {"types": HASHES}
+
+
+def close(_core: Core, _call: Call) -> Reply:
+    """Nothing is open."""
+    return DONE
+
+
+HANDLERS: Final[Table] = {
+    (fs.ID, fs.Id.FILE, Op.READ): Row(no_file, Payload.MAP),
+    (fs.ID, fs.Id.FILE, Op.WRITE): Row(no_file, Payload.MAP),
+    (fs.ID, fs.Id.STATUS, Op.READ): Row(no_file, Payload.MAP),
+    (fs.ID, fs.Id.HASH, Op.READ): Row(no_file, Payload.MAP),
+    (fs.ID, fs.Id.HASH_TYPES, Op.READ): Row(hash_types, Payload.IGNORED),
+    (fs.ID, fs.Id.CLOSE, Op.WRITE): Row(close, Payload.IGNORED),
+}

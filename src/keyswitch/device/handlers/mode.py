@@ -1,0 +1,130 @@
+"""Group mode: asking about maintenance, entering it, leaving it (`keyswitch.smp.groups.mode` has the contract)."""
+
+from dataclasses import replace
+from typing import Final
+
+from keyswitch.device import entry
+from keyswitch.device.core import Core
+from keyswitch.device.handlers import fields
+from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.reply import Body, Call, Reply, SmpError
+from keyswitch.gate.decision import Refused
+from keyswitch.gate.events import AttachProved, EnterProved, ExtendAsked, LeaveAsked
+from keyswitch.gate.peer import Door
+from keyswitch.policy.model import OnEnter
+from keyswitch.proof.challenge import Purpose
+from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.commands import CommandKey
+from keyswitch.smp.groups import image, mode
+from keyswitch.smp.header import Op
+
+UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
+"""The gate is open for a peer if it lets this through."""
+_MALFORMED: Final = SmpError(Rc.EINVAL)
+
+
+def state(core: Core, call: Call) -> Reply:
+    """Where the device is, and whether its gate is open for this peer; if not, why."""
+    told: Body = {"mode": core.state.mode}
+    asked = core.parts.authorise(core.policy, core.state, replace(call.peer, door=Door.SMP), UPLOAD)
+    told["gate"] = not isinstance(asked, Refused)
+    _add_lease(core, call, told)
+    told["boot_id"] = core.boot_id
+    told["policy"] = core.policy.digest[: mode.POLICY_SIZE]
+    if isinstance(asked, Refused):
+        shut = entry.why_shut(core, call.peer) if core.state.session is None else None
+        told["reason"] = (shut or asked).text
+    return told
+
+
+def challenge(core: Core, call: Call) -> Reply:
+    """A nonce for entering `to`, or for attaching to the session if the device is there."""
+    to = fields.text(call.body, "to")
+    if to is None:
+        return _MALFORMED
+    here = core.state.mode == to and core.state.session is not None
+    if not here and not any(way.target == to for way in core.policy.ways(core.state.mode, OnEnter)):
+        return Refused(Reason.WRONG_MODE, core.state.mode)
+    nonce = core.nonces.give(call.peer.id, to, core.setup.random(mode.NONCE_SIZE), call.now_ms)
+    kinds = [kind.value for kind in entry.kinds_into(core, to)]
+    return {"nonce": nonce, "device": core.policy.device.id, "proofs": kinds}
+
+
+def enter(core: Core, call: Call) -> Reply:
+    """Enter `to`. A peer that has entered and asks again, because its answer was lost, is told the same again."""
+    to = fields.text(call.body, "to")
+    if to is None:
+        return _MALFORMED
+    session = core.state.session
+    if session is not None and session.owner == call.peer.id and core.state.mode == to:
+        return _entered(core, call)
+    proof = images = None
+    if _needs_proof(core, to):
+        checked = entry.check(core, call, to, Purpose.ENTER)
+        if isinstance(checked, Refused):
+            return checked
+        proof, images = checked.kind, checked.images
+    refused = core.feed(EnterProved(peer=call.peer, to=to, proof=proof, images=images), call.now_ms)
+    return _entered(core, call) if refused is None else refused
+
+
+def _needs_proof(core: Core, to: str) -> bool:
+    """Whether every way into `to` from here takes a proof. Where no way leads, one is asked for before that is said."""
+    ways = [way.trigger for way in core.policy.ways(core.state.mode, OnEnter) if way.target == to]
+    return not any(isinstance(trigger, OnEnter) and not trigger.proofs for trigger in ways)
+
+
+def _entered(core: Core, call: Call) -> Body:
+    told: Body = {"session": core.token, "reconnect": call.peer.id in core.ending}
+    if told["reconnect"] and core.setup.maintenance_address:
+        told["address"] = core.setup.maintenance_address
+    _add_lease(core, call, told)
+    return told
+
+
+def attach(core: Core, call: Call) -> Reply:
+    """The session's owner proves itself on a new connection."""
+    if core.state.session is None:
+        return Refused(Reason.WRONG_MODE, core.state.mode)
+    checked = entry.check(core, call, core.state.mode, Purpose.ATTACH)
+    if isinstance(checked, Refused):
+        return checked
+    if checked.kind is not core.state.session.proof:
+        return entry.WRONG
+    refused = core.feed(AttachProved(peer=call.peer), call.now_ms)
+    return _lease(core, call) if refused is None else refused
+
+
+def extend(core: Core, call: Call) -> Reply:
+    """Start the lease again."""
+    refused = core.feed(ExtendAsked(peer=call.peer), call.now_ms)
+    return _lease(core, call) if refused is None else refused
+
+
+def leave(core: Core, call: Call) -> Reply:
+    """Leave; having left already is as good."""
+    refused = core.feed(LeaveAsked(peer=call.peer), call.now_ms)
+    return {"mode": core.state.mode} if refused is None else refused
+
+
+def _lease(core: Core, call: Call) -> Body:
+    told: Body = {}
+    _add_lease(core, call, told)
+    return told
+
+
+def _add_lease(core: Core, call: Call, told: Body) -> None:
+    lease_ms = core.lease_ms(call.now_ms)
+    if lease_ms is not None:
+        told["lease_ms"] = lease_ms
+
+
+HANDLERS: Final[Table] = {
+    (mode.ID, mode.Id.STATE, Op.READ): Row(state, Payload.IGNORED),
+    (mode.ID, mode.Id.CHALLENGE, Op.READ): Row(challenge, Payload.MAP),
+    (mode.ID, mode.Id.ENTER, Op.WRITE): Row(enter, Payload.MAP),
+    (mode.ID, mode.Id.ATTACH, Op.WRITE): Row(attach, Payload.MAP),
+    (mode.ID, mode.Id.EXTEND, Op.WRITE): Row(extend, Payload.IGNORED),
+    (mode.ID, mode.Id.LEAVE, Op.WRITE): Row(leave, Payload.IGNORED),
+}

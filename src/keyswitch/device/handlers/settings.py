@@ -1,0 +1,82 @@
+"""Group settings: values under one root, `app`, in memory only: a door for whoever tries it, gated like the others.
+
+Zephyr finds a handler by the first part of a name and knows nothing under other roots; so does this one.
+"""
+
+from typing import Final
+
+from keyswitch.device.core import Core
+from keyswitch.device.handlers import fields
+from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
+from keyswitch.errors import RemoteError
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import settings
+from keyswitch.smp.groups.settings import Err
+from keyswitch.smp.header import Op
+
+ROOT: Final = "app/"
+MAX_NAME: Final = 32
+"""Zephyr `MCUMGR_GRP_SETTINGS_NAME_LEN`."""
+MAX_VALUE: Final = 64
+"""Zephyr `MCUMGR_GRP_SETTINGS_VALUE_LEN`."""
+MAX_VALUES: Final = 64
+"""Values kept at once: memory is bounded whatever is written."""
+
+
+def _name(body: Body) -> str | GroupError:
+    name = fields.text(body, "name")
+    if name is None:
+        raise RemoteError("settings: no name")
+    if len(name.encode()) > MAX_NAME:
+        return GroupError(Err.KEY_TOO_LONG)
+    return name if name.startswith(ROOT) else GroupError(Err.ROOT_KEY_NOT_FOUND)
+
+
+def read(core: Core, call: Call) -> Reply:
+    """One value."""
+    name = _name(call.body)
+    if isinstance(name, GroupError):
+        return name
+    value = core.settings.get(name)
+    if value is None:
+        return GroupError(Err.KEY_NOT_FOUND)
+    limit = fields.uint(call.body, "max_size")
+    return {"val": value} if limit is None or len(value) <= limit else {"val": value[:limit], "max_size": limit}
+
+
+def write(core: Core, call: Call) -> Reply:
+    """Set one value."""
+    name = _name(call.body)
+    value = fields.data(call.body, "val")
+    if isinstance(name, GroupError):
+        return name
+    if value is None or len(value) > MAX_VALUE:
+        return SmpError(Rc.EINVAL)
+    if name not in core.settings and len(core.settings) >= MAX_VALUES:
+        return SmpError(Rc.ENOMEM)
+    core.settings[name] = value
+    return DONE
+
+
+def delete(core: Core, call: Call) -> Reply:
+    """Forget one value."""
+    name = _name(call.body)
+    if isinstance(name, GroupError):
+        return name
+    return DONE if core.settings.pop(name, None) is not None else GroupError(Err.KEY_NOT_FOUND)
+
+
+def nothing(_core: Core, _call: Call) -> Reply:
+    """Commit, load and save: values are in effect at once, and kept in memory only."""
+    return DONE
+
+
+HANDLERS: Final[Table] = {
+    (settings.ID, settings.Id.VALUE, Op.READ): Row(read, Payload.MAP),
+    (settings.ID, settings.Id.VALUE, Op.WRITE): Row(write, Payload.MAP),
+    (settings.ID, settings.Id.DELETE, Op.WRITE): Row(delete, Payload.MAP),
+    (settings.ID, settings.Id.COMMIT, Op.WRITE): Row(nothing, Payload.IGNORED),
+    (settings.ID, settings.Id.STORAGE, Op.READ): Row(nothing, Payload.IGNORED),
+    (settings.ID, settings.Id.STORAGE, Op.WRITE): Row(nothing, Payload.IGNORED),
+}

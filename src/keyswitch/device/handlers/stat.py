@@ -1,0 +1,35 @@
+"""Group stat: what the server has done since boot."""
+
+from dataclasses import asdict
+from typing import Final
+
+from keyswitch.device.core import Core
+from keyswitch.device.handlers import fields
+from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.reply import Call, GroupError, Reply, SmpError
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import stat
+from keyswitch.smp.header import Op
+
+GROUP: Final = "smp_svr_stats"
+
+
+def show(core: Core, call: Call) -> Reply:
+    """The counters of one group."""
+    name = fields.text(call.body, "name")
+    if name is None:
+        return SmpError(Rc.EINVAL)
+    if name != GROUP:
+        return GroupError(stat.Err.INVALID_STAT_NAME)
+    return {"name": GROUP, "fields": asdict(core.counts)}
+
+
+def listing(_core: Core, _call: Call) -> Reply:
+    """The names of the groups."""
+    return {"stat_list": [GROUP]}
+
+
+HANDLERS: Final[Table] = {
+    (stat.ID, stat.Id.SHOW, Op.READ): Row(show, Payload.MAP),
+    (stat.ID, stat.Id.LIST, Op.READ): Row(listing, Payload.IGNORED),
+}

@@ -1,0 +1,95 @@
+"""What the device is made of, as values: a test that wants a fault puts another part in, and nothing else changes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from keyswitch.gate import authorise as gate
+from keyswitch.gate import machine
+from keyswitch.gate.decision import Decision
+from keyswitch.gate.events import Event
+from keyswitch.gate.machine import Step
+from keyswitch.gate.peer import Peer
+from keyswitch.gate.state import GateState
+from keyswitch.mcuboot import bootloader, slots
+from keyswitch.mcuboot.bootloader import BootConfig, BootReport
+from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.image import Fault
+from keyswitch.mcuboot.layout import Layout, Slot, max_image_size
+from keyswitch.mcuboot.trailer import SwapType
+from keyswitch.policy.model import Policy
+from keyswitch.smp.framing import Receiver, ble, console, udp
+from keyswitch.terms import Transport
+
+
+class Writer(Protocol):
+    """Takes an upload; `keyswitch.mcuboot.slots.SlotWriter` is one."""
+
+    @property
+    def received(self) -> int:
+        """Bytes taken so far."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece."""
+        ...
+
+    def finish(self) -> None:
+        """Make all of it durable."""
+        ...
+
+
+class Arm(Protocol):
+    """Marks an image for the next boot; `keyswitch.mcuboot.slots.arm` is one."""
+
+    def __call__(self, flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> slots.Arming:
+        """See `keyswitch.mcuboot.slots.arm`."""
+        ...
+
+
+class Boot(Protocol):
+    """Boots once; `keyswitch.mcuboot.bootloader.boot` is one."""
+
+    def __call__(self, flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        """See `keyswitch.mcuboot.bootloader.boot`."""
+        ...
+
+
+def receiver_for(transport: Transport, max_packet: int) -> Receiver:
+    """A new connection's receiver for packets of at most `max_packet` bytes."""
+    match transport:
+        case Transport.BLE:
+            return ble.BleReceiver(max_packet)
+        case Transport.UDP:
+            return udp.UdpReceiver(max_packet)
+        case Transport.SERIAL:
+            return console.ConsoleReceiver(max_packet)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts, each with its one real implementation as default.
+
+    Attributes:
+        authorise: the one door in front of every handler.
+        step: the mode machine.
+        receiver: framing, one receiver for each connection.
+        writer: takes uploads.
+        max_image_size: what an upload may be at most.
+        computed_hash: over what really lies in a slot.
+        arm: marks an image for the next boot.
+        disarm: takes that back.
+        confirm: keeps the running image.
+        boot: the bootloader.
+    """
+
+    authorise: Callable[[Policy, GateState, Peer, tuple[int, int, int]], Decision] = gate.authorise
+    step: Callable[[Policy, GateState, Event], Step] = machine.step
+    receiver: Callable[[Transport, int], Receiver] = receiver_for
+    writer: Callable[[Flash, Layout, Slot, int], Writer] = slots.SlotWriter
+    max_image_size: Callable[[Layout, int], int] = max_image_size
+    computed_hash: Callable[[Flash, Layout, Slot], bytes | Fault] = slots.computed_hash
+    arm: Arm = slots.arm
+    disarm: Callable[[Flash, Layout, int, Sequence[int]], SwapType] = slots.disarm
+    confirm: Callable[[Flash, Layout, Slot], slots.Arming] = slots.confirm
+    boot: Boot = bootloader.boot
