@@ -1,0 +1,246 @@
+"""Real Zephyr with real MCUboot on emulated boards: the only servers here that have images to update.
+
+* `microbit`: Cortex-M0, MCUboot with swap using offset, test, confirm and revert. Packets of at most 256 bytes, and
+  nothing before it has booted: else the emulated board hangs.
+* `mps2`: Cortex-M3, MCUboot in RAM-load mode (the reset alone activates the higher version; no state write), serial
+  recovery with `boot_mode`.
+
+Traps, built in here:
+
+* QEMU's loader writes flash again at *every* reset of the guest, so nothing seen after a second reset would be true. So
+  a board is booted once, stopped and saved; every test starts from the saved state, without the loader.
+* A UART on a pseudo-terminal holds a frame's last byte back until more comes: it is on a Unix socket here. Clients
+  that want a path get a pseudo-terminal of ours (`tests.rigs.line`).
+
+* Bytes that reach a UART while a saved state is being loaded are lost and block it: QEMU is asked to say when it runs.
+
+Readiness is an answered echo, not a time. QEMU says itself when a state is saved or loaded and when a board has reset.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Self
+
+from tests.rigs import places
+from tests.rigs.process import Process, running
+from tests.rigs.smp import wait_until_up
+from tests.rigs.wire import StreamWire, socket_wire
+
+_START_MS: Final = 30_000
+_MONITOR_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """A program for a board.
+
+    Attributes:
+        machine: QEMU's name of the board.
+        cpu: option for the processor, where the board's own is not right.
+        loader: files put into memory at power-up: name, and address where the file does not say it.
+        image: the signed image that runs, as imgtool made it.
+        up: what it says on its serial line when it has booted; None if it says nothing there.
+    """
+
+    machine: str
+    cpu: str | None
+    loader: tuple[tuple[str, int | None], ...]
+    image: str
+    up: bytes | None = None
+
+    def image_file(self) -> Path:
+        """The running image's file."""
+        return places.server_file(self.image)
+
+
+def _mps2(name: str, image: str | None = None) -> Build:
+    signed = f"{image or name}.signed.bin"
+    return Build(
+        machine="mps2-an385", cpu="cortex-m3", loader=((f"{name}.hex", None), (signed, 0x2005_0000)), image=signed
+    )
+
+
+_M0: Final = "zephyr_4.4.0_smp_server_0eae053d_qemu_cortex_m0_serial"
+MICROBIT: Final = Build(
+    machine="microbit",
+    cpu=None,
+    loader=((f"{_M0}.merged.hex", None),),
+    image=f"{_M0}.signed.bin",
+    up=b"smp_sample: build time",
+)
+"""Buffers 384 x 4; slots of 106,496 bytes, sectors of 1,024; groups os, image, stat, enum."""
+MPS2: Final = _mps2("zephyr_4.4.0_smp_server_0eae053d_mps2_an385_serial_recovery_buf2048")
+"""Buffers 2048 x 4; RAM load; most groups."""
+MPS2_RECOVERY: Final = _mps2("zephyr_f33aa2bc4a43_smp_server_27c54835_mps2_an385_serial_recovery")
+"""Buffers 384 x 4; a bootloader that answers for its parameters in recovery."""
+
+
+class Monitor:
+    """QEMU's own control line (QMP): one command at a time, and events."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._events: list[dict[str, Any]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def listen(cls, path: Path) -> AsyncIterator[asyncio.Future[Self]]:
+        """Listen where QEMU is told to come to; the monitor is there when it has come, and so is all of QEMU."""
+        came: asyncio.Future[Self] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_unix_server(lambda *line: came.set_result(cls(*line)), path)
+        try:
+            yield came
+        finally:
+            server.close()
+            if came.done():
+                came.result()._writer.close()
+
+    async def begin(self) -> None:
+        """Leave QEMU's greeting behind and be allowed to command."""
+        await self._read()
+        await self.execute("qmp_capabilities")
+
+    async def execute(self, command: str, **arguments: object) -> Any:
+        """Run a command; what it returns.
+
+        Raises:
+            RuntimeError: QEMU refuses it.
+        """
+        self._writer.write(json.dumps({"execute": command, "arguments": arguments}).encode())
+        while True:
+            said = await self._read()
+            if "error" in said:
+                raise RuntimeError(f"QEMU refuses {command}: {said['error']}")
+            if "return" in said:
+                return said["return"]
+            self._events.append(said)
+
+    async def event(self, name: str, **data: object) -> dict[str, Any]:
+        """The next event of that name whose data has these values."""
+        while True:
+            said = self._events.pop(0) if self._events else await self._read()
+            if said.get("event") == name and said.get("data", {}).items() >= data.items():
+                return said
+
+    async def move(self, command: str, uri: str) -> None:
+        """Save or load the board's state by `migrate` or `migrate-incoming`; returns when that is complete."""
+        await self.execute("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        await self.execute(command, uri=uri)
+        await self.event("MIGRATION", status="completed")
+
+    async def _read(self) -> dict[str, Any]:
+        async with asyncio.timeout(_MONITOR_MS / 1000):
+            line = await self._reader.readline()
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A running board.
+
+    Attributes:
+        build: what runs on it.
+        uart: Unix socket that stands for its serial line. One client at a time.
+        monitor: QEMU's control line.
+        process: QEMU.
+    """
+
+    build: Build
+    uart: Path
+    monitor: Monitor
+    process: Process
+
+    def wire(self) -> AbstractAsyncContextManager[StreamWire]:
+        """A conversation over its serial line."""
+        return socket_wire(self.uart)
+
+    async def has_reset(self, wire: StreamWire) -> None:
+        """Wait until the board has reset once since the last call, has booted and answers.
+
+        Raises:
+            TimeoutError: it did not reset, or did not say that it is up.
+            NoAnswerError: it is up and silent.
+        """
+        await self.monitor.event("RESET", guest=True)
+        await self.up(wire)
+
+    async def up(self, wire: StreamWire) -> None:
+        """Wait until a board that has just been started has booted and answers."""
+        if self.build.up is not None:
+            await wire.text(self.build.up, _START_MS)
+        await wait_until_up(wire, _START_MS)
+
+
+def _argv(build: Build, folder: Path, extra: Sequence[str]) -> list[str]:
+    cpu = ["-cpu", build.cpu] if build.cpu else []
+    return [
+        *("qemu-system-arm", "-machine", build.machine, *cpu, "-display", "none", "-monitor", "none"),
+        *("-chardev", f"socket,id=uart,path={folder / 'uart'},server=on,wait=off", "-serial", "chardev:uart"),
+        *("-qmp", f"unix:{folder / 'monitor'},server=off", *extra),
+    ]
+
+
+@asynccontextmanager
+async def _running(build: Build, extra: Sequence[str]) -> AsyncIterator[Board]:
+    places.need(places.why_no_qemu())
+    with TemporaryDirectory(prefix="board-") as name:  # not pytest's folder: a socket's path has at most 107 bytes
+        async with _running_in(build, Path(name), extra) as board:
+            yield board
+
+
+@asynccontextmanager
+async def _running_in(build: Build, folder: Path, extra: Sequence[str]) -> AsyncIterator[Board]:
+    async with (
+        Monitor.listen(folder / "monitor") as coming,
+        running(*_argv(build, folder, [*extra, "-S"])) as process,
+    ):
+        async with asyncio.timeout(_START_MS / 1000):
+            monitor = await coming
+        await monitor.begin()
+        yield Board(build=build, uart=folder / "uart", monitor=monitor, process=process)
+
+
+async def save(build: Build, state: Path) -> Path:
+    """Boot a board once with its flash loaded, wait until it answers, and save its state.
+
+    Args:
+        build: what to boot.
+        state: the file to save to.
+
+    Returns:
+        `state`.
+    """
+    loader = [
+        f"loader,file={places.server_file(name)}" + (f",addr={address:#x}" if address is not None else "")
+        for name, address in build.loader
+    ]
+    async with _running(build, [part for device in loader for part in ("-device", device)]) as board:
+        async with board.wire() as wire:
+            await board.monitor.execute("cont")
+            await board.up(wire)
+        await board.monitor.execute("stop")
+        await board.monitor.move("migrate", f"exec:cat > {state}")
+    return state
+
+
+@asynccontextmanager
+async def board(build: Build, saved: Path) -> AsyncIterator[Board]:
+    """A board as it was when `saved`, answering. What it does to its flash is gone when the block ends.
+
+    Args:
+        build: the one that was saved.
+        saved: of `save`.
+    """
+    async with _running(build, ["-incoming", "defer"]) as started:
+        await started.monitor.move("migrate-incoming", f"exec:cat {saved}")
+        await started.monitor.execute("cont")
+        async with started.wire() as wire:
+            await wait_until_up(wire, _START_MS)
+        yield started
