@@ -16,13 +16,19 @@ from typing import Protocol
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.channel import GattChannel
-from keyswitch.host.client import Client
+from keyswitch.host.client import ANSWER_MS, Client, SilenceError
 from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting
 from keyswitch.smp.framing import ble
-from keyswitch.smp.groups import mode
+from keyswitch.smp.groups import mode, os
 
 CONNECT_MS = 10_000
 """Bound for finding and connecting once: tens of advertisements of the slowest usual kind."""
+
+OPEN_MS = 5_000
+"""Bound for the subscriptions and reads after connecting: four round trips at the slowest usual interval."""
+
+KNOCK_MS = 250
+"""First wait for an answer on a socket or serial port; doubled until `ANSWER_MS`."""
 
 NAMESAKES_MS = 500
 """How long to listen for other devices of the same name: five advertisements at the usual 100 ms."""
@@ -109,7 +115,7 @@ class Reach(Protocol):
         """Connect and see what is there.
 
         Args:
-            timeout_ms: bound for all of it.
+            timeout_ms: bound for hearing the device, and again for connecting to it.
             smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed.
 
         Raises:
@@ -144,13 +150,20 @@ class BleReach:
 
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
         """Scan, connect, discover, subscribe; see `Reach.connect`."""
+        heard = await self._find(timeout_ms, smp_shown=smp_shown)
+        link = await self._adapter.connect(heard.address, timeout_ms)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                heard = await self._find(timeout_ms, smp_shown=smp_shown)
-                link = await self._adapter.connect(heard.address, timeout_ms)
-                return await self._open(link, heard)
+            async with asyncio.timeout(OPEN_MS / 1000):
+                connection = await _open_gatt(link)
         except TimeoutError:
-            raise LinkLostError(f"{self.target} was not reached within {timeout_ms} ms") from None
+            await link.close()
+            raise LinkLostError(f"{self.target} connected, but was not ready within {OPEN_MS} ms") from None
+        except BaseException:
+            await link.close()
+            raise
+        self.learn(token=token_of(heard) or b"", address=link.address)
+        self.learn(token=connection.token)
+        return connection
 
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Remember a token or address of the device; its name is not used any more."""
@@ -186,16 +199,6 @@ class BleReach:
         if smp_shown and ble.SERVICE_UUID not in heard.services:
             return False
         return heard.connectable and self.wanted.matches(heard)
-
-    async def _open(self, link: GattLink, heard: Sighting) -> Connection:
-        try:
-            connection = await _open_gatt(link)
-        except BaseException:
-            await link.close()
-            raise
-        self.learn(token=token_of(heard) or b"", address=link.address)
-        self.learn(token=connection.token)
-        return connection
 
 
 async def _open_gatt(link: GattLink) -> Connection:
@@ -241,14 +244,15 @@ class PacketReach:
         self._announced_end = announced_end
 
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
-        """Open the link. Says nothing about whether anybody answers."""
+        """Open the link and see that somebody answers: an open socket alone says nothing."""
         del smp_shown
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                link = await self._open_link()
+                client = _Ending(await self._open_link())
+                await _knock(client)
         except TimeoutError:
-            raise LinkLostError(f"{self.target} was not opened within {timeout_ms} ms") from None
-        client = _Ending(link)
+            raise LinkLostError(f"{self.target}: nobody answered within {timeout_ms} ms") from None
+        link = client.link
         return Connection(
             smp=client,
             mode=client,
@@ -263,6 +267,20 @@ class PacketReach:
 
     async def close(self) -> None:
         """Nothing is held between connections."""
+
+
+async def _knock(client: Client) -> None:
+    """Ask for the device's parameters until it answers anything at all; the caller bounds it."""
+    wait_ms = KNOCK_MS
+    try:
+        while True:
+            with suppress(SilenceError):
+                await client.read(os.ID, os.Id.PARAMS, timeout_ms=wait_ms)
+                return
+            wait_ms = min(2 * wait_ms, ANSWER_MS)
+    except BaseException:
+        await client.close()
+        raise
 
 
 class _Ending(Client):

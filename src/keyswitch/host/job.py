@@ -1,0 +1,247 @@
+"""What an update is to reach, what was seen on the way, and how it ended: frozen data.
+
+Rules:
+
+* `Seen` holds what the device told over the connection that is up; what an older connection told is dropped with it.
+  What outlives a connection (a reset was asked for, a reboot was seen) is in fields of its own.
+* An outcome says what is true of the device, not which call failed.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from keyswitch.exits import Exit
+from keyswitch.host.upload import Bounds, Uploaded
+from keyswitch.host.verdict import Verdict
+from keyswitch.host.views import SlotView
+from keyswitch.host.way import NoWay, Way
+from keyswitch.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobImage:
+    """One file to install.
+
+    Attributes:
+        data: the whole file.
+        hash: as in its hash TLV; what the device lists.
+        version: as in its header.
+        number: image number, for devices with several.
+    """
+
+    data: bytes
+    hash: bytes
+    version: str
+    number: int = 0
+
+
+class Goal(StrEnum):
+    """How far an update goes."""
+
+    FULL = "full"
+    """Until the new image is confirmed."""
+    UPLOAD = "upload"
+    """Until it lies in the slot."""
+    TEST = "test"
+    """Until it runs on trial; somebody else confirms, or it reverts."""
+    CONFIRM = "confirm"
+    """Only confirm what runs."""
+
+
+class ConfirmBy(StrEnum):
+    """Who makes the new image stay."""
+
+    OPERATOR = "operator"
+    SELF = "self"
+    """The application does; we wait for it."""
+
+
+HealthCheck = Callable[[], Awaitable[str | None]]
+"""Looks at the product while the new image runs on trial; None if it is well, else what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an update is to do.
+
+    Attributes:
+        images: to install; empty only for `Goal.CONFIRM`, which then confirms whatever runs.
+        goal: how far to go.
+        way: how maintenance mode is entered and left.
+        confirm_by: who confirms.
+        health: asked before we confirm; a failure leaves the image unconfirmed, so that the device goes back.
+        most_outstanding: upper bound of requests under way, None for what the device's buffers allow.
+        stay: do not leave maintenance mode at the end.
+        bounds: of the upload.
+    """
+
+    images: tuple[JobImage, ...] = ()
+    goal: Goal = Goal.FULL
+    way: Way = field(default_factory=NoWay)
+    confirm_by: ConfirmBy = ConfirmBy.OPERATOR
+    health: HealthCheck | None = None
+    most_outstanding: int | None = None
+    stay: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class Outcome(StrEnum):
+    """How an update ended. The value is the word in JSON."""
+
+    CONFIRMED = "confirmed"
+    STAGED = "staged"
+    ON_TRIAL = "on trial"
+    ALREADY_RUNNING = "already running"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOT_STARTED = "not started"
+    REVERTED = "reverted"
+    UNREACHABLE = "unreachable"
+    NEVER_CAME_BACK = "never came back"
+    UNKNOWN = "unknown"
+    STILL_IN_MAINTENANCE = "still in maintenance"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the command ends with."""
+        return _EXITS[self]
+
+
+_EXITS = {
+    Outcome.CONFIRMED: Exit.YES,
+    Outcome.STAGED: Exit.YES,
+    Outcome.ON_TRIAL: Exit.YES,
+    Outcome.ALREADY_RUNNING: Exit.YES,
+    Outcome.REFUSED: Exit.NO,
+    Outcome.FAILED: Exit.NO,
+    Outcome.NOT_STARTED: Exit.NO,
+    Outcome.REVERTED: Exit.REVERTED,
+    Outcome.UNREACHABLE: Exit.UNREACHABLE,
+    Outcome.NEVER_CAME_BACK: Exit.UNREACHABLE,
+    Outcome.UNKNOWN: Exit.UNKNOWN,
+    Outcome.STILL_IN_MAINTENANCE: Exit.STILL_IN_MAINTENANCE,
+    Outcome.INTERRUPTED: Exit.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why the way to the goal ends here.
+
+    Attributes:
+        outcome: what is true of the device.
+        detail: in words.
+        reason: why the device refused, if it did.
+        next_step: what a person can do.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    reason: Reason | None = None
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeReset:
+    """What was true when a reset was asked for; anything else later shows that it took place."""
+
+    boot_id: bytes
+    slots: tuple[SlotView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of the device.
+
+    Attributes:
+        images: what is to be installed.
+        connected: a connection is up.
+        smp: firmware commands can be sent over it.
+        gated: the device has a mode group; None while unknown.
+        open: the device says that its gate is open; None while unknown.
+        verdict: what was found out over this connection.
+        slots: what lies in the slots, read over this connection.
+        boot_id: told over this connection; empty if the device has none.
+        reset: set when a reset was asked for.
+        rebooted: the reset was seen to have taken place.
+        by_reset: the device takes no state write: a reset alone starts the newer image.
+        left: the device agreed to leave.
+    """
+
+    images: tuple[JobImage, ...] = ()
+    connected: bool = False
+    smp: bool = False
+    gated: bool | None = None
+    open: bool | None = None
+    verdict: Verdict | None = None
+    slots: tuple[SlotView, ...] | None = None
+    boot_id: bytes = b""
+    reset: BeforeReset | None = None
+    rebooted: bool = False
+    by_reset: bool = False
+    left: bool = False
+
+    def listed(self, image: JobImage) -> SlotView | None:
+        """The slot that holds this image; the active one if both do."""
+        found = [view for view in self.slots or () if view.image == image.number and view.hash == image.hash]
+        return next((view for view in found if view.active), found[0] if found else None)
+
+    @property
+    def all_present(self) -> bool:
+        """Each image lies in a slot."""
+        return all(self.listed(image) is not None for image in self.images)
+
+    @property
+    def all_pending(self) -> bool:
+        """Each image runs, or would be started by a reset."""
+        return all((view := self.listed(image)) is not None and (view.active or view.pending) for image in self.images)
+
+    @property
+    def all_active(self) -> bool:
+        """Each image runs."""
+        return self.slots is not None and all(
+            (view := self.listed(image)) is not None and view.active for image in self.images
+        )
+
+    @property
+    def all_confirmed(self) -> bool:
+        """What runs is what was wanted, and stays. Without wanted images: whatever runs stays."""
+        if not self.all_active:
+            return False
+        return all(view.confirmed for view in self.slots or () if view.active)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How an update ended.
+
+    Attributes:
+        outcome: what is true of the device.
+        detail: in words; empty where the outcome says it all.
+        reason: why the device refused, if it did.
+        next_step: what a person can do.
+        upload: the last upload, if there was one.
+        resumed: how often a lost link or an earlier run's upload was continued.
+        duration_ms: of the whole run.
+        before: slots when they were first read.
+        after: slots when they were last read.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    reason: Reason | None = None
+    next_step: str = ""
+    upload: Uploaded | None = None
+    resumed: int = 0
+    duration_ms: int = 0
+    before: tuple[SlotView, ...] | None = None
+    after: tuple[SlotView, ...] | None = None
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        detail = f": {self.detail}" if self.detail else ""
+        then = f"; {self.next_step}" if self.next_step else ""
+        return f"{self.outcome.value}{detail}{then}"

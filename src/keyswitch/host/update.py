@@ -1,0 +1,218 @@
+"""The update: takes the first step whose proof does not hold, until all hold; then goes back to normal and proves that.
+
+Rules:
+
+* Every run ends. Each act is bounded in time; a step that is tried again and again without progress ends the run with
+  the outcome that its table row names. Progress is a step that holds for the first time, or an upload further on than
+  ever before.
+* Whatever happens inside maintenance mode, the way out is tried; if that fails, nothing else is the outcome.
+* What a run tells goes to one sink, in order.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.acts import Acts
+from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.job import Goal, Job, Outcome, Result, Stop
+from keyswitch.host.reach import Reach
+from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
+from keyswitch.host.upload import Progress
+from keyswitch.host.verdict import Verdict
+
+_ACTS: Final[dict[StepName, Callable[[Acts], Awaitable[Stop | None]]]] = {
+    StepName.FIND: Acts.find,
+    StepName.VERDICT: Acts.verdict,
+    StepName.ENTER: Acts.enter,
+    StepName.RECONNECT: Acts.reconnect,
+    StepName.VERIFY: Acts.verify,
+    StepName.UPLOAD: Acts.upload,
+    StepName.TEST: Acts.test,
+    StepName.RESET: Acts.reset,
+    StepName.SWAP: Acts.swap,
+    StepName.PROVE: Acts.prove,
+    StepName.CONFIRM: Acts.confirm,
+    StepName.LEAVE: Acts.leave,
+    StepName.LEFT: Acts.left,
+}
+
+_REACHED: Final = {
+    Goal.FULL: Outcome.CONFIRMED,
+    Goal.TEST: Outcome.ON_TRIAL,
+    Goal.UPLOAD: Outcome.STAGED,
+    Goal.CONFIRM: Outcome.CONFIRMED,
+}
+
+_FARTHEST: Final = {
+    Outcome.UNREACHABLE: "is it powered and near? does another central hold it? then run the same command again",
+    Outcome.NEVER_CAME_BACK: "wait a minute and run the same command again; if it is not found: power-cycle it; "
+    "if it still is not: the new image may not advertise, and reverts at the next power cycle",
+}
+
+
+async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
+    """Carry `job` out on the device behind `reach`; returns how it ended.
+
+    Cancelling ends the connection and leaves the device as it is; the same job goes on from there.
+
+    Raises:
+        InputError: the target names several devices.
+    """
+    run = _Run(reach, job, sink or (lambda _event: None))
+    try:
+        return await run.to_the_end()
+    finally:
+        await run.acts.drop()
+
+
+class _Run:
+    def __init__(self, reach: Reach, job: Job, sink: Callable[[Event], None]) -> None:
+        self.job = job
+        self.sink = sink
+        self.loop = asyncio.get_running_loop()
+        self.begun_at = self.loop.time()
+        self.acts = Acts(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
+        self.tries: Counter[StepName] = Counter()
+        self.acted: set[StepName] = set()
+        self.held: set[StepName] = set()
+        self.farthest = 0
+        self.resumed = 0
+        self.trouble = ""
+        self.link_lost = False
+
+    async def to_the_end(self) -> Result:
+        stop = await self.follow(WORK[self.job.goal])
+        if stop is None and not self.acted & CHANGES:
+            stop = Stop(outcome=Outcome.ALREADY_RUNNING)
+        reached = stop or Stop(outcome=_REACHED[self.job.goal])
+        if self.must_leave(stop):
+            way_out = await self.follow(WAY_OUT)
+            if way_out is not None:
+                reached = self.not_out(reached, way_out)
+        result = self.result(reached)
+        self.sink(Ended(result=result, at_ms=self.now_ms()))
+        return result
+
+    async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
+        """Take steps until all hold; a Stop if that cannot be."""
+        self.tries.clear()
+        while (step := first_missing(steps, self.acts.seen)) is not None:
+            self.already_held(steps[: steps.index(step.name)])
+            self.tries[step.name] += 1
+            if self.tries[step.name] > step.tries:
+                return self.exhausted(step)
+            stop = await self.take(step)
+            if stop is not None:
+                return stop
+            if (connection := self.acts.connection) is not None and connection.closed is not None:
+                await self.acts.drop()
+        self.already_held(steps)
+        return None
+
+    async def take(self, step: Step) -> Stop | None:
+        """One act, bounded; a lost link is noted and the run goes on from what holds then."""
+        begun = self.now_ms()
+        self.sink(StepBegun(name=step.name, says=step.says, at_ms=begun))
+        self.acted.add(step.name)
+        stop: Stop | None = None
+        self.link_lost = False
+        why = f"its proof does not hold: {step.proof}"
+        try:
+            async with asyncio.timeout(step.bound_ms / 1000):
+                stop = await _ACTS[step.name](self.acts)
+        except TimeoutError:
+            why = f"took longer than {step.bound_ms} ms"
+            await self.acts.drop()
+        except LinkLostError as error:
+            why = str(error)
+            self.link_lost = True
+            self.resumed += 1
+            await self.acts.drop()
+        except RemoteError as error:
+            why = str(error)
+            stop = Stop(outcome=Outcome.FAILED, detail=why, next_step="the device breaks the protocol: tell its maker")
+        self.tell(step, begun, stop.detail if stop else why)
+        return stop
+
+    def tell(self, step: Step, begun: int, why: str) -> None:
+        now = self.now_ms()
+        if step.holds(self.acts.seen):
+            self.progress(step.name)
+            self.sink(StepDone(name=step.name, at_ms=now, duration_ms=now - begun))
+        else:
+            self.trouble = why
+            self.sink(StepMissed(name=step.name, at_ms=now, duration_ms=now - begun, why=why))
+
+    def already_held(self, names: tuple[StepName, ...]) -> None:
+        """Tell each step once, also where nothing had to be done for it; a device that is away proves nothing."""
+        if not self.acts.seen.connected:
+            return
+        for name in names:
+            if name not in self.held:
+                self.progress(name)
+                self.sink(StepDone(name=name, at_ms=self.now_ms(), duration_ms=None))
+
+    def progress(self, name: StepName) -> None:
+        if name not in self.held:
+            self.held.add(name)
+            self.tries.clear()
+
+    def exhausted(self, step: Step) -> Stop:
+        outcome = step.outcome
+        if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
+            outcome = Outcome.UNREACHABLE
+        return Stop(outcome=outcome, detail=f"{step.name.value}: {self.trouble}", next_step=_FARTHEST.get(outcome, ""))
+
+    def must_leave(self, stop: Stop | None) -> bool:
+        if self.job.stay or (stop is None and self.job.goal is Goal.TEST):
+            return False
+        if stop is None or stop.outcome is Outcome.ALREADY_RUNNING:
+            return True
+        if stop.outcome is Outcome.NEVER_CAME_BACK:
+            return False
+        return self.acts.entered is not None or bool(self.acted & CHANGES)
+
+    def not_out(self, reached: Stop, way_out: Stop) -> Stop:
+        if reached.outcome is Outcome.UNREACHABLE:
+            return reached
+        entered = self.acts.entered
+        lease = f"; its lease of {entered.lease_ms} ms ends it" if entered and entered.lease_ms else ""
+        return Stop(
+            outcome=Outcome.STILL_IN_MAINTENANCE,
+            detail=f"{way_out.detail}; before that: {reached.outcome.value} {reached.detail}".rstrip(),
+            reason=way_out.reason,
+            next_step=f"do not leave the device alone: power-cycle it, or run the same command again{lease}",
+        )
+
+    def result(self, stop: Stop) -> Result:
+        uploaded = self.acts.uploaded
+        continued = 1 if uploaded is not None and uploaded.resumed_at and not self.resumed else 0
+        return Result(
+            outcome=stop.outcome,
+            detail=stop.detail,
+            reason=stop.reason,
+            next_step=stop.next_step,
+            upload=uploaded,
+            resumed=self.resumed + continued,
+            duration_ms=self.now_ms(),
+            before=self.acts.slots_before,
+            after=self.acts.slots_after,
+        )
+
+    def now_ms(self) -> int:
+        return round((self.loop.time() - self.begun_at) * 1000)
+
+    def say(self, text: str) -> None:
+        self.sink(Said(text=text, at_ms=self.now_ms()))
+
+    def judged(self, verdict: Verdict) -> None:
+        self.sink(Judged(verdict=verdict, at_ms=self.now_ms()))
+
+    def uploading(self, progress: Progress) -> None:
+        if progress.off > self.farthest:
+            self.farthest = progress.off
+            self.tries.clear()
+        self.sink(Uploading(progress=progress, at_ms=self.now_ms()))

@@ -1,0 +1,174 @@
+"""The verdict: would the device take an update now, if not why, and what to do. Found out without changing anything.
+
+Rules:
+
+* What the device says of its own gate counts; what is only visible (a service, an advertisement) does not open it.
+* Reading is all that is done, but for one upload request for an offset that cannot be: every server answers it with the
+  offset that it wants, or with the refusal that an upload would get, and writes nothing (Zephyr `img_mgmt_upload`).
+* Unknown is said where it is: an answer that fits nothing is not bent into a yes or a no.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.client import SilenceError
+from keyswitch.host.reach import Connection
+from keyswitch.host.reply import Answer, Refusal
+from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
+from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import image
+
+PROBE_OFFSET: Final = 0x7FFF_FFFF
+"""No image is that large, so no session wants this offset; it still fits the 32 bits of small servers."""
+
+
+class Gate(StrEnum):
+    """Whether an update would be taken now."""
+
+    OPEN = "open"
+    SHUT = "shut"
+    UNKNOWN = "unknown"
+
+
+NEXT_STEP: Final = {
+    Reason.WRONG_MODE: "put the device into maintenance mode, or let the update enter it (--policy or --recipe)",
+    Reason.GUARD: "make the condition true, then enter maintenance mode",
+    Reason.PROOF: "use the key or permit that belongs to this device",
+    Reason.EXPIRED: "enter maintenance mode again: the permission or session is over",
+    Reason.LOCKED_OUT: "wait until the lock-out is over, or use the device's button",
+    Reason.OWNER: "ask whoever has the session to leave, or wait for the end of its lease",
+    Reason.SECURITY: "pair with the device first (--pair)",
+    Reason.BUSY: "wait until the other upload is done and try again",
+    Reason.IMAGE: "use an image that this device accepts",
+    Reason.SIZE: "use an image that fits the slot",
+    Reason.TRAILER: "sign the image without --pad: it must not bring its own trailer",
+    Reason.DOWNGRADE: "use a newer version",
+    Reason.NOT_ON_THIS_SERVICE: "enter maintenance mode and use the SMP service",
+    Reason.NO_SERVICE: "put the device into its update mode (button, or a --recipe), then look again",
+    Reason.NO_IMAGE_GROUP: "the running program takes no images: start its firmware loader or recovery (--recipe)",
+    Reason.VETO: "the application refuses uploads: ask its maker what it waits for",
+    Reason.SILENCE: "reconnect; if it stays silent, power-cycle the device",
+}
+"""What a person can do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found out.
+
+    Attributes:
+        gate: the answer.
+        reason: why it is shut; None where it is open or nothing fits.
+        detail: which guard, until when, which code: what belongs behind the reason.
+        next_step: what to do, in words; empty where it is open.
+        mode: name of the device's mode, None if it does not tell.
+        image_group: whether the device serves the image group; None if that could not be seen.
+        state: the mode group's whole answer, if there was one.
+        slots: what lies in the slots, if that was told.
+    """
+
+    gate: Gate
+    reason: Reason | None = None
+    detail: str = ""
+    next_step: str = ""
+    mode: str | None = None
+    image_group: bool | None = None
+    state: ModeState | None = None
+    slots: tuple[SlotView, ...] | None = None
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        why = ": ".join(part for part in (self.reason.value if self.reason else "", self.detail) if part)
+        then = f"; {self.next_step}" if self.next_step else ""
+        return f"{self.gate.value}{f' ({why})' if why else ''}{then}"
+
+
+async def find_out(connection: Connection) -> Verdict:
+    """Ask the device behind `connection`.
+
+    Raises:
+        LinkLostError: the connection ended meanwhile. (A device that is only silent gets a verdict.)
+    """
+    try:
+        state = await _mode_state(connection)
+    except SilenceError as error:
+        return await _diagnose(connection, Verdict(gate=Gate.UNKNOWN), str(error))
+    seen = Verdict(gate=Gate.UNKNOWN, mode=state.mode if state else None, state=state)
+    if state is not None and not state.open:
+        return _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
+    if connection.smp is None:
+        if connection.trouble:
+            return _shut(seen, Reason.SECURITY, connection.trouble)
+        return _shut(seen, Reason.NO_SERVICE)
+    try:
+        slots = await read_slots(connection.smp)
+        if isinstance(slots, Refusal):
+            return judge(seen, slots)
+        seen = replace(seen, image_group=True, slots=slots)
+        if state is not None:
+            return replace(seen, gate=Gate.OPEN)
+        return judge(seen, await _probe(connection))
+    except SilenceError as error:
+        return await _diagnose(connection, seen, str(error))
+
+
+def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
+    """What an answer to an image command means for the gate."""
+    if isinstance(reply, Answer):
+        return replace(seen, gate=Gate.OPEN)
+    if reply.is_rc(Rc.ENOTSUP):
+        return _shut(replace(seen, image_group=False), Reason.NO_IMAGE_GROUP)
+    if reply.reason is not None:
+        return _shut(seen, *_split(reply.text, reply.reason))
+    if reply.is_rc(Rc.EACCESSDENIED) or reply.group is not None:
+        return _shut(seen, Reason.VETO, str(reply))
+    if reply.is_rc(Rc.EBUSY):
+        return _shut(seen, Reason.BUSY, reply.text)
+    return replace(seen, detail=f"the device answers {reply}", next_step=_LOOK)
+
+
+_LOOK: Final = "look into the device's log: this answer is none that a gate gives"
+
+
+async def _mode_state(connection: Connection) -> ModeState | None:
+    """The mode group's answer; None from a device that has no such group."""
+    if connection.mode is None:
+        return None
+    state = await read_mode(connection.mode)
+    return state if isinstance(state, ModeState) else None
+
+
+async def _probe(connection: Connection) -> Answer | Refusal:
+    """Ask for an upload at an offset that no session wants; writes nothing."""
+    assert connection.smp is not None  # noqa: S101 - for the type checker; the only caller has asked it already
+    return await connection.smp.write(image.ID, image.Id.UPLOAD, {"off": PROBE_OFFSET, "data": b""})
+
+
+async def _diagnose(connection: Connection, seen: Verdict, silence: str) -> Verdict:
+    """A device was silent: a request that must be answered says why."""
+    if connection.closed is not None:
+        raise LinkLostError(f"the link is gone: {connection.closed}")
+    if connection.heal is None:
+        return replace(seen, reason=Reason.SILENCE, detail=silence, next_step=NEXT_STEP[Reason.SILENCE])
+    try:
+        await connection.heal()
+    except RemoteError as error:
+        return _shut(seen, Reason.SECURITY if "security" in str(error).lower() else Reason.SILENCE, str(error))
+    detail = f"{silence}, though the subscription is in order"
+    return replace(seen, reason=Reason.SILENCE, detail=detail, next_step=NEXT_STEP[Reason.SILENCE])
+
+
+def _split(said: str, otherwise: Reason) -> tuple[Reason, str]:
+    """The reason and what belongs behind it, from a device that speaks our words."""
+    word, _, detail = said.partition(":")
+    if word.strip() in set(Reason):
+        return Reason(word.strip()), detail.strip()
+    return otherwise, said
+
+
+def _shut(seen: Verdict, reason: Reason, detail: str = "") -> Verdict:
+    return replace(seen, gate=Gate.SHUT, reason=reason, detail=detail, next_step=NEXT_STEP[reason])

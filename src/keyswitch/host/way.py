@@ -1,0 +1,132 @@
+"""Ways into maintenance mode and out of it, as the update sees them; recipes and our own mode group are two of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from keyswitch.host import entry
+from keyswitch.host.reach import Connection
+from keyswitch.host.reply import Refusal
+from keyswitch.host.verdict import NEXT_STEP
+from keyswitch.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """The device is in maintenance mode, or on its way there.
+
+    Attributes:
+        token: correlation token to look for.
+        address: to look for, where it changes.
+        reconnect: whether this connection will end.
+        lease_ms: how long the mode lasts, None if without end or unknown.
+        by: how entry was proved, for the evidence.
+    """
+
+    token: bytes = b""
+    address: str | None = None
+    reconnect: bool = False
+    lease_ms: int | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoEntry:
+    """The way did not lead in."""
+
+    detail: str
+    reason: Reason | None = None
+    next_step: str = ""
+
+
+class Way(Protocol):
+    """How maintenance mode is entered and left."""
+
+    @property
+    def words(self) -> str:
+        """What is done, for the plan."""
+        ...
+
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+        """Enter; `say` tells a person what to do."""
+        ...
+
+    async def leave(self, connection: Connection) -> NoEntry | None:
+        """Leave; None if the device agreed. Proving that it has left is the caller's business."""
+        ...
+
+
+class ModeGroupWay:
+    """The way into our own devices.
+
+    Args:
+        to: name of the maintenance mode.
+        credential: what to prove entry with.
+    """
+
+    def __init__(self, to: str, credential: entry.Credential) -> None:
+        self.to = to
+        self._credential = credential
+
+    @property
+    def words(self) -> str:
+        """What is done, for the plan."""
+        return f"enter {self.to} by {self._credential.kind}"
+
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+        """Enter with the credential."""
+        del say
+        if connection.mode is None:
+            return NoEntry(detail="the device has no mode group", next_step="use a --recipe for this kind of device")
+        told = await entry.enter(connection.mode, self.to, self._credential)
+        match told:
+            case entry.Entered():
+                return Inside(
+                    token=told.session,
+                    address=told.address,
+                    reconnect=told.reconnect,
+                    lease_ms=told.lease_ms,
+                    by=told.by,
+                )
+            case entry.CannotProve():
+                wanted = " or ".join(told.wanted) or "nothing that can be sent"
+                return NoEntry(
+                    detail=f"the device takes {wanted} as proof, not {told.have}",
+                    reason=Reason.PROOF,
+                    next_step=NEXT_STEP[Reason.PROOF],
+                )
+            case Refusal():
+                return refused(told)
+
+    async def leave(self, connection: Connection) -> NoEntry | None:
+        """Ask the device to leave."""
+        return await leave_by_group(connection)
+
+
+class NoWay:
+    """No way in is known: only a device whose gate is open already can be updated. Out goes by the mode group."""
+
+    words = "nothing: the gate must be open already"
+
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+        """Refuse, with what a person can do."""
+        del connection, say
+        return NoEntry(detail="no way to enter was given", next_step=NEXT_STEP[Reason.WRONG_MODE])
+
+    async def leave(self, connection: Connection) -> NoEntry | None:
+        """Ask the device to leave, if it has a mode group."""
+        return await leave_by_group(connection)
+
+
+async def leave_by_group(connection: Connection) -> NoEntry | None:
+    """Leave by the mode group; None if the device agreed or has none."""
+    if connection.mode is None:
+        return None
+    refusal = await entry.leave(connection.mode)
+    return None if refusal is None else refused(refusal)
+
+
+def refused(refusal: Refusal) -> NoEntry:
+    """A refusal, with what to do about it."""
+    reason = refusal.reason
+    return NoEntry(detail=str(refusal), reason=reason, next_step=NEXT_STEP[reason] if reason else "")

@@ -1,0 +1,530 @@
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.host.images import Made, make_image
+from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
+
+from keyswitch.errors import InputError, LinkLostError
+from keyswitch.exits import Exit
+from keyswitch.host.entry import Secret
+from keyswitch.host.events import Ended, Event, StepBegun, StepDone, StepMissed
+from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.reach import BleReach, PacketReach
+from keyswitch.host.steps import STEPS, WORK, StepName
+from keyswitch.host.update import update
+from keyswitch.host.way import ModeGroupWay
+from keyswitch.link.air.clock import run
+from keyswitch.reasons import Reason
+
+OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
+SECRET = b"s" * 32
+
+
+def image_of(made: Made) -> JobImage:
+    return JobImage(data=made.data, hash=made.hash, version=made.version)
+
+
+def job(**settings: Any) -> Job:
+    return Job(**{"images": (image_of(NEW),), "way": ModeGroupWay("maintenance", Secret(SECRET)), **settings})
+
+
+def ble(*peers: SmpPeer, faults: Faults | None = None, name: str | None = "Pump 7") -> BleReach:
+    return BleReach(PeerAir(*peers, faults=faults), target=f"ble:{name}", name=name)
+
+
+async def whole(peer: SmpPeer, work: Job | None = None, faults: Faults | None = None) -> tuple[Result, list[Event]]:
+    events: list[Event] = []
+    result = await update(ble(peer, faults=faults), work or job(), sink=events.append)
+    return result, events
+
+
+def done(events: list[Event]) -> list[StepName]:
+    return [event.name for event in events if isinstance(event, StepDone)]
+
+
+def test_the_whole_way_in_order():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        result, events = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.running() == ("1.1.0", NEW.hash)
+        assert peer.confirmed
+        assert peer.mode == "normal"
+        assert peer.boots == 1
+        assert list(dict.fromkeys(done(events))) == [step.name for step in STEPS]
+        assert result.resumed == 0
+        assert result.upload is not None
+        assert result.upload.resent_bytes == 0
+        assert result.before is not None
+        assert [view.version for view in result.before] == ["1.0.0"]
+        assert result.after is not None
+        view = result.after[0]
+        assert (view.version, view.active, view.confirmed) == ("1.1.0", True, True)
+        assert isinstance(events[-1], Ended)
+        assert not [event for event in events if isinstance(event, StepMissed)]
+
+    run(story())
+
+
+@pytest.mark.parametrize("service", ["reconnect", "always"])
+def test_every_way_of_showing_the_service(service: str):
+    async def story() -> None:
+        peer = SmpPeer(OLD, service=service)
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_a_device_without_a_gate():
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        result, events = await whole(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert StepName.ENTER not in [event.name for event in events if isinstance(event, StepBegun)]
+        assert StepName.LEAVE not in [event.name for event in events if isinstance(event, StepBegun)]
+
+    run(story())
+
+
+@pytest.mark.parametrize("mode_group", [True, False])
+def test_over_datagrams_nobody_says_that_the_link_has_ended(*, mode_group: bool):
+    async def story() -> None:
+        peer = SmpPeer(OLD, mode_group=mode_group, gated=mode_group)
+
+        async def open_link() -> DatagramLink:
+            return DatagramLink(peer)
+
+        result = await update(PacketReach("udp:192.0.2.1", open_link), job())
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.running() == ("1.1.0", NEW.hash)
+        assert peer.boots == 1
+
+    run(story())
+
+
+def test_the_wrong_secret_is_refused_with_what_to_do():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(b"x" * 32))))
+        assert result.outcome is Outcome.REFUSED
+        assert result.reason is Reason.PROOF
+        assert result.next_step == "use the key or permit that belongs to this device"
+        assert result.outcome.exit_code is Exit.NO
+        assert peer.served <= 4
+
+    run(story())
+
+
+def test_a_guard_is_named():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.guard = "motion == false"
+        result, _ = await whole(peer)
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.GUARD)
+        assert "motion == false" in result.detail
+
+    run(story())
+
+
+def test_without_a_way_in_nothing_is_tried():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        result, _ = await whole(peer, Job(images=(image_of(NEW),)))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.WRONG_MODE)
+        assert peer.log == ["19283/0/0"]
+
+    run(story())
+
+
+def test_already_running_is_an_outcome_of_its_own():
+    async def story() -> None:
+        peer = SmpPeer(NEW)
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.ALREADY_RUNNING
+        assert peer.mode == "normal"
+        assert peer.boots == 0
+
+    run(story())
+
+
+def test_an_image_that_reverts():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        boots: list[int] = []
+        boot = peer.boot
+
+        def crash(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            boots.append(1)
+            if len(boots) == 1:
+                boot(keep=keep)
+
+        peer.boot = crash  # type: ignore[method-assign]
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.REVERTED, result
+        assert result.outcome.exit_code is Exit.REVERTED
+        assert "1.0.0" in result.detail
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_an_image_that_the_bootloader_does_not_start():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        broken = bytearray(NEW.data)
+        broken[100] ^= 1
+        result, _ = await whole(peer, job(images=(JobImage(data=bytes(broken), hash=NEW.hash, version="1.1.0"),)))
+        assert result.outcome is Outcome.NOT_STARTED, result
+        assert result.outcome.exit_code is Exit.NO
+        assert peer.running()[0] == "1.0.0"
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_a_device_that_never_comes_back():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.never_boots = True
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.NEVER_CAME_BACK, result
+        assert result.outcome.exit_code is Exit.UNREACHABLE
+        assert asyncio.get_running_loop().time() < 600
+
+    run(story())
+
+
+def test_a_device_that_is_not_there():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.up = False
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.UNREACHABLE
+        assert "ble:Pump 7 was not heard" in result.detail
+
+    run(story())
+
+
+def test_it_says_loudly_that_it_cannot_leave():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.veto = lambda op, group, command, _body: (
+            {"rc": 11, "rsn": "busy"} if (op, group, command) == (2, 19283, 5) else None
+        )
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.STILL_IN_MAINTENANCE
+        assert result.outcome.exit_code is Exit.STILL_IN_MAINTENANCE
+        assert "before that: confirmed" in result.detail
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("goal", "outcome", "running", "mode"),
+    [
+        (Goal.UPLOAD, Outcome.STAGED, "1.0.0", "normal"),
+        (Goal.TEST, Outcome.ON_TRIAL, "1.1.0", "maintenance"),
+        (Goal.FULL, Outcome.CONFIRMED, "1.1.0", "normal"),
+    ],
+)
+def test_goals(goal: Goal, outcome: Outcome, running: str, mode: str):
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        result, _ = await whole(peer, job(goal=goal))
+        assert result.outcome is outcome, result
+        assert peer.running()[0] == running
+        assert peer.mode == mode
+        assert peer.slots[1].data == (NEW.data if goal is Goal.UPLOAD else OLD.data)
+
+    run(story())
+
+
+def test_confirm_only_goes_on_after_test_only():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        await whole(peer, job(goal=Goal.TEST))
+        assert not peer.confirmed
+        result, _ = await whole(peer, job(goal=Goal.CONFIRM))
+        assert result.outcome is Outcome.CONFIRMED
+        assert peer.confirmed
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_the_application_confirms_itself():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+
+        async def application() -> None:
+            for _ in range(600):
+                await asyncio.sleep(0.1)
+                if peer.running()[0] == "1.1.0":
+                    await asyncio.sleep(7)
+                    peer.confirmed = True
+                    break
+
+        running = asyncio.create_task(application())
+        result, _ = await whole(peer, job(confirm_by=ConfirmBy.SELF))
+        await running
+        assert result.outcome is Outcome.CONFIRMED
+        assert "1/0/2" in peer.log
+        assert peer.log.count("1/0/2") == 1
+
+    run(story())
+
+
+@pytest.mark.parametrize("wrong", [None, "pressure 0"])
+def test_health_decides_about_confirming(wrong: str | None):
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+
+        async def health() -> str | None:
+            return wrong
+
+        result, _ = await whole(peer, job(health=health))
+        assert result.outcome is (Outcome.FAILED if wrong else Outcome.CONFIRMED)
+        assert peer.running()[0] == ("1.0.0" if wrong else "1.1.0")
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_of_two_devices_with_one_name_none_is_touched():
+    async def story() -> None:
+        peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}", token=bytes([n] * 4)) for n in (1, 2)]
+        with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
+            await update(ble(*peers), job())
+        assert [peer.served for peer in peers] == [0, 0]
+
+    run(story())
+
+
+def test_two_devices_of_one_name_in_maintenance_and_the_right_one_is_updated():
+    """The other one comes near while ours is away, in maintenance and with the same name."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        other = SmpPeer(OLD, address="C0:00:00:00:00:02", token=b"\x09\x09\x09\x09")
+        other.mode = "maintenance"
+        other.up = False
+        air = PeerAir(other, peer)
+        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+
+        def appear(event: Event) -> None:
+            if isinstance(event, StepDone) and event.name is StepName.FIND:
+                other.up = True
+
+        result = await update(reach, job(), sink=appear)
+        assert result.outcome is Outcome.CONFIRMED
+        assert other.served == 0
+        assert set(air.connected) == {peer.address}
+        assert len(air.connected) == 4
+
+    run(story())
+
+
+def test_a_device_whose_address_changes_is_known_by_its_token():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        boot = peer.boot
+
+        def elsewhere(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.address = "C0:00:00:00:00:AA"
+
+        peer.boot = elsewhere  # type: ignore[method-assign]
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED
+
+    run(story())
+
+
+def test_answers_of_the_old_image_are_not_believed():
+    """Over datagrams the old image goes on answering for a while after it agreed to reset."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD, reset_ms=3_000)
+        events: list[Event] = []
+
+        async def open_link() -> DatagramLink:
+            return DatagramLink(peer)
+
+        result = await update(PacketReach("udp:192.0.2.1", open_link), job(), sink=events.append)
+        assert result.outcome is Outcome.CONFIRMED
+        assert peer.log.count("0/5/2") == 1
+
+    run(story())
+
+
+def packets_of_a_whole_update() -> int:
+    async def story() -> int:
+        faults = Faults()
+        result, _ = await whole(SmpPeer(OLD), faults=faults)
+        assert result.outcome is Outcome.CONFIRMED
+        return faults.packets
+
+    return run(story())
+
+
+PACKETS = packets_of_a_whole_update()
+
+
+def nth(n: int, fate: Fate) -> Faults:
+    counted = [0]
+
+    def rule(way: str, _number: int, _packet: bytes) -> Fate | None:
+        counted[0] += 1
+        if fate.copies > 1 and way == "request":
+            return None  # no transport repeats a request but a datagram network, and then the nonce is used up
+        return fate if counted[0] == n else None
+
+    return Faults(rule)
+
+
+@pytest.mark.parametrize(
+    "fate",
+    [Fate(cut=True), Fate(drop=True), Fate(copies=2), Fate(delay_ms=60), Fate(delay_ms=4_000)],
+    ids=["cut", "lost", "twice", "late", "too late"],
+)
+def test_after_any_one_packet_of_a_whole_update(fate: Fate):
+    for n in range(1, PACKETS + 1):
+
+        async def story(n: int = n) -> None:
+            peer = SmpPeer(OLD)
+            result, events = await whole(peer, faults=nth(n, fate))
+            assert result.outcome is Outcome.CONFIRMED, (n, result)
+            assert peer.running() == ("1.1.0", NEW.hash)
+            assert peer.confirmed
+            assert peer.mode == "normal"
+            assert peer.boots <= 2
+            assert result.upload is None or result.upload.resent_bytes <= 3 * 2475
+            assert isinstance(events[-1], Ended)
+
+        run(story())
+
+
+@pytest.mark.parametrize("step", list(WORK[Goal.FULL]))
+@pytest.mark.parametrize("what", ["gate closes", "reset", "link lost"])
+def test_at_the_beginning_of_every_step(step: StepName, what: str):
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        struck: list[StepName] = []
+
+        def strike(event: Event) -> None:
+            if isinstance(event, StepBegun) and event.name is step and not struck:
+                struck.append(event.name)
+                happen(peer, what)
+
+        result = await update(ble(peer), job(), sink=strike)
+        if struck == [StepName.CONFIRM] and what != "link lost":
+            # An unconfirmed trial goes back when the gate closes or the device is reset.
+            assert result.outcome is Outcome.REVERTED, result
+            assert peer.running()[0] == "1.0.0"
+        else:
+            assert result.outcome is Outcome.CONFIRMED, result
+            assert peer.running()[0] == "1.1.0"
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def happen(peer: SmpPeer, what: str) -> None:
+    match what:
+        case "gate closes":
+            peer.shut()
+        case "reset":
+            peer.end_links("power cut")
+            peer.boot()
+        case _:
+            peer.end_links("supervision timeout")
+
+
+def test_the_gate_closing_in_the_middle_of_the_upload():
+    async def story() -> None:
+        peer = SmpPeer(OLD, buf_size=495)
+        shut: list[int] = []
+
+        def close(op: int, group: int, command: int, body: dict[str, Any]) -> dict[str, Any] | None:
+            del op
+            if (group, command) == (1, 1) and body["off"] > 8_000 and not shut:
+                shut.append(body["off"])
+                peer.shut()
+                return {"rc": 11, "rsn": "wrong mode: normal"}
+            return None
+
+        peer.veto = close
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert shut
+
+    run(story())
+
+
+@pytest.mark.parametrize("after", list(WORK[Goal.FULL]))
+def test_killed_after_any_step_the_same_command_goes_on(after: StepName):
+    class Killed(Exception):  # noqa: N818 - a test's own end
+        pass
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+
+        def kill(event: Event) -> None:
+            if isinstance(event, StepDone) and event.name is after:
+                raise Killed
+
+        with pytest.raises(Killed):
+            await update(ble(peer), job(), sink=kill)
+        peer.end_links("supervision timeout")
+        result, _ = await whole(peer)
+        assert result.outcome in {Outcome.CONFIRMED, Outcome.ALREADY_RUNNING}, result
+        assert peer.running()[0] == "1.1.0"
+        assert peer.confirmed
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+@pytest.mark.parametrize("never", ["scan", "connect", "answers"])
+def test_nothing_that_hangs_keeps_the_run(never: str):
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        air = PeerAir(peer)
+        match never:
+            case "scan":
+                peer.up = False
+            case "connect":
+
+                async def hang(address: str, timeout_ms: int) -> Any:
+                    del address
+                    await asyncio.sleep(timeout_ms / 1000)
+                    raise LinkLostError("connection timeout")
+
+                air.connect = hang  # type: ignore[method-assign]
+            case _:
+                peer.silent = True
+        result = await update(BleReach(air, target="ble:Pump 7", name="Pump 7"), job())
+        assert result.outcome in {Outcome.UNREACHABLE, Outcome.UNKNOWN}, result
+        assert asyncio.get_running_loop().time() < 120
+
+    run(story())
+
+
+def test_outcomes_have_exit_codes():
+    assert {outcome: outcome.exit_code for outcome in Outcome}
+    good = [Outcome.CONFIRMED, Outcome.STAGED, Outcome.ON_TRIAL, Outcome.ALREADY_RUNNING]
+    assert [outcome for outcome in Outcome if outcome.exit_code is Exit.YES] == good
+
+
+def test_every_step_can_be_shown_as_a_plan():
+    for step in STEPS:
+        assert step.says
+        assert step.proof
+        assert step.bound_ms > 0
+    words: Callable[[], set[str]] = lambda: {step.name.value for step in STEPS}  # noqa: E731
+    assert len(words()) == len(STEPS)
