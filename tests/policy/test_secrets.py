@@ -3,11 +3,20 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from tests.policy.samples import SMALL
 
 from keyswitch.errors import InputError
 from keyswitch.policy.load import load
-from keyswitch.policy.secrets import read_secret, read_secret_file
+from keyswitch.policy.secrets import read_issuers, read_private_key, read_public_key, read_secret, read_secret_file
 
 SECRET = bytes(range(32))
 
@@ -50,3 +59,63 @@ def test_a_policy_without_challenge_has_no_secret() -> None:
     )
     with pytest.raises(InputError, match=r"entry.challenge: missing"):
         read_secret(load(text.encode()))
+
+
+# --- keys for permits -----------------------------------------------------------------------------------------------
+
+
+def private_pem(key: Ed25519PrivateKey | EllipticCurvePrivateKey, password: bytes | None = None) -> str:
+    how = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how).decode()
+
+
+def public_pem(key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+ED25519 = Ed25519PrivateKey.from_private_bytes(SECRET)
+P256 = generate_private_key(SECP256R1())
+
+
+def test_ed25519_keys_are_read(tmp_path: Path) -> None:
+    assert read_private_key(written(tmp_path / "k", private_pem(ED25519))) == SECRET
+    public = read_public_key(written(tmp_path / "p", public_pem(ED25519), 0o644))
+    assert public == ED25519.public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "no private key"),
+        (public_pem(ED25519), "no private key"),
+        (private_pem(P256), "a key of another kind"),
+        (private_pem(ED25519, b"pw"), "encrypted with a password"),
+    ],
+)
+def test_what_is_no_private_key(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        read_private_key(written(tmp_path / "k", text))
+
+
+def test_a_private_key_that_others_can_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="others can read it"):
+        read_private_key(written(tmp_path / "k", private_pem(ED25519), 0o644))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("", "no public key"), (private_pem(ED25519), "no public key"), (public_pem(P256), "a key of another kind")],
+)
+def test_what_is_no_public_key(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        read_public_key(written(tmp_path / "p", text))
+
+
+def test_issuers_are_read_when_they_are_needed(tmp_path: Path) -> None:
+    policy = load((SMALL + '[entry.permit]\nissuers = ["a.pem"]\n').encode(), directory=tmp_path)
+    with pytest.raises(InputError, match=r"a.pem: No such file"):
+        read_issuers(policy)
+    written(tmp_path / "a.pem", public_pem(ED25519))
+    assert read_issuers(policy) == (ED25519.public_key().public_bytes_raw(),)
+    with pytest.raises(InputError, match=r"entry.permit: missing"):
+        read_issuers(load(SMALL.encode()))

@@ -1,4 +1,4 @@
-"""The one secret of a policy, read only by who needs it: the device, and the operator who enters by challenge.
+"""The keys that a policy names, read only by who needs them: the device, and the operator who enters.
 
 Rules kept here: a secret that others can read is refused, not used; what stands in the file never gets into a message.
 """
@@ -14,6 +14,8 @@ from keyswitch.proof.challenge import SECRET_SIZE
 
 _DIGITS: Final = 2 * SECRET_SIZE
 _EXPECTED: Final = f"{_DIGITS} hexadecimal digits on one line, as `keyswitch keys new` writes them"
+_LARGEST: Final = 16_384
+"""Bytes; no key file is larger."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -34,14 +36,7 @@ def read_secret_file(path: Path) -> bytes:
     Raises:
         InputError: it cannot be read, others can read it, or it holds something else.
     """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_DIGITS + 3)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "the secret's file") from error
-    if os.name == "posix" and mode & _OTHERS:
-        raise InputError(str(path), f"others can read it (mode {stat.S_IMODE(mode):04o})", "mode 0600: chmod 600")
+    text = _read(path, "the secret's file", secret=True)
     try:
         secret = bytes.fromhex(text.decode("ascii").strip())
     except ValueError:
@@ -49,3 +44,64 @@ def read_secret_file(path: Path) -> bytes:
     if len(secret) != SECRET_SIZE:
         raise InputError(str(path), "no secret", _EXPECTED)
     return secret
+
+
+def _read(path: Path, expected: str, *, secret: bool = False) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(_LARGEST)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", expected) from error
+    if secret and os.name == "posix" and mode & _OTHERS:
+        raise InputError(str(path), f"others can read it (mode {stat.S_IMODE(mode):04o})", "mode 0600: chmod 600")
+    return data
+
+
+def read_issuers(policy: Policy) -> tuple[bytes, ...]:
+    """The Ed25519 public keys that may issue permits, each 32 bytes.
+
+    Raises:
+        InputError: the policy names none, or a file cannot be used.
+    """
+    if policy.entry.permit is None:
+        raise InputError(f"{policy.origin}: entry.permit", "missing", "issuers of permits")
+    return tuple(read_public_key(path) for path in policy.entry.permit.issuers)
+
+
+def read_public_key(path: Path) -> bytes:
+    """An Ed25519 public key from a PEM file, 32 bytes.
+
+    Raises:
+        InputError: it cannot be read, or is something else.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - slow to import
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_public_key(_read(path, "an Ed25519 public key"))
+    except ValueError as error:
+        raise InputError(str(path), "no public key", "an Ed25519 public key (PEM)") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise InputError(str(path), "a key of another kind", "an Ed25519 public key (PEM)")
+    return key.public_bytes_raw()
+
+
+def read_private_key(path: Path) -> bytes:
+    """An Ed25519 private key from a PEM file that only its owner can read, 32 bytes.
+
+    Raises:
+        InputError: it cannot be read, others can read it, it is encrypted, or is something else.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - slow to import
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_private_key(_read(path, "an Ed25519 private key", secret=True), password=None)
+    except TypeError as error:
+        raise InputError(str(path), "encrypted with a password", "an Ed25519 private key (PEM) without one") from error
+    except ValueError as error:
+        raise InputError(str(path), "no private key", "an Ed25519 private key (PEM)") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise InputError(str(path), "a key of another kind", "an Ed25519 private key (PEM)")
+    return key.private_bytes_raw()

@@ -1,0 +1,32 @@
+"""Uses of permits: counted, kept, and never forgotten to make room."""
+
+import pytest
+
+from keyswitch.gate.uses import MAX_PERMITS, Uses, restore
+
+A, B = b"a" * 16, b"b" * 16
+
+
+def test_a_permit_is_used_up() -> None:
+    uses = Uses()
+    assert uses.left(A, 2)
+    assert uses.used(A).left(A, 2)
+    assert not uses.used(A).used(A).left(A, 2)
+    assert not uses.left(A, 0)
+
+
+def test_counts_come_back_after_a_reset() -> None:
+    uses = Uses().used(A).used(A).used(B)
+    assert restore(uses.stored()) == uses
+
+
+def test_what_is_damaged_is_not_guessed_at() -> None:
+    with pytest.raises(ValueError, match="hex"):
+        restore({"no hex": 1})
+
+
+def test_a_full_table_takes_no_new_permit() -> None:
+    full = Uses(counts={n.to_bytes(16, "big"): 1 for n in range(MAX_PERMITS)})
+    assert not full.left(A, 9)
+    assert full.left(bytes(16), 2)
+    assert Uses(counts=dict(list(full.counts.items())[1:])).left(A, 1)
