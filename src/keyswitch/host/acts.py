@@ -14,9 +14,10 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError
 from keyswitch.host.client import Client, SilenceError
-from keyswitch.host.job import BeforeReset, ConfirmBy, Job, JobImage, Outcome, Seen, Stop
+from keyswitch.host.job import BeforeReset, ConfirmBy, Job, Outcome, Seen, Stop
 from keyswitch.host.reach import Connection, Reach
-from keyswitch.host.reply import Refusal
+from keyswitch.host.reboot import has_rebooted, was_tried
+from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.host.upload import Capacity, Progress, Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
 from keyswitch.host.views import DEFAULT_BUF_SIZE, ModeState, SlotView, read_mode, read_params, read_slots, slots_of
@@ -89,7 +90,15 @@ class Acts:
         connection, self.connection = self.connection, None
         self._capacity = None
         self.seen = replace(
-            self.seen, connected=False, smp=False, open=None, verdict=None, slots=None, boot_id=b"", left=False
+            self.seen,
+            connected=False,
+            smp=False,
+            open=None,
+            outside=None,
+            verdict=None,
+            slots=None,
+            boot_id=b"",
+            left=False,
         )
         if connection is not None:
             await connection.close()
@@ -102,12 +111,15 @@ class Acts:
     async def verdict(self) -> Stop | None:
         """Ask the device about its gate."""
         told = await find_out(self._up())
+        if told.reason is Reason.OWNER and await self._attached():
+            told = await find_out(self._up())
         if told.reason is Reason.SILENCE:
             raise SilenceError(told.detail)
         self._on_verdict(told)
         is_open = told.state.open if told.state else {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
-        boot_id = told.state.boot_id if told.state else b""
-        self.seen = replace(self.seen, verdict=told, gated=told.state is not None, open=is_open, boot_id=boot_id)
+        self.seen = replace(self.seen, verdict=told, gated=told.state is not None, open=is_open)
+        if told.state is not None:
+            self._note_state(told.state)
         if is_open is None:
             return Stop(outcome=Outcome.UNKNOWN, detail=told.detail, reason=told.reason, next_step=told.next_step)
         return None
@@ -134,7 +146,10 @@ class Acts:
 
     async def verify(self) -> Stop | None:
         """Read mode, slots and buffers with the gate open."""
-        if (state := await self._state()) is not None and not state.open:
+        state = await self._state()
+        if state is not None and not state.open and reason_of(state.reason) is Reason.OWNER and await self._attached():
+            state = await self._state()
+        if state is not None and not state.open:
             return None
         slots = await read_slots(self._smp())
         if isinstance(slots, Refusal):
@@ -216,7 +231,7 @@ class Acts:
                 await self.drop()
                 rebooted = None
             if rebooted:
-                self._session_lost = self.seen.open is False
+                self._session_lost = self.seen.outside is True
                 self.seen = replace(self.seen, rebooted=True, slots=None)
                 return None
             if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
@@ -235,7 +250,7 @@ class Acts:
             self.seen = replace(self.seen, reset=None, rebooted=False)
             self._say("the maintenance session did not survive the reset: once more")
             return None
-        if self._ran or all(self._went_back(image) for image in self.job.images):
+        if self._ran or was_tried(self.seen):
             return Stop(
                 outcome=Outcome.REVERTED,
                 detail=f"the device runs {runs} again",
@@ -278,7 +293,7 @@ class Acts:
         """Ask until the device says that its gate is shut; a device that reverts first takes its time."""
         while True:
             state = await self._state()
-            if state is None or not state.open:
+            if state is None or state.outside:
                 return None
             if await self._up().wait_closed(AGAIN_MS) is not None:
                 # The device has ended the link on its way out; the next connection tells.
@@ -302,14 +317,25 @@ class Acts:
         self.connection = await self.reach.connect(smp_shown=smp_shown)
         self.seen = replace(self.seen, connected=True, smp=self.connection.smp is not None)
 
+    async def _attached(self) -> bool:
+        """Show the device that its session is ours, if we can; what it says then decides, not this."""
+        connection = self._up()
+        token = self.entered.token if self.entered is not None else connection.token
+        if not token:
+            return False
+        return await self.job.way.attach(connection, token) is None
+
     async def _state(self) -> ModeState | None:
         """The mode group's state, noted; None from a device that has none."""
         client = self._up().mode
         state = await read_mode(client) if client is not None else None
         if not isinstance(state, ModeState):
             return None
-        self.seen = replace(self.seen, gated=True, open=state.open, boot_id=state.boot_id)
+        self._note_state(state)
         return state
+
+    def _note_state(self, state: ModeState) -> None:
+        self.seen = replace(self.seen, gated=True, open=state.open, outside=state.outside, boot_id=state.boot_id)
 
     def _note(self, slots: tuple[SlotView, ...]) -> None:
         self.seen = replace(self.seen, slots=slots)
@@ -371,30 +397,18 @@ class Acts:
 
     async def _has_rebooted(self) -> bool | None:
         """Whether the device shows that it was reset; None if nothing can be told yet."""
-        before = self.seen.reset
-        if before is None:
+        if self.seen.reset is None:
             return True
         state = await self._state()
-        if state is not None and state.boot_id and before.boot_id:
-            return state.boot_id != before.boot_id
         client = self._up().smp
-        slots = await read_slots(client) if client is not None else None
-        if slots is None or isinstance(slots, Refusal):
-            return self._ended_by_reset or None
-        if _active(slots) != _active(before.slots):
-            return True
-        if any(self._is_pending(image, before.slots) for image in self.job.images):
-            return not any(self._is_pending(image, slots) for image in self.job.images)
-        return self._ended_by_reset
-
-    def _is_pending(self, image: JobImage, slots: tuple[SlotView, ...]) -> bool:
-        return any(view.hash == image.hash and view.pending for view in slots)
-
-    def _went_back(self, image: JobImage) -> bool:
-        """The image lies in its slot, tried and given up: a bootloader that refuses an image erases it."""
-        view = self.seen.listed(image)
-        return view is not None and not view.active and not view.pending
-
-
-def _active(slots: tuple[SlotView, ...]) -> set[tuple[int, bytes]]:
-    return {(view.image, view.hash) for view in slots if view.active}
+        if state is not None and state.boot_id and self.seen.reset.boot_id:
+            slots = None
+        else:
+            slots = await read_slots(client) if client is not None else None
+        return has_rebooted(
+            self.seen.reset,
+            boot_id=state.boot_id if state is not None else b"",
+            slots=None if isinstance(slots, Refusal) else slots,
+            hashes=frozenset(image.hash for image in self.job.images),
+            link_ended=self._ended_by_reset,
+        )

@@ -70,8 +70,8 @@ class Credential(Protocol):
         """The kind of proof, as the device names it."""
         ...
 
-    def fields(self, asked: Asked, to: str) -> dict[str, object]:
-        """The keys of the `enter` request that carry the proof."""
+    def fields(self, asked: challenge.Challenge) -> dict[str, object]:
+        """The keys of the `enter` or `attach` request that carry the proof."""
         ...
 
 
@@ -83,10 +83,9 @@ class Secret:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def fields(self, asked: Asked, to: str) -> dict[str, object]:
+    def fields(self, asked: challenge.Challenge) -> dict[str, object]:
         """The HMAC over the device's nonce (`keyswitch.proof.challenge`)."""
-        proof = challenge.make(self._secret, challenge.Challenge(nonce=asked.nonce, device=asked.device, mode=to))
-        return {fields.MAC: proof}
+        return {fields.MAC: challenge.make(self._secret, asked)}
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -115,7 +114,8 @@ async def enter(client: Client, to: str, credential: Credential) -> Entered | Re
         return asked
     if credential.kind not in asked.proofs:
         return CannotProve(wanted=asked.proofs, have=credential.kind)
-    body = {"to": to, fields.PROOF: credential.kind, **credential.fields(asked, to)}
+    answered = challenge.Challenge(nonce=asked.nonce, device=asked.device, mode=to)
+    body = {"to": to, fields.PROOF: credential.kind, **credential.fields(answered)}
     reply = await client.write(mode.ID, mode.Id.ENTER, body, timeout_ms=ENTER_MS)
     if isinstance(reply, Refusal):
         return reply
@@ -128,6 +128,28 @@ async def enter(client: Client, to: str, credential: Credential) -> Entered | Re
         lease_ms=lease_ms if isinstance(lease_ms, int) else None,
         by=credential.kind,
     )
+
+
+async def attach(client: Client, to: str, session: bytes, credential: Credential) -> Refusal | CannotProve | None:
+    """Prove that the session of the mode `to` is ours, on a new connection; None if the device agreed.
+
+    Args:
+        client: for the mode group.
+        to: the session's mode.
+        session: its correlation token.
+        credential: what the session was entered with.
+    """
+    asked = await ask_challenge(client, to)
+    if isinstance(asked, Refusal):
+        return asked
+    if credential.kind not in asked.proofs:
+        return CannotProve(wanted=asked.proofs, have=credential.kind)
+    answered = challenge.Challenge(
+        nonce=asked.nonce, device=asked.device, mode=to, purpose=challenge.Purpose.ATTACH, session=session
+    )
+    body = {fields.PROOF: credential.kind, **credential.fields(answered)}
+    reply = await client.write(mode.ID, mode.Id.ATTACH, body, timeout_ms=ENTER_MS)
+    return reply if isinstance(reply, Refusal) else None
 
 
 async def leave(client: Client) -> Refusal | None:

@@ -160,7 +160,8 @@ class Seen:
         connected: a connection is up.
         smp: firmware commands can be sent over it.
         gated: the device has a mode group; None while unknown.
-        open: the device says that its gate is open; None while unknown.
+        open: the device says that its gate is open for us; None while unknown.
+        outside: it says that it is outside maintenance, which is more than shut for us; None while unknown.
         verdict: what was found out over this connection.
         slots: what lies in the slots, read over this connection.
         boot_id: told over this connection; empty if the device has none.
@@ -175,6 +176,7 @@ class Seen:
     smp: bool = False
     gated: bool | None = None
     open: bool | None = None
+    outside: bool | None = None
     verdict: Verdict | None = None
     slots: tuple[SlotView, ...] | None = None
     boot_id: bytes = b""

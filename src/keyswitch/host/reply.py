@@ -74,14 +74,19 @@ class Refusal:
     @property
     def reason(self) -> Reason | None:
         """The reason in `rsn`, if the device speaks our words (`keyswitch.reasons`)."""
-        word = self.text.partition(":")[0].strip()
-        return Reason(word) if word in set(Reason) else None
+        return reason_of(self.text)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}" if self.text else self.name
 
 
 Reply = Answer | Refusal
+
+
+def reason_of(said: str) -> Reason | None:
+    """The reason that a device's words begin with, None if they are not ours (`keyswitch.reasons.spoken`)."""
+    word = said.partition(":")[0].strip()
+    return Reason(word) if word in set(Reason) else None
 
 
 def classify(values: Mapping[str, Any], *, version: int = 1) -> Reply:

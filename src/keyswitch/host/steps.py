@@ -82,8 +82,8 @@ def _swapped(seen: Seen) -> bool:
 
 
 def _is_out(seen: Seen) -> bool:
-    """The device itself says that its gate is shut, over the connection that is up now."""
-    return seen.gated is False or seen.open is False
+    """The device itself says so, over the connection that is up now."""
+    return seen.gated is False or seen.outside is True
 
 
 def _agreed_to_leave(seen: Seen) -> bool:
@@ -202,7 +202,7 @@ STEPS: Final = (
     Step(
         name=StepName.LEFT,
         says="prove that it has left",
-        proof="the device says that its gate is shut",
+        proof="the device says that it is outside maintenance",
         holds=_is_out,
         bound_ms=120_000,
         tries=3,

@@ -15,7 +15,7 @@ from typing import Final
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import SilenceError
 from keyswitch.host.reach import Connection
-from keyswitch.host.reply import Answer, Refusal
+from keyswitch.host.reply import Answer, Refusal, reason_of
 from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -164,10 +164,8 @@ async def _diagnose(connection: Connection, seen: Verdict, silence: str) -> Verd
 
 def _split(said: str, otherwise: Reason) -> tuple[Reason, str]:
     """The reason and what belongs behind it, from a device that speaks our words."""
-    word, _, detail = said.partition(":")
-    if word.strip() in set(Reason):
-        return Reason(word.strip()), detail.strip()
-    return otherwise, said
+    reason = reason_of(said)
+    return (otherwise, said) if reason is None else (reason, said.partition(":")[2].strip())
 
 
 def _shut(seen: Verdict, reason: Reason, detail: str = "") -> Verdict:

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.reply import Refusal
+from keyswitch.host.reply import Refusal, reason_of
+from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image, mode, os
 
 _T = TypeVar("_T")
@@ -69,6 +70,11 @@ class ModeState:
     boot_id: bytes = b""
     policy: bytes = b""
     reason: str = ""
+
+    @property
+    def outside(self) -> bool:
+        """Whether the device is outside maintenance. A gate that is shut only for this peer does not say that."""
+        return not self.open and reason_of(self.reason) not in {Reason.OWNER, Reason.SECURITY}
 
 
 async def read_params(client: Client) -> Params | Refusal:

@@ -51,6 +51,10 @@ class Way(Protocol):
         """Enter; `say` tells a person what to do."""
         ...
 
+    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+        """Prove on a new connection that the session with this token is ours; None if the device agreed."""
+        ...
+
     async def leave(self, connection: Connection) -> NoEntry | None:
         """Leave; None if the device agreed. Proving that it has left is the caller's business."""
         ...
@@ -88,15 +92,15 @@ class ModeGroupWay:
                     lease_ms=told.lease_ms,
                     by=told.by,
                 )
-            case entry.CannotProve():
-                wanted = " or ".join(told.wanted) or "nothing that can be sent"
-                return NoEntry(
-                    detail=f"the device takes {wanted} as proof, not {told.have}",
-                    reason=Reason.PROOF,
-                    next_step=NEXT_STEP[Reason.PROOF],
-                )
-            case Refusal():
+            case _:
                 return refused(told)
+
+    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+        """Prove with the credential that the session is ours."""
+        if connection.mode is None:
+            return None
+        told = await entry.attach(connection.mode, self.to, token, self._credential)
+        return None if told is None else refused(told)
 
     async def leave(self, connection: Connection) -> NoEntry | None:
         """Ask the device to leave."""
@@ -113,6 +117,11 @@ class NoWay:
         del connection, say
         return NoEntry(detail="no way to enter was given", next_step=NEXT_STEP[Reason.WRONG_MODE])
 
+    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+        """Refuse: there is nothing to prove a session with."""
+        del connection, token
+        return NoEntry(detail="the session is another's", reason=Reason.OWNER, next_step=NEXT_STEP[Reason.OWNER])
+
     async def leave(self, connection: Connection) -> NoEntry | None:
         """Ask the device to leave, if it has a mode group."""
         return await leave_by_group(connection)
@@ -126,7 +135,11 @@ async def leave_by_group(connection: Connection) -> NoEntry | None:
     return None if refusal is None else refused(refusal)
 
 
-def refused(refusal: Refusal) -> NoEntry:
+def refused(told: Refusal | entry.CannotProve) -> NoEntry:
     """A refusal, with what to do about it."""
-    reason = refusal.reason
-    return NoEntry(detail=str(refusal), reason=reason, next_step=NEXT_STEP[reason] if reason else "")
+    if isinstance(told, entry.CannotProve):
+        wanted = " or ".join(told.wanted) or "nothing that can be sent"
+        detail = f"the device takes {wanted} as proof, not {told.have}"
+        return NoEntry(detail=detail, reason=Reason.PROOF, next_step=NEXT_STEP[Reason.PROOF])
+    reason = told.reason
+    return NoEntry(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")
