@@ -61,7 +61,6 @@ class Counts:
     received: int = 0
     served: int = 0
     refused: int = 0
-    errors: int = 0
     overflows: int = 0
     dropped: int = 0
     least_room: int = 0

@@ -129,10 +129,17 @@ def state_write(core: Core, call: Call) -> Reply:
         return act
     error: Reply | None = None
     if act is Act.CONFIRM:
-        error = core.feed(ConfirmAsked(peer=call.peer), call.now_ms)
+        error = _confirm(core, call, target)
     elif act is Act.ARM:
         error = _arm(core, call, target, permanent=confirm)
     return state_body(core) if error is None else error
+
+
+def _confirm(core: Core, call: Call, target: ListedImage) -> Reply | None:
+    refused = core.feed(ConfirmAsked(peer=call.peer), call.now_ms)
+    if refused is None and next_boot(listed(core), target.slot.image) is Next.REVERT:
+        return GroupError(Err.INVALID_IMAGE_VECTOR_TABLE)  # the trailer's magic is neither good nor erased
+    return refused
 
 
 def _arm(core: Core, call: Call, target: ListedImage, *, permanent: bool) -> Reply | None:
