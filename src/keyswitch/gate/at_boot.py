@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change, arrive, leave_target, timers
+from keyswitch.gate.change import Change, arrive, leave_way, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing
@@ -71,13 +71,16 @@ def _left(mode: Mode, record: SessionRecord) -> dict[Timer, int]:
 
 def _come_up(change: Change, record: SessionRecord | None, mode_before: str | None) -> None:
     policy, state = change.policy, change.state
-    way = None
     if record is not None:
-        target = leave_target(policy, state, record.mode)
+        way = leave_way(policy, state, record.mode)
     else:
         ways = policy.ways(mode_before, OnReset) if mode_before is not None else ()
         way = next((each for each in ways if failing(state, each) is None), None)
-        target = way.target if way is not None else policy.device.initial_mode
-    session = Session(way=way.index, proof=None) if way is not None and policy.modes[target].maintenance else None
-    change.state = replace(state, mode=target, session=session)
+    session = None
+    if way is not None:
+        change.ways.append(way.index)
+        state = replace(state, mode=way.target)
+        if policy.modes[way.target].maintenance:
+            session = Session(way=way.index, proof=None)
+    change.state = replace(state, session=session)
     arrive(change, None, timers(change.mode))

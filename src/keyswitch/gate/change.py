@@ -27,6 +27,7 @@ class Change:
     policy: Policy
     state: GateState
     effects: list[Effect] = field(default_factory=list[Effect])
+    ways: list[int] = field(default_factory=list[int])
 
     def do(self, *effects: Effect) -> None:
         """Ask for these, in this order."""
@@ -48,17 +49,15 @@ class Opening:
     answering: bool = False
 
 
-def leave_target(policy: Policy, state: GateState, mode: str) -> str:
-    """Where a session of `mode` ends: the first `leave` way whose guards hold, else the initial mode."""
-    for way in policy.ways(mode, OnLeave):
-        if failing(state, way) is None:
-            return way.target
-    return policy.device.initial_mode
+def leave_way(policy: Policy, state: GateState, mode: str) -> Transition | None:
+    """How a session of `mode` ends: the first `leave` way whose guards hold; None: it leads to the initial mode."""
+    return next((way for way in policy.ways(mode, OnLeave) if failing(state, way) is None), None)
 
 
 def leave(change: Change) -> None:
     """End the mode's session or lease."""
-    go(change, leave_target(change.policy, change.state, change.state.mode), None, Opening())
+    way = leave_way(change.policy, change.state, change.state.mode)
+    go(change, way.target if way is not None else change.policy.device.initial_mode, way, Opening())
 
 
 def go(change: Change, target: str, way: Transition | None, opening: Opening) -> None:
@@ -68,6 +67,8 @@ def go(change: Change, target: str, way: Transition | None, opening: Opening) ->
             revert(change, ending=True)
             return
         clean_up(change)
+    if way is not None:
+        change.ways.append(way.index)
     before = change.mode
     session = None
     if change.policy.modes[target].maintenance and way is not None:

@@ -30,10 +30,12 @@ class Step:
         state: the state afterwards.
         effects: what is to be done, in order.
         refused: why the event was refused; then `state` is unchanged and there are no effects.
+        ways: indexes of the policy's transitions that were taken, in order.
     """
 
     state: GateState
     effects: tuple[Effect, ...] = ()
+    ways: tuple[int, ...] = ()
     refused: Refused | None = None
 
 
@@ -85,4 +87,4 @@ def step(policy: Policy, state: GateState, event: Event) -> Step:
     if kind is not on.CommandServed:
         settle(change)
         show(change)
-    return Step(state=change.state, effects=tuple(change.effects))
+    return Step(state=change.state, effects=tuple(change.effects), ways=tuple(change.ways))

@@ -21,8 +21,10 @@ _REASONS: Final = {
 }
 """Pattern of an allow list, and how it can change firmware."""
 
-HARMLESS_WRITES: Final[frozenset[CommandKey]] = frozenset().union(
-    *map(resolve, ("os.echo:write", "os.datetime:write", "fs.close:write", "mode:write"))
+HARMLESS_WRITES: Final[frozenset[CommandKey]] = frozenset(
+    key
+    for pattern in ("os.echo:write", "os.datetime:write", "fs.close:write", "mode:write")
+    for key in resolve(pattern)
 )
 """The other writes. Every write is in one of the two tables, so that a new command cannot slip through unjudged."""
 
