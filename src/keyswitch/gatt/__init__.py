@@ -1,1 +1,1 @@
-"""The GATT table that changes while people look at it, and the ATT server that stands on it. Pure: PDUs in, PDUs out."""
+"""The GATT table that changes while people look at it, and the ATT server on it. Pure: PDUs in, PDUs out."""

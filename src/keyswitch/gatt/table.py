@@ -2,11 +2,11 @@
 
 Rules kept here:
 
-* A handle belongs to one service for ever. A service that is not shown leaves a gap; nothing else is ever put there, so a
-  central with a stale cache can hit nothing but `Invalid Handle`.
+* A handle belongs to one service for ever. A service that is not shown leaves a gap; nothing else is ever put there,
+  so a central with a stale cache can hit nothing but `Invalid Handle`.
 * A table is a value. Changing it means making another one and handing it to the server.
-* Layout of one service: its declaration, then for each characteristic a declaration, the value and, where it notifies or
-  indicates, a Client Characteristic Configuration (Core spec Vol 3 Part G 3).
+* Layout of one service: its declaration, then for each characteristic a declaration, the value and, where it notifies
+  or indicates, a Client Characteristic Configuration (Core spec Vol 3 Part G 3).
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,9 @@ from enum import IntFlag
 
 from keyswitch.errors import LocalError
 from keyswitch.terms import Security
+
+LAST_HANDLE = 0xFFFF
+"""Core spec Vol 3 Part F 3.2.2."""
 
 
 class Property(IntFlag):
@@ -83,7 +86,7 @@ class Table:
     def __post_init__(self) -> None:
         last = 0
         for service in self.services:
-            if not last < service.handle <= service.end <= 0xFFFF:
+            if not last < service.handle <= service.end <= LAST_HANDLE:
                 raise LocalError(f"service {service.uuid} at handle {service.handle:#06x} does not follow {last:#06x}")
             last = service.end
         by_uuid = {c.uuid: c for service in self.services for c in service.characteristics}

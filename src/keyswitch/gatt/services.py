@@ -1,0 +1,149 @@
+"""The device's services at their reserved handles, and the tables made of them.
+
+    handles        service
+    0x0001-0x0008  Generic Attribute: Service Changed, Client Supported Features, Database Hash
+    0x0009-0x000f  Generic Access: name, appearance, preferred connection parameters
+    0x0010-0x001f  mode
+    0x0020-0x002f  SMP: absent where the strategy says so, and then nothing is there
+    0x0030-0x003f  Device Information
+    0x0040-0x004f  Battery
+
+The first two stand as Zephyr lays them out, so that what is known of its tables holds for ours.
+"""
+
+import struct
+
+from keyswitch.gatt.att import short_uuid
+from keyswitch.gatt.table import Characteristic, Property, Service, Table
+from keyswitch.smp.framing import ble
+from keyswitch.smp.groups import mode
+from keyswitch.terms import Security
+
+GATT_SERVICE_UUID = short_uuid(0x1801)
+SERVICE_CHANGED_UUID = short_uuid(0x2A05)
+CLIENT_FEATURES_UUID = short_uuid(0x2B29)
+DATABASE_HASH_UUID = short_uuid(0x2B2A)
+GAP_SERVICE_UUID = short_uuid(0x1800)
+NAME_UUID = short_uuid(0x2A00)
+APPEARANCE_UUID = short_uuid(0x2A01)
+PREFERRED_PARAMETERS_UUID = short_uuid(0x2A04)
+DEVICE_INFORMATION_UUID = short_uuid(0x180A)
+MANUFACTURER_UUID = short_uuid(0x2A29)
+MODEL_UUID = short_uuid(0x2A24)
+FIRMWARE_REVISION_UUID = short_uuid(0x2A26)
+SERIAL_UUID = short_uuid(0x2A25)
+BATTERY_SERVICE_UUID = short_uuid(0x180F)
+BATTERY_LEVEL_UUID = short_uuid(0x2A19)
+
+GATT_HANDLE = 0x0001
+GAP_HANDLE = 0x0009
+MODE_HANDLE = 0x0010
+SMP_HANDLE = 0x0020
+DEVICE_INFORMATION_HANDLE = 0x0030
+BATTERY_HANDLE = 0x0040
+
+PREFERRED_PARAMETERS = struct.pack("<HHHH", 12, 24, 0, 42)
+"""15 to 30 ms, no latency, supervision timeout 420 ms: Vol 3 Part C 12.3."""
+_UNKNOWN_APPEARANCE = bytes(2)
+
+
+def gatt_service() -> Service:
+    """Generic Attribute (Core spec Vol 3 Part G 7). Its values are the server's own business."""
+    return Service(
+        uuid=GATT_SERVICE_UUID,
+        handle=GATT_HANDLE,
+        characteristics=(
+            Characteristic(uuid=SERVICE_CHANGED_UUID, properties=Property.INDICATE),
+            Characteristic(uuid=CLIENT_FEATURES_UUID, properties=Property.READ | Property.WRITE),
+            Characteristic(uuid=DATABASE_HASH_UUID, properties=Property.READ),
+        ),
+    )
+
+
+def gap_service(name: str, parameters: bytes = PREFERRED_PARAMETERS) -> Service:
+    """Generic Access (Core spec Vol 3 Part C 12)."""
+    read = Property.READ
+    return Service(
+        uuid=GAP_SERVICE_UUID,
+        handle=GAP_HANDLE,
+        characteristics=(
+            Characteristic(uuid=NAME_UUID, properties=read, value=name.encode()),
+            Characteristic(uuid=APPEARANCE_UUID, properties=read, value=_UNKNOWN_APPEARANCE),
+            Characteristic(uuid=PREFERRED_PARAMETERS_UUID, properties=read, value=parameters),
+        ),
+    )
+
+
+def mode_service(security: Security = Security.NONE) -> Service:
+    """The mode service: in every table. Its state is there for everybody; its control may ask for security."""
+    return Service(
+        uuid=mode.SERVICE_UUID,
+        handle=MODE_HANDLE,
+        characteristics=(
+            Characteristic(
+                uuid=mode.CONTROL_UUID,
+                properties=Property.WRITE_WITHOUT_RESPONSE | Property.NOTIFY,
+                security=security,
+            ),
+            Characteristic(uuid=mode.STATE_UUID, properties=Property.READ | Property.NOTIFY),
+        ),
+    )
+
+
+def smp_service(security: Security = Security.NONE) -> Service:
+    """The SMP service, as Zephyr defines it."""
+    return Service(
+        uuid=ble.SERVICE_UUID,
+        handle=SMP_HANDLE,
+        characteristics=(
+            Characteristic(
+                uuid=ble.CHARACTERISTIC_UUID,
+                properties=Property.WRITE_WITHOUT_RESPONSE | Property.NOTIFY,
+                security=security,
+            ),
+        ),
+    )
+
+
+def device_information_service(*, manufacturer: str, model: str, firmware: str, serial: str) -> Service:
+    """Device Information (Device Information Service 1.1)."""
+    values = (
+        (MANUFACTURER_UUID, manufacturer),
+        (MODEL_UUID, model),
+        (SERIAL_UUID, serial),
+        (FIRMWARE_REVISION_UUID, firmware),
+    )
+    return Service(
+        uuid=DEVICE_INFORMATION_UUID,
+        handle=DEVICE_INFORMATION_HANDLE,
+        characteristics=tuple(
+            Characteristic(uuid=uuid, properties=Property.READ, value=text.encode()) for uuid, text in values
+        ),
+    )
+
+
+def battery_service() -> Service:
+    """Battery (Battery Service 1.0): the level in percent."""
+    level = Characteristic(uuid=BATTERY_LEVEL_UUID, properties=Property.READ | Property.NOTIFY, value=b"\x64")
+    return Service(uuid=BATTERY_SERVICE_UUID, handle=BATTERY_HANDLE, characteristics=(level,))
+
+
+def device_table(
+    name: str,
+    *,
+    smp: bool,
+    smp_security: Security = Security.NONE,
+    mode_security: Security = Security.NONE,
+    extra: tuple[Service, ...] = (),
+) -> Table:
+    """The device's table, with or without the SMP service.
+
+    Args:
+        name: of the device.
+        smp: whether the SMP service is shown.
+        smp_security: the least level for the SMP characteristic.
+        mode_security: the least level for the mode service's control characteristic.
+        extra: Device Information and Battery, as far as the device has them.
+    """
+    shown = (smp_service(smp_security),) if smp else ()
+    return Table(services=(gatt_service(), gap_service(name), mode_service(mode_security), *shown, *extra))

@@ -1,0 +1,124 @@
+"""The most that an upload can reach on the modelled air, computed from its rules alone.
+
+Independent on purpose: it shares the numbers of `rules`, and no code, with the model and with everything that sends.
+
+An upload is `window` requests of `buf_size` bytes outstanding; each is answered by one small packet. Three things limit
+it, and the least of them is the bound:
+
+* air: how many packets fit into a connection event, and how many of them a request needs;
+* turns: the answer of a request that arrived in one event goes out in a later one, and the next request in a later one
+  still, so `window` requests take at least two intervals (one where answer or request can join an event that is open);
+* flash: what erasing and writing the bytes takes, if the device has only one thing at a time to do.
+"""
+
+from dataclasses import dataclass
+
+from keyswitch.link.air.rules import MAX_DATA_LENGTH, Phy, exchange_us
+
+L2CAP_HEADER = 4
+"""Vol 3 Part A 3.1: length and channel."""
+ATT_WRITE_HEADER = 3
+"""Opcode and handle of a Write Command or notification: Vol 3 Part F 3.4.5.3."""
+ANSWER_OCTETS = 20 + ATT_WRITE_HEADER + L2CAP_HEADER
+"""An upload's answer: 8 of header and a map with an offset."""
+REQUEST_OVERHEAD = 26
+"""Of an upload request that is not the first: header 8, map 1, `off` 4 + 5, `data` 5 + 3."""
+PREFERRED_VALUE = 495
+"""Bytes in one write at an ATT MTU of 498: fills two packets of 251 octets exactly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flash:
+    """Times of the device's flash; nothing is known to be faster than instant.
+
+    Attributes:
+        erase_us_per_sector: to erase one sector.
+        sector_size: bytes.
+        write_us_per_block: to write one block.
+        write_block_size: bytes.
+    """
+
+    erase_us_per_sector: int
+    sector_size: int
+    write_us_per_block: int
+    write_block_size: int
+
+    @property
+    def bytes_per_second(self) -> float:
+        """What can be erased and written in a second."""
+        us_per_byte = self.erase_us_per_sector / self.sector_size + self.write_us_per_block / self.write_block_size
+        return 1_000_000 / us_per_byte
+
+
+NRF52840 = Flash(erase_us_per_sector=85_000, sector_size=4096, write_us_per_block=41, write_block_size=4)
+"""nRF52840 product specification 6.19.10: page erase 85 ms, word write 41 microseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Image bytes per second, and what holds there: `air`, `turns` or `flash`."""
+
+    bytes_per_second: float
+    limited_by: str
+
+
+def upload_bound(
+    *,
+    interval_us: int,
+    buf_size: int,
+    buf_count: int = 4,
+    window: int | None = None,
+    phy: Phy = Phy.LE_2M,
+    data_length: int = MAX_DATA_LENGTH,
+    value_size: int = PREFERRED_VALUE,
+    pdus_per_event: int | None = None,
+    flash: Flash | None = None,
+) -> Bound:
+    """The bound of an upload over an air without loss.
+
+    Args:
+        interval_us: connection interval.
+        buf_size: bytes of one request, header included.
+        buf_count: the device's buffers; one is kept for the answer.
+        window: outstanding requests; by default all but one of the buffers.
+        phy: physical layer.
+        data_length: payload octets of a packet.
+        value_size: bytes in one write.
+        pdus_per_event: most packet pairs in an event.
+        flash: the device's flash, if its time counts.
+    """
+    outstanding = max(1, buf_count - 1) if window is None else window
+    lengths = _packets(buf_size, value_size, data_length)
+    image_bytes = buf_size - REQUEST_OVERHEAD
+    limits = {
+        "air": image_bytes * _requests_per_event(lengths, interval_us, phy, pdus_per_event) * 1e6 / interval_us,
+        "turns": image_bytes * outstanding * 1e6 / _turn_us(lengths, interval_us, phy, pdus_per_event),
+    }
+    if flash is not None:
+        limits["flash"] = flash.bytes_per_second
+    name = min(limits, key=lambda key: limits[key])
+    return Bound(bytes_per_second=limits[name], limited_by=name)
+
+
+def _packets(buf_size: int, value_size: int, data_length: int) -> list[int]:
+    """Payload octets of each packet of one request."""
+    lengths: list[int] = []
+    for at in range(0, buf_size, value_size):
+        frame = min(value_size, buf_size - at) + ATT_WRITE_HEADER + L2CAP_HEADER
+        lengths += [min(data_length, frame - cut) for cut in range(0, frame, data_length)]
+    return lengths
+
+
+def _requests_per_event(lengths: list[int], interval_us: int, phy: Phy, limit: int | None) -> float:
+    """Requests that an event carries in the long run: it is filled with packets, the answers cost a longer reply."""
+    request_us = sum(exchange_us(phy, length, 0) for length in lengths)
+    answer_us = exchange_us(phy, 0, ANSWER_OCTETS) - exchange_us(phy, 0, 0)
+    fitting = int(interval_us * len(lengths) // (request_us + answer_us))
+    return min(fitting, limit or fitting) / len(lengths)
+
+
+def _turn_us(lengths: list[int], interval_us: int, phy: Phy, limit: int | None) -> int:
+    """The least time from a request's first packet to the first packet of the one that its answer allows."""
+    per_event = max(1, interval_us // exchange_us(phy, max(lengths), 0))
+    events = -(-len(lengths) // min(per_event, limit or per_event))
+    return (events + 1) * interval_us

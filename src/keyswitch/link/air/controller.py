@@ -1,0 +1,460 @@
+"""A controller on the modelled air: Bumble's, with what the air needs; what hosts stumble over is repaired.
+
+Rules kept here:
+
+* Legacy advertising and scanning only; scan responses are delivered, advertising intervals have their units and their
+  random delay, a cancelled connection attempt is answered.
+* LL Privacy is not offered: it would promise Enhanced Connection Complete events.
+* HCI Reset and `vanish` drop everything silently, as a controller does that loses power.
+* Data packets are not parsed, and nothing is formatted for a log that nobody reads.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from bumble import controller, hci, ll
+from bumble.core import PhysicalTransport
+
+from keyswitch.link.air.connection import AirConnection, AirEnd
+from keyswitch.link.air.link import AirLink
+from keyswitch.link.air.model import Parameters, Side
+from keyswitch.link.air.rules import (
+    ADVERTISING_DELAY_US,
+    ADVERTISING_UNIT_US,
+    INTERVAL_UNIT_US,
+    MAX_DATA_LENGTH,
+    PROCEDURE_EVENTS,
+    SUPERVISION_UNIT_US,
+    Phy,
+    air_us,
+)
+
+RSSI_DBM = -50
+_ACL_PACKET = 0x02
+_ACL_FIRST_FLUSHABLE = 2
+_HANDLE_MASK = 0x0FFF
+_ADV_IND, _ADV_SCAN_IND, _ADV_NONCONN_IND = 0, 2, 3
+"""Advertising types: Vol 4 Part E 7.8.5. Only the first takes connections, the last has no scan response."""
+_USE_ACCEPT_LIST = 1
+_ACTIVE_SCAN = 1
+
+_Success = hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One advertising event as it is heard."""
+
+    address: hci.Address
+    data: bytes
+    scan_response: bytes | None
+    connectable: bool
+
+
+@dataclass(slots=True)
+class _ConnectionUpdate:
+    """What both hosts are told when the new parameters hold."""
+
+
+@dataclass(slots=True)
+class _PhyUpdate:
+    asked_by: Side | None
+
+
+@dataclass(slots=True)
+class _LengthUpdate:
+    """What both hosts are told when the data length has changed."""
+
+
+@dataclass(slots=True)
+class _VersionRequest:
+    """LL_VERSION_IND that wants an answer."""
+
+
+@dataclass(slots=True)
+class _VersionResponse:
+    version: int
+    company: int
+    subversion: int
+
+
+class Advertiser(controller.LegacyAdvertiser):
+    """Legacy advertising with its real interval, its random delay, and a scan response."""
+
+    def __init__(self, owner: "AirController") -> None:
+        super().__init__(owner)
+        self._air = owner.air
+        self._owner = owner
+
+    def _on_timer_fired(self) -> None:
+        self.send_advertising_data()
+        delay_us = self._air.chance.randrange(ADVERTISING_DELAY_US + 1)
+        after_us = self.advertising_interval_min * ADVERTISING_UNIT_US + delay_us
+        self.timer_handle = asyncio.get_running_loop().call_later(after_us / 1_000_000, self._on_timer_fired)
+
+    def send_advertising_data(self) -> None:
+        """One advertising event."""
+        if self.enabled and self.advertising_type in (_ADV_IND, _ADV_SCAN_IND, _ADV_NONCONN_IND):
+            response = None if self.advertising_type == _ADV_NONCONN_IND else bytes(self.scan_response_data)
+            connectable = self.advertising_type == _ADV_IND
+            self._air.broadcast(self._owner, Heard(self.address, bytes(self.advertising_data), response, connectable))
+
+
+class AirController(controller.Controller):
+    """The controller. Its host side is a Bumble packet source and sink.
+
+    Args:
+        name: for error messages.
+        air: where it is.
+        public_address: must be its own on this air.
+    """
+
+    le_acl_data_packet_length = MAX_DATA_LENGTH
+    total_num_le_acl_data_packets = 96
+    supported_max_tx_octets = MAX_DATA_LENGTH
+    supported_max_tx_time = air_us(Phy.LE_1M, MAX_DATA_LENGTH)
+    supported_max_rx_octets = MAX_DATA_LENGTH
+    supported_max_rx_time = air_us(Phy.LE_1M, MAX_DATA_LENGTH)
+    le_features = controller.Controller.le_features & ~(
+        hci.LeFeatureMask.LL_PRIVACY
+        | hci.LeFeatureMask.EXTENDED_SCANNER_FILTER_POLICIES
+        | hci.LeFeatureMask.LE_CODED_PHY
+        | hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
+        | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
+    )
+
+    def __init__(self, name: str, air: AirLink, public_address: str) -> None:
+        self.air = air
+        self._accept_list: set[hci.Address] = set()
+        self._reported: set[tuple[hci.Address, bytes]] = set()
+        super().__init__(name, link=air, public_address=public_address)  # pyright: ignore[reportUnknownMemberType]  # not all annotated
+        self.le_legacy_advertiser = Advertiser(self)
+
+    # --- packets to and from the host ---
+
+    def on_packet(self, packet: bytes) -> None:
+        """A packet from the host."""
+        if packet[0] == _ACL_PACKET:
+            self._on_acl(packet)
+        else:
+            self.on_hci_packet(hci.HCI_Packet.from_bytes(packet))
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """A parsed packet from the host; everything but commands and data is ignored."""
+        if isinstance(packet, hci.HCI_Command):
+            self.on_hci_command_packet(packet)
+        elif isinstance(packet, hci.HCI_AclDataPacket):
+            self._on_acl(bytes(packet))
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """A packet to the host."""
+        self.to_host(bytes(packet))
+
+    def to_host(self, packet: bytes) -> None:
+        """Bytes to the host, in order, never from within a call of the host's."""
+        if self.hci_sink:
+            asyncio.get_running_loop().call_soon(self.hci_sink.on_packet, packet)
+
+    def completed(self, handle: int, count: int) -> None:
+        """The peer's link layer has taken `count` of the host's packets."""
+        self.to_host(
+            b"\x04\x13\x05\x01" + handle.to_bytes(2, "little") + count.to_bytes(2, "little")
+        )  # Vol 4 Part E 7.7.19
+
+    def _on_acl(self, packet: bytes) -> None:
+        word = int.from_bytes(packet[1:3], "little")
+        end = self._end(word & _HANDLE_MASK)
+        if end is not None:
+            flags = word >> 12 & 3
+            end.air.send(end.side, packet[5:], start=flags in (0, _ACL_FIRST_FLUSHABLE))
+
+    def _end(self, handle: int) -> AirEnd | None:
+        for end in self.le_connections.values():
+            if end.handle == handle and isinstance(end, AirEnd):
+                return end
+        return None
+
+    # --- advertising, scanning, connecting ---
+
+    @property
+    def listening(self) -> bool:
+        """Whether advertisements matter to this controller."""
+        return self.le_scan_enable or self.pending_le_connection is not None
+
+    def hear(self, heard: Heard, sender: "AirController") -> None:
+        """An advertising event of `sender`."""
+        if self.le_scan_enable:
+            kinds = hci.HCI_LE_Advertising_Report_Event.EventType
+            self._report(heard.address, kinds.ADV_IND if heard.connectable else kinds.ADV_NONCONN_IND, heard.data)
+            if self.le_scan_type == _ACTIVE_SCAN and heard.scan_response is not None:
+                self._report(heard.address, kinds.SCAN_RSP, heard.scan_response)
+        pending: Any = self.pending_le_connection
+        if pending is None or not heard.connectable or not self._wanted(pending, heard.address):
+            return
+        if heard.address in self.le_connections:
+            return  # one connection between two devices: Vol 6 Part B 1.1.1
+        self.pending_le_connection = None
+        public = pending.own_address_type == hci.OwnAddressType.PUBLIC
+        self.air.connect(
+            self,
+            sender,
+            central_address=self.public_address if public else self.random_address,
+            peripheral_address=heard.address,
+            interval=pending.connection_interval_min,
+            supervision=pending.supervision_timeout,
+            latency=pending.max_latency,
+        )
+
+    def _wanted(self, pending: Any, address: hci.Address) -> bool:
+        if pending.initiator_filter_policy == _USE_ACCEPT_LIST:
+            return address in self._accept_list
+        return bool(pending.peer_address == address)
+
+    def _report(self, address: hci.Address, kind: int, data: bytes) -> None:
+        if self.filter_duplicates:
+            if (address, data) in self._reported:
+                return
+            self._reported.add((address, data))
+        report = hci.HCI_LE_Advertising_Report_Event.Report(
+            event_type=kind, address_type=address.address_type, address=address, data=data, rssi=RSSI_DBM
+        )
+        self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
+
+    def open(self, air: AirConnection, *, self_address: hci.Address, peer_address: hci.Address) -> None:
+        """This controller's end of a new connection: the first to be opened is the central's."""
+        side = Side.PERIPHERAL if air.ends else Side.CENTRAL
+        end = AirEnd(
+            controller=self,
+            handle=self.allocate_connection_handle(),
+            role=hci.Role.PERIPHERAL if air.ends else hci.Role.CENTRAL,
+            self_address=self_address,
+            peer_address=peer_address,
+            link=self.air,
+            transport=PhysicalTransport.LE,
+            link_type=hci.HCI_Connection_Complete_Event.LinkType.ACL,
+        )
+        end.air, end.side, end.owner = air, side, self
+        air.ends[side] = end
+        self.le_connections[peer_address] = end
+        if side is Side.PERIPHERAL:
+            self.le_legacy_advertiser.stop()
+        parameters = air.model.parameters
+        self.send_hci_packet(
+            hci.HCI_LE_Connection_Complete_Event(
+                status=hci.HCI_ErrorCode.SUCCESS,
+                connection_handle=end.handle,
+                role=end.role,
+                peer_address_type=peer_address.address_type,
+                peer_address=peer_address,
+                connection_interval=parameters.interval_us // INTERVAL_UNIT_US,
+                peripheral_latency=parameters.latency,
+                supervision_timeout=parameters.supervision_us // SUPERVISION_UNIT_US,
+                central_clock_accuracy=0,
+            )
+        )
+
+    # --- what comes over the air ---
+
+    def on_control(self, end: AirEnd, packet: Any) -> None:
+        """A control packet of the peer's."""
+        match packet:
+            case _VersionRequest():
+                answer = _VersionResponse(self.lmp_version, self.manufacturer_company_identifier, self.lmp_subversion)
+                end.air.control(end.side, answer)
+            case _VersionResponse(version, company, subversion):
+                self.send_hci_packet(
+                    hci.HCI_Read_Remote_Version_Information_Complete_Event(
+                        status=hci.HCI_ErrorCode.SUCCESS,
+                        connection_handle=end.handle,
+                        version=version,
+                        manufacturer_name=company,
+                        subversion=subversion,
+                    )
+                )
+            case _:
+                self.on_ll_control_pdu(end.peer_address, packet)
+
+    def changed(self, end: AirEnd, parameters: Parameters, what: Any) -> None:
+        """New parameters hold from this instant."""
+        match what:
+            case _ConnectionUpdate():
+                self.send_hci_packet(
+                    hci.HCI_LE_Connection_Update_Complete_Event(
+                        status=hci.HCI_ErrorCode.SUCCESS,
+                        connection_handle=end.handle,
+                        connection_interval=parameters.interval_us // INTERVAL_UNIT_US,
+                        peripheral_latency=parameters.latency,
+                        supervision_timeout=parameters.supervision_us // SUPERVISION_UNIT_US,
+                    )
+                )
+            case _PhyUpdate():
+                phy = hci.Phy(parameters.phy.value)
+                self.send_hci_packet(
+                    hci.HCI_LE_PHY_Update_Complete_Event(
+                        status=hci.HCI_ErrorCode.SUCCESS, connection_handle=end.handle, tx_phy=phy, rx_phy=phy
+                    )
+                )
+            case _LengthUpdate():
+                time_us = air_us(Phy.LE_1M, parameters.data_length)
+                self.send_hci_packet(
+                    hci.HCI_LE_Data_Length_Change_Event(
+                        connection_handle=end.handle,
+                        max_tx_octets=parameters.data_length,
+                        max_tx_time=time_us,
+                        max_rx_octets=parameters.data_length,
+                        max_rx_time=time_us,
+                    )
+                )
+            case _:
+                pass
+
+    def on_le_disconnected(self, connection: controller.Connection, reason: int) -> None:
+        """This end is over."""
+        if self.le_connections.get(connection.peer_address) is connection:
+            super().on_le_disconnected(connection, reason)
+        if isinstance(connection, AirEnd):
+            connection.air.leave(connection.side)
+
+    def on_le_long_term_key_reply(self, connection: Any, request: ll.EncReq, long_term_key: bytes | None) -> None:
+        """The host's key: other than the peer's, nothing can be decrypted and both ends notice."""
+        if long_term_key is not None and long_term_key != request.ltk:
+            connection.air.break_off(hci.HCI_ErrorCode.CONNECTION_TERMINATED_DUE_TO_MIC_FAILURE_ERROR)
+        else:
+            super().on_le_long_term_key_reply(connection, request, long_term_key)
+
+    def on_le_encryption_change(self, connection: Any, status: int) -> None:
+        """Encryption has begun, or was refused."""
+        if status == hci.HCI_ErrorCode.SUCCESS:
+            connection.air.model.encrypt()
+        super().on_le_encryption_change(connection, status)
+
+    def vanish(self) -> None:
+        """Lose power: everything ends, nobody is told."""
+        for end in list(self.le_connections.values()):
+            if isinstance(end, AirEnd):
+                end.air.leave(end.side)
+        self.le_connections.clear()
+        self.le_legacy_advertiser.stop()
+        self.le_legacy_advertiser = Advertiser(self)
+        self.le_scan_enable = False
+        self.pending_le_connection = None
+        self._accept_list.clear()
+
+    # --- commands ---
+
+    def on_hci_reset_command(self, _command: Any) -> hci.HCI_StatusReturnParameters:
+        """Vol 4 Part E 7.3.2."""
+        self.vanish()
+        return _Success
+
+    def on_hci_disconnect_command(self, command: Any) -> None:
+        """Vol 4 Part E 7.1.6. The connection is over when the peer has acknowledged it."""
+        end = self._end(command.connection_handle)
+        if end is None:
+            self._send_hci_command_status(hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR, command.op_code)
+            return
+        self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
+        end.send_ll_control_pdu(ll.TerminateInd(command.reason))
+
+    def on_hci_le_set_scan_enable_command(self, command: Any) -> hci.HCI_StatusReturnParameters:
+        """Vol 4 Part E 7.8.11."""
+        self._reported.clear()
+        self.le_scan_enable = bool(command.le_scan_enable)
+        self.filter_duplicates = bool(command.filter_duplicates)
+        return _Success
+
+    def on_hci_le_create_connection_cancel_command(self, _command: Any) -> hci.HCI_StatusReturnParameters:
+        """Vol 4 Part E 7.8.13: the attempt ends with a Connection Complete that says so."""
+        pending: Any = self.pending_le_connection
+        if pending is None:
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
+        self.pending_le_connection = None
+        asyncio.get_running_loop().call_soon(
+            self.send_hci_packet,
+            hci.HCI_LE_Connection_Complete_Event(
+                status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+                connection_handle=0,
+                role=hci.Role.CENTRAL,
+                peer_address_type=pending.peer_address.address_type,
+                peer_address=pending.peer_address,
+                connection_interval=0,
+                peripheral_latency=0,
+                supervision_timeout=0,
+                central_clock_accuracy=0,
+            ),
+        )
+        return _Success
+
+    def on_hci_le_clear_filter_accept_list_command(self, _command: Any) -> hci.HCI_StatusReturnParameters:
+        """Vol 4 Part E 7.8.15."""
+        self._accept_list.clear()
+        return _Success
+
+    def on_hci_le_add_device_to_filter_accept_list_command(self, command: Any) -> hci.HCI_StatusReturnParameters:
+        """Vol 4 Part E 7.8.16."""
+        self._accept_list.add(command.address)
+        return _Success
+
+    def on_hci_le_remove_device_from_filter_accept_list_command(self, command: Any) -> hci.HCI_StatusReturnParameters:
+        """Vol 4 Part E 7.8.17."""
+        self._accept_list.discard(command.address)
+        return _Success
+
+    def on_hci_le_connection_update_command(self, command: Any) -> None:
+        """Vol 4 Part E 7.8.18. A peripheral's wish is granted as it is."""
+        end = self._pending(command.connection_handle, command.op_code)
+        if end is not None:
+            changes = {
+                "interval_us": self.air.settings.interval_us or command.connection_interval_min * INTERVAL_UNIT_US,
+                "latency": command.max_latency,
+                "supervision_us": command.supervision_timeout * SUPERVISION_UNIT_US,
+            }
+            end.air.change(changes, _ConnectionUpdate())
+
+    def on_hci_le_set_phy_command(self, command: Any) -> None:
+        """Vol 4 Part E 7.8.49. The fastest that is asked for in both directions."""
+        end = self._pending(command.connection_handle, command.op_code)
+        if end is not None:
+            wants_2m = command.tx_phys & command.rx_phys & hci.PhyBit.LE_2M
+            phy = self.air.settings.phy or (Phy.LE_2M if wants_2m else Phy.LE_1M)
+            end.air.change({"phy": phy}, _PhyUpdate(end.side))
+
+    def on_hci_le_read_phy_command(self, command: Any) -> Any:
+        """Vol 4 Part E 7.8.47."""
+        end = self._end(command.connection_handle)
+        phy = hci.Phy((end.air.model.parameters.phy if end else Phy.LE_1M).value)
+        return hci.HCI_LE_Read_PHY_ReturnParameters(
+            status=_status(end), connection_handle=command.connection_handle, tx_phy=phy, rx_phy=phy
+        )
+
+    def on_hci_le_set_data_length_command(self, command: Any) -> Any:
+        """Vol 4 Part E 7.8.33."""
+        end = self._end(command.connection_handle)
+        if end is not None:
+            octets = self.air.settings.data_length or min(command.tx_octets, MAX_DATA_LENGTH)
+            end.air.change({"data_length": octets}, _LengthUpdate(), events=PROCEDURE_EVENTS)
+        return hci.HCI_StatusAndConnectionHandleReturnParameters(
+            status=_status(end), connection_handle=command.connection_handle
+        )
+
+    def on_hci_read_rssi_command(self, command: Any) -> Any:
+        """Vol 4 Part E 7.5.4."""
+        status = _status(self._end(command.handle))
+        return hci.HCI_Read_RSSI_ReturnParameters(status=status, handle=command.handle, rssi=RSSI_DBM)
+
+    def on_hci_read_remote_version_information_command(self, command: Any) -> None:
+        """Vol 4 Part E 7.1.23."""
+        end = self._pending(command.connection_handle, command.op_code)
+        if end is not None:
+            end.air.control(end.side, _VersionRequest())
+
+    def _pending(self, handle: int, op_code: int) -> AirEnd | None:
+        end = self._end(handle)
+        status = hci.HCI_COMMAND_STATUS_PENDING if end else hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
+        self._send_hci_command_status(status, op_code)
+        return end
+
+
+def _status(end: AirEnd | None) -> hci.HCI_ErrorCode:
+    return hci.HCI_ErrorCode.SUCCESS if end else hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR

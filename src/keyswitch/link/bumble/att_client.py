@@ -1,0 +1,272 @@
+"""The other end of ATT: one request at a time, answers matched, notifications handed out. Discovery on top of it.
+
+Rules kept here:
+
+* Every request has a bound. A peer that misses it has broken ATT (Core spec Vol 3 Part F 3.3.3): the bearer is unusable
+  and the link counts as lost.
+* An error response is a value of the protocol, raised as `AttRefused`; nonsense is `RemoteError`.
+* Discovery ends, whatever the peer answers: handles must rise.
+"""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.gatt.att import (
+    CCC,
+    CHARACTERISTIC,
+    DEFAULT_MTU,
+    PRIMARY_SERVICE,
+    Error,
+    Op,
+    error_words,
+    uuid_bytes,
+    uuid_string,
+)
+
+REQUEST_WITHIN_S = 30.0
+"""Vol 3 Part F 3.3.3."""
+_LAST_HANDLE = 0xFFFF
+_RESPONSES = {
+    Op.EXCHANGE_MTU_REQ: Op.EXCHANGE_MTU_RSP,
+    Op.FIND_INFORMATION_REQ: Op.FIND_INFORMATION_RSP,
+    Op.FIND_BY_TYPE_VALUE_REQ: Op.FIND_BY_TYPE_VALUE_RSP,
+    Op.READ_BY_TYPE_REQ: Op.READ_BY_TYPE_RSP,
+    Op.READ_REQ: Op.READ_RSP,
+    Op.READ_BLOB_REQ: Op.READ_BLOB_RSP,
+    Op.READ_BY_GROUP_TYPE_REQ: Op.READ_BY_GROUP_TYPE_RSP,
+    Op.WRITE_REQ: Op.WRITE_RSP,
+}
+
+
+class AttRefused(RemoteError):  # noqa: N818 - a refusal
+    """The server has answered with an error.
+
+    Attributes:
+        code: the error code.
+        handle: that it is about.
+    """
+
+    def __init__(self, op: int, handle: int, code: int) -> None:
+        self.code = code
+        self.handle = handle
+        super().__init__(f"ATT error {code:#04x} ({error_words(code)}) to request {op:#04x} at handle {handle:#06x}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCharacteristic:
+    """One characteristic: its UUID, properties, value handle, and the last handle that belongs to it."""
+
+    uuid: str
+    properties: int
+    handle: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundService:
+    """One primary service, with its characteristics."""
+
+    uuid: str
+    start: int
+    end: int
+    characteristics: tuple[FoundCharacteristic, ...] = ()
+
+
+class AttClient:
+    """One bearer.
+
+    Args:
+        send: puts a PDU on the channel.
+        on_value: called with handle and value of each notification and indication.
+    """
+
+    def __init__(self, send: Callable[[bytes], None], on_value: Callable[[int, bytes], None]) -> None:
+        self.mtu = DEFAULT_MTU
+        self._send = send
+        self._on_value = on_value
+        self._turn = asyncio.Lock()
+        self._waiting: tuple[int, asyncio.Future[bytes]] | None = None
+        self._lost: str | None = None
+
+    # --- the channel ---
+
+    def receive(self, pdu: bytes) -> None:
+        """A PDU from the server."""
+        if len(pdu) >= 3 and pdu[0] in (Op.NOTIFICATION, Op.INDICATION):  # noqa: PLR2004 - opcode and handle
+            if pdu[0] == Op.INDICATION:
+                self._send(bytes((Op.CONFIRMATION,)))
+            self._on_value(int.from_bytes(pdu[1:3], "little"), pdu[3:])
+        elif pdu and self._waiting is not None and pdu[0] & 1 and not self._waiting[1].done():
+            self._waiting[1].set_result(pdu)
+
+    def lose(self, reason: str) -> None:
+        """The link is gone: so is whoever waits."""
+        self._lost = self._lost or reason
+        if self._waiting is not None and not self._waiting[1].done():
+            self._waiting[1].set_exception(LinkLostError(reason))
+
+    async def request(self, pdu: bytes) -> bytes:
+        """One request and its response.
+
+        Raises:
+            AttRefused: the server answered with an error.
+            RemoteError: it answered something else.
+            LinkLostError: the link is gone, or the server did not answer in time.
+        """
+        async with self._turn:
+            if self._lost is not None:
+                raise LinkLostError(self._lost)
+            answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            self._waiting = (pdu[0], answer)
+            try:
+                self._send(pdu)
+                async with asyncio.timeout(REQUEST_WITHIN_S):
+                    response = await answer
+            except TimeoutError:
+                self.lose(f"no answer to an ATT request within {REQUEST_WITHIN_S:g} s")
+                raise LinkLostError("no answer to an ATT request in time") from None
+            except asyncio.CancelledError:
+                # The answer will come and would be taken for the next one's: the bearer is done for.
+                self.lose("an ATT request was given up")
+                raise
+            finally:
+                self._waiting = None
+        return _checked(pdu[0], response)
+
+    # --- requests ---
+
+    async def exchange_mtu(self, mtu: int) -> None:
+        """Agree on an MTU. A server that does not know the request stays with the default."""
+        with contextlib.suppress(AttRefused):
+            response = await self.request(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, mtu))
+            self.mtu = max(DEFAULT_MTU, min(mtu, _unpack("<BH", response)[1]))
+
+    async def read(self, handle: int) -> bytes:
+        """A whole value, however long."""
+        value = (await self.request(struct.pack("<BH", Op.READ_REQ, handle)))[1:]
+        part = value
+        while len(part) == self.mtu - 1:
+            try:
+                blob = await self.request(struct.pack("<BHH", Op.READ_BLOB_REQ, handle, len(value)))
+            except AttRefused:
+                break  # "attribute not long": it ended exactly there
+            part = blob[1:]
+            value += part
+        return value
+
+    async def write(self, handle: int, value: bytes) -> None:
+        """Write, and wait for the response."""
+        await self.request(struct.pack("<BH", Op.WRITE_REQ, handle) + value)
+
+    def write_command(self, handle: int, value: bytes) -> None:
+        """Write without response."""
+        if self._lost is not None:
+            raise LinkLostError(self._lost)
+        self._send(struct.pack("<BH", Op.WRITE_CMD, handle) + value)
+
+    # --- discovery ---
+
+    async def discover(self) -> tuple[FoundService, ...]:
+        """All primary services with their characteristics."""
+        return tuple([await self._with_characteristics(service) for service in await self._services()])
+
+    async def _services(self) -> list[FoundService]:
+        found: list[FoundService] = []
+        first = 1
+        while first <= _LAST_HANDLE:
+            head = struct.pack("<BHH", Op.READ_BY_GROUP_TYPE_REQ, first, _LAST_HANDLE)
+            entries = await self._entries(head + uuid_bytes(PRIMARY_SERVICE))
+            for entry in entries:
+                start, end = _unpack("<HH", entry[:4])
+                found.append(FoundService(uuid=_uuid(entry[4:]), start=start, end=end))
+            if not entries:
+                break
+            first = _rising(first, found[-1].end)
+        return found
+
+    async def _with_characteristics(self, service: FoundService) -> FoundService:
+        declared: list[tuple[int, int, int, str]] = []
+        first = service.start
+        while first <= service.end:
+            head = struct.pack("<BHH", Op.READ_BY_TYPE_REQ, first, service.end)
+            entries = await self._entries(head + uuid_bytes(CHARACTERISTIC))
+            for entry in entries:
+                at, properties, handle = _unpack("<HBH", entry[:5])
+                declared.append((at, properties, handle, _uuid(entry[5:])))
+            if not entries:
+                break
+            first = _rising(first, declared[-1][0])
+        ends = [at - 1 for at, *_ in declared[1:]] + [service.end]
+        characteristics = tuple(
+            FoundCharacteristic(uuid=uuid, properties=properties, handle=handle, end=end)
+            for (_, properties, handle, uuid), end in zip(declared, ends, strict=True)
+        )
+        return FoundService(uuid=service.uuid, start=service.start, end=service.end, characteristics=characteristics)
+
+    async def find_ccc(self, characteristic: FoundCharacteristic) -> int | None:
+        """The handle of a characteristic's configuration, if it has one."""
+        first = characteristic.handle + 1
+        while first <= characteristic.end:
+            try:
+                request = struct.pack("<BHH", Op.FIND_INFORMATION_REQ, first, characteristic.end)
+                response = await self.request(request)
+            except AttRefused as refused:
+                if refused.code == Error.ATTRIBUTE_NOT_FOUND:
+                    return None
+                raise
+            size = 4 if response[1:2] == b"\x01" else 18
+            entries = [response[at : at + size] for at in range(2, len(response), size)]
+            for entry in entries:
+                if entry[2:] == uuid_bytes(CCC):
+                    return int.from_bytes(entry[:2], "little")
+            if not entries:
+                return None
+            first = _rising(first, int.from_bytes(entries[-1][:2], "little"))
+        return None
+
+    async def _entries(self, request: bytes) -> list[bytes]:
+        """Entries of one response; none when nothing is left."""
+        try:
+            response = await self.request(request)
+        except AttRefused as refused:
+            if refused.code == Error.ATTRIBUTE_NOT_FOUND:
+                return []
+            raise
+        size = response[1] if len(response) > 1 else 0
+        body = response[2:]
+        if size == 0 or not body or len(body) % size:
+            raise RemoteError(f"a response of {len(response)} bytes with entries of {size}")
+        return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def _checked(op: int, response: bytes) -> bytes:
+    if response[0] == Op.ERROR_RSP:
+        _, about, handle, code = _unpack("<BBHB", response)
+        raise AttRefused(about, handle, code)
+    if response[0] != _RESPONSES.get(Op(op)):
+        raise RemoteError(f"opcode {response[0]:#04x} is no answer to request {op:#04x}")
+    return response
+
+
+def _unpack(layout: str, data: bytes) -> tuple[int, ...]:
+    try:
+        return struct.unpack(layout, data)
+    except struct.error as error:
+        raise RemoteError(f"a PDU of {len(data)} bytes: {error}") from None
+
+
+def _uuid(data: bytes) -> str:
+    try:
+        return uuid_string(data)
+    except ValueError as error:
+        raise RemoteError(str(error)) from None
+
+
+def _rising(first: int, last: int) -> int:
+    if last < first:
+        raise RemoteError(f"handle {last:#06x} after {first:#06x}: discovery would never end")
+    return last + 1

@@ -1,0 +1,144 @@
+"""Where a controller comes from: any HCI transport that Bumble can name, or the modelled air of this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bumble import hci
+from bumble.transport import open_transport
+from bumble.transport.common import TransportLostError
+
+from keyswitch.errors import InputError, LinkLostError
+from keyswitch.link.air.controller import AirController
+from keyswitch.link.air.link import AirLink
+from keyswitch.link.bumble.stack import QuietDevice, QuietHost, make_device
+
+OPEN_WITHIN_S = 5.0
+"""For a transport to open and a controller to be reset: a USB dongle that loads firmware needs about two."""
+CLOSE_WITHIN_S = 1.0
+COMMAND_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hci:
+    """An open way to a controller.
+
+    Attributes:
+        source: Bumble's packet source.
+        sink: Bumble's packet sink.
+        close: give it back; the controller is gone for its peers without a word.
+    """
+
+    source: Any
+    sink: Any
+    close: Callable[[], Awaitable[None]]
+
+
+Opener = Callable[[], Awaitable[Hci]]
+
+
+def transport(name: str) -> Opener:
+    """A controller behind an HCI transport, such as `tcp-client:127.0.0.1:6402`, `usb:0` or `serial:/dev/ttyACM0`."""
+
+    async def opener() -> Hci:
+        try:
+            async with asyncio.timeout(OPEN_WITHIN_S):
+                opened = await open_transport(name)
+        except TimeoutError:
+            raise LinkLostError(f"{name}: the controller did not open within {OPEN_WITHIN_S:g} s") from None
+        except OSError as error:
+            raise LinkLostError(f"{name}: {error.strerror or error}") from error
+        except Exception as error:  # whatever a driver raises: the transport cannot be used
+            raise InputError(name, f"no usable HCI transport: {error}", "TYPE:PARAMETERS as Bumble names it") from error
+
+        async def close() -> None:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await opened.close()
+
+        return Hci(opened.source, opened.sink, close)
+
+    return opener
+
+
+def on_air(air: AirLink, name: str) -> Opener:
+    """A controller on the modelled air of this process."""
+
+    async def opener() -> Hci:
+        controller = AirController(name, air, air.new_public_address())
+
+        async def close() -> None:
+            air.remove_controller(controller)
+
+        return Hci(controller, controller, close)
+
+    return opener
+
+
+@dataclass(frozen=True, slots=True)
+class Radio:
+    """A controller that is on, and Bumble's device on it."""
+
+    device: QuietDevice
+    host: QuietHost
+    hci: Hci
+
+    async def command(self, command: Any) -> None:
+        """One HCI command.
+
+        Raises:
+            LinkLostError: the controller does not answer, or is gone.
+            HCI_Error: it refuses (Bumble's).
+        """
+        host: Any = self.host
+        try:
+            async with asyncio.timeout(COMMAND_WITHIN_S):
+                if isinstance(command, hci.HCI_SyncCommand):
+                    await host.send_sync_command(command)
+                else:
+                    await host.send_async_command(command)
+        except TimeoutError:
+            raise LinkLostError("the controller does not answer") from None
+        except TransportLostError as error:
+            raise LinkLostError("the controller is gone") from error
+
+    async def close(self) -> None:
+        """Give the controller back; peers are not told."""
+        self.host.ready = False
+        self.host.att_sink = None
+        try:
+            await self.hci.close()
+        except (OSError, TimeoutError):
+            return
+
+
+async def switch_on(opener: Opener, *, name: str, address: str, prepare: Callable[[Any, QuietHost], None]) -> Radio:
+    """Open the controller, reset it, and set its address.
+
+    Args:
+        opener: where the controller is.
+        name: of the device.
+        address: static random.
+        prepare: called with Bumble's device and its host before the controller is reset.
+
+    Raises:
+        LinkLostError: there is no controller, or it does not answer.
+        InputError: the transport's name makes no sense.
+    """
+    way = await opener()
+    host = QuietHost()
+    device = make_device(name, address, host)
+    host.set_packet_source(way.source)
+    host.set_packet_sink(way.sink)
+    prepare(device, host)
+    try:
+        async with asyncio.timeout(OPEN_WITHIN_S):
+            await device.power_on()
+    except BaseException as error:
+        await Radio(device, host, way).close()
+        if isinstance(error, TimeoutError):
+            raise LinkLostError(f"the controller did not answer within {OPEN_WITHIN_S:g} s") from None
+        if isinstance(error, hci.HCI_Error):
+            raise LinkLostError(f"the controller refused to start: {error}") from error
+        raise
+    return Radio(device, host, way)
