@@ -3,6 +3,7 @@
 import hashlib
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ class Rig:
         parts: Parts | None = None,
         algorithm: Algorithm = Algorithm.SWAP_MOVE,
         times: FlashTimes = NO_TIMES,
+        issuers: tuple[bytes, ...] = (),
+        clock_s: Callable[[], int] | None = None,
     ) -> None:
         self.policy = policy or pump()
         self.layout = Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
@@ -91,6 +94,8 @@ class Rig:
             layout=self.layout,
             store=self.store,
             secret=SECRET,
+            issuers=issuers,
+            clock_s=clock_s,
             random=self._random,
             parts=self.parts,
         )

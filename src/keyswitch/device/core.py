@@ -26,15 +26,22 @@ from keyswitch.gate.lockout import Lockout, restore
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
+from keyswitch.gate.uses import Uses
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout, Slot, area
 from keyswitch.policy.model import Policy, Value
+from keyswitch.proof.challenge import Purpose
+from keyswitch.proof.sequence import Progress
 from keyswitch.smp.groups import mode as mode_group
 
 MAX_FIRED: Final = 16
 """Time limits that one call fires at most: limits of 0 ms that restart themselves go on at the next call."""
+
+
+SequenceKey = tuple[int, str, Purpose]
+"""Whose steps, into which mode, for what."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +82,8 @@ class Setup:
     layout: Layout
     memory: Memory
     secret: bytes | None
+    issuers: tuple[bytes, ...]
+    clock_s: Callable[[], int] | None
     random: Callable[[int], bytes]
     maintenance_address: str
     parts: Parts
@@ -93,6 +102,7 @@ class Core:
         self.report: BootReport | None = None
         self.timers: dict[Timer, int] = {}
         self.lockout = Lockout()
+        self.uses: Uses | None = None
         self.token = bytes(mode_group.TOKEN_SIZE)
         self.boot_id = bytes(mode_group.BOOT_ID_SIZE)
         self._cost_us = setup.flash.wear.cost_us
@@ -123,6 +133,7 @@ class Core:
         self.peers: dict[int, Peer] = {}
         self.queues = Queues(self.policy.smp.buf_count)
         self.nonces = Nonces()
+        self.sequences: dict[SequenceKey, Progress] = {}
         self.upload: UploadSession | None = None
         self.counts = Counts(least_room=self.policy.smp.buf_count)
         self.ending: frozenset[int] = frozenset()
@@ -141,6 +152,7 @@ class Core:
         self.report = report
         self.boot_id = self.setup.random(mode_group.BOOT_ID_SIZE)
         self.lockout = restore(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
+        self.uses = self.setup.memory.permits()
         found = self.setup.memory.take_record()
         goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
         self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
@@ -170,6 +182,10 @@ class Core:
                 if self._hands[type(effect)](effect, now_ms) is False:
                     break
         return None
+
+    def refusal(self, event: Event) -> Refused | None:
+        """Why the machine would refuse this now; nothing changes."""
+        return self.parts.step(self.policy, self.state, event).refused
 
     def fire(self, now_ms: int) -> None:
         """Tell the machine of each time limit that is due, the earliest first."""

@@ -42,6 +42,8 @@ class Server:
         layout: of the slots.
         store: what survives a reset (`StateDir` is one). Written to before the answer that depends on it is returned.
         secret: for entry by challenge; None: nobody can enter that way.
+        issuers: Ed25519 public keys, 32 bytes each, that may issue permits.
+        clock_s: seconds since 1970, for permits where the policy trusts the clock; None: no such permit is accepted.
         random: `random(n)` gives n unpredictable bytes.
         maintenance_address: BLE address in maintenance, if it is another one than outside; told by `enter`.
         parts: what the device is made of.
@@ -55,6 +57,8 @@ class Server:
         layout: Layout,
         store: Store,
         secret: bytes | None,
+        issuers: tuple[bytes, ...] = (),
+        clock_s: Callable[[], int] | None = None,
         random: Callable[[int], bytes],
         maintenance_address: str = "",
         parts: Parts | None = None,
@@ -66,6 +70,8 @@ class Server:
                 layout=layout,
                 memory=Memory(store),
                 secret=secret,
+                issuers=issuers,
+                clock_s=clock_s,
                 random=random,
                 maintenance_address=maintenance_address,
                 parts=parts or Parts(),
@@ -109,6 +115,7 @@ class Server:
             return NOTHING
         core.queues.forget(peer_id)
         core.nonces.forget(peer_id)
+        core.sequences = {key: each for key, each in core.sequences.items() if key[0] != peer_id}
         core.ending -= {peer_id}
         core.feed(Disconnected(peer=peer_id), now_ms)
         return self._output()

@@ -1,7 +1,8 @@
 """What the device remembers across resets besides the flash: two documents, written whole and durably.
 
     session.json    record: the session record; mode: the mode to come back to
-    counters.json   lockout: wrong proofs in a row by kind; (other keys belong to others and are kept)
+    counters.json   lockout: wrong proofs in a row by kind; permits: uses by the permit's id;
+                    (other keys belong to others and are kept)
 
 Rules kept here: a write has reached the medium when it returns; the session record is read once and erased before
 anybody hears of it; a record that cannot be read is worth nothing, and is no error: the device comes up shut.
@@ -11,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
 from keyswitch.gate import record as records
+from keyswitch.gate import uses
 from keyswitch.gate.record import SessionRecord
+from keyswitch.gate.uses import Uses
 
 SESSION: Final = "session.json"
 COUNTERS: Final = "counters.json"
@@ -78,15 +81,32 @@ class Memory:
 
     def lockout(self) -> dict[str, int]:
         """Wrong proofs in a row, by kind."""
-        found = (self._store.read(COUNTERS) or {}).get("lockout")
-        if not isinstance(found, dict):
-            return {}
-        counts = cast("dict[object, object]", found)
-        return {kind: count for kind, count in counts.items() if isinstance(kind, str) and type(count) is int}
+        return self._counts("lockout") or {}
 
     def save_lockout(self, counts: Mapping[str, int]) -> None:
         """Keep the counts of wrong proofs."""
         self._change(COUNTERS, lockout=dict(counts) or None)
+
+    def permits(self) -> Uses | None:
+        """How often each permit was used; None if that is damaged: then no permit may be accepted."""
+        counts = self._counts("permits")
+        try:
+            return None if counts is None else uses.restore(counts)
+        except ValueError:
+            return None
+
+    def save_permits(self, used: Uses) -> None:
+        """Keep the uses of permits."""
+        self._change(COUNTERS, permits=used.stored() or None)
+
+    def _counts(self, key: str) -> dict[str, int] | None:
+        """Numbers by name; None if something else is there."""
+        found = (self._store.read(COUNTERS) or {}).get(key, {})
+        if not isinstance(found, dict):
+            return None
+        counts = cast("dict[object, object]", found)
+        known = {name: count for name, count in counts.items() if isinstance(name, str) and type(count) is int}
+        return known if len(known) == len(counts) else None
 
     def _change(self, name: str, **fields: object) -> None:
         before = self._store.read(name)

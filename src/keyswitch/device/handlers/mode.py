@@ -43,8 +43,7 @@ def challenge(core: Core, call: Call) -> Reply:
     to = fields.text(call.body, "to")
     if to is None:
         return _MALFORMED
-    here = core.state.mode == to and core.state.session is not None
-    if not here and not any(way.target == to for way in core.policy.ways(core.state.mode, OnEnter)):
+    if not _leads(core, to):
         return Refused(Reason.WRONG_MODE, core.state.mode)
     nonce = core.nonces.give(call.peer.id, to, core.setup.random(mode.NONCE_SIZE), call.now_ms)
     kinds = [kind.value for kind in entry.kinds_into(core, to)]
@@ -59,18 +58,34 @@ def enter(core: Core, call: Call) -> Reply:
     session = core.state.session
     if session is not None and session.owner == call.peer.id and core.state.mode == to:
         return _entered(core, call)
-    proof = images = None
-    if _needs_proof(core, to):
-        checked = entry.check(core, call, to, Purpose.ENTER)
-        if isinstance(checked, Refused):
-            return checked
-        proof, images = checked.kind, checked.images
-    refused = core.feed(EnterProved(peer=call.peer, to=to, proof=proof, images=images), call.now_ms)
+    if not _leads(core, to):
+        return Refused(Reason.WRONG_MODE, core.state.mode)
+    if not _needs_proof(core, to):
+        refused = core.feed(EnterProved(peer=call.peer, to=to), call.now_ms)
+        return _entered(core, call) if refused is None else refused
+    checked = entry.check(core, call, to, Purpose.ENTER)
+    if not isinstance(checked, entry.Proved):
+        return _not_yet(checked)
+    event = EnterProved(peer=call.peer, to=to, proof=checked.kind, images=checked.images)
+    refused = core.refusal(event)
+    if refused is None:
+        entry.spend(core, checked)
+        refused = core.feed(event, call.now_ms)
     return _entered(core, call) if refused is None else refused
 
 
+def _not_yet(checked: entry.Halfway | Refused) -> Reply:
+    return {"left": checked.left} if isinstance(checked, entry.Halfway) else checked
+
+
+def _leads(core: Core, to: str) -> bool:
+    """Whether a request can lead to `to` at all, or the session there is the one asked about."""
+    here = core.state.mode == to and core.state.session is not None
+    return here or any(way.target == to for way in core.policy.ways(core.state.mode, OnEnter))
+
+
 def _needs_proof(core: Core, to: str) -> bool:
-    """Whether every way into `to` from here takes a proof. Where no way leads, one is asked for before that is said."""
+    """Whether every way into `to` from here takes a proof; entering a session that is there always does."""
     ways = [way.trigger for way in core.policy.ways(core.state.mode, OnEnter) if way.target == to]
     return not any(isinstance(trigger, OnEnter) and not trigger.proofs for trigger in ways)
 
@@ -88,9 +103,9 @@ def attach(core: Core, call: Call) -> Reply:
     if core.state.session is None:
         return Refused(Reason.WRONG_MODE, core.state.mode)
     checked = entry.check(core, call, core.state.mode, Purpose.ATTACH)
-    if isinstance(checked, Refused):
-        return checked
-    if checked.kind is not core.state.session.proof:
+    if not isinstance(checked, entry.Proved):
+        return _not_yet(checked)
+    if checked.kind is not core.state.session.proof or checked.images != core.state.session.images:
         return entry.WRONG
     refused = core.feed(AttachProved(peer=call.peer), call.now_ms)
     return _lease(core, call) if refused is None else refused

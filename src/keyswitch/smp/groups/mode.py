@@ -3,8 +3,8 @@
     id  command    op     request               answer
     0   state      read                         mode, gate, lease_ms?, boot_id, policy, reason?
     1   challenge  read   to                    nonce, device, proofs
-    2   enter      write  to, proof, ...        session, reconnect, address?, lease_ms
-    3   attach     write  proof, ...            lease_ms
+    2   enter      write  to, proof, ...        session, reconnect, address?, lease_ms?; or left
+    3   attach     write  proof, ...            lease_ms?; or left
     4   extend     write                        lease_ms
     5   leave      write                        mode
 
@@ -22,6 +22,7 @@
     session    4 bytes             the correlation token that the device then advertises; it authorises nothing
     reconnect  bool                the device ends this connection once the answer was delivered
     address    text                where to look for it then, if that differs
+    left       unsigned            instead of the other keys: so many steps of a `sequence` are still to come
 
 On Bluetooth LE the group has a service of its own, present in every mode and serving nothing else.
 """
