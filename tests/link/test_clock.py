@@ -54,7 +54,7 @@ def test_after_a_deadlock_everything_is_cleaned_up():
 
 def test_timers_that_turn_for_ever_meet_the_limit():
     async def main():
-        while True:
+        while True:  # noqa: ASYNC110 - that is what is shown
             await asyncio.sleep(1)
 
     with pytest.raises(Deadlock, match="past 10 s"):

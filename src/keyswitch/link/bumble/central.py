@@ -11,7 +11,7 @@ Rules kept here beyond those of `link.ports`:
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -230,21 +230,20 @@ class BumbleLink:
 
     async def _ask_for_speed(self) -> None:
         """Wishes: a controller that does not know them, or refuses, changes nothing."""
-        wishes: tuple[Any, ...] = (
-            hci.HCI_LE_Set_Data_Length_Command(
-                connection_handle=self._handle, tx_octets=MAX_DATA_LENGTH, tx_time=air_us(Phy.LE_1M, MAX_DATA_LENGTH)
-            ),
-            hci.HCI_LE_Set_PHY_Command(
-                connection_handle=self._handle,
-                all_phys=0,
-                tx_phys=hci.PhyBit.LE_2M,
-                rx_phys=hci.PhyBit.LE_2M,
-                phy_options=0,
-            ),
-        )
-        for wish in wishes:
+        for wish in _speed_commands(self._handle):
             with contextlib.suppress(hci.HCI_Error):
                 await self._radio.command(wish)
+
+
+def _speed_commands(handle: int) -> tuple[Any, ...]:
+    return (
+        hci.HCI_LE_Set_Data_Length_Command(
+            connection_handle=handle, tx_octets=MAX_DATA_LENGTH, tx_time=air_us(Phy.LE_1M, MAX_DATA_LENGTH)
+        ),
+        hci.HCI_LE_Set_PHY_Command(
+            connection_handle=handle, all_phys=0, tx_phys=hci.PhyBit.LE_2M, rx_phys=hci.PhyBit.LE_2M, phy_options=0
+        ),
+    )
 
 
 class BumbleAdapter:
@@ -270,7 +269,7 @@ class BumbleAdapter:
 
     # --- scanning ---
 
-    async def scan(self, timeout_ms: int) -> AsyncIterator[Sighting]:
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, until the time is over or the iterator is closed."""
         radio = await self._on()
         loop = asyncio.get_running_loop()

@@ -1,0 +1,143 @@
+"""HCI over TCP on loopback: other processes attach to the modelled air of this one.
+
+Rules kept here:
+
+* One controller for each accepted socket. At its end the controller is gone without a word, as when power fails: peers
+  notice by their supervision timeout.
+* Bytes that are no HCI end the socket. Nothing that a client sends can reach another's controller but over the air.
+* A client that does not read is dropped once `UNREAD` bytes wait for it.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from keyswitch.errors import InputError
+from keyswitch.link.air.controller import AirController
+from keyswitch.link.air.link import AirLink
+
+UNREAD = 1 << 20
+"""Six seconds of the fastest link there is."""
+_HEADERS = {0x01: (4, 3, 1), 0x02: (5, 3, 2)}
+"""Commands and data, the packets that hosts send: header size, offset and size of the length (Vol 4 Part E 5.4, A 2)."""
+
+
+@dataclass(slots=True)
+class HciParser:
+    """Packets out of a stream, however it is cut."""
+
+    _rest: bytearray = field(default_factory=bytearray)
+
+    def feed(self, data: bytes) -> list[bytes] | None:
+        """Whole packets, in order; None if the stream is not HCI from a host."""
+        self._rest += data
+        packets: list[bytes] = []
+        at = 0
+        while at < len(self._rest):
+            layout = _HEADERS.get(self._rest[at])
+            if layout is None:
+                return None
+            header, offset, size = layout
+            if len(self._rest) < at + header:
+                break
+            end = at + header + int.from_bytes(self._rest[at + offset : at + offset + size], "little")
+            if len(self._rest) < end:
+                break
+            packets.append(bytes(self._rest[at:end]))
+            at = end
+        del self._rest[:at]
+        return packets
+
+
+class _Attached(asyncio.Protocol):
+    """One socket and its controller."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+        self._parser = HciParser()
+        self._transport: asyncio.Transport | None = None
+        self._controller: AirController | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            return
+        self._transport = transport
+        air = self._hub.air
+        self._controller = AirController("hub", air, air.new_public_address())
+        self._controller.set_packet_sink(self)
+        self._hub.attached.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        packets = self._parser.feed(data)
+        if packets is None or self._controller is None:
+            self.close()
+            return
+        for packet in packets:
+            try:
+                self._controller.on_packet(packet)
+            except Exception:  # noqa: BLE001 - whatever Bumble's parser makes of bytes that are no HCI
+                self.close()
+                return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._hub.attached.discard(self)
+        if self._controller is not None:
+            self._hub.air.remove_controller(self._controller)
+            self._controller = None
+
+    def on_packet(self, packet: bytes) -> None:
+        """A packet of the controller's, for the client."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > UNREAD:
+            transport.abort()
+            return
+        transport.write(packet)
+
+    def close(self) -> None:
+        """End it; `connection_lost` follows."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Hub:
+    """The listening socket.
+
+    Args:
+        air: that clients attach to.
+    """
+
+    def __init__(self, air: AirLink) -> None:
+        self.air = air
+        self.attached: set[_Attached] = set()
+        self._server: asyncio.Server | None = None
+        self._port = 0
+
+    @property
+    def name(self) -> str:
+        """The HCI transport by which other processes attach."""
+        return f"tcp-client:127.0.0.1:{self._port}"
+
+    async def start(self, port: int = 0) -> None:
+        """Listen on loopback; 0: on any free port.
+
+        Raises:
+            InputError: the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(lambda: _Attached(self), "127.0.0.1", port)
+        except OSError as error:
+            raise InputError(f"port {port}", error.strerror or str(error), "a free TCP port, or 0 for any") from error
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop listening and drop everybody."""
+        if self._server is None:
+            return
+        self._server.close()
+        for attached in list(self.attached):
+            attached.close()
+        await self._server.wait_closed()
+        self._server = None
