@@ -19,6 +19,8 @@ from keyswitch.exits import Exit
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("keyswitch.cli.demo", "Tell the whole story with a virtual device; no hardware."),
     "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),
+    "status": ("keyswitch.cli.status", "Would this device take an update now; if not why, and what to do."),
+    "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
 }
 """Name: module (which holds a click command of that name) and summary."""

@@ -1,0 +1,43 @@
+"""`keyswitch status`: would this device take an update now, if not why, and what to do."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+from keyswitch.exits import Exit
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("target", metavar="TARGET")
+@click.option(
+    "--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy, to say what leads in."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(target: str, policy: Path | None, as_json: bool) -> Exit:
+    """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
+
+    Changes nothing on the device. Exit code 0: open, 1: shut, 3: unknown, 4: not reached.
+
+    \b
+    TARGET:
+      ble:NAME or ble:ADDRESS      this computer's own adapter
+      hci:TRANSPORT#NAME           a controller that Bumble opens: hci:tcp-client:127.0.0.1:6402#Pump 7
+      udp:HOST[:PORT]              serial:PATH[@BAUD]
+    """
+    from keyswitch.cli.opening import open_reach  # noqa: PLC0415
+    from keyswitch.cli.progress import verdict_json  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.host.status import look  # noqa: PLC0415
+    from keyswitch.host.verdict import Gate  # noqa: PLC0415
+    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+
+    rules = read_policy(policy) if policy is not None else None
+    verdict = asyncio.run(look(open_reach(target), rules))
+    if as_json:
+        click.echo(json.dumps(verdict_json(verdict)))
+    else:
+        click.echo(f"gate: {verdict.line}")
+        if verdict.mode is not None:
+            click.echo(f"mode: {verdict.mode}")
+    return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]

@@ -1,0 +1,49 @@
+"""`keyswitch update`: bring an image onto a device, prove that it runs, and leave maintenance mode again."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from keyswitch.exits import Exit
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("target", metavar="TARGET")
+@click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
+@click.option("--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy: way in, keys.")
+@click.option("--secret", metavar="FILE", type=click.Path(path_type=Path), help="The entry secret, if elsewhere.")
+@click.option("--to", metavar="MODE", help="The maintenance mode to enter, if the policy has several.")
+@click.option(
+    "--key", "keys", metavar="PEM", multiple=True, type=click.Path(path_type=Path), help="Key of the image's signer."
+)
+@click.option(
+    "--only", type=click.Choice(["upload", "test", "confirm"]), help="Stop after that; confirm: do nothing else."
+)
+@click.option(
+    "--confirm-by", type=click.Choice(["operator", "self"]), help="self: wait for the application to confirm."
+)
+@click.option("--health", metavar="COMMAND", help="Run before confirming; a failure lets the device go back.")
+@click.option("--image-number", type=click.IntRange(0, 255), help="For devices with several images.")
+@click.option("--window", type=click.IntRange(1, 255), help="At most so many requests under way.")
+@click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
+@click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
+@click.option("--quiet", is_flag=True, help="Print the result alone.")
+def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, **options: object) -> Exit:
+    """Update the device at TARGET with IMAGE: enter maintenance, upload, test, prove, confirm, leave.
+
+    Interrupted anywhere, the same command goes on from what the device really has. IMAGE is a signed MCUboot image
+    (binary or Intel HEX) or a DFU package. `keyswitch status --help` lists the kinds of TARGET.
+
+    \b
+    Examples:
+      keyswitch update "hci:tcp-client:127.0.0.1:6402#Pump 7" pump-1.1.0.signed.bin --policy policy.toml
+      keyswitch update serial:/dev/ttyACM0 app.signed.bin --key root-ec-p256.pub.pem
+      keyswitch update "ble:Pump 7" pump.zip --policy policy.toml --only upload
+    """
+    from keyswitch.cli.progress import shown  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.cli.update_options import Options, run  # noqa: PLC0415
+
+    chosen = Options.of(target=target, image=image, **options)
+    return asyncio.run(run(chosen, shown(as_json=as_json, quiet=quiet)))

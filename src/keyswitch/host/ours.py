@@ -1,0 +1,117 @@
+"""What a policy file tells the operator of one of our own devices: which mode, which proof, which images, who confirms.
+
+The device decides by its own copy of the file; the operator only plans with it, and compares the two digests.
+"""
+
+from pathlib import Path
+
+from keyswitch.errors import InputError
+from keyswitch.host.entry import Credential, Secret
+from keyswitch.host.job import ConfirmBy
+from keyswitch.host.way import ModeGroupWay
+from keyswitch.mcuboot.keys import Keys, load_keys
+from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
+from keyswitch.mcuboot.verify import Limits
+from keyswitch.policy.model import OnButton, OnEnter, Policy
+from keyswitch.policy.secrets import read_secret, read_secret_file
+from keyswitch.policy.words import Confirm, ProofKind
+
+
+def maintenance_mode(policy: Policy) -> str:
+    """The mode to enter: the first maintenance mode that the `enter` command leads to.
+
+    Raises:
+        InputError: no command leads to one.
+    """
+    for way in policy.transitions:
+        if isinstance(way.trigger, OnEnter) and policy.modes[way.target].maintenance:
+            return way.target
+    raise InputError(policy.origin, "no `enter` transition leads to a maintenance mode", "one, or another way in")
+
+
+def way_into(policy: Policy, *, to: str | None = None, secret: Path | None = None) -> ModeGroupWay:
+    """The way into maintenance by the policy's shared secret.
+
+    Args:
+        policy: of the device.
+        to: the mode to enter, instead of the first maintenance mode.
+        secret: the secret's file, instead of the one that the policy names.
+
+    Raises:
+        InputError: there is no such mode or way, or the secret cannot be used.
+    """
+    target = to or maintenance_mode(policy)
+    if target not in policy.modes:
+        raise InputError("--to", f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
+    return ModeGroupWay(target, _credential(policy, target, secret))
+
+
+def confirm_by(policy: Policy) -> ConfirmBy:
+    """Who confirms a new image."""
+    return ConfirmBy.SELF if policy.update.confirm is Confirm.SELF else ConfirmBy.OPERATOR
+
+
+def image_keys(policy: Policy) -> Keys:
+    """The keys that images must be signed with; none where the policy names none.
+
+    Raises:
+        InputError: the file cannot be read, or is no key.
+    """
+    path = policy.bootloader.key
+    return Keys() if path is None else read_keys(path)
+
+
+def read_keys(*paths: Path) -> Keys:
+    """Public keys from PEM files.
+
+    Raises:
+        InputError: a file cannot be read, or is no key.
+    """
+    pems: list[tuple[str, bytes]] = []
+    for path in paths:
+        try:
+            pems.append((str(path), path.read_bytes()))
+        except OSError as error:
+            raise InputError(str(path), error.strerror or "cannot be read", "a public key (PEM)") from error
+    return load_keys(*pems)
+
+
+def image_limits(policy: Policy) -> Limits:
+    """What the device's bootloader asks of an image besides its signature."""
+    settings = policy.bootloader
+    layout = Layout.for_slots(
+        Algorithm(settings.algorithm.value),
+        settings.slot_size,
+        sector_size=settings.sector_size,
+        write_block=settings.write_block,
+        where=f"{policy.origin}: bootloader.slot_size",
+    )
+    return Limits(max_size=max_image_size(layout))
+
+
+def ways_in_words(policy: Policy, mode: str) -> str:
+    """How a person gets from `mode` into maintenance, for a verdict's next step; empty if no way is known."""
+    words: list[str] = []
+    for way in policy.transitions:
+        if mode not in way.sources or not policy.modes[way.target].maintenance:
+            continue
+        when = "".join(f", once {guard.text}" for guard in way.when)
+        if isinstance(way.trigger, OnEnter):
+            words.append(f"`keyswitch update` enters {way.target} by {' or '.join(way.trigger.proofs)}{when}")
+        elif isinstance(way.trigger, OnButton):
+            words.append(f"hold the button for {way.trigger.hold_ms / 1000:g} s{when}")
+    return "; or ".join(words)
+
+
+def _credential(policy: Policy, target: str, secret: Path | None) -> Credential:
+    if secret is not None:
+        return Secret(read_secret_file(secret))
+    proofs = {
+        proof
+        for way in policy.transitions
+        if way.target == target and isinstance(way.trigger, OnEnter)
+        for proof in way.trigger.proofs
+    }
+    if ProofKind.CHALLENGE not in proofs:
+        raise InputError(policy.origin, f"{target} is not entered by challenge", "a --permit, or another way in")
+    return Secret(read_secret(policy))

@@ -1,0 +1,168 @@
+"""Targets: how people name a device and the way to it. Strings in, frozen values out; stacks are imported when opened.
+
+    ble:NAME | ble:ADDRESS            this computer's own adapter
+    hci:TRANSPORT#NAME | #ADDRESS     a controller of our own, named as Bumble names HCI transports
+    udp:HOST[:PORT]                   datagrams; IPv6 hosts in brackets
+    serial:PATH[@BAUD][,FRAMING]      console framing, or raw packets
+
+Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name.
+"""
+
+import importlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from keyswitch.errors import InputError
+from keyswitch.link.ports import Adapter, PacketLink
+from keyswitch.smp.framing import udp
+
+DEFAULT_BAUD: Final = 115_200
+"""Zephyr's usual console speed."""
+
+LAST_PORT: Final = 0xFFFF
+"""RFC 768: ports have 16 bits."""
+
+FRAMINGS: Final = ("console", "raw")
+
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_APPLE_ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""macOS shows no addresses but identifiers of its own."""
+
+_KINDS: Final = "ble:NAME, hci:TRANSPORT#NAME, udp:HOST[:PORT] or serial:PATH[@BAUD]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BleTarget:
+    """A device in the air. Exactly one of `name` and `address` is set, or neither: whoever is near.
+
+    Attributes:
+        text: as it was written.
+        transport: HCI transport as Bumble names it; None for this computer's own adapter.
+        name: complete local name.
+        address: upper case.
+    """
+
+    text: str
+    transport: str | None = None
+    name: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UdpTarget:
+    """A device behind a datagram socket."""
+
+    text: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialTarget:
+    """A device behind a serial port."""
+
+    text: str
+    path: str
+    baud: int
+    framing: str
+
+
+PacketTarget = UdpTarget | SerialTarget
+Target = BleTarget | PacketTarget
+
+
+def parse(text: str, *, anyone: bool = False) -> Target:
+    """The target that `text` names.
+
+    Args:
+        text: as people write it.
+        anyone: whether a radio without a device is enough (`ble:`, `hci:TRANSPORT`), for scanning.
+
+    Raises:
+        InputError: it names nothing that can be reached.
+    """
+    kind, colon, rest = text.partition(":")
+    match kind if colon else "":
+        case "ble":
+            return _ble(text, None, rest, anyone=anyone)
+        case "hci":
+            transport, _, device = rest.rpartition("#") if "#" in rest else (rest, "", "")
+            if not transport:
+                raise InputError(text, "no HCI transport", "hci:TRANSPORT#NAME, such as hci:usb:0#Pump 7")
+            return _ble(text, transport, device, anyone=anyone)
+        case "udp":
+            return _udp(text, rest)
+        case "serial":
+            return _serial(text, rest)
+        case _:
+            raise InputError(text or "target", "no target", _KINDS)
+
+
+def open_adapter(target: BleTarget) -> Adapter:
+    """The radio of a target. Nothing is switched on before it is used.
+
+    Raises:
+        InputError: there is no such radio.
+    """
+    if target.transport is None:
+        module: Any = importlib.import_module("keyswitch.link.bleak.adapter")
+        return cast("Adapter", module.BleakAdapter())
+    from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.link.bumble.radio import transport  # noqa: PLC0415
+
+    return BumbleAdapter(transport(target.transport), address=_own_address())
+
+
+async def open_packets(target: PacketTarget) -> PacketLink:
+    """Open the socket or port of a target.
+
+    Raises:
+        LinkLostError: it cannot be opened.
+    """
+    if isinstance(target, UdpTarget):
+        from keyswitch.link.udp import UdpLink  # noqa: PLC0415 - only what is used is imported
+
+        return await UdpLink.open(target.host, target.port)
+    from keyswitch.link.serial_port import SerialLink  # noqa: PLC0415 - pyserial, only for who needs it
+
+    return await SerialLink.open(target.path, target.baud, framing=target.framing)
+
+
+def _own_address() -> str:
+    """A static random address (Core spec Vol 6 Part B 1.3.2.1): operators on one virtual air must differ."""
+    random = bytearray(secrets.token_bytes(6))
+    random[0] |= 0xC0
+    return ":".join(f"{byte:02X}" for byte in random)
+
+
+def _ble(text: str, transport: str | None, device: str, *, anyone: bool) -> BleTarget:
+    if _ADDRESS.fullmatch(device) or _APPLE_ADDRESS.fullmatch(device):
+        return BleTarget(text=text, transport=transport, address=device.upper())
+    if not device and not anyone:
+        raise InputError(text, "no device", "a name or an address")
+    return BleTarget(text=text, transport=transport, name=device or None)
+
+
+def _udp(text: str, rest: str) -> UdpTarget:
+    match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?", rest)
+    port = int(match[3]) if match and match[3] else udp.PORT
+    if match is None or not 0 < port <= LAST_PORT:
+        raise InputError(text, "no host and port", "udp:HOST[:PORT], an IPv6 host in brackets")
+    return UdpTarget(text=text, host=match[1] or match[2], port=port)
+
+
+def _serial(text: str, rest: str) -> SerialTarget:
+    path, comma, framing = (
+        rest.rpartition(",") if rest.endswith(tuple(f",{word}" for word in FRAMINGS)) else (rest, "", "")
+    )
+    path, at, baud = path.rpartition("@") if re.search(r"@[0-9]+$", path) else (path, "", "")
+    if not path:
+        raise InputError(text, "no path", f"serial:PATH[@BAUD][,FRAMING] with framing {' or '.join(FRAMINGS)}")
+    return SerialTarget(
+        text=text,
+        path=path,
+        baud=int(baud) if at else DEFAULT_BAUD,
+        framing=framing if comma else FRAMINGS[0],
+    )

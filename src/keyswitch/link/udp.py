@@ -1,0 +1,105 @@
+"""SMP over UDP, host side: one datagram, one packet.
+
+Rules: the socket is connected, so that nobody else's datagrams are taken; a refused port (ICMP) is no end, because a
+device that is being reset refuses for a moment; `send` never waits, because a datagram that the system cannot take is
+a lost one like any other.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final, cast
+
+from keyswitch.errors import LinkLostError
+from keyswitch.link.ports import Sink
+
+IPV4_ROOM: Final = 1500 - 20 - 8
+"""Payload of one unfragmented datagram on Ethernet: what Zephyr's server takes (`MCUMGR_TRANSPORT_UDP_MTU` 1500)."""
+
+IPV6_ROOM: Final = 1500 - 40 - 8
+
+OPEN_WITHIN_S: Final = 5.0
+"""For the name to be looked up."""
+
+
+class UdpLink(asyncio.DatagramProtocol):
+    """A `PacketLink` over a connected datagram socket. Make it with `UdpLink.open`."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.DatagramTransport | None = None
+        self._sink: Sink | None = None
+        self._closed_sink: Callable[[str], None] | None = None
+        self._closed: str | None = None
+        self._room = IPV4_ROOM
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> "UdpLink":
+        """Look the host up and connect the socket; nothing is sent.
+
+        Raises:
+            LinkLostError: the host is not known or not routable.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(OPEN_WITHIN_S):
+                _, link = await loop.create_datagram_endpoint(cls, remote_addr=(host, port))
+        except TimeoutError:
+            raise LinkLostError(f"udp:{host}: the name was not resolved within {OPEN_WITHIN_S:g} s") from None
+        except OSError as error:
+            raise LinkLostError(f"udp:{host}:{port}: {error.strerror or error}") from error
+        return link
+
+    @property
+    def max_packet(self) -> int | None:
+        """What fits into a datagram that is not fragmented."""
+        return self._room
+
+    @property
+    def closed(self) -> str | None:
+        """Why the link has ended; a socket ends only when we close it."""
+        return self._closed
+
+    def on_packet(self, sink: Sink) -> None:
+        """Hand each datagram to `sink`."""
+        self._sink = sink
+
+    def on_closed(self, sink: Callable[[str], None]) -> None:
+        """Tell `sink` once when the link has ended."""
+        self._closed_sink = sink
+
+    async def send(self, packet: bytes) -> None:
+        """Send one datagram."""
+        if self._transport is None or self._closed is not None:
+            raise LinkLostError(f"the link is gone: {self._closed}")
+        self._transport.sendto(packet)
+
+    async def close(self) -> None:
+        """Close the socket."""
+        if self._transport is not None:
+            self._transport.close()
+        self._end("closed by us")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is there."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+        if cast("socket.socket", transport.get_extra_info("socket")).family == socket.AF_INET6:
+            self._room = IPV6_ROOM
+
+    def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
+        """A datagram of the device has come."""
+        del addr
+        if self._sink is not None:
+            self._sink(data)
+
+    def error_received(self, exc: Exception) -> None:
+        """The port was refused or the net is unreachable for the moment: a lost datagram, no lost link."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self._end(str(exc) if exc else "closed by us")
+
+    def _end(self, why: str) -> None:
+        self._closed = self._closed or why
+        sink, self._closed_sink = self._closed_sink, None
+        if sink is not None:
+            sink(why)
