@@ -16,7 +16,7 @@ from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
 from keyswitch.mcuboot.flash import Area, Flash
 from keyswitch.mcuboot.image import Fault, Image, parse_header, parse_image
-from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, area
+from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, align_up, area
 from keyswitch.mcuboot.ops import (
     SYNC,
     CarryOut,
@@ -242,14 +242,13 @@ def _overwrite(layout: Layout, pair: SlotPair, source: Area) -> Plan:
     """Copy the secondary over the primary; begun again from the start if it is cut off (`boot_copy_image`)."""
     image = parse_image(source)
     size = 0 if isinstance(image, Fault) else image.size
-    sector = layout.geometry.sector_size
+    sector, block = layout.geometry.sector_size, layout.geometry.write_block
     yield from erase_trailer(layout, pair.primary)
     for number in range(-(-size // sector)):
         left = size - number * sector
-        block = layout.geometry.write_block
         yield Erase(pair.primary, number)
-        yield Copy(pair.secondary, number, pair.primary, number, min(sector, -(-left // block) * block))
-    yield SYNC
+        yield Copy(pair.secondary, number, pair.primary, number, min(sector, align_up(left, block)))
+        yield SYNC
     yield Erase(pair.secondary, 0)
     yield SYNC
     yield from erase_trailer(layout, pair.secondary)

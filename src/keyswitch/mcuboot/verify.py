@@ -50,6 +50,18 @@ class CheckResult:
     detail: str
     fault: Fault | None = None
 
+    @property
+    def skipped(self) -> bool:
+        """Whether it could not be made: neither passed nor failed."""
+        return not self.ok and self.fault is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    """A check that cannot be made here, and why."""
+
+    why: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -60,12 +72,16 @@ class Limits:
         min_counter: stored security counter; the image's own may not be lower, and must be there.
         min_version: lowest version that is taken; build numbers do not count.
         rom_address: where images that are built for a fixed address must lie.
+        decrypts: this bootloader takes encrypted images; their hash and signature can only be checked by it.
+        unpacks: this bootloader takes compressed images.
     """
 
     max_size: int | None = None
     min_counter: int | None = None
     min_version: Version | None = None
     rom_address: int | None = None
+    decrypts: bool = False
+    unpacks: bool = False
 
 
 NO_LIMITS: Final = Limits()
@@ -91,7 +107,12 @@ class Verdict:
     @property
     def refusal(self) -> CheckResult | None:
         """The first check that failed."""
-        return next((check for check in self.checks if not check.ok), None)
+        return next((check for check in self.checks if check.fault is not None), None)
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether nothing failed, but something could not be checked."""
+        return self.refusal is None and not self.ok
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +153,8 @@ def verify(source: Source, keys: Keys, limits: Limits = NO_LIMITS) -> Verdict:
         result = check(case)
         if isinstance(result, Fault):
             checks.append(_failed(name, result))
+        elif isinstance(result, _Skipped):
+            checks.append(CheckResult(name=name, ok=False, detail=result.why))
         elif result:
             checks.append(CheckResult(name=name, ok=True, detail=result))
     return Verdict(image=image, checks=tuple(checks))
@@ -143,12 +166,14 @@ def _failed(name: str, fault: Fault) -> CheckResult:
 
 def _check_flags(case: _Case) -> str | Fault:
     flags = case.image.header.flags
+    encrypted = flags & ENCRYPTED and not case.limits.decrypts
+    compressed = flags & COMPRESSED and not case.limits.unpacks
     refused = (
         (Flags(0) if not flags & ~_KNOWN_FLAGS else flags, "only known flags", "unknown flags"),
         (flags & Flags.PIC, "an image for a fixed place", "a position-independent image"),
         (flags & Flags.NON_BOOTABLE, "a bootable image", "the flag NON_BOOTABLE"),
-        (flags & ENCRYPTED, "a plain image", "an encrypted image, which this bootloader cannot decrypt"),
-        (flags & COMPRESSED, "a plain image", "a compressed image, which this bootloader cannot unpack"),
+        (encrypted, "a plain image", "an encrypted image, which this bootloader cannot decrypt"),
+        (compressed, "a plain image", "a compressed image, which this bootloader cannot unpack"),
     )
     for present, expected, found in refused:
         if present:
@@ -210,7 +235,9 @@ def _pure(image: Image) -> bool:
     return bool(image.find(TlvType.SIG_PURE))
 
 
-def _check_hash(case: _Case) -> str | Fault:
+def _check_hash(case: _Case) -> str | Fault | _Skipped:
+    if case.image.encrypted:
+        return _Skipped("not checked: the hash is over the decrypted image, which only the device has")
     hashes = case.image.hashes
     if not hashes and _pure(case.image) and case.keys:
         return "none; the signature is over the image itself"
@@ -226,10 +253,12 @@ def _check_hash(case: _Case) -> str | Fault:
     return f"{tlv.name} {computed.hex()}"
 
 
-def _check_signature(case: _Case) -> str | Fault:
+def _check_signature(case: _Case) -> str | Fault | _Skipped:
     """Each signature is named by the key TLV before it; those of known keys must all be good, and there must be one."""
     if not case.keys:
         return ""
+    if case.image.encrypted:
+        return _Skipped("not checked: the signature is over the decrypted image, which only the device has")
     named: Key | None = None
     good: list[str] = []
     seen: list[str] = []
@@ -292,7 +321,7 @@ def _check_version(case: _Case) -> str | Fault:
     return f"{version}, running {lowest}"
 
 
-CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | Fault]], ...]] = (
+CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | Fault | _Skipped]], ...]] = (
     ("flags", _check_flags),
     ("TLVs", _check_tlvs),
     ("size", _check_size),
