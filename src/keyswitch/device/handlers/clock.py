@@ -19,7 +19,10 @@ def read(core: Core, call: Call) -> Reply:
     if core.clock is None:
         return GroupError(os.Err.RTC_NOT_SET)
     then, set_at_ms = core.clock
-    now = then + timedelta(milliseconds=call.now_ms - set_at_ms)
+    try:
+        now = then + timedelta(milliseconds=call.now_ms - set_at_ms)
+    except OverflowError:
+        return GroupError(os.Err.RTC_COMMAND_FAILED)  # past the year 9999
     return {"datetime": now.strftime("%Y-%m-%dT%H:%M:%S")}
 
 

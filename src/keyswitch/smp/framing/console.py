@@ -120,7 +120,7 @@ class ConsoleReceiver:
             if len(self._begun) < HEADER_SIZE:
                 return
             dropped.append(Dropped(reason=TOO_LARGE, header=bytes(self._begun[:HEADER_SIZE])))
-        elif total < _CRC_SIZE or len(self._begun) > total:
+        elif total < HEADER_SIZE + _CRC_SIZE or len(self._begun) > total:
             dropped.append(Dropped(reason=f"{len(self._begun)} bytes where {total} were announced"))
         elif len(self._begun) < total:
             return
