@@ -17,7 +17,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from keyswitch.device.state_dir import PANEL
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError
@@ -93,17 +93,17 @@ class Panel:
             while line := await reader.readline():
                 writer.write(json.dumps(await self._reply(line)).encode() + b"\n")
                 await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # the client has gone, or its line was longer than MAX_LINE: nothing to say to it
+        except (ConnectionError, ValueError, asyncio.CancelledError):
+            pass  # the client or the device has gone, or the line was longer than MAX_LINE: nothing to say
         finally:
             writer.close()
 
     async def _reply(self, line: bytes) -> dict[str, Any]:
         try:
-            request = json.loads(line)
+            request: object = json.loads(line)
             if not isinstance(request, dict):
                 return {"ok": False, "error": "a request is a JSON object"}
-            return {"ok": True, **await self._answer(request)}
+            return {"ok": True, **await self._answer(cast("dict[str, Any]", request))}
         except (KeyswitchError, ValueError) as error:
             return {"ok": False, "error": str(error)}
 

@@ -25,10 +25,11 @@ from keyswitch.device.server import Server
 from keyswitch.device.store import Store
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
-from keyswitch.gate.events import Event
+from keyswitch.gate.events import Event, InputChanged
 from keyswitch.gate.peer import Peer
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.policy.model import Value
 from keyswitch.smp.framing import Received
 from keyswitch.terms import Transport
 
@@ -67,7 +68,8 @@ class _Sender:
     async def flushed(self) -> None:
         """Wait until everything was handed to the link, at most `FLUSH_WITHIN_MS`."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), FLUSH_WITHIN_MS / 1000)
+            async with asyncio.timeout(FLUSH_WITHIN_MS / 1000):
+                await self._idle.wait()
 
     async def _run(self) -> None:
         while True:
@@ -117,13 +119,15 @@ class Runtime:
         self._store = store
         self._carriers = carriers
         self._answer_room = answer_room
-        self._report = report or (lambda _: None)
+        self._report: Report = report or _say_nothing
         self._boot = (parts or Parts()).boot
+        self._inputs: dict[str, Value | None] = {}
         self._ids = itertools.count(1)
         self._senders: dict[int, _Sender] = {}
         self._outputs: deque[Output] = deque()
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._failure: asyncio.Future[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._smp_shown = False
         self._powered = False
@@ -134,13 +138,17 @@ class Runtime:
         """Power up: the bootloader decides, the server boots, the transports open."""
         await self._power_up()
         self._worker = asyncio.get_running_loop().create_task(self._work(), name="device")
+        self._worker.add_done_callback(self._worker_ended)
 
-    async def run(self) -> None:
-        """Wait until the device fails; returns only by an exception."""
-        if self._worker is None:
-            await self.start()
-        assert self._worker is not None  # noqa: S101 - start made it
-        await asyncio.shield(self._worker)
+    async def failed(self) -> None:
+        """Wait until the device fails, through resets and power cycles; returns only by the exception."""
+        self._failure = self._failure or asyncio.get_running_loop().create_future()
+        await self._failure
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        error = None if worker.cancelled() else worker.exception()
+        if error is not None and self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
 
     async def close(self) -> None:
         """Power down in order: connected centrals are told."""
@@ -173,7 +181,7 @@ class Runtime:
         if not report.runs:
             return
         self._powered = True
-        output = self.server.boot(report, self.now_ms())
+        output = self.server.boot(report, self.now_ms(), inputs=tuple(self._inputs.items()))
         for carrier in self._carriers.values():
             await carrier.start(self)
         self._take(output)
@@ -246,7 +254,14 @@ class Runtime:
     # --- what the outside does ---
 
     def happen(self, event: Event) -> None:
-        """Something happens at the device: an input, the button, the application."""
+        """Something happens at the device: an input, the button, the application.
+
+        What an input reads is the world's: it outlives resets, and is read again at the next boot.
+        """
+        if isinstance(event, InputChanged):
+            self._inputs[event.name] = event.value
+        if not self._powered:
+            return
         self._take(self.server.event(event, self.now_ms()))
 
     def status(self) -> dict[str, Any]:
@@ -283,7 +298,8 @@ class Runtime:
         due_ms = self.server.next_due_ms() if self._powered else None
         seconds = None if due_ms is None else max(0, due_ms - self.now_ms()) / 1000
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for may swallow a cancellation (before Python 3.12)
+                await self._wake.wait()
         self._wake.clear()
 
     async def _carry_out(self, output: Output) -> None:
@@ -342,6 +358,10 @@ class Runtime:
     async def _spend(self, flash_us: int) -> None:
         if flash_us:
             await asyncio.sleep(flash_us / 1_000_000)
+
+
+def _say_nothing(event: dict[str, Any]) -> None:
+    del event
 
 
 def _boot_event(report: BootReport) -> dict[str, Any]:

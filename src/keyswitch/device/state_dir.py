@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from keyswitch.errors import InputError
 
@@ -96,14 +96,14 @@ class StateDir:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(str(self.path / name), f"cannot be read: {error}") from error
         try:
-            document = json.loads(text)
+            document: object = json.loads(text)
         except ValueError as error:
             raise InputError(
                 str(self.path / name), f"damaged: {error}", "a JSON object; delete the file to start anew"
             ) from error
         if not isinstance(document, dict):
             raise InputError(str(self.path / name), "damaged", "a JSON object; delete the file to start anew")
-        return document
+        return cast("dict[str, Any]", document)
 
     def write(self, name: str, document: dict[str, Any] | None) -> None:
         """Replace a document durably; None removes it. When this returns, it survives power loss."""
@@ -123,7 +123,11 @@ class StateDir:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        temporary.replace(target)
+        self.adopt(temporary, name)
+
+    def adopt(self, file: Path, name: str) -> None:
+        """Give a finished, synced file its name here; durable when this returns."""
+        file.replace(self.path / name)
         self._sync_directory()
 
     def _sync_directory(self) -> None:

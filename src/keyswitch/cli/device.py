@@ -1,0 +1,91 @@
+"""`keyswitch device`: run a gated device from a policy file."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keyswitch.exits import Exit
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
+@click.option(
+    "--state",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="What the device keeps: flash, bonds.",
+)
+@click.option(
+    "--image", metavar="FILE", type=click.Path(path_type=Path), help="Signed image that a new DIR starts with."
+)
+@click.option(
+    "--ble",
+    default="virtual",
+    metavar="virtual[:PORT]",
+    show_default=True,
+    help="The radio; virtual: a modelled air that other processes join by HCI over TCP on PORT (0: any).",
+)
+@click.option("--air", default="", metavar="KEY=VALUE,…", help="The modelled air: interval_ms=15,phy=2M,loss=0.")
+@click.option("--flash", default="none", metavar="PROFILE", show_default=True, help="Flash times: none or nrf52840.")
+@click.option("--json", "as_json", is_flag=True, help="Print what happens as one JSON object a line.")
+def device(policy: Path, state: Path, image: Path | None, ble: str, air: str, flash: str, as_json: bool) -> Exit:
+    """Run the device that POLICY describes, until SIGTERM or Ctrl-C.
+
+    \b
+    Examples:
+      keyswitch device examples/pump/policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin
+      keyswitch device policy.toml --state /tmp/pump --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
+    """
+    from keyswitch.device.process import Options, serve  # noqa: PLC0415 - a BLE stack is imported with it
+
+    options = Options(policy=policy, state=state, image=image, ble=ble, air=air, flash=flash)
+    return asyncio.run(_until_told(serve(options, _print_json if as_json else _print_line)))
+
+
+async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
+    task = asyncio.ensure_future(serving)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return Exit.YES
+    return Exit.YES
+
+
+def _print_json(event: dict[str, Any]) -> None:
+    click.echo(json.dumps(event))
+
+
+def _print_line(event: dict[str, Any]) -> None:
+    line = _LINES.get(event["event"])
+    if line is not None:
+        click.echo(line(event))
+
+
+def _ready(event: dict[str, Any]) -> str:
+    return f"{event['name']} is up: mode {event['mode']}, address {event['address']}, radio at {event['ble']}"
+
+
+def _boot(event: dict[str, Any]) -> str:
+    images = [f"{image['version']} {image['hash'][:16]}… ({'; '.join(image['why'])})" for image in event["images"]]
+    return f"boot: {', '.join(images)}" if event["runs"] else "boot: nothing here may run"
+
+
+_LINES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "ready": _ready,
+    "boot": _boot,
+    "mode": lambda event: f"mode {event['mode']}",
+    "inhibit": lambda event: f"inhibited: {', '.join(event['names']) or 'nothing'}",
+    "connected": lambda event: f"{event['transport']} peer {event['peer']} connected",
+    "disconnected": lambda event: f"{event['transport']} peer {event['peer']} gone",
+    "reset": lambda _: "reset",
+}
+"""How each event reads; an event without an entry is for machines."""

@@ -1,0 +1,104 @@
+"""What the demo needs on disk: a policy with its keys, and images signed with the demo's own key."""
+
+import importlib.resources
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from keyswitch.demo.images import Keys, flip_one_bit, make_keys, make_payload, sign
+from keyswitch.errors import LocalError
+from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
+from keyswitch.proof.challenge import SECRET_SIZE
+
+EXAMPLE: Final = Path(__file__).parents[3] / "examples" / "pump" / "policy.toml"
+"""In a checkout; an installed package has its copy beside this module."""
+
+SHORTER: Final = {"trial_deadline_s = 120": "trial_deadline_s = 5"}
+"""What the demo changes in the example: nobody watches a trial for two minutes."""
+
+OLD_VERSION: Final = "1.0.0"
+NEW_VERSION: Final = "1.1.0"
+BROKEN_VERSION: Final = "1.2.0"
+TRIAL_VERSION: Final = "1.3.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """The demo's files.
+
+    Attributes:
+        policy_file: the pump's policy, with a short trial.
+        policy: the same, read.
+        state: directory of the device.
+        old: runs at first.
+        new: what the update installs.
+        broken: a later version with one bit of its firmware changed after signing.
+        flipped: byte offset of that bit in `broken`.
+        never_confirmed: a later version; good, but nobody confirms it.
+    """
+
+    policy_file: Path
+    policy: Policy
+    state: Path
+    old: Path
+    new: Path
+    broken: Path
+    flipped: int
+    never_confirmed: Path
+
+
+def make(directory: Path, payload: Path | None = None) -> Workshop:
+    """Make everything in `directory`.
+
+    Args:
+        directory: empty.
+        payload: a person's own firmware binary; None: the demo makes one up.
+
+    Raises:
+        InputError: the payload cannot be used.
+    """
+    (directory / "keys").mkdir(mode=0o700)
+    made = make_keys(directory / "keys")
+    secret = directory / "keys" / "pump7.hmac"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(SECRET_SIZE) + "\n")
+    policy_file = directory / "policy.toml"
+    policy_file.write_text(_shortened(_example()))
+    policy = read_policy(policy_file)
+    if payload is None:
+        payload = directory / "firmware.bin"
+        make_payload(payload, seed=1)
+    versions = (OLD_VERSION, NEW_VERSION, BROKEN_VERSION, TRIAL_VERSION)
+    old, new, good, trial = (_signed(made, payload, version, policy, directory) for version in versions)
+    broken = directory / "one-bit-flipped.signed.bin"
+    return Workshop(
+        policy_file=policy_file,
+        policy=policy,
+        state=directory / "state",
+        old=old,
+        new=new,
+        broken=broken,
+        flipped=flip_one_bit(good, broken),
+        never_confirmed=trial,
+    )
+
+
+def _signed(keys: Keys, payload: Path, version: str, policy: Policy, directory: Path) -> Path:
+    to = directory / f"firmware-{version}.signed.bin"
+    sign(keys, payload, version, policy.bootloader.slot_size, to)
+    return to
+
+
+def _example() -> str:
+    packaged = importlib.resources.files("keyswitch.demo") / "pump.toml"
+    return packaged.read_text("utf-8") if packaged.is_file() else EXAMPLE.read_text("utf-8")
+
+
+def _shortened(text: str) -> str:
+    for line, shorter in SHORTER.items():
+        if line not in text:
+            raise LocalError(f"the example policy has no line {line!r}")
+        text = text.replace(line, shorter)
+    return text

@@ -1,0 +1,98 @@
+"""A device and its operators in one process, on one modelled air: for tests and simulations, in virtual or real time.
+
+The device is the whole one: policy, gate, bootloader, GATT server and runtime. Only its flash and its documents are in
+memory, and its random bytes come from a seed, so that a run in virtual time repeats exactly.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any, Self
+
+from keyswitch.device.factory import boot_config_of, install_first_image
+from keyswitch.device.parts import Parts
+from keyswitch.device.process import build
+from keyswitch.device.runtime import Runtime
+from keyswitch.device.store import MemoryStore
+from keyswitch.gatt.services import device_table
+from keyswitch.host.reach import BleReach
+from keyswitch.link.air.link import AirLink
+from keyswitch.link.air.settings import AirSettings
+from keyswitch.link.bumble.central import BumbleAdapter
+from keyswitch.link.bumble.peripheral import BumblePeripheral
+from keyswitch.link.bumble.radio import on_air
+from keyswitch.mcuboot.flash import NO_TIMES, Flash, FlashTimes, RamFlash
+from keyswitch.policy.model import Policy
+
+DEVICE_ADDRESS = "C4:00:00:00:00:07"
+OPERATOR_ADDRESS = "C8:00:00:00:00:0{}"
+
+
+class World:
+    """One device on one air. Use it as an async context manager; it powers the device up and down.
+
+    Args:
+        policy: the device's rules; its key files are read.
+        image: a signed image for the primary slot.
+        secret: for entry by challenge.
+        air: what the air is like.
+        flash_times: what flash work costs.
+        parts: what the device is made of; plant faults here.
+        report: told what happens at the device.
+        seed: of the device's random bytes.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        image: bytes,
+        *,
+        secret: bytes | None = None,
+        air: AirSettings | None = None,
+        flash_times: FlashTimes = NO_TIMES,
+        parts: Parts | None = None,
+        report: Callable[[dict[str, Any]], None] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.policy = policy
+        self.air = AirLink(air)
+        self.store = MemoryStore()
+        config = boot_config_of(policy)
+        self.flash: Flash = RamFlash(config.layout.geometry, flash_times)
+        install_first_image(self.flash, config.layout, image)
+        name = policy.device.name
+        self.peripheral = BumblePeripheral(
+            on_air(self.air, name), address=DEVICE_ADDRESS, table=device_table(name, smp=False), name=name
+        )
+        self.device: Runtime = build(
+            policy,
+            flash=self.flash,
+            boot_config=config,
+            store=self.store,
+            secret=secret,
+            peripheral=self.peripheral,
+            random=random.Random(seed).randbytes,  # noqa: S311 - runs must repeat
+            report=report,
+            parts=parts,
+        )
+        self._adapters: list[BumbleAdapter] = []
+
+    async def __aenter__(self) -> Self:
+        await self.device.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for adapter in self._adapters:
+            await adapter.close()
+        await self.device.close()
+
+    def adapter(self) -> BumbleAdapter:
+        """Another operator's radio on the same air."""
+        number = len(self._adapters) + 1
+        adapter = BumbleAdapter(on_air(self.air, f"operator {number}"), address=OPERATOR_ADDRESS.format(number))
+        self._adapters.append(adapter)
+        return adapter
+
+    def reach(self) -> BleReach:
+        """A way to the device that knows nothing but its name, on a radio of its own."""
+        name = self.policy.device.name
+        return BleReach(self.adapter(), target=f"air:{name}", name=name)
