@@ -1,0 +1,82 @@
+"""Breadth first through every world that can be reached: the first way into each one is a shortest one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from keyswitch.gate.machine import initial
+from keyswitch.policy.model import Policy
+from keyswitch.prove.happen import Edge, Gate, happen
+from keyswitch.prove.moves import Space
+from keyswitch.prove.world import World, switched_off
+
+MAX_STATES = 2_000_000
+"""About 2 GB. A policy that has more is not proved, and that is said."""
+
+
+@dataclass(slots=True)
+class Graph:
+    """What was explored.
+
+    Attributes:
+        worlds: in the order in which they were found; the first is the device before it ever came up.
+        came_by: for each world, the edge by which it was found first and the place of the world before.
+        edges: for each world, where its edges lead, with the edge itself.
+        complete: nothing was left out.
+    """
+
+    worlds: list[World] = field(default_factory=list[World])
+    came_by: list[tuple[int, Edge] | None] = field(default_factory=list[tuple[int, Edge] | None])
+    edges: list[list[tuple[int, Edge]]] = field(default_factory=list[list[tuple[int, Edge]]])
+    complete: bool = True
+
+    def path(self, place: int) -> list[Edge]:
+        """The shortest way from the first world to this one."""
+        steps: list[Edge] = []
+        came = self.came_by[place]
+        while came is not None:
+            before, edge = came
+            steps.append(edge)
+            came = self.came_by[before]
+        return steps[::-1]
+
+    def all_edges(self) -> Iterator[tuple[int, int, Edge]]:
+        """Every edge with the places it leads from and to."""
+        for before, edges in enumerate(self.edges):
+            for after, edge in edges:
+                yield before, after, edge
+
+
+Visitor = Callable[[int, Edge], None]
+"""Told of each edge once, with the place of the world before it, in order of distance from the start."""
+
+
+def explore(policy: Policy, gate: Gate, visit: Visitor, *, max_states: int = MAX_STATES) -> Graph:
+    """Find every world that can be reached, and tell `visit` of every edge.
+
+    Args:
+        policy: the rules.
+        gate: the machine and the door.
+        visit: sees each edge, the safety rules among them.
+        max_states: give up beyond this many worlds (`Graph.complete` is then false).
+    """
+    space = Space(policy)
+    start = switched_off(policy, World(gate=initial(policy)))
+    graph = Graph(worlds=[start], came_by=[None], edges=[])
+    places: dict[World, int] = {start: 0}
+    for before, world in enumerate(graph.worlds):  # it grows while it is walked through
+        found: list[tuple[int, Edge]] = []
+        for move in space.moves(world):
+            for edge in happen(policy, gate, world, move):
+                place = places.get(edge.after)
+                if place is None:
+                    if len(graph.worlds) >= max_states:
+                        graph.complete = False
+                        continue
+                    place = len(graph.worlds)
+                    places[edge.after] = place
+                    graph.worlds.append(edge.after)
+                    graph.came_by.append((before, edge))
+                found.append((place, edge))
+                visit(before, edge)
+        graph.edges.append(found)
+    return graph

@@ -1,0 +1,214 @@
+"""What must always remain possible, and what must come to an end. These rules look at the whole explored graph.
+
+A counterexample is a way to a world (the prefix) and what can go on there for ever (the loop).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from keyswitch.gate import effects as do
+from keyswitch.gate.events import Expired, Timer
+from keyswitch.gate.guards import failing
+from keyswitch.policy.model import OnInput, OnTimeout, Policy
+from keyswitch.prove import moves
+from keyswitch.prove.explore import Graph
+from keyswitch.prove.happen import Edge
+from keyswitch.prove.world import World
+from keyswitch.smp.commands import resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """A liveness violation.
+
+    Attributes:
+        subject: what it is about.
+        text: in words.
+        place: of the world in which it is stuck; None where something never happens at all.
+        loop: what goes on for ever there; empty: time passes and nothing happens.
+        explored: for what never happens: what was tried.
+    """
+
+    subject: str
+    text: str
+    place: int | None = None
+    loop: tuple[Edge, ...] = field(default=())
+    explored: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivenessRule:
+    """One promise. Attributes as in `SafetyRule`; `check` sees the whole graph."""
+
+    name: str
+    promise: str
+    check: Callable[[Policy, Graph], Iterator[Stuck]]
+
+
+_LIMITS: Final = frozenset({Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE})
+
+
+def _maintenance_ends(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    for place, world in enumerate(graph.worlds):
+        if world.session is not None and not world.timers & _LIMITS and not _times_out(policy, world):
+            text = f'mode "{world.gate.mode}" has neither lease_s nor idle_s: it lasts until somebody leaves'
+            yield Stuck(subject=world.gate.mode, text=text, place=place)
+    for before, after, edge in graph.all_edges():
+        event, session = edge.move.event, edge.before.session
+        if session is None or not isinstance(event, Expired) or event.timer not in _LIMITS:
+            continue
+        if graph.worlds[after].session is not None:
+            text = f'mode "{edge.before.gate.mode}" goes on after its {event.timer.value} has run out'
+            yield Stuck(subject=event.timer.value, text=text, place=before, loop=(edge,))
+
+
+def _times_out(policy: Policy, world: World) -> bool:
+    ways = policy.ways(world.gate.mode, OnTimeout)
+    return Timer.TIMEOUT in world.timers and any(not way.when for way in ways)
+
+
+def _way_home(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    home = {
+        place for place, world in enumerate(graph.worlds) if not world.off and world.gate.mode == policy.initial.name
+    }
+    reached = _backwards(home, ((before, after) for before, after, edge in graph.all_edges() if _ordinary(edge)))
+    for place, world in enumerate(graph.worlds):
+        if not world.off and place not in reached:
+            text = f'no way leads from mode "{world.gate.mode}" back to "{policy.initial.name}" but a power cut'
+            yield Stuck(subject=world.gate.mode, text=text, place=place, loop=_loop(graph, place, reached))
+
+
+def _ordinary(edge: Edge) -> bool:
+    return edge.move is not moves.CUT and not edge.cut
+
+
+def _no_chase(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    for place, world in enumerate(graph.worlds):
+        if world.off:
+            continue
+        for way in policy.ways(world.gate.mode, OnInput):
+            if failing(world.gate, way) is None:
+                text = f'input ways chase each other: "{world.gate.mode}" to "{way.target}" and back, for ever'
+                yield Stuck(subject=world.gate.mode, text=text, place=place)
+
+
+def _modes_reached(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    reached = {world.gate.mode for world in graph.worlds if not world.off}
+    for mode in policy.modes:
+        if mode not in reached:
+            into = [f"transitions[{way.index}]" for way in policy.transitions if way.target == mode]
+            why = f"ways into it, none ever taken: {', '.join(into)}" if into else "no way leads into it"
+            yield Stuck(subject=mode, text=f'mode "{mode}" is never reached', explored=why)
+
+
+def _ways_taken(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    taken = {way for _, _, edge in graph.all_edges() if edge.step is not None for way in edge.step.ways}
+    reached = {world.gate.mode for world in graph.worlds if not world.off}
+    for way in policy.transitions:
+        if way.index in taken or not reached & set(way.sources):
+            continue
+        seen = [world for world in graph.worlds if not world.off and world.gate.mode in way.sources]
+        held = sum(failing(world.gate, way) is None for world in seen)
+        yield Stuck(
+            subject=f"transitions[{way.index}]",
+            text=f'transitions[{way.index}] to "{way.target}" is never taken',
+            explored=f"{len(seen)} states in {', '.join(way.sources)}; its guards held in {held} of them",
+        )
+
+
+def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    yield from _trials_confirmed(graph)
+    ((upload),) = resolve("image.upload")
+    started = {world.session.way for world in _started(graph) if world.session is not None}
+    for place, world in enumerate(graph.worlds):
+        session = world.session
+        if session is None or session.way in started or upload not in policy.modes[world.gate.mode].allow:
+            continue
+        text = f"a session that transitions[{session.way}] opens cannot install anything, although it serves uploads"
+        yield Stuck(
+            subject=f"transitions[{session.way}]", text=text, place=place, loop=_loop(graph, place, frozenset())
+        )
+
+
+def _started(graph: Graph) -> Iterator[World]:
+    return (edge.after for _, _, edge in graph.all_edges() if edge.swapped)
+
+
+def _trials_confirmed(graph: Graph) -> Iterator[Stuck]:
+    on_trial = {place for place, world in enumerate(graph.worlds) if world.session is not None and world.gate.trial}
+    confirmed: set[int] = set()
+    within: list[tuple[int, int]] = []
+    for before, after, edge in graph.all_edges():
+        if before not in on_trial or not _ordinary(edge):
+            continue
+        if edge.step is not None and any(isinstance(effect, do.ConfirmImage) for effect in edge.step.effects):
+            confirmed.add(before)
+        elif after in on_trial:
+            within.append((before, after))
+    can = _backwards(confirmed, within)
+    for place in sorted(on_trial - can):
+        world = graph.worlds[place]
+        text = f'nobody whom the policy lets confirm can do so in mode "{world.gate.mode}": each trial reverts'
+        yield Stuck(subject=world.gate.mode, text=text, place=place, loop=_loop(graph, place, can))
+
+
+def _backwards(goals: set[int], edges: Iterable[tuple[int, int]]) -> frozenset[int]:
+    """Every place from which a goal is reached."""
+    before: dict[int, list[int]] = {}
+    for source, target in edges:
+        before.setdefault(target, []).append(source)
+    found, todo = set(goals), list(goals)
+    while todo:
+        for source in before.get(todo.pop(), ()):
+            if source not in found:
+                found.add(source)
+                todo.append(source)
+    return frozenset(found)
+
+
+def _loop(graph: Graph, start: int, avoid: frozenset[int]) -> tuple[Edge, ...]:
+    """The shortest way from `start` back to it without power cuts and outside `avoid`; empty if there is none."""
+    came: dict[int, tuple[int, Edge]] = {}
+    todo = [start]
+    for place in todo:  # it grows while it is walked through
+        for after, edge in graph.edges[place]:
+            if after in avoid or not _ordinary(edge):
+                continue
+            if after == start:
+                steps = [edge]
+                while place != start:
+                    place, edge = came[place]  # noqa: PLW2901 - the walk is over, this is the way back
+                    steps.append(edge)
+                return tuple(reversed(steps))
+            if after not in came:
+                came[after] = (place, edge)
+                todo.append(after)
+    return ()
+
+
+LIVENESS: Final = (
+    LivenessRule(
+        name="maintenance-ends",
+        promise="Maintenance ends by itself: it has a lease or an idle limit, and they end it.",
+        check=_maintenance_ends,
+    ),
+    LivenessRule(
+        name="way-home",
+        promise="From every state the initial mode can be reached without a power cut.",
+        check=_way_home,
+    ),
+    LivenessRule(
+        name="no-chase",
+        promise="Ways that inputs take come to rest.",
+        check=_no_chase,
+    ),
+    LivenessRule(name="mode-reached", promise="Every mode can be reached.", check=_modes_reached),
+    LivenessRule(name="way-taken", promise="Every transition can be taken.", check=_ways_taken),
+    LivenessRule(
+        name="update-completes",
+        promise="An update can be installed, and confirmed by whoever the policy lets confirm.",
+        check=_update_completes,
+    ),
+)
+"""Every liveness rule. Removing one makes a test fail."""

@@ -1,0 +1,299 @@
+"""What must never happen. A rule is a value: it looks at one edge, and says what is wrong with it.
+
+Each rule stands for one promise of the gate. All but the first two are promises of the machine, whatever the policy
+says; a policy cannot break them, a mistake in the machine can.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from keyswitch.gate import effects as do
+from keyswitch.gate.decision import Allowed
+from keyswitch.gate.events import EnterProved, Timer
+from keyswitch.gate.guards import failing, must_leave, session_failing
+from keyswitch.gate.peer import Peer
+from keyswitch.gate.state import GateState
+from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
+from keyswitch.policy.model import OnInput, Policy
+from keyswitch.policy.words import Arm, ProofKind, Service, SessionRule
+from keyswitch.prove import moves
+from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.world import FIRST, SECOND
+from keyswitch.smp.commands import CommandKey, spoken
+from keyswitch.smp.groups import mode as mode_group
+from keyswitch.smp.header import Op
+from keyswitch.terms import Security, Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """What is wrong with an edge. Attributes: subject: what it is about (one trace for each); text: in words."""
+
+    subject: str
+    text: str
+
+
+Check = Callable[[Edge], Iterator[Wrong]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyRule:
+    """One promise.
+
+    Attributes:
+        name: in reports and JSON.
+        promise: what holds, in one sentence.
+        prepare: gives what finds everything that is wrong with one edge.
+    """
+
+    name: str
+    promise: str
+    prepare: Callable[[Policy, Gate], Check]
+
+
+def _each(check: Callable[[Policy, Gate, Edge], Iterator[Wrong]]) -> Callable[[Policy, Gate], Check]:
+    """A rule that has nothing to prepare."""
+    return lambda policy, gate: lambda edge: check(policy, gate, edge)
+
+
+def _firmware(policy: Policy, gate: Gate) -> Check:
+    # What the door says depends on the mode alone outside a session: it is asked once for each mode.
+    known: dict[str, tuple[CommandKey, ...]] = {}
+
+    def served(mode: str) -> tuple[CommandKey, ...]:
+        state = GateState(mode=mode, inputs=tuple(each.initial for each in policy.inputs))
+        return tuple(
+            key
+            for key in sorted(FIRMWARE_COMMANDS)
+            if any(isinstance(gate.authorise(policy, state, peer, key), Allowed) for peer in _EVERYBODY)
+        )
+
+    def check(edge: Edge) -> Iterator[Wrong]:
+        if edge.after.off or edge.after.session is not None:
+            return
+        mode = edge.after.gate.mode
+        if mode not in known:
+            known[mode] = served(mode)
+        for key in known[mode]:
+            name = _named(key)
+            text = f'{name} is served in mode "{mode}", outside maintenance: it {FIRMWARE_COMMANDS[key]}'
+            yield Wrong(subject=f"{mode} {name}", text=text)
+
+    return check
+
+
+def _named(key: CommandKey) -> str:
+    return f"{spoken(key.group, key.id)}:{'read' if key.op == Op.READ else 'write'}"
+
+
+_EVERYBODY: Final = tuple(
+    Peer(id=place, transport=transport, security=security)
+    for place, (transport, security) in enumerate((each, most) for each in Transport for most in Security)
+)
+"""Every transport and every security, the SMP service always visible: what is not seen is not protected."""
+
+
+def _on_purpose(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    after = edge.after
+    if after.off or not policy.modes[after.gate.mode].maintenance:
+        return
+    if after.session is None:
+        yield Wrong(subject="initial", text=f'the device comes up in maintenance mode "{after.gate.mode}"')
+        return
+    if edge.before.session is not None or edge.move.name == "button":
+        return
+    if edge.move is moves.COME_UP and edge.before.record is not None:
+        return
+    if isinstance(edge.move.event, EnterProved) and edge.move.event.proof is not None:
+        return
+    way = policy.transitions[after.session.way]
+    if isinstance(way.trigger, OnInput) and any(policy.inputs[guard.index].operated for guard in way.when):
+        return
+    text = f'maintenance mode "{after.gate.mode}" begins although nobody proved or pressed anything'
+    yield Wrong(subject=f"transitions[{way.index}]", text=text)
+
+
+def _planned_start(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    if not edge.swapped or _carried(edge):
+        return
+    if policy.update.arm is Arm.EARLY:
+        return  # known and reported for what it is: `warnings.early_window`
+    yield Wrong(subject="start", text="a new image starts although no session carries it")
+
+
+def early_window(policy: Policy, edge: Edge) -> bool:
+    """Whether this is the window that early arming leaves open: a power cut starts the image outside its session."""
+    return policy.update.arm is Arm.EARLY and edge.swapped and not _carried(edge)
+
+
+def _carried(edge: Edge) -> bool:
+    """Whether a session's record expects the image that the bootloader starts."""
+    record, pending = edge.before.record, edge.before.pending
+    return record is not None and pending is not None and record.image == pending[0]
+
+
+def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    before, after = edge.before, edge.after
+    if after.off or after.session is not None:
+        return
+    left = {
+        "an upload": after.gate.upload is not None,
+        "an armed image": after.gate.arming is not None or after.pending is not None,
+        "a granted reset": after.gate.reset_pending or Timer.RESET in after.timers,
+        "a session record": after.record is not None,
+        "a trial's deadline": Timer.TRIAL in after.timers,
+    }
+    for what, remains in left.items():
+        if remains:
+            yield Wrong(subject=what, text=f'{what} of the session remains in mode "{after.gate.mode}"')
+    if before.session is not None and edge.step is not None:
+        dropped = {type(effect) for effect in edge.step.effects}
+        for kind in (do.DropQueued, do.DropReassembly, do.DropUpload):
+            if kind not in dropped:
+                yield Wrong(subject=kind.__name__, text=f"{kind.__name__} is missing when the session ends")
+
+
+def _trial_ends(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    after = edge.after
+    if not after.off and after.session is None and (after.trial or after.gate.trial):
+        yield Wrong(subject="trial", text=f'an unconfirmed image runs on in mode "{after.gate.mode}"')
+
+
+def _guards(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    session, gate = edge.after.session, edge.after.gate
+    if session is not None and must_leave(policy, gate, session):
+        guard = session_failing(policy, gate, session)
+        text = f'maintenance goes on although "{guard.text if guard else ""}" does not hold'
+        yield Wrong(subject="session", text=text)
+    before = edge.before.session
+    if edge.step is None or before is None:
+        return
+    way = policy.transitions[before.way]
+    for effect in edge.step.effects:
+        if isinstance(effect, do.WriteTrailer) and failing(edge.before.gate, way) is not None:
+            yield Wrong(subject="arming", text="an image is armed although a guard of the entry does not hold")
+
+
+def _permits(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    session = edge.before.session
+    if edge.step is None or session is None or session.images is None:
+        return
+    for effect in edge.step.effects:
+        if isinstance(effect, do.WriteTrailer) and effect.image not in session.images:
+            yield Wrong(subject="image", text="an image is armed that the permit does not name")
+
+
+def _owner(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    session, state = edge.after.session, edge.after.gate
+    if session is None or policy.modes[state.mode].session is not SessionRule.OWNER:
+        return
+    for stranger in (FIRST, SECOND):
+        if session.owner != stranger:
+            peer = Peer(id=stranger, transport=Transport.BLE, security=Security.AUTHENTICATED)
+            for key in sorted(policy.modes[state.mode].allow & FIRMWARE_COMMANDS.keys()):
+                if isinstance(gate.authorise(policy, state, peer, key), Allowed):
+                    text = f"{_named(key)} is served to a peer that does not own the session"
+                    yield Wrong(subject=_named(key), text=text)
+
+
+def _inhibits(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    after = edge.after
+    if after.off:
+        return
+    missing = frozenset(policy.modes[after.gate.mode].inhibits) - after.inhibits
+    for name in sorted(missing):
+        yield Wrong(subject=name, text=f'"{name}" is not inhibited in mode "{after.gate.mode}"')
+
+
+def _still_table(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    if policy.gate.service is not Service.RECONNECT or edge.step is None:
+        return
+    # At boot there are no connections, and a peer that has just gone no longer sees the table.
+    connected = edge.step.state.connections
+    if connected and any(isinstance(effect, do.ShowService) for effect in edge.step.effects):
+        yield Wrong(subject="table", text="the GATT table changes under a connection")
+
+
+def _visible(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    after = edge.after
+    waiting = policy.gate.service is Service.RECONNECT and after.gate.connections
+    if after.session is not None and not after.gate.service_shown and not waiting:
+        yield Wrong(subject="service", text="maintenance without the SMP service in the table")
+
+
+def _way_in_is_served(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    session = edge.after.session
+    if session is None or edge.before.session is not None or session.proof in {None, ProofKind.BUTTON}:
+        return
+    for name in ("state", "leave"):
+        if not any(
+            key.group == mode_group.ID and key.id == mode_group.Id[name.upper()] for key in _allow(policy, edge)
+        ):
+            text = f'mode "{edge.after.gate.mode}" is entered by command but does not serve mode.{name}'
+            yield Wrong(subject=f"{edge.after.gate.mode} {name}", text=text)
+
+
+def _allow(policy: Policy, edge: Edge) -> frozenset[CommandKey]:
+    return policy.modes[edge.after.gate.mode].allow
+
+
+SAFETY: Final = (
+    SafetyRule(
+        name="firmware-outside-maintenance",
+        promise="Only a maintenance mode serves a command that can change firmware or lead to it, on any transport.",
+        prepare=_firmware,
+    ),
+    SafetyRule(
+        name="maintenance-on-purpose",
+        promise="Maintenance begins only by a proof, a button, or an input that a person operates.",
+        prepare=_each(_on_purpose),
+    ),
+    SafetyRule(
+        name="planned-start",
+        promise="No new image starts because of anything done or left outside maintenance.",
+        prepare=_each(_planned_start),
+    ),
+    SafetyRule(
+        name="clean-leave",
+        promise="What was begun in maintenance does not continue outside it.",
+        prepare=_each(_clean_leave),
+    ),
+    SafetyRule(
+        name="trial-ends",
+        promise="A trial ends confirmed or reverted, inside maintenance or at boot.",
+        prepare=_each(_trial_ends),
+    ),
+    SafetyRule(
+        name="guards",
+        promise="Maintenance goes on, and an image is armed, only while the guards of the entry hold.",
+        prepare=_each(_guards),
+    ),
+    SafetyRule(
+        name="permitted-images",
+        promise="With a permit that names images, no other image is armed.",
+        prepare=_each(_permits),
+    ),
+    SafetyRule(name="owner", promise="An owned session serves its owner alone.", prepare=_each(_owner)),
+    SafetyRule(
+        name="inhibits",
+        promise="What a mode inhibits in the application is inhibited as long as the mode lasts.",
+        prepare=_each(_inhibits),
+    ),
+    SafetyRule(
+        name="still-table",
+        promise="With `reconnect`, the GATT table never changes under a connection.",
+        prepare=_each(_still_table),
+    ),
+    SafetyRule(
+        name="visible-in-maintenance",
+        promise="In maintenance the SMP service is in the table, as soon as the strategy allows it.",
+        prepare=_each(_visible),
+    ),
+    SafetyRule(
+        name="ask-and-leave",
+        promise="Whoever enters by command can ask about the mode and leave it.",
+        prepare=_each(_way_in_is_served),
+    ),
+)
+"""Every safety rule. Removing one makes a test fail."""
