@@ -74,12 +74,13 @@ class Rig:
         running: str = "1.0.0",
         parts: Parts | None = None,
         algorithm: Algorithm = Algorithm.SWAP_MOVE,
+        layout: Layout | None = None,
         times: FlashTimes = NO_TIMES,
         issuers: tuple[bytes, ...] = (),
         clock_s: Callable[[], int] | None = None,
     ) -> None:
         self.policy = policy or pump()
-        self.layout = Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
+        self.layout = layout or Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
         self.flash = RamFlash(self.layout.geometry, times)
         self.config = BootConfig(layout=self.layout, keys=Keys())
         self.running = make_image(running, seed=9)
