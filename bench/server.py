@@ -1,6 +1,6 @@
 """How many requests a second the pure server executes, without radio: echo, upload, and what the gate costs of it.
 
-    python -m bench.server      # one table; exit code 1 if a promise is not kept
+    python -m bench.server      # exit code 1 if a promise is not kept
 
 The times are of one thread. `gate_share` is the time that `authorise` takes, of an echo's.
 """
@@ -17,11 +17,15 @@ from keyswitch.gate.authorise import authorise
 from keyswitch.mcuboot.layout import Algorithm, Layout
 from keyswitch.smp.header import Op
 
-ECHO_PER_SECOND = 15_000
-UPLOAD_PER_SECOND = 5_000
-GATE_SHARE = 0.05
-DEVICE_BYTES = 200_000
-"""What is promised."""
+PROMISED = {
+    "echo_requests_per_second": 15_000,
+    "upload_requests_per_second": 5_000,
+    "gate_share": 0.05,
+    "device_bytes_1": 200_000,
+    "device_bytes_10": 200_000,
+    "device_bytes_100": 200_000,
+}
+AT_LEAST = frozenset({"echo_requests_per_second", "upload_requests_per_second"})
 
 REPEATS = 5
 SLOT_SIZE = 458_752
@@ -96,10 +100,10 @@ def bytes_per_device(count: int = 100) -> float:
     return (used - flash) / count
 
 
-def measure() -> dict[str, float]:
-    """All numbers."""
+def run() -> dict[str, object]:
+    """The numbers as `server`, and what fell short as `missed`."""
     echo = echoes_per_second()
-    return {
+    found = {
         "echo_requests_per_second": echo,
         "upload_requests_per_second": uploads_per_second(),
         "gate_share": gate_seconds() * echo,
@@ -107,22 +111,15 @@ def measure() -> dict[str, float]:
         "device_bytes_10": bytes_per_device(10),
         "device_bytes_100": bytes_per_device(100),
     }
-
-
-def main() -> int:
-    """Print the numbers; 1 if a promise is not kept."""
-    found = measure()
     for name, value in found.items():
-        print(f"{name:28} {value:12,.3f}")
-    kept = (
-        found["echo_requests_per_second"] >= ECHO_PER_SECOND
-        and found["upload_requests_per_second"] >= UPLOAD_PER_SECOND
-        and found["gate_share"] < GATE_SHARE
-        and max(found["device_bytes_1"], found["device_bytes_10"], found["device_bytes_100"]) < DEVICE_BYTES
-    )
-    print("every promise kept" if kept else "a promise was NOT kept")
-    return 0 if kept else 1
+        print(f"{name:28} {value:12,.3f}   ({'at least' if name in AT_LEAST else 'at most'} {PROMISED[name]:,})")
+    missed = [
+        f"{name} is {value:,.3f}, promised {PROMISED[name]:,}"
+        for name, value in found.items()
+        if (value < PROMISED[name]) is (name in AT_LEAST)
+    ]
+    return {"server": found, "missed": missed}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(1 if run()["missed"] else 0)
