@@ -37,7 +37,7 @@ def err(group: int, code: int) -> dict:
 
 def test_clock(rig: Rig, peer: int):
     assert rig.read(peer, 0, 4) == err(0, 4)
-    assert rig.read(peer, 0, 4, version=V1) == {"rc": 1}
+    assert rig.read(peer, 0, 4, version=V1) == {"rc": 5}
     assert rig.write(peer, 0, 4, {"datetime": "2026-02-28T23:59:58.500"}) == {}
     assert rig.read(peer, 0, 4) == {"datetime": "2026-02-28T23:59:58"}
     rig.wait(2_000)
@@ -49,7 +49,7 @@ def test_clock(rig: Rig, peer: int):
 @pytest.mark.parametrize(
     "said",
     [
-        "2026-01-01T00:00:0", "2026-13-01T00:00:00", "2026-02-29T00:00:00", "2026-01-01T24:00:00",
+        "2026-01-01T00:00:0", "2026-13-01T00:00:00", "1899-01-01T00:00:00", "2026-01-01T24:00:00",
         "2026-01-01 00:00:00", "2026-01-01T00:00:00.", "2026-01-01T00:00:00.123456", "2026-01-01T00:00:00Z",
         "", 5, None, b"2026-01-01T00:00:00", "\uff12026-01-01T00:00:00", "0000-01-01T00:00:00",
     ],
@@ -57,6 +57,11 @@ def test_clock(rig: Rig, peer: int):
 def test_clock_refuses(rig: Rig, peer: int, said):
     assert rig.write(peer, 0, 4, {"datetime": said}) == {"rc": 3}
     assert rig.write(peer, 0, 4, {}) == {"rc": 3}
+
+
+def test_clock_does_not_take_a_day_that_is_none(rig: Rig, peer: int):
+    assert rig.write(peer, 0, 4, {"datetime": "2026-02-29T00:00:00"}) == err(0, 5)
+    assert rig.read(peer, 0, 4) == err(0, 4)
 
 
 def test_clock_at_the_end_of_time(rig: Rig, peer: int):
@@ -151,12 +156,14 @@ def test_enum_details(rig: Rig, peer: int):
 # --- fs, shell ---
 
 
-def test_fs_has_no_file_system(rig: Rig, peer: int):
-    for op, command in ((rig.read, 0), (rig.write, 0), (rig.read, 1), (rig.read, 2)):
-        body = {"name": "/lfs/key", "off": 0, "data": b"x", "len": 1}
-        assert op(peer, 8, command, body) == err(8, 1)
-        assert op(peer, 8, command, body, version=V1) == {"rc": 1}
-        assert op(peer, 8, command, {}) == {"rc": 3}
+def test_fs_is_empty_and_stays_so(rig: Rig, peer: int):
+    body = {"name": "/lfs/key", "off": 0, "data": b"x", "len": 1}
+    for command in (0, 1, 2):
+        assert rig.read(peer, 8, command, body) == err(8, 3)
+        assert rig.read(peer, 8, command, body, version=V1) == {"rc": 5}
+        assert rig.read(peer, 8, command, {}) == {"rc": 3}
+    assert rig.write(peer, 8, 0, body) == err(8, 15)
+    assert rig.write(peer, 8, 0, {}) == {"rc": 3}
     assert rig.read(peer, 8, 3) == {"types": {"crc32": {"format": 0, "size": 4}, "sha256": {"format": 1, "size": 32}}}
     assert rig.write(peer, 8, 4) == {}
 

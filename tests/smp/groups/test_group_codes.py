@@ -7,11 +7,11 @@ from keyswitch.smp.commands import GROUPS
 
 # Group id -> SMP-level code -> group errors that become it; every other error becomes 1.
 V1 = {
-    0: {3: {2}},
+    0: {3: {2}, 5: {3, 4}},
     1: {2: {15}, 3: {14, 19, 20, 21, 22, 24, 25}, 5: {3, 4}, 6: {9, 27, 28}},
     2: {3: {4}, 5: {2, 3}},
     3: {3: {2}, 5: {3, 4}},
-    8: {},
+    8: {3: {2, 13}, 5: {3, 14}},
     9: {3: {2, 3}},
     10: {3: {2}},
     63: {5: {2}},

@@ -10,8 +10,10 @@ from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import os
 
-_SHAPE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,5})?", re.ASCII)
+_SHAPE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,5})?", re.ASCII)
 """19 to 25 characters (Zephyr `os_mgmt.c`, `RTC_DATETIME_MIN_STRING_SIZE` to `..._MAX_STRING_SIZE`)."""
+_RANGES: Final = ((1900, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
+"""Of each field. A day that its month does not have is the clock's own refusal."""
 
 
 def read(core: Core, call: Call) -> Reply:
@@ -28,11 +30,15 @@ def read(core: Core, call: Call) -> Reply:
 
 def write(core: Core, call: Call) -> Reply:
     """Set it."""
-    said = fields.text(call.body, "datetime")
-    if said is None or not _SHAPE.fullmatch(said):
+    found = _SHAPE.fullmatch(fields.text(call.body, "datetime") or "")
+    if found is None:
+        return SmpError(Rc.EINVAL)
+    numbers = [int(digits) for digits in found.groups()]
+    if not all(least <= number <= most for number, (least, most) in zip(numbers, _RANGES, strict=True)):
         return SmpError(Rc.EINVAL)
     try:
-        core.clock = (datetime.fromisoformat(said[:19]), call.now_ms)
+        year, month, day, hour, minute, second = numbers
+        core.clock = (datetime(year, month, day, hour, minute, second), call.now_ms)  # noqa: DTZ001  SMP has no zones
     except ValueError:
-        return SmpError(Rc.EINVAL)
+        return GroupError(os.Err.RTC_COMMAND_FAILED)
     return DONE

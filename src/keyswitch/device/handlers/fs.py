@@ -1,7 +1,4 @@
-"""Group fs: a device without a file system, which is a door for whoever tries it, gated like the others.
-
-Zephyr without a mount answers 1, unknown, to everything that names a file.
-"""
+"""Group fs: an empty file system that nobody writes to; a door for whoever tries it, gated like the others."""
 
 from typing import Final
 
@@ -17,9 +14,18 @@ HASHES: Final = {"crc32": {"format": 0, "size": 4}, "sha256": {"format": 1, "siz
 
 
 def no_file(_core: Core, call: Call) -> Reply:
-    """There is none."""
+    """There is none of any name."""
+    return _named(call, fs.Err.FILE_NOT_FOUND)
+
+
+def read_only(_core: Core, call: Call) -> Reply:
+    """None is made either."""
+    return _named(call, fs.Err.READ_ONLY_FILESYSTEM)
+
+
+def _named(call: Call, error: fs.Err) -> Reply:
     name = fields.text(call.body, "name")
-    return SmpError(Rc.EINVAL) if not name else GroupError(fs.Err.UNKNOWN)
+    return GroupError(error) if name else SmpError(Rc.EINVAL)
 
 
 def hash_types(_core: Core, _call: Call) -> Reply:
@@ -34,7 +40,7 @@ def close(_core: Core, _call: Call) -> Reply:
 
 HANDLERS: Final[Table] = {
     (fs.ID, fs.Id.FILE, Op.READ): Row(no_file, Payload.MAP),
-    (fs.ID, fs.Id.FILE, Op.WRITE): Row(no_file, Payload.MAP),
+    (fs.ID, fs.Id.FILE, Op.WRITE): Row(read_only, Payload.MAP),
     (fs.ID, fs.Id.STATUS, Op.READ): Row(no_file, Payload.MAP),
     (fs.ID, fs.Id.HASH, Op.READ): Row(no_file, Payload.MAP),
     (fs.ID, fs.Id.HASH_TYPES, Op.READ): Row(hash_types, Payload.IGNORED),

@@ -40,11 +40,13 @@ def memory(core: Core, _call: Call) -> Reply:
     """The packet buffers of one peer, which is what can run out."""
     count = core.policy.smp.buf_count
     return {
-        "smp_packets": {
-            "blksiz": core.policy.smp.buf_size,
-            "nblks": count,
-            "nfree": count - min(count, core.queues.depth()),
-            "min": core.counts.least_room,
+        "mpools": {
+            "smp": {
+                "blksiz": core.policy.smp.buf_size,
+                "nblks": count,
+                "nfree": count - min(count, core.queues.depth()),
+                "min": core.counts.least_room,
+            }
         }
     }
 
@@ -104,6 +106,6 @@ HANDLERS: Final[Table] = {
     (os.ID, os.Id.DATETIME, Op.WRITE): Row(clock.write, Payload.MAP),
     (os.ID, os.Id.RESET, Op.WRITE): Row(reset, Payload.LENIENT),
     (os.ID, os.Id.PARAMS, Op.READ): Row(params, Payload.IGNORED),
-    (os.ID, os.Id.INFO, Op.READ): Row(info, Payload.OPTIONAL),
-    (os.ID, os.Id.BOOTLOADER, Op.READ): Row(bootloader, Payload.OPTIONAL),
+    (os.ID, os.Id.INFO, Op.READ): Row(info, Payload.MAP),
+    (os.ID, os.Id.BOOTLOADER, Op.READ): Row(bootloader, Payload.MAP),
 }

@@ -3,6 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
+from keyswitch.smp.codes import Rc
 from keyswitch.smp.group import Command, Group
 
 ID: Final = 8
@@ -19,7 +20,7 @@ class Id(IntEnum):
 
 
 class Err(IntEnum):
-    """Group errors. Zephyr has no translation for version 1: each becomes `EUNKNOWN`."""
+    """Group errors."""
 
     OK = 0
     UNKNOWN = 1
@@ -52,4 +53,10 @@ GROUP: Final = Group(
         Command(group=ID, id=Id.CLOSE, name="fs.close", writes=True),
     ),
     errors=Err,
+    v1={
+        Err.FILE_INVALID_NAME: Rc.EINVAL,
+        Err.CHECKSUM_HASH_NOT_FOUND: Rc.EINVAL,
+        Err.FILE_NOT_FOUND: Rc.ENOENT,
+        Err.MOUNT_POINT_NOT_FOUND: Rc.ENOENT,
+    },
 )

@@ -49,5 +49,5 @@ GROUP: Final = Group(
         Command(group=ID, id=Id.BOOTLOADER, name="os.bootloader", reads=True),
     ),
     errors=Err,
-    v1={Err.INVALID_FORMAT: Rc.EINVAL},
+    v1={Err.INVALID_FORMAT: Rc.EINVAL, Err.QUERY_YIELDS_NO_ANSWER: Rc.ENOENT, Err.RTC_NOT_SET: Rc.ENOENT},
 )
