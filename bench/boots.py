@@ -38,6 +38,8 @@ SHAPES = (
     Shape(name="one sector", sector_size=2048, slot_size=10240, old_size=300, new_size=200),
 )
 
+KEY = "ed25519"
+"""The quickest kind to check."""
 OLD, NEW, THIRD = "1.0.0", "1.1.0", "1.2.0"
 
 
@@ -273,6 +275,12 @@ SCENARIOS = (
 )
 
 
+def make_keys() -> None:
+    """Make the key that the images are signed with."""
+    images.keys(KEY)
+    images.imgtool_key(KEY)
+
+
 def make_world(algorithm: Algorithm, shape: Shape) -> World:
     """The layout of `shape` and signed images for it."""
     layout = Layout.for_slots(
@@ -284,10 +292,10 @@ def make_world(algorithm: Algorithm, shape: Shape) -> World:
         max_align=shape.max_align,
         max_sectors=shape.slot_size // shape.sector_size,
     )
-    make = partial(images.signed, key="ed25519", header_size=32)
+    make = partial(images.signed, key=KEY, header_size=32)
     overhead = len(make(OLD, size=100)) - 100
     return World(
-        config=BootConfig(layout=layout, keys=images.keys("ed25519")),
+        config=BootConfig(layout=layout, keys=images.keys(KEY)),
         old=make(OLD, size=shape.old_size),
         new=make(NEW, size=shape.new_size or max_image_size(layout) - overhead, seed=1),
         third=make(THIRD, size=900, seed=2),

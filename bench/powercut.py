@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from bench.boots import BOOT, SCENARIOS, SHAPES, Bench, Outcome, Scenario, Shape, World, make_world, searches
+from bench.boots import BOOT, SCENARIOS, SHAPES, Bench, Outcome, Scenario, Shape, World, make_keys, make_world, searches
 
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot import trailer as trailers
@@ -172,6 +172,7 @@ def main() -> int:
     options = parser.parse_args()
     algorithms = [Algorithm(name) for name in options.algorithm or Algorithm]
     cut_points, failures = 0, []
+    make_keys()  # before there are several processes, so that all sign with the same one
     with ProcessPoolExecutor(options.jobs) as pool:
         waiting = [
             (shape, pool.submit(search, algorithm, shape, scenario.name))

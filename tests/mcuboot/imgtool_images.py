@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import random
 from functools import cache
 from pathlib import Path
@@ -72,7 +73,8 @@ def signed(
     suffix: str = ".bin",
 ) -> bytes:
     """What `imgtool sign` makes of a payload."""
-    name = f"{abs(hash((version, options, size, seed, key, number, slot_size, header_size)))}"
+    # Processes that share this directory after a fork must not share files.
+    name = f"{os.getpid()}-{abs(hash((version, options, size, seed, key, number, slot_size, header_size)))}"
     source, target = WORK / f"{name}.raw", WORK / f"{name}{suffix}"
     source.write_bytes(payload(size, seed))
     signing = () if key is None else ("--key", str(private_key(key, number)))

@@ -260,7 +260,8 @@ def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
 class SlotWriter:
     """Writes an uploaded image into a slot, piece by piece, of any sizes.
 
-    The trailer is erased first, so that nothing older stays armed; then each sector just before it is written to. What
+    The trailer is erased first, so that nothing older stays armed; then each sector before it is written to, in time if
+    `erase_ahead` is called while nothing else is to be done. What
     does not fill a write block waits in memory for the next piece, or for `finish`.
 
     Args:
@@ -300,6 +301,18 @@ class SlotWriter:
         whole = len(data) // self._block * self._block
         self._rest = data[whole:]
         self._put(data[:whole])
+
+    def erase_ahead(self, length: int) -> bool:
+        """Erase the next sector that an image of `length` bytes will need, unless a whole one lies erased already.
+
+        Returns:
+            Whether there was anything to do.
+        """
+        if self._erased_to >= min(length, self._limit) or self._erased_to - self._written >= self._sector:
+            return False
+        self._area.erase(self._erased_to, self._sector)
+        self._erased_to += self._sector
+        return True
 
     def finish(self) -> None:
         """Write what is left, filled up with the erased value, and make all of it durable."""
