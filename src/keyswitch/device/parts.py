@@ -34,6 +34,10 @@ class Writer(Protocol):
         """Take the next piece."""
         ...
 
+    def erase_ahead(self, length: int) -> bool:
+        """Erase the next sector of an image of `length` bytes early; false if there is nothing to do."""
+        ...
+
     def finish(self) -> None:
         """Make all of it durable."""
         ...

@@ -292,7 +292,9 @@ class Runtime:
                 await asyncio.sleep(0)  # the radio's turn: requests may have queued up without end
 
     def _execute(self) -> Output | None:
-        return self.server.run_one(self.now_ms()) if self._powered else None
+        if not self._powered:
+            return None
+        return self.server.run_one(self.now_ms()) or self.server.idle()
 
     async def _sleep(self) -> None:
         due_ms = self.server.next_due_ms() if self._powered else None

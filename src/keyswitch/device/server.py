@@ -168,6 +168,13 @@ class Server:
         core.queues.done(peer_id, finished=finished)
         return self._output()
 
+    def idle(self) -> Output | None:
+        """Work for a moment in which no request waits: erase ahead of a running upload. None if there is none."""
+        running = self._core.upload
+        if running is None or not running.writer.erase_ahead(running.length):
+            return None
+        return self._output()
+
     def event(self, event: Event, now_ms: int) -> Output:
         """Tell the gate what happened outside: `InputChanged`, `ButtonHeld`, `SelfConfirmed`."""
         self._core.fire(now_ms)

@@ -8,7 +8,8 @@ it, and the least of them is the bound:
 * air: how many packets fit into a connection event, and how many of them a request needs;
 * turns: the answer of a request that arrived in one event goes out in a later one, and the next request in a later one
   still, so `window` requests take at least two intervals (one where answer or request can join an event that is open);
-* flash: what erasing and writing the bytes takes, if the device has only one thing at a time to do.
+* flash: what erasing and writing the bytes takes, if the device has only one thing at a time to do; and, with small
+  buffers, turns beside erasing, because nothing is answered while a sector is erased.
 """
 
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ NRF52840 = Flash(erase_us_per_sector=85_000, sector_size=4096, write_us_per_bloc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """Image bytes per second, and what holds there: `air`, `turns` or `flash`."""
+    """Image bytes per second, and what holds there: `air`, `turns`, `flash` or `flash and turns`."""
 
     bytes_per_second: float
     limited_by: str
@@ -96,8 +97,22 @@ def upload_bound(
     }
     if flash is not None:
         limits["flash"] = flash.bytes_per_second
+        turn_us = _turn_us(lengths, interval_us, phy, pdus_per_event)
+        limits["flash and turns"] = _beside_erasing(flash, image_bytes, outstanding, turn_us)
     name = min(limits, key=lambda key: limits[key])
     return Bound(bytes_per_second=limits[name], limited_by=name)
+
+
+def _beside_erasing(flash: Flash, image_bytes: int, outstanding: int, turn_us: int) -> float:
+    """What turns and erasing allow together: nothing is answered while a sector is erased.
+
+    So no more than `outstanding` of a sector's requests can arrive meanwhile. All others take a turn each, with their
+    own writing in it, outside of the erasure.
+    """
+    requests = flash.sector_size / image_bytes
+    write_us = image_bytes * flash.write_us_per_block / flash.write_block_size
+    others_us = max(0.0, requests - outstanding) * (turn_us + write_us) / outstanding
+    return flash.sector_size * 1e6 / (flash.erase_us_per_sector + others_us)
 
 
 def _packets(buf_size: int, value_size: int, data_length: int) -> list[int]:

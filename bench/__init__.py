@@ -1,0 +1,1 @@
+"""Benchmarks: what is measured, beside what could be at most. `python -m bench` writes build/bench.json."""

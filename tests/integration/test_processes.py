@@ -1,0 +1,255 @@
+"""Device and operator as processes of their own: killed without warning, given bad input, told to end."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyswitch.cli.main import main
+from keyswitch.demo.images import make_keys, sign
+from keyswitch.demo.workshop import Workshop
+from keyswitch.device.panel import ask
+from keyswitch.device.state_dir import StateDir
+from keyswitch.exits import Exit
+from keyswitch.host.reach import BleReach
+from keyswitch.link.targets import BleTarget, open_adapter
+
+KEYSWITCH = [sys.executable, "-m", "keyswitch"]
+
+WITHIN_S = 20
+"""Bound for a process to be ready: it imports a BLE stack on a busy machine."""
+
+OPERATOR = """
+import asyncio, sys
+from keyswitch.host.reach import BleReach
+from keyswitch.link.targets import BleTarget, open_adapter
+
+async def hold():
+    reach = BleReach(open_adapter(BleTarget(text="t", transport=sys.argv[1])), target="t", name="Pump 7")
+    connection = await reach.connect()
+    print("connected", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(hold())
+"""
+
+
+class Device:
+    """A device process and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.ready = self.wait_for("ready")
+
+    def wait_for(self, name: str) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == name:
+                return event
+        raise AssertionError(f"the device ended before {name!r}")
+
+
+@contextmanager
+def device(pump: Workshop, state: Path, *more: str) -> Iterator[Device]:
+    command = [*KEYSWITCH, "device", str(pump.policy_file), "--state", str(state), "--image", str(pump.old), "--json"]
+    with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Device(process)
+        finally:
+            process.kill()
+
+
+def connect_and_lose(transport: str, act: Any) -> tuple[str | None, float]:
+    """Connect, do `act`, and see how and when the link ends."""
+
+    async def story() -> tuple[str | None, float]:
+        adapter = open_adapter(BleTarget(text="test", transport=transport))
+        reach = BleReach(adapter, target="test", name="Pump 7")
+        connection = await reach.connect()
+        act()
+        began = time.monotonic()
+        why = await connection.wait_closed(WITHIN_S * 1000)
+        seconds = time.monotonic() - began
+        await adapter.close()
+        return why, seconds
+
+    return asyncio.run(story())
+
+
+def test_a_killed_device_is_missed_at_once_and_starts_again_as_it_was(pump: Workshop, tmp_path: Path) -> None:
+    with device(pump, tmp_path) as first:
+        address = first.ready["address"]
+        why, seconds = connect_and_lose(first.ready["ble"], first.process.kill)
+        assert why is not None
+        assert seconds < 5
+    with device(pump, tmp_path) as again:
+        assert (again.ready["mode"], again.ready["address"]) == ("normal", address)
+        assert ask(tmp_path, {"do": "status"})["running"]["version"] == "1.0.0"
+
+
+def test_a_killed_operator_is_missed_within_the_supervision_timeout(pump: Workshop, tmp_path: Path) -> None:
+    with device(pump, tmp_path) as served:
+        operator = [sys.executable, "-c", OPERATOR, served.ready["ble"]]
+        with subprocess.Popen(operator, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "connected\n"
+            served.wait_for("connected")
+            process.kill()
+            began = time.monotonic()
+            served.wait_for("disconnected")
+            assert time.monotonic() - began < 10
+        why, _ = connect_and_lose(served.ready["ble"], lambda: ask(tmp_path, {"do": "power-cycle"}))
+        assert why is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_device_that_is_told_to_end_ends_well(pump: Workshop, tmp_path: Path, number: signal.Signals) -> None:
+    with device(pump, tmp_path) as served:
+        served.process.send_signal(number)
+        assert served.process.wait(WITHIN_S) == Exit.YES
+    assert not (tmp_path / "panel.sock").exists()
+
+
+def says(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run a command in this process; its exit code and what it said to stderr."""
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    assert isinstance(end.value.code, int)
+    return end.value.code, capfd.readouterr().err.strip()
+
+
+def unsigned(pump: Workshop, directory: Path) -> Path:
+    path = directory / "raw.bin"
+    path.write_bytes(b"\x00" * 4096)
+    return path
+
+
+def signed_by_another_key(pump: Workshop, directory: Path) -> Path:
+    payload, image = directory / "payload.bin", directory / "foreign.bin"
+    payload.write_bytes(b"\x55" * 4096)
+    sign(make_keys(directory), payload, "1.0.0", pump.policy.bootloader.slot_size, image)
+    return image
+
+
+def truncated(pump: Workshop, directory: Path) -> Path:
+    path = directory / "short.bin"
+    path.write_bytes(pump.old.read_bytes()[:-100])
+    return path
+
+
+def too_large(pump: Workshop, directory: Path) -> Path:
+    path = directory / "large.bin"
+    path.write_bytes(pump.old.read_bytes() + bytes(pump.policy.bootloader.slot_size))
+    return path
+
+
+def missing(pump: Workshop, directory: Path) -> Path:
+    return directory / "nowhere.bin"
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (unsigned, "would not run this image"),
+        (signed_by_another_key, "signature"),
+        (truncated, "would not run this image"),
+        (too_large, "too large"),
+        (missing, "No such file"),
+    ],
+)
+def test_an_image_that_would_not_run_is_one_clear_line(
+    pump: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str], make: Any, problem: str
+) -> None:
+    image = make(pump, tmp_path)
+    code, line = says(capfd, "device", str(pump.policy_file), "--state", str(tmp_path / "state"), "--image", str(image))
+    assert code == Exit.USAGE
+    assert str(image) in line
+    assert problem in line
+    assert "\n" not in line
+    assert not (tmp_path / "state" / "flash.bin").exists()
+
+
+def policy_with(pump: Workshop, directory: Path, old: str, new: str) -> Path:
+    text = pump.policy_file.read_text()
+    assert old in text
+    (directory / "keys").symlink_to(pump.policy_file.parent / "keys")
+    path = directory / "policy.toml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("idle_s = 120", "idel_s = 120", "modes.maintenance.idel_s"),
+        ("lease_s = 900", 'lease_s = "long"', "modes.maintenance.lease_s"),
+        ('key = "keys/root-ec-p256.pub.pem"', 'key = "policy.toml"', "this is no key"),
+        ('key = "keys/root-ec-p256.pub.pem"', 'key = "keys/none.pem"', "none.pem"),
+        ("slot_size = 458752", "slot_size = 458753", "bootloader.slot_size"),
+    ],
+)
+def test_a_wrong_policy_is_one_clear_line(
+    pump: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str], old: str, new: str, problem: str
+) -> None:
+    policy = policy_with(pump, tmp_path, old, new)
+    code, line = says(capfd, "device", str(policy), "--state", str(tmp_path / "state"), "--image", str(pump.old))
+    assert code == Exit.USAGE
+    assert problem in line
+    assert "\n" not in line
+
+
+def test_other_bad_input_is_one_clear_line(pump: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    policy, image = str(pump.policy_file), str(pump.old)
+    state = str(tmp_path / "state")
+    for arguments, problem in (
+        (("device", str(tmp_path / "none.toml"), "--state", state), "none.toml"),
+        (("device", policy, "--state", state), "--image FILE"),
+        (("device", policy, "--state", state, "--image", image, "--air", "intervall_ms=15"), "interval_ms?"),
+        (("device", policy, "--state", state, "--image", image, "--ble", "real"), "virtual"),
+        (("device", policy, "--state", state, "--image", image, "--ble", "virtual:x"), "no port"),
+        (("device", policy, "--state", state, "--image", image, "--flash", "fast"), "nrf52840"),
+        (("panel", str(tmp_path / "none"), "status"), "no such state directory"),
+    ):
+        code, line = says(capfd, *arguments)
+        assert code == Exit.USAGE, line
+        assert problem in line
+        assert "\n" not in line
+    with StateDir.open(tmp_path / "held"):
+        code, line = says(capfd, "device", policy, "--state", str(tmp_path / "held"), "--image", image)
+    assert (code, f"in use by process {os.getpid()}" in line) == (Exit.USAGE, True)
+    code, line = says(capfd, "panel", str(tmp_path), "status")
+    assert (code, "no running device" in line) == (Exit.UNREACHABLE, True)
+
+
+def test_the_demo_goes_as_expected_and_sums_up_in_one_line(tmp_path: Path) -> None:
+    payload = tmp_path / "firmware.bin"
+    payload.write_bytes(bytes(range(256)) * 64)
+    command = [*KEYSWITCH, "demo", "--json", "--payload", str(payload)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=55)
+    assert done.returncode == Exit.YES, done.stdout[-2000:] + done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    summary = events[-1]
+    assert set(summary) == {
+        "event",
+        "ok",
+        "image_bytes",
+        "seconds",
+        "upload_bytes_per_second",
+        "link_bound_bytes_per_second",
+        "steps",
+    }
+    assert (summary["event"], summary["ok"]) == ("summary", True)
+    assert all(set(step) == {"name", "expected", "observed", "ok"} for step in summary["steps"])
+    assert len(summary["steps"]) >= 12
+    assert summary["image_bytes"] > 16 * 1024
+    assert 0 < summary["upload_bytes_per_second"] <= summary["link_bound_bytes_per_second"]
