@@ -8,6 +8,7 @@ from keyswitch.terms import Security
 
 Range = tuple[int, int]
 """First and last handle."""
+ALL_HANDLES: Range = (0x0001, 0xFFFF)
 
 
 class Feature(IntFlag):

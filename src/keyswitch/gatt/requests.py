@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from keyswitch.gatt.access import AttError, check_read
 from keyswitch.gatt.att import CHARACTERISTIC, INCLUDE, PRIMARY_SERVICE, SECONDARY_SERVICE, Error, Op, uuid_bytes
-from keyswitch.gatt.client_state import Client
+from keyswitch.gatt.client_state import ALL_HANDLES, Client
 from keyswitch.gatt.database import Attribute, Database, Kind
 from keyswitch.gatt.services import DATABASE_HASH_UUID
 
@@ -19,7 +19,6 @@ _SHORT, _LONG = 2, 16
 """Bytes of a UUID."""
 _FORMAT_SHORT, _FORMAT_LONG = 1, 2
 """Vol 3 Part F 3.4.3.2."""
-_ALL_HANDLES = (0x0001, 0xFFFF)
 
 
 class View(Protocol):
@@ -42,7 +41,7 @@ def names_a_handle(pdu: bytes) -> bool:
             first, last, wanted = _typed_range(pdu)
         except (struct.error, AttError):
             return False
-        return wanted not in (uuid_bytes(INCLUDE), uuid_bytes(CHARACTERISTIC)) and (first, last) != _ALL_HANDLES
+        return wanted not in (uuid_bytes(INCLUDE), uuid_bytes(CHARACTERISTIC)) and (first, last) != ALL_HANDLES
     return pdu[0] in _BY_HANDLE
 
 

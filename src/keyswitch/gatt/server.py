@@ -30,7 +30,7 @@ from keyswitch.gatt.att import (
     Op,
     error_pdu,
 )
-from keyswitch.gatt.client_state import KNOWN_FEATURES, Client, ClientRecord, merged
+from keyswitch.gatt.client_state import ALL_HANDLES, KNOWN_FEATURES, Client, ClientRecord, merged
 from keyswitch.gatt.database import Attribute, Database, Kind
 from keyswitch.gatt.requests import READERS, names_a_handle
 from keyswitch.gatt.services import CLIENT_FEATURES_UUID, DATABASE_HASH_UUID, SERVICE_CHANGED_UUID
@@ -122,11 +122,12 @@ class GattServer:
         client = self._clients.get(connection)
         if client is None or not client.bonded:
             return None
+        missed = merged(client.owed, client.confirming)
         return ClientRecord(
             features=client.features,
             ccc=tuple(sorted(client.ccc.items())),
-            known_hash=b"" if client.unaware else self._database.hash,
-            owed=merged(client.owed, client.confirming),
+            known_hash=b"" if client.unaware or missed is not None else self._database.hash,
+            owed=missed,
         )
 
     def _restore(self, client: Client, record: ClientRecord) -> None:
@@ -134,9 +135,7 @@ class GattServer:
         client.features |= record.features
         client.ccc = dict(record.ccc) | client.ccc
         if record.known_hash != self._database.hash:
-            client.table_changed(record.owed or (1, 0xFFFF))
-        elif record.owed:
-            client.owed = record.owed
+            client.table_changed(record.owed or ALL_HANDLES)
 
     # --- what the device does ---
 

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from keyswitch.errors import RemoteError
+
 Sink = Callable[[bytes], None]
 
 
@@ -34,6 +36,23 @@ class Sighting:
     manufacturer: tuple[int, bytes] | None = None
     rssi_dbm: int | None = None
     connectable: bool = True
+
+
+class GattRefused(RemoteError):  # noqa: N818 - the peer's refusal, not our mistake
+    """The peer answered a GATT request with an error.
+
+    Attributes:
+        code: the ATT error code (Core spec Vol 3 Part F 3.4.1.1), None if the stack below does not say.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def wants_security(self) -> bool:
+        """Whether `GattLink.pair` is what is missing."""
+        return self.code in (0x05, 0x0F)
 
 
 class GattLink(Protocol):

@@ -16,12 +16,11 @@ from typing import Any
 from bumble import controller, hci, ll
 from bumble.core import PhysicalTransport
 
+from keyswitch.link.air.advertising import Advertiser, Heard
 from keyswitch.link.air.connection import AirConnection, AirEnd
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.model import Parameters, Side
 from keyswitch.link.air.rules import (
-    ADVERTISING_DELAY_US,
-    ADVERTISING_UNIT_US,
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
     PROCEDURE_EVENTS,
@@ -34,22 +33,10 @@ RSSI_DBM = -50
 _ACL_PACKET = 0x02
 _ACL_FIRST_FLUSHABLE = 2
 _HANDLE_MASK = 0x0FFF
-_ADV_IND, _ADV_SCAN_IND, _ADV_NONCONN_IND = 0, 2, 3
-"""Advertising types: Vol 4 Part E 7.8.5. Only the first takes connections, the last has no scan response."""
 _USE_ACCEPT_LIST = 1
 _ACTIVE_SCAN = 1
 
 _Success = hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One advertising event as it is heard."""
-
-    address: hci.Address
-    data: bytes
-    scan_response: bytes | None
-    connectable: bool
 
 
 @dataclass(slots=True)
@@ -77,28 +64,6 @@ class _VersionResponse:
     version: int
     company: int
     subversion: int
-
-
-class Advertiser(controller.LegacyAdvertiser):
-    """Legacy advertising with its real interval, its random delay, and a scan response."""
-
-    def __init__(self, owner: "AirController") -> None:
-        super().__init__(owner)
-        self._air = owner.air
-        self._owner = owner
-
-    def _on_timer_fired(self) -> None:
-        self.send_advertising_data()
-        delay_us = self._air.chance.randrange(ADVERTISING_DELAY_US + 1)
-        after_us = self.advertising_interval_min * ADVERTISING_UNIT_US + delay_us
-        self.timer_handle = asyncio.get_running_loop().call_later(after_us / 1_000_000, self._on_timer_fired)
-
-    def send_advertising_data(self) -> None:
-        """One advertising event."""
-        if self.enabled and self.advertising_type in (_ADV_IND, _ADV_SCAN_IND, _ADV_NONCONN_IND):
-            response = None if self.advertising_type == _ADV_NONCONN_IND else bytes(self.scan_response_data)
-            connectable = self.advertising_type == _ADV_IND
-            self._air.broadcast(self._owner, Heard(self.address, bytes(self.advertising_data), response, connectable))
 
 
 class AirController(controller.Controller):

@@ -18,7 +18,7 @@ from keyswitch.link.air.link import AirLink
 UNREAD = 1 << 20
 """Six seconds of the fastest link there is."""
 _HEADERS = {0x01: (4, 3, 1), 0x02: (5, 3, 2)}
-"""Commands and data, the packets that hosts send: header size, offset and size of the length (Vol 4 Part E 5.4, A 2)."""
+"""Commands and data, which hosts send: header size, offset and size of the length (Vol 4 Part A 2, Part E 5.4)."""
 
 
 @dataclass(slots=True)

@@ -27,7 +27,8 @@ from keyswitch.link.air.settings import AirSettings
 if TYPE_CHECKING:
     from bumble import hci
 
-    from keyswitch.link.air.controller import AirController, Heard
+    from keyswitch.link.air.advertising import Heard
+    from keyswitch.link.air.controller import AirController
 
 
 class AirLink(LocalLink):

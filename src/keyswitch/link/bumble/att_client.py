@@ -26,6 +26,7 @@ from keyswitch.gatt.att import (
     uuid_bytes,
     uuid_string,
 )
+from keyswitch.link.ports import GattRefused
 
 REQUEST_WITHIN_S = 30.0
 """Vol 3 Part F 3.3.3."""
@@ -42,18 +43,20 @@ _RESPONSES = {
 }
 
 
-class AttRefused(RemoteError):  # noqa: N818 - a refusal
+class AttRefused(GattRefused):
     """The server has answered with an error.
 
-    Attributes:
-        code: the error code.
+    Args:
+        op: the request.
         handle: that it is about.
+        code: the error code.
     """
 
     def __init__(self, op: int, handle: int, code: int) -> None:
-        self.code = code
         self.handle = handle
-        super().__init__(f"ATT error {code:#04x} ({error_words(code)}) to request {op:#04x} at handle {handle:#06x}")
+        super().__init__(
+            f"ATT error {code:#04x} ({error_words(code)}) to request {op:#04x} at handle {handle:#06x}", code
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

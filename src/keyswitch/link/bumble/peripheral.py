@@ -16,15 +16,18 @@ from typing import Any
 from bumble import hci
 
 from keyswitch.errors import LinkLostError, LocalError
-from keyswitch.gatt.att import MAX_VALUE, VALUE_OVERHEAD
+from keyswitch.gatt.att import MAX_VALUE, VALUE_OVERHEAD, Op
 from keyswitch.gatt.server import GattServer, Held, Output, Send, Subscribed, Written
 from keyswitch.gatt.table import Table
-from keyswitch.link.air.rules import ADVERTISING_UNIT_US
+from keyswitch.link.bumble import pairing
+from keyswitch.link.bumble.advertiser import Advertiser, check
+from keyswitch.link.bumble.bonds import Bonds, keys_security
 from keyswitch.link.bumble.outflow import Outflow
 from keyswitch.link.bumble.radio import Opener, Radio, switch_on
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.bumble.stack import QuietHost
 from keyswitch.link.peripheral import Advertisement, PeripheralSink
+from keyswitch.terms import Security
 
 ROOM = 8
 """Packets of one connection that may wait before `notify` waits too: more than one event of any phone carries."""
@@ -34,10 +37,8 @@ DISCONNECT_WITHIN_S = 2.0
 """Some events for the exchange, else the controller's supervision timeout decides."""
 HELD_WITHIN_S = 2.0
 """How long a notification waits for a client to learn of a changed table: confirming takes two events."""
-_ALL_CHANNELS = 7
-_CONNECTABLE = 0
-"""Advertising type ADV_IND: Vol 4 Part E 7.8.5."""
-MAX_ADVERTISING_DATA = 31
+_REMEMBERED = frozenset((Op.WRITE_REQ, Op.CONFIRMATION))
+"""After these, what is known of a client may be other than before."""
 
 
 @dataclass(slots=True)
@@ -51,6 +52,13 @@ class _Link:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     order: asyncio.Lock = field(default_factory=asyncio.Lock)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
+    security: Security = Security.NONE
+    pairing: bool = False
+
+    @property
+    def peer(self) -> str:
+        """Who it is, for the bonds: the identity address as soon as that is known."""
+        return str(self.connection.peer_address)
 
 
 class BumblePeripheral:
@@ -61,21 +69,34 @@ class BumblePeripheral:
         address: static random address.
         table: shown at first.
         name: for the security manager.
+        bonds: keys of earlier pairings; None: none, and new ones are forgotten with this object.
+        show_passkey: shows six digits to a person, so that pairing authenticates; None: pairing without (Just Works).
     """
 
-    def __init__(self, opener: Opener, *, address: str, table: Table, name: str = "keyswitch") -> None:
+    def __init__(
+        self,
+        opener: Opener,
+        *,
+        address: str,
+        table: Table,
+        name: str = "keyswitch",
+        bonds: Bonds | None = None,
+        show_passkey: Callable[[str], None] | None = None,
+    ) -> None:
         self._opener = opener
         self._address = address
         self._name = name
         self._server = GattServer(table)
+        self._bonds = bonds or Bonds(address)
+        self._show_passkey = show_passkey
+        self.pairable = True
         self._radio: Radio | None = None
         self._sink: PeripheralSink | None = None
         self._links: dict[int, _Link] = {}
         self._by_handle: dict[int, _Link] = {}
         self._numbers = 0
         self._advertisement: Advertisement | None = None
-        self._advertising = False
-        self._commands = asyncio.Lock()
+        self._advertiser: Advertiser | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- the radio ---
@@ -95,11 +116,15 @@ class BumblePeripheral:
         if self._radio is not None:
             raise LocalError("the radio is on already")
         self._sink = sink
-        self._radio = await switch_on(self._opener, name=self._name, address=self._address, prepare=self._prepare)
+        self._radio = await switch_on(
+            self._opener, name=self._name, address=self._address, bonds=self._bonds, prepare=self._prepare
+        )
+        self._advertiser = Advertiser(self._radio)
 
     def _prepare(self, device: Any, host: QuietHost) -> None:
         host.att_sink = self._on_att
         device.on("connection", self._on_connection)
+        device.pairing_config_factory = self._pairing
         host.on("flush", self._on_transport_lost)
 
     async def close(self) -> None:
@@ -116,7 +141,7 @@ class BumblePeripheral:
         radio, self._radio, self._sink = self._radio, None, None
         for link in list(self._links.values()):
             self._forget(link)
-        self._advertisement, self._advertising = None, False
+        self._advertisement = self._advertiser = None
         for task in list(self._tasks):
             task.cancel()
         if radio is not None:
@@ -133,49 +158,18 @@ class BumblePeripheral:
     async def advertise(self, advertisement: Advertisement | None) -> None:
         """Advertise this from now on, also while connected and again after each connection; None: stop."""
         if advertisement is not None:
-            longest = max(len(advertisement.data), len(advertisement.scan_response))
-            if longest > MAX_ADVERTISING_DATA:
-                raise LocalError(f"{longest} bytes of advertising data: at most {MAX_ADVERTISING_DATA}")
+            check(advertisement)
         self._advertisement = advertisement
         await self._apply_advertisement()
 
     async def _apply_advertisement(self) -> None:
-        async with self._commands:
-            if self._advertising:
-                self._advertising = False
-                await self._command(hci.HCI_LE_Set_Advertising_Enable_Command(advertising_enable=0))
-            wanted = self._advertisement
-            if wanted is None or self._radio is None:
-                return
-            await self._set_advertising(wanted)
-            try:
-                await self._command(hci.HCI_LE_Set_Advertising_Enable_Command(advertising_enable=1))
-            except hci.HCI_Error:
-                if not self._links:
-                    raise LinkLostError("the controller refuses to advertise") from None
-                return  # it cannot while connected: the end of the connection tries again
-            self._advertising = True
-
-    async def _set_advertising(self, wanted: Advertisement) -> None:
-        interval = max(1, wanted.interval_ms * 1000 // ADVERTISING_UNIT_US)
-        await self._command(
-            hci.HCI_LE_Set_Advertising_Parameters_Command(
-                advertising_interval_min=interval,
-                advertising_interval_max=interval,
-                advertising_type=_CONNECTABLE,
-                own_address_type=hci.OwnAddressType.RANDOM,
-                peer_address_type=hci.AddressType.PUBLIC_DEVICE,
-                peer_address=hci.Address.ANY,
-                advertising_channel_map=_ALL_CHANNELS,
-                advertising_filter_policy=0,
-            )
-        )
-        await self._command(hci.HCI_LE_Set_Advertising_Data_Command(advertising_data=wanted.data))
-        await self._command(hci.HCI_LE_Set_Scan_Response_Data_Command(scan_response_data=wanted.scan_response))
+        if self._advertiser is None:
+            raise LinkLostError("the radio is off")
+        await self._advertiser.apply(lambda: self._advertisement, connected=lambda: bool(self._links))
 
     def _readvertise(self) -> None:
         """The controller has stopped advertising because of a connection: begin again."""
-        if self._radio is None or self._advertisement is None:
+        if self._advertiser is None or self._advertisement is None:
             return
         self._spawn(self._apply_advertisement(), "advertise again")
 
@@ -190,11 +184,14 @@ class BumblePeripheral:
 
     async def set_address(self, address: str) -> None:
         """Change the static random address."""
-        if self._advertising or self._links:
+        if self._links or (self._advertiser is not None and self._advertiser.on):
             raise LocalError("the address cannot change while advertising or connected")
         self._address = address
+        self._bonds.switch(address)
         if self._radio is not None:
-            device = self._radio.device
+            device: Any = self._radio.device
+            device.irk = self._bonds.irk
+            await device.refresh_resolving_list()
             device.random_address = device.static_address = hci.Address(address, hci.Address.RANDOM_DEVICE_ADDRESS)
             await self._command(hci.HCI_LE_Set_Random_Address_Command(random_address=device.random_address))
 
@@ -204,7 +201,14 @@ class BumblePeripheral:
         """Show this table."""
         if self._links and not live:
             raise LocalError("the table may not change while somebody is connected")
-        self._deliver(self._server.change(table))
+        before = self._server.database
+        outputs = self._server.change(table)
+        changed = before.difference(self._server.database)
+        if changed is not None:
+            self._bonds.owe(changed, {link.peer for link in self._links.values()})
+        self._deliver(outputs)
+        for link in self._links.values():
+            self._remember(link)
 
     def set_value(self, characteristic: str, value: bytes) -> None:
         """Set what reading the characteristic returns."""
@@ -283,6 +287,65 @@ class BumblePeripheral:
             raise LinkLostError("the central has gone")
         return link
 
+    # --- security ---
+
+    def _pairing(self, _connection: Any) -> Any:
+        delegate = pairing.Showing(lambda: self.pairable and not self._bonds.full, self._show_passkey)
+        return pairing.config(delegate, mitm=self._show_passkey is not None)
+
+    def _watch_security(self, link: _Link) -> None:
+        connection = link.connection
+
+        def started() -> None:
+            link.pairing = True
+
+        def failed(_reason: int) -> None:
+            link.pairing = False
+
+        def paired(keys: Any) -> None:
+            link.pairing = False
+            self._paired(link, keys)
+
+        def encrypted() -> None:
+            self._encrypted(link)
+
+        connection.on("pairing_start", started)
+        connection.on("pairing_failure", failed)
+        connection.on("pairing", paired)
+        connection.on("connection_encryption_change", encrypted)
+
+    def _encrypted(self, link: _Link) -> None:
+        """Encryption is on. What a pairing that is under way will be worth shows at its end: until then, the least."""
+        if not link.connection.encryption:
+            self._secure(link, Security.NONE)
+        elif link.pairing:
+            self._secure(link, Security.ENCRYPTED)
+        else:
+            self._secure(link, max(Security.ENCRYPTED, self._bonds.security(link.peer)))
+
+    def _paired(self, link: _Link, keys: Any) -> None:
+        if link.peer in self._bonds.refused_weaker:
+            self._bonds.refused_weaker.discard(link.peer)
+            self._spawn(self.disconnect(link.number), "refuse a weaker bond")
+            return
+        if self._bonds.has(link.peer):
+            self._server.bond(link.number)
+        self._secure(link, keys_security(keys))
+        self._remember(link)
+
+    def _secure(self, link: _Link, security: Security) -> None:
+        record = self._bonds.client(link.peer) if security > Security.NONE and not link.pairing else None
+        before, link.security = link.security, security
+        self._deliver(self._server.secured(link.number, security, record))
+        link.heard.set()
+        if security != before and self._sink is not None:
+            self._sink.secured(link.number, security)
+
+    def _remember(self, link: _Link) -> None:
+        record = self._server.record(link.number)
+        if record is not None:
+            self._bonds.remember(link.peer, record)
+
     # --- events ---
 
     def _on_connection(self, connection: Any) -> None:
@@ -296,23 +359,26 @@ class BumblePeripheral:
             connection=connection,
         )
         self._links[link.number] = self._by_handle[link.handle] = link
-        self._server.connect(link.number)
+        self._server.connect(link.number, has_key=self._bonds.has(link.peer))
 
         def ended(reason: int) -> None:
             self._end(link, reason_words(reason))
 
         connection.on("disconnection", ended)
-        self._advertising = False
+        self._watch_security(link)
+        if self._advertiser is not None:
+            self._advertiser.stopped()
         self._sink.connected(link.number, link.address)
         self._readvertise()
 
     def _end(self, link: _Link, reason: str) -> None:
         if link.ended.is_set():
             return
+        self._remember(link)
         self._forget(link)
         if self._sink is not None:
             self._sink.disconnected(link.number, reason)
-        if not self._advertising:
+        if self._advertiser is not None and not self._advertiser.on:
             self._readvertise()
 
     def _forget(self, link: _Link) -> None:
@@ -334,6 +400,8 @@ class BumblePeripheral:
         if link is not None:
             self._deliver(self._server.receive(link.number, pdu))
             link.heard.set()
+            if pdu and pdu[0] in _REMEMBERED:
+                self._remember(link)
 
     def _deliver(self, outputs: list[Output]) -> None:
         for output in outputs:

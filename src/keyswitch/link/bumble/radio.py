@@ -12,6 +12,7 @@ from bumble.transport.common import TransportLostError
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.link.air.controller import AirController
 from keyswitch.link.air.link import AirLink
+from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.stack import QuietDevice, QuietHost, make_device
 
 OPEN_WITHIN_S = 5.0
@@ -112,13 +113,16 @@ class Radio:
             return
 
 
-async def switch_on(opener: Opener, *, name: str, address: str, prepare: Callable[[Any, QuietHost], None]) -> Radio:
+async def switch_on(
+    opener: Opener, *, name: str, address: str, bonds: Bonds, prepare: Callable[[Any, QuietHost], None]
+) -> Radio:
     """Open the controller, reset it, and set its address.
 
     Args:
         opener: where the controller is.
         name: of the device.
         address: static random.
+        bonds: where keys are kept.
         prepare: called with Bumble's device and its host before the controller is reset.
 
     Raises:
@@ -127,7 +131,7 @@ async def switch_on(opener: Opener, *, name: str, address: str, prepare: Callabl
     """
     way = await opener()
     host = QuietHost()
-    device = make_device(name, address, host)
+    device = make_device(name, address, host, bonds)
     host.set_packet_source(way.source)
     host.set_packet_sink(way.sink)
     prepare(device, host)

@@ -17,6 +17,7 @@ from bumble.device import Device, DeviceConfiguration
 from bumble.host import Host
 from bumble.snoop import Snooper
 
+from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.outflow import Outflow
 
 ATT_CHANNEL = 4
@@ -31,6 +32,7 @@ _COMPLETED_PACKETS = b"\x04\x13"
 
 AttSink = Callable[[int, bytes], None]
 
+_logger = logging.getLogger(__name__)
 logging.getLogger("bumble").addHandler(logging.NullHandler())
 
 
@@ -147,8 +149,11 @@ class QuietHost(Host):
         if channel == ATT_CHANNEL:
             if self.att_sink is not None:
                 self.att_sink(handle, payload)
-        else:
+            return
+        try:
             self.emit("l2cap_pdu", handle, channel, payload)
+        except Exception:  # whatever Bumble's parsers make of what a peer sends
+            _logger.debug("dropped a frame of %d bytes on channel %#06x", len(payload), channel, exc_info=True)
 
 
 class QuietDevice(Device):
@@ -160,7 +165,7 @@ class QuietDevice(Device):
         return False
 
 
-def make_device(name: str, address: str, host: QuietHost, irk: bytes | None = None) -> QuietDevice:
+def make_device(name: str, address: str, host: QuietHost, bonds: Bonds) -> QuietDevice:
     """A device on this host, without a controller yet."""
     config = DeviceConfiguration(
         name=name,
@@ -168,6 +173,7 @@ def make_device(name: str, address: str, host: QuietHost, irk: bytes | None = No
         gap_service_enabled=False,
         gatt_service_enabled=False,
     )
-    if irk is not None:
-        config.irk = irk
-    return QuietDevice(config=config, host=host)
+    config.irk = bonds.irk
+    device = QuietDevice(config=config, host=host)
+    device.keystore = bonds
+    return device

@@ -1,0 +1,257 @@
+"""One connection of the host's to one peripheral: `GattLink` of `link.ports` on our ATT client.
+
+Rules kept here beyond those of `link.ports`:
+
+* Each connection asks for what makes an upload fast: 15 ms, 2M, 251 octets, an MTU whose writes fill two packets.
+* A lost link is `LinkLostError` for everybody who waits, never a cancellation.
+"""
+
+import asyncio
+import contextlib
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from bumble import core, hci
+
+from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, PREFERRED_MTU, VALUE_OVERHEAD
+from keyswitch.gatt.services import DATABASE_HASH_UUID, SERVICE_CHANGED_UUID
+from keyswitch.gatt.table import Property
+from keyswitch.link.air.rules import MAX_DATA_LENGTH, Phy, air_us
+from keyswitch.link.bumble.att_client import AttClient, FoundCharacteristic, FoundService
+from keyswitch.link.bumble.bonds import Bonds
+from keyswitch.link.bumble.radio import Radio
+from keyswitch.link.bumble.reasons import reason_words
+from keyswitch.link.ports import Sink
+
+ROOM = 40
+"""Packets that may wait before `write` waits: more than an event of 50 ms carries (35 of 251 octets at 2M)."""
+PAIR_WITHIN_S = 60.0
+"""A person may have to read six digits and type them; the security manager gives up after 30 s without an answer."""
+DISCONNECT_WITHIN_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked for on each connection.
+
+    Attributes:
+        interval: connection interval in units of 1.25 ms.
+        supervision: supervision timeout in units of 10 ms.
+        mtu: ATT MTU.
+        fast: whether to ask for 2M and the longest packets.
+    """
+
+    interval: int = 12
+    supervision: int = 200
+    mtu: int = PREFERRED_MTU
+    fast: bool = True
+
+
+class BumbleLink:
+    """One connection to one peripheral (`link.ports.GattLink`).
+
+    Args:
+        radio: the controller.
+        connection: Bumble's record of it.
+        bonds: where keys are kept.
+    """
+
+    can_rediscover = True
+
+    def __init__(self, radio: Radio, connection: Any, bonds: Bonds) -> None:
+        self._radio = radio
+        self._bonds = bonds
+        self._connection = connection
+        self._handle: int = connection.handle
+        self._address: str = connection.peer_address.to_string(False)
+        self._closed: str | None = None
+        self._ended = asyncio.Event()
+        self._found: tuple[FoundService, ...] = ()
+        self._sinks: dict[int, Sink] = {}
+        self._order = asyncio.Lock()
+        self.att = AttClient(self._send, self._on_value)
+        connection.on("disconnection", self._on_disconnection)
+
+    # --- what it is ---
+
+    @property
+    def address(self) -> str:
+        """The peer's address."""
+        return self._address
+
+    @property
+    def services(self) -> frozenset[str]:
+        """UUIDs of the services found last."""
+        return frozenset(service.uuid for service in self._found)
+
+    @property
+    def found(self) -> tuple[FoundService, ...]:
+        """The services found last, with handles."""
+        return self._found
+
+    @property
+    def max_write(self) -> int:
+        """Largest value for one write without response."""
+        return min(self.att.mtu - VALUE_OVERHEAD, MAX_VALUE)
+
+    @property
+    def closed(self) -> str | None:
+        """None while the link is up; afterwards why it ended."""
+        return self._closed
+
+    async def wait_closed(self, timeout_ms: int) -> str | None:
+        """Wait until the link has ended."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._ended.wait()
+        return self._closed
+
+    # --- GATT ---
+
+    async def set_up(self, wishes: Wishes) -> None:
+        """Ask for speed, agree on the MTU, find the services."""
+        if wishes.fast:
+            await self._ask_for_speed()
+        await self.att.exchange_mtu(wishes.mtu)
+        self._found = await self.att.discover()
+
+    async def subscribe(self, service: str, characteristic: str, sink: Sink) -> None:
+        """Write the CCC and hand notifications to `sink`."""
+        found = self._characteristic(service, characteristic)
+        ccc = await self.att.find_ccc(found)
+        if ccc is None:
+            raise RemoteError(f"characteristic {characteristic} has no configuration to subscribe with")
+        value = CCC_NOTIFY if found.properties & Property.NOTIFY else CCC_INDICATE
+        self._sinks[found.handle] = sink
+        await self.att.write(ccc, struct.pack("<H", value))
+
+    async def read(self, service: str, characteristic: str) -> bytes:
+        """Read a value."""
+        return await self.att.read(self._characteristic(service, characteristic).handle)
+
+    async def write(self, service: str, characteristic: str, data: bytes) -> None:
+        """Write without response; returns when the link took it."""
+        if len(data) > self.max_write:
+            raise LocalError(f"a write of {len(data)} bytes: at most {self.max_write} on this link")
+        handle = self._characteristic(service, characteristic).handle
+        async with self._order:
+            outflow = self._radio.host.outflow
+            if self._closed is None and outflow is not None and not await outflow.room(self._handle, ROOM):
+                raise LinkLostError("the link is gone")
+            self.att.write_command(handle, data)
+
+    async def refresh(self) -> None:
+        """Discover the services again.
+
+        The hash is read first: a server then takes the next request as a sign that this client knows the new table.
+        """
+        with contextlib.suppress(RemoteError):
+            await self.read_by_uuid(DATABASE_HASH_UUID)
+        self._found = await self.att.discover()
+
+    async def read_by_uuid(self, uuid: str) -> bytes:
+        """The first value of a characteristic, wherever it is."""
+        for service in self._found:
+            for characteristic in service.characteristics:
+                if characteristic.uuid == uuid:
+                    return await self.att.read(characteristic.handle)
+        raise RemoteError(f"no characteristic {uuid}")
+
+    async def watch_services(self, sink: Sink) -> None:
+        """Subscribe to Service Changed; `sink` gets the range as 4 bytes. No error if the server has none."""
+        for service in self._found:
+            if any(characteristic.uuid == SERVICE_CHANGED_UUID for characteristic in service.characteristics):
+                await self.subscribe(service.uuid, SERVICE_CHANGED_UUID, sink)
+
+    async def pair(self) -> None:
+        """Pair, or encrypt with the keys of an earlier pairing."""
+        if self._closed is not None:
+            raise LinkLostError(self._closed)
+        known = self._bonds.has(str(self._connection.peer_address))
+        working = asyncio.ensure_future(self._connection.encrypt() if known else self._connection.pair())
+        ending = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait((working, ending), timeout=PAIR_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+            if self._closed is not None:
+                raise LinkLostError(self._closed)
+            if not working.done():
+                raise LinkLostError(f"pairing did not end within {PAIR_WITHIN_S:g} s")
+            working.result()
+        except (core.BaseBumbleError, hci.HCI_Error) as error:
+            raise RemoteError(_pairing_failure(error, known=known)) from error
+        finally:
+            for task in (working, ending):
+                task.cancel()
+            await asyncio.gather(working, ending, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._closed is not None:
+            return
+        reason = hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(DISCONNECT_WITHIN_S):
+                await self._radio.command(hci.HCI_Disconnect_Command(connection_handle=self._handle, reason=reason))
+                await self._ended.wait()
+        self.lose("ended here")
+
+    # --- events ---
+
+    def receive(self, pdu: bytes) -> None:
+        """An ATT PDU of the peer's."""
+        self.att.receive(pdu)
+
+    def lose(self, reason: str) -> None:
+        """The link is gone."""
+        if self._closed is None:
+            self._closed = reason
+            self._ended.set()
+            self.att.lose(reason)
+
+    def _on_disconnection(self, reason: int) -> None:
+        self.lose(reason_words(reason))
+
+    def _on_value(self, handle: int, value: bytes) -> None:
+        sink = self._sinks.get(handle)
+        if sink is not None:
+            sink(value)
+
+    def _send(self, pdu: bytes) -> None:
+        self._radio.host.send_att(self._handle, pdu)
+
+    def _characteristic(self, service: str, uuid: str) -> FoundCharacteristic:
+        if self._closed is not None:
+            raise LinkLostError(self._closed)
+        for found in self._found:
+            if found.uuid == service:
+                for characteristic in found.characteristics:
+                    if characteristic.uuid == uuid:
+                        return characteristic
+        raise RemoteError(f"the peer has no characteristic {uuid} in a service {service}")
+
+    async def _ask_for_speed(self) -> None:
+        """Wishes: a controller that does not know them, or refuses, changes nothing."""
+        for wish in _speed_commands(self._handle):
+            with contextlib.suppress(hci.HCI_Error):
+                await self._radio.command(wish)
+
+
+def _speed_commands(handle: int) -> tuple[Any, ...]:
+    commands: Any = hci  # Bumble makes its command classes with a decorator that types do not survive
+    return (
+        commands.HCI_LE_Set_Data_Length_Command(
+            connection_handle=handle, tx_octets=MAX_DATA_LENGTH, tx_time=air_us(Phy.LE_1M, MAX_DATA_LENGTH)
+        ),
+        commands.HCI_LE_Set_PHY_Command(
+            connection_handle=handle, all_phys=0, tx_phys=hci.PhyBit.LE_2M, rx_phys=hci.PhyBit.LE_2M, phy_options=0
+        ),
+    )
+
+
+def _pairing_failure(error: Exception, *, known: bool) -> str:
+    code = getattr(error, "error_code", None)
+    if known and code == hci.HCI_ErrorCode.PIN_OR_KEY_MISSING_ERROR:
+        return "the device does not know this bond any more: forget it here, and pair again"
+    return f"pairing failed: {error}"
