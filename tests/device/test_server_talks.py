@@ -1,4 +1,4 @@
-"""The sequences that real Zephyr servers were heard to answer, said to the pure server: the same, but for what is meant.
+"""The sequences that real Zephyr servers were heard to answer, said to the server: the same, but for what is meant.
 
 The answers are those of a board with swap using offset, slots of 106,496 bytes and sectors of 1,024.
 """
