@@ -124,7 +124,7 @@ def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
     if change.state.arming is None:
         return None
     change.do(do.ClearSessionRecord())
-    change.state = replace(change.state, arming=None, reset_pending=False, down=False)
+    change.state = replace(change.state, arming=None, down=False)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import record
@@ -84,64 +84,102 @@ def happen(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edg
         yield from _carry_out(policy, gate, world, move, move.event)
 
 
+class _Draft:
+    """A world while a step's effects are carried out: made once for each step, not once for each effect."""
+
+    __slots__ = ("inhibits", "locked", "mode_before", "off", "pending", "record", "running", "timers", "trial")
+
+    def __init__(self, world: World) -> None:
+        self.pending = world.pending
+        self.running = world.running
+        self.trial = world.trial
+        self.record = world.record
+        self.mode_before = world.mode_before
+        self.timers = world.timers
+        self.inhibits = world.inhibits
+        self.locked = world.locked
+        self.off = world.off
+
+    def world(self, policy: Policy, gate: GateState) -> World:
+        """The world as it is now, under its one name."""
+        made = World(
+            gate,
+            self.pending,
+            self.running,
+            self.trial,
+            self.record,
+            self.mode_before,
+            self.timers,
+            self.inhibits,
+            self.locked,
+            self.off,
+        )
+        return canonical(policy, switched_off(policy, made) if self.off else made)
+
+
 def _carry_out(policy: Policy, gate: Gate, world: World, move: Move, event: Event) -> Iterator[Edge]:
     done = gate.step(policy, world.gate, event)
     if done.refused is not None:
         return
-    now = world
+    now = _Draft(world)
     if isinstance(event, Expired):
-        now = replace(now, timers=now.timers - {event.timer})
+        now.timers = now.timers - {event.timer}
     written = 0
     for effect in done.effects:
         if isinstance(effect, _FLASH):
             if written:
                 # What RAM held is gone; of the step's writes, those so far have happened.
-                off = switched_off(policy, now)
-                yield Edge(before=world, move=move, after=canonical(policy, off), step=done, cut=True)
+                off = switched_off(policy, now.world(policy, done.state))
+                yield Edge(before=world, move=move, after=off, step=done, cut=True)
             written += 1
         if isinstance(effect, do.WriteTrailer):
-            after = _arming_fails(policy, gate, now, done)
+            after = _arming_fails(policy, gate, now.world(policy, done.state), done)
             yield Edge(before=world, move=move, after=after, step=done, failed=True)
-        now = _apply(policy, now, done.state, effect)
-    after = switched_off(policy, replace(now, gate=done.state)) if now.off else replace(now, gate=done.state)
-    after = canonical(policy, after)
-    if after != world or done.ways:
+        _apply(policy, now, done.state, effect)
+    after = now.world(policy, done.state)
+    # A time limit that ends and changes nothing is a fact worth knowing: something goes on.
+    if after != world or done.ways or isinstance(event, Expired):
         yield Edge(before=world, move=move, after=after, step=done)
 
 
 def _arming_fails(policy: Policy, gate: Gate, now: World, done: Step) -> World:
     """The slot holds another image by now: the rest of the step is off, and the machine is told."""
     told = gate.step(policy, done.state, ArmFailed())
-    after = now
+    after = _Draft(now)
     for effect in told.effects:
-        after = _apply(policy, after, told.state, effect)
-    return canonical(policy, replace(after, gate=told.state))
+        _apply(policy, after, told.state, effect)
+    return after.world(policy, told.state)
 
 
-def _apply(policy: Policy, world: World, state: GateState, effect: Effect) -> World:
-    hand = _HANDS.get(type(effect))
-    return world if hand is None else hand(policy, world, state, effect)
+def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> None:
+    match effect:
+        case do.StartTimer():
+            world.timers |= {effect.timer}
+        case do.StopTimer():
+            world.timers -= {effect.timer}
+        case do.Inhibit():
+            world.inhibits = effect.names
+        case do.PersistMode():
+            world.mode_before = effect.mode
+        case do.ResetNow():
+            world.off = True
+        case _:
+            _apply_to_images(policy, world, state, effect)
 
 
-def _write_record(policy: Policy, world: World, state: GateState, effect: do.WriteSessionRecord) -> World:
-    kept = record.make(
-        policy, state, image=effect.image, token=b"", lease_ms=_LEASE_LEFT_MS, lease_max_ms=_LEASE_LEFT_MS
-    )
-    return replace(world, record=kept)
-
-
-_Hand = Callable[[Policy, World, GateState, Any], World]
-
-_HANDS: Final[dict[type[Effect], _Hand]] = {
-    do.StartTimer: lambda _p, world, _s, effect: replace(world, timers=world.timers | {effect.timer}),
-    do.StopTimer: lambda _p, world, _s, effect: replace(world, timers=world.timers - {effect.timer}),
-    do.WriteTrailer: lambda _p, world, _s, effect: replace(world, pending=(effect.image, effect.permanent)),
-    do.Disarm: lambda _p, world, _s, _e: replace(world, pending=None),
-    do.ConfirmImage: lambda _p, world, _s, _e: replace(world, running=OLD, trial=False),
-    do.WriteSessionRecord: _write_record,
-    do.ClearSessionRecord: lambda _p, world, _s, _e: replace(world, record=None),
-    do.PersistMode: lambda _p, world, _s, effect: replace(world, mode_before=effect.mode),
-    do.Inhibit: lambda _p, world, _s, effect: replace(world, inhibits=effect.names),
-    do.ResetNow: lambda _p, world, _s, _e: replace(world, off=True),
-}
-"""What is not here leaves no trace in a world: it is about frames, radio and people."""
+def _apply_to_images(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> None:
+    match effect:
+        case do.WriteTrailer():
+            world.pending = (effect.image, effect.permanent)
+        case do.Disarm():
+            world.pending = None
+        case do.ConfirmImage():
+            world.running, world.trial = OLD, False
+        case do.WriteSessionRecord():
+            world.record = record.make(
+                policy, state, image=effect.image, token=b"", lease_ms=_LEASE_LEFT_MS, lease_max_ms=_LEASE_LEFT_MS
+            )
+        case do.ClearSessionRecord():
+            world.record = None
+        case _:
+            pass  # frames, radio and people: they leave no trace in a world

@@ -1,0 +1,130 @@
+"""Machines and doors with one planted fault each, as values for the prover and the device."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from keyswitch.gate import authorise as door
+from keyswitch.gate import effects as do
+from keyswitch.gate import events as on
+from keyswitch.gate import machine
+from keyswitch.gate.decision import ALLOWED, Decision, Refused
+from keyswitch.gate.effects import Effect
+from keyswitch.gate.events import Event, Timer
+from keyswitch.gate.machine import Step
+from keyswitch.gate.peer import Peer
+from keyswitch.gate.state import GateState
+from keyswitch.policy.model import Policy
+from keyswitch.policy.words import Arm, Service
+from keyswitch.prove.happen import Gate
+from keyswitch.reasons import Reason
+
+Machine = Callable[[Policy, GateState, Event], Step]
+
+
+def without(*kinds: type[Effect]) -> Gate:
+    """A machine that forgets to ask for these effects."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, kinds)))
+
+    return Gate(step=step)
+
+
+def where(kind: type[Event], wrong: Machine) -> Gate:
+    """A machine that does something else at one kind of event."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        return (wrong if isinstance(event, kind) else machine.step)(policy, state, event)
+
+    return Gate(step=step)
+
+
+def keeps(**what: object) -> Gate:
+    """A machine that forgets to clear these fields of its state when a session ends."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        if state.session is None or done.state.session is not None or done.state.down:
+            return done
+        kept = {name: getattr(state, name) for name in what}
+        return replace(done, state=replace(done.state, **kept))
+
+    return Gate(step=step)
+
+
+def stays_on_trial(policy: Policy, state: GateState, event: Event) -> Step:
+    """Comes up with an image on trial that no session expects, and lets it run."""
+    assert isinstance(event, on.Booted)
+    done = machine.step(policy, state, event)
+    if event.trial and done.state.down:
+        up = machine.step(policy, state, replace(event, trial=False, record=None))
+        return replace(up, state=replace(up.state, trial=True))
+    return done
+
+
+def ignores_guards(policy: Policy, state: GateState, event: Event) -> Step:
+    """Changes the input's value, and thinks no further."""
+    assert isinstance(event, on.InputChanged)
+    names = [each.name for each in policy.inputs]
+    place = names.index(event.name)
+    return Step(state=replace(state, inputs=(*state.inputs[:place], event.value, *state.inputs[place + 1 :])))
+
+
+def arms_anything(policy: Policy, state: GateState, event: Event) -> Step:
+    """Forgets the permit's limit at arming."""
+    if state.session is None:
+        return machine.step(policy, state, event)
+    done = machine.step(policy, replace(state, session=replace(state.session, images=None)), event)
+    return replace(done, state=replace(done.state, session=state.session))
+
+
+def arms_at_once(policy: Policy, state: GateState, event: Event) -> Step:
+    """Writes the trailer early although the policy says late."""
+    early = replace(policy, update=replace(policy.update, arm=Arm.EARLY))
+    return machine.step(early, state, event)
+
+
+def changes_at_once(policy: Policy, state: GateState, event: Event) -> Step:
+    """Treats every policy as `live`."""
+    return machine.step(replace(policy, gate=replace(policy.gate, service=Service.LIVE)), state, event)
+
+
+def never_shows(policy: Policy, state: GateState, event: Event) -> Step:
+    """Forgets the SMP service."""
+    done = machine.step(policy, state, event)
+    effects = tuple(each for each in done.effects if not isinstance(each, do.ShowService))
+    return replace(done, effects=effects, state=replace(done.state, service_shown=False))
+
+
+def lease_without_end(policy: Policy, state: GateState, event: Event) -> Step:
+    """Starts the lease again when it has run out."""
+    assert isinstance(event, on.Expired)
+    if event.timer is Timer.LEASE:
+        return Step(state=state, effects=(do.StartTimer(timer=Timer.LEASE, ms=1),))
+    return machine.step(policy, state, event)
+
+
+def never_confirms(_policy: Policy, state: GateState, _event: Event) -> Step:
+    """Refuses every confirmation."""
+    return Step(state=state, refused=Refused(Reason.IMAGE))
+
+
+def opens_for_a_connection(policy: Policy, state: GateState, event: Event) -> Step:
+    """Takes a connection for an entry."""
+    done = machine.step(policy, state, event)
+    for way in policy.transitions:
+        if policy.modes[way.target].maintenance and done.state.session is None and state.mode in way.sources:
+            return machine.step(policy, done.state, on.ButtonHeld(hold_ms=10**9))
+    return done
+
+
+def serves_everybody(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+    """Forgets that the session has an owner."""
+    session = None if state.session is None else replace(state.session, owner=peer.id)
+    return door.authorise(policy, replace(state, session=session), peer, command)
+
+
+def serves_everything(*_: object) -> Decision:
+    """No door at all."""
+    return ALLOWED

@@ -1,0 +1,251 @@
+"""The prover: holds for what is right, refutes what is wrong by the rule meant for it, and needs every rule it has."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench.policies import generated
+from tests.policy.samples import ROOT, pump, pump_with, small
+from tests.prove import faults
+
+from keyswitch.gate import effects as do
+from keyswitch.gate import events as on
+from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
+from keyswitch.prove.check import Rules, Verdict, check, trace_json, trace_words
+from keyswitch.prove.happen import Gate
+from keyswitch.prove.liveness import LIVENESS
+from keyswitch.prove.safety import SAFETY
+
+BROKEN = sorted((ROOT / "examples" / "broken").glob("*.toml"))
+RULES = [rule.name for rule in SAFETY] + [rule.name for rule in LIVENESS]
+
+
+def intended(path: Path) -> str:
+    found = re.search(r"^# Refuted by: (\S+)$", path.read_text(), re.MULTILINE)
+    assert found is not None
+    return found.group(1)
+
+
+def broken(verdict: Verdict) -> set[str]:
+    return {each.rule for each in verdict.violations}
+
+
+def all_but(*names: str) -> Rules:
+    return Rules(
+        safety=tuple(rule for rule in SAFETY if rule.name not in names),
+        liveness=tuple(rule for rule in LIVENESS if rule.name not in names),
+    )
+
+
+def test_the_pump_holds() -> None:
+    verdict = check(pump())
+    assert verdict.holds
+    assert verdict.violations == ()
+    assert {each.name for each in verdict.warnings} == {"unsecured-session", "assumed-input"}
+    assert verdict.bypasses == ("mcuboot serial recovery (pin)",)
+    assert verdict.states > 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('service = "reconnect"', 'service = "live"'),
+        ('service = "reconnect"', 'service = "always"'),
+        ('identity = "same"', 'identity = "second"'),
+        ('session = "anyone"', 'session = "owner"'),
+        ('confirm = "operator"', 'confirm = "self"'),
+        ('confirm = "operator"', 'confirm = "either"'),
+        ('algorithm = "swap-move"', 'algorithm = "overwrite-only"'),
+        ('upload = "discard"', 'upload = "keep"'),
+        ('others = "refuse"', 'others = "disconnect"'),
+        ('others = "refuse"', 'when_false = "hold"'),
+        ('transports = ["ble", "udp", "serial"]', 'transports = ["ble"]'),
+        ('transports = ["ble", "udp", "serial"]', 'transports = ["udp"]'),
+        (", initial = false", ""),
+    ],
+)
+def test_the_pump_holds_in_every_variety(change: tuple[str, str]) -> None:
+    policy = pump_with(change)
+    if change[1] == 'session = "owner"':
+        assert broken(check(policy)) == {"update-completes"}  # the button is no owner
+    else:
+        assert check(policy).violations == ()
+
+
+def test_early_arming_is_reported_as_what_it_is() -> None:
+    verdict = check(pump_with(('arm = "late"', 'arm = "early"')))
+    assert verdict.holds
+    assert "early-arming" in {each.name for each in verdict.warnings}
+    assert [each["event"] for each in trace_json(verdict.early)][-3:] == ["arm", "power_cut", "boot"]
+
+
+def test_a_large_policy_holds() -> None:
+    policy = generated()
+    assert (len(policy.modes), len(policy.transitions)) == (30, 120)
+    verdict = check(policy)
+    assert verdict.holds
+    assert verdict.states > 4_000
+
+
+def test_beyond_its_limit_nothing_is_proved() -> None:
+    verdict = check(pump(), max_states=50)
+    assert not verdict.complete
+    assert not verdict.holds
+    assert verdict.violations == ()
+
+
+# --- broken policies ------------------------------------------------------------------------------------------------
+
+STEPS = {
+    "born-in-maintenance": 1,
+    "button-without-owner": 3,
+    "cannot-ask": 4,
+    "chase": 2,
+    "contradiction": 0,
+    "deaf-to-entry": 0,
+    "files-in-normal": 1,
+    "maintenance-at-rest": 2,
+    "maintenance-by-timeout": 3,
+    "maintenance-on-connect": 3,
+    "no-limit": 4,
+    "no-reset": 4,
+    "nowhere": 0,
+    "reset-while-working": 2,
+    "secure-serial": 3,
+    "settings-in-normal": 1,
+    "shadowed": 0,
+    "shell-while-pairing": 2,
+    "trap": 2,
+    "upload-in-normal": 1,
+}
+"""How many things have to happen until each one is seen to be broken: no shorter trace exists."""
+
+
+def test_there_are_enough_broken_policies() -> None:
+    assert {path.stem for path in BROKEN} == STEPS.keys()
+    assert len(BROKEN) >= 16
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_a_broken_policy_is_refuted_by_the_rule_meant_for_it(path: Path) -> None:
+    policy, rule = read_policy(path), intended(path)
+    verdict = check(policy)
+    assert not verdict.holds
+    also = {"maintenance-ends"} if path.stem == "maintenance-at-rest" else set()
+    assert broken(verdict) == {rule} | also
+    first = next(each for each in verdict.violations if each.rule == rule)
+    assert len(first.trace) == STEPS[path.stem]
+    assert bool(first.explored) is (not first.trace)
+    assert broken(check(policy, rules=all_but(rule))) == also
+
+
+# --- planted faults -------------------------------------------------------------------------------------------------
+
+PERMITS = (
+    ('proofs = ["challenge"]', 'proofs = ["permit"]'),
+    ("[entry.challenge]", '[entry.permit]\nissuers = ["issuer.pem"]\n[entry.challenge]'),
+)
+OWNED = ("lease_s = 60", 'lease_s = 60\nsession = "owner"')
+INHIBITS = ("lease_s = 60", 'lease_s = 60\ninhibits = ["motion"]')
+EARLY = "[update]\narm = 'early'\n"
+BUTTON = (
+    '[[transitions]]\nfrom = ["normal"]\nto = "maintenance"\non = "button"\nhold_s = 5\nwhen = ["motion == false"]\n'
+)
+SMALL = small()
+
+FAULTS: dict[str, tuple[str, Policy, Gate]] = {
+    "a door that is none": ("firmware-outside-maintenance", SMALL, Gate(authorise=faults.serves_everything)),
+    "a connection is an entry": (
+        "maintenance-on-purpose",
+        small(BUTTON),
+        faults.where(on.Connected, faults.opens_for_a_connection),
+    ),
+    "no session record": ("planned-start", SMALL, faults.without(do.WriteSessionRecord)),
+    "the trailer before its time": ("planned-start", SMALL, faults.where(on.ArmAsked, faults.arms_at_once)),
+    "armed for ever": ("clean-leave", small(EARLY), faults.without(do.Disarm)),
+    "the queue outlives the session": ("clean-leave", SMALL, faults.without(do.DropQueued)),
+    "half frames outlive it": ("clean-leave", SMALL, faults.without(do.DropReassembly)),
+    "the upload's bytes outlive it": ("clean-leave", SMALL, faults.without(do.DropUpload)),
+    "the upload outlives it": ("clean-leave", SMALL, faults.keeps(upload=...)),
+    "the arming outlives it": ("clean-leave", SMALL, faults.keeps(arming=...)),
+    "the reset outlives it": ("clean-leave", SMALL, faults.keeps(reset_pending=...)),
+    "timers outlive it": ("clean-leave", SMALL, faults.without(do.StopTimer)),
+    "a stray trial runs on": ("trial-ends", small(EARLY), faults.where(on.Booted, faults.stays_on_trial)),
+    "guards are asked once": ("guards", SMALL, faults.where(on.InputChanged, faults.ignores_guards)),
+    "any image": ("permitted-images", small("", *PERMITS), faults.where(on.ArmAsked, faults.arms_anything)),
+    "anybody's session": ("owner", small("", OWNED), Gate(authorise=faults.serves_everybody)),
+    "nothing inhibited": ("inhibits", small("", INHIBITS), faults.without(do.Inhibit)),
+    "the table changes at once": ("still-table", SMALL, Gate(step=faults.changes_at_once)),
+    "the service is never shown": ("visible-in-maintenance", SMALL, Gate(step=faults.never_shows)),
+    "the lease never ends": ("maintenance-ends", SMALL, faults.where(on.Expired, faults.lease_without_end)),
+    "nobody can confirm": ("update-completes", SMALL, faults.where(on.ConfirmAsked, faults.never_confirms)),
+}
+
+
+def test_the_sound_machine_keeps_its_promises() -> None:
+    for policy in {id(policy): policy for _, policy, _ in FAULTS.values()}.values():
+        assert check(policy).violations == ()
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_a_planted_fault_is_found_by_the_rule_meant_for_it(what: str) -> None:
+    rule, policy, gate = FAULTS[what]
+    verdict = check(policy, gate=gate)
+    assert rule in broken(verdict)
+    assert rule not in broken(check(policy, gate=gate, rules=all_but(rule)))
+
+
+def test_no_rule_is_idle() -> None:
+    needed = {intended(path) for path in BROKEN} | {rule for rule, _, _ in FAULTS.values()}
+    assert needed == set(RULES)
+    assert len(RULES) == len(set(RULES))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_any_one_rule_something_wrong_is_not_seen(rule: str) -> None:
+    """At least one broken policy or planted fault is refuted by this rule and no other."""
+    cases = [(read_policy(path), Gate()) for path in BROKEN if intended(path) == rule]
+    cases += [(policy, gate) for name, policy, gate in FAULTS.values() if name == rule]
+    assert any(check(policy, gate=gate, rules=all_but(rule)).violations == () for policy, gate in cases)
+
+
+# --- traces ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_trace_says_what_happens_to_people_and_to_programs() -> None:
+    (violation, _) = check(read_policy(ROOT / "examples/broken/cannot-ask.toml")).violations
+    assert trace_words(violation.trace) == [
+        "the device comes up → normal",
+        "central 1 connects → normal",
+        "motion becomes false → normal",
+        "central 1 enters maintenance by challenge → maintenance",
+    ]
+    assert trace_json(violation.trace)[2:] == [
+        {"event": "input", "input": "motion", "value": False, "mode": "normal"},
+        {
+            "event": "enter",
+            "peer": 1,
+            "transport": "ble",
+            "to": "maintenance",
+            "proof": "challenge",
+            "limited": False,
+            "mode": "maintenance",
+        },
+    ]
+
+
+def test_a_power_cut_between_two_writes_is_explored() -> None:
+    gate = faults.without(do.WriteSessionRecord)
+    (violation,) = [each for each in check(SMALL, gate=gate).violations if each.rule == "planned-start"]
+    assert [each["event"] for each in trace_json(violation.trace)][-3:] == ["reset", "expired", "boot"]
+    swapped = replace(violation.trace[-1], cut=True, failed=True)
+    assert "power is cut between its writes to flash" in trace_words((swapped,))[0]
+    assert trace_json((swapped,))[0]["slot"] == "holds another image"
+
+
+def test_a_liveness_violation_has_its_loop() -> None:
+    (violation,) = check(read_policy(ROOT / "examples/broken/trap.toml")).violations
+    assert violation.loop
+    assert all(edge.after.gate.mode == "fault" for edge in violation.loop)
