@@ -4,7 +4,7 @@ import pytest
 from tests.device.server_rig import SECRET, Rig, bodies, early, image_hash, make_image, packet, pump
 
 from keyswitch.gate.effects import EndConnections, Inhibit, ShowService
-from keyswitch.gate.events import ButtonHeld
+from keyswitch.gate.events import ButtonHeld, InputChanged, SelfConfirmed
 from keyswitch.gate.peer import Door
 from keyswitch.mcuboot.flash import NRF52840_TIMES
 from keyswitch.mcuboot.slots import disarm
@@ -267,6 +267,22 @@ def test_extending_and_its_limit():
     rig.wait(60_000)
     assert rig.mode == "normal"
     assert rig.write(peer, MODE, 4)["rc"] == 11
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ButtonHeld(hold_ms=1_999), "wrong mode: normal"),
+        (InputChanged(name="colour", value=1), "guard: no input colour that can be 1"),
+        (SelfConfirmed(), "image: only the operator confirms"),
+    ],
+)
+def test_what_the_machine_refuses_at_the_panel_is_said(event, reason: str):
+    rig = Rig()
+    output = rig.server.event(event, rig.now_ms)
+    assert output.refused is not None
+    assert (output.refused.text, bool(output)) == (reason, False)
+    assert rig.input("motion", value=True).refused is None
 
 
 # --- leaving, by every way ---

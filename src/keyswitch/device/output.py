@@ -7,6 +7,7 @@ answers were handed to their links. `flash_us` is what the flash work would have
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import (
     DropReassembly,
     EndConnections,
@@ -45,14 +46,16 @@ class Output:
         effects: to carry out, in order, after the answers were handed to their links. `EndConnections.after_answer`
             waits, within a bound, until they were delivered.
         flash_us: what the flash work of this call takes on the device's flash, in microseconds.
+        refused: why the machine refused the event of this call (`Server.event`), so that a panel can say it.
     """
 
     answers: tuple[Answer, ...] = ()
     effects: tuple[RuntimeEffect, ...] = ()
     flash_us: int = 0
+    refused: Refused | None = None
 
     def __bool__(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is anything to do; a refusal is not."""
         return bool(self.answers or self.effects or self.flash_us)
 
 

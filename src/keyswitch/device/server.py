@@ -12,6 +12,7 @@ Rules kept here:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from keyswitch.device import dispatch
@@ -176,10 +177,14 @@ class Server:
         return self._output()
 
     def event(self, event: Event, now_ms: int) -> Output:
-        """Tell the gate what happened outside: `InputChanged`, `ButtonHeld`, `SelfConfirmed`."""
+        """Tell the gate what happened outside: `InputChanged`, `ButtonHeld`, `SelfConfirmed`.
+
+        If the machine refuses it, nothing has changed, and `Output.refused` says why.
+        """
         self._core.fire(now_ms)
-        self._core.feed(event, now_ms)
-        return self._output()
+        refused = self._core.feed(event, now_ms)
+        output = self._output()
+        return output if refused is None else replace(output, refused=refused)
 
     def due(self, now_ms: int) -> Output:
         """Fire the time limits that are due. Call it when `next_due_ms` has come."""
