@@ -8,7 +8,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -33,8 +33,10 @@ LINK_ENDS_MS: Final = 5_000
 RESET_LOST_MS: Final = 10_000
 """A device that still answers as before after this long has not been reset: the request was lost."""
 
-AGAIN_MS: Final = 500
-"""Pause before a device that is busy with itself is asked again."""
+AGAIN_MS: Final = 50
+"""First pause before a device that is busy with itself is asked again; doubled each time, until `AGAIN_MOST_MS`."""
+
+AGAIN_MOST_MS: Final = 1_000
 
 BUSY_MS: Final = 2_000
 """Pause before an upload that met another one is tried again."""
@@ -131,7 +133,9 @@ class Acts:
             return self._no_entry(told)
         self.entered = told
         self.reach.learn(token=told.token, address=told.address)
-        self.seen = replace(self.seen, open=True, smp=self.seen.smp and not told.reconnect)
+        # Where the link does not end with the device's word, there is nothing to come back from.
+        reconnect = told.reconnect and self._up().announced_end
+        self.seen = replace(self.seen, open=True, outside=False, smp=self.seen.smp and not reconnect)
         return None
 
     async def reconnect(self) -> Stop | None:
@@ -222,7 +226,7 @@ class Acts:
         """Wait until the device is back and has shown that it was reset."""
         loop = asyncio.get_running_loop()
         since = loop.time()
-        while True:
+        for pause_ms in _pauses():
             try:
                 if self.connection is None:
                     await self._connect(smp_shown=False)
@@ -237,7 +241,8 @@ class Acts:
             if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
                 self.seen = replace(self.seen, reset=None, slots=None)
                 return None
-            await asyncio.sleep(AGAIN_MS / 1000)
+            await asyncio.sleep(pause_ms / 1000)
+        return None
 
     async def prove(self) -> Stop | None:
         """The slots were read after the reset, and something else runs: say what."""
@@ -291,14 +296,15 @@ class Acts:
 
     async def left(self) -> Stop | None:
         """Ask until the device says that its gate is shut; a device that reverts first takes its time."""
-        while True:
+        for pause_ms in _pauses():
             state = await self._state()
             if state is None or state.outside:
                 return None
-            if await self._up().wait_closed(AGAIN_MS) is not None:
+            if await self._up().wait_closed(pause_ms) is not None:
                 # The device has ended the link on its way out; the next connection tells.
                 await self.drop()
                 await self._connect(smp_shown=False)
+        return None
 
     # --- shared ---
 
@@ -412,3 +418,11 @@ class Acts:
             hashes=frozenset(image.hash for image in self.job.images),
             link_ended=self._ended_by_reset,
         )
+
+
+def _pauses() -> Iterator[int]:
+    """Milliseconds to wait before asking again, without end: the step's bound ends it."""
+    pause_ms = AGAIN_MS
+    while True:
+        yield pause_ms
+        pause_ms = min(2 * pause_ms, AGAIN_MOST_MS)

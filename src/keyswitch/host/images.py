@@ -73,11 +73,9 @@ def _check(named: NamedImage, keys: Keys, limits: Limits, number: int | None, *,
         raise InputError(named.name, "no image hash, or several", "exactly one hash entry, as imgtool writes it")
     refusal = verify(named.source, keys, limits).refusal
     if refusal is not None and not overrule:
-        raise InputError(named.name, f"the device would not run this image: {refusal.name}: {refusal.detail}")
-    if refusal is not None:
-        signature = f"refused: {refusal.name}: {refusal.detail}"
-    else:
-        signature = "verified" if keys else "not checked"
+        raise InputError(named.name, f"the device would not run this image: {refusal.detail}")
+    checked = "verified" if keys else "not checked"
+    signature = checked if refusal is None else f"refused: {refusal.detail}"
     data = named.source.read(0, named.source.size)
     job = JobImage(
         data=data,

@@ -24,6 +24,9 @@ from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
 STUCK_MS: Final = 5_000
 """Longest time in which the port may take no byte: half a kilobyte at 1200 baud."""
 
+CONSOLE_MOST: Final = 0xFFFF - 2
+"""Largest packet in bytes that a console frame can announce (Zephyr `serial_util.c`)."""
+
 READ_MOST: Final = 65_536
 
 
@@ -35,6 +38,7 @@ class SerialLink:
         self._pieces: Callable[[bytes], list[bytes]] = console.pieces if framing == "console" else _whole
         most = HEADER_SIZE + MAX_PAYLOAD
         self._receiver: Receiver = console.ConsoleReceiver(most) if framing == "console" else raw.StreamReceiver(most)
+        self._max_packet = CONSOLE_MOST if framing == "console" else None
         self._loop = asyncio.get_running_loop()
         self._sink: Sink | None = None
         self._closed_sink: Callable[[str], None] | None = None
@@ -66,8 +70,8 @@ class SerialLink:
 
     @property
     def max_packet(self) -> int | None:
-        """None: the peer's buffers bound it."""
-        return None
+        """Console frames say their length in 16 bits, with the CRC; otherwise the peer's buffers bound it."""
+        return self._max_packet
 
     @property
     def closed(self) -> str | None:
@@ -171,5 +175,7 @@ def _can_be_watched(loop: asyncio.AbstractEventLoop, port: Any) -> bool:
 
 
 def _why(error: Exception) -> str:
-    cause = error.__cause__ or error.__context__
-    return " ".join(str(cause if isinstance(cause, OSError) and cause.strerror else error).split())
+    """What the system said, without pyserial's words around it."""
+    cause = error.__context__ if isinstance(error, serial.SerialException) else None
+    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+    return " ".join(said.split())

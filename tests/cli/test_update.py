@@ -1,0 +1,163 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.host.images import Made, make_image
+from tests.host.smp_peer import SmpPeer
+from tests.host.udp_peer import UdpPeerThread
+
+from keyswitch.cli.main import main
+from keyswitch.exits import Exit
+
+OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
+
+
+def ended(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as raised:
+        main(list(arguments))
+    assert isinstance(raised.value.code, int)
+    return raised.value.code
+
+
+@pytest.fixture
+def served() -> Iterator[UdpPeerThread]:
+    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20)) as thread:
+        yield thread
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    return written(tmp_path, NEW)
+
+
+def written(directory: Path, made: Made) -> Path:
+    path = directory / f"{made.version}.bin"
+    path.write_bytes(made.data)
+    return path
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """The example without a key for images: the tests' images are not signed."""
+    text = Path("examples/pump/policy.toml").read_text(encoding="utf-8")
+    path = tmp_path / "policy.toml"
+    path.write_text("\n".join(line for line in text.splitlines() if not line.startswith("key = ")), encoding="utf-8")
+    secret = tmp_path / "keys" / "pump7.hmac"
+    secret.parent.mkdir()
+    secret.write_text((b"s" * 32).hex(), encoding="ascii")
+    secret.chmod(0o600)
+    return path
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_whole_update_in_one_command(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    assert ended("update", served.target, str(new), "--policy", str(policy), "--json") == Exit.YES
+    told = lines(capsys)
+    last = told[-1]
+    assert (last["event"], last["outcome"], last["resumed"]) == ("result", "confirmed", 0)
+    assert last["seconds"] > 0
+    assert last["upload_bytes_per_second"] > 0
+    assert [slot["version"] for slot in last["after"] if slot["active"] and slot["confirmed"]] == ["1.1.0"]
+    assert served.peer.running()[0] == "1.1.0"
+    assert served.peer.mode == "normal"
+    assert {line["event"] for line in told} == {"step begun", "step done", "verdict", "progress", "result"}
+    again = ended("update", served.target, str(new), "--policy", str(policy), "--json")
+    assert again == Exit.YES
+    assert lines(capsys)[-1]["outcome"] == "already running"
+
+
+def test_for_people(capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path):
+    assert ended("update", served.target, str(new), "--policy", str(policy)) == Exit.YES
+    said = capsys.readouterr().out
+    assert "prove the running hash" in said
+    assert "100 % of 16,384 bytes" in said
+    assert "\nconfirmed\n" in said
+    assert "slot 0: 1.1.0" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "outcome", "code"),
+    [
+        (["--only", "upload"], "staged", Exit.YES),
+        (["--only", "test"], "on trial", Exit.YES),
+        (["--health", "false"], "failed", Exit.NO),
+        (["--health", "true"], "confirmed", Exit.YES),
+        (["--health", "no-such-command"], "failed", Exit.NO),
+        (["--window", "1"], "confirmed", Exit.YES),
+    ],
+)
+def test_options(
+    capsys: pytest.CaptureFixture[str],
+    served: UdpPeerThread,
+    new: Path,
+    policy: Path,
+    options: list[str],
+    outcome: str,
+    code: Exit,
+):
+    assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet", *options) == code
+    assert capsys.readouterr().out.splitlines()[-1].startswith(outcome)
+
+
+def test_without_a_policy_a_shut_gate_is_refused(capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path):
+    assert ended("update", served.target, str(new), "--quiet") == Exit.NO
+    assert capsys.readouterr().out.startswith("refused: no way to enter was given")
+
+
+def spoil_files(kind: str, new: Path, policy: Path) -> None:
+    match kind:
+        case "changed image":
+            new.write_bytes(NEW.data[:100] + b"?" + NEW.data[101:])
+        case "no such image":
+            new.unlink()
+        case "no such policy":
+            policy.unlink()
+        case "no secret":
+            shutil.rmtree(policy.parent / "keys")
+        case "open secret":
+            (policy.parent / "keys" / "pump7.hmac").chmod(0o644)
+        case _:
+            policy.with_name("key.pem").write_bytes(PUBLIC_KEY)
+
+
+def arguments(kind: str, new: Path, policy: Path) -> list[str]:
+    image, rules = str(new), ["--policy", str(policy)]
+    more = {
+        "no image": rules,
+        "secret without policy": [image, "--secret", str(policy)],
+        "unknown mode": [image, *rules, "--to", "service"],
+        "no key": [image, *rules, "--key", str(policy)],
+        "unsigned": [image, *rules, "--key", str(policy.with_name("key.pem"))],
+        "empty health": [image, *rules, "--health", " "],
+    }
+    return more.get(kind, [image, *rules])
+
+
+PUBLIC_KEY = b"""-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+-----END PUBLIC KEY-----
+"""
+"""RFC 8032 7.1, test 1."""
+
+SPOILS = [
+    *("no image", "no such image", "changed image", "no such policy", "no secret", "open secret", "unknown mode"),
+    *("secret without policy", "no key", "unsigned", "empty health"),
+]
+
+
+@pytest.mark.parametrize("kind", SPOILS)
+def test_bad_input_is_one_line_before_anything_is_opened(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path, kind: str
+):
+    spoil_files(kind, new, policy)
+    assert ended("update", served.target, *arguments(kind, new, policy)) == Exit.USAGE
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert served.peer.served == 0

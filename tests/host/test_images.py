@@ -1,0 +1,79 @@
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.host.images import make_image
+
+from keyswitch.errors import InputError
+from keyswitch.host.images import read_images
+from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.verify import NO_LIMITS, Limits
+
+NEW = make_image("1.1.0")
+
+
+def written(directory: Path, data: bytes = NEW.data, name: str = "new.bin") -> Path:
+    path = directory / name
+    path.write_bytes(data)
+    return path
+
+
+def test_a_sound_image(tmp_path: Path):
+    (checked,) = read_images(written(tmp_path), keys=Keys(), limits=NO_LIMITS)
+    assert (checked.image.hash, checked.image.version, checked.image.number) == (NEW.hash, "1.1.0", 0)
+    assert checked.image.data == NEW.data
+    assert checked.signature == "not checked"
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "no MCUboot image"),
+        (b"\x7fELF" + b"x" * 100, "no MCUboot image: magic"),
+        (NEW.data[:-1], "new.bin: .*"),
+        (NEW.data[:100] + b"?" + NEW.data[101:], "would not run this image: hash"),
+    ],
+    ids=["empty", "elf", "cut short", "one byte changed"],
+)
+def test_what_the_bootloader_would_refuse(tmp_path: Path, data: bytes, match: str):
+    with pytest.raises(InputError, match=match) as raised:
+        read_images(written(tmp_path, data), keys=Keys(), limits=NO_LIMITS)
+    assert "\n" not in str(raised.value)
+
+
+def test_larger_than_the_slot(tmp_path: Path):
+    with pytest.raises(InputError, match="16384"):
+        read_images(written(tmp_path), keys=Keys(), limits=Limits(max_size=16_383))
+    assert read_images(written(tmp_path), keys=Keys(), limits=Limits(max_size=16_384))
+
+
+def test_overruled_is_said(tmp_path: Path):
+    path = written(tmp_path, NEW.data[:100] + b"?" + NEW.data[101:])
+    (checked,) = read_images(path, keys=Keys(), limits=NO_LIMITS, overrule=True)
+    assert checked.signature.startswith("refused: hash")
+    with pytest.raises(InputError, match="no MCUboot image"):
+        read_images(written(tmp_path, b"nothing"), keys=Keys(), limits=NO_LIMITS, overrule=True)
+
+
+def test_no_such_file(tmp_path: Path):
+    with pytest.raises(InputError, match=r"none\.bin: No such file"):
+        read_images(tmp_path / "none.bin", keys=Keys(), limits=NO_LIMITS)
+
+
+def test_a_package_of_two(tmp_path: Path):
+    path = tmp_path / "dfu_application.zip"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("app.bin", NEW.data)
+        package.writestr("net.bin", make_image("2.0.0").data)
+        files = [{"file": "app.bin", "image_index": "0"}, {"file": "net.bin", "image_index": "1"}]
+        package.writestr("manifest.json", json.dumps({"format-version": 0, "files": files}))
+    images = [checked.image for checked in read_images(path, keys=Keys(), limits=NO_LIMITS)]
+    assert [(image.version, image.number) for image in images] == [("1.1.0", 0), ("2.0.0", 1)]
+    with pytest.raises(InputError, match="2 images, and one image number"):
+        read_images(path, keys=Keys(), limits=NO_LIMITS, number=1)
+
+
+def test_a_number_of_our_own(tmp_path: Path):
+    (checked,) = read_images(written(tmp_path), keys=Keys(), limits=NO_LIMITS, number=2)
+    assert checked.image.number == 2

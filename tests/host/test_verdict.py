@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+from tests.host.images import make_image
+from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
+
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.reach import BleReach, PacketReach
+from keyswitch.host.status import look
+from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
+from keyswitch.link.air.clock import run
+from keyswitch.reasons import Reason
+
+OLD = make_image()
+
+
+def judged(peer: SmpPeer) -> Verdict:
+    return run(look(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")))
+
+
+def refuses(group: int, command: int, said: dict[str, Any]) -> Any:
+    return lambda _op, g, c, _body: said if (g, c) == (group, command) else None
+
+
+def test_in_maintenance_it_is_open():
+    peer = SmpPeer(OLD)
+    peer.mode = "maintenance"
+    told = judged(peer)
+    assert (told.gate, told.reason, told.mode, told.image_group) == (Gate.OPEN, None, "maintenance", True)
+    assert told.line == "open"
+    assert told.slots is not None
+
+
+def test_in_normal_mode_it_is_shut_and_says_what_to_do():
+    told = judged(SmpPeer(OLD))
+    assert (told.gate, told.reason, told.detail, told.mode) == (Gate.SHUT, Reason.WRONG_MODE, "normal", "normal")
+    assert told.next_step == NEXT_STEP[Reason.WRONG_MODE]
+    assert told.line.startswith("shut (wrong mode: normal); put the device into maintenance mode")
+
+
+@pytest.mark.parametrize("reason", [Reason.GUARD, Reason.LOCKED_OUT, Reason.OWNER, Reason.SECURITY])
+def test_the_devices_own_reason_is_told(reason: Reason):
+    peer = SmpPeer(OLD)
+    peer.veto = refuses(
+        19283, 0, {"mode": "normal", "gate": False, "boot_id": b"12345678", "reason": f"{reason.value}: which one"}
+    )
+    told = judged(peer)
+    assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, "which one")
+
+
+def test_without_any_service():
+    told = judged(SmpPeer(OLD, mode_group=False))
+    assert (told.gate, told.reason, told.mode, told.image_group) == (Gate.SHUT, Reason.NO_SERVICE, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "gate", "reason", "image_group"),
+    [
+        ({"rc": 8}, Gate.SHUT, Reason.NO_IMAGE_GROUP, False),
+        ({"rc": 11}, Gate.SHUT, Reason.VETO, None),
+        ({"rc": 11, "rsn": "guard: motion"}, Gate.SHUT, Reason.GUARD, None),
+        ({"rc": 10}, Gate.SHUT, Reason.BUSY, None),
+        ({"err": {"group": 1000, "rc": 3}}, Gate.SHUT, Reason.VETO, None),
+        ({"rc": 300}, Gate.UNKNOWN, None, None),
+        ({"rc": 1}, Gate.UNKNOWN, None, None),
+    ],
+)
+def test_devices_without_a_mode_group(said: dict[str, Any], gate: Gate, reason: Reason | None, image_group: object):
+    peer = SmpPeer(OLD, gated=False, mode_group=False)
+    peer.veto = refuses(1, 0, said)
+    told = judged(peer)
+    assert (told.gate, told.reason, told.image_group) == (gate, reason, image_group)
+
+
+@pytest.mark.parametrize(
+    ("said", "gate", "reason"),
+    [
+        (None, Gate.OPEN, None),
+        ({"off": 0}, Gate.OPEN, None),
+        ({"rc": 11}, Gate.SHUT, Reason.VETO),
+        ({"err": {"group": 1, "rc": 25}, "off": 5}, Gate.SHUT, Reason.VETO),
+        ({"rc": 3}, Gate.UNKNOWN, None),
+    ],
+)
+def test_a_vetoed_upload_is_found_without_writing(said: dict[str, Any] | None, gate: Gate, reason: Reason | None):
+    peer = SmpPeer(OLD, gated=False, mode_group=False)
+    peer.do_1_5_2({}, 0)
+    before = [slot.data for slot in peer.slots]
+    peer.veto = refuses(1, 1, said) if said else None
+    told = judged(peer)
+    assert (told.gate, told.reason) == (gate, reason)
+    assert [slot.data for slot in peer.slots] == before
+    assert peer.session is None
+    assert peer.received_image_bytes == 0
+
+
+def test_a_silent_device_gets_a_diagnosis():
+    peer = SmpPeer(OLD, gated=False, mode_group=False)
+    peer.silent = True
+    told = judged(peer)
+    assert (told.gate, told.reason) == (Gate.UNKNOWN, Reason.SILENCE)
+    assert told.detail == "no answer to image.state within 2500 ms, though the subscription is in order"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [("ATT error 0x05, insufficient security", Reason.SECURITY), ("ATT error 0x01, invalid handle", Reason.SILENCE)],
+)
+def test_a_request_that_must_be_answered_says_why_it_was_silent(error: str, reason: Reason):
+    async def story() -> Verdict:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        connection = await BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
+        peer.silent = True
+
+        async def refused() -> None:
+            raise RemoteError(error)
+
+        connection.heal = refused
+        return await find_out(connection)
+
+    told = run(story())
+    assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, error)
+
+
+def test_over_a_socket_a_silent_device_is_not_reached():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.silent = True
+
+        async def open_link() -> DatagramLink:
+            return DatagramLink(peer)
+
+        with pytest.raises(LinkLostError, match=r"udp:192\.0\.2\.1: nobody answered within 10000 ms"):
+            await look(PacketReach("udp:192.0.2.1", open_link))
+
+    run(story())
+
+
+def test_every_reason_has_a_next_step():
+    assert set(NEXT_STEP) == set(Reason)
+    assert all(words == words.strip() and "\n" not in words for words in NEXT_STEP.values())
+
+
+@pytest.mark.parametrize("mode", ["normal", "maintenance"])
+def test_looking_changes_nothing(mode: str):
+    peer = SmpPeer(OLD, service="always")
+    peer.mode = mode
+    before = ([slot.data for slot in peer.slots], peer.mode, peer.boots, peer.session)
+    judged(peer)
+    assert ([slot.data for slot in peer.slots], peer.mode, peer.boots, peer.session) == before
