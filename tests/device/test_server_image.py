@@ -303,3 +303,16 @@ def test_state_read_looks_at_no_payload(rig: Rig):
     peer = rig.in_maintenance()
     (answer,) = rig.send(peer, bytes.fromhex("0800000100010100ff"))
     assert answer.body()["images"][0]["hash"] == image_hash(rig.running)
+
+
+def test_sectors_are_erased_ahead_while_an_upload_lasts_and_no_longer(rig: Rig):
+    peer = rig.in_maintenance()
+    assert rig.server.idle() is None
+    chunk(rig, peer, off=0, len=LENGTH, data=NEW[:64])
+    before = rig.flash.wear.sectors_erased
+    assert rig.server.idle() is not None
+    assert rig.server.idle() is None, "one whole sector lies erased"
+    assert rig.flash.wear.sectors_erased == before + 1
+    chunk(rig, peer, off=64, data=NEW[64:2000])
+    rig.input("motion", value=True)
+    assert rig.server.idle() is None
