@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.rigs import native_sim, qemu
+from tests.rigs.qemu import State
 from tests.rigs.smp import Asker
 
 pytestmark = pytest.mark.peers
@@ -42,9 +42,9 @@ def test_a_native_sim_server_answers_over_udp_in_its_own_network() -> None:
     asyncio.run(talk())
 
 
-def test_a_microbit_starts_each_time_from_the_saved_state(microbit_saved: Path) -> None:
+def test_a_microbit_starts_each_time_from_the_saved_state(microbit_saved: State) -> None:
     async def talk() -> dict[str, Any]:
-        async with qemu.board(qemu.MICROBIT, microbit_saved) as board, board.wire() as wire:
+        async with qemu.board(microbit_saved) as board, board.wire() as wire:
             asker = Asker(wire)
             before = await asker.read(1, 0)
             assert await asker.write(1, 5, {}) == {}
@@ -56,9 +56,9 @@ def test_a_microbit_starts_each_time_from_the_saved_state(microbit_saved: Path) 
     assert asyncio.run(talk()) == first
 
 
-def test_an_mps2_answers(mps2_saved: Path) -> None:
+def test_an_mps2_answers(mps2_saved: State) -> None:
     async def talk() -> None:
-        async with qemu.board(qemu.MPS2, mps2_saved) as board, board.wire() as wire:
+        async with qemu.board(mps2_saved) as board, board.wire() as wire:
             asker = Asker(wire)
             assert await asker.read(0, 6) == {"buf_size": 2048, "buf_count": 4}
             assert await asker.write(0, 0, {"d": "x" * 1500}) == {"r": "x" * 1500}

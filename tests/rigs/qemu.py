@@ -9,8 +9,9 @@ Traps, built in here:
 
 * QEMU's loader writes flash again at *every* reset of the guest, so nothing seen after a second reset would be true. So
   a board is booted once, stopped and saved; every test starts from the saved state, without the loader.
-* A UART on a pseudo-terminal holds a frame's last byte back until more comes: it is on a Unix socket here. Clients
-  that want a path get a pseudo-terminal of ours (`tests.rigs.line`).
+* A UART on a pseudo-terminal holds a frame's last byte back until more comes, one on a Unix socket loses bytes (each is
+  a whole buffer there), and one on a TCP socket waits 40 ms for an acknowledgement if it may: it is on a TCP socket
+  that may not. Clients that want a path get a pseudo-terminal of ours.
 
 * Bytes that reach a UART while a saved state is being loaded are lost and block it: QEMU is asked to say when it runs.
 
@@ -33,6 +34,7 @@ from tests.rigs.wire import StreamWire, socket_wire
 
 _START_MS: Final = 30_000
 _MONITOR_MS: Final = 10_000
+_ERASED: Final = b"\xff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class Build:
         cpu: option for the processor, where the board's own is not right.
         loader: files put into memory at power-up: name, and address where the file does not say it.
         image: the signed image that runs, as imgtool made it.
+        second_slot: addresses of the second slot.
+        second_begin: where in it an image begins.
         up: what it says on its serial line when it has booted; None if it says nothing there.
     """
 
@@ -51,6 +55,8 @@ class Build:
     cpu: str | None
     loader: tuple[tuple[str, int | None], ...]
     image: str
+    second_slot: range
+    second_begin: int
     up: bytes | None = None
 
     def image_file(self) -> Path:
@@ -58,10 +64,15 @@ class Build:
         return places.server_file(self.image)
 
 
-def _mps2(name: str, image: str | None = None) -> Build:
-    signed = f"{image or name}.signed.bin"
+def _mps2(name: str) -> Build:
+    signed = f"{name}.signed.bin"
     return Build(
-        machine="mps2-an385", cpu="cortex-m3", loader=((f"{name}.hex", None), (signed, 0x2005_0000)), image=signed
+        machine="mps2-an385",
+        cpu="cortex-m3",
+        loader=((f"{name}.hex", None), (signed, 0x2005_0000)),
+        image=signed,
+        second_slot=range(0x2009_0000, 0x200D_0000),
+        second_begin=0,
     )
 
 
@@ -71,6 +82,8 @@ MICROBIT: Final = Build(
     cpu=None,
     loader=((f"{_M0}.merged.hex", None),),
     image=f"{_M0}.signed.bin",
+    second_slot=range(0x2_2000, 0x3_C000),
+    second_begin=0x400,  # swap using offset leaves the slot's first sector free
     up=b"smp_sample: build time",
 )
 """Buffers 384 x 4; slots of 106,496 bytes, sectors of 1,024; groups os, image, stat, enum."""
@@ -128,15 +141,20 @@ class Monitor:
             if said.get("event") == name and said.get("data", {}).items() >= data.items():
                 return said
 
-    async def move(self, command: str, uri: str) -> None:
-        """Save or load the board's state by `migrate` or `migrate-incoming`; returns when that is complete."""
+    async def begin_move(self, command: str, uri: str) -> None:
+        """Begin to save or load the board's state by `migrate` or `migrate-incoming`; `moved` waits for its end."""
         await self.execute("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         await self.execute(command, uri=uri)
+
+    async def moved(self) -> None:
+        """Wait until what `begin_move` began is complete."""
         await self.event("MIGRATION", status="completed")
 
     async def _read(self) -> dict[str, Any]:
         async with asyncio.timeout(_MONITOR_MS / 1000):
             line = await self._reader.readline()
+        if not line:
+            raise EOFError("QEMU has gone")
         said: dict[str, Any] = json.loads(line)
         return said
 
@@ -147,19 +165,21 @@ class Board:
 
     Attributes:
         build: what runs on it.
-        uart: Unix socket that stands for its serial line. One client at a time.
+        port: TCP port on 127.0.0.1 that stands for its serial line. One client at a time.
+        folder: for its sockets.
         monitor: QEMU's control line.
         process: QEMU.
     """
 
     build: Build
-    uart: Path
+    port: int
+    folder: Path
     monitor: Monitor
     process: Process
 
     def wire(self) -> AbstractAsyncContextManager[StreamWire]:
         """A conversation over its serial line."""
-        return socket_wire(self.uart)
+        return socket_wire(self.port)
 
     async def has_reset(self, wire: StreamWire) -> None:
         """Wait until the board has reset once since the last call, has booted and answers.
@@ -182,7 +202,7 @@ def _argv(build: Build, folder: Path, extra: Sequence[str]) -> list[str]:
     cpu = ["-cpu", build.cpu] if build.cpu else []
     return [
         *("qemu-system-arm", "-machine", build.machine, *cpu, "-display", "none", "-monitor", "none"),
-        *("-chardev", f"socket,id=uart,path={folder / 'uart'},server=on,wait=off", "-serial", "chardev:uart"),
+        *("-chardev", "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on", "-serial", "chardev:uart"),
         *("-qmp", f"unix:{folder / 'monitor'},server=off", *extra),
     ]
 
@@ -204,42 +224,81 @@ async def _running_in(build: Build, folder: Path, extra: Sequence[str]) -> Async
         async with asyncio.timeout(_START_MS / 1000):
             monitor = await coming
         await monitor.begin()
-        yield Board(build=build, uart=folder / "uart", monitor=monitor, process=process)
+        lines = {line["label"]: line["filename"] for line in await monitor.execute("query-chardev")}
+        port = int(lines["uart"].partition(",")[0].rpartition(":")[2])
+        yield Board(build=build, port=port, folder=folder, monitor=monitor, process=process)
 
 
-async def save(build: Build, state: Path) -> Path:
-    """Boot a board once with its flash loaded, wait until it answers, and save its state.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A board that has booted and answered, stopped.
 
-    Args:
-        build: what to boot.
-        state: the file to save to.
-
-    Returns:
-        `state`.
+    Attributes:
+        build: what runs on it.
+        data: memory, flash and all, in QEMU's form.
     """
+
+    build: Build
+    data: bytes
+
+
+def _loaded(build: Build, second: bytes | None, folder: Path) -> list[str]:
+    """QEMU's options that fill a board's flash at power-up."""
     loader = [
         f"loader,file={places.server_file(name)}" + (f",addr={address:#x}" if address is not None else "")
         for name, address in build.loader
     ]
-    async with _running(build, [part for device in loader for part in ("-device", device)]) as board:
-        async with board.wire() as wire:
-            await board.monitor.execute("cont")
-            await board.up(wire)
-        await board.monitor.execute("stop")
-        await board.monitor.move("migrate", f"exec:cat > {state}")
-    return state
+    if second is not None:
+        # The whole slot as an upload leaves it: QEMU's flash is 0, not erased, where nothing is loaded.
+        slot = (_ERASED * build.second_begin + second).ljust(len(build.second_slot), _ERASED)
+        (folder / "slot").write_bytes(slot)
+        loader.append(f"loader,file={folder / 'slot'},addr={build.second_slot.start:#x},force-raw=on")
+    return [part for device in loader for part in ("-device", device)]
+
+
+async def save(build: Build, *, second: bytes | None = None) -> State:
+    """Boot a board once with its flash loaded, wait until it answers, and save its state.
+
+    Args:
+        build: what to boot.
+        second: an image to put where an upload would; the rest of its slot is erased.
+    """
+    with TemporaryDirectory() as folder:
+        async with _running(build, _loaded(build, second, Path(folder))) as board:
+            async with board.wire() as wire:
+                await board.monitor.execute("cont")
+                await board.up(wire)
+            await board.monitor.execute("stop")
+            return State(build=build, data=await _migrated(board))
+
+
+async def _migrated(board: Board) -> bytes:
+    """The whole state of a stopped board, taken off a socket: QEMU calls it complete before a file of its would be."""
+    taken: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.set_result(await reader.read())
+        writer.close()
+
+    path = board.folder / "state"
+    async with await asyncio.start_unix_server(take, path):
+        await board.monitor.begin_move("migrate", f"unix:{path}")
+        await board.monitor.moved()
+        return await taken
 
 
 @asynccontextmanager
-async def board(build: Build, saved: Path) -> AsyncIterator[Board]:
-    """A board as it was when `saved`, answering. What it does to its flash is gone when the block ends.
+async def board(state: State) -> AsyncIterator[Board]:
+    """A board as it was when saved, answering. What it does to its flash is gone when the block ends."""
 
-    Args:
-        build: the one that was saved.
-        saved: of `save`.
-    """
-    async with _running(build, ["-incoming", "defer"]) as started:
-        await started.monitor.move("migrate-incoming", f"exec:cat {saved}")
+    async with _running(state.build, ["-incoming", "defer"]) as started:
+        path = started.folder / "state"
+        await started.monitor.begin_move("migrate-incoming", f"unix:{path}")
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.write(state.data)
+        await writer.drain()
+        await started.monitor.moved()
+        writer.close()
         await started.monitor.execute("cont")
         async with started.wire() as wire:
             await wait_until_up(wire, _START_MS)

@@ -114,9 +114,9 @@ async def pty_wire(path: Path, *, bare: bool = False) -> AsyncIterator[StreamWir
 
 
 @asynccontextmanager
-async def socket_wire(path: Path, *, bare: bool = False) -> AsyncIterator[StreamWire]:
-    """A conversation over a Unix socket that stands for a UART."""
-    reader, writer = await asyncio.open_unix_connection(path)
+async def socket_wire(port: int, *, bare: bool = False) -> AsyncIterator[StreamWire]:
+    """A conversation over a TCP port of this machine that stands for a UART."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield _framed(reader, writer, bare=bare)
     finally:
