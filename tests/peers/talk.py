@@ -206,8 +206,8 @@ def difference(talk: Talk, heard: Sequence[Sequence[Answer]]) -> str | None:
     """Where `heard` first is not what a real server answers, in words; None if it is all the same."""
     for index, (one, answers) in enumerate(zip(talk.steps, heard, strict=True), start=1):
         wanted = expected(one)
-        if list(answers) == wanted and one.exact not in (None, answers[0].payload):
-            return f"{talk.number} {talk.name}, step {index}: {answers[0].payload.hex()} byte for byte"
+        if one.exact is not None and [answer.payload for answer in answers] != [one.exact]:
+            return f"{talk.number} {talk.name}, step {index}: not {one.exact.hex()} byte for byte"
         if list(answers) != wanted:
             return f"{talk.number} {talk.name}, step {index}:\n  {_said(answers)}\n  instead of\n  {_said(wanted)}"
     return None
