@@ -10,12 +10,12 @@ Run it with `python -m bench.powercut`; the last line is `N cut points, F failur
 import argparse
 import sys
 import time
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from bench.boots import BOOT, SCENARIOS, SHAPES, Bench, Outcome, Scenario, Shape, World, make_keys, make_world, searches
-
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.bootloader import BootReport
@@ -25,6 +25,9 @@ from keyswitch.mcuboot.ops import CarryOut, carry_out
 from keyswitch.mcuboot.power import Leftovers, WatchedFlash
 from keyswitch.mcuboot.trailer import SwapType
 
+DEPTHS = {Algorithm.OVERWRITE_ONLY: 2}
+"""How many cuts in a row are tried, where it is not any number. Each copy that is begun again may leave one more sector
+of the primary half written, so that there is no end to the contents; nothing looks at them until the copy is whole."""
 MAX_STATES = 200_000
 """More contents than any act can leave: a search that gets there is broken."""
 
@@ -44,11 +47,13 @@ class Findings:
 class _Waiting:
     """Contents that cuts left and that have not been tried; what a whole act leaves is no cut and is left out."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, max_depth: int) -> None:
         self._findings = findings
+        self._max_depth = max_depth
         self._seen: set[bytes] = set()
         self._new: dict[bytes, bytes] = {}
-        self._waiting: list[bytes] = []
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._depth = 0
 
     def note(self, leftovers: Leftovers) -> None:
         """Remember what a cut at this operation can leave."""
@@ -64,14 +69,20 @@ class _Waiting:
         digest = blake2b(content, digest_size=16).digest()
         self._seen.add(digest)
         self._new.pop(digest, None)
-        self._waiting += self._new.values()
-        self._new.clear()
+        self._queue()
 
     def take(self) -> bytes | None:
-        """A content to try next, None if there is none."""
-        self._waiting += self._new.values()
+        """A content to try next, those of fewer cuts first; None if there is none."""
+        self._queue()
+        if not self._waiting:
+            return None
+        content, self._depth = self._waiting.popleft()
+        return content
+
+    def _queue(self) -> None:
+        if self._depth < self._max_depth:
+            self._waiting += [(content, self._depth + 1) for content in self._new.values()]
         self._new.clear()
-        return self._waiting.pop() if self._waiting else None
 
 
 @dataclass
@@ -95,7 +106,7 @@ class Search:
         for act in self.scenario.prepare:
             act(bench)
         start = flash.read(0, layout.geometry.size)
-        waiting = _Waiting(findings)
+        waiting = _Waiting(findings, DEPTHS.get(layout.algorithm, MAX_STATES))
         if self.scenario.act is BOOT:
             self._judge(findings, start, frozenset({self.scenario.whole}), "not cut", waiting)
         else:

@@ -121,7 +121,7 @@ class Layout:
         sector_size: int = 4096,
         write_block: int = 4,
         erased_value: int = 0xFF,
-        max_align: int = DEFAULT_MAX_ALIGN,
+        max_align: int | None = None,
         max_sectors: int = DEFAULT_MAX_SECTORS,
         where: str = "bootloader.slot_size",
     ) -> "Layout":
@@ -134,7 +134,7 @@ class Layout:
             sector_size: of the flash.
             write_block: of the flash.
             erased_value: of the flash.
-            max_align: `BOOT_MAX_ALIGN`.
+            max_align: `BOOT_MAX_ALIGN`; None: 8, or the write block if that is larger.
             max_sectors: `BOOT_MAX_IMG_SECTORS`.
             where: what to name in the error.
 
@@ -148,10 +148,10 @@ class Layout:
             raise InputError(
                 where, f"{slot_size // sector_size} sectors of {sector_size} bytes", f"at most {max_sectors} sectors"
             )
-        if max_align not in MAX_ALIGNS or write_block > max_align:
-            raise InputError(
-                where, f"write block {write_block}, alignment {max_align}", "alignment 8, 16 or 32 >= block"
-            )
+        align = max(DEFAULT_MAX_ALIGN, write_block) if max_align is None else max_align
+        if align not in MAX_ALIGNS or write_block > align:
+            found = f"a flash written in blocks of {write_block} bytes, trailer fields of {align}"
+            raise InputError(where, found, "blocks of at most 32 bytes, fields of 8, 16 or 32 that hold a block")
         pairs: list[SlotPair] = []
         for image in range(images):
             start = 2 * image * slot_size
@@ -162,7 +162,7 @@ class Layout:
             size=2 * images * slot_size, sector_size=sector_size, write_block=write_block, erased_value=erased_value
         )
         layout = cls(
-            algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=max_align, max_sectors=max_sectors
+            algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=align, max_sectors=max_sectors
         )
         if max_image_size(layout) <= 0:
             raise InputError(

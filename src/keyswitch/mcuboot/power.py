@@ -116,14 +116,20 @@ class WatchedFlash:
 
     def write(self, offset: int, data: bytes) -> None:
         """Write whole blocks into erased blocks."""
-        self._watch(Leftovers(self._durable, self.content, offset, data))
+        self._about_to(offset, data)
         self._flash.write(offset, data)
 
     def erase(self, offset: int, size: int) -> None:
         """Erase whole sectors."""
         erased = bytes([self.geometry.erased_value]) * size
-        self._watch(Leftovers(self._durable, self.content, offset, erased))
+        self._about_to(offset, erased)
         self._flash.erase(offset, size)
+
+    def _about_to(self, offset: int, done: bytes) -> None:
+        self._watch(self._leftovers(offset, done))
+
+    def _leftovers(self, offset: int, done: bytes) -> Leftovers:
+        return Leftovers(self._durable, self.content, offset, done)
 
     def sync(self) -> None:
         """What is there now can no longer be lost."""
@@ -139,7 +145,7 @@ class CutFlash(WatchedFlash):
     """
 
     def __init__(self, geometry: Geometry, content: bytes, cut: Cut) -> None:
-        super().__init__(geometry, content, self._count)
+        super().__init__(geometry, content, lambda _: None)
         self._cut = cut
         self._operations = 0
         self._left: bytes | None = None
@@ -155,9 +161,9 @@ class CutFlash(WatchedFlash):
             raise LocalError(f"flash: the power was not lost; there were {self._operations} operations")
         return self._left
 
-    def _count(self, leftovers: Leftovers) -> None:
+    def _about_to(self, offset: int, done: bytes) -> None:
         if self._left is None and self._operations == self._cut.number:
-            self._left = leftovers.after(self._cut.moment, self._cut.loss)
+            self._left = self._leftovers(offset, done).after(self._cut.moment, self._cut.loss)
         if self._left is not None:
             raise PowerLossError(f"power lost {self._cut.moment.value} flash operation {self._cut.number}")
         self._operations += 1

@@ -1,0 +1,135 @@
+"""Devices with more than one image, and images that need each other."""
+
+import pytest
+from tests.mcuboot import imgtool_images as images
+from tests.mcuboot.devices import SWAPS, Device, device
+
+from keyswitch.mcuboot import slots
+from keyswitch.mcuboot.bootloader import boot
+from keyswitch.mcuboot.flash import RamFlash
+from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.mcuboot.power import Cut, CutFlash, Loss, Moment, PowerLossError
+
+APP = images.signed("1.0.0", size=3000)
+NET = images.signed("5.0.0", size=2000, seed=1)
+NEW_APP = images.signed("2.0.0", "--dependencies", "(1, 6.0.0)", size=3500, seed=2)
+NEW_NET = images.signed("6.0.0", "--dependencies", "(0, 1.0.0)", size=2500, seed=3)
+REVERTING = (*SWAPS, Algorithm.DIRECT_XIP)
+
+
+def two(algorithm: Algorithm) -> Device:
+    made = device(algorithm, APP, images_=2, slot_size=0x4000)
+    slots.install(made.flash, made.layout, made.layout.pairs[1].primary, NET)
+    made.boot()
+    return made
+
+
+def versions(made: Device) -> list[str]:
+    return [str(image.running_version) for image in made.boot().images]
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_both_images_run(algorithm):
+    assert versions(two(algorithm)) == ["1.0.0", "5.0.0"]
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_both_are_listed_with_their_slots(algorithm):
+    made = two(algorithm)
+    made.upload(NEW_NET, image=1)
+    made.arm(image=1)
+    assert made.shown() == ["0 1.0.0 ac", "2 5.0.0 ac", "3 6.0.0 p"]
+
+
+@pytest.mark.parametrize("algorithm", REVERTING)
+def test_both_are_upgraded_and_given_up_together(algorithm):
+    made = two(algorithm)
+    for image, new in enumerate((NEW_APP, NEW_NET)):
+        made.upload(new, image=image)
+        made.arm(image=image)
+    assert versions(made) == ["2.0.0", "6.0.0"]
+    assert versions(made) == ["1.0.0", "5.0.0"]
+    assert versions(made) == ["1.0.0", "5.0.0"]
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_an_image_whose_dependency_is_missing_is_held_back(algorithm):
+    made = two(algorithm)
+    made.upload(NEW_APP)
+    made.arm()
+    report = made.boot()
+    assert [str(image.running_version) for image in report.images] == ["1.0.0", "5.0.0"]
+    assert report.images[0].why[1] == "held back: image 0 needs image 1 6.0.0, found image 1 5.0.0"
+    # It is not lost: with the other image it goes through.
+    made.upload(NEW_NET, image=1)
+    made.arm(image=1)
+    assert versions(made) == ["2.0.0", "6.0.0"]
+
+
+def test_in_place_an_image_whose_dependency_is_missing_is_passed_over():
+    made = two(Algorithm.DIRECT_XIP)
+    made.upload(NEW_APP)
+    made.arm()
+    report = made.boot()
+    assert [str(image.running_version) for image in report.images] == ["1.0.0", "5.0.0"]
+    assert "passed over: it needs image 1 6.0.0, found 5.0.0" in report.images[0].why[1]
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_a_dependency_on_an_image_that_does_not_exist_is_never_met(algorithm):
+    made = two(algorithm)
+    made.upload(images.signed("2.0.0", "--dependencies", "(7, 0.0.1)"))
+    made.arm(permanent=True)
+    assert versions(made) == ["1.0.0", "5.0.0"]
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_one_bad_image_does_not_stop_the_other(algorithm):
+    made = two(algorithm)
+    bad = NEW_NET[:600] + bytes([NEW_NET[600] ^ 1]) + NEW_NET[601:]
+    made.upload(images.signed("1.5.0", size=3000))
+    made.upload(bad, image=1)
+    made.arm()
+    made.arm(image=1)
+    assert versions(made) == ["1.5.0", "5.0.0"]
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_nothing_runs_if_one_image_is_missing(algorithm):
+    made = device(algorithm, APP, images_=2)
+    report = made.boot()
+    assert not report.runs
+    assert [image.running_slot for image in report.images] == [0, None]
+
+
+def cut_everywhere(made: Device, moment: Moment, loss: Loss) -> list[list[str]]:
+    """The versions that run after the power was lost in this boot, at its first operation, its second, and so on."""
+    start = made.flash.read(0, made.layout.geometry.size)
+    found: list[list[str]] = []
+    while True:
+        flash = CutFlash(made.layout.geometry, start, Cut(len(found), moment, loss))
+        try:
+            boot(flash, made.config)
+        except PowerLossError:
+            after = Device(RamFlash(made.layout.geometry, content=flash.left), made.layout, made.config)
+            found.append(versions(after))
+        else:
+            return found
+
+
+@pytest.mark.parametrize("loss", Loss)
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_power_lost_anywhere_in_an_exchange_of_two_images(algorithm, moment, loss):
+    """Both end on the same side; no trial is given up because the other image was not exchanged yet."""
+    made = two(algorithm)
+    for image, new in enumerate((NEW_APP, NEW_NET)):
+        made.upload(new, image=image)
+        made.arm(image=image)
+    *found, last = cut_everywhere(made, moment, loss)
+    assert len(found) > 20
+    assert all(versions == ["2.0.0", "6.0.0"] for versions in found)
+    # With the last flag written the upgrade is whole, and the next boot is the one that gives it up.
+    assert last in (["2.0.0", "6.0.0"], ["1.0.0", "5.0.0"])
+    made.boot()
+    assert all(versions == ["1.0.0", "5.0.0"] for versions in cut_everywhere(made, moment, loss))
