@@ -27,25 +27,34 @@ from keyswitch.exits import Exit
 @click.option(
     "--ble",
     default="virtual",
-    metavar="virtual[:PORT]",
+    metavar="virtual[:PORT]|none|HCI",
     show_default=True,
-    help="The radio; virtual: a modelled air that other processes join by HCI over TCP on PORT (0: any).",
+    help="The radio. virtual: a modelled air that other processes join by HCI over TCP on PORT (0: any). "
+    "HCI: a real controller, such as usb:0 or serial:/dev/ttyACM0.",
 )
 @click.option("--air", default="", metavar="KEY=VALUE,…", help="The modelled air: interval_ms=15,phy=2M,loss=0.")
+@click.option("--udp", metavar="HOST:PORT", help="Serve SMP over UDP there too.")
+@click.option(
+    "--serial",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Serve SMP on this port, or make a pseudo-terminal.",
+)
+@click.option("--virtual-time", is_flag=True, help="Let `keyswitch panel DIR advance` move the device's clock.")
 @click.option("--flash", default="none", metavar="PROFILE", show_default=True, help="Flash times: none or nrf52840.")
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as one JSON object a line.")
-def device(policy: Path, state: Path, image: Path | None, ble: str, air: str, flash: str, as_json: bool) -> Exit:
+def device(as_json: bool, **options: Any) -> Exit:
     """Run the device that POLICY describes, until SIGTERM or Ctrl-C.
 
     \b
     Examples:
       keyswitch device examples/pump/policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin
       keyswitch device policy.toml --state /tmp/pump --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
+      keyswitch device policy.toml --state /tmp/pump --udp 127.0.0.1:1337 --serial /tmp/pump.tty --ble none
     """
     from keyswitch.device.process import Options, serve  # noqa: PLC0415 - a BLE stack is imported with it
 
-    options = Options(policy=policy, state=state, image=image, ble=ble, air=air, flash=flash)
-    return asyncio.run(_until_told(serve(options, _print_json if as_json else _print_line)))
+    return asyncio.run(_until_told(serve(Options(**options), _print_json if as_json else _print_line)))
 
 
 async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:

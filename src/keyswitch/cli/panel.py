@@ -19,6 +19,7 @@ def panel(context: click.Context, directory: Path) -> None:
     Examples:
       keyswitch panel /tmp/pump status
       keyswitch panel /tmp/pump set motion=true
+      keyswitch panel /tmp/pump press button --hold 5s
       keyswitch panel /tmp/pump power-cycle
     """
     context.obj = directory
@@ -48,6 +49,47 @@ def power_cycle(directory: Path, as_json: bool) -> None:
 
 
 @panel.command()
+@click.argument("what", metavar="button", type=click.Choice(["button"]))
+@click.option("--hold", default="0s", show_default=True, metavar="TIME", help="How long: 5s, 500ms.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def press(directory: Path, what: str, hold: str, as_json: bool) -> None:
+    """Press the button."""
+    answer = ask(directory, {"do": "press", "hold_ms": _milliseconds(hold)})
+    _print(answer, f"{what} held for {hold}; mode {answer['mode']}", as_json=as_json)
+
+
+@panel.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def confirm(directory: Path, as_json: bool) -> None:
+    """Let the application say that the running image is good."""
+    answer = ask(directory, {"do": "confirm"})
+    _print(answer, f"running {_image(answer['running'])}{_flags(answer['slots'][0])}", as_json=as_json)
+
+
+@panel.command()
+@click.argument("duration", metavar="TIME")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def advance(directory: Path, duration: str, as_json: bool) -> None:
+    """Let TIME (900s, 500ms) pass at once, on a device that runs with `--virtual-time`."""
+    answer = ask(directory, {"do": "advance", "ms": _milliseconds(duration)})
+    _print(answer, f"{duration} later: mode {answer['mode']}, gate {answer['gate']}", as_json=as_json)
+
+
+@panel.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.pass_obj
+def log(directory: Path, as_json: bool) -> None:
+    """What happened at the device, oldest first."""
+    for event in ask(directory, {"do": "log"})["log"]:
+        at_ms, name = event["at_ms"], event["event"]
+        rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in {"at_ms", "event"})
+        click.echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {name} {rest}".rstrip())
+
+
+@panel.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def status(directory: Path, as_json: bool) -> None:
@@ -57,6 +99,15 @@ def status(directory: Path, as_json: bool) -> None:
     text = [f"mode {answer['mode']}, gate {answer['gate']}{lease}", f"running {_image(answer['running'])}"]
     text += [f"slot {slot['slot']}: {_image(slot)}{_flags(slot)}" for slot in answer["slots"]]
     _print(answer, "\n".join(text), as_json=as_json)
+
+
+def _milliseconds(text: str) -> int:
+    """`5s`, `0.5s` or `500ms` as milliseconds."""
+    number, factor = (text[:-2], 1) if text.endswith("ms") else (text.removesuffix("s"), 1000)
+    try:
+        return round(float(number) * factor)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{text!r} is no time", param_hint="TIME such as 5s or 500ms") from None
 
 
 def _image(image: dict[str, Any] | None) -> str:

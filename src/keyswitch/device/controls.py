@@ -33,10 +33,12 @@ class Controls:
             "press": self._press,
             "confirm": self._confirm,
             "power-cycle": self._power_cycle,
+            "advance": self._advance,
+            "log": self._nothing,
         }
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what is asked; the answer is the status afterwards.
+        """Do what is asked; the answer is the status afterwards, or the log.
 
         Raises:
             InputError: the request makes no sense here; nothing was changed.
@@ -46,7 +48,7 @@ class Controls:
         if act is None:
             raise InputError(_WHERE, f"cannot do {name!r}", " or ".join(self._requests))
         await act(request)
-        return self.status()
+        return {"log": list(self._runtime.log)} if name == "log" else self.status()
 
     def status(self) -> dict[str, Any]:
         """Mode, gate, lease, what runs and what the slots hold."""
@@ -60,10 +62,7 @@ class Controls:
         self._runtime.happen(InputChanged(name=known.name, value=_value(known, request.get("value"))))
 
     async def _press(self, request: dict[str, Any]) -> None:
-        hold_ms = request.get("hold_ms")
-        if not isinstance(hold_ms, int) or isinstance(hold_ms, bool) or hold_ms < 0:
-            raise InputError(_WHERE, f"hold_ms is {hold_ms!r}", "milliseconds, 0 or more")
-        self._runtime.happen(ButtonHeld(hold_ms=hold_ms))
+        self._runtime.happen(ButtonHeld(hold_ms=_milliseconds(request, "hold_ms")))
 
     async def _confirm(self, request: dict[str, Any]) -> None:
         del request
@@ -73,6 +72,9 @@ class Controls:
         del request
         await self._runtime.power_cycle()
 
+    async def _advance(self, request: dict[str, Any]) -> None:
+        self._runtime.advance(_milliseconds(request, "ms"))
+
     def _input(self, name: str) -> Input:
         known = self._inputs.get(name)
         if known is None:
@@ -80,6 +82,13 @@ class Controls:
             expected = f"{near[0]}?" if near else " or ".join(self._inputs) or "no input: the policy declares none"
             raise InputError(_WHERE, f"no input {name!r}", expected)
         return known
+
+
+def _milliseconds(request: dict[str, Any], key: str) -> int:
+    value = request.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InputError(_WHERE, f"{key} is {value!r}", "milliseconds, 0 or more")
+    return value
 
 
 def _value(known: Input, given: object) -> Value:

@@ -5,29 +5,33 @@ closed in the opposite order, however the device ended.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from keyswitch.device.ble import BleCarrier
+from keyswitch.device.clock import DeviceClock
 from keyswitch.device.controls import Controls
+from keyswitch.device.doors import Carrier
 from keyswitch.device.factory import boot_config_of, check_first_image, install_first_image
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.panel import Panel
 from keyswitch.device.parts import Parts
 from keyswitch.device.runtime import Runtime
+from keyswitch.device.serial import SerialCarrier
 from keyswitch.device.server import Server
 from keyswitch.device.state_dir import BONDS, FLASH, StateDir
 from keyswitch.device.store import Store
+from keyswitch.device.udp import UdpCarrier
 from keyswitch.errors import InputError
 from keyswitch.gatt.services import device_table
 from keyswitch.link.air.hub import Hub
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.bumble.peripheral import BumblePeripheral
-from keyswitch.link.bumble.radio import on_air
+from keyswitch.link.bumble.radio import Opener, on_air, transport
 from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash, FlashTimes
@@ -40,6 +44,7 @@ from keyswitch.terms import Transport
 Report = Callable[[dict[str, Any]], None]
 
 VIRTUAL: Final = "virtual"
+NO_RADIO: Final = "none"
 MAX_PORT: Final = 65_535
 
 
@@ -51,9 +56,12 @@ class Options:
         policy: the policy file.
         state: the state directory.
         image: the image that a new state directory starts with.
-        ble: `virtual[:PORT]`.
+        ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
         flash: name of a flash profile.
+        udp: `HOST:PORT` to listen on; None: no UDP.
+        serial: path of a port, or of a pseudo-terminal to be made; None: no serial line.
+        virtual_time: whether the panel may advance the device's clock.
     """
 
     policy: Path
@@ -62,6 +70,9 @@ class Options:
     ble: str = VIRTUAL
     air: str = ""
     flash: str = "none"
+    udp: str | None = None
+    serial: Path | None = None
+    virtual_time: bool = False
 
 
 def build(
@@ -71,10 +82,12 @@ def build(
     boot_config: BootConfig,
     store: Store,
     secret: bytes | None,
-    peripheral: Peripheral,
+    peripheral: Peripheral | None,
+    others: Mapping[Transport, Carrier] | None = None,
     random: Callable[[int], bytes] = secrets.token_bytes,
     report: Report | None = None,
     parts: Parts | None = None,
+    clock: DeviceClock | None = None,
 ) -> Runtime:
     """A device from its parts; nothing is started.
 
@@ -84,10 +97,12 @@ def build(
         boot_config: how the bootloader is built.
         store: what survives resets.
         secret: for entry by challenge.
-        peripheral: the radio.
+        peripheral: the radio; None: there is none.
+        others: carriers besides the radio.
         random: unpredictable bytes; tests hand in their own.
         report: told what happens.
         parts: what the device is made of; tests plant faults here.
+        clock: the device's time; real time by default.
     """
     made_of = parts or Parts()
     server = Server(
@@ -99,24 +114,31 @@ def build(
         random=random,
         parts=made_of,
     )
-    name = policy.device.name
-    ble = BleCarrier(
-        peripheral,
-        name=name,
-        company_id=policy.device.company_id,
-        tables={shown: device_table(name, smp=shown) for shown in (False, True)},
-        live=policy.gate.service is not Service.RECONNECT,
-        receiver=lambda: made_of.receiver(Transport.BLE, policy.smp.buf_size),
-    )
+    carriers = dict(others or {})
+    if peripheral is not None:
+        carriers[Transport.BLE] = _ble_carrier(policy, peripheral, made_of)
     return Runtime(
         server=server,
         flash=flash,
         boot_config=boot_config,
         store=store,
-        carriers={Transport.BLE: ble},
+        carriers=carriers,
         answer_room=policy.smp.buf_count,
         report=report,
         parts=made_of,
+        clock=clock,
+    )
+
+
+def _ble_carrier(policy: Policy, peripheral: Peripheral, parts: Parts) -> BleCarrier:
+    name = policy.device.name
+    return BleCarrier(
+        peripheral,
+        name=name,
+        company_id=policy.device.company_id,
+        tables={shown: device_table(name, smp=shown) for shown in (False, True)},
+        live=policy.gate.service is not Service.RECONNECT,
+        receiver=lambda: parts.receiver(Transport.BLE, policy.smp.buf_size),
     )
 
 
@@ -136,20 +158,31 @@ async def serve(options: Options, report: Report) -> None:
     config = boot_config_of(policy)
     times = flash_times(options.flash)
     air = AirLink(parse_air(options.air))
-    port = ble_port(options.ble)
+    udp, serial = _other_carriers(options, policy)
+    _check_ble(options.ble, policy)
     async with AsyncExitStack() as stack:
         content = first_image(options, config)
         state = stack.enter_context(StateDir.open(options.state))
         if content is not None:
             make_flash(state, config, content)
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
-        hub = Hub(air)
-        stack.push_async_callback(hub.close)
-        await hub.start(port)
-        name = policy.device.name
-        peripheral = BumblePeripheral(
-            on_air(air, name), address=identity(state), table=device_table(name, smp=False), name=name
-        )
+        if udp is not None:
+            stack.push_async_callback(udp.close)
+            await udp.bind()
+        if serial is not None:
+            stack.push_async_callback(serial.close)
+            await serial.open()
+        ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
+        address = identity(state)
+        peripheral = None
+        if opener is not None:
+            table = device_table(policy.device.name, smp=False)
+            peripheral = BumblePeripheral(opener, address=address, table=table, name=policy.device.name)
+        others: dict[Transport, Carrier] = {}
+        if udp is not None:
+            others[Transport.UDP] = udp
+        if serial is not None:
+            others[Transport.SERIAL] = serial
         runtime = build(
             policy,
             flash=flash,
@@ -157,7 +190,9 @@ async def serve(options: Options, report: Report) -> None:
             store=state,
             secret=secret,
             peripheral=peripheral,
+            others=others,
             report=report,
+            clock=DeviceClock(virtual=options.virtual_time),
         )
         controls = Controls(policy, runtime)
         panel = Panel(state.panel, controls.answer)
@@ -168,13 +203,47 @@ async def serve(options: Options, report: Report) -> None:
         report({
             "event": "ready",
             "mode": controls.status()["mode"],
-            "ble": hub.name,
-            "udp": None,
-            "serial": None,
-            "name": name,
-            "address": peripheral.address,
+            "ble": ble,
+            "udp": None if udp is None else udp.name,
+            "serial": None if serial is None else str(serial.path),
+            "name": policy.device.name,
+            "address": address if peripheral is not None else None,
         })  # fmt: skip
         await runtime.failed()
+
+
+async def _open_radio(text: str, air: AirLink, name: str, stack: AsyncExitStack) -> tuple[str | None, Opener | None]:
+    """The HCI transport by which others reach the device's radio, and where the device's own controller is."""
+    if text == NO_RADIO:
+        return None, None
+    port = virtual_port(text)
+    if port is None:
+        return text, transport(text)
+    hub = Hub(air)
+    stack.push_async_callback(hub.close)
+    await hub.start(port)
+    return hub.name, on_air(air, name)
+
+
+def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None, SerialCarrier | None]:
+    served = policy.smp.transports
+    for option, value, needed in (
+        ("--udp", options.udp, Transport.UDP),
+        ("--serial", options.serial, Transport.SERIAL),
+    ):
+        if value is not None and needed not in served:
+            raise InputError(option, f"{policy.origin} does not serve {needed.value}", "smp.transports to list it")
+    size = policy.smp.buf_size
+    udp = UdpCarrier(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
+    receiver = Parts().receiver(Transport.SERIAL, size)
+    return udp, None if options.serial is None else SerialCarrier(options.serial, receiver=receiver)
+
+
+def _check_ble(text: str, policy: Policy) -> None:
+    if text != NO_RADIO and Transport.BLE not in policy.smp.transports:
+        raise InputError(
+            "--ble", f"{policy.origin} does not serve ble", f"--ble {NO_RADIO}, or smp.transports to list it"
+        )
 
 
 def first_image(options: Options, config: BootConfig) -> bytes | None:
@@ -218,13 +287,33 @@ def flash_times(profile: str) -> FlashTimes:
     return TIMES_BY_PROFILE[profile]
 
 
-def ble_port(text: str) -> int:
-    """The TCP port of `virtual[:PORT]`; 0 lets the system choose."""
+def virtual_port(text: str) -> int | None:
+    """The TCP port of `virtual[:PORT]`, 0 to let the system choose; None for any other HCI transport.
+
+    Raises:
+        InputError: neither.
+    """
     kind, _, port = text.partition(":")
     if kind != VIRTUAL:
-        raise InputError("--ble", f"no radio {text!r}", "virtual or virtual:PORT")
-    if not port:
-        return 0
-    if not port.isdecimal() or not 0 <= int(port) <= MAX_PORT:
-        raise InputError("--ble", f"no port {port!r}", f"a number up to {MAX_PORT}")
-    return int(port)
+        if not port:
+            raise InputError("--ble", f"no radio {text!r}", "virtual[:PORT], none, or an HCI transport such as usb:0")
+        return None
+    return _port("--ble", port) if port else 0
+
+
+def udp_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`, an IPv6 host in brackets.
+
+    Raises:
+        InputError: it is neither.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise InputError("--udp", f"{text!r} has no port", "HOST:PORT, such as 127.0.0.1:1337")
+    return host.strip("[]"), _port("--udp", port)
+
+
+def _port(option: str, text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= MAX_PORT:
+        raise InputError(option, f"no port {text!r}", f"a number up to {MAX_PORT}")
+    return int(text)

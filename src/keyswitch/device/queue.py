@@ -95,11 +95,6 @@ class Queues:
         if peer in self._turns:
             self._turns.remove(peer)
 
-    @property
-    def free(self) -> bool:
-        """Whether nothing at all waits that may be executed."""
-        return not self._turns
-
     def depth(self) -> int:
         """Packets that wait, over all peers."""
         return sum(len(queue) for queue in self._waiting.values())

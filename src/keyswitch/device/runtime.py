@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from keyswitch.device.ble import BleCarrier, Shown
+from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
-from keyswitch.device.output import Answer, Output, RuntimeEffect
+from keyswitch.device.output import Output, RuntimeEffect
 from keyswitch.device.parts import Parts
+from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
 from keyswitch.device.store import Store
-from keyswitch.errors import LinkLostError
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
 from keyswitch.gate.peer import Peer
@@ -33,57 +34,13 @@ from keyswitch.policy.model import Value
 from keyswitch.smp.framing import Received
 from keyswitch.terms import Transport
 
-FLUSH_WITHIN_MS: Final = 2_000
-"""Bound for answers that must leave before their connection is ended."""
+LOG_LENGTH: Final = 1000
+"""Events that the panel can show; a day of an idle device, some updates of a busy one."""
 
 COUNTERS: Final = "counters.json"
 SECURITY_COUNTERS: Final = "security_counters"
 
 Report = Callable[[dict[str, Any]], None]
-
-
-class _Sender:
-    """Sends one peer's answers, in order, at the pace of its link."""
-
-    def __init__(self, peer: Peer, carrier: Carrier, server: Server, wake: asyncio.Event, room: int) -> None:
-        self.peer = peer
-        self.carrier = carrier
-        self._server = server
-        self._wake = wake
-        self._room = room
-        self._waiting: deque[Answer] = deque()
-        self._ready = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.task = asyncio.get_running_loop().create_task(self._run(), name=f"answers to {peer.id}")
-
-    def put(self, answer: Answer) -> None:
-        """Send this after all that came before."""
-        self._waiting.append(answer)
-        self._idle.clear()
-        self._ready.set()
-        if len(self._waiting) >= self._room:
-            self._server.hold(self.peer.id, held=True)
-
-    async def flushed(self) -> None:
-        """Wait until everything was handed to the link, at most `FLUSH_WITHIN_MS`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_WITHIN_MS / 1000):
-                await self._idle.wait()
-
-    async def _run(self) -> None:
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._waiting:
-                answer = self._waiting[0]
-                with contextlib.suppress(LinkLostError):  # gone or not subscribed: there is nobody to answer
-                    await self.carrier.send(self.peer.id, answer.door, answer.packet)
-                self._waiting.popleft()
-                if len(self._waiting) == self._room - 1:
-                    self._server.hold(self.peer.id, held=False)
-                    self._wake.set()
-            self._idle.set()
 
 
 class Runtime:
@@ -98,6 +55,7 @@ class Runtime:
         answer_room: answers that may wait for one peer before its next request does.
         report: told what happens, as JSON objects with an `event`.
         parts: the same that the server is made of.
+        clock: the device's time; real time by default.
     """
 
     def __init__(
@@ -111,6 +69,7 @@ class Runtime:
         answer_room: int,
         report: Report | None = None,
         parts: Parts | None = None,
+        clock: DeviceClock | None = None,
     ) -> None:
         self.server = server
         self.boot_report: BootReport | None = None
@@ -119,11 +78,13 @@ class Runtime:
         self._store = store
         self._carriers = carriers
         self._answer_room = answer_room
-        self._report: Report = report or _say_nothing
+        self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
+        self._clock = clock or DeviceClock()
+        self._tell = report or _say_nothing
         self._boot = (parts or Parts()).boot
         self._inputs: dict[str, Value | None] = {}
         self._ids = itertools.count(1)
-        self._senders: dict[int, _Sender] = {}
+        self._senders: dict[int, Sender] = {}
         self._outputs: deque[Output] = deque()
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -214,8 +175,8 @@ class Runtime:
         return next(self._ids)
 
     def now_ms(self) -> int:
-        """Milliseconds of the event loop's clock."""
-        return int(asyncio.get_running_loop().time() * 1000)
+        """The device's time in milliseconds."""
+        return self._clock.now_ms()
 
     def peer_came(self, peer: Peer) -> None:
         """A peer is there, or has another security now."""
@@ -223,7 +184,7 @@ class Runtime:
             self.server.peer_changed(peer)
             return
         carrier = self._carriers[peer.transport]
-        self._senders[peer.id] = _Sender(peer, carrier, self.server, self._wake, self._answer_room)
+        self._senders[peer.id] = Sender(peer, carrier, self.server, self._wake, self._answer_room)
         self._report({"event": "connected", "transport": peer.transport, "peer": peer.id})
         self._take(self.server.peer_connected(peer, self.now_ms()))
 
@@ -264,6 +225,12 @@ class Runtime:
             return
         self._take(self.server.event(event, self.now_ms()))
 
+    def advance(self, ms: int) -> None:
+        """Let `ms` pass at once, where the device's clock allows it; what is due then happens now."""
+        self._clock.advance(ms)
+        if self._powered:
+            self._take(self.server.due(self.now_ms()))
+
     def status(self) -> dict[str, Any]:
         """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
         if self._powered:
@@ -274,6 +241,10 @@ class Runtime:
     def powered(self) -> bool:
         """Whether an image runs. False after a boot that found nothing that may run."""
         return self._powered
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self.log.append({"at_ms": self.now_ms(), **event})
+        self._tell(event)
 
     def _take(self, output: Output) -> None:
         if output:

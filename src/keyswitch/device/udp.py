@@ -1,0 +1,139 @@
+"""SMP over UDP, device side: one datagram, one packet; a peer is an address and port that was heard.
+
+Rules:
+
+* An address and port is no identity: anybody can use it. A peer that was forgotten and speaks again is another peer.
+* Peers are few (`MAX_PEERS`): the one that was silent longest is forgotten for a new one, so that a flood of addresses
+  costs nothing. A peer that was silent for `SILENT_MS` is forgotten when somebody new comes.
+* A datagram that cannot be sent is lost like any other.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from keyswitch.device.doors import Arrivals
+from keyswitch.errors import InputError, LinkLostError
+from keyswitch.gate.peer import Door, Peer
+from keyswitch.smp.framing import udp
+from keyswitch.terms import Transport
+
+MAX_PEERS: Final = 16
+SILENT_MS: Final = 60_000
+
+Address = tuple[Any, ...]
+"""As the socket gives it: host and port, and for IPv6 flow and scope."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    peer: Peer
+    address: Address
+    last_ms: int
+
+
+class UdpCarrier(asyncio.DatagramProtocol):
+    """The carrier. The socket is bound once and outlives resets; what comes while the device is down is lost.
+
+    Args:
+        host: address to listen on.
+        port: 0 lets the system choose.
+        max_packet: largest SMP packet that is taken, in bytes.
+    """
+
+    def __init__(self, host: str, port: int, *, max_packet: int) -> None:
+        self._host = host
+        self._port = port
+        self._receiver = udp.UdpReceiver(max_packet)
+        self._socket: asyncio.DatagramTransport | None = None
+        self._arrivals: Arrivals | None = None
+        self._by_address: dict[Address, _Heard] = {}
+        self._by_peer: dict[int, _Heard] = {}
+
+    @property
+    def name(self) -> str:
+        """`HOST:PORT` as it was bound."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
+    async def bind(self) -> None:
+        """Take the socket.
+
+        Raises:
+            InputError: address or port cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._socket, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self._host, self._port))
+        except OSError as error:
+            raise InputError(
+                f"--udp {self.name}", error.strerror or str(error), "a free HOST:PORT of this machine"
+            ) from error
+        self._port = self._socket.get_extra_info("sockname")[1]
+
+    # --- the carrier's side ---
+
+    async def start(self, arrivals: Arrivals) -> None:
+        """Take datagrams from now on."""
+        if self._socket is None:
+            await self.bind()
+        self._arrivals = arrivals
+
+    async def close(self) -> None:
+        """Give the socket back."""
+        await self.power_lost()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def power_lost(self) -> None:
+        """Forget every peer."""
+        self._arrivals = None
+        self._by_address.clear()
+        self._by_peer.clear()
+
+    def drop_partial(self) -> None:
+        """Nothing is ever half received."""
+
+    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+        """Send one datagram."""
+        del door
+        heard = self._by_peer.get(peer_id)
+        if heard is None or self._socket is None:
+            raise LinkLostError("the peer was forgotten")
+        self._socket.sendto(packet, heard.address)
+
+    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+        """There is no connection that could be ended."""
+
+    # --- the socket's side ---
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        """A datagram has come."""
+        if self._arrivals is None:
+            return
+        now_ms = self._arrivals.now_ms()
+        heard = self._by_address.get(addr) or self._meet(self._arrivals, addr, now_ms)
+        heard.last_ms = now_ms
+        received = self._receiver.receive(data, now_ms)
+        if received.packets or received.dropped:
+            self._arrivals.received(heard.peer, received)
+
+    def error_received(self, exc: Exception) -> None:
+        """A peer has closed its socket (ICMP): it may open it again."""
+
+    def _meet(self, arrivals: Arrivals, address: Address, now_ms: int) -> _Heard:
+        for old in [each for each in self._by_address.values() if now_ms - each.last_ms > SILENT_MS]:
+            self._forget(arrivals, old)
+        if len(self._by_address) >= MAX_PEERS:
+            self._forget(arrivals, min(self._by_address.values(), key=lambda each: each.last_ms))
+        peer = Peer(id=arrivals.new_peer_id(), transport=Transport.UDP)
+        heard = _Heard(peer, address, now_ms)
+        self._by_address[address] = self._by_peer[peer.id] = heard
+        arrivals.peer_came(peer)
+        return heard
+
+    def _forget(self, arrivals: Arrivals, old: _Heard) -> None:
+        del self._by_address[old.address]
+        del self._by_peer[old.peer.id]
+        arrivals.peer_went(old.peer.id)

@@ -1,0 +1,43 @@
+"""A listener for carriers: gives ids, keeps what was told."""
+
+import asyncio
+import itertools
+
+from keyswitch.gate.peer import Peer
+from keyswitch.smp.framing import Received
+
+
+class Heard:
+    """Keeps everything in order; time is set by the test."""
+
+    def __init__(self) -> None:
+        self.time_ms = 0
+        self.came: list[Peer] = []
+        self.went: list[int] = []
+        self.packets: list[tuple[int, bytes]] = []
+        self.dropped: list[tuple[int, str]] = []
+        self.something = asyncio.Event()
+        self._ids = itertools.count(1)
+
+    def new_peer_id(self) -> int:
+        return next(self._ids)
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+    def peer_came(self, peer: Peer) -> None:
+        self.came.append(peer)
+
+    def peer_went(self, peer_id: int) -> None:
+        self.went.append(peer_id)
+
+    def received(self, peer: Peer, received: Received) -> None:
+        self.packets += [(peer.id, packet) for packet in received.packets]
+        self.dropped += [(peer.id, dropped.reason) for dropped in received.dropped]
+        self.something.set()
+
+    async def next(self) -> None:
+        """Wait until something was received, bounded."""
+        async with asyncio.timeout(5):
+            await self.something.wait()
+        self.something.clear()

@@ -1,0 +1,117 @@
+"""The device's serial carrier over a real pseudo-terminal."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.device.arrivals import Heard
+
+from keyswitch.device.serial import SerialCarrier
+from keyswitch.errors import InputError, LinkLostError
+from keyswitch.gate.peer import Door
+from keyswitch.smp.framing.console import ConsoleReceiver, pieces
+from keyswitch.terms import Transport
+
+ECHO = bytes.fromhex("0a00000600004200a16164626869")
+LARGE = bytes.fromhex("0a00010000004200") + bytes(range(256))
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+async def started(path: Path) -> tuple[SerialCarrier, Heard]:
+    carrier, heard = SerialCarrier(path, receiver=ConsoleReceiver(2475)), Heard()
+    await carrier.start(heard)
+    return carrier, heard
+
+
+def test_packets_go_both_ways_whatever_else_the_line_says(tmp_path: Path) -> None:
+    async def story() -> None:
+        carrier, heard = await started(tmp_path / "tty")
+        line = os.open(tmp_path / "tty", os.O_RDWR | os.O_NOCTTY)
+        os.write(line, b"boot: hello\r\n" + b"".join(pieces(ECHO)) + b"prompt> " + b"".join(pieces(LARGE)))
+        while len(heard.packets) < 2:
+            await heard.next()
+        assert heard.packets == [(1, ECHO), (1, LARGE)]
+        assert [peer.transport for peer in heard.came] == [Transport.SERIAL]
+        await carrier.send(1, Door.SMP, ECHO)
+        assert os.read(line, 4096) == b"".join(pieces(ECHO))
+        os.close(line)
+        await carrier.close()
+
+    run(story())
+    assert not (tmp_path / "tty").is_symlink()
+
+
+def test_half_a_frame_does_not_survive_a_drop_or_a_power_cut(tmp_path: Path) -> None:
+    async def story() -> None:
+        carrier, heard = await started(tmp_path / "tty")
+        line = os.open(tmp_path / "tty", os.O_RDWR | os.O_NOCTTY)
+        first, *rest = pieces(LARGE)
+        for forget in (carrier.drop_partial, None):
+            os.write(line, first)
+            await asyncio.sleep(0.01)
+            if forget is not None:
+                forget()
+            else:
+                await carrier.power_lost()
+                await carrier.start(heard)
+            os.write(line, b"".join(rest) + b"".join(pieces(ECHO)))
+            await heard.next()
+        assert [packet for _, packet in heard.packets] == [ECHO, ECHO]
+        assert [peer.id for peer in heard.came] == [1, 2]
+        os.close(line)
+        await carrier.close()
+
+    run(story())
+
+
+def test_a_line_that_nobody_reads_holds_up_its_own_answers_and_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keyswitch.device.serial.STUCK_MS", 20)
+
+    async def story() -> None:
+        carrier, heard = await started(tmp_path / "tty")
+        line = os.open(tmp_path / "tty", os.O_RDWR | os.O_NOCTTY)
+        os.write(line, b"".join(pieces(ECHO)))
+        await heard.next()
+        with pytest.raises(LinkLostError, match="nobody reads"):
+            for _ in range(1000):
+                await carrier.send(1, Door.SMP, LARGE)
+        os.close(line)
+        await carrier.close()
+
+    run(story())
+
+
+def test_the_link_of_a_killed_device_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        (tmp_path / "gone").symlink_to("/dev/pts/99999")
+        carrier, _ = await started(tmp_path / "gone")
+        assert (tmp_path / "gone").is_symlink()
+        await carrier.close()
+        (tmp_path / "file").write_text("mine")
+        with pytest.raises(InputError, match="no port"):
+            await started(tmp_path / "file")
+        with pytest.raises(InputError, match="--serial"):
+            await started(tmp_path / "no" / "directory")
+
+    run(story())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_nobody_else_is_answered(tmp_path: Path) -> None:
+    async def story() -> None:
+        carrier, _ = await started(tmp_path / "tty")
+        with pytest.raises(LinkLostError):
+            await carrier.send(1, Door.SMP, ECHO)
+        await carrier.end(1, after_delivery=True)
+        await carrier.close()
+        await carrier.close()
+
+    run(story())
