@@ -85,8 +85,7 @@ class AirConnection:
 
     def silence(self) -> None:
         """From now on neither end hears the other: out of range."""
-        for side in Side:
-            self.model.mute(side, now_us=self._link.now_us)
+        self.model.silence(now_us=self._link.now_us)
         self._rearm()
 
     def break_off(self, reason: int) -> None:

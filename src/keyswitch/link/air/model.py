@@ -231,6 +231,12 @@ class Air:
             end.queued_octets = 0
             end.in_flight = None
 
+    def silence(self, *, now_us: int) -> None:
+        """From now on nothing arrives at either end: out of range."""
+        self._play(now_us)
+        self._settle(now_us)
+        self._loss = 1.0
+
     # --- what comes of it ---
 
     def advance(self, now_us: int) -> list[Happening]:

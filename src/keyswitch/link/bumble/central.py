@@ -64,6 +64,11 @@ class BumbleAdapter:
         self._heard: dict[str, Sighting] = {}
         self._scans: set[asyncio.Queue[Sighting]] = set()
 
+    def forget(self, address: str) -> None:
+        """Forget the bond with a device; no error if there is none."""
+        peer = self._types.get(address) or hci.Address(address, hci.Address.RANDOM_DEVICE_ADDRESS)
+        self._bonds.forget(str(peer))
+
     # --- scanning ---
 
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:

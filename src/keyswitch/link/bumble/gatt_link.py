@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from bumble import core, hci
+from bumble import core, hci, smp
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, PREFERRED_MTU, VALUE_OVERHEAD
@@ -254,4 +254,13 @@ def _pairing_failure(error: Exception, *, known: bool) -> str:
     code = getattr(error, "error_code", None)
     if known and code == hci.HCI_ErrorCode.PIN_OR_KEY_MISSING_ERROR:
         return "the device does not know this bond any more: forget it here, and pair again"
-    return f"pairing failed: {error}"
+    return f"pairing failed: {_PAIRING_WORDS.get(code or 0, str(error))}"
+
+
+_PAIRING_WORDS: dict[int, str] = {
+    smp.ErrorCode.PASSKEY_ENTRY_FAILED: "no passkey was given",
+    smp.ErrorCode.CONFIRM_VALUE_FAILED: "the passkey is not the one that the device shows",
+    smp.ErrorCode.PAIRING_NOT_SUPPORTED: "the device does not take pairing now",
+    smp.ErrorCode.REPEATED_ATTEMPTS: "too many attempts: wait",
+}
+"""Core spec Vol 3 Part H 3.5.5."""

@@ -1,0 +1,267 @@
+"""Pairing over the air: levels, models, keys that are right, wrong and missing, bonds that outlive their process."""
+
+import asyncio
+
+import pytest
+from tests.link.radios import ADDRESS, SMP, World, bonds, person, table
+
+from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.link.air.clock import run
+from keyswitch.link.bumble.bonds import Bonds
+from keyswitch.link.ports import GattRefused
+from keyswitch.terms import Security
+
+NONE, ENCRYPTED, AUTHENTICATED = Security
+
+
+async def try_smp(link):
+    """How a host finds out whether it may use the SMP characteristic: it subscribes."""
+    try:
+        await link.subscribe(*SMP, lambda _: None)
+    except GattRefused as refused:
+        return refused.code
+    return None
+
+
+# What each side can do -> what the link is worth afterwards (Core spec Vol 3 Part H 2.3.5.1, tables 2.7 and 2.8).
+MODELS = {
+    ("nothing", "nothing"): ENCRYPTED,
+    ("display", "nothing"): ENCRYPTED,
+    ("nothing", "keyboard"): ENCRYPTED,
+    ("display", "keyboard"): AUTHENTICATED,
+}
+
+
+@pytest.mark.parametrize("needed", list(Security))
+@pytest.mark.parametrize("model", list(MODELS))
+def test_each_level_with_each_model(needed, model):
+    shown: list[str] = []
+    device_shows, host_asks = model
+
+    async def main():
+        show = shown.append if device_shows == "display" else None
+        async with World(shown=table(security=needed), show_passkey=show) as world:
+            adapter = world.adapter(ask_passkey=person(shown) if host_asks == "keyboard" else None)
+            link = await adapter.connect(ADDRESS, 5_000)
+            before = await try_smp(link)
+            await link.pair()
+            await asyncio.sleep(0.5)
+            return before, await try_smp(link), world.device.levels()[-1]
+
+    before, after, level = run(main())
+    assert level is MODELS[model]
+    assert before == (None if needed is NONE else 0x05)
+    assert after == (None if level >= needed else 0x05)
+
+
+WRONG = [(lambda code: (code + 1) % 1_000_000, "not the one that the device shows"), (lambda _: None, "no passkey")]
+
+
+@pytest.mark.parametrize(("typed", "why"), WRONG)
+def test_a_wrong_or_missing_passkey_pairs_nothing(typed, why):
+    shown: list[str] = []
+
+    async def main():
+        right = person(shown)
+
+        async def ask():
+            code = await right()
+            return typed(code)
+
+        async with World(shown=table(security=AUTHENTICATED), show_passkey=shown.append) as world:
+            link = await world.adapter(ask_passkey=ask).connect(ADDRESS, 5_000)
+            with pytest.raises(RemoteError, match=why):
+                await link.pair()
+            return await try_smp(link), world.device.levels(), link.closed
+
+    code, levels, closed = run(main())
+    assert code == 0x05
+    assert AUTHENTICATED not in levels
+    assert closed is None
+
+
+def test_every_pairing_shows_another_passkey():
+    shown: list[str] = []
+
+    async def main():
+        async with World(show_passkey=shown.append) as world:
+            for _ in range(3):
+                link = await world.adapter(ask_passkey=person(shown)).connect(ADDRESS, 5_000)
+                count = len(shown)
+                await link.pair()
+                assert len(shown) == count + 1
+                await link.close()
+
+    run(main())
+    assert len(set(shown)) == 3
+    assert all(len(code) == 6 for code in shown)
+
+
+def test_a_device_that_is_not_pairable_refuses():
+    async def main():
+        async with World(shown=table(security=ENCRYPTED)) as world:
+            world.device.radio.pairable = False
+            link = await world.adapter().connect(ADDRESS, 5_000)
+            with pytest.raises(RemoteError, match="does not take pairing now"):
+                await link.pair()
+            assert await try_smp(link) == 0x05
+            assert world.device.levels() == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("show", [False, True])
+def test_a_bond_outlives_both_processes(show):
+    shown: list[str] = []
+    documents: dict[str, bytes] = {}
+    needed = AUTHENTICATED if show else ENCRYPTED
+
+    async def session(first):
+        device_bonds = bonds(document=documents.get("device"), save=lambda doc: documents.update(device=doc))
+        host_bonds = bonds("C0:00:00:00:00:01", document=documents.get("host"), save=lambda d: documents.update(host=d))
+        options = {"show_passkey": shown.append} if show else {}
+        async with World(shown=table(security=needed), bonds=device_bonds, **options) as world:
+            adapter = world.adapter(bonds=host_bonds, ask_passkey=person(shown) if show else None)
+            link = await adapter.connect(ADDRESS, 5_000)
+            # A link that is not encrypted although keys exist says so: 0x0f instead of 0x05.
+            assert await try_smp(link) == (0x05 if first else 0x0F)
+            await link.pair()
+            await asyncio.sleep(0.5)
+            assert await try_smp(link) is None
+            assert world.device.levels()[-1] is needed
+
+    run(session(True))
+    codes = len(shown)
+    run(session(False))
+    assert len(shown) == codes  # the second time needs no person
+
+
+def test_the_device_forgot_the_bond():
+    async def main():
+        async with World(shown=table(security=ENCRYPTED), bonds=(device_bonds := bonds())) as world:
+            adapter = world.adapter()
+            link = await adapter.connect(ADDRESS, 5_000)
+            await link.pair()
+            await asyncio.sleep(0.3)
+            await link.close()
+            for peer in device_bonds.peers:
+                device_bonds.forget(peer)
+            link = await adapter.connect(ADDRESS, 5_000)
+            with pytest.raises(RemoteError, match="does not know this bond any more: forget it here"):
+                await link.pair()
+            assert await try_smp(link) == 0x05
+            # Forgetting it here too makes pairing possible again.
+            adapter.forget(ADDRESS)
+            await link.pair()
+            await asyncio.sleep(0.3)
+            assert await try_smp(link) is None
+
+    run(main())
+
+
+def test_the_host_forgot_the_bond():
+    async def main():
+        async with World(shown=table(security=ENCRYPTED), bonds=(device_bonds := bonds())) as world:
+            adapter = world.adapter()
+            link = await adapter.connect(ADDRESS, 5_000)
+            await link.pair()
+            await asyncio.sleep(0.3)
+            await link.close()
+            adapter.forget(ADDRESS)
+            link = await adapter.connect(ADDRESS, 5_000)
+            assert await try_smp(link) == 0x0F
+            await link.pair()
+            await asyncio.sleep(0.3)
+            assert await try_smp(link) is None
+            assert len(device_bonds.peers) == 1
+
+    run(main())
+
+
+def test_keys_that_differ_end_the_link_for_both():
+    async def main():
+        async with World(shown=table(security=ENCRYPTED), bonds=(device_bonds := bonds())) as world:
+            adapter = world.adapter()
+            link = await adapter.connect(ADDRESS, 5_000)
+            await link.pair()
+            await asyncio.sleep(0.3)
+            await link.close()
+            ((_, keys),) = await device_bonds.get_all()
+            keys.ltk.value = bytes(16)
+            link = await adapter.connect(ADDRESS, 5_000)
+            with pytest.raises(LinkLostError, match="different keys"):
+                await link.pair()
+            await asyncio.sleep(0.1)
+            assert world.device.seen[-1][0] == "disconnected"
+
+    run(main())
+
+
+def test_a_weaker_pairing_does_not_replace_an_authenticated_bond():
+    shown: list[str] = []
+
+    async def main():
+        store = bonds()
+        async with World(shown=table(security=AUTHENTICATED), bonds=store, show_passkey=shown.append) as world:
+            link = await world.adapter(ask_passkey=person(shown)).connect(ADDRESS, 5_000)
+            await link.pair()
+            await asyncio.sleep(0.5)
+            (peer,) = store.peers
+            await link.close()
+            # Somebody takes the same address and pairs without a passkey.
+            thief = await world.adapter(address="C0:00:00:00:00:01").connect(ADDRESS, 5_000)
+            world.device.seen.clear()
+            await thief.pair()
+            assert await thief.wait_closed(2_000) is not None
+            assert AUTHENTICATED not in world.device.levels()
+            assert store.security(peer) is AUTHENTICATED
+
+    run(main())
+
+
+def test_a_full_store_takes_no_newcomer(monkeypatch):
+    monkeypatch.setattr("keyswitch.link.bumble.bonds.MAX_BONDS", 1)
+
+    async def main():
+        async with World(bonds=(store := bonds())) as world:
+            first = await world.adapter().connect(ADDRESS, 5_000)
+            await first.pair()
+            await asyncio.sleep(0.3)
+            second = await world.adapter().connect(ADDRESS, 5_000)
+            with pytest.raises(RemoteError, match="does not take pairing now"):
+                await second.pair()
+            assert len(store.peers) == 1
+
+    run(main())
+
+
+def test_identities_have_their_own_bonds_and_keys():
+    saved: list[bytes] = []
+    store = Bonds("A", save=saved.append)
+    first = store.irk
+    store.switch("B")
+    assert store.irk != first
+    assert len(store.irk) == 16
+    assert any(store.irk)
+    again = Bonds("A", saved[-1])
+    assert again.irk == first
+    again.switch("B")
+    assert again.irk == store.irk
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"schema": 2}',
+        b'{"schema": 1, "identities": {"A": {}}}',
+        b'{"schema": 1, "identities": 3}',
+    ],
+)
+def test_a_document_that_is_not_ours_is_refused_in_one_line(document):
+    with pytest.raises(InputError, match=r"^bonds\.json: .*delete the file") as caught:
+        Bonds("A", document, origin="bonds.json")
+    assert "\n" not in str(caught.value)
