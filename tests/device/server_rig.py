@@ -78,13 +78,15 @@ class Rig:
         times: FlashTimes = NO_TIMES,
         issuers: tuple[bytes, ...] = (),
         clock_s: Callable[[], int] | None = None,
+        maintenance_address: str = "",
     ) -> None:
         self.policy = policy or pump()
         self.layout = layout or Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
         self.flash = RamFlash(self.layout.geometry, times)
         self.config = BootConfig(layout=self.layout, keys=Keys())
         self.running = make_image(running, seed=9)
-        slots.install(self.flash, self.layout, self.layout.pairs[0].primary, self.running)
+        for pair in self.layout.pairs:
+            slots.install(self.flash, self.layout, pair.primary, self.running)
         self.store = MemoryStore()
         self.parts = parts or Parts()
         self.now_ms = 1_000
@@ -98,6 +100,7 @@ class Rig:
             issuers=issuers,
             clock_s=clock_s,
             random=self._random,
+            maintenance_address=maintenance_address,
             parts=self.parts,
         )
         self.next_peer = 1

@@ -130,14 +130,25 @@ RECEIVERS = {
 
 @pytest.mark.parametrize("transport", RECEIVERS, ids=str)
 def test_mutated_streams(transport: Transport):
+    run_streams(transport, 4, 1_500)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("transport", RECEIVERS, ids=str)
+def test_many_mutated_streams(transport: Transport):
+    run_streams(transport, 5, 100_000)
+
+
+def run_streams(transport: Transport, seed: int, count: int) -> None:
     """The same through the framing, cut and mutated once more: whatever comes out is judged like anything else."""
     make, pieces = RECEIVERS[transport]
-    chance = random.Random(3)
+    chance = random.Random(seed)
     rig = Rig(pump(buf_size=512))
     peer = rig.peer(transport)
     receiver: Receiver = make(512)
     before = shut(rig)
-    for frame in frames(4, 1_500):
+    for frame in frames(seed, count):
         for piece in pieces(frame):
             changed = bytearray(piece)
             if chance.random() < 0.1 and transport is not Transport.UDP:

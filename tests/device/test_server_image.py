@@ -8,7 +8,7 @@ import hashlib
 import pytest
 from tests.device.server_rig import SECTOR, Rig, early, image_hash, make_image, pump
 
-from keyswitch.mcuboot.layout import Algorithm, max_image_size
+from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.smp.header import Version
 
 NEW = make_image("1.2.3.4")
@@ -316,3 +316,36 @@ def test_sectors_are_erased_ahead_while_an_upload_lasts_and_no_longer(rig: Rig):
     chunk(rig, peer, off=64, data=NEW[64:2000])
     rig.input("motion", value=True)
     assert rig.server.idle() is None
+
+
+def test_two_image_pairs():
+    layout = Layout.for_slots(Algorithm.SWAP_MOVE, 32 * SECTOR, images=2, sector_size=SECTOR)
+    rig = Rig(layout=layout)
+    peer = rig.in_maintenance()
+    listing = rig.read(peer, 1, 0)["images"]
+    assert [(each["image"], each["slot"], each["active"]) for each in listing] == [(0, 0, True), (1, 0, True)]
+    first = {"off": 0, "len": LENGTH, "data": NEW[:64]}
+    assert chunk(rig, peer, **first, image=2) == err(9)
+    assert chunk(rig, peer, **first, image=1) == {"off": 64}
+    for offset in range(64, LENGTH, 1000):
+        chunk(rig, peer, off=offset, data=NEW[offset : offset + 1000])
+    listing = rig.test(peer, NEW)["images"]
+    assert [(each["image"], each["slot"], each["pending"]) for each in listing] == [
+        (0, 0, False),
+        (1, 0, False),
+        (1, 1, True),
+    ]
+    rig.reset(peer)
+    assert [image.running_hash for image in rig.report.images] == [image_hash(rig.running), image_hash(NEW)]
+    assert rig.mode == "maintenance", "the record names the second pair's image"
+    assert "images" in rig.write(rig.peer(), 1, 0, {"hash": image_hash(NEW), "confirm": True})
+    rig.power_up()
+    assert rig.report.images[1].running_hash == image_hash(NEW)
+
+
+def test_upgrade_over_an_image_that_cannot_be_read():
+    rig = Rig()
+    peer = rig.in_maintenance()
+    rig.flash.erase(rig.layout.pairs[0].primary.offset, SECTOR)
+    assert chunk(rig, peer, off=0, len=LENGTH, data=NEW[:64], upgrade=True) == err(26)
+    assert chunk(rig, peer, off=0, len=LENGTH, data=NEW[:64]) == {"off": 64}
