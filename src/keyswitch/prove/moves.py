@@ -111,6 +111,10 @@ class Space:
             yield SELF_CONFIRM
         yield CUT
 
+    def present(self, world: World) -> Iterator[Peer]:
+        """The peers that can speak now."""
+        return (peer for peer in self.peers if peer.id == OFF_BLE or peer.id in world.gate.connections)
+
     def _around(self, world: World) -> Iterator[Move]:
         connections = world.gate.connections
         for peer, connect in self.connects.items():
@@ -129,8 +133,7 @@ class Space:
 
     def _by_peers(self, world: World) -> Iterator[Move]:
         session = world.gate.session
-        present = [peer for peer in self.peers if peer.id == OFF_BLE or peer.id in world.gate.connections]
-        for peer in present:
+        for peer in self.present(world):
             if not world.locked:
                 yield from self.enters[world.gate.mode][peer.id]
             owned = session is not None and self.policy.modes[world.gate.mode].session is SessionRule.OWNER

@@ -1,0 +1,59 @@
+"""`keyswitch diagram`: a policy as a picture."""
+
+import importlib
+import os
+from pathlib import Path
+
+import click
+
+from keyswitch.errors import InputError
+from keyswitch.policy.load import read_policy
+from keyswitch.prove.chart import chart
+from keyswitch.prove.mermaid import mermaid
+from keyswitch.prove.svg import svg
+
+_KINDS = ".svg, .mmd or .png"
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=f"Its ending says what: {_KINDS}.",
+)
+def diagram(policy: Path, output: Path) -> None:
+    """Draw the modes of POLICY, the ways between them with proofs and guards, and what each mode allows.
+
+    \b
+    Examples:
+      keyswitch diagram policy.toml -o modes.svg
+      keyswitch diagram policy.toml -o modes.mmd      (Mermaid)
+    """
+    drawn = chart(read_policy(policy))
+    match output.suffix:
+        case ".svg":
+            data = svg(drawn).encode()
+        case ".mmd":
+            data = mermaid(drawn).encode()
+        case ".png":
+            data = _png(svg(drawn))
+        case _:
+            raise InputError(str(output), f'cannot draw "{output.suffix}"', _KINDS)
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise InputError(str(output), error.strerror or os.strerror(error.errno or 0), "a file to write to") from error
+    click.echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} ways")
+
+
+def _png(picture: str) -> bytes:
+    try:
+        cairosvg = importlib.import_module("cairosvg")
+    except ImportError as error:
+        raise InputError(".png", "needs the library cairosvg", "pip install 'keyswitch[png]', or a .svg") from error
+    drawn = cairosvg.svg2png(bytestring=picture.encode(), scale=2)
+    return bytes(drawn)

@@ -1,0 +1,40 @@
+"""`keyswitch explain`: why a mode serves a command or not, and the shortest way to where it is served."""
+
+import json
+from pathlib import Path
+
+import click
+
+from keyswitch.exits import Exit
+from keyswitch.policy.load import read_policy
+from keyswitch.prove.check import trace_json, trace_words
+from keyswitch.prove.explain import explain as asked
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
+@click.option("--mode", required=True, metavar="MODE", help="The mode the device is in.")
+@click.option("--command", required=True, metavar="COMMAND", help="As in an allow list: os.reset, image.state:read.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(policy: Path, mode: str, command: str, *, as_json: bool) -> Exit:
+    """Say whether MODE serves COMMAND, why, and the shortest way to where it is served.
+
+    Exit code 0: it is served, 1: it is refused.
+
+    \b
+    Example:
+      keyswitch explain policy.toml --mode normal --command image.upload
+    """
+    found = asked(read_policy(policy), mode, command)
+    if as_json:
+        path = None if found.path is None else trace_json(found.path)
+        click.echo(json.dumps({"allowed": found.allowed, "reason": found.reason, "path": path}))
+        return Exit.YES if found.allowed else Exit.NO
+    click.echo(f"{command} in {mode}: {'served' if found.allowed else 'refused'}: {found.reason}")
+    if found.path is None:
+        click.echo("no way leads to where it is served")
+    elif found.path:
+        click.echo("the shortest way to where it is served:")
+        for number, line in enumerate(trace_words(found.path), 1):
+            click.echo(f"  {number:2}. {line}")
+    return Exit.YES if found.allowed else Exit.NO

@@ -1,0 +1,115 @@
+"""Why a mode serves a command or not, and the shortest way to where it is served."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keyswitch.errors import InputError
+from keyswitch.gate.decision import Refused
+from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
+from keyswitch.policy.kinds import suggestion
+from keyswitch.policy.model import Mode, Policy
+from keyswitch.prove import moves
+from keyswitch.prove.explore import Graph, explore
+from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.moves import Space
+from keyswitch.prove.world import World
+from keyswitch.smp.commands import CommandKey, patterns, resolve, spoken
+from keyswitch.smp.header import Op
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The answer.
+
+    Attributes:
+        allowed: the mode serves the command, to whoever its other conditions let.
+        reason: why, or why not.
+        path: the shortest way from the mode to where it is served; empty if it is served here; None if there is none.
+    """
+
+    allowed: bool
+    reason: str
+    path: tuple[Edge, ...] | None
+
+
+def explain(policy: Policy, mode: str, command: str) -> Explanation:
+    """Explain one command in one mode.
+
+    Args:
+        policy: the rules.
+        mode: the mode's name.
+        command: as in an allow list; with several commands behind it (a group), all of them are asked for.
+
+    Raises:
+        InputError: no such mode or command.
+    """
+    if mode not in policy.modes:
+        known = ", ".join(policy.modes) + suggestion(mode, policy.modes)
+        raise InputError("--mode", f'"{mode}" is no mode of {policy.origin}', known)
+    keys = resolve(command)
+    if not keys:
+        expected = "a group or command like image.upload or image.state:read" + suggestion(command, patterns())
+        raise InputError("--command", f'"{command}" is no known command', expected)
+    missing = sorted(keys - policy.modes[mode].allow)
+    reason = _why_not(policy.modes[mode], missing) if missing else _why(policy, policy.modes[mode])
+    return Explanation(allowed=not missing, reason=reason, path=_way(policy, mode, keys) if missing else ())
+
+
+def _named(keys: Iterable[CommandKey]) -> str:
+    return ", ".join(f"{spoken(key.group, key.id)}:{'read' if key.op == Op.READ else 'write'}" for key in keys)
+
+
+def _why_not(mode: Mode, missing: list[CommandKey]) -> str:
+    allowed = ", ".join(mode.allow_text) or "nothing"
+    text = f"wrong mode: {mode.name} allows {allowed}, and so not {_named(missing)}"
+    reasons = dict.fromkeys(FIRMWARE_COMMANDS[key] for key in missing if key in FIRMWARE_COMMANDS)
+    if reasons and not mode.maintenance:
+        text += f"; only a maintenance mode may, because it {'; it '.join(reasons)}"
+    return text
+
+
+def _why(policy: Policy, mode: Mode) -> str:
+    text = f"{mode.name} allows {', '.join(mode.allow_text)}"
+    if mode.security:
+        text += f"; on a link that is {mode.security.word}"
+    if mode.maintenance:
+        text += f"; to {'its owner' if mode.session == 'owner' else 'anyone'} while the session lasts"
+        text += "".join(
+            f"; {name} {ms / 1000:g} s" for name, ms in (("lease", mode.lease_ms), ("idle", mode.idle_ms)) if ms
+        )
+    elif mode.name == policy.device.initial_mode:
+        text += "; this is the initial mode"
+    return text
+
+
+def _way(policy: Policy, mode: str, keys: frozenset[CommandKey]) -> tuple[Edge, ...] | None:
+    graph = explore(policy, Gate(), lambda _before, _edge: None)
+    space = Space(policy)
+    start = next((n for n, world in enumerate(graph.worlds) if not world.off and world.gate.mode == mode), None)
+    return None if start is None else _nearest(graph, space, start, keys)
+
+
+def _nearest(graph: Graph, space: Space, start: int, keys: frozenset[CommandKey]) -> tuple[Edge, ...] | None:
+    came: dict[int, tuple[int, Edge]] = {}
+    todo = [start]
+    for place in todo:  # it grows while it is walked through
+        if _served(space, graph.worlds[place], keys):
+            steps: list[Edge] = []
+            while place != start:
+                place, edge = came[place]  # noqa: PLW2901 - the walk is over, this is the way back
+                steps.append(edge)
+            return tuple(reversed(steps))
+        for after, edge in graph.edges[place]:
+            wanted = edge.move is not moves.CUT and not edge.cut and not edge.failed
+            if wanted and after not in came and after != start:
+                came[after] = (place, edge)
+                todo.append(after)
+    return None
+
+
+def _served(space: Space, world: World, keys: frozenset[CommandKey]) -> bool:
+    gate = Gate()
+    return not world.off and any(
+        not any(isinstance(gate.authorise(space.policy, world.gate, peer, key), Refused) for key in keys)
+        for peer in space.present(world)
+    )
