@@ -123,6 +123,12 @@ def read(data: bytes) -> Permit | Fault:
     return Fault.MALFORMED if parts is None else _permit(parts.payload) or Fault.MALFORMED
 
 
+def is_issued_by(data: bytes, issuer: bytes) -> bool:
+    """Whether a permit is signed by this issuer's public key; nothing else is judged."""
+    parts = _parts(data)
+    return parts is not None and _signed_by(issuer, parts.signature, _to_be_signed(parts.payload))
+
+
 def sign(holder_key: bytes, challenge: Challenge, permit: bytes) -> bytes:
     """The holder's answer to the device's challenge: `SIGNATURE_SIZE` bytes.
 

@@ -1,0 +1,103 @@
+"""`keyswitch init`: a commented policy and its keys, to start from."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from keyswitch.cli.making import KeyKind, make_key, write_new
+from keyswitch.errors import InputError, LocalError
+from keyswitch.policy.kinds import NAME
+from keyswitch.policy.language import DEVICE
+from keyswitch.policy.load import read_policy
+from keyswitch.policy.template import Choices, template
+from keyswitch.policy.words import ProofKind, Service
+from keyswitch.prove.check import check
+from keyswitch.terms import Transport
+
+_PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]
+_KEYS = {ProofKind.CHALLENGE: ("device.hmac", KeyKind.SECRET), ProofKind.PERMIT: ("issuer.pem", KeyKind.PERMIT)}
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--name", metavar="TEXT", help="The device's name, as advertised.")
+@click.option("--proof", "proofs", multiple=True, type=click.Choice(_PROOFS), help="How entry is proved; repeatable.")
+@click.option("--button/--no-button", default=None, help="A button opens maintenance as well.")
+@click.option("--safety-input", metavar="NAME", help='Must be false for maintenance; "" for none.')
+@click.option("--service", type=click.Choice([each.value for each in Service]), help="How the SMP service is shown.")
+@click.option(
+    "--transport",
+    "transports",
+    multiple=True,
+    type=click.Choice([each.value for each in Transport]),
+    help="Repeatable.",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
+def init(
+    directory: Path,
+    name: str | None,
+    proofs: tuple[str, ...],
+    button: bool | None,
+    safety_input: str | None,
+    service: str | None,
+    transports: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Write DIR/policy.toml with comments, and the keys it names; the result passes `keyswitch check`.
+
+    Asks for what is not given, unless --yes is. Nothing is overwritten.
+
+    \b
+    Examples:
+      keyswitch init pump
+      keyswitch init pump --yes --name "Pump 7" --proof permit --transport ble --transport serial
+    """
+    quiet = yes or not sys.stdin.isatty()
+    place = directory / "policy.toml"
+    if place.exists():
+        raise InputError(str(place), "is there already", "a directory without a policy: nothing is overwritten")
+    choices = Choices(
+        name=_name(name or _asked(quiet, "The device's name", directory.resolve().name or "Device")),
+        proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
+        button=button if button is not None else quiet or click.confirm("A button opens maintenance too", default=True),
+        safety_input=_input(safety_input, quiet=quiet),
+        service=Service(service or _one_of(quiet, "The SMP service is shown", [each.value for each in Service])),
+        transports=tuple(Transport(each) for each in dict.fromkeys(transports)) or (Transport.BLE,),
+    )
+    write_new(place, template(choices).encode(), secret=False)
+    click.echo(f"{place}: the policy")
+    for kind in choices.proofs:
+        if kind in _KEYS:
+            _make(directory, *_KEYS[kind])
+    _make(directory, "image.pem", KeyKind.IMAGE)
+    if not check(read_policy(place)).holds:
+        raise LocalError(f"{place}: a policy of our own making does not hold")
+    click.echo(f"it holds; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+
+
+def _make(directory: Path, file: str, kind: KeyKind) -> None:
+    made = make_key(kind, directory / "keys" / file)
+    click.echo(f"{made.private}: keep it secret")
+    if made.public is not None:
+        click.echo(f"{made.public}: give it away")
+
+
+def _name(text: str) -> str:
+    (key,) = (key for key in DEVICE.keys if key.name == "name")
+    return str(key.kind.read(text, "--name"))
+
+
+def _input(given: str | None, *, quiet: bool) -> str:
+    text = (
+        _asked(quiet, 'Input that must be false for maintenance ("-" for none)', "motion") if given is None else given
+    )
+    return "" if text in {"", "-"} else str(NAME.read(text, "--safety-input"))
+
+
+def _asked(quiet: bool, question: str, default: str) -> str:
+    return default if quiet else str(click.prompt(question, default=default))
+
+
+def _one_of(quiet: bool, question: str, words: list[str]) -> str:
+    return words[0] if quiet else str(click.prompt(question, type=click.Choice(words), default=words[0]))

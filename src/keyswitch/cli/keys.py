@@ -1,0 +1,45 @@
+"""`keyswitch keys`: make the keys that a policy names."""
+
+from pathlib import Path
+
+import click
+
+from keyswitch.cli.making import KeyKind, make_key
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"max_content_width": 110})
+def keys() -> None:
+    """Make the keys that a policy names.
+
+    \b
+    Examples:
+      keyswitch keys new keys/pump7.hmac --kind secret      shared by device and operator (challenge)
+      keyswitch keys new keys/service.pem --kind permit     of who issues permits, or holds one
+      keyswitch keys new keys/root.pem --kind image         signs firmware
+    """
+
+
+@keys.command()
+@click.argument("file", metavar="FILE", type=FILE)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in KeyKind]),
+    default=KeyKind.PERMIT.value,
+    show_default=True,
+    help="What it is for.",
+)
+def new(file: Path, kind: str) -> None:
+    """Write a new key to FILE, readable by you alone; the public part of a pair goes beside it as ….pub.pem.
+
+    Nothing is ever overwritten.
+
+    \b
+    Example:
+      keyswitch keys new keys/service.pem
+    """
+    made = make_key(KeyKind(kind), file)
+    click.echo(f"{made.private}: keep it secret")
+    if made.public is not None:
+        click.echo(f"{made.public}: give it away")

@@ -1,0 +1,94 @@
+"""Key files: made here, never overwritten, secret ones readable by their owner alone."""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keyswitch.errors import InputError
+from keyswitch.proof.challenge import SECRET_SIZE
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+class KeyKind(StrEnum):
+    """What a key is for."""
+
+    SECRET = "secret"  # noqa: S105 - the word, not one
+    """Shared by device and operator, for entry by challenge: 64 hexadecimal digits."""
+    PERMIT = "permit"
+    """Ed25519 pair of who issues permits, or of who holds one."""
+    IMAGE = "image"
+    """ECDSA P-256 pair that signs firmware images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Files that were written. Attributes: private: to be kept secret; public: to be given away, if there is one."""
+
+    private: Path
+    public: Path | None = None
+
+
+def make_key(kind: KeyKind, path: Path) -> Made:
+    """Make a key, or a pair: the private part at `path`, the public part beside it as `….pub.pem`.
+
+    Raises:
+        InputError: a file is there already, or cannot be written.
+    """
+    if kind is KeyKind.SECRET:
+        write_new(path, secrets.token_hex(SECRET_SIZE).encode() + b"\n", secret=True)
+        return Made(private=path)
+    private, public = _PAIRS[kind]()
+    beside = path.with_name(path.name.removesuffix(".pem") + ".pub.pem")
+    if beside.exists():
+        raise InputError(str(beside), "is there already", "a name that is free: keys are never overwritten")
+    write_new(path, private, secret=True)
+    write_new(beside, public, secret=False)
+    return Made(private=path, public=beside)
+
+
+def write_new(path: Path, data: bytes, *, secret: bool) -> None:
+    """Write a file that must not be there yet.
+
+    Raises:
+        InputError: it is, or it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The mode is given at creation: the secret is never there for others to read, not even for a moment.
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+        with os.fdopen(opened, "wb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise InputError(str(path), "is there already", "a name that is free: nothing is overwritten") from error
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be written", "a place to write to") from error
+
+
+def _ed25519() -> tuple[bytes, bytes]:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - slow to import
+
+    return _pem(Ed25519PrivateKey.generate())
+
+
+def _p256() -> tuple[bytes, bytes]:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key  # noqa: PLC0415
+
+    return _pem(generate_private_key(SECP256R1()))
+
+
+def _pem(key: "Ed25519PrivateKey | EllipticCurvePrivateKey") -> tuple[bytes, bytes]:
+    from cryptography.hazmat.primitives import serialization as s  # noqa: PLC0415
+
+    private = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
+    public = key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
+    return private, public
+
+
+_PAIRS: dict[KeyKind, Callable[[], tuple[bytes, bytes]]] = {KeyKind.PERMIT: _ed25519, KeyKind.IMAGE: _p256}

@@ -1,0 +1,215 @@
+"""`keyswitch permit`: issue a signed permission to enter maintenance, and read one."""
+
+import json
+import secrets
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from keyswitch.cli.making import write_new
+from keyswitch.errors import InputError, LocalError
+from keyswitch.exits import Exit
+from keyswitch.mcuboot.files import open_images
+from keyswitch.mcuboot.image import Fault as ImageFault
+from keyswitch.mcuboot.image import parse_image
+from keyswitch.policy.kinds import suggestion
+from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
+from keyswitch.policy.secrets import read_private_key, read_public_key
+from keyswitch.proof.permit import (
+    HASH_SIZES,
+    ID_SIZE,
+    MAX_SIZE,
+    Fault,
+    Permit,
+    is_issued_by,
+    key_id,
+    read,
+)
+from keyswitch.proof.permit import (
+    issue as signed,
+)
+
+FILE = click.Path(path_type=Path)
+_DAY_S: Final = 86_400
+
+
+@click.group(context_settings={"max_content_width": 110})
+def permit() -> None:
+    """Permits: signed permissions to enter maintenance, for one holder.
+
+    \b
+    Examples:
+      keyswitch permit issue --issuer keys/service.pem --holder ann.pub.pem --policy policy.toml -o ann.permit
+      keyswitch permit show ann.permit
+    """
+
+
+@permit.command(name="issue")
+@click.option("--issuer", required=True, type=FILE, metavar="KEY", help="Your private key (Ed25519, PEM).")
+@click.option("--holder", required=True, type=FILE, metavar="KEY", help="Public key of who may use the permit.")
+@click.option("--policy", type=FILE, metavar="FILE", help="The device's policy: gives device and mode.")
+@click.option("--device", "devices", multiple=True, metavar="ID", help="Identity of a device; repeat it for several.")
+@click.option("--mode", metavar="MODE", help="The maintenance mode that may be entered.")
+@click.option(
+    "--days", type=click.IntRange(1, 3660), default=1, show_default=True, help="Valid from now for this long."
+)
+@click.option(
+    "--uses", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Uses, where no clock counts."
+)
+@click.option("--image", "images", multiple=True, metavar="FILE|HASH", help="Only this image; repeat it for several.")
+@click.option("--name", default="", metavar="TEXT", help="Who issues it, for people.")
+@click.option("-o", "--output", required=True, type=FILE, metavar="FILE", help="Where the permit goes.")
+def issue_permit(
+    issuer: Path,
+    holder: Path,
+    policy: Path | None,
+    devices: tuple[str, ...],
+    mode: str | None,
+    days: int,
+    uses: int,
+    images: tuple[str, ...],
+    name: str,
+    output: Path,
+) -> None:
+    """Sign a permission for the holder of a key to enter maintenance.
+
+    It is worth nothing to anybody else: entry also takes the holder's signature over the device's nonce.
+
+    \b
+    Example:
+      keyswitch permit issue --issuer keys/service.pem --holder ann.pub.pem --policy policy.toml \\
+        --days 2 --image app-1.1.0.signed.bin -o ann.permit
+    """
+    rules = None if policy is None else read_policy(policy)
+    now_s = int(time.time())
+    made = Permit(
+        id=secrets.token_bytes(ID_SIZE),
+        issuer=name,
+        devices=_devices(rules, devices),
+        mode=_mode(rules, mode),
+        holder=read_public_key(holder),
+        not_before_s=now_s,
+        expires_s=now_s + days * _DAY_S,
+        uses=uses,
+        images=frozenset(_image(each) for each in images) if images else None,
+    )
+    key = read_private_key(issuer)
+    try:
+        data = signed(made, key)
+    except LocalError as error:
+        raise InputError("permit", str(error), "fewer or shorter names") from error
+    write_new(output, data, secret=False)
+    _say(made)
+    click.echo(f"{output}: {len(data)} bytes")
+
+
+@permit.command()
+@click.argument("file", metavar="FILE", type=FILE)
+@click.option("--issuer", type=FILE, metavar="KEY", help="Public key that must have signed it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
+    """Say what the permit in FILE permits, and whether ISSUER signed it.
+
+    Exit code 0: readable, and signed by ISSUER if one was given; 1: signed by somebody else.
+
+    \b
+    Example:
+      keyswitch permit show ann.permit --issuer keys/service.pub.pem
+    """
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise InputError(str(file), error.strerror or "cannot be read", "a permit") from error
+    found = read(data)
+    if isinstance(found, Fault):
+        raise InputError(str(file), "no permit", "a file written by `keyswitch permit issue`")
+    signed_by = None if issuer is None else is_issued_by(data, read_public_key(issuer))
+    if as_json:
+        click.echo(json.dumps({**_json(found), "signed": signed_by}))
+    else:
+        _say(found)
+        if signed_by is not None:
+            click.echo(f"signed by {issuer}: {'yes' if signed_by else 'NO'}")
+    return Exit.NO if signed_by is False else Exit.YES
+
+
+def _devices(rules: Policy | None, devices: tuple[str, ...]) -> tuple[str, ...]:
+    if devices:
+        return devices
+    if rules is None:
+        raise InputError("--device", "missing", "the identity of a device, or --policy")
+    return (rules.device.id,)
+
+
+def _mode(rules: Policy | None, mode: str | None) -> str:
+    if rules is None:
+        if mode is None:
+            raise InputError("--mode", "missing", "a maintenance mode, or --policy")
+        return mode
+    known = [each.name for each in rules.modes.values() if each.maintenance]
+    if mode is None and len(known) == 1:
+        return known[0]
+    if mode is None or mode not in known:
+        near = "" if mode is None else suggestion(mode, known)
+        raise InputError("--mode", "missing" if mode is None else f'"{mode}"', f"one of {', '.join(known)}{near}")
+    return mode
+
+
+def _image(text: str) -> bytes:
+    path = Path(text)
+    if not path.exists():
+        try:
+            digest = bytes.fromhex(text)
+        except ValueError:
+            digest = b""
+        if len(digest) in HASH_SIZES:
+            return digest
+        raise InputError(f"--image {text}", "neither a file nor an image hash", "a signed image, or its hash in hex")
+    with ExitStack() as files:
+        opened = files.enter_context(path.open("rb"))
+        (first, *others) = open_images(str(path), opened)
+        if others:
+            raise InputError(str(path), "several images", "one image; repeat --image for several")
+        parsed = parse_image(first.source)
+        if isinstance(parsed, ImageFault):
+            raise InputError(str(path), parsed.line)
+        return parsed.hash
+
+
+def _when(seconds: int | None) -> str:
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _json(found: Permit) -> dict[str, Any]:
+    return {
+        "id": found.id.hex(),
+        "issuer": found.issuer,
+        "devices": list(found.devices),
+        "mode": found.mode,
+        "holder": key_id(found.holder).hex(),
+        "not_before_s": found.not_before_s,
+        "expires_s": found.expires_s,
+        "uses": found.uses,
+        "images": None if found.images is None else sorted(each.hex() for each in found.images),
+    }
+
+
+def _say(found: Permit) -> None:
+    images = "any" if found.images is None else ", ".join(sorted(each.hex()[:16] + "…" for each in found.images))
+    for name, value in (
+        ("permit", found.id.hex()),
+        ("issuer", found.issuer or "-"),
+        ("devices", ", ".join(found.devices)),
+        ("mode", found.mode),
+        ("holder", f"key {key_id(found.holder).hex()}"),
+        ("valid", f"{_when(found.not_before_s)} to {_when(found.expires_s)}"),
+        ("uses", "-" if found.uses is None else f"{found.uses} (where the device's clock is not trusted)"),
+        ("images", images),
+    ):
+        click.echo(f"{name:8} {value}")

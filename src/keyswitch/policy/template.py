@@ -1,0 +1,168 @@
+"""A commented policy to start from: what `keyswitch init` writes. Every choice in it passes `keyswitch check`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from keyswitch.policy.words import ProofKind, Service
+from keyswitch.terms import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the person who starts a policy decides.
+
+    Attributes:
+        name: the device's name.
+        proofs: how entry by command is proved; at least one.
+        button: a button opens maintenance as well.
+        safety_input: a bool input that must be false for maintenance; empty: there is none.
+        service: how the SMP service is shown on BLE.
+        transports: how the device can be reached.
+        secret: file of the shared secret.
+        issuer: file of the permit issuer's public key.
+        image_key: file of the public key that images are signed with.
+    """
+
+    name: str
+    proofs: tuple[ProofKind, ...]
+    button: bool = True
+    safety_input: str = "motion"
+    service: Service = Service.RECONNECT
+    transports: tuple[Transport, ...] = (Transport.BLE,)
+    secret: str = "keys/device.hmac"  # noqa: S105 - a file name
+    issuer: str = "keys/issuer.pub.pem"
+    image_key: str = "keys/image.pub.pem"
+
+
+_HEAD: Final = """\
+# When may this device's firmware change? `keyswitch check` proves what this file promises.
+schema = 1
+
+[device]
+name = {name}
+initial_mode = "normal"
+bypasses = []                     # ways past this gate that no policy can close: debug port, serial recovery pin
+"""
+
+_INPUT: Final = """
+[inputs]
+# Unknown until the device reports it; an unknown input shuts every guard that asks about it.
+{input} = {{ type = "bool", safety = true }}
+"""
+
+_WORKING: Final = """
+[modes.normal]
+allow = ["os.echo", "os.params", "image.state:read", "mode"]
+"""
+
+_ACTIVE: Final = """
+[modes.active]                    # at work: asking is allowed, so that a refusal can say why
+allow = ["mode"]
+"""
+
+_MAINTENANCE: Final = """
+[modes.maintenance]
+maintenance = true                # the only kind of mode in which firmware may change
+allow = ["os", "image", "mode"]
+{inhibits}lease_s = 900                     # it ends by itself
+idle_s = 120                      # ... or when nothing is asked for this long
+"""
+
+_ENTRY: Final[dict[ProofKind, str]] = {
+    ProofKind.CHALLENGE: """
+[entry.challenge]
+# Mode 0600; whoever has it can enter.
+secret = {secret}
+""",
+    ProofKind.PERMIT: """
+[entry.permit]
+# Whoever has the private part of one of these can let others in.
+issuers = [{issuer}]
+clock = "none"                    # each permit counts its uses; "trusted": its validity in time counts
+""",
+    ProofKind.SEQUENCE: """
+[entry.sequence]                  # no key: this guards against accident only
+steps = 3
+window_s = 10
+""",
+}
+
+_AT_WORK: Final = """
+[[transitions]]
+from = ["normal"]
+to = "active"
+on = "input"
+when = ["{input} == true"]
+
+[[transitions]]
+from = ["active"]
+to = "normal"
+on = "input"
+when = ["{input} == false"]
+"""
+
+_ENTER: Final = """
+[[transitions]]
+from = [{sources}]
+to = "maintenance"
+on = "enter"
+proofs = [{proofs}]
+others = "refuse"                 # while other centrals are connected; or "disconnect" them
+{when}"""
+
+_PRESS: Final = """
+[[transitions]]
+from = ["normal"]
+to = "maintenance"
+on = "button"
+hold_s = 5
+{when}"""
+
+_REST: Final = """
+[gate]
+service = {service}
+
+[update]
+arm = "late"                      # the swap is armed as the last act before the session's own reset
+confirm = "operator"
+trial_deadline_s = 120            # an image that nobody confirms is reverted, still in maintenance
+
+[bootloader]
+algorithm = "swap-move"
+key = {image_key}
+slot_size = 458752
+
+[smp]
+transports = [{transports}]
+"""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _list(words: tuple[str, ...]) -> str:
+    return ", ".join(_quoted(word) for word in words)
+
+
+def template(choices: Choices) -> str:
+    """The policy file's text."""
+    safe = choices.safety_input
+    when = f'when = ["{safe} == false"]\n' if safe else ""
+    values = {
+        "name": _quoted(choices.name),
+        "input": safe,
+        "inhibits": f'# What the application must not do meanwhile.\ninhibits = ["{safe}"]\n' if safe else "",
+        "when": when,
+        "sources": _list(("normal", "active") if safe else ("normal",)),
+        "proofs": _list(tuple(proof.value for proof in choices.proofs)),
+        "service": _quoted(choices.service.value),
+        "transports": _list(tuple(each.value for each in choices.transports)),
+        "secret": _quoted(choices.secret),
+        "issuer": _quoted(choices.issuer),
+        "image_key": _quoted(choices.image_key),
+    }
+    parts = [_HEAD, *([_INPUT] if safe else []), _WORKING, *([_ACTIVE] if safe else []), _MAINTENANCE]
+    parts += [_ENTRY[proof] for proof in choices.proofs]
+    parts += [*([_AT_WORK] if safe else []), _ENTER, *([_PRESS] if choices.button else []), _REST]
+    return "".join(part.format_map(values) for part in parts)
