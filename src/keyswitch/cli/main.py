@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),
     "status": ("keyswitch.cli.status", "Would this device take an update now; if not why, and what to do."),
     "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
+    "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
 }
 """Name: module (which holds a click command of that name) and summary."""

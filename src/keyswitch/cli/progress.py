@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from keyswitch.host.account import slots_of
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import Result
 from keyswitch.host.upload import Progress
@@ -46,28 +47,9 @@ def result_json(result: Result) -> dict[str, Any]:
         "seconds": result.duration_ms / 1000,
         "upload_bytes_per_second": result.upload.bytes_per_second if result.upload else None,
         "resumed": result.resumed,
-        "before": slots_json(result.before),
-        "after": slots_json(result.after),
+        "before": slots_of(result.before),
+        "after": slots_of(result.after),
     }
-
-
-def slots_json(slots: tuple[SlotView, ...] | None) -> list[dict[str, Any]] | None:
-    """Slots as JSON, None where they were never read."""
-    if slots is None:
-        return None
-    return [
-        {
-            "image": view.image,
-            "slot": view.slot,
-            "version": view.version,
-            "hash": view.hash.hex(),
-            "active": view.active,
-            "confirmed": view.confirmed,
-            "pending": view.pending,
-            "permanent": view.permanent,
-        }
-        for view in slots
-    ]
 
 
 def event_json(event: Event) -> dict[str, Any]:

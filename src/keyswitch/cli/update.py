@@ -28,6 +28,10 @@ from keyswitch.exits import Exit
 @click.option("--window", type=click.IntRange(1, 255), help="At most so many requests under way.")
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
+@click.option(
+    "--evidence", metavar="FILE", type=click.Path(path_type=Path), help="Append a record of this run (hash-chained)."
+)
+@click.option("--sign", metavar="PEM", type=click.Path(path_type=Path), help="Ed25519 key that signs the record.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
 def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, **options: object) -> Exit:

@@ -1,26 +1,36 @@
 """What the options of `keyswitch update` mean: files read and checked, a job made, before anything is opened."""
 
 import asyncio
+import getpass
+import platform
 import shlex
 import signal
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 import click
 
+from keyswitch import __version__
 from keyswitch.cli.opening import open_reach
 from keyswitch.cli.progress import Show
 from keyswitch.errors import InputError
+from keyswitch.evidence.chain import Signer
 from keyswitch.exits import Exit
+from keyswitch.host import account
+from keyswitch.host.account import Account, Circumstances
+from keyswitch.host.events import Event
 from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
+from keyswitch.host.journal import append
 from keyswitch.host.ours import confirm_by, image_keys, image_limits, read_keys, way_into
 from keyswitch.host.update import update
 from keyswitch.host.way import NoWay, Way
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
+from keyswitch.policy.secrets import read_private_key
 
 HEALTH_MS: Final = 120_000
 """Bound for a health command: shorter than the trial deadlines that policies have."""
@@ -36,6 +46,7 @@ class Options:
         policy: the device's policy.
         images: what is in the file.
         job: what is to be done.
+        evidence: where the run is recorded, None if it is not.
     """
 
     target: str
@@ -43,6 +54,7 @@ class Options:
     policy: Policy | None
     images: tuple[CheckedImage, ...]
     job: Job
+    evidence: "Evidence | None" = None
 
     @classmethod
     def of(cls, *, target: str, image: Path | None, **given: Any) -> Self:
@@ -65,13 +77,41 @@ class Options:
             most_outstanding=given["window"],
             stay=given["stay"],
         )
-        return cls(target=target, image=image, policy=policy, images=images, job=job)
+        evidence = _evidence(target, policy, images, job, given)
+        return cls(target=target, image=image, policy=policy, images=images, job=job, evidence=evidence)
+
+
+class Evidence:
+    """Records one run: one record when it begins, one when it ends."""
+
+    def __init__(self, path: Path, circumstances: Circumstances, signer: Signer | None) -> None:
+        self._path = path
+        self._signer = signer
+        self._account = Account()
+        body = account.begun(circumstances)
+        self._run = append(path, at=_now(), kind="update begun", body=body, signer=signer).n
+
+    def add(self, event: Event) -> None:
+        """Take note of what happens."""
+        self._account.add(event)
+
+    def end(self) -> None:
+        """Write the record that the run ends with, however it ends."""
+        body = account.ended(self._account, run=self._run)
+        append(self._path, at=_now(), kind="update ended", body=body, signer=self._signer)
 
 
 async def run(options: Options, show: Show) -> Exit:
     """Carry the update out; SIGINT and SIGTERM end it, and leave the device as it is."""
     reach = open_reach(options.target)
-    task = asyncio.ensure_future(update(reach, options.job, sink=show))
+    evidence = options.evidence
+
+    def sink(event: Event) -> None:
+        show(event)
+        if evidence is not None:
+            evidence.add(event)
+
+    task = asyncio.ensure_future(update(reach, options.job, sink=sink))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
@@ -82,7 +122,41 @@ async def run(options: Options, show: Show) -> Exit:
         return Outcome.INTERRUPTED.exit_code
     finally:
         await reach.close()
+        if evidence is not None:
+            evidence.end()
     return result.outcome.exit_code
+
+
+def _evidence(
+    target: str, policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, given: dict[str, Any]
+) -> Evidence | None:
+    path, key = given["evidence"], given["sign"]
+    if path is None:
+        if key is not None:
+            raise InputError("--sign", "means nothing without evidence", "--evidence FILE")
+        return None
+    circumstances = Circumstances(
+        who=f"{getpass.getuser()}@{platform.node()}",
+        tool=f"keyswitch {__version__}",
+        target=target,
+        policy=None if policy is None else (policy.origin, policy.digest.hex()),
+        images=images,
+        job=job,
+    )
+    return Evidence(path, circumstances, _signer(key))
+
+
+def _signer(key: Path | None) -> Signer | None:
+    if key is None:
+        return None
+    from keyswitch.evidence.signing import EvidenceSigner  # noqa: PLC0415 - cryptography, only where it is needed
+
+    return EvidenceSigner(read_private_key(key))
+
+
+def _now() -> str:
+    """UTC by this computer's clock; whether that clock is right is not ours to say."""
+    return f"{datetime.now(UTC).isoformat(timespec='milliseconds')} by the clock of {platform.node()}"
 
 
 def _images(image: Path, policy: Policy | None, given: dict[str, Any]) -> tuple[CheckedImage, ...]:

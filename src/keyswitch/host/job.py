@@ -229,6 +229,8 @@ class Result:
         duration_ms: of the whole run.
         before: slots when they were first read.
         after: slots when they were last read.
+        entered_by: how entry was proved; None if we did not enter.
+        device: what the device was known by at the end, in words.
     """
 
     outcome: Outcome
@@ -240,6 +242,8 @@ class Result:
     duration_ms: int = 0
     before: tuple[SlotView, ...] | None = None
     after: tuple[SlotView, ...] | None = None
+    entered_by: str | None = None
+    device: str = ""
 
     @property
     def line(self) -> str:

@@ -111,6 +111,11 @@ class Reach(Protocol):
         """As people write it: `ble:Pump 7`, `udp:192.0.2.1`."""
         ...
 
+    @property
+    def known_by(self) -> str:
+        """What the device is known by now, in words."""
+        ...
+
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
         """Connect and see what is there.
 
@@ -147,6 +152,12 @@ class BleReach:
         self.target = target
         self.wanted = Wanted(name=name, addresses=frozenset[str]({address} if address else ()))
         self._adapter = adapter
+
+    @property
+    def known_by(self) -> str:
+        """Addresses and tokens; the name while there is nothing better."""
+        tokens = [f"token {token.hex()}" for token in sorted(self.wanted.tokens)]
+        return ", ".join([*sorted(self.wanted.addresses), *tokens]) or (self.wanted.name or "")
 
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
         """Scan, connect, discover, subscribe; see `Reach.connect`."""
@@ -242,6 +253,11 @@ class PacketReach:
         self.target = target
         self._open_link = open_link
         self._announced_end = announced_end
+
+    @property
+    def known_by(self) -> str:
+        """The target: its address is the device."""
+        return self.target
 
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
         """Open the link and see that somebody answers: an open socket alone says nothing."""

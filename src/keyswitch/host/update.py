@@ -200,6 +200,8 @@ class _Run:
             duration_ms=self.now_ms(),
             before=self.acts.slots_before,
             after=self.acts.slots_after,
+            entered_by=self.acts.entered.by if self.acts.entered is not None else None,
+            device=self.acts.reach.known_by,
         )
 
     def now_ms(self) -> int:

@@ -1,0 +1,155 @@
+"""What a run leaves behind: its events, gathered into the body of an evidence record. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.images import CheckedImage
+from keyswitch.host.job import Job, Result
+from keyswitch.host.verdict import Verdict
+from keyswitch.host.views import SlotView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a record says besides what happened.
+
+    Attributes:
+        who: the person, as the system knows them.
+        tool: program and version.
+        target: as it was written.
+        policy: file and SHA-256 of the policy, None without one.
+        images: what was to be installed.
+        job: what was to be done.
+    """
+
+    who: str
+    tool: str
+    target: str
+    policy: tuple[str, str] | None
+    images: tuple[CheckedImage, ...]
+    job: Job
+
+
+@dataclass(slots=True)
+class Account:
+    """Gathers the events of one run."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    verdicts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    said: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    result: Result | None = None
+
+    def add(self, event: Event) -> None:
+        """Take one event; progress of the upload is not kept."""
+        match event:
+            case StepDone():
+                self._step(event.name.value, event.at_ms, event.duration_ms, "done")
+            case StepMissed():
+                self._step(event.name.value, event.at_ms, event.duration_ms, event.why)
+            case Judged():
+                self.verdicts.append({"at_ms": event.at_ms, **_verdict(event.verdict)})
+            case Said():
+                self.said.append({"at_ms": event.at_ms, "text": event.text})
+            case Ended():
+                self.result = event.result
+            case StepBegun() | Uploading():
+                pass
+
+    def _step(self, name: str, at_ms: int, duration_ms: int | None, outcome: str) -> None:
+        self.steps.append({"step": name, "at_ms": at_ms, "duration_ms": duration_ms, "outcome": outcome})
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    state = verdict.state
+    return {
+        "gate": verdict.gate.value,
+        "reason": verdict.reason.value if verdict.reason else None,
+        "detail": verdict.detail,
+        "mode": verdict.mode,
+        "policy": state.policy.hex() if state else None,
+        "boot_id": state.boot_id.hex() if state else None,
+    }
+
+
+def begun(circumstances: Circumstances) -> dict[str, Any]:
+    """The body of the record that a run begins with. A run without a second record was cut off."""
+    job = circumstances.job
+    policy = circumstances.policy
+    return {
+        "who": circumstances.who,
+        "tool": circumstances.tool,
+        "target": circumstances.target,
+        "policy": None if policy is None else {"file": policy[0], "sha256": policy[1]},
+        "goal": job.goal.value,
+        "entry": job.way.words,
+        "confirm_by": job.confirm_by.value,
+        "images": [
+            {
+                "file": checked.name,
+                "image": checked.image.number,
+                "version": checked.image.version,
+                "hash": checked.image.hash.hex(),
+                "size": len(checked.image.data),
+                "signature": checked.signature,
+            }
+            for checked in circumstances.images
+        ],
+    }
+
+
+def ended(account: Account, *, run: int) -> dict[str, Any]:
+    """The body of the record that a run ends with.
+
+    Args:
+        account: of the run.
+        run: number of the record that it began with.
+    """
+    result = account.result
+    body: dict[str, Any] = {
+        "run": run,
+        "outcome": result.outcome.value if result else "interrupted",
+        "steps": account.steps,
+        "verdicts": account.verdicts,
+        "said": account.said,
+    }
+    if result is None:
+        return body
+    return {
+        **body,
+        "detail": result.detail,
+        "reason": result.reason.value if result.reason else None,
+        "entered_by": result.entered_by,
+        "device": result.device,
+        "duration_ms": result.duration_ms,
+        "resumed": result.resumed,
+        "upload": None
+        if result.upload is None
+        else {
+            "size": result.upload.size,
+            "resumed_at": result.upload.resumed_at,
+            "bytes_per_second": result.upload.bytes_per_second,
+            "resent_bytes": result.upload.resent_bytes,
+        },
+        "before": slots_of(result.before),
+        "after": slots_of(result.after),
+    }
+
+
+def slots_of(slots: tuple[SlotView, ...] | None) -> list[dict[str, Any]] | None:
+    """Slots as JSON values, None where they were never read."""
+    if slots is None:
+        return None
+    return [
+        {
+            "image": view.image,
+            "slot": view.slot,
+            "version": view.version,
+            "hash": view.hash.hex(),
+            "active": view.active,
+            "confirmed": view.confirmed,
+            "pending": view.pending,
+            "permanent": view.permanent,
+        }
+        for view in slots
+    ]
