@@ -8,6 +8,9 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from keyswitch.demo import workshop
+from keyswitch.demo.workshop import Workshop
+
 OPTIONS = {
     "peers": "run the tests that need the real servers and clients of `make test-peers`",
     "bluez": "run the tests that need the Linux Bluetooth rig of `make bluez`",
@@ -40,3 +43,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def pump(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """The pump's policy, keys and images, as the demo makes them, with a small firmware."""
+    directory = tmp_path_factory.mktemp("pump")
+    payload = directory / "payload.bin"
+    payload.write_bytes(bytes(range(256)) * 64)
+    return workshop.make(directory, payload)

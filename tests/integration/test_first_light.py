@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from tests.integration.conftest import job_image
+from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import InputChanged

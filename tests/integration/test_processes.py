@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from keyswitch.cli.main import main
-from keyswitch.demo.images import make_keys, sign
 from keyswitch.demo.workshop import Workshop
+from keyswitch.device.imgtool import make_keys, sign
 from keyswitch.device.panel import ask
 from keyswitch.device.state_dir import StateDir
 from keyswitch.exits import Exit

@@ -1,19 +1,13 @@
 """What the demo needs on disk: a policy with its keys, and images signed with the demo's own key."""
 
-import importlib.resources
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyswitch.demo.images import Keys, flip_one_bit, make_keys, make_payload, sign
+from keyswitch.demo.images import flip_one_bit, make_payload
+from keyswitch.device.example import example_policy, write_example
 from keyswitch.errors import LocalError
-from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
-from keyswitch.proof.challenge import SECRET_SIZE
-
-EXAMPLE: Final = Path(__file__).parents[3] / "examples" / "pump" / "policy.toml"
-"""In a checkout; an installed package has its copy beside this module."""
 
 SHORTER: Final = {"trial_deadline_s = 120": "trial_deadline_s = 5"}
 """What the demo changes in the example: nobody watches a trial for two minutes."""
@@ -59,23 +53,16 @@ def make(directory: Path, payload: Path | None = None) -> Workshop:
     Raises:
         InputError: the payload cannot be used.
     """
-    (directory / "keys").mkdir(mode=0o700)
-    made = make_keys(directory / "keys")
-    secret = directory / "keys" / "pump7.hmac"
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_hex(SECRET_SIZE) + "\n")
-    policy_file = directory / "policy.toml"
-    policy_file.write_text(_shortened(_example()))
-    policy = read_policy(policy_file)
+    example = write_example(directory, _shortened(example_policy()))
     if payload is None:
         payload = directory / "firmware.bin"
         make_payload(payload, seed=1)
     versions = (OLD_VERSION, NEW_VERSION, BROKEN_VERSION, TRIAL_VERSION)
-    old, new, good, trial = (_signed(made, payload, version, policy, directory) for version in versions)
+    old, new, good, trial = (example.sign(payload, version) for version in versions)
     broken = directory / "one-bit-flipped.signed.bin"
     return Workshop(
-        policy_file=policy_file,
-        policy=policy,
+        policy_file=example.policy_file,
+        policy=example.policy,
         state=directory / "state",
         old=old,
         new=new,
@@ -83,17 +70,6 @@ def make(directory: Path, payload: Path | None = None) -> Workshop:
         flipped=flip_one_bit(good, broken),
         never_confirmed=trial,
     )
-
-
-def _signed(keys: Keys, payload: Path, version: str, policy: Policy, directory: Path) -> Path:
-    to = directory / f"firmware-{version}.signed.bin"
-    sign(keys, payload, version, policy.bootloader.slot_size, to)
-    return to
-
-
-def _example() -> str:
-    packaged = importlib.resources.files("keyswitch.demo") / "pump.toml"
-    return packaged.read_text("utf-8") if packaged.is_file() else EXAMPLE.read_text("utf-8")
 
 
 def _shortened(text: str) -> str:

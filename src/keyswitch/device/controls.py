@@ -12,13 +12,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from keyswitch.device.runtime import Runtime
-from keyswitch.errors import InputError
-from keyswitch.gate.events import ButtonHeld, InputChanged, SelfConfirmed
+from keyswitch.errors import InputError, KeyswitchError
+from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed
 from keyswitch.policy.model import Input, Policy, Value
 from keyswitch.policy.words import InputType
 
 _WHERE = "panel"
 _BOOLS = {"true": True, "false": False}
+
+
+class RefusedAtPanelError(KeyswitchError):
+    """The gate refused what a person did at the device; says why."""
 
 
 class Controls:
@@ -42,12 +46,14 @@ class Controls:
 
         Raises:
             InputError: the request makes no sense here; nothing was changed.
+            RefusedAtPanelError: the gate refused it.
         """
         name = request.get("do")
         act = self._requests.get(name) if isinstance(name, str) else None
         if act is None:
             raise InputError(_WHERE, f"cannot do {name!r}", " or ".join(self._requests))
         await act(request)
+        await self._runtime.settled()
         return {"log": list(self._runtime.log)} if name == "log" else self.status()
 
     def status(self) -> dict[str, Any]:
@@ -59,14 +65,19 @@ class Controls:
 
     async def _set(self, request: dict[str, Any]) -> None:
         known = self._input(str(request.get("name", "")))
-        self._runtime.happen(InputChanged(name=known.name, value=_value(known, request.get("value"))))
+        self._happen(InputChanged(name=known.name, value=_value(known, request.get("value"))))
+
+    def _happen(self, event: Event) -> None:
+        refused = self._runtime.happen(event)
+        if refused is not None:
+            raise RefusedAtPanelError(refused.text)
 
     async def _press(self, request: dict[str, Any]) -> None:
-        self._runtime.happen(ButtonHeld(hold_ms=_milliseconds(request, "hold_ms")))
+        self._happen(ButtonHeld(hold_ms=_milliseconds(request, "hold_ms")))
 
     async def _confirm(self, request: dict[str, Any]) -> None:
         del request
-        self._runtime.happen(SelfConfirmed())
+        self._happen(SelfConfirmed())
 
     async def _power_cycle(self, request: dict[str, Any]) -> None:
         del request

@@ -3,7 +3,7 @@
 A Unix socket in the state directory, open to its owner alone. One JSON object a line each way:
 
     {"do": "set", "name": "motion", "value": true}   ->  {"ok": true, …}
-    anything that cannot be done                      ->  {"ok": false, "error": "what, where, what was expected"}
+    anything that cannot be done                      ->  {"ok": false, "error": "what, where, why", "exit": 1 or 2}
 
 Rules:
 
@@ -42,9 +42,11 @@ class DeviceNotRunningError(LinkLostError):
 
 
 class RefusedByDeviceError(KeyswitchError):
-    """The device understood and said no, or the request made no sense to it."""
+    """The device said no (`Exit.NO`), or the request made no sense to it (`Exit.USAGE`)."""
 
-    exit_code = Exit.USAGE
+    def __init__(self, said: str, exit_code: Exit) -> None:
+        super().__init__(said)
+        self.exit_code = exit_code
 
 
 class _Address:
@@ -102,10 +104,12 @@ class Panel:
         try:
             request: object = json.loads(line)
             if not isinstance(request, dict):
-                return {"ok": False, "error": "a request is a JSON object"}
+                return {"ok": False, "error": "a request is a JSON object", "exit": Exit.USAGE}
             return {"ok": True, **await self._answer(cast("dict[str, Any]", request))}
-        except (KeyswitchError, ValueError) as error:
-            return {"ok": False, "error": str(error)}
+        except KeyswitchError as error:
+            return {"ok": False, "error": str(error), "exit": error.exit_code}
+        except ValueError as error:
+            return {"ok": False, "error": str(error), "exit": Exit.USAGE}
 
 
 def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -133,5 +137,5 @@ def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise DeviceNotRunningError(f"{state}: the device ended before it answered")
     answer: dict[str, Any] = json.loads(line)
     if not answer.pop("ok"):
-        raise RefusedByDeviceError(str(answer["error"]))
+        raise RefusedByDeviceError(str(answer["error"]), Exit(answer["exit"]))
     return answer

@@ -5,6 +5,7 @@ closed in the opposite order, however the device ended.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash, FlashTimes
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
-from keyswitch.policy.secrets import read_secret
+from keyswitch.policy.secrets import read_issuers, read_secret
 from keyswitch.policy.words import Service
 from keyswitch.terms import Transport
 
@@ -82,6 +83,7 @@ def build(
     boot_config: BootConfig,
     store: Store,
     secret: bytes | None,
+    issuers: tuple[bytes, ...] = (),
     peripheral: Peripheral | None,
     others: Mapping[Transport, Carrier] | None = None,
     random: Callable[[int], bytes] = secrets.token_bytes,
@@ -97,6 +99,7 @@ def build(
         boot_config: how the bootloader is built.
         store: what survives resets.
         secret: for entry by challenge.
+        issuers: public keys that may issue permits.
         peripheral: the radio; None: there is none.
         others: carriers besides the radio.
         random: unpredictable bytes; tests hand in their own.
@@ -111,6 +114,8 @@ def build(
         layout=boot_config.layout,
         store=store,
         secret=secret,
+        issuers=issuers,
+        clock_s=lambda: int(time.time()),
         random=random,
         parts=made_of,
     )
@@ -155,6 +160,7 @@ async def serve(options: Options, report: Report) -> None:
     """
     policy = read_policy(options.policy)
     secret = read_secret(policy) if policy.entry.challenge is not None else None
+    issuers = read_issuers(policy) if policy.entry.permit is not None else ()
     config = boot_config_of(policy)
     times = flash_times(options.flash)
     air = AirLink(parse_air(options.air))
@@ -166,29 +172,20 @@ async def serve(options: Options, report: Report) -> None:
         if content is not None:
             make_flash(state, config, content)
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
-        if udp is not None:
-            stack.push_async_callback(udp.close)
-            await udp.bind()
-        if serial is not None:
-            stack.push_async_callback(serial.close)
-            await serial.open()
+        others = await _open_others(udp, serial, stack)
         ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
         address = identity(state)
         peripheral = None
         if opener is not None:
             table = device_table(policy.device.name, smp=False)
             peripheral = BumblePeripheral(opener, address=address, table=table, name=policy.device.name)
-        others: dict[Transport, Carrier] = {}
-        if udp is not None:
-            others[Transport.UDP] = udp
-        if serial is not None:
-            others[Transport.SERIAL] = serial
         runtime = build(
             policy,
             flash=flash,
             boot_config=config,
             store=state,
             secret=secret,
+            issuers=issuers,
             peripheral=peripheral,
             others=others,
             report=report,
@@ -237,6 +234,21 @@ def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None
     udp = UdpCarrier(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
     receiver = Parts().receiver(Transport.SERIAL, size)
     return udp, None if options.serial is None else SerialCarrier(options.serial, receiver=receiver)
+
+
+async def _open_others(
+    udp: UdpCarrier | None, serial: SerialCarrier | None, stack: AsyncExitStack
+) -> dict[Transport, Carrier]:
+    others: dict[Transport, Carrier] = {}
+    if udp is not None:
+        stack.push_async_callback(udp.close)
+        await udp.bind()
+        others[Transport.UDP] = udp
+    if serial is not None:
+        stack.push_async_callback(serial.close)
+        await serial.open()
+        others[Transport.SERIAL] = serial
+    return others
 
 
 def _check_ble(text: str, policy: Policy) -> None:

@@ -25,6 +25,7 @@ from keyswitch.device.parts import Parts
 from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
 from keyswitch.device.store import Store
+from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
 from keyswitch.gate.peer import Peer
@@ -85,7 +86,7 @@ class Runtime:
         self._inputs: dict[str, Value | None] = {}
         self._ids = itertools.count(1)
         self._senders: dict[int, Sender] = {}
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[Output | asyncio.Future[None]] = deque()
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._failure: asyncio.Future[None] | None = None
@@ -153,6 +154,9 @@ class Runtime:
         await self._forget_peers()
         for carrier in self._carriers.values():
             await carrier.power_lost()
+        for left in self._outputs:
+            if isinstance(left, asyncio.Future):
+                left.cancel()
         self._outputs.clear()
 
     async def _reset(self) -> None:
@@ -214,16 +218,30 @@ class Runtime:
 
     # --- what the outside does ---
 
-    def happen(self, event: Event) -> None:
+    def happen(self, event: Event) -> Refused | None:
         """Something happens at the device: an input, the button, the application.
 
         What an input reads is the world's: it outlives resets, and is read again at the next boot.
+
+        Returns:
+            Why the gate refused it, if it did.
         """
         if isinstance(event, InputChanged):
             self._inputs[event.name] = event.value
         if not self._powered:
+            return None
+        output = self.server.event(event, self.now_ms())
+        self._take(output)
+        return output.refused
+
+    async def settled(self) -> None:
+        """Wait until everything that has happened so far was carried out."""
+        if self._worker is None or self._worker.done():
             return
-        self._take(self.server.event(event, self.now_ms()))
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._outputs.append(settled)
+        self._wake.set()
+        await settled
 
     def advance(self, ms: int) -> None:
         """Let `ms` pass at once, where the device's clock allows it; what is due then happens now."""
@@ -258,6 +276,8 @@ class Runtime:
             output = self._outputs.popleft() if self._outputs else self._execute()
             if output is None:
                 await self._sleep()
+            elif isinstance(output, asyncio.Future):
+                output.set_result(None)
             else:
                 await self._carry_out(output)
                 await asyncio.sleep(0)  # the radio's turn: requests may have queued up without end

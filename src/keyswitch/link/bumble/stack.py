@@ -100,6 +100,13 @@ class QuietHost(Host):
         if isinstance(packet, hci.HCI_Event):
             self.on_hci_event_packet(packet)
 
+    def on_command_processed(self, event: Any) -> None:
+        """The controller has answered a command. If its caller was cancelled meanwhile, there is nobody to tell."""
+        host: Any = super()
+        pending = self.__dict__.get("pending_response")
+        if pending is None or not pending.done():
+            host.on_command_processed(event)
+
     def on_hci_disconnection_complete_event(self, event: hci.HCI_Disconnection_Complete_Event) -> None:
         """A connection is over: nothing of it stays behind."""
         super().on_hci_disconnection_complete_event(event)

@@ -1,0 +1,147 @@
+"""A device process under test: started, asked, turned, ended."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from keyswitch.device.example import Example, write_example
+from keyswitch.device.panel import ask
+from keyswitch.errors import KeyswitchError
+
+ENDS_WITHIN_S: Final = 5
+FIRMWARE: Final = bytes(range(256)) * 64
+"""16 KiB: enough for several chunks of any buffer, little enough to be uploaded in no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceUnderTest:
+    """A running device.
+
+    Attributes:
+        policy: its policy file.
+        state: its state directory.
+        example: policy and keys that were made for it; None where the test brought its own.
+        ready: the device's `ready` line.
+    """
+
+    policy: Path
+    state: Path
+    example: Example | None
+    ready: dict[str, Any]
+
+    @property
+    def hci(self) -> str:
+        """HCI transport by which a central in another process reaches the device's air."""
+        return str(self.ready["ble"])
+
+    @property
+    def udp(self) -> str:
+        """`HOST:PORT`."""
+        return str(self.ready["udp"])
+
+    @property
+    def serial(self) -> Path:
+        """Path of the pseudo-terminal."""
+        return Path(self.ready["serial"])
+
+    def status(self) -> dict[str, Any]:
+        """Mode, gate, lease, what runs and what the slots hold, as `keyswitch panel DIR status --json`."""
+        return ask(self.state, {"do": "status"})
+
+    def set(self, **inputs: object) -> None:
+        """Set inputs: `device.set(motion=True)`."""
+        for name, value in inputs.items():
+            ask(self.state, {"do": "set", "name": name, "value": str(value)})
+
+    def press(self, hold_s: float) -> None:
+        """Hold the button."""
+        ask(self.state, {"do": "press", "hold_ms": round(hold_s * 1000)})
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once."""
+        ask(self.state, {"do": "advance", "ms": round(seconds * 1000)})
+
+    def power_cycle(self) -> None:
+        """Take the power away and give it back."""
+        ask(self.state, {"do": "power-cycle"})
+
+    def sign(self, firmware: bytes, version: str) -> Path:
+        """A signed image of `firmware` that this device takes."""
+        if self.example is None:
+            raise KeyswitchError("the test brought its own policy: sign images with the key that it names")
+        return self.example.sign(_firmware(self.policy.parent, firmware, version), version)
+
+
+@contextmanager
+def running_device(
+    directory: Path,
+    *,
+    policy: str | Path | None = None,
+    image: str | Path | None = None,
+    air: str = "",
+    udp: bool = False,
+    serial: bool = False,
+) -> Generator[DeviceUnderTest]:
+    """Run a device in `directory`, which is made.
+
+    Args:
+        directory: for everything that the device and its images need.
+        policy: policy file; None: the example pump with keys of its own.
+        image: what runs at first; needed with a policy of one's own.
+        air: settings of the virtual air.
+        udp: serve UDP on a free port of this machine.
+        serial: serve a pseudo-terminal.
+    """
+    directory.mkdir(parents=True)
+    example = write_example(directory) if policy is None else None
+    policy_file = Path(policy) if policy is not None else directory / "policy.toml"
+    if image is None:
+        if example is None:
+            raise KeyswitchError("a policy of one's own needs an image that it takes")
+        image = example.sign(_firmware(directory, FIRMWARE, "1.0.0"), "1.0.0")
+    state = directory / "state"
+    command = [sys.executable, "-m", "keyswitch", "device", str(policy_file), "--state", str(state), "--json"]
+    command += ["--image", str(image), "--air", air, "--virtual-time"]
+    command += ["--udp", "127.0.0.1:0"] if udp else []
+    command += ["--serial", str(directory / "tty")] if serial else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            ready = _wait_until_ready(process)
+            threading.Thread(target=_drain, args=(process,), daemon=True).start()
+            yield DeviceUnderTest(policy=policy_file, state=state, example=example, ready=ready)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _firmware(directory: Path, content: bytes, version: str) -> Path:
+    payload = directory / f"firmware-{version}.bin"
+    payload.write_bytes(content)
+    return payload
+
+
+def _wait_until_ready(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stderr is not None  # noqa: S101
+    for line in process.stdout:
+        event: dict[str, Any] = json.loads(line)
+        if event["event"] == "ready":
+            return event
+    raise KeyswitchError(f"the device did not start: {process.stderr.read().strip()}")
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    """Read on, so that the device never waits for a reader."""
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    for _ in process.stdout:
+        pass

@@ -1,0 +1,78 @@
+"""The panel's requests on a whole device, in virtual time."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.integration.test_first_light import run, world
+
+from keyswitch.demo.workshop import Workshop
+from keyswitch.device.controls import Controls, RefusedAtPanelError
+from keyswitch.errors import InputError
+
+Story = Callable[[Controls], Awaitable[None]]
+
+
+def play(pump: Workshop, story: Story) -> None:
+    async def whole() -> None:
+        async with world(pump) as here:
+            await story(Controls(here.policy, here.device))
+
+    run(whole())
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({}, "cannot do None.*status or set"),
+        ({"do": "dance"}, "cannot do 'dance'"),
+        ({"do": "set", "name": "moton", "value": "true"}, r"no input 'moton' \(expected motion\?\)"),
+        ({"do": "set", "name": "motion", "value": "maybe"}, "motion cannot be 'maybe'.*true or false"),
+        ({"do": "set", "name": "battery_percent", "value": "x"}, "battery_percent cannot be 'x'.*whole number"),
+        ({"do": "press", "hold_ms": -1}, "hold_ms is -1"),
+        ({"do": "press"}, "hold_ms is None"),
+        ({"do": "advance", "ms": 1}, "runs on real time"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_changes_nothing(
+    pump: Workshop, request_: dict[str, Any], expected: str
+) -> None:
+    async def story(controls: Controls) -> None:
+        before = controls.status()
+        with pytest.raises(InputError, match=expected):
+            await controls.answer(request_)
+        assert controls.status() == before
+
+    play(pump, story)
+
+
+def test_inputs_and_button_move_the_mode_and_a_guard_refuses_the_button(pump: Workshop) -> None:
+    async def story(controls: Controls) -> None:
+        assert (await controls.answer({"do": "set", "name": "motion", "value": "true"}))["mode"] == "active"
+        assert (await controls.answer({"do": "set", "name": "motion", "value": "FALSE"}))["mode"] == "normal"
+        assert (await controls.answer({"do": "press", "hold_ms": 5_000}))["mode"] == "maintenance"
+        assert (await controls.answer({"do": "set", "name": "motion", "value": "true"}))["mode"] == "active"
+        log = (await controls.answer({"do": "log"}))["log"]
+        modes = [event["mode"] for event in log if event["event"] == "mode"]
+        assert modes == ["normal", "active", "normal", "maintenance", "normal", "active"]
+
+    play(pump, story)
+
+
+def test_a_power_cycle_ends_maintenance_and_inputs_read_as_before(pump: Workshop) -> None:
+    async def story(controls: Controls) -> None:
+        assert (await controls.answer({"do": "set", "name": "battery_percent", "value": "20"}))["mode"] == "normal"
+        assert (await controls.answer({"do": "press", "hold_ms": 5_000}))["mode"] == "maintenance"
+        assert (await controls.answer({"do": "power-cycle"}))["mode"] == "normal"
+        assert (await controls.answer({"do": "set", "name": "motion", "value": "true"}))["mode"] == "active"
+        assert (await controls.answer({"do": "power-cycle"}))["mode"] == "active"
+
+    play(pump, story)
+
+
+def test_confirming_is_the_operators_in_this_policy(pump: Workshop) -> None:
+    async def story(controls: Controls) -> None:
+        with pytest.raises(RefusedAtPanelError):
+            await controls.answer({"do": "confirm"})
+
+    play(pump, story)
