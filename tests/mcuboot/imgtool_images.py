@@ -26,11 +26,11 @@ def run(*arguments: str) -> None:
         imgtool.main(args=list(arguments), standalone_mode=False)
 
 
-@cache
 def private_key(kind: str = "ecdsa-p256", number: int = 0) -> Path:
     """A signing key; the same file for the same arguments."""
     path = WORK / f"{kind}-{number}.pem"
-    run("keygen", "-k", str(path), "-t", kind)
+    if not path.exists():
+        run("keygen", "-k", str(path), "-t", kind)
     return path
 
 

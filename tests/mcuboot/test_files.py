@@ -1,0 +1,286 @@
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from tests.mcuboot import imgtool_images as images
+
+from keyswitch.errors import InputError
+from keyswitch.mcuboot import files
+from keyswitch.mcuboot.accept import accept
+from keyswitch.mcuboot.config import BootConfig, Downgrade
+from keyswitch.mcuboot.describe import Description, describe, differences
+from keyswitch.mcuboot.files import FileSource, NamedImage, open_images
+from keyswitch.mcuboot.flash import BytesSource
+from keyswitch.mcuboot.image import Version, parse_image
+from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
+from keyswitch.mcuboot.padding import read_padding
+
+GOOD = images.signed("1.2.3", size=900)
+HEX = images.signed("1.2.3", "--hex-addr", "0x10000", size=900, suffix=".hex")
+
+
+def opened(data: bytes) -> tuple[NamedImage, ...]:
+    return open_images("app.bin", io.BytesIO(data))
+
+
+def content(named: NamedImage) -> bytes:
+    return named.source.read(0, named.source.size)
+
+
+def package(manifest: Any, **members: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as zipped:
+        if manifest is not None:
+            text = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
+            zipped.writestr("manifest.json", text)
+        for name, data in members.items():
+            zipped.writestr(name, data)
+    return made.getvalue()
+
+
+def nordic(*entries: dict[str, Any]) -> dict[str, Any]:
+    """What the nRF Connect SDK writes."""
+    return {"format-version": 1, "time": 1763800000, "files": list(entries), "name": "pump"}
+
+
+def entry(name: str, index: str, size: int | None = None, **more: Any) -> dict[str, Any]:
+    fields = {
+        "type": "application",
+        "board": "nrf52840dk",
+        "soc": "nrf52840",
+        "load_address": 49152,
+        "image_index": index,
+        "slot_index_primary": str(2 * int(index) + 1),
+        "slot_index_secondary": str(2 * int(index) + 2),
+        "version_MCUBOOT": "1.2.3",
+        "file": name,
+        "modtime": 1763800000,
+        **more,
+    }
+    return fields if size is None else {**fields, "size": size}
+
+
+def test_a_binary_is_read_in_pieces_and_mapped_only_when_wanted_whole(tmp_path):
+    path = tmp_path / "app.bin"
+    path.write_bytes(GOOD)
+    with path.open("rb") as file:
+        (named,) = open_images(str(path), file)
+        assert isinstance(named.source, FileSource)
+        assert named.source.size == len(GOOD)
+        assert named.source.read(10, 20) == GOOD[10:30]
+        assert named.source.view(10, 20) == GOOD[10:30]
+        assert isinstance(named.source.view(0, 5), memoryview)
+
+
+def test_what_cannot_be_mapped_is_read():
+    (named,) = opened(GOOD)
+    assert named.source.view(10, 20) == GOOD[10:30]
+
+
+def test_hex_is_told_by_its_content():
+    (named,) = opened(HEX)
+    # The two were signed one after the other, so their signatures differ.
+    assert content(named)[:1412] == GOOD[:1412]
+    assert parse_image(named.source).version == Version(1, 2, 3)
+
+
+def test_padded_hex_keeps_its_trailer():
+    (named,) = opened(images.signed("1.2.3", "--confirm", "--hex-addr", "0x10000", size=900, suffix=".hex"))
+    image = parse_image(named.source)
+    padding = read_padding(named.source, image)
+    assert (padding.max_align, padding.image_ok) == (8, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b":00000001FF\n", "the HEX file holds no data"),
+        (b":0400000001020304F3\n:00000001FF\n", "this is no Intel HEX file: Record at line 1 has invalid checksum"),
+        (b":zz\n", "this is no Intel HEX file"),
+        (b":\xff\xfe", "this is no Intel HEX file"),
+        (
+            b":0100000001FE\n:020000040400F6\n:0100000001FE\n:00000001FF\n",
+            "the HEX file spans addresses 0x0 to 0x4000000 .expected at most 67108864 bytes",
+        ),
+    ],
+)
+def test_hex_files_that_cannot_be_used(text, said):
+    with pytest.raises(InputError, match=f"^app.bin: {said}"):
+        opened(text)
+
+
+def test_a_package_of_several_images():
+    other = images.signed("4.5.6", size=300)
+    manifest = nordic(entry("app.bin", "0", len(GOOD)), entry("net.bin", "1"))
+    found = opened(package(manifest, **{"app.bin": GOOD, "net.bin": other}))
+    assert [(named.name, named.image, content(named)) for named in found] == [
+        ("app.bin", 0, GOOD),
+        ("net.bin", 1, other),
+    ]
+
+
+def test_hex_inside_a_package_and_numbers_that_are_numbers():
+    (named,) = opened(package(nordic(entry("app.hex", "0", image_index=2)), **{"app.hex": HEX}))
+    assert named.image == 2
+    assert content(named)[:4] == GOOD[:4]
+
+
+def test_a_package_of_one_image_may_leave_out_its_number():
+    fields = entry("app.bin", "0")
+    del fields["image_index"]
+    (named,) = opened(package(nordic(fields), **{"app.bin": GOOD}))
+    assert named.image == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"PK\x03\x04nothing", "the package cannot be unpacked"),
+        (package(None, **{"app.bin": GOOD}), "no manifest.json in the package"),
+        (package(b"{"), "manifest.json: not JSON"),
+        (package(b"[" * 100_000), "manifest.json: not JSON"),
+        (package([]), "manifest.json: files: no list of files"),
+        (package({}), "manifest.json: files: no list of files"),
+        (package(nordic()), "manifest.json: files: no list of files"),
+        (package({"files": {"file": "app.bin"}}), "manifest.json: files: no list of files"),
+        (package({"files": ["app.bin"]}), r"manifest.json: files\[0\].file: found None"),
+        (package(nordic(entry("app.bin", "0"))), r"manifest.json: files\[0\].file: 'app.bin' is not in the package"),
+        (
+            package(nordic(entry("app.bin", "0", image_index="one")), **{"app.bin": GOOD}),
+            r"manifest.json: files\[0\].image_index: found 'one' .expected an image number",
+        ),
+        (
+            package(nordic(entry("app.bin", "0", image_index=True)), **{"app.bin": GOOD}),
+            r"manifest.json: files\[0\].image_index: found True",
+        ),
+        (
+            package(nordic(entry("app.bin", "0", 5)), **{"app.bin": GOOD}),
+            rf"manifest.json: files\[0\].size: 5 .expected {len(GOOD)}, the size of app.bin",
+        ),
+    ],
+)
+def test_packages_that_cannot_be_used(data, said):
+    with pytest.raises(InputError, match=f"^app.bin: {said}"):
+        opened(data)
+
+
+def test_a_damaged_package():
+    whole = bytearray(package(nordic(entry("app.bin", "0")), **{"app.bin": GOOD}))
+    whole[400] ^= 0xFF
+    with pytest.raises(InputError, match=r"^app\.bin: the package cannot be unpacked"):
+        opened(bytes(whole))
+
+
+def test_a_zip_bomb_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(files, "MAX_FILE_SIZE", 100_000)
+    with pytest.raises(InputError, match=r"^app\.bin: app\.bin: more than 100000 bytes"):
+        opened(package(nordic(entry("app.bin", "0")), **{"app.bin": b"\0" * 1_000_000}))
+
+
+# --- padding ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("align", ["8", "16", "32"])
+@pytest.mark.parametrize(("option", "image_ok"), [("--pad", False), ("--test", False), ("--confirm", True)])
+def test_a_trailer_at_the_end_is_seen(option, image_ok, align):
+    data = images.signed("1.2.3", option, "--max-align", align)
+    padding = read_padding(BytesSource(data), parse_image(BytesSource(data)))
+    assert (padding.arms, padding.max_align, padding.image_ok) == (True, int(align), image_ok)
+
+
+@pytest.mark.parametrize("rest", [b"", b"\xff" * 10, b"\xff" * 5000])
+def test_padding_without_a_trailer(rest):
+    data = GOOD + rest
+    padding = read_padding(BytesSource(data), parse_image(BytesSource(data)))
+    assert (padding.arms, padding.size) == (False, len(rest))
+
+
+# --- would this device take it ----------------------------------------------------------------------------------------
+
+LAYOUT = Layout.for_slots(Algorithm.SWAP_MOVE, 0x10000)
+CONFIG = BootConfig(layout=LAYOUT, keys=images.keys())
+
+
+def accepted(data: bytes, config: BootConfig = CONFIG, number: int | None = None, running: Version | None = None):
+    return accept(NamedImage(name="app.bin", image=number, source=BytesSource(data)), config, running=running)
+
+
+def test_a_good_file_is_accepted():
+    verdict = accepted(GOOD)
+    assert verdict.ok
+    names = [check.name for check in verdict.checks]
+    assert names == ["upload", "format", "flags", "TLVs", "size", "hash", "signature"]
+
+
+def test_a_file_with_a_trailer_is_not_even_if_it_fits():
+    data = images.signed("1.2.3", "--pad", slot_size=0x4000)
+    refusal = accepted(data).refusal
+    assert refusal is not None
+    assert refusal.detail == (
+        "upload: found a trailer at its end, which would start it by itself, expected a file without a trailer "
+        "(imgtool sign without --pad, --test, --confirm) at byte 16368 (0x3ff0)"
+    )
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_the_largest_file(beyond):
+    limit = max_image_size(LAYOUT)
+    overhead = len(images.signed("1.2.3", size=1000, key="ed25519")) - 1000
+    data = images.signed("1.2.3", size=limit - overhead + beyond, key="ed25519", slot_size=0x20000)
+    config = BootConfig(layout=LAYOUT, keys=images.keys("ed25519"))
+    assert accepted(data, config).ok is (beyond <= 0)
+
+
+def test_an_image_number_that_the_device_does_not_have():
+    refusal = accepted(GOOD, number=1).refusal
+    assert refusal is not None
+    assert refusal.detail == "image number: found 1, expected image numbers 0 to 0"
+
+
+def test_downgrades():
+    strict = BootConfig(layout=LAYOUT, keys=images.keys(), downgrade=Downgrade.BY_VERSION)
+    assert accepted(GOOD, strict).ok
+    assert accepted(GOOD, strict, running=Version(1, 2, 3)).ok
+    assert not accepted(GOOD, strict, running=Version(1, 2, 4)).ok
+    assert accepted(GOOD, CONFIG, running=Version(1, 2, 4)).ok
+
+
+# --- descriptions and differences -------------------------------------------------------------------------------------
+
+
+def described(data: bytes) -> Description:
+    found = describe(NamedImage(name="app.bin", image=None, source=BytesSource(data)))
+    assert isinstance(found, Description)
+    return found
+
+
+def test_a_description_says_everything():
+    data = images.signed("1.2.3", "--security-counter", "7", "--dependencies", "(1, 2.0.0)", "--confirm")
+    told = described(data).as_json()
+    assert (told["version"], told["security_counter"], told["bootable"]) == ("1.2.3", 7, True)
+    assert told["dependencies"] == [{"image": 1, "version": "2.0.0"}]
+    assert told["trailer"] == {"max_align": 8, "image_ok": True}
+    assert [(tlv["name"], tlv["protected"]) for tlv in told["tlvs"]] == [
+        ("SEC_CNT", True),
+        ("DEPENDENCY", True),
+        ("SHA256", False),
+        ("KEYHASH", False),
+        ("ECDSA_SIG", False),
+    ]
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_differences():
+    data = images.signed("1.2.3", "--security-counter", "7", size=5000, key=None)
+    assert list(differences(described(data), described(data))) == []
+    changed = bytearray(data)
+    changed[3000] ^= 1
+    changed[4000] ^= 1
+    (found,) = differences(described(data), described(bytes(changed)))
+    assert (found.what, found.first, found.second) == ("payload", "2 bytes differ", "first at 2488 (0x9b8)")
+    other = images.signed("1.3.0", size=5000, key=None)
+    assert [found.what for found in differences(described(data), described(other))] == ["version", "SEC_CNT", "SHA256"]
+    longer = images.signed("1.2.3", "--security-counter", "7", size=5001, key=None)
+    assert [found.what for found in differences(described(data), described(longer))] == ["image size", "SHA256"]

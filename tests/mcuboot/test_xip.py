@@ -1,0 +1,154 @@
+import pytest
+from tests.mcuboot import imgtool_images as images
+from tests.mcuboot.devices import Device, device
+
+from keyswitch.mcuboot.layout import Algorithm, area
+from keyswitch.mcuboot.ops import Field, Write, carry_out
+from keyswitch.mcuboot.trailer import Flag, Magic, magic_bytes, read_trailer
+
+OLD = images.signed("1.0.0", size=3000)
+NEW = images.signed("1.1.0", size=5000, seed=1)
+OLDER = images.signed("0.9.0", size=5000, seed=2)
+
+
+def running(made: Device) -> tuple[str, int | None]:
+    image = made.boot().images[0]
+    return str(image.running_version), image.running_slot
+
+
+def started() -> Device:
+    made = device(Algorithm.DIRECT_XIP, OLD)
+    assert running(made) == ("1.0.0", 0)
+    return made
+
+
+def test_the_higher_version_runs_where_it_lies():
+    made = started()
+    made.upload(NEW)
+    made.arm()
+    assert made.shown() == ["0 1.0.0 ac", "1 1.1.0 p"]
+    report = made.boot()
+    assert (report.active, report.trial) == ((1,), True)
+    assert made.shown() == ["0 1.0.0 c", "1 1.1.0 a"]
+
+
+def test_confirmed_it_stays_and_the_other_slot_takes_the_next():
+    made = started()
+    made.upload(NEW)
+    made.arm()
+    made.boot()
+    made.confirm()
+    assert made.shown() == ["0 1.0.0 c", "1 1.1.0 ac"]
+    assert running(made) == ("1.1.0", 1)
+    made.upload(images.signed("2.0.0"))
+    made.arm(permanent=True)
+    assert made.shown() == ["0 2.0.0 pP", "1 1.1.0 ac"]
+    report = made.boot()
+    assert (report.active, report.trial) == ((0,), False)
+
+
+def test_not_confirmed_it_is_given_up_and_erased():
+    made = started()
+    made.upload(NEW)
+    made.arm()
+    made.boot()
+    report = made.boot()
+    assert (report.active, report.reverted) == ((0,), True)
+    assert report.images[0].why == (
+        "slot 1 erased: it was started and not confirmed",
+        "runs 1.0.0 in slot 0",
+    )
+    assert made.shown() == ["0 1.0.0 ac"]
+
+
+def test_what_nobody_asked_for_never_runs():
+    made = started()
+    made.upload(NEW)
+    report = made.boot()
+    assert report.active == (0,)
+    assert not report.reverted
+    assert report.images[0].why[0] == "slot 1 erased: nobody asked for it (magic unset)"
+
+
+def test_an_older_image_is_not_chosen_and_not_touched():
+    made = started()
+    made.upload(OLDER)
+    made.arm()
+    assert running(made) == ("1.0.0", 0)
+    assert made.shown() == ["0 1.0.0 ac", "1 0.9.0 p"]
+
+
+def test_of_equal_versions_the_primary_runs():
+    made = started()
+    made.upload(images.signed("1.0.0", size=100, seed=9))
+    made.arm()
+    assert running(made) == ("1.0.0", 0)
+
+
+@pytest.mark.parametrize("image_ok", Flag)
+@pytest.mark.parametrize("copy_done", Flag)
+@pytest.mark.parametrize("magic", Magic)
+def test_every_trailer(magic, copy_done, image_ok):
+    made = started()
+    made.upload(NEW)
+    values = {Flag.SET: b"\x01", Flag.BAD: b"\x05"}
+    plan = [
+        Write(made.secondary, field, values[flag])
+        for field, flag in ((Field.IMAGE_OK, image_ok), (Field.COPY_DONE, copy_done))
+        if flag is not Flag.UNSET
+    ]
+    if magic is not Magic.UNSET:
+        value = magic_bytes(8) if magic is Magic.GOOD else b"\0" * 16
+        plan.append(Write(made.secondary, Field.MAGIC, value))
+    carry_out(made.flash, made.layout, plan)
+    report = made.boot()
+    good = magic is Magic.GOOD and Flag.BAD not in (copy_done, image_ok)
+    runs = good and not (copy_done is Flag.SET and image_ok is Flag.UNSET)
+    assert report.active == ((1,) if runs else (0,))
+    assert report.trial == (runs and image_ok is Flag.UNSET)
+    if runs:
+        assert read_trailer(made.layout, area(made.flash, made.secondary)).copy_done is Flag.SET
+
+
+def test_a_bad_image_is_erased_and_the_other_runs():
+    made = started()
+    made.upload(NEW[:700] + bytes([NEW[700] ^ 1]) + NEW[701:])
+    made.arm()
+    report = made.boot()
+    assert report.active == (0,)
+    assert report.images[0].why[1].startswith("slot 1 erased: refused: hash: found")
+    assert not made.boot().reverted
+
+
+def test_an_image_built_for_the_other_slot_is_passed_over():
+    made = started()
+    here = images.signed("1.1.0", "--rom-fixed", hex(made.secondary.offset))
+    elsewhere = images.signed("1.1.0", "--rom-fixed", hex(made.secondary.offset + 0x1000))
+    made.upload(elsewhere)
+    made.arm()
+    assert running(made) == ("1.0.0", 0)
+    made.upload(here)
+    made.arm()
+    assert running(made) == ("1.1.0", 1)
+
+
+def test_nothing_to_run():
+    report = device(Algorithm.DIRECT_XIP).boot()
+    assert not report.runs
+    assert report.images[0].why == ("nothing runs: no slot holds an image that may",)
+
+
+def test_a_lower_counter_than_the_stored_one_is_erased():
+    made = device(Algorithm.DIRECT_XIP, images.signed("1.0.0", "--security-counter", "5"), rollback_protection=True)
+    made.boot()
+    assert made.counters == (5,)
+    made.upload(images.signed("1.1.0", "--security-counter", "4"))
+    made.arm()
+    assert running(made) == ("1.0.0", 0)
+    made.upload(images.signed("1.1.0", "--security-counter", "6"))
+    made.arm()
+    assert running(made) == ("1.1.0", 1)
+    assert made.counters == (5,)
+    made.confirm()
+    made.boot()
+    assert made.counters == (6,)
