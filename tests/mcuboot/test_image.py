@@ -73,6 +73,14 @@ def with_header(**fields: int) -> bytes:
 
 TLVS = 32 + 600
 PARTS = take_apart(GOOD)
+SIZE_LINE = (
+    f"image size: found {len(GOOD)} bytes ({100_032 - len(GOOD)} missing: truncated?), "
+    "expected header 32 + payload 100000 = 100032 bytes at byte 12 (0xc)"
+)
+LENGTH_LINE = (
+    f"TLV ECDSA_SIG: found length 1000, expected at most {len(PARTS.entries[2][1])} bytes, "
+    "to the end of its area at byte 738 (0x2e2)"
+)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +103,7 @@ PARTS = take_apart(GOOD)
         (with_header(header_size=31), "header size: found 31, expected at least 32 at byte 8 (0x8)"),
         (
             with_header(image_size=100_000),
-            f"image size: found {len(GOOD)} bytes ({100_032 - len(GOOD)} missing: truncated?)"
-            ", expected header 32 + payload 100000 = 100032 bytes at byte 12 (0xc)",
+            SIZE_LINE,
         ),
         (
             with_header(image_size=599),
@@ -117,8 +124,7 @@ PARTS = take_apart(GOOD)
         ),
         (
             replace(PARTS, sizes={"2": 1000}).build(),
-            f"TLV ECDSA_SIG: found length 1000, expected at most {len(PARTS.entries[2][1])} bytes"
-            ", to the end of its area at byte 738 (0x2e2)",
+            LENGTH_LINE,
         ),
     ],
 )

@@ -235,7 +235,7 @@ def test_keys_that_mcuboot_does_not_know():
         return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     with pytest.raises(InputError, match="an RSA key of 1024 bits"):
-        load_keys(("key.pem", pem(rsa.generate_private_key(65537, 1024))))
+        load_keys(("key.pem", pem(rsa.generate_private_key(65537, 1024))))  # noqa: S505 - refused is the point
     with pytest.raises(InputError, match="a key on the curve secp521r1"):
         load_keys(("key.pem", pem(ec.generate_private_key(ec.SECP521R1()))))
     with pytest.raises(InputError, match="a key that signs nothing"):
