@@ -90,6 +90,7 @@ class SmpPeer:
         buf_size: int = 2475,
         buf_count: int = 4,
         service: str = "reconnect",
+        owned: bool = False,
         step_ms: int = 1,
         reset_ms: int = 250,
         boot_ms: int = 500,
@@ -103,6 +104,8 @@ class SmpPeer:
         self.buf_size = buf_size
         self.buf_count = buf_count
         self.service = service
+        self.owned = owned
+        self.owner: int | None = None
         self.step_ms = step_ms
         self.reset_ms = reset_ms
         self.boot_ms = boot_ms
@@ -213,6 +216,8 @@ class SmpPeer:
             return {"rc": 11, "rsn": f"wrong mode: {self.mode}"}
         if group == 0 and command == 5 and not self.open:
             return {"rc": 11, "rsn": f"wrong mode: {self.mode}"}
+        if group != MODE_GROUP and self.is_anothers(peer):
+            return {"rc": 11, "rsn": "owner"}
         if self.veto is not None and (said := self.veto(op, group, command, body)) is not None:
             return said
         self.log.append(f"{group}/{command}/{op}")
@@ -312,14 +317,19 @@ class SmpPeer:
 
     # --- mode group -------------------------------------------------------------------------------------------------
 
-    def do_19283_0_0(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
+    def is_anothers(self, peer: int) -> bool:
+        return self.owned and self.open and self.owner != peer
+
+    def do_19283_0_0(self, _body: dict[str, Any], peer: int) -> dict[str, Any]:
         state: dict[str, Any] = {
             "mode": self.mode,
             "gate": self.open,
             "boot_id": self.boot_id,
             "policy": b"policy!!",
         }
-        if self.open:
+        if self.is_anothers(peer):
+            state.update(gate=False, reason="owner")
+        elif self.open:
             state["lease_ms"] = 900_000
         else:
             state["reason"] = f"guard: {self.guard}" if self.guard else f"wrong mode: {self.mode}"
@@ -330,19 +340,31 @@ class SmpPeer:
         return {"nonce": self.nonces[peer], "device": self.name, "proofs": ["challenge"]}
 
     def do_19283_2_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
-        nonce = self.nonces.pop(peer, b"")
-        parts = (b"keyswitch entry 1", b"challenge", b"enter", nonce, self.name.encode(), body["to"].encode(), b"")
-        text = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-        if not nonce or body.get("mac") != hmac.digest(self.secret, text, hashlib.sha256):
+        if not self.is_proved(body, peer, b"enter", body["to"], b""):
             return {"rc": 11, "rsn": "proof"}
         if self.guard:
             return {"rc": 11, "rsn": f"guard: {self.guard}"}
         already = self.open
+        self.owner = peer
         self.mode = "maintenance"
         reconnect = self.service == "reconnect" and not already
         if reconnect:
             asyncio.get_running_loop().call_later(0.03, self.end_links, "entered maintenance")
         return {"session": self.token, "reconnect": reconnect, "lease_ms": 900_000}
+
+    def is_proved(self, body: dict[str, Any], peer: int, purpose: bytes, mode: str, session: bytes) -> bool:
+        nonce = self.nonces.pop(peer, b"")
+        parts = (b"keyswitch entry 1", b"challenge", purpose, nonce, self.name.encode(), mode.encode(), session)
+        text = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+        return bool(nonce) and body.get("mac") == hmac.digest(self.secret, text, hashlib.sha256)
+
+    def do_19283_3_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        if not self.open:
+            return {"rc": 11, "rsn": f"wrong mode: {self.mode}"}
+        if not self.is_proved(body, peer, b"attach", self.mode, self.token):
+            return {"rc": 11, "rsn": "proof"}
+        self.owner = peer
+        return {"lease_ms": 900_000}
 
     def do_19283_5_2(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
         asyncio.get_running_loop().call_later(0.03, self.shut)
@@ -354,9 +376,13 @@ class PeerLink:
 
     count = 0
 
-    def __init__(self, peer: SmpPeer, faults: Faults | None = None, *, latency_ms: int = 5, door: str = "smp") -> None:
+    @classmethod
+    def new_id(cls) -> int:
         PeerLink.count += 1
-        self.id = PeerLink.count
+        return PeerLink.count
+
+    def __init__(self, peer: SmpPeer, faults: Faults | None = None, *, latency_ms: int = 5, door: str = "smp") -> None:
+        self.id = PeerLink.new_id()
         self.peer = peer
         self.faults = faults or Faults()
         self.latency_ms = latency_ms
@@ -461,6 +487,7 @@ class PeerGattLink:
         self.doors: dict[str, PeerLink] = {}
         self.partial: dict[str, bytes] = {}
         self.ended = asyncio.Event()
+        self.id = PeerLink.new_id()
         peer.links.add(self)
 
     async def wait_closed(self, timeout_ms: int) -> str | None:
@@ -476,6 +503,7 @@ class PeerGattLink:
         if characteristic in self.doors:
             return
         door = PeerLink(self.peer, self.faults, door="mode" if service == MODE_SERVICE else "smp")
+        door.id = self.id
         door.on_packet(lambda packet: [sink(packet[n : n + 244]) for n in range(0, len(packet), 244)] and None)
         door.on_closed(self.lost)
         self.doors[characteristic] = door

@@ -7,9 +7,11 @@ from tests.host.smp_peer import PeerLink, SmpPeer
 from keyswitch.errors import RemoteError
 from keyswitch.host import entry
 from keyswitch.host.client import Client
-from keyswitch.host.entry import CannotProve, Entered, Secret
+from keyswitch.host.entry import CannotProve, Entered, HeldPermit, Secret, Steps
 from keyswitch.host.reply import Refusal
 from keyswitch.link.air.clock import run
+from keyswitch.proof.challenge import Challenge
+from keyswitch.proof.permit import sign
 from keyswitch.reasons import Reason
 
 SECRET = Secret(b"s" * 32)
@@ -27,7 +29,7 @@ def test_the_right_secret_enters_and_leaves():
     async def story() -> None:
         peer = SmpPeer(make_image())
         client = client_of(peer)
-        told = await entry.enter(client, "maintenance", SECRET)
+        told = await entry.enter(client, "maintenance", [SECRET])
         assert told == Entered(
             session=b"\x01\x02\x03\x04", reconnect=True, address=None, lease_ms=900_000, by="challenge"
         )
@@ -40,7 +42,7 @@ def test_the_right_secret_enters_and_leaves():
 def test_the_wrong_secret_is_a_refusal_with_its_reason():
     async def story() -> None:
         peer = SmpPeer(make_image())
-        told = await entry.enter(client_of(peer), "maintenance", Secret(b"x" * 32))
+        told = await entry.enter(client_of(peer), "maintenance", [Secret(b"x" * 32)])
         assert isinstance(told, Refusal)
         assert told.reason is Reason.PROOF
         assert peer.mode == "normal"
@@ -52,8 +54,8 @@ def test_a_kind_of_proof_that_the_device_does_not_take_is_not_tried():
     async def story() -> None:
         peer = SmpPeer(make_image())
         peer.veto = answers(1, {"nonce": b"n" * 16, "device": "Pump 7", "proofs": ["permit"]})
-        told = await entry.enter(client_of(peer), "maintenance", SECRET)
-        assert told == CannotProve(wanted=("permit",), have="challenge")
+        told = await entry.enter(client_of(peer), "maintenance", [SECRET])
+        assert told == CannotProve(wanted=("permit",), have=("challenge",))
         assert peer.served == 1
 
     run(story())
@@ -63,7 +65,7 @@ def test_a_refused_challenge_ends_it():
     async def story() -> None:
         peer = SmpPeer(make_image())
         peer.veto = answers(1, {"rc": 11, "rsn": "wrong mode: pairing"})
-        told = await entry.enter(client_of(peer), "maintenance", SECRET)
+        told = await entry.enter(client_of(peer), "maintenance", [SECRET])
         assert isinstance(told, Refusal)
         assert told.reason is Reason.WRONG_MODE
 
@@ -84,7 +86,7 @@ def test_a_challenge_that_is_none_is_the_devices_fault(said: dict[str, Any]):
         peer = SmpPeer(make_image())
         peer.veto = answers(1, said)
         with pytest.raises(RemoteError, match="challenge"):
-            await entry.enter(client_of(peer), "maintenance", SECRET)
+            await entry.enter(client_of(peer), "maintenance", [SECRET])
 
     run(story())
 
@@ -93,7 +95,7 @@ def test_an_answer_with_less_in_it_is_still_an_entry():
     async def story() -> None:
         peer = SmpPeer(make_image())
         peer.veto = answers(2, {})
-        told = await entry.enter(client_of(peer), "maintenance", SECRET)
+        told = await entry.enter(client_of(peer), "maintenance", [SECRET])
         assert told == Entered(session=b"", reconnect=False, address=None, lease_ms=None, by="challenge")
 
     run(story())
@@ -101,3 +103,66 @@ def test_an_answer_with_less_in_it_is_still_an_entry():
 
 def test_secrets_are_not_shown():
     assert "s" * 8 not in repr(SECRET)
+
+
+def test_steps_are_sent_until_none_is_left():
+    async def story() -> None:
+        peer = SmpPeer(make_image())
+        sent: list[dict[str, Any]] = []
+
+        def by_steps(_op: int, group: int, command: int, body: dict[str, Any]) -> dict[str, Any] | None:
+            if (group, command) == (19283, 1):
+                return {"nonce": b"n" * 16, "device": "Pump 7", "proofs": ["sequence"]}
+            sent.append(body)
+            return {"left": 3 - body["step"]} if body["step"] < 3 else {"session": b"abcd", "reconnect": False}
+
+        peer.veto = by_steps
+        told = await entry.enter(client_of(peer), "maintenance", [SECRET, Steps()])
+        assert isinstance(told, Entered)
+        assert (told.session, told.by) == (b"abcd", "sequence")
+        assert sent == [{"to": "maintenance", "proof": "sequence", "step": n} for n in (1, 2, 3)]
+
+    run(story())
+
+
+def test_a_device_that_always_wants_more_steps():
+    async def story() -> None:
+        peer = SmpPeer(make_image())
+        peer.veto = lambda _op, _group, command, _body: (
+            {"nonce": b"n" * 16, "device": "d", "proofs": ["sequence"]} if command == 1 else {"left": 1}
+        )
+        with pytest.raises(RemoteError, match="still wants steps"):
+            await entry.enter(client_of(peer), "maintenance", [Steps()])
+
+    run(story())
+
+
+def test_the_first_credential_that_the_device_takes_is_used():
+    async def story() -> None:
+        peer = SmpPeer(make_image())
+        told = await entry.enter(client_of(peer), "maintenance", [HeldPermit(b"permit", b"k" * 32), SECRET])
+        assert isinstance(told, Entered)
+        assert told.by == "challenge"
+
+    run(story())
+
+
+def test_a_permit_goes_with_its_holders_signature_over_the_nonce():
+    asked = Challenge(nonce=b"n" * 16, device="Pump 7", mode="maintenance")
+    body = HeldPermit(b"permit", b"k" * 32).fields(asked, 1)
+    assert body == {"permit": b"permit", "sig": sign(b"k" * 32, asked, b"permit")}
+
+
+@pytest.mark.parametrize(
+    ("secret", "session", "right"),
+    [(b"s", b"\x01\x02\x03\x04", True), (b"x", b"\x01\x02\x03\x04", False), (b"s", b"else", False)],
+)
+def test_a_session_is_attached_to_with_its_own_proof(secret: bytes, session: bytes, *, right: bool):
+    async def story() -> None:
+        peer = SmpPeer(make_image(), owned=True)
+        assert isinstance(await entry.enter(client_of(peer), "maintenance", [SECRET]), Entered)
+        other = client_of(peer)
+        told = await entry.attach(other, "maintenance", session, [Secret(secret * 32)])
+        assert (told is None) is right
+
+    run(story())

@@ -79,6 +79,31 @@ def test_every_way_of_showing_the_service(service: str):
     run(story())
 
 
+def test_a_session_with_an_owner_is_attached_to_after_each_reconnect():
+    async def story() -> None:
+        peer = SmpPeer(OLD, owned=True)
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.log.count("19283/3/2") == 2
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_a_session_of_somebody_else_is_left_alone():
+    async def story() -> None:
+        peer = SmpPeer(OLD, owned=True, service="always")
+        peer.mode, peer.owner = "maintenance", 0
+        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(b"x" * 32))))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PROOF), result
+        result, _ = await whole(peer, Job(images=(image_of(NEW),)))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.OWNER), result
+        assert peer.mode == "maintenance"
+        assert peer.received_image_bytes == 0
+
+    run(story())
+
+
 def test_a_device_without_a_gate():
     async def story() -> None:
         peer = SmpPeer(OLD, gated=False, mode_group=False)

@@ -13,6 +13,8 @@ from keyswitch.exits import Exit
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
 @click.option("--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy: way in, keys.")
 @click.option("--secret", metavar="FILE", type=click.Path(path_type=Path), help="The entry secret, if elsewhere.")
+@click.option("--permit", metavar="FILE", type=click.Path(path_type=Path), help="A signed permission to enter.")
+@click.option("--holder", metavar="PEM", type=click.Path(path_type=Path), help="The key that the permit names.")
 @click.option("--to", metavar="MODE", help="The maintenance mode to enter, if the policy has several.")
 @click.option(
     "--key", "keys", metavar="PEM", multiple=True, type=click.Path(path_type=Path), help="Key of the image's signer."

@@ -24,7 +24,7 @@ from keyswitch.host.events import Event
 from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
 from keyswitch.host.journal import append
-from keyswitch.host.ours import confirm_by, image_keys, image_limits, read_keys, way_into
+from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, read_keys, way_into
 from keyswitch.host.update import update
 from keyswitch.host.way import NoWay, Way
 from keyswitch.mcuboot.verify import NO_LIMITS
@@ -168,9 +168,10 @@ def _images(image: Path, policy: Policy | None, given: dict[str, Any]) -> tuple[
 
 
 def _way(policy: Policy | None, given: dict[str, Any]) -> Way:
+    keys = KeyFiles(secret=given["secret"], permit=given["permit"], holder=given["holder"])
     if policy is not None:
-        return way_into(policy, to=given["to"], secret=given["secret"])
-    for name in ("to", "secret"):
+        return way_into(policy, to=given["to"], keys=keys)
+    for name in ("to", "secret", "permit", "holder"):
         if given[name] is not None:
             raise InputError(f"--{name}", "means nothing without a policy", "--policy FILE")
     return NoWay()

@@ -7,14 +7,18 @@ Rules:
 * Secrets are handed in and appear in no message.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Refusal
 from keyswitch.proof import challenge, fields
 from keyswitch.smp.groups import mode
+
+MOST_STEPS = 32
+"""Steps of a sequence after which it is the device that does not know when to stop."""
 
 ENTER_MS = 5_000
 """Bound for one answer of the mode group: checking a signature on a small part takes up to a second."""
@@ -59,7 +63,7 @@ class CannotProve:
     """The device takes other kinds of proof than we have. Nothing was sent."""
 
     wanted: tuple[str, ...]
-    have: str
+    have: tuple[str, ...]
 
 
 class Credential(Protocol):
@@ -70,8 +74,8 @@ class Credential(Protocol):
         """The kind of proof, as the device names it."""
         ...
 
-    def fields(self, asked: challenge.Challenge) -> dict[str, object]:
-        """The keys of the `enter` or `attach` request that carry the proof."""
+    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
+        """The keys of the `enter` or `attach` request that carry the proof; `step` counts requests from 1."""
         ...
 
 
@@ -83,12 +87,49 @@ class Secret:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def fields(self, asked: challenge.Challenge) -> dict[str, object]:
+    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
         """The HMAC over the device's nonce (`keyswitch.proof.challenge`)."""
+        del step
         return {fields.MAC: challenge.make(self._secret, asked)}
 
     def __repr__(self) -> str:
         return "Secret(…)"
+
+
+class HeldPermit:
+    """A signed permission, and the key that it names as its holder's.
+
+    Args:
+        permit: its bytes.
+        holder_key: Ed25519 private key, 32 bytes.
+    """
+
+    kind = "permit"
+
+    def __init__(self, permit: bytes, holder_key: bytes) -> None:
+        self._permit = permit
+        self._holder_key = holder_key
+
+    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
+        """The permit and the holder's signature over the device's nonce (`keyswitch.proof.permit`)."""
+        from keyswitch.proof import permit  # noqa: PLC0415 - cryptography, only for who enters with one
+
+        del step
+        return {fields.PERMIT: self._permit, fields.SIGNATURE: permit.sign(self._holder_key, asked, self._permit)}
+
+    def __repr__(self) -> str:
+        return "HeldPermit(…)"
+
+
+class Steps:
+    """Numbered steps, without any key: they guard against accident alone."""
+
+    kind = "sequence"
+
+    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
+        """The step's number (`keyswitch.proof.sequence`)."""
+        del asked
+        return {fields.STEP: step}
 
 
 async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
@@ -102,54 +143,63 @@ async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
     return Asked(nonce=nonce, device=device, proofs=tuple(str(proof) for proof in cast("list[object]", proofs)))
 
 
-async def enter(client: Client, to: str, credential: Credential) -> Entered | Refusal | CannotProve:
-    """Enter the mode `to`.
+async def enter(client: Client, to: str, credentials: Sequence[Credential]) -> Entered | Refusal | CannotProve:
+    """Enter the mode `to` by the first of the credentials that the device takes.
 
     Raises:
         LinkLostError: the link went away; whether the device entered is not known, and asking again is safe.
         RemoteError: the device answers what the mode group does not say.
     """
-    asked = await ask_challenge(client, to)
-    if isinstance(asked, Refusal):
-        return asked
-    if credential.kind not in asked.proofs:
-        return CannotProve(wanted=asked.proofs, have=credential.kind)
-    answered = challenge.Challenge(nonce=asked.nonce, device=asked.device, mode=to)
-    body = {"to": to, fields.PROOF: credential.kind, **credential.fields(answered)}
-    reply = await client.write(mode.ID, mode.Id.ENTER, body, timeout_ms=ENTER_MS)
-    if isinstance(reply, Refusal):
-        return reply
-    values = reply.values
+    told = await _prove(client, mode.Id.ENTER, to, credentials)
+    if isinstance(told, Refusal | CannotProve):
+        return told
+    values, by = told
     session, lease_ms, address = values.get("session"), values.get("lease_ms"), values.get("address")
     return Entered(
         session=session if isinstance(session, bytes) else b"",
         reconnect=values.get("reconnect") is True,
         address=address if isinstance(address, str) else None,
         lease_ms=lease_ms if isinstance(lease_ms, int) else None,
-        by=credential.kind,
+        by=by,
     )
 
 
-async def attach(client: Client, to: str, session: bytes, credential: Credential) -> Refusal | CannotProve | None:
+async def attach(
+    client: Client, to: str, session: bytes, credentials: Sequence[Credential]
+) -> Refusal | CannotProve | None:
     """Prove that the session of the mode `to` is ours, on a new connection; None if the device agreed.
 
     Args:
         client: for the mode group.
         to: the session's mode.
         session: its correlation token.
-        credential: what the session was entered with.
+        credentials: the session takes the kind of proof that it was entered with.
     """
+    told = await _prove(client, mode.Id.ATTACH, to, credentials, session=session)
+    return told if isinstance(told, Refusal | CannotProve) else None
+
+
+async def _prove(
+    client: Client, command: mode.Id, to: str, credentials: Sequence[Credential], *, session: bytes = b""
+) -> tuple[Mapping[str, Any], str] | Refusal | CannotProve:
+    """Ask what is wanted, prove it, in as many steps as it takes; the last answer and the kind of proof."""
     asked = await ask_challenge(client, to)
     if isinstance(asked, Refusal):
         return asked
-    if credential.kind not in asked.proofs:
-        return CannotProve(wanted=asked.proofs, have=credential.kind)
-    answered = challenge.Challenge(
-        nonce=asked.nonce, device=asked.device, mode=to, purpose=challenge.Purpose.ATTACH, session=session
-    )
-    body = {fields.PROOF: credential.kind, **credential.fields(answered)}
-    reply = await client.write(mode.ID, mode.Id.ATTACH, body, timeout_ms=ENTER_MS)
-    return reply if isinstance(reply, Refusal) else None
+    credential = next((one for one in credentials if one.kind in asked.proofs), None)
+    if credential is None:
+        return CannotProve(wanted=asked.proofs, have=tuple(one.kind for one in credentials))
+    purpose = challenge.Purpose.ATTACH if command is mode.Id.ATTACH else challenge.Purpose.ENTER
+    answered = challenge.Challenge(nonce=asked.nonce, device=asked.device, mode=to, purpose=purpose, session=session)
+    named = {"to": to} if command is mode.Id.ENTER else {}
+    for step in range(1, MOST_STEPS + 1):
+        body = {**named, fields.PROOF: credential.kind, **credential.fields(answered, step)}
+        reply = await client.write(mode.ID, command, body, timeout_ms=ENTER_MS)
+        if isinstance(reply, Refusal):
+            return reply
+        if not reply.values.get("left"):
+            return reply.values, credential.kind
+    raise RemoteError(f"the device still wants steps after {MOST_STEPS}")
 
 
 async def leave(client: Client) -> Refusal | None:

@@ -3,17 +3,18 @@
 The device decides by its own copy of the file; the operator only plans with it, and compares the two digests.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from keyswitch.errors import InputError
-from keyswitch.host.entry import Credential, Secret
+from keyswitch.host.entry import Credential, HeldPermit, Secret, Steps
 from keyswitch.host.job import ConfirmBy
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.mcuboot.keys import Keys, load_keys
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.verify import Limits
 from keyswitch.policy.model import OnButton, OnEnter, Policy
-from keyswitch.policy.secrets import read_secret, read_secret_file
+from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
 from keyswitch.policy.words import Confirm, ProofKind
 
 
@@ -29,21 +30,36 @@ def maintenance_mode(policy: Policy) -> str:
     raise InputError(policy.origin, "no `enter` transition leads to a maintenance mode", "one, or another way in")
 
 
-def way_into(policy: Policy, *, to: str | None = None, secret: Path | None = None) -> ModeGroupWay:
-    """The way into maintenance by the policy's shared secret.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFiles:
+    """Files to prove entry with; None: what the policy names.
+
+    Attributes:
+        secret: shared secret.
+        permit: signed permission.
+        holder: private key of the permit's holder (Ed25519, PEM).
+    """
+
+    secret: Path | None = None
+    permit: Path | None = None
+    holder: Path | None = None
+
+
+def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = None) -> ModeGroupWay:
+    """The way into maintenance, by whatever the policy takes and the person has.
 
     Args:
         policy: of the device.
         to: the mode to enter, instead of the first maintenance mode.
-        secret: the secret's file, instead of the one that the policy names.
+        keys: files to prove entry with.
 
     Raises:
-        InputError: there is no such mode or way, or the secret cannot be used.
+        InputError: there is no such mode or way, or a file cannot be used.
     """
     target = to or maintenance_mode(policy)
     if target not in policy.modes:
         raise InputError("--to", f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
-    return ModeGroupWay(target, _credential(policy, target, secret))
+    return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()))
 
 
 def confirm_by(policy: Policy) -> ConfirmBy:
@@ -103,15 +119,34 @@ def ways_in_words(policy: Policy, mode: str) -> str:
     return "; or ".join(words)
 
 
-def _credential(policy: Policy, target: str, secret: Path | None) -> Credential:
-    if secret is not None:
-        return Secret(read_secret_file(secret))
+def _credentials(policy: Policy, target: str, keys: KeyFiles) -> list[Credential]:
+    """The strongest first. The policy's own secret is read only where nothing else was given."""
     proofs = {
         proof
         for way in policy.transitions
         if way.target == target and isinstance(way.trigger, OnEnter)
         for proof in way.trigger.proofs
     }
-    if ProofKind.CHALLENGE not in proofs:
-        raise InputError(policy.origin, f"{target} is not entered by challenge", "a --permit, or another way in")
-    return Secret(read_secret(policy))
+    found: list[Credential] = []
+    if keys.permit is not None:
+        found.append(_held_permit(keys.permit, keys.holder))
+    if keys.secret is not None:
+        found.append(Secret(read_secret_file(keys.secret)))
+    elif ProofKind.CHALLENGE in proofs and not found:
+        found.append(Secret(read_secret(policy)))
+    if ProofKind.SEQUENCE in proofs:
+        found.append(Steps())
+    if not any(credential.kind in proofs for credential in found):
+        wanted = " or ".join(sorted(proofs)) or "no proof that can be sent"
+        raise InputError(policy.origin, f"{target} is entered by {wanted}", "the key for it: --permit, --secret")
+    return found
+
+
+def _held_permit(path: Path, holder: Path | None) -> HeldPermit:
+    if holder is None:
+        raise InputError("--permit", "a permit alone proves nothing", "--holder KEY, the key that the permit names")
+    try:
+        permit = path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", "a permit") from error
+    return HeldPermit(permit, read_private_key(holder))

@@ -65,24 +65,24 @@ class ModeGroupWay:
 
     Args:
         to: name of the maintenance mode.
-        credential: what to prove entry with.
+        credentials: what to prove entry with; the first that the device takes.
     """
 
-    def __init__(self, to: str, credential: entry.Credential) -> None:
+    def __init__(self, to: str, *credentials: entry.Credential) -> None:
         self.to = to
-        self._credential = credential
+        self._credentials = credentials
 
     @property
     def words(self) -> str:
         """What is done, for the plan."""
-        return f"enter {self.to} by {self._credential.kind}"
+        return f"enter {self.to} by {' or '.join(one.kind for one in self._credentials)}"
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
         """Enter with the credential."""
         del say
         if connection.mode is None:
             return NoEntry(detail="the device has no mode group", next_step="use a --recipe for this kind of device")
-        told = await entry.enter(connection.mode, self.to, self._credential)
+        told = await entry.enter(connection.mode, self.to, self._credentials)
         match told:
             case entry.Entered():
                 return Inside(
@@ -99,7 +99,7 @@ class ModeGroupWay:
         """Prove with the credential that the session is ours."""
         if connection.mode is None:
             return None
-        told = await entry.attach(connection.mode, self.to, token, self._credential)
+        told = await entry.attach(connection.mode, self.to, token, self._credentials)
         return None if told is None else refused(told)
 
     async def leave(self, connection: Connection) -> NoEntry | None:
@@ -139,7 +139,7 @@ def refused(told: Refusal | entry.CannotProve) -> NoEntry:
     """A refusal, with what to do about it."""
     if isinstance(told, entry.CannotProve):
         wanted = " or ".join(told.wanted) or "nothing that can be sent"
-        detail = f"the device takes {wanted} as proof, not {told.have}"
+        detail = f"the device takes {wanted} as proof, not {' or '.join(told.have) or 'nothing'}"
         return NoEntry(detail=detail, reason=Reason.PROOF, next_step=NEXT_STEP[Reason.PROOF])
     reason = told.reason
     return NoEntry(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")
