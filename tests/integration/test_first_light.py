@@ -86,7 +86,7 @@ def test_the_guard_is_named_and_entry_works_over_the_same_connection_once_it_hol
             connection = await reach.connect()
             assert connection.mode is not None
             here.device.happen(InputChanged(name="motion", value=True))
-            secret = entry.Secret(read_secret(pump.policy))
+            secret = (entry.Secret(read_secret(pump.policy)),)
             refused = await entry.enter(connection.mode, "maintenance", secret)
             assert isinstance(refused, Refusal)
             assert refused.reason is Reason.GUARD

@@ -74,9 +74,13 @@ class Stage:
         name = self.workshop.policy.device.name
         return BleReach(self.adapter, target=name, name=name)
 
+    def secret(self) -> entry.Secret:
+        """What proves that the operator may enter."""
+        return entry.Secret(read_secret(self.workshop.policy))
+
     def way(self) -> ModeGroupWay:
         """Into maintenance by the shared secret."""
-        return ModeGroupWay(MAINTENANCE, entry.Secret(read_secret(self.workshop.policy)))
+        return ModeGroupWay(MAINTENANCE, self.secret())
 
     async def up(self) -> Connection:
         """The connection, made if there is none."""
@@ -161,7 +165,7 @@ async def entry_while_active(stage: Stage) -> Observed:
     connection = await stage.up()
     assert connection.mode is not None  # noqa: S101 - the device has a mode service in every mode
     state = await read_mode(connection.mode)
-    told = await entry.enter(connection.mode, MAINTENANCE, entry.Secret(read_secret(stage.workshop.policy)))
+    told = await entry.enter(connection.mode, MAINTENANCE, (stage.secret(),))
     await stage.device.panel({"do": "set", "name": "motion", "value": "false"})
     mode = state.mode if isinstance(state, ModeState) else "?"
     ok = (
@@ -177,7 +181,7 @@ async def entry_in_normal_mode(stage: Stage) -> Observed:
     """Motion has ended; the same question again, over the same connection."""
     connection = await stage.up()
     assert connection.mode is not None  # noqa: S101 - the device has a mode service in every mode
-    told = await entry.enter(connection.mode, MAINTENANCE, entry.Secret(read_secret(stage.workshop.policy)))
+    told = await entry.enter(connection.mode, MAINTENANCE, (stage.secret(),))
     if not isinstance(told, entry.Entered):
         return Observed(text=f"{told}", ok=False)
     stage.reach.learn(token=told.session, address=told.address)
