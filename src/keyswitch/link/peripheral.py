@@ -9,6 +9,7 @@ Rules that every implementation keeps:
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from keyswitch.gatt.table import Table
@@ -31,6 +32,17 @@ class Advertisement:
     data: bytes
     scan_response: bytes = b""
     interval_ms: int = ADVERTISING_INTERVAL_MS
+
+
+class Pace(Enum):
+    """How fast a connection should be: connection interval, least and most, in units of 1.25 ms.
+
+    The first is what Zephyr's SMP transport asks for while requests come (7.5 to 11.25 ms); the second leaves a
+    battery alone.
+    """
+
+    UPLOAD = (6, 9)
+    IDLE = (24, 40)
 
 
 class PeripheralSink(Protocol):
@@ -111,6 +123,10 @@ class Peripheral(Protocol):
         """Largest value in bytes for one notification to this central: ATT MTU - 3, at most 512."""
         ...
 
+    def is_subscribed(self, connection: int, characteristic: str) -> bool:
+        """Whether the central gets notifications of the characteristic."""
+        ...
+
     async def notify(self, connection: int, characteristic: str, value: bytes) -> bool:
         """Send a notification; returns when the link has taken it (back-pressure).
 
@@ -124,6 +140,10 @@ class Peripheral(Protocol):
 
     async def delivered(self, connection: int, timeout_ms: int) -> bool:
         """Wait until the peer's link layer has acknowledged all that was sent; False: not in time, or gone."""
+        ...
+
+    async def ask_for(self, connection: int, pace: Pace) -> None:
+        """Ask the central for this pace; it may do as it likes. No error if the connection is gone."""
         ...
 
     async def disconnect(self, connection: int) -> None:

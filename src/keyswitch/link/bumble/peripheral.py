@@ -26,7 +26,7 @@ from keyswitch.link.bumble.outflow import Outflow
 from keyswitch.link.bumble.radio import Opener, Radio, switch_on
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.bumble.stack import QuietHost
-from keyswitch.link.peripheral import Advertisement, PeripheralSink
+from keyswitch.link.peripheral import Advertisement, Pace, PeripheralSink
 from keyswitch.terms import Security
 
 ROOM = 8
@@ -35,6 +35,8 @@ FLOOD = 128
 """Packets of one connection that may wait before it counts as hostile: 32 kB of answers that nobody takes."""
 DISCONNECT_WITHIN_S = 2.0
 """Some events for the exchange, else the controller's supervision timeout decides."""
+SUPERVISION = 200
+"""Supervision timeout asked for, in units of 10 ms: twenty missed events at the longest usual interval."""
 HELD_WITHIN_S = 2.0
 """How long a notification waits for a client to learn of a changed table: confirming takes two events."""
 _REMEMBERED = frozenset((Op.WRITE_REQ, Op.CONFIRMATION))
@@ -261,6 +263,25 @@ class BumblePeripheral:
                 return await self._outflow.room(link.handle, 0)
         except TimeoutError:
             return False
+
+    async def ask_for(self, connection: int, pace: Pace) -> None:
+        """Ask the central for this pace."""
+        link = self._links.get(connection)
+        if link is None:
+            return
+        least, most = pace.value
+        with contextlib.suppress(hci.HCI_Error, LinkLostError):
+            await self._command(
+                hci.HCI_LE_Connection_Update_Command(
+                    connection_handle=link.handle,
+                    connection_interval_min=least,
+                    connection_interval_max=most,
+                    max_latency=0,
+                    supervision_timeout=SUPERVISION,
+                    min_ce_length=0,
+                    max_ce_length=0,
+                )
+            )
 
     async def disconnect(self, connection: int) -> None:
         """End the connection."""

@@ -3,6 +3,7 @@
 from bumble import hci
 
 _WORDS: dict[int, str] = {
+    hci.HCI_ErrorCode.SUCCESS: "the controller is gone",  # what Bumble says when the transport has ended
     hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR: "supervision timeout: the peer is not heard any more",
     hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR: "ended by the peer",
     hci.HCI_ErrorCode.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR: "ended here",
