@@ -515,21 +515,55 @@ def test_a_session_is_attached_to_again() -> None:
     assert gate.session.owner == 3
 
 
+@pytest.mark.parametrize("event", [on.AttachProved(peer=ble()), on.ExtendAsked(peer=ble())])
+def test_what_belongs_to_a_session_is_refused_without_one(event: on.Event) -> None:
+    gate = Gate(pump())
+    gate.happens(event)
+    assert refusal(gate) == (Reason.WRONG_MODE, "normal")
+
+
 @pytest.mark.parametrize(
     "event",
     [
-        on.AttachProved(peer=ble()),
-        on.ExtendAsked(peer=ble()),
         on.UploadStarted(peer=ble()),
         on.ArmAsked(peer=ble(), image=IMAGE, permanent=False),
         on.ResetAsked(peer=ble()),
         on.ConfirmAsked(peer=ble()),
     ],
 )
-def test_what_belongs_to_a_session_is_refused_without_one(event: on.Event) -> None:
-    gate = Gate(pump())
+def test_outside_a_session_no_firmware_changes(event: on.Event) -> None:
+    outside = Gate(pump())
+    outside.happens(event)
+    assert refusal(outside) == (Reason.WRONG_MODE, "normal")
+    gate = Gate(pump_with(('initial_mode = "normal"', 'initial_mode = "maintenance"')))
     gate.happens(event)
-    assert refusal(gate) == (Reason.WRONG_MODE, "normal")
+    assert refusal(gate) == (Reason.WRONG_MODE, "nobody has entered")
+
+
+UNSOUND = pump_with(('allow = ["os.echo", "os.params", "image.state:read", "mode"]', 'allow = ["os", "image", "mode"]'))
+
+
+def test_what_an_unsound_policy_serves_outside_is_done_and_no_session_carries_it() -> None:
+    gate = Gate(UNSOUND)
+    gate.happens(on.ArmAsked(peer=ble(), image=IMAGE, permanent=False), on.ResetAsked(peer=ble()))
+    gate.happens(on.Expired(timer=Timer.RESET))
+    assert gate.last.effects == (do.WriteTrailer(image=IMAGE, permanent=False), do.ResetNow())
+    assert Gate(UNSOUND, on.Booted(running=IMAGE, trial=True)).last.effects == (do.ResetNow(),)
+
+
+def test_a_reset_granted_where_it_was_served_does_not_happen_where_it_is_not() -> None:
+    gate = Gate(UNSOUND)
+    gate.happens(on.ResetAsked(peer=ble()), on.InputChanged(name="motion", value=True))
+    assert gate.state.mode == "active"
+    gate.happens(on.Expired(timer=Timer.RESET))
+    assert (gate.last.effects, gate.state.reset_pending) == ((), False)
+
+
+def test_what_began_outside_does_not_continue_inside() -> None:
+    gate = Gate(UNSOUND)
+    gate.happens(on.UploadStarted(peer=ble()), on.ResetAsked(peer=ble()), ENTER)
+    assert (gate.state.upload, gate.state.reset_pending) == (None, False)
+    assert do.DropUpload(discard=True) in gate.last.effects
 
 
 # --- time limits ----------------------------------------------------------------------------------------------------

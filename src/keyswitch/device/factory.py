@@ -45,7 +45,7 @@ def keys_of(policy: Policy) -> Keys:
 
 def boot_config_of(policy: Policy) -> BootConfig:
     """How the device's bootloader is built."""
-    downgrade = Downgrade.ALLOWED if policy.bootloader.downgrade else Downgrade.BY_VERSION
+    downgrade = Downgrade(policy.bootloader.downgrade.value)
     return BootConfig(layout=layout_of(policy), keys=keys_of(policy), downgrade=downgrade)
 
 

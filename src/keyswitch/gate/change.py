@@ -72,6 +72,8 @@ def go(change: Change, target: str, way: Transition | None, opening: Opening) ->
     before = change.mode
     session = None
     if change.policy.modes[target].maintenance and way is not None:
+        if change.state.upload is not None or change.state.arming is not None or change.state.reset_pending:
+            clean_up(change)  # what an unsound policy let begin outside does not continue inside
         session = Session(way=way.index, proof=opening.proof, owner=opening.owner, images=opening.images)
     change.state = replace(change.state, mode=target, session=session)
     arrive(change, before, timers(change.mode))

@@ -1,6 +1,8 @@
-"""Rows of the table that belong to a running session: upload, arming, reset, confirmation, lease.
+"""Rows of the table about firmware: upload, arming, reset, confirmation; and about the session: attaching, its lease.
 
-Outside maintenance each of them is refused, whatever a policy allows there.
+Outside a session they ask the policy once more whether the mode serves them, so that a broken door alone changes no
+firmware. A sound policy serves them within sessions only. The device does what an unsound one says as well, so that
+what `keyswitch check` finds can be seen; but no session carries it, and a stray trial is reverted at boot.
 """
 
 from dataclasses import replace
@@ -17,6 +19,7 @@ from keyswitch.gate.state import Arming, Session, Upload
 from keyswitch.policy.words import Arm, Confirm, SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
+from keyswitch.smp.commands import CommandKey, resolve
 
 RESET_DELAY_MS: Final = 250
 """The answer to a reset leaves first (Zephyr `CONFIG_MCUMGR_GRP_OS_RESET_MS`)."""
@@ -24,19 +27,32 @@ RESET_DELAY_MS: Final = 250
 _TRIAL: Final = Refused(Reason.BUSY, "a trial is running", Rc.EBUSY)
 
 
+_UPLOADS: Final = resolve("image.upload") | resolve("image.erase")
+_STATE_WRITE: Final = resolve("image.state:write")
+_RESET: Final = resolve("os.reset")
+
+_NO_SESSION: Final = Refused(Reason.WRONG_MODE, "nobody has entered")
+
+
 def _session(change: Change) -> Session | Refused:
     session = change.state.session
-    if session is None:
-        return Refused(Reason.WRONG_MODE, change.state.mode)
-    return session
+    return Refused(Reason.WRONG_MODE, change.state.mode) if session is None else session
 
 
-def _guarded(change: Change) -> Session | Refused:
-    session = _session(change)
-    if isinstance(session, Refused):
-        return session
-    guard = session_failing(change.policy, change.state, session)
-    return session if guard is None else Refused(Reason.GUARD, guard.text)
+def _stray(change: Change, commands: frozenset[CommandKey]) -> Refused | None:
+    """Refuses outside a session, unless the mode itself serves one of the commands."""
+    if change.state.session is not None:
+        return None
+    if change.mode.maintenance:
+        return _NO_SESSION
+    return None if commands & change.mode.allow else Refused(Reason.WRONG_MODE, change.state.mode)
+
+
+def _shut(change: Change, commands: frozenset[CommandKey]) -> Refused | None:
+    """Refuses while a guard of the entry does not hold, and what is stray."""
+    session = change.state.session
+    guard = None if session is None else session_failing(change.policy, change.state, session)
+    return _stray(change, commands) if guard is None else Refused(Reason.GUARD, guard.text)
 
 
 def attach_proved(change: Change, event: on.AttachProved) -> Refused | None:
@@ -72,9 +88,9 @@ def extend_asked(change: Change, event: on.ExtendAsked) -> Refused | None:
 
 def upload_started(change: Change, event: on.UploadStarted) -> Refused | None:
     """One upload, one owner. What was armed is not any more: its slot is about to change."""
-    session = _session(change)
-    if isinstance(session, Refused):
-        return session
+    stray = _stray(change, _UPLOADS)
+    if stray is not None:
+        return stray
     state = change.state
     if state.trial:
         return _TRIAL
@@ -96,16 +112,10 @@ def upload_ended(change: Change, event: on.UploadEnded) -> Refused | None:
 
 def arm_asked(change: Change, event: on.ArmAsked) -> Refused | None:
     """Mark an image for the next boot: now in flash, or only remembered until the session's own reset."""
-    session = _guarded(change)
-    if isinstance(session, Refused):
-        return session
+    refused = _shut(change, _STATE_WRITE) or _unfit(change, event.image)
+    if refused is not None:
+        return refused
     state, update = change.state, change.policy.update
-    if state.trial:
-        return _TRIAL
-    if state.upload is not None:
-        return Refused(Reason.BUSY, "an upload is running", Rc.EBUSY)
-    if session.images is not None and event.image not in session.images:
-        return Refused(Reason.IMAGE, "not in the permit")
     if event.permanent and update.confirm is Confirm.SELF:
         return Refused(Reason.IMAGE, "only the application confirms")
     early = update.arm is Arm.EARLY
@@ -116,6 +126,17 @@ def arm_asked(change: Change, event: on.ArmAsked) -> Refused | None:
         change.do(do.WriteTrailer(image=event.image, permanent=event.permanent))
     change.state = replace(state, arming=arming)
     return None
+
+
+def _unfit(change: Change, image: bytes) -> Refused | None:
+    """Why this image cannot be armed now."""
+    state = change.state
+    if state.trial:
+        return _TRIAL
+    if state.upload is not None:
+        return Refused(Reason.BUSY, "an upload is running", Rc.EBUSY)
+    limit = None if state.session is None else state.session.images
+    return Refused(Reason.IMAGE, "not in the permit") if limit is not None and image not in limit else None
 
 
 def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
@@ -131,9 +152,9 @@ def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
 def reset_asked(change: Change, event: on.ResetAsked) -> Refused | None:
     """Grant a reset; it takes place when its answer has had time to leave."""
     del event
-    session = _guarded(change)
-    if isinstance(session, Refused):
-        return session
+    shut = _shut(change, _RESET)
+    if shut is not None:
+        return shut
     if not change.state.reset_pending:
         change.do(do.StartTimer(timer=Timer.RESET, ms=RESET_DELAY_MS))
         change.state = replace(change.state, reset_pending=True)
@@ -145,14 +166,16 @@ def reset_due(change: Change) -> None:
     state = change.state
     if not state.reset_pending:
         return
-    if isinstance(_guarded(change), Refused):
+    if _shut(change, _RESET) is not None:
         change.state = replace(state, reset_pending=False)
         return
+    carried = state.session is not None
     if state.arming is not None:
-        change.do(do.WriteSessionRecord(image=state.arming.image))
+        if carried:
+            change.do(do.WriteSessionRecord(image=state.arming.image))
         if not state.arming.written:
             change.do(do.WriteTrailer(image=state.arming.image, permanent=state.arming.permanent))
-    elif state.trial:
+    elif state.trial and carried:
         # The bootloader reverts now; the session sees it through.
         change.do(do.WriteSessionRecord(image=None))
     change.do(do.ResetNow())
@@ -162,9 +185,9 @@ def reset_due(change: Change) -> None:
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
     """The operator says that the running image is good."""
     del event
-    session = _session(change)
-    if isinstance(session, Refused):
-        return session
+    stray = _stray(change, _STATE_WRITE)
+    if stray is not None:
+        return stray
     if change.policy.update.confirm is Confirm.SELF:
         return Refused(Reason.IMAGE, "only the application confirms")
     _confirm(change)

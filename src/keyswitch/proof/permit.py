@@ -110,7 +110,7 @@ def issue(permit: Permit, issuer_key: bytes) -> bytes:
     if _permit(payload) != permit:
         raise LocalError("a permit that no device would accept")
     signature = key.sign(_to_be_signed(payload))
-    kid = key_id(key.public_key().public_bytes_raw())
+    kid = key_id(public_key(issuer_key))
     data = _TAG_SIGN1 + cbor2.dumps([_PROTECTED, {_KID: kid}, payload, signature])
     if len(data) > MAX_SIZE:
         raise LocalError(f"a permit of {len(data)} bytes; at most {MAX_SIZE}")
@@ -180,6 +180,11 @@ def _judge_limits(permit: Permit, now_s: int | None) -> Fault | None:
     if now_s < (permit.not_before_s or 0):
         return Fault.EARLY
     return Fault.EXPIRED if now_s >= permit.expires_s else None
+
+
+def public_key(private_key: bytes) -> bytes:
+    """The public part of an Ed25519 private key; 32 bytes each."""
+    return Ed25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
 
 
 def key_id(public_key: bytes) -> bytes:

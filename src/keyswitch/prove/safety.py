@@ -146,7 +146,7 @@ def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     }
     for what, remains in left.items():
         if remains:
-            yield Wrong(subject=what, text=f'{what} of the session remains in mode "{after.gate.mode}"')
+            yield Wrong(subject=what, text=f'{what} remains in mode "{after.gate.mode}", outside maintenance')
     if before.session is not None and edge.step is not None:
         dropped = {type(effect) for effect in edge.step.effects}
         for kind in (do.DropQueued, do.DropReassembly, do.DropUpload):

@@ -1,0 +1,78 @@
+"""`keyswitch check --replay`: the prover's traces on the whole device."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from keyswitch.device.replay import Outcome, play
+from keyswitch.errors import InputError
+from keyswitch.exits import Exit
+from keyswitch.policy.model import Policy
+
+
+def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
+    """Play every safety violation of an earlier verdict.
+
+    Returns:
+        YES if the device did what each trace says, NO if not, UNKNOWN if there was nothing to play.
+
+    Raises:
+        InputError: no file that `keyswitch check --json` writes, or an event that cannot be played.
+    """
+    violations = _read(path)
+    outcomes = [(each, asyncio.run(play(policy, each))) for each in violations]
+    if as_json:
+        confirmed = bool(outcomes) and all(outcome.confirmed for _, outcome in outcomes)
+        traces = [_outcome_json(violation, outcome) for violation, outcome in outcomes]
+        click.echo(json.dumps({"confirmed": confirmed, "traces": traces}))
+    else:
+        for violation, outcome in outcomes:
+            _say(violation, outcome)
+        if not outcomes:
+            click.echo(f"{path}: no safety violation to play")
+    if not outcomes:
+        return Exit.UNKNOWN
+    return Exit.YES if all(outcome.confirmed for _, outcome in outcomes) else Exit.NO
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    expected = "what `keyswitch check POLICY --json` prints"
+    try:
+        verdict: object = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", expected) from error
+    except ValueError as error:
+        raise InputError(str(path), f"no JSON: {error}", expected) from error
+    found: object = cast("dict[str, object]", verdict).get("violations") if isinstance(verdict, dict) else None
+    if not isinstance(found, list):
+        raise InputError(str(path), "no verdict", expected)
+    violations = [cast("dict[str, Any]", each) for each in cast("list[object]", found) if isinstance(each, dict)]
+    for place, each in enumerate(violations):
+        if not {"rule", "subject", "trace", "kind"} <= each.keys() or not isinstance(each["trace"], list):
+            raise InputError(f"{path}: violations[{place}]", "no violation", expected)
+    return [each for each in violations if each["kind"] == "safety"]
+
+
+def _outcome_json(violation: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    return {
+        "rule": violation["rule"],
+        "subject": violation["subject"],
+        "confirmed": outcome.confirmed,
+        "claim": outcome.claim,
+        "seen": outcome.seen,
+        "steps": [
+            {"event": step.event, "expected": step.expected, "observed": step.observed, "ok": step.ok}
+            for step in outcome.steps
+        ],
+    }
+
+
+def _say(violation: dict[str, Any], outcome: Outcome) -> None:
+    click.echo(f"{violation['rule']}: {violation.get('text', violation['subject'])}")
+    for number, step in enumerate(outcome.steps, 1):
+        more = "" if step.ok else f", but the trace says {step.expected}"
+        click.echo(f"  {number:2}. {step.event} → {step.observed or 'off'}{more}")
+    click.echo(f"  {'seen' if outcome.seen else 'NOT seen'} on the device: {outcome.claim}")
