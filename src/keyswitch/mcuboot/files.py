@@ -50,11 +50,16 @@ class FileSource:
         self._file = file
         self._map: mmap.mmap | None = None
         self.size = file.seek(0, io.SEEK_END)
+        self._at = self.size
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset`."""
-        self._file.seek(offset)
-        return self._file.read(size)
+        if offset != self._at:
+            # Seeking throws the file's buffer away, so it is left out where pieces follow each other.
+            self._file.seek(offset)
+        data = self._file.read(size)
+        self._at = offset + len(data)
+        return data
 
     def view(self, offset: int, size: int) -> bytes | memoryview:
         """The same without a copy, if the file is one that can be mapped."""
