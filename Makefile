@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check test-peers powercut deep bench format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,17 @@ demo: $(READY)  ## the whole story: refused, entered, updated, confirmed, revert
 
 test: $(READY)  ## the tests, in virtual time
 	@$(BIN)/pytest -q
+
+test-peers: $(READY)  ## real servers and real clients, in environments of their own
+	@tools/peers/setup
+	@$(BIN)/pytest -q --peers -m peers
+
+powercut: $(READY)  ## cut the power at every flash operation, and at every one of the recovery
+	@$(BIN)/python -m bench.powercut
+
+deep: $(READY)  ## everything large: a million frames, all cuts, thousands of mutants; takes long
+	@$(BIN)/pytest -q --deep --timeout=3600
+	@$(BIN)/python -m bench.powercut
 
 check: $(READY)  ## lint, types, layers
 	@$(BIN)/ruff check .
