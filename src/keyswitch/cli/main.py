@@ -18,6 +18,12 @@ from keyswitch.exits import Exit
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("keyswitch.cli.demo", "Tell the whole story with a virtual device; no hardware."),
+    "check": ("keyswitch.cli.check", "Prove a policy, or show the shortest way into its hole."),
+    "explain": ("keyswitch.cli.explain", "Why a mode serves a command or not, and the way there."),
+    "diagram": ("keyswitch.cli.diagram", "Draw a policy's modes and the ways between them."),
+    "init": ("keyswitch.cli.init", "Start a policy, with comments and keys."),
+    "keys": ("keyswitch.cli.keys", "Make the keys that a policy names."),
+    "permit": ("keyswitch.cli.permit", "Issue and read signed permissions to enter maintenance."),
     "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),
     "status": ("keyswitch.cli.status", "Would this device take an update now; if not why, and what to do."),
     "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
