@@ -218,12 +218,15 @@ def test_other_bad_input_is_one_clear_line(pump: Workshop, tmp_path: Path, capfd
         (("device", policy, "--state", state, "--image", image, "--ble", "real"), "virtual"),
         (("device", policy, "--state", state, "--image", image, "--ble", "virtual:x"), "no port"),
         (("device", policy, "--state", state, "--image", image, "--flash", "fast"), "nrf52840"),
+        (("device", policy, "--state", state, "--image", image, "--capture", str(tmp_path / "no" / "f")), "--capture"),
+        (("device", policy, "--state", state, "--image", image, "--ble", "none", "--capture", "f"), "no radio"),
         (("panel", str(tmp_path / "none"), "status"), "no such state directory"),
     ):
         code, line = says(capfd, *arguments)
         assert code == Exit.USAGE, line
         assert problem in line
         assert "\n" not in line
+        assert not (tmp_path / "state" / "flash.bin").exists()
     with StateDir.open(tmp_path / "held"):
         code, line = says(capfd, "device", policy, "--state", str(tmp_path / "held"), "--image", image)
     assert (code, f"in use by process {os.getpid()}" in line) == (Exit.USAGE, True)

@@ -40,6 +40,12 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Serve SMP on this port, or make a pseudo-terminal.",
 )
+@click.option(
+    "--capture",
+    metavar="FILE.btsnoop",
+    type=click.Path(path_type=Path),
+    help="Write down what passes between the device and its radio; Wireshark opens it.",
+)
 @click.option("--virtual-time", is_flag=True, help="Let `keyswitch panel DIR advance` move the device's clock.")
 @click.option("--flash", default="none", metavar="PROFILE", show_default=True, help="Flash times: none or nrf52840.")
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as one JSON object a line.")
@@ -96,5 +102,6 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "connected": lambda event: f"{event['transport']} peer {event['peer']} connected",
     "disconnected": lambda event: f"{event['transport']} peer {event['peer']} gone",
     "reset": lambda _: "reset",
+    "capture-ended": lambda event: f"{event['file']}: {event['why']}; captured no further",
 }
 """How each event reads; an event without an entry is for machines."""

@@ -31,6 +31,7 @@ from keyswitch.gatt.services import device_table
 from keyswitch.link.air.hub import Hub
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
+from keyswitch.link.bumble.capture import Capture
 from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import Opener, on_air, transport
 from keyswitch.link.peripheral import Peripheral
@@ -63,6 +64,7 @@ class Options:
         udp: `HOST:PORT` to listen on; None: no UDP.
         serial: path of a port, or of a pseudo-terminal to be made; None: no serial line.
         virtual_time: whether the panel may advance the device's clock.
+        capture: file for what passes between the device and its controller (btsnoop); None: none.
     """
 
     policy: Path
@@ -74,6 +76,7 @@ class Options:
     udp: str | None = None
     serial: Path | None = None
     virtual_time: bool = False
+    capture: Path | None = None
 
 
 def build(
@@ -165,10 +168,11 @@ async def serve(options: Options, report: Report) -> None:
     times = flash_times(options.flash)
     air = AirLink(parse_air(options.air))
     udp, serial = _other_carriers(options, policy)
-    _check_ble(options.ble, policy)
+    _check_ble(options, policy)
     async with AsyncExitStack() as stack:
         content = first_image(options, config)
         state = stack.enter_context(StateDir.open(options.state))
+        capture = _open_capture(options.capture, report, stack)
         if content is not None:
             make_flash(state, config, content)
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
@@ -178,7 +182,8 @@ async def serve(options: Options, report: Report) -> None:
         peripheral = None
         if opener is not None:
             table = device_table(policy.device.name, smp=False)
-            peripheral = BumblePeripheral(opener, address=address, table=table, name=policy.device.name)
+            name = policy.device.name
+            peripheral = BumblePeripheral(opener, address=address, table=table, name=name, capture=capture)
         runtime = build(
             policy,
             flash=flash,
@@ -251,8 +256,23 @@ async def _open_others(
     return others
 
 
-def _check_ble(text: str, policy: Policy) -> None:
-    if text != NO_RADIO and Transport.BLE not in policy.smp.transports:
+def _open_capture(path: Path | None, report: Report, stack: AsyncExitStack) -> Capture | None:
+    if path is None:
+        return None
+
+    def failed(why: str) -> None:
+        report({"event": "capture-ended", "file": str(path), "why": why})
+
+    return stack.enter_context(Capture(path, failed))
+
+
+def _check_ble(options: Options, policy: Policy) -> None:
+    if options.ble == NO_RADIO:
+        if options.capture is not None:
+            raise InputError(f"--capture {options.capture}", "there is no radio to capture", f"no --ble {NO_RADIO}")
+        return
+    virtual_port(options.ble)
+    if Transport.BLE not in policy.smp.transports:
         raise InputError(
             "--ble", f"{policy.origin} does not serve ble", f"--ble {NO_RADIO}, or smp.transports to list it"
         )

@@ -22,6 +22,7 @@ from keyswitch.gatt.table import Table
 from keyswitch.link.bumble import pairing
 from keyswitch.link.bumble.advertiser import Advertiser, check
 from keyswitch.link.bumble.bonds import Bonds, keys_security
+from keyswitch.link.bumble.capture import Capture
 from keyswitch.link.bumble.outflow import Outflow
 from keyswitch.link.bumble.radio import Opener, Radio, switch_on
 from keyswitch.link.bumble.reasons import reason_words
@@ -73,6 +74,7 @@ class BumblePeripheral:
         name: for the security manager.
         bonds: keys of earlier pairings; None: none, and new ones are forgotten with this object.
         show_passkey: shows six digits to a person, so that pairing authenticates; None: pairing without (Just Works).
+        capture: takes down what passes between host and controller; None: nothing does.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class BumblePeripheral:
         name: str = "keyswitch",
         bonds: Bonds | None = None,
         show_passkey: Callable[[str], None] | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self._opener = opener
         self._address = address
@@ -91,6 +94,7 @@ class BumblePeripheral:
         self._server = GattServer(table)
         self._bonds = bonds or Bonds(address)
         self._show_passkey = show_passkey
+        self._capture = capture
         self.pairable = True
         self._radio: Radio | None = None
         self._sink: PeripheralSink | None = None
@@ -125,6 +129,7 @@ class BumblePeripheral:
 
     def _prepare(self, device: Any, host: QuietHost) -> None:
         host.att_sink = self._on_att
+        host.snooper = self._capture
         device.on("connection", self._on_connection)
         device.pairing_config_factory = self._pairing
         host.on("flush", self._on_transport_lost)
