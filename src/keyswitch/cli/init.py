@@ -16,6 +16,8 @@ from keyswitch.prove.check import check
 from keyswitch.terms import Transport
 
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]
+_NAME_BYTES = 29
+"""A scan response holds 31, two of them length and type (Core spec Vol 3 Part C 11)."""
 _KEYS = {ProofKind.CHALLENGE: ("device.hmac", KeyKind.SECRET), ProofKind.PERMIT: ("issuer.pem", KeyKind.PERMIT)}
 
 
@@ -58,7 +60,7 @@ def init(
     if place.exists():
         raise InputError(str(place), "is there already", "a directory without a policy: nothing is overwritten")
     choices = Choices(
-        name=_name(name or _asked(quiet, "The device's name", directory.resolve().name or "Device")),
+        name=_name(name or _asked(quiet, "The device's name", _default_name(directory))),
         proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
         button=button if button is not None else quiet or click.confirm("A button opens maintenance too", default=True),
         safety_input=_input(safety_input, quiet=quiet),
@@ -81,6 +83,12 @@ def _make(directory: Path, file: str, kind: KeyKind) -> None:
     click.echo(f"{made.private}: keep it secret")
     if made.public is not None:
         click.echo(f"{made.public}: give it away")
+
+
+def _default_name(directory: Path) -> str:
+    """The directory's name, as much of it as can be advertised."""
+    name = "".join(each for each in directory.resolve().name if each.isascii() and each.isprintable())
+    return name[:_NAME_BYTES] or "Device"
 
 
 def _name(text: str) -> str:

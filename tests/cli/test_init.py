@@ -1,0 +1,80 @@
+"""`keyswitch init`: whatever is chosen, the result holds."""
+
+import itertools
+import stat
+from pathlib import Path
+
+import pytest
+from tests.cli.policy_commands import Run, run
+
+from keyswitch.exits import Exit
+from keyswitch.policy.load import load, read_policy
+from keyswitch.policy.secrets import read_issuers, read_secret
+from keyswitch.policy.template import Choices, template
+from keyswitch.policy.words import ProofKind, Service
+from keyswitch.prove.check import check
+from keyswitch.terms import Transport
+
+__all__ = ["run"]
+
+KINDS = (ProofKind.CHALLENGE, ProofKind.PERMIT, ProofKind.SEQUENCE)
+
+
+def test_defaults_make_a_policy_and_keys_that_can_be_used(run: Run, tmp_path: Path) -> None:
+    ran = run("init", tmp_path / "pump", "--yes")
+    assert ran.code == Exit.YES
+    policy = read_policy(tmp_path / "pump" / "policy.toml")
+    assert policy.device.name == "pump"
+    assert len(read_secret(policy)) == 32
+    assert "it holds" in ran.out
+    for path in (tmp_path / "pump" / "keys").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == (0o644 if path.name.endswith(".pub.pem") else 0o600)
+
+
+def test_options_are_obeyed(run: Run, tmp_path: Path) -> None:
+    words = ["--yes", "--name", "Line", "--proof", "permit", "--proof", "sequence", "--no-button"]
+    words += ["--service", "live", "--transport", "udp", "--safety-input", ""]
+    assert run("init", tmp_path, *words).code == Exit.YES
+    policy = read_policy(tmp_path / "policy.toml")
+    assert policy.device.name == "Line"
+    assert policy.inputs == ()
+    assert policy.gate.service is Service.LIVE
+    assert policy.smp.transports == (Transport.UDP,)
+    assert len(read_issuers(policy)) == 1
+    assert not (tmp_path / "keys" / "device.hmac").exists()
+
+
+@pytest.mark.parametrize("proofs", [each for n in (1, 2, 3) for each in itertools.combinations(KINDS, n)])
+@pytest.mark.parametrize("button", [True, False])
+@pytest.mark.parametrize("safety_input", ["motion", ""])
+def test_every_choice_holds(proofs: tuple[ProofKind, ...], *, button: bool, safety_input: str) -> None:
+    choices = Choices(name='A "quoted" \\ name', proofs=proofs, button=button, safety_input=safety_input)
+    policy = load(template(choices).encode())
+    assert policy.device.name == choices.name
+    assert check(policy).holds
+
+
+@pytest.mark.parametrize("service", Service)
+def test_every_strategy_holds(service: Service) -> None:
+    choices = Choices(name="x", proofs=(ProofKind.CHALLENGE,), service=service, transports=tuple(Transport))
+    assert check(load(template(choices).encode())).holds
+
+
+def test_nothing_is_overwritten(run: Run, tmp_path: Path) -> None:
+    assert run("init", tmp_path, "--yes").code == Exit.YES
+    before = (tmp_path / "keys" / "device.hmac").read_bytes()
+    ran = run("init", tmp_path, "--yes")
+    assert ran.code == Exit.USAGE
+    assert "is there already" in ran.err
+    assert (tmp_path / "keys" / "device.hmac").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "line"),
+    [("--name", "x" * 30, "--name: "), ("--safety-input", "Motion!", "--safety-input: ")],
+)
+def test_choices_that_cannot_be(run: Run, tmp_path: Path, option: str, value: str, line: str) -> None:
+    ran = run("init", tmp_path, "--yes", option, value)
+    assert ran.code == Exit.USAGE
+    assert line in ran.err
+    assert list(tmp_path.iterdir()) == []

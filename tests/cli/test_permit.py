@@ -1,0 +1,106 @@
+"""`keyswitch permit`: issued, shown, and refused where it makes no sense."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.policy_commands import Run, run
+from tests.device.server_rig import image_hash, make_image
+from tests.policy.samples import PUMP_FILE
+
+from keyswitch.exits import Exit
+from keyswitch.policy.secrets import read_private_key, read_public_key
+from keyswitch.proof.challenge import Challenge
+from keyswitch.proof.permit import Permit, sign, verify
+
+__all__ = ["run"]
+
+
+@pytest.fixture
+def keys(run: Run, tmp_path: Path) -> Path:
+    for name in ("issuer", "ann"):
+        run("keys", "new", tmp_path / f"{name}.pem")
+    return tmp_path
+
+
+def issue(run: Run, keys: Path, *more: object) -> Path:
+    path = keys / "ann.permit"
+    ran = run("permit", "issue", "--issuer", keys / "issuer.pem", "--holder", keys / "ann.pub.pem", "-o", path, *more)
+    assert ran.code == Exit.YES, ran.err
+    return path
+
+
+def test_a_permit_opens_the_device_it_names(run: Run, keys: Path) -> None:
+    data = issue(run, keys, "--policy", PUMP_FILE).read_bytes()
+    asked = Challenge(nonce=bytes(16), device="Pump 7", mode="maintenance")
+    signature = sign(read_private_key(keys / "ann.pem"), asked, data)
+    now_s = int(time.time())
+    found = verify(data, signature, asked, [read_public_key(keys / "issuer.pub.pem")], now_s)
+    assert isinstance(found, Permit)
+    assert (found.uses, found.images) == (1, None)
+    assert found.expires_s is not None
+    assert 86_390 < found.expires_s - now_s <= 86_400
+
+
+def test_a_permit_is_shown(run: Run, keys: Path) -> None:
+    image = keys / "new.bin"
+    image.write_bytes(make_image())
+    other = "ab" * 32
+    path = issue(
+        run, keys, "--device", "A", "--device", "B", "--mode", "service", "--uses", "5", "--days", "2",
+        "--image", image, "--image", other, "--name", "Service, north",
+    )  # fmt: skip
+    ran = run("permit", "show", path, "--issuer", keys / "issuer.pub.pem")
+    assert ran.code == Exit.YES
+    assert "devices  A, B\n" in ran.out
+    assert "issuer.pub.pem: yes" in ran.out
+    told = json.loads(run("permit", "show", path, "--json").out)
+    assert told["images"] == sorted([other, image_hash(image.read_bytes()).hex()])
+    assert (told["mode"], told["uses"], told["issuer"], told["signed"]) == ("service", 5, "Service, north", None)
+
+
+def test_a_permit_of_somebody_else_is_told(run: Run, keys: Path) -> None:
+    path = issue(run, keys, "--policy", PUMP_FILE)
+    ran = run("permit", "show", path, "--issuer", keys / "ann.pub.pem")
+    assert ran.code == Exit.NO
+    assert "ann.pub.pem: NO" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ((), "--device: missing"),
+        (("--device", "x"), "--mode: missing"),
+        (("--policy", PUMP_FILE, "--mode", "maintenence"), 'did you mean "maintenance"'),
+        (("--policy", PUMP_FILE, "--image", "abcd"), "neither a file nor an image hash"),
+        (("--policy", PUMP_FILE, "--image", PUMP_FILE), "policy.toml: "),
+        (("--policy", PUMP_FILE, "--name", "x" * 1_000), "at most 1024"),
+    ],
+)
+def test_what_cannot_be_issued(run: Run, keys: Path, options: tuple[object, ...], line: str) -> None:
+    ran = run(
+        "permit", "issue", "--issuer", keys / "issuer.pem", "--holder", keys / "ann.pub.pem", "-o", keys / "p", *options
+    )
+    assert ran.code == Exit.USAGE
+    assert line in ran.err
+    assert not (keys / "p").exists()
+
+
+def test_keys_of_the_wrong_kind(run: Run, keys: Path) -> None:
+    ran = run(
+        "permit", "issue", "--issuer", keys / "issuer.pub.pem", "--holder", keys / "ann.pub.pem",
+        "--policy", PUMP_FILE, "-o", keys / "p",
+    )  # fmt: skip
+    assert ran.code == Exit.USAGE
+    assert "others can read it" in ran.err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xd2\x84", bytes(2_000)])
+def test_what_is_no_permit(run: Run, tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "p"
+    if content is not None:
+        path.write_bytes(content)
+    ran = run("permit", "show", path)
+    assert ran.code == Exit.USAGE
+    assert ran.err.count("\n") == 1
