@@ -85,10 +85,11 @@ class World:
             await adapter.close()
         await self.device.close()
 
-    def adapter(self) -> BumbleAdapter:
-        """Another operator's radio on the same air."""
+    def adapter(self, **options: Any) -> BumbleAdapter:
+        """Another operator's radio on the same air; `options` are `BumbleAdapter`'s."""
         number = len(self._adapters) + 1
-        adapter = BumbleAdapter(on_air(self.air, f"operator {number}"), address=OPERATOR_ADDRESS.format(number))
+        options.setdefault("address", OPERATOR_ADDRESS.format(number))
+        adapter = BumbleAdapter(on_air(self.air, f"operator {number}"), **options)
         self._adapters.append(adapter)
         return adapter
 
