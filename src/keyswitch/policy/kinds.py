@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol, cast
 
 from keyswitch.errors import InputError
+from keyswitch.smp.commands import patterns, resolve
 
 MAX_DURATION_S: Final = 30 * 24 * 3600
 """Thirty days: beyond it a limit limits nothing."""
@@ -201,6 +202,30 @@ class Choice:
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
         return {"enum": [each.value for each in self.members]}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A command or a group of commands, as allow lists name them (`smp.commands.resolve`)."""
+
+    @property
+    def expected(self) -> str:
+        """What a person should write."""
+        return "a group or command like os.echo or image.state:read"
+
+    def read(self, value: object, where: str) -> str:
+        """The value, checked."""
+        if not isinstance(value, str):
+            raise wrong(where, value, self.expected)
+        if not resolve(value):
+            raise InputError(
+                where, f"{shown(value)} is no known command", self.expected + suggestion(value, patterns())
+            )
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": sorted(patterns())}
 
 
 @dataclass(frozen=True, slots=True)

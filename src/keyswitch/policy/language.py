@@ -12,6 +12,7 @@ from keyswitch.policy.kinds import (
     Flag,
     Key,
     ListOf,
+    Served,
     Table,
     Text,
     Whole,
@@ -107,7 +108,7 @@ MODE: Final = Table(
     keys=(
         Key(
             name="allow",
-            kind=ListOf(Text(64), most=256),
+            kind=ListOf(Served(), most=256),
             doc="The commands that this mode serves: `group`, `group.command`, either with `:read` or `:write`.",
             default=REQUIRED,
         ),

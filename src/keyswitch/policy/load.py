@@ -14,7 +14,7 @@ from typing import Any, Final
 from keyswitch.errors import InputError
 from keyswitch.policy import language
 from keyswitch.policy.coherence import check_coherence
-from keyswitch.policy.kinds import NAME, Table, as_table, below, shown, suggestion
+from keyswitch.policy.kinds import NAME, Table, as_table, below, shown
 from keyswitch.policy.model import (
     BootloaderSettings,
     ButtonEntry,
@@ -33,7 +33,7 @@ from keyswitch.policy.model import (
 )
 from keyswitch.policy.transitions import read_transitions
 from keyswitch.policy.words import InputType
-from keyswitch.smp.commands import CommandKey, patterns, resolve
+from keyswitch.smp.commands import resolve
 from keyswitch.terms import Security
 
 MAX_FILE_SIZE: Final = 1_000_000
@@ -151,23 +151,12 @@ def _mode(name: str, index: int, value: object, where: str) -> Mode:
     return Mode(
         name=name,
         index=index,
-        allow=_allowed(allow_text, below(where, "allow")),
+        allow=frozenset(key for entry in allow_text for key in resolve(entry)),
         allow_text=allow_text,
         security=security,
         lease_max_ms=lease_max_ms,
         **read,
     )
-
-
-def _allowed(entries: tuple[str, ...], where: str) -> frozenset[CommandKey]:
-    allow: set[CommandKey] = set()
-    for place, entry in enumerate(entries):
-        keys = resolve(entry)
-        if not keys:
-            expected = "a group or command like os.echo or image.state:read" + suggestion(entry, patterns())
-            raise InputError(f"{where}[{place}]", f"{shown(entry)} is no known command", expected)
-        allow |= keys
-    return frozenset(allow)
 
 
 def _entry(value: object, where: str, directory: Path) -> EntrySettings:
