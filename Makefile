@@ -22,7 +22,7 @@ demo: $(READY)  ## the whole story: refused, entered, updated, confirmed, revert
 	@$(BIN)/keyswitch demo
 
 test: $(READY)  ## the tests, in virtual time
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto
 
 test-peers: $(READY)  ## real servers and real clients, in environments of their own
 	@tools/peers/setup
@@ -32,7 +32,7 @@ powercut: $(READY)  ## cut the power at every flash operation, and at every one 
 	@$(BIN)/python -m bench.powercut
 
 deep: $(READY)  ## everything large: a million frames, all cuts, thousands of mutants; takes long
-	@$(BIN)/pytest -q --deep --timeout=3600
+	@$(BIN)/pytest -q -n auto --deep --timeout=3600
 	@$(BIN)/python -m bench.powercut
 
 check: $(READY)  ## lint, types, layers

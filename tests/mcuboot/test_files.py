@@ -157,7 +157,7 @@ def test_a_package_of_one_image_may_leave_out_its_number():
         ),
         (
             package(nordic(entry("app.bin", "0", 5)), **{"app.bin": GOOD}),
-            rf"manifest.json: files\[0\].size: 5 .expected {len(GOOD)}, the size of app.bin",
+            r"manifest.json: files\[0\].size: 5 .expected \d+, the size of app.bin",
         ),
     ],
 )

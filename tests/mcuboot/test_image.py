@@ -1,3 +1,4 @@
+import re
 import struct
 from dataclasses import replace
 
@@ -127,6 +128,7 @@ LENGTH_LINE = (
             LENGTH_LINE,
         ),
     ],
+    ids=lambda value: re.sub(r"\d+", "N", str(value)) if isinstance(value, str) else "image",
 )
 def test_every_fault_is_one_line_with_its_place(data, line):
     assert fault(data).line == line
