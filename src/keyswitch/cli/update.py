@@ -12,6 +12,8 @@ from keyswitch.exits import Exit
 @click.argument("target", metavar="TARGET")
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
 @click.option("--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy: way in, keys.")
+@click.option("--recipe", metavar="NAME|FILE", help="The way into a device that is not ours: boot-mode, button, ….")
+@click.option("--set", "variables", metavar="NAME=VALUE", multiple=True, help="Set a variable of the recipe.")
 @click.option("--secret", metavar="FILE", type=click.Path(path_type=Path), help="The entry secret, if elsewhere.")
 @click.option("--permit", metavar="FILE", type=click.Path(path_type=Path), help="A signed permission to enter.")
 @click.option("--holder", metavar="PEM", type=click.Path(path_type=Path), help="The key that the permit names.")

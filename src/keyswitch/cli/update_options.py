@@ -3,8 +3,10 @@
 import asyncio
 import getpass
 import platform
+import secrets
 import shlex
 import signal
+import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +27,17 @@ from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
 from keyswitch.host.journal import append
 from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, read_keys, way_into
+from keyswitch.host.recipe_file import read_recipe
+from keyswitch.host.recipe_way import RecipeWay
 from keyswitch.host.update import update
 from keyswitch.host.way import NoWay, Way
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_private_key
+
+RANDOM_LETTERS: Final = 5
+"""Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
 
 HEALTH_MS: Final = 120_000
 """Bound for a health command: shorter than the trial deadlines that policies have."""
@@ -168,6 +175,11 @@ def _images(image: Path, policy: Policy | None, given: dict[str, Any]) -> tuple[
 
 
 def _way(policy: Policy | None, given: dict[str, Any]) -> Way:
+    if given["recipe"] is not None:
+        if policy is not None:
+            raise InputError("--recipe", "a policy is given as well", "one of --policy and --recipe")
+        random = "".join(secrets.choice(string.ascii_lowercase) for _ in range(RANDOM_LETTERS))
+        return RecipeWay(read_recipe(given["recipe"]), random=random, given=_variables(given["variables"]))
     keys = KeyFiles(secret=given["secret"], permit=given["permit"], holder=given["holder"])
     if policy is not None:
         return way_into(policy, to=given["to"], keys=keys)
@@ -175,6 +187,16 @@ def _way(policy: Policy | None, given: dict[str, Any]) -> Way:
         if given[name] is not None:
             raise InputError(f"--{name}", "means nothing without a policy", "--policy FILE")
     return NoWay()
+
+
+def _variables(assignments: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise InputError("--set", f"{assignment!r}", "NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def _confirm_by(policy: Policy | None, word: str | None) -> ConfirmBy:

@@ -168,6 +168,8 @@ class Seen:
         reset: set when a reset was asked for.
         rebooted: the reset was seen to have taken place.
         by_reset: the device takes no state write: a reset alone starts the newer image.
+        settled: after such a reset it came back outside maintenance, where it lists no images: the slots that were
+            read before the reset are the proof.
         left: the device agreed to leave.
     """
 
@@ -183,11 +185,12 @@ class Seen:
     reset: BeforeReset | None = None
     rebooted: bool = False
     by_reset: bool = False
+    settled: bool = False
     left: bool = False
 
     def listed(self, image: JobImage) -> SlotView | None:
         """The slot that holds this image; the active one if both do."""
-        found = [view for view in self.slots or () if view.image == image.number and view.hash == image.hash]
+        found = [view for view in self.slots or () if view.image == image.number and _is_it(view, image)]
         return next((view for view in found if view.active), found[0] if found else None)
 
     @property
@@ -213,6 +216,11 @@ class Seen:
         if not self.all_active:
             return False
         return all(view.confirmed for view in self.slots or () if view.active)
+
+
+def _is_it(view: SlotView, image: JobImage) -> bool:
+    # Serial recoveries may be built without hashes in their lists; then the version is all there is to compare.
+    return view.hash == image.hash if view.hash else view.version == image.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

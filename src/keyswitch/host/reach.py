@@ -41,6 +41,7 @@ class Connection:
         smp: for firmware commands; None where the device did not show them when the connection was made.
         mode: for the mode group; None where the device has none.
         token: correlation token, empty if the device told none.
+        gatt: the link below, where there is one.
         trouble: why `smp` is None although its service is there, in the peer's words.
         announced_end: whether the link itself tells when the device is gone (a datagram socket does not).
     """
@@ -54,6 +55,7 @@ class Connection:
         closed: Callable[[], str | None],
         wait_closed: Callable[[int], Awaitable[str | None]],
         heal: Callable[[], Awaitable[None]] | None = None,
+        gatt: GattLink | None = None,
         token: bytes = b"",
         trouble: str = "",
         announced_end: bool = True,
@@ -66,12 +68,26 @@ class Connection:
         self.close = close
         self.wait_closed = wait_closed
         self.heal = heal
+        self.gatt = gatt
         self._closed = closed
 
     @property
     def closed(self) -> str | None:
         """Why the connection has ended; None while it is up."""
         return self._closed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who the device becomes for a while.
+
+    Attributes:
+        name: its name then; or
+        next_address: its address is the one of before plus one.
+    """
+
+    name: str | None = None
+    next_address: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +103,10 @@ class Wanted:
     tokens: frozenset[bytes] = frozenset()
     addresses: frozenset[str] = frozenset()
     name: str | None = None
+
+    def next_addresses(self) -> frozenset[str]:
+        """Each address plus one, in its last byte alone (nRF5 SDK, buttonless DFU without bonds)."""
+        return frozenset(f"{address[:-2]}{(int(address[-2:], 16) + 1) & 0xFF:02X}" for address in self.addresses)
 
     def matches(self, heard: Sighting) -> bool:
         """Whether this advertisement is the device's."""
@@ -133,6 +153,14 @@ class Reach(Protocol):
         """Remember what the device will be known by after the next disconnect."""
         ...
 
+    def visit(self, identity: Identity) -> None:
+        """Look for the device as somebody else from now on, until `go_home`."""
+        ...
+
+    def go_home(self) -> None:
+        """Look for the device as before `visit`; nothing to do if there was none."""
+        ...
+
     async def close(self) -> None:
         """Give the radio or port back."""
         ...
@@ -152,6 +180,7 @@ class BleReach:
         self.target = target
         self.wanted = Wanted(name=name, addresses=frozenset[str]({address} if address else ()))
         self._adapter = adapter
+        self._home: Wanted | None = None
 
     @property
     def known_by(self) -> str:
@@ -178,9 +207,24 @@ class BleReach:
 
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Remember a token or address of the device; its name is not used any more."""
+        if not token and not address:
+            return
         known = self.wanted
         tokens = known.tokens | {token} if token else known.tokens
         self.wanted = Wanted(tokens=tokens, addresses=known.addresses | {address} if address else known.addresses)
+
+    def visit(self, identity: Identity) -> None:
+        """Look for another identity; what was known is kept for `go_home`."""
+        self._home = self._home or self.wanted
+        if identity.name is not None:
+            self.wanted = Wanted(name=identity.name)
+        elif identity.next_address:
+            self.wanted = Wanted(addresses=self._home.next_addresses())
+
+    def go_home(self) -> None:
+        """Look for what was known before."""
+        if self._home is not None:
+            self.wanted, self._home = self._home, None
 
     async def close(self) -> None:
         """Give the radio back."""
@@ -233,6 +277,7 @@ async def _open_gatt(link: GattLink) -> Connection:
         closed=lambda: link.closed,
         wait_closed=link.wait_closed,
         heal=heal,
+        gatt=link,
         token=token,
         trouble=trouble,
     )
@@ -280,6 +325,12 @@ class PacketReach:
 
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Nothing to learn: the address is the device."""
+
+    def visit(self, identity: Identity) -> None:
+        """The address stays the device's, whatever it becomes."""
+
+    def go_home(self) -> None:
+        """Nothing was left."""
 
     async def close(self) -> None:
         """Nothing is held between connections."""

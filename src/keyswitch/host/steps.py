@@ -4,7 +4,7 @@ Rules:
 
 * A step is done when its proof holds in what the device tells now, not when its act has returned.
 * Each act has a bound in time, and each step a number of tries without progress. Both ends have an outcome.
-* This module is the plan; how the acts are done is in `keyswitch.host.acts`.
+* This module is the plan; how the acts are done is in `keyswitch.host.entering` and `keyswitch.host.firmware`.
 """
 
 from collections.abc import Callable
@@ -61,8 +61,13 @@ def _coming_back(seen: Seen) -> bool:
     return seen.reset is not None and not seen.rebooted and not seen.all_active
 
 
-def _or_coming_back(holds: Callable[[Seen], bool]) -> Callable[[Seen], bool]:
+def _unless_away(holds: Callable[[Seen], bool]) -> Callable[[Seen], bool]:
     return lambda seen: _coming_back(seen) or holds(seen)
+
+
+def _unless_over(holds: Callable[[Seen], bool]) -> Callable[[Seen], bool]:
+    """Nothing has to be entered any more where the device came back as an application that lists no images."""
+    return lambda seen: seen.settled or _coming_back(seen) or holds(seen)
 
 
 def _uploaded(seen: Seen) -> bool:
@@ -95,7 +100,7 @@ STEPS: Final = (
         name=StepName.FIND,
         says="find the device and connect",
         proof="a connection is up",
-        holds=_or_coming_back(lambda seen: seen.connected),
+        holds=_unless_away(lambda seen: seen.connected),
         bound_ms=26_000,
         tries=4,
         outcome=Outcome.UNREACHABLE,
@@ -104,7 +109,7 @@ STEPS: Final = (
         name=StepName.VERDICT,
         says="ask whether it would take an update, changing nothing",
         proof="the device has answered",
-        holds=_or_coming_back(lambda seen: seen.verdict is not None),
+        holds=_unless_away(lambda seen: seen.verdict is not None),
         bound_ms=15_000,
         tries=3,
         outcome=Outcome.UNREACHABLE,
@@ -113,7 +118,7 @@ STEPS: Final = (
         name=StepName.ENTER,
         says="enter maintenance mode",
         proof="the device says that its gate is open",
-        holds=_or_coming_back(lambda seen: seen.open is True),
+        holds=_unless_over(lambda seen: seen.open is True),
         bound_ms=120_000,
         tries=3,
         outcome=Outcome.REFUSED,
@@ -122,8 +127,8 @@ STEPS: Final = (
         name=StepName.RECONNECT,
         says="reconnect to the same device in maintenance mode",
         proof="it takes firmware commands on this connection",
-        holds=_or_coming_back(lambda seen: seen.smp),
-        bound_ms=30_000,
+        holds=_unless_over(lambda seen: seen.smp),
+        bound_ms=330_000,
         tries=3,
         outcome=Outcome.UNREACHABLE,
     ),
@@ -131,7 +136,7 @@ STEPS: Final = (
         name=StepName.VERIFY,
         says="verify mode and slots",
         proof="the slots were read with the gate open",
-        holds=_or_coming_back(lambda seen: seen.slots is not None),
+        holds=_unless_over(lambda seen: seen.slots is not None),
         bound_ms=15_000,
         tries=3,
         outcome=Outcome.UNKNOWN,
@@ -176,7 +181,7 @@ STEPS: Final = (
         name=StepName.PROVE,
         says="prove that the new image runs",
         proof="the active slot lists its hash",
-        holds=lambda seen: seen.all_active,
+        holds=lambda seen: seen.settled or seen.all_active,
         bound_ms=15_000,
         tries=2,
         outcome=Outcome.NOT_STARTED,
@@ -185,7 +190,7 @@ STEPS: Final = (
         name=StepName.CONFIRM,
         says="confirm it",
         proof="the active slot is listed as confirmed",
-        holds=lambda seen: seen.all_confirmed,
+        holds=lambda seen: seen.settled or seen.all_confirmed,
         bound_ms=300_000,
         tries=3,
         outcome=Outcome.FAILED,

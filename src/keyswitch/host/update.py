@@ -15,28 +15,29 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.acts import Acts
+from keyswitch.host import entering, firmware
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import Goal, Job, Outcome, Result, Stop
 from keyswitch.host.reach import Reach
+from keyswitch.host.scene import Scene
 from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.upload import Progress
 from keyswitch.host.verdict import Verdict
 
-_ACTS: Final[dict[StepName, Callable[[Acts], Awaitable[Stop | None]]]] = {
-    StepName.FIND: Acts.find,
-    StepName.VERDICT: Acts.verdict,
-    StepName.ENTER: Acts.enter,
-    StepName.RECONNECT: Acts.reconnect,
-    StepName.VERIFY: Acts.verify,
-    StepName.UPLOAD: Acts.upload,
-    StepName.TEST: Acts.test,
-    StepName.RESET: Acts.reset,
-    StepName.SWAP: Acts.swap,
-    StepName.PROVE: Acts.prove,
-    StepName.CONFIRM: Acts.confirm,
-    StepName.LEAVE: Acts.leave,
-    StepName.LEFT: Acts.left,
+_ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
+    StepName.FIND: entering.find,
+    StepName.VERDICT: entering.judge,
+    StepName.ENTER: entering.enter,
+    StepName.RECONNECT: entering.reconnect,
+    StepName.VERIFY: entering.verify,
+    StepName.UPLOAD: firmware.upload_missing,
+    StepName.TEST: firmware.test,
+    StepName.RESET: firmware.reset,
+    StepName.SWAP: firmware.swap,
+    StepName.PROVE: firmware.prove,
+    StepName.CONFIRM: firmware.confirm,
+    StepName.LEAVE: entering.leave,
+    StepName.LEFT: entering.left,
 }
 
 _REACHED: Final = {
@@ -65,7 +66,7 @@ async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None
     try:
         return await run.to_the_end()
     finally:
-        await run.acts.drop()
+        await run.scene.drop()
 
 
 class _Run:
@@ -74,7 +75,7 @@ class _Run:
         self.sink = sink
         self.loop = asyncio.get_running_loop()
         self.begun_at = self.loop.time()
-        self.acts = Acts(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
+        self.scene = Scene(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
         self.tries: Counter[StepName] = Counter()
         self.acted: set[StepName] = set()
         self.held: set[StepName] = set()
@@ -99,7 +100,7 @@ class _Run:
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""
         self.tries.clear()
-        while (step := first_missing(steps, self.acts.seen)) is not None:
+        while (step := first_missing(steps, self.scene.seen)) is not None:
             self.already_held(steps[: steps.index(step.name)])
             self.tries[step.name] += 1
             if self.tries[step.name] > step.tries:
@@ -107,8 +108,8 @@ class _Run:
             stop = await self.take(step)
             if stop is not None:
                 return stop
-            if (connection := self.acts.connection) is not None and connection.closed is not None:
-                await self.acts.drop()
+            if (connection := self.scene.connection) is not None and connection.closed is not None:
+                await self.scene.drop()
         self.already_held(steps)
         return None
 
@@ -122,15 +123,15 @@ class _Run:
         why = f"its proof does not hold: {step.proof}"
         try:
             async with asyncio.timeout(step.bound_ms / 1000):
-                stop = await _ACTS[step.name](self.acts)
+                stop = await _ACTS[step.name](self.scene)
         except TimeoutError:
             why = f"took longer than {step.bound_ms} ms"
-            await self.acts.drop()
+            await self.scene.drop()
         except LinkLostError as error:
             why = str(error)
             self.link_lost = True
             self.resumed += 1
-            await self.acts.drop()
+            await self.scene.drop()
         except RemoteError as error:
             why = str(error)
             stop = Stop(outcome=Outcome.FAILED, detail=why, next_step="the device breaks the protocol: tell its maker")
@@ -139,7 +140,7 @@ class _Run:
 
     def tell(self, step: Step, begun: int, why: str) -> None:
         now = self.now_ms()
-        if step.holds(self.acts.seen):
+        if step.holds(self.scene.seen):
             self.progress(step.name)
             self.sink(StepDone(name=step.name, at_ms=now, duration_ms=now - begun))
         else:
@@ -148,7 +149,7 @@ class _Run:
 
     def already_held(self, names: tuple[StepName, ...]) -> None:
         """Tell each step once, also where nothing had to be done for it; a device that is away proves nothing."""
-        if not self.acts.seen.connected:
+        if not self.scene.seen.connected:
             return
         for name in names:
             if name not in self.held:
@@ -173,12 +174,12 @@ class _Run:
             return True
         if stop.outcome is Outcome.NEVER_CAME_BACK:
             return False
-        return self.acts.entered is not None or bool(self.acted & CHANGES)
+        return self.scene.entered is not None or bool(self.acted & CHANGES)
 
     def not_out(self, reached: Stop, way_out: Stop) -> Stop:
         if reached.outcome is Outcome.UNREACHABLE:
             return reached
-        entered = self.acts.entered
+        entered = self.scene.entered
         lease = f"; its lease of {entered.lease_ms} ms ends it" if entered and entered.lease_ms else ""
         return Stop(
             outcome=Outcome.STILL_IN_MAINTENANCE,
@@ -188,7 +189,7 @@ class _Run:
         )
 
     def result(self, stop: Stop) -> Result:
-        uploaded = self.acts.uploaded
+        uploaded = self.scene.uploaded
         continued = 1 if uploaded is not None and uploaded.resumed_at and not self.resumed else 0
         return Result(
             outcome=stop.outcome,
@@ -198,10 +199,10 @@ class _Run:
             upload=uploaded,
             resumed=self.resumed + continued,
             duration_ms=self.now_ms(),
-            before=self.acts.slots_before,
-            after=self.acts.slots_after,
-            entered_by=self.acts.entered.by if self.acts.entered is not None else None,
-            device=self.acts.reach.known_by,
+            before=self.scene.slots_before,
+            after=self.scene.slots_after,
+            entered_by=self.scene.entered.by if self.scene.entered is not None else None,
+            device=self.scene.reach.known_by,
         )
 
     def now_ms(self) -> int:

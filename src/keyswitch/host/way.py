@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from keyswitch.host import entry
-from keyswitch.host.reach import Connection
+from keyswitch.host.reach import CONNECT_MS, Connection, Identity
 from keyswitch.host.reply import Refusal
 from keyswitch.host.verdict import NEXT_STEP
 from keyswitch.reasons import Reason
@@ -18,14 +18,22 @@ class Inside:
     Attributes:
         token: correlation token to look for.
         address: to look for, where it changes.
-        reconnect: whether this connection will end.
+        identity: to look for instead of all that was known, where the device becomes another.
+        reconnect: whether the device ends this connection.
+        restarts: whether it restarts, so that a new connection is needed even where the line does not end.
+        shows_smp: whether it then advertises the SMP service.
+        within_ms: how long it may take to come back.
         lease_ms: how long the mode lasts, None if without end or unknown.
         by: how entry was proved, for the evidence.
     """
 
     token: bytes = b""
     address: str | None = None
+    identity: Identity | None = None
     reconnect: bool = False
+    restarts: bool = False
+    shows_smp: bool = True
+    within_ms: int = CONNECT_MS
     lease_ms: int | None = None
     by: str = ""
 
@@ -53,6 +61,10 @@ class Way(Protocol):
 
     async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
         """Prove on a new connection that the session with this token is ours; None if the device agreed."""
+        ...
+
+    async def is_inside(self, connection: Connection) -> bool | None:
+        """Whether a device without a mode group is in maintenance; None if this way cannot tell, or need not."""
         ...
 
     async def leave(self, connection: Connection) -> NoEntry | None:
@@ -102,6 +114,11 @@ class ModeGroupWay:
         told = await entry.attach(connection.mode, self.to, token, self._credentials)
         return None if told is None else refused(told)
 
+    async def is_inside(self, connection: Connection) -> bool | None:
+        """None: the mode group tells."""
+        del connection
+        return None
+
     async def leave(self, connection: Connection) -> NoEntry | None:
         """Ask the device to leave."""
         return await leave_by_group(connection)
@@ -121,6 +138,11 @@ class NoWay:
         """Refuse: there is nothing to prove a session with."""
         del connection, token
         return NoEntry(detail="the session is another's", reason=Reason.OWNER, next_step=NEXT_STEP[Reason.OWNER])
+
+    async def is_inside(self, connection: Connection) -> bool | None:
+        """None: the mode group tells."""
+        del connection
+        return None
 
     async def leave(self, connection: Connection) -> NoEntry | None:
         """Ask the device to leave, if it has a mode group."""

@@ -99,6 +99,10 @@ class GattLink(Protocol):
         """Write without response; `data` is at most `max_write` bytes. Returns when the link took it."""
         ...
 
+    async def request(self, service: str, characteristic: str, data: bytes) -> None:
+        """Write with response; `GattRefused` when the peer refuses."""
+        ...
+
     async def refresh(self) -> None:
         """Discover the services again, if `can_rediscover`."""
         ...

@@ -142,6 +142,10 @@ class BumbleLink:
                 raise LinkLostError("the link is gone")
             self.att.write_command(handle, data)
 
+    async def request(self, service: str, characteristic: str, data: bytes) -> None:
+        """Write with response."""
+        await self.att.write(self._characteristic(service, characteristic).handle, data)
+
     async def refresh(self) -> None:
         """Discover the services again.
 

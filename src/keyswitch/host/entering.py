@@ -1,0 +1,115 @@
+"""How a device is found, judged, entered, verified and left: the acts of those steps (`keyswitch.host.steps`).
+
+Each act changes what was seen to what the device told, and returns a `Stop` only where going on makes no sense.
+"""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from keyswitch.host.client import SilenceError
+from keyswitch.host.job import Outcome, Stop
+from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
+from keyswitch.host.verdict import NEXT_STEP, Gate, find_out
+from keyswitch.host.way import NoEntry
+from keyswitch.reasons import Reason
+
+RESTART_MS: Final = 1_000
+"""Pause before a device that restarts is asked over a line that does not end: until then the old program answers."""
+
+
+async def find(scene: Scene) -> Stop | None:
+    """Connect to the device, whatever it shows."""
+    await scene.connect(smp_shown=False)
+    return None
+
+
+async def judge(scene: Scene) -> Stop | None:
+    """Ask the device about its gate."""
+    told = await find_out(scene.up())
+    if told.reason is Reason.OWNER and await scene.attached():
+        told = await find_out(scene.up())
+    if told.reason is Reason.SILENCE:
+        raise SilenceError(told.detail)
+    scene.on_verdict(told)
+    is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
+    scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False)
+    if told.state is not None:
+        scene.note_state(told.state)
+    elif is_open is None:
+        return Stop(outcome=Outcome.UNKNOWN, detail=told.detail, reason=told.reason, next_step=told.next_step)
+    else:
+        inside = await scene.job.way.is_inside(scene.up())
+        if inside is not None:
+            scene.seen = replace(scene.seen, gated=True, open=is_open and inside, outside=not inside)
+    return None
+
+
+async def enter(scene: Scene) -> Stop | None:
+    """Enter maintenance mode by the job's way."""
+    told = await scene.job.way.enter(scene.up(), scene.say)
+    if isinstance(told, NoEntry):
+        return _no_entry(scene, told)
+    scene.entered = told
+    if told.identity is not None:
+        scene.reach.visit(told.identity)
+    scene.reach.learn(token=told.token, address=told.address)
+    # Where the link does not end with the device's word, there is nothing to come back from.
+    again = told.restarts or (told.reconnect and scene.up().announced_end)
+    scene.seen = replace(scene.seen, open=True, outside=False, smp=scene.seen.smp and not again)
+    return None
+
+
+async def reconnect(scene: Scene) -> Stop | None:
+    """Come back to the same device once it shows its SMP service."""
+    entered, connection = scene.entered, scene.connection
+    if entered is not None and connection is not None:
+        if entered.reconnect and connection.announced_end:
+            await connection.wait_closed(LINK_ENDS_MS)
+        elif entered.restarts:
+            await asyncio.sleep(RESTART_MS / 1000)
+    verdict = scene.seen.verdict
+    await scene.drop()
+    if entered is None:
+        await scene.connect(smp_shown=True)
+    else:
+        await scene.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
+    scene.seen = replace(scene.seen, verdict=verdict, open=True)
+    return None
+
+
+async def verify(scene: Scene) -> Stop | None:
+    """Read mode and slots with the gate open."""
+    await scene.look()
+    return await scene.read_slots() if scene.seen.open else None
+
+
+async def leave(scene: Scene) -> Stop | None:
+    """Ask the device to leave."""
+    no = await scene.job.way.leave(scene.up())
+    if no is not None:
+        return Stop(outcome=Outcome.STILL_IN_MAINTENANCE, detail=no.detail, reason=no.reason)
+    scene.reach.go_home()
+    scene.seen = replace(scene.seen, left=True)
+    return None
+
+
+async def left(scene: Scene) -> Stop | None:
+    """Ask until the device says that its gate is shut; a device that reverts first takes its time."""
+    for pause_ms in pauses():
+        await scene.look()
+        if scene.seen.outside or not scene.seen.gated:
+            return None
+        if await scene.up().wait_closed(pause_ms) is not None:
+            # The device has ended the link on its way out; the next connection tells.
+            await scene.drop()
+            await scene.connect(smp_shown=False)
+    return None
+
+
+def _no_entry(scene: Scene, told: NoEntry) -> Stop:
+    verdict = scene.seen.verdict
+    if told.reason is None and verdict is not None and verdict.reason is not None:
+        return Stop(outcome=Outcome.REFUSED, detail=f"{told.detail} ({verdict.line})", reason=verdict.reason)
+    next_step = told.next_step or (NEXT_STEP[told.reason] if told.reason is not None else "")
+    return Stop(outcome=Outcome.REFUSED, detail=told.detail, reason=told.reason, next_step=next_step)

@@ -1,0 +1,225 @@
+"""How firmware is uploaded, marked, started, proved and confirmed: the acts of those steps (`keyswitch.host.steps`).
+
+After a reset nothing is believed before the device has shown that the reset took place (`keyswitch.host.reboot`).
+"""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from keyswitch.errors import LinkLostError
+from keyswitch.host.entering import verify
+from keyswitch.host.job import BeforeReset, ConfirmBy, Outcome, Stop
+from keyswitch.host.reboot import has_rebooted, was_tried
+from keyswitch.host.reply import Refusal
+from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
+from keyswitch.host.upload import Capacity, Uploaded, UploadRefused, UploadStalled, upload
+from keyswitch.host.views import DEFAULT_BUF_SIZE, read_params, read_slots, slots_of
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import image as image_group
+from keyswitch.smp.groups import os as os_group
+
+RESET_LOST_MS: Final = 10_000
+"""A device that still answers as before after this long has not been reset: the request was lost."""
+
+BUSY_MS: Final = 2_000
+"""Pause before an upload that met another one is tried again."""
+
+CONFIRMED_ITSELF_MS: Final = 2_000
+"""Pause between looks at whether the application has confirmed itself."""
+
+WRITE_STATE_MS: Final = 10_000
+"""Bound for the answer to a state write: trailers are written, and sectors may be erased for it."""
+
+
+async def upload_missing(scene: Scene) -> Stop | None:
+    """Upload the first image that the device does not list."""
+    image = next(image for image in scene.job.images if scene.seen.listed(image) is None)
+
+    async def is_there() -> bool:
+        slots = await read_slots(scene.smp())
+        return not isinstance(slots, Refusal) and any(view.hash == image.hash for view in slots)
+
+    end = await upload(
+        scene.smp(),
+        image.data,
+        await _carries(scene),
+        number=image.number,
+        bounds=scene.job.bounds,
+        on_progress=scene.on_progress,
+        is_there=is_there,
+        heal=scene.up().heal,
+    )
+    match end:
+        case Uploaded():
+            scene.uploaded = end
+            return await verify(scene)
+        case UploadRefused(refusal=refusal) if refusal.is_rc(Rc.EBUSY):
+            await asyncio.sleep(BUSY_MS / 1000)
+            return None
+        case UploadRefused(refusal=refusal):
+            return await scene.refused(refusal)
+        case UploadStalled():
+            raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
+
+
+async def test(scene: Scene) -> Stop | None:
+    """Mark each image for a trial boot."""
+    for image in scene.job.images:
+        view = scene.seen.listed(image)
+        if view is not None and not view.active and not view.pending:
+            stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
+            if stop is not None:
+                return stop
+    return None
+
+
+async def reset(scene: Scene) -> Stop | None:
+    """Ask for a reset and see the link end."""
+    seen = scene.seen
+    scene.seen = replace(seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))
+    scene.ended_by_reset = False
+    connection = scene.up()
+    try:
+        reply = await scene.smp().write(os_group.ID, os_group.Id.RESET)
+    except LinkLostError:
+        # The request or its answer was lost. What happened is seen when the device is back.
+        await scene.drop()
+        return None
+    if isinstance(reply, Refusal):
+        scene.seen = replace(scene.seen, reset=None)
+        return await scene.refused(reply)
+    if connection.announced_end:
+        scene.ended_by_reset = await connection.wait_closed(LINK_ENDS_MS) is not None
+    await scene.drop()
+    if scene.seen.by_reset:
+        scene.reach.go_home()
+    return None
+
+
+async def swap(scene: Scene) -> Stop | None:
+    """Wait until the device is back and has shown that it was reset."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    for pause_ms in pauses():
+        try:
+            if scene.connection is None:
+                await scene.connect(smp_shown=False)
+            rebooted = await _has_rebooted(scene)
+        except LinkLostError:
+            await scene.drop()
+            rebooted = None
+        if rebooted:
+            scene.session_lost = scene.seen.outside is True
+            scene.seen = replace(scene.seen, rebooted=True, slots=None)
+            if scene.seen.by_reset and scene.session_lost:
+                await _settle(scene)
+            return None
+        if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
+            scene.seen = replace(scene.seen, reset=None, slots=None)
+            return None
+        await asyncio.sleep(pause_ms / 1000)
+    return None
+
+
+async def _settle(scene: Scene) -> None:
+    """The application runs again, after a reset that alone was to start the new image: what it lists is the proof.
+
+    An application that lists no images (it has a firmware loader for that) leaves what the loader listed before.
+    """
+    client = scene.up().smp
+    slots = await read_slots(client) if client is not None else None
+    if slots is None or isinstance(slots, Refusal):
+        scene.seen = replace(scene.seen, settled=True)
+        scene.say("the application lists no images: the proof is what was listed before the reset")
+        return
+    scene.note_slots(slots)
+    scene.seen = replace(scene.seen, settled=scene.seen.all_active, slots=None)
+
+
+async def prove(scene: Scene) -> Stop | None:
+    """The slots were read after the reset, and something else runs: say what."""
+    runs = ", ".join(f"{view.version} ({view.hash.hex()[:8]})" for view in scene.seen.slots or () if view.active)
+    if scene.job.images and not scene.seen.rebooted:
+        return Stop(outcome=Outcome.FAILED, detail=f"the device runs {runs}", next_step="run a full update")
+    if scene.session_lost and not scene.tried_again:
+        # The gate closed before the reset, which disarmed the image; or the device was reset once more.
+        scene.tried_again = True
+        scene.seen = replace(scene.seen, reset=None, rebooted=False)
+        scene.say("the maintenance session did not survive the reset: once more")
+        return None
+    if scene.ran or was_tried(scene.seen):
+        return Stop(
+            outcome=Outcome.REVERTED,
+            detail=f"the device runs {runs} again",
+            next_step="look into the new image's log: it did not stay",
+        )
+    return Stop(
+        outcome=Outcome.NOT_STARTED,
+        detail=f"the bootloader did not start the new image; the device runs {runs}",
+        next_step="check signature and version of the image (keyswitch image verify)",
+    )
+
+
+async def confirm(scene: Scene) -> Stop | None:
+    """Make what runs stay, or wait until the application has done so."""
+    scene.ran = True
+    if scene.job.health is not None and (wrong := await scene.job.health()) is not None:
+        return Stop(
+            outcome=Outcome.FAILED,
+            detail=f"the health check says: {wrong}; the image was not confirmed",
+            next_step="the device goes back to its old image by itself",
+        )
+    if scene.job.confirm_by is ConfirmBy.OPERATOR:
+        return await _write_state(scene, {"confirm": True})
+    while not scene.seen.all_confirmed:
+        await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
+        if (stop := await verify(scene)) is not None or not scene.seen.all_active:
+            return stop
+    return None
+
+
+async def _carries(scene: Scene) -> Capacity:
+    """What device and link carry: one buffer is left for the answers (Zephyr shares them)."""
+    params = await read_params(scene.smp())
+    most = scene.smp().link.max_packet
+    if isinstance(params, Refusal):
+        return Capacity(frame=min(DEFAULT_BUF_SIZE, most or DEFAULT_BUF_SIZE))
+    frame = params.buf_size if most is None else min(params.buf_size, most)
+    outstanding = max(1, min(params.buf_count - 1, scene.job.most_outstanding or params.buf_count))
+    return Capacity(frame=frame, outstanding=outstanding)
+
+
+async def _write_state(scene: Scene, body: dict[str, object]) -> Stop | None:
+    reply = await scene.smp().write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    if isinstance(reply, Refusal):
+        if reply.is_rc(Rc.ENOTSUP) and "hash" in body:
+            scene.seen = replace(scene.seen, by_reset=True)
+            return None
+        return await scene.refused(reply)
+    if "images" in reply.values:
+        scene.note_slots(slots_of(reply.values))
+        return None
+    return await verify(scene)
+
+
+async def _has_rebooted(scene: Scene) -> bool | None:
+    """Whether the device shows that it was reset; None if nothing can be told yet."""
+    before = scene.seen.reset
+    if before is None:
+        return True
+    await scene.look()
+    slots = None
+    if (
+        not (scene.seen.boot_id and before.boot_id)
+        and scene.connection is not None
+        and scene.connection.smp is not None
+    ):
+        slots = await read_slots(scene.connection.smp)
+    return has_rebooted(
+        before,
+        boot_id=scene.seen.boot_id,
+        slots=None if isinstance(slots, Refusal) else slots,
+        hashes=frozenset(image.hash for image in scene.job.images),
+        link_ended=scene.ended_by_reset or scene.seen.outside is True,
+    )

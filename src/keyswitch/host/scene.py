@@ -1,0 +1,169 @@
+"""What the steps of a run share: the job, the way to the device, the connection that is up, and what was seen.
+
+Rules:
+
+* `seen` holds what the device told over the connection that is up; dropping the connection forgets it.
+* After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from keyswitch.errors import LinkLostError
+from keyswitch.host.client import Client
+from keyswitch.host.job import Job, Outcome, Seen, Stop
+from keyswitch.host.reach import CONNECT_MS, Connection, Reach
+from keyswitch.host.reply import Refusal, reason_of
+from keyswitch.host.upload import Progress, Uploaded
+from keyswitch.host.verdict import NEXT_STEP, Verdict
+from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
+from keyswitch.host.way import Inside
+from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
+
+AGAIN_MS: Final = 50
+"""First pause before a device that is busy with itself is asked again; doubled each time, until `AGAIN_MOST_MS`."""
+
+AGAIN_MOST_MS: Final = 1_000
+
+LINK_ENDS_MS: Final = 5_000
+"""How long a device may take to end the link after it said so, or after its answer to a reset (250 ms by default)."""
+
+
+class Scene:
+    """The shared state of one run.
+
+    Args:
+        job: what is to be done.
+        reach: the way to the device.
+        say: told what a person should read.
+        on_progress: told how the upload goes.
+        on_verdict: told each verdict.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        reach: Reach,
+        *,
+        say: Callable[[str], None],
+        on_progress: Callable[[Progress], None],
+        on_verdict: Callable[[Verdict], None],
+    ) -> None:
+        self.job = job
+        self.reach = reach
+        self.say = say
+        self.on_progress = on_progress
+        self.on_verdict = on_verdict
+        self.seen = Seen(images=job.images)
+        self.connection: Connection | None = None
+        self.entered: Inside | None = None
+        self.uploaded: Uploaded | None = None
+        self.slots_before: tuple[SlotView, ...] | None = None
+        self.slots_after: tuple[SlotView, ...] | None = None
+        self.ended_by_reset = False
+        """The device has ended the link after it had agreed to a reset."""
+        self.ran = False
+        """The new image was seen running."""
+        self.session_lost = False
+        """The device came back from the reset outside maintenance."""
+        self.tried_again = False
+
+    async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
+        """Connect; see `Reach.connect`."""
+        self.connection = await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms)
+        self.seen = replace(self.seen, connected=True, smp=self.connection.smp is not None)
+
+    async def drop(self) -> None:
+        """End the connection and forget what was seen over it."""
+        connection, self.connection = self.connection, None
+        seen = self.seen
+        self.seen = Seen(
+            images=seen.images, reset=seen.reset, rebooted=seen.rebooted, by_reset=seen.by_reset, settled=seen.settled
+        )
+        if connection is not None:
+            await connection.close()
+
+    def up(self) -> Connection:
+        """The connection.
+
+        Raises:
+            LinkLostError: there is none.
+        """
+        if self.connection is None:
+            raise LinkLostError("there is no connection")
+        return self.connection
+
+    def smp(self) -> Client:
+        """The client for firmware commands.
+
+        Raises:
+            LinkLostError: there is no connection, or the device did not show them when it was made.
+        """
+        client = self.up().smp
+        if client is None:
+            raise LinkLostError("the device does not show its SMP service")
+        return client
+
+    async def look(self) -> None:
+        """Ask where the device is, inside or outside of maintenance, and attach to our session if it wants that."""
+        state = await self._state()
+        if state is not None and reason_of(state.reason) is Reason.OWNER and await self.attached():
+            state = await self._state()
+        if state is None:
+            inside = await self.job.way.is_inside(self.up())
+            outside = None if inside is None else not inside
+            self.seen = replace(self.seen, gated=inside is not None, open=inside is not False, outside=outside)
+
+    def note_state(self, state: ModeState) -> None:
+        """Note what the mode group told."""
+        self.seen = replace(self.seen, gated=True, open=state.open, outside=state.outside, boot_id=state.boot_id)
+
+    async def attached(self) -> bool:
+        """Show the device that its session is ours, if we can; what it says then decides, not this."""
+        connection = self.up()
+        token = self.entered.token if self.entered is not None else connection.token
+        return bool(token) and await self.job.way.attach(connection, token) is None
+
+    async def read_slots(self) -> Stop | None:
+        """Read the slots, and note them."""
+        slots = await read_slots(self.smp())
+        if isinstance(slots, Refusal):
+            return await self.refused(slots)
+        self.note_slots(slots)
+        return None
+
+    def note_slots(self, slots: tuple[SlotView, ...]) -> None:
+        """Note what lies in the slots."""
+        self.seen = replace(self.seen, slots=slots)
+        self.slots_before = self.slots_before or slots
+        self.slots_after = slots
+
+    async def refused(self, refusal: Refusal) -> Stop | None:
+        """A refused command: the gate may have closed meanwhile, which is no reason to stop."""
+        if refusal.is_rc(Rc.EACCESSDENIED):
+            await self.look()
+            if self.seen.open is False:
+                self.seen = replace(self.seen, slots=None)
+                return None
+        reason = refusal.reason
+        next_step = NEXT_STEP[reason] if reason is not None else ""
+        return Stop(outcome=Outcome.REFUSED, detail=str(refusal), reason=reason, next_step=next_step)
+
+    async def _state(self) -> ModeState | None:
+        """The mode group's state, noted; None from a device that has none."""
+        client = self.up().mode
+        state = await read_mode(client) if client is not None else None
+        if not isinstance(state, ModeState):
+            return None
+        self.note_state(state)
+        return state
+
+
+def pauses() -> Iterator[int]:
+    """Milliseconds to wait before asking again, without end: the step's bound ends it."""
+    pause_ms = AGAIN_MS
+    while True:
+        yield pause_ms
+        pause_ms = min(2 * pause_ms, AGAIN_MOST_MS)

@@ -1,0 +1,150 @@
+"""Devices that are not ours, one for each shipped recipe: how they enter their update mode, and what they are then."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tests.host.images import is_sound
+from tests.host.smp_peer import Faults, PeerAir, PeerGattLink, Session, Slot, SmpPeer
+
+from keyswitch.errors import RemoteError
+
+FE59 = "0000fe59-0000-1000-8000-00805f9b34fb"
+BUTTONLESS = "8ec90003-f315-4f60-9fb8-838830daea50"
+
+
+class LoaderPeer(SmpPeer):
+    """An application without image group, and a loader that writes its slot, as MCUboot's updater and recovery do."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, gated=False, mode_group=False, **settings)
+        self.loader = False
+        self.settings: dict[str, bytes] = {}
+        self.saved = False
+        self.home = (self.name, self.address)
+        self.lists_in_application = False
+        self.shown = True
+
+    @property
+    def visible(self) -> bool:
+        return self.loader or self.shown
+
+    def judge(self, key: tuple[int, int, int], body: dict[str, Any], door: str, peer: int) -> dict[str, Any] | None:
+        if key[0] == 1 and not self.loader and not (self.lists_in_application and key == (1, 0, 0)):
+            return {"rc": 8}
+        if self.loader and (key == (1, 0, 2) or key[0] == 3):
+            return {"rc": 8}
+        return super().judge(key, body, door, peer)
+
+    def listing(self) -> list[dict[str, Any]]:
+        rows = super().listing()
+        return [{**row, "active": False, "confirmed": False} for row in rows] if self.loader else rows
+
+    def do_0_7_0(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
+        return {"rc": 8} if self.loader else {"output": "Zephyr"}
+
+    def do_3_0_2(self, body: dict[str, Any], _peer: int) -> dict[str, Any]:
+        self.settings[body["name"]] = body["val"]
+        return {}
+
+    def do_3_3_2(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
+        self.saved = True
+        return {}
+
+    def do_0_5_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        self.wanted_loader = body.get("boot_mode") == 1
+        super().do_0_5_2(body, peer)
+        return {"rc": 0} if self.loader else {}
+
+    def boot(self, *, keep: bool = False) -> None:
+        del keep
+        self.log.append("boot")
+        self.boots += 1
+        self.session = None
+        self.loader = getattr(self, "wanted_loader", False) or not is_sound(self.slots[0].data)
+        self.wanted_loader = False
+        self.name, self.address = self.identity()
+
+    def identity(self) -> tuple[str, str]:
+        if not self.loader:
+            return self.home
+        return self.settings.get("fw_loader/adv_name", b"Loader").decode(), "C0:00:00:00:00:F0"
+
+    def do_1_1_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        off, data = body["off"], body.get("data", b"")
+        if off == 0 and not (self.session and self.session.sha == body.get("sha")):
+            self.session = Session(body["len"], body.get("sha", b""))
+            self.slots[0] = Slot()
+        if self.session is None:
+            return {"off": 0}
+        if off == len(self.session.data):
+            self.session.data += data
+            self.slots[0].data = bytes(self.session.data)
+        told = len(self.session.data)
+        if told == self.session.size:
+            self.session = None
+        return {"off": told}
+
+
+class ButtonlessPeer(LoaderPeer):
+    """The same behind a characteristic: write 01, indication, back at the next address."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.shown = False
+        self.says = bytes.fromhex("200101")
+
+    def identity(self) -> tuple[str, str]:
+        name, address = self.home
+        return ("DfuTarg", f"{address[:-2]}{int(address[-2:], 16) + 1:02X}") if self.loader else (name, address)
+
+
+class ButtonlessLink(PeerGattLink):
+    """A connection to it."""
+
+    def __init__(self, peer: SmpPeer, faults: Faults) -> None:
+        super().__init__(peer, faults)
+        self.indicate: Callable[[bytes], None] | None = None
+        if isinstance(peer, ButtonlessPeer) and not peer.loader:
+            self.services |= {FE59}
+
+    async def subscribe(self, service: str, characteristic: str, sink: Callable[[bytes], None]) -> None:
+        if characteristic != BUTTONLESS:
+            await super().subscribe(service, characteristic, sink)
+            return
+        await self.trip()
+        self.indicate = sink
+
+    async def request(self, service: str, characteristic: str, data: bytes) -> None:
+        await self.trip()
+        assert isinstance(self.peer, ButtonlessPeer)
+        if (service, characteristic, data) != (FE59, BUTTONLESS, b"\x01") or self.indicate is None:
+            raise RemoteError("ATT error 0x0e (unlikely)")
+        self.indicate(self.peer.says)
+        if self.peer.says == bytes.fromhex("200101"):
+            self.peer.wanted_loader = True
+            self.peer.resets.add(asyncio.get_running_loop().create_task(self.peer.reset(planned=False)))
+
+
+class ButtonlessAir(PeerAir):
+    """An adapter whose connections have that characteristic."""
+
+    async def connect(self, address: str, timeout_ms: int) -> PeerGattLink:
+        link = await super().connect(address, timeout_ms)
+        await link.close()
+        return ButtonlessLink(link.peer, self.faults)
+
+
+class ButtonPeer(SmpPeer):
+    """A device without mode group that shows its SMP service after its button was pressed."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, mode_group=False, **settings)
+
+    def press(self) -> None:
+        self.mode = "maintenance"
+        self.end_links("button")
+
+    def boot(self, *, keep: bool = False) -> None:
+        del keep
+        super().boot(keep=True)
