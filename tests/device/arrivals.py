@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 
 from keyswitch.gate.peer import Peer
 from keyswitch.smp.framing import Received
@@ -17,6 +18,8 @@ class Heard:
         self.packets: list[tuple[int, bytes]] = []
         self.dropped: list[tuple[int, str]] = []
         self.something = asyncio.Event()
+        self.space = 1_000
+        self.wanting: dict[int, Callable[[], None]] = {}
         self._ids = itertools.count(1)
 
     def new_peer_id(self) -> int:
@@ -33,8 +36,15 @@ class Heard:
 
     def received(self, peer: Peer, received: Received) -> None:
         self.packets += [(peer.id, packet) for packet in received.packets]
+        self.space -= len(received.packets)
         self.dropped += [(peer.id, dropped.reason) for dropped in received.dropped]
         self.something.set()
+
+    def room(self, peer_id: int) -> int:
+        return max(0, self.space)
+
+    def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
+        self.wanting[peer_id] = then
 
     async def next(self) -> None:
         """Wait until something was received, bounded."""

@@ -89,6 +89,34 @@ def test_a_line_that_nobody_reads_holds_up_its_own_answers_and_is_given_up(
     run(story())
 
 
+def test_what_the_device_has_no_room_for_waits_in_the_line(tmp_path: Path) -> None:
+    async def story() -> None:
+        carrier, heard = await started(tmp_path / "tty")
+        heard.space = 2
+        line = os.open(tmp_path / "tty", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        burst = b"".join(pieces(ECHO)) * 5
+        os.write(line, burst)
+        await heard.next()
+        assert len(heard.packets) == 2
+        assert heard.space == 0
+        assert list(heard.wanting) == [1]
+        with pytest.raises(BlockingIOError):  # the line is full: whoever writes has to wait
+            for _ in range(10_000):
+                os.write(line, burst)
+        heard.space = 2
+        heard.wanting.pop(1)()
+        assert len(heard.packets) == 4
+        await carrier.power_lost()
+        await carrier.start(heard)
+        heard.space = 1_000
+        while heard.came[-1].id == 1 or len(heard.packets) < 10:
+            await heard.next()
+        os.close(line)
+        await carrier.close()
+
+    run(story())
+
+
 def test_the_link_of_a_killed_device_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
     async def story() -> None:
         (tmp_path / "gone").symlink_to("/dev/pts/99999")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.device.arrivals import Heard
 
-from keyswitch.device.udp import MAX_PEERS, SILENT_MS, UdpCarrier
+from keyswitch.device.udp import CONVERSING_MS, MAX_PEERS, SILENT_MS, UdpCarrier
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.peer import Door
 from keyswitch.terms import Transport
@@ -80,6 +80,37 @@ def test_the_peer_that_was_silent_longest_makes_room() -> None:
         assert heard.went == [1]
         with pytest.raises(LinkLostError):
             await carrier.send(1, Door.SMP, b"answer")
+        await carrier.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize(("silent_ms", "heard_still"), [(CONVERSING_MS, True), (CONVERSING_MS + 1, False)])
+def test_a_flood_of_addresses_cuts_no_conversation_off(silent_ms: int, heard_still: bool) -> None:  # noqa: FBT001
+    async def story() -> None:
+        carrier, heard = await started()
+        for _ in range(2):
+            carrier.datagram_received(ECHO, ("192.0.2.1", 1))
+        heard.time_ms = silent_ms
+        for number in range(10 * MAX_PEERS):
+            carrier.datagram_received(ECHO, ("192.0.2.2", 1000 + number))
+        assert (1 not in heard.went) is heard_still
+        assert len(carrier._by_peer) == len(carrier._by_address) == MAX_PEERS
+        await carrier.close()
+
+    run(story())
+
+
+def test_among_conversations_alone_nobody_new_is_heard() -> None:
+    async def story() -> None:
+        carrier, heard = await started()
+        for number in range(2 * MAX_PEERS):
+            carrier.datagram_received(ECHO, ("192.0.2.1", 1000 + number % MAX_PEERS))
+        carrier.datagram_received(ECHO, ("192.0.2.2", 1))
+        assert (len(heard.came), heard.went) == (MAX_PEERS, [])
+        heard.time_ms = CONVERSING_MS + 1
+        carrier.datagram_received(ECHO, ("192.0.2.2", 1))
+        assert heard.went == [1]
         await carrier.close()
 
     run(story())

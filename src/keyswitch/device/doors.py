@@ -7,6 +7,7 @@ Rules that every transport keeps:
 * `send` waits for the link (back-pressure), so that a peer that does not read slows nobody but itself.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from keyswitch.gate.peer import Door, Peer
@@ -34,6 +35,14 @@ class Arrivals(Protocol):
 
     def received(self, peer: Peer, received: Received) -> None:
         """Packets, or what became none, from a peer."""
+        ...
+
+    def room(self, peer_id: int) -> int:
+        """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
+        ...
+
+    def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
+        """Call `then` once this peer may send again, or has gone; one call for each peer, the last one asked for."""
         ...
 
 

@@ -91,6 +91,7 @@ class Runtime:
         self._worker: asyncio.Task[None] | None = None
         self._failure: asyncio.Future[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._waiting_for_room: dict[int, Callable[[], None]] = {}
         self._smp_shown = False
         self._powered = False
 
@@ -151,6 +152,7 @@ class Runtime:
 
     async def _power_down(self) -> None:
         self._powered = False
+        self._waiting_for_room.clear()
         await self._forget_peers()
         for carrier in self._carriers.values():
             await carrier.power_lost()
@@ -215,6 +217,11 @@ class Runtime:
     def room(self, peer_id: int) -> int:
         """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
         return self.server.room(peer_id)
+
+    def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
+        """Call `then` once this peer may send again, or has gone."""
+        self._waiting_for_room[peer_id] = then
+        self._wake.set()
 
     # --- what the outside does ---
 
@@ -285,7 +292,14 @@ class Runtime:
     def _execute(self) -> Output | None:
         if not self._powered:
             return None
-        return self.server.run_one(self.now_ms()) or self.server.idle()
+        output = self.server.run_one(self.now_ms()) or self.server.idle()
+        if self._waiting_for_room:
+            self._tell_room()
+        return output
+
+    def _tell_room(self) -> None:
+        for peer_id in [each for each in self._waiting_for_room if self.server.room(each)]:
+            self._waiting_for_room.pop(peer_id)()
 
     async def _sleep(self) -> None:
         due_ms = self.server.next_due_ms() if self._powered else None

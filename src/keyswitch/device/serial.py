@@ -4,6 +4,7 @@ Rules:
 
 * A line has one peer for each life of the device: whoever is at its other end.
 * Nothing is polled: the event loop is woken by the line. A line that takes no byte holds up its own peer alone.
+* A peer that sends more than its buffers hold is made to wait: the line is not read until there is room again.
 * Bytes that come while the device is down are lost, as they are with a real part.
 """
 
@@ -12,6 +13,7 @@ import contextlib
 import os
 import stat
 import tty
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,7 @@ import serial
 from keyswitch.device.doors import Arrivals
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.peer import Door, Peer
-from keyswitch.smp.framing import Receiver, console
+from keyswitch.smp.framing import Received, Receiver, console
 from keyswitch.terms import Transport
 
 BAUD: Final = 115_200
@@ -50,6 +52,7 @@ class SerialCarrier:
         self._port: serial.Serial | None = None
         self._arrivals: Arrivals | None = None
         self._peer: Peer | None = None
+        self._held_back: deque[bytes] = deque()
 
     async def open(self) -> None:
         """Open the line.
@@ -66,7 +69,7 @@ class SerialCarrier:
         else:
             self._make_terminal()
         os.set_blocking(self._descriptor, False)
-        asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
+        self._listen()
 
     # --- the carrier's side ---
 
@@ -76,6 +79,7 @@ class SerialCarrier:
             await self.open()
         self._receiver.drop()
         self._arrivals = arrivals
+        self._listen()
 
     async def close(self) -> None:
         """Give the line back; the link to a pseudo-terminal is removed."""
@@ -99,6 +103,9 @@ class SerialCarrier:
         self._arrivals = None
         self._peer = None
         self._receiver.drop()
+        self._held_back.clear()
+        if self._descriptor >= 0:
+            self._listen()  # what comes now is lost
 
     def drop_partial(self) -> None:
         """Forget what was half received."""
@@ -137,8 +144,26 @@ class SerialCarrier:
             self._peer = Peer(id=self._arrivals.new_peer_id(), transport=Transport.SERIAL)
             self._arrivals.peer_came(self._peer)
         received = self._receiver.receive(data, self._arrivals.now_ms())
-        if received.packets or received.dropped:
-            self._arrivals.received(self._peer, received)
+        if received.dropped:
+            self._arrivals.received(self._peer, Received(dropped=received.dropped))
+        if received.packets:
+            self._held_back.extend(received.packets)
+            self._hand_over()
+
+    def _listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
+
+    def _hand_over(self) -> None:
+        """Give what was read to the device as far as it has room, and let the line wait for the rest."""
+        if self._arrivals is None or self._peer is None:
+            return
+        while self._held_back and self._arrivals.room(self._peer.id):
+            self._arrivals.received(self._peer, Received(packets=(self._held_back.popleft(),)))
+        if self._held_back:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            self._arrivals.when_room(self._peer.id, self._hand_over)
+        else:
+            self._listen()
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()

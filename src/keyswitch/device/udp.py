@@ -3,8 +3,9 @@
 Rules:
 
 * An address and port is no identity: anybody can use it. A peer that was forgotten and speaks again is another peer.
-* Peers are few (`MAX_PEERS`): the one that was silent longest is forgotten for a new one, so that a flood of addresses
-  costs nothing. A peer that was silent for `SILENT_MS` is forgotten when somebody new comes.
+* Peers are few (`MAX_PEERS`), so that a flood of addresses costs nothing: for a new one, the one that was silent longest
+  is forgotten. Who is in the middle of a conversation is not: then the new one is not heard.
+* A peer that was silent for `SILENT_MS` is forgotten when somebody new comes.
 * A datagram that cannot be sent is lost like any other.
 """
 
@@ -20,6 +21,8 @@ from keyswitch.terms import Transport
 
 MAX_PEERS: Final = 16
 SILENT_MS: Final = 60_000
+CONVERSING_MS: Final = 5_000
+"""Who has spoken more than once, and last within this time, is in the middle of a conversation: two waits of a client."""
 
 Address = tuple[Any, ...]
 """As the socket gives it: host and port, and for IPv6 flow and scope."""
@@ -30,6 +33,11 @@ class _Heard:
     peer: Peer
     address: Address
     last_ms: int
+    again: bool = False
+
+    def converses(self, now_ms: int) -> bool:
+        """Whether forgetting it now would cut a conversation off."""
+        return self.again and now_ms - self.last_ms <= CONVERSING_MS
 
 
 class UdpCarrier(asyncio.DatagramProtocol):
@@ -113,8 +121,13 @@ class UdpCarrier(asyncio.DatagramProtocol):
         if self._arrivals is None:
             return
         now_ms = self._arrivals.now_ms()
-        heard = self._by_address.get(addr) or self._meet(self._arrivals, addr, now_ms)
-        heard.last_ms = now_ms
+        heard = self._by_address.get(addr)
+        if heard is None:
+            heard = self._meet(self._arrivals, addr, now_ms)
+            if heard is None:
+                return
+        else:
+            heard.last_ms, heard.again = now_ms, True
         received = self._receiver.receive(data, now_ms)
         if received.packets or received.dropped:
             self._arrivals.received(heard.peer, received)
@@ -122,11 +135,14 @@ class UdpCarrier(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """A peer has closed its socket (ICMP): it may open it again."""
 
-    def _meet(self, arrivals: Arrivals, address: Address, now_ms: int) -> _Heard:
+    def _meet(self, arrivals: Arrivals, address: Address, now_ms: int) -> _Heard | None:
         for old in [each for each in self._by_address.values() if now_ms - each.last_ms > SILENT_MS]:
             self._forget(arrivals, old)
         if len(self._by_address) >= MAX_PEERS:
-            self._forget(arrivals, min(self._by_address.values(), key=lambda each: each.last_ms))
+            idle = [each for each in self._by_address.values() if not each.converses(now_ms)]
+            if not idle:
+                return None
+            self._forget(arrivals, min(idle, key=lambda each: each.last_ms))
         peer = Peer(id=arrivals.new_peer_id(), transport=Transport.UDP)
         heard = _Heard(peer, address, now_ms)
         self._by_address[address] = self._by_peer[peer.id] = heard

@@ -5,9 +5,10 @@ memory, and its random bytes come from a seed, so that a run in virtual time rep
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from keyswitch.device.doors import Carrier
 from keyswitch.device.factory import boot_config_of, install_first_image
 from keyswitch.device.parts import Parts
 from keyswitch.device.process import build
@@ -22,6 +23,7 @@ from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import on_air
 from keyswitch.mcuboot.flash import NO_TIMES, Flash, FlashTimes, RamFlash
 from keyswitch.policy.model import Policy
+from keyswitch.terms import Transport
 
 DEVICE_ADDRESS = "C4:00:00:00:00:07"
 OPERATOR_ADDRESS = "C8:00:00:00:00:0{}"
@@ -39,6 +41,7 @@ class World:
         parts: what the device is made of; plant faults here.
         report: told what happens at the device.
         seed: of the device's random bytes.
+        others: the device's transports besides its radio.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class World:
         parts: Parts | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         seed: int = 0,
+        others: Mapping[Transport, Carrier] | None = None,
     ) -> None:
         self.policy = policy
         self.air = AirLink(air)
@@ -70,6 +74,7 @@ class World:
             store=self.store,
             secret=secret,
             peripheral=self.peripheral,
+            others=others,
             random=random.Random(seed).randbytes,  # noqa: S311 - runs must repeat
             report=report,
             parts=parts,
