@@ -155,6 +155,6 @@ def test_a_refused_subscription_is_told_with_the_connection(monkeypatch: pytest.
             PeerAir(SmpPeer(OLD, service="always")), target="ble:Pump 7", name="Pump 7"
         ).connect()
         assert connection.smp is None
-        assert "0x05" in connection.trouble
+        assert "0x05" in str(connection.trouble)
 
     run(story())

@@ -9,6 +9,7 @@ from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.status import look
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
 from keyswitch.link.air.clock import run
+from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
 OLD = make_image()
@@ -104,22 +105,27 @@ def test_a_silent_device_gets_a_diagnosis():
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [("ATT error 0x05, insufficient security", Reason.SECURITY), ("ATT error 0x01, invalid handle", Reason.SILENCE)],
+    [
+        (GattRefused("insufficient authentication", 0x05), Reason.SECURITY),
+        (GattRefused("insufficient encryption", 0x0F), Reason.SECURITY),
+        (GattRefused("invalid handle", 0x01), Reason.SILENCE),
+        (RemoteError("no such characteristic"), Reason.SILENCE),
+    ],
 )
-def test_a_request_that_must_be_answered_says_why_it_was_silent(error: str, reason: Reason):
+def test_a_request_that_must_be_answered_says_why_it_was_silent(error: RemoteError, reason: Reason):
     async def story() -> Verdict:
         peer = SmpPeer(OLD, gated=False, mode_group=False)
         connection = await BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
         peer.silent = True
 
         async def refused() -> None:
-            raise RemoteError(error)
+            raise error
 
         connection.heal = refused
         return await find_out(connection)
 
     told = run(story())
-    assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, error)
+    assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, str(error))
 
 
 def test_over_a_socket_a_silent_device_is_not_reached():

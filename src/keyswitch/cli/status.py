@@ -21,6 +21,11 @@ def status(target: str, policy: Path | None, as_json: bool) -> Exit:
     Changes nothing on the device. Exit code 0: open, 1: shut, 3: unknown, 4: not reached.
 
     \b
+    Examples:
+      keyswitch status "ble:Pump 7"
+      keyswitch status serial:/dev/ttyACM0 --json
+
+    \b
     TARGET:
       ble:NAME or ble:ADDRESS      this computer's own adapter
       hci:TRANSPORT#NAME           a controller that Bumble opens: hci:tcp-client:127.0.0.1:6402#Pump 7

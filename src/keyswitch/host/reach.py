@@ -42,7 +42,7 @@ class Connection:
         mode: for the mode group; None where the device has none.
         token: correlation token, empty if the device told none.
         gatt: the link below, where there is one.
-        trouble: why `smp` is None although its service is there, in the peer's words.
+        trouble: why `smp` is None although its service is there: the peer's refusal.
         announced_end: whether the link itself tells when the device is gone (a datagram socket does not).
     """
 
@@ -57,7 +57,7 @@ class Connection:
         heal: Callable[[], Awaitable[None]] | None = None,
         gatt: GattLink | None = None,
         token: bytes = b"",
-        trouble: str = "",
+        trouble: RemoteError | None = None,
         announced_end: bool = True,
     ) -> None:
         self.smp = smp
@@ -262,12 +262,14 @@ async def _open_gatt(link: GattLink) -> Connection:
         control = await GattChannel.open(link, mode.SERVICE_UUID, mode.CONTROL_UUID)
         mode_client = Client(control)
         token = mode.StateValue.decode(await link.read(mode.SERVICE_UUID, mode.STATE_UUID)).token
-    smp_client, heal, trouble = None, None, ""
+    smp_client: Client | None = None
+    heal: Callable[[], Awaitable[None]] | None = None
+    trouble: RemoteError | None = None
     if ble.SERVICE_UUID in link.services:
         try:
             channel = await GattChannel.open(link, ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
         except RemoteError as error:
-            trouble = str(error)
+            trouble = error
         else:
             smp_client, heal = Client(channel), channel.heal
     return Connection(

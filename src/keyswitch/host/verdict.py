@@ -17,6 +17,7 @@ from keyswitch.host.client import SilenceError
 from keyswitch.host.reach import Connection
 from keyswitch.host.reply import Answer, Refusal, reason_of
 from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
+from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
@@ -101,8 +102,8 @@ async def find_out(connection: Connection) -> Verdict:
     if state is not None and not state.open:
         return _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
     if connection.smp is None:
-        if connection.trouble:
-            return _shut(seen, Reason.SECURITY, connection.trouble)
+        if connection.trouble is not None:
+            return _refused_request(seen, connection.trouble)
         return _shut(seen, Reason.NO_SERVICE)
     try:
         slots = await read_slots(connection.smp)
@@ -157,9 +158,15 @@ async def _diagnose(connection: Connection, seen: Verdict, silence: str) -> Verd
     try:
         await connection.heal()
     except RemoteError as error:
-        return _shut(seen, Reason.SECURITY if "security" in str(error).lower() else Reason.SILENCE, str(error))
+        return _refused_request(seen, error)
     detail = f"{silence}, though the subscription is in order"
     return replace(seen, reason=Reason.SILENCE, detail=detail, next_step=NEXT_STEP[Reason.SILENCE])
+
+
+def _refused_request(seen: Verdict, error: RemoteError) -> Verdict:
+    """A GATT request that was refused: only security can be told from it, all else is a table that has changed."""
+    wants_security = isinstance(error, GattRefused) and error.wants_security
+    return _shut(seen, Reason.SECURITY if wants_security else Reason.SILENCE, str(error))
 
 
 def _split(said: str, otherwise: Reason) -> tuple[Reason, str]:
