@@ -1,0 +1,61 @@
+import json
+
+import pytest
+from tests.host.images import make_image
+from tests.host.smp_peer import PeerAir, SmpPeer
+
+from keyswitch.cli.main import main
+from keyswitch.exits import Exit
+
+
+def ended(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as raised:
+        main(list(arguments))
+    assert isinstance(raised.value.code, int)
+    return raised.value.code
+
+
+@pytest.fixture
+def air(monkeypatch: pytest.MonkeyPatch) -> PeerAir:
+    """A radio of our own stands where the target's would be opened."""
+    air = PeerAir(SmpPeer(make_image()), SmpPeer(make_image(), address="C0:00:00:00:00:02", name="Pump 8"))
+    air.peers[1].mode = "maintenance"
+    monkeypatch.setattr("keyswitch.link.targets.open_adapter", lambda _target: air)
+    return air
+
+
+@pytest.mark.usefixtures("air")
+def test_as_json(capsys: pytest.CaptureFixture[str]):
+    assert ended("scan", "--seconds", "0.3", "--policy", "examples/pump/policy.toml", "--json") == Exit.YES
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first == {
+        "address": "C0:00:00:00:00:01",
+        "name": "Pump 7",
+        "gate": "shut",
+        "mode": "normal",
+        "mode_index": 0,
+        "token": "01020304",
+        "rssi_dbm": None,
+    }
+    assert (second["name"], second["gate"], second["mode"]) == ("Pump 8", "open", "maintenance")
+
+
+@pytest.mark.usefixtures("air")
+def test_for_people(capsys: pytest.CaptureFixture[str]):
+    assert ended("scan", "--seconds", "0.3") == Exit.YES
+    assert capsys.readouterr().out.splitlines() == [
+        "C0:00:00:00:00:01  Pump 7               shut     mode 0",
+        "C0:00:00:00:00:02  Pump 8               open     mode 3",
+    ]
+
+
+def test_nothing_near(air: PeerAir, capsys: pytest.CaptureFixture[str]):
+    air.peers = ()
+    assert ended("scan", "--seconds", "0.2") == Exit.NO
+    assert "nothing was heard that could be updated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("radio", ["udp:192.0.2.1", "pump", "hci:"])
+def test_no_radio(radio: str, capsys: pytest.CaptureFixture[str]):
+    assert ended("scan", radio) == Exit.USAGE
+    assert len(capsys.readouterr().err.splitlines()) == 1
