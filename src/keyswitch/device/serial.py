@@ -86,9 +86,8 @@ class SerialCarrier:
         await self.power_lost()
         if self._descriptor < 0:
             return
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._descriptor)
-        loop.remove_writer(self._descriptor)
+        self._stop_listening()
+        asyncio.get_running_loop().remove_writer(self._descriptor)
         if self._port is not None:
             self._port.close()
         else:
@@ -116,7 +115,10 @@ class SerialCarrier:
         del door
         if self._peer is None or self._peer.id != peer_id:
             raise LinkLostError("the line has another peer now")
-        rest = memoryview(b"".join(console.pieces(packet)))
+        await self._write(b"".join(console.pieces(packet)))
+
+    async def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -136,9 +138,13 @@ class SerialCarrier:
         except BlockingIOError:
             return
         except OSError:
-            asyncio.get_running_loop().remove_reader(self._descriptor)  # unplugged
+            self._stop_listening()  # unplugged
             return
-        if not data or self._arrivals is None:
+        if data:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if self._arrivals is None:
             return
         if self._peer is None:
             self._peer = Peer(id=self._arrivals.new_peer_id(), transport=Transport.SERIAL)
@@ -153,6 +159,9 @@ class SerialCarrier:
     def _listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
 
+    def _stop_listening(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+
     def _hand_over(self) -> None:
         """Give what was read to the device as far as it has room, and let the line wait for the rest."""
         if self._arrivals is None or self._peer is None:
@@ -160,7 +169,7 @@ class SerialCarrier:
         while self._held_back and self._arrivals.room(self._peer.id):
             self._arrivals.received(self._peer, Received(packets=(self._held_back.popleft(),)))
         if self._held_back:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+            self._stop_listening()
             self._arrivals.when_room(self._peer.id, self._hand_over)
         else:
             self._listen()

@@ -3,8 +3,8 @@
 Rules:
 
 * An address and port is no identity: anybody can use it. A peer that was forgotten and speaks again is another peer.
-* Peers are few (`MAX_PEERS`), so that a flood of addresses costs nothing: for a new one, the one that was silent longest
-  is forgotten. Who is in the middle of a conversation is not: then the new one is not heard.
+* Peers are few (`MAX_PEERS`), so that a flood of addresses costs nothing: for a new one, the one that was silent
+  longest is forgotten. Who is in the middle of a conversation is not: then the new one is not heard.
 * A peer that was silent for `SILENT_MS` is forgotten when somebody new comes.
 * A datagram that cannot be sent is lost like any other.
 """
@@ -22,7 +22,7 @@ from keyswitch.terms import Transport
 MAX_PEERS: Final = 16
 SILENT_MS: Final = 60_000
 CONVERSING_MS: Final = 5_000
-"""Who has spoken more than once, and last within this time, is in the middle of a conversation: two waits of a client."""
+"""Who has spoken more than once, and last within this time (two waits of a client), is in a conversation."""
 
 Address = tuple[Any, ...]
 """As the socket gives it: host and port, and for IPv6 flow and scope."""
