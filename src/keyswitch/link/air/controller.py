@@ -10,7 +10,6 @@ Rules kept here:
 """
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from bumble import controller, hci, ll
@@ -19,17 +18,16 @@ from bumble.core import PhysicalTransport
 from keyswitch.link.air.advertising import Advertiser, Heard
 from keyswitch.link.air.connection import AirConnection, AirEnd
 from keyswitch.link.air.link import AirLink
-from keyswitch.link.air.model import Parameters, Side
+from keyswitch.link.air.model import Side
+from keyswitch.link.air.procedures import RSSI_DBM, Procedures
 from keyswitch.link.air.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
-    PROCEDURE_EVENTS,
     SUPERVISION_UNIT_US,
     Phy,
     air_us,
 )
 
-RSSI_DBM = -50
 _ACL_PACKET = 0x02
 _ACL_FIRST_FLUSHABLE = 2
 _HANDLE_MASK = 0x0FFF
@@ -39,34 +37,7 @@ _ACTIVE_SCAN = 1
 _Success = hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
 
-@dataclass(slots=True)
-class _ConnectionUpdate:
-    """What both hosts are told when the new parameters hold."""
-
-
-@dataclass(slots=True)
-class _PhyUpdate:
-    asked_by: Side | None
-
-
-@dataclass(slots=True)
-class _LengthUpdate:
-    """What both hosts are told when the data length has changed."""
-
-
-@dataclass(slots=True)
-class _VersionRequest:
-    """LL_VERSION_IND that wants an answer."""
-
-
-@dataclass(slots=True)
-class _VersionResponse:
-    version: int
-    company: int
-    subversion: int
-
-
-class AirController(controller.Controller):
+class AirController(Procedures):
     """The controller. Its host side is a Bumble packet source and sink.
 
     Args:
@@ -81,7 +52,7 @@ class AirController(controller.Controller):
     supported_max_tx_time = air_us(Phy.LE_1M, MAX_DATA_LENGTH)
     supported_max_rx_octets = MAX_DATA_LENGTH
     supported_max_rx_time = air_us(Phy.LE_1M, MAX_DATA_LENGTH)
-    le_features = controller.Controller.le_features & ~(
+    le_features = Procedures.le_features & ~(
         hci.LeFeatureMask.LL_PRIVACY
         | hci.LeFeatureMask.EXTENDED_SCANNER_FILTER_POLICIES
         | hci.LeFeatureMask.LE_CODED_PHY
@@ -129,16 +100,10 @@ class AirController(controller.Controller):
 
     def _on_acl(self, packet: bytes) -> None:
         word = int.from_bytes(packet[1:3], "little")
-        end = self._end(word & _HANDLE_MASK)
+        end = self.end_of(word & _HANDLE_MASK)
         if end is not None:
             flags = word >> 12 & 3
             end.air.send(end.side, packet[5:], start=flags in (0, _ACL_FIRST_FLUSHABLE))
-
-    def _end(self, handle: int) -> AirEnd | None:
-        for end in self.le_connections.values():
-            if end.handle == handle and isinstance(end, AirEnd):
-                return end
-        return None
 
     # --- advertising, scanning, connecting ---
 
@@ -221,59 +186,6 @@ class AirController(controller.Controller):
 
     # --- what comes over the air ---
 
-    def on_control(self, end: AirEnd, packet: Any) -> None:
-        """A control packet of the peer's."""
-        match packet:
-            case _VersionRequest():
-                answer = _VersionResponse(self.lmp_version, self.manufacturer_company_identifier, self.lmp_subversion)
-                end.air.control(end.side, answer)
-            case _VersionResponse(version, company, subversion):
-                self.send_hci_packet(
-                    hci.HCI_Read_Remote_Version_Information_Complete_Event(
-                        status=hci.HCI_ErrorCode.SUCCESS,
-                        connection_handle=end.handle,
-                        version=version,
-                        manufacturer_name=company,
-                        subversion=subversion,
-                    )
-                )
-            case _:
-                self.on_ll_control_pdu(end.peer_address, packet)
-
-    def changed(self, end: AirEnd, parameters: Parameters, what: Any) -> None:
-        """New parameters hold from this instant."""
-        match what:
-            case _ConnectionUpdate():
-                self.send_hci_packet(
-                    hci.HCI_LE_Connection_Update_Complete_Event(
-                        status=hci.HCI_ErrorCode.SUCCESS,
-                        connection_handle=end.handle,
-                        connection_interval=parameters.interval_us // INTERVAL_UNIT_US,
-                        peripheral_latency=parameters.latency,
-                        supervision_timeout=parameters.supervision_us // SUPERVISION_UNIT_US,
-                    )
-                )
-            case _PhyUpdate():
-                phy = hci.Phy(parameters.phy.value)
-                self.send_hci_packet(
-                    hci.HCI_LE_PHY_Update_Complete_Event(
-                        status=hci.HCI_ErrorCode.SUCCESS, connection_handle=end.handle, tx_phy=phy, rx_phy=phy
-                    )
-                )
-            case _LengthUpdate():
-                time_us = air_us(Phy.LE_1M, parameters.data_length)
-                self.send_hci_packet(
-                    hci.HCI_LE_Data_Length_Change_Event(
-                        connection_handle=end.handle,
-                        max_tx_octets=parameters.data_length,
-                        max_tx_time=time_us,
-                        max_rx_octets=parameters.data_length,
-                        max_rx_time=time_us,
-                    )
-                )
-            case _:
-                pass
-
     def on_le_disconnected(self, connection: controller.Connection, reason: int) -> None:
         """This end is over."""
         if self.le_connections.get(connection.peer_address) is connection:
@@ -315,7 +227,7 @@ class AirController(controller.Controller):
 
     def on_hci_disconnect_command(self, command: Any) -> None:
         """Vol 4 Part E 7.1.6. The connection is over when the peer has acknowledged it."""
-        end = self._end(command.connection_handle)
+        end = self.end_of(command.connection_handle)
         if end is None:
             self._send_hci_command_status(hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR, command.op_code)
             return
@@ -365,61 +277,3 @@ class AirController(controller.Controller):
         """Vol 4 Part E 7.8.17."""
         self._accept_list.discard(command.address)
         return _Success
-
-    def on_hci_le_connection_update_command(self, command: Any) -> None:
-        """Vol 4 Part E 7.8.18. A peripheral's wish is granted as it is."""
-        end = self._pending(command.connection_handle, command.op_code)
-        if end is not None:
-            changes = {
-                "interval_us": self.air.settings.interval_us or command.connection_interval_min * INTERVAL_UNIT_US,
-                "latency": command.max_latency,
-                "supervision_us": command.supervision_timeout * SUPERVISION_UNIT_US,
-            }
-            end.air.change(changes, _ConnectionUpdate())
-
-    def on_hci_le_set_phy_command(self, command: Any) -> None:
-        """Vol 4 Part E 7.8.49. The fastest that is asked for in both directions."""
-        end = self._pending(command.connection_handle, command.op_code)
-        if end is not None:
-            wants_2m = command.tx_phys & command.rx_phys & hci.PhyBit.LE_2M
-            phy = self.air.settings.phy or (Phy.LE_2M if wants_2m else Phy.LE_1M)
-            end.air.change({"phy": phy}, _PhyUpdate(end.side))
-
-    def on_hci_le_read_phy_command(self, command: Any) -> Any:
-        """Vol 4 Part E 7.8.47."""
-        end = self._end(command.connection_handle)
-        phy = hci.Phy((end.air.model.parameters.phy if end else Phy.LE_1M).value)
-        return hci.HCI_LE_Read_PHY_ReturnParameters(
-            status=_status(end), connection_handle=command.connection_handle, tx_phy=phy, rx_phy=phy
-        )
-
-    def on_hci_le_set_data_length_command(self, command: Any) -> Any:
-        """Vol 4 Part E 7.8.33."""
-        end = self._end(command.connection_handle)
-        if end is not None:
-            octets = self.air.settings.data_length or min(command.tx_octets, MAX_DATA_LENGTH)
-            end.air.change({"data_length": octets}, _LengthUpdate(), events=PROCEDURE_EVENTS)
-        return hci.HCI_StatusAndConnectionHandleReturnParameters(
-            status=_status(end), connection_handle=command.connection_handle
-        )
-
-    def on_hci_read_rssi_command(self, command: Any) -> Any:
-        """Vol 4 Part E 7.5.4."""
-        status = _status(self._end(command.handle))
-        return hci.HCI_Read_RSSI_ReturnParameters(status=status, handle=command.handle, rssi=RSSI_DBM)
-
-    def on_hci_read_remote_version_information_command(self, command: Any) -> None:
-        """Vol 4 Part E 7.1.23."""
-        end = self._pending(command.connection_handle, command.op_code)
-        if end is not None:
-            end.air.control(end.side, _VersionRequest())
-
-    def _pending(self, handle: int, op_code: int) -> AirEnd | None:
-        end = self._end(handle)
-        status = hci.HCI_COMMAND_STATUS_PENDING if end else hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
-        self._send_hci_command_status(status, op_code)
-        return end
-
-
-def _status(end: AirEnd | None) -> hci.HCI_ErrorCode:
-    return hci.HCI_ErrorCode.SUCCESS if end else hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR

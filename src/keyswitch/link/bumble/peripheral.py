@@ -10,7 +10,6 @@ Rules kept here beyond those of `link.peripheral`:
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from bumble import hci
@@ -19,16 +18,15 @@ from keyswitch.errors import LinkLostError, LocalError
 from keyswitch.gatt.att import MAX_VALUE, VALUE_OVERHEAD, Op
 from keyswitch.gatt.server import GattServer, Held, Output, Send, Subscribed, Written
 from keyswitch.gatt.table import Table
-from keyswitch.link.bumble import pairing
 from keyswitch.link.bumble.advertiser import Advertiser, check
-from keyswitch.link.bumble.bonds import Bonds, keys_security
+from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.capture import Capture
+from keyswitch.link.bumble.link_security import Connected, LinkSecurity
 from keyswitch.link.bumble.outflow import Outflow
 from keyswitch.link.bumble.radio import Opener, Radio, switch_on
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.bumble.stack import QuietHost
 from keyswitch.link.peripheral import Advertisement, Pace, PeripheralSink
-from keyswitch.terms import Security
 
 ROOM = 8
 """Packets of one connection that may wait before `notify` waits too: more than one event of any phone carries."""
@@ -42,26 +40,6 @@ HELD_WITHIN_S = 2.0
 """How long a notification waits for a client to learn of a changed table: confirming takes two events."""
 _REMEMBERED = frozenset((Op.WRITE_REQ, Op.CONFIRMATION))
 """After these, what is known of a client may be other than before."""
-
-
-@dataclass(slots=True)
-class _Link:
-    """One connection."""
-
-    number: int
-    handle: int
-    address: str
-    connection: Any
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    order: asyncio.Lock = field(default_factory=asyncio.Lock)
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
-    security: Security = Security.NONE
-    pairing: bool = False
-
-    @property
-    def peer(self) -> str:
-        """Who it is, for the bonds: the identity address as soon as that is known."""
-        return str(self.connection.peer_address)
 
 
 class BumblePeripheral:
@@ -93,13 +71,20 @@ class BumblePeripheral:
         self._name = name
         self._server = GattServer(table)
         self._bonds = bonds or Bonds(address)
-        self._show_passkey = show_passkey
         self._capture = capture
-        self.pairable = True
+        self._security = LinkSecurity(
+            self._bonds,
+            self._server,
+            show_passkey=show_passkey,
+            deliver=self._deliver,
+            tell=self._secured,
+            refuse=lambda link: self._spawn(self.disconnect(link.number), "refuse a weaker bond"),
+        )
+        self._capture = capture
         self._radio: Radio | None = None
         self._sink: PeripheralSink | None = None
-        self._links: dict[int, _Link] = {}
-        self._by_handle: dict[int, _Link] = {}
+        self._links: dict[int, Connected] = {}
+        self._by_handle: dict[int, Connected] = {}
         self._numbers = 0
         self._advertisement: Advertisement | None = None
         self._advertiser: Advertiser | None = None
@@ -131,7 +116,7 @@ class BumblePeripheral:
         host.att_sink = self._on_att
         host.snooper = self._capture
         device.on("connection", self._on_connection)
-        device.pairing_config_factory = self._pairing
+        device.pairing_config_factory = self._security.config
         host.on("flush", self._on_transport_lost)
 
     async def close(self) -> None:
@@ -215,7 +200,7 @@ class BumblePeripheral:
             self._bonds.owe(changed, {link.peer for link in self._links.values()})
         self._deliver(outputs)
         for link in self._links.values():
-            self._remember(link)
+            self._security.remember(link)
 
     def set_value(self, characteristic: str, value: bytes) -> None:
         """Set what reading the characteristic returns."""
@@ -243,7 +228,7 @@ class BumblePeripheral:
             self._host_send(link, pdu)
             return True
 
-    async def _when_aware(self, link: _Link, make: Callable[[], bytes | Held | None]) -> bytes | None:
+    async def _when_aware(self, link: Connected, make: Callable[[], bytes | Held | None]) -> bytes | None:
         """The PDU, once the client may have it: after a change of the table it may have to learn of that first."""
         made = make()
         if not isinstance(made, Held):
@@ -307,78 +292,32 @@ class BumblePeripheral:
             raise LinkLostError("the radio is off")
         return self._radio.host.outflow
 
-    def _link(self, connection: int) -> _Link:
+    def _link(self, connection: int) -> Connected:
         link = self._links.get(connection)
         if link is None:
             raise LinkLostError("the central has gone")
         return link
 
-    # --- security ---
+    @property
+    def pairable(self) -> bool:
+        """Whether pairing is accepted now."""
+        return self._security.pairable
 
-    def _pairing(self, _connection: Any) -> Any:
-        delegate = pairing.Showing(lambda: self.pairable and not self._bonds.full, self._show_passkey)
-        return pairing.config(delegate, mitm=self._show_passkey is not None)
-
-    def _watch_security(self, link: _Link) -> None:
-        connection = link.connection
-
-        def started() -> None:
-            link.pairing = True
-
-        def failed(_reason: int) -> None:
-            link.pairing = False
-
-        def paired(keys: Any) -> None:
-            link.pairing = False
-            self._paired(link, keys)
-
-        def encrypted() -> None:
-            self._encrypted(link)
-
-        connection.on("pairing_start", started)
-        connection.on("pairing_failure", failed)
-        connection.on("pairing", paired)
-        connection.on("connection_encryption_change", encrypted)
-
-    def _encrypted(self, link: _Link) -> None:
-        """Encryption is on. What a pairing that is under way will be worth shows at its end: until then, the least."""
-        if not link.connection.encryption:
-            self._secure(link, Security.NONE)
-        elif link.pairing:
-            self._secure(link, Security.ENCRYPTED)
-        else:
-            self._secure(link, max(Security.ENCRYPTED, self._bonds.security(link.peer)))
-
-    def _paired(self, link: _Link, keys: Any) -> None:
-        if link.peer in self._bonds.refused_weaker:
-            self._bonds.refused_weaker.discard(link.peer)
-            self._spawn(self.disconnect(link.number), "refuse a weaker bond")
-            return
-        if self._bonds.has(link.peer):
-            self._server.bond(link.number)
-        self._secure(link, keys_security(keys))
-        self._remember(link)
-
-    def _secure(self, link: _Link, security: Security) -> None:
-        record = self._bonds.client(link.peer) if security > Security.NONE and not link.pairing else None
-        before, link.security = link.security, security
-        self._deliver(self._server.secured(link.number, security, record))
-        link.heard.set()
-        if security != before and self._sink is not None:
-            self._sink.secured(link.number, security)
-
-    def _remember(self, link: _Link) -> None:
-        record = self._server.record(link.number)
-        if record is not None:
-            self._bonds.remember(link.peer, record)
+    @pairable.setter
+    def pairable(self, wanted: bool) -> None:
+        self._security.pairable = wanted
 
     # --- events ---
+
+    def _secured(self, link: Connected) -> None:
+        if self._sink is not None:
+            self._sink.secured(link.number, link.security)
 
     def _on_connection(self, connection: Any) -> None:
         if self._sink is None:
             return
         self._numbers += 1
-        link = _Link(
+        link = Connected(
             number=self._numbers,
             handle=connection.handle,
             address=connection.peer_address.to_string(False),
@@ -391,23 +330,23 @@ class BumblePeripheral:
             self._end(link, reason_words(reason))
 
         connection.on("disconnection", ended)
-        self._watch_security(link)
+        self._security.watch(link)
         if self._advertiser is not None:
             self._advertiser.stopped()
         self._sink.connected(link.number, link.address)
         self._readvertise()
 
-    def _end(self, link: _Link, reason: str) -> None:
+    def _end(self, link: Connected, reason: str) -> None:
         if link.ended.is_set():
             return
-        self._remember(link)
+        self._security.remember(link)
         self._forget(link)
         if self._sink is not None:
             self._sink.disconnected(link.number, reason)
         if self._advertiser is not None and not self._advertiser.on:
             self._readvertise()
 
-    def _forget(self, link: _Link) -> None:
+    def _forget(self, link: Connected) -> None:
         link.ended.set()
         link.heard.set()
         self._links.pop(link.number, None)
@@ -427,7 +366,7 @@ class BumblePeripheral:
             self._deliver(self._server.receive(link.number, pdu))
             link.heard.set()
             if pdu and pdu[0] in _REMEMBERED:
-                self._remember(link)
+                self._security.remember(link)
 
     def _deliver(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -442,7 +381,7 @@ class BumblePeripheral:
                 case Subscribed(_, characteristic, on):
                     self._sink.subscribed(link.number, characteristic, on)
 
-    def _host_send(self, link: _Link, pdu: bytes) -> None:
+    def _host_send(self, link: Connected, pdu: bytes) -> None:
         if self._radio is None:
             return
         if self._outflow.waiting(link.handle) > FLOOD:
