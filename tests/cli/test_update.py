@@ -161,3 +161,42 @@ def test_bad_input_is_one_line_before_anything_is_opened(
     assert ended("update", served.target, *arguments(kind, new, policy)) == Exit.USAGE
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert served.peer.served == 0
+
+
+def test_a_plan_is_printed_and_nothing_is_done(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    assert ended("update", served.target, str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.YES
+    (told,) = lines(capsys)
+    assert (told["event"], told["image_bytes"]) == ("plan", 16_384)
+    assert ended("update", served.target, str(new), "--policy", str(policy), "--dry-run") == Exit.YES
+    said = capsys.readouterr().out
+    assert "  6. upload " in said
+    assert "16,384 bytes in 12 requests; about " in said
+    assert served.peer.mode == "normal"
+    assert served.peer.slots[1].data == b""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--recipe", "buton"], "did you mean 'button'?"),
+        (["--recipe", "button", "--set", "x"], "NAME=VALUE"),
+        (["--recipe", "button", "--set", "x=1"], "no variable 'x'"),
+    ],
+)
+def test_recipes_are_checked_before_anything_is_opened(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, options: list[str], said: str
+):
+    assert ended("update", served.target, str(new), *options) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert served.peer.served == 0
+
+
+def test_a_recipe_and_a_policy_are_one_too_many(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    assert ended("update", served.target, str(new), "--recipe", "button", "--policy", str(policy)) == Exit.USAGE
+    assert "one of --policy and --recipe" in capsys.readouterr().err

@@ -32,13 +32,14 @@ from keyswitch.exits import Exit
 @click.option("--window", type=click.IntRange(1, 255), help="At most so many requests under way.")
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
+@click.option("--dry-run", is_flag=True, help="Print the plan; ask the device, change nothing.")
 @click.option(
     "--evidence", metavar="FILE", type=click.Path(path_type=Path), help="Append a record of this run (hash-chained)."
 )
 @click.option("--sign", metavar="PEM", type=click.Path(path_type=Path), help="Ed25519 key that signs the record.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
-def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, **options: object) -> Exit:
+def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, dry_run: bool, **options: object) -> Exit:
     """Update the device at TARGET with IMAGE: enter maintenance, upload, test, prove, confirm, leave.
 
     Interrupted anywhere, the same command goes on from what the device really has. IMAGE is a signed MCUboot image
@@ -51,7 +52,9 @@ def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, **opt
       keyswitch update "ble:Pump 7" pump.zip --policy policy.toml --only upload
     """
     from keyswitch.cli.progress import shown  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.cli.update_options import Options, run  # noqa: PLC0415
+    from keyswitch.cli.update_options import Options, plan, run  # noqa: PLC0415
 
     chosen = Options.of(target=target, image=image, **options)
+    if dry_run:
+        return asyncio.run(plan(chosen, as_json=as_json))
     return asyncio.run(run(chosen, shown(as_json=as_json, quiet=quiet)))

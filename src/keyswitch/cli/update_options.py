@@ -2,11 +2,13 @@
 
 import asyncio
 import getpass
+import json
 import platform
 import secrets
 import shlex
 import signal
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +29,14 @@ from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
 from keyswitch.host.journal import append
 from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, read_keys, way_into
+from keyswitch.host.plan import Device, Line, Plan, make_plan, plan_json
 from keyswitch.host.recipe_file import read_recipe
 from keyswitch.host.recipe_way import RecipeWay
+from keyswitch.host.survey import survey
 from keyswitch.host.update import update
 from keyswitch.host.way import NoWay, Way
+from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
+from keyswitch.link.udp import IPV4_ROOM
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -53,7 +59,7 @@ class Options:
         policy: the device's policy.
         images: what is in the file.
         job: what is to be done.
-        evidence: where the run is recorded, None if it is not.
+        recording: begins the record of the run; None if it is not recorded.
     """
 
     target: str
@@ -61,7 +67,7 @@ class Options:
     policy: Policy | None
     images: tuple[CheckedImage, ...]
     job: Job
-    evidence: "Evidence | None" = None
+    recording: "Callable[[], Evidence] | None" = None
 
     @classmethod
     def of(cls, *, target: str, image: Path | None, **given: Any) -> Self:
@@ -84,8 +90,8 @@ class Options:
             most_outstanding=given["window"],
             stay=given["stay"],
         )
-        evidence = _evidence(target, policy, images, job, given)
-        return cls(target=target, image=image, policy=policy, images=images, job=job, evidence=evidence)
+        recording = _recording(target, policy, images, job, given)
+        return cls(target=target, image=image, policy=policy, images=images, job=job, recording=recording)
 
 
 class Evidence:
@@ -108,10 +114,36 @@ class Evidence:
         append(self._path, at=_now(), kind="update ended", body=body, signer=self._signer)
 
 
+async def plan(options: Options, *, as_json: bool) -> Exit:
+    """Ask the device what a plan needs, and print it."""
+    target = parse(options.target)
+    reach = open_reach(options.target)
+    try:
+        device = await survey(reach, options.policy)
+    finally:
+        await reach.close()
+    kind = {BleTarget: "ble", UdpTarget: "udp", SerialTarget: "serial"}[type(target)]
+    baud = target.baud if isinstance(target, SerialTarget) else None
+    room = IPV4_ROOM if isinstance(target, UdpTarget) else None
+    made = make_plan(options.job, device, Line(kind=kind, baud=baud, max_packet=room))
+    click.echo(json.dumps(plan_json(made)) if as_json else _plan_lines(made, device))
+    return Exit.YES
+
+
+def _plan_lines(made: Plan, device: Device) -> str:
+    lines = [f"gate: {device.verdict.line}"] if device.verdict is not None else []
+    for number, step in enumerate(made.steps, 1):
+        what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{step.expected_ms / 1000:.1f} s)"
+        lines.append(f"{number:3}. {step.name.value:<24} {what}")
+    rate = f", at most {made.bytes_per_second:,} bytes/s ({made.limited_by})" if made.bytes_per_second else ""
+    lines.append(f"{made.image_bytes:,} bytes in {made.requests} requests{rate}; about {made.expected_ms / 1000:.0f} s")
+    return "\n".join([*lines, *(f"note: {note}" for note in made.notes)])
+
+
 async def run(options: Options, show: Show) -> Exit:
     """Carry the update out; SIGINT and SIGTERM end it, and leave the device as it is."""
     reach = open_reach(options.target)
-    evidence = options.evidence
+    evidence = options.recording() if options.recording is not None else None
 
     def sink(event: Event) -> None:
         show(event)
@@ -134,9 +166,9 @@ async def run(options: Options, show: Show) -> Exit:
     return result.outcome.exit_code
 
 
-def _evidence(
+def _recording(
     target: str, policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, given: dict[str, Any]
-) -> Evidence | None:
+) -> Callable[[], Evidence] | None:
     path, key = given["evidence"], given["sign"]
     if path is None:
         if key is not None:
@@ -150,7 +182,8 @@ def _evidence(
         images=images,
         job=job,
     )
-    return Evidence(path, circumstances, _signer(key))
+    signer = _signer(key)
+    return lambda: Evidence(path, circumstances, signer)
 
 
 def _signer(key: Path | None) -> Signer | None:

@@ -1,0 +1,54 @@
+"""What a plan wants to know of a device: asked for, changing nothing."""
+
+from keyswitch.host.plan import Bootloader, Device
+from keyswitch.host.reach import Connection, Reach
+from keyswitch.host.reply import Refusal
+from keyswitch.host.verdict import find_out
+from keyswitch.host.views import Params, read_bootloader_mode, read_params
+from keyswitch.policy.model import Policy
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import image
+
+
+async def survey(reach: Reach, policy: Policy | None = None) -> Device:
+    """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
+
+    Raises:
+        LinkLostError: the device was not reached, or the link ended meanwhile.
+        InputError: the target names several devices.
+    """
+    connection = await reach.connect()
+    try:
+        return await _ask(connection, policy)
+    finally:
+        await connection.close()
+
+
+async def _ask(connection: Connection, policy: Policy | None) -> Device:
+    verdict = await find_out(connection)
+    declared = None
+    if policy is not None:
+        declared = Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count)
+    client = connection.smp
+    if client is None:
+        return Device(verdict=verdict, params=declared)
+    params = await read_params(client)
+    number = await read_bootloader_mode(client)
+    # No hash and no confirmation: a server that takes state writes says that the hash is missing, and does nothing
+    # (Zephyr `img_mgmt_state_write`).
+    reply = await client.write(image.ID, image.Id.STATE, {})
+    state_write = not (isinstance(reply, Refusal) and reply.is_rc(Rc.ENOTSUP))
+    refused = isinstance(reply, Refusal) and reply.is_rc(Rc.EACCESSDENIED)
+    return Device(
+        verdict=verdict,
+        params=declared if isinstance(params, Refusal) else params,
+        bootloader=None if isinstance(number, Refusal) else _bootloader(number),
+        state_write=None if refused else state_write,
+    )
+
+
+def _bootloader(number: int) -> Bootloader | None:
+    try:
+        return Bootloader(number)
+    except ValueError:
+        return None

@@ -1,0 +1,172 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.host.images import make_image
+from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
+
+from keyswitch.host.entry import Secret
+from keyswitch.host.job import Goal, Job, JobImage
+from keyswitch.host.plan import Bootloader, Device, Line, Plan, make_plan, plan_json
+from keyswitch.host.reach import BleReach, PacketReach
+from keyswitch.host.steps import StepName
+from keyswitch.host.survey import survey
+from keyswitch.host.verdict import Gate, Verdict
+from keyswitch.host.views import Params, SlotView
+from keyswitch.host.way import ModeGroupWay
+from keyswitch.link.air.clock import run
+from keyswitch.policy.load import read_policy
+
+OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
+PARAMS = Params(buf_size=2475, buf_count=4)
+BLE = Line(kind="ble")
+
+
+def job(**settings: Any) -> Job:
+    image = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
+    way = ModeGroupWay("maintenance", Secret(b"s" * 32))
+    return Job(**{"images": (image,), "way": way, **settings})
+
+
+def skipped(plan: Plan) -> set[StepName]:
+    return {step.name for step in plan.steps if step.skipped}
+
+
+def running(digest: bytes, version: str = "1.0.0") -> Verdict:
+    view = SlotView(
+        image=0,
+        slot=0,
+        version=version,
+        hash=digest,
+        bootable=True,
+        pending=False,
+        confirmed=True,
+        active=True,
+        permanent=False,
+    )
+    return Verdict(gate=Gate.OPEN, slots=(view,))
+
+
+def test_a_whole_plan():
+    plan = make_plan(job(), Device(params=PARAMS), BLE)
+    assert [step.name for step in plan.steps] == list(StepName)
+    assert skipped(plan) == set()
+    assert plan.image_bytes == 16_384
+    assert plan.requests == 7
+    assert plan.bytes_per_second is not None
+    assert 150_000 < plan.bytes_per_second < 180_000
+    assert plan.limited_by == "air"
+    (upload,) = [step for step in plan.steps if step.name is StepName.UPLOAD]
+    assert upload.expected_ms == pytest.approx(16_384_000 / plan.bytes_per_second, abs=1)
+    assert plan.expected_ms == sum(step.expected_ms for step in plan.steps)
+    assert any("assumed: interval 15 ms" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("device", "names"),
+    [
+        (Device(verdict=running(OLD.hash)), {StepName.ENTER, StepName.RECONNECT, StepName.LEAVE, StepName.LEFT}),
+        (Device(state_write=False), {StepName.TEST}),
+        (Device(verdict=Verdict(gate=Gate.SHUT)), set()),
+    ],
+)
+def test_steps_that_are_not_needed(device: Device, names: set[StepName]):
+    assert skipped(make_plan(job(), device, BLE)) == names
+
+
+def test_an_image_that_runs_already_is_not_sent():
+    plan = make_plan(job(), Device(verdict=running(NEW.hash, "1.1.0")), BLE)
+    assert plan.image_bytes == plan.requests == 0
+    assert {StepName.UPLOAD, StepName.TEST, StepName.RESET, StepName.SWAP} <= skipped(plan)
+
+
+@pytest.mark.parametrize(
+    ("line", "rate", "limit"),
+    [
+        (Line(kind="serial", baud=115_200), 8436, "line"),
+        (Line(kind="udp", max_packet=1472), None, "device"),
+    ],
+)
+def test_the_bound_that_holds(line: Line, rate: int | None, limit: str):
+    plan = make_plan(job(), Device(params=PARAMS), line)
+    assert (plan.bytes_per_second, plan.limited_by) == (rate, limit)
+
+
+@pytest.mark.parametrize(
+    ("goal", "stay", "last"),
+    [
+        (Goal.FULL, False, StepName.LEFT),
+        (Goal.FULL, True, StepName.CONFIRM),
+        (Goal.UPLOAD, False, StepName.LEFT),
+        (Goal.TEST, False, StepName.PROVE),
+    ],
+)
+def test_goals(goal: Goal, last: StepName, *, stay: bool):
+    assert make_plan(job(goal=goal, stay=stay), Device(), BLE).steps[-1].name is last
+
+
+@pytest.mark.parametrize(
+    ("device", "note"),
+    [
+        (Device(), "the device's buffers are not known yet"),
+        (Device(bootloader=Bootloader.SWAP_MOVE), "bootloader: swap move"),
+        (Device(bootloader=Bootloader.OVERWRITE), "cannot go back"),
+        (Device(verdict=running(OLD.hash, "1.2.0")), "a downgrade"),
+        (Device(verdict=running(OLD.hash, "1.10.0")), "a downgrade"),
+    ],
+)
+def test_what_a_person_should_know(device: Device, note: str):
+    assert any(note in said for said in make_plan(job(), device, BLE).notes)
+
+
+def test_a_newer_version_is_no_downgrade():
+    notes = make_plan(job(), Device(verdict=running(OLD.hash, "1.0.9")), BLE).notes
+    assert not any("downgrade" in note for note in notes)
+
+
+def test_as_json():
+    told = plan_json(make_plan(job(), Device(params=PARAMS, state_write=False), BLE))
+    assert told["event"] == "plan"
+    assert told["image_bytes"] == 16_384
+    assert [step["step"] for step in told["steps"] if step["skipped"]] == ["test"]
+
+
+def test_a_survey_changes_nothing():
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        before = ([slot.data for slot in peer.slots], peer.confirmed, peer.boots)
+        device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
+        assert device.params == PARAMS
+        assert (device.bootloader, device.state_write) == (Bootloader.SWAP_MOVE, True)
+        assert ([slot.data for slot in peer.slots], peer.confirmed, peer.boots) == before
+        assert not peer.slots[1].pending
+
+    run(story())
+
+
+def test_a_device_that_is_started_by_its_reset_is_noticed():
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        peer.veto = lambda op, group, command, _body: (
+            {"rc": 8} if (op, group, command) in {(2, 1, 0), (0, 0, 8)} else None
+        )
+
+        async def open_link() -> DatagramLink:
+            return DatagramLink(peer)
+
+        device = await survey(PacketReach("serial:/dev/ttyACM0", open_link))
+        assert (device.bootloader, device.state_write) == (None, False)
+
+    run(story())
+
+
+def test_behind_a_shut_gate_the_policy_tells():
+    async def story() -> None:
+        device = await survey(
+            BleReach(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7"),
+            read_policy(Path("examples/pump/policy.toml")),
+        )
+        assert device.params == PARAMS
+        assert (device.bootloader, device.state_write) == (None, None)
+
+    run(story())
