@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-PARTS = ("upload", "server", "prover")
+PARTS = ("air", "upload", "server", "prover")
 """In the order in which they run; the first ones are the quick ones."""
 
 RESULT = Path("build/bench.json")
