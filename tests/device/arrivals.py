@@ -46,6 +46,9 @@ class Heard:
     def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
         self.wanting[peer_id] = then
 
+    def broken(self, error: BaseException) -> None:
+        raise error
+
     async def next(self) -> None:
         """Wait until something was received, bounded."""
         async with asyncio.timeout(5):

@@ -9,16 +9,17 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.device.advertising import advertisement
 from keyswitch.device.doors import Arrivals
+from keyswitch.device.radio_face import Face
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.peer import Door, Peer
-from keyswitch.gatt.table import Table
-from keyswitch.link.peripheral import Peripheral
+from keyswitch.gatt import services
+from keyswitch.link.peripheral import Pace, Peripheral
 from keyswitch.smp.framing import Receiver, ble
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security, Transport
@@ -34,17 +35,21 @@ CHARACTERISTICS: Final = {door: uuid for uuid, door in DOORS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the radio shows of the device.
+    """What the radio shows of the device now.
 
     Attributes:
         smp: whether the SMP service is in the table.
         beacon: mode index and token, for the advertisement.
         state: for the state characteristic.
+        firmware: version that runs, for Device Information.
+        battery_percent: for the Battery service; None: not known.
     """
 
     smp: bool
     beacon: mode.Beacon
     state: mode.StateValue
+    firmware: str = ""
+    battery_percent: int | None = None
 
 
 class _Central:
@@ -62,28 +67,13 @@ class BleCarrier:
 
     Args:
         peripheral: the radio.
-        name: advertised.
-        company_id: of the manufacturer data.
-        tables: the GATT table without (False) and with (True) the SMP service.
-        live: whether the table may change under a connection.
+        face: tables, identities and names.
         receiver: makes a receiver for one connection's door.
     """
 
-    def __init__(
-        self,
-        peripheral: Peripheral,
-        *,
-        name: str,
-        company_id: int,
-        tables: Mapping[bool, Table],
-        live: bool,
-        receiver: Callable[[], Receiver],
-    ) -> None:
+    def __init__(self, peripheral: Peripheral, face: Face, *, receiver: Callable[[], Receiver]) -> None:
         self._peripheral = peripheral
-        self._name = name
-        self._company_id = company_id
-        self._tables = tables
-        self._live = live
+        self._face = face
         self._receiver = receiver
         self._arrivals: Arrivals | None = None
         self._by_connection: dict[int, _Central] = {}
@@ -100,6 +90,12 @@ class BleCarrier:
         self._arrivals = arrivals
         await self._peripheral.start(self)
         self._advertising = asyncio.get_running_loop().create_task(self._keep_advertising(), name="advertise")
+        self._advertising.add_done_callback(self._advertising_ended)
+
+    def _advertising_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._arrivals is not None:
+            self._arrivals.broken(error)
 
     async def close(self) -> None:
         """Switch the radio off; connected centrals are told."""
@@ -147,6 +143,12 @@ class BleCarrier:
         if after_delivery:
             await self._peripheral.delivered(central.connection, DELIVERED_WITHIN_MS)
         await self._peripheral.disconnect(central.connection)
+
+    async def pace(self, peer_id: int, pace: Pace) -> None:
+        """Ask the central for a faster or slower connection; it may do as it likes."""
+        central = self._by_peer.get(peer_id)
+        if central is not None:
+            await self._peripheral.ask_for(central.connection, pace)
 
     def show(self, shown: Shown) -> None:
         """Show this from now on: table, advertisement, state characteristic and its notifications."""
@@ -201,32 +203,58 @@ class BleCarrier:
     # --- what is shown ---
 
     def _apply(self) -> None:
-        """Bring the table and the state up to date, as far as the strategy allows now."""
+        """Bring the table and its values up to date, as far as the strategy allows now."""
         shown = self._shown
         if shown is None:
             return
-        if shown.smp != self._smp_in_table and (self._live or not self._by_connection):
-            self._peripheral.set_table(self._tables[shown.smp], live=self._live)
-            self._smp_in_table = shown.smp
+        if self._may_change(shown) and self._face.addresses[shown.smp] == self._peripheral.address:
+            self._set_table(shown)
         if self._smp_in_table is not None:
-            self._peripheral.set_value(mode.STATE_UUID, shown.state.encode())
-            self._tell_state()
+            self._set_values(shown)
         self._changed.set()
+
+    def _may_change(self, shown: Shown) -> bool:
+        return shown.smp != self._smp_in_table and (self._face.live or not self._by_connection)
+
+    def _set_table(self, shown: Shown) -> None:
+        self._peripheral.set_table(self._face.tables[shown.smp], live=self._face.live)
+        self._smp_in_table = shown.smp
+
+    def _set_values(self, shown: Shown) -> None:
+        self._peripheral.set_value(mode.STATE_UUID, shown.state.encode())
+        self._peripheral.set_value(services.FIRMWARE_REVISION_UUID, shown.firmware.encode())
+        if self._face.battery and shown.battery_percent is not None:
+            level = min(100, max(0, shown.battery_percent))
+            self._peripheral.set_value(services.BATTERY_LEVEL_UUID, bytes([level]))
+        self._tell_state()
 
     async def _keep_advertising(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._shown is None or self._smp_in_table is None:
+            if self._shown is not None and self._may_change(self._shown):
+                await self._change_identity()
+            shown = self._shown
+            if shown is None or self._smp_in_table is None:
                 continue
+            in_maintenance = self._smp_in_table and mode.StateFlags.GATE_OPEN in shown.state.flags
             await self._peripheral.advertise(
                 advertisement(
-                    name=self._name,
-                    company_id=self._company_id,
-                    beacon=self._shown.beacon,
-                    smp_shown=self._smp_in_table,
+                    name=self._face.name,
+                    company_id=self._face.company_id,
+                    beacon=shown.beacon,
+                    smp_shown=in_maintenance,
                 )
             )
+
+    async def _change_identity(self) -> None:
+        """Another address for another table: only while nobody is connected and nothing is advertised."""
+        await self._peripheral.advertise(None)
+        shown = self._shown
+        if shown is None or self._by_connection:
+            return  # somebody was quicker: when they have gone
+        await self._peripheral.set_address(self._face.addresses[shown.smp])
+        self._apply()
 
     def _tell_state(self) -> None:
         """Notify every central of the state; one that does not read keeps nobody waiting and gets the latest value."""

@@ -37,6 +37,10 @@ class Arrivals(Protocol):
         """Packets, or what became none, from a peer."""
         ...
 
+    def broken(self, error: BaseException) -> None:
+        """The transport works no longer; the device fails with this error."""
+        ...
+
     def room(self, peer_id: int) -> int:
         """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
         ...

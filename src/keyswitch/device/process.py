@@ -18,16 +18,17 @@ from keyswitch.device.controls import Controls
 from keyswitch.device.doors import Carrier
 from keyswitch.device.factory import boot_config_of, check_first_image, install_first_image
 from keyswitch.device.flash_file import FlashFile
+from keyswitch.device.identity import Identity, load_identity
 from keyswitch.device.panel import Panel
 from keyswitch.device.parts import Parts
+from keyswitch.device.radio_face import face_of
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.serial import SerialCarrier
 from keyswitch.device.server import Server
-from keyswitch.device.state_dir import BONDS, FLASH, StateDir
+from keyswitch.device.state_dir import FLASH, StateDir
 from keyswitch.device.store import Store
 from keyswitch.device.udp import UdpCarrier
 from keyswitch.errors import InputError
-from keyswitch.gatt.services import device_table
 from keyswitch.link.air.hub import Hub
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
@@ -40,7 +41,6 @@ from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash, FlashTimes
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
-from keyswitch.policy.words import Service
 from keyswitch.terms import Transport
 
 Report = Callable[[dict[str, Any]], None]
@@ -88,6 +88,7 @@ def build(
     secret: bytes | None,
     issuers: tuple[bytes, ...] = (),
     peripheral: Peripheral | None,
+    second_address: str = "",
     others: Mapping[Transport, Carrier] | None = None,
     random: Callable[[int], bytes] = secrets.token_bytes,
     report: Report | None = None,
@@ -104,6 +105,7 @@ def build(
         secret: for entry by challenge.
         issuers: public keys that may issue permits.
         peripheral: the radio; None: there is none.
+        second_address: for maintenance, where the policy asks for a second identity.
         others: carriers besides the radio.
         random: unpredictable bytes; tests hand in their own.
         report: told what happens.
@@ -111,6 +113,8 @@ def build(
         clock: the device's time; real time by default.
     """
     made_of = parts or Parts()
+    address = "" if peripheral is None else peripheral.address
+    face = face_of(policy, address, second_address or address)
     server = Server(
         policy,
         flash=flash,
@@ -120,11 +124,14 @@ def build(
         issuers=issuers,
         clock_s=lambda: int(time.time()),
         random=random,
+        maintenance_address=face.addresses[True] if face.addresses[True] != address else "",
         parts=made_of,
     )
     carriers = dict(others or {})
     if peripheral is not None:
-        carriers[Transport.BLE] = _ble_carrier(policy, peripheral, made_of)
+        carriers[Transport.BLE] = BleCarrier(
+            peripheral, face, receiver=lambda: made_of.receiver(Transport.BLE, policy.smp.buf_size)
+        )
     return Runtime(
         server=server,
         flash=flash,
@@ -135,18 +142,6 @@ def build(
         report=report,
         parts=made_of,
         clock=clock,
-    )
-
-
-def _ble_carrier(policy: Policy, peripheral: Peripheral, parts: Parts) -> BleCarrier:
-    name = policy.device.name
-    return BleCarrier(
-        peripheral,
-        name=name,
-        company_id=policy.device.company_id,
-        tables={shown: device_table(name, smp=shown) for shown in (False, True)},
-        live=policy.gate.service is not Service.RECONNECT,
-        receiver=lambda: parts.receiver(Transport.BLE, policy.smp.buf_size),
     )
 
 
@@ -178,12 +173,8 @@ async def serve(options: Options, report: Report) -> None:
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         others = await _open_others(udp, serial, stack)
         ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
-        address = identity(state)
-        peripheral = None
-        if opener is not None:
-            table = device_table(policy.device.name, smp=False)
-            name = policy.device.name
-            peripheral = BumblePeripheral(opener, address=address, table=table, name=name, capture=capture)
+        identity = load_identity(state, secrets.token_bytes)
+        peripheral = None if opener is None else _peripheral(policy, opener, identity, report, capture)
         runtime = build(
             policy,
             flash=flash,
@@ -192,6 +183,7 @@ async def serve(options: Options, report: Report) -> None:
             secret=secret,
             issuers=issuers,
             peripheral=peripheral,
+            second_address=identity.second_address,
             others=others,
             report=report,
             clock=DeviceClock(virtual=options.virtual_time),
@@ -209,9 +201,23 @@ async def serve(options: Options, report: Report) -> None:
             "udp": None if udp is None else udp.name,
             "serial": None if serial is None else str(serial.path),
             "name": policy.device.name,
-            "address": address if peripheral is not None else None,
+            "address": None if peripheral is None else peripheral.address,
         })  # fmt: skip
         await runtime.failed()
+
+
+def _peripheral(
+    policy: Policy, opener: Opener, identity: Identity, report: Report, capture: Capture | None
+) -> BumblePeripheral:
+    return BumblePeripheral(
+        opener,
+        address=identity.address,
+        table=face_of(policy, identity.address, identity.second_address).tables[False],
+        name=policy.device.name,
+        bonds=identity.bonds,
+        show_passkey=lambda passkey: report({"event": "passkey", "passkey": passkey}),
+        capture=capture,
+    )
 
 
 async def _open_radio(text: str, air: AirLink, name: str, stack: AsyncExitStack) -> tuple[str | None, Opener | None]:
@@ -298,18 +304,6 @@ def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
         install_first_image(flash, config.layout, content)
     state.adopt(unfinished, FLASH)
-
-
-def identity(state: StateDir) -> str:
-    """The device's static random address: drawn once, kept beside the bonds (Core spec Vol 6 Part B 1.3.2.1)."""
-    document = state.read(BONDS) or {}
-    address = document.get("address")
-    if not isinstance(address, str):
-        drawn = bytearray(secrets.token_bytes(6))
-        drawn[0] |= 0xC0
-        address = drawn.hex(":").upper()
-        state.write(BONDS, {**document, "address": address})
-    return address
 
 
 def flash_times(profile: str) -> FlashTimes:

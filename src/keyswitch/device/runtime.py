@@ -22,6 +22,7 @@ from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
 from keyswitch.device.output import Output, RuntimeEffect
 from keyswitch.device.parts import Parts
+from keyswitch.device.radio_face import BATTERY_INPUT
 from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
 from keyswitch.device.store import Store
@@ -29,6 +30,7 @@ from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
 from keyswitch.gate.peer import Peer
+from keyswitch.link.peripheral import Pace
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.policy.model import Value
@@ -93,6 +95,7 @@ class Runtime:
         self._ending: set[asyncio.Task[None]] = set()
         self._waiting_for_room: dict[int, Callable[[], None]] = {}
         self._smp_shown = False
+        self._fast: int | None = None
         self._powered = False
 
     # --- power ---
@@ -110,7 +113,12 @@ class Runtime:
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         error = None if worker.cancelled() else worker.exception()
-        if error is not None and self._failure is not None and not self._failure.done():
+        if error is not None:
+            self.broken(error)
+
+    def broken(self, error: BaseException) -> None:
+        """A transport works no longer, or the worker has failed: so has the device."""
+        if self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
 
     async def close(self) -> None:
@@ -147,8 +155,10 @@ class Runtime:
         output = self.server.boot(report, self.now_ms(), inputs=tuple(self._inputs.items()))
         for carrier in self._carriers.values():
             await carrier.start(self)
-        self._take(output)
+        # What boots into maintenance shows it from the first moment: not another face in between.
+        self._smp_shown = next((each.shown for each in output.effects if isinstance(each, ShowService)), False)
         self._show()
+        self._take(output)
 
     async def _power_down(self) -> None:
         self._powered = False
@@ -208,10 +218,10 @@ class Runtime:
         if peer.id not in self._senders:
             return
         for packet in received.packets:
-            self._take(self.server.receive(peer.id, packet, self.now_ms(), door=peer.door))
+            self._answer(self.server.receive(peer.id, packet, self.now_ms(), door=peer.door))
         for dropped in received.dropped:
             if dropped.header:
-                self._take(self.server.too_large(peer.id, dropped.header, door=peer.door))
+                self._answer(self.server.too_large(peer.id, dropped.header, door=peer.door))
         self._wake.set()
 
     def room(self, peer_id: int) -> int:
@@ -239,6 +249,8 @@ class Runtime:
             return None
         output = self.server.event(event, self.now_ms())
         self._take(output)
+        if isinstance(event, InputChanged) and event.name == BATTERY_INPUT:
+            self._show()
         return output.refused
 
     async def settled(self) -> None:
@@ -311,16 +323,24 @@ class Runtime:
 
     async def _carry_out(self, output: Output) -> None:
         await self._spend(output.flash_us)
-        for answer in output.answers:
-            sender = self._senders.get(answer.peer)
-            if sender is not None:
-                sender.put(answer)
+        self._answer(output)
         for effect in output.effects:
             if isinstance(effect, ResetNow):
                 self._report({"event": "reset"})
                 await self._reset()
                 return  # what else was wanted was wanted by the life before
             self._effect(effect)
+        await self._set_pace()
+
+    def _answer(self, output: Output) -> None:
+        """Hand answers to their peers' senders.
+
+        What could not even be queued is answered past the worker: a flood would keep it from executing anything.
+        """
+        for answer in output.answers:
+            sender = self._senders.get(answer.peer)
+            if sender is not None:
+                sender.put(answer)
 
     def _effect(self, effect: RuntimeEffect) -> None:
         match effect:
@@ -358,9 +378,30 @@ class Runtime:
 
     def _show(self) -> None:
         carrier = self._carriers.get(Transport.BLE)
-        if isinstance(carrier, BleCarrier):
-            state = self.server.state_value(self.now_ms())
-            carrier.show(Shown(smp=self._smp_shown, beacon=self.server.beacon(), state=state))
+        if not isinstance(carrier, BleCarrier):
+            return
+        running = self.boot_report.images[0].running_version if self.boot_report is not None else None
+        battery = self._inputs.get(BATTERY_INPUT)
+        carrier.show(
+            Shown(
+                smp=self._smp_shown,
+                beacon=self.server.beacon(),
+                state=self.server.state_value(self.now_ms()),
+                firmware=str(running or ""),
+                battery_percent=battery if isinstance(battery, int) else None,
+            )
+        )
+
+    async def _set_pace(self) -> None:
+        """Ask for a fast connection while an upload runs over it, and give it back afterwards."""
+        carrier = self._carriers.get(Transport.BLE)
+        uploader = self.server.uploader
+        if uploader == self._fast or not isinstance(carrier, BleCarrier):
+            return
+        before, self._fast = self._fast, uploader
+        for peer_id, pace in ((before, Pace.IDLE), (uploader, Pace.UPLOAD)):
+            if peer_id is not None:
+                await carrier.pace(peer_id, pace)
 
     async def _spend(self, flash_us: int) -> None:
         if flash_us:

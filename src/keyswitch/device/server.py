@@ -152,6 +152,12 @@ class Server:
         """How many more packets this peer may send now; at 0, a link that can wait should."""
         return self._core.queues.room(peer_id)
 
+    @property
+    def uploader(self) -> int | None:
+        """Id of the peer whose upload runs; None if none does, or its peer has gone."""
+        upload = self._core.state.upload
+        return None if upload is None else upload.owner
+
     def hold(self, peer_id: int, *, held: bool) -> None:
         """Execute nothing for this peer while it does not take its answers."""
         if peer_id in self._core.peers:

@@ -12,9 +12,9 @@ from keyswitch.device.doors import Carrier
 from keyswitch.device.factory import boot_config_of, install_first_image
 from keyswitch.device.parts import Parts
 from keyswitch.device.process import build
+from keyswitch.device.radio_face import face_of
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.store import MemoryStore
-from keyswitch.gatt.services import device_table
 from keyswitch.host.reach import BleReach
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import AirSettings
@@ -26,6 +26,7 @@ from keyswitch.policy.model import Policy
 from keyswitch.terms import Transport
 
 DEVICE_ADDRESS = "C4:00:00:00:00:07"
+SECOND_ADDRESS = "C4:00:00:00:00:08"
 OPERATOR_ADDRESS = "C8:00:00:00:00:0{}"
 
 
@@ -64,9 +65,8 @@ class World:
         self.flash: Flash = RamFlash(config.layout.geometry, flash_times)
         install_first_image(self.flash, config.layout, image)
         name = policy.device.name
-        self.peripheral = BumblePeripheral(
-            on_air(self.air, name), address=DEVICE_ADDRESS, table=device_table(name, smp=False), name=name
-        )
+        table = face_of(policy, DEVICE_ADDRESS, SECOND_ADDRESS).tables[False]
+        self.peripheral = BumblePeripheral(on_air(self.air, name), address=DEVICE_ADDRESS, table=table, name=name)
         self.device: Runtime = build(
             policy,
             flash=self.flash,
@@ -74,6 +74,7 @@ class World:
             store=self.store,
             secret=secret,
             peripheral=self.peripheral,
+            second_address=SECOND_ADDRESS,
             others=others,
             random=random.Random(seed).randbytes,  # noqa: S311 - runs must repeat
             report=report,

@@ -1,0 +1,142 @@
+"""A whole update under every way of showing the SMP service and of being addressed; what the radio shows meanwhile."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.integration.files import job_image
+from tests.integration.test_first_light import AIR, run, way
+
+from keyswitch.demo.workshop import Workshop
+from keyswitch.device.identity import load_identity
+from keyswitch.device.state_dir import BONDS, StateDir
+from keyswitch.errors import InputError
+from keyswitch.gate.events import InputChanged
+from keyswitch.gatt import services
+from keyswitch.host.job import Job, Outcome
+from keyswitch.host.update import update
+from keyswitch.host.verdict import Gate, find_out
+from keyswitch.link.ports import Sighting
+from keyswitch.policy.model import Policy
+from keyswitch.policy.secrets import read_secret
+from keyswitch.policy.words import Identity, Service
+from keyswitch.reasons import Reason
+from keyswitch.smp.framing import ble
+from keyswitch.smp.groups import mode
+from keyswitch.testing.world import DEVICE_ADDRESS, SECOND_ADDRESS, World
+
+
+def policy_of(pump: Workshop, service: Service, identity: Identity = Identity.SAME) -> Policy:
+    return replace(pump.policy, gate=replace(pump.policy.gate, service=service, identity=identity))
+
+
+def world_of(pump: Workshop, policy: Policy) -> World:
+    return World(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR)
+
+
+async def heard(here: World) -> Sighting:
+    """One sighting of the device, with its name."""
+    adapter = here.adapter()
+    async with asyncio.timeout(5), aclosing(adapter.scan(5_000)) as sightings:
+        async for sighting in sightings:
+            if sighting.name and sighting.manufacturer is not None:
+                await adapter.close()
+                return sighting
+    raise AssertionError("not heard")
+
+
+@pytest.mark.parametrize("identity", Identity)
+@pytest.mark.parametrize("service", Service)
+def test_a_whole_update(pump: Workshop, service: Service, identity: Identity) -> None:
+    async def story() -> None:
+        addresses: list[str] = []
+
+        def note(event: dict[str, object]) -> None:
+            if event["event"] == "connected":
+                addresses.append(here.peripheral.address)
+
+        policy = policy_of(pump, service, identity)
+        here = World(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
+        async with here:
+            before = await heard(here)
+            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
+            assert result.outcome is Outcome.CONFIRMED, result
+            await asyncio.sleep(1)
+            after = await heard(here)
+            assert before.services == after.services == frozenset({mode.SERVICE_UUID})
+            assert before.address == after.address == DEVICE_ADDRESS
+            status = here.device.status()
+            assert (status["mode"], status["running"]["version"]) == ("normal", "1.1.0")
+        second = {SECOND_ADDRESS} if identity is Identity.SECOND and service is Service.RECONNECT else set[str]()
+        assert set(addresses) == {DEVICE_ADDRESS} | second
+
+    run(story())
+
+
+@pytest.mark.parametrize("service", Service)
+def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Workshop, service: Service) -> None:
+    async def story() -> None:
+        async with world_of(pump, policy_of(pump, service)) as here:
+            connection = await here.reach().connect()
+            assert (connection.smp is not None) == (service is Service.ALWAYS)
+            verdict = await find_out(connection)
+            assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.WRONG_MODE)
+            await connection.close()
+
+    run(story())
+
+
+def test_in_maintenance_the_smp_service_is_advertised(pump: Workshop) -> None:
+    async def story() -> None:
+        for service in Service:
+            async with world_of(pump, policy_of(pump, service)) as here:
+                from keyswitch.gate.events import ButtonHeld  # noqa: PLC0415 - the one act at the device
+
+                here.device.happen(ButtonHeld(hold_ms=5_000))
+                await asyncio.sleep(0.5)
+                sighting = await heard(here)
+                assert sighting.services == frozenset({ble.SERVICE_UUID})
+                assert sighting.manufacturer is not None
+                beacon = mode.Beacon.decode(sighting.manufacturer[1])
+                assert beacon is not None
+                assert beacon.mode_index == pump.policy.modes["maintenance"].index
+
+    run(story())
+
+
+def test_device_information_and_battery_are_told(pump: Workshop) -> None:
+    async def story() -> None:
+        async with world_of(pump, policy_of(pump, Service.RECONNECT)) as here:
+            here.device.happen(InputChanged(name="battery_percent", value=73))
+            sighting = await heard(here)
+            link = await here.adapter().connect(sighting.address, 5_000)
+            assert await link.read(services.BATTERY_SERVICE_UUID, services.BATTERY_LEVEL_UUID) == b"\x49"
+            read = {
+                uuid: await link.read(services.DEVICE_INFORMATION_UUID, uuid)
+                for uuid in (services.MODEL_UUID, services.FIRMWARE_REVISION_UUID, services.SERIAL_UUID)
+            }
+            assert list(read.values()) == [b"Pump 7", b"1.0.0", b"Pump 7"]
+            await link.close()
+
+    run(story())
+
+
+def test_an_identity_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    drawn = iter([b"\x01" * 6, b"\x02" * 6, b"\x03" * 16])
+    with StateDir.open(tmp_path) as state:
+        first = load_identity(state, lambda _: next(drawn))
+        assert (first.address, first.second_address) == ("C1:01:01:01:01:01", "C2:02:02:02:02:02")
+        again = load_identity(state, lambda _: b"")
+        assert (again.address, again.second_address) == (first.address, first.second_address)
+        assert (tmp_path / BONDS).stat().st_mode & 0o777 == 0o600
+        for damaged in (
+            {},
+            {"addresses": []},
+            {"addresses": ["C1:01:01:01:01:01"]},
+            {"addresses": ["01:01:01:01:01:01"] * 2},
+        ):
+            state.write(BONDS, {**damaged, "bonds": {"schema": 1, "identities": {}}})
+            with pytest.raises(InputError, match="addresses"):
+                load_identity(state, lambda _: b"")
