@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from bumble.pairing import PairingConfig, PairingDelegate
 from tests.link.radios import ADDRESS, SMP, World, bonds, person, table
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
@@ -52,6 +53,45 @@ def test_each_level_with_each_model(needed, model):
     assert level is MODELS[model]
     assert before == (None if needed is NONE else 0x05)
     assert after == (None if level >= needed else 0x05)
+
+
+# What the host can do -> whether a device that shows digits can be authenticated (Vol 3 Part H 2.3.5.1, table 2.8).
+HOSTS = {
+    "NO_OUTPUT_NO_INPUT": ENCRYPTED,
+    "DISPLAY_OUTPUT_ONLY": ENCRYPTED,
+    "DISPLAY_OUTPUT_AND_YES_NO_INPUT": ENCRYPTED,
+    "KEYBOARD_INPUT_ONLY": AUTHENTICATED,
+    "DISPLAY_OUTPUT_AND_KEYBOARD_INPUT": AUTHENTICATED,
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("sc", [True, False])
+@pytest.mark.parametrize("mitm", [True, False])
+@pytest.mark.parametrize("shows", [True, False])
+def test_every_host_with_every_way_to_pair(host, sc, mitm, shows):
+    """Secure Connections and legacy, with and without the wish for authentication. Legacy never authenticates."""
+    shown: list[str] = []
+    type_it = person(shown)
+
+    class Delegate(PairingDelegate):
+        async def get_number(self):
+            return await type_it()
+
+    async def main():
+        async with World(show_passkey=shown.append if shows else None) as world:
+            adapter = world.adapter()
+            link = await adapter.connect(ADDRESS, 5_000)
+            delegate = Delegate(io_capability=PairingDelegate.IoCapability[host])
+            adapter._radio.device.pairing_config_factory = lambda _: PairingConfig(sc=sc, mitm=mitm, delegate=delegate)
+            await link.pair()
+            await asyncio.sleep(0.5)
+            return world.device.levels()
+
+    levels = run(main())
+    assert levels[-1] is (HOSTS[host] if sc and shows else ENCRYPTED)
+    assert bool(shown) == (shows and HOSTS[host] is AUTHENTICATED)
+    assert AUTHENTICATED not in levels[:-1]
 
 
 WRONG = [(lambda code: (code + 1) % 1_000_000, "not the one that the device shows"), (lambda _: None, "no passkey")]
