@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-PARTS = ("air", "upload", "server", "prover")
+PARTS = ("upload", "server", "images", "prover")
 """In the order in which they run; the first ones are the quick ones."""
 
 RESULT = Path("build/bench.json")

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("keyswitch.cli.init", "Start a policy, with comments and keys."),
     "keys": ("keyswitch.cli.keys", "Make the keys that a policy names."),
     "permit": ("keyswitch.cli.permit", "Issue and read signed permissions to enter maintenance."),
+    "image": ("keyswitch.cli.image", "Show, verify and compare signed images."),
     "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),
     "scan": ("keyswitch.cli.scan", "List the devices near, with mode and gate as advertised."),
     "status": ("keyswitch.cli.status", "Would this device take an update now; if not why, and what to do."),
