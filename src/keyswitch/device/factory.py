@@ -7,6 +7,7 @@ names the file, the check, and what was expected.
 from pathlib import Path
 
 from keyswitch.errors import InputError
+from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig, Downgrade
 from keyswitch.mcuboot.flash import BytesSource, Flash
 from keyswitch.mcuboot.keys import Keys, load_keys
@@ -66,11 +67,8 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
 
 
 def install_first_image(flash: Flash, layout: Layout, content: bytes) -> None:
-    """Write a checked image into the erased primary slot, as production does; durable when this returns."""
-    block = layout.geometry.write_block
-    padded = content + bytes([layout.geometry.erased_value]) * (-len(content) % block)
-    flash.write(layout.pairs[0].primary.offset, padded)
-    flash.sync()
+    """Write a checked image into the primary slot, as production does; durable when this returns."""
+    slots.install(flash, layout, layout.pairs[0].primary, content)
 
 
 def read_file(path: Path, expected: str) -> bytes:
