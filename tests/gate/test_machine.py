@@ -690,3 +690,50 @@ def test_ways_that_chase_each_other_stop_within_the_step() -> None:
     )
     gate.happens(on.InputChanged(name="motion", value=True))
     assert gate.state.mode == "a"
+
+
+def test_what_a_reset_leads_to_may_even_be_maintenance() -> None:
+    """The prover refutes such a policy; the machine does as it says, and nobody is asked for a proof."""
+    gate = Gate(
+        small("""
+        [[transitions]]
+        from = ["normal"]
+        to = "maintenance"
+        on = "reset"
+        """),
+        on.Booted(mode_before="normal"),
+    )
+    assert gate.session.proof is None
+    assert gate.last.ways == (1,)
+
+
+def test_an_arming_that_failed_without_one_means_nothing() -> None:
+    gate = inside()
+    gate.happens(on.ArmFailed())
+    assert gate.last.effects == ()
+
+
+def test_another_mode_is_not_entered_during_a_trial() -> None:
+    policy = pump_with(
+        ("[entry.challenge]", '[modes.calibration]\nallow = ["mode"]\n[entry.challenge]'),
+        ('from = ["pairing"]\nto = "normal"', 'from = ["pairing", "calibration"]\nto = "normal"'),
+        ('allow = ["mode"]\n[entry', 'allow = ["mode"]\ntimeout_s = 5\n[entry'),
+        ("[gate]", '[[transitions]]\nfrom = ["maintenance"]\nto = "calibration"\non = "enter"\n[gate]'),
+    )
+    gate = on_trial(policy)
+    gate.happens(on.EnterProved(peer=ble(3), to="calibration"))
+    assert refusal(gate) == (Reason.BUSY, "a trial is running")
+    gate.happens(on.ConfirmAsked(peer=ble(3)), on.EnterProved(peer=ble(3), to="calibration"))
+    assert gate.state.mode == "calibration"
+
+
+def test_entering_again_without_an_idle_limit_starts_none() -> None:
+    gate = Gate(small())
+    gate.happens(ENTER, ENTER)
+    assert gate.last.effects == ()
+
+
+def test_a_timer_of_a_session_that_has_ended_means_nothing() -> None:
+    gate = Gate(small())
+    gate.happens(ENTER, on.Expired(timer=Timer.IDLE))
+    assert gate.state.mode == "maintenance"

@@ -79,16 +79,21 @@ class _Watch:
 
     def __init__(self, policy: Policy, gate: Gate, rules: Rules) -> None:
         self._policy = policy
-        self._checks = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety]
+        self._of_edges = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if not rule.of_worlds]
+        self._of_worlds = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if rule.of_worlds]
         self.wrong: dict[tuple[str, str], tuple[int, Edge, Wrong]] = {}
         self.early: tuple[int, Edge] | None = None
         self.edges = 0
 
-    def see(self, before: int, edge: Edge) -> None:
+    def see(self, before: int, edge: Edge, new: bool) -> None:  # noqa: FBT001 - `explore.Visitor`
         self.edges += 1
-        for name, check_edge in self._checks:
+        for name, check_edge in self._of_edges:
             for wrong in check_edge(edge):
                 self.wrong.setdefault((name, wrong.subject), (before, edge, wrong))
+        if new:
+            for name, check_edge in self._of_worlds:
+                for wrong in check_edge(edge):
+                    self.wrong.setdefault((name, wrong.subject), (before, edge, wrong))
         if self.early is None and early_window(self._policy, edge):
             self.early = (before, edge)
 

@@ -83,7 +83,7 @@ def _why(policy: Policy, mode: Mode) -> str:
 
 
 def _way(policy: Policy, mode: str, keys: frozenset[CommandKey]) -> tuple[Edge, ...] | None:
-    graph = explore(policy, Gate(), lambda _before, _edge: None)
+    graph = explore(policy, Gate(), lambda _before, _edge, _new: None)
     space = Space(policy)
     start = next((n for n, world in enumerate(graph.worlds) if not world.off and world.gate.mode == mode), None)
     return None if start is None else _nearest(graph, space, start, keys)

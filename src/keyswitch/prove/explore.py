@@ -46,8 +46,9 @@ class Graph:
                 yield before, after, edge
 
 
-Visitor = Callable[[int, Edge], None]
-"""Told of each edge once, with the place of the world before it, in order of distance from the start."""
+Visitor = Callable[[int, Edge, bool], None]
+"""Told of each edge once, in order of distance from the start: the place of the world before it, and whether it is the
+first edge into the world after it."""
 
 
 def explore(policy: Policy, gate: Gate, visit: Visitor, *, max_states: int = MAX_STATES) -> Graph:
@@ -68,6 +69,7 @@ def explore(policy: Policy, gate: Gate, visit: Visitor, *, max_states: int = MAX
         for move in space.moves(world):
             for edge in happen(policy, gate, world, move):
                 place = places.get(edge.after)
+                new = place is None
                 if place is None:
                     if len(graph.worlds) >= max_states:
                         graph.complete = False
@@ -77,6 +79,6 @@ def explore(policy: Policy, gate: Gate, visit: Visitor, *, max_states: int = MAX
                     graph.worlds.append(edge.after)
                     graph.came_by.append((before, edge))
                 found.append((place, edge))
-                visit(before, edge)
+                visit(before, edge, new)
         graph.edges.append(found)
     return graph

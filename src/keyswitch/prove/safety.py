@@ -45,11 +45,13 @@ class SafetyRule:
         name: in reports and JSON.
         promise: what holds, in one sentence.
         prepare: gives what finds everything that is wrong with one edge.
+        of_worlds: it looks at the world after the edge alone, so that one edge into each world is enough.
     """
 
     name: str
     promise: str
     prepare: Callable[[Policy, Gate], Check]
+    of_worlds: bool = False
 
 
 def _each(check: Callable[[Policy, Gate, Edge], Iterator[Wrong]]) -> Callable[[Policy, Gate], Check]:
@@ -243,6 +245,7 @@ SAFETY: Final = (
         name="firmware-outside-maintenance",
         promise="Only a maintenance mode serves a command that can change firmware or lead to it, on any transport.",
         prepare=_firmware,
+        of_worlds=True,
     ),
     SafetyRule(
         name="maintenance-on-purpose",
@@ -263,6 +266,7 @@ SAFETY: Final = (
         name="trial-ends",
         promise="A trial ends confirmed or reverted, inside maintenance or at boot.",
         prepare=_each(_trial_ends),
+        of_worlds=True,
     ),
     SafetyRule(
         name="guards",
@@ -274,11 +278,12 @@ SAFETY: Final = (
         promise="With a permit that names images, no other image is armed.",
         prepare=_each(_permits),
     ),
-    SafetyRule(name="owner", promise="An owned session serves its owner alone.", prepare=_each(_owner)),
+    SafetyRule(name="owner", promise="An owned session serves its owner alone.", prepare=_each(_owner), of_worlds=True),
     SafetyRule(
         name="inhibits",
         promise="What a mode inhibits in the application is inhibited as long as the mode lasts.",
         prepare=_each(_inhibits),
+        of_worlds=True,
     ),
     SafetyRule(
         name="still-table",
@@ -289,6 +294,7 @@ SAFETY: Final = (
         name="visible-in-maintenance",
         promise="In maintenance the SMP service is in the table, as soon as the strategy allows it.",
         prepare=_each(_visible),
+        of_worlds=True,
     ),
     SafetyRule(
         name="ask-and-leave",
