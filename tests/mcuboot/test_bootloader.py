@@ -194,3 +194,33 @@ def test_an_image_too_large_to_be_exchanged_stays_where_it_is():
     report = device(Algorithm.SWAP_MOVE, images.signed("1.0.0", size=0x7000)).boot()
     assert not report.runs
     assert report.images[0].why[-1].startswith("nothing runs: size")
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_without_room_nothing_is_exchanged_and_nothing_is_marked(algorithm):
+    """A running image that was programmed larger than can be exchanged, and is not checked."""
+    made = device(algorithm, images.signed("1.0.0", size=0x7000), validate_primary=False)
+    made.upload(NEW)
+    made.arm()
+    before = made.flash.read(0, made.layout.geometry.size)
+    report = made.boot()
+    assert report.images[0].why[1].startswith("not enough room")
+    assert report.images[0].done is SwapType.NONE
+    assert str(report.images[0].running_version) == "1.0.0"
+    assert made.flash.read(0, made.layout.geometry.size) == before
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+@pytest.mark.parametrize("option", ["--pad", "--confirm"])
+def test_a_padded_image_in_the_primary_is_no_swap_that_was_cut_off(algorithm, option):
+    """Programmers write such files: magic good, copy done never set (bootutil `boot_set_next` speaks of them)."""
+    padded = images.signed("1.0.0", option, "--max-sectors", "8", size=9000, slot_size=0x8000)
+    made = device(algorithm)
+    made.flash.write(made.primary.offset, padded)
+    report = made.boot()
+    assert (str(report.images[0].running_version), report.trial, report.images[0].resumed) == ("1.0.0", False, False)
+    assert made.confirm() is (Arming.ALREADY if option == "--confirm" else Arming.DONE)
+    made.upload(NEW)
+    made.arm()
+    assert made.version() == "1.1.0"
+    assert made.version() == "1.0.0"

@@ -256,3 +256,17 @@ def test_slots_by_number():
     assert slots.other_slot(layout, 1, (0, 1)) == layout.pairs[1].primary
     assert slots.running_slot(layout, 1, (0, 1)) == layout.pairs[1].secondary
     assert slots.other_slot(layout, 1) == layout.pairs[1].secondary
+
+
+def test_sectors_are_erased_ahead_one_at_a_time_and_only_those_that_are_needed():
+    made = device(Algorithm.SWAP_MOVE, OLD)
+    writer = SlotWriter(made.flash, made.layout, made.secondary, max_image_size(made.layout))
+    before = made.flash.wear.sectors_erased
+    assert writer.erase_ahead(5000)
+    assert not writer.erase_ahead(5000), "a whole sector lies erased"
+    writer.write(NEW[:100])
+    assert writer.erase_ahead(5000)
+    assert not writer.erase_ahead(5000), "two sectors are all that it needs"
+    writer.write(NEW[100:5000])
+    writer.finish()
+    assert made.flash.wear.sectors_erased == before + 2

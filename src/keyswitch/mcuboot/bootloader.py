@@ -15,7 +15,7 @@ from keyswitch.mcuboot import swap as swaps
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
 from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.image import Fault, Image, parse_header, parse_image
+from keyswitch.mcuboot.image import Fault, Image, parse_image
 from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, align_up, area
 from keyswitch.mcuboot.ops import (
     SYNC,
@@ -209,19 +209,13 @@ class _Pair:
         source = area(self._flash, self._pair.primary)
         own = trailers.read_trailer(self._layout, source)
         if self._config.validate_primary:
-            verdict = verify(source, self._config.keys, self._limits)
-            if verdict.refusal is not None:
-                self._because(f"nothing runs: {verdict.refusal.detail}")
+            refusal = verify(source, self._config.keys, self._limits).refusal
+            if refusal is not None:
+                self._because(f"nothing runs: {refusal.detail}")
                 return self.report
-            image = verdict.image
-        else:
-            header = parse_header(source)
-            found = parse_image(source)
-            if isinstance(header, Fault) or isinstance(found, Fault):
-                self._because("nothing runs: no image in the primary")
-                return self.report
-            image = found
-        if image is None:
+        image = parse_image(source)
+        if isinstance(image, Fault):
+            self._because(f"nothing runs: {image.line}")
             return self.report
         kept = own.magic is not Magic.GOOD or own.image_ok is Flag.SET
         if kept and image.security_counter is not None:
