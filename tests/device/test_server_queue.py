@@ -9,6 +9,7 @@ from tests.device.server_rig import Rig, bodies, packet, pump
 
 from keyswitch.device.queue import Queues
 from keyswitch.gate.peer import Door
+from keyswitch.terms import Transport
 
 
 def echo(text: str, sequence: int = 1) -> bytes:
@@ -61,6 +62,16 @@ def test_peers_take_turns():
     while (output := rig.server.run_one(rig.now_ms)) is not None:
         order += [answer.peer for answer in output.answers]
     assert order == [flood, calm, flood, flood, flood]
+
+
+def test_all_of_udp_takes_one_turn():
+    rig = Rig()
+    line, *sockets = rig.peer(Transport.SERIAL), rig.peer(), rig.peer(), rig.peer()
+    for peer in (*sockets, line):
+        for number in range(3):
+            rig.put(peer, echo(str(number)))
+    served = [answer.peer for _ in range(12) for answer in rig.carry_out(rig.server.run_one(rig.now_ms)).answers]
+    assert served == [sockets[0], line, sockets[1], line, sockets[2], line, *sockets, *sockets]
 
 
 def test_a_packet_of_many_requests_takes_one_turn_for_each():
@@ -133,7 +144,7 @@ def test_queues_against_plain_lists(ops):
     for number, (what, which) in enumerate(ops):
         if what == "put":
             fits = len(plain[which]) < 2
-            assert queues.put(which, bytes([number]), Door.SMP) is fits
+            assert queues.put(which, bytes([number]), Door.SMP, lane="shared" if which else None) is fits
             plain[which] += [bytes([number])] if fits else []
         elif what == "turn":
             turn = queues.next()

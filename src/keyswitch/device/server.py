@@ -6,8 +6,8 @@ Rules kept here:
   in it at the moment that frame is executed, after the time limits that are due.
 * Buffers are real: each peer has `smp.buf_count` of `smp.buf_size` bytes. What does not fit is answered ENOMEM at once;
   `room` says beforehand, so that a link that can wait is made to wait.
-* Peers take turns, one frame each, so that one that floods slows nobody down by more than its share; a peer that does
-  not read its answers (`hold`) waits alone.
+* Peers take turns, one frame each, so that one that floods slows nobody down by more than its share; all of UDP takes
+  one turn together. A peer that does not read its answers (`hold`) waits alone.
 * Requests that the gate drops are answered with its reason, not executed, and not forgotten in silence.
 """
 
@@ -129,7 +129,9 @@ class Server:
         if len(packet) > core.policy.smp.buf_size:
             return self.too_large(peer_id, packet[:HEADER_SIZE], door=door)
         core.counts.received += 1
-        if core.queues.put(peer_id, packet, door):
+        # An address and port costs nothing: however many there are, they take turns as one.
+        lane = Transport.UDP if core.peers[peer_id].transport is Transport.UDP else peer_id
+        if core.queues.put(peer_id, packet, door, lane=lane):
             core.counts.least_room = min(core.counts.least_room, core.queues.room(peer_id))
             return NOTHING
         core.counts.overflows += 1
