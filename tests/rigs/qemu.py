@@ -12,8 +12,8 @@ Traps, built in here:
 * A UART on a pseudo-terminal holds a frame's last byte back until more comes, one on a Unix socket loses bytes (each is
   a whole buffer there), and one on a TCP socket waits 40 ms for an acknowledgement if it may: it is on a TCP socket
   that may not. Clients that want a path get a pseudo-terminal of ours.
-
-* Bytes that reach a UART while a saved state is being loaded are lost and block it: QEMU is asked to say when it runs.
+* Bytes that reach a UART while a saved state is being loaded, or between a reset and the end of the boot, can block it
+  for ever: QEMU is asked to say when a state is loaded, and a board that resets stands still until we let it go on.
 
 Readiness is an answered echo, not a time. QEMU says itself when a state is saved or loaded and when a board has reset.
 """
@@ -134,10 +134,10 @@ class Monitor:
                 return said["return"]
             self._events.append(said)
 
-    async def event(self, name: str, **data: object) -> dict[str, Any]:
+    async def event(self, name: str, *, timeout_ms: int = _MONITOR_MS, **data: object) -> dict[str, Any]:
         """The next event of that name whose data has these values."""
         while True:
-            said = self._events.pop(0) if self._events else await self._read()
+            said = self._events.pop(0) if self._events else await self._read(timeout_ms)
             if said.get("event") == name and said.get("data", {}).items() >= data.items():
                 return said
 
@@ -150,8 +150,8 @@ class Monitor:
         """Wait until what `begin_move` began is complete."""
         await self.event("MIGRATION", status="completed")
 
-    async def _read(self) -> dict[str, Any]:
-        async with asyncio.timeout(_MONITOR_MS / 1000):
+    async def _read(self, timeout_ms: int = _MONITOR_MS) -> dict[str, Any]:
+        async with asyncio.timeout(timeout_ms / 1000):
             line = await self._reader.readline()
         if not line:
             raise EOFError("QEMU has gone")
@@ -182,14 +182,27 @@ class Board:
         return socket_wire(self.port)
 
     async def has_reset(self, wire: StreamWire) -> None:
-        """Wait until the board has reset once since the last call, has booted and answers.
+        """Wait until the board has reset, has booted and answers.
 
         Raises:
             TimeoutError: it did not reset, or did not say that it is up.
             NoAnswerError: it is up and silent.
         """
-        await self.monitor.event("RESET", guest=True)
+        await self.resetting()
+        await self.restart()
         await self.up(wire)
+
+    async def resetting(self, timeout_ms: int = _MONITOR_MS) -> None:
+        """Wait until the board wants to reset. It stands still then."""
+        await self.monitor.event("SHUTDOWN", timeout_ms=timeout_ms, guest=True)
+
+    async def restart(self) -> None:
+        """Let a board reset that wants to. Nothing may be sent to it before it is up."""
+        await self.monitor.execute("set-action", reboot="reset")
+        await self.monitor.execute("system_reset")
+        await self.monitor.event("RESET")
+        await self.monitor.execute("set-action", reboot="shutdown")
+        await self.monitor.execute("cont")
 
     async def up(self, wire: StreamWire) -> None:
         """Wait until a board that has just been started has booted and answers."""
@@ -203,6 +216,7 @@ def _argv(build: Build, folder: Path, extra: Sequence[str]) -> list[str]:
     return [
         *("qemu-system-arm", "-machine", build.machine, *cpu, "-display", "none", "-monitor", "none"),
         *("-chardev", "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on", "-serial", "chardev:uart"),
+        *("-action", "reboot=shutdown,shutdown=pause"),  # a guest that resets waits for us: see `Board.restart`
         *("-qmp", f"unix:{folder / 'monitor'},server=off", *extra),
     ]
 
