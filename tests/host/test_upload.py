@@ -11,11 +11,11 @@ from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.host.client import Client
+from keyswitch.host.requests import Requests
 from keyswitch.host.upload import (
     Bounds,
     Capacity,
     Progress,
-    Requests,
     Uploaded,
     UploadRefused,
     UploadStalled,
@@ -167,6 +167,48 @@ def test_the_last_answer_lost_does_not_mean_starting_over():
         assert isinstance(end, Uploaded)
         assert arrived(peer)
         assert peer.received_image_bytes <= 16_384 + FRAME
+
+    run(story())
+
+
+@pytest.mark.parametrize(("n", "most_ms"), [(1, 3_000), (2, 400), (20, 400), (REQUESTS, 400)])
+def test_a_lost_request_is_found_by_asking_something_small(n: int, most_ms: int):
+    """Not by waiting as long as the device may take to erase a slot, or to check an image."""
+
+    async def took(faults: Faults) -> int:
+        end = await send(device(), faults)
+        assert isinstance(end, Uploaded)
+        return end.duration_ms
+
+    whole = run(took(Faults()))
+    lossy = run(took(Faults(lambda w, number, _p: Fate(drop=True) if (w, number) == ("request", n) else None)))
+    assert lossy - whole <= most_ms
+
+
+@pytest.mark.parametrize("busy_ms", [8_000, 30_000])
+@pytest.mark.parametrize("at", [0, 16_000])
+def test_a_device_that_is_busy_is_waited_for(busy_ms: int, at: int):
+    """Erasing before the first answer, checking before the last: nothing is sent again meanwhile."""
+
+    async def story() -> None:
+        peer = device()
+
+        def busy(_op: int, group: int, _command: int, body: dict[str, Any]) -> None:
+            if group == 1 and body["off"] >= at:
+                peer.step_ms, peer.veto = busy_ms, None
+
+        peer.veto = busy
+        link = PeerLink(peer)
+        work = link.work
+
+        def once() -> None:
+            work()
+            peer.step_ms = 1
+
+        link.work = once  # type: ignore[method-assign]
+        end = await send(peer, link=link, bounds=Bounds(last_answer_ms=40_000))
+        assert isinstance(end, Uploaded)
+        assert arrived(peer)
 
     run(story())
 

@@ -9,12 +9,13 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError
 from keyswitch.host.entering import verify
+from keyswitch.host.fitting import frame_that_arrives
 from keyswitch.host.job import BeforeReset, ConfirmBy, Outcome, Stop
 from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
 from keyswitch.host.upload import Capacity, Uploaded, UploadRefused, UploadStalled, upload
-from keyswitch.host.views import DEFAULT_BUF_SIZE, read_params, read_slots, slots_of
+from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, read_params, read_slots, slots_of
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
 from keyswitch.smp.groups import os as os_group
@@ -181,13 +182,16 @@ async def confirm(scene: Scene) -> Stop | None:
 
 async def _carries(scene: Scene) -> Capacity:
     """What device and link carry: one buffer is left for the answers (Zephyr shares them)."""
-    params = await read_params(scene.smp())
-    most = scene.smp().link.max_packet
+    client = scene.smp()
+    params = await read_params(client)
     if isinstance(params, Refusal):
-        return Capacity(frame=min(DEFAULT_BUF_SIZE, most or DEFAULT_BUF_SIZE))
-    frame = params.buf_size if most is None else min(params.buf_size, most)
-    outstanding = max(1, min(params.buf_count - 1, scene.job.most_outstanding or params.buf_count))
-    return Capacity(frame=frame, outstanding=outstanding)
+        params = Params(buf_size=DEFAULT_BUF_SIZE, buf_count=1)
+    most = client.link.max_packet
+    told = params.buf_size if most is None else min(params.buf_size, most)
+    frame = await frame_that_arrives(client, told)
+    # A line that loses a large frame would lose several at once as well.
+    outstanding = 1 if frame < told else params.buf_count - 1
+    return Capacity(frame=frame, outstanding=max(1, min(outstanding, scene.job.most_outstanding or outstanding)))
 
 
 async def _write_state(scene: Scene, body: dict[str, object]) -> Stop | None:

@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Any, Final
 
 from keyswitch.host.job import Goal, Job
+from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
-from keyswitch.host.upload import Requests
 from keyswitch.host.verdict import Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params
 from keyswitch.link.air.bound import upload_bound

@@ -5,7 +5,8 @@ Rules:
 * As many requests under way as the device has buffers, less the one it needs to answer (`keyswitch.host.window`).
 * Frames as large as the device takes; the image's own file SHA-256 goes with the first, so that an interrupted upload
   of the same file goes on where it was.
-* Nothing answered for a while: one request asks again; each silence doubles the wait.
+* Nothing answered for a while: a small question is asked. Devices answer in order, so an answer to it says that what
+  was under way is lost; no answer says that the device is busy, and there is patience. Each silence doubles it.
 * No progress for `stall_ms` ends it, whatever the device answers meanwhile.
 * "No session" (offset 0) after progress is no reason to start over before the device's slots were looked at: the answer
   to the last piece may be what was lost.
@@ -13,24 +14,39 @@ Rules:
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import ANSWER_MS, Client
 from keyswitch.host.reply import Answer, Refusal, Reply
-from keyswitch.host.window import Moved, Piece, Window
-from keyswitch.smp import cbor
+from keyswitch.host.requests import Requests
+from keyswitch.host.window import Moved, Window
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
-from keyswitch.smp.header import HEADER_SIZE, Op
+from keyswitch.smp.groups import os as os_group
+from keyswitch.smp.header import Op
 
 FIRST_ANSWER_MS: Final = 40_000
 """The device may erase a whole slot before it answers the first piece: 112 pages of 4 KiB at 85 ms are 10 s, and real
 parts take up to four times that when worn."""
+
+LAST_ANSWER_MS: Final = 20_000
+"""The device may check the whole image before it answers the last piece (`CONFIG_IMG_ENABLE_IMAGE_CHECK`)."""
+
+LEAST_QUESTION_MS: Final = 250
+"""No question is asked sooner; later where answers have taken longer."""
+
+SLOWEST_TIMES: Final = 4
+"""How often the slowest answer so far is waited for before a question: erasing a sector takes a few answers' time."""
+
+SLOWEST_FADES: Final = 0.95
+"""One slow answer counts less with each that follows."""
+
+EMPTY_MAP: Final = b"\xa0"
+"""CBOR: some servers refuse no payload at all."""
 
 STALL_MS: Final = 60_000
 """Longest time without progress."""
@@ -64,6 +80,7 @@ class Bounds:
 
     first_answer_ms: int = FIRST_ANSWER_MS
     answer_ms: int = ANSWER_MS
+    last_answer_ms: int = LAST_ANSWER_MS
     stall_ms: int = STALL_MS
 
 
@@ -170,7 +187,7 @@ class _Upload:
     def __init__(
         self,
         client: Client,
-        requests: "Requests",
+        requests: Requests,
         window: Window,
         *,
         bounds: Bounds,
@@ -193,6 +210,11 @@ class _Upload:
         self.refusal: Refusal | None = None
         self.error: Exception | None = None
         self.flying: dict[int, asyncio.Future[Reply]] = {}
+        self.sent_at: dict[int, float] = {}
+        self.slowest = 0.0
+        self.question: asyncio.Future[Reply] | None = None
+        self.question_at = self.begun_at
+        self.known_lost = False
         self.woken = asyncio.Event()
 
     async def to_the_end(
@@ -222,28 +244,63 @@ class _Upload:
     async def send_what_fits(self) -> None:
         while not (self.refusal or self.gone or self.error) and (piece := self.window.next()) is not None:
             payload = self.requests.payload(piece)
+            now = self.loop.time()
             if not self.flying:
-                self.heard_at = self.loop.time()
+                self.heard_at = now
+                self.question_at = now + self.question_after()
             future = await self.client.begin(Op.WRITE, image_group.ID, image_group.Id.UPLOAD, payload)
             self.flying[piece.number] = future
+            self.sent_at[piece.number] = now
             future.add_done_callback(partial(self.answered, piece.number))
 
     async def wait(self) -> bool:
-        """Wait for anything to happen; False if nothing was heard within the time for an answer."""
-        try:
-            async with asyncio.timeout_at(self.heard_at + self.answer_within()):
-                await self.woken.wait()
-        except TimeoutError:
-            return False
-        self.woken.clear()
-        return True
+        """Wait for anything to happen; False if what is under way is lost, or nothing was heard in time."""
+        while True:
+            given_up_at = self.heard_at + self.patience()
+            try:
+                async with asyncio.timeout_at(min(given_up_at, self.question_at)):
+                    await self.woken.wait()
+            except TimeoutError:
+                if self.loop.time() >= given_up_at:
+                    return False
+                await self.ask()
+                continue
+            self.woken.clear()
+            lost, self.known_lost = self.known_lost, False
+            return not lost
 
-    def answer_within(self) -> float:
-        one = self.bounds.first_answer_ms if self.first_answer_at is None else self.bounds.answer_ms
+    async def ask(self) -> None:
+        """Ask something small; see the rules."""
+        now = self.loop.time()
+        self.question_at = now + 2 * max(self.question_after(), now - self.heard_at)
+        if self.question is not None:
+            self.question.cancel()
+        self.question = await self.client.begin(Op.READ, os_group.ID, os_group.Id.PARAMS, EMPTY_MAP)
+        self.question.add_done_callback(partial(self.told, now))
+
+    def told(self, asked_at: float, done: asyncio.Future[Reply]) -> None:
+        """The small question was answered: what was sent before it and is not answered now was lost."""
+        if done.cancelled() or done.exception() is not None or self.heard_at > asked_at or not self.flying:
+            return
+        self.known_lost = True
+        self.woken.set()
+
+    def patience(self) -> float:
+        one = self.bounds.answer_ms
+        if self.first_answer_at is None:
+            one = self.bounds.first_answer_ms
+        elif self.window.all_sent:
+            one = self.bounds.last_answer_ms
         return min(max(MOST_SILENCE_MS, one), one << min(self.silences, MOST_DOUBLINGS)) / 1000
+
+    def question_after(self) -> float:
+        if self.first_answer_at is None:
+            return self.bounds.answer_ms / 1000
+        return min(self.bounds.answer_ms / 1000, max(LEAST_QUESTION_MS / 1000, SLOWEST_TIMES * self.slowest))
 
     def answered(self, number: int, done: asyncio.Future[Reply]) -> None:
         self.flying.pop(number, None)
+        sent_at = self.sent_at.pop(number, 0.0)
         if done.cancelled():
             return
         self.woken.set()
@@ -251,7 +308,10 @@ class _Upload:
         if error is not None:
             self.error = self.error or (error if isinstance(error, Exception) else LinkLostError(str(error)))
             return
-        self.heard_at = self.loop.time()
+        self.heard_at = now = self.loop.time()
+        if self.first_answer_at is not None:
+            self.slowest = max(now - sent_at, SLOWEST_FADES * self.slowest)
+        self.question_at = now + self.question_after()
         match done.result():
             case Answer(values=values):
                 self.take(number, values.get("off"), values.get("match"))
@@ -298,8 +358,11 @@ class _Upload:
 
     def drop(self) -> None:
         flying, self.flying = self.flying, {}
-        for future in flying.values():
-            future.cancel()
+        question, self.question = self.question, None
+        for future in (*flying.values(), question):
+            if future is not None:
+                future.cancel()
+        self.known_lost = False
 
     def what_was_seen(self) -> str:
         if self.silences:
@@ -327,65 +390,3 @@ class _Upload:
             losses=self.window.losses,
             match=self.match,
         )
-
-
-class Requests:
-    """The payloads of one image's upload requests: as large as the frame allows.
-
-    Raises:
-        LocalError: the image has no bytes, or the frame is too small for the first request, which must hold the
-            image's header of 32 bytes (Zephyr `img_mgmt_upload_inspect`).
-    """
-
-    LEAST_FIRST: Final = 32
-
-    def __init__(self, image: bytes, *, frame: int, number: int = 0) -> None:
-        if not image:
-            raise LocalError("upload: an image of no bytes")
-        self._image = memoryview(image)
-        self._first = {
-            **({"image": number} if number else {}),
-            "len": len(image),
-            "off": 0,
-            "sha": hashlib.sha256(image).digest(),
-        }
-        self._most = frame - HEADER_SIZE
-        self._first_room = _byte_string_room(self._most - len(cbor.dumps({**self._first, "data": b""})) + 1)
-        if self._first_room < min(self.LEAST_FIRST, len(image)):
-            raise LocalError(f"upload: a frame of {frame} bytes cannot hold the first request")
-
-    def room(self, off: int) -> int:
-        """How many bytes of the image fit into the request at this offset."""
-        if off == 0:
-            return self._first_room
-        return _byte_string_room(self._most - len(_rest_head(off)))
-
-    def payload(self, piece: Piece) -> bytes:
-        """The encoded request for this piece."""
-        data = bytes(self._image[piece.off : piece.end])
-        if piece.off == 0:
-            return cbor.dumps({**self._first, "data": data})
-        return b"".join((_rest_head(piece.off), _byte_string_head(len(data)), data))
-
-
-def _rest_head(off: int) -> bytes:
-    """`{"off": off, "data": ` in CBOR; written by hand, because every byte of the image passes here (RFC 8949 3.1)."""
-    return b"\xa2\x63off" + _uint(0x00, off) + b"\x64data"
-
-
-def _byte_string_head(length: int) -> bytes:
-    return _uint(0x40, length)
-
-
-def _byte_string_room(most: int) -> int:
-    """The longest byte string that takes at most this many bytes with its head."""
-    return max(most - 3 if most > 0xFF + 2 else min(most - 2, 0xFF), min(most - 1, 23))
-
-
-def _uint(major: int, value: int) -> bytes:
-    if value < 24:  # noqa: PLR2004 - RFC 8949 3: values below 24 stand in the initial byte, then 1, 2 and 4 bytes follow
-        return bytes([major | value])
-    for additional, width in ((24, 1), (25, 2), (26, 4)):
-        if value < 1 << 8 * width:
-            return bytes([major | additional]) + value.to_bytes(width, "big")
-    raise LocalError(f"upload: {value} is no offset in an image")

@@ -97,6 +97,11 @@ class Window:
         """Whether the device has every byte."""
         return self.wanted == self.size
 
+    @property
+    def all_sent(self) -> bool:
+        """Whether the last piece is under way."""
+        return self._next >= self.size
+
     def next(self) -> Piece | None:
         """The piece to send now, or None if an answer has to be waited for. Counts as sent."""
         if self.done or len(self._flying) >= self.limit or self._next >= self.size:
