@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-peers powercut deep bench format clean
+.PHONY: help demo test check test-peers powercut deep bench bench-quick format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,8 +42,13 @@ check: $(READY)  ## lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --warnings
 
-bench: $(READY)  ## rates beside their bounds, into build/bench.json
+bench: $(READY)  ## rates beside bounds and peers, into build/bench.json; takes a quarter of an hour
+	@tools/peers/setup
 	@$(BIN)/python -m bench
+
+bench-quick: $(READY)  ## four cells of the comparison with the peers
+	@tools/peers/setup
+	@$(BIN)/python -m bench.peers --quick
 
 format: $(READY)  ## let ruff lay out the code
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -11,8 +11,9 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-PARTS = ("upload", "server", "images", "prover")
+PARTS = ("upload", "server", "images", "prover", "peers")
 """In the order in which they run; the first ones are the quick ones."""
 
 RESULT = Path("build/bench.json")
@@ -24,21 +25,36 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"bench: no part {', '.join(unknown)} (expected {' or '.join(PARTS)})", file=sys.stderr)
         return 2
-    result: dict[str, object] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    missed: list[str] = []
+    worst = 0
     for name in names or PARTS:
         began = time.monotonic()
-        print(f"--- {name}")
-        part = importlib.import_module(f"bench.{name}").run()
-        missed += [f"{name}: {line}" for line in part.pop("missed", [])]
-        result |= part
-        print(f"({time.monotonic() - began:.1f} s)")
+        print(f"--- {name}", flush=True)
+        worst = max(worst, merge(importlib.import_module(f"bench.{name}").run()))
+        print(f"({time.monotonic() - began:.1f} s)", flush=True)
+    return worst
+
+
+def merge(part: dict[str, Any]) -> int:
+    """Write what a part has measured into the file; 1 if it missed a mark, which is told.
+
+    `cells` of several parts are kept side by side: one for each combination, the newest.
+    """
+    result: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    missed = part.pop("missed", [])
+    cells = {_combination(cell): cell for cell in result.get("cells", []) + part.pop("cells", [])}
+    result |= part
+    result["cells"] = list(cells.values())
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     for line in missed:
         print(f"missed: {line}")
     print(f"written: {RESULT}")
     return 1 if missed else 0
+
+
+def _combination(cell: dict[str, Any]) -> tuple[Any, ...]:
+    keys = ("transport", "interval_us", "phy", "buf_size", "buf_count", "loss", "flash")
+    return (*(cell[key] for key in keys), bool(cell["peers"]))
 
 
 if __name__ == "__main__":

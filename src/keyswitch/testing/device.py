@@ -86,7 +86,7 @@ def running_device(
     policy: str | Path | None = None,
     image: str | Path | None = None,
     air: str = "",
-    udp: bool = False,
+    udp: bool | str = False,
     serial: bool = False,
 ) -> Generator[DeviceUnderTest]:
     """Run a device in `directory`, which is made.
@@ -96,7 +96,7 @@ def running_device(
         policy: policy file; None: the example pump with keys of its own.
         image: what runs at first; needed with a policy of one's own.
         air: settings of the virtual air.
-        udp: serve UDP on a free port of this machine.
+        udp: serve UDP on a free port of this machine, or on `HOST:PORT`.
         serial: serve a pseudo-terminal.
     """
     directory.mkdir(parents=True)
@@ -109,7 +109,8 @@ def running_device(
     state = directory / "state"
     command = [sys.executable, "-m", "keyswitch", "device", str(policy_file), "--state", str(state), "--json"]
     command += ["--image", str(image), "--air", air, "--virtual-time"]
-    command += ["--udp", "127.0.0.1:0"] if udp else []
+    if udp:
+        command += ["--udp", udp if isinstance(udp, str) else "127.0.0.1:0"]
     command += ["--serial", str(directory / "tty")] if serial else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -1,0 +1,1 @@
+"""Programs that upload one image and say how it went; each runs as a process of its own."""
