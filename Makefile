@@ -26,7 +26,7 @@ test: $(READY)  ## the tests, in virtual time
 
 test-peers: $(READY)  ## real servers and real clients, in environments of their own
 	@tools/peers/setup
-	@$(BIN)/pytest -q --peers -m peers
+	@$(BIN)/pytest -q -n auto --peers -m peers
 
 powercut: $(READY)  ## cut the power at every flash operation, and at every one of the recovery
 	@$(BIN)/python -m bench.powercut

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.rigs import places
@@ -61,9 +62,17 @@ async def serial_server(build: str = "serial_bigrx") -> AsyncIterator[SerialServ
             `serial_buf96` to `serial_buf2048`, `serial_fs`, `serial_raw` (bare packets), `serial_noparams`, `shell`.
     """
     places.need(places.why_no_native_sim())
-    async with running(places.server_file(f"{_PREFIX}{build}.exe")) as process:
+    program = places.server_file(f"{_PREFIX}{build}.exe")
+    with TemporaryDirectory() as folder:  # its simulated flash is a file where it runs
+        async with _serial_server(program, Path(folder), bare=build == "serial_raw") as server:
+            yield server
+
+
+@asynccontextmanager
+async def _serial_server(program: Path, folder: Path, *, bare: bool) -> AsyncIterator[SerialServer]:
+    async with running(program, cwd=folder) as process:
         found = await process.wait_for(r"connected to pseudotty: (\S+)", _START_MS)
-        server = SerialServer(path=Path(found[1]), bare=build == "serial_raw", process=process)
+        server = SerialServer(path=Path(found[1]), bare=bare, process=process)
         async with server.wire() as wire:
             await wait_until_up(wire, _START_MS)
         yield server
@@ -98,7 +107,15 @@ async def udp_server() -> AsyncIterator[UdpServer]:
     places.need(places.why_no_native_sim())
     places.need(places.why_no_namespace())
     program = places.server_file(f"{_PREFIX}udp.exe")
-    async with running("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0"', program) as process:
+    with TemporaryDirectory() as folder:
+        async with _udp_server(program, Path(folder)) as server:
+            yield server
+
+
+@asynccontextmanager
+async def _udp_server(program: Path, folder: Path) -> AsyncIterator[UdpServer]:
+    command = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0"', program)
+    async with running(*command, cwd=folder) as process:
         await process.wait_for(r"smp_udp: Started", _START_MS)
         namespace = f"/proc/{process.pid}/ns/net"
 
