@@ -279,7 +279,7 @@ def fuzz(data: bytes, one: Client, expected: bytes) -> None:
             assert event.value == data[3:]
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_fuzzed_pdus_are_answered_and_change_nothing(pdus):
     one = client()
@@ -288,7 +288,7 @@ def test_fuzzed_pdus_are_answered_and_change_nothing(pdus):
         fuzz(pdu, one, expected)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(Op)), st.integers(0, 0x50), st.binary(max_size=24))
 def test_pdus_that_are_nearly_right(op, handle, tail):
     one = client()

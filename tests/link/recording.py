@@ -35,7 +35,7 @@ class Recording:
     def __init__(self, world: World) -> None:
         self.lines: list[str] = []
         self._world = world
-        self._discovering = 0
+        self._discovering = False
         host: Any = world.peripheral._radio.host
         sink, send = host.att_sink, host.send_att
 
@@ -62,8 +62,8 @@ class Recording:
 
     def _flush(self) -> None:
         if self._discovering:
-            self.lines.append(f"    C->>D: discovers ({self._discovering} requests)")
-            self._discovering = 0
+            self.lines.append("    C->>D: discovers services, characteristics, descriptors")
+            self._discovering = False
 
     def _say(self, arrow: str, text: str) -> None:
         self._flush()
@@ -72,14 +72,14 @@ class Recording:
     def _central(self, pdu: bytes) -> None:
         op = pdu[0]
         if op in _DISCOVERY or (op == Op.READ_BY_TYPE_REQ and pdu[5:7] == b"\x03\x28"):
-            self._discovering += 1
+            self._discovering = True
         elif op == Op.EXCHANGE_MTU_REQ:
             self._say("C->>D", f"MTU {struct.unpack('<H', pdu[1:3])[0]}?")
         elif op == Op.CONFIRMATION:
             self._say("C->>D", "confirms")
         elif op in (Op.WRITE_REQ, Op.WRITE_CMD):
             what = _name(int.from_bytes(pdu[1:3], "little"))
-            value = pdu[3:].hex() if len(pdu) <= 5 else f"a frame of {len(pdu) - 3} bytes"
+            value = pdu[3:].hex() if len(pdu) <= 5 else "a frame"
             kind = "Write Request" if op == Op.WRITE_REQ else "Write Command"
             self._say("C->>D", f"{kind} {what}: {value}")
         else:
@@ -94,7 +94,7 @@ class Recording:
             self._say("D->>C", f"Service Changed {first:#06x} to {last:#06x}")
         elif op == Op.NOTIFICATION:
             what = _name(int.from_bytes(pdu[1:3], "little"))
-            self._say("D->>C", f"notification {what}: {len(pdu) - 3} bytes")
+            self._say("D->>C", f"notification {what}")
         elif op == Op.WRITE_RSP:
             self._say("D-->>C", "Write Response")
         elif op == Op.EXCHANGE_MTU_RSP:

@@ -91,7 +91,7 @@ MEASURED = [
 def test_the_model_reproduces_what_was_measured(row):
     interval_ms, length, phy, loss, window, rate, turn_ms = row
     model = air(int(interval_ms * 1000), Phy.LE_1M if phy == "1M" else Phy.LE_2M, length, loss=loss, limit=12)
-    upload = Upload(model, window=window).play(60_000_000)
+    upload = Upload(model, window=window).play(800 * int(interval_ms * 1000))
     assert upload.rate() == pytest.approx(rate, rel=0.1)
     assert upload.request * window / upload.rate() == pytest.approx(turn_ms, rel=0.1)
 
