@@ -1,0 +1,107 @@
+"""docs/bench.md and docs/bench.svg, made from build/bench.json: what was measured last, for people.
+
+python -m bench.page
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pygal
+from pygal.style import CleanStyle
+
+SOURCE = Path("build/bench.json")
+PAGE = Path("docs/bench.md")
+PLOT = Path("docs/bench.svg")
+
+INTRODUCTION = """# Rates beside their bounds
+
+Made from `build/bench.json` by `python -m bench.page`, after `make bench`. The radio is a model (`docs/air.md`): 2M
+PHY, 251-byte data length, four buffers. The bound is computed from the rules of the air and the flash alone
+(`keyswitch.link.air.bound`), never from what we do. Absolute rates over UDP and serial are those of one small machine:
+read them as ratios.
+
+Nothing here was measured on a real radio.
+"""
+
+COMPARED = """## Against the peers, in real time
+
+Each client is a process of its own; they take turns on the same device process and link, and the median of five counts.
+mcumgr-toolkit has no way to a virtual radio.
+
+![Upload rates](bench.svg)
+"""
+
+MODELLED = """
+## In virtual time, with one request at a time beside it
+"""
+
+
+def main() -> None:
+    """Write page and plot."""
+    cells = json.loads(SOURCE.read_text())["cells"]
+    compared = [cell for cell in cells if cell["peers"]]
+    modelled = [cell for cell in cells if not cell["peers"]]
+    lines = [INTRODUCTION, COMPARED, *_compared(compared), MODELLED, *_modelled(modelled)]
+    PAGE.write_text("\n".join(lines) + "\n")
+    _plot([cell for cell in compared if cell["transport"] == "ble"])
+    print(f"written: {PAGE}, {PLOT}")
+
+
+def _compared(cells: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        "| link | buffer | bound kB/s | ours | of it | smpclient | mcumgr-toolkit | CPU s/MB ours | smpclient |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for cell in cells:
+        ours, bound = cell["ours_bytes_per_second"], cell["bound_bytes_per_second"]
+        share = f"{100 * ours / bound:.0f} %" if bound else ""
+        peers = " | ".join(_kilo(cell["peers"].get(name)) for name in ("smpclient", "mcumgr_toolkit"))
+        cpu = f"{cell['ours_cpu_s_per_mb']} | {cell['smpclient_cpu_s_per_mb']}"
+        rows.append(
+            f"| {_link(cell)} | {cell['buf_size']} | {_kilo(bound)} | {_kilo(ours)} | {share} | {peers} | {cpu} |"
+        )
+    return rows
+
+
+def _modelled(cells: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        "| link | buffer | flash | bound kB/s | ours | of the bound | one at a time |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for cell in cells:
+        ours, bound = cell["ours_bytes_per_second"], cell["bound_bytes_per_second"]
+        rows.append(
+            f"| {_link(cell)} | {cell['buf_size']} | {cell['flash']} | {_kilo(bound)} | {_kilo(ours)} "
+            f"| {100 * ours / bound:.0f} % | {_kilo(cell['window1_bytes_per_second'])} |"
+        )
+    return rows
+
+
+def _link(cell: dict[str, Any]) -> str:
+    if cell["interval_us"] is None:
+        return str(cell["transport"])
+    loss = f", {cell['loss']:.0%} lost" if cell["loss"] else ""
+    return f"{cell['interval_us'] / 1000:g} ms{loss}"
+
+
+def _kilo(rate: float | None) -> str:
+    return "" if rate is None else f"{rate / 1000:.1f}"
+
+
+def _plot(cells: list[dict[str, Any]]) -> None:
+    chart = pygal.HorizontalBar(
+        style=CleanStyle, title="Upload over the modelled link, kB/s", height=40 * len(cells) + 160, width=900, js=[]
+    )
+    chart.x_labels = [f"{_link(cell)}, {cell['buf_size']} bytes" for cell in cells]
+    for name, rates in (
+        ("bound", [cell["bound_bytes_per_second"] for cell in cells]),
+        ("ours", [cell["ours_bytes_per_second"] for cell in cells]),
+        ("smpclient", [cell["peers"]["smpclient"] for cell in cells]),
+    ):
+        chart.add(name, [None if rate is None else round(rate / 1000, 1) for rate in rates])
+    PLOT.write_bytes(chart.render())
+
+
+if __name__ == "__main__":
+    main()
