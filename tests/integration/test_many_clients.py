@@ -162,7 +162,7 @@ async def line_sends_halves(crowd: Crowd) -> None:
 
 
 async def socket_floods(crowd: Crowd) -> None:
-    end = crowd.net.end(6_666)
+    end = crowd.net.socket(6_666)
     while True:
         for each in FLOOD * 5:
             await end.send(each)
@@ -175,7 +175,7 @@ async def sockets_flood(crowd: Crowd) -> None:
     while True:
         for each in FLOOD:
             number += 1
-            await crowd.net.end(10_000 + number).send(each[: 20 + number % 10])
+            await crowd.net.socket(10_000 + number).send(each[: 20 + number % 10])
         await asyncio.sleep(0.002)
 
 
@@ -204,7 +204,7 @@ async def seconds(pump: Workshop, hostile: Hostile | None) -> dict[str, float]:
         works["central"] = echo(second)
     if hostile not in LINES:
         works["line"] = echo(Client(crowd.line.host))
-    socket = Client(crowd.net.end(1))
+    socket = Client(crowd.net.socket(1))
     for _ in range(2):
         await socket.read(os.ID, os.Id.PARAMS)  # in conversation: from now on no flood of addresses displaces it
     works["socket"] = echo(socket)
@@ -248,7 +248,7 @@ def test_a_flood_without_a_pause_keeps_nobody_from_being_served(pump: Workshop) 
             again = loop.call_soon(flood)
 
         again = loop.call_soon(flood)
-        await echo(Client(crowd.net.end(1)))
+        await echo(Client(crowd.net.socket(1)))
         again.cancel()
         await crowd.world.__aexit__()
         return sent

@@ -28,6 +28,7 @@ class HostEnd:
     """A `PacketLink`: the host's end of whatever `transmit` leads to."""
 
     max_packet: int | None = None
+    framing_bytes: int = 0
     closed: str | None = None
 
     def __init__(self) -> None:
@@ -142,7 +143,7 @@ class Datagrams(UdpCarrier):
     async def close(self) -> None:
         await self.power_lost()
 
-    def end(self, port: int) -> "DatagramEnd":
+    def socket(self, port: int) -> "DatagramEnd":
         """A host's socket."""
         return self._ends.setdefault(("192.0.2.1", port), DatagramEnd(self, port))
 

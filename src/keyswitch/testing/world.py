@@ -4,6 +4,7 @@ The device is the whole one: policy, gate, bootloader, GATT server and runtime. 
 memory, and its random bytes come from a seed, so that a run in virtual time repeats exactly.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -32,6 +33,8 @@ OPERATOR_ADDRESS = "C8:00:00:00:00:0{}"
 
 class World:
     """One device on one air. Use it as an async context manager; it powers the device up and down.
+
+    If the device itself fails meanwhile, leaving the context manager raises what it failed by.
 
     Args:
         policy: the device's rules; its key files are read.
@@ -81,15 +84,19 @@ class World:
             parts=parts,
         )
         self._adapters: list[BumbleAdapter] = []
+        self._failing: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.device.start()
+        self._failing = asyncio.ensure_future(self.device.failed())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for adapter in self._adapters:
             await adapter.close()
         await self.device.close()
+        if self._failing is not None and not self._failing.cancel():
+            self._failing.result()
 
     def adapter(self, **options: Any) -> BumbleAdapter:
         """Another operator's radio on the same air; `options` are `BumbleAdapter`'s."""
