@@ -162,6 +162,7 @@ def test_thousands_of_guesses_open_nothing(seed: int) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(900)
 def test_very_many_guesses_open_nothing() -> None:
     for seed in range(100, 140):
         guess(seed, 2_500)

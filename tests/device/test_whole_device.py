@@ -230,6 +230,7 @@ def test_devices_live_as_their_oracle_says(seed: int) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(900)
 @settings(max_examples=5_000)
 @given(LIVES)
 def test_many_devices_live_as_their_oracle_says(events: list[tuple[str, int]]) -> None:

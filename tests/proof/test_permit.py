@@ -229,5 +229,6 @@ def test_guessed_permits_open_nothing() -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(900)
 def test_many_guessed_permits_open_nothing() -> None:
     guesses(50_000)
