@@ -18,6 +18,7 @@ from keyswitch.device.controls import Controls
 from keyswitch.device.doors import Carrier
 from keyswitch.device.factory import boot_config_of, check_first_image, install_first_image
 from keyswitch.device.flash_file import FlashFile
+from keyswitch.device.gpio import GpioButton, longest_hold_ms
 from keyswitch.device.identity import Identity, load_identity
 from keyswitch.device.panel import Panel
 from keyswitch.device.parts import Parts
@@ -194,6 +195,7 @@ async def serve(options: Options, report: Report) -> None:
         await runtime.start()
         await panel.start()
         stack.push_async_callback(panel.close)
+        _listen_to_button(policy, runtime, stack)
         report({
             "event": "ready",
             "mode": controls.status()["mode"],
@@ -204,6 +206,19 @@ async def serve(options: Options, report: Report) -> None:
             "address": None if peripheral is None else peripheral.address,
         })  # fmt: skip
         await runtime.failed()
+
+
+def _listen_to_button(policy: Policy, runtime: Runtime, stack: AsyncExitStack) -> None:
+    pin = policy.entry.button.gpio
+    if pin is None:
+        return
+    button = GpioButton(pin, longest_hold_ms(policy), lambda ms: _press(runtime, ms))
+    stack.callback(button.close)
+    button.start()
+
+
+def _press(runtime: Runtime, hold_ms: int) -> None:
+    runtime.happen(ButtonHeld(hold_ms=hold_ms))
 
 
 def _peripheral(
