@@ -399,6 +399,10 @@ class PeerLink:
     def max_packet(self) -> int | None:
         return None
 
+    @property
+    def framing_bytes(self) -> int:
+        return 0
+
     def on_packet(self, sink: Callable[[bytes], None]) -> None:
         self.sink = sink
 

@@ -57,6 +57,11 @@ class GattChannel:
         return None
 
     @property
+    def framing_bytes(self) -> int:
+        """None of it reaches the peer's buffers: pieces have no header."""
+        return 0
+
+    @property
     def closed(self) -> str | None:
         """Why the link has ended, or None while it is up."""
         return self._torn or self._link.closed

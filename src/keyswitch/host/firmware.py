@@ -187,7 +187,8 @@ async def _carries(scene: Scene) -> Capacity:
     if isinstance(params, Refusal):
         params = Params(buf_size=DEFAULT_BUF_SIZE, buf_count=1)
     most = client.link.max_packet
-    told = params.buf_size if most is None else min(params.buf_size, most)
+    told = params.buf_size - client.link.framing_bytes
+    told = told if most is None else min(told, most)
     frame = await frame_that_arrives(client, told)
     # A line that loses a large frame would lose several at once as well.
     outstanding = 1 if frame < told else params.buf_count - 1

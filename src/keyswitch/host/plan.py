@@ -86,11 +86,19 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The link. Attributes: kind: `ble`, `udp` or `serial`; baud: of a serial line; max_packet: largest packet."""
+    """The link.
+
+    Attributes:
+        kind: `ble`, `udp` or `serial`.
+        baud: of a serial line.
+        max_packet: largest packet in bytes, None where the device's buffers bound it.
+        framing_bytes: bytes of a buffer that the framing takes.
+    """
 
     kind: str
     baud: int | None = None
     max_packet: int | None = None
+    framing_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +151,8 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
     images = [image for image in job.images if not _runs(device, image.hash)]
     size = sum(len(image.data) for image in images)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
-    frame = min(params.buf_size, line.max_packet or params.buf_size)
+    most = params.buf_size - line.framing_bytes
+    frame = min(most, line.max_packet or most)
     rate, limit = _bound(frame, params, line)
     upload_ms = round(size * 1000 / rate) if rate else 0
     stays = job.stay or job.goal is Goal.TEST

@@ -141,6 +141,11 @@ class PacketLink(Protocol):
         ...
 
     @property
+    def framing_bytes(self) -> int:
+        """How many bytes of one of the peer's buffers its framing takes beside a packet."""
+        ...
+
+    @property
     def closed(self) -> str | None:
         """None while the link is up; afterwards why it ended, in words."""
         ...

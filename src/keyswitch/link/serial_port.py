@@ -24,6 +24,9 @@ from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
 STUCK_MS: Final = 5_000
 """Longest time in which the port may take no byte: half a kilobyte at 1200 baud."""
 
+CONSOLE_FRAMING: Final = 2 + 2
+"""Bytes: length in front, CRC behind."""
+
 CONSOLE_MOST: Final = 0xFFFF - 2
 """Largest packet in bytes that a console frame can announce (Zephyr `serial_util.c`)."""
 
@@ -72,6 +75,11 @@ class SerialLink:
     def max_packet(self) -> int | None:
         """Console frames say their length in 16 bits, with the CRC; otherwise the peer's buffers bound it."""
         return self._max_packet
+
+    @property
+    def framing_bytes(self) -> int:
+        """Length and CRC of a console frame lie in the peer's buffer with the packet (Zephyr `serial_util.c`)."""
+        return 0 if self._max_packet is None else CONSOLE_FRAMING
 
     @property
     def closed(self) -> str | None:

@@ -55,6 +55,11 @@ class UdpLink(asyncio.DatagramProtocol):
         return self._room
 
     @property
+    def framing_bytes(self) -> int:
+        """A datagram is the packet."""
+        return 0
+
+    @property
     def closed(self) -> str | None:
         """Why the link has ended; a socket ends only when we close it."""
         return self._closed
