@@ -69,7 +69,11 @@ class World:
         install_first_image(self.flash, config.layout, image)
         name = policy.device.name
         table = face_of(policy, DEVICE_ADDRESS, SECOND_ADDRESS).tables[False]
-        self.peripheral = BumblePeripheral(on_air(self.air, name), address=DEVICE_ADDRESS, table=table, name=name)
+        self.passkeys: list[str] = []
+        """What the device has shown for pairing, oldest first."""
+        self.peripheral = BumblePeripheral(
+            on_air(self.air, name), address=DEVICE_ADDRESS, table=table, name=name, show_passkey=self.passkeys.append
+        )
         self.device: Runtime = build(
             policy,
             flash=self.flash,
