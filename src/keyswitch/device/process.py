@@ -30,6 +30,7 @@ from keyswitch.device.state_dir import FLASH, StateDir
 from keyswitch.device.store import Store
 from keyswitch.device.udp import UdpCarrier
 from keyswitch.errors import InputError
+from keyswitch.gate.events import ButtonHeld
 from keyswitch.link.air.hub import Hub
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
