@@ -97,6 +97,8 @@ def status(directory: Path, as_json: bool) -> None:
     answer = ask(directory, {"do": "status"})
     lease = "" if answer["lease_ms"] is None else f", {answer['lease_ms'] / 1000:.0f} s left"
     text = [f"mode {answer['mode']}, gate {answer['gate']}{lease}", f"running {_image(answer['running'])}"]
+    if answer["passkey"]:
+        text.append(f"passkey {answer['passkey']}")
     text += [f"slot {slot['slot']}: {_image(slot)}{_flags(slot)}" for slot in answer["slots"]]
     _print(answer, "\n".join(text), as_json=as_json)
 

@@ -26,6 +26,7 @@ from keyswitch.device.radio_face import face_of
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.serial import SerialCarrier
 from keyswitch.device.server import Server
+from keyswitch.device.showing import PasskeyDisplay
 from keyswitch.device.state_dir import FLASH, StateDir
 from keyswitch.device.store import Store
 from keyswitch.device.udp import UdpCarrier
@@ -96,6 +97,7 @@ def build(
     report: Report | None = None,
     parts: Parts | None = None,
     clock: DeviceClock | None = None,
+    display: PasskeyDisplay | None = None,
 ) -> Runtime:
     """A device from its parts; nothing is started.
 
@@ -113,6 +115,7 @@ def build(
         report: told what happens.
         parts: what the device is made of; tests plant faults here.
         clock: the device's time; real time by default.
+        display: where the radio shows passkeys.
     """
     made_of = parts or Parts()
     address = "" if peripheral is None else peripheral.address
@@ -144,6 +147,7 @@ def build(
         report=report,
         parts=made_of,
         clock=clock,
+        display=display,
     )
 
 
@@ -176,7 +180,8 @@ async def serve(options: Options, report: Report) -> None:
         others = await _open_others(udp, serial, stack)
         ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
         identity = load_identity(state, secrets.token_bytes)
-        peripheral = None if opener is None else _peripheral(policy, opener, identity, report, capture)
+        display = PasskeyDisplay()
+        peripheral = None if opener is None else _peripheral(policy, opener, identity, display, capture)
         runtime = build(
             policy,
             flash=flash,
@@ -189,6 +194,7 @@ async def serve(options: Options, report: Report) -> None:
             others=others,
             report=report,
             clock=DeviceClock(virtual=options.virtual_time),
+            display=display,
         )
         controls = Controls(policy, runtime)
         panel = Panel(state.panel, controls.answer)
@@ -223,7 +229,7 @@ def _press(runtime: Runtime, hold_ms: int) -> None:
 
 
 def _peripheral(
-    policy: Policy, opener: Opener, identity: Identity, report: Report, capture: Capture | None
+    policy: Policy, opener: Opener, identity: Identity, display: PasskeyDisplay, capture: Capture | None
 ) -> BumblePeripheral:
     return BumblePeripheral(
         opener,
@@ -231,7 +237,7 @@ def _peripheral(
         table=face_of(policy, identity.address, identity.second_address).tables[False],
         name=policy.device.name,
         bonds=identity.bonds,
-        show_passkey=lambda passkey: report({"event": "passkey", "passkey": passkey}),
+        show_passkey=display.show,
         capture=capture,
     )
 

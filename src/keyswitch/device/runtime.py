@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from keyswitch.device.ble import BleCarrier, Shown
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
 from keyswitch.device.output import Output, RuntimeEffect
@@ -25,12 +24,12 @@ from keyswitch.device.parts import Parts
 from keyswitch.device.radio_face import BATTERY_INPUT
 from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
+from keyswitch.device.showing import PasskeyDisplay, Showing, boot_event
 from keyswitch.device.store import Store
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
 from keyswitch.gate.peer import Peer
-from keyswitch.link.peripheral import Pace
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.policy.model import Value
@@ -59,6 +58,7 @@ class Runtime:
         report: told what happens, as JSON objects with an `event`.
         parts: the same that the server is made of.
         clock: the device's time; real time by default.
+        display: where the radio shows passkeys.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Runtime:
         report: Report | None = None,
         parts: Parts | None = None,
         clock: DeviceClock | None = None,
+        display: PasskeyDisplay | None = None,
     ) -> None:
         self.server = server
         self.boot_report: BootReport | None = None
@@ -94,8 +95,8 @@ class Runtime:
         self._failure: asyncio.Future[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._waiting_for_room: dict[int, Callable[[], None]] = {}
-        self._smp_shown = False
-        self._fast: int | None = None
+        self._showing = Showing(server, carriers.get(Transport.BLE))
+        self._display = display or PasskeyDisplay()
         self._powered = False
 
     # --- power ---
@@ -147,8 +148,7 @@ class Runtime:
             self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})
         await self._spend(self._flash.wear.cost_us - cost_us)
         self.boot_report = report
-        self._smp_shown = False
-        self._report(_boot_event(report))
+        self._report(boot_event(report))
         if not report.runs:
             return
         self._powered = True
@@ -156,7 +156,8 @@ class Runtime:
         for carrier in self._carriers.values():
             await carrier.start(self)
         # What boots into maintenance shows it from the first moment: not another face in between.
-        self._smp_shown = next((each.shown for each in output.effects if isinstance(each, ShowService)), False)
+        shown = next((each.shown for each in output.effects if isinstance(each, ShowService)), False)
+        self._showing.boot(report, smp=shown)
         self._show()
         self._take(output)
 
@@ -197,6 +198,7 @@ class Runtime:
     def peer_came(self, peer: Peer) -> None:
         """A peer is there, or has another security now."""
         if peer.id in self._senders:
+            self._display.clear()
             self.server.peer_changed(peer)
             return
         carrier = self._carriers[peer.transport]
@@ -210,6 +212,7 @@ class Runtime:
         if sender is None:
             return
         sender.task.cancel()
+        self._display.clear()
         self._report({"event": "disconnected", "transport": sender.peer.transport, "peer": peer_id})
         self._take(self.server.peer_gone(peer_id, self.now_ms()))
 
@@ -271,8 +274,8 @@ class Runtime:
     def status(self) -> dict[str, Any]:
         """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
         if self._powered:
-            return self.server.status(self.now_ms())
-        return {"mode": None, "lease_ms": None, "gate": "shut", "running": None, "slots": []}
+            return {**self.server.status(self.now_ms()), "passkey": self._display.passkey}
+        return {"mode": None, "lease_ms": None, "gate": "shut", "running": None, "slots": [], "passkey": None}
 
     @property
     def powered(self) -> bool:
@@ -330,7 +333,7 @@ class Runtime:
                 await self._reset()
                 return  # what else was wanted was wanted by the life before
             self._effect(effect)
-        await self._set_pace()
+        await self._showing.set_pace()
 
     def _answer(self, output: Output) -> None:
         """Hand answers to their peers' senders.
@@ -351,7 +354,7 @@ class Runtime:
                 for peer_id in peers:
                     self._end(peer_id, after_answer=after_answer)
             case ShowService(shown=shown):
-                self._smp_shown = shown
+                self._showing.smp = shown
                 self._show()
             case ModeChanged(mode=mode):
                 self._report({"event": "mode", "mode": mode})
@@ -377,31 +380,7 @@ class Runtime:
         task.add_done_callback(self._ending.discard)
 
     def _show(self) -> None:
-        carrier = self._carriers.get(Transport.BLE)
-        if not isinstance(carrier, BleCarrier):
-            return
-        running = self.boot_report.images[0].running_version if self.boot_report is not None else None
-        battery = self._inputs.get(BATTERY_INPUT)
-        carrier.show(
-            Shown(
-                smp=self._smp_shown,
-                beacon=self.server.beacon(),
-                state=self.server.state_value(self.now_ms()),
-                firmware=str(running or ""),
-                battery_percent=battery if isinstance(battery, int) else None,
-            )
-        )
-
-    async def _set_pace(self) -> None:
-        """Ask for a fast connection while an upload runs over it, and give it back afterwards."""
-        carrier = self._carriers.get(Transport.BLE)
-        uploader = self.server.uploader
-        if uploader == self._fast or not isinstance(carrier, BleCarrier):
-            return
-        before, self._fast = self._fast, uploader
-        for peer_id, pace in ((before, Pace.IDLE), (uploader, Pace.UPLOAD)):
-            if peer_id is not None:
-                await carrier.pace(peer_id, pace)
+        self._showing.show(self.now_ms(), self._inputs.get(BATTERY_INPUT))
 
     async def _spend(self, flash_us: int) -> None:
         if flash_us:
@@ -410,22 +389,3 @@ class Runtime:
 
 def _say_nothing(event: dict[str, Any]) -> None:
     del event
-
-
-def _boot_event(report: BootReport) -> dict[str, Any]:
-    return {
-        "event": "boot",
-        "runs": report.runs,
-        "images": [
-            {
-                "image": image.image,
-                "version": str(image.running_version) if image.running_version else None,
-                "hash": image.running_hash.hex(),
-                "swap": image.done.name.lower(),
-                "trial": image.trial,
-                "reverted": image.reverted,
-                "why": list(image.why),
-            }
-            for image in report.images
-        ],
-    }
