@@ -1,0 +1,242 @@
+"""SIGKILL at random moments of a device's life: it always starts again, runs a whole image, and has opened nothing.
+
+The devices are processes of their own, forked from one that has imported everything, so that hundreds of deaths take
+minutes. Each life goes on where the one before was ended: in the middle of an upload, of a swap, of a trial.
+"""
+
+import asyncio
+import json
+import os
+import queue
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.files import job_image
+
+from keyswitch.demo.workshop import Workshop
+from keyswitch.device.factory import boot_config_of
+from keyswitch.device.panel import ask
+from keyswitch.device.state_dir import FLASH, SESSION
+from keyswitch.errors import KeyswitchError
+from keyswitch.host import entry
+from keyswitch.host.client import Client
+from keyswitch.host.reply import Answer
+from keyswitch.host.upload import Capacity, Progress, upload
+from keyswitch.link.udp import UdpLink
+from keyswitch.smp.groups import image
+from keyswitch.smp.groups import os as os_group
+
+STATE = (image.ID, image.Id.STATE)
+READY_WITHIN_S = 20
+LONGEST_LIFE_S = 0.5
+"""A whole session takes about this long, the swap included."""
+
+NURSERY = """
+import asyncio, json, os, signal, sys
+from pathlib import Path
+from keyswitch.device.process import Options, serve
+
+def say(event):
+    os.write(1, json.dumps({"pid": os.getpid(), **event}, default=str).encode() + b"\\n")
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    given = json.loads(line)
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        say({"event": "born"})
+        options = Options(policy=Path(given["policy"]), state=Path(given["state"]), image=Path(given["image"]),
+                          ble="none", udp="127.0.0.1:0")
+        asyncio.run(serve(options, say))
+"""
+
+
+class Nursery:
+    """Where devices are born, and what they say."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._said: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said.put(json.loads(line))
+
+    def birth(self, given: dict[str, str]) -> int:
+        """A new device's process id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(given) + "\n")
+        self._process.stdin.flush()
+        return int(self.heard("born")["pid"])
+
+    def heard(self, name: str, pid: int | None = None) -> dict[str, Any]:
+        while True:
+            event = self._said.get(timeout=READY_WITHIN_S)
+            if event["event"] == name and pid in {None, event["pid"]}:
+                return event
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    command = [sys.executable, "-c", NURSERY]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as process:
+        try:
+            yield Nursery(process)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # and every device that is still alive
+
+
+@dataclass(slots=True)
+class Lives:
+    """One state directory, and what is known of it from outside.
+
+    Attributes:
+        sending: image that is being uploaded, and how much of it was acknowledged.
+        seen: what happened, counted.
+    """
+
+    pump: Workshop
+    state: Path
+    nursery: Nursery
+    sending: tuple[bytes, int] | None = None
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def count(self, what: str) -> None:
+        self.seen[what] = self.seen.get(what, 0) + 1
+
+    def birth(self) -> int:
+        given = {"policy": self.pump.policy_file, "state": self.state, "image": self.pump.old}
+        return self.nursery.birth({name: str(path) for name, path in given.items()})
+
+    def has_record(self) -> bool:
+        """Whether a session record lies in the state directory."""
+        try:
+            document = json.loads((self.state / SESSION).read_text())
+        except FileNotFoundError:
+            return False
+        return document.get("record") is not None
+
+    def acknowledged_is_there(self) -> bool:
+        """Whether every whole block that was acknowledged lies in the flash."""
+        if self.sending is None:
+            return True
+        content, off = self.sending
+        layout = boot_config_of(self.pump.policy).layout
+        slot = layout.pairs[0].secondary
+        at = slot.offset + layout.upload_offset(slot)
+        off -= off % layout.geometry.write_block
+        return (self.state / FLASH).read_bytes()[at : at + off] == content[:off]
+
+    async def session(self, udp: str, *, is_open: bool) -> None:
+        """Everything that an operator does, from whatever is there; ended by death."""
+        host, port = udp.rsplit(":", 1)
+        client = Client(await UdpLink.open(host, int(port)))
+        try:
+            while True:
+                if is_open:  # on trial perhaps, or confirmed already
+                    await client.write(*STATE, {"confirm": True})
+                    await entry.leave(client)
+                    is_open = False
+                    self.count("gone on")
+                await asyncio.to_thread(ask, self.state, {"do": "press", "hold_ms": 5_000})
+                await self.update(client)
+        finally:
+            await client.close()
+
+    async def running(self) -> str:
+        status = await asyncio.to_thread(ask, self.state, {"do": "status"})
+        return "" if status["running"] is None else str(status["running"]["hash"])
+
+    async def update(self, client: Client) -> None:
+        running = await self.running()
+        new = next(each for each in map(job_image, (self.pump.old, self.pump.new)) if each.hash.hex() != running)
+        self.sending = None
+
+        def acknowledged(progress: Progress) -> None:
+            self.sending = (new.data, progress.off)
+
+        await upload(client, new.data, Capacity(frame=1_400, outstanding=3), on_progress=acknowledged)
+        self.sending = None
+        self.count("uploaded")
+        assert isinstance(await client.write(*STATE, {"hash": new.hash}), Answer)
+        assert isinstance(await client.write(os_group.ID, os_group.Id.RESET), Answer)
+        while await self.running() in {"", running}:  # noqa: ASYNC110 - the panel is asked, as a person would
+            await asyncio.sleep(0.02)
+        self.count("swapped")
+        assert isinstance(await client.write(*STATE, {"confirm": True}), Answer)
+        await entry.leave(client)
+        self.count("left")
+
+
+def live_and_die(lives: Lives, chance: random.Random) -> None:
+    """One life, however short, and what it leaves behind."""
+    recorded = lives.has_record()
+    pid = lives.birth()
+    if chance.random() < 0.2:
+        threading.Event().wait(chance.random() * 0.1)  # in the middle of coming up
+        lives.count("killed early")
+    else:
+        ready = lives.nursery.heard("ready", pid)
+        status = ask(lives.state, {"do": "status"})
+        assert status["running"]["version"] in {"1.0.0", "1.1.0"}
+        is_open = status["gate"] == "open"
+        assert recorded or not is_open, "open without a record"
+        assert (status["mode"] == "maintenance") is is_open
+        lives.count("came up open" if is_open else "came up shut")
+        with suppress(TimeoutError, KeyswitchError):
+            asyncio.run(until_death(lives, pid, ready["udp"], chance.random() * LONGEST_LIFE_S, is_open=is_open))
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    await_death(pid)
+    assert lives.acknowledged_is_there()
+    lives.sending = None
+
+
+async def until_death(lives: Lives, pid: int, udp: str, seconds: float, *, is_open: bool) -> None:
+    asyncio.get_running_loop().call_later(seconds, os.kill, pid, signal.SIGKILL)
+    async with asyncio.timeout(seconds + 0.01):
+        await lives.session(udp, is_open=is_open)
+
+
+def await_death(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+            threading.Event().wait(0.001)
+
+
+def kill(pump: Workshop, state: Path, times: int, seed: int) -> dict[str, int]:
+    chance = random.Random(seed)
+    with nursery() as born:
+        lives = Lives(pump, state, born)
+        for _ in range(times):
+            live_and_die(lives, chance)
+        pid = lives.birth()
+        lives.nursery.heard("ready", pid)
+        os.kill(pid, signal.SIGKILL)
+        return lives.seen
+
+
+def test_killed_at_any_moment_it_comes_back_shut_and_whole(pump: Workshop, tmp_path: Path) -> None:
+    seen = kill(pump, tmp_path, 5, 3)
+    assert seen["came up shut"] > 0
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3_600)
+def test_killed_five_hundred_times(pump: Workshop, tmp_path: Path) -> None:
+    seen = kill(pump, tmp_path, 500, 7)
+    assert seen["came up shut"] > 100, seen
+    assert min(seen.get(what, 0) for what in ("came up open", "killed early", "uploaded", "swapped", "left")) > 0, seen
