@@ -2,8 +2,11 @@
 
 * Tests marked `peers`, `bluez` or `deep` need something outside the tree or a lot of time: they are deselected unless
   their option is given.
+* In CI a skipped test is a failed run: what does not run there is not known to work.
 * Hypothesis draws the same examples in every run; with `--deep` more and fresh ones, and says how to repeat a failure.
 """
+
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,6 +46,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if os.environ.get("CI") and skipped and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} skipped, first {skipped[0].nodeid}: in CI every test runs", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

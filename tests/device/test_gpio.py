@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,17 +12,15 @@ from tests.policy.samples import pump, small
 from keyswitch.device.gpio import GpioButton, longest_hold_ms
 from keyswitch.errors import InputError
 
-HAVE_GPIOZERO = importlib.util.find_spec("gpiozero") is not None
-with_pins = pytest.mark.skipif(not HAVE_GPIOZERO, reason="gpiozero is not installed (the extra `gpio`)")
-
 
 def test_the_longest_hold_of_a_policy() -> None:
     assert longest_hold_ms(pump()) == 5_000
     assert longest_hold_ms(small()) == 0
 
 
-@pytest.mark.skipif(HAVE_GPIOZERO, reason="gpiozero is installed")
-def test_a_missing_library_is_one_line() -> None:
+def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gpiozero", None)
+
     async def start() -> None:
         GpioButton(17, 5_000, lambda _ms: None).start()
 
@@ -33,7 +31,7 @@ def test_a_missing_library_is_one_line() -> None:
 @pytest.fixture
 def pin(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Pin 17 of a board that is not there."""
-    gpiozero = pytest.importorskip("gpiozero")
+    gpiozero = importlib.import_module("gpiozero")
     factory = importlib.import_module("gpiozero.pins.mock").MockFactory()
     monkeypatch.setattr(gpiozero.Device, "pin_factory", factory)
     yield factory.pin(17)
@@ -62,18 +60,15 @@ async def press(pin: Any, seconds: float) -> None:
     await asyncio.sleep(0.05)
 
 
-@with_pins
 def test_a_short_press_is_told_when_it_ends(pin: Any) -> None:
     (hold_ms,) = told(pin, lambda pin: press(pin, 0.1))
     assert 90 <= hold_ms < 400
 
 
-@with_pins
 def test_a_long_press_is_told_once_and_at_once(pin: Any) -> None:
     assert told(pin, lambda pin: press(pin, 0.5)) == [400]
 
 
-@with_pins
 def test_two_presses_are_two(pin: Any) -> None:
     async def twice(pin: Any) -> None:
         await press(pin, 0.05)
@@ -82,7 +77,6 @@ def test_two_presses_are_two(pin: Any) -> None:
     assert len(told(pin, twice)) == 2
 
 
-@with_pins
 def test_a_pin_that_is_in_use(pin: Any) -> None:
     other = importlib.import_module("gpiozero").LED(17)
     with pytest.raises(InputError, match="pin 17: cannot be used"):
