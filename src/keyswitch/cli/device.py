@@ -19,7 +19,7 @@ from keyswitch.exits import Exit
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="What the device keeps: flash, bonds.",
+    help="What the device keeps: flash, session, bonds, counters.",
 )
 @click.option(
     "--image", metavar="FILE", type=click.Path(path_type=Path), help="Signed image that a new DIR starts with."
@@ -86,7 +86,10 @@ def _print_line(event: dict[str, Any]) -> None:
 
 
 def _ready(event: dict[str, Any]) -> str:
-    return f"{event['name']} is up: mode {event['mode']}, address {event['address']}, radio at {event['ble']}"
+    ways = [f"mode {event['mode']}"]
+    ways += [f"radio {event['ble']}, address {event['address']}"] if event["ble"] is not None else []
+    ways += [f"{name} {event[name]}" for name in ("udp", "serial") if event[name] is not None]
+    return f"{event['name']} is up: {'; '.join(ways)}"
 
 
 def _boot(event: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> 
 def power_cycle(directory: Path, as_json: bool) -> None:
     """Take the power away and give it back: RAM is gone without clean-up, the bootloader decides anew."""
     answer = ask(directory, {"do": "power-cycle"})
-    _print(answer, f"booted {answer['running']['version']}; mode {answer['mode']}", as_json=as_json)
+    _print(answer, f"booted {_image(answer['running'])}; mode {answer['mode']}", as_json=as_json)
 
 
 @panel.command()

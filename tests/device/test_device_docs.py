@@ -1,0 +1,33 @@
+import importlib.util
+import re
+from pathlib import Path
+
+from keyswitch.device import state_dir
+
+DOCS = Path(__file__).parents[2] / "docs"
+SOURCES = Path(state_dir.__file__).parent
+
+
+def test_the_page_says_what_the_tables_say():
+    spec = importlib.util.spec_from_file_location("device_tables", DOCS / "device_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    text = (DOCS / "device.md").read_text()
+    assert text.count("<!-- generated: ") == len(tables.TABLES)
+    assert tables.renewed(text) == text, "run docs/device_tables.py"
+
+
+def test_every_file_of_the_state_directory_is_explained():
+    text = (DOCS / "device.md").read_text()
+    for name in ("LOCK", "FLASH", "SESSION", "BONDS", "COUNTERS", "PANEL"):
+        assert f"| `{getattr(state_dir, name)}` |" in text
+
+
+def test_every_event_is_explained():
+    text = (DOCS / "device.md").read_text()
+    told = {name for path in SOURCES.glob("*.py") for name in re.findall(r'"event": "([a-z-]+)"', path.read_text())}
+    assert {"ready", "boot", "mode", "reset"} <= told
+    table = text[text.index("| `event` |") :].split("\n\n")[0]
+    assert told == set(re.findall(r"`([a-z-]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:])))
