@@ -45,15 +45,9 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
                     assert time.monotonic() < deadline, "the device is not ready"
                     time.sleep(0.1)
                 continue
+            shell = ["bash", "-c", command]
             done = subprocess.run(
-                command,
-                shell=True,
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=50,
+                shell, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=50
             )
             assert done.returncode == expected, f"{command}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
