@@ -1,14 +1,19 @@
 """The panel's requests on a whole device, in virtual time."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.integration.files import job_image
+from tests.integration.places import STATE, place
 from tests.integration.test_first_light import run, world
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls, RefusedAtPanelError
 from keyswitch.errors import InputError
+from keyswitch.host.upload import Capacity, upload
+from keyswitch.smp.groups import os
 
 Story = Callable[[Controls], Awaitable[None]]
 
@@ -68,6 +73,29 @@ def test_a_power_cycle_ends_maintenance_and_inputs_read_as_before(pump: Workshop
         assert (await controls.answer({"do": "power-cycle"}))["mode"] == "active"
 
     play(pump, story)
+
+
+def test_who_turns_a_knob_waits_through_the_reset_that_follows(pump: Workshop) -> None:
+    """Motion during a trial: the device reverts first, by a reset."""
+    new = job_image(pump.new)
+
+    async def whole() -> None:
+        async with place(pump) as here:
+            controls = Controls(here.world.policy, here.world.device)
+            await here.open()
+            client = await here.client("net")
+            await upload(client, new.data, Capacity(frame=1_400))
+            await client.write(*STATE, {"hash": new.hash})
+            await client.write(os.ID, os.Id.RESET)
+            await asyncio.sleep(2)
+            assert here.running == "1.1.0"
+            impatient = asyncio.ensure_future(controls.answer({"do": "status"}))
+            await asyncio.sleep(0)
+            impatient.cancel()
+            after = await controls.answer({"do": "set", "name": "motion", "value": "true"})
+            assert (after["running"]["version"], after["mode"], after["gate"]) == ("1.0.0", "active", "shut")
+
+    run(whole())
 
 
 def test_confirming_is_the_operators_in_this_policy(pump: Workshop) -> None:

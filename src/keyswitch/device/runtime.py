@@ -131,6 +131,9 @@ class Runtime:
         await self._forget_peers()
         for carrier in self._carriers.values():
             await carrier.close()
+        for left in self._outputs:
+            if isinstance(left, asyncio.Future):
+                left.cancel()
 
     async def power_cycle(self) -> None:
         """Take the power away and give it back: RAM is gone, nobody is told, the bootloader decides anew."""
@@ -167,10 +170,8 @@ class Runtime:
         await self._forget_peers()
         for carrier in self._carriers.values():
             await carrier.power_lost()
-        for left in self._outputs:
-            if isinstance(left, asyncio.Future):
-                left.cancel()
-        self._outputs.clear()
+        # What was wanted is gone; who waits until things have settled goes on waiting, through the reset.
+        self._outputs = deque(left for left in self._outputs if isinstance(left, asyncio.Future))
 
     async def _reset(self) -> None:
         for sender in list(self._senders.values()):
@@ -299,7 +300,8 @@ class Runtime:
             if output is None:
                 await self._sleep()
             elif isinstance(output, asyncio.Future):
-                output.set_result(None)
+                if not output.done():  # else nobody waits any more
+                    output.set_result(None)
             else:
                 await self._carry_out(output)
                 await asyncio.sleep(0)  # the radio's turn: requests may have queued up without end
