@@ -1,40 +1,29 @@
-"""The plugin as another project uses it: a project of its own, run by a pytest of its own."""
+"""The plugin as another project uses it: the example project, run by a pytest of its own."""
+
+import re
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["pytester"]
 
-PROJECT = """
-import asyncio
-import pytest
-from keyswitch.host.client import Client
-from keyswitch.host.reply import Answer, Refusal
-from keyswitch.link.udp import UdpLink
-
-def test_a_device_in_one_line(keyswitch_device):
-    assert keyswitch_device.status()["mode"] == "normal"
-    keyswitch_device.set(motion=True)
-    assert keyswitch_device.status()["mode"] == "active"
-
-@pytest.mark.keyswitch(udp=True)
-def test_my_client_is_refused_and_told_why(keyswitch_device):
-    async def ask(group, command):
-        host, port = keyswitch_device.udp.rsplit(":", 1)
-        link = await UdpLink.open(host, int(port))
-        reply = await Client(link).write(group, command, {"off": 0})
-        await link.close()
-        return reply
-
-    refused = asyncio.run(ask(1, 1))
-    assert isinstance(refused, Refusal) and "wrong mode: normal" in str(refused)
-    keyswitch_device.press(hold_s=5)
-    assert keyswitch_device.status()["gate"] == "open"
-    keyswitch_device.advance(901)
-    assert keyswitch_device.status()["gate"] == "shut"
-"""
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "testing-a-client"
 
 
-def test_another_project_gets_a_device(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(PROJECT)
+def test_the_example_project_passes(pytester: pytest.Pytester) -> None:
+    for file in EXAMPLE.iterdir():
+        if file.is_file():
+            (pytester.path / file.name).write_text(file.read_text())
     result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3)
+
+
+def test_the_page_shows_the_example_as_it_is() -> None:
+    """Each block of Python in the page stands in the example, line by line."""
+    page = (ROOT / "docs" / "testing.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    example = (EXAMPLE / "test_my_client.py").read_text()
+    assert len(blocks) == 3
+    for block in blocks:
+        assert block in example
