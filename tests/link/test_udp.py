@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import pytest
 from tests.host.images import make_image
@@ -8,7 +9,7 @@ from tests.host.udp_peer import UdpPeer
 from keyswitch.errors import LinkLostError
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Answer
-from keyswitch.link.udp import IPV4_ROOM, IPV6_ROOM, UdpLink
+from keyswitch.link.udp import UdpLink, _room
 
 
 def test_requests_and_answers_over_a_real_socket():
@@ -41,7 +42,8 @@ def test_closing_is_told_once_and_ends_sending():
         link = await UdpLink.open("127.0.0.1", 9)
         told: list[str] = []
         link.on_closed(told.append)
-        assert link.max_packet == IPV4_ROOM
+        assert link.max_packet is not None
+        assert link.max_packet >= 1472
         await link.close()
         await link.close()
         await asyncio.sleep(0)
@@ -61,5 +63,23 @@ def test_a_host_that_nobody_knows():
     asyncio.run(story())
 
 
-def test_room_is_that_of_an_unfragmented_datagram():
-    assert (IPV4_ROOM, IPV6_ROOM) == (1472, 1452)
+@pytest.mark.parametrize(("mtu", "room"), [(1500, 1472), (1280, 1252), (65_536, 65_507), (OSError(), 1472)])
+def test_room_is_that_of_a_datagram_that_is_not_fragmented(
+    mtu: int | OSError, room: int, monkeypatch: pytest.MonkeyPatch
+):
+    class Connected:
+        family = socket.AF_INET
+
+        def getsockopt(self, _level: int, _option: int) -> int:
+            if isinstance(mtu, OSError):
+                raise mtu
+            return mtu
+
+    monkeypatch.setattr("keyswitch.link.udp.sys.platform", "linux")
+    assert _room(Connected()) == room  # type: ignore[arg-type] - all of a socket that is asked
+
+
+def test_elsewhere_ethernet_is_assumed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("keyswitch.link.udp.sys.platform", "win32")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as unconnected:
+        assert _room(unconnected) == 1452

@@ -7,16 +7,29 @@ a lost one like any other.
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, cast
 
 from keyswitch.errors import LinkLostError
 from keyswitch.link.ports import Sink
+from keyswitch.smp.framing import udp
 
-IPV4_ROOM: Final = 1500 - 20 - 8
-"""Payload of one unfragmented datagram on Ethernet: what Zephyr's server takes (`MCUMGR_TRANSPORT_UDP_MTU` 1500)."""
+ETHERNET_MTU: Final = 1500
+"""Also what Zephyr's server takes (`MCUMGR_TRANSPORT_UDP_MTU`)."""
 
-IPV6_ROOM: Final = 1500 - 40 - 8
+IPV4_HEADERS: Final = 20 + 8
+"""RFC 791 3.1 and RFC 768, without options."""
+
+IPV6_HEADERS: Final = 40 + 8
+"""RFC 8200 section 3, without extensions."""
+
+IPV4_ROOM: Final = ETHERNET_MTU - IPV4_HEADERS
+"""Payload of one datagram that Ethernet does not fragment."""
+
+IP_MTU: Final = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (socket.IPPROTO_IPV6, 24)}
+"""The socket option that tells the path's MTU (Linux in.h and in6.h); Python has no names for it."""
 
 OPEN_WITHIN_S: Final = 5.0
 """For the name to be looked up."""
@@ -87,8 +100,7 @@ class UdpLink(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
         self._transport = cast("asyncio.DatagramTransport", transport)
-        if cast("socket.socket", transport.get_extra_info("socket")).family == socket.AF_INET6:
-            self._room = IPV6_ROOM
+        self._room = _room(cast("socket.socket", transport.get_extra_info("socket")))
 
     def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
         """A datagram of the device has come."""
@@ -108,3 +120,13 @@ class UdpLink(asyncio.DatagramProtocol):
         sink, self._closed_sink = self._closed_sink, None
         if sink is not None:
             sink(why)
+
+
+def _room(connected: socket.socket) -> int:
+    """Payload of one datagram that is not fragmented on the way to the peer, as far as the system knows that."""
+    headers = IPV6_HEADERS if connected.family == socket.AF_INET6 else IPV4_HEADERS
+    mtu = ETHERNET_MTU
+    if sys.platform == "linux":
+        with suppress(OSError):
+            mtu = connected.getsockopt(*IP_MTU[connected.family])
+    return min(mtu - headers, udp.MAX_DATAGRAM)
