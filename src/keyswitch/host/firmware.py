@@ -9,13 +9,13 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError
 from keyswitch.host.entering import verify
-from keyswitch.host.fitting import frame_that_arrives
+from keyswitch.host.fitting import capacity_of
 from keyswitch.host.job import BeforeReset, ConfirmBy, Outcome, Stop
 from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
-from keyswitch.host.upload import Capacity, Uploaded, UploadRefused, UploadStalled, upload
-from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, read_params, read_slots, slots_of
+from keyswitch.host.upload import Uploaded, UploadRefused, UploadStalled, upload
+from keyswitch.host.views import read_slots, slots_of
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
 from keyswitch.smp.groups import os as os_group
@@ -44,7 +44,7 @@ async def upload_missing(scene: Scene) -> Stop | None:
     end = await upload(
         scene.smp(),
         image.data,
-        await _carries(scene),
+        await capacity_of(scene.smp(), scene.job.most_outstanding),
         number=image.number,
         bounds=scene.job.bounds,
         on_progress=scene.on_progress,
@@ -178,21 +178,6 @@ async def confirm(scene: Scene) -> Stop | None:
         if (stop := await verify(scene)) is not None or not scene.seen.all_active:
             return stop
     return None
-
-
-async def _carries(scene: Scene) -> Capacity:
-    """What device and link carry: one buffer is left for the answers (Zephyr shares them)."""
-    client = scene.smp()
-    params = await read_params(client)
-    if isinstance(params, Refusal):
-        params = Params(buf_size=DEFAULT_BUF_SIZE, buf_count=1)
-    most = client.link.max_packet
-    told = params.buf_size - client.link.framing_bytes
-    told = told if most is None else min(told, most)
-    frame = await frame_that_arrives(client, told)
-    # A line that loses a large frame would lose several at once as well.
-    outstanding = 1 if frame < told else params.buf_count - 1
-    return Capacity(frame=frame, outstanding=max(1, min(outstanding, scene.job.most_outstanding or outstanding)))
 
 
 async def _write_state(scene: Scene, body: dict[str, object]) -> Stop | None:

@@ -1,4 +1,4 @@
-"""How large a frame really gets through: what a device says of its buffers is not always what its line takes.
+"""What device and link carry. What a device says of its buffers is not always what its line takes.
 
 A UART driver with two buffers for lines loses longer frames without a word (Zephyr `UART_MCUMGR_RX_BUF_COUNT`), and a
 server without reassembly takes no frame larger than a write. So a frame of the full size is tried with an echo: any
@@ -8,6 +8,9 @@ answer, a refusal too, says that it arrived.
 from typing import Final
 
 from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.reply import Refusal
+from keyswitch.host.upload import Capacity
+from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, read_params
 from keyswitch.smp import cbor
 from keyswitch.smp.groups import os
 from keyswitch.smp.header import HEADER_SIZE
@@ -17,6 +20,28 @@ TRY_MS: Final = 1_500
 
 SMALLER: Final = (2475, 1024, 512, 256, 169, 128)
 """Sizes to try below the one that was told: usual buffers; 169 is two lines of a console."""
+
+
+async def capacity_of(client: Client, most_outstanding: int | None = None) -> Capacity:
+    """What device and link carry; one buffer is left for the answers (Zephyr shares them).
+
+    Args:
+        client: to the device.
+        most_outstanding: upper bound of requests under way, None for what the buffers allow.
+
+    Raises:
+        LinkLostError: the link is gone.
+    """
+    params = await read_params(client)
+    if isinstance(params, Refusal):
+        params = Params(buf_size=DEFAULT_BUF_SIZE, buf_count=1)
+    most = client.link.max_packet
+    told = params.buf_size - client.link.framing_bytes
+    told = told if most is None else min(told, most)
+    frame = await frame_that_arrives(client, told)
+    # A line that loses a large frame would lose several at once as well.
+    outstanding = 1 if frame < told else params.buf_count - 1
+    return Capacity(frame=frame, outstanding=max(1, min(outstanding, most_outstanding or outstanding)))
 
 
 async def frame_that_arrives(client: Client, told: int) -> int:
