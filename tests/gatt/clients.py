@@ -19,7 +19,7 @@ def maintenance(**options: Any) -> Table:
     return device_table("Pump 7", smp=True, **options)
 
 
-SMP_VALUE, SMP_CCC = 0x22, 0x23
+SMP_VALUE, SMP_CCC = 0x42, 0x43
 CONTROL_VALUE, CONTROL_CCC, STATE_VALUE, STATE_CCC = 0x12, 0x13, 0x15, 0x16
 SERVICE_CHANGED_CCC, FEATURES_VALUE, HASH_VALUE, NAME_VALUE = 0x04, 0x06, 0x08, 0x0B
 
@@ -75,8 +75,8 @@ class Client:
         """Services, characteristics, descriptors: everything that names no handle as something known."""
         return [
             self.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800)),
-            self.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x20, 0x23, 0x2803)),
-            self.ask(struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x23, 0x23)),
+            self.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803)),
+            self.ask(struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x43, 0x43)),
         ]
 
     def cache_robustly(self) -> None:

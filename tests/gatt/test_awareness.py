@@ -32,7 +32,7 @@ from keyswitch.gatt.services import battery_service, device_table
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security
 
-SMP_RANGE = (0x20, 0x23)
+SMP_RANGE = (0x40, 0x43)
 
 
 def unaware(server=None):
@@ -66,7 +66,7 @@ def test_the_pdu_of_service_changed():
     server = GattServer(normal())
     Client(server).watch()
     (sent,) = server.change(maintenance())
-    assert sent.pdu.hex() == "1d0300" + "20002300"
+    assert sent.pdu.hex() == "1d0300" + "40004300"
 
 
 def test_a_table_that_is_the_same_changes_nothing():
@@ -88,7 +88,7 @@ def test_one_indication_at_a_time_and_the_range_around_all():
     change(server, device_table("Pump 7", smp=False, extra=(battery_service(),)), one)
     assert one.told == [SMP_RANGE]
     one.confirm()
-    assert one.told == [SMP_RANGE, (0x20, 0x43)]
+    assert one.told == [SMP_RANGE, (0x30, 0x43)]
     one.confirm()
     one.confirm()
     assert len(one.told) == 2
@@ -118,8 +118,8 @@ REQUESTS = {
 FREE = {
     "services": struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800),
     "a service": struct.pack("<BHHHH", Op.FIND_BY_TYPE_VALUE_REQ, 1, 0xFFFF, 0x2800, 0x1800),
-    "characteristics": struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x20, 0x23, 0x2803),
-    "descriptors": struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x23, 0x23),
+    "characteristics": struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803),
+    "descriptors": struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x43, 0x43),
     "mtu": struct.pack("<BH", Op.EXCHANGE_MTU_REQ, 247),
     "hash by type": struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 1, 0xFFFF, 0x2B2A),
 }
@@ -259,7 +259,7 @@ def test_a_subscription_outlives_the_service_being_away():
     assert server.notify(1, SMP, b"x") is None
     change(server, maintenance(), one)
     assert one.read(SMP_CCC) == b"\x0b\x01\x00"
-    assert server.notify(1, SMP, b"x") == b"\x1b\x22\x00x"
+    assert server.notify(1, SMP, b"x") == b"\x1b\x42\x00x"
 
 
 # --- bonded clients ---

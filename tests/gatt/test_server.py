@@ -49,9 +49,9 @@ def test_discovery_as_a_client_sees_it():
     one.ask(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, 247))
     services = one.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 0x10, 0xFFFF, 0x2800))
     assert len(services) == 2 + 2 * 20
-    characteristic = one.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x20, 0x23, 0x2803))
-    assert characteristic.hex() == "0915" + "210014" + "2200" + "487c997411269eae014ecefb28782eda"
-    assert one.ask(struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x23, 0x23)).hex() == "0501" + "23000229"
+    characteristic = one.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803))
+    assert characteristic.hex() == "0915" + "410014" + "4200" + "487c997411269eae014ecefb28782eda"
+    assert one.ask(struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x43, 0x43)).hex() == "0501" + "43000229"
     found = one.ask(struct.pack("<BHHH", Op.FIND_BY_TYPE_VALUE_REQ, 1, 0xFFFF, 0x2800) + b"\x00\x18")
     assert found.hex() == "07" + "09000f00"
 
@@ -137,8 +137,8 @@ def test_commands_responses_and_nonsense_are_never_answered(op, size):
     assert one.ask(b"") is None
 
 
-@pytest.mark.parametrize("first", [0, 1, 0x24, 0x50, 0xFFFF])
-@pytest.mark.parametrize("last", [0, 1, 0x24, 0xFFFF])
+@pytest.mark.parametrize("first", [0, 1, 0x44, 0x50, 0xFFFF])
+@pytest.mark.parametrize("last", [0, 1, 0x44, 0xFFFF])
 @pytest.mark.parametrize(
     ("op", "tail"),
     [
@@ -152,7 +152,7 @@ def test_ranges(first, last, op, tail):
     answer = client().ask(struct.pack("<BHH", op, first, last) + tail)
     if not 0 < first <= last:
         assert answer == error(op, first, 0x01)
-    elif first in (0x24, 0x50, 0xFFFF):
+    elif first in (0x44, 0x50, 0xFFFF):
         assert answer == error(op, first, 0x0A)
     else:
         assert answer[0] in (op + 1, Op.ERROR_RSP)
@@ -203,7 +203,7 @@ def test_configurations_are_each_clients_own():
     one.write(FEATURES_VALUE, b"\x05")
     assert two.read(SMP_CCC) == b"\x0b\x00\x00"
     assert two.read(FEATURES_VALUE) == b"\x0b\x00"
-    assert server.notify(1, SMP, b"x") == b"\x1b\x22\x00x"
+    assert server.notify(1, SMP, b"x") == b"\x1b\x42\x00x"
     assert server.notify(2, SMP, b"x") is None
     server.disconnect(1)
     assert Client(server, 3).read(SMP_CCC) == b"\x0b\x00\x00"
@@ -232,7 +232,7 @@ def test_security_is_asked_of_every_way_in(needed, level, has_key):
     assert one.read(SMP_CCC)[0] == (0x01 if refused else 0x0B)
     one.command(SMP_VALUE, b"frame")
     assert one.written() == ([] if refused else [b"frame"])
-    assert one.server.notify(1, SMP, b"x") == (None if refused else b"\x1b\x22\x00x")
+    assert one.server.notify(1, SMP, b"x") == (None if refused else b"\x1b\x42\x00x")
 
 
 def test_a_level_that_falls_silences_a_subscription():
@@ -256,7 +256,7 @@ def test_what_the_device_may_not_do_is_said():
 
 def test_a_hidden_service_is_not_there():
     one = client(normal())
-    for handle in range(0x20, 0x30):
+    for handle in range(0x40, 0x50):
         assert one.read(handle) == error(0x0A, handle, 0x01)
         assert one.write(handle, b"x") == error(0x12, handle, 0x01)
         assert one.command(handle, b"x") is None

@@ -53,15 +53,15 @@ def test_handles_of_a_service_are_reserved():
     for one in normal.services:
         assert one in maintenance.services
     assert Database(normal).hash != Database(maintenance).hash
-    assert Database(normal).difference(Database(maintenance)) == (0x20, 0x23)
+    assert Database(normal).difference(Database(maintenance)) == (0x40, 0x43)
     assert Database(normal).difference(Database(normal)) is None
-    assert Database(normal).at(0x22) is None
+    assert Database(normal).at(0x42) is None
 
 
 def test_no_two_services_of_ours_can_meet():
     information = device_information_service(manufacturer="m", model="p", firmware="1.0.0", serial="s")
     everything = Table(
-        services=(gatt_service(), gap_service("x"), mode_service(), smp_service(), information, battery_service())
+        services=(gatt_service(), gap_service("x"), mode_service(), information, battery_service(), smp_service())
     )
     handles = [attribute.handle for attribute in Database(everything).attributes]
     assert handles == sorted(set(handles))

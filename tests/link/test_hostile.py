@@ -13,7 +13,7 @@ from keyswitch.gatt.services import SERVICE_CHANGED_UUID
 from keyswitch.link.air.clock import run
 from keyswitch.smp.groups import mode
 
-CCC, STATE_VALUE = 0x23, 0x15
+CCC, STATE_VALUE = 0x43, 0x15
 STATE = mode.STATE_UUID
 
 
@@ -195,7 +195,7 @@ def test_service_changed_reaches_a_bonded_central_that_was_away_after_encryption
             await asyncio.sleep(0.5)
             return heard
 
-    assert run(main()) == [struct.pack("<HH", 0x20, 0x23)]
+    assert run(main()) == [struct.pack("<HH", 0x40, 0x43)]
 
 
 def test_rediscovery_within_the_connection_finds_the_new_service():

@@ -4,11 +4,12 @@
     0x0001-0x0008  Generic Attribute: Service Changed, Client Supported Features, Database Hash
     0x0009-0x000f  Generic Access: name, appearance, preferred connection parameters
     0x0010-0x001f  mode
-    0x0020-0x002f  SMP: absent where the strategy says so, and then nothing is there
-    0x0030-0x003f  Device Information
-    0x0040-0x004f  Battery
+    0x0020-0x002f  Device Information
+    0x0030-0x003f  Battery
+    0x0040-0x004f  SMP: absent where the strategy says so, and then nothing is there
 
-The first two stand as Zephyr lays them out, so that what is known of its tables holds for ours.
+The first two stand as Zephyr lays them out, so that what is known of its tables holds for ours. SMP is the last: BlueZ
+5.66 loses a service that appears with unused handles between it and the next.
 """
 
 import struct
@@ -38,9 +39,9 @@ BATTERY_LEVEL_UUID = short_uuid(0x2A19)
 GATT_HANDLE = 0x0001
 GAP_HANDLE = 0x0009
 MODE_HANDLE = 0x0010
-SMP_HANDLE = 0x0020
-DEVICE_INFORMATION_HANDLE = 0x0030
-BATTERY_HANDLE = 0x0040
+DEVICE_INFORMATION_HANDLE = 0x0020
+BATTERY_HANDLE = 0x0030
+SMP_HANDLE = 0x0040
 
 PREFERRED_PARAMETERS = struct.pack("<HHHH", 12, 24, 0, 42)
 """15 to 30 ms, no latency, supervision timeout 420 ms: Vol 3 Part C 12.3."""
@@ -146,4 +147,4 @@ def device_table(
         extra: Device Information and Battery, as far as the device has them.
     """
     shown = (smp_service(smp_security),) if smp else ()
-    return Table(services=(gatt_service(), gap_service(name), mode_service(mode_security), *shown, *extra))
+    return Table(services=(gatt_service(), gap_service(name), mode_service(mode_security), *extra, *shown))
