@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 from keyswitch.cli.opening import open_reach
+from keyswitch.host.fitting import capacity_of
 from keyswitch.host.reach import Reach
-from keyswitch.host.reply import Refusal
-from keyswitch.host.upload import Capacity, Uploaded, upload
-from keyswitch.host.views import read_params
+from keyswitch.host.upload import Uploaded, upload
 
 
 async def main(target: str, data: bytes) -> None:
@@ -24,12 +23,7 @@ async def main(target: str, data: bytes) -> None:
     connection = await reach.connect(smp_shown=target.startswith("hci:"))
     if connection.smp is None:
         raise SystemExit("the device does not show its SMP service")
-    params = await read_params(connection.smp)
-    if isinstance(params, Refusal):
-        raise SystemExit(f"{params}")
-    most = connection.smp.link.max_packet
-    frame = params.buf_size if most is None else min(params.buf_size, most)
-    capacity = Capacity(frame=frame, outstanding=max(1, params.buf_count - 1))
+    capacity = await capacity_of(connection.smp)
     began_s, cpu_s = time.monotonic(), time.process_time()
     end = await upload(connection.smp, data, capacity)
     seconds, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
