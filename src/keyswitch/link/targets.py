@@ -8,11 +8,10 @@
 Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name.
 """
 
-import importlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.link.ports import Adapter, PacketLink
@@ -107,8 +106,9 @@ def open_adapter(target: BleTarget) -> Adapter:
         InputError: there is no such radio.
     """
     if target.transport is None:
-        module: Any = importlib.import_module("keyswitch.link.bleak.adapter")
-        return cast("Adapter", module.BleakAdapter())
+        from keyswitch.link.bleak.adapter import BleakAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
+
+        return BleakAdapter()
     from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
     from keyswitch.link.bumble.radio import transport  # noqa: PLC0415
 

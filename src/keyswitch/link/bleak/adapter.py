@@ -51,6 +51,7 @@ class BleakLink:
         self._address = address
         self._client = make(self._on_disconnected)
         self._closed: str | None = None
+        self._subscribed: set[str] = set()
         self._closing = False
         self._ended = asyncio.Event()
         self._order = asyncio.Lock()
@@ -101,7 +102,11 @@ class BleakLink:
         def heard(_sender: Any, value: bytearray) -> None:
             sink(bytes(value))
 
+        if found.uuid in self._subscribed:
+            # The stack refuses to subscribe twice, and the point of doing so is the Request.
+            await self._bounded(self._client.stop_notify(found), OPERATION_WITHIN_S)
         await self._bounded(self._client.start_notify(found, heard), OPERATION_WITHIN_S)
+        self._subscribed.add(found.uuid)
 
     async def read(self, service: str, characteristic: str) -> bytes:
         """Read a value."""
@@ -115,6 +120,12 @@ class BleakLink:
         found = self._characteristic(service, characteristic)
         async with self._order:
             await self._bounded(self._client.write_gatt_char(found, data, response=False), OPERATION_WITHIN_S)
+
+    async def request(self, service: str, characteristic: str, data: bytes) -> None:
+        """Write with response."""
+        found = self._characteristic(service, characteristic)
+        async with self._order:
+            await self._bounded(self._client.write_gatt_char(found, data, response=True), OPERATION_WITHIN_S)
 
     async def refresh(self) -> None:
         """Not possible here."""
