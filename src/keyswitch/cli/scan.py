@@ -61,9 +61,7 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
         }
         click.echo(json.dumps(told) if as_json else _line(told))
     if not found and not as_json:
-        click.echo(
-            "nothing was heard" if everything else "nothing that could be updated was heard (--all shows the rest)"
-        )
+        click.echo("nothing was heard" + ("" if everything else " that could be updated (--all shows the rest)"))
     return Exit.YES if found else Exit.NO
 
 
