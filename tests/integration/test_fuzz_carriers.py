@@ -96,7 +96,7 @@ def fuzz(pump: Workshop, way: str, *, moving: bool, batches: int, seed: int) -> 
 @pytest.mark.parametrize("moving", [False, True], ids=["normal", "active"])
 @pytest.mark.parametrize("way", WAYS)
 def test_mutated_frames_through_every_carrier(pump: Workshop, way: str, moving: bool) -> None:  # noqa: FBT001
-    assert fuzz(pump, way, moving=moving, batches=24, seed=1) < MOST_BLOCKS
+    assert fuzz(pump, way, moving=moving, batches=16, seed=1) < MOST_BLOCKS
 
 
 @pytest.mark.deep

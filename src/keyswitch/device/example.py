@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyswitch.device.imgtool import Keys, make_keys, sign
+from keyswitch.device.imgtool import Keys, keys_in, make_keys, sign
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.proof.challenge import SECRET_SIZE
 
 _IN_CHECKOUT: Final = Path(__file__).parents[3] / "examples" / "pump" / "policy.toml"
 _PACKAGED: Final = "pump.toml"
+_POLICY: Final = "policy.toml"
+_KEYS: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,17 @@ class Example:
     policy: Policy
     keys: Keys
 
+    def image(self, version: str) -> Path:
+        """Where the signed image of this version lies, once it is made."""
+        return self.policy_file.parent / f"firmware-{version}.signed.bin"
+
     def sign(self, payload: Path, version: str) -> Path:
         """A signed image of `payload`, beside the policy.
 
         Raises:
             InputError: the payload cannot be used.
         """
-        to = self.policy_file.parent / f"firmware-{version}.signed.bin"
+        to = self.image(version)
         sign(self.keys, payload, version, self.policy.bootloader.slot_size, to)
         return to
 
@@ -46,6 +52,12 @@ def example_policy() -> str:
     return packaged.read_text("utf-8") if packaged.is_file() else _IN_CHECKOUT.read_text("utf-8")
 
 
+def read_example(directory: Path) -> Example:
+    """What `write_example` has written, here or in a copy of the directory."""
+    policy_file = directory / _POLICY
+    return Example(policy_file=policy_file, policy=read_policy(policy_file), keys=keys_in(directory / _KEYS))
+
+
 def write_example(directory: Path, text: str | None = None) -> Example:
     """Write the example policy, and new keys for it, into `directory`.
 
@@ -53,11 +65,10 @@ def write_example(directory: Path, text: str | None = None) -> Example:
         directory: where nothing is yet.
         text: the policy, if it is to be another than the example; it must name the same keys.
     """
-    (directory / "keys").mkdir(mode=0o700, parents=True)
-    keys = make_keys(directory / "keys")
-    secret = directory / "keys" / "pump7.hmac"
+    (directory / _KEYS).mkdir(mode=0o700, parents=True)
+    make_keys(directory / _KEYS)
+    secret = directory / _KEYS / "pump7.hmac"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_hex(SECRET_SIZE) + "\n")
-    policy_file = directory / "policy.toml"
-    policy_file.write_text(example_policy() if text is None else text)
-    return Example(policy_file=policy_file, policy=read_policy(policy_file), keys=keys)
+    (directory / _POLICY).write_text(example_policy() if text is None else text)
+    return read_example(directory)

@@ -28,9 +28,14 @@ class Keys:
     public: Path
 
 
+def keys_in(directory: Path) -> Keys:
+    """The key pair that `make_keys` makes, or has made, in `directory`."""
+    return Keys(private=directory / "root-ec-p256.pem", public=directory / "root-ec-p256.pub.pem")
+
+
 def make_keys(directory: Path) -> Keys:
     """Make an ECDSA P-256 key pair in `directory`."""
-    keys = Keys(private=directory / "root-ec-p256.pem", public=directory / "root-ec-p256.pub.pem")
+    keys = keys_in(directory)
     _imgtool("keygen", "-k", str(keys.private), "-t", "ecdsa-p256")
     keys.private.chmod(0o600)
     _imgtool("getpub", "-k", str(keys.private), "-e", "pem", "-o", str(keys.public))

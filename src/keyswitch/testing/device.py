@@ -1,6 +1,7 @@
 """A device process under test: started, asked, turned, ended."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from keyswitch.device.example import Example, write_example
+from keyswitch.device.example import Example, read_example, write_example
 from keyswitch.device.panel import ask
 from keyswitch.errors import KeyswitchError
 
 ENDS_WITHIN_S: Final = 5
+FIRST_VERSION: Final = "1.0.0"
 FIRMWARE: Final = bytes(range(256)) * 64
 """16 KiB: enough for several chunks of any buffer, little enough to be uploaded in no time."""
 
@@ -79,6 +81,13 @@ class DeviceUnderTest:
         return self.example.sign(_firmware(self.policy.parent, firmware, version), version)
 
 
+def make_pump(directory: Path) -> Path:
+    """Make the example pump, its keys and its first image in `directory`; for `running_device(pump=...)`."""
+    directory.mkdir(parents=True)
+    write_example(directory).sign(_firmware(directory, FIRMWARE, FIRST_VERSION), FIRST_VERSION)
+    return directory
+
+
 @contextmanager
 def running_device(
     directory: Path,
@@ -88,6 +97,7 @@ def running_device(
     air: str = "",
     udp: bool | str = False,
     serial: bool = False,
+    pump: Path | None = None,
 ) -> Generator[DeviceUnderTest]:
     """Run a device in `directory`, which is made.
 
@@ -98,14 +108,18 @@ def running_device(
         air: settings of the virtual air.
         udp: serve UDP on a free port of this machine, or on `HOST:PORT`.
         serial: serve a pseudo-terminal.
+        pump: what `make_pump` made, to be copied: making keys and images takes longer than starting a device.
     """
-    directory.mkdir(parents=True)
-    example = write_example(directory) if policy is None else None
-    policy_file = Path(policy) if policy is not None else directory / "policy.toml"
+    example: Example | None = None
+    if policy is None:
+        shutil.copytree(pump, directory) if pump is not None else make_pump(directory)
+        example = read_example(directory)
+        image = image or example.image(FIRST_VERSION)
+    else:
+        directory.mkdir(parents=True)
     if image is None:
-        if example is None:
-            raise KeyswitchError("a policy of one's own needs an image that it takes")
-        image = example.sign(_firmware(directory, FIRMWARE, "1.0.0"), "1.0.0")
+        raise KeyswitchError("a policy of one's own needs an image that it takes")
+    policy_file = Path(policy) if policy is not None else directory / "policy.toml"
     state = directory / "state"
     command = [sys.executable, "-m", "keyswitch", "device", str(policy_file), "--state", str(state), "--json"]
     command += ["--image", str(image), "--air", air, "--virtual-time"]

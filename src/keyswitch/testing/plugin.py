@@ -25,6 +25,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}(policy, image, air, udp, serial): what `keyswitch_device` is like")
 
 
+@pytest.fixture(scope="session")
+def keyswitch_pump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example pump with keys and a first image, made once; each device gets a copy."""
+    from keyswitch.testing.device import make_pump  # noqa: PLC0415 - the plugin is imported in every test run
+
+    return make_pump(tmp_path_factory.mktemp("keyswitch") / "pump")
+
+
 @pytest.fixture
 def keyswitch_device(request: pytest.FixtureRequest, tmp_path: Path) -> "Iterator[DeviceUnderTest]":
     """A running device; ended after the test."""
@@ -32,5 +40,7 @@ def keyswitch_device(request: pytest.FixtureRequest, tmp_path: Path) -> "Iterato
 
     mark: pytest.Mark | None = request.node.get_closest_marker(MARK)
     like: dict[str, Any] = dict(mark.kwargs) if mark is not None else {}
+    if "policy" not in like:
+        like["pump"] = request.getfixturevalue("keyswitch_pump")
     with running_device(tmp_path / "keyswitch", **like) as device:
         yield device
