@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from keyswitch.host.steps import STEPS, WORK, StepName
 from keyswitch.host.update import update
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
+from keyswitch.link.ports import Sighting
 from keyswitch.reasons import Reason
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -553,3 +554,54 @@ def test_every_step_can_be_shown_as_a_plan():
         assert step.bound_ms > 0
     words: Callable[[], set[str]] = lambda: {step.name.value for step in STEPS}  # noqa: E731
     assert len(words()) == len(STEPS)
+
+
+@pytest.mark.parametrize("away_s", [1, 25, 45])
+@pytest.mark.parametrize("step", [StepName.VERIFY, StepName.UPLOAD, StepName.CONFIRM])
+def test_a_device_that_is_gone_for_a_while_is_waited_for(step: StepName, away_s: int):
+    async def story() -> None:
+        peer, struck = SmpPeer(OLD), list[StepName]()
+
+        def strike(event: Event) -> None:
+            if isinstance(event, StepBegun) and event.name is step and not struck:
+                struck.append(step)
+                peer.up = False
+                peer.end_links("power cut")
+                asyncio.get_running_loop().call_later(away_s, setattr, peer, "up", True)
+
+        result = await update(ble(peer), job(), sink=strike)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert result.resumed > 0
+
+    run(story())
+
+
+def test_a_radio_that_is_gone_for_a_while_is_waited_for():
+    """Unplugged and plugged in again: every use fails at once meanwhile."""
+
+    class Unplugged(PeerAir):
+        def __init__(self, *peers: SmpPeer) -> None:
+            super().__init__(*peers)
+            self.there = True
+
+        async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+            if not self.there:
+                raise LinkLostError("usb:0: no such device")
+            async for sighting in super().scan(timeout_ms):
+                yield sighting
+
+    async def story() -> None:
+        peer, struck = SmpPeer(OLD), list[str]()
+        air = Unplugged(peer)
+
+        def strike(event: Event) -> None:
+            if isinstance(event, StepBegun) and event.name is StepName.UPLOAD and not struck:
+                struck.append("now")
+                air.there = False
+                peer.end_links("the controller is gone")
+                asyncio.get_running_loop().call_later(10, setattr, air, "there", True)
+
+        result = await update(BleReach(air, target="hci:usb:0#Pump 7", name="Pump 7"), job(), sink=strike)
+        assert result.outcome is Outcome.CONFIRMED, result
+
+    run(story())

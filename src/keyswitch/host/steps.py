@@ -102,7 +102,7 @@ STEPS: Final = (
         proof="a connection is up",
         holds=_unless_away(lambda seen: seen.connected),
         bound_ms=26_000,
-        tries=4,
+        tries=8,
         outcome=Outcome.UNREACHABLE,
     ),
     Step(

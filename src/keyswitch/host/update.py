@@ -40,6 +40,14 @@ _ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
     StepName.LEFT: entering.left,
 }
 
+FIRST_TRIES: Final = 2
+"""To find a device that was not connected yet in this run."""
+
+PAUSE_MS: Final = 100
+"""Before a lost link is made again, doubled by each try: a device or an adapter that restarts takes some seconds."""
+
+MOST_PAUSE_MS: Final = 5_000
+
 _REACHED: Final = {
     Goal.FULL: Outcome.CONFIRMED,
     Goal.TEST: Outcome.ON_TRIAL,
@@ -103,11 +111,13 @@ class _Run:
         while (step := first_missing(steps, self.scene.seen)) is not None:
             self.already_held(steps[: steps.index(step.name)])
             self.tries[step.name] += 1
-            if self.tries[step.name] > step.tries:
+            if self.tries[step.name] > self.most_tries(step):
                 return self.exhausted(step)
             stop = await self.take(step)
             if stop is not None:
                 return stop
+            if self.link_lost:
+                await asyncio.sleep(min(MOST_PAUSE_MS, PAUSE_MS << self.tries[step.name]) / 1000)
             if (connection := self.scene.connection) is not None and connection.closed is not None:
                 await self.scene.drop()
         self.already_held(steps)
@@ -160,6 +170,10 @@ class _Run:
         if name not in self.held:
             self.held.add(name)
             self.tries.clear()
+
+    def most_tries(self, step: Step) -> int:
+        """A device that was never there is given up sooner than one that has gone."""
+        return FIRST_TRIES if step.name is StepName.FIND and step.name not in self.held else step.tries
 
     def exhausted(self, step: Step) -> Stop:
         outcome = step.outcome

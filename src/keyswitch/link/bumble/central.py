@@ -57,6 +57,7 @@ class BumbleAdapter:
         self._address = address
         self._wishes = wishes or Wishes()
         self._radio: Radio | None = None
+        self._closing: asyncio.Future[None] | None = None
         self._starting = asyncio.Lock()
         self._connecting = asyncio.Lock()
         self._links: dict[int, BumbleLink] = {}
@@ -233,6 +234,10 @@ class BumbleAdapter:
     def _on_transport_lost(self) -> None:
         for link in list(self._links.values()):
             link.lose("the controller is gone")
+        # The next use opens it anew: a dongle may be plugged in again, a virtual air may come back.
+        radio, self._radio = self._radio, None
+        if radio is not None:
+            self._closing = asyncio.ensure_future(radio.close())
 
     async def _command(self, radio: Radio, command: Any) -> None:
         try:
