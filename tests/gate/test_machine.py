@@ -185,6 +185,28 @@ def test_entering_again_with_another_limit_or_proof_is_refused() -> None:
     assert refusal(gate)[0] is Reason.PROOF
 
 
+@pytest.mark.parametrize("security", Security)
+@pytest.mark.parametrize("least", Security)
+@pytest.mark.parametrize("again", ["enter", "attach"])
+def test_who_joins_a_session_needs_the_security_that_its_way_asks_for(
+    again: str, least: Security, security: Security
+) -> None:
+    gate = Gate(pump_with(('others = "refuse"', f'security = "{least.word}"'), ('"anyone"', '"owner"')))
+    first, second = ble(1, Security.AUTHENTICATED), ble(2, security)
+    gate.happens(on.Connected(peer=1), on.EnterProved(peer=first, to="maintenance", proof=ProofKind.CHALLENGE))
+    gate.happens(on.Disconnected(peer=1), on.Connected(peer=2))
+    if again == "enter":
+        gate.happens(on.EnterProved(peer=second, to="maintenance", proof=ProofKind.CHALLENGE))
+    else:
+        gate.happens(on.AttachProved(peer=second))
+    if security < least:
+        assert refusal(gate) == (Reason.SECURITY, least.word)
+        assert gate.session.owner is None
+    else:
+        assert gate.last.refused is None
+        assert gate.session.owner == 2
+
+
 def test_entering_where_one_is_without_a_session_is_done_already() -> None:
     gate = Gate(pump())
     gate.happens(on.EnterProved(peer=ble(), to="normal"))

@@ -60,10 +60,19 @@ def attach_proved(change: Change, event: on.AttachProved) -> Refused | None:
     session = _session(change)
     if isinstance(session, Refused):
         return session
+    insecure = too_insecure(change, session, event.peer)
+    if insecure is not None:
+        return insecure
     if owned_by_other(change, session, event.peer):
         return Refused(Reason.OWNER)
     change.state = replace(change.state, session=replace(session, owner=event.peer.id))
     return None
+
+
+def too_insecure(change: Change, session: Session, peer: Peer) -> Refused | None:
+    """Refuses a peer whose link is worth less than the way by which the session was opened asks for."""
+    needed = change.policy.transitions[session.way].security
+    return Refused(Reason.SECURITY, needed.word) if peer.security < needed else None
 
 
 def owned_by_other(change: Change, session: Session, peer: Peer) -> bool:

@@ -8,7 +8,7 @@ from keyswitch.gate.change import Change, Opening, go, leave, revert, service_wa
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing
-from keyswitch.gate.in_session import owned_by_other, reset_due
+from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import (
@@ -141,6 +141,9 @@ def _enter_again(change: Change, event: on.EnterProved) -> Refused | None:
         return None
     if event.proof not in _proofs_into(change.policy, event.to):
         return Refused(Reason.PROOF)
+    insecure = too_insecure(change, session, event.peer)
+    if insecure is not None:
+        return insecure
     if event.images != session.images:
         return Refused(Reason.BUSY, "a session with another limit is running")
     if owned_by_other(change, session, event.peer):
