@@ -14,6 +14,7 @@ DESERVED: dict[str, tuple[Policy, str]] = {
         "transitions[0]: ",
     ),
     "unsecured-session": (pump(), "modes.maintenance: "),
+    "owner-by-address": (pump_with(('session = "anyone"', 'session = "owner"')), "modes.maintenance: .*over UDP"),
     "always-visible": (pump_with(('"reconnect"', '"always"')), "gate.service: "),
     "early-arming": (pump_with(('arm = "late"', 'arm = "early"')), "update.arm: "),
     "blind-entry": (small("", ('"motion == false", ', "")), "transitions[0]: .*motion"),
@@ -44,3 +45,8 @@ def test_a_doubtful_policy_is_warned_about(name: str) -> None:
 def test_a_policy_can_be_beyond_doubt() -> None:
     policy = pump_with(('security = "none"', 'security = "authenticated"'), (", initial = false", ""))
     assert doubts(policy) == ()
+
+
+def test_an_owner_is_an_identity_where_there_are_connections() -> None:
+    policy = pump_with(('session = "anyone"', 'session = "owner"'), ('"ble", "udp", "serial"', '"ble", "serial"'))
+    assert "owner-by-address" not in {each.name for each in doubts(policy)}

@@ -7,9 +7,9 @@ from typing import Final
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.firmware_commands import REVEALING_READS
 from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
-from keyswitch.policy.words import Arm, Clock, ProofKind, Service
+from keyswitch.policy.words import Arm, Clock, ProofKind, Service, SessionRule
 from keyswitch.smp.commands import resolve, spoken
-from keyswitch.terms import Security
+from keyswitch.terms import Security, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,12 @@ def _unsecured(policy: Policy) -> Iterator[str]:
     for mode in policy.modes.values():
         if mode.maintenance and mode.security is Security.NONE:
             yield f'modes.{mode.name}: security = "none": whoever is near can speak within the session'
+
+
+def _owner_by_address(policy: Policy) -> Iterator[str]:
+    for mode in policy.modes.values():
+        if mode.session is SessionRule.OWNER and Transport.UDP in policy.smp.transports:
+            yield f'modes.{mode.name}: session = "owner" over UDP: an address and port is no identity: it can be forged'
 
 
 def _always_visible(policy: Policy) -> Iterator[str]:
@@ -110,6 +116,7 @@ def _two_limits(policy: Policy) -> Iterator[str]:
 CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "entry-without-key": _keyless,
     "unsecured-session": _unsecured,
+    "owner-by-address": _owner_by_address,
     "always-visible": _always_visible,
     "early-arming": _early,
     "blind-entry": _blind_entry,
