@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from keyswitch.gate.peer import Peer
 from keyswitch.smp.framing import Received
@@ -17,6 +17,7 @@ class Heard:
         self.went: list[int] = []
         self.packets: list[tuple[int, bytes]] = []
         self.dropped: list[tuple[int, str]] = []
+        self.refused: list[tuple[int, bytes]] = []
         self.something = asyncio.Event()
         self.space = 1_000
         self.wanting: dict[int, Callable[[], None]] = {}
@@ -45,6 +46,9 @@ class Heard:
 
     def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
         self.wanting[peer_id] = then
+
+    def dropped(self, peer: Peer, packets: Iterable[bytes]) -> None:
+        self.refused += [(peer.id, packet) for packet in packets]
 
     def broken(self, error: BaseException) -> None:
         raise error

@@ -7,7 +7,7 @@ Rules that every transport keeps:
 * `send` waits for the link (back-pressure), so that a peer that does not read slows nobody but itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from keyswitch.gate.peer import Door, Peer
@@ -35,6 +35,10 @@ class Arrivals(Protocol):
 
     def received(self, peer: Peer, received: Received) -> None:
         """Packets, or what became none, from a peer."""
+        ...
+
+    def dropped(self, peer: Peer, packets: Iterable[bytes]) -> None:
+        """Packets that were held back and will not be executed any more: they are answered all the same."""
         ...
 
     def broken(self, error: BaseException) -> None:
@@ -71,7 +75,7 @@ class Carrier(Protocol):
         ...
 
     def drop_partial(self) -> None:
-        """Forget every half-received packet."""
+        """Forget every half-received packet, and every whole one that was held back."""
         ...
 
     async def send(self, peer_id: int, door: Door, packet: bytes) -> None:

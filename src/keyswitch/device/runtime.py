@@ -14,18 +14,20 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
-from keyswitch.device.output import Output, RuntimeEffect
+from keyswitch.device.output import NOTHING, Output, RuntimeEffect
 from keyswitch.device.parts import Parts
 from keyswitch.device.radio_face import BATTERY_INPUT
 from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
 from keyswitch.device.showing import PasskeyDisplay, Showing, boot_event
 from keyswitch.device.store import Store
+from keyswitch.errors import KeyswitchError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
@@ -43,6 +45,10 @@ COUNTERS: Final = "counters.json"
 SECURITY_COUNTERS: Final = "security_counters"
 
 Report = Callable[[dict[str, Any]], None]
+
+
+class DeviceFailedError(KeyswitchError):
+    """The device could not do what it had decided, and has stopped: its flash or its state directory failed."""
 
 
 class Runtime:
@@ -92,25 +98,27 @@ class Runtime:
         self._outputs: deque[Output | asyncio.Future[None]] = deque()
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
-        self._failure: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
+        self._has_failed = asyncio.Event()
         self._ending: set[asyncio.Task[None]] = set()
         self._waiting_for_room: dict[int, Callable[[], None]] = {}
         self._showing = Showing(server, carriers.get(Transport.BLE))
         self._display = display or PasskeyDisplay()
         self._powered = False
+        self._power = asyncio.Lock()
 
     # --- power ---
 
     async def start(self) -> None:
         """Power up: the bootloader decides, the server boots, the transports open."""
-        await self._power_up()
-        self._worker = asyncio.get_running_loop().create_task(self._work(), name="device")
-        self._worker.add_done_callback(self._worker_ended)
+        async with self._power:
+            await self._start()
 
     async def failed(self) -> None:
         """Wait until the device fails, through resets and power cycles; returns only by the exception."""
-        self._failure = self._failure or asyncio.get_running_loop().create_future()
-        await self._failure
+        await self._has_failed.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         error = None if worker.cancelled() else worker.exception()
@@ -118,30 +126,41 @@ class Runtime:
             self.broken(error)
 
     def broken(self, error: BaseException) -> None:
-        """A transport works no longer, or the worker has failed: so has the device."""
-        if self._failure is not None and not self._failure.done():
-            self._failure.set_exception(error)
+        """A transport works no longer, or something that was decided could not be done: the device stops."""
+        self._powered = False  # nothing more is executed: what the gate thinks may not be what is
+        if self._worker is not None:
+            self._worker.cancel()
+        self._failure = self._failure or _as_failure(error)
+        self._has_failed.set()
 
     async def close(self) -> None:
         """Power down in order: connected centrals are told."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-            self._worker = None
-        await self._forget_peers()
-        for carrier in self._carriers.values():
-            await carrier.close()
-        for left in self._outputs:
-            if isinstance(left, asyncio.Future):
-                left.cancel()
+        async with self._power:
+            await self._stop_working()
+            await self._forget_peers()
+            for carrier in self._carriers.values():
+                await carrier.close()
+            for left in self._outputs:
+                if isinstance(left, asyncio.Future):
+                    left.cancel()
 
     async def power_cycle(self) -> None:
         """Take the power away and give it back: RAM is gone, nobody is told, the bootloader decides anew."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-        await self._power_down()
-        await self.start()
+        async with self._power:
+            await self._stop_working()
+            await self._power_down()
+            await self._start()
+
+    async def _start(self) -> None:
+        await self._power_up()
+        self._worker = asyncio.get_running_loop().create_task(self._work(), name="device")
+        self._worker.add_done_callback(self._worker_ended)
+
+    async def _stop_working(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
 
     async def _power_up(self) -> None:
         cost_us = self._flash.wear.cost_us
@@ -156,13 +175,13 @@ class Runtime:
             return
         self._powered = True
         output = self.server.boot(report, self.now_ms(), inputs=tuple(self._inputs.items()))
+        self._take(output)
         for carrier in self._carriers.values():
             await carrier.start(self)
         # What boots into maintenance shows it from the first moment: not another face in between.
         shown = next((each.shown for each in output.effects if isinstance(each, ShowService)), False)
         self._showing.boot(report, smp=shown)
         self._show()
-        self._take(output)
 
     async def _power_down(self) -> None:
         self._powered = False
@@ -205,7 +224,7 @@ class Runtime:
         carrier = self._carriers[peer.transport]
         self._senders[peer.id] = Sender(peer, carrier, self.server, self._wake, self._answer_room)
         self._report({"event": "connected", "transport": peer.transport, "peer": peer.id})
-        self._take(self.server.peer_connected(peer, self.now_ms()))
+        self._take(self._ask(lambda: self.server.peer_connected(peer, self.now_ms())))
 
     def peer_went(self, peer_id: int) -> None:
         """A peer has gone."""
@@ -215,18 +234,23 @@ class Runtime:
         sender.task.cancel()
         self._display.clear()
         self._report({"event": "disconnected", "transport": sender.peer.transport, "peer": peer_id})
-        self._take(self.server.peer_gone(peer_id, self.now_ms()))
+        self._take(self._ask(lambda: self.server.peer_gone(peer_id, self.now_ms())))
 
     def received(self, peer: Peer, received: Received) -> None:
         """Queue what arrived; what is too large is answered."""
         if peer.id not in self._senders:
             return
         for packet in received.packets:
-            self._answer(self.server.receive(peer.id, packet, self.now_ms(), door=peer.door))
+            self._answer(self._ask(partial(self.server.receive, peer.id, packet, self.now_ms(), door=peer.door)))
         for dropped in received.dropped:
             if dropped.header:
-                self._answer(self.server.too_large(peer.id, dropped.header, door=peer.door))
+                self._answer(self._ask(partial(self.server.too_large, peer.id, dropped.header, door=peer.door)))
         self._wake.set()
+
+    def dropped(self, peer: Peer, packets: Iterable[bytes]) -> None:
+        """Answer packets that a carrier had held back and that the gate has dropped."""
+        for packet in packets:
+            self._answer(self._ask(partial(self.server.drop, peer.id, packet, door=peer.door)))
 
     def room(self, peer_id: int) -> int:
         """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
@@ -251,7 +275,7 @@ class Runtime:
             self._inputs[event.name] = event.value
         if not self._powered:
             return None
-        output = self.server.event(event, self.now_ms())
+        output = self._ask(lambda: self.server.event(event, self.now_ms()))
         self._take(output)
         if isinstance(event, InputChanged) and event.name == BATTERY_INPUT:
             self._show()
@@ -270,7 +294,7 @@ class Runtime:
         """Let `ms` pass at once, where the device's clock allows it; what is due then happens now."""
         self._clock.advance(ms)
         if self._powered:
-            self._take(self.server.due(self.now_ms()))
+            self._take(self._ask(lambda: self.server.due(self.now_ms())))
 
     def status(self) -> dict[str, Any]:
         """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
@@ -287,10 +311,25 @@ class Runtime:
         self.log.append({"at_ms": self.now_ms(), **event})
         self._tell(event)
 
+    def _ask(self, call: Callable[[], Output]) -> Output:
+        """Tell the server something. If it cannot do what its machine decided, the device stops."""
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - whatever it was: an effect is missing, and nobody else would notice
+            self.broken(error)
+            return NOTHING
+
     def _take(self, output: Output) -> None:
+        self._at_once(output)
         if output:
             self._outputs.append(output)
         self._wake.set()
+
+    def _at_once(self, output: Output) -> None:
+        """What must not wait for the worker: nothing that was half received survives the step that drops it."""
+        if any(isinstance(effect, DropReassembly) for effect in output.effects):
+            for carrier in self._carriers.values():
+                carrier.drop_partial()
 
     # --- the worker ---
 
@@ -310,6 +349,8 @@ class Runtime:
         if not self._powered:
             return None
         output = self.server.run_one(self.now_ms()) or self.server.idle()
+        if output is not None:
+            self._at_once(output)
         if self._waiting_for_room:
             self._tell_room()
         return output
@@ -350,8 +391,7 @@ class Runtime:
     def _effect(self, effect: RuntimeEffect) -> None:
         match effect:
             case DropReassembly():
-                for carrier in self._carriers.values():
-                    carrier.drop_partial()
+                pass  # carried out when it was decided
             case EndConnections(peers=peers, after_answer=after_answer):
                 for peer_id in peers:
                     self._end(peer_id, after_answer=after_answer)
@@ -387,6 +427,11 @@ class Runtime:
     async def _spend(self, flash_us: int) -> None:
         if flash_us:
             await asyncio.sleep(flash_us / 1_000_000)
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    """A medium that fails is no bug: it is said in one line."""
+    return DeviceFailedError(f"the device has stopped: {error}") if isinstance(error, OSError) else error
 
 
 def _say_nothing(event: dict[str, Any]) -> None:

@@ -107,8 +107,12 @@ class SerialCarrier:
             self._listen()  # what comes now is lost
 
     def drop_partial(self) -> None:
-        """Forget what was half received."""
+        """Forget what was half received; what was held back is answered and never executed."""
         self._receiver.drop()
+        held_back = tuple(self._held_back)
+        self._held_back.clear()
+        if held_back and self._arrivals is not None and self._peer is not None:
+            self._arrivals.dropped(self._peer, held_back)
 
     async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
         """Write one packet's lines, at the pace of the line."""
