@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-peers powercut deep bench bench-quick format clean
+.PHONY: help demo test check test-peers bluez powercut deep bench bench-quick format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ test: $(READY)  ## the tests, in virtual time
 test-peers: $(READY)  ## real servers and real clients, in environments of their own
 	@tools/peers/setup
 	@$(BIN)/pytest -q -n auto --peers -m peers
+
+bluez: $(READY)  ## our device as centrals on real Linux and BlueZ meet it; the first time it builds a small Linux
+	@tools/bluez/test
 
 powercut: $(READY)  ## cut the power at every flash operation, and at every one of the recovery
 	@$(BIN)/python -m bench.powercut
