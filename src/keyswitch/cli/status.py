@@ -14,8 +14,13 @@ from keyswitch.exits import Exit
 @click.option(
     "--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy, to say what leads in."
 )
+@click.option("--pair", is_flag=True, help="Pair with the device first, or encrypt with earlier keys.")
+@click.option("--passkey", type=click.IntRange(0, 999_999), help="The six digits that it shows, instead of asking.")
+@click.option("--bonds", metavar="FILE", type=click.Path(path_type=Path), help="Keeps the keys of an hci: target.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(target: str, policy: Path | None, as_json: bool) -> Exit:
+def status(
+    target: str, *, policy: Path | None, pair: bool, passkey: int | None, bonds: Path | None, as_json: bool
+) -> Exit:
     """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
 
     Changes nothing on the device. Exit code 0: open, 1: shut, 3: unknown, 4: not reached.
@@ -38,7 +43,7 @@ def status(target: str, policy: Path | None, as_json: bool) -> Exit:
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
-    verdict = asyncio.run(look(open_reach(target), rules))
+    verdict = asyncio.run(look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds), rules))
     if as_json:
         click.echo(json.dumps(verdict_json(verdict)))
     else:

@@ -30,6 +30,7 @@ from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
 from keyswitch.host.journal import append
 from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, read_keys, way_into
 from keyswitch.host.plan import Device, Line, Plan, make_plan, plan_json
+from keyswitch.host.reach import Reach
 from keyswitch.host.recipe_file import read_recipe
 from keyswitch.host.recipe_way import RecipeWay
 from keyswitch.host.survey import survey
@@ -60,6 +61,7 @@ class Options:
         policy: the device's policy.
         images: what is in the file.
         job: what is to be done.
+        reach: the way to the device; nothing is opened yet.
         recording: begins the record of the run; None if it is not recorded.
     """
 
@@ -68,6 +70,7 @@ class Options:
     policy: Policy | None
     images: tuple[CheckedImage, ...]
     job: Job
+    reach: Reach
     recording: "Callable[[], Evidence] | None" = None
 
     @classmethod
@@ -92,7 +95,8 @@ class Options:
             stay=given["stay"],
         )
         recording = _recording(target, policy, images, job, given)
-        return cls(target=target, image=image, policy=policy, images=images, job=job, recording=recording)
+        reach = open_reach(target, pair=given["pair"], passkey=given["passkey"], bonds=given["bonds"])
+        return cls(target=target, image=image, policy=policy, images=images, job=job, reach=reach, recording=recording)
 
 
 class Evidence:
@@ -118,7 +122,7 @@ class Evidence:
 async def plan(options: Options, *, as_json: bool) -> Exit:
     """Ask the device what a plan needs, and print it."""
     target = parse(options.target)
-    reach = open_reach(options.target)
+    reach = options.reach
     try:
         device = await survey(reach, options.policy)
     finally:
@@ -145,7 +149,7 @@ def _plan_lines(made: Plan, device: Device) -> str:
 
 async def run(options: Options, show: Show) -> Exit:
     """Carry the update out; SIGINT and SIGTERM end it, and leave the device as it is."""
-    reach = open_reach(options.target)
+    reach = options.reach
     evidence = options.recording() if options.recording is not None else None
 
     def sink(event: Event) -> None:

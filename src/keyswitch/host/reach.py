@@ -27,6 +27,9 @@ CONNECT_MS = 10_000
 OPEN_MS = 5_000
 """Bound for the subscriptions and reads after connecting: four round trips at the slowest usual interval."""
 
+PAIR_MS = 60_000
+"""Bound for pairing: a person has to read six digits and type them (Core spec Vol 3 Part H 3.4 gives 30 s a step)."""
+
 KNOCK_MS = 250
 """First wait for an answer on a socket or serial port; doubled until `ANSWER_MS`."""
 
@@ -174,12 +177,22 @@ class BleReach:
         target: as people write it.
         name: complete local name to look for first; or
         address: address to look for.
+        pair: pair, or encrypt with earlier keys, on each connection.
     """
 
-    def __init__(self, adapter: Adapter, *, target: str, name: str | None = None, address: str | None = None) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        target: str,
+        name: str | None = None,
+        address: str | None = None,
+        pair: bool = False,
+    ) -> None:
         self.target = target
         self.wanted = Wanted(name=name, addresses=frozenset[str]({address} if address else ()))
         self._adapter = adapter
+        self._pair = pair
         self._home: Wanted | None = None
 
     @property
@@ -193,11 +206,14 @@ class BleReach:
         heard = await self._find(timeout_ms, smp_shown=smp_shown)
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
+            if self._pair:
+                async with asyncio.timeout(PAIR_MS / 1000):
+                    await link.pair()
             async with asyncio.timeout(OPEN_MS / 1000):
                 connection = await _open_gatt(link)
         except TimeoutError:
             await link.close()
-            raise LinkLostError(f"{self.target} connected, but was not ready within {OPEN_MS} ms") from None
+            raise LinkLostError(f"{self.target} connected, but was not ready in time") from None
         except BaseException:
             await link.close()
             raise

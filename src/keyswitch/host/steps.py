@@ -101,7 +101,7 @@ STEPS: Final = (
         says="find the device and connect",
         proof="a connection is up",
         holds=_unless_away(lambda seen: seen.connected),
-        bound_ms=26_000,
+        bound_ms=90_000,
         tries=8,
         outcome=Outcome.UNREACHABLE,
     ),

@@ -10,6 +10,7 @@ Rules: what cannot be meant is refused with what was expected; an address is kno
 
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,20 +100,43 @@ def parse(text: str, *, anyone: bool = False) -> Target:
             raise InputError(text or "target", "no target", _KINDS)
 
 
-def open_adapter(target: BleTarget) -> Adapter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """What a radio of ours pairs with. The computer's own adapter has all of it from its system.
+
+    Attributes:
+        address: own static random address, which bonds belong to; None draws one.
+        bonds: document of earlier bonds; None: none.
+        save: keeps the document.
+        origin: of the document, for messages.
+        ask_passkey: asks a person for the six digits that the device shows; None pairs without.
+    """
+
+    address: str | None = None
+    bonds: bytes | None = None
+    save: Callable[[bytes], None] | None = None
+    origin: str = "bonds"
+    ask_passkey: Callable[[], Awaitable[int | None]] | None = None
+
+
+def open_adapter(target: BleTarget, pairing: Pairing | None = None) -> Adapter:
     """The radio of a target. Nothing is switched on before it is used.
 
     Raises:
-        InputError: there is no such radio.
+        InputError: there is no such radio, or the bonds are none.
     """
     if target.transport is None:
         from keyswitch.link.bleak.adapter import BleakAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
 
         return BleakAdapter()
-    from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415
     from keyswitch.link.bumble.radio import transport  # noqa: PLC0415
 
-    return BumbleAdapter(transport(target.transport), address=_own_address())
+    chosen = pairing or Pairing()
+    address = chosen.address or own_address()
+    bonds = Bonds(address, chosen.bonds, save=chosen.save, origin=chosen.origin)
+    return BumbleAdapter(transport(target.transport), address=address, bonds=bonds, ask_passkey=chosen.ask_passkey)
 
 
 async def open_packets(target: PacketTarget) -> PacketLink:
@@ -130,7 +154,7 @@ async def open_packets(target: PacketTarget) -> PacketLink:
     return await SerialLink.open(target.path, target.baud, framing=target.framing)
 
 
-def _own_address() -> str:
+def own_address() -> str:
     """A static random address (Core spec Vol 6 Part B 1.3.2.1): operators on one virtual air must differ."""
     random = bytearray(secrets.token_bytes(6))
     random[0] |= 0xC0
