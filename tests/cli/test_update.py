@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ def ended(*arguments: str) -> int:
 
 
 @pytest.fixture
-def served() -> Iterator[UdpPeerThread]:
-    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20)) as thread:
+def served(policy: Path) -> Iterator[UdpPeerThread]:
+    obeyed = hashlib.sha256(policy.read_bytes()).digest()[:8]
+    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20, policy=obeyed)) as thread:
         yield thread
 
 
@@ -105,6 +107,17 @@ def test_options(
 ):
     assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet", *options) == code
     assert capsys.readouterr().out.splitlines()[-1].startswith(outcome)
+
+
+def test_the_policy_of_another_device(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    served.peer.mode = "maintenance"
+    policy.write_text(policy.read_text(encoding="utf-8").replace('"Pump 7"', '"Pump 8"'), encoding="utf-8")
+    assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet") == Exit.NO
+    assert "not that of 'Pump 8'" in capsys.readouterr().out
+    assert served.peer.received_image_bytes == 0
+    assert served.peer.mode == "maintenance"
 
 
 def test_without_a_policy_a_shut_gate_is_refused(capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path):

@@ -94,6 +94,7 @@ class SmpPeer:
         step_ms: int = 1,
         reset_ms: int = 250,
         boot_ms: int = 500,
+        policy: bytes = b"policy!!",
     ) -> None:
         self.address = address
         self.name = name
@@ -109,6 +110,7 @@ class SmpPeer:
         self.step_ms = step_ms
         self.reset_ms = reset_ms
         self.boot_ms = boot_ms
+        self.policy = policy
         self.slots = [Slot(running.data), Slot()]
         self.confirmed = True
         self.boots = 0
@@ -325,7 +327,7 @@ class SmpPeer:
             "mode": self.mode,
             "gate": self.open,
             "boot_id": self.boot_id,
-            "policy": b"policy!!",
+            "policy": self.policy,
         }
         if self.is_anothers(peer):
             state.update(gate=False, reason="owner")

@@ -50,6 +50,21 @@ def test_the_wrong_secret_is_a_refusal_with_its_reason():
     run(story())
 
 
+@pytest.mark.parametrize("command", ["enter", "attach"])
+def test_nothing_is_proved_to_another_device(command: str):
+    async def story() -> None:
+        peer = SmpPeer(make_image(), name="Pump 99")
+        expected = entry.Expected(device="Pump 7", policy=b"policy!!")
+        if command == "enter":
+            told = await entry.enter(client_of(peer), "maintenance", [SECRET], expected=expected)
+        else:
+            told = await entry.attach(client_of(peer), "maintenance", b"1234", [SECRET], expected=expected)
+        assert told == entry.OtherDevice(expected="Pump 7", answered="Pump 99")
+        assert peer.log == ["19283/1/0"]
+
+    run(story())
+
+
 def test_a_kind_of_proof_that_the_device_does_not_take_is_not_tried():
     async def story() -> None:
         peer = SmpPeer(make_image())

@@ -8,7 +8,7 @@ from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.exits import Exit
-from keyswitch.host.entry import Secret
+from keyswitch.host.entry import Expected, Secret
 from keyswitch.host.events import Ended, Event, StepBegun, StepDone, StepMissed
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
@@ -141,6 +141,51 @@ def test_the_wrong_secret_is_refused_with_what_to_do():
         assert result.next_step == "use the key or permit that belongs to this device"
         assert result.outcome.exit_code is Exit.NO
         assert peer.served <= 4
+
+    run(story())
+
+
+@pytest.mark.parametrize("mode", ["normal", "maintenance"])
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        (
+            Expected(device="Pump 7", policy=b"another!"),
+            "the device has the policy 706f6c6963792121, not that of 'Pump 7'",
+        ),
+        (Expected(device="Pump 8", policy=b"policy!!"), "'Pump 7' answers, not 'Pump 8'"),
+    ],
+    ids=["policy", "name"],
+)
+def test_another_device_than_the_one_that_is_meant_is_left_alone(expected: Expected, said: str, mode: str):
+    async def story() -> None:
+        peer = SmpPeer(OLD, owned=True, service="always")
+        peer.mode = mode
+        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(SECRET), expected=expected)))
+        assert result.outcome is Outcome.REFUSED, result
+        assert said in result.detail
+        assert result.next_step == "check target and --policy: they name two devices"
+        assert peer.mode == mode
+        assert peer.received_image_bytes == 0
+        assert not {"19283/2/2", "19283/3/2", "19283/5/2"} & set(peer.log)
+
+    run(story())
+
+
+def test_the_device_that_is_meant_is_updated_though_its_new_firmware_brings_another_policy():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        boot = peer.boot
+
+        def renewed(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.policy = b"renewed!"
+
+        peer.boot = renewed  # type: ignore[method-assign]
+        expected = Expected(device="Pump 7", policy=b"policy!!")
+        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(SECRET), expected=expected)))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.mode == "normal"
 
     run(story())
 

@@ -10,8 +10,9 @@ from typing import Final
 from keyswitch.host.client import SilenceError
 from keyswitch.host.job import Outcome, Stop
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
-from keyswitch.host.verdict import NEXT_STEP, Gate, find_out
-from keyswitch.host.way import NoEntry
+from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
+from keyswitch.host.way import OTHER_DEVICE_STEP, NoEntry
+from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
 RESTART_MS: Final = 1_000
@@ -27,11 +28,14 @@ async def find(scene: Scene) -> Stop | None:
 async def judge(scene: Scene) -> Stop | None:
     """Ask the device about its gate."""
     told = await find_out(scene.up())
-    if told.reason is Reason.OWNER and await scene.attached():
+    other = _other_device(scene, told)
+    if other is None and told.reason is Reason.OWNER and await scene.attached():
         told = await find_out(scene.up())
     if told.reason is Reason.SILENCE:
         raise SilenceError(told.detail)
     scene.on_verdict(told)
+    if other is not None:
+        return other
     is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
     scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False)
     if told.state is not None:
@@ -75,7 +79,7 @@ async def reconnect(scene: Scene) -> Stop | None:
     else:
         await scene.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
     scene.seen = replace(scene.seen, verdict=verdict, open=True)
-    return None
+    return _not_secure_enough(scene)
 
 
 async def verify(scene: Scene) -> Stop | None:
@@ -105,6 +109,28 @@ async def left(scene: Scene) -> Stop | None:
             await scene.drop()
             await scene.connect(smp_shown=False)
     return None
+
+
+def _not_secure_enough(scene: Scene) -> Stop | None:
+    """The device shows its SMP service and refuses the subscription: no reconnect helps against that."""
+    trouble = scene.up().trouble
+    if not (isinstance(trouble, GattRefused) and trouble.wants_security):
+        return None
+    return Stop(
+        outcome=Outcome.REFUSED, detail=str(trouble), reason=Reason.SECURITY, next_step=NEXT_STEP[Reason.SECURITY]
+    )
+
+
+def _other_device(scene: Scene, told: Verdict) -> Stop | None:
+    """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
+    expected = scene.job.way.expected
+    if expected is None or told.state is None or scene.seen.reset is not None or told.state.policy == expected.policy:
+        return None
+    detail = (
+        f"the device has the policy {told.state.policy.hex() or '(none)'}, not that of {expected.device!r} "
+        f"({expected.policy.hex()})"
+    )
+    return Stop(outcome=Outcome.REFUSED, detail=detail, next_step=OTHER_DEVICE_STEP)
 
 
 def _no_entry(scene: Scene, told: NoEntry) -> Stop:

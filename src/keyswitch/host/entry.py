@@ -3,6 +3,7 @@
 Rules:
 
 * The proof is made for a nonce that the device gave for this very request; nothing is stored or reused.
+* Nothing is proved to another device than the one that is meant, where the caller knows which.
 * A refusal is a value. Entering again after a lost answer is safe: the device takes it for the same entry.
 * Secrets are handed in and appear in no message.
 """
@@ -64,6 +65,27 @@ class CannotProve:
 
     wanted: tuple[str, ...]
     have: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The device that is meant, as its policy file tells.
+
+    Attributes:
+        device: identity that its challenges name.
+        policy: what its mode group tells of the file: the first bytes of its SHA-256.
+    """
+
+    device: str
+    policy: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherDevice:
+    """Another device than the one that is meant answers. Nothing was proved to it."""
+
+    expected: str
+    answered: str
 
 
 class Credential(Protocol):
@@ -143,15 +165,23 @@ async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
     return Asked(nonce=nonce, device=device, proofs=tuple(str(proof) for proof in cast("list[object]", proofs)))
 
 
-async def enter(client: Client, to: str, credentials: Sequence[Credential]) -> Entered | Refusal | CannotProve:
+async def enter(
+    client: Client, to: str, credentials: Sequence[Credential], *, expected: Expected | None = None
+) -> Entered | Refusal | CannotProve | OtherDevice:
     """Enter the mode `to` by the first of the credentials that the device takes.
+
+    Args:
+        client: for the mode group.
+        to: the mode.
+        credentials: in the order of preference.
+        expected: the device that is meant; no proof is made for another. None: whichever answers.
 
     Raises:
         LinkLostError: the link went away; whether the device entered is not known, and asking again is safe.
         RemoteError: the device answers what the mode group does not say.
     """
-    told = await _prove(client, mode.Id.ENTER, to, credentials)
-    if isinstance(told, Refusal | CannotProve):
+    told = await _prove(client, mode.Id.ENTER, to, credentials, expected=expected)
+    if isinstance(told, Refusal | CannotProve | OtherDevice):
         return told
     values, by = told
     session, lease_ms, address = values.get("session"), values.get("lease_ms"), values.get("address")
@@ -165,8 +195,8 @@ async def enter(client: Client, to: str, credentials: Sequence[Credential]) -> E
 
 
 async def attach(
-    client: Client, to: str, session: bytes, credentials: Sequence[Credential]
-) -> Refusal | CannotProve | None:
+    client: Client, to: str, session: bytes, credentials: Sequence[Credential], *, expected: Expected | None = None
+) -> Refusal | CannotProve | OtherDevice | None:
     """Prove that the session of the mode `to` is ours, on a new connection; None if the device agreed.
 
     Args:
@@ -174,18 +204,27 @@ async def attach(
         to: the session's mode.
         session: its correlation token.
         credentials: the session takes the kind of proof that it was entered with.
+        expected: the device that is meant; no proof is made for another. None: whichever answers.
     """
-    told = await _prove(client, mode.Id.ATTACH, to, credentials, session=session)
-    return told if isinstance(told, Refusal | CannotProve) else None
+    told = await _prove(client, mode.Id.ATTACH, to, credentials, session=session, expected=expected)
+    return told if isinstance(told, Refusal | CannotProve | OtherDevice) else None
 
 
 async def _prove(
-    client: Client, command: mode.Id, to: str, credentials: Sequence[Credential], *, session: bytes = b""
-) -> tuple[Mapping[str, Any], str] | Refusal | CannotProve:
+    client: Client,
+    command: mode.Id,
+    to: str,
+    credentials: Sequence[Credential],
+    *,
+    session: bytes = b"",
+    expected: Expected | None,
+) -> tuple[Mapping[str, Any], str] | Refusal | CannotProve | OtherDevice:
     """Ask what is wanted, prove it, in as many steps as it takes; the last answer and the kind of proof."""
     asked = await ask_challenge(client, to)
     if isinstance(asked, Refusal):
         return asked
+    if expected is not None and asked.device != expected.device:
+        return OtherDevice(expected=expected.device, answered=asked.device)
     credential = next((one for one in credentials if one.kind in asked.proofs), None)
     if credential is None:
         return CannotProve(wanted=asked.proofs, have=tuple(one.kind for one in credentials))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keyswitch.errors import InputError
-from keyswitch.host.entry import Credential, HeldPermit, Secret, Steps
+from keyswitch.host.entry import Credential, Expected, HeldPermit, Secret, Steps
 from keyswitch.host.job import ConfirmBy
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.mcuboot.keys import Keys, load_keys
@@ -16,6 +16,7 @@ from keyswitch.mcuboot.verify import Limits
 from keyswitch.policy.model import OnButton, OnEnter, Policy
 from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
 from keyswitch.policy.words import Confirm, ProofKind
+from keyswitch.smp.groups.mode import POLICY_SIZE
 
 
 def maintenance_mode(policy: Policy) -> str:
@@ -46,7 +47,7 @@ class KeyFiles:
 
 
 def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = None) -> ModeGroupWay:
-    """The way into maintenance, by whatever the policy takes and the person has.
+    """The way into maintenance of the policy's device alone, by whatever the policy takes and the person has.
 
     Args:
         policy: of the device.
@@ -59,7 +60,8 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
     target = to or maintenance_mode(policy)
     if target not in policy.modes:
         raise InputError("--to", f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
-    return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()))
+    expected = Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
+    return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected)
 
 
 def confirm_by(policy: Policy) -> ConfirmBy:

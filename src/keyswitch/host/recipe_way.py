@@ -42,6 +42,9 @@ class RecipeWay:
         InputError: a variable is set that the recipe does not have, or used that nobody sets.
     """
 
+    expected = None
+    """A recipe describes a kind of device, not one."""
+
     def __init__(self, recipe: Recipe, *, random: str, given: Mapping[str, str] | None = None) -> None:
         unknown = (given or {}).keys() - recipe.variables.keys()
         if unknown:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from keyswitch.host import entry
 from keyswitch.host.reach import CONNECT_MS, Connection, Identity
@@ -38,6 +38,10 @@ class Inside:
     by: str = ""
 
 
+OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
+"""What a person can do where another device answers than the one that is meant."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoEntry:
     """The way did not lead in."""
@@ -53,6 +57,11 @@ class Way(Protocol):
     @property
     def words(self) -> str:
         """What is done, for the plan."""
+        ...
+
+    @property
+    def expected(self) -> entry.Expected | None:
+        """The device that this way leads into; None if it leads into any."""
         ...
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
@@ -78,10 +87,12 @@ class ModeGroupWay:
     Args:
         to: name of the maintenance mode.
         credentials: what to prove entry with; the first that the device takes.
+        expected: the device that is meant; another one is refused. None: whichever answers.
     """
 
-    def __init__(self, to: str, *credentials: entry.Credential) -> None:
+    def __init__(self, to: str, *credentials: entry.Credential, expected: entry.Expected | None = None) -> None:
         self.to = to
+        self.expected = expected
         self._credentials = credentials
 
     @property
@@ -94,7 +105,7 @@ class ModeGroupWay:
         del say
         if connection.mode is None:
             return NoEntry(detail="the device has no mode group", next_step="use a --recipe for this kind of device")
-        told = await entry.enter(connection.mode, self.to, self._credentials)
+        told = await entry.enter(connection.mode, self.to, self._credentials, expected=self.expected)
         match told:
             case entry.Entered():
                 return Inside(
@@ -111,7 +122,7 @@ class ModeGroupWay:
         """Prove with the credential that the session is ours."""
         if connection.mode is None:
             return None
-        told = await entry.attach(connection.mode, self.to, token, self._credentials)
+        told = await entry.attach(connection.mode, self.to, token, self._credentials, expected=self.expected)
         return None if told is None else refused(told)
 
     async def is_inside(self, connection: Connection) -> bool | None:
@@ -128,6 +139,7 @@ class NoWay:
     """No way in is known: only a device whose gate is open already can be updated. Out goes by the mode group."""
 
     words = "nothing: the gate must be open already"
+    expected = None
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
         """Refuse, with what a person can do."""
@@ -157,11 +169,14 @@ async def leave_by_group(connection: Connection) -> NoEntry | None:
     return None if refusal is None else refused(refusal)
 
 
-def refused(told: Refusal | entry.CannotProve) -> NoEntry:
+def refused(told: Refusal | entry.CannotProve | entry.OtherDevice) -> NoEntry:
     """A refusal, with what to do about it."""
     if isinstance(told, entry.CannotProve):
         wanted = " or ".join(told.wanted) or "nothing that can be sent"
         detail = f"the device takes {wanted} as proof, not {' or '.join(told.have) or 'nothing'}"
         return NoEntry(detail=detail, reason=Reason.PROOF, next_step=NEXT_STEP[Reason.PROOF])
+    if isinstance(told, entry.OtherDevice):
+        detail = f"{told.answered!r} answers, not {told.expected!r}"
+        return NoEntry(detail=detail, reason=Reason.PROOF, next_step=OTHER_DEVICE_STEP)
     reason = told.reason
     return NoEntry(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")
