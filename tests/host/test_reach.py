@@ -6,9 +6,12 @@ from tests.host.images import make_image
 from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.host.job import Job, Outcome
 from keyswitch.host.reach import NAMESAKES_MS, BleReach, Wanted, token_of
+from keyswitch.host.update import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
+from keyswitch.reasons import Reason
 
 OLD = make_image()
 TOKEN = b"\x01\x02\x03\x04"
@@ -156,5 +159,45 @@ def test_a_refused_subscription_is_told_with_the_connection(monkeypatch: pytest.
         ).connect()
         assert connection.smp is None
         assert "0x05" in str(connection.trouble)
+
+    run(story())
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_pairing_is_done_before_anything_is_asked(*, asked: bool, monkeypatch: pytest.MonkeyPatch):
+    done: list[str] = []
+
+    async def pair(_self: PeerGattLink) -> None:
+        done.append("paired")
+
+    subscribe = PeerGattLink.subscribe
+
+    async def note(self: PeerGattLink, service: str, characteristic: str, sink: object) -> None:
+        done.append("subscribed")
+        await subscribe(self, service, characteristic, sink)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PeerGattLink, "pair", pair)
+    monkeypatch.setattr(PeerGattLink, "subscribe", note)
+
+    async def story() -> None:
+        reach = BleReach(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7", pair=asked)
+        await reach.connect()
+        assert done == (["paired", "subscribed"] if asked else ["subscribed"])
+
+    run(story())
+
+
+def test_a_pairing_that_fails_is_a_refusal_with_what_to_do(monkeypatch: pytest.MonkeyPatch):
+    async def refuse(_self: PeerGattLink) -> None:
+        raise RemoteError("pairing failed: confirm value failed")
+
+    monkeypatch.setattr(PeerGattLink, "pair", refuse)
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        result = await update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True), Job())
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.SECURITY), result
+        assert "remove the bond on both sides" in result.next_step
+        assert not peer.links
 
     run(story())

@@ -28,7 +28,7 @@ from keyswitch.host.events import Event
 from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
 from keyswitch.host.journal import append
-from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, read_keys, way_into
+from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, maintenance_mode, read_keys, way_into
 from keyswitch.host.plan import Device, Line, Plan, make_plan, plan_json
 from keyswitch.host.reach import Reach
 from keyswitch.host.recipe_file import read_recipe
@@ -43,6 +43,7 @@ from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_private_key
+from keyswitch.terms import Security
 
 RANDOM_LETTERS: Final = 5
 """Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
@@ -94,6 +95,7 @@ class Options:
             most_outstanding=given["window"],
             stay=given["stay"],
         )
+        _check_security(target, policy, given)
         recording = _recording(target, policy, images, job, given)
         reach = open_reach(target, pair=given["pair"], passkey=given["passkey"], bonds=given["bonds"])
         return cls(target=target, image=image, policy=policy, images=images, job=job, reach=reach, recording=recording)
@@ -171,6 +173,19 @@ async def run(options: Options, show: Show) -> Exit:
         if evidence is not None:
             evidence.end()
     return result.outcome.exit_code
+
+
+def _check_security(target: str, policy: Policy | None, given: dict[str, Any]) -> None:
+    """A mode that cannot be used over this link must not be entered: it could not be left either.
+
+    The computer's own adapter pairs by its system, when the device asks for it.
+    """
+    if policy is None or given["pair"] or not target.startswith("hci:"):
+        return
+    mode = policy.modes[given["to"] or maintenance_mode(policy)]
+    if mode.security > Security.NONE:
+        where = f"{policy.origin}: modes.{mode.name}.security"
+        raise InputError(where, f"the device asks for a link that is {mode.security.word}", "--pair")
 
 
 def _recording(

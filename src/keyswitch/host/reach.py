@@ -37,6 +37,10 @@ NAMESAKES_MS = 500
 """How long to listen for other devices of the same name: five advertisements at the usual 100 ms."""
 
 
+class NotPairedError(RemoteError):
+    """The device and we could not agree on keys: a wrong passkey, or a bond that one side has forgotten."""
+
+
 class Connection:
     """One connection to the device, and what can be asked over it.
 
@@ -207,8 +211,7 @@ class BleReach:
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
             if self._pair:
-                async with asyncio.timeout(PAIR_MS / 1000):
-                    await link.pair()
+                await _paired(link)
             async with asyncio.timeout(OPEN_MS / 1000):
                 connection = await _open_gatt(link)
         except TimeoutError:
@@ -270,6 +273,14 @@ class BleReach:
         if smp_shown and ble.SERVICE_UUID not in heard.services:
             return False
         return heard.connectable and self.wanted.matches(heard)
+
+
+async def _paired(link: GattLink) -> None:
+    try:
+        async with asyncio.timeout(PAIR_MS / 1000):
+            await link.pair()
+    except RemoteError as error:
+        raise NotPairedError(str(error)) from error
 
 
 async def _open_gatt(link: GattLink) -> Connection:

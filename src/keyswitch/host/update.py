@@ -18,11 +18,12 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host import entering, firmware
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import Goal, Job, Outcome, Result, Stop
-from keyswitch.host.reach import Reach
+from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
 from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.upload import Progress
 from keyswitch.host.verdict import Verdict
+from keyswitch.reasons import Reason
 
 _ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
     StepName.FIND: entering.find,
@@ -39,6 +40,8 @@ _ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
     StepName.LEAVE: entering.leave,
     StepName.LEFT: entering.left,
 }
+
+_NOT_PAIRED: Final = "check the passkey; if one side has forgotten the other, remove the bond on both sides"
 
 FIRST_TRIES: Final = 2
 """To find a device that was not connected yet in this run."""
@@ -94,16 +97,23 @@ class _Run:
 
     async def to_the_end(self) -> Result:
         stop = await self.follow(WORK[self.job.goal])
-        if stop is None and not self.acted & CHANGES:
-            stop = Stop(outcome=Outcome.ALREADY_RUNNING)
-        reached = stop or Stop(outcome=_REACHED[self.job.goal])
-        if self.must_leave(stop):
+        reached = stop or self.reached()
+        if self.must_leave(reached):
             way_out = await self.follow(WAY_OUT)
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
         result = self.result(reached)
         self.sink(Ended(result=result, at_ms=self.now_ms()))
         return result
+
+    def reached(self) -> Stop:
+        """All proofs hold; without a change they did before."""
+        seen, goal = self.scene.seen, self.job.goal
+        if self.acted & CHANGES or (goal is Goal.TEST and not seen.all_confirmed):
+            return Stop(outcome=_REACHED[goal])
+        if seen.all_active:
+            return Stop(outcome=Outcome.ALREADY_RUNNING)
+        return Stop(outcome=_REACHED[goal], detail="already in the slot")
 
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""
@@ -142,6 +152,9 @@ class _Run:
             self.link_lost = True
             self.resumed += 1
             await self.scene.drop()
+        except NotPairedError as error:
+            why = str(error)
+            stop = Stop(outcome=Outcome.REFUSED, detail=why, reason=Reason.SECURITY, next_step=_NOT_PAIRED)
         except RemoteError as error:
             why = str(error)
             stop = Stop(outcome=Outcome.FAILED, detail=why, next_step="the device breaks the protocol: tell its maker")
@@ -181,13 +194,11 @@ class _Run:
             outcome = Outcome.UNREACHABLE
         return Stop(outcome=outcome, detail=f"{step.name.value}: {self.trouble}", next_step=_FARTHEST.get(outcome, ""))
 
-    def must_leave(self, stop: Stop | None) -> bool:
-        if self.job.stay or (stop is None and self.job.goal is Goal.TEST):
+    def must_leave(self, reached: Stop) -> bool:
+        if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
             return False
-        if stop is None or stop.outcome is Outcome.ALREADY_RUNNING:
+        if reached.outcome in {Outcome.ALREADY_RUNNING, _REACHED[self.job.goal]}:
             return True
-        if stop.outcome is Outcome.NEVER_CAME_BACK:
-            return False
         return self.scene.entered is not None or bool(self.acted & CHANGES)
 
     def not_out(self, reached: Stop, way_out: Stop) -> Stop:
