@@ -3,7 +3,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
-from tests.host.images import Made, make_image
+from tests.host.images import Made, is_sound, make_image
 from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError
@@ -218,6 +218,79 @@ def test_already_running_is_an_outcome_of_its_own():
         assert result.outcome is Outcome.ALREADY_RUNNING
         assert peer.mode == "normal"
         assert peer.boots == 0
+
+    run(story())
+
+
+def test_staging_twice_says_that_it_was_there_already():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.slots[1].data = NEW.data
+        peer.veto = lambda op, group, command, _body: {"rc": 1} if (op, group, command) == (2, 1, 1) else None
+        result, _ = await whole(peer, job(goal=Goal.UPLOAD))
+        assert (result.outcome, result.detail) == (Outcome.STAGED, "already in the slot"), result
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_staging_what_runs_already():
+    async def story() -> None:
+        result, _ = await whole(SmpPeer(NEW), job(goal=Goal.UPLOAD))
+        assert result.outcome is Outcome.ALREADY_RUNNING
+
+    run(story())
+
+
+def test_a_trial_that_runs_is_not_ended_by_asking_for_it_again():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        for _ in range(2):
+            result, _ = await whole(peer, job(goal=Goal.TEST))
+            assert result.outcome is Outcome.ON_TRIAL, result
+            assert peer.running()[0] == "1.1.0"
+            assert peer.mode == "maintenance"
+
+    run(story())
+
+
+def damaged() -> bytes:
+    return NEW.data[:100] + bytes([NEW.data[100] ^ 1]) + NEW.data[101:]
+
+
+def refuse_damaged(peer: SmpPeer) -> None:
+    """Mark no image whose hash is not what its hash TLV says."""
+
+    def checked(op: int, group: int, command: int, body: dict[str, Any]) -> dict[str, Any] | None:
+        wrong = "hash" in body and not is_sound(peer.slots[1].data)
+        return {"rc": 11, "rsn": "image: its hash is wrong"} if (op, group, command) == (2, 1, 0) and wrong else None
+
+    peer.veto = checked
+
+
+def test_a_damaged_copy_with_the_same_hash_is_replaced():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.slots[1].data = damaged()
+        refuse_damaged(peer)
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert result.upload is not None
+        assert peer.slots[0].data == NEW.data
+
+    run(story())
+
+
+def test_what_this_run_has_uploaded_is_not_uploaded_again():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.slots[1].data = damaged()
+        refuse_damaged(peer)
+        image = JobImage(data=damaged(), hash=NEW.hash, version=NEW.version)
+        result, events = await whole(peer, job(images=(image,)))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.IMAGE), result
+        assert [event.name for event in events if isinstance(event, StepBegun)].count(StepName.UPLOAD) == 1
+        assert peer.mode == "normal"
 
     run(story())
 

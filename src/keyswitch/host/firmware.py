@@ -16,6 +16,7 @@ from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
 from keyswitch.host.upload import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.host.views import read_slots, slots_of
+from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
 from keyswitch.smp.groups import os as os_group
@@ -54,6 +55,8 @@ async def upload_missing(scene: Scene) -> Stop | None:
     match end:
         case Uploaded():
             scene.uploaded = end
+            scene.sent.add(image.hash)
+            scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
             return await verify(scene)
         case UploadRefused(refusal=refusal) if refusal.is_rc(Rc.EBUSY):
             await asyncio.sleep(BUSY_MS / 1000)
@@ -70,7 +73,11 @@ async def test(scene: Scene) -> Stop | None:
         view = scene.seen.listed(image)
         if view is not None and not view.active and not view.pending:
             stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
-            if stop is not None:
+            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.sent:
+                # A hash in a list says what the file says of itself, not what lies in the flash.
+                scene.say(f"the copy in the slot is refused ({stop.detail}): it is uploaded again")
+                scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
+            elif stop is not None:
                 return stop
     return None
 

@@ -171,6 +171,7 @@ class Seen:
         settled: after such a reset it came back outside maintenance, where it lists no images: the slots that were
             read before the reset are the proof.
         left: the device agreed to leave.
+        distrusted: hashes that the device lists of copies that it refuses to start; they are not there for us.
     """
 
     images: tuple[JobImage, ...] = ()
@@ -187,10 +188,13 @@ class Seen:
     by_reset: bool = False
     settled: bool = False
     left: bool = False
+    distrusted: frozenset[bytes] = frozenset()
 
     def listed(self, image: JobImage) -> SlotView | None:
         """The slot that holds this image; the active one if both do."""
         found = [view for view in self.slots or () if view.image == image.number and _is_it(view, image)]
+        if image.hash in self.distrusted:
+            found = [view for view in found if view.active]
         return next((view for view in found if view.active), found[0] if found else None)
 
     @property

@@ -60,6 +60,8 @@ class Scene:
         self.connection: Connection | None = None
         self.entered: Inside | None = None
         self.uploaded: Uploaded | None = None
+        self.sent: set[bytes] = set()
+        """Hashes of the images that this run has uploaded."""
         self.slots_before: tuple[SlotView, ...] | None = None
         self.slots_after: tuple[SlotView, ...] | None = None
         self.ended_by_reset = False
@@ -80,7 +82,12 @@ class Scene:
         connection, self.connection = self.connection, None
         seen = self.seen
         self.seen = Seen(
-            images=seen.images, reset=seen.reset, rebooted=seen.rebooted, by_reset=seen.by_reset, settled=seen.settled
+            images=seen.images,
+            reset=seen.reset,
+            rebooted=seen.rebooted,
+            by_reset=seen.by_reset,
+            settled=seen.settled,
+            distrusted=seen.distrusted,
         )
         if connection is not None:
             await connection.close()
