@@ -2,6 +2,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.host.images import make_image
@@ -10,6 +11,7 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
+from keyswitch.host.journal import append
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
@@ -94,6 +96,57 @@ def test_verified(recorded: Path, public: Path, capsys: pytest.CaptureFixture[st
     assert (told["ok"], told["records"], told["findings"]) == (True, 4, [])
 
 
+def test_an_end_that_nothing_vouches_for_is_said(recorded: Path, capsys: pytest.CaptureFixture[str]):
+    recorded.with_name("pump.jsonl.head").unlink()
+    *rest, _ = recorded.read_bytes().splitlines(keepends=True)
+    for kept in (b"".join(rest), b""):
+        recorded.write_bytes(kept)
+        capsys.readouterr()
+        assert ended("evidence", "verify", recorded) == Exit.UNKNOWN
+        said = capsys.readouterr()
+        assert said.out.startswith("not cut within, but its end was not checked: ")
+        assert "pump.jsonl.head is missing" in said.err
+        assert ended("evidence", "verify", recorded, "--json") == Exit.UNKNOWN
+        told = json.loads(capsys.readouterr().out)
+        assert (told["ok"], told["end_checked"], told["findings"]) == (False, False, [])
+
+
+ODD_BODIES: list[tuple[str, dict[str, Any], str]] = [
+    ("update begun", {"images": [1]}, "no image of ours"),
+    ("update begun", {"images": 5, "who": "ann\nbob"}, "begun by ann?bob: None <- no image"),
+    ("update begun", {"images": [{"hash": 5}]}, "None (5)"),
+    ("update ended", {"run": [1], "steps": 5}, "steps is no list"),
+    ("update ended", {"verdicts": [5]}, "verdicts[0] is no object"),
+    ("update ended", {"said": [{"at_ms": 0}]}, "said[0].text is missing"),
+    ("update ended", {"said": [{"at_ms": None, "text": "x"}]}, "said[0] has a time that is none"),
+    ("update ended", {"said": [{"at_ms": 10**400, "text": "x"}]}, "said[0] has a time that is none"),
+    ("update ended", {"steps": [{"at_ms": 0, "step": 1, "outcome": 2}]}, "steps[0].duration_ms is missing"),
+    ("update ended", {"steps": [{"at_ms": 0, "step": 1, "outcome": 2, "duration_ms": "1"}]}, "a time that is none"),
+    ("update ended", {"steps": [{"at_ms": 0, "step": 1, "outcome": 2, "duration_ms": 3}]}, ""),
+    ("something else", {}, "something else"),
+]
+
+
+@pytest.mark.parametrize(("kind", "body", "said"), ODD_BODIES)
+def test_a_whole_chain_of_what_no_update_writes(
+    tmp_path: Path, kind: str, body: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "odd.jsonl"
+    append(path, at="t", kind=kind, body=body)
+    assert ended("evidence", "show", path) == Exit.YES
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) == 1
+    drawn = ended("evidence", "chart", path)
+    told = capsys.readouterr()
+    if kind == "update ended":
+        assert drawn == (Exit.USAGE if said else Exit.YES)
+        assert said in told.err
+        assert len(told.err.splitlines()) == bool(said)
+    else:
+        assert said in shown
+        assert drawn == Exit.USAGE
+
+
 def test_tampering_is_named(recorded: Path, public: Path, capsys: pytest.CaptureFixture[str]):
     recorded.write_bytes(recorded.read_bytes().replace(b"already running", b"already walking"))
     capsys.readouterr()
@@ -124,6 +177,9 @@ def test_drawn(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         ["chart", "RECORDED", "--record", "99"],
         ["verify", "RECORDED", "--expect", "4"],
         ["verify", "RECORDED", "--expect", "x:" + "0" * 64],
+        ["verify", "RECORDED", "--expect", "4:" + "z" * 64],
+        ["verify", "RECORDED", "--expect", "\u0664:" + "0" * 64],
+        ["verify", "RECORDED", "--expect", "9" * 5_000 + ":" + "0" * 64],
         ["verify", "RECORDED", "--key", "RECORDED"],
     ],
 )

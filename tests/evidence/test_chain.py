@@ -1,3 +1,4 @@
+import hashlib
 import json
 from typing import Any
 
@@ -44,6 +45,37 @@ def test_a_whole_chain():
     assert checked.records[0].prev == FIRST_PREV
     assert checked.records[2].body == {"outcome": "confirmed", "n": 2}
     assert check(DATA, expected=checked.head).ok
+
+
+def sealed(body: str) -> bytes:
+    """A record whose hash fits a body that our encoder would not write."""
+    open_ = f'"at":"t","body":{body},"kind":"k","n":1,"prev":"{FIRST_PREV}","v":1}}'
+    digest = hashlib.sha256(b"keyswitch evidence 1\n{" + open_.encode()).hexdigest()
+    at, rest = open_.split(',"kind"', 1)
+    return ("{" + at + f',"hash":"{digest}","kind"' + rest + "\n").encode()
+
+
+def test_a_record_sealed_by_hand_is_one():
+    assert check(sealed('{"a":[1]}')).ok
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"a":NaN}', "not in its one form"),
+        ('{"a":-Infinity}', "not in its one form"),
+        ('{"a":1e999}', "not in its one form"),
+        ('{"a":"\\ud800"}', "not in its one form"),
+        ('{"a":' + "9" * 5_000 + "}", "no JSON"),
+        ('{"a":' + "[" * 30 + "]" * 30 + "}", ""),
+        ('{"a":' + "[" * 31 + "]" * 31 + "}", "nested more than 32 deep"),
+        ('{"a":' + "[" * 900 + "]" * 900 + "}", "nested more than 32 deep"),
+        ('{"a":' + "[" * 100_000 + "]" * 100_000 + "}", "no JSON"),
+    ],
+)
+def test_what_json_readers_bear_and_records_do_not_hold(body: str, said: str):
+    findings = check(sealed(body)).findings
+    assert [finding.what.startswith(said) for finding in findings] == [True] * bool(said)
 
 
 def test_an_empty_file_is_an_empty_chain():

@@ -1,9 +1,12 @@
+import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from keyswitch.errors import InputError
-from keyswitch.evidence.chain import Head
+from keyswitch.evidence.chain import Head, check, encode, next_record
 from keyswitch.host.journal import append, head_path, read_journal
 
 
@@ -42,16 +45,104 @@ def test_a_changed_file_is_not_continued(tmp_path: Path):
         appended(path)
 
 
-def test_a_crash_between_record_and_head_is_no_tampering(tmp_path: Path):
+class Signer:
+    def __init__(self, name: str) -> None:
+        self.key_id = name
+
+    def sign(self, data: bytes) -> bytes:
+        return hashlib.sha256(self.key_id.encode() + data).digest()
+
+
+def crashed(path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int, signer: Signer | None = None) -> None:
+    """An append that ends right after its `syncs`-th write to the disk: the head, the record, the head."""
+    left = iter([None] * (syncs - 1))
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if next(left, descriptor) is not None:
+            raise KeyboardInterrupt
+
+    real = os.fsync
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "fsync", fsync)
+        append(path, at="2026-11-22T13:00:00Z", kind="update begun", body={"n": "crashed"}, signer=signer)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize(("syncs", "kept"), [(1, 0), (2, 1), (3, 1)])
+def test_a_crash_anywhere_is_no_tampering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, syncs: int, kept: int
+):
     path = tmp_path / "pump.jsonl"
-    appended(path, 2)
-    head = head_path(path).read_bytes()
-    appended(path)
-    head_path(path).write_bytes(head)
+    appended(path, before)
+    crashed(path, monkeypatch, syncs)
+    if (before, syncs) != (0, 1):  # else there is no head yet
+        assert read_journal(path).ok
+        assert read_journal(path).end_checked
     appended(path)
     checked = read_journal(path)
     assert checked.ok
-    assert checked.head.n == 4
+    assert checked.head.n == before + kept + 1
+
+
+def forged(path: Path, count: int = 1) -> None:
+    for _ in range(count):
+        record = next_record(check(path.read_bytes()).head, at="t", kind="update ended", body={"outcome": "confirmed"})
+        with path.open("ab") as file:
+            file.write(encode(record))
+
+
+@pytest.mark.parametrize("crash", [None, 1, 2])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_record_that_no_run_was_about_to_write_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int | None, count: int
+):
+    path = tmp_path / "pump.jsonl"
+    appended(path, 2)
+    if crash is not None:
+        crashed(path, monkeypatch, crash)
+    forged(path, count)
+    before = path.read_bytes()
+    assert not read_journal(path).ok
+    with pytest.raises(InputError, match="which is not the end of this file"):
+        appended(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("left_by", "taken_by", "taken"),
+    [
+        (Signer("a"), Signer("a"), "taken"),
+        (Signer("a"), None, "taken"),
+        (None, None, "taken"),
+        (None, Signer("a"), "left"),
+        (Signer("b"), Signer("a"), "left"),
+    ],
+)
+def test_a_run_that_signs_takes_over_only_what_it_has_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_by: Signer | None, taken_by: Signer | None, taken: str
+):
+    path = tmp_path / "pump.jsonl"
+    appended(path)
+    crashed(path, monkeypatch, 2, left_by)
+    if taken == "taken":
+        append(path, at="t", kind="update begun", body={}, signer=taken_by)
+        assert read_journal(path).head.n == 3
+    else:
+        with pytest.raises(InputError, match="record 2 was left by an interrupted run and is not signed by this key"):
+            append(path, at="t", kind="update begun", body={}, signer=taken_by)
+
+
+def test_a_signature_that_was_taken_away_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "pump.jsonl"
+    appended(path)
+    crashed(path, monkeypatch, 2, Signer("a"))
+    *lines, last = path.read_bytes().splitlines(keepends=True)
+    bare = json.loads(last)
+    del bare["sig"]
+    path.write_bytes(b"".join(lines) + json.dumps(bare, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    with pytest.raises(InputError, match="not signed by this key"):
+        append(path, at="t", kind="update begun", body={}, signer=Signer("a"))
 
 
 def test_a_crash_within_a_record_is_said(tmp_path: Path):
@@ -63,20 +154,40 @@ def test_a_crash_within_a_record_is_said(tmp_path: Path):
         appended(path)
 
 
-def test_a_head_that_is_none(tmp_path: Path):
+ZEROS = b"0" * 64
+NO_HEADS = (
+    b"",
+    b"{}",
+    b"[]",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"hash":"%b","n":true,"v":1}\n' % ZEROS,
+    b'{"hash":"%b","n":1,"next":5,"v":1}\n' % ZEROS,
+    b'{"hash":"%b","n":1,"next":"x","v":1}\n' % ZEROS,
+    b'{"hash":5,"n":1,"v":1}\n',
+    b'{"hash":"\\ud800","n":1,"v":1}\n',
+)
+
+
+@pytest.mark.parametrize("content", NO_HEADS)
+def test_a_head_that_is_none(tmp_path: Path, content: bytes):
     path = tmp_path / "pump.jsonl"
     appended(path)
-    head_path(path).write_bytes(b"{}")
+    head_path(path).write_bytes(content)
     for use in (lambda: read_journal(path), lambda: appended(path)):
         with pytest.raises(InputError, match=r"pump\.jsonl\.head: this is no head"):
             use()
 
 
-def test_without_a_head_the_end_is_taken_as_it_is(tmp_path: Path):
+def test_without_a_head_the_end_is_not_checked_and_the_chain_not_continued(tmp_path: Path):
     path = tmp_path / "pump.jsonl"
     appended(path, 2)
+    assert read_journal(path).end_checked
     head_path(path).unlink()
     assert read_journal(path).ok
+    assert not read_journal(path).end_checked
+    with pytest.raises(InputError, match=r"pump\.jsonl\.head: is missing: records may have been cut off"):
+        appended(path)
     assert not read_journal(path, expected=Head(n=3, hash="1" * 64)).ok
 
 

@@ -1,18 +1,21 @@
 """`keyswitch evidence`: what updates have left behind: shown, verified, drawn."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 import click
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Checked, Head, Record
 from keyswitch.exits import Exit
-from keyswitch.host.journal import read_journal
+from keyswitch.host.journal import head_path, read_journal
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+_HEAD: Final = re.compile("[0-9]{1,18}:[0-9a-fA-F]{64}")
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -44,7 +47,11 @@ def show(file: Path, as_json: bool) -> Exit:
 @click.option("--expect", metavar="N:HASH", help="The last record as it was noted elsewhere.")
 @JSON
 def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> Exit:
-    """Check that no record was changed, moved, left out or cut off."""
+    """Check that no record was changed, moved, left out or cut off.
+
+    Exit code 0: none was. 1: something is wrong, and is named. 2: a file cannot be used. 3: nothing is wrong, but the
+    end was not checked, because there is neither FILE.head nor --expect.
+    """
     from keyswitch.evidence.signing import EvidenceVerifier  # noqa: PLC0415 - cryptography, only where it is needed
     from keyswitch.policy.secrets import read_public_key  # noqa: PLC0415
 
@@ -53,14 +60,29 @@ def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> E
     if as_json:
         findings = [{"line": finding.line, "what": finding.what} for finding in checked.findings]
         head = {"n": checked.head.n, "hash": checked.head.hash}
-        told: dict[str, Any] = {"ok": checked.ok, "records": len(checked.records), "signed": checked.signed}
+        whole = checked.ok and checked.end_checked
+        told: dict[str, Any] = {
+            "ok": whole,
+            "end_checked": checked.end_checked,
+            "records": len(checked.records),
+            "signed": checked.signed,
+        }
         click.echo(json.dumps({**told, "head": head, "findings": findings}))
-        return Exit.YES if checked.ok else Exit.NO
-    code = _told(checked)
+        return _code(checked)
+    _told(checked)
     if checked.ok:
         signed = f", all signed by {verifier.key_id}" if verifier else ""
-        click.echo(f"whole: {len(checked.records)} records{signed}; last {checked.head.n}:{checked.head.hash}")
-    return code
+        word = "whole" if checked.end_checked else "not cut within, but its end was not checked"
+        click.echo(f"{word}: {len(checked.records)} records{signed}; last {checked.head.n}:{checked.head.hash}")
+        if not checked.end_checked:
+            click.echo(f"{head_path(file)} is missing: give --expect N:HASH as it was noted elsewhere", err=True)
+    return _code(checked)
+
+
+def _code(checked: Checked) -> Exit:
+    if not checked.ok:
+        return Exit.NO
+    return Exit.YES if checked.end_checked else Exit.UNKNOWN
 
 
 @evidence.command()
@@ -72,12 +94,16 @@ def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> E
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run as a sequence chart."""
     from keyswitch.host.chart import chart as draw  # noqa: PLC0415 - imported for what is run
+    from keyswitch.host.chart import fault  # noqa: PLC0415
 
     checked = read_journal(file)
     ended = [record for record in checked.records if record.kind == "update ended"]
-    wanted = [record for record in ended if number in {record.n, record.body.get("run")}] if number else ended
+    wanted = [record for record in ended if number in (record.n, record.body.get("run"))] if number else ended
     if not wanted:
         raise InputError(str(file), f"no ended run{f' {number}' if number else ''}", "the number of a run in this file")
+    what = fault(wanted[-1].body)
+    if what:
+        raise InputError(f"{file}: record {wanted[-1].n}", what, "a record that `keyswitch update` wrote")
     svg = draw(wanted[-1].body, title=f"{wanted[-1].at}: {_target(checked, wanted[-1])}")
     if output is None:
         click.echo(svg, nl=False)
@@ -92,9 +118,9 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
 def _head(text: str | None) -> Head | None:
     if text is None:
         return None
-    number, _, digest = text.partition(":")
-    if not number.isdecimal() or len(digest) != len(Head().hash):
+    if not _HEAD.fullmatch(text):
         raise InputError("--expect", f"{text!r} is no head", "N:HASH as `evidence verify` prints it")
+    number, _, digest = text.partition(":")
     return Head(n=int(number), hash=digest.lower())
 
 
@@ -110,12 +136,27 @@ def _json(record: Record) -> dict[str, Any]:
 
 
 def _line(record: Record) -> str:
+    """One line, whatever the record says: what cannot be printed is not."""
+    return "".join(each if each.isprintable() else "?" for each in f"{record.n:4}  {record.at}  {_words(record)}")
+
+
+def _words(record: Record) -> str:
     body = record.body
     if record.kind == "update begun":
-        images = ", ".join(f"{image['version']} ({image['hash'][:8]})" for image in body.get("images", ()))
-        return f"{record.n:4}  {record.at}  begun by {body.get('who')}: {body.get('target')} <- {images or 'no image'}"
-    detail = f": {body['detail']}" if body.get("detail") else ""
-    return f"{record.n:4}  {record.at}  run {body.get('run')} ended: {body.get('outcome')}{detail}"
+        images: object = body.get("images")
+        named = [_named(image) for image in cast("list[object]", images)] if isinstance(images, list) else []
+        return f"begun by {body.get('who')}: {body.get('target')} <- {', '.join(named) or 'no image'}"
+    if record.kind == "update ended":
+        detail = f": {body['detail']}" if body.get("detail") else ""
+        return f"run {body.get('run')} ended: {body.get('outcome')}{detail}"
+    return record.kind
+
+
+def _named(image: object) -> str:
+    if not isinstance(image, dict):
+        return "no image of ours"
+    fields = cast("dict[str, Any]", image)
+    return f"{fields.get('version')} ({str(fields.get('hash'))[:8]})"
 
 
 def _target(checked: Checked, ended: Record) -> str:

@@ -17,17 +17,23 @@ Rules:
 * A record has one form: sorted keys, no spaces, UTF-8. A line that does not encode back to itself is a finding.
 * Every finding names the record. A changed, missing, repeated or moved record breaks the chain where it is.
 * Records cut off at the end leave a whole chain behind. They are found by the head: number and hash of the last record,
-  kept beside the file and, by whoever wants to be sure, elsewhere.
+  kept beside the file and, by whoever wants to be sure, elsewhere. Without a head the end is not checked, and that is
+  said (`Checked.end_checked`).
+* A head names the record that is about to follow it, so that after a crash that record, and no other, may.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 VERSION: Final = 1
 FIRST_PREV: Final = "0" * 64
+MAX_NESTING: Final = 32
+"""Of objects and lists in a record: far more than any body has, far less than any JSON reader bears."""
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _DOMAIN: Final = b"keyswitch evidence 1\n"
 _KINDS: Final = {"n": int, "prev": str, "at": str, "kind": str, "body": dict, "hash": str}
 """Keys that every record has; `key` and `sig` are text as well, where they are."""
@@ -60,10 +66,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The end of a chain: number and hash of its last record; 0 and zeros for an empty one."""
+    """The end of a chain.
+
+    Attributes:
+        n: number of its last record; 0 for an empty chain.
+        hash: of that record; zeros for an empty chain.
+        coming: hash of the record that was about to be written behind it, empty if none was.
+    """
 
     n: int = 0
     hash: str = FIRST_PREV
+    coming: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +101,14 @@ class Checked:
         findings: empty if the chain is whole.
         head: of what is there.
         signed: how many records carry a signature that was verified.
+        end_checked: whether the end was compared with a head that was kept elsewhere.
     """
 
     records: tuple[Record, ...]
     findings: tuple[Finding, ...]
     head: Head
     signed: int = 0
+    end_checked: bool = False
 
     @property
     def ok(self) -> bool:
@@ -173,22 +188,31 @@ def check(data: bytes, *, expected: Head | None = None, verifier: Verifier | Non
         records.append(record)
         head = Head(n=record.n, hash=record.hash)
     findings += _wrong_end(head, expected)
-    return Checked(records=tuple(records), findings=tuple(findings), head=head, signed=signed)
+    return Checked(
+        records=tuple(records),
+        findings=tuple(findings),
+        head=head,
+        signed=signed,
+        end_checked=expected is not None,
+    )
 
 
 def encode_head(head: Head) -> bytes:
     """The head as it is kept beside the file."""
-    return _canonical({"v": VERSION, "n": head.n, "hash": head.hash}) + b"\n"
+    coming = {"next": head.coming} if head.coming else {}
+    return _canonical({"v": VERSION, "n": head.n, "hash": head.hash, **coming}) + b"\n"
 
 
 def decode_head(data: bytes) -> Head | None:
     """The head that `encode_head` made; None for anything else."""
     try:
         values = cast("dict[str, Any]", json.loads(data))
-        head = Head(n=values["n"], hash=values["hash"])
-    except (ValueError, KeyError, TypeError):
+        head = Head(n=values["n"], hash=values["hash"], coming=values.get("next", ""))
+        hashes = [head.hash, *([head.coming] if head.coming else [])]
+        known = type(head.n) is int and all(_HASH.fullmatch(each) for each in hashes)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return head if encode_head(head) == data else None
+    return head if known and encode_head(head) == data else None
 
 
 def _sealed(record: Record) -> dict[str, Any]:
@@ -221,15 +245,37 @@ def _read(line: bytes) -> Record | str:
         kinds[key] is not str for key in kinds.keys() - _KINDS.keys()
     ):
         return "a key is missing, or a value of a wrong kind: the record was changed"
+    if _too_deep(values):
+        return f"nested more than {MAX_NESTING} deep: the record was changed"
     try:
         record = Record(**values)
     except TypeError:
         return "a key that no record has: the record was changed"
-    if encode(record) != line + b"\n":
+    if not _is_form_of(line, record):
         return "not in its one form: the record was changed"
     if _digest(record) != record.hash:
         return f"record {record.n}: its hash does not fit: the record was changed"
     return record
+
+
+def _is_form_of(line: bytes, record: Record) -> bool:
+    try:
+        return encode(record) == line + b"\n"
+    except ValueError:  # what JSON in UTF-8 cannot say: NaN, half of a surrogate pair
+        return False
+
+
+def _too_deep(values: Mapping[str, Any]) -> bool:
+    level: list[object] = [values]
+    for _ in range(MAX_NESTING):
+        level = [inner for each in level for inner in _inside(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def _wrong(record: Record, head: Head) -> Iterable[str]:
@@ -256,6 +302,8 @@ def _signature_fault(record: Record, verifier: Verifier) -> str:
 def _wrong_end(head: Head, expected: Head | None) -> list[Finding]:
     if expected is None or expected == head:
         return []
+    if expected.coming and head == Head(n=expected.n + 1, hash=expected.coming):
+        return []  # whoever wrote it was interrupted before it could say so
     if head.n < expected.n:
         missing = f"records {head.n + 1} to {expected.n} are missing at the end"
         return [Finding(line=0, what=f"{missing}: the file was cut off")]

@@ -13,6 +13,14 @@ _OPERATOR: Final = 150
 _DEVICE: Final = 600
 _TOP: Final = 100
 _ROW: Final = 34
+MAX_MS: Final = 2**53
+"""Beyond every run; what a JSON number holds exactly (RFC 8259 section 6)."""
+_KEYS: Final = {
+    "steps": ("at_ms", "step", "duration_ms", "outcome"),
+    "verdicts": ("at_ms", "gate"),
+    "said": ("at_ms", "text"),
+}
+"""What is drawn, and what each of it has."""
 _WRAP: Final = 38
 """Characters of a remark on one line, beside the device's lifeline."""
 
@@ -35,7 +43,7 @@ def chart(body: Mapping[str, Any], *, title: str) -> str:
     """The SVG of one ended run.
 
     Args:
-        body: of the record (`keyswitch.host.account.ended`).
+        body: of the record (`keyswitch.host.account.ended`), one without a `fault`.
         title: shown above the chart.
     """
     rows = _rows(body)
@@ -58,6 +66,35 @@ def chart(body: Mapping[str, Any], *, title: str) -> str:
     parts.append(f'<text class="h" x="{_OPERATOR}" y="{height - 16}" text-anchor="middle">{outcome}</text>')
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
+
+
+def fault(body: Mapping[str, Any]) -> str:
+    """Why a run cannot be drawn: what its record lacks, with the key; empty if it can."""
+    for name, keys in _KEYS.items():
+        rows: object = body.get(name, ())
+        if not isinstance(rows, list | tuple):
+            return f"{name} is no list"
+        for number, row in enumerate(cast("Sequence[object]", rows)):
+            what = _row_fault(row, keys)
+            if what:
+                return f"{name}[{number}]{what}"
+    return ""
+
+
+def _row_fault(row: object, keys: Sequence[str]) -> str:
+    if not isinstance(row, dict):
+        return " is no object"
+    fields = cast("dict[str, Any]", row)
+    missing = [key for key in keys if key not in fields]
+    if missing:
+        return f".{missing[0]} is missing"
+    duration_ms = fields.get("duration_ms")
+    times = [fields["at_ms"], *([] if duration_ms is None else [duration_ms])]
+    return "" if all(_is_time(each) for each in times) else " has a time that is none"
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is int and abs(value) <= MAX_MS
 
 
 def _rows(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

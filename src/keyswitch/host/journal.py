@@ -2,17 +2,20 @@
 
 Rules:
 
-* A record is on the disk before the head that names it. A crash between the two leaves a head that is one record
-  behind, which the next append finds in the file and takes over; a file *shorter* than its head is refused.
-* A chain that is not whole is not continued: what was tampered with stays visible.
+* The head says which record comes next before that record is on the disk, and that it has come after it is. A crash
+  between the two leaves a head that is one record behind: the next append takes that very record over, and no other.
+  A run that signs takes over only what the same key has signed.
+* A chain that is not whole is not continued, and neither is one whose end cannot be checked: what was tampered with
+  stays visible.
 * Time and the name of its clock are handed in.
 """
 
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import (
@@ -27,6 +30,8 @@ from keyswitch.evidence.chain import (
     encode_head,
     next_record,
 )
+
+_CONTINUABLE: Final = "a whole chain: keep it, begin another file"
 
 
 def head_path(path: Path) -> Path:
@@ -67,7 +72,9 @@ def append(path: Path, *, at: str, kind: str, body: Mapping[str, Any], signer: S
     """
     try:
         with _locked(path) as file:
-            record = next_record(_whole(path, file.read()), at=at, kind=kind, body=body, signer=signer)
+            head = _whole(path, file.read(), signer)
+            record = next_record(head, at=at, kind=kind, body=body, signer=signer)
+            _write_head(path, replace(head, coming=record.hash))
             file.write(encode(record))
             file.flush()
             os.fsync(file.fileno())
@@ -77,17 +84,25 @@ def append(path: Path, *, at: str, kind: str, body: Mapping[str, Any], signer: S
         raise InputError(str(path), error.strerror or "cannot be written", "a file that can be appended to") from error
 
 
-def _whole(path: Path, data: bytes) -> Head:
+def _whole(path: Path, data: bytes, signer: Signer | None) -> Head:
+    """The end of a chain that may be continued."""
     head = _read_head(path)
-    checked = check(data)
-    behind = head is not None and any(record.n == head.n and record.hash == head.hash for record in checked.records)
-    if head is not None and head != checked.head and not behind and head != Head():
-        checked = check(data, expected=head)
+    if head is None and data:
+        raise InputError(str(head_path(path)), "is missing: records may have been cut off", _CONTINUABLE)
+    checked = check(data, expected=head)
     for finding in checked.findings:
-        raise InputError(
-            str(path), f"line {finding.line}: {finding.what}", "a whole chain: keep it, begin another file"
-        )
+        place = f"line {finding.line}" if finding.line else "the file"
+        raise InputError(str(path), f"{place}: {finding.what}", _CONTINUABLE)
+    if head is not None and head != checked.head and signer is not None:
+        _own(path, checked.records[-1], signer)
     return checked.head
+
+
+def _own(path: Path, last: Record, signer: Signer) -> None:
+    """Refuses a record behind the head that this signer has not signed. Ed25519 signs the same bytes the same way."""
+    if last.key != signer.key_id or last.sig != signer.sign(bytes.fromhex(last.hash)).hex():
+        what = f"record {last.n} was left by an interrupted run and is not signed by this key"
+        raise InputError(str(path), what, _CONTINUABLE)
 
 
 def _read_head(path: Path) -> Head | None:
