@@ -12,7 +12,7 @@ from keyswitch.errors import LinkLostError
 from keyswitch.host.client import Client, SilenceError
 from keyswitch.host.reply import Answer
 from keyswitch.link.serial_port import SerialLink
-from keyswitch.smp.framing import console
+from keyswitch.smp.framing import cobs, console, raw
 
 
 class Console:
@@ -21,16 +21,18 @@ class Console:
     def __init__(self, master: int, *, framing: str) -> None:
         self.master = master
         self.peer = SmpPeer(make_image())
-        self.receiver = console.ConsoleReceiver(100_000)
+        self.receiver = {"console": console.ConsoleReceiver, "raw": raw.StreamReceiver, "cobs": cobs.CobsReceiver}[
+            framing
+        ](100_000)
         self.framing = framing
         self.chatter = b""
 
     def readable(self) -> None:
         data = os.read(self.master, 65_536)
-        packets = self.receiver.receive(data, 0).packets if self.framing == "console" else (data,)
-        for packet in packets:
+        for packet in self.receiver.receive(data, 0).packets:
             for answer in self.peer.serve(packet, "smp", 1):
-                lines = console.pieces(answer) if self.framing == "console" else [answer]
+                cut = {"console": console.pieces, "cobs": cobs.pieces}.get(self.framing, lambda whole: [whole])
+                lines = cut(answer)
                 os.write(self.master, self.chatter + b"".join(lines))
 
 
@@ -44,7 +46,7 @@ def terminal() -> Iterator[tuple[int, str]]:
     os.close(master)
 
 
-@pytest.mark.parametrize("framing", ["console", "raw"])
+@pytest.mark.parametrize("framing", ["console", "raw", "cobs"])
 def test_requests_and_answers_over_a_real_terminal(terminal: tuple[int, str], framing: str):
     async def story() -> None:
         master, name = terminal

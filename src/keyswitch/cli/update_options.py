@@ -36,7 +36,7 @@ from keyswitch.host.recipe_way import RecipeWay
 from keyswitch.host.survey import survey
 from keyswitch.host.update import update
 from keyswitch.host.way import NoWay, Way
-from keyswitch.link.serial_port import CONSOLE_FRAMING
+from keyswitch.link.serial_port import FRAMINGS
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.link.udp import IPV4_ROOM
 from keyswitch.mcuboot.verify import NO_LIMITS
@@ -132,7 +132,7 @@ async def plan(options: Options, *, as_json: bool) -> Exit:
     kind = {BleTarget: "ble", UdpTarget: "udp", SerialTarget: "serial"}[type(target)]
     baud = target.baud if isinstance(target, SerialTarget) else None
     room = IPV4_ROOM if isinstance(target, UdpTarget) else None
-    framing = CONSOLE_FRAMING if isinstance(target, SerialTarget) and target.framing == "console" else 0
+    framing = FRAMINGS[target.framing][-1] if isinstance(target, SerialTarget) else 0
     line = Line(kind=kind, baud=baud, max_packet=room, framing_bytes=framing)
     made = make_plan(options.job, device, line)
     click.echo(json.dumps(plan_json(made)) if as_json else _plan_lines(made, device))
@@ -166,7 +166,6 @@ async def run(options: Options, show: Show) -> Exit:
     try:
         result = await task
     except asyncio.CancelledError:
-        click.echo("interrupted: the same command goes on from what the device has", err=True)
         return Outcome.INTERRUPTED.exit_code
     finally:
         await reach.close()

@@ -1,4 +1,4 @@
-"""SMP over a serial port, host side: base64 lines between console text, or raw packets.
+"""SMP over a serial port, host side: base64 lines between console text, raw packets, or COBS frames.
 
 Rules:
 
@@ -18,7 +18,7 @@ import serial
 
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.link.ports import Sink
-from keyswitch.smp.framing import Receiver, console, raw
+from keyswitch.smp.framing import Receiver, cobs, console, raw
 from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
 
 STUCK_MS: Final = 5_000
@@ -27,8 +27,18 @@ STUCK_MS: Final = 5_000
 CONSOLE_FRAMING: Final = 2 + 2
 """Bytes: length in front, CRC behind."""
 
+COBS_FRAMING: Final = 2
+"""Bytes: the CRC behind."""
+
 CONSOLE_MOST: Final = 0xFFFF - 2
 """Largest packet in bytes that a console frame can announce (Zephyr `serial_util.c`)."""
+
+FRAMINGS: Final[dict[str, tuple[Callable[[int], Receiver], Callable[[bytes], list[bytes]], int]]] = {
+    "console": (console.ConsoleReceiver, console.pieces, CONSOLE_FRAMING),
+    "raw": (raw.StreamReceiver, lambda packet: [packet], 0),
+    "cobs": (cobs.CobsReceiver, cobs.pieces, COBS_FRAMING),
+}
+"""Receiver, pieces, and bytes of the peer's buffer that the framing takes."""
 
 READ_MOST: Final = 65_536
 
@@ -38,9 +48,8 @@ class SerialLink:
 
     def __init__(self, port: Any, *, framing: str) -> None:
         self._port = port
-        self._pieces: Callable[[bytes], list[bytes]] = console.pieces if framing == "console" else _whole
-        most = HEADER_SIZE + MAX_PAYLOAD
-        self._receiver: Receiver = console.ConsoleReceiver(most) if framing == "console" else raw.StreamReceiver(most)
+        make_receiver, self._pieces, self._framing_bytes = FRAMINGS[framing]
+        self._receiver: Receiver = make_receiver(HEADER_SIZE + MAX_PAYLOAD)
         self._max_packet = CONSOLE_MOST if framing == "console" else None
         self._loop = asyncio.get_running_loop()
         self._sink: Sink | None = None
@@ -79,7 +88,7 @@ class SerialLink:
     @property
     def framing_bytes(self) -> int:
         """Length and CRC of a console frame lie in the peer's buffer with the packet (Zephyr `serial_util.c`)."""
-        return 0 if self._max_packet is None else CONSOLE_FRAMING
+        return self._framing_bytes
 
     @property
     def closed(self) -> str | None:
@@ -172,10 +181,6 @@ class SerialLink:
         sink, self._closed_sink = self._closed_sink, None
         if sink is not None:
             sink(why)
-
-
-def _whole(packet: bytes) -> list[bytes]:
-    return [packet]
 
 
 def _can_be_watched(loop: asyncio.AbstractEventLoop, port: Any) -> bool:

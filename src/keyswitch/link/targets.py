@@ -3,7 +3,7 @@
     ble:NAME | ble:ADDRESS            this computer's own adapter
     hci:TRANSPORT#NAME | #ADDRESS     a controller of our own, named as Bumble names HCI transports
     udp:HOST[:PORT]                   datagrams; IPv6 hosts in brackets
-    serial:PATH[@BAUD][,FRAMING]      console framing, or raw packets
+    serial:PATH[@BAUD][,FRAMING]      console framing, raw packets, or COBS
 
 Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name.
 """
@@ -24,7 +24,7 @@ DEFAULT_BAUD: Final = 115_200
 LAST_PORT: Final = 0xFFFF
 """RFC 768: ports have 16 bits."""
 
-FRAMINGS: Final = ("console", "raw")
+FRAMINGS: Final = ("console", "raw", "cobs")
 
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _APPLE_ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
