@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.host.images import is_sound
+from tests.host.images import Made, is_sound, read_image
 from tests.host.smp_peer import Faults, PeerAir, PeerGattLink, Session, Slot, SmpPeer
 
 from keyswitch.errors import RemoteError
@@ -148,3 +148,43 @@ class ButtonPeer(SmpPeer):
     def boot(self, *, keep: bool = False) -> None:
         del keep
         super().boot(keep=True)
+
+
+class TwoImagePeer(SmpPeer):
+    """A device with two image pairs, such as an application and a network core."""
+
+    def __init__(self, running: Made, second: Made, **settings: Any) -> None:
+        super().__init__(running, **settings)
+        self.pairs = [self.slots, [Slot(second.data), Slot()]]
+        self.stays = [True, True]
+
+    def listing(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for number, slots in enumerate(self.pairs):
+            self.slots, self.confirmed = slots, self.stays[number]
+            rows += [{**row, "image": number} for row in super().listing()]
+        return rows
+
+    def do_1_1_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        if body["off"] == 0:
+            self.slots = self.pairs[body.get("image", 0)]
+        return super().do_1_1_2(body, peer)
+
+    def do_1_0_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        for number, slots in enumerate(self.pairs):
+            hashes = [found[1] for slot in slots if (found := read_image(slot.data))]
+            if body.get("hash") in hashes or "hash" not in body:
+                self.slots, self.confirmed = slots, self.stays[number]
+                answer = super().do_1_0_2(body, peer)
+                runs = body.get("hash") in {None, (read_image(slots[0].data) or ("", b""))[1]}
+                self.stays[number] = self.stays[number] or ("err" not in answer and runs)
+                return answer if "err" in answer else {"images": self.listing()}
+        return {"err": {"group": 1, "rc": 8}}
+
+    def boot(self, *, keep: bool = False) -> None:
+        boots = self.boots
+        for number, slots in enumerate(self.pairs):
+            self.slots, self.confirmed = slots, self.stays[number]
+            super().boot(keep=keep)
+            self.pairs[number], self.stays[number] = self.slots, self.confirmed
+        self.boots = boots + 1

@@ -1,19 +1,24 @@
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.host.images import Made, is_sound, make_image
+from tests.host.images import Made, is_sound, make_image, read_image
+from tests.host.other_peers import TwoImagePeer
 from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 
-from keyswitch.errors import InputError, LinkLostError
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.exits import Exit
+from keyswitch.host.client import Client
 from keyswitch.host.entry import Expected, Secret
 from keyswitch.host.events import Ended, Event, StepBegun, StepDone, StepMissed
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import STEPS, WORK, StepName
 from keyswitch.host.update import update
+from keyswitch.host.upload import Capacity
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
@@ -291,6 +296,76 @@ def test_what_this_run_has_uploaded_is_not_uploaded_again():
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.IMAGE), result
         assert [event.name for event in events if isinstance(event, StepBegun)].count(StepName.UPLOAD) == 1
         assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_a_trial_says_where_the_device_is_left():
+    async def story() -> None:
+        result, _ = await whole(SmpPeer(OLD), job(goal=Goal.TEST))
+        assert result.detail == "the device was left in maintenance mode, which its lease ends in at most 900 s"
+        result, _ = await whole(SmpPeer(OLD, gated=False, mode_group=False), job(goal=Goal.TEST))
+        assert (result.outcome, result.detail) == (Outcome.ON_TRIAL, "")
+
+    run(story())
+
+
+def test_out_of_reach_for_good_says_where_the_device_was_left():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+
+        def vanish(event: Event) -> None:
+            if isinstance(event, StepDone) and event.name is StepName.VERIFY:
+                peer.up = False
+                peer.end_links("gone")
+
+        result = await update(ble(peer), job(), sink=vanish)
+        assert result.outcome is Outcome.UNREACHABLE, result
+        left = re.search(
+            "the device was left in maintenance mode, which its lease ends in at most ([0-9]+) s", result.detail
+        )
+        assert left is not None
+        assert 0 < int(left[1]) < 900
+
+    run(story())
+
+
+@pytest.mark.parametrize("error", [LocalError("a bug"), InputError("x", "two of them"), RemoteError("no map")])
+def test_whatever_goes_wrong_inside_ends_in_a_result_and_outside(
+    error: KeyswitchError, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(_client: Client, _most: int | None = None) -> Capacity:
+        raise error
+
+    monkeypatch.setattr("keyswitch.host.firmware.capacity_of", fail)
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        result, events = await whole(peer)
+        assert (result.outcome, result.detail) == (Outcome.FAILED, str(error))
+        assert isinstance(events[-1], Ended)
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_cancelled_it_says_how_it_ended_and_where_the_device_is():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        events: list[Event] = []
+
+        def interrupt(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, StepDone) and event.name is StepName.VERIFY:
+                task.cancel()
+
+        task = asyncio.ensure_future(update(ble(peer), job(), sink=interrupt))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        last = events[-1]
+        assert isinstance(last, Ended)
+        assert last.result.outcome is Outcome.INTERRUPTED
+        assert last.result.detail.startswith("the device was left in maintenance mode")
 
     run(story())
 
@@ -721,5 +796,32 @@ def test_a_radio_that_is_gone_for_a_while_is_waited_for():
 
         result = await update(BleReach(air, target="hci:usb:0#Pump 7", name="Pump 7"), job(), sink=strike)
         assert result.outcome is Outcome.CONFIRMED, result
+
+    run(story())
+
+
+def test_two_images_are_uploaded_marked_started_and_confirmed_together():
+    async def story() -> None:
+        net = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
+        peer = TwoImagePeer(OLD, net[0])
+        images = (image_of(NEW), replace(image_of(net[1]), number=1))
+        result, events = await whole(peer, job(images=images))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", net[1].hash)]
+        assert peer.stays == [True, True]
+        assert peer.boots == 1
+        assert peer.mode == "normal"
+        assert isinstance(events[-1], Ended)
+
+    run(story())
+
+
+def test_of_two_images_the_one_that_runs_is_not_sent_again():
+    async def story() -> None:
+        net = make_image("2.1.0", fill=1)
+        peer = TwoImagePeer(OLD, net)
+        result, _ = await whole(peer, job(images=(image_of(NEW), replace(image_of(net), number=1))))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.received_image_bytes < 17 * 1024
 
     run(story())

@@ -179,10 +179,21 @@ async def confirm(scene: Scene) -> Stop | None:
             next_step="the device goes back to its old image by itself",
         )
     if scene.job.confirm_by is ConfirmBy.OPERATOR:
-        return await _write_state(scene, {"confirm": True})
+        return await _confirm_each(scene)
     while not scene.seen.all_confirmed:
         await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
         if (stop := await verify(scene)) is not None or not scene.seen.all_active:
+            return stop
+    return None
+
+
+async def _confirm_each(scene: Scene) -> Stop | None:
+    """Confirm what runs. With several images each is named: without a hash the first one is meant."""
+    several = scene.job.images if len(scene.job.images) > 1 else ()
+    bodies: list[dict[str, object]] = [{"hash": image.hash, "confirm": True} for image in several]
+    for body in bodies or [{"confirm": True}]:
+        stop = await _write_state(scene, body)
+        if stop is not None:
             return stop
     return None
 
