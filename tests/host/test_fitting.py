@@ -5,9 +5,11 @@ import pytest
 from tests.host.images import make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.fitting import SMALLER, TRY_MS, frame_that_arrives
+from keyswitch.host.fitting import LEAST_FRAME, SMALLER, TRY_MS, capacity_of, frame_that_arrives
+from keyswitch.host.requests import Requests
+from keyswitch.host.upload import Capacity
 from keyswitch.link.air.clock import run
 
 
@@ -53,6 +55,40 @@ def test_the_frame_tried_is_never_larger_and_hardly_smaller(frame: int):
             assert frame - 1 <= len(link.sent[0]) <= frame
 
     run(story())
+
+
+def capacity(buf_size: int, buf_count: int) -> Capacity:
+    async def story() -> Capacity:
+        peer = SmpPeer(make_image(), gated=False, buf_size=70_000)
+        peer.veto = lambda _op, _group, command, _body: (
+            {"buf_size": buf_size, "buf_count": buf_count} if command else {"r": ""}
+        )
+        return await capacity_of(Client(PeerLink(peer)))
+
+    return run(story())
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "frame", "outstanding"),
+    [
+        (LEAST_FRAME, 2, LEAST_FRAME, 1),
+        (65_543, 65, 65_543, 64),
+        (65_544, 66, 65_543, 64),
+        (1 << 63, 1 << 63, 65_543, 64),
+    ],
+)
+def test_silly_buffers_are_bounded(size: int, count: int, frame: int, outstanding: int):
+    assert capacity(size, count) == Capacity(frame=frame, outstanding=outstanding)
+
+
+@pytest.mark.parametrize("size", [1, 9, LEAST_FRAME - 1])
+def test_buffers_that_nothing_fits_in_are_the_devices_fault(size: int):
+    with pytest.raises(RemoteError, match=f"buffers have {size} bytes"):
+        capacity(size, 4)
+
+
+def test_the_least_frame_holds_the_first_request_of_any_image():
+    assert Requests(bytes(1 << 24), frame=LEAST_FRAME, number=255).room(0) >= Requests.LEAST_FIRST
 
 
 @pytest.mark.parametrize("said", [{"rc": 7}, {"rc": 8}, {"rc": 11, "rsn": "wrong mode"}])

@@ -1,5 +1,6 @@
 """Each row of the table of outcomes in docs/operator.md, produced."""
 
+import json
 import os
 import signal
 import subprocess
@@ -135,16 +136,28 @@ def test_interrupted_leaves_the_device_as_it_is(number: signal.Signals, tmp_path
         return peer
 
     with UdpPeerThread(slow) as served:
-        command = [sys.executable, "-m", "keyswitch", "update", served.target, str(image), "--evidence", str(evidence)]
+        command = [
+            sys.executable,
+            "-m",
+            "keyswitch",
+            "update",
+            served.target,
+            str(image),
+            "--evidence",
+            str(evidence),
+            "--json",
+        ]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(command, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes) as process:
             assert process.stdout is not None
             while "verify mode" not in (line := process.stdout.readline()):
                 assert line
             process.send_signal(number)
-            _, said = process.communicate(timeout=20)
+            told, said = process.communicate(timeout=20)
     assert process.returncode == Exit.INTERRUPTED
-    assert said == "interrupted: the same command goes on from what the device has\n"
+    last = json.loads(told.splitlines()[-1])
+    assert (last["event"], last["outcome"], said) == ("result", "interrupted", "")
+    assert last["next_step"] == "the same command goes on from what the device has"
     assert b'"outcome":"interrupted"' in evidence.read_bytes()
 
 

@@ -55,6 +55,7 @@ async def enter(scene: Scene) -> Stop | None:
     if isinstance(told, NoEntry):
         return _no_entry(scene, told)
     scene.entered = told
+    scene.note_inside(inside=True, lease_ms=told.lease_ms)
     if told.identity is not None:
         scene.reach.visit(told.identity)
     scene.reach.learn(token=told.token, address=told.address)

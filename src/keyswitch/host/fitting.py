@@ -7,6 +7,7 @@ answer, a refusal too, says that it arrived.
 
 from typing import Final
 
+from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client, SilenceError
 from keyswitch.host.reply import Refusal
 from keyswitch.host.upload import Capacity
@@ -17,6 +18,15 @@ from keyswitch.smp.header import HEADER_SIZE
 
 TRY_MS: Final = 1_500
 """For an echo there and back: 384 bytes each way at 9600 baud take 1.1 s."""
+
+LEAST_FRAME: Final = 110
+"""Holds the first request of any upload, which carries an image header of 32 bytes (`keyswitch.host.requests`)."""
+
+LARGEST_FRAME: Final = HEADER_SIZE + 0xFFFF
+"""The header's length has two bytes."""
+
+MOST_OUTSTANDING: Final = 64
+"""Nobody has more buffers (Zephyr's default is 4), and sequence numbers must be left for questions."""
 
 SMALLER: Final = (2475, 1024, 512, 256, 169, 128)
 """Sizes to try below the one that was told: usual buffers; 169 is two lines of a console."""
@@ -31,17 +41,22 @@ async def capacity_of(client: Client, most_outstanding: int | None = None) -> Ca
 
     Raises:
         LinkLostError: the link is gone.
+        RemoteError: the device names buffers that nothing could be sent to.
     """
     params = await read_params(client)
     if isinstance(params, Refusal):
         params = Params(buf_size=DEFAULT_BUF_SIZE, buf_count=1)
     most = client.link.max_packet
     told = params.buf_size - client.link.framing_bytes
-    told = told if most is None else min(told, most)
+    if told < LEAST_FRAME:
+        raise RemoteError(f"the device says that its buffers have {params.buf_size} bytes: no upload fits in")
+    told = min(told, LARGEST_FRAME if most is None else most)
     frame = await frame_that_arrives(client, told)
     # A line that loses a large frame would lose several at once as well.
     outstanding = 1 if frame < told else params.buf_count - 1
-    return Capacity(frame=frame, outstanding=max(1, min(outstanding, most_outstanding or outstanding)))
+    return Capacity(
+        frame=frame, outstanding=max(1, min(outstanding, most_outstanding or MOST_OUTSTANDING, MOST_OUTSTANDING))
+    )
 
 
 async def frame_that_arrives(client: Client, told: int) -> int:

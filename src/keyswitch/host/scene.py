@@ -6,6 +6,7 @@ Rules:
 * After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -62,6 +63,10 @@ class Scene:
         self.uploaded: Uploaded | None = None
         self.sent: set[bytes] = set()
         """Hashes of the images that this run has uploaded."""
+        self.inside = False
+        """The device was last seen in maintenance mode."""
+        self.lease_ends_at: float | None = None
+        """When its lease ends that, by the event loop's clock; None if it has none."""
         self.slots_before: tuple[SlotView, ...] | None = None
         self.slots_after: tuple[SlotView, ...] | None = None
         self.ended_by_reset = False
@@ -125,7 +130,22 @@ class Scene:
 
     def note_state(self, state: ModeState) -> None:
         """Note what the mode group told."""
+        self.note_inside(inside=not state.outside, lease_ms=state.lease_ms)
         self.seen = replace(self.seen, gated=True, open=state.open, outside=state.outside, boot_id=state.boot_id)
+
+    def note_inside(self, *, inside: bool, lease_ms: int | None) -> None:
+        """Note whether the device is in maintenance, and for how long."""
+        self.inside = inside
+        self.lease_ends_at = None if lease_ms is None else asyncio.get_running_loop().time() + lease_ms / 1000
+
+    def left_inside(self) -> str:
+        """That the device stays in maintenance, and when its lease ends that; empty unless it was last seen there."""
+        if not self.inside:
+            return ""
+        if self.lease_ends_at is None:
+            return "the device was left in maintenance mode"
+        left_s = max(0, round(self.lease_ends_at - asyncio.get_running_loop().time()))
+        return f"the device was left in maintenance mode, which its lease ends in at most {left_s} s"
 
     async def attached(self) -> bool:
         """Show the device that its session is ours, if we can; what it says then decides, not this."""

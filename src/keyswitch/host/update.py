@@ -12,9 +12,10 @@ Rules:
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
 from keyswitch.host import entering, firmware
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import Goal, Job, Outcome, Result, Stop
@@ -65,19 +66,40 @@ _FARTHEST: Final = {
 }
 
 
+_TOUCHES: Final = CHANGES | {StepName.ENTER}
+"""From these steps on the device is not as it was: a run ends with a result, whatever goes wrong."""
+
+_INTERRUPTED: Final = Stop(outcome=Outcome.INTERRUPTED, next_step="the same command goes on from what the device has")
+
+
 async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
     """Carry `job` out on the device behind `reach`; returns how it ended.
 
-    Cancelling ends the connection and leaves the device as it is; the same job goes on from there.
+    Cancelling ends the connection and leaves the device as it is; the same job goes on from there. `sink` is told how
+    a run ended also then.
 
     Raises:
-        InputError: the target names several devices.
+        InputError: the target names several devices; none was touched.
     """
     run = _Run(reach, job, sink or (lambda _event: None))
     try:
         return await run.to_the_end()
+    except asyncio.CancelledError:
+        run.end(run.left_inside(_INTERRUPTED))
+        raise
     finally:
         await run.scene.drop()
+
+
+def _stopped_by(error: KeyswitchError) -> Stop:
+    match error:
+        case NotPairedError():
+            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=_NOT_PAIRED)
+        case RemoteError():
+            next_step = "the device breaks the protocol: tell its maker"
+            return Stop(outcome=Outcome.FAILED, detail=str(error), next_step=next_step)
+        case _:
+            return Stop(outcome=Outcome.FAILED, detail=str(error))
 
 
 class _Run:
@@ -102,6 +124,11 @@ class _Run:
             way_out = await self.follow(WAY_OUT)
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
+        elif stop is None:
+            reached = self.left_inside(reached)
+        return self.end(reached)
+
+    def end(self, reached: Stop) -> Result:
         result = self.result(reached)
         self.sink(Ended(result=result, at_ms=self.now_ms()))
         return result
@@ -152,12 +179,10 @@ class _Run:
             self.link_lost = True
             self.resumed += 1
             await self.scene.drop()
-        except NotPairedError as error:
-            why = str(error)
-            stop = Stop(outcome=Outcome.REFUSED, detail=why, reason=Reason.SECURITY, next_step=_NOT_PAIRED)
-        except RemoteError as error:
-            why = str(error)
-            stop = Stop(outcome=Outcome.FAILED, detail=why, next_step="the device breaks the protocol: tell its maker")
+        except KeyswitchError as error:
+            if isinstance(error, InputError) and not self.acted & _TOUCHES:
+                raise
+            stop = _stopped_by(error)
         self.tell(step, begun, stop.detail if stop else why)
         return stop
 
@@ -203,7 +228,7 @@ class _Run:
 
     def not_out(self, reached: Stop, way_out: Stop) -> Stop:
         if reached.outcome is Outcome.UNREACHABLE:
-            return reached
+            return self.left_inside(reached)
         entered = self.scene.entered
         lease = f"; its lease of {entered.lease_ms} ms ends it" if entered and entered.lease_ms else ""
         return Stop(
@@ -212,6 +237,10 @@ class _Run:
             reason=way_out.reason,
             next_step=f"do not leave the device alone: power-cycle it, or run the same command again{lease}",
         )
+
+    def left_inside(self, reached: Stop) -> Stop:
+        words = self.scene.left_inside()
+        return replace(reached, detail="; ".join(part for part in (reached.detail, words) if part))
 
     def result(self, stop: Stop) -> Result:
         uploaded = self.scene.uploaded
