@@ -1,0 +1,198 @@
+"""The operator against our whole device over the modelled air: cut at every packet, gated and reset at every step.
+
+What must hold is always the same: the right image runs and stays, the device is out of maintenance, nothing hangs, and
+no more than a window of the image is sent again for one loss. All points are tried in the deep run, a sample otherwise.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from tests.integration.files import job_image
+
+from keyswitch.demo.workshop import Workshop
+from keyswitch.errors import LinkLostError
+from keyswitch.gate.events import InputChanged
+from keyswitch.host.entry import Secret
+from keyswitch.host.events import Event, StepBegun
+from keyswitch.host.job import Goal, Job, Outcome, Result
+from keyswitch.host.reach import BleReach
+from keyswitch.host.steps import WORK, StepName
+from keyswitch.host.update import update
+from keyswitch.host.way import ModeGroupWay
+from keyswitch.link.air import clock
+from keyswitch.link.air.settings import parse_air
+from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
+from keyswitch.policy.secrets import read_secret
+from keyswitch.testing.world import World
+
+T = TypeVar("T")
+
+AIR = parse_air("interval_ms=15,phy=2M,dle=251")
+WINDOW = 3 * 2475
+SAMPLE = 12
+"""Points that are tried in every run."""
+
+
+class Scissors:
+    """Counts what passes between operator and device; cuts the link instead of letting the n-th pass."""
+
+    def __init__(self, cut_at: int | None = None) -> None:
+        self.cut_at = cut_at
+        self.passed = 0
+
+    def falls(self) -> bool:
+        self.passed += 1
+        return self.passed == self.cut_at
+
+
+class CutLink:
+    """A `GattLink` that can be cut; all else is the real one's."""
+
+    def __init__(self, link: GattLink, scissors: Scissors) -> None:
+        self._link = link
+        self._scissors = scissors
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    async def subscribe(self, service: str, characteristic: str, sink: Sink) -> None:
+        await self._pass()
+
+        def heard(value: bytes) -> None:
+            if not self._scissors.falls():
+                sink(value)
+                return
+            self._closing = asyncio.ensure_future(self._link.close())
+
+        await self._link.subscribe(service, characteristic, heard)
+
+    async def read(self, service: str, characteristic: str) -> bytes:
+        await self._pass()
+        return await self._link.read(service, characteristic)
+
+    async def write(self, service: str, characteristic: str, data: bytes) -> None:
+        await self._pass()
+        await self._link.write(service, characteristic, data)
+
+    async def _pass(self) -> None:
+        if self._scissors.falls():
+            await self._link.close()
+            raise LinkLostError("cut")
+
+
+class CutAir:
+    """An `Adapter` whose links can be cut."""
+
+    def __init__(self, adapter: Adapter, scissors: Scissors) -> None:
+        self._adapter = adapter
+        self._scissors = scissors
+
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+        async for sighting in self._adapter.scan(timeout_ms):
+            yield sighting
+
+    async def connect(self, address: str, timeout_ms: int) -> Any:
+        return CutLink(await self._adapter.connect(address, timeout_ms), self._scissors)
+
+    async def close(self) -> None:
+        await self._adapter.close()
+
+
+def run(story: Coroutine[Any, Any, T]) -> T:
+    return clock.run(story, limit_s=1200)
+
+
+async def updated(
+    pump: Workshop, scissors: Scissors, strike: Callable[[World, Event], None] | None = None
+) -> tuple[Result, dict[str, Any]]:
+    """One whole update; how it ended, and what the device says afterwards."""
+    secret = read_secret(pump.policy)
+    async with World(pump.policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
+        name = pump.policy.device.name
+        reach = BleReach(CutAir(here.adapter(), scissors), target=name, name=name)
+        job = Job(images=(job_image(pump.new),), way=ModeGroupWay("maintenance", Secret(secret)))
+        result = await update(reach, job, sink=lambda event: strike(here, event) if strike else None)
+        return result, here.device.status()
+
+
+def check(result: Result, status: dict[str, Any], *, outcome: Outcome = Outcome.CONFIRMED) -> None:
+    assert result.outcome is outcome, result
+    version = "1.1.0" if outcome is Outcome.CONFIRMED else "1.0.0"
+    assert status["running"]["version"] == version
+    assert (status["mode"], status["gate"]) == ("normal", "shut")
+    assert result.upload is None or result.upload.resent_bytes <= result.upload.losses * WINDOW
+
+
+@pytest.fixture(scope="module")
+def packets(pump: Workshop) -> int:
+    """How many packets a whole update takes."""
+    scissors = Scissors()
+    check(*run(updated(pump, scissors)))
+    return scissors.passed
+
+
+def cut_at(pump: Workshop, points: range) -> int:
+    most = 0
+    for point in points:
+        result, status = run(updated(pump, Scissors(point)))
+        check(result, status)
+        most = max(most, result.duration_ms)
+    return most
+
+
+def test_cut_at_a_sample_of_packets(pump: Workshop, packets: int) -> None:
+    cut_at(pump, range(1, packets + 1, packets // SAMPLE))
+
+
+@pytest.mark.deep
+def test_cut_at_every_packet(pump: Workshop, packets: int, capsys: pytest.CaptureFixture[str]) -> None:
+    most = cut_at(pump, range(1, packets + 1))
+    with capsys.disabled():
+        print(f"\n{packets} cuts of a whole update over the air, 0 failures, longest run {most / 1000:.0f} s")  # noqa: T201 - the numbers are wanted
+
+
+def motion(here: World, *, on: bool) -> None:
+    here.device.happen(InputChanged(name="motion", value=on))
+
+
+def strike_at(step: StepName, blow: Callable[[World], None]) -> Callable[[World, Event], None]:
+    struck: list[StepName] = []
+
+    def strike(here: World, event: Event) -> None:
+        if isinstance(event, StepBegun) and event.name is step and not struck:
+            struck.append(step)
+            blow(here)
+
+    return strike
+
+
+BEFORE_THE_TRIAL = [step for step in WORK[Goal.FULL] if step not in {StepName.PROVE, StepName.CONFIRM}]
+
+
+@pytest.mark.parametrize("step", [StepName.VERIFY, StepName.UPLOAD, StepName.TEST, StepName.RESET])
+def test_the_gate_closes_for_a_moment(pump: Workshop, step: StepName) -> None:
+    def blow(here: World) -> None:
+        motion(here, on=True)
+        motion(here, on=False)
+
+    check(*run(updated(pump, Scissors(), strike_at(step, blow))))
+
+
+def test_the_gate_closes_during_the_trial_and_the_old_image_is_back(pump: Workshop) -> None:
+    def blow(here: World) -> None:
+        motion(here, on=True)
+        motion(here, on=False)
+
+    check(*run(updated(pump, Scissors(), strike_at(StepName.CONFIRM, blow))), outcome=Outcome.REVERTED)
+
+
+@pytest.mark.parametrize("step", BEFORE_THE_TRIAL)
+def test_the_power_fails(pump: Workshop, step: StepName) -> None:
+    tasks: list[Any] = []
+
+    def blow(here: World) -> None:
+        tasks.append(asyncio.ensure_future(here.device.power_cycle()))
+
+    check(*run(updated(pump, Scissors(), strike_at(step, blow))))
