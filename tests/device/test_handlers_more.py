@@ -80,7 +80,8 @@ def test_stat(rig: Rig, peer: int):
     assert shown["fields"]["served"] == shown["fields"]["received"] - 1
     assert rig.read(peer, 2, 0, {"name": "nope"}) == err(2, 3)
     assert rig.read(peer, 2, 0, {"name": "nope"}, version=V1) == {"rc": 5}
-    assert rig.read(peer, 2, 0, {}) == {"rc": 3}
+    assert [rig.read(peer, 2, 0, body) for body in ({}, {"name": ""}, {"name": "x" * 32})] == [{"rc": 3}] * 3
+    assert rig.read(peer, 2, 0, {"name": "x" * 31}) == err(2, 3)
 
 
 # --- settings ---
@@ -103,13 +104,14 @@ def test_settings(rig: Rig, peer: int):
         ({"name": "app/" + "x" * 28}, err(3, 3), {"rc": 5}),
         ({"name": "app/" + "x" * 29}, err(3, 2), {"rc": 3}),
         ({}, {"rc": 3}, {"rc": 3}),
+        ({"name": ""}, {"rc": 3}, {"rc": 3}),
         ({"name": 5}, {"rc": 3}, {"rc": 3}),
     ],
 )
 def test_settings_names(rig: Rig, peer: int, body, answer, answer_v1):
     assert rig.read(peer, 3, 0, body) == answer
     assert rig.read(peer, 3, 0, body, version=V1) == answer_v1
-    assert rig.write(peer, 3, 1, body) == answer
+    assert rig.write(peer, 3, 1, body) == (err(3, 3) if answer == err(3, 5) else answer)
 
 
 @pytest.mark.parametrize(("size", "answer"), [(63, {}), (64, {}), (65, {"rc": 3})])
@@ -136,14 +138,15 @@ def test_enum(rig: Rig, peer: int):
     assert [rig.read(peer, 10, 2, {"index": n}) for n in range(9)] == [
         {"group": group} | ({"end": True} if group == ids[-1] else {}) for group in ids
     ]
-    assert rig.read(peer, 10, 2) == {"group": 0}
+    assert rig.read(peer, 10, 2, {}) == {"group": 0}
+    assert rig.read(peer, 10, 2) == {"rc": 3}
     assert rig.read(peer, 10, 2, {"index": 9}) == err(10, 4)
     assert rig.read(peer, 10, 2, {"index": 9}, version=V1) == {"rc": 1}
     assert rig.read(peer, 10, 2, {"index": -1}) == {"rc": 3}
 
 
 def test_enum_details(rig: Rig, peer: int):
-    every = rig.read(peer, 10, 3)["groups"]
+    every = rig.read(peer, 10, 3, {})["groups"]
     assert [each["group"] for each in every] == sorted(GROUPS)
     assert every[:2] == [
         {"group": 0, "name": "os mgmt", "handlers": 9},

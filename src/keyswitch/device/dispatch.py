@@ -12,7 +12,7 @@ The first failure decides (Zephyr `smp.c`):
     the handler's own word
 
 The header's length is a lower bound: the payload is decoded from all that follows. What is behind the announced length
-is the next request of the same packet, unless this one ended in an error of SMP's own.
+is the next request of the same packet, unless this one was answered `{rc}`.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ from keyswitch.device.handlers import basic, enum, fs, image, mode, os, settings
 from keyswitch.device.handlers.table import Payload, Table
 from keyswitch.device.output import Answer
 from keyswitch.device.queue import Waiting
-from keyswitch.device.reply import Body, Call, Reply, SmpError, encode, is_smp_error
+from keyswitch.device.reply import Body, Call, Reply, SmpError, encode, ends_packet
 from keyswitch.errors import RemoteError
 from keyswitch.gate.authorise import ASKING
 from keyswitch.gate.decision import Refused
@@ -72,7 +72,7 @@ def execute(core: Core, peer: Peer, waiting: Waiting, now_ms: int) -> bool:
     reply = _reply(core, peer, request, rest, now_ms)
     core.answer(Answer(peer.id, encode(request, reply, core.policy.smp.buf_size), waiting.door))
     behind = position + HEADER_SIZE + request.length
-    finished = len(packet) - behind < HEADER_SIZE or is_smp_error(reply)
+    finished = len(packet) - behind < HEADER_SIZE or ends_packet(request, reply)
     waiting.position = len(packet) if finished else behind
     return finished
 
@@ -107,8 +107,6 @@ def _body(payload: Payload, packet: bytes) -> Body:
     if payload is Payload.IGNORED:
         return {}
     data = packet[HEADER_SIZE:]
-    if payload is Payload.OPTIONAL and not data:
-        return {}
     try:
         return cbor.loads_request(data)
     except RemoteError:

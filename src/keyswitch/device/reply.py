@@ -68,9 +68,9 @@ def encode(request: Header, reply: Reply, max_packet: int) -> bytes:
     return packet
 
 
-def is_smp_error(reply: Reply) -> bool:
+def ends_packet(request: Header, reply: Reply) -> bool:
     """Whether the answer is `{rc}`: then what follows in the same packet is not looked at."""
-    return isinstance(reply, SmpError | Refused)
+    return isinstance(reply, SmpError | Refused) or (isinstance(reply, GroupError) and request.version < Version.V2)
 
 
 def _error_body(request: Header, reply: GroupError | SmpError | Refused) -> Body:

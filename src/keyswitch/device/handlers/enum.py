@@ -51,6 +51,6 @@ def _detail(group: int) -> Body:
 HANDLERS: Final[Table] = {
     (enum.ID, enum.Id.COUNT, Op.READ): Row(count, Payload.IGNORED),
     (enum.ID, enum.Id.LIST, Op.READ): Row(listing, Payload.IGNORED),
-    (enum.ID, enum.Id.SINGLE, Op.READ): Row(single, Payload.OPTIONAL),
-    (enum.ID, enum.Id.DETAILS, Op.READ): Row(details, Payload.OPTIONAL),
+    (enum.ID, enum.Id.SINGLE, Op.READ): Row(single, Payload.MAP),
+    (enum.ID, enum.Id.DETAILS, Op.READ): Row(details, Payload.MAP),
 }

@@ -26,7 +26,7 @@ MAX_VALUES: Final = 64
 
 def _name(body: Body) -> str | GroupError:
     name = fields.text(body, "name")
-    if name is None:
+    if not name:
         raise RemoteError("settings: no name")
     if len(name.encode()) > MAX_NAME:
         return GroupError(Err.KEY_TOO_LONG)
@@ -60,10 +60,10 @@ def write(core: Core, call: Call) -> Reply:
 
 
 def delete(core: Core, call: Call) -> Reply:
-    """Forget one value."""
+    """Forget one value. A root that nobody serves is a name that is not there."""
     name = _name(call.body)
     if isinstance(name, GroupError):
-        return name
+        return GroupError(Err.KEY_NOT_FOUND) if name.code == Err.ROOT_KEY_NOT_FOUND else name
     return DONE if core.settings.pop(name, None) is not None else GroupError(Err.KEY_NOT_FOUND)
 
 

@@ -12,12 +12,14 @@ from keyswitch.smp.groups import stat
 from keyswitch.smp.header import Op
 
 GROUP: Final = "smp_svr_stats"
+MAX_NAME: Final = 32
+"""Zephyr `MCUMGR_GRP_STAT_MAX_NAME_LEN`, with the zero behind it."""
 
 
 def show(core: Core, call: Call) -> Reply:
     """The counters of one group."""
     name = fields.text(call.body, "name")
-    if name is None:
+    if not name or len(name.encode()) >= MAX_NAME:
         return SmpError(Rc.EINVAL)
     if name != GROUP:
         return GroupError(stat.Err.INVALID_STAT_NAME)

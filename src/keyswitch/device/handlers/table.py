@@ -11,8 +11,6 @@ class Payload(Enum):
 
     MAP = "map"
     """A map, else EINVAL."""
-    OPTIONAL = "optional"
-    """A map or nothing at all, else EINVAL."""
     LENIENT = "lenient"
     """A map if it is one; anything else counts as an empty one (Zephyr's reset)."""
     IGNORED = "ignored"
