@@ -1,6 +1,7 @@
 """The panel's requests on a whole device, in virtual time."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.integration.test_first_light import run, world
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls, RefusedAtPanelError
+from keyswitch.device.panel import MAX_LINE
 from keyswitch.errors import InputError
 from keyswitch.host.upload import Capacity, upload
 from keyswitch.smp.groups import os
@@ -60,6 +62,21 @@ def test_inputs_and_button_move_the_mode_and_a_guard_refuses_the_button(pump: Wo
         log = (await controls.answer({"do": "log"}))["log"]
         modes = [event["mode"] for event in log if event["event"] == "mode"]
         assert modes == ["normal", "active", "normal", "maintenance", "normal", "active"]
+
+    play(pump, story)
+
+
+def test_a_log_longer_than_an_answer_keeps_the_newest_and_says_so(pump: Workshop) -> None:
+    async def story(controls: Controls) -> None:
+        for n in range(1_000):
+            controls._runtime.log.append({"at_ms": n, "event": "x" * (n % 300)})
+        answer = await controls.answer({"do": "log"})
+        log, left_out = answer["log"], answer["left_out"]
+        assert left_out > 0
+        assert left_out + len(log) == 1_000
+        assert log == list(controls._runtime.log)[left_out:]
+        line = len(json.dumps({"ok": True, **answer})) + 1
+        assert MAX_LINE - 1_000 < line <= MAX_LINE
 
     play(pump, story)
 

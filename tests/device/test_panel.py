@@ -10,6 +10,7 @@ import pytest
 from keyswitch.device import panel
 from keyswitch.device.panel import DeviceNotRunningError, Panel, RefusedByDeviceError, ask
 from keyswitch.errors import InputError
+from keyswitch.exits import Exit
 
 
 async def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +38,12 @@ def test_a_request_is_answered(tmp_path: Path) -> None:
 def test_a_refusal_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(RefusedByDeviceError, match=r"cannot do 'dance'.*expected status"):
         with_panel(tmp_path, {"do": "dance"})
+
+
+def test_a_refusal_of_something_long_is_short(tmp_path: Path) -> None:
+    with pytest.raises(RefusedByDeviceError, match="cannot do") as refused:
+        with_panel(tmp_path, {"do": "\n" * 30_000})
+    assert len(str(refused.value)) == panel.MAX_ERROR
 
 
 def test_a_path_too_long_for_the_kernel_works_all_the_same(tmp_path: Path) -> None:
@@ -69,7 +76,7 @@ def test_nobody_there(tmp_path: Path) -> None:
         ask(tmp_path / "nowhere", {"do": "status"})
 
 
-@pytest.mark.parametrize("line", [b"{\n", b"[]\n", b'"status"\n', b"\xff\n"])
+@pytest.mark.parametrize("line", [b"{\n", b"[]\n", b'"status"\n', b"\xff\n", b"[" * 60_000 + b"\n"])
 def test_garbage_is_answered_and_the_next_line_works(tmp_path: Path, line: bytes) -> None:
     async def run() -> list[dict[str, Any]]:
         served = Panel(tmp_path / "panel.sock", answer)
@@ -83,6 +90,7 @@ def test_garbage_is_answered_and_the_next_line_works(tmp_path: Path, line: bytes
 
     first, second = asyncio.run(run())
     assert first["ok"] is False
+    assert first["exit"] == Exit.USAGE
     assert second == {"ok": True, "mode": "normal"}
 
 

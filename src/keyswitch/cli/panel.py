@@ -83,7 +83,10 @@ def advance(directory: Path, duration: str, as_json: bool) -> None:
 @click.pass_obj
 def log(directory: Path, as_json: bool) -> None:
     """What happened at the device, oldest first."""
-    for event in ask(directory, {"do": "log"})["log"]:
+    answer = ask(directory, {"do": "log"})
+    if answer["left_out"]:
+        click.echo(f"{answer['left_out']} older events are left out", err=True)
+    for event in answer["log"]:
         at_ms, name = event["at_ms"], event["event"]
         rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in {"at_ms", "event"})
         click.echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {name} {rest}".rstrip())

@@ -5,17 +5,24 @@
 {"do": "press", "hold_ms": N}                     the button
 {"do": "confirm"}                                 the application says that the running image is good
 {"do": "power-cycle"}                             RAM gone without clean-up
+{"do": "advance", "ms": N}                        time passes at once, on a device in virtual time
+{"do": "log"}                                     the newest events that one answer holds, and how many it leaves out
 """
 
 import difflib
-from collections.abc import Awaitable, Callable
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
 
+from keyswitch.device.panel import MAX_LINE
 from keyswitch.device.runtime import Runtime
 from keyswitch.errors import InputError, KeyswitchError
 from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed
 from keyswitch.policy.model import Input, Policy, Value
 from keyswitch.policy.words import InputType
+
+LOG_BYTES: Final = MAX_LINE - 256
+"""For the events of one answer; the rest is for what is around them."""
 
 _WHERE = "panel"
 _BOOLS = {"true": True, "false": False}
@@ -54,7 +61,7 @@ class Controls:
             raise InputError(_WHERE, f"cannot do {name!r}", " or ".join(self._requests))
         await act(request)
         await self._runtime.settled()
-        return {"log": list(self._runtime.log)} if name == "log" else self.status()
+        return _newest(self._runtime.log) if name == "log" else self.status()
 
     def status(self) -> dict[str, Any]:
         """Mode, gate, lease, what runs and what the slots hold."""
@@ -93,6 +100,17 @@ class Controls:
             expected = f"{near[0]}?" if near else " or ".join(self._inputs) or "no input: the policy declares none"
             raise InputError(_WHERE, f"no input {name!r}", expected)
         return known
+
+
+def _newest(log: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """As much of the log as one answer holds: the newest events, oldest first, and how many older ones it lacks."""
+    events = list(log)
+    room = LOG_BYTES
+    for kept, event in enumerate(reversed(events)):
+        room -= len(json.dumps(event)) + len(", ")
+        if room < 0:
+            return {"log": events[len(events) - kept :], "left_out": len(events) - kept}
+    return {"log": events, "left_out": 0}
 
 
 def _milliseconds(request: dict[str, Any], key: str) -> int:

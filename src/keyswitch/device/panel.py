@@ -26,6 +26,9 @@ from keyswitch.exits import Exit
 MAX_LINE = 65_536
 """Bytes in one request or answer; a status of a device with many slots and inputs is far below."""
 
+MAX_ERROR = 1_000
+"""Characters of an error; six bytes each at most in JSON."""
+
 ANSWER_WITHIN_MS = 10_000
 """A power cycle with a swap of the largest images is done by then."""
 
@@ -103,13 +106,21 @@ class Panel:
     async def _reply(self, line: bytes) -> dict[str, Any]:
         try:
             request: object = json.loads(line)
-            if not isinstance(request, dict):
-                return {"ok": False, "error": "a request is a JSON object", "exit": Exit.USAGE}
+        except (ValueError, RecursionError) as error:
+            return _no(f"a request is a JSON object: {error}", Exit.USAGE)
+        if not isinstance(request, dict):
+            return _no("a request is a JSON object", Exit.USAGE)
+        try:
             return {"ok": True, **await self._answer(cast("dict[str, Any]", request))}
         except KeyswitchError as error:
-            return {"ok": False, "error": str(error), "exit": error.exit_code}
+            return _no(str(error), error.exit_code)
         except ValueError as error:
-            return {"ok": False, "error": str(error), "exit": Exit.USAGE}
+            return _no(str(error), Exit.USAGE)
+
+
+def _no(why: str, code: Exit) -> dict[str, Any]:
+    # What was asked for is quoted in it, and may be as long as a line itself.
+    return {"ok": False, "error": why[:MAX_ERROR], "exit": code}
 
 
 def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +144,7 @@ def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise DeviceNotRunningError(f"{state}: no running device answers here ({error})") from error
     finally:
         address.close()
-    if not line:
+    if not line.endswith(b"\n"):
         raise DeviceNotRunningError(f"{state}: the device ended before it answered")
     answer: dict[str, Any] = json.loads(line)
     if not answer.pop("ok"):

@@ -26,7 +26,7 @@ from keyswitch.device.radio_face import BATTERY_INPUT
 from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
 from keyswitch.device.showing import PasskeyDisplay, Showing, boot_event
-from keyswitch.device.store import Store
+from keyswitch.device.store import COUNTERS, SECURITY_COUNTERS, Store, security_counters
 from keyswitch.errors import KeyswitchError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
@@ -40,9 +40,6 @@ from keyswitch.terms import Transport
 
 LOG_LENGTH: Final = 1000
 """Events that the panel can show; a day of an idle device, some updates of a busy one."""
-
-COUNTERS: Final = "counters.json"
-SECURITY_COUNTERS: Final = "security_counters"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -164,7 +161,7 @@ class Runtime:
 
     async def _power_up(self) -> None:
         cost_us = self._flash.wear.cost_us
-        counters = tuple((self._store.read(COUNTERS) or {}).get(SECURITY_COUNTERS, ()))
+        counters = security_counters(self._store)
         report = self._boot(self._flash, self._boot_config, counters=counters)
         if report.counters != counters:
             self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})

@@ -2,22 +2,30 @@
 
     session.json    record: the session record; mode: the mode to come back to
     counters.json   lockout: wrong proofs in a row by kind; permits: uses by the permit's id;
+                    security_counters: what the bootloader keeps against downgrades
                     (other keys belong to others and are kept)
 
 Rules kept here: a write has reached the medium when it returns; the session record is read once and erased before
 anybody hears of it; a record that cannot be read is worth nothing, and is no error: the device comes up shut.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
+from keyswitch.errors import InputError
 from keyswitch.gate import record as records
 from keyswitch.gate import uses
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.uses import Uses
+from keyswitch.policy.words import ProofKind
 
 SESSION: Final = "session.json"
 COUNTERS: Final = "counters.json"
+SECURITY_COUNTERS: Final = "security_counters"
+
+DAMAGED_COUNT: Final = 2**32
+"""Wrong proofs that are assumed where the count is damaged: beyond every number of free tries and every doubling."""
+_GUESSED: Final = tuple(kind.value for kind in ProofKind if kind is not ProofKind.BUTTON)
 
 
 class Store(Protocol):
@@ -51,6 +59,20 @@ class MemoryStore:
             self.documents[name] = dict(document)
 
 
+def security_counters(store: Store) -> tuple[int, ...]:
+    """What the bootloader kept, by image number; empty if it never did.
+
+    Raises:
+        InputError: that is damaged. It is never taken for "nothing": an image that was too old would run again.
+    """
+    found: object = (store.read(COUNTERS) or {}).get(SECURITY_COUNTERS, ())
+    counters = cast("Sequence[object]", found) if isinstance(found, list | tuple) else (None,)
+    known = tuple(each for each in counters if type(each) is int and each >= 0)
+    if len(known) != len(counters):
+        raise InputError(f"{COUNTERS}: {SECURITY_COUNTERS}", "damaged", "a list of whole numbers, one for each image")
+    return known
+
+
 class Memory:
     """The device's own view of its store."""
 
@@ -80,8 +102,10 @@ class Memory:
         self._change(SESSION, mode=mode)
 
     def lockout(self) -> dict[str, int]:
-        """Wrong proofs in a row, by kind."""
-        return self._counts("lockout") or {}
+        """Wrong proofs in a row, by kind. If that is damaged, every kind waits its longest: nothing resets a wait."""
+        counts = self._counts("lockout")
+        damaged = counts is None or any(count < 1 for count in counts.values())
+        return dict.fromkeys(_GUESSED, DAMAGED_COUNT) if damaged else counts or {}
 
     def save_lockout(self, counts: Mapping[str, int]) -> None:
         """Keep the counts of wrong proofs."""

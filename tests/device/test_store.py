@@ -1,0 +1,47 @@
+"""Damaged counters: a wait is never shortened by them, a downgrade never let through."""
+
+from typing import Any
+
+import pytest
+from tests.policy.samples import pump
+
+from keyswitch.device.store import COUNTERS, Memory, MemoryStore, security_counters
+from keyswitch.errors import InputError
+from keyswitch.gate.lockout import restore
+from keyswitch.policy.words import ProofKind
+
+
+def stored(**document: Any) -> MemoryStore:
+    store = MemoryStore()
+    store.write(COUNTERS, document)
+    return store
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [None, [1], "x", 5, {"challenge": "9"}, {"challenge": 1.5}, {"challenge": True}, {"challenge": 0}, {"permit": -1}],
+)
+def test_a_damaged_lockout_waits_its_longest(damaged: object) -> None:
+    settings = pump().entry.lockout
+    lockout = restore(settings, Memory(stored(lockout=damaged)).lockout(), 1_000)
+    for kind in ProofKind:
+        waits = 0 if kind is ProofKind.BUTTON else settings.max_ms
+        assert lockout.remaining_ms(kind, 1_000) == waits, kind
+
+
+@pytest.mark.parametrize("counts", [{}, {"challenge": 1}, {"challenge": 3, "permit": 10**30}])
+def test_a_sound_lockout_is_what_it_was(counts: dict[str, int]) -> None:
+    assert Memory(stored(lockout=counts)).lockout() == counts
+    assert Memory(MemoryStore()).lockout() == {}
+
+
+@pytest.mark.parametrize("damaged", [None, "ab", 5, {"0": 1}, [1.5], [True], [1, "2"], [-1]])
+def test_damaged_security_counters_are_said(damaged: object) -> None:
+    with pytest.raises(InputError, match=r"counters\.json: security_counters: damaged"):
+        security_counters(stored(security_counters=damaged))
+
+
+@pytest.mark.parametrize("counters", [(), (0,), (3, 4)])
+def test_sound_security_counters(counters: tuple[int, ...]) -> None:
+    assert security_counters(stored(security_counters=list(counters))) == counters
+    assert security_counters(MemoryStore()) == ()
