@@ -55,6 +55,13 @@ def test_the_policy_says_what_leads_in(capsys: pytest.CaptureFixture[str]):
     assert "hold the button for 5 s, once motion == false" in capsys.readouterr().out
 
 
+def test_a_device_that_breaks_the_protocol_is_unknown(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: SmpPeer(OLD)) as served:
+        served.peer.veto = lambda _op, group, _command, _body: {"mode": 5} if group == 19283 else None
+        assert ended("status", served.target, "--json") == Exit.UNKNOWN
+    assert json.loads(capsys.readouterr().out)["gate"] == "unknown"
+
+
 @pytest.mark.parametrize("target", ["pump", "udp:", "ble:"])
 def test_no_target_is_bad_usage(capsys: pytest.CaptureFixture[str], target: str):
     assert ended("status", target) == Exit.USAGE

@@ -63,6 +63,13 @@ def test_our_words_are_recognised(reason: Reason):
         assert str(reply) == f"EACCESSDENIED: {text}"
 
 
+def test_words_are_harmless_where_they_come_in():
+    reply = classify({"rc": 11, "rsn": "\x1b[2J\nkeyswitch: confirmed\n\x85\x9b1m"})
+    assert isinstance(reply, Refusal)
+    assert reply.text == "\\x1b[2J\\nkeyswitch: confirmed\\n\\x85\\x9b1m"
+    assert classify({"rc": 11, "rsn": "Über 5 °C"}) == Refusal(code=11, text="Über 5 °C")
+
+
 def test_other_words_are_no_reason():
     reply = classify({"rc": 11, "rsn": "app reject"})
     assert isinstance(reply, Refusal)

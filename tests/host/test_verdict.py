@@ -49,6 +49,31 @@ def test_the_devices_own_reason_is_told(reason: Reason):
     assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, "which one")
 
 
+@pytest.mark.parametrize(
+    ("group", "command", "said", "mode"),
+    [
+        (19283, 0, {"mode": 5, "gate": True}, None),
+        (1, 0, {"images": 5}, "maintenance"),
+        (1, 0, {"images": [{"slot": "x"}]}, "maintenance"),
+    ],
+)
+def test_a_device_that_breaks_the_protocol_is_unknown(group: int, command: int, said: dict[str, Any], mode: str | None):
+    peer = SmpPeer(OLD)
+    peer.mode = "maintenance"
+    peer.veto = refuses(group, command, said)
+    told = judged(peer)
+    assert (told.gate, told.reason, told.mode) == (Gate.UNKNOWN, None, mode)
+    assert told.line.endswith("; the device breaks the protocol: tell its maker")
+
+
+def test_a_devices_words_do_nothing_to_a_terminal():
+    peer = SmpPeer(OLD)
+    peer.veto = refuses(19283, 0, {"mode": "\x1b[31mx\nfoo", "gate": False, "reason": "guard: \x1b[2J\u202ex\r"})
+    told = judged(peer)
+    assert (told.mode, told.reason, told.detail) == ("\\x1b[31mx\\nfoo", Reason.GUARD, "\\x1b[2J\\u202ex\\r")
+    assert told.line.isprintable()
+
+
 def test_without_any_service():
     told = judged(SmpPeer(OLD, mode_group=False))
     assert (told.gate, told.reason, told.mode, told.image_group) == (Gate.SHUT, Reason.NO_SERVICE, None, None)

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.reply import Refusal
+from keyswitch.host.reply import Refusal, plain
 from keyswitch.proof import challenge, fields
 from keyswitch.smp.groups import mode
 
@@ -162,7 +162,7 @@ async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
     nonce, device, proofs = (reply.values.get(key) for key in ("nonce", "device", "proofs"))
     if not isinstance(nonce, bytes) or not isinstance(device, str) or not isinstance(proofs, list):
         raise RemoteError(f"the device's challenge is none: {dict(reply.values)!r}")
-    return Asked(nonce=nonce, device=device, proofs=tuple(str(proof) for proof in cast("list[object]", proofs)))
+    return Asked(nonce=nonce, device=device, proofs=tuple(plain(str(proof)) for proof in cast("list[object]", proofs)))
 
 
 async def enter(

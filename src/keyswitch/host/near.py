@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from keyswitch.errors import LinkLostError
+from keyswitch.host.reply import plain
 from keyswitch.host.verdict import Gate
 from keyswitch.link.ports import Adapter, Sighting
 from keyswitch.smp.framing import ble
@@ -48,7 +49,7 @@ def seen_as(heard: Sighting) -> Near:
         gate = Gate.SHUT
     return Near(
         address=heard.address,
-        name=heard.name,
+        name=plain(heard.name),
         rssi_dbm=heard.rssi_dbm,
         gate=gate,
         mode_index=beacon.mode_index if beacon is not None else None,

@@ -11,6 +11,7 @@ Rules:
 * A code is looked for first, before any result key: `{rc: 11}` is no upload answer without an offset.
 * Unknown groups, codes and keys are tolerated: a number that nobody named is told as a number.
 * What is none of these is the device's fault: `RemoteError`.
+* Words of a device are made harmless where they come in (`plain`): they are shown to people.
 """
 
 from collections.abc import Mapping
@@ -89,6 +90,11 @@ def reason_of(said: str) -> Reason | None:
     return Reason(word) if word in set(Reason) else None
 
 
+def plain(said: str) -> str:
+    """A device's words, harmless on a terminal and in one line: what does not print is shown as its escape."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in said)
+
+
 def classify(values: Mapping[str, Any], *, version: int = 1) -> Reply:
     """What the map of an answer means.
 
@@ -97,7 +103,7 @@ def classify(values: Mapping[str, Any], *, version: int = 1) -> Reply:
     """
     beside = {key: value for key, value in values.items() if key not in {"rc", "err", "rsn"}}
     text = values.get("rsn")
-    said = text if isinstance(text, str) else ""
+    said = plain(text) if isinstance(text, str) else ""
     if "err" in values:
         group, code = _group_error(values["err"])
         if code:

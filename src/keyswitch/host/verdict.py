@@ -94,27 +94,23 @@ async def find_out(connection: Connection) -> Verdict:
     Raises:
         LinkLostError: the connection ended meanwhile. (A device that is only silent gets a verdict.)
     """
+    seen = Verdict(gate=Gate.UNKNOWN)
     try:
         state = await _mode_state(connection)
-    except SilenceError as error:
-        return await _diagnose(connection, Verdict(gate=Gate.UNKNOWN), str(error))
-    seen = Verdict(gate=Gate.UNKNOWN, mode=state.mode if state else None, state=state)
-    if state is not None and not state.open:
-        return _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
-    if connection.smp is None:
-        if connection.trouble is not None:
-            return _refused_request(seen, connection.trouble)
-        return _shut(seen, Reason.NO_SERVICE)
-    try:
+        seen = replace(seen, mode=state.mode if state else None, state=state)
+        if state is not None and not state.open:
+            return _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
+        if connection.smp is None:
+            return _unseen(seen, connection.trouble)
         slots = await read_slots(connection.smp)
         if isinstance(slots, Refusal):
             return judge(seen, slots)
         seen = replace(seen, image_group=True, slots=slots)
-        if state is not None:
-            return replace(seen, gate=Gate.OPEN)
-        return judge(seen, await _probe(connection))
+        return judge(seen, await _probe(connection)) if state is None else replace(seen, gate=Gate.OPEN)
     except SilenceError as error:
         return await _diagnose(connection, seen, str(error))
+    except RemoteError as error:
+        return replace(seen, detail=str(error), next_step=_TELL)
 
 
 def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
@@ -132,6 +128,8 @@ def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
     return replace(seen, detail=f"the device answers {reply}", next_step=_LOOK)
 
 
+_TELL: Final = "the device breaks the protocol: tell its maker"
+
 _LOOK: Final = "look into the device's log: this answer is none that a gate gives"
 
 
@@ -147,6 +145,11 @@ async def _probe(connection: Connection) -> Answer | Refusal:
     """Ask for an upload at an offset that no session wants; writes nothing."""
     assert connection.smp is not None  # noqa: S101 - for the type checker; the only caller has asked it already
     return await connection.smp.write(image.ID, image.Id.UPLOAD, {"off": PROBE_OFFSET, "data": b""})
+
+
+def _unseen(seen: Verdict, trouble: RemoteError | None) -> Verdict:
+    """The device shows no SMP service, or refuses it to us."""
+    return _shut(seen, Reason.NO_SERVICE) if trouble is None else _refused_request(seen, trouble)
 
 
 async def _diagnose(connection: Connection, seen: Verdict, silence: str) -> Verdict:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.reply import Refusal, reason_of
+from keyswitch.host.reply import Refusal, plain, reason_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image, mode, os
 
@@ -108,12 +108,12 @@ async def read_mode(client: Client) -> ModeState | Refusal:
         return reply
     values = reply.values
     return ModeState(
-        mode=_field(values, "mode", str),
+        mode=plain(_field(values, "mode", str)),
         open=_field(values, "gate", bool),
         lease_ms=_field(values, "lease_ms", int) if "lease_ms" in values else None,
         boot_id=_field(values, "boot_id", bytes) if "boot_id" in values else b"",
         policy=_field(values, "policy", bytes) if "policy" in values else b"",
-        reason=_field(values, "reason", str) if "reason" in values else "",
+        reason=plain(_field(values, "reason", str)) if "reason" in values else "",
     )
 
 
@@ -141,7 +141,7 @@ def _slot(row: object) -> SlotView:
     return SlotView(
         image=_field(values, "image", int) if "image" in values else 0,
         slot=_field(values, "slot", int),
-        version=_field(values, "version", str),
+        version=plain(_field(values, "version", str)),
         hash=_field(values, "hash", bytes) if "hash" in values else b"",
         bootable=flag("bootable"),
         pending=flag("pending"),
