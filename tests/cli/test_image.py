@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ GOOD = images.signed("1.2.3", size=900)
 def work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.bin").write_bytes(GOOD)
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "bad.bin").write_bytes(GOOD[:700] + bytes([GOOD[700] ^ 1]) + GOOD[701:])
     (tmp_path / "short.bin").write_bytes(GOOD[:-1])
     (tmp_path / "padded.bin").write_bytes(images.signed("1.2.3", "--confirm", size=900))
@@ -164,6 +166,14 @@ def test_an_image_that_is_too_large_for_the_device(policy):
         (("verify", "good.bin", "--policy", "good.bin"), "good.bin"),
         (("show", "none.bin"), "none.bin: No such file"),
         (("diff", "good.bin", "none.bin"), "none.bin: No such file"),
+        (("show", "pipe"), "pipe: this is no regular file"),
+        (("verify", "pipe", "--hash-only"), "pipe: this is no regular file"),
+        (("diff", "good.bin", "pipe"), "pipe: this is no regular file"),
+        (("show", "."), ".: this is no regular file"),
+        (("show", "/dev/zero"), "/dev/zero: this is no regular file"),
+        (("show", "/proc/self/mem"), "/proc/self/mem: Input/output error"),
+        (("verify", "/proc/self/mem", "--hash-only"), "/proc/self/mem: Input/output error"),
+        (("diff", "good.bin", "/proc/self/mem"), "/proc/self/mem: Input/output error"),
         (("diff", "good.bin", "dfu_application.zip"), "dfu_application.zip: 2 images (expected 1, as in good.bin)"),
     ],
 )

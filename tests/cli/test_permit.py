@@ -12,7 +12,8 @@ from tests.policy.samples import PUMP_FILE
 from keyswitch.exits import Exit
 from keyswitch.policy.secrets import read_private_key, read_public_key
 from keyswitch.proof.challenge import Challenge
-from keyswitch.proof.permit import Permit, sign, verify
+from keyswitch.proof.permit import Permit, public_key, sign, verify
+from keyswitch.proof.permit import issue as sign_permit
 
 __all__ = ["run"]
 
@@ -72,6 +73,15 @@ def test_a_permit_of_somebody_else_is_told(run: Run, keys: Path) -> None:
     [
         ((), "--device: missing"),
         (("--device", "x"), "--mode: missing"),
+        (("--device", "", "--mode", "x"), "--device: empty"),
+        (("--device", "a", "--device", "", "--mode", "x"), "--device: empty"),
+        (("--device", "x", "--mode", ""), "--mode: empty"),
+        (("--policy", PUMP_FILE, "--device", ""), "--device: empty"),
+        (("--policy", PUMP_FILE, "--image", "."), "no regular file"),
+        (("--policy", PUMP_FILE, "--image", ""), "no regular file"),
+        (("--policy", PUMP_FILE, "--image", "/dev/zero"), "no regular file"),
+        (("--policy", PUMP_FILE, "--image", "/proc/self/mem"), "/proc/self/mem: "),
+        (("--policy", PUMP_FILE, "--image", "x" * 300), "neither a file nor an image hash"),
         (("--policy", PUMP_FILE, "--mode", "maintenence"), 'did you mean "maintenance"'),
         (("--policy", PUMP_FILE, "--image", "abcd"), "neither a file nor an image hash"),
         (("--policy", PUMP_FILE, "--image", PUMP_FILE), "policy.toml: "),
@@ -94,6 +104,20 @@ def test_keys_of_the_wrong_kind(run: Run, keys: Path) -> None:
     )  # fmt: skip
     assert ran.code == Exit.USAGE
     assert "others can read it" in ran.err
+
+
+@pytest.mark.parametrize("expires_s", [253_402_300_799, 253_402_300_800, 2**63, 2**64 - 1])
+def test_a_permit_of_any_length_is_shown(run: Run, tmp_path: Path, expires_s: int) -> None:
+    holder = public_key(b"h" * 32)
+    made = Permit(
+        id=bytes(16), issuer="x", devices=("x",), mode="m", holder=holder, not_before_s=0, expires_s=expires_s, uses=1
+    )
+    path = tmp_path / "p"
+    path.write_bytes(sign_permit(made, b"s" * 32))
+    ran = run("permit", "show", path)
+    assert ran.code == Exit.YES
+    assert ("9999-12-31 23:59:59 UTC" if expires_s < 253_402_300_800 else f"{expires_s} s after 1970") in ran.out
+    assert json.loads(run("permit", "show", path, "--json").out)["expires_s"] == expires_s
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xd2\x84", bytes(2_000)])

@@ -149,6 +149,9 @@ def arguments(kind: str, new: Path, policy: Path) -> list[str]:
         "unknown mode": [image, *rules, "--to", "service"],
         "no key": [image, *rules, "--key", str(policy)],
         "unsigned": [image, *rules, "--key", str(policy.with_name("key.pem"))],
+        "health of no shell": [image, *rules, "--health", '"'],
+        "image that cannot be read": ["/proc/self/mem", *rules],
+        "image that is a device": ["/dev/zero", *rules],
         "empty health": [image, *rules, "--health", " "],
     }
     return more.get(kind, [image, *rules])

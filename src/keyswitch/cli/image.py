@@ -12,7 +12,7 @@ from keyswitch.exits import Exit
 from keyswitch.mcuboot.accept import accept
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.describe import Description, describe, differences, flag_names, tlv_words
-from keyswitch.mcuboot.files import NamedImage, open_images
+from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import Fault, Version
 from keyswitch.mcuboot.keys import load_keys
 from keyswitch.mcuboot.verify import CheckResult, Limits, Verdict, verify
@@ -34,11 +34,7 @@ def image() -> None:
 
 
 def _open(files: ExitStack, path: Path) -> tuple[NamedImage, ...]:
-    try:
-        opened = files.enter_context(path.open("rb"))
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "a firmware image") from error
-    return open_images(str(path), opened)
+    return open_images(str(path), files.enter_context(open_file(path)))
 
 
 def _described(files: ExitStack, path: Path) -> tuple[Description, ...]:

@@ -13,7 +13,7 @@ import click
 from keyswitch.cli.making import write_new
 from keyswitch.errors import InputError, LocalError
 from keyswitch.exits import Exit
-from keyswitch.mcuboot.files import open_images
+from keyswitch.mcuboot.files import open_file, open_images
 from keyswitch.mcuboot.image import Fault as ImageFault
 from keyswitch.mcuboot.image import parse_image
 from keyswitch.policy.kinds import suggestion
@@ -141,6 +141,8 @@ def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
 
 def _devices(rules: Policy | None, devices: tuple[str, ...]) -> tuple[str, ...]:
     if devices:
+        if "" in devices:
+            raise InputError("--device", "empty", "the identity of a device")
         return devices
     if rules is None:
         raise InputError("--device", "missing", "the identity of a device, or --policy")
@@ -151,6 +153,8 @@ def _mode(rules: Policy | None, mode: str | None) -> str:
     if rules is None:
         if mode is None:
             raise InputError("--mode", "missing", "a maintenance mode, or --policy")
+        if not mode:
+            raise InputError("--mode", "empty", "a maintenance mode")
         return mode
     known = [each.name for each in rules.modes.values() if each.maintenance]
     if mode is None and len(known) == 1:
@@ -163,7 +167,11 @@ def _mode(rules: Policy | None, mode: str | None) -> str:
 
 def _image(text: str) -> bytes:
     path = Path(text)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name that is too long for a file
+        there = False
+    if not there:
         try:
             digest = bytes.fromhex(text)
         except ValueError:
@@ -172,8 +180,7 @@ def _image(text: str) -> bytes:
             return digest
         raise InputError(f"--image {text}", "neither a file nor an image hash", "a signed image, or its hash in hex")
     with ExitStack() as files:
-        opened = files.enter_context(path.open("rb"))
-        (first, *others) = open_images(str(path), opened)
+        (first, *others) = open_images(str(path), files.enter_context(open_file(path)))
         if others:
             raise InputError(str(path), "several images", "one image; repeat --image for several")
         parsed = parse_image(first.source)
@@ -183,7 +190,12 @@ def _image(text: str) -> bytes:
 
 
 def _when(seconds: int | None) -> str:
-    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    if seconds is None:
+        return "-"
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999, which no calendar here has
+        return f"{seconds} s after 1970"
 
 
 def _json(found: Permit) -> dict[str, Any]:

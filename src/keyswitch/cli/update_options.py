@@ -262,7 +262,10 @@ def _confirm_by(policy: Policy | None, word: str | None) -> ConfirmBy:
 def _health(command: str | None) -> HealthCheck | None:
     if command is None:
         return None
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InputError("--health", f"{command!r}: {error}", "a command as a shell reads it") from error
     if not words:
         raise InputError("--health", "an empty command", "a command to run")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from keyswitch.errors import InputError
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig, Downgrade
+from keyswitch.mcuboot.files import open_file
 from keyswitch.mcuboot.flash import BytesSource, Flash
 from keyswitch.mcuboot.keys import Keys, load_keys
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
@@ -56,7 +57,8 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
     Raises:
         InputError: the file cannot be read, or the bootloader would refuse it; says which check and why.
     """
-    content = read_file(path, "a signed MCUboot image")
+    with open_file(path):  # a pipe or a device is no image, and reading one may never end
+        content = read_file(path, "a signed MCUboot image")
     limit = max_image_size(config.layout)
     if len(content) > limit:
         raise InputError(str(path), f"{len(content)} bytes are too large", f"at most {limit} bytes for this slot")

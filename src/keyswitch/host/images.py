@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from keyswitch.errors import InputError
 from keyswitch.host.job import JobImage
-from keyswitch.mcuboot.files import NamedImage, open_images
+from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import Fault, parse_image
 from keyswitch.mcuboot.keys import Keys
 from keyswitch.mcuboot.verify import Limits, verify
@@ -50,7 +50,7 @@ def read_images(
         InputError: the file cannot be read, or the bootloader would refuse an image in it.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _read(path, file, keys=keys, limits=limits, number=number, overrule=overrule)
     except OSError as error:
         raise InputError(str(path), error.strerror or "cannot be read", "a signed MCUboot image") from error

@@ -3,7 +3,7 @@
 Rules kept here:
 
 * what a file is, is told by its content, never by its name;
-* the opened file is handed in; a binary is read in pieces and mapped where it is needed whole;
+* an image is a regular file (`open_file`); a binary is read in pieces and mapped where it is needed whole;
 * nothing that a file says about sizes is believed before it is bounded (`MAX_FILE_SIZE`);
 * what cannot be read is one line: the file, what is wrong, what was expected.
 
@@ -13,9 +13,11 @@ The manifest is Nordic's (nRF Connect SDK, `dfu_application.zip`): `files`, each
 import io
 import json
 import mmap
+import stat
 import zipfile
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from keyswitch.errors import InputError
@@ -71,6 +73,21 @@ class FileSource:
         return memoryview(self._map)[offset : offset + size]
 
 
+def open_file(path: Path) -> BinaryIO:
+    """A file of images, opened; a pipe or a device is none, and opening one may never end.
+
+    Raises:
+        InputError: if it is no regular file, or cannot be opened.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+        if regular:
+            return path.open("rb")
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", "a firmware image") from error
+    raise InputError(str(path), "this is no regular file", "a firmware image")
+
+
 def open_images(where: str, file: BinaryIO) -> tuple[NamedImage, ...]:
     """The images in an opened file.
 
@@ -79,8 +96,15 @@ def open_images(where: str, file: BinaryIO) -> tuple[NamedImage, ...]:
         file: opened for reading bytes, seekable.
 
     Raises:
-        InputError: if it is a HEX file or a package that cannot be read.
+        InputError: if it cannot be read, or is a HEX file or a package that cannot be used.
     """
+    try:
+        return _open_images(where, file)
+    except OSError as error:
+        raise InputError(where, error.strerror or "cannot be read", "a firmware image") from error
+
+
+def _open_images(where: str, file: BinaryIO) -> tuple[NamedImage, ...]:
     start = file.read(len(_ZIP_START))
     file.seek(0)
     if start == _ZIP_START:
