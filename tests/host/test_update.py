@@ -18,7 +18,7 @@ from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import STEPS, WORK, StepName
 from keyswitch.host.update import update
-from keyswitch.host.upload import Capacity
+from keyswitch.host.upload import Bounds, Capacity
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
@@ -294,6 +294,19 @@ def test_what_this_run_has_uploaded_is_not_uploaded_again():
         image = JobImage(data=damaged(), hash=NEW.hash, version=NEW.version)
         result, events = await whole(peer, job(images=(image,)))
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.IMAGE), result
+        assert [event.name for event in events if isinstance(event, StepBegun)].count(StepName.UPLOAD) == 1
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_a_device_that_answers_but_does_not_get_on_was_reached():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.veto = lambda op, group, command, _body: {"off": 1} if (op, group, command) == (2, 1, 1) else None
+        result, events = await whole(peer, job(bounds=Bounds(stall_ms=2_000)))
+        assert result.outcome is Outcome.FAILED, result
+        assert result.detail == "the upload stands at byte 1: the device keeps asking for offset 1"
         assert [event.name for event in events if isinstance(event, StepBegun)].count(StepName.UPLOAD) == 1
         assert peer.mode == "normal"
 

@@ -246,6 +246,7 @@ def test_a_session_that_is_always_dropped_ends():
         end = await send(peer)
         assert isinstance(end, UploadStalled)
         assert end.why == "the device dropped the upload 3 times"
+        assert not end.silent
 
     run(story())
 
@@ -315,6 +316,7 @@ def test_a_device_that_falls_silent_ends_within_the_bound(after: int):
         end = await send(peer)
         assert isinstance(end, UploadStalled)
         assert "no answer" in end.why
+        assert end.silent
         assert asyncio.get_running_loop().time() <= 60 + 40 + 1
 
     run(story())
@@ -327,6 +329,7 @@ def test_a_device_that_never_moves_ends_within_the_bound():
         end = await send(peer, bounds=Bounds(stall_ms=5_000))
         assert isinstance(end, UploadStalled)
         assert end.why == "the device keeps asking for offset 423"
+        assert not end.silent
         assert asyncio.get_running_loop().time() < 6
 
     run(story())

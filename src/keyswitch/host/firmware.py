@@ -63,8 +63,10 @@ async def upload_missing(scene: Scene) -> Stop | None:
             return None
         case UploadRefused(refusal=refusal):
             return await scene.refused(refusal)
-        case UploadStalled():
+        case UploadStalled(silent=True):
             raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
+        case UploadStalled():
+            return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
 
 
 async def test(scene: Scene) -> Stop | None:

@@ -134,10 +134,17 @@ class UploadRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadStalled:
-    """No progress within the bound; `why` says what was seen instead."""
+    """No progress within the bound.
+
+    Attributes:
+        off: what the device wants next.
+        why: what was seen instead of progress.
+        silent: whether the device did not answer; else it did, without getting on.
+    """
 
     off: int
     why: str
+    silent: bool
 
 
 UploadEnd = Uploaded | UploadRefused | UploadStalled
@@ -238,7 +245,7 @@ class _Upload:
                 if heal is not None:
                     await heal()
             if self.loop.time() - self.moved_at >= self.bounds.stall_ms / 1000:
-                return UploadStalled(off=self.window.wanted, why=self.what_was_seen())
+                return self.stalled()
         return self.finished()
 
     async def send_what_fits(self) -> None:
@@ -350,7 +357,8 @@ class _Upload:
     def begin_again(self) -> UploadStalled | None:
         self.restarts += 1
         if self.restarts > MOST_RESTARTS:
-            return UploadStalled(off=self.window.wanted, why=f"the device dropped the upload {self.restarts} times")
+            why = f"the device dropped the upload {self.restarts} times"
+            return UploadStalled(off=self.window.wanted, why=why, silent=False)
         self.drop()
         self.window.restart()
         self.first_answer_at = None
@@ -364,10 +372,11 @@ class _Upload:
                 future.cancel()
         self.known_lost = False
 
-    def what_was_seen(self) -> str:
+    def stalled(self) -> UploadStalled:
+        off = self.window.wanted
         if self.silences:
-            return f"no answer, asked {self.silences} times"
-        return f"the device keeps asking for offset {self.window.wanted}"
+            return UploadStalled(off=off, why=f"no answer, asked {self.silences} times", silent=True)
+        return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
 
     def progress(self, now: float) -> Progress:
         rate = self.rate(now)
