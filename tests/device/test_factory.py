@@ -1,0 +1,25 @@
+"""The first image of a new device: what is no regular file is refused before it is read."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.policy.samples import small
+
+from keyswitch.device.factory import boot_config_of, check_first_image
+from keyswitch.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pipe", "pipe: this is no regular file"),
+        ("none", "none: No such file"),
+        ("/dev/zero", "/dev/zero: this is no regular file"),
+        ("/proc/self/mem", "/proc/self/mem: Input/output error"),
+    ],
+)
+def test_what_is_no_image_file(tmp_path: Path, name: str, said: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=said):
+        check_first_image(boot_config_of(small()), tmp_path / name)
