@@ -39,13 +39,17 @@ MODELLED = """
 
 def main() -> None:
     """Write page and plot."""
-    cells = json.loads(SOURCE.read_text())["cells"]
+    cells = sorted(json.loads(SOURCE.read_text())["cells"], key=_order)
     compared = [cell for cell in cells if cell["peers"]]
     modelled = [cell for cell in cells if not cell["peers"]]
     lines = [INTRODUCTION, COMPARED, *_compared(compared), MODELLED, *_modelled(modelled)]
     PAGE.write_text("\n".join(lines) + "\n")
     _plot([cell for cell in compared if cell["transport"] == "ble"])
     print(f"written: {PAGE}, {PLOT}")
+
+
+def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
+    return cell["transport"], cell["loss"], cell["flash"], cell["interval_us"] or 0, -cell["buf_size"]
 
 
 def _compared(cells: list[dict[str, Any]]) -> list[str]:
