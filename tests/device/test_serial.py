@@ -13,6 +13,7 @@ from keyswitch.device.serial import SerialCarrier
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.peer import Door
 from keyswitch.smp.framing.console import ConsoleReceiver, pieces
+from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
 ECHO = bytes.fromhex("0a00000600004200a16164626869")
@@ -140,6 +141,25 @@ def test_nobody_else_is_answered(tmp_path: Path) -> None:
             await carrier.send(1, Door.SMP, ECHO)
         await carrier.end(1, after_delivery=True)
         await carrier.close()
+        await carrier.close()
+
+    run(story())
+
+
+def test_bare_packets_go_both_ways_however_they_are_cut(tmp_path: Path) -> None:
+    async def story() -> None:
+        carrier, heard = SerialCarrier(tmp_path / "tty", receiver=StreamReceiver(2475), pieces=lambda it: [it]), Heard()
+        await carrier.start(heard)
+        line = os.open(tmp_path / "tty", os.O_RDWR | os.O_NOCTTY)
+        for cut in (1, 8, 13):
+            os.write(line, ECHO[:cut])
+            await asyncio.sleep(0.01)
+            os.write(line, ECHO[cut:])
+            await heard.next()
+        assert heard.packets == [(1, ECHO)] * 3
+        await carrier.send(1, Door.SMP, ECHO)
+        assert os.read(line, 4096) == ECHO
+        os.close(line)
         await carrier.close()
 
     run(story())

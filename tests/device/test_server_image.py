@@ -39,7 +39,7 @@ def chunk(rig: Rig, peer: int, **body: object):
         ("32b", {"off": 0, "len": LENGTH}, err(22), MALFORMED),
         ("33", {"off": 0, "data": NEW[:64]}, err(21), MALFORMED),
         ("34", {"off": 0, "len": LENGTH, "data": bytes(64)}, err(23), {"rc": 1, "rsn": "magic mismatch"}),
-        ("35", {"off": 0, "len": LENGTH, "data": NEW[:64], "sha": bytes(33)}, err(24), MALFORMED),
+        ("35", {"off": 0, "len": LENGTH, "data": NEW[:64], "sha": bytes(33)}, err(24), {"rc": 3}),
         ("36", {"off": 0, "len": 32 * SECTOR + 1, "data": NEW[:64]}, err(30), {"rc": 1, "rsn": "img too large"}),
         ("37 is 30 here", {"off": 0, "len": 32 * SECTOR, "data": NEW[:64]}, err(30), {"rc": 1, "rsn": "img too large"}),
         ("39", {"off": 0, "len": LENGTH, "data": NEW[:64], "upgrade": 1}, {"rc": 3}, {"rc": 3}),

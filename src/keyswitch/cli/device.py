@@ -46,6 +46,13 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Write down what passes between the device and its radio; Wireshark opens it.",
 )
+@click.option(
+    "--serial-framing",
+    type=click.Choice(["console", "raw"]),
+    default="console",
+    show_default=True,
+    help="console: base64 lines between other text; raw: bare packets.",
+)
 @click.option("--virtual-time", is_flag=True, help="Let `keyswitch panel DIR advance` move the device's clock.")
 @click.option("--flash", default="none", metavar="PROFILE", show_default=True, help="Flash times: none or nrf52840.")
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as one JSON object a line.")

@@ -44,6 +44,7 @@ from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash, FlashTimes
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
+from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
 Report = Callable[[dict[str, Any]], None]
@@ -66,6 +67,7 @@ class Options:
         flash: name of a flash profile.
         udp: `HOST:PORT` to listen on; None: no UDP.
         serial: path of a port, or of a pseudo-terminal to be made; None: no serial line.
+        serial_framing: `console` (base64 lines between other text) or `raw` (bare packets).
         virtual_time: whether the panel may advance the device's clock.
         capture: file for what passes between the device and its controller (btsnoop); None: none.
     """
@@ -78,6 +80,7 @@ class Options:
     flash: str = "none"
     udp: str | None = None
     serial: Path | None = None
+    serial_framing: str = "console"
     virtual_time: bool = False
     capture: Path | None = None
 
@@ -265,8 +268,11 @@ def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None
             raise InputError(option, f"{policy.origin} does not serve {needed.value}", "smp.transports to list it")
     size = policy.smp.buf_size
     udp = UdpCarrier(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
-    receiver = Parts().receiver(Transport.SERIAL, size)
-    return udp, None if options.serial is None else SerialCarrier(options.serial, receiver=receiver)
+    if options.serial is None:
+        return udp, None
+    if options.serial_framing == "raw":
+        return udp, SerialCarrier(options.serial, receiver=StreamReceiver(size), pieces=lambda packet: [packet])
+    return udp, SerialCarrier(options.serial, receiver=Parts().receiver(Transport.SERIAL, size))
 
 
 async def _open_others(

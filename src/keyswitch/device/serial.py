@@ -1,4 +1,4 @@
-"""SMP over a serial line, device side: base64 lines, on a pseudo-terminal of our own or on a real port.
+"""SMP over a serial line, device side: base64 lines or bare packets, on a pseudo-terminal of our own or a real port.
 
 Rules:
 
@@ -14,6 +14,7 @@ import os
 import stat
 import tty
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -42,11 +43,15 @@ class SerialCarrier:
     Args:
         path: a real port if there is one; else a pseudo-terminal is made and linked there.
         receiver: of the line.
+        pieces: cuts a packet into what goes over the line.
     """
 
-    def __init__(self, path: Path, *, receiver: Receiver) -> None:
+    def __init__(
+        self, path: Path, *, receiver: Receiver, pieces: Callable[[bytes], list[bytes]] = console.pieces
+    ) -> None:
         self.path = path
         self._receiver = receiver
+        self._pieces = pieces
         self._descriptor = -1
         self._other_end = -1
         self._port: serial.Serial | None = None
@@ -119,7 +124,7 @@ class SerialCarrier:
         del door
         if self._peer is None or self._peer.id != peer_id:
             raise LinkLostError("the line has another peer now")
-        await self._write(b"".join(console.pieces(packet)))
+        await self._write(b"".join(self._pieces(packet)))
 
     async def _write(self, data: bytes) -> None:
         rest = memoryview(data)

@@ -116,7 +116,7 @@ def _malformed(chunk: Chunk) -> GroupError | None:
     if int.from_bytes(chunk.data[:4], "little") != IMAGE_MAGIC:
         return GroupError(Err.INVALID_IMAGE_HEADER_MAGIC, "magic mismatch")
     if len(chunk.sha) > SHA_SIZE:
-        return GroupError(Err.INVALID_HASH, "header malformed")
+        return GroupError(Err.INVALID_HASH)
     return None
 
 
@@ -125,7 +125,7 @@ def _free_slot(core: Core, chunk: Chunk) -> Slot | GroupError:
     pairs = len(core.layout.pairs)
     image = chunk.image if pairs > 1 else 0
     if image >= pairs or core.state.trial:
-        return GroupError(Err.NO_FREE_SLOT)
+        return GroupError(Err.NO_FREE_SLOT, "no slot")
     return slots.other_slot(core.layout, image, core.active)
 
 
