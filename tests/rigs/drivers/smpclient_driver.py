@@ -4,7 +4,8 @@
 
 TARGET is `serial:PATH`, `udp:ADDRESS`, `bumble:HCI_TRANSPORT#NAME_OR_ADDRESS` or `ble:NAME_OR_ADDRESS`. OPERATIONS is a
 JSON list of lists, each a name and its arguments. Every operation answers one line: `{"op", "ok", ...}`; what went
-wrong is told in the client's own words. The first line that is not ok ends the run.
+wrong is told in the client's own words. The first line that is not ok ends the run,
+unless `go_on` stands before it.
 """
 
 import asyncio
@@ -148,12 +149,15 @@ async def running(target: str, line: dict[str, int], version: str, seconds: floa
 
 async def main(target: str, operations: list[list[Any]]) -> None:
     line: dict[str, int] = {}
+    result: Result
     client: SMPClient | None = None
+    go_on = False
     for name, *arguments in operations:
         try:
-            if name == "line":
-                line = arguments[0]
-                result: Result = {}
+            if name == "go_on":
+                go_on, result = True, {}
+            elif name == "line":
+                line, result = arguments[0], {}
             elif name == "running":
                 if client is not None:
                     await client.disconnect()
@@ -166,6 +170,8 @@ async def main(target: str, operations: list[list[Any]]) -> None:
                 result = await OPERATIONS[name](client, *arguments)
         except Exception as error:  # noqa: BLE001  whatever it is, it is what the user of this client would see
             say({"op": name, "ok": False, "kind": type(error).__name__, "said": str(error)})
+            if go_on:
+                continue
             break
         say({"op": name, "ok": True, **result})
     if client is not None:

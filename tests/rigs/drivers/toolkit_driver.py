@@ -130,9 +130,12 @@ def running(target: str, version: str, seconds: float) -> Result:
 
 def main(target: str, operations: list[list[Any]]) -> None:
     client: MCUmgrClient | None = None
+    go_on = False
     for name, *arguments in operations:
         try:
-            if name == "running":
+            if name == "go_on":
+                go_on, result = True, {}
+            elif name == "running":
                 client = None
                 result = running(target, *arguments)
             else:
@@ -140,6 +143,8 @@ def main(target: str, operations: list[list[Any]]) -> None:
                 result = OPERATIONS[name](client, *arguments)
         except Exception as error:  # noqa: BLE001  whatever it is, it is what the user of this client would see
             say({"op": name, "ok": False, "kind": type(error).__name__, "said": str(error)})
+            if go_on:
+                continue
             break
         say({"op": name, "ok": True, **result})
 
