@@ -34,9 +34,13 @@ bluez: $(READY)  ## our device as centrals on real Linux and BlueZ meet it; the 
 powercut: $(READY)  ## cut the power at every flash operation, and at every one of the recovery
 	@$(BIN)/python -m bench.powercut
 
-deep: $(READY)  ## everything large: a million frames, all cuts, thousands of mutants; takes long
-	@$(BIN)/pytest -q -n auto --deep --timeout=3600
-	@$(BIN)/python -m bench.powercut
+deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cuts, thousands of mutants; takes long
+	@tools/peers/setup
+	@rm -f build/deep.json
+	@$(BIN)/pytest -q -n auto --deep --timeout=7200
+	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
+	@$(BIN)/python -m bench.powercut --keep
+	@$(BIN)/python -m bench.deep
 
 check: $(READY)  ## lint, types, layers
 	@$(BIN)/ruff check .

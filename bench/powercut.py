@@ -8,13 +8,16 @@ Run it with `python -m bench.powercut`; the last line is `N cut points, F failur
 """
 
 import argparse
+import json
 import sys
 import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import blake2b
 
+from bench import deep
 from bench.boots import BOOT, SCENARIOS, SHAPES, Bench, Outcome, Scenario, Shape, World, make_keys, make_world, searches
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot import trailer as trailers
@@ -175,12 +178,22 @@ def search(algorithm: Algorithm, shape: Shape, scenario: str) -> Findings:
     return Search(make_world(algorithm, shape), found).run()
 
 
+def keep(result: dict[str, int]) -> None:
+    """Note the result beside those of the deep tests."""
+    kept = json.loads(deep.SOURCE.read_text()) if deep.SOURCE.exists() else {}
+    kept["powercut"] = {"date": datetime.now(UTC).date().isoformat(), **result}
+    deep.SOURCE.parent.mkdir(exist_ok=True)
+    deep.SOURCE.write_text(json.dumps(kept, indent=1) + "\n")
+
+
 def main() -> int:
     """Try everything; 0 if nothing failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--algorithm", action="append", choices=[str(one) for one in Algorithm])
+    parser.add_argument("--keep", action="store_true", help="note the result in build/deep.json")
     options = parser.parse_args()
+    began = time.monotonic()
     algorithms = [Algorithm(name) for name in options.algorithm or Algorithm]
     cut_points, failures = 0, []
     make_keys()  # before there are several processes, so that all sign with the same one
@@ -205,6 +218,8 @@ def main() -> int:
     for line in failures[:50]:
         print(line)
     print(f"{cut_points} cut points, {len(failures)} failures")
+    if options.keep:
+        keep({"cut_points": cut_points, "failures": len(failures), "seconds": round(time.monotonic() - began)})
     return 1 if failures else 0
 
 

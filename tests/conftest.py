@@ -7,9 +7,11 @@
 """
 
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests import told
 
 from keyswitch.demo import workshop
 from keyswitch.demo.workshop import Workshop
@@ -33,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(told)
     if config.getoption("--hypothesis-profile", default=None) is None:
         settings.load_profile("deep" if config.getoption("--deep") else "default")
 
@@ -55,6 +58,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("CI") and skipped and session.exitstatus == pytest.ExitCode.OK:
         reporter.write_line(f"{len(skipped)} skipped, first {skipped[0].nodeid}: in CI every test runs", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say what was counted; see `tests.told`."""
+    return lambda text: record_property(told.KEY, text)
 
 
 @pytest.fixture(scope="session")

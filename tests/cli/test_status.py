@@ -1,4 +1,6 @@
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from tests.host.images import make_image
@@ -49,10 +51,31 @@ def test_for_people_it_is_two_lines(capsys: pytest.CaptureFixture[str]):
     assert second == "mode: normal"
 
 
+PUMP = Path("examples/pump/policy.toml")
+
+
 def test_the_policy_says_what_leads_in(capsys: pytest.CaptureFixture[str]):
-    with UdpPeerThread(lambda: SmpPeer(OLD)) as served:
-        ended("status", served.target, "--policy", "examples/pump/policy.toml")
-    assert "hold the button for 5 s, once motion == false" in capsys.readouterr().out
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=hashlib.sha256(PUMP.read_bytes()).digest()[:8])) as served:
+        ended("status", served.target, "--policy", str(PUMP))
+    told = capsys.readouterr().out
+    assert "hold the button for 5 s, once motion == false" in told
+    assert "another device" not in told
+
+
+@pytest.mark.parametrize("mode", ["normal", "maintenance"])
+def test_a_device_with_another_policy_is_not_taken_for_the_one_that_is_meant(
+    capsys: pytest.CaptureFixture[str], mode: str
+):
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=b"another!")) as served:
+        served.peer.mode = mode
+        assert ended("status", served.target, "--policy", str(PUMP)) == Exit.NO
+        people = capsys.readouterr().out
+        assert ended("status", served.target, "--policy", str(PUMP), "--json") == Exit.NO
+    assert "another device: the device has the policy 616e6f7468657221, not that of 'Pump 7'" in people
+    told = json.loads(capsys.readouterr().out)
+    assert told["gate"] == ("shut" if mode == "normal" else "open")
+    assert told["next_step"] == "check target and --policy: they name two devices"
+    assert "616e6f7468657221" in told["other_device"]
 
 
 def test_a_device_that_breaks_the_protocol_is_unknown(capsys: pytest.CaptureFixture[str]):

@@ -193,6 +193,20 @@ def test_a_plan_is_printed_and_nothing_is_done(
     assert served.peer.slots[1].data == b""
 
 
+def test_a_plan_that_would_be_refused_says_so(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    served.peer.policy = b"another!"
+    assert ended("update", served.target, str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.NO
+    (told,) = lines(capsys)
+    assert told["refused"].startswith("the device has the policy 616e6f7468657221, not that of 'Pump 7'")
+    assert ended("update", served.target, str(new), "--dry-run") == Exit.NO
+    assert "it would be refused: no way to enter was given, and the gate is shut" in capsys.readouterr().out
+    served.peer.mode = "maintenance"
+    assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.YES
+    assert lines(capsys)[0]["refused"] is None
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -90,5 +90,6 @@ def test_a_process_killed_at_any_moment_leaves_a_flash_that_boots(tmp_path, algo
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("algorithm", Algorithm)
-def test_a_process_killed_often_leaves_a_flash_that_boots(tmp_path, algorithm):
+def test_a_process_killed_often_leaves_a_flash_that_boots(tmp_path, algorithm, tell):
     crash(tmp_path, algorithm, kills=150)
+    tell("150 kills")

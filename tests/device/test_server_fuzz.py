@@ -5,7 +5,7 @@ The bounded run draws from seeds of its own; the deep one goes on to a million f
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from tests.device.server_rig import Rig, make_image, packet, pump
@@ -117,8 +117,9 @@ def test_mutated_frames(name: str):
 @pytest.mark.deep
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("name", ["normal", "active", "maintenance"])
-def test_a_million_mutated_frames(name: str):
+def test_a_million_mutated_frames(name: str, tell: Callable[[str], None]):
     run(2, 340_000, name)
+    tell("340,000 frames; each answered")
 
 
 RECEIVERS = {
@@ -136,8 +137,9 @@ def test_mutated_streams(transport: Transport):
 @pytest.mark.deep
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("transport", RECEIVERS, ids=str)
-def test_many_mutated_streams(transport: Transport):
+def test_many_mutated_streams(transport: Transport, tell: Callable[[str], None]):
     run_streams(transport, 5, 100_000)
+    tell("100,000 frames, cut and mutated on their way")
 
 
 def run_streams(transport: Transport, seed: int, count: int) -> None:

@@ -297,8 +297,8 @@ def test_pdus_that_are_nearly_right(op, handle, tail):
 
 @pytest.mark.deep
 @pytest.mark.timeout(600)
-def test_a_million_fuzzed_pdus():
-
+def test_a_million_fuzzed_pdus(tell):
+    tell("1,000,000 PDUs of four clients")
     chance = random.Random(7)
     ops = [*sorted(Op), *range(0, 0x30, 2)]
     server = GattServer(maintenance())

@@ -1,5 +1,6 @@
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
@@ -624,7 +625,8 @@ def nth(n: int, fate: Fate) -> Faults:
     [Fate(cut=True), Fate(drop=True), Fate(copies=2), Fate(delay_ms=60), Fate(delay_ms=4_000)],
     ids=["cut", "lost", "twice", "late", "too late"],
 )
-def test_after_any_one_packet_of_a_whole_update(fate: Fate):
+def test_after_any_one_packet_of_a_whole_update(fate: Fate, tell: Callable[[str], None]):
+    resent, seconds = 0, 0.0
     for n in range(1, PACKETS + 1):
 
         async def story(n: int = n) -> None:
@@ -637,33 +639,40 @@ def test_after_any_one_packet_of_a_whole_update(fate: Fate):
             assert peer.boots <= 2
             assert result.upload is None or result.upload.resent_bytes <= 3 * 2475
             assert isinstance(events[-1], Ended)
+            nonlocal resent, seconds
+            resent = max(resent, result.upload.resent_bytes if result.upload else 0)
+            seconds = max(seconds, result.duration_ms / 1000)
 
         run(story())
+    tell(f"{PACKETS} packets, 0 wrong, at most {resent:,} bytes sent again, longest run {seconds:.1f} s")
 
 
-@pytest.mark.parametrize("step", list(WORK[Goal.FULL]))
 @pytest.mark.parametrize("what", ["gate closes", "reset", "link lost"])
-def test_at_the_beginning_of_every_step(step: StepName, what: str):
-    async def story() -> None:
-        peer = SmpPeer(OLD)
-        struck: list[StepName] = []
+def test_at_the_beginning_of_every_step(what: str, tell: Callable[[str], None]):
+    outcomes = Counter(run(struck_at(step, what)) for step in WORK[Goal.FULL])
+    tell(f"{len(WORK[Goal.FULL])} steps, 0 wrong: {', '.join(f'{count} {word}' for word, count in outcomes.items())}")
 
-        def strike(event: Event) -> None:
-            if isinstance(event, StepBegun) and event.name is step and not struck:
-                struck.append(event.name)
-                happen(peer, what)
 
-        result = await update(ble(peer), job(), sink=strike)
-        if struck == [StepName.CONFIRM] and what != "link lost":
-            # An unconfirmed trial goes back when the gate closes or the device is reset.
-            assert result.outcome is Outcome.REVERTED, result
-            assert peer.running()[0] == "1.0.0"
-        else:
-            assert result.outcome is Outcome.CONFIRMED, result
-            assert peer.running()[0] == "1.1.0"
-        assert peer.mode == "normal"
+async def struck_at(step: StepName, what: str) -> Outcome:
+    """One update to which `what` happens when a step begins; what that must lead to is checked."""
+    peer = SmpPeer(OLD)
+    struck: list[StepName] = []
 
-    run(story())
+    def strike(event: Event) -> None:
+        if isinstance(event, StepBegun) and event.name is step and not struck:
+            struck.append(event.name)
+            happen(peer, what)
+
+    result = await update(ble(peer), job(), sink=strike)
+    if struck == [StepName.CONFIRM] and what != "link lost":
+        # An unconfirmed trial goes back when the gate closes or the device is reset.
+        assert result.outcome is Outcome.REVERTED, result
+        assert peer.running()[0] == "1.0.0"
+    else:
+        assert result.outcome is Outcome.CONFIRMED, (step, result)
+        assert peer.running()[0] == "1.1.0"
+    assert peer.mode == "normal", step
+    return result.outcome
 
 
 def happen(peer: SmpPeer, what: str) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import cbor2
@@ -117,10 +118,15 @@ REQUESTS = number_of_packets()
 
 
 @pytest.mark.parametrize("way", ["request", "answer"])
-@pytest.mark.parametrize("fate", [Fate(drop=True), Fate(copies=2), Fate(delay_ms=40), Fate(delay_ms=3_000)], ids=str)
-def test_any_one_packet_lost_late_or_twice(way: str, fate: Fate):
+@pytest.mark.parametrize(
+    "fate",
+    [Fate(drop=True), Fate(copies=2), Fate(delay_ms=40), Fate(delay_ms=3_000)],
+    ids=["lost", "twice", "late", "too late"],
+)
+def test_any_one_packet_lost_late_or_twice(way: str, fate: Fate, tell: Callable[[str], None]):
     """Every n: the image arrives, and a loss costs at most one window."""
     window_bytes = CAPACITY.outstanding * FRAME
+    most = 0
     for n in range(1, REQUESTS + 1):
 
         async def story(n: int = n) -> None:
@@ -132,8 +138,11 @@ def test_any_one_packet_lost_late_or_twice(way: str, fate: Fate):
             assert end.resent_bytes <= end.losses * window_bytes
             assert end.losses <= 2
             assert end.resent_bytes <= 2 * window_bytes
+            nonlocal most
+            most = max(most, end.resent_bytes)
 
         run(story())
+    tell(f"{REQUESTS} packets, 0 wrong, at most {most:,} bytes sent again; a window has {window_bytes:,}")
 
 
 def test_a_link_cut_after_any_packet_is_told_and_the_next_call_goes_on():

@@ -16,7 +16,7 @@ OLD = make_image()
 
 
 def judged(peer: SmpPeer) -> Verdict:
-    return run(look(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")))
+    return run(look(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))).verdict
 
 
 def refuses(group: int, command: int, said: dict[str, Any]) -> Any:

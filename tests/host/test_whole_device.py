@@ -6,6 +6,7 @@ no more than a window of the image is sent again for one loss. All points are tr
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import pytest
@@ -35,20 +36,42 @@ SAMPLE = 12
 """Points that are tried in every run."""
 
 
-class Scissors:
-    """Counts what passes between operator and device; cuts the link instead of letting the n-th pass."""
+class Fate(StrEnum):
+    """What becomes of one packet."""
 
-    def __init__(self, cut_at: int | None = None) -> None:
-        self.cut_at = cut_at
+    CUT = "cut"
+    """The link ends instead."""
+    LOST = "lost"
+    LATE = "late"
+    """It comes after its sender has asked again."""
+    TWICE = "twice"
+
+
+LATE_S = 4
+"""Longer than an answer is waited for."""
+
+
+class Scissors:
+    """Counts what passes between operator and device; the n-th meets its fate.
+
+    All fates but the cut are those of answers: a radio loses no write, but a device without buffers gives no answer.
+    """
+
+    def __init__(self, strike_at: int | None = None, fate: Fate = Fate.CUT) -> None:
+        self.strike_at = strike_at
+        self.fate = fate
         self.passed = 0
 
-    def falls(self) -> bool:
+    def meets(self, *, answer: bool) -> Fate | None:
+        """The fate of what passes now, None for almost all."""
+        if self.fate is not Fate.CUT and not answer:
+            return None
         self.passed += 1
-        return self.passed == self.cut_at
+        return self.fate if self.passed == self.strike_at else None
 
 
 class CutLink:
-    """A `GattLink` that can be cut; all else is the real one's."""
+    """A `GattLink` to which something happens; all else is the real one's."""
 
     def __init__(self, link: GattLink, scissors: Scissors) -> None:
         self._link = link
@@ -61,10 +84,18 @@ class CutLink:
         await self._pass()
 
         def heard(value: bytes) -> None:
-            if not self._scissors.falls():
-                sink(value)
-                return
-            self._closing = asyncio.ensure_future(self._link.close())
+            match self._scissors.meets(answer=True):
+                case None:
+                    sink(value)
+                case Fate.CUT:
+                    self._closing = asyncio.ensure_future(self._link.close())
+                case Fate.LATE:
+                    asyncio.get_running_loop().call_later(LATE_S, sink, value)
+                case Fate.TWICE:
+                    sink(value)
+                    sink(value)
+                case Fate.LOST:
+                    pass
 
         await self._link.subscribe(service, characteristic, heard)
 
@@ -77,7 +108,7 @@ class CutLink:
         await self._link.write(service, characteristic, data)
 
     async def _pass(self) -> None:
-        if self._scissors.falls():
+        if self._scissors.meets(answer=False) is Fate.CUT:
             await self._link.close()
             raise LinkLostError("cut")
 
@@ -125,32 +156,38 @@ def check(result: Result, status: dict[str, Any], *, outcome: Outcome = Outcome.
     assert result.upload is None or result.upload.resent_bytes <= result.upload.losses * WINDOW
 
 
-@pytest.fixture(scope="module")
-def packets(pump: Workshop) -> int:
-    """How many packets a whole update takes."""
-    scissors = Scissors()
+def passing(pump: Workshop, fate: Fate) -> int:
+    """How many packets of a whole update can meet this fate."""
+    scissors = Scissors(fate=fate)
     check(*run(updated(pump, scissors)))
     return scissors.passed
 
 
-def cut_at(pump: Workshop, points: range) -> int:
-    most = 0
+def strike_each(pump: Workshop, fate: Fate, points: range) -> str:
+    """One update for each of these packets; the numbers."""
+    longest_ms = resent = 0
     for point in points:
-        result, status = run(updated(pump, Scissors(point)))
+        result, status = run(updated(pump, Scissors(point, fate)))
         check(result, status)
-        most = max(most, result.duration_ms)
-    return most
+        longest_ms = max(longest_ms, result.duration_ms)
+        resent = max(resent, result.upload.resent_bytes if result.upload else 0)
+    return (
+        f"{len(points)} updates, 0 wrong, at most {resent:,} bytes of 16,384 sent again, "
+        f"longest run {longest_ms / 1000:.1f} s"
+    )
 
 
-def test_cut_at_a_sample_of_packets(pump: Workshop, packets: int) -> None:
-    cut_at(pump, range(1, packets + 1, packets // SAMPLE))
+@pytest.mark.parametrize("fate", Fate)
+def test_a_sample_of_packets_is_cut_lost_late_or_twice(pump: Workshop, fate: Fate, tell: Callable[[str], None]) -> None:
+    packets = passing(pump, fate)
+    tell(strike_each(pump, fate, range(1, packets + 1, max(1, packets // SAMPLE))))
 
 
 @pytest.mark.deep
-def test_cut_at_every_packet(pump: Workshop, packets: int, capsys: pytest.CaptureFixture[str]) -> None:
-    most = cut_at(pump, range(1, packets + 1))
-    with capsys.disabled():
-        print(f"\n{packets} cuts of a whole update over the air, 0 failures, longest run {most / 1000:.0f} s")  # noqa: T201 - the numbers are wanted
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("fate", Fate)
+def test_every_packet_is_cut_lost_late_or_twice(pump: Workshop, fate: Fate, tell: Callable[[str], None]) -> None:
+    tell(strike_each(pump, fate, range(1, passing(pump, fate) + 1)))
 
 
 def motion(here: World, *, on: bool) -> None:

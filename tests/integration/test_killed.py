@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -236,7 +236,8 @@ def test_killed_at_any_moment_it_comes_back_shut_and_whole(pump: Workshop, tmp_p
 
 @pytest.mark.deep
 @pytest.mark.timeout(3_600)
-def test_killed_five_hundred_times(pump: Workshop, tmp_path: Path) -> None:
+def test_killed_five_hundred_times(pump: Workshop, tmp_path: Path, tell: Callable[[str], None]) -> None:
     seen = kill(pump, tmp_path, 500, 7)
+    tell(f"500 kills: {', '.join(f'{what} {count}' for what, count in sorted(seen.items()))}")
     assert seen["came up shut"] > 100, seen
     assert min(seen.get(what, 0) for what in ("came up open", "killed early", "uploaded", "swapped", "left")) > 0, seen

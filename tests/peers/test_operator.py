@@ -16,6 +16,7 @@ from tests.rigs.qemu import State
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Answer, Refusal, Reply
 from keyswitch.link.serial_port import SerialLink
+from keyswitch.link.udp import UdpLink
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(180)]
 
@@ -146,6 +147,22 @@ def test_commands_over_a_terminal() -> None:
     async def story() -> None:
         async with native_sim.serial_server() as server:
             client = Client(await SerialLink.open(str(server.path), 115_200))
+            check(await ask_around(client))
+            await client.close()
+
+    asyncio.run(story())
+
+
+def test_commands_over_udp() -> None:
+    """Over a socket that was made in the server's own network namespace."""
+
+    async def story() -> None:
+        async with native_sim.udp_server() as server:
+            there = server.make_socket()
+            there.setblocking(False)
+            there.connect((server.host, server.port))
+            _, link = await asyncio.get_running_loop().create_datagram_endpoint(UdpLink, sock=there)
+            client = Client(link)
             check(await ask_around(client))
             await client.close()
 

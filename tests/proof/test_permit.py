@@ -1,6 +1,7 @@
 """Entry by permit: each way of being wrong by its name, and none of thousands of made-up ones opens."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import cbor2
@@ -230,5 +231,6 @@ def test_guessed_permits_open_nothing() -> None:
 
 @pytest.mark.deep
 @pytest.mark.timeout(900)
-def test_many_guessed_permits_open_nothing() -> None:
+def test_many_guessed_permits_open_nothing(tell: Callable[[str], None]) -> None:
     guesses(50_000)
+    tell("50,000 permits")

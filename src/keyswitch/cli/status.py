@@ -23,7 +23,8 @@ def status(
 ) -> Exit:
     """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
 
-    Changes nothing on the device. Exit code 0: open, 1: shut, 3: unknown, 4: not reached.
+    Changes nothing on the device. Exit code 0: open, 1: shut, or not the device of --policy, 3: unknown,
+    4: not reached.
 
     \b
     Examples:
@@ -43,11 +44,16 @@ def status(
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
-    verdict = asyncio.run(look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds), rules))
+    looked = asyncio.run(look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds), rules))
+    verdict = looked.verdict
     if as_json:
-        click.echo(json.dumps(verdict_json(verdict)))
+        click.echo(json.dumps({**verdict_json(verdict), "other_device": looked.other_device}))
     else:
         click.echo(f"gate: {verdict.line}")
         if verdict.mode is not None:
             click.echo(f"mode: {verdict.mode}")
+        if looked.other_device is not None:
+            click.echo(f"another device: {looked.other_device}")
+    if looked.other_device is not None:
+        return Exit.NO
     return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]

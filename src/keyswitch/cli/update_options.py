@@ -136,7 +136,7 @@ async def plan(options: Options, *, as_json: bool) -> Exit:
     line = Line(kind=kind, baud=baud, max_packet=room, framing_bytes=framing)
     made = make_plan(options.job, device, line)
     click.echo(json.dumps(plan_json(made)) if as_json else _plan_lines(made, device))
-    return Exit.YES
+    return Exit.NO if made.refused else Exit.YES
 
 
 def _plan_lines(made: Plan, device: Device) -> str:
@@ -146,7 +146,8 @@ def _plan_lines(made: Plan, device: Device) -> str:
         lines.append(f"{number:3}. {step.name.value:<24} {what}")
     rate = f", at most {made.bytes_per_second:,} bytes/s ({made.limited_by})" if made.bytes_per_second else ""
     lines.append(f"{made.image_bytes:,} bytes in {made.requests} requests{rate}; about {made.expected_ms / 1000:.0f} s")
-    return "\n".join([*lines, *(f"note: {note}" for note in made.notes)])
+    refused = [f"it would be refused: {made.refused}"] if made.refused else []
+    return "\n".join([*lines, *(f"note: {note}" for note in made.notes), *refused])
 
 
 async def run(options: Options, show: Show) -> Exit:

@@ -11,7 +11,7 @@ from keyswitch.host.client import SilenceError
 from keyswitch.host.job import Outcome, Stop
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
-from keyswitch.host.way import OTHER_DEVICE_STEP, NoEntry
+from keyswitch.host.way import OTHER_DEVICE_STEP, NoEntry, other_policy
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -124,14 +124,8 @@ def _not_secure_enough(scene: Scene) -> Stop | None:
 
 def _other_device(scene: Scene, told: Verdict) -> Stop | None:
     """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
-    expected = scene.job.way.expected
-    if expected is None or told.state is None or scene.seen.reset is not None or told.state.policy == expected.policy:
-        return None
-    detail = (
-        f"the device has the policy {told.state.policy.hex() or '(none)'}, not that of {expected.device!r} "
-        f"({expected.policy.hex()})"
-    )
-    return Stop(outcome=Outcome.REFUSED, detail=detail, next_step=OTHER_DEVICE_STEP)
+    other = None if scene.seen.reset is not None else other_policy(scene.job.way.expected, told.state)
+    return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other, next_step=OTHER_DEVICE_STEP)
 
 
 def _no_entry(scene: Scene, told: NoEntry) -> Stop:

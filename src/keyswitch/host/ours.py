@@ -60,8 +60,12 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
     target = to or maintenance_mode(policy)
     if target not in policy.modes:
         raise InputError("--to", f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
-    expected = Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
-    return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected)
+    return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected_of(policy))
+
+
+def expected_of(policy: Policy) -> Expected:
+    """What the policy's device tells of itself."""
+    return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
 
 
 def confirm_by(policy: Policy) -> ConfirmBy:

@@ -14,8 +14,9 @@ from typing import Any, Final
 from keyswitch.host.job import Goal, Job
 from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
-from keyswitch.host.verdict import Verdict
+from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params
+from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
 from keyswitch.link.air.bound import upload_bound
 
 ASSUMED_INTERVAL_US: Final = 15_000
@@ -130,6 +131,7 @@ class Plan:
         requests: that the upload takes.
         bytes_per_second: the bound of the upload; None if none is known.
         limited_by: what holds there.
+        refused: why the update would be refused as things are; empty if nothing is known that would refuse it.
         notes: what a person should know: assumptions, and what is unusual.
     """
 
@@ -138,6 +140,7 @@ class Plan:
     requests: int
     bytes_per_second: int | None
     limited_by: str
+    refused: str
     notes: tuple[str, ...]
 
     @property
@@ -164,6 +167,7 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
         requests=sum(_requests(image.data, frame, image.number) for image in images),
         bytes_per_second=rate,
         limited_by=limit,
+        refused=_refused(job, device.verdict),
         notes=tuple(_notes(job, device, line)),
     )
 
@@ -187,8 +191,20 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "bound_bytes_per_second": plan.bytes_per_second,
         "limited_by": plan.limited_by,
         "expected_ms": plan.expected_ms,
+        "refused": plan.refused or None,
         "notes": list(plan.notes),
     }
+
+
+def _refused(job: Job, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    other = other_policy(job.way.expected, verdict.state)
+    if other is not None:
+        return f"{other}; {OTHER_DEVICE_STEP}"
+    if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
+        return f"no way to enter was given, and the gate is {verdict.line}"
+    return ""
 
 
 def _runs(device: Device, digest: bytes) -> bool:
@@ -210,7 +226,7 @@ def _planned(name: StepName, device: Device, upload_ms: int, *, nothing_new: boo
 
 def _skipped(name: StepName, device: Device, *, nothing_new: bool) -> str:
     verdict = device.verdict
-    is_open = verdict is not None and verdict.gate.value == "open"
+    is_open = verdict is not None and verdict.gate is Gate.OPEN
     if name in {StepName.ENTER, StepName.RECONNECT} and is_open:
         return "the gate is open already"
     if name in {StepName.UPLOAD, StepName.TEST, StepName.RESET, StepName.SWAP} and nothing_new:

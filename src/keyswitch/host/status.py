@@ -1,15 +1,29 @@
 """One look at a device: connect, ask, go."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from keyswitch.host.ours import ways_in_words
+from keyswitch.host.ours import expected_of, ways_in_words
 from keyswitch.host.reach import Reach
 from keyswitch.host.verdict import Verdict, find_out
+from keyswitch.host.way import OTHER_DEVICE_STEP, other_policy
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
 
 
-async def look(reach: Reach, policy: Policy | None = None) -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What one look showed.
+
+    Attributes:
+        verdict: on the gate.
+        other_device: that it is not the policy's device, in words; None if it is, or nothing was told.
+    """
+
+    verdict: Verdict
+    other_device: str | None = None
+
+
+async def look(reach: Reach, policy: Policy | None = None) -> Looked:
     """The verdict on the device behind `reach`; closes what it opened.
 
     Args:
@@ -28,7 +42,12 @@ async def look(reach: Reach, policy: Policy | None = None) -> Verdict:
             await connection.close()
     finally:
         await reach.close()
-    if policy is None or verdict.mode is None or verdict.reason not in {Reason.WRONG_MODE, Reason.GUARD}:
-        return verdict
-    words = ways_in_words(policy, verdict.mode)
-    return replace(verdict, next_step=words) if words else verdict
+    if policy is None:
+        return Looked(verdict=verdict)
+    other = other_policy(expected_of(policy), verdict.state)
+    if other is not None:
+        return Looked(verdict=replace(verdict, next_step=OTHER_DEVICE_STEP), other_device=other)
+    words = ""
+    if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
+        words = ways_in_words(policy, verdict.mode)
+    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step))

@@ -8,6 +8,7 @@ from keyswitch.host import entry
 from keyswitch.host.reach import CONNECT_MS, Connection, Identity
 from keyswitch.host.reply import Refusal
 from keyswitch.host.verdict import NEXT_STEP
+from keyswitch.host.views import ModeState
 from keyswitch.reasons import Reason
 
 
@@ -40,6 +41,14 @@ class Inside:
 
 OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
 """What a person can do where another device answers than the one that is meant."""
+
+
+def other_policy(expected: entry.Expected | None, state: ModeState | None) -> str | None:
+    """That the device obeys another policy than the one that is meant; None if it does not, or nothing was told."""
+    if expected is None or state is None or state.policy == expected.policy:
+        return None
+    told = state.policy.hex() or "(none)"
+    return f"the device has the policy {told}, not that of {expected.device!r} ({expected.policy.hex()})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
