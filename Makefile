@@ -49,7 +49,7 @@ check: $(READY)  ## lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --warnings
 
-bench: $(READY)  ## rates beside bounds and peers, into build/bench.json; takes a quarter of an hour
+bench: $(READY)  ## rates beside bounds and peers, into build/bench.json; takes half an hour
 	@tools/peers/setup
 	@$(BIN)/python -m bench
 

@@ -33,9 +33,10 @@ SHARE_WITH_LOSS = 0.7
 SLOWER = 0.9
 """Ours may never be slower than a peer by more than 10 %."""
 
-TRANSFER_S = 1.2
-"""What an upload at the bound would take: long enough for a rate; a peer at an eighth of it needs ten seconds."""
-SMALLEST, LARGEST = 12_000, 200_000
+TRANSFER_S = 2.4
+"""What an upload at the bound would take: long enough that neither the first request, which is alone, nor the last answers
+are what is measured; a peer that sends one request at a time, at a third of it, needs seven seconds."""
+SMALLEST, LARGEST = 12_000, 400_000
 UDP_PORT = 1337
 """The only one that smpclient connects to."""
 

@@ -120,6 +120,8 @@ async def ask_around(client: Client) -> dict[str, Reply]:
         "params": await client.read(0, 6),
         "no image group": await client.read(1, 0),
         "no such setting": await client.read(3, 0, {"name": "none/such"}),
+        "setting": await client.write(3, 0, {"name": "none/such", "val": b"1"}),
+        "settings applied": await client.write(3, 2),
         "no such file": await client.read(8, 0, {"name": "/none", "off": 0}),
         "file": await client.write(8, 0, {"name": "/lfs1/k.txt", "off": 0, "len": 5, "data": b"hello"}),
         "file again": await client.read(8, 0, {"name": "/lfs1/k.txt", "off": 0}),
@@ -136,6 +138,8 @@ def check(told: dict[str, Reply]) -> None:
     setting, file = told["no such setting"], told["no such file"]
     assert isinstance(setting, Refusal)
     assert setting.name.startswith("settings ")
+    assert str(told["setting"]) == "settings ROOT_KEY_NOT_FOUND"  # this build registers no setting that could be written
+    assert isinstance(told["settings applied"], Answer)
     assert isinstance(file, Refusal)
     assert file.name.startswith("fs ")
     assert isinstance(told["file"], Answer), told["file"]
