@@ -34,8 +34,8 @@ SLOWER = 0.9
 """Ours may never be slower than a peer by more than 10 %."""
 
 TRANSFER_S = 2.4
-"""What an upload at the bound would take: long enough that neither the first request, which is alone, nor the last answers
-are what is measured; a peer that sends one request at a time, at a third of it, needs seven seconds."""
+"""What an upload at the bound would take: long enough that neither the first request, which is alone, nor the last
+answers are what is measured; a peer that sends one request at a time, at a third of it, needs seven seconds."""
 SMALLEST, LARGEST = 12_000, 400_000
 UDP_PORT = 1337
 """The only one that smpclient connects to."""

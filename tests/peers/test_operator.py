@@ -138,7 +138,7 @@ def check(told: dict[str, Reply]) -> None:
     setting, file = told["no such setting"], told["no such file"]
     assert isinstance(setting, Refusal)
     assert setting.name.startswith("settings ")
-    assert str(told["setting"]) == "settings ROOT_KEY_NOT_FOUND"  # this build registers no setting that could be written
+    assert str(told["setting"]) == "settings ROOT_KEY_NOT_FOUND"  # this build has no setting that could be written
     assert isinstance(told["settings applied"], Answer)
     assert isinstance(file, Refusal)
     assert file.name.startswith("fs ")

@@ -23,6 +23,11 @@ from keyswitch.smp.groups.image import Err
 from keyswitch.smp.header import Op
 
 HASH_SIZE: Final = 32
+
+FRUGAL_BELOW: Final = 384
+"""Bytes of a buffer below which flags that are false are left out of the list, as firmware with small buffers is built
+(`MCUMGR_GRP_IMG_FRUGAL_LIST`): two slots with all their flags need up to 290. 384 is Zephyr's default buffer."""
+
 _CHANGED: Final = Refused(Reason.IMAGE, "its content is not what its hash says")
 
 
@@ -91,21 +96,22 @@ def next_boot(entries: tuple[ListedImage, ...], number: int) -> Next:
 def state_body(core: Core) -> Body:
     """The answer to a state read."""
     several = len(core.layout.pairs) > 1
-    return {"images": [_entry(each, several=several) for each in listed(core)], "splitStatus": 0}
+    frugal = core.policy.smp.buf_size < FRUGAL_BELOW
+    rows = [_entry(each, several=several, frugal=frugal) for each in listed(core)]
+    return {"images": rows} if frugal else {"images": rows, "splitStatus": 0}
 
 
-def _entry(each: ListedImage, *, several: bool) -> Body:
+def _entry(each: ListedImage, *, several: bool, frugal: bool) -> Body:
     entry: Body = {"image": each.slot.image} if several else {}
-    return entry | {
-        "slot": each.slot.slot,
-        "version": str(each.version),
-        "hash": each.hash,
+    flags = {
         "bootable": each.bootable,
         "pending": each.pending,
         "confirmed": each.confirmed,
         "active": each.active,
         "permanent": each.permanent,
     }
+    told = {name: value for name, value in flags.items() if value or not frugal}
+    return entry | {"slot": each.slot.slot, "version": str(each.version), "hash": each.hash} | told
 
 
 def state_read(core: Core, _call: Call) -> Reply:
