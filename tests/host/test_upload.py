@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
-from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.errors import KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.host.client import Client
 from keyswitch.host.requests import Requests
 from keyswitch.host.upload import (
@@ -24,6 +25,7 @@ from keyswitch.host.upload import (
 )
 from keyswitch.host.window import Piece
 from keyswitch.link.air.clock import run
+from keyswitch.link.ports import GattRefused
 
 NEW = make_image("1.1.0")
 FRAME = 495
@@ -370,15 +372,28 @@ def test_after_a_silence_the_link_is_healed_before_it_is_asked_again():
     run(story())
 
 
-def test_a_link_that_cannot_be_healed_ends_the_upload():
+@pytest.mark.parametrize(
+    ("refused", "raised"),
+    [
+        (GattRefused("ATT error 0x01 (invalid handle)", 0x01), LinkLostError),
+        (RemoteError("characteristic has no configuration to subscribe with"), LinkLostError),
+        (GattRefused("not connected"), LinkLostError),
+        (LinkLostError("gone"), LinkLostError),
+        (GattRefused("ATT error 0x0f (encryption)", 0x0F), GattRefused),
+    ],
+    ids=["stale handle", "no such service", "as bleak says it", "no link", "security"],
+)
+def test_a_link_that_cannot_be_healed_ends_the_upload(refused: KeyswitchError, raised: type[KeyswitchError]):
+    """A service that goes while something is uploaded (Zephyr `smp_bt_unregister`): silence, then a stale handle."""
+
     async def story() -> None:
         peer = device()
         peer.silent = True
 
         async def heal() -> None:
-            raise LinkLostError("0x01, invalid handle")
+            raise refused
 
-        with pytest.raises(LinkLostError, match="invalid handle"):
+        with pytest.raises(raised, match=re.escape(str(refused))):
             await send(peer, heal=heal)
 
     run(story())

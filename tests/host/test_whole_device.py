@@ -6,6 +6,7 @@ no more than a window of the image is sent again for one loss. All points are tr
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.events import InputChanged
 from keyswitch.host.entry import Secret
-from keyswitch.host.events import Event, StepBegun
+from keyswitch.host.events import Event, StepBegun, Uploading
 from keyswitch.host.job import Goal, Job, Outcome, Result
 from keyswitch.host.reach import BleReach
 from keyswitch.host.steps import WORK, StepName
@@ -26,6 +27,7 @@ from keyswitch.link.air import clock
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
 from keyswitch.policy.secrets import read_secret
+from keyswitch.policy.words import Service
 from keyswitch.testing.world import World
 
 T = TypeVar("T")
@@ -136,11 +138,16 @@ def run(story: Coroutine[Any, Any, T]) -> T:
 
 
 async def updated(
-    pump: Workshop, scissors: Scissors, strike: Callable[[World, Event], None] | None = None
+    pump: Workshop,
+    scissors: Scissors,
+    strike: Callable[[World, Event], None] | None = None,
+    *,
+    service: Service = Service.RECONNECT,
 ) -> tuple[Result, dict[str, Any]]:
     """One whole update; how it ended, and what the device says afterwards."""
     secret = read_secret(pump.policy)
-    async with World(pump.policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
+    policy = replace(pump.policy, gate=replace(pump.policy.gate, service=service))
+    async with World(policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
         name = pump.policy.device.name
         reach = BleReach(CutAir(here.adapter(), scissors), target=name, name=name)
         job = Job(images=(job_image(pump.new),), way=ModeGroupWay("maintenance", Secret(secret)))
@@ -215,6 +222,22 @@ def test_the_gate_closes_for_a_moment(pump: Workshop, step: StepName) -> None:
         motion(here, on=False)
 
     check(*run(updated(pump, Scissors(), strike_at(step, blow))))
+
+
+@pytest.mark.parametrize("service", Service)
+def test_the_gate_closes_in_the_middle_of_the_upload(pump: Workshop, service: Service) -> None:
+    """With a live service it vanishes while the link stays: silence, and then a handle that means nothing any more."""
+    struck: list[int] = []
+
+    def strike(here: World, event: Event) -> None:
+        if isinstance(event, Uploading) and event.progress.off < event.progress.size and not struck:
+            struck.append(event.progress.off)
+            motion(here, on=True)
+            motion(here, on=False)
+
+    result, status = run(updated(pump, Scissors(), strike, service=service))
+    check(result, status)
+    assert struck
 
 
 def test_the_gate_closes_during_the_trial_and_the_old_image_is_back(pump: Workshop) -> None:

@@ -10,10 +10,10 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from keyswitch.errors import LinkLostError
-from keyswitch.link.ports import GattLink, Sink
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.link.ports import GattLink, GattRefused, Sink
 from keyswitch.smp.framing import ble
 from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
 
@@ -121,3 +121,21 @@ class GattChannel:
         sink, self._closed_sink = self._closed_sink, None
         if sink is not None:
             sink(why)
+
+
+async def healed(heal: Callable[[], Awaitable[None]]) -> None:
+    """Heal a link that has fallen silent in the middle of something.
+
+    What the peer refuses then is no fault of it: its service has gone, or lies elsewhere in its table. This link is of
+    no use any more, and the next one shows what is there. Only missing security is the same over every link.
+
+    Raises:
+        LinkLostError: a new link is needed.
+        GattRefused: security is missing.
+    """
+    try:
+        await heal()
+    except RemoteError as error:
+        if isinstance(error, GattRefused) and error.wants_security:
+            raise
+        raise LinkLostError(f"the device is silent, and its service has gone: {error}") from error

@@ -80,7 +80,11 @@ async def reconnect(scene: Scene) -> Stop | None:
     else:
         await scene.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
     scene.seen = replace(scene.seen, verdict=verdict, open=True)
-    return _not_secure_enough(scene)
+    trouble = scene.up().trouble
+    if isinstance(trouble, GattRefused) and trouble.wants_security:
+        # It shows its SMP service and refuses the subscription: no reconnect helps against that.
+        raise trouble
+    return None
 
 
 async def verify(scene: Scene) -> Stop | None:
@@ -110,16 +114,6 @@ async def left(scene: Scene) -> Stop | None:
             await scene.drop()
             await scene.connect(smp_shown=False)
     return None
-
-
-def _not_secure_enough(scene: Scene) -> Stop | None:
-    """The device shows its SMP service and refuses the subscription: no reconnect helps against that."""
-    trouble = scene.up().trouble
-    if not (isinstance(trouble, GattRefused) and trouble.wants_security):
-        return None
-    return Stop(
-        outcome=Outcome.REFUSED, detail=str(trouble), reason=Reason.SECURITY, next_step=NEXT_STEP[Reason.SECURITY]
-    )
 
 
 def _other_device(scene: Scene, told: Verdict) -> Stop | None:

@@ -23,7 +23,8 @@ from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
 from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.upload import Progress
-from keyswitch.host.verdict import Verdict
+from keyswitch.host.verdict import NEXT_STEP, Verdict
+from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
 _ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
@@ -95,6 +96,9 @@ def _stopped_by(error: KeyswitchError) -> Stop:
     match error:
         case NotPairedError():
             return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=_NOT_PAIRED)
+        case GattRefused(wants_security=True):
+            next_step = NEXT_STEP[Reason.SECURITY]
+            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)
         case RemoteError():
             next_step = "the device breaks the protocol: tell its maker"
             return Stop(outcome=Outcome.FAILED, detail=str(error), next_step=next_step)

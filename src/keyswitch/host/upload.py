@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.channel import healed
 from keyswitch.host.client import ANSWER_MS, Client
 from keyswitch.host.reply import Answer, Refusal, Reply
 from keyswitch.host.requests import Requests
@@ -175,10 +176,11 @@ async def upload(
         bounds: the limits in time.
         on_progress: told after each progress.
         is_there: asked when the device has no session any more: whether the whole image lies in a slot.
-        heal: called after a silence, before asking again: makes the link answer or raises `LinkLostError`.
+        heal: called after a silence, before asking again: makes the link answer, or raises why it cannot.
 
     Raises:
-        LinkLostError: the link is gone. The same call on a new link goes on where the device is.
+        LinkLostError: the link is gone, or its service is. The same call on a new link goes on where the device is.
+        GattRefused: the device wants more security.
         RemoteError: the device answers what no upload can mean.
     """
     requests = Requests(image, frame=capacity.frame, number=number)
@@ -243,7 +245,7 @@ class _Upload:
             elif not heard:
                 self.silent()
                 if heal is not None:
-                    await heal()
+                    await healed(heal)
             if self.loop.time() - self.moved_at >= self.bounds.stall_ms / 1000:
                 return self.stalled()
         return self.finished()
