@@ -125,6 +125,8 @@ class SmpPeer:
         self.lost_requests = 0
         self.received_image_bytes = 0
         self.veto: Callable[[int, int, int, dict[str, Any]], dict[str, Any] | None] | None = None
+        self.hook: Callable[[int], dict[str, Any] | None] | None = None
+        """Asked with the offset of each piece that is at its place, as Zephyr's DFU_CHUNK: a wrong offset never is."""
         self.links: set[Any] = set()
         self.silent = False
         self.never_boots = False
@@ -291,17 +293,16 @@ class SmpPeer:
     def do_1_1_2(self, body: dict[str, Any], _peer: int) -> dict[str, Any]:
         off, data = body["off"], body.get("data", b"")
         self.received_image_bytes += len(data)
+        misplaced = self.misplaced(off, body)
+        if misplaced is not None:
+            return misplaced
+        if self.hook is not None and (said := self.hook(off)) is not None:
+            self.session = None if "rc" in said else self.session
+            return said
         if off == 0:
-            if self.session and self.session.sha and self.session.sha == body.get("sha"):
-                return {"off": len(self.session.data)}
-            if len(data) < min(32, body["len"]):
-                return {"err": {"group": 1, "rc": 22}}
             self.session = Session(body["len"], body.get("sha", b""))
             self.slots[1] = Slot()
-        if self.session is None:
-            return {"off": 0}
-        if off != len(self.session.data):
-            return {"off": len(self.session.data)}
+        assert self.session is not None
         if off + len(data) > self.session.size:
             self.session = None
             return {"err": {"group": 1, "rc": 31}}
@@ -311,6 +312,15 @@ class SmpPeer:
             return {"off": len(self.session.data)}
         done, self.session = self.session, None
         return {"off": done.size, "match": hashlib.sha256(done.data).digest() == done.sha}
+
+    def misplaced(self, off: int, body: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer to a piece that is not the one that is wanted; None if it is."""
+        if off == 0:
+            if self.session and self.session.sha and self.session.sha == body.get("sha"):
+                return {"off": len(self.session.data)}
+            return {"err": {"group": 1, "rc": 22}} if len(body.get("data", b"")) < min(32, body["len"]) else None
+        at = len(self.session.data) if self.session is not None else 0
+        return None if off == at else {"off": at}
 
     def do_1_5_2(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
         self.session = None

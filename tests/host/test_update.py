@@ -14,12 +14,13 @@ from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalErr
 from keyswitch.exits import Exit
 from keyswitch.host.client import Client
 from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.events import Ended, Event, StepBegun, StepDone, StepMissed
+from keyswitch.host.events import Ended, Event, Judged, StepBegun, StepDone, StepMissed
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import STEPS, WORK, StepName
 from keyswitch.host.update import update
 from keyswitch.host.upload import Bounds, Capacity
+from keyswitch.host.verdict import NEXT_STEP, Gate
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
@@ -310,6 +311,57 @@ def test_a_device_that_answers_but_does_not_get_on_was_reached():
         assert result.detail == "the upload stands at byte 1: the device keeps asking for offset 1"
         assert [event.name for event in events if isinstance(event, StepBegun)].count(StepName.UPLOAD) == 1
         assert peer.mode == "normal"
+
+    run(story())
+
+
+@pytest.mark.parametrize("at", [0, 5_000], ids=["first piece", "in the middle"])
+@pytest.mark.parametrize(
+    ("said", "reason", "detail"),
+    [
+        ({"rc": 11}, Reason.VETO, "EACCESSDENIED"),
+        ({"err": {"group": 70, "rc": 3}, "off": 0}, Reason.VETO, "group 70 code 3"),
+        ({"err": {"group": 1, "rc": 30}}, Reason.SIZE, "image INVALID_IMAGE_TOO_LARGE"),
+        ({"rc": 11, "rsn": "guard: motion == false"}, Reason.GUARD, "EACCESSDENIED: guard: motion == false"),
+    ],
+)
+def test_an_upload_that_the_application_refuses_says_why_and_what_to_do(
+    said: dict[str, Any], reason: Reason, detail: str, at: int
+):
+    """In Zephyr's order: the hook is asked after the offset was checked, so that the probe finds this gate open."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        peer.hook = lambda off: said if off >= at else None
+        result, events = await whole(peer, Job(images=(image_of(NEW),)))
+        assert next(event.verdict.gate for event in events if isinstance(event, Judged)) is Gate.OPEN
+        assert (result.outcome, result.reason, result.detail) == (Outcome.REFUSED, reason, detail)
+        assert result.next_step == NEXT_STEP[reason]
+
+    run(story())
+
+
+def test_a_device_that_is_busy_with_another_upload_says_so_in_the_end():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        peer.hook = lambda _off: {"rc": 10, "rsn": "another upload"}
+        result, events = await whole(peer)
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.BUSY), result
+        assert (result.detail, result.next_step) == ("EBUSY: another upload", NEXT_STEP[Reason.BUSY])
+        missed = [event.why for event in events if isinstance(event, StepMissed)]
+        assert set(missed) == {"EBUSY: another upload"}
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_a_device_that_is_busy_for_a_while_is_waited_for():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        until = asyncio.get_running_loop().time() + 6
+        peer.hook = lambda _off: {"rc": 10} if asyncio.get_running_loop().time() < until else None
+        result, _ = await whole(peer)
+        assert (result.outcome, result.reason) == (Outcome.CONFIRMED, None), result
 
     run(story())
 

@@ -20,6 +20,7 @@ from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
 from keyswitch.smp.groups import os as os_group
+from keyswitch.smp.groups.image import Err
 
 RESET_LOST_MS: Final = 10_000
 """A device that still answers as before after this long has not been reset: the request was lost."""
@@ -32,6 +33,15 @@ CONFIRMED_ITSELF_MS: Final = 2_000
 
 WRITE_STATE_MS: Final = 10_000
 """Bound for the answer to a state write: trailers are written, and sectors may be erased for it."""
+
+_OF_THE_IMAGE: Final[dict[int, Reason]] = {
+    Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,
+    Err.INVALID_IMAGE_HEADER: Reason.IMAGE,
+    Err.INVALID_IMAGE_HEADER_MAGIC: Reason.IMAGE,
+    Err.INVALID_IMAGE_VECTOR_TABLE: Reason.IMAGE,
+    Err.INVALID_IMAGE_TOO_LARGE: Reason.SIZE,
+}
+"""What the image group's own errors say of the file."""
 
 
 async def upload_missing(scene: Scene) -> Stop | None:
@@ -58,15 +68,27 @@ async def upload_missing(scene: Scene) -> Stop | None:
             scene.sent.add(image.hash)
             scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
             return await verify(scene)
-        case UploadRefused(refusal=refusal) if refusal.is_rc(Rc.EBUSY):
+        case UploadRefused(refusal=refusal):
+            stop = await scene.refused(refusal, reason=why_no_upload(refusal))
+            if not refusal.is_rc(Rc.EBUSY):
+                return stop
+            scene.put_off = stop
             await asyncio.sleep(BUSY_MS / 1000)
             return None
-        case UploadRefused(refusal=refusal):
-            return await scene.refused(refusal)
         case UploadStalled(silent=True):
             raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
         case UploadStalled():
             return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
+
+
+def why_no_upload(refusal: Refusal) -> Reason | None:
+    """What a refused upload means, where the device does not say so in our words."""
+    if refusal.group == image_group.ID:
+        return _OF_THE_IMAGE.get(refusal.code)
+    if refusal.group is not None or refusal.is_rc(Rc.EACCESSDENIED):
+        # What an application's hook says; it is asked only once a piece is at its place, so that no probe meets it.
+        return Reason.VETO
+    return Reason.BUSY if refusal.is_rc(Rc.EBUSY) else None
 
 
 async def test(scene: Scene) -> Stop | None:

@@ -76,6 +76,8 @@ class Scene:
         self.session_lost = False
         """The device came back from the reset outside maintenance."""
         self.tried_again = False
+        self.put_off: Stop | None = None
+        """What the device said when it put the last act off: how the run ends if it never stops saying so."""
 
     async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
         """Connect; see `Reach.connect`."""
@@ -167,14 +169,19 @@ class Scene:
         self.slots_before = self.slots_before or slots
         self.slots_after = slots
 
-    async def refused(self, refusal: Refusal) -> Stop | None:
-        """A refused command: the gate may have closed meanwhile, which is no reason to stop."""
+    async def refused(self, refusal: Refusal, *, reason: Reason | None = None) -> Stop | None:
+        """A refused command: the gate may have closed meanwhile, which is no reason to stop.
+
+        Args:
+            refusal: what the device said.
+            reason: what that means where it does not say so in our words.
+        """
         if refusal.is_rc(Rc.EACCESSDENIED):
             await self.look()
             if self.seen.open is False:
                 self.seen = replace(self.seen, slots=None)
                 return None
-        reason = refusal.reason
+        reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""
         return Stop(outcome=Outcome.REFUSED, detail=str(refusal), reason=reason, next_step=next_step)
 

@@ -171,6 +171,7 @@ class _Run:
         self.acted.add(step.name)
         stop: Stop | None = None
         self.link_lost = False
+        self.scene.put_off = None
         why = f"its proof does not hold: {step.proof}"
         try:
             async with asyncio.timeout(step.bound_ms / 1000):
@@ -187,7 +188,8 @@ class _Run:
             if isinstance(error, InputError) and not self.acted & _TOUCHES:
                 raise
             stop = _stopped_by(error)
-        self.tell(step, begun, stop.detail if stop else why)
+        put_off = self.scene.put_off
+        self.tell(step, begun, stop.detail if stop else put_off.detail if put_off else why)
         return stop
 
     def tell(self, step: Step, begun: int, why: str) -> None:
@@ -218,6 +220,8 @@ class _Run:
         return FIRST_TRIES if step.name is StepName.FIND and step.name not in self.held else step.tries
 
     def exhausted(self, step: Step) -> Stop:
+        if self.scene.put_off is not None:
+            return self.scene.put_off
         outcome = step.outcome
         if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
             outcome = Outcome.UNREACHABLE
