@@ -34,6 +34,7 @@ from keyswitch.exits import Exit
 @click.option("--passkey", type=click.IntRange(0, 999_999), help="The six digits that it shows, instead of asking.")
 @click.option("--bonds", metavar="FILE", type=click.Path(path_type=Path), help="Keeps the keys of an hci: target.")
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
+@click.option("--downgrade", is_flag=True, help="Install the image even if the device runs a newer one.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; ask the device, change nothing.")
 @click.option(

@@ -94,6 +94,7 @@ class Options:
             health=_health(given["health"]),
             most_outstanding=given["window"],
             stay=given["stay"],
+            downgrade=given["downgrade"],
         )
         _check_security(target, policy, given)
         recording = _recording(target, policy, images, job, given)

@@ -84,6 +84,7 @@ def begun(circumstances: Circumstances) -> dict[str, Any]:
         "goal": job.goal.value,
         "entry": job.way.words,
         "confirm_by": job.confirm_by.value,
+        "downgrade": job.downgrade,
         "images": [
             {
                 "file": checked.name,

@@ -73,6 +73,7 @@ class Job:
         health: asked before we confirm; a failure leaves the image unconfirmed, so that the device goes back.
         most_outstanding: upper bound of requests under way, None for what the device's buffers allow.
         stay: do not leave maintenance mode at the end.
+        downgrade: install also what is older than what runs.
         bounds: of the upload.
     """
 
@@ -83,6 +84,7 @@ class Job:
     health: HealthCheck | None = None
     most_outstanding: int | None = None
     stay: bool = False
+    downgrade: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
 
