@@ -95,6 +95,7 @@ class SmpPeer:
         reset_ms: int = 250,
         boot_ms: int = 500,
         policy: bytes = b"policy!!",
+        slot_size: int | None = None,
     ) -> None:
         self.address = address
         self.name = name
@@ -111,6 +112,7 @@ class SmpPeer:
         self.reset_ms = reset_ms
         self.boot_ms = boot_ms
         self.policy = policy
+        self.slot_size = slot_size
         self.slots = [Slot(running.data), Slot()]
         self.confirmed = True
         self.boots = 0
@@ -321,6 +323,12 @@ class SmpPeer:
             return {"err": {"group": 1, "rc": 22}} if len(body.get("data", b"")) < min(32, body["len"]) else None
         at = len(self.session.data) if self.session is not None else 0
         return None if off == at else {"off": at}
+
+    def do_1_6_0(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
+        if self.slot_size is None:
+            return {"rc": 8}
+        slots = [{"slot": number, "size": self.slot_size} for number in range(2)]
+        return {"images": [{"image": 0, "slots": slots, "max_image_size": self.slot_size - 4_096}]}
 
     def do_1_5_2(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
         self.session = None

@@ -124,6 +124,20 @@ def test_a_newer_version_is_no_downgrade():
     assert not any("downgrade" in note for note in notes)
 
 
+def test_a_downgrade_would_be_refused_and_is_planned_when_it_is_meant():
+    device = Device(verdict=running(OLD.hash, "1.2.0"))
+    said = "1.1.0 is older than 1.2.0, which the device runs; install a newer version, or say --downgrade"
+    assert make_plan(job(), device, BLE).refused.startswith(said)
+    assert make_plan(job(downgrade=True), device, BLE).refused == ""
+
+
+def test_of_a_package_each_image_is_compared_with_its_own():
+    net = JobImage(data=NEW.data, hash=b"n" * 32, version="1.0.0", number=1)
+    plan = make_plan(job(images=(*job().images, net)), Device(verdict=running(OLD.hash, "1.0.9")), BLE)
+    assert not any("downgrade" in note for note in plan.notes)
+    assert not plan.refused
+
+
 def test_as_json():
     told = plan_json(make_plan(job(), Device(params=PARAMS, state_write=False), BLE))
     assert told["event"] == "plan"

@@ -7,7 +7,15 @@ from tests.host.smp_peer import PeerLink, SmpPeer
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Refusal
-from keyswitch.host.views import ModeState, read_bootloader_mode, read_mode, read_params, read_slots, slots_of
+from keyswitch.host.views import (
+    ModeState,
+    read_bootloader_mode,
+    read_mode,
+    read_params,
+    read_room,
+    read_slots,
+    slots_of,
+)
 from keyswitch.link.air.clock import run
 
 ROW = {"slot": 0, "version": "1.0.0", "hash": b"h" * 32}
@@ -90,3 +98,22 @@ def test_frugal_lists_and_newer_keys_are_read():
 )
 def test_shut_for_us_is_not_outside(*, is_open: bool, reason: str, outside: bool):
     assert ModeState(mode="m", open=is_open, reason=reason).outside is outside
+
+
+@pytest.mark.parametrize(
+    ("row", "room"),
+    [
+        ({"image": 0, "slots": [{"slot": 0, "size": 100}, {"slot": 1, "size": 100}], "max_image_size": 90}, {0: 90}),
+        ({"image": 0, "slots": [{"slot": 0, "size": 100}, {"slot": 1, "size": 90}]}, {0: 100}),
+        ({"image": 1, "slots": [{"slot": 2, "size": 100}, {"slot": 3, "size": 90, "upload_image_id": 1}]}, {1: 90}),
+        ({"image": 0, "slots": [{"slot": 0, "size": 100, "upload_image_id": 2}]}, {0: 100, 2: 100}),
+        ({"image": 0, "slots": [{"slot": 0, "rc": 10}]}, {}),
+    ],
+    ids=["told", "of a slot", "of the slot for uploads", "by another number", "not to be opened"],
+)
+def test_the_largest_file_of_each_image(row: dict[str, Any], room: dict[int, int]):
+    async def story() -> None:
+        assert await read_room(peer_that_says({"images": [row]})) == room
+        assert isinstance(await read_room(peer_that_says()), Refusal)
+
+    run(story())

@@ -4,18 +4,21 @@ After a reset nothing is believed before the device has shown that the reset too
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.client import SilenceError
 from keyswitch.host.entering import verify
 from keyswitch.host.fitting import capacity_of
 from keyswitch.host.job import BeforeReset, ConfirmBy, Outcome, Stop
 from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
+from keyswitch.host.suiting import why_not
 from keyswitch.host.upload import Uploaded, UploadRefused, UploadStalled, upload
-from keyswitch.host.views import read_slots, slots_of
+from keyswitch.host.views import read_room, read_slots, slots_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -45,8 +48,12 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 
 
 async def upload_missing(scene: Scene) -> Stop | None:
-    """Upload the first image that the device does not list."""
-    image = next(image for image in scene.job.images if scene.seen.listed(image) is None)
+    """Upload the first image that the device does not list, if it should get what it does not."""
+    missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
+    stop = why_not(scene.job, missing, scene.seen.slots or (), await _room(scene))
+    if stop is not None:
+        return stop
+    image = missing[0]
 
     async def is_there() -> bool:
         slots = await read_slots(scene.smp())
@@ -79,6 +86,17 @@ async def upload_missing(scene: Scene) -> Stop | None:
             raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
         case UploadStalled():
             return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
+
+
+async def _room(scene: Scene) -> Mapping[int, int]:
+    """The largest file of each image number; asked once in a run, and a device need not tell."""
+    if scene.room is None:
+        try:
+            told = await read_room(scene.smp())
+        except (SilenceError, RemoteError):
+            told = {}
+        scene.room = {} if isinstance(told, Refusal) else told
+    return scene.room
 
 
 def why_no_upload(refusal: Refusal) -> Reason | None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from keyswitch.host.job import Goal, Job
+from keyswitch.host.job import Goal, Job, JobImage
 from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
+from keyswitch.host.suiting import newer_that_runs, why_not
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params
 from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
@@ -167,7 +168,7 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
         requests=sum(_requests(image.data, frame, image.number) for image in images),
         bytes_per_second=rate,
         limited_by=limit,
-        refused=_refused(job, device.verdict),
+        refused=_refused(job, device),
         notes=tuple(_notes(job, device, line)),
     )
 
@@ -196,7 +197,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _refused(job: Job, verdict: Verdict | None) -> str:
+def _refused(job: Job, device: Device) -> str:
+    verdict = device.verdict
     if verdict is None:
         return ""
     other = other_policy(job.way.expected, verdict.state)
@@ -204,7 +206,13 @@ def _refused(job: Job, verdict: Verdict | None) -> str:
         return f"{other}; {OTHER_DEVICE_STEP}"
     if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
         return f"no way to enter was given, and the gate is {verdict.line}"
-    return ""
+    stop = why_not(job, tuple(image for image in job.images if not _lies_there(device, image)), verdict.slots or (), {})
+    return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
+
+
+def _lies_there(device: Device, image: JobImage) -> bool:
+    slots = device.verdict.slots if device.verdict is not None else None
+    return any(view.hash == image.hash and view.image == image.number for view in slots or ())
 
 
 def _runs(device: Device, digest: bytes) -> bool:
@@ -266,17 +274,12 @@ def _notes(job: Job, device: Device, line: Line) -> list[str]:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
-    older = [image.version for image in job.images if _is_older(device, image.version)]
+    older = [image.version for image in job.images if _is_older(device, image)]
     if older:
         notes.append(f"a downgrade: the device runs something newer than {', '.join(older)}")
     return notes
 
 
-def _is_older(device: Device, version: str) -> bool:
+def _is_older(device: Device, image: JobImage) -> bool:
     slots = device.verdict.slots if device.verdict is not None else None
-    running = [view.version for view in slots or () if view.active]
-    return any(_numbers(version) < _numbers(other) for other in running)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".") if part.isdecimal()]
+    return newer_that_runs(image, slots) is not None

@@ -7,7 +7,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -76,6 +76,8 @@ class Scene:
         self.session_lost = False
         """The device came back from the reset outside maintenance."""
         self.tried_again = False
+        self.room: Mapping[int, int] | None = None
+        """The largest file of each image number, as the device told; None before it was asked."""
         self.put_off: Stop | None = None
         """What the device said when it put the last act off: how the run ends if it never stops saying so."""
 

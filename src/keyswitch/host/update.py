@@ -188,8 +188,7 @@ class _Run:
             if isinstance(error, InputError) and not self.acted & _TOUCHES:
                 raise
             stop = _stopped_by(error)
-        put_off = self.scene.put_off
-        self.tell(step, begun, stop.detail if stop else put_off.detail if put_off else why)
+        self.tell(step, begun, stop.detail if stop else why)
         return stop
 
     def tell(self, step: Step, begun: int, why: str) -> None:
@@ -198,6 +197,7 @@ class _Run:
             self.progress(step.name)
             self.sink(StepDone(name=step.name, at_ms=now, duration_ms=now - begun))
         else:
+            why = self.scene.put_off.detail if self.scene.put_off is not None else why
             self.trouble = why
             self.sink(StepMissed(name=step.name, at_ms=now, duration_ms=now - begun, why=why))
 

@@ -7,7 +7,7 @@ Rules:
 * Asking changes nothing on the device.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -101,6 +101,30 @@ async def read_slots(client: Client) -> tuple[SlotView, ...] | Refusal:
     return reply if isinstance(reply, Refusal) else slots_of(reply.values)
 
 
+async def read_room(client: Client) -> Mapping[int, int] | Refusal:
+    """Ask for the largest file of each image number (image group, slot info; Zephyr 4.0 and later).
+
+    Where the device names no largest image, its largest slot that an upload may go to bounds it.
+    """
+    reply = await client.read(image.ID, image.Id.SLOTS)
+    if isinstance(reply, Refusal):
+        return reply
+    return {number: size for row in _rows(reply.values, "images", "image") for number, size in _sizes(row)}
+
+
+def _sizes(row: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """For each number that an upload to this image may name: the largest file."""
+    # A slot that cannot be opened has a code instead of a size.
+    slots = [slot for slot in _rows(row, "slots", "slot") if "size" in slot]
+    taken = {_field(slot, "upload_image_id", int): slot for slot in slots if "upload_image_id" in slot}
+    numbers = {_field(row, "image", int), *taken}
+    for number in numbers:
+        if "max_image_size" in row:
+            yield number, _field(row, "max_image_size", int)
+        elif slots:
+            yield number, max(_field(slot, "size", int) for slot in (taken.values() or slots))
+
+
 async def read_mode(client: Client) -> ModeState | Refusal:
     """Ask the mode group for its state."""
     reply = await client.read(mode.ID, mode.Id.STATE)
@@ -123,16 +147,21 @@ def slots_of(values: Mapping[str, Any]) -> tuple[SlotView, ...]:
     Raises:
         RemoteError: the answer is no list of images.
     """
-    rows: object = values.get("images")
+    return tuple(_slot(row) for row in _rows(values, "images", "image"))
+
+
+def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
+    rows: object = values.get(key)
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
-        raise RemoteError(f"the image list is no list but {rows!r}")
-    return tuple(_slot(row) for row in cast("Sequence[object]", rows))
+        raise RemoteError(f"the {what} list is no list but {rows!r}")
+    found = list(cast("Sequence[object]", rows))
+    for row in found:
+        if not isinstance(row, dict):
+            raise RemoteError(f"an entry of the {what} list is no map but {row!r}")
+    return cast("list[Mapping[str, Any]]", found)
 
 
-def _slot(row: object) -> SlotView:
-    if not isinstance(row, dict):
-        raise RemoteError(f"an entry of the image list is no map but {row!r}")
-    values = cast("Mapping[str, Any]", row)
+def _slot(values: Mapping[str, Any]) -> SlotView:
 
     def flag(key: str) -> bool:
         # Left out when false by devices that save bytes (`MCUMGR_GRP_IMG_FRUGAL_LIST`).

@@ -82,6 +82,14 @@ class Version:
         """What MCUboot compares unless it is built with `BOOT_VERSION_CMP_USE_BUILD_NUMBER`."""
         return (self.major, self.minor, self.revision)
 
+    @classmethod
+    def read(cls, text: str) -> "Version | None":
+        """A version as SMP's image list or imgtool writes it, `1.2.3`, `1.2.3.4` or `1.2.3+4`; None if it is none."""
+        numbers = text.replace("+", ".").split(".")
+        if len(numbers) not in {3, 4} or not all(number.isascii() and number.isdecimal() for number in numbers):
+            return None
+        return cls(*(int(number) for number in numbers))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:

@@ -1,0 +1,159 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.host.images import Made, make_image
+from tests.host.smp_peer import PeerAir, SmpPeer
+from tests.host.udp_peer import UdpPeerThread
+
+from keyswitch.cli.main import main
+from keyswitch.exits import Exit
+from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.reach import BleReach
+from keyswitch.host.suiting import GO_BACK, why_not
+from keyswitch.host.update import update
+from keyswitch.host.views import SlotView
+from keyswitch.link.air.clock import run
+from keyswitch.reasons import Reason
+
+OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
+RUNS = SlotView(
+    image=0,
+    slot=0,
+    version="1.1.0",
+    hash=b"r" * 32,
+    bootable=True,
+    pending=False,
+    confirmed=True,
+    active=True,
+    permanent=False,
+)
+
+
+def image_of(made: Made, **changed: Any) -> JobImage:
+    return replace(JobImage(data=made.data, hash=made.hash, version=made.version), **changed)
+
+
+def reason(image: JobImage, *slots: SlotView, room: dict[int, int] | None = None, downgrade: bool = False) -> object:
+    stop = why_not(Job(images=(image,), downgrade=downgrade), (image,), slots, room or {})
+    return stop and stop.reason
+
+
+@pytest.mark.parametrize(
+    ("version", "runs", "older"),
+    [
+        ("1.0.9", "1.1.0", True),
+        ("1.9.0", "1.10.0", True),
+        ("1.1.0", "1.1.0.1", True),
+        ("1.1.0.1", "1.1.0.2", True),
+        ("1.1.0", "1.1.0", False),
+        ("1.1.0.2", "1.1.0.1", False),
+        ("1.1.0+2", "1.1.0+1", False),
+        ("2.0.0", "1.255.65535", False),
+        ("1.0.0", "built on Monday", False),
+        ("", "1.1.0", False),
+    ],
+)
+def test_versions_are_compared_as_the_bootloader_counts_them(version: str, runs: str, *, older: bool):
+    found = reason(image_of(OLD, version=version), replace(RUNS, version=runs))
+    assert found is (Reason.DOWNGRADE if older else None)
+
+
+def test_each_image_is_compared_with_the_running_one_of_its_own_number():
+    net = replace(RUNS, image=1, version="2.0.0")
+    assert reason(image_of(OLD, version="1.2.0"), RUNS, net) is None
+    assert reason(image_of(OLD, version="1.2.0", number=1), RUNS, net) is Reason.DOWNGRADE
+    assert reason(image_of(OLD), replace(RUNS, slot=1, active=False)) is None
+    assert reason(image_of(OLD), RUNS, downgrade=True) is None
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        ({}, None),
+        ({0: 16_384}, None),
+        ({0: 16_383}, Reason.SIZE),
+        ({1: 16_384}, Reason.IMAGE),
+    ],
+    ids=["not told", "fits", "one byte too large", "no such image"],
+)
+def test_the_file_fits_what_the_device_tells(room: dict[int, int], expected: Reason | None):
+    assert reason(image_of(NEW), room=room) is expected
+
+
+async def ended(peer: SmpPeer, **settings: Any) -> Result:
+    return await update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), Job(**settings))
+
+
+def test_an_older_image_is_sent_only_on_purpose():
+    async def story() -> None:
+        peer = SmpPeer(NEW, gated=False, mode_group=False)
+        result = await ended(peer, images=(image_of(OLD),))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.DOWNGRADE), result
+        assert (result.detail, result.next_step) == ("1.0.0 is older than 1.1.0, which the device runs", GO_BACK)
+        assert "--downgrade" in GO_BACK
+        assert peer.received_image_bytes == 0
+        result = await ended(peer, images=(image_of(OLD),), downgrade=True)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.running()[0] == "1.0.0"
+
+    run(story())
+
+
+def test_an_older_image_that_lies_in_the_slot_was_put_there_on_purpose():
+    async def story() -> None:
+        peer = SmpPeer(NEW, gated=False, mode_group=False)
+        peer.slots[1].data = OLD.data
+        assert (await ended(peer, images=(image_of(OLD),))).outcome is Outcome.CONFIRMED
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        assert (await ended(peer, images=(image_of(OLD),))).outcome is Outcome.ALREADY_RUNNING
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("slot_size", "outcome", "why"),
+    [
+        (16_384 + 4_096, Outcome.STAGED, None),
+        (16_383 + 4_096, Outcome.REFUSED, Reason.SIZE),
+        (None, Outcome.STAGED, None),
+    ],
+    ids=["fits", "too large", "not told"],
+)
+def test_a_file_that_is_too_large_is_not_sent(slot_size: int | None, outcome: Outcome, why: Reason | None):
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False, slot_size=slot_size)
+        result = await ended(peer, images=(image_of(NEW),), goal=Goal.UPLOAD)
+        assert (result.outcome, result.reason) == (outcome, why), result
+        if why is Reason.SIZE:
+            assert result.detail == "1.1.0 has 16,384 bytes, the device takes 16,383"
+            assert peer.received_image_bytes == 0
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "said", [{"images": "no"}, {"images": [{"slots": []}]}, {"rc": 11}, {"err": {"group": 1, "rc": 2}}]
+)
+def test_what_a_device_cannot_tell_of_its_slots_is_not_held_against_it(said: dict[str, Any]):
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        peer.veto = lambda _op, group, command, _body: said if (group, command) == (1, 6) else None
+        result = await ended(peer, images=(image_of(NEW),))
+        assert result.outcome is Outcome.CONFIRMED, result
+
+    run(story())
+
+
+def test_going_back_is_one_word_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "old.bin"
+    path.write_bytes(OLD.data)
+    with UdpPeerThread(lambda: SmpPeer(NEW, gated=False, mode_group=False, reset_ms=20, boot_ms=20)) as served:
+        for words, code in (((), Exit.NO), (("--downgrade",), Exit.YES)):
+            with pytest.raises(SystemExit) as raised:
+                main(["update", served.target, str(path), "--quiet", *words])
+            assert raised.value.code == code
+        assert served.peer.running()[0] == "1.0.0"
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"refused: 1.0.0 is older than 1.1.0, which the device runs; {GO_BACK}", "confirmed"]
