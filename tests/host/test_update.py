@@ -484,6 +484,55 @@ def test_a_device_that_never_comes_back():
     run(story())
 
 
+def hangs(peer: SmpPeer, times: int) -> None:
+    """The new image starts and is never heard, so many times."""
+    boot, left = peer.boot, [times]
+
+    def silently(*, keep: bool = False) -> None:
+        boot(keep=keep)
+        peer.silent = peer.running()[0] == "1.1.0" and left[0] > 0
+        left[0] -= peer.silent
+
+    peer.boot = silently  # type: ignore[method-assign]
+
+
+def test_after_it_never_came_back_one_looks_first_and_the_same_command_tries_once_more():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        hangs(peer, 2)
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.NEVER_CAME_BACK, result
+        assert "--only confirm" in result.next_step
+        assert "tries the new image once more" in result.next_step
+        peer.boot()
+        sent, boots = peer.received_image_bytes, peer.boots
+        look, _ = await whole(peer, job(goal=Goal.CONFIRM))
+        assert (look.outcome, look.detail.partition(" (")[0]) == (Outcome.FAILED, "the device runs 1.0.0"), look
+        assert (peer.boots, peer.slots[1].pending) == (boots, False)
+        again, _ = await whole(peer)
+        assert again.outcome is Outcome.NEVER_CAME_BACK, again
+        peer.boot()
+        third, _ = await whole(peer)
+        assert third.outcome is Outcome.CONFIRMED, third
+        assert peer.running() == ("1.1.0", NEW.hash)
+        assert peer.received_image_bytes == sent
+
+    run(story())
+
+
+def test_looking_confirms_a_new_image_that_was_only_slow():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        hangs(peer, 1)
+        assert (await whole(peer))[0].outcome is Outcome.NEVER_CAME_BACK
+        peer.silent = False
+        look, _ = await whole(peer, job(goal=Goal.CONFIRM))
+        assert look.outcome is Outcome.CONFIRMED, look
+        assert (peer.running()[0], peer.confirmed) == ("1.1.0", True)
+
+    run(story())
+
+
 def test_a_device_that_is_not_there():
     async def story() -> None:
         peer = SmpPeer(OLD)

@@ -62,8 +62,9 @@ _REACHED: Final = {
 
 _FARTHEST: Final = {
     Outcome.UNREACHABLE: "is it powered and near? does another central hold it? then run the same command again",
-    Outcome.NEVER_CAME_BACK: "wait a minute and run the same command again; if it is not found: power-cycle it; "
-    "if it still is not: the new image may not advertise, and reverts at the next power cycle",
+    Outcome.NEVER_CAME_BACK: "wait a minute, and look what runs: keyswitch status, or the same command with "
+    "--only confirm; if it is not found: power-cycle it, which brings the old image back; "
+    "the same command tries the new image once more",
 }
 
 
