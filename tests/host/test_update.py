@@ -629,6 +629,79 @@ def test_health_decides_about_confirming(wrong: str | None):
     run(story())
 
 
+async def unwell(peer: SmpPeer, **settings: Any) -> Result:
+    async def health() -> str | None:
+        return "pressure 0"
+
+    return (await whole(peer, Job(images=(image_of(NEW),), health=health, **settings)))[0]
+
+
+UNWELL = "the health check says: pressure 0; the image was not confirmed; "
+
+
+@pytest.mark.parametrize("datagrams", [False, True], ids=["ble", "udp"])
+def test_a_device_that_nothing_takes_back_is_reset_and_seen_to_run_the_old_image(*, datagrams: bool):
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+
+        async def open_link() -> DatagramLink:
+            return DatagramLink(peer)
+
+        async def health() -> str | None:
+            return "pressure 0"
+
+        work = Job(images=(image_of(NEW),), health=health)
+        result = await update(PacketReach("udp:192.0.2.1", open_link) if datagrams else ble(peer), work)
+        assert result.outcome is Outcome.FAILED, result
+        assert result.detail == f"{UNWELL}the device was reset and runs 1.0.0 ({OLD.hash.hex()[:8]}) again"
+        assert (peer.running()[0], peer.confirmed, peer.boots) == ("1.0.0", True, 2)
+        assert result.after is not None
+        assert [view.version for view in result.after if view.active] == ["1.0.0"]
+
+    run(story())
+
+
+def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
+    async def refuses() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        peer.veto = lambda op, group, command, _body: (
+            {"rc": 10} if (op, group, command) == (2, 0, 5) and peer.boots else None
+        )
+        result = await unwell(peer)
+        assert (result.outcome, result.detail) == (Outcome.FAILED, f"{UNWELL}it refused the reset: EBUSY")
+        assert result.next_step.startswith("power-cycle it")
+
+    async def stays() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        boot = peer.boot
+
+        def overwritten(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.slots[1].data = NEW.data
+
+        peer.boot = overwritten  # type: ignore[method-assign]
+        result = await unwell(peer)
+        assert result.detail == f"{UNWELL}the device still runs 1.1.0 ({NEW.hash.hex()[:8]})"
+        assert result.next_step.startswith("power-cycle it")
+
+    async def is_gone() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        boot = peer.boot
+
+        def once(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.never_boots = True
+
+        peer.boot = once  # type: ignore[method-assign]
+        result = await unwell(peer)
+        assert result.outcome is Outcome.NEVER_CAME_BACK, result
+        assert result.detail.endswith("the device was reset to bring the old image back, and not heard again")
+        assert result.next_step.startswith("power-cycle it")
+
+    for story in (refuses, stays, is_gone):
+        run(story())
+
+
 def test_of_two_devices_with_one_name_none_is_touched():
     async def story() -> None:
         peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}", token=bytes([n] * 4)) for n in (1, 2)]

@@ -28,7 +28,16 @@ from keyswitch.host.events import Event
 from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
 from keyswitch.host.journal import append
-from keyswitch.host.ours import KeyFiles, confirm_by, image_keys, image_limits, maintenance_mode, read_keys, way_into
+from keyswitch.host.ours import (
+    KeyFiles,
+    confirm_by,
+    image_keys,
+    image_limits,
+    maintenance_mode,
+    read_keys,
+    trial_ms,
+    way_into,
+)
 from keyswitch.host.plan import Device, Line, Plan, make_plan, plan_json
 from keyswitch.host.reach import Reach
 from keyswitch.host.recipe_file import read_recipe
@@ -48,8 +57,9 @@ from keyswitch.terms import Security
 RANDOM_LETTERS: Final = 5
 """Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
 
-HEALTH_MS: Final = 120_000
-"""Bound for a health command: shorter than the trial deadlines that policies have."""
+HEALTH_MS: Final = 90_000
+"""Bound for a health command: while it runs the device is asked nothing, and the shipped policy ends a trial, and a
+session that is idle, after 120 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,7 @@ class Options:
             goal=goal,
             way=_way(policy, given),
             confirm_by=_confirm_by(policy, given["confirm_by"]),
-            health=_health(given["health"]),
+            health=_health(given["health"], _health_ms(policy, given["to"])),
             most_outstanding=given["window"],
             stay=given["stay"],
             downgrade=given["downgrade"],
@@ -261,7 +271,12 @@ def _confirm_by(policy: Policy | None, word: str | None) -> ConfirmBy:
     return confirm_by(policy) if policy is not None else ConfirmBy.OPERATOR
 
 
-def _health(command: str | None) -> HealthCheck | None:
+def _health_ms(policy: Policy | None, to: str | None) -> int:
+    limit_ms = trial_ms(policy, to or maintenance_mode(policy)) if policy is not None else None
+    return HEALTH_MS if limit_ms is None else min(HEALTH_MS, limit_ms)
+
+
+def _health(command: str | None, bound_ms: int) -> HealthCheck | None:
     if command is None:
         return None
     try:
@@ -277,12 +292,12 @@ def _health(command: str | None) -> HealthCheck | None:
         except OSError as error:
             return f"{words[0]}: {error.strerror or error}"
         try:
-            async with asyncio.timeout(HEALTH_MS / 1000):
+            async with asyncio.timeout(bound_ms / 1000):
                 code = await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
-            return f"{words[0]} took longer than {HEALTH_MS // 1000} s"
+            return f"{words[0]} took longer than {bound_ms / 1000:g} s"
         return f"{words[0]} ended with {code}" if code else None
 
     return check

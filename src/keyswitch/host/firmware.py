@@ -16,9 +16,10 @@ from keyswitch.host.job import BeforeReset, ConfirmBy, Outcome, Stop
 from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
+from keyswitch.host.steps import BY_NAME, StepName
 from keyswitch.host.suiting import why_not
 from keyswitch.host.upload import Uploaded, UploadRefused, UploadStalled, upload
-from keyswitch.host.views import read_room, read_slots, slots_of
+from keyswitch.host.views import SlotView, read_room, read_slots, slots_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -36,6 +37,8 @@ CONFIRMED_ITSELF_MS: Final = 2_000
 
 WRITE_STATE_MS: Final = 10_000
 """Bound for the answer to a state write: trailers are written, and sectors may be erased for it."""
+
+_POWER_CYCLE: Final = "power-cycle it: an image that was not confirmed does not start again"
 
 _OF_THE_IMAGE: Final[dict[int, Reason]] = {
     Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,
@@ -189,7 +192,7 @@ async def _settle(scene: Scene) -> None:
 
 async def prove(scene: Scene) -> Stop | None:
     """The slots were read after the reset, and something else runs: say what."""
-    runs = ", ".join(f"{view.version} ({view.hash.hex()[:8]})" for view in scene.seen.slots or () if view.active)
+    runs = _running(scene.seen.slots)
     if scene.job.images and not scene.seen.rebooted:
         return Stop(outcome=Outcome.FAILED, detail=f"the device runs {runs}", next_step="run a full update")
     if scene.session_lost and not scene.tried_again:
@@ -215,11 +218,7 @@ async def confirm(scene: Scene) -> Stop | None:
     """Make what runs stay, or wait until the application has done so."""
     scene.ran = True
     if scene.job.health is not None and (wrong := await scene.job.health()) is not None:
-        return Stop(
-            outcome=Outcome.FAILED,
-            detail=f"the health check says: {wrong}; the image was not confirmed",
-            next_step="the device goes back to its old image by itself",
-        )
+        return await _unwell(scene, f"the health check says: {wrong}; the image was not confirmed")
     if scene.job.confirm_by is ConfirmBy.OPERATOR:
         return await _confirm_each(scene)
     while not scene.seen.all_confirmed:
@@ -227,6 +226,49 @@ async def confirm(scene: Scene) -> Stop | None:
         if (stop := await verify(scene)) is not None or not scene.seen.all_active:
             return stop
     return None
+
+
+async def _unwell(scene: Scene, said: str) -> Stop:
+    """The new image must not stay. One of our devices goes back when its session ends; of others nobody knows it."""
+    verdict = scene.seen.verdict
+    if verdict is not None and verdict.state is not None:
+        return Stop(
+            outcome=Outcome.FAILED,
+            detail=said,
+            next_step="the device goes back to its old image by itself, as it leaves",
+        )
+    before = _running(scene.seen.slots)
+    refused = await _start_again(scene)
+    after = _running(scene.seen.slots)
+    if after and after != before:
+        detail = f"{said}; the device was reset and runs {after} again"
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step="look into what the health check says")
+    if scene.connection is None:
+        detail = f"{said}; the device was reset to bring the old image back, and not heard again"
+        return Stop(outcome=Outcome.NEVER_CAME_BACK, detail=detail, next_step=_POWER_CYCLE)
+    what = refused or (f"the device still runs {after}" if after else "what it runs now could not be read")
+    return Stop(outcome=Outcome.FAILED, detail=f"{said}; {what}", next_step=_POWER_CYCLE)
+
+
+async def _start_again(scene: Scene) -> str:
+    """Reset the device, wait until it is back, and read its slots; why it was not reset, if it refused."""
+    scene.seen = replace(scene.seen, rebooted=False)
+    try:
+        async with asyncio.timeout(BY_NAME[StepName.SWAP].bound_ms / 1000):
+            if (stop := await reset(scene)) is not None:
+                return f"it refused the reset: {stop.detail}"
+            await swap(scene)
+            await scene.look()
+            await scene.read_slots()
+    except (LinkLostError, TimeoutError):
+        await scene.drop()
+    scene.seen = replace(scene.seen, reset=None)
+    return ""
+
+
+def _running(slots: tuple[SlotView, ...] | None) -> str:
+    """What runs, in words; empty if that is not known."""
+    return ", ".join(f"{view.version} ({view.hash.hex()[:8]})" for view in slots or () if view.active)
 
 
 async def _confirm_each(scene: Scene) -> Stop | None:

@@ -73,6 +73,16 @@ def confirm_by(policy: Policy) -> ConfirmBy:
     return ConfirmBy.SELF if policy.update.confirm is Confirm.SELF else ConfirmBy.OPERATOR
 
 
+def trial_ms(policy: Policy, mode: str) -> int | None:
+    """How long a trial may be looked at in this mode before it must be confirmed; None if nothing ends it.
+
+    Three quarters of the trial deadline, which counts from the boot, and of the idle time: the device is asked nothing
+    meanwhile.
+    """
+    limits = (policy.update.trial_deadline_ms, policy.modes[mode].idle_ms)
+    return min((limit * 3 // 4 for limit in limits if limit is not None), default=None)
+
+
 def image_keys(policy: Policy) -> Keys:
     """The keys that images must be signed with; none where the policy names none.
 
