@@ -153,8 +153,9 @@ class ButtonPeer(SmpPeer):
 class TwoImagePeer(SmpPeer):
     """A device with two image pairs, such as an application and a network core."""
 
-    def __init__(self, running: Made, second: Made, **settings: Any) -> None:
+    def __init__(self, running: Made, second: Made, *, confirms_second: bool = True, **settings: Any) -> None:
         super().__init__(running, **settings)
+        self.confirms_second = confirms_second
         self.pairs = [self.slots, [Slot(second.data), Slot()]]
         self.stays = [True, True]
 
@@ -175,8 +176,10 @@ class TwoImagePeer(SmpPeer):
             hashes = [found[1] for slot in slots if (found := read_image(slot.data))]
             if body.get("hash") in hashes or "hash" not in body:
                 self.slots, self.confirmed = slots, self.stays[number]
-                answer = super().do_1_0_2(body, peer)
                 runs = body.get("hash") in {None, (read_image(slots[0].data) or ("", b""))[1]}
+                if number and runs and body.get("confirm") and not self.confirms_second:
+                    return {"err": {"group": 1, "rc": 32}}
+                answer = super().do_1_0_2(body, peer)
                 self.stays[number] = self.stays[number] or ("err" not in answer and runs)
                 return answer if "err" in answer else {"images": self.listing()}
         return {"err": {"group": 1, "rc": 8}}

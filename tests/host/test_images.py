@@ -61,17 +61,30 @@ def test_no_such_file(tmp_path: Path):
         read_images(tmp_path / "none.bin", keys=Keys(), limits=NO_LIMITS)
 
 
+def package(directory: Path, *numbers: str) -> Path:
+    """Two images, with these image numbers."""
+    path = directory / "dfu_application.zip"
+    with zipfile.ZipFile(path, "w") as written_to:
+        written_to.writestr("app.bin", NEW.data)
+        written_to.writestr("net.bin", make_image("2.0.0").data)
+        files = [
+            {"file": name, "image_index": number} for name, number in zip(("app.bin", "net.bin"), numbers, strict=True)
+        ]
+        written_to.writestr("manifest.json", json.dumps({"format-version": 0, "files": files}))
+    return path
+
+
 def test_a_package_of_two(tmp_path: Path):
-    path = tmp_path / "dfu_application.zip"
-    with zipfile.ZipFile(path, "w") as package:
-        package.writestr("app.bin", NEW.data)
-        package.writestr("net.bin", make_image("2.0.0").data)
-        files = [{"file": "app.bin", "image_index": "0"}, {"file": "net.bin", "image_index": "1"}]
-        package.writestr("manifest.json", json.dumps({"format-version": 0, "files": files}))
+    path = package(tmp_path, "0", "1")
     images = [checked.image for checked in read_images(path, keys=Keys(), limits=NO_LIMITS)]
     assert [(image.version, image.number) for image in images] == [("1.1.0", 0), ("2.0.0", 1)]
     with pytest.raises(InputError, match="2 images, and one image number"):
         read_images(path, keys=Keys(), limits=NO_LIMITS, number=1)
+
+
+def test_two_images_of_one_number_would_overwrite_each_other(tmp_path: Path):
+    with pytest.raises(InputError, match=r"dfu_application\.zip: several images with the number 1"):
+        read_images(package(tmp_path, "1", "1"), keys=Keys(), limits=NO_LIMITS)
 
 
 def test_a_number_of_our_own(tmp_path: Path):

@@ -14,7 +14,7 @@ from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalErr
 from keyswitch.exits import Exit
 from keyswitch.host.client import Client
 from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.events import Ended, Event, Judged, StepBegun, StepDone, StepMissed
+from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import STEPS, WORK, StepName
@@ -1008,6 +1008,67 @@ def test_two_images_are_uploaded_marked_started_and_confirmed_together():
         assert peer.boots == 1
         assert peer.mode == "normal"
         assert isinstance(events[-1], Ended)
+
+    run(story())
+
+
+@pytest.mark.parametrize("itself", [False, True], ids=["not yet", "at once"])
+def test_an_image_that_only_its_own_application_confirms_is_left_to_it(*, itself: bool):
+    """Zephyr's default: err 32 for the running slot of an image that is not the program's own."""
+
+    async def story() -> None:
+        net = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
+        peer = TwoImagePeer(OLD, net[0], confirms_second=False, gated=False, mode_group=False)
+        boot = peer.boot
+
+        def boots(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.stays[1] = peer.stays[1] or itself
+
+        peer.boot = boots  # type: ignore[method-assign]
+        images = (image_of(NEW), replace(image_of(net[1]), number=1))
+        result, events = await whole(peer, Job(images=images))
+        assert result.outcome is Outcome.CONFIRMED, result
+        left = "image 1 is left to its own application, which has not confirmed it yet"
+        assert result.detail == ("" if itself else left)
+        said = [event.text for event in events if isinstance(event, Said)]
+        assert said == ["image 1 is confirmed by its own application: the device takes it from no other"]
+        assert peer.stays == [True, itself]
+        assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", net[1].hash)]
+
+    run(story())
+
+
+def test_the_second_image_alone_is_confirmed_by_its_name():
+    async def story() -> None:
+        net = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
+        peer = TwoImagePeer(OLD, net[0])
+        result, _ = await whole(peer, job(images=(replace(image_of(net[1]), number=1),)))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.stays == [True, True]
+        assert [(read_image(slots[0].data) or ("",))[0] for slots in peer.pairs] == ["1.0.0", "2.1.0"]
+
+    run(story())
+
+
+def test_each_image_has_its_own_progress():
+    """The link ends at each tenth piece: five times without progress would be too often for the smaller one."""
+
+    async def story() -> None:
+        net = make_image("2.0.0", fill=1), make_image("2.1.0", size=15 * 1024, fill=1)
+        peer = TwoImagePeer(OLD, net[0], gated=False, mode_group=False, buf_size=256)
+        pieces = [0]
+
+        def rule(way: str, _number: int, packet: bytes) -> Fate | None:
+            if way != "request" or (packet[4:6], packet[7]) != (b"\0\1", 1):
+                return None
+            pieces[0] += 1
+            return Fate(cut=True) if pieces[0] % 10 == 0 else None
+
+        images = (image_of(NEW), replace(image_of(net[1]), number=1))
+        result, _ = await whole(peer, Job(images=images), faults=Faults(rule))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert result.resumed > 10
 
     run(story())
 

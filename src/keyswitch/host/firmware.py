@@ -6,13 +6,14 @@ After a reset nothing is believed before the device has shown that the reset too
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import SilenceError
 from keyswitch.host.entering import verify
 from keyswitch.host.fitting import capacity_of
-from keyswitch.host.job import BeforeReset, ConfirmBy, Outcome, Stop
+from keyswitch.host.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
 from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
@@ -68,7 +69,7 @@ async def upload_missing(scene: Scene) -> Stop | None:
         await capacity_of(scene.smp(), scene.job.most_outstanding),
         number=image.number,
         bounds=scene.job.bounds,
-        on_progress=scene.on_progress,
+        on_progress=partial(scene.on_progress, image),
         is_there=is_there,
         heal=scene.up().heal,
     )
@@ -273,20 +274,30 @@ def _running(slots: tuple[SlotView, ...] | None) -> str:
 
 async def _confirm_each(scene: Scene) -> Stop | None:
     """Confirm what runs. With several images each is named: without a hash the first one is meant."""
-    several = scene.job.images if len(scene.job.images) > 1 else ()
-    bodies: list[dict[str, object]] = [{"hash": image.hash, "confirm": True} for image in several]
-    for body in bodies or [{"confirm": True}]:
-        stop = await _write_state(scene, body)
+    images = scene.job.images
+    if not any(image.number for image in images):
+        return await _write_state(scene, {"confirm": True})
+    for image in images:
+        body = {"hash": image.hash, "confirm": True}
+        stop = await _write_state(scene, body, of_another=image if image.number else None)
         if stop is not None:
             return stop
     return None
 
 
-async def _write_state(scene: Scene, body: dict[str, object]) -> Stop | None:
+async def _write_state(scene: Scene, body: Mapping[str, object], *, of_another: JobImage | None = None) -> Stop | None:
+    """Mark or confirm an image; `of_another` names one that is not the running program's own."""
     reply = await scene.smp().write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
     if isinstance(reply, Refusal):
         if reply.is_rc(Rc.ENOTSUP) and "hash" in body:
             scene.seen = replace(scene.seen, by_reset=True)
+            return None
+        if of_another is not None and (reply.group, reply.code) == (image_group.ID, Err.IMAGE_CONFIRMATION_DENIED):
+            # Zephyr's default: a program confirms its own image alone (`ALLOW_CONFIRM_NON_ACTIVE_IMAGE_…`).
+            scene.say(
+                f"image {of_another.number} is confirmed by its own application: the device takes it from no other"
+            )
+            scene.seen = replace(scene.seen, theirs=scene.seen.theirs | {of_another.hash})
             return None
         return await scene.refused(reply)
     if "images" in reply.values:

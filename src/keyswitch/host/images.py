@@ -62,6 +62,10 @@ def _read(
     found = open_images(str(path), file)
     if number is not None and len(found) > 1:
         raise InputError(str(path), f"{len(found)} images, and one image number", "no image number for a package")
+    numbers = [named.image or 0 for named in found]
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
+        raise InputError(str(path), f"several images with the number {twice[0]}", "each image number once")
     return tuple(_check(named, keys, limits, number, overrule=overrule) for named in found)
 
 

@@ -174,6 +174,7 @@ class Seen:
             read before the reset are the proof.
         left: the device agreed to leave.
         distrusted: hashes that the device lists of copies that it refuses to start; they are not there for us.
+        theirs: hashes of running images whose confirmation the device leaves to their own applications.
     """
 
     images: tuple[JobImage, ...] = ()
@@ -191,6 +192,19 @@ class Seen:
     settled: bool = False
     left: bool = False
     distrusted: frozenset[bytes] = frozenset()
+    theirs: frozenset[bytes] = frozenset()
+
+    def without_connection(self) -> "Seen":
+        """What outlives a connection."""
+        return Seen(
+            images=self.images,
+            reset=self.reset,
+            rebooted=self.rebooted,
+            by_reset=self.by_reset,
+            settled=self.settled,
+            distrusted=self.distrusted,
+            theirs=self.theirs,
+        )
 
     def listed(self, image: JobImage) -> SlotView | None:
         """The slot that holds this image; the active one if both do."""
@@ -219,9 +233,14 @@ class Seen:
     @property
     def all_confirmed(self) -> bool:
         """What runs is what was wanted, and stays. Without wanted images: whatever runs stays."""
-        if not self.all_active:
-            return False
-        return all(view.confirmed for view in self.slots or () if view.active)
+        return self.all_active and not self.unconfirmed - self.theirs
+
+    @property
+    def unconfirmed(self) -> frozenset[bytes]:
+        """Hashes of the running images that do not stay yet; of those that were wanted, if any were."""
+        wanted = [view for image in self.images if (view := self.listed(image)) is not None]
+        views = wanted if self.images else self.slots or ()
+        return frozenset(view.hash for view in views if view.active and not view.confirmed)
 
 
 def _is_it(view: SlotView, image: JobImage) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError
 from keyswitch.host.client import Client
-from keyswitch.host.job import Job, Outcome, Seen, Stop
+from keyswitch.host.job import Job, JobImage, Outcome, Seen, Stop
 from keyswitch.host.reach import CONNECT_MS, Connection, Reach
 from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.host.upload import Progress, Uploaded
@@ -39,7 +39,7 @@ class Scene:
         job: what is to be done.
         reach: the way to the device.
         say: told what a person should read.
-        on_progress: told how the upload goes.
+        on_progress: told how the upload of an image goes.
         on_verdict: told each verdict.
     """
 
@@ -49,7 +49,7 @@ class Scene:
         reach: Reach,
         *,
         say: Callable[[str], None],
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[JobImage, Progress], None],
         on_verdict: Callable[[Verdict], None],
     ) -> None:
         self.job = job
@@ -89,15 +89,7 @@ class Scene:
     async def drop(self) -> None:
         """End the connection and forget what was seen over it."""
         connection, self.connection = self.connection, None
-        seen = self.seen
-        self.seen = Seen(
-            images=seen.images,
-            reset=seen.reset,
-            rebooted=seen.rebooted,
-            by_reset=seen.by_reset,
-            settled=seen.settled,
-            distrusted=seen.distrusted,
-        )
+        self.seen = self.seen.without_connection()
         if connection is not None:
             await connection.close()
 

@@ -18,7 +18,7 @@ from typing import Final
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
 from keyswitch.host import entering, firmware
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
-from keyswitch.host.job import Goal, Job, Outcome, Result, Stop
+from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, Stop
 from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
 from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
@@ -117,7 +117,7 @@ class _Run:
         self.tries: Counter[StepName] = Counter()
         self.acted: set[StepName] = set()
         self.held: set[StepName] = set()
-        self.farthest = 0
+        self.farthest: Counter[int] = Counter()
         self.resumed = 0
         self.trouble = ""
         self.link_lost = False
@@ -142,10 +142,15 @@ class _Run:
         """All proofs hold; without a change they did before."""
         seen, goal = self.scene.seen, self.job.goal
         if self.acted & CHANGES or (goal is Goal.TEST and not seen.all_confirmed):
-            return Stop(outcome=_REACHED[goal])
+            return Stop(outcome=_REACHED[goal], detail=self.not_ours_to_confirm())
         if seen.all_active:
             return Stop(outcome=Outcome.ALREADY_RUNNING)
         return Stop(outcome=_REACHED[goal], detail="already in the slot")
+
+    def not_ours_to_confirm(self) -> str:
+        left = self.scene.seen.unconfirmed & self.scene.seen.theirs
+        numbers = ", ".join(str(image.number) for image in self.job.images if image.hash in left)
+        return f"image {numbers} is left to its own application, which has not confirmed it yet" if left else ""
 
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""
@@ -277,8 +282,8 @@ class _Run:
     def judged(self, verdict: Verdict) -> None:
         self.sink(Judged(verdict=verdict, at_ms=self.now_ms()))
 
-    def uploading(self, progress: Progress) -> None:
-        if progress.off > self.farthest:
-            self.farthest = progress.off
+    def uploading(self, image: JobImage, progress: Progress) -> None:
+        if progress.off > self.farthest[image.number]:
+            self.farthest[image.number] = progress.off
             self.tries.clear()
         self.sink(Uploading(progress=progress, at_ms=self.now_ms()))
