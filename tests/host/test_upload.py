@@ -12,10 +12,10 @@ from tests.host.images import Made, make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import KeyswitchError, LinkLostError, LocalError, RemoteError
+from keyswitch.host.bounds import Bounds
 from keyswitch.host.client import Client
 from keyswitch.host.requests import Requests
 from keyswitch.host.upload import (
-    Bounds,
     Capacity,
     Progress,
     Uploaded,

@@ -124,13 +124,13 @@ def ended(account: Account, *, run: int) -> dict[str, Any]:
         "device": result.device,
         "duration_ms": result.duration_ms,
         "resumed": result.resumed,
+        "resent_bytes": result.resent_bytes,
         "upload": None
         if result.upload is None
         else {
             "size": result.upload.size,
             "resumed_at": result.upload.resumed_at,
             "bytes_per_second": result.upload.bytes_per_second,
-            "resent_bytes": result.upload.resent_bytes,
         },
         "before": slots_of(result.before),
         "after": slots_of(result.after),

@@ -72,11 +72,12 @@ async def upload_missing(scene: Scene) -> Stop | None:
         on_progress=partial(scene.on_progress, image),
         is_there=is_there,
         heal=scene.up().heal,
+        sent=scene.sent[image.number],
     )
     match end:
         case Uploaded():
             scene.uploaded = end
-            scene.sent.add(image.hash)
+            scene.whole.add(image.hash)
             scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
             return await verify(scene)
         case UploadRefused(refusal=refusal):
@@ -119,7 +120,7 @@ async def test(scene: Scene) -> Stop | None:
         view = scene.seen.listed(image)
         if view is not None and not view.active and not view.pending:
             stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
-            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.sent:
+            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.whole:
                 # A hash in a list says what the file says of itself, not what lies in the flash.
                 scene.say(f"the copy in the slot is refused ({stop.detail}): it is uploaded again")
                 scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from keyswitch.exits import Exit
-from keyswitch.host.upload import Bounds, Uploaded
+from keyswitch.host.bounds import Bounds
+from keyswitch.host.upload import Uploaded
 from keyswitch.host.verdict import Verdict
 from keyswitch.host.views import SlotView
 from keyswitch.host.way import NoWay, Way
@@ -259,6 +260,7 @@ class Result:
         next_step: what a person can do.
         upload: the last upload, if there was one.
         resumed: how often a lost link or an earlier run's upload was continued.
+        resent_bytes: of images, sent more than once in the whole run.
         duration_ms: of the whole run.
         before: slots when they were first read.
         after: slots when they were last read.
@@ -272,6 +274,7 @@ class Result:
     next_step: str = ""
     upload: Uploaded | None = None
     resumed: int = 0
+    resent_bytes: int = 0
     duration_ms: int = 0
     before: tuple[SlotView, ...] | None = None
     after: tuple[SlotView, ...] | None = None

@@ -20,6 +20,7 @@ from keyswitch.host.upload import Progress, Uploaded
 from keyswitch.host.verdict import NEXT_STEP, Verdict
 from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
 from keyswitch.host.way import Inside
+from keyswitch.host.window import Sent
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 
@@ -61,8 +62,10 @@ class Scene:
         self.connection: Connection | None = None
         self.entered: Inside | None = None
         self.uploaded: Uploaded | None = None
-        self.sent: set[bytes] = set()
+        self.whole: set[bytes] = set()
         """Hashes of the images that this run has uploaded."""
+        self.sent = {image.number: Sent() for image in job.images}
+        """What was sent of the image of each number."""
         self.inside = False
         """The device was last seen in maintenance mode."""
         self.lease_ends_at: float | None = None

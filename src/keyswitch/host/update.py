@@ -121,6 +121,7 @@ class _Run:
         self.resumed = 0
         self.trouble = ""
         self.link_lost = False
+        self.to_continue = False
 
     async def to_the_end(self) -> Result:
         stop = await self.follow(WORK[self.job.goal])
@@ -188,14 +189,21 @@ class _Run:
         except LinkLostError as error:
             why = str(error)
             self.link_lost = True
-            self.resumed += 1
+            self.to_continue = StepName.FIND in self.held
             await self.scene.drop()
         except KeyswitchError as error:
             if isinstance(error, InputError) and not self.acted & _TOUCHES:
                 raise
             stop = _stopped_by(error)
+        self.count_continued()
         self.tell(step, begun, stop.detail if stop else why)
         return stop
+
+    def count_continued(self) -> None:
+        """A lost link is continued once there is another one."""
+        if self.to_continue and self.scene.connection is not None:
+            self.to_continue = False
+            self.resumed += 1
 
     def tell(self, step: Step, begun: int, why: str) -> None:
         now = self.now_ms()
@@ -266,6 +274,7 @@ class _Run:
             next_step=stop.next_step,
             upload=uploaded,
             resumed=self.resumed + continued,
+            resent_bytes=sum(sent.resent_bytes for sent in self.scene.sent.values()),
             duration_ms=self.now_ms(),
             before=self.scene.slots_before,
             after=self.scene.slots_after,

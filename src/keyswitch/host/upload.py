@@ -20,22 +20,16 @@ from functools import partial
 from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.bounds import Bounds
 from keyswitch.host.channel import healed
-from keyswitch.host.client import ANSWER_MS, Client
+from keyswitch.host.client import Client
 from keyswitch.host.reply import Answer, Refusal, Reply
 from keyswitch.host.requests import Requests
-from keyswitch.host.window import Moved, Window
+from keyswitch.host.window import Moved, Sent, Window
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
 from keyswitch.smp.groups import os as os_group
 from keyswitch.smp.header import Op
-
-FIRST_ANSWER_MS: Final = 40_000
-"""The device may erase a whole slot before it answers the first piece: 112 pages of 4 KiB at 85 ms are 10 s, and real
-parts take up to four times that when worn."""
-
-LAST_ANSWER_MS: Final = 20_000
-"""The device may check the whole image before it answers the last piece (`CONFIG_IMG_ENABLE_IMAGE_CHECK`)."""
 
 LEAST_QUESTION_MS: Final = 250
 """No question is asked sooner; later where answers have taken longer."""
@@ -48,9 +42,6 @@ SLOWEST_FADES: Final = 0.95
 
 EMPTY_MAP: Final = b"\xa0"
 """CBOR: some servers refuse no payload at all."""
-
-STALL_MS: Final = 60_000
-"""Longest time without progress."""
 
 MOST_SILENCE_MS: Final = 20_000
 """Where the doubling of the wait for an answer ends."""
@@ -73,16 +64,6 @@ class Capacity:
 
     frame: int
     outstanding: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """The upload's limits in milliseconds; tests and slow links set their own."""
-
-    first_answer_ms: int = FIRST_ANSWER_MS
-    answer_ms: int = ANSWER_MS
-    last_answer_ms: int = LAST_ANSWER_MS
-    stall_ms: int = STALL_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +146,7 @@ async def upload(
     on_progress: Callable[[Progress], None] | None = None,
     is_there: Callable[[], Awaitable[bool]] = _never_there,
     heal: Callable[[], Awaitable[None]] | None = None,
+    sent: Sent | None = None,
 ) -> UploadEnd:
     """Upload `image`; returns how it ended.
 
@@ -176,6 +158,7 @@ async def upload(
         bounds: the limits in time.
         on_progress: told after each progress.
         is_there: asked when the device has no session any more: whether the whole image lies in a slot.
+        sent: counts what of this image is sent, also over several calls.
         heal: called after a silence, before asking again: makes the link answer, or raises why it cannot.
 
     Raises:
@@ -185,7 +168,7 @@ async def upload(
     """
     requests = Requests(image, frame=capacity.frame, number=number)
     window = Window(size=len(image), limit=capacity.outstanding, room=requests.room)
-    run = _Upload(client, requests, window, bounds=bounds or Bounds(), on_progress=on_progress)
+    run = _Upload(client, requests, window, bounds=bounds or Bounds(), on_progress=on_progress, sent=sent or Sent())
     try:
         return await run.to_the_end(is_there, heal)
     finally:
@@ -201,12 +184,14 @@ class _Upload:
         *,
         bounds: Bounds,
         on_progress: Callable[[Progress], None] | None,
+        sent: Sent,
     ) -> None:
         self.client = client
         self.requests = requests
         self.window = window
         self.bounds = bounds
         self.on_progress = on_progress
+        self.sent = sent
         self.loop = asyncio.get_running_loop()
         self.begun_at = self.moved_at = self.heard_at = self.loop.time()
         self.first_answer_at: float | None = None
@@ -257,6 +242,7 @@ class _Upload:
             if not self.flying:
                 self.heard_at = now
                 self.question_at = now + self.question_after()
+            self.sent.add(piece)
             future = await self.client.begin(Op.WRITE, image_group.ID, image_group.Id.UPLOAD, payload)
             self.flying[piece.number] = future
             self.sent_at[piece.number] = now

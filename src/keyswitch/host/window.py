@@ -58,6 +58,20 @@ class Piece:
     end: int
 
 
+class Sent:
+    """What of one image was sent, over all its uploads: a window begins anew with each, this does not."""
+
+    def __init__(self) -> None:
+        self.resent_bytes = 0
+        """How many bytes were sent more than once."""
+        self._highest = 0
+
+    def add(self, piece: Piece) -> None:
+        """Count this piece."""
+        self.resent_bytes += max(0, min(piece.end, self._highest) - piece.off)
+        self._highest = max(self._highest, piece.end)
+
+
 class Window:
     """What to send next, given everything that was answered so far.
 
