@@ -828,22 +828,27 @@ def test_after_any_one_packet_of_a_whole_update(fate: Fate, tell: Callable[[str]
 
 @pytest.mark.parametrize("what", ["gate closes", "reset", "link lost"])
 def test_at_the_beginning_of_every_step(what: str, tell: Callable[[str], None]):
-    outcomes = Counter(run(struck_at(step, what)) for step in WORK[Goal.FULL])
-    tell(f"{len(WORK[Goal.FULL])} steps, 0 wrong: {', '.join(f'{count} {word}' for word, count in outcomes.items())}")
+    steps = (*WORK[Goal.FULL], StepName.LEAVE, StepName.LEFT)
+    outcomes = Counter(run(struck_at(step, what)) for step in steps)
+    tell(f"{len(steps)} steps, 0 wrong: {', '.join(f'{count} {word}' for word, count in outcomes.items())}")
 
 
 async def struck_at(step: StepName, what: str) -> Outcome:
-    """One update to which `what` happens when a step begins; what that must lead to is checked."""
+    """One update to which `what` happens when a step begins; what that must lead to is checked.
+
+    The proof that the new image runs is there as soon as the slots are read, without an act of its own.
+    """
     peer = SmpPeer(OLD)
     struck: list[StepName] = []
 
     def strike(event: Event) -> None:
-        if isinstance(event, StepBegun) and event.name is step and not struck:
+        if isinstance(event, StepBegun | StepDone) and event.name is step and not struck:
             struck.append(event.name)
             happen(peer, what)
 
     result = await update(ble(peer), job(), sink=strike)
-    if struck == [StepName.CONFIRM] and what != "link lost":
+    assert struck == [step]
+    if step in {StepName.PROVE, StepName.CONFIRM} and what != "link lost":
         # An unconfirmed trial goes back when the gate closes or the device is reset.
         assert result.outcome is Outcome.REVERTED, result
         assert peer.running()[0] == "1.0.0"
