@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,13 @@ def test_no_outcome_is_left_out():
     assert set(CASES) | {Outcome.INTERRUPTED} == set(Outcome)
 
 
+def command(target: str, image: Path, evidence: Path) -> subprocess.Popen[str]:
+    """The operator as a process of its own."""
+    words = [sys.executable, "-m", "keyswitch", "update", target, str(image), "--evidence", str(evidence), "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(words, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_leaves_the_device_as_it_is(number: signal.Signals, tmp_path: Path):
     image, evidence = tmp_path / "new.bin", tmp_path / "pump.jsonl"
@@ -135,30 +143,50 @@ def test_interrupted_leaves_the_device_as_it_is(number: signal.Signals, tmp_path
         peer.veto = lambda _op, group, _command, body: {"rc": 10} if group == 1 and body.get("off") == 0 else None
         return peer
 
-    with UdpPeerThread(slow) as served:
-        command = [
-            sys.executable,
-            "-m",
-            "keyswitch",
-            "update",
-            served.target,
-            str(image),
-            "--evidence",
-            str(evidence),
-            "--json",
-        ]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes) as process:
-            assert process.stdout is not None
-            while "verify mode" not in (line := process.stdout.readline()):
-                assert line
-            process.send_signal(number)
-            told, said = process.communicate(timeout=20)
+    with UdpPeerThread(slow) as served, command(served.target, image, evidence) as process:
+        assert process.stdout is not None
+        while "verify mode" not in (line := process.stdout.readline()):
+            assert line
+        process.send_signal(number)
+        told, said = process.communicate(timeout=20)
     assert process.returncode == Exit.INTERRUPTED
     last = json.loads(told.splitlines()[-1])
     assert (last["event"], last["outcome"], said) == ("result", "interrupted", "")
     assert last["next_step"] == "the same command goes on from what the device has"
     assert b'"outcome":"interrupted"' in evidence.read_bytes()
+
+
+def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: Path):
+    """SIGKILL: nothing is said and nothing tidied up; what the device has is all that is left."""
+    new = make_image("1.1.0", size=64 * 1024)
+    image, evidence = tmp_path / "new.bin", tmp_path / "pump.jsonl"
+    image.write_bytes(new.data)
+    frame, outstanding = 512, 3
+
+    def slow() -> SmpPeer:
+        peer = SmpPeer(
+            OLD, gated=False, mode_group=False, buf_size=frame, buf_count=outstanding + 1, reset_ms=20, boot_ms=20
+        )
+        peer.hook = lambda _off: time.sleep(0.005)
+        return peer
+
+    with UdpPeerThread(slow) as served:
+        with command(served.target, image, evidence) as process:
+            assert process.stdout is not None
+            while json.loads(process.stdout.readline()).get("off", 0) < len(new.data) // 3:
+                pass
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert served.peer.session is not None
+        assert len(new.data) // 3 <= len(served.peer.session.data) < len(new.data)
+        with command(served.target, image, evidence) as process:
+            told, said = process.communicate(timeout=30)
+        last = json.loads(told.splitlines()[-1])
+        assert (process.returncode, last["outcome"], last["resumed"], said) == (Exit.YES, "confirmed", 1, "")
+        assert served.peer.running() == ("1.1.0", new.hash)
+        assert served.peer.received_image_bytes - len(new.data) <= (outstanding + 1) * frame
+    kinds = [json.loads(line)["kind"] for line in evidence.read_text(encoding="utf-8").splitlines()]
+    assert kinds == ["update begun", "update begun", "update ended"]
 
 
 @pytest.mark.parametrize("reason", list(Reason))
