@@ -1,14 +1,21 @@
-"""How long a health command may take: less than what ends the trial meanwhile."""
+"""The health check: it decides about confirming, ends before the trial does, and what happens when it says no."""
 
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.host.smp_peer import DatagramLink, SmpPeer
+from tests.host.test_update import NEW, OLD, ble, image_of, job, whole
 
 from keyswitch.cli.update_options import HEALTH_MS, _health, _health_ms
 from keyswitch.demo.workshop import Workshop
+from keyswitch.host.job import Job, Outcome, Result
 from keyswitch.host.ours import trial_ms
+from keyswitch.host.reach import PacketReach
+from keyswitch.host.update import update
+from keyswitch.link.air.clock import run
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 
@@ -54,3 +61,92 @@ def test_a_command_that_takes_longer_is_ended_and_said():
     check = _health("sleep 30", 50)
     assert check is not None
     assert asyncio.run(check()) == "sleep took longer than 0.05 s"
+
+
+@pytest.mark.parametrize("wrong", [None, "pressure 0"])
+def test_health_decides_about_confirming(wrong: str | None):
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+
+        async def health() -> str | None:
+            return wrong
+
+        result, _ = await whole(peer, job(health=health))
+        assert result.outcome is (Outcome.FAILED if wrong else Outcome.CONFIRMED)
+        assert peer.running()[0] == ("1.0.0" if wrong else "1.1.0")
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+async def unwell(peer: SmpPeer, **settings: Any) -> Result:
+    async def health() -> str | None:
+        return "pressure 0"
+
+    return (await whole(peer, Job(images=(image_of(NEW),), health=health, **settings)))[0]
+
+
+UNWELL = "the health check says: pressure 0; the image was not confirmed; "
+
+
+@pytest.mark.parametrize("datagrams", [False, True], ids=["ble", "udp"])
+def test_a_device_that_nothing_takes_back_is_reset_and_seen_to_run_the_old_image(*, datagrams: bool):
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+
+        async def open_link() -> DatagramLink:
+            return DatagramLink(peer)
+
+        async def health() -> str | None:
+            return "pressure 0"
+
+        work = Job(images=(image_of(NEW),), health=health)
+        result = await update(PacketReach("udp:192.0.2.1", open_link) if datagrams else ble(peer), work)
+        assert result.outcome is Outcome.FAILED, result
+        assert result.detail == f"{UNWELL}the device was reset and runs 1.0.0 ({OLD.hash.hex()[:8]}) again"
+        assert (peer.running()[0], peer.confirmed, peer.boots) == ("1.0.0", True, 2)
+        assert result.after is not None
+        assert [view.version for view in result.after if view.active] == ["1.0.0"]
+
+    run(story())
+
+
+def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
+    async def refuses() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        peer.veto = lambda op, group, command, _body: (
+            {"rc": 10} if (op, group, command) == (2, 0, 5) and peer.boots else None
+        )
+        result = await unwell(peer)
+        assert (result.outcome, result.detail) == (Outcome.FAILED, f"{UNWELL}it refused the reset: EBUSY")
+        assert result.next_step.startswith("power-cycle it")
+
+    async def stays() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        boot = peer.boot
+
+        def overwritten(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.slots[1].data = NEW.data
+
+        peer.boot = overwritten  # type: ignore[method-assign]
+        result = await unwell(peer)
+        assert result.detail == f"{UNWELL}the device still runs 1.1.0 ({NEW.hash.hex()[:8]})"
+        assert result.next_step.startswith("power-cycle it")
+
+    async def is_gone() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        boot = peer.boot
+
+        def once(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.never_boots = True
+
+        peer.boot = once  # type: ignore[method-assign]
+        result = await unwell(peer)
+        assert result.outcome is Outcome.NEVER_CAME_BACK, result
+        assert result.detail.endswith("the device was reset to bring the old image back, and not heard again")
+        assert result.next_step.startswith("power-cycle it")
+
+    for story in (refuses, stays, is_gone):
+        run(story())

@@ -2,12 +2,10 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.host.images import Made, is_sound, make_image, read_image
-from tests.host.other_peers import TwoImagePeer
+from tests.host.images import Made, is_sound, make_image
 from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
@@ -15,7 +13,7 @@ from keyswitch.exits import Exit
 from keyswitch.host.bounds import Bounds
 from keyswitch.host.client import Client
 from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed
+from keyswitch.host.events import Ended, Event, Judged, StepBegun, StepDone, StepMissed
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import STEPS, WORK, StepName
@@ -615,95 +613,6 @@ def test_the_application_confirms_itself():
     run(story())
 
 
-@pytest.mark.parametrize("wrong", [None, "pressure 0"])
-def test_health_decides_about_confirming(wrong: str | None):
-    async def story() -> None:
-        peer = SmpPeer(OLD)
-
-        async def health() -> str | None:
-            return wrong
-
-        result, _ = await whole(peer, job(health=health))
-        assert result.outcome is (Outcome.FAILED if wrong else Outcome.CONFIRMED)
-        assert peer.running()[0] == ("1.0.0" if wrong else "1.1.0")
-        assert peer.mode == "normal"
-
-    run(story())
-
-
-async def unwell(peer: SmpPeer, **settings: Any) -> Result:
-    async def health() -> str | None:
-        return "pressure 0"
-
-    return (await whole(peer, Job(images=(image_of(NEW),), health=health, **settings)))[0]
-
-
-UNWELL = "the health check says: pressure 0; the image was not confirmed; "
-
-
-@pytest.mark.parametrize("datagrams", [False, True], ids=["ble", "udp"])
-def test_a_device_that_nothing_takes_back_is_reset_and_seen_to_run_the_old_image(*, datagrams: bool):
-    async def story() -> None:
-        peer = SmpPeer(OLD, gated=False, mode_group=False)
-
-        async def open_link() -> DatagramLink:
-            return DatagramLink(peer)
-
-        async def health() -> str | None:
-            return "pressure 0"
-
-        work = Job(images=(image_of(NEW),), health=health)
-        result = await update(PacketReach("udp:192.0.2.1", open_link) if datagrams else ble(peer), work)
-        assert result.outcome is Outcome.FAILED, result
-        assert result.detail == f"{UNWELL}the device was reset and runs 1.0.0 ({OLD.hash.hex()[:8]}) again"
-        assert (peer.running()[0], peer.confirmed, peer.boots) == ("1.0.0", True, 2)
-        assert result.after is not None
-        assert [view.version for view in result.after if view.active] == ["1.0.0"]
-
-    run(story())
-
-
-def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
-    async def refuses() -> None:
-        peer = SmpPeer(OLD, gated=False, mode_group=False)
-        peer.veto = lambda op, group, command, _body: (
-            {"rc": 10} if (op, group, command) == (2, 0, 5) and peer.boots else None
-        )
-        result = await unwell(peer)
-        assert (result.outcome, result.detail) == (Outcome.FAILED, f"{UNWELL}it refused the reset: EBUSY")
-        assert result.next_step.startswith("power-cycle it")
-
-    async def stays() -> None:
-        peer = SmpPeer(OLD, gated=False, mode_group=False)
-        boot = peer.boot
-
-        def overwritten(*, keep: bool = False) -> None:
-            boot(keep=keep)
-            peer.slots[1].data = NEW.data
-
-        peer.boot = overwritten  # type: ignore[method-assign]
-        result = await unwell(peer)
-        assert result.detail == f"{UNWELL}the device still runs 1.1.0 ({NEW.hash.hex()[:8]})"
-        assert result.next_step.startswith("power-cycle it")
-
-    async def is_gone() -> None:
-        peer = SmpPeer(OLD, gated=False, mode_group=False)
-        boot = peer.boot
-
-        def once(*, keep: bool = False) -> None:
-            boot(keep=keep)
-            peer.never_boots = True
-
-        peer.boot = once  # type: ignore[method-assign]
-        result = await unwell(peer)
-        assert result.outcome is Outcome.NEVER_CAME_BACK, result
-        assert result.detail.endswith("the device was reset to bring the old image back, and not heard again")
-        assert result.next_step.startswith("power-cycle it")
-
-    for story in (refuses, stays, is_gone):
-        run(story())
-
-
 def test_of_two_devices_with_one_name_none_is_touched():
     async def story() -> None:
         peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}", token=bytes([n] * 4)) for n in (1, 2)]
@@ -1004,93 +913,5 @@ def test_a_radio_that_is_gone_for_a_while_is_waited_for():
 
         result = await update(BleReach(air, target="hci:usb:0#Pump 7", name="Pump 7"), job(), sink=strike)
         assert result.outcome is Outcome.CONFIRMED, result
-
-    run(story())
-
-
-def test_two_images_are_uploaded_marked_started_and_confirmed_together():
-    async def story() -> None:
-        net = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
-        peer = TwoImagePeer(OLD, net[0])
-        images = (image_of(NEW), replace(image_of(net[1]), number=1))
-        result, events = await whole(peer, job(images=images))
-        assert result.outcome is Outcome.CONFIRMED, result
-        assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", net[1].hash)]
-        assert peer.stays == [True, True]
-        assert peer.boots == 1
-        assert peer.mode == "normal"
-        assert isinstance(events[-1], Ended)
-
-    run(story())
-
-
-@pytest.mark.parametrize("itself", [False, True], ids=["not yet", "at once"])
-def test_an_image_that_only_its_own_application_confirms_is_left_to_it(*, itself: bool):
-    """Zephyr's default: err 32 for the running slot of an image that is not the program's own."""
-
-    async def story() -> None:
-        net = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
-        peer = TwoImagePeer(OLD, net[0], confirms_second=False, gated=False, mode_group=False)
-        boot = peer.boot
-
-        def boots(*, keep: bool = False) -> None:
-            boot(keep=keep)
-            peer.stays[1] = peer.stays[1] or itself
-
-        peer.boot = boots  # type: ignore[method-assign]
-        images = (image_of(NEW), replace(image_of(net[1]), number=1))
-        result, events = await whole(peer, Job(images=images))
-        assert result.outcome is Outcome.CONFIRMED, result
-        left = "image 1 is left to its own application, which has not confirmed it yet"
-        assert result.detail == ("" if itself else left)
-        said = [event.text for event in events if isinstance(event, Said)]
-        assert said == ["image 1 is confirmed by its own application: the device takes it from no other"]
-        assert peer.stays == [True, itself]
-        assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", net[1].hash)]
-
-    run(story())
-
-
-def test_the_second_image_alone_is_confirmed_by_its_name():
-    async def story() -> None:
-        net = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
-        peer = TwoImagePeer(OLD, net[0])
-        result, _ = await whole(peer, job(images=(replace(image_of(net[1]), number=1),)))
-        assert result.outcome is Outcome.CONFIRMED, result
-        assert peer.stays == [True, True]
-        assert [(read_image(slots[0].data) or ("",))[0] for slots in peer.pairs] == ["1.0.0", "2.1.0"]
-
-    run(story())
-
-
-def test_each_image_has_its_own_progress():
-    """The link ends at each tenth piece: five times without progress would be too often for the smaller one."""
-
-    async def story() -> None:
-        net = make_image("2.0.0", fill=1), make_image("2.1.0", size=15 * 1024, fill=1)
-        peer = TwoImagePeer(OLD, net[0], gated=False, mode_group=False, buf_size=256)
-        pieces = [0]
-
-        def rule(way: str, _number: int, packet: bytes) -> Fate | None:
-            if way != "request" or (packet[4:6], packet[7]) != (b"\0\1", 1):
-                return None
-            pieces[0] += 1
-            return Fate(cut=True) if pieces[0] % 10 == 0 else None
-
-        images = (image_of(NEW), replace(image_of(net[1]), number=1))
-        result, _ = await whole(peer, Job(images=images), faults=Faults(rule))
-        assert result.outcome is Outcome.CONFIRMED, result
-        assert result.resumed > 10
-
-    run(story())
-
-
-def test_of_two_images_the_one_that_runs_is_not_sent_again():
-    async def story() -> None:
-        net = make_image("2.1.0", fill=1)
-        peer = TwoImagePeer(OLD, net)
-        result, _ = await whole(peer, job(images=(image_of(NEW), replace(image_of(net), number=1))))
-        assert result.outcome is Outcome.CONFIRMED, result
-        assert peer.received_image_bytes < 17 * 1024
 
     run(story())
