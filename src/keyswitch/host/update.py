@@ -3,7 +3,7 @@
 Rules:
 
 * Every run ends. Each act is bounded in time; a step that is tried again and again without progress ends the run with
-  the outcome that its table row names. Progress is a step that holds for the first time, or an upload further on than
+  the outcome that its table row names. Progress is a step that holds for the first time, or an image further on than
   ever before.
 * Whatever happens inside maintenance mode, the way out is tried; if that fails, nothing else is the outcome.
 * What a run tells goes to one sink, in order.
