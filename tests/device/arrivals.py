@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from keyswitch.gate.peer import Peer
 from keyswitch.smp.framing import Received
+from keyswitch.terms import Transport
 
 
 class Heard:
@@ -21,6 +22,7 @@ class Heard:
         self.something = asyncio.Event()
         self.space = 1_000
         self.wanting: dict[int, Callable[[], None]] = {}
+        self.lost_lines: list[str] = []
         self._ids = itertools.count(1)
 
     def new_peer_id(self) -> int:
@@ -49,6 +51,10 @@ class Heard:
 
     def dropped(self, peer: Peer, packets: Iterable[bytes]) -> None:
         self.refused += [(peer.id, packet) for packet in packets]
+
+    def lost(self, transport: Transport, error: BaseException) -> None:
+        self.lost_lines.append(str(error))
+        self.something.set()
 
     def broken(self, error: BaseException) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""The ways to a device: what each transport tells the runtime, and what the runtime asks of it.
+"""The ways to a device: what each transport tells the device, and what the device asks of it.
 
 Rules that every transport keeps:
 
@@ -12,10 +12,11 @@ from typing import Protocol
 
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.smp.framing import Received
+from keyswitch.terms import Transport
 
 
 class Arrivals(Protocol):
-    """What a transport tells the runtime; called from the event loop, never blocks."""
+    """What a transport tells the device (`device.peers.Peers`); called from the event loop, never blocks."""
 
     def new_peer_id(self) -> int:
         """A number for a new peer."""
@@ -43,6 +44,10 @@ class Arrivals(Protocol):
 
     def broken(self, error: BaseException) -> None:
         """The transport works no longer; the device fails with this error."""
+        ...
+
+    def lost(self, transport: Transport, error: BaseException) -> None:
+        """The transport is gone, its peers have been told of already; the device goes on with the others."""
         ...
 
     def room(self, peer_id: int) -> int:

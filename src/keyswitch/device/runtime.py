@@ -4,26 +4,23 @@ Rules:
 
 * One worker executes requests and carries effects out, in order. Whatever happens outside (a connection, an input, the
   panel) is told to the server at once, and what follows from it waits for the worker.
-* Answers are sent by one task for each peer: a peer that does not read holds up its own requests and nobody else's.
-* A planned reset ends connections first (bounded), so that centrals need not wait for a supervision timeout; a power
-  cycle tells nobody anything.
+* Before a planned reset everybody has its answers, and connections are ended (bounded), so that centrals need not wait
+  for a supervision timeout; a power cycle tells nobody anything.
 * There is no polling: the worker sleeps until something is received or the next time limit is due.
 """
 
 import asyncio
-import contextlib
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from keyswitch.device.agenda import Agenda
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
 from keyswitch.device.output import NOTHING, Output, RuntimeEffect
 from keyswitch.device.parts import Parts
+from keyswitch.device.peers import Peers
 from keyswitch.device.radio_face import BATTERY_INPUT
-from keyswitch.device.sender import Sender
 from keyswitch.device.server import Server
 from keyswitch.device.showing import PasskeyDisplay, Showing, boot_event
 from keyswitch.device.store import COUNTERS, SECURITY_COUNTERS, Store, security_counters
@@ -31,11 +28,9 @@ from keyswitch.errors import KeyswitchError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
-from keyswitch.gate.peer import Peer
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.policy.model import Value
-from keyswitch.smp.framing import Received
 from keyswitch.terms import Transport
 
 LOG_LENGTH: Final = 1000
@@ -84,23 +79,19 @@ class Runtime:
         self._boot_config = boot_config
         self._store = store
         self._carriers = carriers
-        self._answer_room = answer_room
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._clock = clock or DeviceClock()
         self._tell = report or _say_nothing
         self._boot = (parts or Parts()).boot
         self._inputs: dict[str, Value | None] = {}
-        self._ids = itertools.count(1)
-        self._senders: dict[int, Sender] = {}
-        self._outputs: deque[Output | asyncio.Future[None]] = deque()
-        self._wake = asyncio.Event()
+        self._agenda = Agenda()
         self._worker: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._has_failed = asyncio.Event()
-        self._ending: set[asyncio.Task[None]] = set()
-        self._waiting_for_room: dict[int, Callable[[], None]] = {}
         self._showing = Showing(server, carriers.get(Transport.BLE))
         self._display = display or PasskeyDisplay()
+        self._lost: set[Transport] = set()
+        self._peers = Peers(self, carriers, answer_room=answer_room, display=self._display)
         self._powered = False
         self._power = asyncio.Lock()
 
@@ -134,19 +125,25 @@ class Runtime:
         """Power down in order: connected centrals are told."""
         async with self._power:
             await self._stop_working()
-            await self._forget_peers()
+            await self._peers.forget()
             for carrier in self._carriers.values():
                 await carrier.close()
-            for left in self._outputs:
-                if isinstance(left, asyncio.Future):
-                    left.cancel()
+            self._agenda.close()
 
     async def power_cycle(self) -> None:
-        """Take the power away and give it back: RAM is gone, nobody is told, the bootloader decides anew."""
+        """Take the power away and give it back: RAM is gone, nobody is told, the bootloader decides anew.
+
+        Raises:
+            DeviceFailedError: flash or state directory failed; the device has stopped.
+        """
         async with self._power:
             await self._stop_working()
             await self._power_down()
-            await self._start()
+            try:
+                await self._start()
+            except Exception as error:
+                self.broken(error)
+                raise _as_failure(error) from error
 
     async def _start(self) -> None:
         await self._power_up()
@@ -167,14 +164,15 @@ class Runtime:
             self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})
         await self._spend(self._flash.wear.cost_us - cost_us)
         self.boot_report = report
-        self._report(boot_event(report))
+        self.report(boot_event(report))
         if not report.runs:
             return
         self._powered = True
         output = self.server.boot(report, self.now_ms(), inputs=tuple(self._inputs.items()))
-        self._take(output)
+        self.take(output)
+        self._lost.clear()
         for carrier in self._carriers.values():
-            await carrier.start(self)
+            await carrier.start(self._peers)
         # What boots into maintenance shows it from the first moment: not another face in between.
         shown = next((each.shown for each in output.effects if isinstance(each, ShowService)), False)
         self._showing.boot(report, smp=shown)
@@ -182,81 +180,50 @@ class Runtime:
 
     async def _power_down(self) -> None:
         self._powered = False
-        self._waiting_for_room.clear()
-        await self._forget_peers()
+        await self._peers.forget()
         for carrier in self._carriers.values():
             await carrier.power_lost()
-        # What was wanted is gone; who waits until things have settled goes on waiting, through the reset.
-        self._outputs = deque(left for left in self._outputs if isinstance(left, asyncio.Future))
+        self._agenda.forget()
 
     async def _reset(self) -> None:
-        for sender in list(self._senders.values()):
-            await sender.carrier.end(sender.peer.id, after_delivery=True)
+        await self._peers.end_all()
         await self._power_down()
         await self._power_up()
 
-    async def _forget_peers(self) -> None:
-        tasks = [sender.task for sender in self._senders.values()] + list(self._ending)
-        self._senders.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    # --- what carriers tell (device.doors.Arrivals) ---
-
-    def new_peer_id(self) -> int:
-        """A number that was never given before."""
-        return next(self._ids)
+    # --- what the peers need (device.peers.Inside) ---
 
     def now_ms(self) -> int:
         """The device's time in milliseconds."""
         return self._clock.now_ms()
 
-    def peer_came(self, peer: Peer) -> None:
-        """A peer is there, or has another security now."""
-        if peer.id in self._senders:
-            self._display.clear()
-            self.server.peer_changed(peer)
-            return
-        carrier = self._carriers[peer.transport]
-        self._senders[peer.id] = Sender(peer, carrier, self.server, self._wake, self._answer_room)
-        self._report({"event": "connected", "transport": peer.transport, "peer": peer.id})
-        self._take(self._ask(lambda: self.server.peer_connected(peer, self.now_ms())))
+    def ask(self, call: Callable[[], Output]) -> Output:
+        """Tell the server something. If it cannot do what its machine decided, the device stops."""
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - whatever it was: an effect is missing, and nobody else would notice
+            self.broken(error)
+            return NOTHING
 
-    def peer_went(self, peer_id: int) -> None:
-        """A peer has gone."""
-        sender = self._senders.pop(peer_id, None)
-        if sender is None:
-            return
-        sender.task.cancel()
-        self._display.clear()
-        self._report({"event": "disconnected", "transport": sender.peer.transport, "peer": peer_id})
-        self._take(self._ask(lambda: self.server.peer_gone(peer_id, self.now_ms())))
+    def take(self, output: Output) -> None:
+        """Let the worker carry this out after all that came before."""
+        self._at_once(output)
+        self._agenda.put(output)
 
-    def received(self, peer: Peer, received: Received) -> None:
-        """Queue what arrived; what is too large is answered."""
-        if peer.id not in self._senders:
-            return
-        for packet in received.packets:
-            self._answer(self._ask(partial(self.server.receive, peer.id, packet, self.now_ms(), door=peer.door)))
-        for dropped in received.dropped:
-            if dropped.header:
-                self._answer(self._ask(partial(self.server.too_large, peer.id, dropped.header, door=peer.door)))
-        self._wake.set()
+    def wake(self) -> None:
+        """There may be something to execute."""
+        self._agenda.wake()
 
-    def dropped(self, peer: Peer, packets: Iterable[bytes]) -> None:
-        """Answer packets that a carrier had held back and that the gate has dropped."""
-        for packet in packets:
-            self._answer(self._ask(partial(self.server.drop, peer.id, packet, door=peer.door)))
+    def report(self, event: dict[str, Any]) -> None:
+        """Say what has happened, and keep it for the panel's log."""
+        self.log.append({"at_ms": self.now_ms(), **event})
+        self._tell(event)
 
-    def room(self, peer_id: int) -> int:
-        """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
-        return self.server.room(peer_id)
-
-    def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
-        """Call `then` once this peer may send again, or has gone."""
-        self._waiting_for_room[peer_id] = then
-        self._wake.set()
+    def lost(self, transport: Transport, error: BaseException) -> None:
+        """One transport is gone until the next boot finds it again; the device stops if it was the last."""
+        self.report({"event": "transport-lost", "transport": transport, "why": str(error)})
+        self._lost.add(transport)
+        if self._lost >= self._carriers.keys():
+            self.broken(error)
 
     # --- what the outside does ---
 
@@ -272,26 +239,22 @@ class Runtime:
             self._inputs[event.name] = event.value
         if not self._powered:
             return None
-        output = self._ask(lambda: self.server.event(event, self.now_ms()))
-        self._take(output)
+        output = self.ask(lambda: self.server.event(event, self.now_ms()))
+        self.take(output)
         if isinstance(event, InputChanged) and event.name == BATTERY_INPUT:
             self._show()
         return output.refused
 
     async def settled(self) -> None:
         """Wait until everything that has happened so far was carried out."""
-        if self._worker is None or self._worker.done():
-            return
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._outputs.append(settled)
-        self._wake.set()
-        await settled
+        if self._worker is not None and not self._worker.done():
+            await self._agenda.settled()
 
     def advance(self, ms: int) -> None:
         """Let `ms` pass at once, where the device's clock allows it; what is due then happens now."""
         self._clock.advance(ms)
         if self._powered:
-            self._take(self._ask(lambda: self.server.due(self.now_ms())))
+            self.take(self.ask(lambda: self.server.due(self.now_ms())))
 
     def status(self) -> dict[str, Any]:
         """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
@@ -304,24 +267,6 @@ class Runtime:
         """Whether an image runs. False after a boot that found nothing that may run."""
         return self._powered
 
-    def _report(self, event: dict[str, Any]) -> None:
-        self.log.append({"at_ms": self.now_ms(), **event})
-        self._tell(event)
-
-    def _ask(self, call: Callable[[], Output]) -> Output:
-        """Tell the server something. If it cannot do what its machine decided, the device stops."""
-        try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - whatever it was: an effect is missing, and nobody else would notice
-            self.broken(error)
-            return NOTHING
-
-    def _take(self, output: Output) -> None:
-        self._at_once(output)
-        if output:
-            self._outputs.append(output)
-        self._wake.set()
-
     def _at_once(self, output: Output) -> None:
         """What must not wait for the worker: nothing that was half received survives the step that drops it."""
         if any(isinstance(effect, DropReassembly) for effect in output.effects):
@@ -332,12 +277,9 @@ class Runtime:
 
     async def _work(self) -> None:
         while True:
-            output = self._outputs.popleft() if self._outputs else self._execute()
+            output = self._agenda.next() or self._execute()
             if output is None:
                 await self._sleep()
-            elif isinstance(output, asyncio.Future):
-                if not output.done():  # else nobody waits any more
-                    output.set_result(None)
             else:
                 await self._carry_out(output)
                 await asyncio.sleep(0)  # the radio's turn: requests may have queued up without end
@@ -348,42 +290,23 @@ class Runtime:
         output = self.server.run_one(self.now_ms()) or self.server.idle()
         if output is not None:
             self._at_once(output)
-        if self._waiting_for_room:
-            self._tell_room()
+        self._peers.tell_room()
         return output
-
-    def _tell_room(self) -> None:
-        for peer_id in [each for each in self._waiting_for_room if self.server.room(each)]:
-            self._waiting_for_room.pop(peer_id)()
 
     async def _sleep(self) -> None:
         due_ms = self.server.next_due_ms() if self._powered else None
-        seconds = None if due_ms is None else max(0, due_ms - self.now_ms()) / 1000
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):  # wait_for may swallow a cancellation (before Python 3.12)
-                await self._wake.wait()
-        self._wake.clear()
+        await self._agenda.sleep(None if due_ms is None else max(0, due_ms - self.now_ms()))
 
     async def _carry_out(self, output: Output) -> None:
         await self._spend(output.flash_us)
-        self._answer(output)
+        self._peers.answer(output.answers)
         for effect in output.effects:
             if isinstance(effect, ResetNow):
-                self._report({"event": "reset"})
+                self.report({"event": "reset"})
                 await self._reset()
                 return  # what else was wanted was wanted by the life before
             self._effect(effect)
         await self._showing.set_pace()
-
-    def _answer(self, output: Output) -> None:
-        """Hand answers to their peers' senders.
-
-        What could not even be queued is answered past the worker: a flood would keep it from executing anything.
-        """
-        for answer in output.answers:
-            sender = self._senders.get(answer.peer)
-            if sender is not None:
-                sender.put(answer)
 
     def _effect(self, effect: RuntimeEffect) -> None:
         match effect:
@@ -391,32 +314,18 @@ class Runtime:
                 pass  # carried out when it was decided
             case EndConnections(peers=peers, after_answer=after_answer):
                 for peer_id in peers:
-                    self._end(peer_id, after_answer=after_answer)
+                    self._peers.end(peer_id, after_answers=after_answer)
             case ShowService(shown=shown):
                 self._showing.smp = shown
                 self._show()
             case ModeChanged(mode=mode):
-                self._report({"event": "mode", "mode": mode})
+                self.report({"event": "mode", "mode": mode})
                 self._show()
             case Inhibit(names=names):
-                self._report({"event": "inhibit", "names": sorted(names)})
+                self.report({"event": "inhibit", "names": sorted(names)})
             case ResetNow():
                 pass  # carried out where the order of effects ends
             # mypy proves that nothing else exists
-
-    def _end(self, peer_id: int, *, after_answer: bool) -> None:
-        sender = self._senders.get(peer_id)
-        if sender is None:
-            return
-
-        async def end() -> None:
-            if after_answer:
-                await sender.flushed()
-            await sender.carrier.end(peer_id, after_delivery=after_answer)
-
-        task = asyncio.get_running_loop().create_task(end(), name=f"end {peer_id}")
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
 
     def _show(self) -> None:
         self._showing.show(self.now_ms(), self._inputs.get(BATTERY_INPUT))

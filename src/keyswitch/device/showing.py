@@ -5,8 +5,10 @@ from typing import Any
 from keyswitch.device.ble import BleCarrier, Shown
 from keyswitch.device.doors import Carrier
 from keyswitch.device.server import Server
+from keyswitch.gate.peer import Peer
 from keyswitch.link.peripheral import Pace
 from keyswitch.mcuboot.bootloader import BootReport
+from keyswitch.terms import Security, Transport
 
 
 class Showing:
@@ -58,19 +60,48 @@ class Showing:
 
 
 class PasskeyDisplay:
-    """The place on the panel where a passkey appears; made before the runtime that it belongs to."""
+    """The place on the panel where a passkey appears; made before the runtime that it belongs to.
+
+    The radio does not say for whom it shows one. It can be for nobody but a central that was connected then and whose
+    link was not authenticated: whatever others do, it stays.
+    """
 
     def __init__(self) -> None:
         self.passkey: str | None = None
         """What a person is to type at the central; None: nothing is shown."""
+        self._may_pair: set[int] = set()
+        self._shown_for: set[int] = set()
 
     def show(self, passkey: str) -> None:
-        """Show it until a link is secured or has ended."""
+        """Show it until the link that it may be for is secured or has ended."""
         self.passkey = passkey
+        self._shown_for = set(self._may_pair)
+
+    def peer_came(self, peer: Peer) -> None:
+        """A peer is there, or has another security now: then it has done with the passkey."""
+        if peer.id in self._shown_for:
+            self._take_away()
+        if peer.transport is Transport.BLE and peer.security < Security.AUTHENTICATED:
+            self._may_pair.add(peer.id)
+        else:
+            self._may_pair.discard(peer.id)
+
+    def peer_went(self, peer_id: int) -> None:
+        """A peer has gone; the passkey goes with the last one that it may be for."""
+        self._may_pair.discard(peer_id)
+        if peer_id in self._shown_for:
+            self._shown_for.discard(peer_id)
+            if not self._shown_for:
+                self._take_away()
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Everybody is gone: show nothing."""
+        self._may_pair.clear()
+        self._take_away()
+
+    def _take_away(self) -> None:
         self.passkey = None
+        self._shown_for.clear()
 
 
 def boot_event(report: BootReport) -> dict[str, Any]:

@@ -197,7 +197,7 @@ class Stage:
         peer = self._peer(event["peer"], Transport(event["transport"]))
         group, number = command
         packet = request(op=op, group=group, command=number, sequence=1, body=body or {}).encode()
-        self.runtime.received(peer, Received(packets=(packet,)))
+        self.link.arrivals.received(peer, Received(packets=(packet,)))
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return Frame.decode(await self.link.answers[peer.id].get()).body()

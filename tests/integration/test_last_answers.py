@@ -1,0 +1,102 @@
+"""A reset keeps no answer from anybody: leaving a trial reverts at once, and whoever asked is told before."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.device.server_rig import packet
+from tests.integration.files import job_image
+from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place
+from tests.integration.test_first_light import run
+
+from keyswitch.demo.workshop import Workshop
+from keyswitch.device.sender import FLUSH_WITHIN_MS
+from keyswitch.device.serial import SerialCarrier
+from keyswitch.errors import KeyswitchError
+from keyswitch.host.upload import Capacity, upload
+from keyswitch.smp.frame import Frame
+from keyswitch.smp.framing import console
+from keyswitch.smp.groups import mode, os
+
+LEAVE = packet(2, mode.ID, mode.Id.LEAVE, {}, 11)
+
+
+async def bring_on_trial(here: Place, pump: Workshop) -> None:
+    new = job_image(pump.new)
+    await here.open()
+    client = await here.client("net")
+    await upload(client, new.data, Capacity(frame=1_400))
+    await client.write(*STATE, {"hash": new.hash})
+    await client.write(os.ID, os.Id.RESET)
+    await asyncio.sleep(2)
+    assert here.running == "1.1.0"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_leaving_a_trial_is_answered_and_so_is_what_it_drops(pump: Workshop, way: str) -> None:
+    chunk = packet(2, *UPLOAD, first_chunk(pump.new.read_bytes()), 12)
+
+    async def story() -> None:
+        async with place(pump) as here:
+            await bring_on_trial(here, pump)
+            client = await here.client(way)
+            got: dict[int, Any] = {}
+
+            def note(answer: bytes) -> None:
+                frame = Frame.decode(answer)
+                got[frame.header.sequence] = frame.body()
+
+            client.link.on_packet(note)
+            if way == "line":
+                await here.line.host.write(b"".join(console.pieces(LEAVE) + console.pieces(chunk)))
+            else:
+                for each in (LEAVE, chunk):
+                    await here.write(client, each)
+            await asyncio.sleep(5)
+            assert (here.running, here.status["mode"]) == ("1.0.0", "normal")
+            assert got[11].get("rc", 0) == 0
+            assert got[12]["rc"] == 11
+
+    run(story())
+
+
+def test_peers_that_do_not_read_delay_a_reset_by_one_bound_together(pump: Workshop) -> None:
+    async def story() -> None:
+        async with place(pump) as here:
+            await bring_on_trial(here, pump)
+            here.line.reads = False
+            here.net.delay_s = 0
+            line, net = await here.client("line"), await here.client("net")
+            await here.write(line, b"".join(console.pieces(packet(2, os.ID, os.Id.ECHO, {"d": "hi"}, 1))))
+            centrals = [await here.central() for _ in range(2)]
+            began = asyncio.get_running_loop().time()
+            await here.write(net, LEAVE)
+            for central in centrals:
+                assert await central.wait_closed(10_000) is not None
+            seconds = asyncio.get_running_loop().time() - began
+            assert seconds < 1, "who reads is not kept waiting by who does not"
+            await asyncio.sleep(FLUSH_WITHIN_MS / 1000 + 1)
+            assert here.running == "1.0.0"
+
+    run(story())
+
+
+def test_an_answer_that_cannot_be_sent_stops_the_device_and_says_why(
+    pump: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the link's fault: without a word the peer would never be answered again."""
+
+    async def fails(*_: Any) -> None:
+        raise OverflowError("int too big to convert")
+
+    monkeypatch.setattr(SerialCarrier, "send", fails)
+
+    async def story() -> None:
+        with pytest.raises(OverflowError, match="too big"):
+            async with place(pump) as here:
+                client = await here.client("line")
+                with pytest.raises(KeyswitchError):
+                    await client.write(os.ID, os.Id.ECHO, {"d": "hi"})
+                assert not here.world.device.powered
+
+    run(story())
