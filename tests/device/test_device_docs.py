@@ -21,7 +21,7 @@ def test_the_page_says_what_the_tables_say():
 
 def test_every_file_of_the_state_directory_is_explained():
     text = (DOCS / "device.md").read_text()
-    for name in ("LOCK", "FLASH", "SESSION", "BONDS", "COUNTERS", "PANEL"):
+    for name in ("LOCK", "FLASH", "SESSION", "BONDS", "COUNTERS", "SERIAL", "PANEL"):
         assert f"| `{getattr(state_dir, name)}` |" in text
 
 

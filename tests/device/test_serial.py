@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tty
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from tests.device.arrivals import Heard
 
 from keyswitch.device.serial import SerialCarrier
-from keyswitch.errors import InputError, LinkLostError
+from keyswitch.errors import LinkLostError
 from keyswitch.gate.peer import Door
 from keyswitch.smp.framing.console import ConsoleReceiver, pieces
 from keyswitch.smp.framing.raw import StreamReceiver
@@ -118,22 +119,6 @@ def test_what_the_device_has_no_room_for_waits_in_the_line(tmp_path: Path) -> No
     run(story())
 
 
-def test_the_link_of_a_killed_device_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
-    async def story() -> None:
-        (tmp_path / "gone").symlink_to("/dev/pts/99999")
-        carrier, _ = await started(tmp_path / "gone")
-        assert (tmp_path / "gone").is_symlink()
-        await carrier.close()
-        (tmp_path / "file").write_text("mine")
-        with pytest.raises(InputError, match="no port"):
-            await started(tmp_path / "file")
-        with pytest.raises(InputError, match="--serial"):
-            await started(tmp_path / "no" / "directory")
-
-    run(story())
-    assert (tmp_path / "file").read_text() == "mine"
-
-
 def test_nobody_else_is_answered(tmp_path: Path) -> None:
     async def story() -> None:
         carrier, _ = await started(tmp_path / "tty")
@@ -142,6 +127,76 @@ def test_nobody_else_is_answered(tmp_path: Path) -> None:
         await carrier.end(1, after_delivery=True)
         await carrier.close()
         await carrier.close()
+
+    run(story())
+
+
+def test_a_port_that_is_unplugged_is_given_back_and_told_as_lost(tmp_path: Path) -> None:
+    async def story() -> None:
+        far, near = os.openpty()
+        tty.setraw(near)
+        carrier, heard = await started(Path(os.ttyname(near)))
+        os.close(near)
+        os.write(far, b"".join(pieces(ECHO)))
+        await heard.next()
+        os.close(far)
+        await heard.next()
+        assert heard.went == [1]
+        assert "the port is gone" in heard.lost_lines[0]
+        with pytest.raises(LinkLostError):
+            await carrier.send(1, Door.SMP, ECHO)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(heard.lost_lines) == 1, "it is told once, and the loop is left alone"
+        await carrier.power_lost()
+        await carrier.start(heard)
+        assert len(heard.lost_lines) == 2, "it is not there at the next boot either"
+        await carrier.close()
+
+    run(story())
+
+
+def test_who_waits_for_an_unplugged_port_is_let_go(tmp_path: Path) -> None:
+    async def story() -> None:
+        far, near = os.openpty()
+        tty.setraw(near)
+        carrier, heard = await started(Path(os.ttyname(near)))
+        os.close(near)
+        os.write(far, b"".join(pieces(ECHO)))
+        await heard.next()
+        waiting = asyncio.ensure_future(carrier.send(1, Door.SMP, LARGE * 200))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        os.close(far)
+        with pytest.raises(LinkLostError):
+            await asyncio.wait_for(waiting, 5)
+        await carrier.close()
+
+    run(story())
+
+
+def test_a_port_is_found_again_at_the_next_boot(tmp_path: Path) -> None:
+    async def story() -> None:
+        ends = os.openpty()
+        (tmp_path / "by-id").symlink_to(os.ttyname(ends[1]))
+        (tmp_path / "port").symlink_to("by-id")
+        carrier, heard = await started(tmp_path / "port")
+        for end in ends:
+            os.close(end)
+        await heard.next()
+        far, near = os.openpty()
+        tty.setraw(near)
+        (tmp_path / "by-id").unlink()
+        (tmp_path / "by-id").symlink_to(os.ttyname(near))
+        await carrier.power_lost()
+        await carrier.start(heard)
+        os.write(far, b"".join(pieces(ECHO)))
+        await heard.next()
+        assert heard.packets == [(1, ECHO)]
+        assert len(heard.lost_lines) == 1
+        await carrier.close()
+        os.close(far)
+        os.close(near)
 
     run(story())
 

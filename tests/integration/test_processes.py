@@ -120,6 +120,28 @@ def test_a_device_that_is_told_to_end_ends_well(pump: Workshop, tmp_path: Path, 
     assert not (tmp_path / "panel.sock").exists()
 
 
+def unplug(pump: Workshop, state: Path, *more: str) -> Device:
+    """A device on a port that is pulled out."""
+    far, near = os.openpty()
+    with device(pump, state, "--ble", "none", "--serial", os.ttyname(near), *more) as served:
+        os.close(near)
+        os.close(far)
+        lost = served.wait_for("transport-lost")
+        assert lost["transport"] == "serial"
+        if more:
+            assert ask(state, {"do": "status"})["mode"] == "normal"
+            served.process.terminate()
+        served.process.wait(WITHIN_S)
+        return served
+
+
+def test_a_device_goes_on_without_a_port_that_is_unplugged_unless_it_was_its_only_way(
+    pump: Workshop, tmp_path: Path
+) -> None:
+    assert unplug(pump, tmp_path, "--udp", "127.0.0.1:0").process.returncode == Exit.YES
+    assert unplug(pump, tmp_path).process.returncode == Exit.UNREACHABLE
+
+
 def says(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     """Run a command in this process; its exit code and what it said to stderr."""
     with pytest.raises(SystemExit) as end:

@@ -12,6 +12,7 @@ from typing import Any
 from keyswitch.device import serial
 from keyswitch.device.doors import Arrivals
 from keyswitch.device.serial import SerialCarrier
+from keyswitch.device.store import Store
 from keyswitch.device.udp import UdpCarrier
 from keyswitch.errors import LinkLostError
 from keyswitch.smp.framing import console
@@ -61,7 +62,7 @@ class Line(SerialCarrier):
         self.arrived: deque[bytes] = deque()
         self._listening = False
 
-    async def open(self) -> None:
+    async def open(self, notes: Store | None = None) -> None:
         self._descriptor = 0
 
     async def start(self, arrivals: Arrivals) -> None:

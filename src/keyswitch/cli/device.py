@@ -112,6 +112,7 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "connected": lambda event: f"{event['transport']} peer {event['peer']} connected",
     "disconnected": lambda event: f"{event['transport']} peer {event['peer']} gone",
     "reset": lambda _: "reset",
+    "transport-lost": lambda event: f"{event['transport']} lost: {event['why']}",
     "capture-ended": lambda event: f"{event['file']}: {event['why']}; captured no further",
 }
 """How each event reads; an event without an entry is for machines."""

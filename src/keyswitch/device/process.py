@@ -177,10 +177,10 @@ async def serve(options: Options, report: Report) -> None:
         content = first_image(options, config)
         state = stack.enter_context(StateDir.open(options.state))
         capture = _open_capture(options.capture, report, stack)
+        others = await _open_others(udp, serial, state, stack)
         if content is not None:
             make_flash(state, config, content)
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
-        others = await _open_others(udp, serial, stack)
         ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
         identity = load_identity(state, secrets.token_bytes)
         display = PasskeyDisplay()
@@ -276,7 +276,7 @@ def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None
 
 
 async def _open_others(
-    udp: UdpCarrier | None, serial: SerialCarrier | None, stack: AsyncExitStack
+    udp: UdpCarrier | None, serial: SerialCarrier | None, state: StateDir, stack: AsyncExitStack
 ) -> dict[Transport, Carrier]:
     others: dict[Transport, Carrier] = {}
     if udp is not None:
@@ -285,7 +285,7 @@ async def _open_others(
         others[Transport.UDP] = udp
     if serial is not None:
         stack.push_async_callback(serial.close)
-        await serial.open()
+        await serial.open(state)
         others[Transport.SERIAL] = serial
     return others
 

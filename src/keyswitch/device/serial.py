@@ -5,14 +5,14 @@ Rules:
 * A line has one peer for each life of the device: whoever is at its other end.
 * Nothing is polled: the event loop is woken by the line. A line that takes no byte holds up its own peer alone.
 * A peer that sends more than its buffers hold is made to wait: the line is not read until there is room again.
+* A port that is unplugged is given back and told as lost; at each boot it is looked for again.
 * Bytes that come while the device is down are lost, as they are with a real part.
 """
 
 import asyncio
 import contextlib
 import os
-import stat
-import tty
+import select
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Final
 import serial
 
 from keyswitch.device.doors import Arrivals
+from keyswitch.device.store import Store
+from keyswitch.device.terminal import Terminal, port_at
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.smp.framing import Received, Receiver, console
@@ -29,8 +31,8 @@ from keyswitch.terms import Transport
 BAUD: Final = 115_200
 """Of a real port; Zephyr's usual `current-speed`."""
 
-TERMINALS: Final = Path("/dev/pts")
-"""A link that leads there is one of ours, left by a device that was killed (pts(4))."""
+GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL
+"""What poll(2) says of a terminal that was hung up."""
 
 READ_MOST: Final = 65_536
 STUCK_MS: Final = 5_000
@@ -53,26 +55,32 @@ class SerialCarrier:
         self._receiver = receiver
         self._pieces = pieces
         self._descriptor = -1
-        self._other_end = -1
-        self._port: serial.Serial | None = None
+        self._line: serial.Serial | Terminal | None = None
+        self._unplugged = False
         self._arrivals: Arrivals | None = None
         self._peer: Peer | None = None
         self._held_back: deque[bytes] = deque()
 
-    async def open(self) -> None:
+    async def open(self, notes: Store | None = None) -> None:
         """Open the line.
+
+        Args:
+            notes: where the device notes which link it has made.
 
         Raises:
             InputError: there is something at `path` that is no port, or the port cannot be opened.
         """
-        if self._is_port():
+        if port_at(self.path, notes):
             try:
-                self._port = serial.Serial(str(self.path), BAUD, timeout=0, exclusive=True)
+                port = serial.Serial(str(self.path), BAUD, timeout=0, exclusive=True)
             except (serial.SerialException, OSError) as error:
                 raise InputError(f"--serial {self.path}", str(error), "a port that no other program holds") from error
-            self._descriptor = self._port.fileno()
+            self._line, self._descriptor = port, port.fileno()
+        elif self._unplugged:
+            raise InputError(f"--serial {self.path}", "the port is gone", "a port that is plugged in")
         else:
-            self._make_terminal()
+            terminal = Terminal.make(self.path, notes)
+            self._line, self._descriptor = terminal, terminal.descriptor
         os.set_blocking(self._descriptor, False)
         self._listen()
 
@@ -81,7 +89,14 @@ class SerialCarrier:
     async def start(self, arrivals: Arrivals) -> None:
         """Take bytes from now on."""
         if self._descriptor < 0:
-            await self.open()
+            try:
+                await self.open()
+            except InputError as error:
+                if not self._unplugged:
+                    raise
+                arrivals.lost(Transport.SERIAL, LinkLostError(str(error)))
+                return
+        self._unplugged = False
         self._receiver.drop()
         self._arrivals = arrivals
         self._listen()
@@ -89,18 +104,18 @@ class SerialCarrier:
     async def close(self) -> None:
         """Give the line back; the link to a pseudo-terminal is removed."""
         await self.power_lost()
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self._descriptor < 0:
             return
         self._stop_listening()
         asyncio.get_running_loop().remove_writer(self._descriptor)
-        if self._port is not None:
-            self._port.close()
-        else:
-            os.close(self._descriptor)
-            os.close(self._other_end)
-            with contextlib.suppress(OSError):
-                self.path.unlink()
         self._descriptor = -1
+        line, self._line = self._line, None
+        if line is not None:
+            with contextlib.suppress(OSError):
+                line.close()
 
     async def power_lost(self) -> None:
         """Forget the peer and what was half received."""
@@ -146,11 +161,33 @@ class SerialCarrier:
             data = os.read(self._descriptor, READ_MOST)
         except BlockingIOError:
             return
-        except OSError:
-            self._stop_listening()  # unplugged
+        except OSError as error:
+            self._lose(error.strerror or str(error))
             return
         if data:
             self._take(data)
+        elif self._hung_up():
+            self._lose("the port is gone")
+
+    def _hung_up(self) -> bool:
+        """Whether nothing will ever come any more; a port that has nothing to read just now reads as empty, too."""
+        asked = select.poll()
+        asked.register(self._descriptor, select.POLLIN)
+        return any(events & GONE for _, events in asked.poll(0))
+
+    def _lose(self, why: str) -> None:
+        """The port was unplugged: without giving it back, it would have another name when it is plugged in again."""
+        arrivals, peer = self._arrivals, self._peer
+        self._unplugged = True
+        self._arrivals = self._peer = None
+        self._receiver.drop()
+        self._held_back.clear()
+        self._give_back()
+        if arrivals is None:
+            return  # the device is down: it finds out when it comes up
+        if peer is not None:
+            arrivals.peer_went(peer.id)
+        arrivals.lost(Transport.SERIAL, LinkLostError(f"--serial {self.path}: {why}"))
 
     def _take(self, data: bytes) -> None:
         if self._arrivals is None:
@@ -185,38 +222,13 @@ class SerialCarrier:
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
-        taken = asyncio.Event()
-        loop.add_writer(self._descriptor, taken.set)
+        taken, descriptor = asyncio.Event(), self._descriptor
+        loop.add_writer(descriptor, taken.set)
         try:
             async with asyncio.timeout(STUCK_MS / 1000):
                 await taken.wait()
         except TimeoutError:
             raise LinkLostError("nobody reads the line") from None
         finally:
-            loop.remove_writer(self._descriptor)
-
-    def _is_port(self) -> bool:
-        try:
-            mode = self.path.stat().st_mode
-        except FileNotFoundError:
-            self.path.unlink(missing_ok=True)  # the link of a device that was killed
-            return False
-        except OSError as error:
-            raise InputError(f"--serial {self.path}", error.strerror or "cannot be used", "a path") from error
-        if not stat.S_ISCHR(mode):
-            raise InputError(f"--serial {self.path}", "there is something that is no port", "a port, or a free path")
-        return not (self.path.is_symlink() and self.path.readlink().is_relative_to(TERMINALS))
-
-    def _make_terminal(self) -> None:
-        self._descriptor, self._other_end = os.openpty()
-        tty.setraw(self._other_end)
-        try:
-            self.path.unlink(missing_ok=True)
-            self.path.symlink_to(os.ttyname(self._other_end))
-        except OSError as error:
-            os.close(self._descriptor)
-            os.close(self._other_end)
-            self._descriptor = -1
-            raise InputError(
-                f"--serial {self.path}", error.strerror or "cannot be made", "a path for a link"
-            ) from error
+            if self._descriptor == descriptor:  # else it was given back meanwhile
+                loop.remove_writer(descriptor)

@@ -1,6 +1,6 @@
 """What a device keeps between two lives, in one directory that one process writes.
 
-Files: `lock`, `flash.bin`, `session.json`, `bonds.json` (0600), `counters.json`, `panel.sock`.
+Files: `lock`, `flash.bin`, `session.json`, `bonds.json` (0600), `counters.json`, `serial.json`, `panel.sock`.
 
 Rules:
 
@@ -25,6 +25,7 @@ FLASH = "flash.bin"
 SESSION = "session.json"
 BONDS = "bonds.json"
 COUNTERS = "counters.json"
+SERIAL = "serial.json"
 PANEL = "panel.sock"
 
 SECRET_MODE = 0o600
