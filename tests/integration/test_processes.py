@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.device.server_rig import packet
 
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
@@ -118,6 +120,48 @@ def test_a_device_that_is_told_to_end_ends_well(pump: Workshop, tmp_path: Path, 
         served.process.send_signal(number)
         assert served.process.wait(WITHIN_S) == Exit.YES
     assert not (tmp_path / "panel.sock").exists()
+
+
+def ask_from_a_new_port(address: str) -> bool:
+    """Whether a stranger's datagram is answered."""
+    host, port = address.rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.settimeout(WITHIN_S)
+        stranger.sendto(packet(2, 0, 0, {"d": "hi"}), (host, int(port)))
+        return bool(stranger.recv(2_000))
+
+
+def test_a_reader_that_stops_reading_holds_nobody_up_and_hears_what_it_has_missed(
+    pump: Workshop, tmp_path: Path
+) -> None:
+    """Strangers make the device say two lines each, more than pipe and room hold together."""
+    with device(pump, tmp_path, "--ble", "none", "--udp", "127.0.0.1:0") as served:
+        assert all(ask_from_a_new_port(served.ready["udp"]) for _ in range(1_500))
+        assert ask(tmp_path, {"do": "set", "name": "motion", "value": "true"})["mode"] == "active"
+        assert served.wait_for("left-out")["events"] > 100
+        assert ask(tmp_path, {"do": "set", "name": "motion", "value": "false"})["mode"] == "normal"
+        served.wait_for("mode")
+        served.process.terminate()
+        assert served.process.wait(WITHIN_S) == Exit.YES
+
+
+def test_a_full_output_does_not_keep_a_device_from_ending(pump: Workshop, tmp_path: Path) -> None:
+    with device(pump, tmp_path, "--ble", "none", "--udp", "127.0.0.1:0") as served:
+        assert all(ask_from_a_new_port(served.ready["udp"]) for _ in range(800))
+        served.process.terminate()
+        assert served.process.wait(WITHIN_S) == Exit.YES
+
+
+def test_a_reader_that_goes_away_leaves_a_device_that_serves(pump: Workshop, tmp_path: Path) -> None:
+    with device(pump, tmp_path, "--ble", "none", "--udp", "127.0.0.1:0") as served:
+        assert served.process.stdout is not None
+        served.process.stdout.close()
+        for moving in ("true", "false", "true"):
+            assert ask_from_a_new_port(served.ready["udp"])
+            ask(tmp_path, {"do": "set", "name": "motion", "value": moving})
+        assert ask(tmp_path, {"do": "status"})["mode"] == "active"
+        served.process.terminate()
+        assert served.process.wait(WITHIN_S) == Exit.YES
 
 
 def unplug(pump: Workshop, state: Path, *more: str) -> Device:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,18 @@ def device(as_json: bool, **options: Any) -> Exit:
       keyswitch device policy.toml --state /tmp/pump --udp 127.0.0.1:1337 --serial /tmp/pump.tty --ble none
     """
     from keyswitch.device.process import Options, serve  # noqa: PLC0415 - a BLE stack is imported with it
+    from keyswitch.device.telling import Telling  # noqa: PLC0415
 
-    return asyncio.run(_until_told(serve(Options(**options), _print_json if as_json else _print_line)))
+    telling = Telling(_stdout(), _json if as_json else _line)
+    try:
+        return asyncio.run(_until_told(serve(Options(**options), telling.tell)))
+    finally:
+        telling.close()
+
+
+def _stdout() -> int:
+    """The descriptor itself: a thread that waits inside Python's own buffer would keep the process from ending."""
+    return -1 if sys.stdout is None else sys.stdout.fileno()  # None: it was closed (`>&-`)
 
 
 async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
@@ -82,14 +93,13 @@ async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
     return Exit.YES
 
 
-def _print_json(event: dict[str, Any]) -> None:
-    click.echo(json.dumps(event))
+def _json(event: dict[str, Any]) -> bytes:
+    return json.dumps(event).encode() + b"\n"
 
 
-def _print_line(event: dict[str, Any]) -> None:
-    line = _LINES.get(event["event"])
-    if line is not None:
-        click.echo(line(event))
+def _line(event: dict[str, Any]) -> bytes:
+    said = _LINES.get(event["event"])
+    return b"" if said is None else f"{said(event)}\n".encode(errors="backslashreplace")
 
 
 def _ready(event: dict[str, Any]) -> str:
@@ -113,6 +123,7 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "disconnected": lambda event: f"{event['transport']} peer {event['peer']} gone",
     "reset": lambda _: "reset",
     "transport-lost": lambda event: f"{event['transport']} lost: {event['why']}",
+    "left-out": lambda event: f"{event['events']} events left out: nobody read them",
     "capture-ended": lambda event: f"{event['file']}: {event['why']}; captured no further",
 }
 """How each event reads; an event without an entry is for machines."""

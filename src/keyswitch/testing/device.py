@@ -6,17 +6,21 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from keyswitch.device.example import Example, read_example, write_example
 from keyswitch.device.panel import ask
 from keyswitch.errors import KeyswitchError
 
 ENDS_WITHIN_S: Final = 5
+LAST_LINES: Final = 20
+"""Of what the device says to stderr, for when it does not start."""
+
 FIRST_VERSION: Final = "1.0.0"
 FIRMWARE: Final = bytes(range(256)) * 64
 """16 KiB: enough for several chunks of any buffer, little enough to be uploaded in no time."""
@@ -127,9 +131,11 @@ def running_device(
         command += ["--udp", udp if isinstance(udp, str) else "127.0.0.1:0"]
     command += ["--serial", str(directory / "tty")] if serial else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        said: deque[str] = deque(maxlen=LAST_LINES)
+        errors = _reading(process.stderr, said)
         try:
-            ready = _wait_until_ready(process)
-            threading.Thread(target=_drain, args=(process,), daemon=True).start()
+            ready = _wait_until_ready(process, errors, said)
+            _reading(process.stdout)
             yield DeviceUnderTest(policy=policy_file, state=state, example=example, ready=ready)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -145,18 +151,19 @@ def _firmware(directory: Path, content: bytes, version: str) -> Path:
     return payload
 
 
-def _wait_until_ready(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _wait_until_ready(process: subprocess.Popen[str], errors: threading.Thread, said: deque[str]) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101 - it was asked for
-    assert process.stderr is not None  # noqa: S101
     for line in process.stdout:
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "ready":
             return event
-    raise KeyswitchError(f"the device did not start: {process.stderr.read().strip()}")
+    errors.join(ENDS_WITHIN_S)
+    raise KeyswitchError(f"the device did not start: {''.join(said).strip()}")
 
 
-def _drain(process: subprocess.Popen[str]) -> None:
-    """Read on, so that the device never waits for a reader."""
-    assert process.stdout is not None  # noqa: S101 - it was asked for
-    for _ in process.stdout:
-        pass
+def _reading(output: IO[str] | None, last: deque[str] | None = None) -> threading.Thread:
+    """Read on, so that the device never waits for a reader, and keep the last lines."""
+    kept = deque[str](maxlen=0) if last is None else last
+    thread = threading.Thread(target=kept.extend, args=(output,), daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,84 @@
+"""Lines for a reader that is slow, full or gone."""
+
+import os
+import threading
+from typing import Any
+
+from keyswitch.device import telling
+from keyswitch.device.telling import Telling
+
+LIMIT_S = 5
+
+
+def line(event: dict[str, Any]) -> bytes:
+    return f"{event['event']} {event.get('events', '')}".strip().encode() + b"\n" if event["event"] != "silent" else b""
+
+
+def read_all(descriptor: int) -> list[bytes]:
+    with os.fdopen(descriptor, "rb") as reader:
+        return reader.read().splitlines()
+
+
+def test_everything_is_said_in_order_before_it_closes() -> None:
+    reader, writer = os.pipe()
+    told = Telling(writer, line)
+    for number in range(500):
+        told.tell({"event": f"e{number}"})
+    told.tell({"event": "silent"})
+    told.close()
+    told.tell({"event": "late"})
+    os.close(writer)
+    assert read_all(reader) == [f"e{number}".encode() for number in range(500)]
+
+
+def test_what_finds_no_room_is_counted_in_its_place() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)  # as a shell may leave it
+    long = {"event": "x" * 100_000}
+    told = Telling(writer, line, room=2)
+    told.tell(long)  # the kernel takes a part of it, and the thread waits with the rest
+    while not os.read(reader, 1):
+        pass
+    for number in range(5):
+        told.tell({"event": f"e{number}"})
+    said: list[list[bytes]] = []
+    reading = threading.Thread(target=lambda: said.append(read_all(reader)))
+    reading.start()
+    told.close()
+    os.close(writer)
+    reading.join(LIMIT_S)
+    assert said[0][1:] == [b"e0", b"e1", b"left-out 3"]
+
+
+def test_nothing_is_waited_for_when_nobody_reads(monkeypatch: Any) -> None:
+    monkeypatch.setattr(telling, "CLOSE_WITHIN_MS", 50)
+    reader, writer = os.pipe()
+    told = Telling(writer, line)
+    for _ in range(3):
+        told.tell({"event": "x" * 100_000})
+    told.close()  # bounded
+    os.close(reader)
+    told._thread.join(LIMIT_S)
+    assert not told._thread.is_alive()
+    os.close(writer)
+
+
+def test_a_reader_that_has_gone_ends_it() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    told = Telling(writer, line)
+    told.tell({"event": "first"})
+    told._thread.join(LIMIT_S)
+    for _ in range(telling.ROOM * 2):
+        told.tell({"event": "more"})
+    assert not told._waiting
+    told.close()
+    os.close(writer)
+
+
+def test_no_output_at_all_is_no_fault() -> None:
+    told = Telling(-1, line)
+    told.tell({"event": "first"})
+    told._thread.join(LIMIT_S)
+    told.tell({"event": "more"})
+    told.close()
