@@ -14,6 +14,7 @@ from keyswitch.policy.load import MAX_FILE_SIZE, load, read_policy
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, OnTimeout, Policy
 from keyswitch.policy.words import Arm, Confirm, Downgrade, ProofKind, Service, SessionRule
 from keyswitch.smp.commands import resolve
+from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Security, Transport
 
 
@@ -177,6 +178,17 @@ WRONG = {
     "modes that are no tables": (("[modes.normal]", "[modes]\nnormal = 5\n[modes.x]"), "modes.normal: 5 cannot"),
     "input that is no table": (("motion = {", "flag = 5\nmotion = {"), "inputs.flag: 5 cannot"),
 }
+
+
+@pytest.mark.parametrize(
+    ("transport", "most"), [(Transport.SERIAL, console.MAX_PACKET), (Transport.UDP, udp.MAX_DATAGRAM)]
+)
+def test_a_packet_fits_every_transport_that_is_served(transport: Transport, most: int) -> None:
+    smp = f'[smp]\ntransports = ["ble", "{transport.value}"]\nbuf_size'
+    assert small("", ("schema = 1", f"schema = 1\n{smp} = {most}")).smp.buf_size == most
+    with pytest.raises(InputError, match=rf"smp.buf_size: {transport.value} carries no packet of {most + 1} bytes"):
+        small("", ("schema = 1", f"schema = 1\n{smp} = {most + 1}"))
+    assert small("", ("schema = 1", "schema = 1\n[smp]\nbuf_size = 65535")).smp.buf_size == 65_535
 
 
 @pytest.mark.parametrize("what", WRONG)

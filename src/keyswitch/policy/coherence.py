@@ -18,6 +18,8 @@ from keyswitch.policy.model import (
     Transition,
 )
 from keyswitch.policy.words import Identity, Others, ProofKind, Service, SessionRule, WhenFalse
+from keyswitch.smp.framing import console, udp
+from keyswitch.terms import Transport
 
 Problem = tuple[str, str, str]
 
@@ -128,6 +130,17 @@ def _sessions_end(policy: Policy) -> Iterator[Problem]:
             )
 
 
+def _packets(policy: Policy) -> Iterator[Problem]:
+    for transport in policy.smp.transports:
+        most = _LARGEST.get(transport)
+        if most is not None and policy.smp.buf_size > most:
+            yield (
+                "smp.buf_size",
+                f"{transport.value} carries no packet of {policy.smp.buf_size} bytes",
+                f"at most {most}",
+            )
+
+
 def _settings(policy: Policy) -> Iterator[Problem]:
     gate, boot, lockout = policy.gate, policy.bootloader, policy.entry.lockout
     if gate.identity is Identity.SECOND and gate.service is not Service.RECONNECT:
@@ -142,6 +155,9 @@ def _settings(policy: Policy) -> Iterator[Problem]:
         yield "entry.lockout.first_s", "longer than max_s", "at most max_s"
 
 
+_LARGEST: Final = {Transport.UDP: udp.MAX_DATAGRAM, Transport.SERIAL: console.MAX_PACKET}
+"""Bytes of a packet; on BLE only its own header bounds it."""
+
 _CHECKS: Final[tuple[Callable[[Policy], Iterator[Problem]], ...]] = (
     _initial_mode,
     _ways,
@@ -149,5 +165,6 @@ _CHECKS: Final[tuple[Callable[[Policy], Iterator[Problem]], ...]] = (
     _mode_limits,
     _duplicates,
     _sessions_end,
+    _packets,
     _settings,
 )

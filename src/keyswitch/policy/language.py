@@ -348,7 +348,7 @@ SMP: Final = Table(
         Key(
             name="buf_size",
             kind=Whole(128, 65_535, "bytes"),
-            doc="The largest packet, its header included.",
+            doc="The largest packet, its header included; every transport must be able to carry it.",
             default=2475,
         ),
         Key(name="buf_count", kind=Whole(1, 32), doc="How many packets it holds at once.", default=4),

@@ -23,6 +23,9 @@ MAX_LINE: Final = 127
 _RAW_PER_LINE: Final = (MAX_LINE - len(FIRST) - len(END)) // 4 * 3
 _TOTAL_SIZE: Final = 2
 _CRC_SIZE: Final = 2
+MAX_PACKET: Final = 2 ** (8 * _TOTAL_SIZE) - 1 - _CRC_SIZE
+"""Largest packet in bytes that the length in its first line can announce."""
+
 _MAX_TEXT: Final = 8_192
 """Bytes without a newline after which a line cannot be a frame from anybody."""
 
