@@ -13,6 +13,7 @@ from tests.integration.test_first_light import run, world
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls, RefusedAtPanelError
 from keyswitch.device.panel import MAX_LINE
+from keyswitch.device.runtime import DeviceFailedError
 from keyswitch.errors import InputError
 from keyswitch.host.upload import Capacity, upload
 from keyswitch.smp.groups import os
@@ -121,3 +122,38 @@ def test_confirming_is_the_operators_in_this_policy(pump: Workshop) -> None:
             await controls.answer({"do": "confirm"})
 
     play(pump, story)
+
+
+def test_where_nothing_may_run_nothing_can_happen(pump: Workshop) -> None:
+    async def whole() -> None:
+        async with world(pump) as here:
+            controls = Controls(here.policy, here.device)
+            here.flash.erase(0, here.flash.geometry.size)
+            assert (await controls.answer({"do": "power-cycle"}))["mode"] is None
+            for request in (
+                {"do": "confirm"},
+                {"do": "press", "hold_ms": 5_000},
+                {"do": "set", "name": "motion", "value": "true"},
+            ):
+                with pytest.raises(RefusedAtPanelError, match="nothing runs here"):
+                    await controls.answer(request)
+            assert (await controls.answer({"do": "status"}))["running"] is None
+
+    run(whole())
+
+
+def test_a_power_cycle_that_fails_stops_the_device_and_is_answered(pump: Workshop) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def whole() -> None:
+        with pytest.raises(DeviceFailedError, match="No space left"):
+            async with world(pump) as here:
+                controls = Controls(here.policy, here.device)
+                here.device._boot = full  # type: ignore[assignment]
+                with pytest.raises(DeviceFailedError, match="No space left"):
+                    await controls.answer({"do": "power-cycle"})
+                assert not here.device.powered
+                await asyncio.sleep(1)
+
+    run(whole())

@@ -65,7 +65,7 @@ def press(directory: Path, what: str, hold: str, as_json: bool) -> None:
 def confirm(directory: Path, as_json: bool) -> None:
     """Let the application say that the running image is good."""
     answer = ask(directory, {"do": "confirm"})
-    _print(answer, f"running {_image(answer['running'])}{_flags(answer['slots'][0])}", as_json=as_json)
+    _print(answer, f"running {_image(answer['running'])}{_flags(_active(answer['slots']))}", as_json=as_json)
 
 
 @panel.command()
@@ -117,6 +117,12 @@ def _milliseconds(text: str) -> int:
 
 def _image(image: dict[str, Any] | None) -> str:
     return f"{image['version']} {image['hash'][:16]}…" if image else "nothing"
+
+
+def _active(slots: list[dict[str, Any]]) -> dict[str, Any]:
+    """The slot that `running` is about: of the first image, the one that it runs from."""
+    unknown: dict[str, Any] = {}
+    return next((slot for slot in slots if slot["image"] == 0 and slot["active"]), unknown)
 
 
 def _flags(slot: dict[str, Any]) -> str:

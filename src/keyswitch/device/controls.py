@@ -29,7 +29,7 @@ _BOOLS = {"true": True, "false": False}
 
 
 class RefusedAtPanelError(KeyswitchError):
-    """The gate refused what a person did at the device; says why."""
+    """The gate refused what a person did at the device, or nothing runs there; says why."""
 
 
 class Controls:
@@ -53,7 +53,7 @@ class Controls:
 
         Raises:
             InputError: the request makes no sense here; nothing was changed.
-            RefusedAtPanelError: the gate refused it.
+            RefusedAtPanelError: the gate refused it, or nothing runs that it could happen to.
         """
         name = request.get("do")
         act = self._requests.get(name) if isinstance(name, str) else None
@@ -75,6 +75,8 @@ class Controls:
         self._happen(InputChanged(name=known.name, value=_value(known, request.get("value"))))
 
     def _happen(self, event: Event) -> None:
+        if not self._runtime.powered:
+            raise RefusedAtPanelError("nothing runs here that this could happen to")
         refused = self._runtime.happen(event)
         if refused is not None:
             raise RefusedAtPanelError(refused.text)
