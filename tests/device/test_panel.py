@@ -76,6 +76,15 @@ def test_nobody_there(tmp_path: Path) -> None:
         ask(tmp_path / "nowhere", {"do": "status"})
 
 
+def test_another_users_device_is_no_bug_and_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("socket.socket.connect", forbidden)
+    with pytest.raises(InputError, match=r"Permission denied.*the user who runs the device"):
+        ask(tmp_path, {"do": "status"})
+
+
 @pytest.mark.parametrize("line", [b"{\n", b"[]\n", b'"status"\n', b"\xff\n", b"[" * 60_000 + b"\n"])
 def test_garbage_is_answered_and_the_next_line_works(tmp_path: Path, line: bytes) -> None:
     async def run() -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Device and operator as processes of their own: killed without warning, given bad input, told to end."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from tests.device.server_rig import packet
 
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
+from keyswitch.device import process as device_process
 from keyswitch.device.imgtool import make_keys, sign
 from keyswitch.device.panel import ask
 from keyswitch.device.state_dir import StateDir
@@ -283,6 +285,9 @@ def test_other_bad_input_is_one_clear_line(pump: Workshop, tmp_path: Path, capfd
         (("device", policy, "--state", state, "--image", image, "--air", "intervall_ms=15"), "interval_ms?"),
         (("device", policy, "--state", state, "--image", image, "--ble", "real"), "virtual"),
         (("device", policy, "--state", state, "--image", image, "--ble", "virtual:x"), "no port"),
+        (("device", policy, "--state", state, "--image", image, "--ble", "vrtual"), "virtual[:PORT], none, or an HCI"),
+        (("device", policy, "--state", state, "--image", image, "--ble", "usb"), "usb:PARAMETERS"),
+        (("device", policy, "--state", state, "--image", image, "--serial", "/dev/ttyUSB99"), "there is no such port"),
         (("device", policy, "--state", state, "--image", image, "--flash", "fast"), "nrf52840"),
         (("device", policy, "--state", state, "--image", image, "--capture", str(tmp_path / "no" / "f")), "--capture"),
         (("device", policy, "--state", state, "--image", image, "--ble", "none", "--capture", "f"), "no radio"),
@@ -298,6 +303,33 @@ def test_other_bad_input_is_one_clear_line(pump: Workshop, tmp_path: Path, capfd
     assert (code, f"in use by process {os.getpid()}" in line) == (Exit.USAGE, True)
     code, line = says(capfd, "panel", str(tmp_path), "status")
     assert (code, "no running device" in line) == (Exit.UNREACHABLE, True)
+
+
+def test_what_the_system_refuses_is_one_clear_line_and_no_bug(
+    pump: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests may run as root, whom nothing is forbidden."""
+
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    state = str(tmp_path / "state")
+    start = ("device", str(pump.policy_file), "--state", state, "--image", str(pump.old), "--ble", "none")
+    for place, refuse, arguments, problem in (
+        (Path, ("exists", forbidden), start, "Permission denied"),
+        (device_process, ("install_first_image", full), start, "No space left on device"),
+        (Path, ("is_dir", forbidden), ("panel", state, "status"), "Permission denied"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, *refuse)
+            code, line = says(capfd, *arguments)
+        assert code == Exit.USAGE, line
+        assert line.startswith(f"keyswitch: {state}")
+        assert problem in line
+        assert "\n" not in line
 
 
 def test_the_demo_goes_as_expected_and_sums_up_in_one_line(tmp_path: Path) -> None:

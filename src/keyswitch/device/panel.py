@@ -127,10 +127,25 @@ def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Send one request to the device that serves `state` and wait for its answer, at most `ANSWER_WITHIN_MS`.
 
     Raises:
-        InputError: `state` is no state directory.
+        InputError: `state` is no state directory, or not this user's.
         DeviceNotRunningError: nobody serves it, or there was no answer in time.
         RefusedByDeviceError: the device refused the request; says why.
     """
+    try:
+        line = _exchange(state, json.dumps(request).encode() + b"\n")
+    except PermissionError as error:
+        raise InputError(str(state), "Permission denied", "the user who runs the device") from error
+    except OSError as error:
+        raise DeviceNotRunningError(f"{state}: no running device answers here ({error})") from error
+    if not line.endswith(b"\n"):
+        raise DeviceNotRunningError(f"{state}: the device ended before it answered")
+    answer: dict[str, Any] = json.loads(line)
+    if not answer.pop("ok"):
+        raise RefusedByDeviceError(str(answer["error"]), Exit(answer["exit"]))
+    return answer
+
+
+def _exchange(state: Path, line: bytes) -> bytes:
     if not state.is_dir():
         raise InputError(str(state), "no such state directory", "the DIR of `keyswitch device … --state DIR`")
     address = _Address(state / PANEL)
@@ -138,15 +153,7 @@ def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_WITHIN_MS / 1000)
             connection.connect(address.text)
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            line = connection.makefile("rb").readline(MAX_LINE)
-    except OSError as error:
-        raise DeviceNotRunningError(f"{state}: no running device answers here ({error})") from error
+            connection.sendall(line)
+            return connection.makefile("rb").readline(MAX_LINE)
     finally:
         address.close()
-    if not line.endswith(b"\n"):
-        raise DeviceNotRunningError(f"{state}: the device ended before it answered")
-    answer: dict[str, Any] = json.loads(line)
-    if not answer.pop("ok"):
-        raise RefusedByDeviceError(str(answer["error"]), Exit(answer["exit"]))
-    return answer

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from keyswitch.device.ble import BleCarrier
 from keyswitch.device.clock import DeviceClock
@@ -20,6 +20,7 @@ from keyswitch.device.factory import boot_config_of, check_first_image, install_
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.gpio import GpioButton, longest_hold_ms
 from keyswitch.device.identity import Identity, load_identity
+from keyswitch.device.options import NO_RADIO, VIRTUAL, flash_times, udp_address, virtual_port
 from keyswitch.device.panel import Panel
 from keyswitch.device.parts import Parts
 from keyswitch.device.radio_face import face_of
@@ -40,7 +41,7 @@ from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import Opener, on_air, transport
 from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.bootloader import BootConfig
-from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash, FlashTimes
+from keyswitch.mcuboot.flash import Flash
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
@@ -48,10 +49,6 @@ from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
 Report = Callable[[dict[str, Any]], None]
-
-VIRTUAL: Final = "virtual"
-NO_RADIO: Final = "none"
-MAX_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +159,18 @@ async def serve(options: Options, report: Report) -> None:
         report: told what happens, beginning with `ready`.
 
     Raises:
-        InputError: something of it cannot be used; nothing was written.
+        InputError: something of it cannot be used; nothing was written, unless the medium itself failed.
         LinkLostError: there is no radio.
     """
+    try:
+        await _serve(options, report)
+    except OSError as error:
+        if error.errno is None:
+            raise  # not the system's
+        raise InputError(str(error.filename or options.state), error.strerror or str(error)) from error
+
+
+async def _serve(options: Options, report: Report) -> None:
     policy = read_policy(options.policy)
     secret = read_secret(policy) if policy.entry.challenge is not None else None
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
@@ -332,42 +338,3 @@ def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
         install_first_image(flash, config.layout, content)
     state.adopt(unfinished, FLASH)
-
-
-def flash_times(profile: str) -> FlashTimes:
-    """What the flash costs on this profile's part."""
-    if profile not in TIMES_BY_PROFILE:
-        raise InputError("--flash", f"no profile {profile!r}", " or ".join(TIMES_BY_PROFILE))
-    return TIMES_BY_PROFILE[profile]
-
-
-def virtual_port(text: str) -> int | None:
-    """The TCP port of `virtual[:PORT]`, 0 to let the system choose; None for any other HCI transport.
-
-    Raises:
-        InputError: neither.
-    """
-    kind, _, port = text.partition(":")
-    if kind != VIRTUAL:
-        if not port:
-            raise InputError("--ble", f"no radio {text!r}", "virtual[:PORT], none, or an HCI transport such as usb:0")
-        return None
-    return _port("--ble", port) if port else 0
-
-
-def udp_address(text: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT`, an IPv6 host in brackets.
-
-    Raises:
-        InputError: it is neither.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host:
-        raise InputError("--udp", f"{text!r} has no port", "HOST:PORT, such as 127.0.0.1:1337")
-    return host.strip("[]"), _port("--udp", port)
-
-
-def _port(option: str, text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= MAX_PORT:
-        raise InputError(option, f"no port {text!r}", f"a number up to {MAX_PORT}")
-    return int(text)
