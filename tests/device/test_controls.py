@@ -12,8 +12,8 @@ from tests.integration.test_first_light import run, world
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls, RefusedAtPanelError
+from keyswitch.device.failure import DeviceFailedError
 from keyswitch.device.panel import MAX_LINE
-from keyswitch.device.runtime import DeviceFailedError
 from keyswitch.errors import InputError
 from keyswitch.host.upload import Capacity, upload
 from keyswitch.smp.groups import os

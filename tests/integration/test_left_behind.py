@@ -9,8 +9,8 @@ from tests.integration.wires import Line
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls
+from keyswitch.device.failure import DeviceFailedError
 from keyswitch.device.parts import Parts
-from keyswitch.device.runtime import DeviceFailedError
 from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Answer

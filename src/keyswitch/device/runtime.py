@@ -17,6 +17,7 @@ from typing import Any, Final
 from keyswitch.device.agenda import Agenda
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
+from keyswitch.device.failure import Failure, as_failure
 from keyswitch.device.output import NOTHING, Output, RuntimeEffect
 from keyswitch.device.parts import Parts
 from keyswitch.device.peers import Peers
@@ -24,7 +25,6 @@ from keyswitch.device.radio_face import BATTERY_INPUT
 from keyswitch.device.server import Server
 from keyswitch.device.showing import PasskeyDisplay, Showing, boot_event
 from keyswitch.device.store import COUNTERS, SECURITY_COUNTERS, Store, security_counters
-from keyswitch.errors import KeyswitchError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
 from keyswitch.gate.events import Event, InputChanged
@@ -37,10 +37,6 @@ LOG_LENGTH: Final = 1000
 """Events that the panel can show; a day of an idle device, some updates of a busy one."""
 
 Report = Callable[[dict[str, Any]], None]
-
-
-class DeviceFailedError(KeyswitchError):
-    """The device could not do what it had decided, and has stopped: its flash or its state directory failed."""
 
 
 class Runtime:
@@ -86,8 +82,7 @@ class Runtime:
         self._inputs: dict[str, Value | None] = {}
         self._agenda = Agenda()
         self._worker: asyncio.Task[None] | None = None
-        self._failure: BaseException | None = None
-        self._has_failed = asyncio.Event()
+        self._failure = Failure()
         self._showing = Showing(server, carriers.get(Transport.BLE))
         self._display = display or PasskeyDisplay()
         self._lost: set[Transport] = set()
@@ -104,9 +99,7 @@ class Runtime:
 
     async def failed(self) -> None:
         """Wait until the device fails, through resets and power cycles; returns only by the exception."""
-        await self._has_failed.wait()
-        if self._failure is not None:
-            raise self._failure
+        await self._failure.wait()
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         error = None if worker.cancelled() else worker.exception()
@@ -118,8 +111,7 @@ class Runtime:
         self._powered = False  # nothing more is executed: what the gate thinks may not be what is
         if self._worker is not None:
             self._worker.cancel()
-        self._failure = self._failure or _as_failure(error)
-        self._has_failed.set()
+        self._failure.happen(error)
 
     async def close(self) -> None:
         """Power down in order: connected centrals are told."""
@@ -143,7 +135,7 @@ class Runtime:
                 await self._start()
             except Exception as error:
                 self.broken(error)
-                raise _as_failure(error) from error
+                raise as_failure(error) from error
 
     async def _start(self) -> None:
         await self._power_up()
@@ -333,11 +325,6 @@ class Runtime:
     async def _spend(self, flash_us: int) -> None:
         if flash_us:
             await asyncio.sleep(flash_us / 1_000_000)
-
-
-def _as_failure(error: BaseException) -> BaseException:
-    """A medium that fails is no bug: it is said in one line."""
-    return DeviceFailedError(f"the device has stopped: {error}") if isinstance(error, OSError) else error
 
 
 def _say_nothing(event: dict[str, Any]) -> None:
