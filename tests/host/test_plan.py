@@ -158,6 +158,29 @@ def test_a_survey_changes_nothing():
     run(story())
 
 
+class RecoveryPeer(SmpPeer):
+    """As MCUboot's serial recovery with one image: a state write without a hash is one of its only image."""
+
+    def do_1_0_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        if not isinstance(body.get("confirm", False), bool):
+            return {"rc": 3}
+        if "hash" in body:
+            return super().do_1_0_2(body, peer)
+        self.slots[1].pending = True
+        return self.do_1_0_0({}, peer)
+
+
+def test_a_survey_marks_no_image_where_the_hash_may_be_left_out():
+    async def story() -> None:
+        peer = RecoveryPeer(OLD, gated=False, mode_group=False)
+        peer.slots[1].data = NEW.data
+        device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
+        assert device.state_write is True
+        assert not peer.slots[1].pending
+
+    run(story())
+
+
 def test_a_device_that_is_started_by_its_reset_is_noticed():
     async def story() -> None:
         peer = SmpPeer(OLD, gated=False, mode_group=False)

@@ -1,5 +1,7 @@
 """What a plan wants to know of a device: asked for, changing nothing."""
 
+from typing import Final
+
 from keyswitch.host.plan import Bootloader, Device
 from keyswitch.host.reach import Connection, Reach
 from keyswitch.host.reply import Refusal
@@ -8,6 +10,11 @@ from keyswitch.host.views import Params, read_bootloader_mode, read_params
 from keyswitch.policy.model import Policy
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
+
+NO_STATE_WRITE: Final = {"confirm": 0}
+"""A state write of the wrong type: a server that has the command fails to decode it before it looks at any flash, and
+one that has not says so (Zephyr `img_mgmt_state_write`, MCUboot `bs_set`). An empty one would not do: a serial recovery
+with one image takes it for that image, and marks it."""
 
 
 async def survey(reach: Reach, policy: Policy | None = None) -> Device:
@@ -34,9 +41,7 @@ async def _ask(connection: Connection, policy: Policy | None) -> Device:
         return Device(verdict=verdict, params=declared)
     params = await read_params(client)
     number = await read_bootloader_mode(client)
-    # No hash and no confirmation: a server that takes state writes says that the hash is missing, and does nothing
-    # (Zephyr `img_mgmt_state_write`).
-    reply = await client.write(image.ID, image.Id.STATE, {})
+    reply = await client.write(image.ID, image.Id.STATE, NO_STATE_WRITE)
     state_write = not (isinstance(reply, Refusal) and reply.is_rc(Rc.ENOTSUP))
     refused = isinstance(reply, Refusal) and reply.is_rc(Rc.EACCESSDENIED)
     return Device(
