@@ -1,11 +1,14 @@
 """Device and host radios on one modelled air, in virtual time."""
 
 import asyncio
+import re
+from types import SimpleNamespace
 
 import pytest
+from bumble.transport.common import TransportInitError, TransportSpecError
 from tests.link.radios import ADDRESS, ADVERTISEMENT, SMP, Device, World, table
 
-from keyswitch.errors import LinkLostError, LocalError
+from keyswitch.errors import InputError, LinkLostError, LocalError
 from keyswitch.link.air.bound import upload_bound
 from keyswitch.link.air.clock import run
 from keyswitch.link.air.link import AirLink
@@ -199,6 +202,54 @@ def test_a_radio_that_is_not_there_is_one_line():
             await adapter.connect(ADDRESS, 1_000)
 
     asyncio.run(main())
+
+
+class DriverError(Exception):
+    """As drivers raise them: of no class that anybody shares."""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (TransportSpecError("unknown transport scheme"), InputError, "usb:0: no usable HCI transport: unknown"),
+        (ValueError("invalid literal for int()"), InputError, "usb:0: no usable HCI transport: invalid literal"),
+        (AssertionError(), InputError, "usb:0: no usable HCI transport: AssertionError"),
+        (ImportError("No module named 'usb'"), InputError, "No module named 'usb'"),
+        (TransportInitError("device not found"), LinkLostError, "usb:0: device not found"),
+        (DriverError("LIBUSB_ERROR_NO_DEVICE"), LinkLostError, "usb:0: LIBUSB_ERROR_NO_DEVICE"),
+        (PermissionError(13, "Permission denied"), LinkLostError, "usb:0: Permission denied"),
+    ],
+)
+def test_whose_fault_it_is_that_a_controller_does_not_open(
+    error: Exception, kind: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr("keyswitch.link.bumble.radio.open_transport", fail)
+    with pytest.raises(kind, match=re.escape(said)):
+        run(transport("usb:0")())
+
+
+@pytest.mark.parametrize("error", [TransportInitError("device not found"), ValueError("device already in use")])
+def test_a_controller_that_was_there_once_is_waited_for(error: Exception, monkeypatch: pytest.MonkeyPatch):
+    opened = [object()]
+
+    async def once(_name: str) -> object:
+        if not opened:
+            raise error
+        opened.pop()
+        return SimpleNamespace(source=None, sink=None)
+
+    monkeypatch.setattr("keyswitch.link.bumble.radio.open_transport", once)
+    opener = transport("usb:0")
+
+    async def main():
+        await opener()
+        with pytest.raises(LinkLostError, match=str(error)):
+            await opener()
+
+    run(main())
 
 
 def test_what_callers_may_not_do_is_said():

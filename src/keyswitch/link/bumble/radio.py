@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from bumble import hci
 from bumble.transport import open_transport
-from bumble.transport.common import TransportLostError
+from bumble.transport.common import TransportLostError, TransportSpecError
 
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.link.air.controller import AirController
@@ -39,19 +40,32 @@ class Hci:
 Opener = Callable[[], Awaitable[Hci]]
 
 
+_MISSPELT: Final = (TransportSpecError, ValueError, AssertionError, ImportError)
+"""What Bumble raises where the name itself makes no sense, or names a driver that is not installed. USB drivers raise a
+ValueError for a dongle that is in use as well, so this is believed only of a name that was never opened."""
+
+
 def transport(name: str) -> Opener:
-    """A controller behind an HCI transport, such as `tcp-client:127.0.0.1:6402`, `usb:0` or `serial:/dev/ttyACM0`."""
+    """A controller behind an HCI transport, such as `tcp-client:127.0.0.1:6402`, `usb:0` or `serial:/dev/ttyACM0`.
+
+    The opener raises InputError for a name that makes no sense. A name that was opened once is in order: whatever fails
+    then is the controller's, which may have been unplugged and may come back (LinkLostError).
+    """
+    was_open = False
 
     async def opener() -> Hci:
+        nonlocal was_open
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
                 opened = await open_transport(name)
         except TimeoutError:
             raise LinkLostError(f"{name}: the controller did not open within {OPEN_WITHIN_S:g} s") from None
-        except OSError as error:
-            raise LinkLostError(f"{name}: {error.strerror or error}") from error
-        except Exception as error:  # whatever a driver raises: the transport cannot be used
-            raise InputError(name, f"no usable HCI transport: {error}", "TYPE:PARAMETERS as Bumble names it") from error
+        except Exception as error:  # whatever a driver raises
+            if isinstance(error, _MISSPELT) and not was_open:
+                expected = "TYPE:PARAMETERS as Bumble names it"
+                raise InputError(name, f"no usable HCI transport: {_said(error)}", expected) from error
+            raise LinkLostError(f"{name}: {_said(error)}") from error
+        was_open = True
 
         async def close() -> None:
             async with asyncio.timeout(CLOSE_WITHIN_S):
@@ -60,6 +74,11 @@ def transport(name: str) -> Opener:
         return Hci(opened.source, opened.sink, close)
 
     return opener
+
+
+def _said(error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return words or type(error).__name__
 
 
 def on_air(air: AirLink, name: str) -> Opener:
@@ -107,10 +126,8 @@ class Radio:
         """Give the controller back; peers are not told."""
         self.host.ready = False
         self.host.att_sink = None
-        try:
+        with suppress(Exception):  # a controller that is gone cannot be given back; drivers have words of their own
             await self.hci.close()
-        except (OSError, TimeoutError):
-            return
 
 
 async def switch_on(
@@ -142,6 +159,8 @@ async def switch_on(
         await Radio(device, host, way).close()
         if isinstance(error, TimeoutError):
             raise LinkLostError(f"the controller did not answer within {OPEN_WITHIN_S:g} s") from None
+        if isinstance(error, TransportLostError):
+            raise LinkLostError("the controller is gone") from error
         if isinstance(error, hci.HCI_Error):
             raise LinkLostError(f"the controller refused to start: {error}") from error
         raise
