@@ -136,10 +136,15 @@ class ButtonlessAir(PeerAir):
 
 
 class ButtonPeer(SmpPeer):
-    """A device without mode group that shows its SMP service after its button was pressed."""
+    """A device without mode group that shows its SMP service after its button was pressed.
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
+    A reset ends that, but for the one that exchanges images if it `remembers`; it never does if it `stays`.
+    """
+
+    def __init__(self, *arguments: Any, remembers: bool = True, stays: bool = False, **settings: Any) -> None:
         super().__init__(*arguments, mode_group=False, **settings)
+        self.remembers = remembers
+        self.stays = stays
 
     def press(self) -> None:
         self.mode = "maintenance"
@@ -147,7 +152,7 @@ class ButtonPeer(SmpPeer):
 
     def boot(self, *, keep: bool = False) -> None:
         del keep
-        super().boot(keep=True)
+        super().boot(keep=self.stays or (self.remembers and self.slots[1].pending))
 
 
 class TwoImagePeer(SmpPeer):

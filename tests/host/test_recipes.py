@@ -118,10 +118,11 @@ def test_buttonless_refused_says_what_came_back():
     run(story())
 
 
+@pytest.mark.parametrize("remembers", [True, False])
 @pytest.mark.parametrize("pressed_after_s", [1, 60, None])
-def test_a_person_presses_the_button(pressed_after_s: int | None):
+def test_a_person_presses_the_button(pressed_after_s: int | None, *, remembers: bool):
     async def story() -> None:
-        peer = ButtonPeer(OLD)
+        peer = ButtonPeer(OLD, remembers=remembers)
 
         def press(event: Event) -> None:
             if isinstance(event, Said) and "button" in event.text and pressed_after_s is not None:
@@ -131,8 +132,48 @@ def test_a_person_presses_the_button(pressed_after_s: int | None):
         if pressed_after_s is None:
             assert result.outcome is Outcome.UNREACHABLE, result
         else:
-            assert result.outcome in {Outcome.CONFIRMED, Outcome.STILL_IN_MAINTENANCE}, result
+            assert result.outcome is Outcome.CONFIRMED, result
             assert peer.running()[0] == "1.1.0"
+            assert peer.confirmed
+            assert peer.mode == "normal"
+
+    run(story(), limit_s=3600)
+
+
+NO_WAY_OUT = b"""
+schema = 1
+about = "it leaves by itself"
+[[enter]]
+prompt = "Press the button."
+[inside]
+serves = ["image.state"]
+"""
+
+
+@pytest.mark.parametrize("leaves_after_s", [2, None])
+def test_a_recipe_without_steps_out_waits_a_little_and_says_so(leaves_after_s: int | None):
+    async def story() -> None:
+        peer = ButtonPeer(OLD, stays=True)
+        peer.press()
+
+        def leave() -> None:
+            peer.mode = "normal"
+            peer.end_links("by itself")
+
+        def sink(event: Event) -> None:
+            if leaves_after_s is not None and isinstance(event, StepDone) and event.name is StepName.CONFIRM:
+                asyncio.get_running_loop().call_later(leaves_after_s, leave)
+
+        way = RecipeWay(load(NO_WAY_OUT, name="mine"), random="abcde")
+        began = asyncio.get_running_loop().time()
+        result = await update(ble(peer), Job(images=(IMAGE,), way=way), sink=sink)
+        assert peer.confirmed
+        if leaves_after_s is None:
+            assert result.outcome is Outcome.STILL_IN_MAINTENANCE, result
+            assert "the device stays inside, and recipe mine has no [[leave]]" in result.detail
+            assert asyncio.get_running_loop().time() - began < 60
+        else:
+            assert result.outcome is Outcome.CONFIRMED, result
 
     run(story(), limit_s=3600)
 

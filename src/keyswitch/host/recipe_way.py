@@ -27,6 +27,10 @@ from keyswitch.smp.header import Op
 ASK_AGAIN_MS: Final = 1_000
 """Pause before a device is asked again whether a person has done what was asked."""
 
+LEAVES_ITSELF_MS: Final = 5_000
+"""How long a device that needs no steps out may still be seen inside: as long as others take after their answer to a
+reset (`keyswitch.host.scene`)."""
+
 _NAME: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -96,8 +100,17 @@ class RecipeWay:
         return True
 
     async def leave(self, connection: Connection) -> NoEntry | None:
-        """Take the steps out."""
+        """Take the steps out; without any, see that the device leaves by itself."""
+        if not self.recipe.leave:
+            return await self._leaves_itself(connection)
         return await self._take(connection, self.recipe.leave, lambda _text: None)
+
+    async def _leaves_itself(self, connection: Connection) -> NoEntry | None:
+        for _ in range(LEAVES_ITSELF_MS // ASK_AGAIN_MS):
+            if not await self.is_inside(connection):
+                return None
+            await asyncio.sleep(ASK_AGAIN_MS / 1000)
+        return NoEntry(detail=f"the device stays inside, and recipe {self.recipe.name} has no [[leave]]")
 
     async def _take(
         self, connection: Connection, steps: tuple[Step, ...], say: Callable[[str], None]
