@@ -85,6 +85,25 @@ def test_a_namesake_is_refused_with_the_addresses():
     run(story())
 
 
+class SlowAir(PeerAir):
+    """The second device advertises as rarely as is usual, and is heard after the first."""
+
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+        async for sighting in super().scan(timeout_ms):
+            now_ms = round(asyncio.get_running_loop().time() * 1000)
+            if sighting.address != self.peers[1].address or (now_ms > 0 and now_ms % 1_300 < 100):
+                yield sighting
+
+
+def test_a_namesake_that_advertises_rarely_is_heard_too():
+    async def story() -> None:
+        peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
+        with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
+            await BleReach(SlowAir(*peers), target="ble:Pump 7", name="Pump 7").connect()
+
+    run(story())
+
+
 def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wanted():
     async def story() -> None:
         peer = SmpPeer(OLD)

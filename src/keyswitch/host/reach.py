@@ -9,7 +9,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,8 +33,8 @@ PAIR_MS = 60_000
 KNOCK_MS = 250
 """First wait for an answer on a socket or serial port; doubled until `ANSWER_MS`."""
 
-NAMESAKES_MS = 500
-"""How long to listen for other devices of the same name: five advertisements at the usual 100 ms."""
+NAMESAKES_MS = 2_000
+"""How long to listen for others of a name, once in a run: usual advertisers go to 1,285 ms (Apple's slowest)."""
 
 
 class NotPairedError(RemoteError):
@@ -250,24 +250,25 @@ class BleReach:
         await self._adapter.close()
 
     async def _find(self, timeout_ms: int, *, smp_shown: bool) -> Sighting:
-        found: dict[str, Sighting] = {}
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None) as listening, aclosing(self._adapter.scan(timeout_ms)) as sightings:
-                async for heard in sightings:
-                    if not self._is_it(heard, smp_shown=smp_shown):
-                        continue
-                    if self.wanted.name is None:
-                        return heard
-                    found[heard.address] = heard
-                    if listening.when() is None:
-                        listening.reschedule(asyncio.get_running_loop().time() + NAMESAKES_MS / 1000)
+        async with aclosing(self._heard(timeout_ms, smp_shown=smp_shown)) as matching:
+            first = await anext(matching, None)
+        if first is None:
+            showing = " with the SMP service" if smp_shown else ""
+            raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
+        if self.wanted.name is None:
+            return first
+        async with aclosing(self._heard(NAMESAKES_MS, smp_shown=smp_shown)) as matching:
+            found = sorted({first.address} | {other.address async for other in matching})
         if len(found) > 1:
-            addresses = ", ".join(sorted(found))
-            raise InputError(self.target, f"{len(found)} devices have this name: {addresses}", "an address")
-        for heard in found.values():
-            return heard
-        showing = " with the SMP service" if smp_shown else ""
-        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
+            raise InputError(self.target, f"{len(found)} devices have this name: {', '.join(found)}", "an address")
+        return first
+
+    async def _heard(self, timeout_ms: int, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
+        """Advertisements of the device, or of devices of its name."""
+        async with aclosing(self._adapter.scan(timeout_ms)) as sightings:
+            async for heard in sightings:
+                if self._is_it(heard, smp_shown=smp_shown):
+                    yield heard
 
     def _is_it(self, heard: Sighting, *, smp_shown: bool) -> bool:
         if smp_shown and ble.SERVICE_UUID not in heard.services:
