@@ -5,14 +5,16 @@ from tests.host.images import make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.job import Job, JobImage, Outcome
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.status import look
+from keyswitch.host.update import update
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
-OLD = make_image()
+OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
 
 def judged(peer: SmpPeer) -> Verdict:
@@ -30,6 +32,7 @@ def test_in_maintenance_it_is_open():
     assert (told.gate, told.reason, told.mode, told.image_group) == (Gate.OPEN, None, "maintenance", True)
     assert told.line == "open"
     assert told.slots is not None
+    assert "1/1/2" not in peer.log
 
 
 def test_in_normal_mode_it_is_shut_and_says_what_to_do():
@@ -108,7 +111,9 @@ def test_devices_without_a_mode_group(said: dict[str, Any], gate: Gate, reason: 
         ({"rc": 3}, Gate.UNKNOWN, None),
     ],
 )
-def test_a_vetoed_upload_is_found_without_writing(said: dict[str, Any] | None, gate: Gate, reason: Reason | None):
+def test_a_veto_before_the_offset_check_is_found_without_writing(
+    said: dict[str, Any] | None, gate: Gate, reason: Reason | None
+):
     peer = SmpPeer(OLD, gated=False, mode_group=False)
     peer.do_1_5_2({}, 0)
     before = [slot.data for slot in peer.slots]
@@ -118,6 +123,24 @@ def test_a_vetoed_upload_is_found_without_writing(said: dict[str, Any] | None, g
     assert [slot.data for slot in peer.slots] == before
     assert peer.session is None
     assert peer.received_image_bytes == 0
+
+
+class HookedPeer(SmpPeer):
+    """As Zephyr with a hook for chunks: a wrong offset is answered before the hook is asked, which refuses."""
+
+    def do_1_1_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        wanted = len(self.session.data) if self.session else 0
+        return {"off": wanted} if body["off"] != wanted else {"rc": 11}
+
+
+def test_a_veto_behind_the_offset_check_is_found_by_the_upload_alone_and_the_verdict_says_so():
+    peer = HookedPeer(OLD, gated=False, mode_group=False)
+    told = judged(peer)
+    assert told.line == "open (by a probe alone: a hook for uploads may still refuse)"
+    job = Job(images=(JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0"),))
+    result = run(update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), job))
+    assert result.outcome is Outcome.REFUSED, result
+    assert peer.slots[1].data == b""
 
 
 def test_a_silent_device_gets_a_diagnosis():

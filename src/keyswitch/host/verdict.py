@@ -4,7 +4,9 @@ Rules:
 
 * What the device says of its own gate counts; what is only visible (a service, an advertisement) does not open it.
 * Reading is all that is done, but for one upload request for an offset that cannot be: every server answers it with the
-  offset that it wants, or with the refusal that an upload would get, and writes nothing (Zephyr `img_mgmt_upload`).
+  offset that it wants, or with a refusal, and writes nothing (Zephyr `img_mgmt_upload`). A refusal tells that the gate is
+  shut; an offset does not tell that every chunk is taken: Zephyr asks its hook for chunks (`DFU_CHUNK`) after the offset
+  was found right. So where nothing but that answer says open, the verdict says what it rests on.
 * Unknown is said where it is: an answer that fits nothing is not bent into a yes or a no.
 """
 
@@ -24,6 +26,10 @@ from keyswitch.smp.groups import image
 
 PROBE_OFFSET: Final = 0x7FFF_FFFF
 """No image is that large, so no session wants this offset; it still fits the 32 bits of small servers."""
+
+
+PROBED: Final = "by a probe alone: a hook for uploads may still refuse"
+"""What an open gate rests on where the device has no mode group to say it."""
 
 
 class Gate(StrEnum):
@@ -63,7 +69,7 @@ class Verdict:
     Attributes:
         gate: the answer.
         reason: why it is shut; None where it is open or nothing fits.
-        detail: which guard, until when, which code: what belongs behind the reason.
+        detail: which guard, until when, which code: what belongs behind the reason, or what an open gate rests on.
         next_step: what to do, in words; empty where it is open.
         mode: name of the device's mode, None if it does not tell.
         image_group: whether the device serves the image group; None if that could not be seen.
@@ -116,7 +122,7 @@ async def find_out(connection: Connection) -> Verdict:
 def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
     """What an answer to an image command means for the gate."""
     if isinstance(reply, Answer):
-        return replace(seen, gate=Gate.OPEN)
+        return replace(seen, gate=Gate.OPEN, detail=PROBED)
     if reply.is_rc(Rc.ENOTSUP):
         return _shut(replace(seen, image_group=False), Reason.NO_IMAGE_GROUP)
     if reply.reason is not None:
