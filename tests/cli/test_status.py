@@ -98,4 +98,8 @@ def test_nobody_there_is_unreachable(capsys: pytest.CaptureFixture[str], monkeyp
     with UdpPeerThread(lambda: SmpPeer(OLD)) as served:
         served.peer.silent = True
         assert ended("status", served.target) == Exit.UNREACHABLE
-    assert "nobody answered within 300 ms" in capsys.readouterr().err
+        assert "nobody answered within 300 ms" in capsys.readouterr().err
+        assert ended("status", served.target, "--json") == Exit.UNREACHABLE
+    told = json.loads(capsys.readouterr().out)
+    assert (told["gate"], told["reason"], told["other_device"]) == ("unknown", None, None)
+    assert "nobody answered within 300 ms" in told["detail"]

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from tests.host.images import make_image
-from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
+from tests.host.smp_peer import DatagramLink, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.job import Job, JobImage, Outcome
@@ -174,6 +174,30 @@ def test_a_request_that_must_be_answered_says_why_it_was_silent(error: RemoteErr
 
     told = run(story())
     assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, str(error))
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "gate", "reason"),
+    [
+        ("pair", RemoteError("pairing failed: confirm value failed"), Gate.SHUT, Reason.SECURITY),
+        ("subscribe", GattRefused("insufficient encryption", 0x0F), Gate.SHUT, Reason.SECURITY),
+        ("subscribe", GattRefused("invalid handle", 0x01), Gate.UNKNOWN, None),
+        ("read", RemoteError("another version of the state"), Gate.UNKNOWN, None),
+    ],
+)
+def test_a_connection_that_does_not_get_ready_has_a_verdict_too(
+    method: str, error: RemoteError, gate: Gate, reason: Reason | None, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(_self: PeerGattLink, *_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(PeerGattLink, method, fail)
+    peer = SmpPeer(OLD)
+    told = run(look(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True))).verdict
+    assert (told.gate, told.reason, told.detail) == (gate, reason, str(error))
+    assert ("passkey" in told.next_step) == (method == "pair")
+    assert told.next_step
+    assert not peer.links
 
 
 def test_over_a_socket_a_silent_device_is_not_reached():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 
 
@@ -40,11 +41,17 @@ def status(
     from keyswitch.cli.opening import open_reach  # noqa: PLC0415
     from keyswitch.cli.progress import verdict_json  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.host.status import look  # noqa: PLC0415
-    from keyswitch.host.verdict import Gate  # noqa: PLC0415
+    from keyswitch.host.verdict import Gate, Verdict  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
-    looked = asyncio.run(look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds), rules))
+    try:
+        looked = asyncio.run(look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds), rules))
+    except LinkLostError as error:
+        if as_json:
+            unreached = Verdict(gate=Gate.UNKNOWN, detail=str(error))
+            click.echo(json.dumps({**verdict_json(unreached), "other_device": None}))
+        raise
     verdict = looked.verdict
     if as_json:
         click.echo(json.dumps({**verdict_json(verdict), "other_device": looked.other_device}))

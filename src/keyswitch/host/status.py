@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from keyswitch.errors import RemoteError
 from keyswitch.host.ours import expected_of, ways_in_words
 from keyswitch.host.reach import Reach
-from keyswitch.host.verdict import Verdict, find_out
+from keyswitch.host.verdict import Verdict, find_out, unopened
 from keyswitch.host.way import OTHER_DEVICE_STEP, other_policy
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
@@ -35,11 +36,7 @@ async def look(reach: Reach, policy: Policy | None = None) -> Looked:
         InputError: the target names several devices.
     """
     try:
-        connection = await reach.connect()
-        try:
-            verdict = await find_out(connection)
-        finally:
-            await connection.close()
+        verdict = await _found_out(reach)
     finally:
         await reach.close()
     if policy is None:
@@ -51,3 +48,14 @@ async def look(reach: Reach, policy: Policy | None = None) -> Looked:
     if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
         words = ways_in_words(policy, verdict.mode)
     return Looked(verdict=replace(verdict, next_step=words or verdict.next_step))
+
+
+async def _found_out(reach: Reach) -> Verdict:
+    try:
+        connection = await reach.connect()
+    except RemoteError as error:
+        return unopened(error)
+    try:
+        return await find_out(connection)
+    finally:
+        await connection.close()

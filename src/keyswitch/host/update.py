@@ -23,7 +23,7 @@ from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
 from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.upload import Progress
-from keyswitch.host.verdict import NEXT_STEP, Verdict
+from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, Verdict
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -42,8 +42,6 @@ _ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
     StepName.LEAVE: entering.leave,
     StepName.LEFT: entering.left,
 }
-
-_NOT_PAIRED: Final = "check the passkey; if one side has forgotten the other, remove the bond on both sides"
 
 FIRST_TRIES: Final = 2
 """To find a device that was not connected yet in this run."""
@@ -96,7 +94,7 @@ async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None
 def _stopped_by(error: KeyswitchError) -> Stop:
     match error:
         case NotPairedError():
-            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=_NOT_PAIRED)
+            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=NOT_PAIRED_STEP)
         case GattRefused(wants_security=True):
             next_step = NEXT_STEP[Reason.SECURITY]
             return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)

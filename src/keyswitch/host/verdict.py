@@ -4,9 +4,9 @@ Rules:
 
 * What the device says of its own gate counts; what is only visible (a service, an advertisement) does not open it.
 * Reading is all that is done, but for one upload request for an offset that cannot be: every server answers it with the
-  offset that it wants, or with a refusal, and writes nothing (Zephyr `img_mgmt_upload`). A refusal tells that the gate is
-  shut; an offset does not tell that every chunk is taken: Zephyr asks its hook for chunks (`DFU_CHUNK`) after the offset
-  was found right. So where nothing but that answer says open, the verdict says what it rests on.
+  offset that it wants, or with a refusal, and writes nothing (Zephyr `img_mgmt_upload`). A refusal tells that the gate
+  is shut; an offset does not tell that every chunk is taken: Zephyr asks its hook for chunks (`DFU_CHUNK`) once the
+  offset was found right. So where nothing but that answer says open, the verdict says what it rests on.
 * Unknown is said where it is: an answer that fits nothing is not bent into a yes or a no.
 """
 
@@ -16,7 +16,7 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import SilenceError
-from keyswitch.host.reach import Connection
+from keyswitch.host.reach import Connection, NotPairedError
 from keyswitch.host.reply import Answer, Refusal, reason_of
 from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
 from keyswitch.link.ports import GattRefused
@@ -60,6 +60,9 @@ NEXT_STEP: Final = {
     Reason.SILENCE: "reconnect; if it stays silent, power-cycle the device",
 }
 """What a person can do about it."""
+
+NOT_PAIRED_STEP: Final = "check the passkey; if one side has forgotten the other, remove the bond on both sides"
+"""What a person can do where pairing was tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,16 @@ async def find_out(connection: Connection) -> Verdict:
         return await _diagnose(connection, seen, str(error))
     except RemoteError as error:
         return replace(seen, detail=str(error), next_step=_TELL)
+
+
+def unopened(error: RemoteError) -> Verdict:
+    """The verdict on a device that answers, and with which no connection could be made ready."""
+    unknown = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=_TELL)
+    if isinstance(error, NotPairedError):
+        return replace(_shut(unknown, Reason.SECURITY, str(error)), next_step=NOT_PAIRED_STEP)
+    if isinstance(error, GattRefused) and error.wants_security:
+        return _shut(unknown, Reason.SECURITY, str(error))
+    return unknown
 
 
 def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
