@@ -1,14 +1,12 @@
 """From a target, as people write it, to a way to the device."""
 
-import asyncio
 import json
 import os
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
-
+from keyswitch.cli.asking import ask_passkey
 from keyswitch.errors import InputError
 from keyswitch.host.reach import BleReach, PacketReach, Reach
 from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
@@ -37,13 +35,11 @@ def open_reach(text: str, *, pair: bool = False, passkey: int | None = None, bon
 
 def _pairing(passkey: int | None, bonds: Path | None) -> Pairing:
     async def ask() -> int | None:
-        if passkey is not None:
-            return passkey
-        return await asyncio.to_thread(click.prompt, "passkey that the device shows", type=click.IntRange(0, 999_999))
+        return await ask_passkey() if passkey is None else passkey
 
     if bonds is None:
         return Pairing(ask_passkey=ask)
-    document = bonds.read_bytes() if bonds.exists() else None
+    document = _read(bonds)
     return Pairing(
         address=_address_in(bonds, document) or own_address(),
         bonds=document,
@@ -51,6 +47,17 @@ def _pairing(passkey: int | None, bonds: Path | None) -> Pairing:
         origin=str(bonds),
         ask_passkey=ask,
     )
+
+
+def _read(bonds: Path) -> bytes | None:
+    """The bonds of before, None if there are none yet."""
+    try:
+        return bonds.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problem = error.strerror or "cannot be read"
+        raise InputError(str(bonds), problem, "a file that `keyswitch update --bonds` made") from error
 
 
 def _address_in(path: Path, document: bytes | None) -> str | None:

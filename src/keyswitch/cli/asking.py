@@ -1,0 +1,64 @@
+"""Asks a person for the passkey that a device shows, in a way that can be given up.
+
+Rules:
+
+* Nothing waits in a thread that the program would have to wait for: Ctrl-C and a pairing that took too long end it.
+* The prompt goes to stderr: stdout may be JSON lines.
+* Where nobody can type, nobody is asked: that is said, and the pairing fails.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+from contextlib import suppress
+from typing import Final
+
+import click
+
+LARGEST: Final = 999_999
+"""Six digits (Core spec Vol 3 Part H 2.3.5.3)."""
+
+READ_MOST: Final = 1024
+"""Bytes of one line; a terminal hands over lines."""
+
+
+async def ask_passkey() -> int | None:
+    """The six digits that a person types; None if there is nobody, or they gave up."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        click.echo("the device shows a passkey, and there is no terminal to type it at: use --passkey", err=True)
+        return None
+    while True:
+        click.echo("passkey that the device shows: ", err=True, nl=False)
+        typed = await _line(sys.stdin.fileno())
+        if not typed:
+            return None
+        word = typed.decode(errors="replace").strip()
+        if word.isdecimal() and int(word) <= LARGEST:
+            return int(word)
+        click.echo("six digits were expected", err=True)
+
+
+async def _line(descriptor: int) -> bytes:
+    """What is typed next; empty at its end."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[bytes] = loop.create_future()
+
+    def take(data: bytes) -> None:
+        if not typed.done():
+            typed.set_result(data)
+
+    def wait() -> None:
+        data = os.read(descriptor, READ_MOST)
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(take, data)
+
+    try:
+        loop.add_reader(descriptor, lambda: take(os.read(descriptor, READ_MOST)))
+    except NotImplementedError:  # Windows: a thread that nobody waits for
+        threading.Thread(target=wait, name="passkey", daemon=True).start()
+        return await typed
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(descriptor)
