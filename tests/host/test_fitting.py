@@ -40,7 +40,7 @@ def test_the_largest_frame_that_is_answered(told: int, takes: int, found: int):
         assert await frame_that_arrives(Client(link), told) == found
         tried = [len(packet) for packet in link.sent]
         assert tried == sorted(tried, reverse=True)
-        assert asyncio.get_running_loop().time() <= (len(SMALLER) + 1) * TRY_MS / 1000
+        assert asyncio.get_running_loop().time() <= (len(SMALLER) + 2) * TRY_MS / 1000
 
     run(story())
 
@@ -97,6 +97,16 @@ def test_a_refusal_says_that_it_arrived(said: dict[str, Any]):
         peer = SmpPeer(make_image(), gated=False)
         peer.veto = lambda _op, _group, _command, _body: said
         assert await frame_that_arrives(Client(PeerLink(peer)), 2475) == 2475
+
+    run(story())
+
+
+@pytest.mark.parametrize("way", ["request", "answer"])
+def test_one_lost_echo_says_nothing_about_the_line(way: str):
+    async def story() -> None:
+        peer = SmpPeer(make_image(), gated=False)
+        first_echo = Faults(lambda w, n, _p: Fate(drop=w == way and n == 2))
+        assert await capacity_of(Client(PeerLink(peer, first_echo))) == Capacity(frame=2475, outstanding=3)
 
     run(story())
 

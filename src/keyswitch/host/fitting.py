@@ -1,8 +1,8 @@
 """What device and link carry. What a device says of its buffers is not always what its line takes.
 
 A UART driver with two buffers for lines loses longer frames without a word (Zephyr `UART_MCUMGR_RX_BUF_COUNT`), and a
-server without reassembly takes no frame larger than a write. So a frame of the full size is tried with an echo: any
-answer, a refusal too, says that it arrived.
+server without reassembly takes no frame larger than a write. So a frame of the full size is tried with an echo, if need
+be twice: any answer, a refusal too, says that it arrived.
 """
 
 from typing import Final
@@ -66,6 +66,8 @@ async def frame_that_arrives(client: Client, told: int) -> int:
         LinkLostError: the link is gone.
     """
     sizes = [told, *(size for size in SMALLER if size < told)]
+    if len(sizes) > 1:
+        sizes.insert(0, told)  # a radio or a network loses one now and then; a line that is too narrow loses each
     for size in sizes[:-1]:
         try:
             await client.write(os.ID, os.Id.ECHO, {"d": _padding(size)}, timeout_ms=TRY_MS)
