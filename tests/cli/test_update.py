@@ -1,17 +1,22 @@
 import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.host.images import Made, make_image
-from tests.host.smp_peer import SmpPeer
+from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
+from keyswitch.host.reach import BleReach
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
@@ -230,3 +235,106 @@ def test_a_recipe_and_a_policy_are_one_too_many(
 ):
     assert ended("update", served.target, str(new), "--recipe", "button", "--policy", str(policy)) == Exit.USAGE
     assert "one of --policy and --recipe" in capsys.readouterr().err
+
+
+def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
+    capsys: pytest.CaptureFixture[str], new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
+    reach = BleReach(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
+    monkeypatch.setattr("keyswitch.cli.update_options.open_reach", lambda *_arguments, **_options: reach)
+    monkeypatch.setattr("keyswitch.host.reach.NAMESAKES_MS", 200)
+    evidence = tmp_path / "run.jsonl"
+    assert ended("update", "ble:Pump 7", str(new), "--json", "--evidence", str(evidence)) == Exit.USAGE
+    last = lines(capsys)[-1]
+    assert (last["event"], last["outcome"]) == ("result", "refused")
+    assert "2 devices have this name" in last["detail"]
+    recorded = json.loads(evidence.read_text(encoding="utf-8").splitlines()[-1])["body"]
+    assert (recorded["outcome"], recorded["detail"]) == ("refused", last["detail"])
+
+
+def test_a_result_is_told_and_recorded_where_keyswitch_itself_fails(
+    capsys: pytest.CaptureFixture[str],
+    served: UdpPeerThread,
+    new: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def fail(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError("by chance")
+
+    monkeypatch.setattr("keyswitch.cli.running.update", fail)
+    evidence = tmp_path / "run.jsonl"
+    assert ended("update", served.target, str(new), "--json", "--evidence", str(evidence)) == Exit.NO
+    said = capsys.readouterr()
+    last = json.loads(said.out.splitlines()[-1])
+    assert (last["event"], last["outcome"]) == ("result", "failed")
+    assert last["detail"] == "a bug in keyswitch: ZeroDivisionError: by chance"
+    assert "this is a bug in keyswitch" in said.err
+    assert b'"outcome":"failed"' in evidence.read_bytes()
+
+
+def test_where_a_loop_takes_no_signal_handlers_ctrl_c_ends_a_run_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+    served: UdpPeerThread,
+    new: Path,
+    policy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def cannot(*_arguments: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("asyncio.unix_events._UnixSelectorEventLoop.add_signal_handler", cannot)
+    command = ["update", served.target, str(new), "--policy", str(policy), "--json"]
+    pressed: list[bool] = []
+
+    def press(_op: int, group: int, command: int, _body: dict[str, Any]) -> dict[str, Any] | None:
+        if (group, command) == (1, 1) and not pressed:
+            pressed.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+        return None
+
+    served.peer.veto = press
+    evidence = tmp_path / "run.jsonl"
+    assert ended(*command, "--evidence", str(evidence)) == Exit.INTERRUPTED
+    assert lines(capsys)[-1]["outcome"] == "interrupted"
+    assert b"the device was left in maintenance mode" in evidence.read_bytes()
+    assert ended(*command) == Exit.YES
+
+
+def test_a_run_goes_on_when_nobody_reads_it_any_more(served: UdpPeerThread, new: Path, policy: Path):
+    command = [sys.executable, "-m", "keyswitch", "update", served.target, str(new), "--policy", str(policy), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert b"step begun" in process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(30), said) == (Exit.YES, b"")
+    assert served.peer.running()[0] == "1.1.0"
+    assert served.peer.mode == "normal"
+
+
+def test_what_a_health_command_prints_does_not_come_between_the_lines(
+    capfd: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    command = ["update", served.target, str(new), "--policy", str(policy), "--json", "--health", "echo I am well"]
+    assert ended(*command) == Exit.YES
+    said = capfd.readouterr()
+    assert all(json.loads(line) for line in said.out.splitlines())
+    assert "I am well" in said.err
+
+
+def test_the_record_of_somebody_without_an_account(
+    served: UdpPeerThread, new: Path, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    evidence = tmp_path / "run.jsonl"
+    command = ["update", served.target, str(new), "--policy", str(policy), "--quiet", "--evidence", str(evidence)]
+    assert ended(*command) == Exit.YES
+    assert f'"who":"uid {os.getuid()}@'.encode() in evidence.read_bytes()

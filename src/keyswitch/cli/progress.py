@@ -1,9 +1,13 @@
 """An update as people and scripts see it: lines and a bar on a terminal, or one JSON object a line."""
 
+import asyncio
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 import click
 
@@ -17,11 +21,40 @@ from keyswitch.host.views import SlotView
 Show = Callable[[Event], None]
 
 
+SLOW_MS: Final = 2_000
+"""A step that takes longer is named while it goes on; most are done in less."""
+
+CLEAR_LINE: Final = "\r\x1b[K"
+
+
 def shown(*, as_json: bool, quiet: bool) -> Show:
     """How events are shown."""
+    out = Out()
     if as_json:
-        return _show_json
-    return _show_result_only if quiet else Terminal().show
+        return lambda event: out.write(json.dumps(event_json(event)))
+    return _result_only(out) if quiet else Terminal(out).show
+
+
+class Out:
+    """Writes while somebody reads. A run that has a device inside maintenance does not end because nobody does."""
+
+    def __init__(self) -> None:
+        self._read = True
+
+    def write(self, text: str, *, end: bool = True, error: bool = False) -> None:
+        """Write a line, or a part of one without its `end`; to stderr if it is to be seen beside results."""
+        if not self._read:
+            return
+        try:
+            click.echo(text, nl=end, err=error)
+        except UnicodeError:
+            click.echo(ascii(text), nl=end, err=error)
+        except OSError:
+            if error:
+                return
+            self._read = False
+            with suppress(OSError, ValueError):  # what is left in its buffer must not fail again when the program ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -91,32 +124,67 @@ def _progress_json(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _show_json(event: Event) -> None:
-    click.echo(json.dumps(event_json(event)))
+def _result_only(out: Out) -> Show:
+    def show(event: Event) -> None:
+        match event:
+            case Ended():
+                out.write(event.result.line)
+            case Said():
+                out.write(event.text, error=True)
+            case _:
+                pass
 
-
-def _show_result_only(event: Event) -> None:
-    if isinstance(event, Ended):
-        click.echo(event.result.line)
+    return show
 
 
 class Terminal:
-    """Lines for people. The bar of an upload is drawn on a terminal only; elsewhere every tenth is a line."""
+    """Lines for people.
 
-    def __init__(self) -> None:
+    A terminal also shows the step that goes on, and the bar of an upload. Elsewhere a step is named once it is slow,
+    and every tenth of an upload is a line.
+
+    Args:
+        out: where to.
+    """
+
+    def __init__(self, out: Out) -> None:
+        self._out = out
         self._interactive = sys.stdout.isatty()
         self._bar = False
+        self._noted = False
+        self._slow: asyncio.TimerHandle | None = None
         self._tenth = -1
+        self._size = 0
 
     def show(self, event: Event) -> None:
         """Show one event."""
+        self._unnote()
         if isinstance(event, Uploading):
             self._draw(event.progress)
             return
         self._end_bar()
-        line = self._line(event)
-        if line:
-            click.echo(line)
+        if isinstance(event, StepBegun):
+            self._note(event)
+        elif line := self._line(event):
+            self._out.write(line)
+
+    def _note(self, event: StepBegun) -> None:
+        """Say what goes on, now or once it has become slow."""
+        if self._interactive:
+            self._noted = True
+            note = f"{_at(event.at_ms)}  {event.name.value:<24} {event.says} …"
+            self._out.write(note[: shutil.get_terminal_size().columns - 1], end=False)
+            return
+        line = f"{_at(event.at_ms + SLOW_MS)}  {event.name.value:<24} goes on: {event.says}"
+        self._slow = asyncio.get_running_loop().call_later(SLOW_MS / 1000, self._out.write, line)
+
+    def _unnote(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+        if self._noted:
+            self._out.write(CLEAR_LINE, end=False)
+            self._noted = False
 
     def _line(self, event: Event) -> str:
         match event:
@@ -138,17 +206,21 @@ class Terminal:
     def _draw(self, progress: Progress) -> None:
         tenth = 10 * progress.off // progress.size
         if not self._interactive:
+            # Less than before by more than what a loss takes back: another image.
+            if progress.size != self._size or tenth < self._tenth - 1:
+                self._size, self._tenth = progress.size, -1
             if tenth > self._tenth:
                 self._tenth = tenth
-                click.echo(f"           {_progress_line(progress)}")
+                self._out.write(f"           {_progress_line(progress)}")
             return
         filled = 30 * progress.off // progress.size
-        click.echo(f"\r           [{'#' * filled}{'.' * (30 - filled)}] {_progress_line(progress)}\x1b[K", nl=False)
+        bar = f"[{'#' * filled}{'.' * (30 - filled)}]"
+        self._out.write(f"{CLEAR_LINE}           {bar} {_progress_line(progress)}", end=False)
         self._bar = True
 
     def _end_bar(self) -> None:
         if self._bar:
-            click.echo()
+            self._out.write("")
             self._bar = False
 
 

@@ -55,8 +55,10 @@ def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, dry_r
       keyswitch update serial:/dev/ttyACM0 app.signed.bin --key root-ec-p256.pub.pem
       keyswitch update "ble:Pump 7" pump.zip --policy policy.toml --only upload
     """
-    from keyswitch.cli.progress import shown  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.cli.update_options import Options, plan, run  # noqa: PLC0415
+    from keyswitch.cli.planning import plan  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.cli.progress import shown  # noqa: PLC0415
+    from keyswitch.cli.running import run  # noqa: PLC0415
+    from keyswitch.cli.update_options import Options  # noqa: PLC0415
 
     chosen = Options.of(target=target, image=image, **options)
     if dry_run:

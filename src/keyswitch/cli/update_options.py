@@ -2,11 +2,10 @@
 
 import asyncio
 import getpass
-import json
+import os
 import platform
 import secrets
 import shlex
-import signal
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-import click
-
 from keyswitch import __version__
 from keyswitch.cli.opening import open_reach
-from keyswitch.cli.progress import Show
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Signer
-from keyswitch.exits import Exit
 from keyswitch.host import account
 from keyswitch.host.account import Account, Circumstances
 from keyswitch.host.events import Event
 from keyswitch.host.images import CheckedImage, read_images
-from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job, Outcome
+from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job
 from keyswitch.host.journal import append
 from keyswitch.host.ours import (
     KeyFiles,
@@ -38,16 +33,10 @@ from keyswitch.host.ours import (
     trial_ms,
     way_into,
 )
-from keyswitch.host.plan import Device, Line, Plan, make_plan, plan_json
 from keyswitch.host.reach import Reach
 from keyswitch.host.recipe_file import read_recipe
 from keyswitch.host.recipe_way import RecipeWay
-from keyswitch.host.survey import survey
-from keyswitch.host.update import update
 from keyswitch.host.way import NoWay, Way
-from keyswitch.link.serial_port import FRAMINGS
-from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
-from keyswitch.link.udp import IPV4_ROOM
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -60,6 +49,9 @@ RANDOM_LETTERS: Final = 5
 HEALTH_MS: Final = 90_000
 """Bound for a health command: while it runs the device is asked nothing, and the shipped policy ends a trial, and a
 session that is idle, after 120 s."""
+
+STDERR: Final = 2
+"""The descriptor that a health command writes to: stdout belongs to the run's own lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,60 +124,6 @@ class Evidence:
         append(self._path, at=_now(), kind="update ended", body=body, signer=self._signer)
 
 
-async def plan(options: Options, *, as_json: bool) -> Exit:
-    """Ask the device what a plan needs, and print it."""
-    target = parse(options.target)
-    reach = options.reach
-    try:
-        device = await survey(reach, options.policy)
-    finally:
-        await reach.close()
-    kind = {BleTarget: "ble", UdpTarget: "udp", SerialTarget: "serial"}[type(target)]
-    baud = target.baud if isinstance(target, SerialTarget) else None
-    room = IPV4_ROOM if isinstance(target, UdpTarget) else None
-    framing = FRAMINGS[target.framing][-1] if isinstance(target, SerialTarget) else 0
-    line = Line(kind=kind, baud=baud, max_packet=room, framing_bytes=framing)
-    made = make_plan(options.job, device, line)
-    click.echo(json.dumps(plan_json(made)) if as_json else _plan_lines(made, device))
-    return Exit.NO if made.refused else Exit.YES
-
-
-def _plan_lines(made: Plan, device: Device) -> str:
-    lines = [f"gate: {device.verdict.line}"] if device.verdict is not None else []
-    for number, step in enumerate(made.steps, 1):
-        what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{step.expected_ms / 1000:.1f} s)"
-        lines.append(f"{number:3}. {step.name.value:<24} {what}")
-    rate = f", at most {made.bytes_per_second:,} bytes/s ({made.limited_by})" if made.bytes_per_second else ""
-    lines.append(f"{made.image_bytes:,} bytes in {made.requests} requests{rate}; about {made.expected_ms / 1000:.0f} s")
-    refused = [f"it would be refused: {made.refused}"] if made.refused else []
-    return "\n".join([*lines, *(f"note: {note}" for note in made.notes), *refused])
-
-
-async def run(options: Options, show: Show) -> Exit:
-    """Carry the update out; SIGINT and SIGTERM end it, and leave the device as it is."""
-    reach = options.reach
-    evidence = options.recording() if options.recording is not None else None
-
-    def sink(event: Event) -> None:
-        show(event)
-        if evidence is not None:
-            evidence.add(event)
-
-    task = asyncio.ensure_future(update(reach, options.job, sink=sink))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        result = await task
-    except asyncio.CancelledError:
-        return Outcome.INTERRUPTED.exit_code
-    finally:
-        await reach.close()
-        if evidence is not None:
-            evidence.end()
-    return result.outcome.exit_code
-
-
 def _check_security(target: str, policy: Policy | None, given: dict[str, Any]) -> None:
     """A mode that cannot be used over this link must not be entered: it could not be left either.
 
@@ -208,7 +146,7 @@ def _recording(
             raise InputError("--sign", "means nothing without evidence", "--evidence FILE")
         return None
     circumstances = Circumstances(
-        who=f"{getpass.getuser()}@{platform.node()}",
+        who=f"{_user()}@{platform.node()}",
         tool=f"keyswitch {__version__}",
         target=target,
         policy=None if policy is None else (policy.origin, policy.digest.hex()),
@@ -217,6 +155,14 @@ def _recording(
     )
     signer = _signer(key)
     return lambda: Evidence(path, circumstances, signer)
+
+
+def _user() -> str:
+    """The person's account; its number where it has no name, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no such account; the same from Python 3.13 on; no accounts at all
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def _signer(key: Path | None) -> Signer | None:
@@ -288,16 +234,18 @@ def _health(command: str | None, bound_ms: int) -> HealthCheck | None:
 
     async def check() -> str | None:
         try:
-            process = await asyncio.create_subprocess_exec(*words)
+            process = await asyncio.create_subprocess_exec(*words, stdout=STDERR)
         except OSError as error:
             return f"{words[0]}: {error.strerror or error}"
         try:
             async with asyncio.timeout(bound_ms / 1000):
                 code = await process.wait()
         except TimeoutError:
-            process.kill()
-            await process.wait()
             return f"{words[0]} took longer than {bound_ms / 1000:g} s"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         return f"{words[0]} ended with {code}" if code else None
 
     return check

@@ -1,0 +1,90 @@
+import asyncio
+import sys
+
+import pytest
+
+from keyswitch.cli.progress import Out, Terminal, shown
+from keyswitch.host.events import Ended, Event, Said, StepBegun, StepDone, Uploading
+from keyswitch.host.job import Outcome, Result
+from keyswitch.host.steps import StepName
+from keyswitch.host.upload import Progress
+from keyswitch.link.air.clock import run
+
+FIND = StepBegun(name=StepName.FIND, says="find the device and connect", at_ms=0)
+FOUND = StepDone(name=StepName.FIND, at_ms=5_000, duration_ms=5_000)
+
+
+def told(*events: Event | float) -> None:
+    """Show events; numbers are seconds between them."""
+
+    async def story() -> None:
+        show = Terminal(Out()).show
+        for event in events:
+            if isinstance(event, float):
+                await asyncio.sleep(event)
+            else:
+                show(event)
+
+    run(story())
+
+
+def uploading(off: int, size: int) -> Uploading:
+    return Uploading(progress=Progress(off=off, size=size, bytes_per_second=1000, remaining_ms=None), at_ms=0)
+
+
+def test_a_slow_step_is_named_while_it_goes_on(capsys: pytest.CaptureFixture[str]):
+    told(FIND, 5.0, FOUND, 5.0)
+    assert capsys.readouterr().out.splitlines() == [
+        "    2.00 s  find                     goes on: find the device and connect",
+        "    5.00 s  find                     done in 5.00 s",
+    ]
+
+
+def test_a_quick_step_is_one_line(capsys: pytest.CaptureFixture[str]):
+    told(FIND, 1.9, FOUND, 5.0)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_terminal_shows_the_step_at_once_and_puts_its_end_in_its_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    told(FIND, FOUND)
+    note, _, rest = capsys.readouterr().out.partition("\r\x1b[K")
+    assert note == "    0.00 s  find                     find the device and connect …"
+    assert rest.splitlines() == ["    5.00 s  find                     done in 5.00 s"]
+
+
+def test_each_image_has_its_tenths(capsys: pytest.CaptureFixture[str]):
+    for second in (1000, 2000):
+        told(*(uploading(off, size) for size in (1000, second) for off in range(0, size + 1, size // 20)))
+        assert len(capsys.readouterr().out.splitlines()) == 2 * 11
+
+
+def test_what_a_loss_takes_back_is_not_told_again(capsys: pytest.CaptureFixture[str]):
+    told(uploading(495, 1000), uploading(505, 1000), uploading(495, 1000), uploading(505, 1000))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_quiet_still_says_what_a_person_has_to_do(capsys: pytest.CaptureFixture[str]):
+    show = shown(as_json=False, quiet=True)
+    for event in (FIND, Said(text="Press the button.", at_ms=0), FOUND):
+        show(event)
+    show(Ended(result=Result(outcome=Outcome.CONFIRMED), at_ms=0))
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("confirmed\n", "Press the button.\n")
+
+
+def test_what_the_output_cannot_spell_is_spelt_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stdout, "write", narrow(sys.stdout.write))
+    Out().write("Pump é")
+    assert "Pump \\xe9" in capsys.readouterr().out
+
+
+def narrow(write: object) -> object:
+    def narrowed(text: str) -> object:
+        text.encode("ascii")
+        assert callable(write)
+        return write(text)
+
+    return narrowed
