@@ -194,6 +194,8 @@ def test_a_plan_is_printed_and_nothing_is_done(
     said = capsys.readouterr().out
     assert "  6. upload " in said
     assert "16,384 bytes in 12 requests; about " in said
+    assert "bytes/s (buffers); with a usual part's flash " in said
+    assert "bytes/s (flash)" in said
     assert served.peer.mode == "normal"
     assert served.peer.slots[1].data == b""
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage
-from keyswitch.host.plan import Bootloader, Device, Line, Plan, make_plan, plan_json
+from keyswitch.host.plan import Bootloader, Device, Plan, make_plan, plan_json
+from keyswitch.host.rates import Line, rate
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import StepName
 from keyswitch.host.survey import survey
@@ -53,12 +55,15 @@ def test_a_whole_plan():
     assert skipped(plan) == set()
     assert plan.image_bytes == 16_384
     assert plan.requests == 7
-    assert plan.bytes_per_second is not None
-    assert 150_000 < plan.bytes_per_second < 180_000
-    assert plan.limited_by == "air"
+    assert 150_000 < plan.fast.bytes_per_second < 180_000
+    assert plan.fast.limited_by == "air"
+    assert 30_000 < plan.slow.bytes_per_second < 35_000
+    assert plan.slow.limited_by == "flash"
     (upload,) = [step for step in plan.steps if step.name is StepName.UPLOAD]
-    assert upload.expected_ms == pytest.approx(16_384_000 / plan.bytes_per_second, abs=1)
+    assert upload.expected_ms == pytest.approx(16_384_000 / plan.fast.bytes_per_second, abs=1)
+    assert upload.slow_ms == pytest.approx(16_384_000 / plan.slow.bytes_per_second, abs=1)
     assert plan.expected_ms == sum(step.expected_ms for step in plan.steps)
+    assert plan.slow_ms - plan.expected_ms == upload.slow_ms - upload.expected_ms
     assert any("assumed: interval 15 ms" in note for note in plan.notes)
 
 
@@ -81,15 +86,57 @@ def test_an_image_that_runs_already_is_not_sent():
 
 
 @pytest.mark.parametrize(
-    ("line", "rate", "limit"),
+    ("line", "params", "fast", "slow"),
     [
-        (Line(kind="serial", baud=115_200), 8436, "line"),
-        (Line(kind="udp", max_packet=1472), None, "device"),
+        (BLE, PARAMS, "air", "flash"),
+        (BLE, Params(buf_size=384, buf_count=2), "buffers", "flash and buffers"),
+        (Line(kind="serial", baud=115_200), PARAMS, "line", "line"),
+        (Line(kind="serial", baud=1_000_000), PARAMS, "line", "flash"),
+        (Line(kind="serial", baud=115_200), Params(buf_size=384, buf_count=1), "buffers", "flash and buffers"),
+        (Line(kind="udp", max_packet=1472), PARAMS, "buffers", "flash"),
+        (Line(kind="udp", max_packet=1472), Params(buf_size=2048, buf_count=2), "buffers", "flash and buffers"),
     ],
 )
-def test_the_bound_that_holds(line: Line, rate: int | None, limit: str):
-    plan = make_plan(job(), Device(params=PARAMS), line)
-    assert (plan.bytes_per_second, plan.limited_by) == (rate, limit)
+def test_the_bound_that_holds_at_either_end(line: Line, params: Params, fast: str, slow: str):
+    plan = make_plan(job(), Device(params=params), line)
+    assert (plan.fast.limited_by, plan.slow.limited_by) == (fast, slow)
+    assert plan.slow.bytes_per_second <= plan.fast.bytes_per_second
+    assert plan.expected_ms > 0
+    upload = next(step for step in plan.steps if step.name is StepName.UPLOAD)
+    assert 0 < upload.expected_ms <= upload.slow_ms
+
+
+@pytest.mark.parametrize(("framing", "expected"), [("console", 8_300), ("raw", 11_398), ("cobs", 11_340)])
+def test_each_framing_of_a_serial_line_has_its_own_share(framing: str, expected: int):
+    # 115200 baud are 11520 bytes a second; raw frames of 2475 carry 2449 of the image, console lines of 127 carry 93.
+    bound = rate(Line(kind="serial", framing=framing), frame=2475, outstanding=3, flash=None)
+    assert bound.bytes_per_second == pytest.approx(expected, rel=0.01)
+
+
+def slots(*views: tuple[bytes, bool, bool]) -> Verdict:
+    """A verdict on slots, each with hash, whether it is active, and whether it is pending."""
+    (base,) = running(OLD.hash).slots or ()
+    listed = (
+        replace(base, slot=number, hash=digest, active=active, pending=pending)
+        for number, (digest, active, pending) in enumerate(views)
+    )
+    return Verdict(gate=Gate.OPEN, slots=tuple(listed))
+
+
+@pytest.mark.parametrize(("pending", "names"), [(False, {StepName.UPLOAD}), (True, {StepName.UPLOAD, StepName.TEST})])
+def test_an_image_that_lies_in_the_slot_is_not_sent_again(names: set[StepName], *, pending: bool):
+    verdict = slots((OLD.hash, True, False), (NEW.hash, False, pending))
+    plan = make_plan(job(), Device(verdict=verdict, params=PARAMS), BLE)
+    gone = {StepName.ENTER, StepName.RECONNECT, StepName.LEAVE, StepName.LEFT}
+    assert skipped(plan) == gone | names
+    assert (plan.image_bytes, plan.requests) == (0, 0)
+    assert plan.expected_ms == plan.slow_ms
+
+
+@pytest.mark.parametrize("size", [1, 30, 109])
+def test_buffers_that_hold_no_upload_are_a_refusal(size: int):
+    plan = make_plan(job(), Device(params=Params(buf_size=size, buf_count=1)), BLE)
+    assert plan.refused == f"the device says that its buffers have {size} bytes: no upload fits in"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +190,9 @@ def test_as_json():
     assert told["event"] == "plan"
     assert told["image_bytes"] == 16_384
     assert [step["step"] for step in told["steps"] if step["skipped"]] == ["test"]
+    assert (told["limited_by"], told["slow_limited_by"]) == ("air", "flash")
+    assert told["bound_bytes_per_second"] > told["slow_bytes_per_second"]
+    assert told["expected_ms"] < told["slow_ms"]
 
 
 def test_a_survey_changes_nothing():

@@ -6,7 +6,8 @@ import click
 
 from keyswitch.cli.update_options import Options
 from keyswitch.exits import Exit
-from keyswitch.host.plan import Device, Line, Plan, make_plan, plan_json
+from keyswitch.host.plan import Device, Plan, make_plan, plan_json
+from keyswitch.host.rates import Line, Rate
 from keyswitch.host.survey import survey
 from keyswitch.link.serial_port import FRAMINGS
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
@@ -26,20 +27,34 @@ async def plan(options: Options, *, as_json: bool) -> Exit:
 
 
 def _line(text: str) -> Line:
-    target = parse(text)
-    kind = {BleTarget: "ble", UdpTarget: "udp", SerialTarget: "serial"}[type(target)]
-    baud = target.baud if isinstance(target, SerialTarget) else None
-    room = IPV4_ROOM if isinstance(target, UdpTarget) else None
-    framing = FRAMINGS[target.framing][-1] if isinstance(target, SerialTarget) else 0
-    return Line(kind=kind, baud=baud, max_packet=room, framing_bytes=framing)
+    match parse(text):
+        case SerialTarget(baud=baud, framing=framing):
+            return Line(kind="serial", baud=baud, framing=framing, framing_bytes=FRAMINGS[framing][-1])
+        case UdpTarget():
+            return Line(kind="udp", max_packet=IPV4_ROOM)
+        case BleTarget():
+            return Line(kind="ble")
 
 
 def _plan_lines(made: Plan, device: Device) -> str:
     lines = [f"gate: {device.verdict.line}"] if device.verdict is not None else []
     for number, step in enumerate(made.steps, 1):
-        what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{step.expected_ms / 1000:.1f} s)"
+        takes = _seconds(step.expected_ms, step.slow_ms, 1)
+        what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{takes})"
         lines.append(f"{number:3}. {step.name.value:<24} {what}")
-    rate = f", at most {made.bytes_per_second:,} bytes/s ({made.limited_by})" if made.bytes_per_second else ""
-    lines.append(f"{made.image_bytes:,} bytes in {made.requests} requests{rate}; about {made.expected_ms / 1000:.0f} s")
+    lines.append(
+        f"{made.image_bytes:,} bytes in {made.requests} requests; about {_seconds(made.expected_ms, made.slow_ms)}"
+    )
+    if made.image_bytes:
+        lines.append(f"at most {_rate(made.fast)}; with a usual part's flash {_rate(made.slow)}")
     refused = [f"it would be refused: {made.refused}"] if made.refused else []
     return "\n".join([*lines, *(f"note: {note}" for note in made.notes), *refused])
+
+
+def _seconds(fast_ms: int, slow_ms: int, digits: int = 0) -> str:
+    fast, slow = (f"{ms / 1000:.{digits}f}" for ms in (fast_ms, slow_ms))
+    return f"{fast} s" if fast == slow else f"{fast} to {slow} s"
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.bytes_per_second:,} bytes/s ({rate.limited_by})"

@@ -2,32 +2,24 @@
 
 Rules:
 
-* A plan says what it assumes. Nobody knows a radio's interval or a part's flash before they were used.
-* Durations are lower bounds of what the link allows (`keyswitch.link.air.bound`), and estimates where nothing is known;
-  they are there to tell a minute from an hour.
+* A plan says what it assumes. Nobody knows a radio's interval or a part's flash before they were used: so the upload
+  has two ends, one with a flash that takes no time and one with a usual part's (`keyswitch.host.rates`).
+* Durations are bounds of the upload and estimates of all else; they are there to tell a minute from an hour.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from keyswitch.host.job import Goal, Job, JobImage
+from keyswitch.host.fitting import LEAST_FRAME, MOST_OUTSTANDING
+from keyswitch.host.job import Goal, Job, JobImage, Seen
+from keyswitch.host.rates import USUAL_FLASH, Line, Rate, rate
 from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.suiting import newer_that_runs, why_not
 from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import DEFAULT_BUF_SIZE, Params
+from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
 from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
-from keyswitch.link.air.bound import upload_bound
-
-ASSUMED_INTERVAL_US: Final = 15_000
-"""What iOS and most of Linux and Android grant to a peripheral that asks for less."""
-
-BITS_PER_BYTE: Final = 10
-"""On a serial line: start, eight, stop."""
-
-CONSOLE_EFFICIENCY: Final = 93 / 127
-"""Bytes of packet in a full line of console framing (Zephyr `serial_util.c`)."""
 
 USUAL_MS: Final = {
     StepName.FIND: 1_000,
@@ -87,23 +79,6 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """The link.
-
-    Attributes:
-        kind: `ble`, `udp` or `serial`.
-        baud: of a serial line.
-        max_packet: largest packet in bytes, None where the device's buffers bound it.
-        framing_bytes: bytes of a buffer that the framing takes.
-    """
-
-    kind: str
-    baud: int | None = None
-    max_packet: int | None = None
-    framing_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
     """One step of the plan.
 
@@ -112,6 +87,7 @@ class PlannedStep:
         says: what it does.
         proof: what shows that it is done.
         expected_ms: how long it may take.
+        slow_ms: how long with a usual part's flash.
         skipped: why it is not needed; empty if it is.
     """
 
@@ -119,6 +95,7 @@ class PlannedStep:
     says: str
     proof: str
     expected_ms: int
+    slow_ms: int
     skipped: str = ""
 
 
@@ -130,8 +107,8 @@ class Plan:
         steps: in order.
         image_bytes: to be uploaded.
         requests: that the upload takes.
-        bytes_per_second: the bound of the upload; None if none is known.
-        limited_by: what holds there.
+        fast: the bound of the upload with a flash that takes no time.
+        slow: the same with a usual part's flash.
         refused: why the update would be refused as things are; empty if nothing is known that would refuse it.
         notes: what a person should know: assumptions, and what is unusual.
     """
@@ -139,8 +116,8 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     image_bytes: int
     requests: int
-    bytes_per_second: int | None
-    limited_by: str
+    fast: Rate
+    slow: Rate
     refused: str
     notes: tuple[str, ...]
 
@@ -149,26 +126,31 @@ class Plan:
         """Of the whole."""
         return sum(step.expected_ms for step in self.steps if not step.skipped)
 
+    @property
+    def slow_ms(self) -> int:
+        """Of the whole, with a usual part's flash."""
+        return sum(step.slow_ms for step in self.steps if not step.skipped)
+
 
 def make_plan(job: Job, device: Device, line: Line) -> Plan:
     """The plan of `job` on `device` over `line`."""
-    images = [image for image in job.images if not _runs(device, image.hash)]
-    size = sum(len(image.data) for image in images)
+    to_send = tuple(image for image in job.images if _listed(device, image) is None)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
-    most = params.buf_size - line.framing_bytes
+    most = max(LEAST_FRAME, params.buf_size - line.framing_bytes)
     frame = min(most, line.max_packet or most)
-    rate, limit = _bound(frame, params, line)
-    upload_ms = round(size * 1000 / rate) if rate else 0
+    outstanding = max(1, min(params.buf_count - 1, job.most_outstanding or MOST_OUTSTANDING, MOST_OUTSTANDING))
+    fast, slow = (rate(line, frame=frame, outstanding=outstanding, flash=flash) for flash in (None, USUAL_FLASH))
+    size = sum(len(image.data) for image in to_send)
+    upload_ms = (fast.duration_ms(size), slow.duration_ms(size))
     stays = job.stay or job.goal is Goal.TEST
     names = [*WORK[job.goal], *(() if stays else WAY_OUT[-2:])]
-    steps = tuple(_planned(name, device, upload_ms, nothing_new=bool(job.images) and not images) for name in names)
     return Plan(
-        steps=steps,
+        steps=tuple(_planned(name, job, device, upload_ms) for name in names),
         image_bytes=size,
-        requests=sum(_requests(image.data, frame, image.number) for image in images),
-        bytes_per_second=rate,
-        limited_by=limit,
-        refused=_refused(job, device),
+        requests=sum(_requests(image.data, frame, image.number) for image in to_send),
+        fast=fast,
+        slow=slow,
+        refused=_refused(job, device, line),
         notes=tuple(_notes(job, device, line)),
     )
 
@@ -183,22 +165,28 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "says": step.says,
                 "proof": step.proof,
                 "expected_ms": step.expected_ms,
+                "slow_ms": step.slow_ms,
                 "skipped": step.skipped or None,
             }
             for step in plan.steps
         ],
         "image_bytes": plan.image_bytes,
         "requests": plan.requests,
-        "bound_bytes_per_second": plan.bytes_per_second,
-        "limited_by": plan.limited_by,
+        "bound_bytes_per_second": plan.fast.bytes_per_second,
+        "limited_by": plan.fast.limited_by,
         "expected_ms": plan.expected_ms,
+        "slow_bytes_per_second": plan.slow.bytes_per_second,
+        "slow_limited_by": plan.slow.limited_by,
+        "slow_ms": plan.slow_ms,
         "refused": plan.refused or None,
         "notes": list(plan.notes),
     }
 
 
-def _refused(job: Job, device: Device) -> str:
-    verdict = device.verdict
+def _refused(job: Job, device: Device, line: Line) -> str:
+    params, verdict = device.params, device.verdict
+    if params is not None and params.buf_size - line.framing_bytes < LEAST_FRAME:
+        return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in"
     if verdict is None:
         return ""
     other = other_policy(job.way.expected, verdict.state)
@@ -206,53 +194,55 @@ def _refused(job: Job, device: Device) -> str:
         return f"{other}; {OTHER_DEVICE_STEP}"
     if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
         return f"no way to enter was given, and the gate is {verdict.line}"
-    stop = why_not(job, tuple(image for image in job.images if not _lies_there(device, image)), verdict.slots or (), {})
+    to_send = tuple(image for image in job.images if _listed(device, image) is None)
+    stop = why_not(job, to_send, verdict.slots or (), {})
     return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
 
 
-def _lies_there(device: Device, image: JobImage) -> bool:
-    slots = device.verdict.slots if device.verdict is not None else None
-    return any(view.hash == image.hash and view.image == image.number for view in slots or ())
+def _listed(device: Device, image: JobImage) -> SlotView | None:
+    """The slot that holds the image, as far as slots were told; the active one if several do."""
+    return Seen(images=(image,), slots=device.verdict.slots if device.verdict is not None else None).listed(image)
 
 
-def _runs(device: Device, digest: bytes) -> bool:
-    slots = device.verdict.slots if device.verdict is not None else None
-    return any(view.hash == digest and view.active for view in slots or ())
-
-
-def _planned(name: StepName, device: Device, upload_ms: int, *, nothing_new: bool) -> PlannedStep:
+def _planned(name: StepName, job: Job, device: Device, upload_ms: tuple[int, int]) -> PlannedStep:
     step = BY_NAME[name]
-    expected_ms = upload_ms if name is StepName.UPLOAD else USUAL_MS[name]
+    expected_ms, slow_ms = upload_ms if name is StepName.UPLOAD else (USUAL_MS[name], USUAL_MS[name])
     return PlannedStep(
         name=name,
         says=step.says,
         proof=step.proof,
         expected_ms=expected_ms,
-        skipped=_skipped(name, device, nothing_new=nothing_new),
+        slow_ms=slow_ms,
+        skipped=_skipped(name, job, device),
     )
 
 
-def _skipped(name: StepName, device: Device, *, nothing_new: bool) -> str:
+def _skipped(name: StepName, job: Job, device: Device) -> str:
     verdict = device.verdict
     is_open = verdict is not None and verdict.gate is Gate.OPEN
     if name in {StepName.ENTER, StepName.RECONNECT} and is_open:
         return "the gate is open already"
-    if name in {StepName.UPLOAD, StepName.TEST, StepName.RESET, StepName.SWAP} and nothing_new:
-        return "the image runs already"
-    if name is StepName.TEST and device.state_write is False:
-        return "the device takes no state write: a reset alone starts the newer image"
+    if name in {StepName.UPLOAD, StepName.TEST, StepName.RESET, StepName.SWAP}:
+        return _not_needed(name, job, device)
     if name in {StepName.LEAVE, StepName.LEFT} and verdict is not None and is_open and verdict.state is None:
         return "the device has no mode to leave"
     return ""
 
 
-def _bound(frame: int, params: Params, line: Line) -> tuple[int | None, str]:
-    if line.kind == "ble":
-        bound = upload_bound(interval_us=ASSUMED_INTERVAL_US, buf_size=frame, buf_count=params.buf_count)
-        return round(bound.bytes_per_second), bound.limited_by
-    if line.kind == "serial" and line.baud:
-        return round(line.baud / BITS_PER_BYTE * CONSOLE_EFFICIENCY), "line"
-    return None, "device"
+def _not_needed(name: StepName, job: Job, device: Device) -> str:
+    """Why nothing has to be done for a step that brings images in, or starts them."""
+    views = [_listed(device, image) for image in job.images]
+    present = [view for view in views if view is not None]
+    if present and len(present) == len(views):
+        if all(view.active for view in present):
+            return "the image runs already"
+        if name is StepName.UPLOAD:
+            return "the image lies in the slot already"
+        if name is StepName.TEST and all(view.active or view.pending for view in present):
+            return "the image is marked already"
+    if name is StepName.TEST and device.state_write is False:
+        return "the device takes no state write: a reset alone starts the newer image"
+    return ""
 
 
 def _requests(data: bytes, frame: int, number: int) -> int:
@@ -268,8 +258,8 @@ def _notes(job: Job, device: Device, line: Line) -> list[str]:
     notes = [job.way.words]
     if device.params is None:
         notes.append("the device's buffers are not known yet: the smallest usual ones are assumed")
-    if line.kind == "ble":
-        notes.append(f"assumed: interval {ASSUMED_INTERVAL_US / 1000:g} ms, 2M, 251 bytes, flash as fast as the link")
+    flash = "a flash that takes no time, or that of an nRF52840"
+    notes.append(f"assumed: {', '.join(part for part in (line.assumed, flash) if part)}")
     if device.bootloader is not None:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
