@@ -1,4 +1,4 @@
-"""docs/bench.md and docs/bench.svg, made from build/bench.json: what was measured last, for people.
+"""docs/bench.md and its plots, made from build/bench.json: what was measured last, for people.
 
 python -m bench.page
 """
@@ -12,7 +12,9 @@ from pygal.style import CleanStyle
 
 SOURCE = Path("build/bench.json")
 PAGE = Path("docs/bench.md")
-PLOT = Path("docs/bench.svg")
+RADIO_PLOT = Path("docs/bench.svg")
+WIRES_PLOT = Path("docs/bench-wires.svg")
+MODEL_PLOT = Path("docs/bench-model.svg")
 
 INTRODUCTION = """# Rates beside their bounds
 
@@ -29,11 +31,15 @@ COMPARED = """## Against the peers, in real time
 Each client is a process of its own; they take turns on the same device process and link, and the median of five counts.
 mcumgr-toolkit has no way to a virtual radio.
 
-![Upload rates](bench.svg)
+![Upload rates over the modelled radio](bench.svg)
+
+![Upload rates over UDP and a pseudo-terminal](bench-wires.svg)
 """
 
 MODELLED = """
 ## In virtual time, with one request at a time beside it
+
+![Upload rates in virtual time](bench-model.svg)
 """
 
 
@@ -44,8 +50,17 @@ def main() -> None:
     modelled = [cell for cell in cells if not cell["peers"]]
     lines = [INTRODUCTION, COMPARED, *_compared(compared), MODELLED, *_modelled(modelled)]
     PAGE.write_text("\n".join(lines) + "\n")
-    _plot([cell for cell in compared if cell["transport"] == "ble"])
-    print(f"written: {PAGE}, {PLOT}")
+    for plot, title, shown in (
+        (RADIO_PLOT, "Upload over the modelled link, kB/s", [cell for cell in compared if cell["interval_us"]]),
+        (
+            WIRES_PLOT,
+            "Upload over UDP and a pseudo-terminal, kB/s",
+            [cell for cell in compared if not cell["interval_us"]],
+        ),
+        (MODEL_PLOT, "Upload in virtual time, kB/s", modelled),
+    ):
+        _plot(plot, title, shown)
+    print(f"written: {PAGE}, {RADIO_PLOT}, {WIRES_PLOT}, {MODEL_PLOT}")
 
 
 def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
@@ -59,7 +74,7 @@ def _compared(cells: list[dict[str, Any]]) -> list[str]:
     ]
     for cell in cells:
         ours, bound = cell["ours_bytes_per_second"], cell["bound_bytes_per_second"]
-        share = f"{100 * ours / bound:.0f} %" if bound else ""
+        share = _share(ours, bound)
         peers = " | ".join(_kilo(cell["peers"].get(name)) for name in ("smpclient", "mcumgr_toolkit"))
         cpu = f"{cell['ours_cpu_s_per_mb']} | {cell['smpclient_cpu_s_per_mb']}"
         rows.append(
@@ -77,7 +92,7 @@ def _modelled(cells: list[dict[str, Any]]) -> list[str]:
         ours, bound = cell["ours_bytes_per_second"], cell["bound_bytes_per_second"]
         rows.append(
             f"| {_link(cell)} | {cell['buf_size']} | {cell['flash']} | {_kilo(bound)} | {_kilo(ours)} "
-            f"| {100 * ours / bound:.0f} % | {_kilo(cell['window1_bytes_per_second'])} |"
+            f"| {_share(ours, bound)} | {_kilo(cell['window1_bytes_per_second'])} |"
         )
     return rows
 
@@ -93,18 +108,29 @@ def _kilo(rate: float | None) -> str:
     return "" if rate is None else f"{rate / 1000:.1f}"
 
 
-def _plot(cells: list[dict[str, Any]]) -> None:
-    chart = pygal.HorizontalBar(
-        style=CleanStyle, title="Upload over the modelled link, kB/s", height=40 * len(cells) + 160, width=900, js=[]
-    )
-    chart.x_labels = [f"{_link(cell)}, {cell['buf_size']} bytes" for cell in cells]
+def _share(rate: float | None, bound: float | None) -> str:
+    return f"{100 * rate / bound:.0f} %" if rate and bound else ""
+
+
+def _plot(path: Path, title: str, cells: list[dict[str, Any]]) -> None:
+    chart = pygal.HorizontalBar(style=CleanStyle, title=title, height=50 * len(cells) + 160, width=900, js=[])
+    flash = {cell["flash"] for cell in cells}
+    chart.x_labels = [_label(cell, with_flash=len(flash) > 1) for cell in cells]
     for name, rates in (
         ("bound", [cell["bound_bytes_per_second"] for cell in cells]),
         ("ours", [cell["ours_bytes_per_second"] for cell in cells]),
-        ("smpclient", [cell["peers"]["smpclient"] for cell in cells]),
+        ("one at a time", [cell["window1_bytes_per_second"] for cell in cells]),
+        ("smpclient", [(cell["peers"] or {}).get("smpclient") for cell in cells]),
+        ("mcumgr-toolkit", [(cell["peers"] or {}).get("mcumgr_toolkit") for cell in cells]),
     ):
-        chart.add(name, [None if rate is None else round(rate / 1000, 1) for rate in rates])
-    PLOT.write_bytes(chart.render())
+        if any(rates):
+            chart.add(name, [None if rate is None else round(rate / 1000, 1) for rate in rates])
+    path.write_bytes(chart.render())
+
+
+def _label(cell: dict[str, Any], *, with_flash: bool) -> str:
+    flash = f", flash {cell['flash']}" if with_flash else ""
+    return f"{_link(cell)}, {cell['buf_size']} bytes{flash}"
 
 
 if __name__ == "__main__":

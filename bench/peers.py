@@ -3,9 +3,10 @@
     python -m bench peers          every cell
     python -m bench.peers --quick  four cells
 
-Each run is a process of its own: connect, upload the same image, end. They take turns (ours, peer, ours, peer, …) and
-the median counts. The bound is `keyswitch.link.air.bound`, computed from the rules of the air alone. mcumgr-toolkit has
-no way to a virtual radio, so it is compared over UDP and serial only.
+Each run is a process of its own: connect, erase the slot, upload the same image, end. They take turns (ours, peer,
+ours, peer, …) and the median counts. A run that fails gives no rate, and is a mark that was missed: one of ours, and
+one of a peer as well, because nothing was compared with it. The bound is `keyswitch.link.air.bound`, computed from the
+rules of the air alone. mcumgr-toolkit has no way to a virtual radio, so it is compared over UDP and serial only.
 """
 
 import json
@@ -99,6 +100,11 @@ class Runs:
         self.cpu_s_per_mb.append(said["cpu_s"] / said["bytes"] * 1e6)
 
     @property
+    def done(self) -> int:
+        """How many runs did not fail."""
+        return len(self.rates)
+
+    @property
     def rate(self) -> int | None:
         """Median bytes per second."""
         return round(statistics.median(self.rates)) if self.rates else None
@@ -180,6 +186,7 @@ def _result(cell: Cell, example: Example, image: Path, runs: dict[str, Runs]) ->
         "ours_bytes_per_second": ours.rate,
         "window1_bytes_per_second": None,
         "peers": peers,
+        "runs": {name: each.done for name, each in runs.items()},
         "ours_cpu_s_per_mb": ours.cpu,
         "smpclient_cpu_s_per_mb": smpclient.cpu,
     }
@@ -188,7 +195,8 @@ def _result(cell: Cell, example: Example, image: Path, runs: dict[str, Runs]) ->
 def misses(cell: Cell, result: dict[str, Any]) -> list[str]:
     """What a cell promised and did not keep."""
     ours, most = result["ours_bytes_per_second"] or 0, result["bound_bytes_per_second"]
-    lines = []
+    failed = {name: ROUNDS - done for name, done in result["runs"].items() if done < ROUNDS}
+    lines = [f"{cell.name}: {count} of {ROUNDS} runs of {name} failed" for name, count in failed.items()]
     share = SHARE_WITH_LOSS if cell.loss else SHARE
     if most and ours < share * most:
         lines.append(f"{cell.name}: {ours} B/s of {most}, {share:.0%} was promised")
@@ -242,7 +250,7 @@ def _one(client: str, target: str, image: Path) -> dict[str, Any] | None:
         driver = DRIVERS / ("smpclient_driver.py" if client == "smpclient" else "toolkit_driver.py")
         # mcumgr-toolkit sends 384 bytes at a time unless it is asked to take what the device offers.
         first = [] if client == "smpclient" else [["auto_frame"]]
-        command = [str(PEERS_PYTHON), str(driver), target, json.dumps([*first, ["upload", str(image)]])]
+        command = [str(PEERS_PYTHON), str(driver), target, json.dumps([*first, ["erase"], ["upload", str(image)]])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S)
     except subprocess.TimeoutExpired:

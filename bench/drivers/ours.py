@@ -2,7 +2,8 @@
 
     python -m bench.drivers.ours TARGET FILE
 
-TARGET is as for `keyswitch update`. One line: {"bytes", "requests", "seconds", "cpu_s"}.
+TARGET is as for `keyswitch update`. The slot is erased first, so that nothing is resumed. One line: {"bytes", "losses",
+"seconds", "cpu_s"}; `bytes` are those that were sent now.
 """
 
 import asyncio
@@ -10,11 +11,17 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from keyswitch.cli.opening import open_reach
 from keyswitch.host.fitting import capacity_of
 from keyswitch.host.reach import Reach
+from keyswitch.host.reply import Refusal
 from keyswitch.host.upload import Uploaded, upload
+from keyswitch.smp.groups import image
+
+ERASE_MS: Final = 40_000
+"""As long as the drivers of the peers wait for it."""
 
 
 async def main(target: str, data: bytes) -> None:
@@ -23,13 +30,16 @@ async def main(target: str, data: bytes) -> None:
     connection = await reach.connect(smp_shown=target.startswith("hci:"))
     if connection.smp is None:
         raise SystemExit("the device does not show its SMP service")
+    erased = await connection.smp.write(image.ID, image.Id.ERASE, timeout_ms=ERASE_MS)
+    if isinstance(erased, Refusal):
+        raise SystemExit(f"erase: {erased}")
     capacity = await capacity_of(connection.smp)
     began_s, cpu_s = time.monotonic(), time.process_time()
     end = await upload(connection.smp, data, capacity)
     seconds, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
     if not isinstance(end, Uploaded):
         raise SystemExit(f"{end}")
-    print(json.dumps({"bytes": end.size, "losses": end.losses, "seconds": seconds, "cpu_s": cpu_s}))
+    print(json.dumps({"bytes": end.size - end.resumed_at, "losses": end.losses, "seconds": seconds, "cpu_s": cpu_s}))
     await connection.close()
     await reach.close()
 
