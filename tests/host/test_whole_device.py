@@ -28,6 +28,7 @@ from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
+from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.policy.words import Service
 from keyswitch.smp.groups import image
@@ -152,7 +153,7 @@ class CutAir:
 
 
 def run(story: Coroutine[Any, Any, T]) -> T:
-    return clock.run(story, limit_s=1200)
+    return clock.run(story, limit_s=2400)
 
 
 async def updated(
@@ -161,10 +162,11 @@ async def updated(
     strike: Callable[[World, Event], None] | None = None,
     *,
     service: Service = Service.RECONNECT,
+    policy: Policy | None = None,
 ) -> tuple[Result, dict[str, Any]]:
     """One whole update; how it ended, and what the device says afterwards."""
     secret = read_secret(pump.policy)
-    policy = replace(pump.policy, gate=replace(pump.policy.gate, service=service))
+    policy = policy or replace(pump.policy, gate=replace(pump.policy.gate, service=service))
     async with World(policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
         name = pump.policy.device.name
         reach = BleReach(CutAir(here.adapter(), scissors), target=name, name=name)

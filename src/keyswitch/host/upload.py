@@ -362,7 +362,8 @@ class _Upload:
 
     def stalled(self) -> UploadStalled:
         off = self.window.wanted
-        if self.silences:
+        slept = self.loop.time() - self.heard_at >= self.bounds.stall_ms / 1000  # this computer, and its clock went on
+        if self.silences or slept:
             return UploadStalled(off=off, why=f"no answer, asked {self.silences} times", silent=True)
         return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
 
