@@ -17,6 +17,7 @@ from keyswitch.host.upload import Capacity, upload
 from keyswitch.smp.frame import Frame
 from keyswitch.smp.framing import console
 from keyswitch.smp.groups import mode, os
+from keyswitch.testing.world import DEVICE_ADDRESS
 
 LEAVE = packet(2, mode.ID, mode.Id.LEAVE, {}, 11)
 
@@ -68,7 +69,7 @@ def test_peers_that_do_not_read_delay_a_reset_by_one_bound_together(pump: Worksh
             here.net.delay_s = 0
             line, net = await here.client("line"), await here.client("net")
             await here.write(line, b"".join(console.pieces(packet(2, os.ID, os.Id.ECHO, {"d": "hi"}, 1))))
-            centrals = [await here.central() for _ in range(2)]
+            centrals = await asyncio.gather(here.central(), here.central())
             began = asyncio.get_running_loop().time()
             await here.write(net, LEAVE)
             for central in centrals:
@@ -76,6 +77,25 @@ def test_peers_that_do_not_read_delay_a_reset_by_one_bound_together(pump: Worksh
             seconds = asyncio.get_running_loop().time() - began
             assert seconds < 1, "who reads is not kept waiting by who does not"
             await asyncio.sleep(FLUSH_WITHIN_MS / 1000 + 1)
+            assert here.running == "1.0.0"
+
+    run(story())
+
+
+def test_who_connects_while_a_reset_waits_for_a_line_is_told_as_well(pump: Workshop) -> None:
+    async def story() -> None:
+        async with place(pump) as here:
+            await bring_on_trial(here, pump)
+            here.line.reads = False
+            line, net = await here.client("line"), await here.client("net")
+            await here.write(line, b"".join(console.pieces(packet(2, os.ID, os.Id.ECHO, {"d": "hi"}, 1))))
+            await here.write(net, LEAVE)
+            link = await here.world.adapter().connect(DEVICE_ADDRESS, 1_000)
+            assert here.running == "1.1.0", "the reset still waits"
+            why = await link.wait_closed(FLUSH_WITHIN_MS + 1_000)
+            assert why is not None
+            assert "supervision" not in why
+            await asyncio.sleep(1)
             assert here.running == "1.0.0"
 
     run(story())

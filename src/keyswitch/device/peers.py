@@ -173,8 +173,14 @@ class Peers:
         task.add_done_callback(self._ending.discard)
 
     async def end_all(self) -> None:
-        """Let everybody have its answers and end every connection, all at the same time, each within its bound."""
-        await asyncio.gather(*(sender.end(after_answers=True) for sender in list(self._senders.values())))
+        """Let everybody have its answers and end every connection, all at the same time, each within its bound.
+
+        Who comes meanwhile is told as well, once: a flood of comers holds up no reset.
+        """
+        there = list(self._senders.values())
+        await asyncio.gather(*(sender.end(after_answers=True) for sender in there))
+        late = [sender for sender in self._senders.values() if sender not in there]
+        await asyncio.gather(*(sender.end(after_answers=False) for sender in late))
 
     async def forget(self) -> None:
         """Nobody is there any more, and nobody is told."""
