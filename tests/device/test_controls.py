@@ -130,14 +130,24 @@ def test_where_nothing_may_run_nothing_can_happen(pump: Workshop) -> None:
             controls = Controls(here.policy, here.device)
             here.flash.erase(0, here.flash.geometry.size)
             assert (await controls.answer({"do": "power-cycle"}))["mode"] is None
-            for request in (
-                {"do": "confirm"},
-                {"do": "press", "hold_ms": 5_000},
-                {"do": "set", "name": "motion", "value": "true"},
-            ):
+            for request in ({"do": "confirm"}, {"do": "press", "hold_ms": 5_000}):
                 with pytest.raises(RefusedAtPanelError, match="nothing runs here"):
                     await controls.answer(request)
             assert (await controls.answer({"do": "status"}))["running"] is None
+
+    run(whole())
+
+
+def test_what_a_sensor_reads_is_so_though_nothing_runs(pump: Workshop) -> None:
+    async def whole() -> None:
+        async with world(pump) as here:
+            controls = Controls(here.policy, here.device)
+            kept = here.flash.read(0, here.flash.geometry.size)
+            here.flash.erase(0, here.flash.geometry.size)
+            await controls.answer({"do": "power-cycle"})
+            assert (await controls.answer({"do": "set", "name": "motion", "value": "true"}))["mode"] is None
+            here.flash.write(0, kept)
+            assert (await controls.answer({"do": "power-cycle"}))["mode"] == "active"
 
     run(whole())
 

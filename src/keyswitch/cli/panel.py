@@ -36,7 +36,7 @@ def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> 
         if not equals:
             raise click.BadParameter(f"{assignment!r} is not NAME=VALUE", param_hint="NAME=VALUE")
         answer = ask(directory, {"do": "set", "name": name, "value": value})
-        _print(answer, f"{name} = {value}; mode {answer.get('mode')}", as_json=as_json)
+        _print(answer, f"{name} = {value}; {_mode(answer)}", as_json=as_json)
 
 
 @panel.command("power-cycle")
@@ -45,7 +45,7 @@ def set_inputs(directory: Path, assignments: tuple[str, ...], as_json: bool) -> 
 def power_cycle(directory: Path, as_json: bool) -> None:
     """Take the power away and give it back: RAM is gone without clean-up, the bootloader decides anew."""
     answer = ask(directory, {"do": "power-cycle"})
-    _print(answer, f"booted {_image(answer['running'])}; mode {answer['mode']}", as_json=as_json)
+    _print(answer, f"booted {_image(answer['running'])}; {_mode(answer)}", as_json=as_json)
 
 
 @panel.command()
@@ -56,7 +56,7 @@ def power_cycle(directory: Path, as_json: bool) -> None:
 def press(directory: Path, what: str, hold: str, as_json: bool) -> None:
     """Press the button."""
     answer = ask(directory, {"do": "press", "hold_ms": _milliseconds(hold)})
-    _print(answer, f"{what} held for {hold}; mode {answer['mode']}", as_json=as_json)
+    _print(answer, f"{what} held for {hold}; {_mode(answer)}", as_json=as_json)
 
 
 @panel.command()
@@ -75,7 +75,7 @@ def confirm(directory: Path, as_json: bool) -> None:
 def advance(directory: Path, duration: str, as_json: bool) -> None:
     """Let TIME (900s, 500ms) pass at once, on a device that runs with `--virtual-time`."""
     answer = ask(directory, {"do": "advance", "ms": _milliseconds(duration)})
-    _print(answer, f"{duration} later: mode {answer['mode']}, gate {answer['gate']}", as_json=as_json)
+    _print(answer, f"{duration} later: {_mode(answer)}, gate {answer['gate']}", as_json=as_json)
 
 
 @panel.command()
@@ -99,7 +99,7 @@ def status(directory: Path, as_json: bool) -> None:
     """Mode, gate, lease, what runs and what the slots hold."""
     answer = ask(directory, {"do": "status"})
     lease = "" if answer["lease_ms"] is None else f", {answer['lease_ms'] / 1000:.0f} s left"
-    text = [f"mode {answer['mode']}, gate {answer['gate']}{lease}", f"running {_image(answer['running'])}"]
+    text = [f"{_mode(answer)}, gate {answer['gate']}{lease}", f"running {_image(answer['running'])}"]
     if answer["passkey"]:
         text.append(f"passkey {answer['passkey']}")
     text += [f"slot {slot['slot']}: {_image(slot)}{_flags(slot)}" for slot in answer["slots"]]
@@ -113,6 +113,10 @@ def _milliseconds(text: str) -> int:
         return round(float(number) * factor)
     except (ValueError, OverflowError):
         raise click.BadParameter(f"{text!r} is no time", param_hint="TIME such as 5s or 500ms") from None
+
+
+def _mode(answer: dict[str, Any]) -> str:
+    return "nothing runs" if answer["mode"] is None else f"mode {answer['mode']}"
 
 
 def _image(image: dict[str, Any] | None) -> str:

@@ -72,11 +72,15 @@ class Controls:
 
     async def _set(self, request: dict[str, Any]) -> None:
         known = self._input(str(request.get("name", "")))
-        self._happen(InputChanged(name=known.name, value=_value(known, request.get("value"))))
+        # What a sensor reads is so whether anything runs or not; the next boot reads it.
+        self._tell(InputChanged(name=known.name, value=_value(known, request.get("value"))))
 
     def _happen(self, event: Event) -> None:
         if not self._runtime.powered:
             raise RefusedAtPanelError("nothing runs here that this could happen to")
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         refused = self._runtime.happen(event)
         if refused is not None:
             raise RefusedAtPanelError(refused.text)
