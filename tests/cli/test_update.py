@@ -209,6 +209,13 @@ def test_a_plan_that_would_be_refused_says_so(
     assert told["refused"].startswith("the device has the policy 616e6f7468657221, not that of 'Pump 7'")
     assert ended("update", served.target, str(new), "--dry-run") == Exit.NO
     assert "it would be refused: no way to enter was given, and the gate is shut" in capsys.readouterr().out
+    guard = {"mode": "normal", "gate": False, "boot_id": bytes(8), "reason": "guard: motion == false"}
+    served.peer.veto = lambda _op, group, command, _body: guard if (group, command) == (19283, 0) else None
+    assert ended("update", served.target, str(new), "--recipe", "button", "--dry-run") == Exit.NO
+    assert "it would be refused: the gate is shut (guard: motion == false); make the condition" in (
+        capsys.readouterr().out
+    )
+    served.peer.veto = None
     served.peer.mode = "maintenance"
     assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.YES
     assert lines(capsys)[0]["refused"] is None

@@ -20,6 +20,7 @@ from keyswitch.host.suiting import newer_that_runs, why_not
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
 from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
+from keyswitch.reasons import Reason
 
 USUAL_MS: Final = {
     StepName.FIND: 1_000,
@@ -57,6 +58,9 @@ class Bootloader(Enum):
         """For people."""
         return self.name.lower().replace("_", " ")
 
+
+NO_WAY_OPENS: Final = frozenset({Reason.GUARD, Reason.LOCKED_OUT, Reason.SECURITY, Reason.BUSY, Reason.VETO})
+"""Reasons that are the same with every way in, until something else changes."""
 
 NO_REVERT: Final = frozenset({Bootloader.OVERWRITE, Bootloader.XIP, Bootloader.SINGLE, Bootloader.SINGLE_RAM_LOAD})
 
@@ -194,6 +198,8 @@ def _refused(job: Job, device: Device, line: Line) -> str:
         return f"{other}; {OTHER_DEVICE_STEP}"
     if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
         return f"no way to enter was given, and the gate is {verdict.line}"
+    if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
+        return f"the gate is {verdict.line}"
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
     stop = why_not(job, to_send, verdict.slots or (), {})
     return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
