@@ -29,6 +29,32 @@ def test_a_burst(sent: int, answered: int, refused: int):
     assert rig.server.room(peer) == 4
 
 
+def many_requests(sequence: int = 1) -> bytes:
+    """A packet that a buffer holds, with hundreds of requests in it."""
+    return packet(0, 0, 6, None, sequence)[:8] * 300
+
+
+def test_a_packet_that_does_not_fit_costs_one_answer_however_many_requests_it_holds():
+    rig = Rig()
+    peer = rig.peer()
+    for number in range(4):
+        rig.put(peer, echo(str(number), number))
+    output = rig.put(peer, many_requests(sequence=99))
+    assert [(answer.packet[6], answer.packet[8:]) for answer in output.answers] == [(99, bytes.fromhex("bf62726302ff"))]
+    assert not rig.put(peer, many_requests()[:7]).answers
+
+
+def test_a_packet_that_is_dropped_costs_one_answer_for_the_request_that_was_next():
+    rig = Rig()
+    flood, other = rig.in_maintenance(), rig.peer()
+    rig.put(flood, echo("done", 5) + many_requests(sequence=6))
+    rig.put(other, many_requests(sequence=7))
+    rig.carry_out(rig.server.run_one(rig.now_ms))
+    answers = rig.input("motion", value=True).answers + rig.server.drop(flood, many_requests(sequence=8)).answers
+    assert [(answer.peer, answer.packet[6]) for answer in answers] == [(flood, 6), (other, 7), (flood, 8)]
+    assert all(b"wrong mode" in answer.packet for answer in answers)
+
+
 def test_room_says_beforehand():
     rig = Rig()
     peer = rig.peer()

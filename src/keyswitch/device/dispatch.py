@@ -115,13 +115,15 @@ def _body(payload: Payload, packet: bytes) -> Body:
         raise
 
 
-def refuse(core: Core, peer: int, waiting: Waiting, reply: Reply) -> None:
-    """Answer every request of a packet that is not going to be executed, as far as it can be answered."""
-    packet, position = waiting.packet, waiting.position
-    while len(packet) - position >= HEADER_SIZE:
-        request = Header.decode(packet[position:])
-        core.answer(Answer(peer, encode(request, reply, core.policy.smp.buf_size), waiting.door))
-        position += HEADER_SIZE + request.length
+def refuse(core: Core, peer: int, waiting: Waiting, reply: SmpError | Refused) -> None:
+    """Answer the next request of a packet that is not going to be executed, if it holds one.
+
+    The answer is `{rc}`, which ends a packet wherever it is given; so a packet costs one answer, however many requests
+    its sender has put into it.
+    """
+    header = waiting.packet[waiting.position : waiting.position + HEADER_SIZE]
+    if len(header) == HEADER_SIZE:
+        core.answer(Answer(peer, encode(Header.decode(header), reply, core.policy.smp.buf_size), waiting.door))
 
 
 def refuse_dropped(core: Core) -> None:

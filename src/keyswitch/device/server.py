@@ -124,7 +124,7 @@ class Server:
         return self._output()
 
     def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Door = Door.SMP) -> Output:  # noqa: ARG002
-        """Queue one whole packet. Answers only if it cannot be queued."""
+        """Queue one whole packet. If it cannot be queued, its first request is answered, and no other."""
         core = self._core
         if peer_id not in core.peers or core.state.down:
             return NOTHING
