@@ -23,6 +23,7 @@ class Heard:
         self.space = 1_000
         self.wanting: dict[int, Callable[[], None]] = {}
         self.lost_lines: list[str] = []
+        self.owners: set[int] = set()
         self._ids = itertools.count(1)
 
     def new_peer_id(self) -> int:
@@ -45,6 +46,9 @@ class Heard:
 
     def room(self, peer_id: int) -> int:
         return max(0, self.space)
+
+    def owns(self, peer_id: int) -> bool:
+        return peer_id in self.owners
 
     def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
         self.wanting[peer_id] = then

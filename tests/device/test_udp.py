@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tests.device.arrivals import Heard
 
-from keyswitch.device.udp import CONVERSING_MS, MAX_PEERS, SILENT_MS, UdpCarrier
+from keyswitch.device.udp import CONVERSING_MS, MAX_PEERS, MAX_PEERS_OF_A_HOST, READ_MOST, SILENT_MS, UdpCarrier
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.peer import Door
+from keyswitch.smp.framing.udp import MAX_DATAGRAM
 from keyswitch.terms import Transport
 
 ECHO = bytes.fromhex("0a00000600004200a16164626869")
@@ -71,12 +72,30 @@ def test_what_is_no_packet_is_dropped(data: bytes, reason: str) -> None:
     run(story())
 
 
+async def ask(carrier: UdpCarrier, heard: Heard, host: str, port: int = 1, *, answered: bool = True) -> bool:
+    """One request from there, and its answer; whether the sender was heard."""
+    before = len(heard.packets)
+    carrier.datagram_received(ECHO, (host, port))
+    if len(heard.packets) == before:
+        return False
+    if answered:
+        await carrier.send(heard.packets[-1][0], Door.SMP, b"answer")
+    return True
+
+
+async def flood(carrier: UdpCarrier, heard: Heard) -> None:
+    """One answered request from each of many ports of two hosts."""
+    for number in range(10 * MAX_PEERS):
+        await ask(carrier, heard, f"192.0.2.{100 + number % 2}", 1000 + number)
+    assert len(carrier._by_peer) == len(carrier._by_address) == MAX_PEERS
+
+
 def test_the_peer_that_was_silent_longest_makes_room() -> None:
     async def story() -> None:
         carrier, heard = await started()
         for number in range(MAX_PEERS + 1):
             heard.time_ms = number
-            carrier.datagram_received(ECHO, ("192.0.2.1", 1000 + number))
+            await ask(carrier, heard, f"192.0.2.{number}")
         assert heard.went == [1]
         with pytest.raises(LinkLostError):
             await carrier.send(1, Door.SMP, b"answer")
@@ -90,12 +109,86 @@ def test_a_flood_of_addresses_cuts_no_conversation_off(silent_ms: int, heard_sti
     async def story() -> None:
         carrier, heard = await started()
         for _ in range(2):
-            carrier.datagram_received(ECHO, ("192.0.2.1", 1))
+            await ask(carrier, heard, "192.0.2.1")
         heard.time_ms = silent_ms
-        for number in range(10 * MAX_PEERS):
-            carrier.datagram_received(ECHO, ("192.0.2.2", 1000 + number))
+        await flood(carrier, heard)
         assert (1 not in heard.went) is heard_still
-        assert len(carrier._by_peer) == len(carrier._by_address) == MAX_PEERS
+        await carrier.close()
+
+    run(story())
+
+
+def test_who_waits_for_an_answer_is_not_forgotten_nor_just_after_it() -> None:
+    """An erase takes seconds, and what is known of it then is its answer."""
+
+    async def story() -> None:
+        carrier, heard = await started()
+        await ask(carrier, heard, "192.0.2.1")
+        await ask(carrier, heard, "192.0.2.1", answered=False)
+        heard.time_ms = 2 * CONVERSING_MS
+        await flood(carrier, heard)
+        await carrier.send(1, Door.SMP, b"erased")
+        heard.time_ms += CONVERSING_MS
+        await flood(carrier, heard)
+        assert 1 not in heard.went
+        await carrier.close()
+
+    run(story())
+
+
+def test_who_asked_once_is_there_until_it_is_answered() -> None:
+    async def story() -> None:
+        carrier, heard = await started()
+        await ask(carrier, heard, "192.0.2.1", answered=False)
+        await flood(carrier, heard)
+        assert 1 not in heard.went
+        await carrier.send(1, Door.SMP, b"answer")
+        await flood(carrier, heard)
+        assert 1 in heard.went
+        await carrier.close()
+
+    run(story())
+
+
+def test_the_owner_of_the_session_or_upload_is_not_forgotten_however_long_it_is_silent() -> None:
+    async def story() -> None:
+        carrier, heard = await started()
+        await ask(carrier, heard, "192.0.2.1")
+        heard.owners = {1}
+        heard.time_ms = 10 * SILENT_MS
+        await flood(carrier, heard)
+        assert 1 not in heard.went
+        heard.owners.clear()
+        await flood(carrier, heard)
+        assert 1 in heard.went
+        await carrier.close()
+
+    run(story())
+
+
+def test_the_sockets_of_one_host_keep_no_other_host_out() -> None:
+    async def story() -> None:
+        carrier, heard = await started()
+        for number in range(2 * MAX_PEERS):
+            await ask(carrier, heard, "192.0.2.1", 1000 + number // 2)
+        assert (len(heard.came), heard.went) == (MAX_PEERS_OF_A_HOST, [])
+        for number in range(2, 7):
+            heard.time_ms += 1
+            assert await ask(carrier, heard, f"192.0.2.{number}")
+        assert heard.went == [MAX_PEERS_OF_A_HOST + 1], "of the others, the one that was silent longest"
+        await carrier.close()
+
+    run(story())
+
+
+def test_at_its_limit_a_host_makes_room_for_itself() -> None:
+    async def story() -> None:
+        carrier, heard = await started()
+        await ask(carrier, heard, "192.0.2.2")
+        for number in range(MAX_PEERS_OF_A_HOST + 1):
+            heard.time_ms += 1
+            await ask(carrier, heard, "192.0.2.1", 1000 + number)
+        assert heard.went == [2]
         await carrier.close()
 
     run(story())
@@ -105,24 +198,45 @@ def test_among_conversations_alone_nobody_new_is_heard() -> None:
     async def story() -> None:
         carrier, heard = await started()
         for number in range(2 * MAX_PEERS):
-            carrier.datagram_received(ECHO, ("192.0.2.1", 1000 + number % MAX_PEERS))
-        carrier.datagram_received(ECHO, ("192.0.2.2", 1))
+            await ask(carrier, heard, f"192.0.2.{number % MAX_PEERS}")
+        assert not await ask(carrier, heard, "192.0.2.99")
         assert (len(heard.came), heard.went) == (MAX_PEERS, [])
         heard.time_ms = CONVERSING_MS + 1
-        carrier.datagram_received(ECHO, ("192.0.2.2", 1))
+        assert await ask(carrier, heard, "192.0.2.99")
         assert heard.went == [1]
         await carrier.close()
 
     run(story())
 
 
+@pytest.mark.parametrize("size", [64, MAX_DATAGRAM])
+def test_what_is_read_at_once_is_the_whole_datagram(size: int) -> None:
+    async def story() -> None:
+        carrier, heard = UdpCarrier("127.0.0.1", 0, max_packet=MAX_DATAGRAM), Heard()
+        await carrier.start(heard)
+        assert carrier._socket.max_size == READ_MOST  # type: ignore[union-attr]
+        transport, _ = await Client.open(carrier)
+        transport.sendto(ECHO.ljust(size, b"x"))
+        await heard.next()
+        assert [len(packet) for _, packet in heard.packets] == [size]
+        transport.close()
+        await carrier.close()
+
+    run(story())
+
+
 @pytest.mark.parametrize(("silent_ms", "forgotten"), [(SILENT_MS, []), (SILENT_MS + 1, [1])])
-def test_a_silent_peer_is_forgotten_when_somebody_new_comes(silent_ms: int, forgotten: list[int]) -> None:
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_silent_peer_is_forgotten_when_somebody_new_comes(
+    silent_ms: int,
+    forgotten: list[int],
+    answered: bool,  # noqa: FBT001
+) -> None:
     async def story() -> None:
         carrier, heard = await started()
-        carrier.datagram_received(ECHO, ("192.0.2.1", 1))
+        await ask(carrier, heard, "192.0.2.1", answered=answered)
         heard.time_ms = silent_ms
-        carrier.datagram_received(ECHO, ("192.0.2.2", 1))
+        await ask(carrier, heard, "192.0.2.2")
         assert heard.went == forgotten
         await carrier.close()
 

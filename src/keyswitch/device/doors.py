@@ -54,6 +54,10 @@ class Arrivals(Protocol):
         """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
         ...
 
+    def owns(self, peer_id: int) -> bool:
+        """Whether the session or the running upload is this peer's: forgetting it would leave them to nobody."""
+        ...
+
     def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
         """Call `then` once this peer may send again, or has gone; one call for each peer, the last one asked for."""
         ...

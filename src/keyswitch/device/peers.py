@@ -143,6 +143,10 @@ class Peers:
         """How many packets this peer may send now; a carrier whose link can wait makes it wait at 0."""
         return self._inside.server.room(peer_id)
 
+    def owns(self, peer_id: int) -> bool:
+        """Whether the session or the running upload is this peer's."""
+        return self._inside.server.owns(peer_id)
+
     def when_room(self, peer_id: int, then: Callable[[], None]) -> None:
         """Call `then` once this peer may send again, or has gone."""
         self._waiting_for_room[peer_id] = then

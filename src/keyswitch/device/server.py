@@ -164,6 +164,11 @@ class Server:
         """How many more packets this peer may send now; at 0, a link that can wait should."""
         return self._core.queues.room(peer_id)
 
+    def owns(self, peer_id: int) -> bool:
+        """Whether the session or the running upload is this peer's."""
+        state = self._core.state
+        return peer_id in {None if owned is None else owned.owner for owned in (state.session, state.upload)}
+
     @property
     def uploader(self) -> int | None:
         """Id of the peer whose upload runs; None if none does, or its peer has gone."""

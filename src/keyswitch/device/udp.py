@@ -5,7 +5,9 @@ Rules:
 * An address and port is no identity: anybody can use it. A peer that was forgotten and speaks again is another peer.
 * Peers are few (`MAX_PEERS`), so that a flood of addresses costs nothing: for a new one, the one that was silent
   longest is forgotten. Who is in the middle of a conversation is not: then the new one is not heard.
-* A peer that was silent for `SILENT_MS` is forgotten when somebody new comes.
+* Who waits for an answer is in a conversation, however long the flash takes; so is the owner of the session or upload.
+* One host has at most `MAX_PEERS_OF_A_HOST` of the places, so that its sockets alone keep no other host out.
+* A peer that was silent for `SILENT_MS` is forgotten when somebody new comes, unless session or upload is its own.
 * A datagram that cannot be sent is lost like any other.
 """
 
@@ -20,9 +22,14 @@ from keyswitch.smp.framing import udp
 from keyswitch.terms import Transport
 
 MAX_PEERS: Final = 16
+MAX_PEERS_OF_A_HOST: Final = 12
+"""More than any tool opens at once. The rest of the places is for other hosts: an operator and some who watch."""
 SILENT_MS: Final = 60_000
 CONVERSING_MS: Final = 5_000
-"""Who has spoken more than once, and last within this time (two waits of a client), is in a conversation."""
+"""Who has asked more than once, and was last heard or answered within this time (two waits of a client), converses."""
+READ_MOST: Final = 65_536
+"""Bytes to make room for when a datagram is read: none is larger. asyncio's own 256 KiB for each costs ten times the
+time of reading a small one."""
 
 Address = tuple[Any, ...]
 """As the socket gives it: host and port, and for IPv6 flow and scope."""
@@ -30,14 +37,23 @@ Address = tuple[Any, ...]
 
 @dataclass(slots=True)
 class _Heard:
+    """One peer.
+
+    Attributes:
+        last_ms: when it was last heard or answered.
+        again: it was heard more than once.
+        unanswered: packets that it has sent and that no answer has followed yet.
+    """
+
     peer: Peer
     address: Address
     last_ms: int
     again: bool = False
+    unanswered: int = 0
 
     def converses(self, now_ms: int) -> bool:
         """Whether forgetting it now would cut a conversation off."""
-        return self.again and now_ms - self.last_ms <= CONVERSING_MS
+        return self.unanswered > 0 or (self.again and now_ms - self.last_ms <= CONVERSING_MS)
 
 
 class UdpCarrier(asyncio.DatagramProtocol):
@@ -77,6 +93,8 @@ class UdpCarrier(asyncio.DatagramProtocol):
             raise InputError(
                 f"--udp {self.name}", error.strerror or str(error), "a free HOST:PORT of this machine"
             ) from error
+        endpoint: Any = self._socket
+        endpoint.max_size = READ_MOST
         self._port = self._socket.get_extra_info("sockname")[1]
 
     # --- the carrier's side ---
@@ -107,8 +125,10 @@ class UdpCarrier(asyncio.DatagramProtocol):
         """Send one datagram."""
         del door
         heard = self._by_peer.get(peer_id)
-        if heard is None or self._socket is None:
+        if heard is None or self._socket is None or self._arrivals is None:
             raise LinkLostError("the peer was forgotten")
+        heard.last_ms = self._arrivals.now_ms()
+        heard.unanswered = max(0, heard.unanswered - 1)  # a packet of several requests has several answers
         self._socket.sendto(packet, heard.address)
 
     async def end(self, peer_id: int, *, after_delivery: bool) -> None:
@@ -129,6 +149,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
         else:
             heard.last_ms, heard.again = now_ms, True
         received = self._receiver.receive(data, now_ms)
+        heard.unanswered += len(received.packets)
         if received.packets or received.dropped:
             self._arrivals.received(heard.peer, received)
 
@@ -137,17 +158,29 @@ class UdpCarrier(asyncio.DatagramProtocol):
 
     def _meet(self, arrivals: Arrivals, address: Address, now_ms: int) -> _Heard | None:
         for old in [each for each in self._by_address.values() if now_ms - each.last_ms > SILENT_MS]:
-            self._forget(arrivals, old)
-        if len(self._by_address) >= MAX_PEERS:
-            idle = [each for each in self._by_address.values() if not each.converses(now_ms)]
-            if not idle:
-                return None
-            self._forget(arrivals, min(idle, key=lambda each: each.last_ms))
+            if not arrivals.owns(old.peer.id):
+                self._forget(arrivals, old)
+        if not self._make_room(arrivals, address, now_ms):
+            return None
         peer = Peer(id=arrivals.new_peer_id(), transport=Transport.UDP)
         heard = _Heard(peer, address, now_ms)
         self._by_address[address] = self._by_peer[peer.id] = heard
         arrivals.peer_came(peer)
         return heard
+
+    def _make_room(self, arrivals: Arrivals, address: Address, now_ms: int) -> bool:
+        """Whether there is a place for this address, which may be that of somebody idle from now on."""
+        places = list(self._by_address.values())
+        of_its_host = [each for each in places if each.address[0] == address[0]]
+        if len(of_its_host) >= MAX_PEERS_OF_A_HOST:
+            places = of_its_host  # its own idle ones make room, and nobody else
+        elif len(places) < MAX_PEERS:
+            return True
+        idle = [each for each in places if not each.converses(now_ms) and not arrivals.owns(each.peer.id)]
+        if not idle:
+            return False
+        self._forget(arrivals, min(idle, key=lambda each: each.last_ms))
+        return True
 
     def _forget(self, arrivals: Arrivals, old: _Heard) -> None:
         del self._by_address[old.address]
