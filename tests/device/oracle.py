@@ -36,6 +36,8 @@ class Oracle:
     failures: int = 0
     locked_until: int = 0
     boots: int = 1
+    asked: dict[int, bool] = field(default_factory=dict[int, bool])
+    """Who has asked and does not take its answers; whether the mode is still the one that it asked in."""
 
     # --- consequences ---
 
@@ -48,7 +50,11 @@ class Oracle:
             self.go("normal")
         self.show()
 
+    def changed(self) -> None:
+        self.asked = dict.fromkeys(self.asked, False)
+
     def go(self, mode: str) -> None:
+        self.changed()
         self.mode = mode
         self.ends = {"pairing": self.now + PAIRING_MS} if mode == "pairing" else {}
 
@@ -57,6 +63,7 @@ class Oracle:
             self.shown = self.mode == "maintenance"
 
     def begin_session(self, owner: int | None) -> None:
+        self.changed()
         self.mode, self.owner, self.by_button = "maintenance", owner, owner is None
         self.ends = {
             name: self.now + ms for name, ms in (("lease", LEASE_MS), ("most", LEASE_MAX_MS), ("idle", IDLE_MS))
@@ -86,6 +93,7 @@ class Oracle:
         self.boots += 1
         self.centrals.clear()
         self.others.clear()
+        self.asked.clear()
         self.owner, self.armed, self.shown = None, False, False
         self.locked_until = self.now + self.wait()
 
@@ -216,6 +224,10 @@ class Oracle:
             return False
         self.armed = True
         return True
+
+    def hears(self, peer: int) -> bool:
+        """It takes its answers again: whether its request is executed now."""
+        return self.asked.pop(peer) and self.serves("echo")
 
     def reset(self) -> bool:
         if not self.serves("reset"):

@@ -1,7 +1,7 @@
 """Entering maintenance over the whole path, by challenge; sequence and permit have a file of their own."""
 
 import pytest
-from tests.device.server_rig import Rig, make_image, packet, pump
+from tests.device.server_rig import Rig, bodies, make_image, packet, pump
 
 from keyswitch.gate.effects import EndConnections, Inhibit, ShowService
 from keyswitch.gate.events import ButtonHeld, InputChanged, SelfConfirmed
@@ -53,6 +53,59 @@ def test_entering_by_challenge():
     told = [effect for output in rig.outputs for effect in output.effects]
     assert Inhibit(names=frozenset({"motion"})) in told
     assert ShowService(shown=True) in told
+
+
+ERASE = packet(2, 1, 5, {}, sequence=2)
+NOT_THEN = {"rc": 11, "rsn": "wrong mode: normal"}
+
+
+def test_what_follows_enter_in_one_write_was_asked_too_early():
+    rig = Rig()
+    peer = rig.peer()
+    enter = packet(2, mode.ID, mode.Id.ENTER, {"to": "maintenance", **rig.proof(peer)})
+    before = rig.flash.wear
+    answers = rig.send(peer, enter + ERASE + ERASE)
+    assert [answer.header.sequence for answer in answers] == [1, 2]
+    assert "session" in answers[0].body()
+    assert answers[1].body() == NOT_THEN
+    assert (rig.mode, rig.flash.wear) == ("maintenance", before)
+    assert rig.send(peer, ERASE)[0].body() == {}
+
+
+@pytest.mark.parametrize("how", ["enter", "button"])
+def test_what_waited_when_maintenance_began_is_answered_and_not_executed(how: str):
+    """Also what waited because its sender took no answers."""
+    rig = Rig()
+    opener, peer, deaf = rig.peer(), rig.peer(), rig.peer()
+    enter = packet(2, mode.ID, mode.Id.ENTER, {"to": "maintenance", **rig.proof(opener)})
+    before = rig.flash.wear
+    rig.server.hold(deaf, held=True)
+    for each in (peer, deaf):
+        rig.inbox[each].clear()
+        rig.put(each, packet(2, 0, 0, {"d": "allowed in both"}))
+        rig.put(each, ERASE)
+    if how == "enter":
+        rig.server.hold(peer, held=True)  # else its turn comes before
+        rig.put(opener, enter)
+        rig.run()
+    else:
+        rig.carry_out(rig.server.event(ButtonHeld(hold_ms=5_000), rig.now_ms))
+    assert rig.mode == "maintenance"
+    for each in (peer, deaf):
+        rig.server.hold(each, held=False)
+    rig.run()
+    assert [bodies(list(rig.inbox[each])) for each in (peer, deaf)] == [[NOT_THEN, NOT_THEN]] * 2
+    assert rig.flash.wear == before
+
+
+def test_what_waited_when_an_ordinary_mode_changed_is_told_the_mode_now():
+    rig = Rig()
+    peer = rig.peer()
+    rig.put(peer, packet(2, 0, 0, {"d": "allowed in normal"}))
+    rig.input("motion", value=True)
+    rig.input("motion", value=False)
+    rig.run()
+    assert bodies(list(rig.inbox[peer])) == [{"rc": 11, "rsn": "wrong mode: active"}]
 
 
 def test_entering_again_after_a_lost_answer():

@@ -194,6 +194,22 @@ class Life:
         answer = self.rig.write(self.peer(which), image.ID, image.Id.STATE, {"confirm": True})
         assert ("images" in answer) is self.oracle.confirm(), answer
 
+    def ask_deaf(self, _which: int) -> None:
+        """Somebody asks and takes no answer: the request waits."""
+        peer = self.rig.peer()
+        self.rig.server.hold(peer, held=True)
+        self.rig.put(peer, packet(Op.WRITE, os.ID, os.Id.ECHO, {"d": "late"}))
+        self.oracle.asked[peer] = True
+
+    def hear(self, _which: int) -> None:
+        """Whoever has asked takes the answers now, and goes."""
+        for peer in list(self.oracle.asked):
+            self.rig.server.hold(peer, held=False)
+            self.rig.run()
+            (answer,) = self.rig.inbox[peer]
+            assert ("r" in answer.body()) is self.oracle.hears(peer), answer.body()
+            self.rig.gone(peer)
+
     def update(self, which: int) -> None:
         """What an operator does, as far as it gets; on UDP, where no connection ends on the way."""
         self.udp(which)
@@ -206,7 +222,7 @@ class Life:
 EVENTS = (
     "connect", "udp", "part", "enter", "enter", "enter", "guess", "leave", "extend", "motion", "battery", "button",
     "time", "time", "power", "probe", "probe", "upload", "upload", "arm", "arm", "reset", "reset", "confirm",
-    "update", "update", "update", "confirm",
+    "update", "update", "update", "confirm", "ask_deaf", "ask_deaf", "hear",
 )  # fmt: skip
 LIVES = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 19)), min_size=20, max_size=60)
 
@@ -257,6 +273,10 @@ def test_the_oracle_sees_planted_faults() -> None:
         "a lease without end": (
             faults.where(on.Expired, faults.lease_without_end),
             [("udp", 0), ("enter", 0), *[("time", 6), ("probe", 0)] * 9],
+        ),
+        "what waited for maintenance": (
+            faults.waits_for_maintenance(do.DropQueued),
+            [("ask_deaf", 0), ("button", 3), ("hear", 0)],
         ),
         "never shown": (faults.Gate(step=faults.never_shows), [("button", 3)]),
         "open to all": (faults.Gate(authorise=faults.serves_everything), [("udp", 0), ("motion", 1), ("probe", 0)]),

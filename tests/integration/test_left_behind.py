@@ -75,6 +75,38 @@ def test_requests_that_the_line_held_back_are_answered_and_not_executed(pump: Wo
     run(story())
 
 
+def test_what_a_deaf_peer_asked_in_normal_mode_is_not_executed_in_maintenance(pump: Workshop) -> None:
+    """It takes no answers, so its requests wait; minutes later maintenance begins, and it reads again."""
+
+    async def story() -> None:
+        world, line = world_with_a_line(pump)
+        async with world as here:
+            answers: dict[int, Any] = {}
+
+            def note(packet: bytes) -> None:
+                frame = Frame.decode(packet)
+                answers[frame.header.sequence] = frame.body()
+
+            line.host.on_packet(note)
+            line.reads = False
+            asking = [request(op=Op.READ, group=os.ID, command=os.Id.PARAMS, sequence=each) for each in range(4)]
+            for each in asking:
+                await line.host.send(each.encode())
+            await line.host.write(erase(4))
+            await line.host.send(request(op=Op.WRITE, group=os.ID, command=os.Id.RESET, sequence=5).encode())
+            await asyncio.sleep(1)
+            boots, wear = here.device.boot_report, here.flash.wear
+            here.device.happen(ButtonHeld(hold_ms=5_000))
+            line.reads = True
+            await asyncio.sleep(60)
+            assert here.device.status()["gate"] == "open"
+            assert (here.device.boot_report, here.flash.wear) == (boots, wear)
+            too_early = {"rc": 11, "rsn": "wrong mode: normal"}
+            assert [answers[each] for each in (4, 5)] == [too_early, too_early]
+
+    run(story())
+
+
 @pytest.mark.parametrize("cut", [1, 5, 12])
 def test_half_a_frame_does_not_wait_for_the_flash(pump: Workshop, cut: int) -> None:
     async def story() -> None:

@@ -107,20 +107,25 @@ def test_requests_queued_before_leaving(pump: Workshop, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["ble", "line"])
-@pytest.mark.parametrize("between", ["a mode change", "a reconnect", "another client", "a power cycle"])
+@pytest.mark.parametrize(
+    "between", ["a mode change", "the way into maintenance", "a reconnect", "another client", "a power cycle"]
+)
 def test_a_half_sent_frame_does_not_survive(pump: Workshop, way: str, between: str) -> None:
     """Its first half before, its second half afterwards: nothing is executed, and the next frame is understood."""
     frame = packet(2, *UPLOAD, first_chunk(pump.new.read_bytes(), 150), 12)
 
     async def story() -> None:
         async with place(pump) as here:
-            await here.open()
+            if between != "the way into maintenance":
+                await here.open()
             client = await here.client(way)
             assert await echo(client)
             before = here.flash
             await here.write(client, here.pieces(client, frame)[0])
             await asyncio.sleep(0.1)
-            if between in {"a mode change", "another client"}:
+            if between == "the way into maintenance":
+                await here.open()
+            elif between in {"a mode change", "another client"}:
                 if between == "a mode change":
                     await here.move(moving=True)
                     await here.move(moving=False)

@@ -53,6 +53,18 @@ def keeps(**what: object) -> Gate:
     return Gate(step=step)
 
 
+def waits_for_maintenance(*kinds: type[Effect]) -> Gate:
+    """A machine that forgets these effects where a session begins: at its end it is as careful as ever."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        if state.session is not None or done.state.session is None:
+            return done
+        return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, kinds)))
+
+    return Gate(step=step)
+
+
 def stays_on_trial(policy: Policy, state: GateState, event: Event) -> Step:
     """Comes up with an image on trial that no session expects, and lets it run."""
     assert isinstance(event, on.Booted)

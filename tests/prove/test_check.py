@@ -180,6 +180,8 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     "the arming outlives it": ("clean-leave", SMALL, faults.keeps(arming=...)),
     "the reset outlives it": ("clean-leave", SMALL, faults.keeps(reset_pending=...)),
     "timers outlive it": ("clean-leave", SMALL, faults.without(do.StopTimer)),
+    "the queue waits for the session": ("fresh-start", SMALL, faults.waits_for_maintenance(do.DropQueued)),
+    "half frames wait for it": ("fresh-start", SMALL, faults.waits_for_maintenance(do.DropReassembly)),
     "a stray trial runs on": ("trial-ends", small(EARLY), faults.where(on.Booted, faults.stays_on_trial)),
     "guards are asked once": ("guards", SMALL, faults.where(on.InputChanged, faults.ignores_guards)),
     "any image": ("permitted-images", small("", *PERMITS), faults.where(on.ArmAsked, faults.arms_anything)),

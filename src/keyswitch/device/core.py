@@ -34,6 +34,7 @@ from keyswitch.mcuboot.layout import Layout, Slot, area
 from keyswitch.policy.model import Policy, Value
 from keyswitch.proof.challenge import Purpose
 from keyswitch.proof.sequence import Progress
+from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode as mode_group
 
 MAX_FIRED: Final = 16
@@ -109,6 +110,7 @@ class Core:
         self._answers: list[Answer] = []
         self._effects: list[RuntimeEffect] = []
         self._left_before: dict[Timer, int] = {}
+        self._mode_before = self.state.mode
         self._forget_all()
         self._hands: dict[type[Effect], Callable[[Any, int], bool | None]] = {
             do.StartTimer: self._start_timer,
@@ -140,6 +142,7 @@ class Core:
         self.clock: tuple[datetime, int] | None = None
         self.settings: dict[str, bytes] = {}
         self.dropped: list[tuple[int, Waiting]] = []
+        self.why_dropped = Refused(Reason.WRONG_MODE, self.state.mode)
         self.timers.clear()
         self._answers.clear()
         self._effects.clear()
@@ -173,6 +176,7 @@ class Core:
         if done.refused is not None:
             return done.refused
         opened = done.state.session is not None and self.state.session is None
+        self._mode_before = self.state.mode
         self.state = done.state
         if opened and type(event) is not Booted:
             self.token = self.setup.random(mode_group.TOKEN_SIZE)
@@ -244,6 +248,9 @@ class Core:
         self.timers.pop(effect.timer, None)
 
     def _drop_queued(self, _effect: do.DropQueued, _now_ms: int) -> None:
+        now = self.policy.modes[self.state.mode]
+        # Meant for maintenance, it comes too late; asked before, too early, and maintenance is no reason to refuse.
+        self.why_dropped = Refused(Reason.WRONG_MODE, self._mode_before if now.maintenance else now.name)
         self.dropped.extend(self.queues.take_all())
 
     def _drop_upload(self, effect: do.DropUpload, _now_ms: int) -> None:

@@ -29,7 +29,6 @@ from keyswitch.gate.authorise import ASKING
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import CommandServed
 from keyswitch.gate.peer import Peer
-from keyswitch.reasons import Reason
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import mode as mode_group
@@ -127,8 +126,12 @@ def refuse(core: Core, peer: int, waiting: Waiting, reply: SmpError | Refused) -
 
 
 def refuse_dropped(core: Core) -> None:
-    """Answer what the machine had dropped: with the mode that it would not be executed in."""
+    """Answer what the machine had dropped."""
     while core.dropped:
-        peer, waiting = core.dropped.pop(0)
-        core.counts.dropped += 1
-        refuse(core, peer, waiting, Refused(Reason.WRONG_MODE, core.state.mode))
+        drop(core, *core.dropped.pop(0))
+
+
+def drop(core: Core, peer: int, waiting: Waiting) -> None:
+    """Answer one packet that waited when the mode changed: with the mode that it would not be executed in."""
+    core.counts.dropped += 1
+    refuse(core, peer, waiting, core.why_dropped)

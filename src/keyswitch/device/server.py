@@ -23,14 +23,12 @@ from keyswitch.device.parts import Parts
 from keyswitch.device.queue import Waiting
 from keyswitch.device.reply import encode
 from keyswitch.device.store import Memory, Store
-from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Connected, Disconnected, Event
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
 from keyswitch.policy.model import Policy, Value
-from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header
 from keyswitch.terms import Transport
@@ -156,8 +154,7 @@ class Server:
         """Answer a packet that a link had held back and that the gate has dropped: it is not executed."""
         core = self._core
         if peer_id in core.peers:
-            core.counts.dropped += 1
-            dispatch.refuse(core, peer_id, Waiting(packet, door), Refused(Reason.WRONG_MODE, core.state.mode))
+            dispatch.drop(core, peer_id, Waiting(packet, door))
         return self._output()
 
     def room(self, peer_id: int) -> int:

@@ -156,6 +156,17 @@ def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
                 yield Wrong(subject=kind.__name__, text=f"{kind.__name__} is missing when the session ends")
 
 
+def _fresh_start(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    before, after = edge.before, edge.after
+    if before.off or after.off or edge.step is None or before.gate.mode == after.gate.mode:
+        return
+    dropped = {type(effect) for effect in edge.step.effects}
+    for kind in (do.DropQueued, do.DropReassembly):
+        if kind not in dropped:
+            text = f'{kind.__name__} is missing when "{before.gate.mode}" becomes "{after.gate.mode}"'
+            yield Wrong(subject=kind.__name__, text=text)
+
+
 def _trial_ends(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     after = edge.after
     if not after.off and after.session is None and (after.trial or after.gate.trial):
@@ -261,6 +272,11 @@ SAFETY: Final = (
         name="clean-leave",
         promise="What was begun in maintenance does not continue outside it.",
         prepare=_each(_clean_leave),
+    ),
+    SafetyRule(
+        name="fresh-start",
+        promise="What was asked, or half asked, in one mode is not executed in another.",
+        prepare=_each(_fresh_start),
     ),
     SafetyRule(
         name="trial-ends",
