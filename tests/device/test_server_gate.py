@@ -9,6 +9,7 @@ from keyswitch.device.parts import Parts
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.mcuboot.flash import NRF52840_TIMES
+from keyswitch.policy.words import Downgrade
 from keyswitch.smp.commands import ALL_KEYS, COMMANDS, resolve
 from keyswitch.smp.frame import Frame
 from keyswitch.smp.framing import console
@@ -179,10 +180,12 @@ def test_the_address_to_look_for_is_told_where_it_is_another_one():
         assert (answer.get("address"), answer["reconnect"]) == (told, True)
 
 
-def test_no_downgrade_is_told():
+@pytest.mark.parametrize("downgrade", Downgrade)
+def test_no_downgrade_is_told(downgrade: Downgrade):
     policy = pump()
-    rig = Rig(replace(policy, bootloader=replace(policy.bootloader, downgrade=False)))
-    assert rig.read(rig.in_maintenance(), 0, 8, {"query": "mode"}) == {"mode": 3, "no-downgrade": True}
+    rig = Rig(replace(policy, bootloader=replace(policy.bootloader, downgrade=downgrade)))
+    told = {} if downgrade is Downgrade.ALLOWED else {"no-downgrade": True}
+    assert rig.read(rig.in_maintenance(), 0, 8, {"query": "mode"}) == {"mode": 3, **told}
 
 
 @pytest.mark.parametrize("transport", Transport)

@@ -13,6 +13,7 @@ from keyswitch.device.handlers import clock, fields
 from keyswitch.device.handlers.table import Payload, Row, Table
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.gate.events import ResetAsked
+from keyswitch.policy.words import Downgrade
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import os
 from keyswitch.smp.header import Op
@@ -82,7 +83,7 @@ def bootloader(core: Core, call: Call) -> Reply:
         return {"bootloader": "MCUboot"}
     if query == "mode":
         told: Body = {"mode": core.layout.algorithm.mode_number}
-        if not core.policy.bootloader.downgrade:
+        if core.policy.bootloader.downgrade is not Downgrade.ALLOWED:
             told["no-downgrade"] = True
         return told
     return GroupError(os.Err.QUERY_YIELDS_NO_ANSWER)
