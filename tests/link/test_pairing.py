@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from bumble.keys import PairingKeys
 from bumble.pairing import PairingConfig, PairingDelegate
 from tests.link.radios import ADDRESS, SMP, World, bonds, person, table
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.link.air.clock import run
-from keyswitch.link.bumble.bonds import Bonds
+from keyswitch.link.bumble.bonds import MAX_BONDS, Bonds
 from keyswitch.link.ports import GattRefused
 from keyswitch.terms import Security
 
@@ -259,18 +260,89 @@ def test_a_weaker_pairing_does_not_replace_an_authenticated_bond():
     run(main())
 
 
-def test_a_full_store_takes_no_newcomer(monkeypatch):
-    monkeypatch.setattr("keyswitch.link.bumble.bonds.MAX_BONDS", 1)
+def keys(*, authenticated: bool) -> PairingKeys:
+    made = PairingKeys()
+    made.ltk = PairingKeys.Key(value=bytes(16), authenticated=authenticated)
+    return made
+
+
+@pytest.mark.parametrize("authenticated", [False, True])
+def test_pairing_without_a_person_fills_the_store_for_nobody(authenticated: bool):  # noqa: FBT001
+    async def main():
+        store = bonds()
+        await store.update("operator", keys(authenticated=True))
+        for number in range(2 * MAX_BONDS):
+            assert store.takes(ENCRYPTED)
+            await store.update(f"stranger {number}", keys(authenticated=False))
+        assert len(store.peers) == MAX_BONDS
+        assert (store.peers[0], store.peers[-1]) == ("operator", f"stranger {2 * MAX_BONDS - 1}")
+        await store.update("technician", keys(authenticated=authenticated))
+        assert store.has("technician")
+        assert store.security("operator") is AUTHENTICATED
+        assert not store.refused_weaker
+
+    run(main())
+
+
+def test_what_a_person_did_is_undone_by_another_person_alone_and_the_oldest_goes_first():
+    async def main():
+        store = bonds()
+        for number in range(MAX_BONDS):
+            await store.update(f"{number}", keys(authenticated=True))
+        assert (store.takes(ENCRYPTED), store.takes(AUTHENTICATED)) == (False, True)
+        await store.update("stranger", keys(authenticated=False))
+        assert (store.has("stranger"), store.refused_weaker) == (False, {"stranger"})
+        await store.update("0", keys(authenticated=True))  # again: now it is the newest
+        await store.update("new", keys(authenticated=True))
+        assert store.peers == (*map(str, range(2, MAX_BONDS)), "0", "new")
+
+    run(main())
+
+
+def test_over_the_air_a_full_store_takes_the_next_one_in_the_place_of_the_oldest(monkeypatch):
+    monkeypatch.setattr("keyswitch.link.bumble.bonds.MAX_BONDS", 2)
 
     async def main():
-        async with World(bonds=(store := bonds())) as world:
-            first = await world.adapter().connect(ADDRESS, 5_000)
-            await first.pair()
-            await asyncio.sleep(0.3)
-            second = await world.adapter().connect(ADDRESS, 5_000)
-            with pytest.raises(RemoteError, match="does not take pairing now"):
-                await second.pair()
-            assert len(store.peers) == 1
+        async with World(shown=table(security=ENCRYPTED), bonds=(store := bonds())) as world:
+            for number in (1, 2, 3):
+                link = await world.adapter().connect(ADDRESS, 5_000)
+                await link.pair()
+                await asyncio.sleep(0.3)
+                assert await try_smp(link) is None
+                assert len(store.peers) == min(number, 2)
+                await link.close()
+            assert [peer[-2:] for peer in store.peers] == ["02", "03"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("shows", [False, True])
+def test_over_the_air_nobody_pairs_without_a_person_in_the_place_of_who_paired_with_one(
+    monkeypatch,
+    shows: bool,  # noqa: FBT001
+):
+    monkeypatch.setattr("keyswitch.link.bumble.bonds.MAX_BONDS", 1)
+    shown: list[str] = []
+
+    async def main():
+        store = bonds()
+        await store.update("C0:00:00:00:00:99", keys(authenticated=True))
+        options = {"show_passkey": shown.append} if shows else {}
+        async with World(shown=table(security=ENCRYPTED), bonds=store, **options) as world:
+            stranger = await world.adapter().connect(ADDRESS, 5_000)
+            if shows:  # how it will be paired shows at the end
+                await stranger.pair()
+                assert await stranger.wait_closed(2_000) is not None
+            else:
+                with pytest.raises(RemoteError, match="does not take pairing now"):
+                    await stranger.pair()
+            assert store.peers == ("C0:00:00:00:00:99",)
+            if shows:
+                person_there = await world.adapter(ask_passkey=person(shown)).connect(ADDRESS, 5_000)
+                await person_there.pair()
+                await asyncio.sleep(0.5)
+                assert [store.security(peer) for peer in store.peers] == [AUTHENTICATED]
+                assert not store.has("C0:00:00:00:00:99")
 
     run(main())
 

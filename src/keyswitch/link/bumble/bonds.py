@@ -9,6 +9,8 @@ Rules kept here:
 * The document is handed to `save` whole at every change, before anything relies on it; where it is kept, and that
   nobody else can read it, is the business of whoever gave `save`.
 * A bond is never replaced by a weaker one: who wants that has to remove it first, here.
+* When the store is full, a new bond takes the place of the oldest of the weakest, unless that is worth more:
+  whoever is in range can pair without a person, and must neither keep everybody else out nor undo what a person did.
 """
 
 import json
@@ -25,7 +27,7 @@ from keyswitch.terms import Security
 
 SCHEMA = 1
 MAX_BONDS = 32
-"""For each identity. More would be somebody filling the store; nobody's bond is thrown out for a newcomer's."""
+"""For each identity: more than a device has operators."""
 _IRK_SIZE = 16
 
 
@@ -81,10 +83,14 @@ class Bonds(KeyStore):
         """Our identity resolving key: never the all-zero one, which everybody knows."""
         return self._own.irk
 
+    def takes(self, security: Security) -> bool:
+        """Whether there is a place for a newcomer's bond that is worth this."""
+        return len(self._own.bonds) < MAX_BONDS or self.security(self._first_to_go) <= security
+
     @property
-    def full(self) -> bool:
-        """Whether there is no room for another peer."""
-        return len(self._own.bonds) >= MAX_BONDS
+    def _first_to_go(self) -> str:
+        """Of the weakest bonds the oldest; there must be one."""
+        return min(self._own.bonds, key=self.security)
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -133,12 +139,13 @@ class Bonds(KeyStore):
 
     async def update(self, name: str, keys: PairingKeys) -> None:
         """A pairing has succeeded."""
-        old = self._own.bonds.get(name)
-        if old is not None and keys_security(keys) < keys_security(old.keys):
+        security = keys_security(keys)
+        if security < self.security(name) or not (self.has(name) or self.takes(security)):
             self.refused_weaker.add(name)
             return
-        if old is None and self.full:
-            return
+        self._own.bonds.pop(name, None)  # paired again, it is the newest
+        while len(self._own.bonds) >= MAX_BONDS:
+            del self._own.bonds[self._first_to_go]
         self._own.bonds[name] = _Bond(keys)
         self._keep()
 

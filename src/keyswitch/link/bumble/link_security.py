@@ -63,7 +63,8 @@ class LinkSecurity:
 
     def config(self, _connection: Any) -> Any:
         """How Bumble is to answer pairing on a connection."""
-        delegate = pairing.Showing(lambda: self.pairable and not self.bonds.full, self._show_passkey)
+        most = Security.ENCRYPTED if self._show_passkey is None else Security.AUTHENTICATED
+        delegate = pairing.Showing(lambda: self.pairable and self.bonds.takes(most), self._show_passkey)
         return pairing.config(delegate, mitm=self._show_passkey is not None)
 
     def watch(self, link: Connected) -> None:
