@@ -15,6 +15,7 @@ DESERVED: dict[str, tuple[Policy, str]] = {
     ),
     "unsecured-session": (pump(), "modes.maintenance: "),
     "owner-by-address": (pump_with(('session = "anyone"', 'session = "owner"')), "modes.maintenance: .*over UDP"),
+    "owner-by-line": (pump_with(('session = "anyone"', 'session = "owner"')), "modes.maintenance: .*over serial"),
     "always-visible": (pump_with(('"reconnect"', '"always"')), "gate.service: "),
     "early-arming": (pump_with(('arm = "late"', 'arm = "early"')), "update.arm: "),
     "blind-entry": (small("", ('"motion == false", ', "")), "transitions[0]: .*motion"),
@@ -48,5 +49,5 @@ def test_a_policy_can_be_beyond_doubt() -> None:
 
 
 def test_an_owner_is_an_identity_where_there_are_connections() -> None:
-    policy = pump_with(('session = "anyone"', 'session = "owner"'), ('"ble", "udp", "serial"', '"ble", "serial"'))
-    assert "owner-by-address" not in {each.name for each in doubts(policy)}
+    policy = pump_with(('session = "anyone"', 'session = "owner"'), ('"ble", "udp", "serial"', '"ble"'))
+    assert not {"owner-by-address", "owner-by-line"} & {each.name for each in doubts(policy)}

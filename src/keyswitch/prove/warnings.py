@@ -42,6 +42,13 @@ def _owner_by_address(policy: Policy) -> Iterator[str]:
             yield f'modes.{mode.name}: session = "owner" over UDP: an address and port is no identity: it can be forged'
 
 
+def _owner_by_line(policy: Policy) -> Iterator[str]:
+    for mode in policy.modes.values():
+        if mode.session is SessionRule.OWNER and Transport.SERIAL in policy.smp.transports:
+            told = "a line is one peer: a session entered over it belongs to whoever opens the line next"
+            yield f'modes.{mode.name}: session = "owner" over serial: {told}'
+
+
 def _always_visible(policy: Policy) -> Iterator[str]:
     if policy.gate.service is Service.ALWAYS:
         yield 'gate.service: "always" shows the SMP service in every mode'
@@ -117,6 +124,7 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "entry-without-key": _keyless,
     "unsecured-session": _unsecured,
     "owner-by-address": _owner_by_address,
+    "owner-by-line": _owner_by_line,
     "always-visible": _always_visible,
     "early-arming": _early,
     "blind-entry": _blind_entry,
