@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 EXECUTION_US = 2_000
 """Time of the device for each request: parsing, work and answer on a part of 64 MHz."""
+AMONG_SOCKETS = 4
+"""How much slower a socket may become by a flood of sockets: all of UDP takes one turn together, and the places that the
+others have got share it. It still loses nothing."""
 ECHOES = 25
 """Requests of each well-behaved client besides the one that uploads."""
 
@@ -170,12 +173,13 @@ async def socket_floods(crowd: Crowd) -> None:
 
 
 async def sockets_flood(crowd: Crowd) -> None:
-    """From ports without number."""
+    """From ports without number, of as many hosts as it takes to have every place that is free."""
     number = 0
     while True:
         for each in FLOOD:
             number += 1
-            await crowd.net.socket(10_000 + number).send(each[: 20 + number % 10])
+            end = crowd.net.socket(10_000 + number, f"192.0.2.{2 + number % 3}")
+            await end.send(each[: 20 + number % 10])
         await asyncio.sleep(0.002)
 
 
@@ -227,9 +231,10 @@ def test_nobody_loses_anything_or_half_of_the_speed_by_a_hostile_peer(pump: Work
     if not _alone:
         _alone.update(run(seconds(pump, None)))
     beside = run(seconds(pump, hostile))
+    most = dict.fromkeys(beside, 2)
     if hostile is sockets_flood:
-        del beside["socket"]  # it has lost nothing; but all of UDP shares one turn, and many are there now
-    assert {name: took for name, took in beside.items() if took >= 2 * _alone[name]} == {}, _alone
+        most["socket"] = AMONG_SOCKETS
+    assert {name: took for name, took in beside.items() if took >= most[name] * _alone[name]} == {}, _alone
 
 
 def test_a_flood_without_a_pause_keeps_nobody_from_being_served(pump: Workshop) -> None:

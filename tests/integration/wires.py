@@ -144,18 +144,18 @@ class Datagrams(UdpCarrier):
     async def close(self) -> None:
         await self.power_lost()
 
-    def socket(self, port: int) -> "DatagramEnd":
+    def socket(self, port: int, host: str = "192.0.2.1") -> "DatagramEnd":
         """A host's socket."""
-        return self._ends.setdefault(("192.0.2.1", port), DatagramEnd(self, port))
+        return self._ends.setdefault((host, port), DatagramEnd(self, (host, port)))
 
 
 class DatagramEnd(HostEnd):
     """The host's end: one address and port."""
 
-    def __init__(self, net: Datagrams, port: int) -> None:
+    def __init__(self, net: Datagrams, address: tuple[str, int]) -> None:
         super().__init__()
         self._net = net
-        self._address = ("192.0.2.1", port)
+        self._address = address
 
     async def send(self, packet: bytes) -> None:
         loop = asyncio.get_running_loop()
