@@ -113,6 +113,7 @@ async def place(
     *,
     service: Service = Service.ALWAYS,
     parts: Parts | None = None,
+    issuers: tuple[bytes, ...] = (),
 ) -> AsyncIterator[Place]:
     """A device in normal mode, with nobody there yet."""
     rules = policy or pump.policy
@@ -124,6 +125,7 @@ async def place(
         secret=read_secret(rules),
         air=AIR,
         parts=parts,
+        issuers=issuers,
         others={Transport.SERIAL: line, Transport.UDP: net},
     )
     async with world:

@@ -37,8 +37,8 @@ T = TypeVar("T")
 EXECUTION_US = 2_000
 """Time of the device for each request: parsing, work and answer on a part of 64 MHz."""
 AMONG_SOCKETS = 4
-"""How much slower a socket may become by a flood of sockets: all of UDP takes one turn together, and the places that the
-others have got share it. It still loses nothing."""
+"""How much slower a socket may become by a flood of sockets: all of UDP takes one turn together, and they share it. It
+still loses nothing."""
 ECHOES = 25
 """Requests of each well-behaved client besides the one that uploads."""
 

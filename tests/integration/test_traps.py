@@ -14,6 +14,7 @@ from tests.integration.files import job_image
 from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place, with_maintenance
 
 from keyswitch.demo.workshop import Workshop
+from keyswitch.device.factory import layout_of
 from keyswitch.host import entry
 from keyswitch.host.client import Client, SilenceError
 from keyswitch.host.reply import Answer, Refusal, Reply
@@ -21,6 +22,7 @@ from keyswitch.host.upload import Capacity, upload
 from keyswitch.host.views import ModeState, read_mode
 from keyswitch.link.air import clock
 from keyswitch.link.ports import GattRefused
+from keyswitch.mcuboot.layout import max_image_size
 from keyswitch.policy.secrets import read_secret
 from keyswitch.policy.words import Arm, Others, Service
 from keyswitch.reasons import Reason
@@ -151,6 +153,32 @@ def test_a_half_sent_frame_does_not_survive(pump: Workshop, way: str, between: s
     run(story())
 
 
+def test_a_line_that_is_opened_again_in_the_middle_of_a_frame(pump: Workshop) -> None:
+    """A program has written half a frame and is gone; the next one is understood at once, and completes nothing."""
+    frame = packet(2, *UPLOAD, first_chunk(pump.new.read_bytes(), 150), 12)
+
+    async def story() -> None:
+        async with place(pump) as here:
+            await here.open()
+            first = await here.client("line")
+            assert await echo(first)
+            before = here.flash
+            begun, *rest = here.pieces(first, frame)
+            for cut in (len(begun), len(begun) // 2):  # after a line of it, and within one
+                await here.write(first, begun[:cut])
+                second = await here.client("line")
+                if cut < len(begun):
+                    await here.line.host.write(b"\n")  # as a person or a modem manager would; else it is one line
+                assert await echo(second)
+                for piece in rest:
+                    await here.write(second, piece)
+                assert await echo(second)
+            await asyncio.sleep(2.5)
+            assert here.flash == before
+
+    run(story())
+
+
 def test_halves_of_two_centrals_make_no_whole(pump: Workshop) -> None:
     frame = packet(2, *UPLOAD, first_chunk(pump.new.read_bytes(), 150), 12)
 
@@ -206,33 +234,62 @@ def test_a_second_central_is_sent_away_where_the_policy_says_so(pump: Workshop) 
 # --- images and boots ---
 
 
-@pytest.mark.parametrize("confirm", [False, True])
-def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, confirm: bool) -> None:  # noqa: FBT001
-    payload, padded = tmp_path / "firmware.bin", tmp_path / "padded.bin"
+def padded_image(pump: Workshop, directory: Path, how: str) -> bytes:
+    """An image that fills its slot and brings its own trailer."""
+    payload, padded = directory / "firmware.bin", directory / "padded.bin"
     payload.write_bytes(bytes(range(256)) * 64)
     key = next(pump.policy_file.parent.glob("keys/root*[!b].pem"))
     slot_size = pump.policy.bootloader.slot_size
     command = [sys.executable, "-m", "imgtool.main", "sign", "-k", str(key), "-H", "0x200", "--pad-header"]
-    command += ["--align", "4", "-v", "1.1.0", "-S", str(slot_size), "--confirm" if confirm else "--pad"]
+    command += ["--align", "4", "-v", "1.1.0", "-S", str(slot_size), how]
     subprocess.run([*command, str(payload), str(padded)], check=True, capture_output=True)
     content = padded.read_bytes()
     assert len(content) == slot_size
     assert content.endswith(bytes.fromhex("77c295f360d2ef7f3552500f2cb67980"))  # the trailer's magic
+    return content
+
+
+@pytest.mark.parametrize("confirm", [False, True])
+def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, confirm: bool) -> None:  # noqa: FBT001
+    """Neither as it is, nor cut to what is allowed and sent on from there."""
+    content = padded_image(pump, tmp_path, "--confirm" if confirm else "--pad")
+    layout = layout_of(pump.policy)
+    slot, largest = layout.pairs[0].secondary, max_image_size(layout)
+
+    def behind(here: Place) -> bytes:
+        return here.world.flash.read(slot.offset + largest, slot.size - largest)
+
+    async def code(client: Client, chunk: dict[str, Any]) -> int:
+        answer = await client.write(*UPLOAD, chunk)
+        assert isinstance(answer, Refusal), answer
+        assert answer.group == image.ID
+        return answer.code
+
+    async def send(client: Client, data: bytes, end: int) -> None:
+        """From the beginning, as far as `end`."""
+        for at in range(0, end, 2_000):
+            chunk = {"off": at, "data": data[at : min(at + 2_000, end)]} | ({"len": len(data)} if at == 0 else {})
+            answer = await client.write(*UPLOAD, chunk)
+            assert isinstance(answer, Answer), answer
+            assert answer.values["off"] == min(at + 2_000, end)
 
     async def story() -> None:
         async with place(pump) as here:
             await here.open()
             client = await here.client("net")
-            answer = await client.write(*UPLOAD, first_chunk(content))
-            assert isinstance(answer, Refusal), answer
-            assert (answer.group, answer.code) == (image.ID, 30)
-            whole = content.rstrip(b"\xff")
-            for length in (len(whole), slot_size):  # as much of it as is claimed, wherever it ends
-                assert isinstance(await client.write(*UPLOAD, {**first_chunk(content), "len": length}), Refusal)
-            at_trailer = {"off": slot_size - 64, "data": content[-64:]}
-            before = here.flash
-            await client.write(*UPLOAD, at_trailer)
-            assert here.flash == before
+            for length in (len(content), largest + 1):
+                assert await code(client, first_chunk(content[:length])) == 30  # too large
+            kept = behind(here)
+            edge = largest - 100
+            await send(client, content[:largest], edge)
+            assert (
+                await code(client, {"off": edge, "data": content[edge : edge + 200]}) == 31
+            )  # more than was announced
+            await send(client, content[:largest], largest)
+            answer = await client.write(*UPLOAD, {"off": largest, "data": content[largest : largest + 1_000]})
+            assert isinstance(answer, Answer), answer
+            assert answer.values == {"off": 0}, "nothing is open that could go on"
+            assert behind(here) == kept
             await here.world.device.power_cycle()
             assert (here.running, here.status["gate"]) == ("1.0.0", "shut")
 

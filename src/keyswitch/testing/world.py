@@ -40,6 +40,7 @@ class World:
         policy: the device's rules; its key files are read.
         image: a signed image for the primary slot.
         secret: for entry by challenge.
+        issuers: Ed25519 public keys that may issue permits.
         air: what the air is like.
         flash_times: what flash work costs.
         parts: what the device is made of; plant faults here.
@@ -54,6 +55,7 @@ class World:
         image: bytes,
         *,
         secret: bytes | None = None,
+        issuers: tuple[bytes, ...] = (),
         air: AirSettings | None = None,
         flash_times: FlashTimes = NO_TIMES,
         parts: Parts | None = None,
@@ -80,6 +82,7 @@ class World:
             boot_config=config,
             store=self.store,
             secret=secret,
+            issuers=issuers,
             peripheral=self.peripheral,
             second_address=SECOND_ADDRESS,
             others=others,
