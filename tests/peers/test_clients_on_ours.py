@@ -110,9 +110,10 @@ async def refused_by_library(library: Client, way: Way, under: Under) -> list[st
     )
     target = way.target(under.device)
     if way.transport.startswith("BLE") and way.service != "always":
-        (result,) = await library.do(target, operations[0])
-        return [in_short(result["said"], result["kind"])] * len(operations)
-    _, *results = await library.do(target, ["go_on"], *operations)
+        # There is no service to send to, and the client gives up before its first request: each is tried anew.
+        results = [(await library.do(target, each))[-1] for each in operations]
+    else:
+        _, *results = await library.do(target, ["go_on"], *operations)
     assert not any(result["ok"] for result in results)
     return [in_short(result["said"], result["kind"]) for result in results]
 
