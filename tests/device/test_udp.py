@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from tests.device.arrivals import Heard
 
-from keyswitch.device.udp import CONVERSING_MS, MAX_PEERS, MAX_PEERS_OF_A_HOST, READ_MOST, SILENT_MS, UdpCarrier
+from keyswitch.device.udp import (
+    CONVERSING_MS,
+    MAX_PEERS,
+    MAX_PEERS_OF_A_HOST,
+    PLACE_MS,
+    READ_MOST,
+    SILENT_MS,
+    UdpCarrier,
+)
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.peer import Door
 from keyswitch.smp.framing.udp import MAX_DATAGRAM
@@ -94,7 +102,7 @@ def test_the_peer_that_was_silent_longest_makes_room() -> None:
     async def story() -> None:
         carrier, heard = await started()
         for number in range(MAX_PEERS + 1):
-            heard.time_ms = number
+            heard.time_ms += PLACE_MS
             await ask(carrier, heard, f"192.0.2.{number}")
         assert heard.went == [1]
         with pytest.raises(LinkLostError):
@@ -143,6 +151,7 @@ def test_who_asked_once_is_there_until_it_is_answered() -> None:
         await flood(carrier, heard)
         assert 1 not in heard.went
         await carrier.send(1, Door.SMP, b"answer")
+        heard.time_ms += PLACE_MS
         await flood(carrier, heard)
         assert 1 in heard.went
         await carrier.close()
@@ -173,7 +182,7 @@ def test_the_sockets_of_one_host_keep_no_other_host_out() -> None:
             await ask(carrier, heard, "192.0.2.1", 1000 + number // 2)
         assert (len(heard.came), heard.went) == (MAX_PEERS_OF_A_HOST, [])
         for number in range(2, 7):
-            heard.time_ms += 1
+            heard.time_ms += PLACE_MS
             assert await ask(carrier, heard, f"192.0.2.{number}")
         assert heard.went == [MAX_PEERS_OF_A_HOST + 1], "of the others, the one that was silent longest"
         await carrier.close()
@@ -186,9 +195,25 @@ def test_at_its_limit_a_host_makes_room_for_itself() -> None:
         carrier, heard = await started()
         await ask(carrier, heard, "192.0.2.2")
         for number in range(MAX_PEERS_OF_A_HOST + 1):
-            heard.time_ms += 1
+            heard.time_ms += PLACE_MS
             await ask(carrier, heard, "192.0.2.1", 1000 + number)
         assert heard.went == [2]
+        await carrier.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize(("silent_ms", "hosts"), [(PLACE_MS - 1, 1), (PLACE_MS, 1), (PLACE_MS - 1, 2), (PLACE_MS, 2)])
+def test_ever_new_ports_cost_no_more_peers_than_a_place_each_for_a_while(silent_ms: int, hosts: int) -> None:
+    async def story() -> None:
+        carrier, heard = await started()
+        for number in range(10 * MAX_PEERS):
+            await ask(carrier, heard, f"192.0.2.{number % hosts}", 1000 + number)
+        places = MAX_PEERS if hosts > 1 else MAX_PEERS_OF_A_HOST
+        assert (len(heard.came), heard.went) == (places, [])
+        heard.time_ms = silent_ms
+        again = await ask(carrier, heard, "192.0.2.0", 9999)
+        assert (again, heard.went) == ((True, [1]) if silent_ms == PLACE_MS else (False, []))
         await carrier.close()
 
     run(story())

@@ -4,7 +4,8 @@ Rules:
 
 * An address and port is no identity: anybody can use it. A peer that was forgotten and speaks again is another peer.
 * Peers are few (`MAX_PEERS`), so that a flood of addresses costs nothing: for a new one, the one that was silent
-  longest is forgotten. Who is in the middle of a conversation is not: then the new one is not heard.
+  longest is forgotten, at the earliest `PLACE_MS` after it was heard. Who is in the middle of a conversation is not:
+  then the new one is not heard.
 * Who waits for an answer is in a conversation, however long the flash takes; so is the owner of the session or upload.
 * One host has at most `MAX_PEERS_OF_A_HOST` of the places, so that its sockets alone keep no other host out.
 * A peer that was silent for `SILENT_MS` is forgotten when somebody new comes, unless session or upload is its own.
@@ -27,6 +28,9 @@ MAX_PEERS_OF_A_HOST: Final = 12
 SILENT_MS: Final = 60_000
 CONVERSING_MS: Final = 5_000
 """Who has asked more than once, and was last heard or answered within this time (two waits of a client), converses."""
+PLACE_MS: Final = 100
+"""A place changes hands only when its peer was silent for this long: making and forgetting peers is what costs most
+in a flood from ever new ports, and clients on other transports would pay for it."""
 READ_MOST: Final = 65_536
 """Bytes to make room for when a datagram is read: none is larger. asyncio's own 256 KiB for each costs ten times the
 time of reading a small one."""
@@ -51,9 +55,10 @@ class _Heard:
     again: bool = False
     unanswered: int = 0
 
-    def converses(self, now_ms: int) -> bool:
-        """Whether forgetting it now would cut a conversation off."""
-        return self.unanswered > 0 or (self.again and now_ms - self.last_ms <= CONVERSING_MS)
+    def may_go(self, now_ms: int) -> bool:
+        """Whether forgetting it now would cut no conversation off, and is not too soon."""
+        silent_ms = now_ms - self.last_ms
+        return not self.unanswered and silent_ms >= PLACE_MS and not (self.again and silent_ms <= CONVERSING_MS)
 
 
 class UdpCarrier(asyncio.DatagramProtocol):
@@ -176,7 +181,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
             places = of_its_host  # its own idle ones make room, and nobody else
         elif len(places) < MAX_PEERS:
             return True
-        idle = [each for each in places if not each.converses(now_ms) and not arrivals.owns(each.peer.id)]
+        idle = [each for each in places if each.may_go(now_ms) and not arrivals.owns(each.peer.id)]
         if not idle:
             return False
         self._forget(arrivals, min(idle, key=lambda each: each.last_ms))
