@@ -36,6 +36,13 @@ mcumgr-toolkit has no way to a virtual radio.
 ![Upload rates over UDP and a pseudo-terminal](bench-wires.svg)
 """
 
+FLOODED = """
+## Beside a flood, in real time
+
+Echoes of one client on the device's serial line, one at a time, while another process sends datagrams to its UDP socket
+as fast as it can. The line must keep half of its rate; a device that is busy may answer sooner than one that sleeps.
+"""
+
 MODELLED = """
 ## In virtual time, with one request at a time beside it
 
@@ -45,10 +52,12 @@ MODELLED = """
 
 def main() -> None:
     """Write page and plot."""
-    cells = sorted(json.loads(SOURCE.read_text())["cells"], key=_order)
+    measured = json.loads(SOURCE.read_text())
+    cells = sorted(measured["cells"], key=_order)
     compared = [cell for cell in cells if cell["peers"]]
     modelled = [cell for cell in cells if not cell["peers"]]
     lines = [INTRODUCTION, COMPARED, *_compared(compared), MODELLED, *_modelled(modelled)]
+    lines += [FLOODED, *_flooded(measured["hostile"])] if "hostile" in measured else []
     PAGE.write_text("\n".join(lines) + "\n")
     for plot, title, shown in (
         (RADIO_PLOT, "Upload over the modelled link, kB/s", [cell for cell in compared if cell["interval_us"]]),
@@ -95,6 +104,14 @@ def _modelled(cells: list[dict[str, Any]]) -> list[str]:
             f"| {_share(ours, bound)} | {_kilo(cell['window1_bytes_per_second'])} |"
         )
     return rows
+
+
+def _flooded(floods: dict[str, dict[str, float]]) -> list[str]:
+    rows = ["| flood | echoes/s | of the rate alone |", "|---|---|---|"]
+    return rows + [
+        f"| {name} | {found['echoes_per_second']:.0f} | {100 * found['share']:.0f} % |"
+        for name, found in floods.items()
+    ]
 
 
 def _link(cell: dict[str, Any]) -> str:
