@@ -226,3 +226,32 @@ def test_looking_changes_nothing(mode: str):
     before = ([slot.data for slot in peer.slots], peer.mode, peer.boots, peer.session)
     judged(peer)
     assert ([slot.data for slot in peer.slots], peer.mode, peer.boots, peer.session) == before
+
+
+@pytest.mark.parametrize(("refusals", "mode", "asked"), [(1, "maintenance", 2), (2, None, 2), (0, "maintenance", 1)])
+def test_a_question_that_was_refused_as_the_mode_changed_is_asked_again(refusals: int, mode: str | None, asked: int):
+    """What waits while the mode changes is refused unexecuted: that is no word about whether there is a mode group."""
+    peer, reads = SmpPeer(OLD), list[int]()
+    peer.mode = "maintenance"
+
+    def veto(op: int, group: int, command: int, _body: dict[str, Any]) -> dict[str, Any] | None:
+        if (op, group, command) != (0, 19283, 0):
+            return None
+        reads.append(1)
+        return {"rc": 11, "rsn": "wrong mode: active"} if len(reads) <= refusals else None
+
+    peer.veto = veto
+    assert judged(peer).mode == mode
+    assert len(reads) == asked
+
+
+def test_a_device_without_a_mode_group_is_asked_once():
+    peer, reads = SmpPeer(OLD, mode_group=False), list[int]()
+
+    def veto(op: int, group: int, command: int, _body: dict[str, Any]) -> None:
+        if (op, group, command) == (0, 19283, 0):
+            reads.append(1)
+
+    peer.veto = veto
+    judged(peer)
+    assert len(reads) <= 1

@@ -18,7 +18,7 @@ from keyswitch.host.reach import CONNECT_MS, Connection, Reach
 from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.host.upload import Progress, Uploaded
 from keyswitch.host.verdict import NEXT_STEP, Verdict
-from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
+from keyswitch.host.views import ModeState, SlotView, mode_if_any, read_slots
 from keyswitch.host.way import Inside
 from keyswitch.host.window import Sent
 from keyswitch.reasons import Reason
@@ -184,11 +184,9 @@ class Scene:
 
     async def _state(self) -> ModeState | None:
         """The mode group's state, noted; None from a device that has none."""
-        client = self.up().mode
-        state = await read_mode(client) if client is not None else None
-        if not isinstance(state, ModeState):
-            return None
-        self.note_state(state)
+        state = await mode_if_any(self.up().mode)
+        if state is not None:
+            self.note_state(state)
         return state
 
 

@@ -18,7 +18,7 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import SilenceError
 from keyswitch.host.reach import Connection, NotPairedError
 from keyswitch.host.reply import Answer, Refusal, reason_of
-from keyswitch.host.views import ModeState, SlotView, read_mode, read_slots
+from keyswitch.host.views import ModeState, SlotView, mode_if_any, read_slots
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -105,7 +105,7 @@ async def find_out(connection: Connection) -> Verdict:
     """
     seen = Verdict(gate=Gate.UNKNOWN)
     try:
-        state = await _mode_state(connection)
+        state = await mode_if_any(connection.mode)
         seen = replace(seen, mode=state.mode if state else None, state=state)
         if state is not None and not state.open:
             return _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
@@ -150,14 +150,6 @@ def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
 _TELL: Final = "the device breaks the protocol: tell its maker"
 
 _LOOK: Final = "look into the device's log: this answer is none that a gate gives"
-
-
-async def _mode_state(connection: Connection) -> ModeState | None:
-    """The mode group's answer; None from a device that has no such group."""
-    if connection.mode is None:
-        return None
-    state = await read_mode(connection.mode)
-    return state if isinstance(state, ModeState) else None
 
 
 async def _probe(connection: Connection) -> Answer | Refusal:

@@ -15,6 +15,7 @@ from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Refusal, plain, reason_of
 from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image, mode, os
 
 _T = TypeVar("_T")
@@ -139,6 +140,20 @@ async def read_mode(client: Client) -> ModeState | Refusal:
         policy=_field(values, "policy", bytes) if "policy" in values else b"",
         reason=plain(_field(values, "reason", str)) if "reason" in values else "",
     )
+
+
+async def mode_if_any(client: Client | None) -> ModeState | None:
+    """The mode group's state; None from a device that has no such group.
+
+    A request that waits while the mode changes is refused unexecuted. That is no answer to the question: asked again,
+    it is answered.
+    """
+    if client is None:
+        return None
+    state = await read_mode(client)
+    if isinstance(state, Refusal) and not state.is_rc(Rc.ENOTSUP):
+        state = await read_mode(client)
+    return None if isinstance(state, Refusal) else state
 
 
 def slots_of(values: Mapping[str, Any]) -> tuple[SlotView, ...]:
