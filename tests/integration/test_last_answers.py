@@ -13,6 +13,7 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.device.sender import FLUSH_WITHIN_MS
 from keyswitch.device.serial import SerialCarrier
 from keyswitch.errors import KeyswitchError
+from keyswitch.host.reply import Refusal
 from keyswitch.host.upload import Capacity, upload
 from keyswitch.smp.frame import Frame
 from keyswitch.smp.framing import console
@@ -57,6 +58,28 @@ def test_leaving_a_trial_is_answered_and_so_is_what_it_drops(pump: Workshop, way
             assert (here.running, here.status["mode"]) == ("1.0.0", "normal")
             assert got[11].get("rc", 0) == 0
             assert got[12]["rc"] == 11
+
+    run(story())
+
+
+@pytest.mark.parametrize("way", ["line", "net"])
+def test_what_waits_when_a_reset_that_was_granted_is_due_is_answered(pump: Workshop, way: str) -> None:
+    """Requests of a peer that was not reading: they are not executed any more, and it is told why."""
+
+    async def story() -> None:
+        async with place(pump) as here:
+            await here.open()
+            client = await here.client(way)
+            peer = next(iter(here.world.device.server.core.peers), None)
+            await client.write(os.ID, os.Id.ECHO, {"d": "hi"})
+            peer = max(here.world.device.server.core.peers) if peer is None else peer
+            asked = await client.begin(2, os.ID, os.Id.RESET, b"\xa0")
+            await asked
+            here.world.device.server.hold(peer, held=True)
+            waiting = await client.begin(2, os.ID, os.Id.ECHO, b"\xa1adbhi")
+            reply = await asyncio.wait_for(waiting, 5)
+            assert isinstance(reply, Refusal)
+            assert str(reply) == "EACCESSDENIED: busy: resetting"
 
     run(story())
 

@@ -19,7 +19,7 @@ from keyswitch.device.queue import Queues, Waiting
 from keyswitch.device.store import Memory
 from keyswitch.gate import effects as do
 from keyswitch.gate import machine, record
-from keyswitch.gate.decision import Refused
+from keyswitch.gate.decision import RESETTING, Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import ArmFailed, Booted, Event, Expired, Timer
 from keyswitch.gate.lockout import Lockout, restore
@@ -152,6 +152,7 @@ class Core:
     def boot(self, report: BootReport, inputs: tuple[tuple[str, Value | None], ...], now_ms: int) -> None:
         """Come up; see `keyswitch.device.server.Server.boot`."""
         self._forget_all()
+        self._cost_us = self.flash.wear.cost_us  # the bootloader's time has passed already
         self.report = report
         self.boot_id = self.setup.random(mode_group.BOOT_ID_SIZE)
         self.lockout = restore(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
@@ -248,10 +249,13 @@ class Core:
         self.timers.pop(effect.timer, None)
 
     def _drop_queued(self, _effect: do.DropQueued, _now_ms: int) -> None:
-        now = self.policy.modes[self.state.mode]
-        # Meant for maintenance, it comes too late; asked before, too early, and maintenance is no reason to refuse.
-        self.why_dropped = Refused(Reason.WRONG_MODE, self._mode_before if now.maintenance else now.name)
+        self.why_dropped = RESETTING if self.state.down else self._wrong_mode()
         self.dropped.extend(self.queues.take_all())
+
+    def _wrong_mode(self) -> Refused:
+        """Meant for maintenance, it comes too late; asked before, too early, and maintenance is no reason to refuse."""
+        now = self.policy.modes[self.state.mode]
+        return Refused(Reason.WRONG_MODE, self._mode_before if now.maintenance else now.name)
 
     def _drop_upload(self, effect: do.DropUpload, _now_ms: int) -> None:
         upload, self.upload = self.upload, None

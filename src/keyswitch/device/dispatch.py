@@ -114,15 +114,17 @@ def _body(payload: Payload, packet: bytes) -> Body:
         raise
 
 
-def refuse(core: Core, peer: int, waiting: Waiting, reply: SmpError | Refused) -> None:
-    """Answer the next request of a packet that is not going to be executed, if it holds one.
+def refuse(core: Core, peer: int, waiting: Waiting, reply: SmpError | Refused) -> bool:
+    """Answer the next request of a packet that is not going to be executed; whether it holds one.
 
     The answer is `{rc}`, which ends a packet wherever it is given; so a packet costs one answer, however many requests
     its sender has put into it.
     """
     header = waiting.packet[waiting.position : waiting.position + HEADER_SIZE]
-    if len(header) == HEADER_SIZE:
-        core.answer(Answer(peer, encode(Header.decode(header), reply, core.policy.smp.buf_size), waiting.door))
+    if len(header) < HEADER_SIZE:
+        return False
+    core.answer(Answer(peer, encode(Header.decode(header), reply, core.policy.smp.buf_size), waiting.door))
+    return True
 
 
 def refuse_dropped(core: Core) -> None:
@@ -133,5 +135,4 @@ def refuse_dropped(core: Core) -> None:
 
 def drop(core: Core, peer: int, waiting: Waiting) -> None:
     """Answer one packet that waited when the mode changed: with the mode that it would not be executed in."""
-    core.counts.dropped += 1
-    refuse(core, peer, waiting, core.why_dropped)
+    core.counts.dropped += refuse(core, peer, waiting, core.why_dropped)

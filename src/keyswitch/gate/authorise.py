@@ -1,6 +1,6 @@
 """The one door: asked for every frame, on every transport, at the moment of execution."""
 
-from keyswitch.gate.decision import ALLOWED, Decision, Refused
+from keyswitch.gate.decision import ALLOWED, RESETTING, Decision, Refused
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
@@ -25,7 +25,7 @@ def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, 
     if peer.door is Door.MODE and group != mode.ID:
         return _NOT_HERE
     if state.down:
-        return _DOWN
+        return RESETTING
     now = policy.modes[state.mode]
     if command not in now.allow:
         return Refused(Reason.WRONG_MODE, state.mode)
@@ -43,6 +43,5 @@ def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, 
 
 
 _NOT_HERE = Refused(Reason.NOT_ON_THIS_SERVICE)
-_DOWN = Refused(Reason.BUSY, "resetting")
 _NO_SESSION = Refused(Reason.WRONG_MODE, "nobody has entered")
 _NOT_OWNER = Refused(Reason.OWNER)

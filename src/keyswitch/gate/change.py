@@ -17,7 +17,7 @@ from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
 from keyswitch.policy.words import ProofKind, Service, UploadRest
 
-_NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
+NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
 _MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
 
 
@@ -64,7 +64,7 @@ def leave(change: Change) -> None:
 def go(change: Change, target: str, way: Transition | None, opening: Opening) -> None:
     """Change into `target`; clean up and revert first where a session ends."""
     if change.state.session is None:
-        change.do(*_NOTHING_WAITS)
+        change.do(*NOTHING_WAITS)
     elif change.state.trial:
         revert(change, ending=True)
         return
@@ -88,7 +88,7 @@ def clean_up(change: Change) -> None:
     """Nothing that began in the session continues: queue, half frames, upload, granted reset, arming, record."""
     state = change.state
     discard = state.upload is not None and change.policy.gate.upload is UploadRest.DISCARD
-    change.do(*_NOTHING_WAITS, do.DropUpload(discard=discard))
+    change.do(*NOTHING_WAITS, do.DropUpload(discard=discard))
     if state.reset_pending:
         change.do(do.StopTimer(timer=Timer.RESET))
     if state.arming is not None and state.arming.written:

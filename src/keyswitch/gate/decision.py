@@ -35,3 +35,6 @@ class Refused:
 Decision = Allowed | Refused
 
 ALLOWED: Final = Allowed()
+
+RESETTING: Final = Refused(Reason.BUSY, "resetting")
+"""The device is on its way down: nothing is executed before the next boot."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change
+from keyswitch.gate.change import NOTHING_WAITS, Change
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import session_failing
@@ -187,7 +187,7 @@ def reset_due(change: Change) -> None:
     elif state.trial and carried:
         # The bootloader reverts now; the session sees it through.
         change.do(do.WriteSessionRecord(image=None))
-    change.do(do.ResetNow())
+    change.do(*NOTHING_WAITS, do.ResetNow())
     change.state = replace(state, reset_pending=False, down=True)
 
 

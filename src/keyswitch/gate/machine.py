@@ -14,12 +14,11 @@ from typing import Any, Final
 from keyswitch.gate import at_boot, in_session, moves
 from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, settle, show
-from keyswitch.gate.decision import Refused
+from keyswitch.gate.decision import RESETTING, Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
-from keyswitch.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +66,6 @@ TABLE: Final[dict[type[Event], Row]] = {
 _HEARD_WHILE_DOWN: Final = frozenset({on.Booted, on.ArmFailed, on.Disconnected, on.InputChanged})
 """Between `ResetNow` and `Booted` nothing else is listened to."""
 
-_DOWN: Final = Refused(Reason.BUSY, "resetting")
-
 
 def initial(policy: Policy) -> GateState:
     """The state before `Booted`: nothing is served in it."""
@@ -79,7 +76,7 @@ def step(policy: Policy, state: GateState, event: Event) -> Step:
     """What `event` does in `state`."""
     kind = type(event)
     if state.down and kind not in _HEARD_WHILE_DOWN:
-        return Step(state=state, refused=_DOWN)
+        return Step(state=state, refused=RESETTING)
     change = Change(policy=policy, state=state)
     refused = TABLE[kind](change, event)
     if refused is not None:
