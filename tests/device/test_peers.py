@@ -55,7 +55,27 @@ def test_a_passkey_stays_whoever_else_comes_and_goes() -> None:
     for other in (2, 3, 4):
         display.peer_went(other)
         assert display.passkey == "123456"
-    display.peer_came(ble(1, Security.ENCRYPTED))
+    display.peer_came(ble(1, Security.AUTHENTICATED))
+    assert display.passkey is None
+
+
+def test_a_stranger_who_encrypts_takes_no_passkey_away_from_who_is_typing_it() -> None:
+    display = PasskeyDisplay()
+    display.peer_came(ble(1))
+    display.peer_came(ble(2))
+    display.show("123456")
+    display.peer_came(ble(2, Security.ENCRYPTED))
+    assert display.passkey == "123456"
+    display.peer_came(ble(1, Security.AUTHENTICATED))
+    assert display.passkey is None
+
+
+def test_a_passkey_for_a_central_that_pairs_anew_goes_with_it() -> None:
+    display = PasskeyDisplay()
+    display.peer_came(ble(1, Security.AUTHENTICATED))
+    display.show("123456")
+    assert display.passkey == "123456"
+    display.peer_went(1)
     assert display.passkey is None
 
 

@@ -10,7 +10,7 @@ from tests.device.arrivals import Heard
 from keyswitch.device.udp import (
     CONVERSING_MS,
     MAX_PEERS,
-    MAX_PEERS_OF_A_HOST,
+    MAX_PEERS_OF_AN_ADDRESS,
     PLACE_MS,
     READ_MOST,
     SILENT_MS,
@@ -180,11 +180,11 @@ def test_the_sockets_of_one_host_keep_no_other_host_out() -> None:
         carrier, heard = await started()
         for number in range(2 * MAX_PEERS):
             await ask(carrier, heard, "192.0.2.1", 1000 + number // 2)
-        assert (len(heard.came), heard.went) == (MAX_PEERS_OF_A_HOST, [])
+        assert (len(heard.came), heard.went) == (MAX_PEERS_OF_AN_ADDRESS, [])
         for number in range(2, 7):
             heard.time_ms += PLACE_MS
             assert await ask(carrier, heard, f"192.0.2.{number}")
-        assert heard.went == [MAX_PEERS_OF_A_HOST + 1], "of the others, the one that was silent longest"
+        assert heard.went == [MAX_PEERS_OF_AN_ADDRESS + 1], "of the others, the one that was silent longest"
         await carrier.close()
 
     run(story())
@@ -194,7 +194,7 @@ def test_at_its_limit_a_host_makes_room_for_itself() -> None:
     async def story() -> None:
         carrier, heard = await started()
         await ask(carrier, heard, "192.0.2.2")
-        for number in range(MAX_PEERS_OF_A_HOST + 1):
+        for number in range(MAX_PEERS_OF_AN_ADDRESS + 1):
             heard.time_ms += PLACE_MS
             await ask(carrier, heard, "192.0.2.1", 1000 + number)
         assert heard.went == [2]
@@ -209,7 +209,7 @@ def test_ever_new_ports_cost_no_more_peers_than_a_place_each_for_a_while(silent_
         carrier, heard = await started()
         for number in range(10 * MAX_PEERS):
             await ask(carrier, heard, f"192.0.2.{number % hosts}", 1000 + number)
-        places = MAX_PEERS if hosts > 1 else MAX_PEERS_OF_A_HOST
+        places = MAX_PEERS if hosts > 1 else MAX_PEERS_OF_AN_ADDRESS
         assert (len(heard.came), heard.went) == (places, [])
         heard.time_ms = silent_ms
         again = await ask(carrier, heard, "192.0.2.0", 9999)

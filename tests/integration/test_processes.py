@@ -286,7 +286,10 @@ def test_a_wrong_policy_is_one_clear_line(
 def test_other_bad_input_is_one_clear_line(pump: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     policy, image = str(pump.policy_file), str(pump.old)
     state = str(tmp_path / "state")
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
     for arguments, problem in (
+        (("device", policy, "--state", state, "--image", image, "--ble", f"virtual:{port}"), "in use"),
         (("device", str(tmp_path / "none.toml"), "--state", state), "none.toml"),
         (("device", policy, "--state", state), "--image FILE"),
         (("device", policy, "--state", state, "--image", image, "--air", "intervall_ms=15"), "interval_ms?"),
@@ -305,6 +308,7 @@ def test_other_bad_input_is_one_clear_line(pump: Workshop, tmp_path: Path, capfd
         assert problem in line
         assert "\n" not in line
         assert not (tmp_path / "state" / "flash.bin").exists()
+    taken.close()
     with StateDir.open(tmp_path / "held"):
         code, line = says(capfd, "device", policy, "--state", str(tmp_path / "held"), "--image", image)
     assert (code, f"in use by process {os.getpid()}" in line) == (Exit.USAGE, True)

@@ -184,10 +184,10 @@ async def _serve(options: Options, report: Report) -> None:
         state = stack.enter_context(StateDir.open(options.state))
         capture = _open_capture(options.capture, report, stack)
         others = await _open_others(udp, serial, state, stack)
+        ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
         if content is not None:
             make_flash(state, config, content)
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
-        ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
         identity = load_identity(state, secrets.token_bytes)
         display = PasskeyDisplay()
         peripheral = None if opener is None else _peripheral(policy, opener, identity, display, capture)

@@ -60,6 +60,8 @@ class SerialCarrier:
         self._arrivals: Arrivals | None = None
         self._peer: Peer | None = None
         self._held_back: deque[bytes] = deque()
+        self._taken = asyncio.Event()
+        """Set when the line takes bytes again, or never will: who writes waits for it."""
 
     async def open(self, notes: Store | None = None) -> None:
         """Open the line.
@@ -112,6 +114,7 @@ class SerialCarrier:
         self._stop_listening()
         asyncio.get_running_loop().remove_writer(self._descriptor)
         self._descriptor = -1
+        self._taken.set()
         line, self._line = self._line, None
         if line is not None:
             with contextlib.suppress(OSError):
@@ -222,13 +225,15 @@ class SerialCarrier:
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
-        taken, descriptor = asyncio.Event(), self._descriptor
-        loop.add_writer(descriptor, taken.set)
+        self._taken, descriptor = asyncio.Event(), self._descriptor
+        loop.add_writer(descriptor, self._taken.set)
         try:
             async with asyncio.timeout(STUCK_MS / 1000):
-                await taken.wait()
+                await self._taken.wait()
         except TimeoutError:
             raise LinkLostError("nobody reads the line") from None
         finally:
-            if self._descriptor == descriptor:  # else it was given back meanwhile
+            if self._descriptor == descriptor:
                 loop.remove_writer(descriptor)
+        if self._descriptor != descriptor:
+            raise LinkLostError("the line is gone: it was given back")

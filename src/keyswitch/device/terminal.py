@@ -34,7 +34,10 @@ class Terminal:
     """
 
     def __init__(self, path: Path, notes: Store | None) -> None:
-        self.descriptor, self._other_end = os.openpty()  # kept open: the line lasts while nobody else has it open
+        try:
+            self.descriptor, self._other_end = os.openpty()  # kept open: the line lasts while nobody else has it open
+        except OSError as error:
+            raise InputError(_where(path), f"no terminal: {error.strerror}", "one to be had of the system") from error
         self._path = path
         self._notes = notes
         self._link: list[int] | None = None
@@ -68,9 +71,12 @@ class Terminal:
         """Give it back; the link is removed if it is still the one that was made."""
         os.close(self.descriptor)
         os.close(self._other_end)
+        if self._link is None:
+            return
         with contextlib.suppress(OSError):
-            if self._link is not None and _identity(self._path) == self._link:
+            if _identity(self._path) == self._link:
                 self._path.unlink()
+        with contextlib.suppress(OSError):
             if self._notes is not None:
                 self._notes.write(SERIAL, None)
 

@@ -6,8 +6,9 @@ Rules:
 * Peers are few (`MAX_PEERS`), so that a flood of addresses costs nothing: for a new one, the one that was silent
   longest is forgotten, at the earliest `PLACE_MS` after it was heard. Who is in the middle of a conversation is not:
   then the new one is not heard.
-* Who waits for an answer is in a conversation, however long the flash takes; so is the owner of the session or upload.
-* One host has at most `MAX_PEERS_OF_A_HOST` of the places, so that its sockets alone keep no other host out.
+* Who waits for an answer to a datagram is in a conversation, however long the flash takes; so is the owner of the
+  session or upload.
+* One address has at most `MAX_PEERS_OF_AN_ADDRESS` of the places, so that its ports alone keep no other address out.
 * A peer that was silent for `SILENT_MS` is forgotten when somebody new comes, unless session or upload is its own.
 * A datagram that cannot be sent is lost like any other.
 """
@@ -23,8 +24,8 @@ from keyswitch.smp.framing import udp
 from keyswitch.terms import Transport
 
 MAX_PEERS: Final = 16
-MAX_PEERS_OF_A_HOST: Final = 12
-"""More than any tool opens at once. The rest of the places is for other hosts: an operator and some who watch."""
+MAX_PEERS_OF_AN_ADDRESS: Final = 12
+"""More than any tool opens at once. The rest of the places is for other addresses: an operator and some who watch."""
 SILENT_MS: Final = 60_000
 CONVERSING_MS: Final = 5_000
 """Who has asked more than once, and was last heard or answered within this time (two waits of a client), converses."""
@@ -176,9 +177,9 @@ class UdpCarrier(asyncio.DatagramProtocol):
     def _make_room(self, arrivals: Arrivals, address: Address, now_ms: int) -> bool:
         """Whether there is a place for this address, which may be that of somebody idle from now on."""
         places = list(self._by_address.values())
-        of_its_host = [each for each in places if each.address[0] == address[0]]
-        if len(of_its_host) >= MAX_PEERS_OF_A_HOST:
-            places = of_its_host  # its own idle ones make room, and nobody else
+        of_its_own = [each for each in places if each.address[0] == address[0]]
+        if len(of_its_own) >= MAX_PEERS_OF_AN_ADDRESS:
+            places = of_its_own  # its own idle ones make room, and nobody else
         elif len(places) < MAX_PEERS:
             return True
         idle = [each for each in places if each.may_go(now_ms) and not arrivals.owns(each.peer.id)]
