@@ -11,10 +11,12 @@ from tests.host.test_update import NEW, OLD, ble, image_of, job, whole
 
 from keyswitch.cli.update_options import HEALTH_MS, _health, _health_ms
 from keyswitch.demo.workshop import Workshop
+from keyswitch.host.entry import Secret
 from keyswitch.host.job import Job, Outcome, Result
 from keyswitch.host.ours import trial_ms
 from keyswitch.host.reach import PacketReach
 from keyswitch.host.update import update
+from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -131,8 +133,9 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
 
         peer.boot = overwritten  # type: ignore[method-assign]
         result = await unwell(peer)
-        assert result.detail == f"{UNWELL}the device still runs 1.1.0 ({NEW.hash.hex()[:8]})"
-        assert result.next_step.startswith("power-cycle it")
+        still = f"the device was reset and still runs 1.1.0 ({NEW.hash.hex()[:8]}): its bootloader takes nothing back"
+        assert result.detail == f"{UNWELL}{still}"
+        assert result.next_step == "install the old image again (--downgrade)"
 
     async def is_gone() -> None:
         peer = SmpPeer(OLD, gated=False, mode_group=False)
@@ -150,3 +153,16 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
 
     for story in (refuses, stays, is_gone):
         run(story())
+
+
+def test_where_the_device_is_to_stay_in_maintenance_the_result_says_that_the_trial_goes_on():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        way = ModeGroupWay("maintenance", Secret(b"s" * 32))
+        result = await unwell(peer, way=way, stay=True)
+        assert result.outcome is Outcome.FAILED
+        assert result.next_step.endswith("as it ends its trial, or when its lease does")
+        assert "the device was left in maintenance mode" in result.detail
+        assert peer.mode == "maintenance"
+
+    run(story())

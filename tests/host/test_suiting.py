@@ -9,9 +9,9 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, Seen
 from keyswitch.host.reach import BleReach
-from keyswitch.host.suiting import GO_BACK, why_not
+from keyswitch.host.suiting import GO_BACK, does_not_fit, steps_back
 from keyswitch.host.update import update
 from keyswitch.host.views import SlotView
 from keyswitch.link.air.clock import run
@@ -35,8 +35,8 @@ def image_of(made: Made, **changed: Any) -> JobImage:
     return replace(JobImage(data=made.data, hash=made.hash, version=made.version), **changed)
 
 
-def reason(image: JobImage, *slots: SlotView, room: dict[int, int] | None = None, downgrade: bool = False) -> object:
-    stop = why_not(Job(images=(image,), downgrade=downgrade), (image,), slots, room or {})
+def reason(image: JobImage, *slots: SlotView, downgrade: bool = False) -> object:
+    stop = steps_back(Job(images=(image,), downgrade=downgrade), Seen(images=(image,), slots=slots))
     return stop and stop.reason
 
 
@@ -55,7 +55,7 @@ def reason(image: JobImage, *slots: SlotView, room: dict[int, int] | None = None
         ("", "1.1.0", False),
     ],
 )
-def test_versions_are_compared_as_the_bootloader_counts_them(version: str, runs: str, *, older: bool):
+def test_versions_are_compared_as_people_count_them(version: str, runs: str, *, older: bool):
     found = reason(image_of(OLD, version=version), replace(RUNS, version=runs))
     assert found is (Reason.DOWNGRADE if older else None)
 
@@ -79,7 +79,8 @@ def test_each_image_is_compared_with_the_running_one_of_its_own_number():
     ids=["not told", "fits", "one byte too large", "no such image"],
 )
 def test_the_file_fits_what_the_device_tells(room: dict[int, int], expected: Reason | None):
-    assert reason(image_of(NEW), room=room) is expected
+    stop = does_not_fit((image_of(NEW),), room)
+    assert (stop and stop.reason) is expected
 
 
 async def ended(peer: SmpPeer, **settings: Any) -> Result:
@@ -101,11 +102,18 @@ def test_an_older_image_is_sent_only_on_purpose():
     run(story())
 
 
-def test_an_older_image_that_lies_in_the_slot_was_put_there_on_purpose():
+def test_an_older_image_that_the_last_swap_left_in_the_slot_is_started_only_on_purpose():
     async def story() -> None:
         peer = SmpPeer(NEW, gated=False, mode_group=False)
         peer.slots[1].data = OLD.data
-        assert (await ended(peer, images=(image_of(OLD),))).outcome is Outcome.CONFIRMED
+        result = await ended(peer, images=(image_of(OLD),))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.DOWNGRADE), result
+        assert (peer.boots, peer.slots[1].pending) == (0, False)
+        result = await ended(peer, images=(image_of(OLD),), goal=Goal.CONFIRM)
+        assert result.outcome is Outcome.FAILED, result
+        result = await ended(peer, images=(image_of(OLD),), downgrade=True)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.running()[0] == "1.0.0"
         peer = SmpPeer(OLD, gated=False, mode_group=False)
         assert (await ended(peer, images=(image_of(OLD),))).outcome is Outcome.ALREADY_RUNNING
 

@@ -152,6 +152,18 @@ def test_the_wrong_secret_is_refused_with_what_to_do():
     run(story())
 
 
+def test_a_device_that_is_open_and_has_no_policy_is_not_the_one_that_is_meant():
+    async def story() -> None:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        expected = Expected(device="Pump 7", policy=b"policy!!")
+        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(SECRET), expected=expected)))
+        assert result.outcome is Outcome.REFUSED, result
+        assert result.detail.startswith("the device takes firmware and tells of no policy, not that of 'Pump 7'")
+        assert peer.received_image_bytes == peer.boots == 0
+
+    run(story())
+
+
 @pytest.mark.parametrize("mode", ["normal", "maintenance"])
 @pytest.mark.parametrize(
     ("expected", "said"),

@@ -246,12 +246,18 @@ def test_a_question_that_was_refused_as_the_mode_changed_is_asked_again(refusals
 
 
 def test_a_device_without_a_mode_group_is_asked_once():
-    peer, reads = SmpPeer(OLD, mode_group=False), list[int]()
+    async def story() -> None:
+        asked: list[bytes] = []
 
-    def veto(op: int, group: int, command: int, _body: dict[str, Any]) -> None:
-        if (op, group, command) == (0, 19283, 0):
-            reads.append(1)
+        class Heard(DatagramLink):
+            async def send(self, packet: bytes) -> None:
+                asked.append(packet[4:6])
+                await super().send(packet)
 
-    peer.veto = veto
-    judged(peer)
-    assert len(reads) <= 1
+        async def open_link() -> DatagramLink:
+            return Heard(SmpPeer(OLD, mode_group=False))
+
+        await look(PacketReach("udp:192.0.2.1", open_link))
+        assert asked.count(b"\x4b\x53") == 1
+
+    run(story())

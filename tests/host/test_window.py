@@ -60,7 +60,7 @@ def test_an_earlier_run_is_continued_where_the_device_is():
     assert win.answered(first.number, 740) is Moved.ON
     assert [p.off for p in fill(win)] == [740, 840, 940]
     assert win.losses == 0
-    assert win.resent_bytes == 0
+    assert win.sent.resent_bytes == 0
 
 
 def test_a_lost_request_costs_one_window_and_no_more():
@@ -73,7 +73,7 @@ def test_a_lost_request_costs_one_window_and_no_more():
     (again,) = fill(win)
     assert again.off == lost.off
     assert win.answered(again.number, 200) is Moved.ON
-    assert (win.losses, win.resent_bytes) == (1, 100)
+    assert (win.losses, win.sent.resent_bytes) == (1, 100)
 
 
 def test_a_stale_answer_that_says_done_is_believed():
@@ -207,4 +207,4 @@ def test_whatever_is_lost_the_upload_ends_and_resends_at_most_a_window_each_time
                 pass
     assert win.done
     assert device.off == size
-    assert win.resent_bytes <= win.losses * limit * ROOM
+    assert win.sent.resent_bytes <= win.losses * limit * ROOM

@@ -17,8 +17,11 @@ async def run(options: Options, show: Show) -> Exit:
     """Carry the update out; SIGINT and SIGTERM end it, and leave the device as the run has left it."""
     evidence = options.recording() if options.recording is not None else None
     begun_at = asyncio.get_running_loop().time()
+    ended: list[Outcome] = []
 
     def sink(event: Event) -> None:
+        if isinstance(event, Ended):
+            ended.append(event.result.outcome)
         if evidence is not None:
             evidence.add(event)
         show(event)
@@ -33,7 +36,8 @@ async def run(options: Options, show: Show) -> Exit:
     try:
         return (await task).outcome.exit_code
     except asyncio.CancelledError:
-        return Outcome.INTERRUPTED.exit_code
+        # What was told and recorded stands, though the connection was still to be ended.
+        return (ended or [Outcome.INTERRUPTED])[0].exit_code
     except InputError as error:
         fail(Outcome.REFUSED, str(error))
         return error.exit_code

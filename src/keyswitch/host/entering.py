@@ -10,6 +10,7 @@ from typing import Final
 from keyswitch.host.client import SilenceError
 from keyswitch.host.job import Outcome, Stop
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
+from keyswitch.host.suiting import steps_back
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
 from keyswitch.host.way import OTHER_DEVICE_STEP, NoEntry, other_policy
 from keyswitch.link.ports import GattRefused
@@ -90,7 +91,12 @@ async def reconnect(scene: Scene) -> Stop | None:
 async def verify(scene: Scene) -> Stop | None:
     """Read mode and slots with the gate open."""
     await scene.look()
-    return await scene.read_slots() if scene.seen.open else None
+    if not scene.seen.open:
+        return None
+    stop = await scene.read_slots()
+    if stop is not None or scene.seen.slots is None or scene.seen.reset is not None:
+        return stop
+    return steps_back(scene.job, scene.seen)
 
 
 async def leave(scene: Scene) -> Stop | None:
@@ -118,7 +124,7 @@ async def left(scene: Scene) -> Stop | None:
 
 def _other_device(scene: Scene, told: Verdict) -> Stop | None:
     """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
-    other = None if scene.seen.reset is not None else other_policy(scene.job.way.expected, told.state)
+    other = None if scene.seen.reset is not None else other_policy(scene.job.way.expected, told)
     return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other, next_step=OTHER_DEVICE_STEP)
 
 

@@ -18,7 +18,7 @@ from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
 from keyswitch.host.steps import BY_NAME, StepName
-from keyswitch.host.suiting import why_not
+from keyswitch.host.suiting import does_not_fit
 from keyswitch.host.upload import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.host.views import SlotView, read_room, read_slots, slots_of
 from keyswitch.reasons import Reason
@@ -36,6 +36,9 @@ BUSY_MS: Final = 2_000
 CONFIRMED_ITSELF_MS: Final = 2_000
 """Pause between looks at whether the application has confirmed itself."""
 
+THEIRS_MS: Final = 60_000
+"""How long an application may take to confirm its own image, beside ours: its self-test after the start."""
+
 WRITE_STATE_MS: Final = 10_000
 """Bound for the answer to a state write: trailers are written, and sectors may be erased for it."""
 
@@ -52,9 +55,9 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 
 
 async def upload_missing(scene: Scene) -> Stop | None:
-    """Upload the first image that the device does not list, if it should get what it does not."""
+    """Upload the first image that the device does not list, if it fits."""
     missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
-    stop = why_not(scene.job, missing, scene.seen.slots or (), await _room(scene))
+    stop = does_not_fit(missing, await _room(scene))
     if stop is not None:
         return stop
     image = missing[0]
@@ -222,7 +225,7 @@ async def confirm(scene: Scene) -> Stop | None:
     if scene.job.health is not None and (wrong := await scene.job.health()) is not None:
         return await _unwell(scene, f"the health check says: {wrong}; the image was not confirmed")
     if scene.job.confirm_by is ConfirmBy.OPERATOR:
-        return await _confirm_each(scene)
+        return await _confirm_each(scene) or await _confirmed_by_theirs(scene)
     while not scene.seen.all_confirmed:
         await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
         if (stop := await verify(scene)) is not None or not scene.seen.all_active:
@@ -234,10 +237,11 @@ async def _unwell(scene: Scene, said: str) -> Stop:
     """The new image must not stay. One of our devices goes back when its session ends; of others nobody knows it."""
     verdict = scene.seen.verdict
     if verdict is not None and verdict.state is not None:
+        back = "ends its trial, or when its lease does" if scene.job.stay else "leaves"
         return Stop(
             outcome=Outcome.FAILED,
             detail=said,
-            next_step="the device goes back to its old image by itself, as it leaves",
+            next_step=f"the device goes back to its old image by itself, as it {back}",
         )
     before = _running(scene.seen.slots)
     refused = await _start_again(scene)
@@ -248,6 +252,9 @@ async def _unwell(scene: Scene, said: str) -> Stop:
     if scene.connection is None:
         detail = f"{said}; the device was reset to bring the old image back, and not heard again"
         return Stop(outcome=Outcome.NEVER_CAME_BACK, detail=detail, next_step=_POWER_CYCLE)
+    if after and not refused and scene.seen.rebooted:
+        detail = f"{said}; the device was reset and still runs {after}: its bootloader takes nothing back"
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step="install the old image again (--downgrade)")
     what = refused or (f"the device still runs {after}" if after else "what it runs now could not be read")
     return Stop(outcome=Outcome.FAILED, detail=f"{said}; {what}", next_step=_POWER_CYCLE)
 
@@ -261,7 +268,8 @@ async def _start_again(scene: Scene) -> str:
                 return f"it refused the reset: {stop.detail}"
             await swap(scene)
             await scene.look()
-            await scene.read_slots()
+            if scene.up().smp is not None:
+                await scene.read_slots()
     except (LinkLostError, TimeoutError):
         await scene.drop()
     scene.seen = replace(scene.seen, reset=None)
@@ -282,6 +290,24 @@ async def _confirm_each(scene: Scene) -> Stop | None:
         body = {"hash": image.hash, "confirm": True}
         stop = await _write_state(scene, body, of_another=image if image.number else None)
         if stop is not None:
+            return stop
+    return None
+
+
+async def _confirmed_by_theirs(scene: Scene) -> Stop | None:
+    """Wait until the images that only their own applications confirm are confirmed."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + THEIRS_MS / 1000
+    while left := scene.seen.unconfirmed & scene.seen.theirs:
+        if loop.time() >= until:
+            numbers = ", ".join(str(image.number) for image in scene.job.images if image.hash in left)
+            return Stop(
+                outcome=Outcome.FAILED,
+                detail=f"image {numbers} runs, and its own application, which alone may, has not confirmed it",
+                next_step="it goes back at the next reset unless it is confirmed before: look into its log",
+            )
+        await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
+        if (stop := await verify(scene)) is not None or not scene.seen.all_active:
             return stop
     return None
 

@@ -65,7 +65,8 @@ def _read(
     numbers = [named.image or 0 for named in found]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
-        raise InputError(str(path), f"several images with the number {twice[0]}", "each image number once")
+        expected = "each image number once; of a direct-XIP package the file for the slot that does not run"
+        raise InputError(str(path), f"several images with the number {twice[0]}", expected)
     return tuple(_check(named, keys, limits, number, overrule=overrule) for named in found)
 
 

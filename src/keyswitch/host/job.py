@@ -234,7 +234,7 @@ class Seen:
     @property
     def all_confirmed(self) -> bool:
         """What runs is what was wanted, and stays. Without wanted images: whatever runs stays."""
-        return self.all_active and not self.unconfirmed - self.theirs
+        return self.all_active and not self.unconfirmed
 
     @property
     def unconfirmed(self) -> frozenset[bytes]:

@@ -16,7 +16,7 @@ from keyswitch.host.job import Goal, Job, JobImage, Seen
 from keyswitch.host.rates import USUAL_FLASH, Line, Rate, rate
 from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
-from keyswitch.host.suiting import newer_that_runs, why_not
+from keyswitch.host.suiting import newer_that_runs, steps_back
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
 from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
@@ -59,7 +59,7 @@ class Bootloader(Enum):
         return self.name.lower().replace("_", " ")
 
 
-NO_WAY_OPENS: Final = frozenset({Reason.GUARD, Reason.LOCKED_OUT, Reason.SECURITY, Reason.BUSY, Reason.VETO})
+NO_WAY_OPENS: Final = frozenset({Reason.GUARD, Reason.LOCKED_OUT, Reason.SECURITY, Reason.BUSY})
 """Reasons that are the same with every way in, until something else changes."""
 
 NO_REVERT: Final = frozenset({Bootloader.OVERWRITE, Bootloader.XIP, Bootloader.SINGLE, Bootloader.SINGLE_RAM_LOAD})
@@ -193,15 +193,14 @@ def _refused(job: Job, device: Device, line: Line) -> str:
         return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in"
     if verdict is None:
         return ""
-    other = other_policy(job.way.expected, verdict.state)
+    other = other_policy(job.way.expected, verdict)
     if other is not None:
         return f"{other}; {OTHER_DEVICE_STEP}"
     if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
         return f"no way to enter was given, and the gate is {verdict.line}"
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}"
-    to_send = tuple(image for image in job.images if _listed(device, image) is None)
-    stop = why_not(job, to_send, verdict.slots or (), {})
+    stop = steps_back(job, Seen(images=job.images, slots=verdict.slots))
     return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
 
 

@@ -41,7 +41,7 @@ async def look(reach: Reach, policy: Policy | None = None) -> Looked:
         await reach.close()
     if policy is None:
         return Looked(verdict=verdict)
-    other = other_policy(expected_of(policy), verdict.state)
+    other = other_policy(expected_of(policy), verdict)
     if other is not None:
         return Looked(verdict=replace(verdict, next_step=OTHER_DEVICE_STEP), other_device=other)
     words = ""

@@ -1,16 +1,17 @@
-"""Whether a device should get these images: what it tells of its slots, against the files, before a byte is sent.
+"""Whether a device should get these images, and start them: what it tells of its slots, held against the files.
 
 Rules:
 
 * Going back to an older version is done on purpose (`Job.downgrade`): with most bootloaders it works without a word.
-* Versions are compared as MCUboot counts them: major, minor, revision, then build; each image with its own number.
+* Versions are compared as people count them, by major, minor, revision, then build (MCUboot leaves the build out unless
+  it is built to use it); each image with the running one of its own number.
 * What a device does not tell, or tells in words that mean nothing, is not held against it.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from keyswitch.host.job import Job, JobImage, Outcome, Stop
+from keyswitch.host.job import Goal, Job, JobImage, Outcome, Seen, Stop
 from keyswitch.host.verdict import NEXT_STEP
 from keyswitch.host.views import SlotView
 from keyswitch.mcuboot.image import Version
@@ -29,30 +30,30 @@ def newer_that_runs(image: JobImage, slots: tuple[SlotView, ...] | None) -> Slot
     return None
 
 
-def why_not(
-    job: Job, images: tuple[JobImage, ...], slots: tuple[SlotView, ...], room: Mapping[int, int]
-) -> Stop | None:
-    """Why one of these images must not be sent; None if all may.
+def steps_back(job: Job, seen: Seen) -> Stop | None:
+    """Why one of the job's images must not be started: it is older than what runs; None if none is, or it is meant.
 
-    Args:
-        job: what is to be done.
-        images: those that would be sent.
-        slots: what lies in the slots.
-        room: largest file of each image number; empty where the device does not tell.
+    It does not matter how it came into its slot: after each swap the bootloader leaves the older image there.
     """
-    for image in images:
-        stop = (None if job.downgrade else _downgrade(image, slots)) or _size(image, room)
-        if stop is not None:
-            return stop
+    if job.downgrade or job.goal is Goal.CONFIRM:
+        return None
+    for image in job.images:
+        listed = seen.listed(image)
+        view = newer_that_runs(image, seen.slots) if listed is None or not listed.active else None
+        if view is not None:
+            detail = f"{_name(image)} is older than {view.version}, which the device runs"
+            return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.DOWNGRADE, next_step=GO_BACK)
     return None
 
 
-def _downgrade(image: JobImage, slots: tuple[SlotView, ...]) -> Stop | None:
-    view = newer_that_runs(image, slots)
-    if view is None:
-        return None
-    detail = f"{_name(image)} is older than {view.version}, which the device runs"
-    return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.DOWNGRADE, next_step=GO_BACK)
+def does_not_fit(images: tuple[JobImage, ...], room: Mapping[int, int]) -> Stop | None:
+    """Why one of these images must not be sent; None if all may.
+
+    Args:
+        images: those that would be sent.
+        room: largest file of each image number; empty where the device does not tell.
+    """
+    return next((stop for image in images if (stop := _size(image, room)) is not None), None)
 
 
 def _size(image: JobImage, room: Mapping[int, int]) -> Stop | None:

@@ -128,7 +128,7 @@ class _Run:
             way_out = await self.follow(WAY_OUT)
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
-        elif stop is None:
+        elif stop is None or self.scene.entered is not None:
             reached = self.left_inside(reached)
         return self.end(reached)
 
@@ -141,15 +141,10 @@ class _Run:
         """All proofs hold; without a change they did before."""
         seen, goal = self.scene.seen, self.job.goal
         if self.acted & CHANGES or (goal is Goal.TEST and not seen.all_confirmed):
-            return Stop(outcome=_REACHED[goal], detail=self.not_ours_to_confirm())
+            return Stop(outcome=_REACHED[goal])
         if seen.all_active:
             return Stop(outcome=Outcome.ALREADY_RUNNING)
         return Stop(outcome=_REACHED[goal], detail="already in the slot")
-
-    def not_ours_to_confirm(self) -> str:
-        left = self.scene.seen.unconfirmed & self.scene.seen.theirs
-        numbers = ", ".join(str(image.number) for image in self.job.images if image.hash in left)
-        return f"image {numbers} is left to its own application, which has not confirmed it yet" if left else ""
 
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""

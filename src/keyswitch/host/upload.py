@@ -92,7 +92,7 @@ class Uploaded:
         resumed_at: where an earlier upload of the same file had got to; 0 if there was none.
         duration_ms: from the first request to the last answer.
         bytes_per_second: of the bytes sent now, over the time from the first answer to the last.
-        resent_bytes: sent more than once.
+        resent_bytes: sent more than once, over all calls that were handed the same `Sent`.
         losses: times that something had to be sent again.
         match: whether the device compared the file's SHA-256 and found it right; None if it did not say.
     """
@@ -167,8 +167,8 @@ async def upload(
         RemoteError: the device answers what no upload can mean.
     """
     requests = Requests(image, frame=capacity.frame, number=number)
-    window = Window(size=len(image), limit=capacity.outstanding, room=requests.room)
-    run = _Upload(client, requests, window, bounds=bounds or Bounds(), on_progress=on_progress, sent=sent or Sent())
+    window = Window(size=len(image), limit=capacity.outstanding, room=requests.room, sent=sent)
+    run = _Upload(client, requests, window, bounds=bounds or Bounds(), on_progress=on_progress)
     try:
         return await run.to_the_end(is_there, heal)
     finally:
@@ -184,14 +184,12 @@ class _Upload:
         *,
         bounds: Bounds,
         on_progress: Callable[[Progress], None] | None,
-        sent: Sent,
     ) -> None:
         self.client = client
         self.requests = requests
         self.window = window
         self.bounds = bounds
         self.on_progress = on_progress
-        self.sent = sent
         self.loop = asyncio.get_running_loop()
         self.begun_at = self.moved_at = self.heard_at = self.loop.time()
         self.first_answer_at: float | None = None
@@ -242,7 +240,6 @@ class _Upload:
             if not self.flying:
                 self.heard_at = now
                 self.question_at = now + self.question_after()
-            self.sent.add(piece)
             future = await self.client.begin(Op.WRITE, image_group.ID, image_group.Id.UPLOAD, payload)
             self.flying[piece.number] = future
             self.sent_at[piece.number] = now
@@ -384,7 +381,7 @@ class _Upload:
             resumed_at=self.resumed_at,
             duration_ms=round((now - self.begun_at) * 1000),
             bytes_per_second=self.rate(self.heard_at),
-            resent_bytes=self.window.resent_bytes,
+            resent_bytes=self.window.sent.resent_bytes,
             losses=self.window.losses,
             match=self.match,
         )

@@ -7,8 +7,7 @@ from typing import Final, Protocol
 from keyswitch.host import entry
 from keyswitch.host.reach import CONNECT_MS, Connection, Identity
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import NEXT_STEP
-from keyswitch.host.views import ModeState
+from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.reasons import Reason
 
 
@@ -43,12 +42,20 @@ OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
 """What a person can do where another device answers than the one that is meant."""
 
 
-def other_policy(expected: entry.Expected | None, state: ModeState | None) -> str | None:
-    """That the device obeys another policy than the one that is meant; None if it does not, or nothing was told."""
-    if expected is None or state is None or state.policy == expected.policy:
+def other_policy(expected: entry.Expected | None, told: Verdict) -> str | None:
+    """That the device obeys another policy than the one that is meant; None if it does not, or nothing can be told.
+
+    A device that is open and says nothing of a policy is another one. One that is shut may be ours, out of our sight.
+    """
+    if expected is None or (told.state is not None and told.state.policy == expected.policy):
         return None
-    told = state.policy.hex() or "(none)"
-    return f"the device has the policy {told}, not that of {expected.device!r} ({expected.policy.hex()})"
+    if told.state is not None:
+        has = f"has the policy {told.state.policy.hex() or '(none)'}"
+    elif told.gate is Gate.OPEN:
+        has = "takes firmware and tells of no policy"
+    else:
+        return None
+    return f"the device {has}, not that of {expected.device!r} ({expected.policy.hex()})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,22 +79,21 @@ class Window:
         size: of the image, in bytes; at least 1.
         limit: most requests to have outstanding; at least 1.
         room: how many bytes of the image fit into a request at a given offset; at least 1.
+        sent: counts the pieces, also over several windows.
     """
 
-    def __init__(self, *, size: int, limit: int, room: Callable[[int], int]) -> None:
+    def __init__(self, *, size: int, limit: int, room: Callable[[int], int], sent: Sent | None = None) -> None:
         self.size = size
         self.wanted = 0
         """The offset that the device wants next, as far as is known."""
         self.limit = 1
         """Most requests to have outstanding now."""
         self.ceiling = max(1, limit)
-        self.resent_bytes = 0
-        """How many bytes of the image were sent more than once."""
+        self.sent = sent or Sent()
         self.losses = 0
         self._room = room
         self._opened = False
         self._next = 0
-        self._highest = 0
         self._number = 0
         self._flying: deque[Piece] = deque()
         self._first_fresh = 0
@@ -125,8 +124,7 @@ class Window:
         piece = Piece(self._number, off, end)
         self._number += 1
         self._next = end
-        self.resent_bytes += max(0, min(end, self._highest) - off)
-        self._highest = max(self._highest, end)
+        self.sent.add(piece)
         self._flying.append(piece)
         return piece
 
@@ -162,7 +160,7 @@ class Window:
     def restart(self) -> None:
         """Begin at offset 0 again: the device has no session and not the whole image."""
         self._flying.clear()
-        self.wanted = self._next = self._highest = 0
+        self.wanted = self._next = 0
         self._opened = False
         self._first_fresh = self._number
         self.limit = 1

@@ -9,6 +9,7 @@ Rules kept here:
 Layout of a file: header (`header_size`, 32 bytes used) | payload (`image_size`) | protected TLV area | TLV area.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ VERSION: Final = struct.Struct("<BBHI")
 DEPENDENCY: Final = struct.Struct("<B3xBBHI")
 HASH_CHUNK: Final = 64 * 1024
 """How much is read at a time; memory stays flat in the image size."""
+
+_NUMBER: Final = re.compile("[0-9]{1,10}")
+"""As long as any number of a version is: the build has 32 bits."""
 
 assert HEADER.size == HEADER_SIZE  # noqa: S101 - the format is a fact checked at import, not a condition of running
 
@@ -86,7 +90,7 @@ class Version:
     def read(cls, text: str) -> "Version | None":
         """A version as SMP's image list or imgtool writes it, `1.2.3`, `1.2.3.4` or `1.2.3+4`; None if it is none."""
         numbers = text.replace("+", ".").split(".")
-        if len(numbers) not in {3, 4} or not all(number.isascii() and number.isdecimal() for number in numbers):
+        if len(numbers) not in {3, 4} or not all(_NUMBER.fullmatch(number) for number in numbers):
             return None
         return cls(*(int(number) for number in numbers))
 
