@@ -14,12 +14,19 @@ import pytest
 
 KEPT: Final = Path("build/deep.json")
 KEY: Final = "numbers"
+DEEP: Final = "deep"
 
 _BEGAN: Final = pytest.StashKey[float]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_BEGAN] = time.monotonic()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker(DEEP) is not None:
+            item.user_properties.append((DEEP, True))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -39,7 +46,7 @@ def _rows(reports: list[pytest.TestReport]) -> list[dict[str, Any]]:
             "test": report.nodeid,
             "seconds": round(report.duration, 1),
             "numbers": "; ".join(str(value) for name, value in report.user_properties if name == KEY),
-            "deep": "deep" in report.keywords,
+            "deep": (DEEP, True) in report.user_properties,
         }
         for report in reports
     ]
