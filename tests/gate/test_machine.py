@@ -361,6 +361,8 @@ def test_late_arming_writes_nothing_until_the_sessions_own_reset() -> None:
     assert gate.last.effects == (
         do.WriteSessionRecord(image=IMAGE),
         do.WriteTrailer(image=IMAGE, permanent=False),
+        do.DropQueued(),
+        do.DropReassembly(),
         do.ResetNow(),
     )
     assert gate.state.down
@@ -411,7 +413,7 @@ def test_a_reset_with_nothing_armed_ends_the_session() -> None:
     gate.happens(on.ResetAsked(peer=ble(2)), on.ResetAsked(peer=ble(2)))
     assert gate.last.effects == ()
     gate.happens(on.Expired(timer=Timer.RESET))
-    assert gate.last.effects == (do.ResetNow(),)
+    assert gate.last.effects == (do.DropQueued(), do.DropReassembly(), do.ResetNow())
 
 
 def test_the_session_goes_on_after_the_updates_own_reset() -> None:
@@ -471,7 +473,7 @@ def test_a_trial_past_its_deadline_reverts_and_the_session_goes_on() -> None:
 def test_a_reset_during_the_trial_reverts_within_the_session() -> None:
     gate = on_trial()
     gate.happens(on.ResetAsked(peer=ble(3)), on.Expired(timer=Timer.RESET))
-    assert gate.last.effects == (do.WriteSessionRecord(image=None), do.ResetNow())
+    assert gate.last.effects == (do.WriteSessionRecord(image=None), do.DropQueued(), do.DropReassembly(), do.ResetNow())
 
 
 def test_confirmation_by_the_operator() -> None:
@@ -569,7 +571,12 @@ def test_what_an_unsound_policy_serves_outside_is_done_and_no_session_carries_it
     gate = Gate(UNSOUND)
     gate.happens(on.ArmAsked(peer=ble(), image=IMAGE, permanent=False), on.ResetAsked(peer=ble()))
     gate.happens(on.Expired(timer=Timer.RESET))
-    assert gate.last.effects == (do.WriteTrailer(image=IMAGE, permanent=False), do.ResetNow())
+    assert gate.last.effects == (
+        do.WriteTrailer(image=IMAGE, permanent=False),
+        do.DropQueued(),
+        do.DropReassembly(),
+        do.ResetNow(),
+    )
     assert Gate(UNSOUND, on.Booted(running=IMAGE, trial=True)).last.effects == (do.ResetNow(),)
 
 
