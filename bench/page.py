@@ -132,6 +132,7 @@ def _share(rate: float | None, bound: float | None) -> str:
 
 def _plot(path: Path, title: str, cells: list[dict[str, Any]]) -> None:
     chart = pygal.HorizontalBar(style=CleanStyle, title=title, height=50 * len(cells) + 160, width=900, js=[])
+    chart.uuid = path.stem  # else drawn by chance, and a picture of the same numbers is another file each time
     flash = {cell["flash"] for cell in cells}
     chart.x_labels = [_label(cell, with_flash=len(flash) > 1) for cell in cells]
     for name, rates in (
