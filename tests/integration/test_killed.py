@@ -27,6 +27,7 @@ from keyswitch.device.factory import boot_config_of
 from keyswitch.device.panel import ask
 from keyswitch.device.state_dir import FLASH, SESSION
 from keyswitch.errors import KeyswitchError
+from keyswitch.gate.in_session import RESET_DELAY_MS
 from keyswitch.host import entry
 from keyswitch.host.client import Client
 from keyswitch.host.reply import Answer
@@ -39,6 +40,10 @@ STATE = (image.ID, image.Id.STATE)
 READY_WITHIN_S = 20
 LONGEST_LIFE_S = 0.5
 """A whole session takes about this long, the swap included."""
+IN_THE_SWAP = 0.3
+"""How many of the resets are followed by death between the session's record and the boot that takes it up. It would
+seldom be met by chance: on a fast machine it is some milliseconds."""
+SWAP_S = 0.02
 
 NURSERY = """
 import asyncio, json, os, signal, sys
@@ -110,6 +115,8 @@ class Lives:
     pump: Workshop
     state: Path
     nursery: Nursery
+    chance: random.Random
+    pid: int = 0
     sending: tuple[bytes, int] | None = None
     seen: dict[str, int] = field(default_factory=dict)
 
@@ -118,7 +125,8 @@ class Lives:
 
     def birth(self) -> int:
         given = {"policy": self.pump.policy_file, "state": self.state, "image": self.pump.old}
-        return self.nursery.birth({name: str(path) for name, path in given.items()})
+        self.pid = self.nursery.birth({name: str(path) for name, path in given.items()})
+        return self.pid
 
     def has_record(self) -> bool:
         """Whether a session record lies in the state directory."""
@@ -172,6 +180,9 @@ class Lives:
         self.count("uploaded")
         assert isinstance(await client.write(*STATE, {"hash": new.hash}), Answer)
         assert isinstance(await client.write(os_group.ID, os_group.Id.RESET), Answer)
+        if self.chance.random() < IN_THE_SWAP:
+            after_s = RESET_DELAY_MS / 1000 + self.chance.random() * SWAP_S
+            asyncio.get_running_loop().call_later(after_s, kill_at_last, self.pid)
         while await self.running() in {"", running}:  # noqa: ASYNC110 - the panel is asked, as a person would
             await asyncio.sleep(0.02)
         self.count("swapped")
@@ -197,17 +208,21 @@ def live_and_die(lives: Lives, chance: random.Random) -> None:
         lives.count("came up open" if is_open else "came up shut")
         with suppress(TimeoutError, KeyswitchError):
             asyncio.run(until_death(lives, pid, ready["udp"], chance.random() * LONGEST_LIFE_S, is_open=is_open))
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    kill_at_last(pid)
     await_death(pid)
     assert lives.acknowledged_is_there()
     lives.sending = None
 
 
 async def until_death(lives: Lives, pid: int, udp: str, seconds: float, *, is_open: bool) -> None:
-    asyncio.get_running_loop().call_later(seconds, os.kill, pid, signal.SIGKILL)
+    asyncio.get_running_loop().call_later(seconds, kill_at_last, pid)
     async with asyncio.timeout(seconds + 0.01):
         await lives.session(udp, is_open=is_open)
+
+
+def kill_at_last(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def await_death(pid: int) -> None:
@@ -220,7 +235,7 @@ def await_death(pid: int) -> None:
 def kill(pump: Workshop, state: Path, times: int, seed: int) -> dict[str, int]:
     chance = random.Random(seed)
     with nursery() as born:
-        lives = Lives(pump, state, born)
+        lives = Lives(pump, state, born, chance)
         for _ in range(times):
             live_and_die(lives, chance)
         pid = lives.birth()
