@@ -51,17 +51,23 @@ def leave_and_come_back(here: World) -> None:
     assert here.device.status()["gate"] == "open"
 
 
+def answers_on(line: Line) -> dict[int, Any]:
+    """What comes back on the line from now on, by sequence number."""
+    answers: dict[int, Any] = {}
+
+    def note(packet: bytes) -> None:
+        frame = Frame.decode(packet)
+        answers[frame.header.sequence] = frame.body()
+
+    line.host.on_packet(note)
+    return answers
+
+
 def test_requests_that_the_line_held_back_are_answered_and_not_executed(pump: Workshop) -> None:
     async def story() -> None:
         world, line = world_with_a_line(pump)
         async with world as here:
-            answers: dict[int, Any] = {}
-
-            def note(packet: bytes) -> None:
-                frame = Frame.decode(packet)
-                answers[frame.header.sequence] = frame.body()
-
-            line.host.on_packet(note)
+            answers = answers_on(line)
             here.device.happen(ButtonHeld(hold_ms=5_000))
             await line.host.write(b"".join(erase(sequence) for sequence in range(100, 112)))
             await asyncio.sleep(0.2)  # the first one is erasing; the device's buffers are full
@@ -81,13 +87,7 @@ def test_what_a_deaf_peer_asked_in_normal_mode_is_not_executed_in_maintenance(pu
     async def story() -> None:
         world, line = world_with_a_line(pump)
         async with world as here:
-            answers: dict[int, Any] = {}
-
-            def note(packet: bytes) -> None:
-                frame = Frame.decode(packet)
-                answers[frame.header.sequence] = frame.body()
-
-            line.host.on_packet(note)
+            answers = answers_on(line)
             line.reads = False
             asking = [request(op=Op.READ, group=os.ID, command=os.Id.PARAMS, sequence=each) for each in range(4)]
             for each in asking:
