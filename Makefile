@@ -34,7 +34,7 @@ bluez: $(READY)  ## our device as centrals on real Linux and BlueZ meet it; the 
 powercut: $(READY)  ## cut the power at every flash operation, and at every one of the recovery
 	@$(BIN)/python -m bench.powercut
 
-deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cuts, thousands of mutants; takes long
+deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cuts, thousands of mutants
 	@tools/peers/setup
 	@rm -f build/deep.json
 	@$(BIN)/pytest -q -n auto --deep --timeout=7200
