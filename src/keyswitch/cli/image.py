@@ -98,10 +98,10 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     del context, parameter
     if value is None:
         return None
-    numbers = value.replace("+", ".").split(".")
-    if not 3 <= len(numbers) <= 4 or not all(number.isdecimal() for number in numbers):  # noqa: PLR2004 - a.b.c[+build]
+    version = Version.read(value)
+    if version is None:
         raise click.BadParameter(f"{value!r} is not a version like 1.2.3 or 1.2.3+4")
-    return Version(*(int(number) for number in numbers))
+    return version
 
 
 @image.command("verify")

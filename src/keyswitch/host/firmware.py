@@ -4,7 +4,7 @@ After a reset nothing is believed before the device has shown that the reset too
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -226,9 +226,14 @@ async def confirm(scene: Scene) -> Stop | None:
         return await _unwell(scene, f"the health check says: {wrong}; the image was not confirmed")
     if scene.job.confirm_by is ConfirmBy.OPERATOR:
         return await _confirm_each(scene) or await _confirmed_by_theirs(scene)
-    while not scene.seen.all_confirmed:
+    return await _look_while(scene, lambda: not scene.seen.all_confirmed)
+
+
+async def _look_while(scene: Scene, waiting: Callable[[], bool]) -> Stop | None:
+    """Look again and again while an application has still to confirm; ends when something else runs, too."""
+    while scene.seen.all_active and waiting():
         await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
-        if (stop := await verify(scene)) is not None or not scene.seen.all_active:
+        if (stop := await verify(scene)) is not None:
             return stop
     return None
 
@@ -298,18 +303,19 @@ async def _confirmed_by_theirs(scene: Scene) -> Stop | None:
     """Wait until the images that only their own applications confirm are confirmed."""
     loop = asyncio.get_running_loop()
     until = loop.time() + THEIRS_MS / 1000
-    while left := scene.seen.unconfirmed & scene.seen.theirs:
-        if loop.time() >= until:
-            numbers = ", ".join(str(image.number) for image in scene.job.images if image.hash in left)
-            return Stop(
-                outcome=Outcome.FAILED,
-                detail=f"image {numbers} runs, and its own application, which alone may, has not confirmed it",
-                next_step="it goes back at the next reset unless it is confirmed before: look into its log",
-            )
-        await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
-        if (stop := await verify(scene)) is not None or not scene.seen.all_active:
-            return stop
-    return None
+
+    def left() -> frozenset[bytes]:
+        return scene.seen.unconfirmed & scene.seen.theirs
+
+    stop = await _look_while(scene, lambda: bool(left()) and loop.time() < until)
+    if stop is not None or not scene.seen.all_active or not left():
+        return stop
+    numbers = ", ".join(str(image.number) for image in scene.job.images if image.hash in left())
+    return Stop(
+        outcome=Outcome.FAILED,
+        detail=f"image {numbers} runs, and its own application, which alone may, has not confirmed it",
+        next_step="it goes back at the next reset unless it is confirmed before: look into its log",
+    )
 
 
 async def _write_state(scene: Scene, body: Mapping[str, object], *, of_another: JobImage | None = None) -> Stop | None:

@@ -81,6 +81,11 @@ class Device:
     bootloader: Bootloader | None = None
     state_write: bool | None = None
 
+    @property
+    def slots(self) -> tuple[SlotView, ...] | None:
+        """What lies in its slots, if that was told."""
+        return None if self.verdict is None else self.verdict.slots
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
@@ -200,13 +205,13 @@ def _refused(job: Job, device: Device, line: Line) -> str:
         return f"no way to enter was given, and the gate is {verdict.line}"
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}"
-    stop = steps_back(job, Seen(images=job.images, slots=verdict.slots))
+    stop = steps_back(job, Seen(images=job.images, slots=device.slots))
     return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
 
 
 def _listed(device: Device, image: JobImage) -> SlotView | None:
     """The slot that holds the image, as far as slots were told; the active one if several do."""
-    return Seen(images=(image,), slots=device.verdict.slots if device.verdict is not None else None).listed(image)
+    return Seen(images=(image,), slots=device.slots).listed(image)
 
 
 def _planned(name: StepName, job: Job, device: Device, upload_ms: tuple[int, int]) -> PlannedStep:
@@ -269,12 +274,7 @@ def _notes(job: Job, device: Device, line: Line) -> list[str]:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
-    older = [image.version for image in job.images if _is_older(device, image)]
+    older = [image.version for image in job.images if newer_that_runs(image, device.slots) is not None]
     if older:
         notes.append(f"a downgrade: the device runs something newer than {', '.join(older)}")
     return notes
-
-
-def _is_older(device: Device, image: JobImage) -> bool:
-    slots = device.verdict.slots if device.verdict is not None else None
-    return newer_that_runs(image, slots) is not None

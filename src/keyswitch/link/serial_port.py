@@ -30,9 +30,6 @@ CONSOLE_FRAMING: Final = 2 + 2
 COBS_FRAMING: Final = 2
 """Bytes: the CRC behind."""
 
-CONSOLE_MOST: Final = 0xFFFF - 2
-"""Largest packet in bytes that a console frame can announce (Zephyr `serial_util.c`)."""
-
 FRAMINGS: Final[dict[str, tuple[Callable[[int], Receiver], Callable[[bytes], list[bytes]], int]]] = {
     "console": (console.ConsoleReceiver, console.pieces, CONSOLE_FRAMING),
     "raw": (raw.StreamReceiver, lambda packet: [packet], 0),
@@ -50,7 +47,7 @@ class SerialLink:
         self._port = port
         make_receiver, self._pieces, self._framing_bytes = FRAMINGS[framing]
         self._receiver: Receiver = make_receiver(HEADER_SIZE + MAX_PAYLOAD)
-        self._max_packet = CONSOLE_MOST if framing == "console" else None
+        self._max_packet = console.MAX_PACKET if framing == "console" else None
         self._loop = asyncio.get_running_loop()
         self._sink: Sink | None = None
         self._closed_sink: Callable[[str], None] | None = None
