@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.integration.files import job_image
-from tests.integration.places import STATE, place
+from tests.integration.places import place
 from tests.integration.test_first_light import run, world
 
 from keyswitch.demo.workshop import Workshop
@@ -15,8 +14,6 @@ from keyswitch.device.controls import Controls, RefusedAtPanelError
 from keyswitch.device.failure import DeviceFailedError
 from keyswitch.device.panel import MAX_LINE
 from keyswitch.errors import InputError
-from keyswitch.host.upload import Capacity, upload
-from keyswitch.smp.groups import os
 
 Story = Callable[[Controls], Awaitable[None]]
 
@@ -95,18 +92,11 @@ def test_a_power_cycle_ends_maintenance_and_inputs_read_as_before(pump: Workshop
 
 def test_who_turns_a_knob_waits_through_the_reset_that_follows(pump: Workshop) -> None:
     """Motion during a trial: the device reverts first, by a reset."""
-    new = job_image(pump.new)
 
     async def whole() -> None:
         async with place(pump) as here:
             controls = Controls(here.world.policy, here.world.device)
-            await here.open()
-            client = await here.client("net")
-            await upload(client, new.data, Capacity(frame=1_400))
-            await client.write(*STATE, {"hash": new.hash})
-            await client.write(os.ID, os.Id.RESET)
-            await asyncio.sleep(2)
-            assert here.running == "1.1.0"
+            await here.bring_on_trial(pump.new)
             impatient = asyncio.ensure_future(controls.answer({"do": "status"}))
             await asyncio.sleep(0)
             impatient.cancel()

@@ -1,11 +1,14 @@
 """One whole device in virtual time with a way to it over each transport, for the traps of frames and modes."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from tests.integration.files import job_image
 from tests.integration.wires import Datagrams, Line
 
 from keyswitch.demo.workshop import Workshop
@@ -13,12 +16,13 @@ from keyswitch.device.parts import Parts
 from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.client import Client
 from keyswitch.host.reach import Connection
+from keyswitch.host.upload import Capacity, upload
 from keyswitch.link.air.settings import parse_air
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.policy.words import Service
 from keyswitch.smp.framing import ble, console
-from keyswitch.smp.groups import image
+from keyswitch.smp.groups import image, os
 from keyswitch.terms import Transport
 from keyswitch.testing.world import World
 
@@ -66,6 +70,17 @@ class Place:
         assert self.world.device.happen(ButtonHeld(hold_ms=5_000)) is None
         await self.world.device.settled()
         assert self.status["gate"] == "open"
+
+    async def bring_on_trial(self, file: Path) -> None:
+        """By the button and over datagrams: this image runs, unconfirmed."""
+        new = job_image(file)
+        await self.open()
+        client = await self.client("net")
+        await upload(client, new.data, Capacity(frame=1_400))
+        await client.write(*STATE, {"hash": new.hash})
+        await client.write(os.ID, os.Id.RESET)
+        await asyncio.sleep(2)
+        assert self.running == new.version
 
     async def move(self, *, moving: bool) -> None:
         self.world.device.happen(InputChanged(name="motion", value=moving))

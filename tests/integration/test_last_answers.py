@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from tests.device.server_rig import packet
-from tests.integration.files import job_image
-from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place
+from tests.integration.places import UPLOAD, WAYS, first_chunk, place
 from tests.integration.test_first_light import run
 
 from keyswitch.demo.workshop import Workshop
@@ -14,7 +13,6 @@ from keyswitch.device.sender import FLUSH_WITHIN_MS
 from keyswitch.device.serial import SerialCarrier
 from keyswitch.errors import KeyswitchError
 from keyswitch.host.reply import Refusal
-from keyswitch.host.upload import Capacity, upload
 from keyswitch.smp.frame import Frame
 from keyswitch.smp.framing import console
 from keyswitch.smp.groups import mode, os
@@ -23,24 +21,13 @@ from keyswitch.testing.world import DEVICE_ADDRESS
 LEAVE = packet(2, mode.ID, mode.Id.LEAVE, {}, 11)
 
 
-async def bring_on_trial(here: Place, pump: Workshop) -> None:
-    new = job_image(pump.new)
-    await here.open()
-    client = await here.client("net")
-    await upload(client, new.data, Capacity(frame=1_400))
-    await client.write(*STATE, {"hash": new.hash})
-    await client.write(os.ID, os.Id.RESET)
-    await asyncio.sleep(2)
-    assert here.running == "1.1.0"
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_leaving_a_trial_is_answered_and_so_is_what_it_drops(pump: Workshop, way: str) -> None:
     chunk = packet(2, *UPLOAD, first_chunk(pump.new.read_bytes()), 12)
 
     async def story() -> None:
         async with place(pump) as here:
-            await bring_on_trial(here, pump)
+            await here.bring_on_trial(pump.new)
             client = await here.client(way)
             got: dict[int, Any] = {}
 
@@ -87,7 +74,7 @@ def test_what_waits_when_a_reset_that_was_granted_is_due_is_answered(pump: Works
 def test_peers_that_do_not_read_delay_a_reset_by_one_bound_together(pump: Workshop) -> None:
     async def story() -> None:
         async with place(pump) as here:
-            await bring_on_trial(here, pump)
+            await here.bring_on_trial(pump.new)
             here.line.reads = False
             here.net.delay_s = 0
             line, net = await here.client("line"), await here.client("net")
@@ -108,7 +95,7 @@ def test_peers_that_do_not_read_delay_a_reset_by_one_bound_together(pump: Worksh
 def test_who_connects_while_a_reset_waits_for_a_line_is_told_as_well(pump: Workshop) -> None:
     async def story() -> None:
         async with place(pump) as here:
-            await bring_on_trial(here, pump)
+            await here.bring_on_trial(pump.new)
             here.line.reads = False
             line, net = await here.client("line"), await here.client("net")
             await here.write(line, b"".join(console.pieces(packet(2, os.ID, os.Id.ECHO, {"d": "hi"}, 1))))
