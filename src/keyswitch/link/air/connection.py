@@ -1,21 +1,42 @@
 """One connection on the air: the model between two controllers, woken by the loop when it has something to say."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from bumble import controller, hci, ll
 
-from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Happening, Lost, Pdu, Side
+from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Happening, Lost, Parameters, Pdu, Side
 from keyswitch.link.air.rules import CONTROL_OCTETS, INSTANT_EVENTS
-
-if TYPE_CHECKING:
-    from keyswitch.link.air.controller import AirController
-    from keyswitch.link.air.link import AirLink
 
 _ACL_START = 2
 _ACL_CONTINUATION = 1
 _ACL_FLAGS_SHIFT = 12
 """Vol 4 Part E 5.4.2: packet boundary flags stand above the 12 bits of the handle."""
+
+
+class EndOwner(Protocol):
+    """What a connection tells the controller at one of its ends."""
+
+    def to_host(self, packet: bytes) -> None:
+        """A data packet for the host."""
+        ...
+
+    def completed(self, handle: int, count: int) -> None:
+        """So many of the host's packets have been acknowledged."""
+        ...
+
+    def changed(self, end: "AirEnd", parameters: Parameters, what: Any) -> None:
+        """New parameters hold; `what` was handed to `AirConnection.change`."""
+        ...
+
+    def on_control(self, end: "AirEnd", packet: Any) -> None:
+        """A control packet of the peer's."""
+        ...
+
+    def on_le_disconnected(self, connection: controller.Connection, reason: int) -> None:
+        """The connection is over at this end."""
+        ...
 
 
 class AirEnd(controller.Connection):
@@ -29,7 +50,7 @@ class AirEnd(controller.Connection):
 
     air: "AirConnection"
     side: Side
-    owner: "AirController"
+    owner: EndOwner
 
     def send_ll_control_pdu(self, packet: Any) -> None:
         """A control packet for the peer: through the air, before waiting data."""
@@ -40,14 +61,16 @@ class AirConnection:
     """The model, its two ends, and the timer.
 
     Args:
-        link: the air that it is on.
         air: the model.
+        now_us: the time on the air.
+        ended: told once, when both ends are gone.
     """
 
-    def __init__(self, link: "AirLink", air: Air) -> None:
+    def __init__(self, air: Air, *, now_us: Callable[[], int], ended: "Callable[[AirConnection], None]") -> None:
         self.model = air
         self.ends: dict[Side, AirEnd] = {}
-        self._link = link
+        self._now_us = now_us
+        self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
 
     # --- from the controllers ---
@@ -58,34 +81,34 @@ class AirConnection:
 
     def send(self, side: Side, data: bytes, *, start: bool) -> None:
         """A host's packet."""
-        self.model.send(side, data, start=start, now_us=self._link.now_us)
+        self.model.send(side, data, start=start, now_us=self._now_us())
         self._rearm()
 
     def control(self, side: Side, what: Any, octets: int = CONTROL_OCTETS) -> None:
         """A control packet."""
-        self.model.control(side, what, octets=octets, now_us=self._link.now_us)
+        self.model.control(side, what, octets=octets, now_us=self._now_us())
         self._rearm()
 
     def change(self, changes: dict[str, Any], what: Any, events: int = INSTANT_EVENTS) -> None:
         """Parameters that change at an instant; both ends are told with `what`."""
-        self.model.change(changes, what, now_us=self._link.now_us, events=events)
+        self.model.change(changes, what, now_us=self._now_us(), events=events)
         self._rearm()
 
     def leave(self, side: Side) -> None:
         """This end is gone; nothing more reaches it. The other is not told."""
         if self.ends.pop(side, None) is None:
             return
-        self.model.mute(side, now_us=self._link.now_us)
+        self.model.mute(side, now_us=self._now_us())
         if self.ends:
             self._rearm()
         else:
             if self._timer:
                 self._timer.cancel()
-            self._link.connections.remove(self)
+            self._ended(self)
 
     def silence(self) -> None:
         """From now on neither end hears the other: out of range."""
-        self.model.silence(now_us=self._link.now_us)
+        self.model.silence(now_us=self._now_us())
         self._rearm()
 
     def break_off(self, reason: int) -> None:
@@ -108,7 +131,7 @@ class AirConnection:
     def _wake(self, when_us: int) -> None:
         self._timer = None
         completed = {Side.CENTRAL: 0, Side.PERIPHERAL: 0}
-        for happening in self.model.advance(max(when_us, self._link.now_us)):
+        for happening in self.model.advance(max(when_us, self._now_us())):
             self._tell(happening, completed)
         for side, count in completed.items():
             if count and (end := self.ends.get(side)):

@@ -17,7 +17,7 @@ from bumble.core import PhysicalTransport
 
 from keyswitch.link.air.advertising import Advertiser, Heard
 from keyswitch.link.air.connection import AirConnection, AirEnd
-from keyswitch.link.air.link import AirLink
+from keyswitch.link.air.link import AirLink, Member
 from keyswitch.link.air.model import Side
 from keyswitch.link.air.procedures import RSSI_DBM, Procedures
 from keyswitch.link.air.rules import (
@@ -65,7 +65,10 @@ class AirController(Procedures):
         self._accept_list: set[hci.Address] = set()
         self._reported: set[tuple[hci.Address, bytes]] = set()
         super().__init__(name, link=air, public_address=public_address)  # pyright: ignore[reportUnknownMemberType]  # not all annotated
-        self.le_legacy_advertiser = Advertiser(self)
+        self.le_legacy_advertiser = self._new_advertiser()
+
+    def _new_advertiser(self) -> Advertiser:
+        return Advertiser(self, self.air.chance, lambda heard: self.air.broadcast(self, heard))
 
     # --- packets to and from the host ---
 
@@ -112,7 +115,7 @@ class AirController(Procedures):
         """Whether advertisements matter to this controller."""
         return self.le_scan_enable or self.pending_le_connection is not None
 
-    def hear(self, heard: Heard, sender: "AirController") -> None:
+    def hear(self, heard: Heard, sender: Member) -> None:
         """An advertising event of `sender`."""
         if self.le_scan_enable:
             kinds = hci.HCI_LE_Advertising_Report_Event.EventType
@@ -213,7 +216,7 @@ class AirController(Procedures):
                 end.air.leave(end.side)
         self.le_connections.clear()
         self.le_legacy_advertiser.stop()
-        self.le_legacy_advertiser = Advertiser(self)
+        self.le_legacy_advertiser = self._new_advertiser()
         self.le_scan_enable = False
         self.pending_le_connection = None
         self._accept_list.clear()

@@ -9,10 +9,12 @@ Rules kept here:
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from bumble import hci
 from bumble.link import LocalLink
 
+from keyswitch.link.air.advertising import Heard
 from keyswitch.link.air.connection import AirConnection
 from keyswitch.link.air.model import Air, Parameters
 from keyswitch.link.air.rules import (
@@ -24,11 +26,26 @@ from keyswitch.link.air.rules import (
 )
 from keyswitch.link.air.settings import AirSettings
 
-if TYPE_CHECKING:
-    from bumble import hci
 
-    from keyswitch.link.air.advertising import Heard
-    from keyswitch.link.air.controller import AirController
+class Member(Protocol):
+    """What the air asks of a controller on it."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether it scans, or waits for somebody to connect to."""
+        ...
+
+    def hear(self, heard: Heard, sender: "Member") -> None:
+        """An advertising event of `sender`."""
+        ...
+
+    def open(self, air: AirConnection, *, self_address: hci.Address, peer_address: hci.Address) -> None:
+        """One end of a new connection is its own."""
+        ...
+
+    def vanish(self) -> None:
+        """It loses power: everything is dropped without a word."""
+        ...
 
 
 class AirLink(LocalLink):
@@ -43,7 +60,7 @@ class AirLink(LocalLink):
         self.settings = settings or AirSettings()
         self.chance = random.Random(self.settings.seed)  # noqa: S311 - losses must repeat
         self.connections: list[AirConnection] = []
-        self._members: list[AirController] = []
+        self._members: list[Member] = []
         self._named = 0
 
     @property
@@ -68,7 +85,7 @@ class AirLink(LocalLink):
             super().remove_controller(controller)
             self._members.remove(controller)
 
-    def broadcast(self, sender: "AirController", heard: "Heard") -> None:
+    def broadcast(self, sender: Member, heard: Heard) -> None:
         """An advertisement and its scan response go out; who listens hears both."""
         for member in self._members:
             if member is not sender and member.listening:
@@ -76,11 +93,11 @@ class AirLink(LocalLink):
 
     def connect(
         self,
-        central: "AirController",
-        peripheral: "AirController",
+        central: Member,
+        peripheral: Member,
         *,
-        central_address: "hci.Address",
-        peripheral_address: "hci.Address",
+        central_address: hci.Address,
+        peripheral_address: hci.Address,
         interval: int,
         supervision: int,
         latency: int,
@@ -102,7 +119,7 @@ class AirLink(LocalLink):
             pdus_per_event=settings.pdus_per_event,
             chance=self.chance,
         )
-        connection = AirConnection(self, air)
+        connection = AirConnection(air, now_us=lambda: self.now_us, ended=self.connections.remove)
         central.open(connection, self_address=central_address, peer_address=peripheral_address)
         peripheral.open(connection, self_address=peripheral_address, peer_address=central_address)
         self.connections.append(connection)

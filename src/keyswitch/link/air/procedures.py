@@ -1,11 +1,12 @@
 """Procedures of an established connection: parameters, PHY, data length, version, each at its instant."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bumble import controller, hci
 
 from keyswitch.link.air.connection import AirEnd
+from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.model import Parameters, Side
 from keyswitch.link.air.rules import (
     INTERVAL_UNIT_US,
@@ -15,9 +16,6 @@ from keyswitch.link.air.rules import (
     Phy,
     air_us,
 )
-
-if TYPE_CHECKING:
-    from keyswitch.link.air.link import AirLink
 
 RSSI_DBM = -50
 
@@ -56,7 +54,7 @@ class Procedures(controller.Controller):
         air: where it is.
     """
 
-    air: "AirLink"
+    air: AirLink
 
     def end_of(self, handle: int) -> AirEnd | None:
         """Its end of the connection with this handle."""
