@@ -133,7 +133,7 @@ def test_a_sound_policy_does_not_do_what_a_trace_of_another_says(run: Run, tmp_p
     ("content", "line"),
     [
         (None, "No such file"),
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "no verdict"),
         ('{"violations": [{}]}', "violations[0]: no violation"),
         (

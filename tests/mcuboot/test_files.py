@@ -97,12 +97,12 @@ def test_padded_hex_keeps_its_trailer():
     ("text", "said"),
     [
         (b":00000001FF\n", "the HEX file holds no data"),
-        (b":0400000001020304F3\n:00000001FF\n", "this is no Intel HEX file: Record at line 1 has invalid checksum"),
+        (b":0400000001020304F3\n:00000001FF\n", "this is no Intel HEX file: line 1: its checksum is wrong"),
         (b":zz\n", "this is no Intel HEX file"),
         (b":\xff\xfe", "this is no Intel HEX file"),
         (
             b":0100000001FE\n:020000040400F6\n:0100000001FE\n:00000001FF\n",
-            "the HEX file spans addresses 0x0 to 0x4000000 .expected at most 67108864 bytes",
+            "the HEX file spans addresses 0x0 to 0x4000000 with 2 bytes of data .expected at most 4194304 bytes",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_package_of_one_image_may_leave_out_its_number():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"PK\x03\x04nothing", "the package cannot be unpacked"),
+        (b"PK\x03\x04nothing", "the package has no end record: it is cut off"),
         (package(None, **{"app.bin": GOOD}), "no manifest.json in the package"),
         (package(b"{"), "manifest.json: not JSON"),
         (package(b"[" * 100_000), "manifest.json: not JSON"),
@@ -175,7 +175,7 @@ def test_a_damaged_package():
 
 def test_a_zip_bomb_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(files, "MAX_FILE_SIZE", 100_000)
-    with pytest.raises(InputError, match=r"^app\.bin: app\.bin: more than 100000 bytes"):
+    with pytest.raises(InputError, match=r"more than \d+ bytes \(expected at most 100000 bytes in all of the package"):
         opened(package(nordic(entry("app.bin", "0")), **{"app.bin": b"\0" * 1_000_000}))
 
 

@@ -22,8 +22,10 @@ from typing import Any
 from bumble.keys import KeyStore, PairingKeys
 
 from keyswitch.errors import InputError
+from keyswitch.files.documents import parse_json
 from keyswitch.gatt.client_state import ClientRecord, Range, merged
 from keyswitch.terms import Security
+from keyswitch.text import short
 
 SCHEMA = 1
 MAX_BONDS = 32
@@ -207,10 +209,10 @@ def _encoded(bond: _Bond) -> dict[str, Any]:
 
 
 def _decoded(document: bytes, origin: str) -> dict[str, _Identity]:
+    content = parse_json(document, origin, "a store of bonds; delete the file to pair anew")
     try:
-        content = json.loads(document)
         if content["schema"] != SCHEMA:
-            raise InputError(origin, f"schema {content['schema']}", f"{SCHEMA}; delete the file to pair anew")
+            raise InputError(origin, f"schema {short(content['schema'])}", f"{SCHEMA}; delete the file to pair anew")
         return {
             own: _Identity(
                 irk=bytes.fromhex(identity["irk"]),
@@ -218,7 +220,7 @@ def _decoded(document: bytes, origin: str) -> dict[str, _Identity]:
             )
             for own, identity in content["identities"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
         raise InputError(origin, f"not a store of bonds ({error})", "delete the file to pair anew") from error
 
 
