@@ -54,7 +54,7 @@ class Signer:
 
 
 def crashed(path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int, signer: Signer | None = None) -> None:
-    """An append that ends right after its `syncs`-th write to the disk: head and its name, record, head and its name."""
+    """An append that ends right after its `syncs`-th write: head and its name, record, head and its name."""
     left = iter([None] * (syncs - 1))
 
     def fsync(descriptor: int) -> None:

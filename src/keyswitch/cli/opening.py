@@ -62,13 +62,10 @@ def _address_in(path: Path, document: bytes | None) -> str | None:
     if document is None:
         return None
     known: Any = parse_json(document, str(path), BONDS_FILE.expected)
-    match known:
-        case {"identities": dict() as identities} if identities:
-            address = next(iter(cast("dict[str, object]", identities)))
-            if _OWN_ADDRESS.fullmatch(address):
-                return address
-        case _:
-            pass
+    identities: Any = cast("dict[str, Any]", known).get("identities") if isinstance(known, dict) else None
+    address = next(iter(cast("dict[str, Any]", identities)), "") if isinstance(identities, dict) else ""
+    if _OWN_ADDRESS.fullmatch(address):
+        return address
     raise InputError(str(path), "no bonds", BONDS_FILE.expected)
 
 

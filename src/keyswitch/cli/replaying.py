@@ -26,7 +26,10 @@ def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
         InputError: no file that `keyswitch check --json` writes, or an event that cannot be played.
     """
     violations = _read(path)
-    outcomes = [(each, asyncio.run(play(policy, each))) for each in violations]
+    try:
+        outcomes = [(each, asyncio.run(play(policy, each))) for each in violations]
+    except InputError as error:
+        raise InputError(f"{path}: {error.where}", error.problem, error.expected) from error
     if as_json:
         confirmed = bool(outcomes) and all(outcome.confirmed for _, outcome in outcomes)
         traces = [_outcome_json(violation, outcome) for violation, outcome in outcomes]

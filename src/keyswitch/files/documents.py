@@ -82,13 +82,14 @@ def _no_constant(word: str) -> NoReturn:
 
 def _bounded(value: Any, language: str, where: str, expected: str) -> Any:
     level: list[object] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        if any(isinstance(each, int) and not -_MAX_INT <= each < _MAX_INT for each in level):
-            break
+    depth = 0
+    while level:
+        huge = any(isinstance(each, int) and not -_MAX_INT <= each < _MAX_INT for each in level)
+        if huge or (depth == MAX_DEPTH and any(isinstance(each, dict | list) for each in level)):
+            raise InputError(where, f"not {language} {_BOUNDS}", expected)
         level = [inner for each in level for inner in inside(each)]
-        if not level:
-            return value
-    raise InputError(where, f"not {language} {_BOUNDS}", expected)
+        depth += 1
+    return value
 
 
 def inside(value: object) -> Iterable[object]:

@@ -50,6 +50,9 @@ def create_file(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(str(path.parent), error) from error
+    try:
         _write(path, data, mode)
         sync_directory(path.parent)
     except FileExistsError as error:
