@@ -47,8 +47,11 @@ def _takes_a_value(parameter: click.Parameter) -> bool:
 def exit_codes() -> str:
     """The exit codes that a device and its panel end with."""
     meanings = _meanings()
-    codes = (exits.Exit.YES, exits.Exit.NO, exits.Exit.USAGE, exits.Exit.UNREACHABLE, exits.Exit.INTERRUPTED)
+    codes = [code for code in exits.Exit if code not in _OF_UPDATES]
     return "\n".join(["| Exit code | |", "|---|---|", *(f"| {code.value} | {meanings[code.name]} |" for code in codes)])
+
+
+_OF_UPDATES = {exits.Exit.UNKNOWN, exits.Exit.REVERTED, exits.Exit.STILL_IN_MAINTENANCE}
 
 
 def _meanings() -> dict[str, str]:

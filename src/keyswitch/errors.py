@@ -9,12 +9,19 @@ A *refusal* is none of these: it is a value with a reason (`keyswitch.reasons`),
 """
 
 from keyswitch.exits import Exit
+from keyswitch.text import plain
 
 
 class KeyswitchError(Exception):
-    """The root. `exit_code` is what a command ends with when nobody handles the error."""
+    """The root. `exit_code` is what a command ends with when nobody handles the error.
+
+    Its text is one harmless line, whatever was read, received or typed stands in it (`keyswitch.text.plain`).
+    """
 
     exit_code: Exit = Exit.NO
+
+    def __init__(self, line: str = "") -> None:
+        super().__init__(plain(line))
 
 
 class InputError(KeyswitchError):
@@ -38,9 +45,13 @@ class InputError(KeyswitchError):
 class LocalError(KeyswitchError):
     """A call that our own rules forbid: a bug on this side."""
 
+    exit_code = Exit.FAULT
+
 
 class RemoteError(KeyswitchError):
     """The peer sent what the protocol forbids. Says what, and where in the bytes if that is known."""
+
+    exit_code = Exit.UNKNOWN
 
 
 class LinkLostError(KeyswitchError):

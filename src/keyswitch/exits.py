@@ -20,5 +20,9 @@ class Exit(IntEnum):
     """The device went back to its old image."""
     STILL_IN_MAINTENANCE = 6
     """The device could not be brought out of maintenance."""
+    FAULT = 70
+    """An internal fault of this program: neither yes nor no (sysexits.h, EX_SOFTWARE)."""
     INTERRUPTED = 130
     """Interrupted by a signal (128 + SIGINT)."""
+    NOBODY_READS = 141
+    """Whoever read the output has gone before it was all written (128 + SIGPIPE)."""

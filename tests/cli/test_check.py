@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.policy_commands import Run, run
@@ -98,6 +99,8 @@ def test_a_file_that_is_no_policy(run: Run, tmp_path: Path, content: str | None,
 
 # --- replay ---------------------------------------------------------------------------------------------------------
 
+VIOLATION: dict[str, Any] = {"rule": "r", "subject": "s", "kind": "safety"}
+
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
 def test_every_safety_trace_is_seen_on_the_device(run: Run, tmp_path: Path, path: Path) -> None:
@@ -133,11 +136,11 @@ def test_a_sound_policy_does_not_do_what_a_trace_of_another_says(run: Run, tmp_p
     ("content", "line"),
     [
         (None, "No such file"),
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "no verdict"),
         ('{"violations": [{}]}', "violations[0]: no violation"),
         (
-            '{"violations": [{"rule": "r", "subject": "s", "kind": "safety", "trace": [{"event": "earthquake"}]}]}',
+            json.dumps({"violations": [VIOLATION | {"trace": [{"event": "earthquake", "mode": None}]}]}),
             "trace[0]: 'earthquake' cannot be played",
         ),
     ],

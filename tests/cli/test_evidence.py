@@ -113,7 +113,7 @@ def test_an_end_that_nothing_vouches_for_is_said(recorded: Path, capsys: pytest.
 
 ODD_BODIES: list[tuple[str, dict[str, Any], str]] = [
     ("update begun", {"images": [1]}, "no image of ours"),
-    ("update begun", {"images": 5, "who": "ann\nbob"}, "begun by ann?bob: None <- no image"),
+    ("update begun", {"images": 5, "who": "ann\nbob"}, "begun by ann\\nbob: None <- no image"),
     ("update begun", {"images": [{"hash": 5}]}, "None (5)"),
     ("update ended", {"run": [1], "steps": 5}, "steps is no list"),
     ("update ended", {"verdicts": [5]}, "verdicts[0] is no object"),

@@ -55,13 +55,13 @@ def ends_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
     ("error", "code", "line"),
     [
         (InputError("p.toml: modes", "missing", "a table"), Exit.USAGE, "p.toml: modes: missing (expected a table)"),
-        (InputError("p.toml", "two\nlines"), Exit.USAGE, "p.toml: two lines"),
+        (InputError("p.toml", "two\nlines"), Exit.USAGE, "p.toml: two\\nlines"),
         (LinkLostError("supervision timeout"), Exit.UNREACHABLE, "supervision timeout"),
-        (RemoteError("short header"), Exit.NO, "short header"),
-        (LocalError("out of order"), Exit.NO, "out of order"),
+        (RemoteError("short header"), Exit.UNKNOWN, "short header"),
+        (LocalError("out of order"), Exit.FAULT, "out of order"),
         (KeyswitchError("no"), Exit.NO, "no"),
         (KeyboardInterrupt(), Exit.INTERRUPTED, "interrupted"),
-        (ZeroDivisionError("oops"), Exit.NO, "bug in keyswitch: ZeroDivisionError: oops"),
+        (ZeroDivisionError("oops"), Exit.FAULT, "bug in keyswitch: ZeroDivisionError: oops"),
     ],
 )
 def test_every_error_is_one_line_and_a_code(

@@ -274,7 +274,7 @@ def test_a_result_is_told_and_recorded_where_keyswitch_itself_fails(
 
     monkeypatch.setattr("keyswitch.cli.running.update", fail)
     evidence = tmp_path / "run.jsonl"
-    assert ended("update", served.target, str(new), "--json", "--evidence", str(evidence)) == Exit.NO
+    assert ended("update", served.target, str(new), "--json", "--evidence", str(evidence)) == Exit.FAULT
     said = capsys.readouterr()
     last = json.loads(said.out.splitlines()[-1])
     assert (last["event"], last["outcome"]) == ("result", "failed")

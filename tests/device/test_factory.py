@@ -16,7 +16,7 @@ from keyswitch.errors import InputError
         ("pipe", "pipe: this is no regular file"),
         ("none", "none: No such file"),
         ("/dev/zero", "/dev/zero: this is no regular file"),
-        ("/proc/self/mem", "/proc/self/mem: Input/output error"),
+        ("/proc/self/mem", "/proc/self/mem: Invalid argument"),
     ],
 )
 def test_what_is_no_image_file(tmp_path: Path, name: str, said: str) -> None:

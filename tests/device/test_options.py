@@ -5,7 +5,7 @@ import re
 import pytest
 from bumble.transport import open_transport
 
-from keyswitch.device.options import WITH_PARAMETERS, WITHOUT_PARAMETERS, virtual_port
+from keyswitch.device.options import WITH_PARAMETERS, WITHOUT_PARAMETERS, udp_address, virtual_port
 from keyswitch.errors import InputError
 
 
@@ -29,3 +29,9 @@ def test_a_virtual_radio_has_a_port(text: str, port: int) -> None:
 def test_anything_else_is_said_at_once(text: str) -> None:
     with pytest.raises(InputError, match="--ble"):
         virtual_port(text)
+
+
+@pytest.mark.parametrize("port", ["65536", "9" * 5_000])
+def test_a_port_that_no_host_has(port: str) -> None:
+    with pytest.raises(InputError, match="no port"):
+        udp_address(f"127.0.0.1:{port}")

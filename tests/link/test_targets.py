@@ -56,3 +56,9 @@ def test_what_names_nothing_is_one_line(text: str):
 @pytest.mark.parametrize(("text", "transport"), [("ble:", None), ("hci:usb:0", "usb:0")])
 def test_for_scanning_a_radio_is_enough(text: str, transport: str | None):
     assert parse(text, anyone=True) == BleTarget(text=text, transport=transport)
+
+
+@pytest.mark.parametrize("baud", ["0", "100000001", "9" * 5_000])
+def test_a_speed_that_no_port_has(baud: str) -> None:
+    with pytest.raises(InputError, match="no such speed"):
+        parse(f"serial:/dev/ttyS0@{baud}")

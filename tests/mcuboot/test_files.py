@@ -1,9 +1,12 @@
 import io
 import json
 import zipfile
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.mcuboot import imgtool_images as images
 
 from keyswitch.errors import InputError
@@ -14,6 +17,7 @@ from keyswitch.mcuboot.describe import Description, describe, differences
 from keyswitch.mcuboot.files import FileSource, NamedImage, open_images
 from keyswitch.mcuboot.flash import BytesSource
 from keyswitch.mcuboot.image import Version, parse_image
+from keyswitch.mcuboot.intel_hex import FREE_SPAN
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.padding import read_padding
 
@@ -97,12 +101,12 @@ def test_padded_hex_keeps_its_trailer():
     ("text", "said"),
     [
         (b":00000001FF\n", "the HEX file holds no data"),
-        (b":0400000001020304F3\n:00000001FF\n", "this is no Intel HEX file: Record at line 1 has invalid checksum"),
+        (b":0400000001020304F3\n:00000001FF\n", "this is no Intel HEX file: line 1: its checksum is wrong"),
         (b":zz\n", "this is no Intel HEX file"),
         (b":\xff\xfe", "this is no Intel HEX file"),
         (
             b":0100000001FE\n:020000040400F6\n:0100000001FE\n:00000001FF\n",
-            "the HEX file spans addresses 0x0 to 0x4000000 .expected at most 67108864 bytes",
+            "the HEX file spans addresses 0x0 to 0x4000000 with 2 bytes of data .expected at most 4194304 bytes",
         ),
     ],
 )
@@ -137,7 +141,7 @@ def test_a_package_of_one_image_may_leave_out_its_number():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"PK\x03\x04nothing", "the package cannot be unpacked"),
+        (b"PK\x03\x04nothing", "the package has no end record: it is cut off"),
         (package(None, **{"app.bin": GOOD}), "no manifest.json in the package"),
         (package(b"{"), "manifest.json: not JSON"),
         (package(b"[" * 100_000), "manifest.json: not JSON"),
@@ -175,8 +179,118 @@ def test_a_damaged_package():
 
 def test_a_zip_bomb_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(files, "MAX_FILE_SIZE", 100_000)
-    with pytest.raises(InputError, match=r"^app\.bin: app\.bin: more than 100000 bytes"):
+    with pytest.raises(InputError, match=r"more than \d+ bytes \(expected at most 100000 bytes in all of the package"):
         opened(package(nordic(entry("app.bin", "0")), **{"app.bin": b"\0" * 1_000_000}))
+
+
+def test_a_package_is_bounded_as_a_whole_and_gives_each_file_once(monkeypatch):
+    """Three kilobytes that named one file a thousand times became a gigabyte."""
+    content = b"\0" * 60_000
+    with pytest.raises(InputError, match=r"app\.bin: listed twice"):
+        opened(package(nordic(entry("app.bin", "0"), entry("app.bin", "1")), **{"app.bin": content}))
+    monkeypatch.setattr(files, "MAX_FILE_SIZE", 120_600)
+    members = {f"{number}.bin": content for number in range(3)}
+    with pytest.raises(InputError, match=r"expected at most 120600 bytes in all of the package"):
+        opened(package(nordic(*(entry(name, "0") for name in members)), **members))
+    with pytest.raises(InputError, match=r"files: 65 entries .expected at most 64"):
+        opened(package(nordic(*(entry(f"{number}", "0") for number in range(65)))))
+
+
+@pytest.mark.parametrize("index", ["9" * 5_000, 10**30, -1, 256, "256", "\u0663", "-1", 1.0, None])
+def test_image_numbers_are_bounded(index):
+    with pytest.raises(InputError, match=r"manifest\.json") as end:
+        opened(package(nordic(entry("app.bin", "0", image_index=index)), **{"app.bin": GOOD}))
+    assert len(str(end.value)) < 300
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_lets_the_file_choose_the_memory_is_not_unpacked(method):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as zipped:
+        zipped.writestr("manifest.json", json.dumps(nordic(entry("app.bin", "0"))))
+        zipped.writestr("app.bin", GOOD)
+    with pytest.raises(InputError, match=rf"packed by method {method} \(expected stored or deflated"):
+        opened(made.getvalue())
+
+
+def test_two_files_of_one_name_and_too_many_names():
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as zipped:
+        zipped.writestr("manifest.json", json.dumps(nordic(entry("app.bin", "0"))))
+        zipped.writestr("app.bin", GOOD)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            zipped.writestr("app.bin", b"other")
+    with pytest.raises(InputError, match="two files of this name"):
+        opened(made.getvalue())
+    many = bytearray(package(nordic(entry("app.bin", "0")), **{"app.bin": GOOD}))
+    many[-10:-6] = (2**20 + 1).to_bytes(4, "little")
+    with pytest.raises(InputError, match="lists too many files"):
+        opened(bytes(many))
+
+
+@given(st.data())
+def test_a_damaged_package_is_an_input_error_or_none(data):
+    made = bytearray(package(nordic(entry("app.bin", "0")), **{"app.bin": GOOD[:64]}))
+    for place in data.draw(st.lists(st.integers(0, len(made) - 1), max_size=4)):
+        made[place] = data.draw(st.integers(0, 255))
+    with suppress(InputError):
+        opened(b"PK\x03\x04" + bytes(made[4 : data.draw(st.integers(4, len(made)))]))
+
+
+# --- Intel HEX --------------------------------------------------------------------------------------------------------
+
+
+def record(address: int, data: bytes, kind: int = 0) -> bytes:
+    fields = bytes([len(data), *address.to_bytes(2, "big"), kind, *data])
+    return b":" + (fields + bytes([-sum(fields) & 0xFF])).hex().encode().upper() + b"\n"
+
+
+END = record(0, b"", 1)
+
+
+@given(st.dictionaries(st.integers(0, 2_000), st.binary(min_size=1, max_size=1)))
+def test_hex_is_read_as_another_reader_reads_it(cells):
+    text = b"".join(record(address, data) for address, data in cells.items()) + END
+    if not cells:
+        return
+    first, last = min(cells), max(cells)
+    (named,) = opened(text)
+    assert content(named) == b"".join(cells.get(at, b"\xff") for at in range(first, last + 1))
+
+
+@pytest.mark.parametrize(("beyond", "end"), [(-1, "read"), (0, "read"), (1, "refused")])
+def test_a_gap_in_hex_is_bounded_before_it_is_held(beyond, end):
+    far = FREE_SPAN - 1 + beyond
+    text = record(0, b"\1") + record(0, (far >> 16).to_bytes(2, "big"), 4) + record(far & 0xFFFF, b"\2") + END
+    if end == "read":
+        assert len(content(opened(text)[0])) == FREE_SPAN + beyond
+    else:
+        with pytest.raises(InputError, match="with 2 bytes of data"):
+            opened(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (record(0, b"\1\2"), "no end record: it was cut off"),
+        (record(0, b"\1\2") + record(1, b"\3") + END, "writes address 0x1 twice"),
+        (record(0, b"\xff\xff", 4) + record(0xFFFF, b"\1\2") + END, "beyond 32 bits"),
+        (record(0, b"\1", 4) + END, "line 1: its length is wrong"),
+        (record(0, b"\1", 6) + END, "no record has type 6"),
+        (b":01 000000 01FE\n" + END, "no hexadecimal bytes"),
+        (record(0, b"\1") + b"x" + END, "line 2: it does not begin with a colon"),
+        (record(0, b"\1") + b":" + b"0" * 1_000_000, "line 2"),
+    ],
+)
+def test_hex_that_is_none(text, said):
+    with pytest.raises(InputError, match=said):
+        opened(text)
+
+
+@given(st.binary(max_size=60) | st.text(alphabet=":0123456789ABCDEF\n", max_size=80).map(str.encode))
+def test_hex_ends_in_input_errors_alone(text):
+    with suppress(InputError):
+        opened(b":" + text)
 
 
 # --- padding ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-import click
+from keyswitch.cli.output import echo
 
 LARGEST: Final = 999_999
 """Six digits (Core spec Vol 3 Part H 2.3.5.3)."""
@@ -26,17 +26,17 @@ READ_MOST: Final = 1024
 async def ask_passkey() -> int | None:
     """The six digits that a person types; None if there is nobody, or they gave up."""
     if sys.stdin is None or not sys.stdin.isatty():
-        click.echo("the device shows a passkey, and there is no terminal to type it at: use --passkey", err=True)
+        echo("the device shows a passkey, and there is no terminal to type it at: use --passkey", err=True)
         return None
     while True:
-        click.echo("passkey that the device shows: ", err=True, nl=False)
+        echo("passkey that the device shows: ", err=True, end=False)
         typed = await _line(sys.stdin.fileno())
         if not typed:
             return None
         word = typed.decode(errors="replace").strip()
         if word.isdecimal() and int(word) <= LARGEST:
             return int(word)
-        click.echo("six digits were expected", err=True)
+        echo("six digits were expected", err=True)
 
 
 async def _line(descriptor: int) -> bytes:

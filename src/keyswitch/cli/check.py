@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.check import Verdict, Violation, trace_json, trace_words
@@ -46,7 +47,7 @@ def check(policy: Path, replay: Path | None, max_states: int, *, as_json: bool) 
         return replay_file(rules, replay, as_json=as_json)
     verdict = prove(rules, max_states=max_states)
     if as_json:
-        click.echo(json.dumps(verdict_json(verdict)))
+        echo(json.dumps(verdict_json(verdict)))
     else:
         _say(str(policy), verdict)
     if verdict.violations:
@@ -88,34 +89,34 @@ def _violation_json(violation: Violation) -> dict[str, Any]:
 def _say(name: str, verdict: Verdict) -> None:
     explored = f"{verdict.states} states and {verdict.edges} moves explored"
     if not verdict.complete:
-        click.echo(f"{name}: not decided: more than {verdict.states} states (raise --max-states)")
+        echo(f"{name}: not decided: more than {verdict.states} states (raise --max-states)")
     elif verdict.holds:
-        click.echo(f"{name}: holds ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
+        echo(f"{name}: holds ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:
         _say_violation(name, violation)
     if verdict.violations:
-        click.echo(f"{name}: refuted ({len(verdict.violations)} violations, {explored})")
+        echo(f"{name}: refuted ({len(verdict.violations)} violations, {explored})")
     for warning in verdict.warnings:
-        click.echo(f"warning: {warning.text}")
+        echo(f"warning: {warning.text}")
     if verdict.early:
-        click.echo("the window that early arming leaves open:")
+        echo("the window that early arming leaves open:")
         _say_steps(trace_words(verdict.early))
     for bypass in verdict.bypasses:
-        click.echo(f"bypass, declared by the policy: {bypass}")
+        echo(f"bypass, declared by the policy: {bypass}")
 
 
 def _say_violation(name: str, violation: Violation) -> None:
-    click.echo(f"{name}: {violation.rule}: {violation.text}")
+    echo(f"{name}: {violation.rule}: {violation.text}")
     _say_steps(trace_words(violation.trace))
     if violation.loop:
-        click.echo("  and then for ever:")
+        echo("  and then for ever:")
         _say_steps(trace_words(violation.loop), first=len(violation.trace) + 1)
     elif violation.trace and not violation.safety:
-        click.echo("  and then time passes")
+        echo("  and then time passes")
     if violation.explored:
-        click.echo(f"  explored: {violation.explored}")
+        echo(f"  explored: {violation.explored}")
 
 
 def _say_steps(lines: list[str], first: int = 1) -> None:
     for number, line in enumerate(lines, first):
-        click.echo(f"  {number:2}. {line}")
+        echo(f"  {number:2}. {line}")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from keyswitch.exits import Exit
+from keyswitch.text import plain
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -99,7 +100,7 @@ def _json(event: dict[str, Any]) -> bytes:
 
 def _line(event: dict[str, Any]) -> bytes:
     said = _LINES.get(event["event"])
-    return b"" if said is None else f"{said(event)}\n".encode(errors="backslashreplace")
+    return b"" if said is None else f"{plain(said(event))}\n".encode()
 
 
 def _ready(event: dict[str, Any]) -> str:

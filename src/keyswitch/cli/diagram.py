@@ -1,12 +1,13 @@
 """`keyswitch diagram`: a policy as a picture."""
 
 import importlib
-import os
 from pathlib import Path
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
+from keyswitch.files.writing import write_output
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.chart import chart
 from keyswitch.prove.mermaid import mermaid
@@ -43,11 +44,8 @@ def diagram(policy: Path, output: Path) -> None:
             data = _png(svg(drawn))
         case _:
             raise InputError(str(output), f'cannot draw "{output.suffix}"', _KINDS)
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise InputError(str(output), error.strerror or os.strerror(error.errno or 0), "a file to write to") from error
-    click.echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} ways")
+    write_output(output, data)
+    echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} ways")
 
 
 def _png(picture: str) -> bytes:

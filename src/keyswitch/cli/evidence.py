@@ -7,9 +7,11 @@ from typing import Any, Final, cast
 
 import click
 
+from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Checked, Head, Record
 from keyswitch.exits import Exit
+from keyswitch.files.writing import write_output
 from keyswitch.host.journal import head_path, read_journal
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
@@ -37,7 +39,7 @@ def show(file: Path, as_json: bool) -> Exit:
     """List the records. A chain that is not whole is shown as far as it can be read, and ends with exit code 1."""
     checked = read_journal(file)
     for record in checked.records:
-        click.echo(json.dumps(_json(record)) if as_json else _line(record))
+        echo(json.dumps(_json(record)) if as_json else _line(record))
     return _told(checked)
 
 
@@ -67,15 +69,15 @@ def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> E
             "records": len(checked.records),
             "signed": checked.signed,
         }
-        click.echo(json.dumps({**told, "head": head, "findings": findings}))
+        echo(json.dumps({**told, "head": head, "findings": findings}))
         return _code(checked)
     _told(checked)
     if checked.ok:
         signed = f", all signed by {verifier.key_id}" if verifier else ""
         word = "whole" if checked.end_checked else "not cut within, but its end was not checked"
-        click.echo(f"{word}: {len(checked.records)} records{signed}; last {checked.head.n}:{checked.head.hash}")
+        echo(f"{word}: {len(checked.records)} records{signed}; last {checked.head.n}:{checked.head.hash}")
         if not checked.end_checked:
-            click.echo(f"{head_path(file)} is missing: give --expect N:HASH as it was noted elsewhere", err=True)
+            echo(f"{head_path(file)} is missing: give --expect N:HASH as it was noted elsewhere", err=True)
     return _code(checked)
 
 
@@ -106,12 +108,9 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
         raise InputError(f"{file}: record {wanted[-1].n}", what, "a record that `keyswitch update` wrote")
     svg = draw(wanted[-1].body, title=f"{wanted[-1].at}: {_target(checked, wanted[-1])}")
     if output is None:
-        click.echo(svg, nl=False)
+        echo_document(svg)
     else:
-        try:
-            output.write_text(svg, encoding="utf-8")
-        except OSError as error:
-            raise InputError(str(output), error.strerror or "cannot be written", "a file to write") from error
+        write_output(output, svg.encode())
     return _told(checked)
 
 
@@ -127,7 +126,7 @@ def _head(text: str | None) -> Head | None:
 def _told(checked: Checked) -> Exit:
     for finding in checked.findings:
         place = f"line {finding.line}" if finding.line else "the file"
-        click.echo(f"{place}: {finding.what}", err=True)
+        echo(f"{place}: {finding.what}", err=True)
     return Exit.YES if checked.ok else Exit.NO
 
 
@@ -136,8 +135,7 @@ def _json(record: Record) -> dict[str, Any]:
 
 
 def _line(record: Record) -> str:
-    """One line, whatever the record says: what cannot be printed is not."""
-    return "".join(each if each.isprintable() else "?" for each in f"{record.n:4}  {record.at}  {_words(record)}")
+    return f"{record.n:4}  {record.at}  {_words(record)}"
 
 
 def _words(record: Record) -> str:

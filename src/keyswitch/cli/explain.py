@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.check import trace_json, trace_words
@@ -28,13 +29,13 @@ def explain(policy: Path, mode: str, command: str, *, as_json: bool) -> Exit:
     found = asked(read_policy(policy), mode, command)
     if as_json:
         path = None if found.path is None else trace_json(found.path)
-        click.echo(json.dumps({"allowed": found.allowed, "reason": found.reason, "path": path}))
+        echo(json.dumps({"allowed": found.allowed, "reason": found.reason, "path": path}))
         return Exit.YES if found.allowed else Exit.NO
-    click.echo(f"{command} in {mode}: {'served' if found.allowed else 'refused'}: {found.reason}")
+    echo(f"{command} in {mode}: {'served' if found.allowed else 'refused'}: {found.reason}")
     if found.path is None:
-        click.echo("no way leads to where it is served")
+        echo("no way leads to where it is served")
     elif found.path:
-        click.echo("the shortest way to where it is served:")
+        echo("the shortest way to where it is served:")
         for number, line in enumerate(trace_words(found.path), 1):
-            click.echo(f"  {number:2}. {line}")
+            echo(f"  {number:2}. {line}")
     return Exit.YES if found.allowed else Exit.NO

@@ -7,14 +7,16 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.accept import accept
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.describe import Description, describe, differences, flag_names, tlv_words
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import Fault, Version
-from keyswitch.mcuboot.keys import load_keys
+from keyswitch.mcuboot.keys import KEY_FILE, load_keys
 from keyswitch.mcuboot.verify import CheckResult, Limits, Verdict, verify
 
 FILE = click.Path(path_type=Path)
@@ -55,11 +57,11 @@ def show(file: Path, *, as_json: bool) -> None:
     with ExitStack() as files:
         descriptions = _described(files, file)
         if as_json:
-            click.echo(json.dumps({"file": str(file), "images": [entry.as_json() for entry in descriptions]}))
+            echo(json.dumps({"file": str(file), "images": [entry.as_json() for entry in descriptions]}))
             return
         for number, description in enumerate(descriptions):
             if number:
-                click.echo()
+                echo()
             _show(description)
 
 
@@ -77,21 +79,21 @@ def _show(description: Description) -> None:
     if header.load_address:
         rows.append(("load address", f"{header.load_address:#x}"))
     _table(rows)
-    click.echo(f"{'byte':>10}  {'TLV':<18} {'length':>6}  value")
+    echo(f"{'byte':>10}  {'TLV':<18} {'length':>6}  value")
     for tlv in image_.tlvs:
         mark = "protected " if tlv.protected else ""
-        click.echo(f"{tlv.offset:>10}  {tlv.name:<18} {len(tlv.value):>6}  {mark}{tlv_words(tlv)}")
+        echo(f"{tlv.offset:>10}  {tlv.name:<18} {len(tlv.value):>6}  {mark}{tlv_words(tlv)}")
     if padding.arms:
         state = "confirmed" if padding.image_ok else "for a test"
-        click.echo(f"trailer at the end, {state}: uploaded whole, this file would start by itself")
+        echo(f"trailer at the end, {state}: uploaded whole, this file would start by itself")
     elif padding.size:
-        click.echo(f"{padding.size} bytes of padding behind the image")
+        echo(f"{padding.size} bytes of padding behind the image")
 
 
 def _table(rows: list[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        click.echo(f"{name:<{width}}  {value}")
+        echo(f"{name:<{width}}  {value}")
 
 
 def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> Version | None:
@@ -132,7 +134,7 @@ def verify_(
         raise click.UsageError("nothing to check signatures with: give --key, --policy, or --hash-only")
     limits = Limits(decrypts=decrypts, unpacks=unpacks)
     config = None if policy_file is None else _config(policy_file)
-    keys = load_keys(*((str(path), _read(path)) for path in key_files))
+    keys = load_keys(*((str(path), read_file(path, KEY_FILE)) for path in key_files))
     with ExitStack() as files:
         verdicts: list[tuple[NamedImage, Verdict]] = []
         for named in _open(files, file):
@@ -141,20 +143,13 @@ def verify_(
             else:
                 verdicts.append((named, verify(named.source, keys, limits)))
     if as_json:
-        click.echo(json.dumps(_verdicts_json(verdicts)))
+        echo(json.dumps(_verdicts_json(verdicts)))
     else:
         for named, verdict in verdicts:
             _print_verdict(named, verdict)
     if any(verdict.refusal for _, verdict in verdicts):
         return Exit.NO
     return Exit.YES if all(verdict.ok for _, verdict in verdicts) else Exit.UNKNOWN
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "a public key (PEM)") from error
 
 
 def _config(path: Path) -> BootConfig:
@@ -188,13 +183,13 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
 def _print_verdict(named: NamedImage, verdict: Verdict) -> None:
     width = max(len(check.name) for check in verdict.checks)
     for check in verdict.checks:
-        click.echo(f"{_mark(check):<7}  {check.name:<{width}}  {check.detail}")
+        echo(f"{_mark(check):<7}  {check.name:<{width}}  {check.detail}")
     if verdict.refusal is not None:
-        click.echo(f"{named.name}: no: {verdict.refusal.detail}")
+        echo(f"{named.name}: no: {verdict.refusal.detail}")
     elif verdict.inconclusive:
-        click.echo(f"{named.name}: cannot be told here")
+        echo(f"{named.name}: cannot be told here")
     else:
-        click.echo(f"{named.name}: yes")
+        echo(f"{named.name}: yes")
 
 
 def _mark(check: CheckResult) -> str:
@@ -218,11 +213,11 @@ def diff(first: Path, second: Path, *, as_json: bool) -> int:
         ]
     if as_json:
         entries = [{"image": name, "what": entry.what, "a": entry.first, "b": entry.second} for name, entry in found]
-        click.echo(json.dumps({"same": not found, "differences": entries}))
+        echo(json.dumps({"same": not found, "differences": entries}))
     else:
         for name, entry in found:
             where = f"{name}: " if len(ones) > 1 else ""
-            click.echo(f"{where}{entry.what}: {entry.first} | {entry.second}")
+            echo(f"{where}{entry.what}: {entry.first} | {entry.second}")
         if not found:
-            click.echo("the same")
+            echo("the same")
     return Exit.NO if found else Exit.YES

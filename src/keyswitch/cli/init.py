@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from keyswitch.cli.making import KeyKind, make_key, write_new
+from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
 from keyswitch.policy.kinds import NAME
 from keyswitch.policy.language import DEVICE
@@ -68,21 +69,21 @@ def init(
         transports=tuple(Transport(each) for each in dict.fromkeys(transports)) or (Transport.BLE,),
     )
     write_new(place, template(choices).encode(), secret=False)
-    click.echo(f"{place}: the policy")
+    echo(f"{place}: the policy")
     for kind in choices.proofs:
         if kind in _KEYS:
             _make(directory, *_KEYS[kind])
     _make(directory, "image.pem", KeyKind.IMAGE)
     if not check(read_policy(place)).holds:
         raise LocalError(f"{place}: a policy of our own making does not hold")
-    click.echo(f"it holds; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+    echo(f"it holds; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
 
 
 def _make(directory: Path, file: str, kind: KeyKind) -> None:
     made = make_key(kind, directory / "keys" / file)
-    click.echo(f"{made.private}: keep it secret")
+    echo(f"{made.private}: keep it secret")
     if made.public is not None:
-        click.echo(f"{made.public}: give it away")
+        echo(f"{made.public}: give it away")
 
 
 def _default_name(directory: Path) -> str:

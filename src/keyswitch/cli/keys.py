@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from keyswitch.cli.making import KeyKind, make_key
+from keyswitch.cli.output import echo
 
 FILE = click.Path(path_type=Path)
 
@@ -40,6 +41,6 @@ def new(file: Path, kind: str) -> None:
       keyswitch keys new keys/service.pem
     """
     made = make_key(KeyKind(kind), file)
-    click.echo(f"{made.private}: keep it secret")
+    echo(f"{made.private}: keep it secret")
     if made.public is not None:
-        click.echo(f"{made.public}: give it away")
+        echo(f"{made.public}: give it away")

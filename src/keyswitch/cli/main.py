@@ -1,13 +1,16 @@
 """The `keyswitch` command: finds the subcommand, runs it, and turns every error into one line and an exit code.
 
 * A subcommand's module is imported when it is run, never for `--help`: the summaries stand here.
-* Nothing but `KeyswitchError`, click's own usage errors and Ctrl-C is expected. Anything else is a bug and says so in
-  one line; `KEYSWITCH_DEBUG=1` shows the traceback.
+* Nothing but `KeyswitchError`, click's own usage errors and Ctrl-C is expected. Anything else is a bug, says so in
+  one line, and ends with `Exit.FAULT`: it is never an answer. `KEYSWITCH_DEBUG=1` shows the traceback.
 """
 
 import importlib
+import io
 import os
 import sys
+import traceback
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -15,6 +18,7 @@ import click
 from keyswitch import __version__
 from keyswitch.errors import KeyswitchError
 from keyswitch.exits import Exit
+from keyswitch.text import plain
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("keyswitch.cli.demo", "Tell the whole story with a virtual device; no hardware."),
@@ -83,7 +87,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = keyswitch.main(args=arguments, prog_name="keyswitch", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else Exit.YES)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        for line in said.getvalue().splitlines():
+            click.echo(plain(line), err=True)
         sys.exit(Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
@@ -94,13 +101,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.NO)
-    except Exception as error:
+        sys.exit(Exit.NOBODY_READS)
+    except Exception as error:  # noqa: BLE001 - the last place where a fault of ours can be kept from looking like an answer
         if os.environ.get("KEYSWITCH_DEBUG"):
-            raise
+            traceback.print_exc()
         _say(f"this is a bug in keyswitch: {type(error).__name__}: {error} (KEYSWITCH_DEBUG=1 shows where)")
-        sys.exit(Exit.NO)
+        sys.exit(Exit.FAULT)
 
 
 def _say(line: str) -> None:
-    print(f"keyswitch: {' '.join(line.splitlines())}", file=sys.stderr)  # noqa: T201 - stderr is where errors go
+    with suppress(OSError):  # nobody reads stderr: the exit code still says it
+        print(f"keyswitch: {plain(line)}", file=sys.stderr)  # noqa: T201 - stderr is where errors go

@@ -1,6 +1,5 @@
 """Key files: made here, never overwritten, secret ones readable by their owner alone."""
 
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyswitch.errors import InputError
+from keyswitch.files.writing import PUBLIC, SECRET, create_file
 from keyswitch.proof.challenge import SECRET_SIZE
 
 if TYPE_CHECKING:
@@ -59,16 +59,7 @@ def write_new(path: Path, data: bytes, *, secret: bool) -> None:
     Raises:
         InputError: it is, or it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The mode is given at creation: the secret is never there for others to read, not even for a moment.
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
-        with os.fdopen(opened, "wb") as file:
-            file.write(data)
-    except FileExistsError as error:
-        raise InputError(str(path), "is there already", "a name that is free: nothing is overwritten") from error
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be written", "a place to write to") from error
+    create_file(path, data, mode=SECRET if secret else PUBLIC)
 
 
 def _ed25519() -> tuple[bytes, bytes]:

@@ -1,15 +1,23 @@
 """From a target, as people write it, to a way to the device."""
 
-import json
-import os
+import re
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from keyswitch.cli.asking import ask_passkey
 from keyswitch.errors import InputError
+from keyswitch.files.documents import parse_json
+from keyswitch.files.reading import FileKind, read_file_if_there
+from keyswitch.files.writing import SECRET, replace_file
 from keyswitch.host.reach import BleReach, PacketReach, Reach
 from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
+
+BONDS_FILE: Final = FileKind(expected="a file that `keyswitch update --bonds` made", max_size=1_000_000)
+"""Thirty-two bonds have 20 kB."""
+
+_OWN_ADDRESS: Final = re.compile("[C-Fc-f][0-9A-Fa-f](:[0-9A-Fa-f]{2}){5}")
+"""A static random address (Core spec Vol 6 Part B 1.3.2.1)."""
 
 
 def open_reach(text: str, *, pair: bool = False, passkey: int | None = None, bonds: Path | None = None) -> Reach:
@@ -39,7 +47,7 @@ def _pairing(passkey: int | None, bonds: Path | None) -> Pairing:
 
     if bonds is None:
         return Pairing(ask_passkey=ask)
-    document = _read(bonds)
+    document = read_file_if_there(bonds, BONDS_FILE)
     return Pairing(
         address=_address_in(bonds, document) or own_address(),
         bonds=document,
@@ -49,33 +57,18 @@ def _pairing(passkey: int | None, bonds: Path | None) -> Pairing:
     )
 
 
-def _read(bonds: Path) -> bytes | None:
-    """The bonds of before, None if there are none yet."""
-    try:
-        return bonds.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        problem = error.strerror or "cannot be read"
-        raise InputError(str(bonds), problem, "a file that `keyswitch update --bonds` made") from error
-
-
 def _address_in(path: Path, document: bytes | None) -> str | None:
     """The address that the bonds belong to: it has to be ours again."""
     if document is None:
         return None
-    try:
-        known: Any = json.loads(document)
-        return str(next(iter(known["identities"])))
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
-        raise InputError(str(path), "no bonds", "a file that `keyswitch update --bonds` made") from error
+    known: Any = parse_json(document, str(path), BONDS_FILE.expected)
+    identities: Any = cast("dict[str, Any]", known).get("identities") if isinstance(known, dict) else None
+    address = next(iter(cast("dict[str, Any]", identities)), "") if isinstance(identities, dict) else ""
+    if _OWN_ADDRESS.fullmatch(address):
+        return address
+    raise InputError(str(path), "no bonds", BONDS_FILE.expected)
 
 
 def _keep(path: Path, document: bytes) -> None:
     """Write the keys where nobody else can read them."""
-    temporary = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(document)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_file(path, document, mode=SECRET)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.device.panel import ask
 
 
@@ -85,11 +86,11 @@ def log(directory: Path, as_json: bool) -> None:
     """What happened at the device, oldest first."""
     answer = ask(directory, {"do": "log"})
     if answer["left_out"]:
-        click.echo(f"{answer['left_out']} older events are left out", err=True)
+        echo(f"{answer['left_out']} older events are left out", err=True)
     for event in answer["log"]:
         at_ms, name = event["at_ms"], event["event"]
         rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in {"at_ms", "event"})
-        click.echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {name} {rest}".rstrip())
+        echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {name} {rest}".rstrip())
 
 
 @panel.command()
@@ -103,7 +104,7 @@ def status(directory: Path, as_json: bool) -> None:
     if answer["passkey"]:
         text.append(f"passkey {answer['passkey']}")
     text += [f"slot {slot['slot']}: {_image(slot)}{_flags(slot)}" for slot in answer["slots"]]
-    _print(answer, "\n".join(text), as_json=as_json)
+    _print(answer, *text, as_json=as_json)
 
 
 def _milliseconds(text: str) -> int:
@@ -134,5 +135,6 @@ def _flags(slot: dict[str, Any]) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
-def _print(answer: dict[str, Any], text: str, *, as_json: bool) -> None:
-    click.echo(json.dumps(answer) if as_json else text)
+def _print(answer: dict[str, Any], *lines: str, as_json: bool) -> None:
+    for line in [json.dumps(answer)] if as_json else lines:
+        echo(line)

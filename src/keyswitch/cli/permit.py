@@ -11,8 +11,10 @@ from typing import Any, Final
 import click
 
 from keyswitch.cli.making import write_new
+from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
 from keyswitch.exits import Exit
+from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.files import open_file, open_images
 from keyswitch.mcuboot.image import Fault as ImageFault
 from keyswitch.mcuboot.image import parse_image
@@ -23,7 +25,7 @@ from keyswitch.policy.secrets import read_private_key, read_public_key
 from keyswitch.proof.permit import (
     HASH_SIZES,
     ID_SIZE,
-    MAX_SIZE,
+    PERMIT_FILE,
     Fault,
     Permit,
     is_issued_by,
@@ -105,7 +107,7 @@ def issue_permit(
         raise InputError("permit", str(error), "fewer or shorter names") from error
     write_new(output, data, secret=False)
     _say(made)
-    click.echo(f"{output}: {len(data)} bytes")
+    echo(f"{output}: {len(data)} bytes")
 
 
 @permit.command()
@@ -121,21 +123,17 @@ def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
     Example:
       keyswitch permit show ann.permit --issuer keys/service.pub.pem
     """
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_SIZE + 1)
-    except OSError as error:
-        raise InputError(str(file), error.strerror or "cannot be read", "a permit") from error
+    data = read_file(file, PERMIT_FILE)
     found = read(data)
     if isinstance(found, Fault):
         raise InputError(str(file), "no permit", "a file written by `keyswitch permit issue`")
     signed_by = None if issuer is None else is_issued_by(data, read_public_key(issuer))
     if as_json:
-        click.echo(json.dumps({**_json(found), "signed": signed_by}))
+        echo(json.dumps({**_json(found), "signed": signed_by}))
     else:
         _say(found)
         if signed_by is not None:
-            click.echo(f"signed by {issuer}: {'yes' if signed_by else 'NO'}")
+            echo(f"signed by {issuer}: {'yes' if signed_by else 'NO'}")
     return Exit.NO if signed_by is False else Exit.YES
 
 
@@ -224,4 +222,4 @@ def _say(found: Permit) -> None:
         ("uses", "-" if found.uses is None else f"{found.uses} (where the device's clock is not trusted)"),
         ("images", images),
     ):
-        click.echo(f"{name:8} {value}")
+        echo(f"{name:8} {value}")

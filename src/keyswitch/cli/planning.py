@@ -2,8 +2,7 @@
 
 import json
 
-import click
-
+from keyswitch.cli.output import echo
 from keyswitch.cli.update_options import Options
 from keyswitch.exits import Exit
 from keyswitch.host.plan import Device, Plan, make_plan, plan_json
@@ -22,7 +21,8 @@ async def plan(options: Options, *, as_json: bool) -> Exit:
     finally:
         await reach.close()
     made = make_plan(options.job, device, _line(options.target))
-    click.echo(json.dumps(plan_json(made)) if as_json else _plan_lines(made, device))
+    for line in [json.dumps(plan_json(made))] if as_json else _plan_lines(made, device):
+        echo(line)
     return Exit.NO if made.refused else Exit.YES
 
 
@@ -36,7 +36,7 @@ def _line(text: str) -> Line:
             return Line(kind="ble")
 
 
-def _plan_lines(made: Plan, device: Device) -> str:
+def _plan_lines(made: Plan, device: Device) -> list[str]:
     lines = [f"gate: {device.verdict.line}"] if device.verdict is not None else []
     for number, step in enumerate(made.steps, 1):
         takes = _seconds(step.expected_ms, step.slow_ms, 1)
@@ -48,7 +48,7 @@ def _plan_lines(made: Plan, device: Device) -> str:
     if made.image_bytes:
         lines.append(f"at most {_rate(made.fast)}; with a usual part's flash {_rate(made.slow)}")
     refused = [f"it would be refused: {made.refused}"] if made.refused else []
-    return "\n".join([*lines, *(f"note: {note}" for note in made.notes), *refused])
+    return [*lines, *(f"note: {note}" for note in made.notes), *refused]
 
 
 def _seconds(fast_ms: int, slow_ms: int, digits: int = 0) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.host.account import slots_of
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import Result
@@ -41,14 +42,19 @@ class Out:
     def __init__(self) -> None:
         self._read = True
 
-    def write(self, text: str, *, end: bool = True, error: bool = False) -> None:
-        """Write a line, or a part of one without its `end`; to stderr if it is to be seen beside results."""
+    def write(self, text: str, *, end: bool = True, error: bool = False, anew: bool = False) -> None:
+        """Write a line, or a part of one without its `end`; to stderr if it is to be seen beside results.
+
+        `anew`: in place of what stands on the terminal's line.
+        """
         if not self._read:
             return
         try:
-            click.echo(text, nl=end, err=error)
+            if anew:
+                click.echo(CLEAR_LINE, nl=False, err=error)
+            echo(text, end=end, err=error)
         except UnicodeError:
-            click.echo(ascii(text), nl=end, err=error)
+            echo(ascii(text), end=end, err=error)
         except OSError:
             if error:
                 return
@@ -165,6 +171,9 @@ class Terminal:
         self._end_bar()
         if isinstance(event, StepBegun):
             self._note(event)
+        elif isinstance(event, Ended):
+            for line in _result_lines(event.result):
+                self._out.write(line)
         elif line := self._line(event):
             self._out.write(line)
 
@@ -183,7 +192,7 @@ class Terminal:
             self._slow.cancel()
             self._slow = None
         if self._noted:
-            self._out.write(CLEAR_LINE, end=False)
+            self._out.write("", end=False, anew=True)
             self._noted = False
 
     def _line(self, event: Event) -> str:
@@ -198,8 +207,6 @@ class Terminal:
                 return f"{_at(event.at_ms)}  gate {event.verdict.line}"
             case Said():
                 return f"{_at(event.at_ms)}  {event.text}"
-            case Ended():
-                return _result_lines(event.result)
             case _:
                 return ""
 
@@ -215,7 +222,7 @@ class Terminal:
             return
         filled = 30 * progress.off // progress.size
         bar = f"[{'#' * filled}{'.' * (30 - filled)}]"
-        self._out.write(f"{CLEAR_LINE}           {bar} {_progress_line(progress)}", end=False)
+        self._out.write(f"           {bar} {_progress_line(progress)}", end=False, anew=True)
         self._bar = True
 
     def _end_bar(self) -> None:
@@ -234,7 +241,7 @@ def _progress_line(progress: Progress) -> str:
     return f"{percent:3d} % of {progress.size:,} bytes, {progress.bytes_per_second / 1000:.1f} kB/s{left}"
 
 
-def _result_lines(result: Result) -> str:
+def _result_lines(result: Result) -> list[str]:
     lines = [f"{result.outcome.value}" + (f": {result.detail}" if result.detail else "")]
     if result.next_step:
         lines.append(f"next: {result.next_step}")
@@ -242,7 +249,7 @@ def _result_lines(result: Result) -> str:
         upload = result.upload
         lines.append(f"uploaded {upload.size:,} bytes at {upload.bytes_per_second / 1000:.1f} kB/s")
     lines += [f"slot {view.slot}: {view.version} {view.hash.hex()[:16]}{_flags(view)}" for view in result.after or ()]
-    return "\n".join(lines)
+    return lines
 
 
 def _flags(view: SlotView) -> str:

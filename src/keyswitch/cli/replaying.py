@@ -3,14 +3,17 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
-import click
-
+from keyswitch.cli.output import echo
 from keyswitch.device.replay import Outcome, play
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+from keyswitch.files.documents import parse_json
+from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy.model import Policy
+
+VERDICT_FILE: Final = FileKind(expected="what `keyswitch check POLICY --json` prints", max_size=16_000_000)
 
 
 def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
@@ -23,29 +26,27 @@ def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
         InputError: no file that `keyswitch check --json` writes, or an event that cannot be played.
     """
     violations = _read(path)
-    outcomes = [(each, asyncio.run(play(policy, each))) for each in violations]
+    try:
+        outcomes = [(each, asyncio.run(play(policy, each))) for each in violations]
+    except InputError as error:
+        raise InputError(f"{path}: {error.where}", error.problem, error.expected) from error
     if as_json:
         confirmed = bool(outcomes) and all(outcome.confirmed for _, outcome in outcomes)
         traces = [_outcome_json(violation, outcome) for violation, outcome in outcomes]
-        click.echo(json.dumps({"confirmed": confirmed, "traces": traces}))
+        echo(json.dumps({"confirmed": confirmed, "traces": traces}))
     else:
         for violation, outcome in outcomes:
             _say(violation, outcome)
         if not outcomes:
-            click.echo(f"{path}: no safety violation to play")
+            echo(f"{path}: no safety violation to play")
     if not outcomes:
         return Exit.UNKNOWN
     return Exit.YES if all(outcome.confirmed for _, outcome in outcomes) else Exit.NO
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    expected = "what `keyswitch check POLICY --json` prints"
-    try:
-        verdict: object = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", expected) from error
-    except ValueError as error:
-        raise InputError(str(path), f"no JSON: {error}", expected) from error
+    expected = VERDICT_FILE.expected
+    verdict: object = parse_json(read_file(path, VERDICT_FILE), str(path), expected)
     found: object = cast("dict[str, object]", verdict).get("violations") if isinstance(verdict, dict) else None
     if not isinstance(found, list):
         raise InputError(str(path), "no verdict", expected)
@@ -71,8 +72,8 @@ def _outcome_json(violation: dict[str, Any], outcome: Outcome) -> dict[str, Any]
 
 
 def _say(violation: dict[str, Any], outcome: Outcome) -> None:
-    click.echo(f"{violation['rule']}: {violation.get('text', violation['subject'])}")
+    echo(f"{violation['rule']}: {violation.get('text', violation['subject'])}")
     for number, step in enumerate(outcome.steps, 1):
         more = "" if step.ok else f", but the trace says {step.expected}"
-        click.echo(f"  {number:2}. {step.event} → {step.observed or 'off'}{more}")
-    click.echo(f"  {'seen' if outcome.seen else 'NOT seen'} on the device: {outcome.claim}")
+        echo(f"  {number:2}. {step.event} → {step.observed or 'off'}{more}")
+    echo(f"  {'seen' if outcome.seen else 'NOT seen'} on the device: {outcome.claim}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
@@ -59,9 +60,9 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
             "token": near.token.hex() or None,
             "rssi_dbm": near.rssi_dbm,
         }
-        click.echo(json.dumps(told) if as_json else _line(told))
+        echo(json.dumps(told) if as_json else _line(told))
     if not found and not as_json:
-        click.echo("nothing was heard" + ("" if everything else " that could be updated (--all shows the rest)"))
+        echo("nothing was heard" + ("" if everything else " that could be updated (--all shows the rest)"))
     return Exit.YES if found else Exit.NO
 
 

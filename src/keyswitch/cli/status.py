@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 
@@ -50,17 +51,17 @@ def status(
     except LinkLostError as error:
         if as_json:
             unreached = Verdict(gate=Gate.UNKNOWN, detail=str(error))
-            click.echo(json.dumps({**verdict_json(unreached), "other_device": None}))
+            echo(json.dumps({**verdict_json(unreached), "other_device": None}))
         raise
     verdict = looked.verdict
     if as_json:
-        click.echo(json.dumps({**verdict_json(verdict), "other_device": looked.other_device}))
+        echo(json.dumps({**verdict_json(verdict), "other_device": looked.other_device}))
     else:
-        click.echo(f"gate: {verdict.line}")
+        echo(f"gate: {verdict.line}")
         if verdict.mode is not None:
-            click.echo(f"mode: {verdict.mode}")
+            echo(f"mode: {verdict.mode}")
         if looked.other_device is not None:
-            click.echo(f"another device: {looked.other_device}")
+            echo(f"another device: {looked.other_device}")
     if looked.other_device is not None:
         return Exit.NO
     return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]

@@ -4,14 +4,15 @@ Rules: an image that the device's own bootloader would refuse is refused here, b
 names the file, the check, and what was expected.
 """
 
+import os
 from pathlib import Path
 
 from keyswitch.errors import InputError
+from keyswitch.files.reading import open_regular, read_file, unreadable
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig, Downgrade
-from keyswitch.mcuboot.files import open_file
 from keyswitch.mcuboot.flash import BytesSource, Flash
-from keyswitch.mcuboot.keys import Keys, load_keys
+from keyswitch.mcuboot.keys import KEY_FILE, Keys, load_keys
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.verify import Limits, verify
 from keyswitch.policy.model import Policy
@@ -42,7 +43,7 @@ def keys_of(policy: Policy) -> Keys:
     path = policy.bootloader.key
     if path is None:
         return Keys()
-    return load_keys((str(path), read_file(path, "the public key that images are signed with (PEM)")))
+    return load_keys((str(path), read_file(path, KEY_FILE)))
 
 
 def boot_config_of(policy: Policy) -> BootConfig:
@@ -57,11 +58,17 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
     Raises:
         InputError: the file cannot be read, or the bootloader would refuse it; says which check and why.
     """
-    with open_file(path):  # a pipe or a device is no image, and reading one may never end
-        content = read_file(path, "a signed MCUboot image")
     limit = max_image_size(config.layout)
-    if len(content) > limit:
-        raise InputError(str(path), f"{len(content)} bytes are too large", f"at most {limit} bytes for this slot")
+    expected = "a signed MCUboot image"
+    with open_regular(path, expected) as file:
+        try:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            content = file.read(limit)
+        except OSError as error:
+            raise unreadable(str(path), error, expected) from error
+    if size > limit:
+        raise InputError(str(path), f"{size} bytes are too large", f"at most {limit} bytes for this slot")
     refusal = verify(BytesSource(content), config.keys, Limits(max_size=limit)).refusal
     if refusal is not None:
         raise InputError(str(path), f"the bootloader would not run this image: {refusal.name}: {refusal.detail}")
@@ -71,11 +78,3 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
 def install_first_image(flash: Flash, layout: Layout, content: bytes) -> None:
     """Write a checked image into the primary slot, as production does; durable when this returns."""
     slots.install(flash, layout, layout.pairs[0].primary, content)
-
-
-def read_file(path: Path, expected: str) -> bytes:
-    """A file's bytes, or one clear line."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", expected) from error

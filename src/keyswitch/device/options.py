@@ -54,6 +54,6 @@ def udp_address(text: str) -> tuple[str, int]:
 
 
 def _port(option: str, text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= MAX_PORT:
+    if not text.isdecimal() or len(text) > len(str(MAX_PORT)) or int(text) > MAX_PORT:
         raise InputError(option, f"no port {text!r}", f"a number up to {MAX_PORT}")
     return int(text)

@@ -13,13 +13,15 @@ time limit that the trace names.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from keyswitch.device.parts import Parts
 from keyswitch.device.stage import Stage
+from keyswitch.device.trace import FIELDS, check_trace
 from keyswitch.errors import InputError
 from keyswitch.policy.model import PermitEntry, Policy
 from keyswitch.policy.words import Clock
+from keyswitch.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,9 @@ async def play(policy: Policy, violation: dict[str, Any], parts: Parts | None = 
         parts: what the device is made of; planted faults, for tests.
 
     Raises:
-        InputError: the trace has an event that cannot be played.
+        InputError: the trace has an event that cannot be played, or is none.
     """
+    check_trace(policy, violation)
     if policy.entry.permit is not None:
         clocked = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
         policy = replace(policy, entry=replace(policy.entry, permit=clocked))
@@ -85,32 +88,10 @@ async def play(policy: Policy, violation: dict[str, Any], parts: Parts | None = 
 
 def _acts(stage: Stage, event: dict[str, Any], number: int) -> Callable[[dict[str, Any]], Awaitable[None]]:
     name = event.get("event")
-    if name not in _PLAYABLE or "power_cut" in event or "slot" in event:
-        raise InputError(f"trace[{number}]", f"{name!r} cannot be played on a device", ", ".join(sorted(_PLAYABLE)))
+    if name not in FIELDS or "power_cut" in event or "slot" in event:
+        raise InputError(f"trace[{number}]", f"{short(name)} cannot be played on a device", ", ".join(sorted(FIELDS)))
     act: Callable[[dict[str, Any]], Awaitable[None]] = getattr(stage, str(name))
     return act
-
-
-_PLAYABLE: Final = frozenset(
-    {
-        "boot",
-        "power_cut",
-        "connect",
-        "disconnect",
-        "input",
-        "button",
-        "self_confirm",
-        "expired",
-        "enter",
-        "attach",
-        "leave",
-        "upload",
-        "upload_ended",
-        "arm",
-        "reset",
-        "confirm",
-    }
-)
 
 
 async def _claim(stage: Stage, violation: dict[str, Any]) -> tuple[str, bool]:

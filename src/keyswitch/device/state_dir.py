@@ -6,7 +6,7 @@ Rules:
 
 * The directory belongs to one process at a time. The lock is the kernel's (`flock`), so it ends with the process,
   however that ended.
-* A document is replaced as a whole: temporary file, fdatasync, rename, fsync of the directory. After a power cut there
+* A document is replaced as a whole: temporary file, fsync, rename, fsync of the directory. After a power cut there
   is the old one or the new one, never a part.
 * A document that cannot be read is an error that names the file; it is never taken for "nothing there".
 """
@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from keyswitch.errors import InputError
+from keyswitch.files.documents import parse_json
+from keyswitch.files.reading import FileKind, read_file_if_there
+from keyswitch.files.writing import SECRET, replace_file, sync_directory
 
 LOCK = "lock"
 FLASH = "flash.bin"
@@ -28,8 +31,11 @@ COUNTERS = "counters.json"
 SERIAL = "serial.json"
 PANEL = "panel.sock"
 
-SECRET_MODE = 0o600
+SECRET_MODE = SECRET
 """Permissions of what only the device may read."""
+
+DOCUMENT = FileKind(expected="a JSON object; delete the file to start anew", max_size=4_000_000)
+"""Bonds are the largest: two identities with 32 each have 50 kB."""
 
 
 class StateDir:
@@ -90,20 +96,12 @@ class StateDir:
         Raises:
             InputError: the file is there but holds no JSON object.
         """
-        try:
-            text = (self.path / name).read_text("utf-8")
-        except FileNotFoundError:
+        data = read_file_if_there(self.path / name, DOCUMENT)
+        if data is None:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(str(self.path / name), f"cannot be read: {error}") from error
-        try:
-            document: object = json.loads(text)
-        except ValueError as error:
-            raise InputError(
-                str(self.path / name), f"damaged: {error}", "a JSON object; delete the file to start anew"
-            ) from error
+        document: object = parse_json(data, str(self.path / name), DOCUMENT.expected)
         if not isinstance(document, dict):
-            raise InputError(str(self.path / name), "damaged", "a JSON object; delete the file to start anew")
+            raise InputError(str(self.path / name), "damaged", DOCUMENT.expected)
         return cast("dict[str, Any]", document)
 
     def write(self, name: str, document: dict[str, Any] | None) -> None:
@@ -112,28 +110,11 @@ class StateDir:
         if document is None:
             with contextlib.suppress(FileNotFoundError):
                 target.unlink()
-                self._sync_directory()
+                sync_directory(self.path)
             return
-        temporary = self.path / f".{name}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, SECRET_MODE)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fdatasync(file.fileno())
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        self.adopt(temporary, name)
+        replace_file(target, json.dumps(document, indent=1, sort_keys=True).encode(), mode=SECRET_MODE)
 
     def adopt(self, file: Path, name: str) -> None:
         """Give a finished, synced file its name here; durable when this returns."""
         file.replace(self.path / name)
-        self._sync_directory()
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(self.path)

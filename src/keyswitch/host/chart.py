@@ -5,8 +5,10 @@ nothing to do are notes. Every row has its own height, so that no two labels mee
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from html import escape as escape_markup
 from typing import Any, Final, cast
+
+from keyswitch.text import plain
 
 WIDTH: Final = 900
 _OPERATOR: Final = 150
@@ -37,6 +39,11 @@ _TIP: Final = (
     '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
     '<path d="M0 0L8 4L0 8z" fill="#1f6feb"/></marker>'
 )
+
+
+def escape(text: str) -> str:
+    """Text of a record as it may stand in the picture; control characters may stand in no XML, and in no terminal."""
+    return escape_markup(plain(text))
 
 
 def chart(body: Mapping[str, Any], *, title: str) -> str:

@@ -14,9 +14,10 @@ from typing import Any, Protocol, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.reply import Refusal, plain
+from keyswitch.host.reply import Refusal
 from keyswitch.proof import challenge, fields
 from keyswitch.smp.groups import mode
+from keyswitch.text import plain
 
 MOST_STEPS = 32
 """Steps of a sequence after which it is the device that does not know when to stop."""

@@ -30,6 +30,12 @@ from keyswitch.evidence.chain import (
     encode_head,
     next_record,
 )
+from keyswitch.files.reading import FileKind, read_file, read_file_if_there
+from keyswitch.files.writing import replace_file
+
+EVIDENCE_FILE: Final = FileKind(expected="an evidence file", max_size=256 * 1024 * 1024)
+"""Some ten thousand runs; it is held in memory while it is checked."""
+HEAD_FILE: Final = FileKind(expected="the head of the evidence", max_size=1_024)
 
 _CONTINUABLE: Final = "a whole chain: keep it, begin another file"
 
@@ -50,10 +56,7 @@ def read_journal(path: Path, *, expected: Head | None = None, verifier: Verifier
     Raises:
         InputError: the file or its head cannot be read.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "an evidence file") from error
+    data = read_file(path, EVIDENCE_FILE)
     return check(data, expected=expected or _read_head(path), verifier=verifier)
 
 
@@ -107,12 +110,9 @@ def _own(path: Path, last: Record, signer: Signer) -> None:
 
 def _read_head(path: Path) -> Head | None:
     beside = head_path(path)
-    try:
-        data = beside.read_bytes()
-    except FileNotFoundError:
+    data = read_file_if_there(beside, HEAD_FILE)
+    if data is None:
         return None
-    except OSError as error:
-        raise InputError(str(beside), error.strerror or "cannot be read", "the head of the evidence") from error
     head = decode_head(data)
     if head is None:
         raise InputError(str(beside), "this is no head: it was changed", "what `keyswitch update --evidence` wrote")
@@ -120,13 +120,7 @@ def _read_head(path: Path) -> Head | None:
 
 
 def _write_head(path: Path, head: Head) -> None:
-    beside = head_path(path)
-    temporary = beside.with_name(beside.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(encode_head(head))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(beside)
+    replace_file(head_path(path), encode_head(head))
 
 
 @contextmanager

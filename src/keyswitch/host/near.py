@@ -8,11 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.reply import plain
 from keyswitch.host.verdict import Gate
 from keyswitch.link.ports import Adapter, Sighting
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
+from keyswitch.text import plain
 
 START_MS = 5_000
 """Bound for a radio to be switched on, beside the listening itself."""

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keyswitch.errors import InputError
+from keyswitch.files.reading import read_file
 from keyswitch.host.entry import Credential, Expected, HeldPermit, Secret, Steps
 from keyswitch.host.job import ConfirmBy
 from keyswitch.host.way import ModeGroupWay
-from keyswitch.mcuboot.keys import Keys, load_keys
+from keyswitch.mcuboot.keys import KEY_FILE, Keys, load_keys
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.verify import Limits
 from keyswitch.policy.model import OnButton, OnEnter, Policy
 from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
 from keyswitch.policy.words import Confirm, ProofKind
+from keyswitch.proof.permit import PERMIT_FILE
 from keyswitch.smp.groups.mode import POLICY_SIZE
 
 
@@ -99,13 +101,7 @@ def read_keys(*paths: Path) -> Keys:
     Raises:
         InputError: a file cannot be read, or is no key.
     """
-    pems: list[tuple[str, bytes]] = []
-    for path in paths:
-        try:
-            pems.append((str(path), path.read_bytes()))
-        except OSError as error:
-            raise InputError(str(path), error.strerror or "cannot be read", "a public key (PEM)") from error
-    return load_keys(*pems)
+    return load_keys(*((str(path), read_file(path, KEY_FILE)) for path in paths))
 
 
 def image_limits(policy: Policy) -> Limits:
@@ -161,8 +157,4 @@ def _credentials(policy: Policy, target: str, keys: KeyFiles) -> list[Credential
 def _held_permit(path: Path, holder: Path | None) -> HeldPermit:
     if holder is None:
         raise InputError("--permit", "a permit alone proves nothing", "--holder KEY, the key that the permit names")
-    try:
-        permit = path.read_bytes()
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "a permit") from error
-    return HeldPermit(permit, read_private_key(holder))
+    return HeldPermit(read_file(path, PERMIT_FILE), read_private_key(holder))

@@ -21,21 +21,26 @@ show something; nothing is executed by reading a recipe.
 """
 
 import difflib
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 
 from keyswitch.errors import InputError
+from keyswitch.files.documents import inside, parse_toml
+from keyswitch.files.reading import FileKind, read_file
 from keyswitch.host.recipe import WITHIN_MS, Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep, Step
 from keyswitch.smp.commands import BY_NAME
 from keyswitch.smp.group import Command
+from keyswitch.text import short
 
 MOST_WITHIN_S: Final = 300
 """A person who has not pressed the button by then has gone."""
 
-MOST_SIZE: Final = 100_000
-"""Bytes; a recipe is written by people."""
+RECIPE_FILE: Final = FileKind(expected="a recipe (TOML)", max_size=100_000)
+"""A recipe is written by people."""
+
+_LONGEST_KEY: Final = 64
+"""Characters of a key that a message shows."""
 
 
 def shipped() -> dict[str, str]:
@@ -59,11 +64,7 @@ def read_recipe(name: str) -> Recipe:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InputError("--recipe", f"no recipe {name!r}{hint}", f"a file, or one of {', '.join(sorted(known))}")
-    try:
-        with path.open("rb") as file:
-            return load(file.read(MOST_SIZE), name=name)
-    except OSError as error:
-        raise InputError(name, error.strerror or "cannot be read", "a recipe (TOML)") from error
+    return load(read_file(path, RECIPE_FILE), name=name)
 
 
 def load(data: bytes, *, name: str) -> Recipe:
@@ -72,11 +73,7 @@ def load(data: bytes, *, name: str) -> Recipe:
     Raises:
         InputError: it is none; says where and what was expected.
     """
-    try:
-        document = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(name, f"no TOML: {error}", "a recipe") from error
-    top = _Table(name, "", document)
+    top = _Table(name, "", parse_toml(data, name, RECIPE_FILE.expected))
     if top.number("schema", required=True) != 1:
         raise top.wrong("schema", "another version", "1")
     again, inside = top.table("again"), top.table("inside")
@@ -111,7 +108,7 @@ def _coherent(recipe: Recipe, top: "_Table") -> Recipe:
 def _again(table: "_Table") -> Again:
     word = table.text("by") or Again.SAME.value
     if word not in set(Again):
-        raise table.wrong("by", f"{word!r}", " or ".join(Again))
+        raise table.wrong("by", short(word), " or ".join(Again))
     return Again(word)
 
 
@@ -127,7 +124,7 @@ def _step(table: "_Table") -> Step:
 
 def _smp_step(table: "_Table") -> Step:
     return SmpStep(
-        command=table.command("smp"), body=table.mapping("body"), restarts=table.flag("restarts", default=False)
+        command=table.command("smp"), body=table.body("body"), restarts=table.flag("restarts", default=False)
     )
 
 
@@ -152,6 +149,11 @@ def _gatt_step(table: "_Table") -> Step:
 
 def _prompt_step(table: "_Table") -> Step:
     return PromptStep(text=table.text("prompt", required=True), within_ms=table.milliseconds("within_s", WITHIN_MS))
+
+
+def _bare(key: str) -> str:
+    """A key path as messages show it; a stranger's key may be of any length."""
+    return key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}…"
 
 
 class _Table:
@@ -196,7 +198,7 @@ class _Table:
         if value is None:
             return default_ms
         if not 0 < value <= MOST_WITHIN_S:
-            raise self.wrong(key, f"{value}", f"more than 0 and at most {MOST_WITHIN_S} seconds")
+            raise self.wrong(key, short(value), f"more than 0 and at most {MOST_WITHIN_S} seconds")
         return round(value * 1000)
 
     def hexadecimal(self, key: str) -> bytes:
@@ -205,7 +207,7 @@ class _Table:
         try:
             return bytes.fromhex(text)
         except ValueError:
-            raise self.wrong(key, f"{text!r}", 'bytes in hexadecimal, such as "20 01 01"') from None
+            raise self.wrong(key, short(text), 'bytes in hexadecimal, such as "20 01 01"') from None
 
     def command(self, key: str) -> Command:
         """An SMP command by its name."""
@@ -226,6 +228,16 @@ class _Table:
         """A table that is handed on as it is."""
         return cast("dict[str, Any]", self._get(key, dict, "a table") or {})
 
+    def body(self, key: str) -> dict[str, Any]:
+        """A table of values that SMP can carry; TOML's dates and times it cannot."""
+        found = self.mapping(key)
+        level: list[object] = [found]
+        while level:
+            if not all(isinstance(each, dict | list | str | int | float) for each in level):
+                raise self.wrong(key, "a date or time", "text, numbers, true, false, lists and tables")
+            level = [inner for each in level for inner in inside(each)]
+        return found
+
     def texts(self, key: str) -> dict[str, str]:
         """A table of texts."""
         table = self.table(key)
@@ -242,7 +254,7 @@ class _Table:
         items = cast("list[object]", self._get(key, list, f"[[{key}]] tables") or [])
         for number, item in enumerate(items):
             if not isinstance(item, dict):
-                raise self.wrong(f"{key}[{number}]", f"{item!r}", f"a [[{key}]] table")
+                raise self.wrong(f"{key}[{number}]", short(item), f"a [[{key}]] table")
         return [_Table(self._origin, self._at(f"{key}[{n}]"), cast("dict[str, Any]", i)) for n, i in enumerate(items)]
 
     def _command(self, key: str, name: object) -> Command:
@@ -250,7 +262,7 @@ class _Table:
             return BY_NAME[name]
         near = difflib.get_close_matches(str(name), BY_NAME, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise self.wrong(key, f"no command {name!r}{hint}", "an SMP command such as os.reset")
+        raise self.wrong(key, f"no command {short(name)}{hint}", "an SMP command such as os.reset")
 
     def _get(self, key: str, kind: type[Any] | tuple[type[Any], ...], expected: str, *, required: bool = False) -> Any:
         self._asked.add(key)
@@ -260,8 +272,8 @@ class _Table:
             return None
         value = self.values[key]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.wrong(key, f"{value!r}", expected)
+            raise self.wrong(key, short(value), expected)
         return value
 
     def _at(self, key: str) -> str:
-        return ".".join(part for part in (self._path, key) if part)
+        return ".".join(part for part in (self._path, _bare(key)) if part)

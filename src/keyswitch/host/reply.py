@@ -22,6 +22,7 @@ from keyswitch.errors import RemoteError
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc, rc_name
 from keyswitch.smp.commands import GROUPS
+from keyswitch.text import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +89,6 @@ def reason_of(said: str) -> Reason | None:
     """The reason that a device's words begin with, None if they are not ours (`keyswitch.reasons.spoken`)."""
     word = said.partition(":")[0].strip()
     return Reason(word) if word in set(Reason) else None
-
-
-def plain(said: str) -> str:
-    """A device's words, harmless on a terminal and in one line: what does not print is shown as its escape."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in said)
 
 
 def classify(values: Mapping[str, Any], *, version: int = 1) -> Reply:

@@ -13,10 +13,11 @@ from typing import Any, Final, TypeVar, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.reply import Refusal, plain, reason_of
+from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image, mode, os
+from keyswitch.text import plain
 
 _T = TypeVar("_T")
 

@@ -21,6 +21,9 @@ from keyswitch.smp.framing import udp
 DEFAULT_BAUD: Final = 115_200
 """Zephyr's usual console speed."""
 
+MAX_BAUD: Final = 100_000_000
+"""Far beyond any port: USB high speed carries less than five times as much."""
+
 LAST_PORT: Final = 0xFFFF
 """RFC 768: ports have 16 bits."""
 
@@ -184,9 +187,12 @@ def _serial(text: str, rest: str) -> SerialTarget:
     path, at, baud = path.rpartition("@") if re.search(r"@[0-9]+$", path) else (path, "", "")
     if not path:
         raise InputError(text, "no path", f"serial:PATH[@BAUD][,FRAMING] with framing {' or '.join(FRAMINGS)}")
+    speed = DEFAULT_BAUD if not at else int(baud) if len(baud) <= len(str(MAX_BAUD)) else MAX_BAUD + 1
+    if not 0 < speed <= MAX_BAUD:
+        raise InputError(text, "no such speed", f"a speed from 1 to {MAX_BAUD} baud")
     return SerialTarget(
         text=text,
         path=path,
-        baud=int(baud) if at else DEFAULT_BAUD,
+        baud=speed,
         framing=framing if comma else FRAMINGS[0],
     )

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from keyswitch.errors import InputError
+from keyswitch.files.reading import FileKind
 from keyswitch.mcuboot.tlvs import TlvType
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+KEY_FILE: Final = FileKind(expected="a public key (PEM)", max_size=16_384)
+"""No key that MCUboot knows has a file nearly as large."""
 
 _DER_SEQUENCE: Final = 0x30
 _RSA_SALT_SIZE: Final = 32

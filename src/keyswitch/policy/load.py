@@ -6,12 +6,13 @@
 """
 
 import hashlib
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from keyswitch.errors import InputError
+from keyswitch.files.documents import parse_toml
+from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy import language
 from keyswitch.policy.coherence import check_coherence
 from keyswitch.policy.kinds import NAME, Table, as_table, below, shown
@@ -38,6 +39,7 @@ from keyswitch.terms import Security
 
 MAX_FILE_SIZE: Final = 1_000_000
 """Bytes; a policy is written by people."""
+POLICY_FILE: Final = FileKind(expected="a policy file (TOML)", max_size=MAX_FILE_SIZE)
 MAX_MODES: Final = 255
 """The mode's index travels in one byte."""
 
@@ -48,12 +50,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         InputError: it cannot be read, or is no valid policy.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_SIZE + 1)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "a policy file (TOML)") from error
-    return load(data, origin=str(path), directory=path.parent)
+    return load(read_file(path, POLICY_FILE), origin=str(path), directory=path.parent)
 
 
 def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Policy:
@@ -95,15 +92,8 @@ def _parse(data: bytes, origin: str) -> object:
     if len(data) > MAX_FILE_SIZE:
         raise InputError(origin, f"larger than {MAX_FILE_SIZE} bytes", "a policy file written by people")
     if not data.strip():
-        raise InputError(origin, "empty", "a policy file (TOML)")
-    try:
-        return tomllib.loads(data.decode(), parse_float=Decimal)
-    except UnicodeDecodeError as error:
-        raise InputError(origin, f"byte {error.start} is not UTF-8", "a policy file (TOML)") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(origin, f"not TOML: {error}") from error
-    except (RecursionError, ValueError, ArithmeticError) as error:
-        raise InputError(origin, "not TOML that can be read: nested too deeply, or a number without end") from error
+        raise InputError(origin, "empty", POLICY_FILE.expected)
+    return parse_toml(data, origin, POLICY_FILE.expected, parse_float=Decimal)
 
 
 def _plain(table: Table, root: Any, name: str, at: str) -> dict[str, Any]:

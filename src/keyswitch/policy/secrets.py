@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.files.reading import FileKind, read_file_and_mode
 from keyswitch.policy.model import Policy
 from keyswitch.proof.challenge import SECRET_SIZE
 
@@ -47,12 +48,7 @@ def read_secret_file(path: Path) -> bytes:
 
 
 def _read(path: Path, expected: str, *, secret: bool = False) -> bytes:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_LARGEST)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", expected) from error
+    data, mode = read_file_and_mode(path, FileKind(expected=expected, max_size=_LARGEST))
     if secret and os.name == "posix" and mode & _OTHERS:
         raise InputError(str(path), f"others can read it (mode {stat.S_IMODE(mode):04o})", "mode 0600: chmod 600")
     return data

@@ -32,10 +32,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from keyswitch.errors import LocalError
+from keyswitch.files.reading import FileKind
 from keyswitch.proof.challenge import NONCE_SIZE, Challenge, message
 
 MAX_SIZE: Final = 1_024
 """Bytes of a permit; it has to fit into one SMP packet of a small device."""
+PERMIT_FILE: Final = FileKind(expected="a permit", max_size=MAX_SIZE)
 ID_SIZE: Final = 16
 KEY_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64

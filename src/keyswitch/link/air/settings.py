@@ -108,7 +108,7 @@ def _number(key: str, value: str, expected: str) -> float:
 def _integer(least: int, most: int) -> Any:
     def read(key: str, value: str) -> int:
         expected = f"a whole number from {least} to {most}"
-        number = int(value) if value.isascii() and value.isdigit() else None
+        number = int(value) if value.isascii() and value.isdigit() and len(value) <= len(str(most)) else None
         if number is None or not least <= number <= most:
             raise InputError(WHERE, f"{key}={value} is not possible", expected)
         return number

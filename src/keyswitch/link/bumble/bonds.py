@@ -14,21 +14,24 @@ Rules kept here:
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from bumble.keys import KeyStore, PairingKeys
 
 from keyswitch.errors import InputError
+from keyswitch.files.documents import parse_json
 from keyswitch.gatt.client_state import ClientRecord, Range, merged
 from keyswitch.terms import Security
+from keyswitch.text import short
 
 SCHEMA = 1
 MAX_BONDS = 32
 """For each identity: more than a device has operators."""
-_IRK_SIZE = 16
+_KEY_SIZE = 16
 
 
 @dataclass(slots=True)
@@ -100,7 +103,7 @@ class Bonds(KeyStore):
     @property
     def _own(self) -> _Identity:
         if self._identity not in self._identities:
-            self._identities[self._identity] = _Identity(irk=self._draw(_IRK_SIZE))
+            self._identities[self._identity] = _Identity(irk=self._draw(_KEY_SIZE))
             self._keep()
         return self._identities[self._identity]
 
@@ -207,26 +210,30 @@ def _encoded(bond: _Bond) -> dict[str, Any]:
 
 
 def _decoded(document: bytes, origin: str) -> dict[str, _Identity]:
+    content = parse_json(document, origin, "a store of bonds; delete the file to pair anew")
     try:
-        content = json.loads(document)
         if content["schema"] != SCHEMA:
-            raise InputError(origin, f"schema {content['schema']}", f"{SCHEMA}; delete the file to pair anew")
+            raise InputError(origin, f"schema {short(content['schema'])}", f"{SCHEMA}; delete the file to pair anew")
         return {
             own: _Identity(
-                irk=bytes.fromhex(identity["irk"]),
-                bonds={peer: _decoded_bond(bond) for peer, bond in identity["bonds"].items()},
+                irk=_key(bytes.fromhex(identity["irk"])),
+                bonds={_peer(peer): _decoded_bond(bond) for peer, bond in identity["bonds"].items()},
             )
             for own, identity in content["identities"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
         raise InputError(origin, f"not a store of bonds ({error})", "delete the file to pair anew") from error
 
 
 def _decoded_bond(content: dict[str, Any]) -> _Bond:
     client = content["client"]
     owed = client["owed"]
+    keys = PairingKeys.from_dict(content["keys"])
+    for key in (keys.ltk, keys.ltk_central, keys.ltk_peripheral, keys.irk, keys.csrk, keys.link_key):
+        if key is not None:
+            _key(key.value)
     return _Bond(
-        keys=PairingKeys.from_dict(content["keys"]),
+        keys=keys,
         client=ClientRecord(
             features=int(client["features"]),
             ccc=tuple((int(handle), int(value)) for handle, value in client["ccc"].items()),
@@ -234,3 +241,21 @@ def _decoded_bond(content: dict[str, Any]) -> _Bond:
             owed=None if owed is None else (int(owed[0]), int(owed[1])),
         ),
     )
+
+
+def _key(value: bytes) -> bytes:
+    """A key of the size that all keys of Bluetooth LE have (Core spec Vol 3 Part H 2.4)."""
+    if len(value) != _KEY_SIZE:
+        raise ValueError(f"a key of {len(value)} bytes")
+    return value
+
+
+def _peer(text: str) -> str:
+    """The address of a peer."""
+    if not _PEER.fullmatch(text):
+        raise ValueError(f"no address: {short(text)}")
+    return text
+
+
+_PEER: Final = re.compile("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}(/P)?")
+"""As Bumble writes addresses; `/P` marks a public one."""

@@ -1,0 +1,1 @@
+"""Files: read with a bound, written as a whole, every mistake one `InputError` that names the file."""
