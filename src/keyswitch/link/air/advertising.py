@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bumble import controller, hci
 
-from keyswitch.link.air.rules import ADVERTISING_DELAY_US, ADVERTISING_UNIT_US
+from keyswitch.timing.rules import ADVERTISING_DELAY_US, ADVERTISING_UNIT_US
 
 if TYPE_CHECKING:
     from keyswitch.link.air.controller import AirController

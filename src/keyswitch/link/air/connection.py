@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bumble import controller, hci, ll
 
 from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Happening, Lost, Pdu, Side
-from keyswitch.link.air.rules import CONTROL_OCTETS, INSTANT_EVENTS
+from keyswitch.timing.rules import CONTROL_OCTETS, INSTANT_EVENTS
 
 if TYPE_CHECKING:
     from keyswitch.link.air.controller import AirController

@@ -14,7 +14,7 @@ it, and the least of them is the bound:
 
 from dataclasses import dataclass
 
-from keyswitch.link.air.rules import MAX_DATA_LENGTH, Phy, exchange_us
+from keyswitch.timing.rules import MAX_DATA_LENGTH, Phy, exchange_us
 
 L2CAP_HEADER = 4
 """Vol 3 Part A 3.1: length and channel."""
