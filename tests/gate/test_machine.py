@@ -616,6 +616,16 @@ def test_a_served_command_is_not_idleness() -> None:
     assert quiet.last.effects == ()
 
 
+def test_in_an_owned_session_only_its_owner_is_at_work() -> None:
+    gate = inside(pump_with(('session = "anyone"', 'session = "owner"')))
+    gate.happens(on.CommandServed(peer=ble(2)))
+    assert gate.timers() == {}, "the owner is gone, and nobody has proved to be it"
+    gate.happens(on.AttachProved(peer=ble(2)), on.CommandServed(peer=udp()))
+    assert gate.timers() == {}
+    gate.happens(on.CommandServed(peer=ble(2)))
+    assert gate.timers() == {"idle": 120_000}
+
+
 @pytest.mark.parametrize("timer", Timer)
 def test_a_limit_that_was_stopped_too_late_means_nothing(timer: Timer) -> None:
     gate = Gate(pump())
