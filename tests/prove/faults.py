@@ -131,6 +131,17 @@ def opens_for_a_connection(policy: Policy, state: GateState, event: Event) -> St
     return done
 
 
+def begins_anew(policy: Policy, state: GateState, event: Event) -> Step:
+    """Takes the turn of a key within a session for another entry, and forgets what limited the first."""
+    assert isinstance(event, on.InputChanged)
+    done = machine.step(policy, state, event)
+    session = done.state.session
+    operated = any(each.operated and each.name == event.name for each in policy.inputs)
+    return (
+        replace(done, ways=(session.way,)) if state.session is not None and session is not None and operated else done
+    )
+
+
 def serves_everybody(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
     """Forgets that the session has an owner."""
     session = None if state.session is None else replace(state.session, owner=peer.id)

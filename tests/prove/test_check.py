@@ -1,5 +1,6 @@
 """The prover: holds for what is right, refutes what is wrong by the rule meant for it, and needs every rule it has."""
 
+import functools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,14 @@ from tests.prove import faults
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.policy.load import read_policy
+from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, Verdict, check, trace_json, trace_words
 from keyswitch.prove.happen import Gate
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
 
+KEYED = ROOT / "examples" / "key-switch" / "policy.toml"
 BROKEN = sorted((ROOT / "examples" / "broken").glob("*.toml"))
 RULES = [rule.name for rule in SAFETY] + [rule.name for rule in LIVENESS]
 
@@ -74,6 +76,10 @@ def test_the_pump_holds_in_every_variety(change: tuple[str, str]) -> None:
         assert check(policy).violations == ()
 
 
+def test_a_key_switch_can_be_used_soundly() -> None:
+    assert check(read_policy(KEYED)).violations == ()
+
+
 def test_early_arming_is_reported_as_what_it_is() -> None:
     verdict = check(pump_with(('arm = "late"', 'arm = "early"')))
     assert verdict.holds
@@ -100,12 +106,16 @@ def test_beyond_its_limit_nothing_is_proved() -> None:
 
 STEPS = {
     "born-in-maintenance": 1,
+    "beyond-int": 0,
     "button-without-owner": 3,
     "cannot-ask": 4,
     "chase": 2,
     "contradiction": 0,
     "deaf-to-entry": 0,
     "files-in-normal": 1,
+    "idle-only": 4,
+    "key-at-rest": 3,
+    "lease-before-swap": 0,
     "maintenance-at-rest": 2,
     "maintenance-by-timeout": 3,
     "maintenance-on-connect": 3,
@@ -117,15 +127,19 @@ STEPS = {
     "settings-in-normal": 1,
     "shadowed": 0,
     "shell-while-pairing": 2,
+    "slow-upload": 0,
     "trap": 2,
     "upload-in-normal": 1,
+    "weak-entry": 4,
 }
 """How many things have to happen until each one is seen to be broken: no shorter trace exists."""
 
 
 ALSO = {
-    "maintenance-at-rest": {"maintenance-ends"},  # it comes back at once
+    "key-at-rest": {"no-chase"},  # it comes back at once
+    "maintenance-at-rest": {"no-chase"},
     "reset-while-working": {"clean-leave"},
+    "secure-serial": {"ask-and-leave"},  # a line is never secured: whoever enters can do nothing
     "upload-in-normal": {"clean-leave"},
 }
 """What else follows from the same mistake."""
@@ -162,6 +176,26 @@ BUTTON = (
     '[[transitions]]\nfrom = ["normal"]\nto = "maintenance"\non = "button"\nhold_s = 5\nwhen = ["motion == false"]\n'
 )
 SMALL = small()
+FURTHER = """
+[modes.look]
+allow = ["mode"]
+[[transitions]]
+from = ["parked"]
+to = "look"
+on = "button"
+hold_s = 1
+when = ["key >= 2"]
+[[transitions]]
+from = ["look"]
+to = "parked"
+on = "input"
+when = ["key < 1"]
+"""
+NUMBERS = (('"bool", operated', '"int", operated'), ("key == true", "key >= 1"), ("key == false", "key < 1"))
+TWO_TURNS = load(
+    (functools.reduce(lambda text, pair: text.replace(*pair), NUMBERS, KEYED.read_text()) + FURTHER).encode()
+)
+"""A key that can be turned further while maintenance lasts."""
 
 FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     "a door that is none": ("firmware-outside-maintenance", SMALL, Gate(authorise=faults.serves_everything)),
@@ -169,6 +203,11 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
         "maintenance-on-purpose",
         small(BUTTON),
         faults.where(on.Connected, faults.opens_for_a_connection),
+    ),
+    "a turn of the key begins a session anew": (
+        "one-session",
+        TWO_TURNS,
+        faults.where(on.InputChanged, faults.begins_anew),
     ),
     "no session record": ("planned-start", SMALL, faults.without(do.WriteSessionRecord)),
     "the trailer before its time": ("planned-start", SMALL, faults.where(on.ArmAsked, faults.arms_at_once)),

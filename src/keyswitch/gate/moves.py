@@ -12,6 +12,8 @@ from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import (
+    INT_MAX,
+    INT_MIN,
     OnButton,
     OnConnect,
     OnDisconnect,
@@ -66,7 +68,10 @@ def input_changed(change: Change, event: on.InputChanged) -> Refused | None:
 
 
 def _fits(kind: InputType, value: Value | None) -> bool:
-    return value is None or isinstance(value, bool) is (kind is InputType.BOOL)
+    """An unknown value fits everything; a number beyond what an int holds is none that a policy was proved for."""
+    if value is None or isinstance(value, bool):
+        return value is None or kind is InputType.BOOL
+    return kind is InputType.INT and INT_MIN <= value <= INT_MAX
 
 
 def button_held(change: Change, event: on.ButtonHeld) -> Refused | None:
