@@ -616,6 +616,15 @@ def test_a_served_command_is_not_idleness() -> None:
     assert quiet.last.effects == ()
 
 
+@pytest.mark.parametrize(
+    ("value", "taken"), [(-(2**31) - 1, False), (-(2**31), True), (2**31 - 1, True), (2**31, False)]
+)
+def test_a_number_is_what_an_int_holds(value: int, taken: bool) -> None:  # noqa: FBT001
+    gate = Gate(pump())
+    gate.happens(on.InputChanged(name="battery_percent", value=value))
+    assert (gate.last.refused is None) is taken
+
+
 def test_in_an_owned_session_only_its_owner_is_at_work() -> None:
     gate = inside(pump_with(('session = "anyone"', 'session = "owner"')))
     gate.happens(on.CommandServed(peer=ble(2)))

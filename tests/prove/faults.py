@@ -17,6 +17,8 @@ from keyswitch.policy.model import Policy
 from keyswitch.policy.words import Arm, Service
 from keyswitch.prove.happen import Gate
 from keyswitch.reasons import Reason
+from keyswitch.smp.groups import mode as mode_group
+from keyswitch.smp.header import Op
 
 Machine = Callable[[Policy, GateState, Event], Step]
 
@@ -146,6 +148,13 @@ def serves_everybody(policy: Policy, state: GateState, peer: Peer, command: tupl
     """Forgets that the session has an owner."""
     session = None if state.session is None else replace(state.session, owner=peer.id)
     return door.authorise(policy, replace(state, session=session), peer, command)
+
+
+def keeps_everybody_in(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+    """Refuses to let anybody leave, whatever the policy allows."""
+    if command == (mode_group.ID, mode_group.Id.LEAVE, Op.WRITE):
+        return Refused(Reason.BUSY)
+    return door.authorise(policy, state, peer, command)
 
 
 def serves_everything(*_: object) -> Decision:

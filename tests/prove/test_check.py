@@ -18,6 +18,7 @@ from keyswitch.prove.check import Rules, Verdict, check, trace_json, trace_words
 from keyswitch.prove.happen import Gate
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
+from keyswitch.terms import Security
 
 KEYED = ROOT / "examples" / "key-switch" / "policy.toml"
 BROKEN = sorted((ROOT / "examples" / "broken").glob("*.toml"))
@@ -228,6 +229,7 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     "nothing inhibited": ("inhibits", small("", INHIBITS), faults.without(do.Inhibit)),
     "the table changes at once": ("still-table", SMALL, Gate(step=faults.changes_at_once)),
     "the service is never shown": ("visible-in-maintenance", SMALL, Gate(step=faults.never_shows)),
+    "nobody may leave": ("ask-and-leave", SMALL, Gate(authorise=faults.keeps_everybody_in)),
     "the lease never ends": ("maintenance-ends", SMALL, faults.where(on.Expired, faults.lease_without_end)),
     "nobody can confirm": ("update-completes", SMALL, faults.where(on.ConfirmAsked, faults.never_confirms)),
 }
@@ -258,6 +260,104 @@ def test_without_any_one_rule_something_wrong_is_not_seen(rule: str) -> None:
     cases = [(read_policy(path), Gate()) for path in BROKEN if intended(path) == rule]
     cases += [(policy, gate) for name, policy, gate in FAULTS.values() if name == rule]
     assert any(check(policy, gate=gate, rules=all_but(rule)).violations == () for policy, gate in cases)
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", Security)
+@pytest.mark.parametrize("way", Security)
+def test_whoever_enters_can_leave_on_a_link_of_any_security(way: Security, mode: Security) -> None:
+    policy = small(
+        "",
+        ("maintenance = true", f'maintenance = true\nsecurity = "{mode.word}"'),
+        ('on = "enter"', f'on = "enter"\nsecurity = "{way.word}"'),
+    )
+    verdict = check(policy)
+    assert broken(verdict) == ({"ask-and-leave"} if way < mode else set())
+    for each in verdict.violations:
+        assert f'on a link of security "{way.word}"' in each.text
+        assert f'Give transitions[0] security = "{mode.word}"' in each.text
+        assert trace_json(each.trace)[-1]["security"] == way.word
+
+
+@pytest.mark.parametrize(("security", "rules"), [("none", {"ask-and-leave"}), ("encrypted", set[str]())])
+def test_a_peer_off_bluetooth_is_on_no_secured_link(security: str, rules: set[str]) -> None:
+    policy = small(
+        '[smp]\ntransports = ["ble", "udp"]\n',
+        ("maintenance = true", 'maintenance = true\nsecurity = "encrypted"'),
+        ('on = "enter"', f'on = "enter"\nsecurity = "{security}"'),
+    )
+    assert broken(check(policy)) == rules
+
+
+# --- on purpose -----------------------------------------------------------------------------------------------------
+
+
+def modes(*names: str) -> str:
+    return "".join(f'[modes.{name}]\nallow = ["mode"]\ntimeout_s = 5\n' for name in names)
+
+
+def way(source: str, target: str, trigger: str, more: str = "") -> str:
+    return f'[[transitions]]\nfrom = ["{source}"]\nto = "{target}"\non = "{trigger}"\n{more}\n'
+
+
+NO_ACT = {
+    "it leaves and enters again by itself": modes("resting")
+    + way("maintenance", "resting", "leave")
+    + way("resting", "maintenance", "timeout"),
+    "a central leaves, and it enters again": modes("resting")
+    + way("maintenance", "resting", "leave")
+    + way("resting", "maintenance", "disconnect")
+    + way("resting", "normal", "timeout"),
+    "a button that is for something else": modes("resting")
+    + way("normal", "resting", "button", "hold_s = 2")
+    + way("resting", "maintenance", "input", 'when = ["motion == false"]')
+    + way("resting", "normal", "timeout"),
+    "entry into another mode, without a proof": modes("resting")
+    + way("normal", "resting", "enter")
+    + way("resting", "maintenance", "input", 'when = ["motion == false"]')
+    + way("resting", "normal", "timeout"),
+    "it comes up there again": way("normal", "maintenance", "reset"),
+}
+
+
+@pytest.mark.parametrize("what", NO_ACT)
+def test_what_is_no_act_of_a_person_begins_no_maintenance(what: str) -> None:
+    verdict = check(small(NO_ACT[what]))
+    assert "maintenance-on-purpose" in broken(verdict)
+    found = next(each for each in verdict.violations if each.rule == "maintenance-on-purpose")
+    assert "which is no act of a person" in found.text
+
+
+def test_neither_idle_time_nor_a_timeout_is_an_end() -> None:
+    """One is renewed by anybody's commands; the other is a transition, which guards may shut."""
+    timeout = way("maintenance", "normal", "timeout")
+    policy = small(timeout, ("lease_s = 60", "idle_s = 60\ntimeout_s = 60"))
+    (found,) = check(policy).violations
+    assert found.rule == "maintenance-ends"
+    assert "Give modes.maintenance a lease_s" in found.text
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("guards", "named"),
+    [
+        ('"battery > 2147483647"', '"battery > 2147483647"'),
+        ('"battery >= 2147483647"', None),
+        ('"battery < -2147483648"', '"battery < -2147483648"'),
+        ('"battery <= -2147483648"', None),
+        ('"battery > 2147483646"', None),
+        ('"battery > 5", "battery < 6"', '"battery > 5" and "battery < 6"'),
+        ('"battery > 5", "battery < 7"', None),
+    ],
+)
+def test_guards_that_no_number_makes_true_are_named(guards: str, named: str | None) -> None:
+    violations = check(small(BUTTON, ('"battery >= 30"', guards))).violations
+    assert [each.rule for each in violations] == ["way-taken"] * (named is not None)
+    assert all(str(named) in each.text and "no value of battery" in each.text for each in violations)
 
 
 # --- traces ---------------------------------------------------------------------------------------------------------

@@ -70,7 +70,6 @@ class Space:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.peers = _peers(policy)
-        self.links = {peer.id: _links(policy, peer) for peer in self.peers}
         ways = policy.transitions
         self.buttons = {mode: self._buttons(mode) for mode in policy.modes}
         self.enters = {mode: self._enters(mode) for mode in policy.modes}
@@ -94,8 +93,9 @@ class Space:
             for timer in on.Timer
         }
         self.commands = {peer.id: self._commands(peer) for peer in self.peers}
+        levels = frozenset(way.security for way in ways)
         self.attaches = {
-            peer.id: tuple(_asked(on.AttachProved(peer=link), link, ATTACH, "attach") for link in self.links[peer.id])
+            peer.id: tuple(_asked(on.AttachProved(peer=link), link, ATTACH, "attach") for link in _links(peer, levels))
             for peer in self.peers
         }
 
@@ -169,7 +169,10 @@ class Space:
                     if proof is ProofKind.PERMIT:
                         asked[way.target, proof, frozenset({NEW})] = None
         return {
-            peer.id: tuple(_enter(link, *each) for link in self.links[peer.id] for each in asked) for peer in self.peers
+            peer.id: tuple(
+                _enter(link, *each) for each in asked for link in _links(peer, _levels(self.policy, each[0]))
+            )
+            for peer in self.peers
         }
 
     def _input(self, place: int, each: Input) -> tuple[tuple[Value, Move], ...]:
@@ -239,18 +242,23 @@ def _peers(policy: Policy) -> tuple[Peer, ...]:
     return (*centrals, *(Peer(id=OFF_BLE, transport=each) for each in off[:1]))
 
 
-def _links(policy: Policy, peer: Peer) -> tuple[Peer, ...]:
-    """The same peer with each security of its link that the policy can tell apart, the best one first.
+def _links(peer: Peer, asked: frozenset[Security]) -> tuple[Peer, ...]:
+    """The same peer with each security of its link that can be told apart where these levels are asked for.
 
-    Only entering and attaching are told apart by it: they prove themselves, whatever the mode's level. For every other
-    command a weaker link can but be refused by the door, and the machine does not look at it again.
+    The best one first. Only entering and attaching need this: they are not judged by the mode's level. Every other
+    command of a weaker link can but be refused by the door, and the machine does not look at the link again.
     """
     if peer.transport is not Transport.BLE:
         return (peer,)
-    asked = {mode.security for mode in policy.modes.values()} | {way.security for way in policy.transitions}
     # Between two levels that are asked for, all are alike; the weakest of them stands for them.
     weaker = (level for level in {Security.NONE, *asked} if any(level < each for each in asked))
     return (peer, *(replace(peer, security=level) for level in sorted(weaker, reverse=True)))
+
+
+def _levels(policy: Policy, target: str) -> frozenset[Security]:
+    """What is asked of whoever takes a way into this mode, and of whoever is in it."""
+    ways = (way.security for way in policy.transitions if way.target == target)
+    return frozenset({policy.modes[target].security, *ways})
 
 
 def named(peer: Peer) -> str:
