@@ -244,7 +244,7 @@ BACK = way("timeout", "factory", "normal")
 )
 def test_no_transition_leads_from_maintenance_into_maintenance(trigger: str, more: str) -> None:
     problem = r'transitions\[2\].to: leads from maintenance mode "factory" into maintenance mode "maintenance"'
-    with pytest.raises(InputError, match=f"{problem}.*leave the one, then enter the other"):
+    with pytest.raises(InputError, match=f"{problem}.*leave, then enter: "):
         small(FACTORY + BACK + way(trigger, "factory", "maintenance", more))
 
 

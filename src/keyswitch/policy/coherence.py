@@ -72,7 +72,7 @@ def _way(policy: Policy, way: Transition, target: Mode, at: str) -> Iterator[Pro
     for source in way.sources:
         if target.maintenance and policy.modes[source].maintenance and source != target.name:
             problem = f'leads from maintenance mode "{source}" into maintenance mode "{target.name}"'
-            expected = "leave the one, then enter the other: a new session would forget the limits of the first"
+            expected = "leave, then enter: one transition out of maintenance and another into it, so that limits last"
             yield f"{at}.to", problem, expected
     match way.trigger:
         case OnEnter(proofs=proofs):
