@@ -12,7 +12,6 @@ import time
 from typing import IO, cast
 
 from keyswitch.gatt.services import device_table
-from keyswitch.link.air.bound import REQUEST_OVERHEAD, upload_bound
 from keyswitch.link.air.hub import Hub
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
@@ -22,6 +21,7 @@ from keyswitch.link.bumble.radio import on_air, transport
 from keyswitch.link.peripheral import Advertisement
 from keyswitch.smp.framing import ble
 from keyswitch.terms import Security
+from keyswitch.timing.bound import REQUEST_OVERHEAD, upload_bound
 
 ADDRESS = "F0:00:00:00:00:07"
 SMP = (ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)

@@ -20,7 +20,7 @@ INTRODUCTION = """# Rates beside their bounds
 
 Made from `build/bench.json` by `python -m bench.page`, after `make bench`. The radio is a model (`docs/air.md`): 2M
 PHY, 251-byte data length, four buffers. The bound is computed from the rules of the air and the flash alone
-(`keyswitch.link.air.bound`), never from what we do, for requests with offsets of 64 KiB and more: earlier ones hold up
+(`keyswitch.timing.bound`), never from what we do, for requests with offsets of 64 KiB and more: earlier ones hold up
 to two bytes of image more, so that a short image can come out a hair above it. Absolute rates over UDP and serial are
 those of one small machine: read them as ratios.
 

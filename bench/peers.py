@@ -5,7 +5,7 @@
 
 Each run is a process of its own: connect, erase the slot, upload the same image, end. They take turns (ours, peer,
 ours, peer, …) and the median counts. A run that fails gives no rate, and is a mark that was missed: one of ours, and
-one of a peer as well, because nothing was compared with it. The bound is `keyswitch.link.air.bound`, computed from the
+one of a peer as well, because nothing was compared with it. The bound is `keyswitch.timing.bound`, computed from the
 rules of the air alone. mcumgr-toolkit has no way to a virtual radio, so it is compared over UDP and serial only.
 """
 
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from keyswitch.device.example import Example, example_policy, write_example
-from keyswitch.link.air import bound
-from keyswitch.link.air.rules import Phy
 from keyswitch.testing.device import DeviceUnderTest, running_device
+from keyswitch.timing import bound
+from keyswitch.timing.rules import Phy
 
 ROUNDS = 5
 RUN_S = 60

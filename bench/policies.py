@@ -33,6 +33,8 @@ lease_s = {lease}
 idle_s = 120
 """
 
+_ENTER = 'on = "enter"\nproofs = ["{proof}"]\nsecurity = "encrypted"'
+
 
 def _way(source: str, target: str, trigger: str, guards: tuple[str, ...]) -> str:
     when = ", ".join(f'"{guard}"' for guard in guards)
@@ -48,8 +50,8 @@ def text(modes: int = 30, transitions: int = 120) -> str:
     parts = [_HEAD.format(modes=modes)]
     parts += [f'[modes.{name}]\nallow = ["os.echo", "image.state:read", "mode"]\n' for name in work]
     parts += [_MAINTENANCE.format(name=name, lease=lease) for name, lease in (("service", 900), ("factory", 3600))]
-    ways = [_way(work[0], "service", 'on = "enter"\nproofs = ["challenge"]', (_GUARDS[0], _GUARDS[2]))]
-    ways += [_way(work[0], "factory", 'on = "enter"\nproofs = ["permit"]', (_GUARDS[0], _GUARDS[1]))]
+    ways = [_way(work[0], "service", _ENTER.format(proof="challenge"), (_GUARDS[0], _GUARDS[2]))]
+    ways += [_way(work[0], "factory", _ENTER.format(proof="permit"), (_GUARDS[0], _GUARDS[1]))]
     ways += [_way(work[0], "service", 'on = "button"\nhold_s = 5', (_GUARDS[0], _GUARDS[3]))]
     ring = zip(work, [*work[1:], work[0]], strict=True)
     ways += [_way(source, target, 'on = "button"\nhold_s = 1', ()) for source, target in ring]

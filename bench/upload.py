@@ -1,6 +1,6 @@
 """Uploads over the modelled Bluetooth LE link, in virtual time, between the whole device and the operator.
 
-The bound is computed by `keyswitch.link.air.bound`, from the rules of air and flash alone. Rates are image bytes over
+The bound is computed by `keyswitch.timing.bound`, from the rules of air and flash alone. Rates are image bytes over
 the time from the first request to the last answer, erasing included.
 """
 
@@ -16,13 +16,14 @@ from keyswitch.host import entry
 from keyswitch.host.job import Goal, Job, JobImage, Outcome
 from keyswitch.host.update import update
 from keyswitch.host.way import ModeGroupWay
-from keyswitch.link.air import bound, clock
-from keyswitch.link.air.rules import Phy
+from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, BytesSource
 from keyswitch.mcuboot.image import Image, parse_image
 from keyswitch.policy.secrets import read_secret
 from keyswitch.testing.world import World
+from keyswitch.timing import bound
+from keyswitch.timing.rules import Phy
 
 PAYLOAD = 384 * 1024
 """Bytes: long enough that neither the first nor the last event matters."""

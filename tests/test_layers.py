@@ -19,7 +19,14 @@ UPWARD = [
 ]
 """One import against the direction for each pair of neighbouring layers."""
 
-SIDEWAYS = [("host", "device"), ("device", "host"), ("demo", "testing"), ("mcuboot", "smp"), ("proof", "evidence")]
+SIDEWAYS = [
+    ("host", "device"),
+    ("device", "host"),
+    ("demo", "testing"),
+    ("mcuboot", "smp"),
+    ("proof", "evidence"),
+    ("timing", "mcuboot"),
+]
 
 FORBIDDEN = [
     ("host", "keyswitch.gate.planted", "host works with devices that are not ours"),

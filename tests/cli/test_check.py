@@ -22,7 +22,7 @@ def broken(name: str) -> Path:
 def test_a_policy_that_holds(run: Run) -> None:
     ran = run("check", PUMP_FILE)
     assert ran.code == Exit.YES
-    assert "policy.toml: holds (19 promises," in ran.out
+    assert "policy.toml: holds (21 promises," in ran.out
     assert "bypass, declared by the policy: mcuboot serial recovery (pin)" in ran.out
     assert ran.out.count("warning: ") == 2
 
@@ -152,3 +152,22 @@ def test_what_cannot_be_replayed(run: Run, tmp_path: Path, content: str | None, 
     ran = run("check", PUMP_FILE, "--replay", verdict)
     assert ran.code == Exit.USAGE
     assert line in ran.err
+
+
+def test_two_maintenance_modes_in_a_row_are_no_policy(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    second = '[modes.second]\nmaintenance = true\nallow = ["os", "image", "mode"]\nlease_s = 900\n'
+    into = '[[transitions]]\nfrom = ["maintenance"]\nto = "second"\non = "button"\nhold_s = 1\n'
+    path.write_text(PUMP_FILE.read_text() + second + into)
+    ran = run("check", path)
+    assert ran.code == Exit.USAGE
+    assert 'leads from maintenance mode "maintenance" into maintenance mode "second"' in ran.err
+    assert "leave, then enter" in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_numbers_say_what_is_needed_and_what_is_allowed(run: Run) -> None:
+    ran = run("check", broken("slow-upload"))
+    assert ran.code == Exit.NO
+    assert "modes.maintenance.lease_max_s = 120 is too short for an upload of a full slot over Bluetooth LE" in ran.out
+    assert "at least 154.203 s. Make it 154.203 or more" in ran.out

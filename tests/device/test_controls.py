@@ -34,6 +34,8 @@ def play(pump: Workshop, story: Story) -> None:
         ({"do": "set", "name": "moton", "value": "true"}, r"no input 'moton' \(expected motion\?\)"),
         ({"do": "set", "name": "motion", "value": "maybe"}, "motion cannot be 'maybe'.*true or false"),
         ({"do": "set", "name": "battery_percent", "value": "x"}, "battery_percent cannot be 'x'.*whole number"),
+        ({"do": "set", "name": "battery_percent", "value": 2**31}, "cannot be 2147483648.*to 2147483647"),
+        ({"do": "set", "name": "battery_percent", "value": "9" * 5000}, "battery_percent cannot be '999"),
         ({"do": "press", "hold_ms": -1}, "hold_ms is -1"),
         ({"do": "press"}, "hold_ms is None"),
         ({"do": "advance", "ms": 1}, "runs on real time"),

@@ -1,10 +1,13 @@
 """The session across the update's own reset, and whose it is meanwhile."""
 
+from dataclasses import replace
+
 import pytest
-from tests.device.server_rig import Rig, image_hash
+from tests.device.server_rig import Rig, image_hash, pump
 from tests.device.ways_to_leave import MODE, NEW, assert_shut, leave_by_guard, leave_by_idling, leave_by_request
 
 from keyswitch.mcuboot.slots import disarm
+from keyswitch.policy.words import SessionRule
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Transport
 
@@ -119,3 +122,46 @@ def test_the_state_characteristic():
     assert value.flags == mode.StateFlags.GATE_OPEN | mode.StateFlags.LEASED
     update(rig, peer)
     assert mode.StateFlags.TRIAL in rig.server.state_value(rig.now_ms).flags
+
+
+# --- idleness ---
+
+NO_USE = {
+    "malformed": lambda rig, peer: rig.write(peer, 1, 1, {"off": "no number"}),
+    "a command's own error": lambda rig, peer: rig.write(peer, 1, 0, {"hash": bytes(32)}),
+    "refused": lambda rig, peer: rig.write(peer, 3, 0, {"name": "x", "val": b""}),
+    "unknown": lambda rig, peer: rig.read(peer, 60, 0),
+    "asking": lambda rig, peer: rig.read(peer, MODE, 0),
+}
+
+
+@pytest.mark.parametrize("what", NO_USE)
+def test_what_was_not_executed_does_not_keep_maintenance_open(what):
+    rig = Rig()
+    peer = rig.in_maintenance()
+    rig.wait(119_000)
+    NO_USE[what](rig, peer)
+    rig.wait(1_000)
+    assert rig.mode == "normal"
+
+
+def test_what_was_executed_keeps_maintenance_open():
+    rig = Rig()
+    peer = rig.in_maintenance()
+    rig.wait(119_000)
+    assert rig.write(peer, 0, 0, {"d": "x"}) == {"r": "x"}
+    rig.wait(119_999)
+    assert rig.mode == "maintenance"
+    rig.wait(1)
+    assert rig.mode == "normal"
+
+
+def test_in_an_owned_session_a_strangers_echo_does_not_keep_maintenance_open():
+    policy = pump()
+    modes = {**policy.modes, "maintenance": replace(policy.modes["maintenance"], session=SessionRule.OWNER)}
+    rig = Rig(replace(policy, modes=modes))
+    rig.in_maintenance()
+    rig.wait(119_000)
+    rig.write(rig.peer(Transport.UDP), 0, 0, {"d": "x"})
+    rig.wait(1_000)
+    assert rig.mode == "normal"

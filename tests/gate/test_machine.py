@@ -616,6 +616,25 @@ def test_a_served_command_is_not_idleness() -> None:
     assert quiet.last.effects == ()
 
 
+@pytest.mark.parametrize(
+    ("value", "taken"), [(-(2**31) - 1, False), (-(2**31), True), (2**31 - 1, True), (2**31, False)]
+)
+def test_a_number_is_what_an_int_holds(value: int, taken: bool) -> None:  # noqa: FBT001
+    gate = Gate(pump())
+    gate.happens(on.InputChanged(name="battery_percent", value=value))
+    assert (gate.last.refused is None) is taken
+
+
+def test_in_an_owned_session_only_its_owner_is_at_work() -> None:
+    gate = inside(pump_with(('session = "anyone"', 'session = "owner"')))
+    gate.happens(on.CommandServed(peer=ble(2)))
+    assert gate.timers() == {}, "the owner is gone, and nobody has proved to be it"
+    gate.happens(on.AttachProved(peer=ble(2)), on.CommandServed(peer=udp()))
+    assert gate.timers() == {}
+    gate.happens(on.CommandServed(peer=ble(2)))
+    assert gate.timers() == {"idle": 120_000}
+
+
 @pytest.mark.parametrize("timer", Timer)
 def test_a_limit_that_was_stopped_too_late_means_nothing(timer: Timer) -> None:
     gate = Gate(pump())

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyswitch.link.air.bound import NRF52840, upload_bound
 from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Lost, Parameters, Side
-from keyswitch.link.air.rules import Phy, air_us, exchange_us
+from keyswitch.timing.bound import NRF52840, upload_bound
+from keyswitch.timing.rules import Phy, air_us, exchange_us
 
 CENTRAL, PERIPHERAL = Side.CENTRAL, Side.PERIPHERAL
 

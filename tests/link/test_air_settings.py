@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyswitch.errors import InputError
-from keyswitch.link.air.rules import Phy
 from keyswitch.link.air.settings import AirSettings, parse_air
+from keyswitch.timing.rules import Phy
 
 
 def test_what_people_write():

@@ -9,7 +9,6 @@ from bumble.transport.common import TransportInitError, TransportSpecError
 from tests.link.radios import ADDRESS, ADVERTISEMENT, SMP, Device, World, table
 
 from keyswitch.errors import InputError, LinkLostError, LocalError
-from keyswitch.link.air.bound import upload_bound
 from keyswitch.link.air.clock import run
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
@@ -18,6 +17,7 @@ from keyswitch.link.bumble.radio import on_air, transport
 from keyswitch.link.peripheral import Advertisement
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
+from keyswitch.timing.bound import upload_bound
 
 
 async def first_sighting(adapter, name):

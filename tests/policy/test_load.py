@@ -225,6 +225,29 @@ def test_parts_that_do_not_fit_each_other(more: str, line: str) -> None:
         small(SPARE + more)
 
 
+FACTORY = '[modes.factory]\nmaintenance = true\nallow = ["os", "image", "mode"]\nlease_s = 60\ntimeout_s = 9\n'
+BACK = way("timeout", "factory", "normal")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "more"),
+    [
+        ("enter", 'proofs = ["challenge"]'),
+        ("button", "hold_s = 1"),
+        ("input", 'when = ["battery < 90"]'),
+        ("timeout", ""),
+        ("connect", ""),
+        ("disconnect", ""),
+        ("leave", ""),
+        ("reset", ""),
+    ],
+)
+def test_no_transition_leads_from_maintenance_into_maintenance(trigger: str, more: str) -> None:
+    problem = r'transitions\[2\].to: leads from maintenance mode "factory" into maintenance mode "maintenance"'
+    with pytest.raises(InputError, match=f"{problem}.*leave, then enter: "):
+        small(FACTORY + BACK + way(trigger, "factory", "maintenance", more))
+
+
 @pytest.mark.parametrize(
     ("data", "line"),
     [

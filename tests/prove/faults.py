@@ -17,6 +17,8 @@ from keyswitch.policy.model import Policy
 from keyswitch.policy.words import Arm, Service
 from keyswitch.prove.happen import Gate
 from keyswitch.reasons import Reason
+from keyswitch.smp.groups import mode as mode_group
+from keyswitch.smp.header import Op
 
 Machine = Callable[[Policy, GateState, Event], Step]
 
@@ -131,10 +133,28 @@ def opens_for_a_connection(policy: Policy, state: GateState, event: Event) -> St
     return done
 
 
+def begins_anew(policy: Policy, state: GateState, event: Event) -> Step:
+    """Takes the turn of a key within a session for another entry, and forgets what limited the first."""
+    assert isinstance(event, on.InputChanged)
+    done = machine.step(policy, state, event)
+    session = done.state.session
+    operated = any(each.operated and each.name == event.name for each in policy.inputs)
+    return (
+        replace(done, ways=(session.way,)) if state.session is not None and session is not None and operated else done
+    )
+
+
 def serves_everybody(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
     """Forgets that the session has an owner."""
     session = None if state.session is None else replace(state.session, owner=peer.id)
     return door.authorise(policy, replace(state, session=session), peer, command)
+
+
+def keeps_everybody_in(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+    """Refuses to let anybody leave, whatever the policy allows."""
+    if command == (mode_group.ID, mode_group.Id.LEAVE, Op.WRITE):
+        return Refused(Reason.BUSY)
+    return door.authorise(policy, state, peer, command)
 
 
 def serves_everything(*_: object) -> Decision:

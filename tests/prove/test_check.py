@@ -1,5 +1,6 @@
 """The prover: holds for what is right, refutes what is wrong by the rule meant for it, and needs every rule it has."""
 
+import functools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,15 @@ from tests.prove import faults
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.policy.load import read_policy
+from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, Verdict, check, trace_json, trace_words
 from keyswitch.prove.happen import Gate
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
+from keyswitch.terms import Security
 
+KEYED = ROOT / "examples" / "key-switch" / "policy.toml"
 BROKEN = sorted((ROOT / "examples" / "broken").glob("*.toml"))
 RULES = [rule.name for rule in SAFETY] + [rule.name for rule in LIVENESS]
 
@@ -74,6 +77,10 @@ def test_the_pump_holds_in_every_variety(change: tuple[str, str]) -> None:
         assert check(policy).violations == ()
 
 
+def test_a_key_switch_can_be_used_soundly() -> None:
+    assert check(read_policy(KEYED)).violations == ()
+
+
 def test_early_arming_is_reported_as_what_it_is() -> None:
     verdict = check(pump_with(('arm = "late"', 'arm = "early"')))
     assert verdict.holds
@@ -100,12 +107,16 @@ def test_beyond_its_limit_nothing_is_proved() -> None:
 
 STEPS = {
     "born-in-maintenance": 1,
+    "beyond-int": 0,
     "button-without-owner": 3,
     "cannot-ask": 4,
     "chase": 2,
     "contradiction": 0,
     "deaf-to-entry": 0,
     "files-in-normal": 1,
+    "idle-only": 4,
+    "key-at-rest": 3,
+    "lease-before-swap": 0,
     "maintenance-at-rest": 2,
     "maintenance-by-timeout": 3,
     "maintenance-on-connect": 3,
@@ -117,15 +128,19 @@ STEPS = {
     "settings-in-normal": 1,
     "shadowed": 0,
     "shell-while-pairing": 2,
+    "slow-upload": 0,
     "trap": 2,
     "upload-in-normal": 1,
+    "weak-entry": 4,
 }
 """How many things have to happen until each one is seen to be broken: no shorter trace exists."""
 
 
 ALSO = {
-    "maintenance-at-rest": {"maintenance-ends"},  # it comes back at once
+    "key-at-rest": {"no-chase"},  # it comes back at once
+    "maintenance-at-rest": {"no-chase"},
     "reset-while-working": {"clean-leave"},
+    "secure-serial": {"ask-and-leave"},  # a line is never secured: whoever enters can do nothing
     "upload-in-normal": {"clean-leave"},
 }
 """What else follows from the same mistake."""
@@ -162,6 +177,26 @@ BUTTON = (
     '[[transitions]]\nfrom = ["normal"]\nto = "maintenance"\non = "button"\nhold_s = 5\nwhen = ["motion == false"]\n'
 )
 SMALL = small()
+FURTHER = """
+[modes.look]
+allow = ["mode"]
+[[transitions]]
+from = ["parked"]
+to = "look"
+on = "button"
+hold_s = 1
+when = ["key >= 2"]
+[[transitions]]
+from = ["look"]
+to = "parked"
+on = "input"
+when = ["key < 1"]
+"""
+NUMBERS = (('"bool", operated', '"int", operated'), ("key == true", "key >= 1"), ("key == false", "key < 1"))
+TWO_TURNS = load(
+    (functools.reduce(lambda text, pair: text.replace(*pair), NUMBERS, KEYED.read_text()) + FURTHER).encode()
+)
+"""A key that can be turned further while maintenance lasts."""
 
 FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     "a door that is none": ("firmware-outside-maintenance", SMALL, Gate(authorise=faults.serves_everything)),
@@ -169,6 +204,11 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
         "maintenance-on-purpose",
         small(BUTTON),
         faults.where(on.Connected, faults.opens_for_a_connection),
+    ),
+    "a turn of the key begins a session anew": (
+        "one-session",
+        TWO_TURNS,
+        faults.where(on.InputChanged, faults.begins_anew),
     ),
     "no session record": ("planned-start", SMALL, faults.without(do.WriteSessionRecord)),
     "the trailer before its time": ("planned-start", SMALL, faults.where(on.ArmAsked, faults.arms_at_once)),
@@ -189,6 +229,7 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     "nothing inhibited": ("inhibits", small("", INHIBITS), faults.without(do.Inhibit)),
     "the table changes at once": ("still-table", SMALL, Gate(step=faults.changes_at_once)),
     "the service is never shown": ("visible-in-maintenance", SMALL, Gate(step=faults.never_shows)),
+    "nobody may leave": ("ask-and-leave", SMALL, Gate(authorise=faults.keeps_everybody_in)),
     "the lease never ends": ("maintenance-ends", SMALL, faults.where(on.Expired, faults.lease_without_end)),
     "nobody can confirm": ("update-completes", SMALL, faults.where(on.ConfirmAsked, faults.never_confirms)),
 }
@@ -219,6 +260,104 @@ def test_without_any_one_rule_something_wrong_is_not_seen(rule: str) -> None:
     cases = [(read_policy(path), Gate()) for path in BROKEN if intended(path) == rule]
     cases += [(policy, gate) for name, policy, gate in FAULTS.values() if name == rule]
     assert any(check(policy, gate=gate, rules=all_but(rule)).violations == () for policy, gate in cases)
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", Security)
+@pytest.mark.parametrize("way", Security)
+def test_whoever_enters_can_leave_on_a_link_of_any_security(way: Security, mode: Security) -> None:
+    policy = small(
+        "",
+        ("maintenance = true", f'maintenance = true\nsecurity = "{mode.word}"'),
+        ('on = "enter"', f'on = "enter"\nsecurity = "{way.word}"'),
+    )
+    verdict = check(policy)
+    assert broken(verdict) == ({"ask-and-leave"} if way < mode else set())
+    for each in verdict.violations:
+        assert f'on a link of security "{way.word}"' in each.text
+        assert f'Give transitions[0] security = "{mode.word}"' in each.text
+        assert trace_json(each.trace)[-1]["security"] == way.word
+
+
+@pytest.mark.parametrize(("security", "rules"), [("none", {"ask-and-leave"}), ("encrypted", set[str]())])
+def test_a_peer_off_bluetooth_is_on_no_secured_link(security: str, rules: set[str]) -> None:
+    policy = small(
+        '[smp]\ntransports = ["ble", "udp"]\n',
+        ("maintenance = true", 'maintenance = true\nsecurity = "encrypted"'),
+        ('on = "enter"', f'on = "enter"\nsecurity = "{security}"'),
+    )
+    assert broken(check(policy)) == rules
+
+
+# --- on purpose -----------------------------------------------------------------------------------------------------
+
+
+def modes(*names: str) -> str:
+    return "".join(f'[modes.{name}]\nallow = ["mode"]\ntimeout_s = 5\n' for name in names)
+
+
+def way(source: str, target: str, trigger: str, more: str = "") -> str:
+    return f'[[transitions]]\nfrom = ["{source}"]\nto = "{target}"\non = "{trigger}"\n{more}\n'
+
+
+NO_ACT = {
+    "it leaves and enters again by itself": modes("resting")
+    + way("maintenance", "resting", "leave")
+    + way("resting", "maintenance", "timeout"),
+    "a central leaves, and it enters again": modes("resting")
+    + way("maintenance", "resting", "leave")
+    + way("resting", "maintenance", "disconnect")
+    + way("resting", "normal", "timeout"),
+    "a button that is for something else": modes("resting")
+    + way("normal", "resting", "button", "hold_s = 2")
+    + way("resting", "maintenance", "input", 'when = ["motion == false"]')
+    + way("resting", "normal", "timeout"),
+    "entry into another mode, without a proof": modes("resting")
+    + way("normal", "resting", "enter")
+    + way("resting", "maintenance", "input", 'when = ["motion == false"]')
+    + way("resting", "normal", "timeout"),
+    "it comes up there again": way("normal", "maintenance", "reset"),
+}
+
+
+@pytest.mark.parametrize("what", NO_ACT)
+def test_what_is_no_act_of_a_person_begins_no_maintenance(what: str) -> None:
+    verdict = check(small(NO_ACT[what]))
+    assert "maintenance-on-purpose" in broken(verdict)
+    found = next(each for each in verdict.violations if each.rule == "maintenance-on-purpose")
+    assert "which is no act of a person" in found.text
+
+
+def test_neither_idle_time_nor_a_timeout_is_an_end() -> None:
+    """One is renewed by anybody's commands; the other is a transition, which guards may shut."""
+    timeout = way("maintenance", "normal", "timeout")
+    policy = small(timeout, ("lease_s = 60", "idle_s = 60\ntimeout_s = 60"))
+    (found,) = check(policy).violations
+    assert found.rule == "maintenance-ends"
+    assert "Give modes.maintenance a lease_s" in found.text
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("guards", "named"),
+    [
+        ('"battery > 2147483647"', '"battery > 2147483647"'),
+        ('"battery >= 2147483647"', None),
+        ('"battery < -2147483648"', '"battery < -2147483648"'),
+        ('"battery <= -2147483648"', None),
+        ('"battery > 2147483646"', None),
+        ('"battery > 5", "battery < 6"', '"battery > 5" and "battery < 6"'),
+        ('"battery > 5", "battery < 7"', None),
+    ],
+)
+def test_guards_that_no_number_makes_true_are_named(guards: str, named: str | None) -> None:
+    violations = check(small(BUTTON, ('"battery >= 30"', guards))).violations
+    assert [each.rule for each in violations] == ["way-taken"] * (named is not None)
+    assert all(str(named) in each.text and "no value of battery" in each.text for each in violations)
 
 
 # --- traces ---------------------------------------------------------------------------------------------------------

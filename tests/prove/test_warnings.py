@@ -7,6 +7,26 @@ from keyswitch.policy.model import Policy
 from keyswitch.prove.warnings import CHECKS, doubts
 
 PERMIT = '[entry.permit]\nissuers = ["a.pem"]\nclock = "trusted"\n'
+OWN_WAY = """
+[[transitions]]
+from = ["normal"]
+to = "maintenance"
+on = "{on}"
+when = ["motion == false"]
+{more}
+"""
+PAIRING = """
+[modes.pairing]
+allow = ["mode"]
+security = "encrypted"
+[[transitions]]
+from = ["normal"]
+to = "pairing"
+on = "enter"
+security = "{security}"
+"""
+BUTTON_OF = "[[transitions]]\nfrom = ['normal']\nto = 'maintenance'\non = 'button'\nhold_s = {hold}\n"
+SLOW = "[smp]\ntransports = [{transports}]\nbuf_size = 128\nbuf_count = 2\n[bootloader]\nkey = 'k.pem'\n"
 
 DESERVED: dict[str, tuple[Policy, str]] = {
     "entry-without-key": (
@@ -23,10 +43,31 @@ DESERVED: dict[str, tuple[Policy, str]] = {
     "unused-input": (small("", (', "battery >= 30"', "")), "inputs.battery: "),
     "no-button": (small(), "entry.lockout: "),
     "revealing-read": (small("", ('"os.echo"', '"fs.file:read"')), "modes.normal: fs.file:read"),
-    "settable-clock": (small(PERMIT, ('"os.echo"', '"os.datetime"')), "modes.normal: os.datetime:write"),
     "unsigned-images": (small(), "bootloader.key: "),
     "no-way-back": (pump_with(('"swap-move"', '"overwrite-only"')), "bootloader.algorithm: "),
-    "idle-before-deadline": (pump_with(("idle_s = 120", "idle_s = 100")), "modes.maintenance: idle_s"),
+    "idle-before-deadline": (
+        pump_with(("idle_s = 120", "idle_s = 119.999")),
+        "modes.maintenance: .*idle_s = 119.999 is shorter than update.trial_deadline_s = 120",
+    ),
+    "lease-before-deadline": (
+        pump_with(("trial_deadline_s = 120", "trial_deadline_s = 900.001"), ("idle_s = 120", "idle_s = 1000")),
+        "modes.maintenance: .*= 900 is shorter than update.trial_deadline_s = 900.001: the lease ends first unless it",
+    ),
+    "weaker-way": (
+        small(PERMIT + OWN_WAY.format(on="enter", more='proofs = ["permit"]')),
+        'transitions[0] .*than transitions[1]: it takes proof "challenge", not "permit"',
+    ),
+    "weaker-than-mode": (small(PAIRING.format(security="none")), 'transitions[1]: .*"none" into "pairing"'),
+    "short-hold": (small(BUTTON_OF.format(hold=0.999)), "transitions[1]: .*hold_s = 0.999"),
+    "long-lockout": (
+        small("[entry.lockout]\nfree_tries = 0\nfirst_s = 86400\nmax_s = 2592000\n"),
+        "entry.lockout: one wrong proof of anybody's .*for 86400 s",
+    ),
+    "always-true": (small("", ("battery >= 30", "battery <= 2147483647")), 'transitions[0]: "battery <= 2147483647"'),
+    "unknown-rate": (
+        small(SLOW.format(transports='"ble", "udp"'), ("lease_s = 60", "lease_s = 67.463")),
+        "modes.maintenance: .*at least 67.464 s; how long it takes over udp is not known",
+    ),
 }
 
 
@@ -51,3 +92,57 @@ def test_a_policy_can_be_beyond_doubt() -> None:
 def test_an_owner_is_an_identity_where_there_are_connections() -> None:
     policy = pump_with(('session = "anyone"', 'session = "owner"'), ('"ble", "udp", "serial"', '"ble"'))
     assert not {"owner-by-address", "owner-by-line"} & {each.name for each in doubts(policy)}
+
+
+def names(policy: Policy) -> set[str]:
+    return {each.name for each in doubts(policy)}
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("idle-before-deadline", pump()),
+        ("lease-before-deadline", pump_with(("trial_deadline_s = 120", "trial_deadline_s = 900"))),
+        ("weaker-way", pump()),
+        ("weaker-way", small(PERMIT + BUTTON_OF.format(hold=5), ('["challenge"]', '["permit"]'))),
+        ("weaker-than-mode", small(PAIRING.format(security="encrypted"))),
+        ("short-hold", small(BUTTON_OF.format(hold=1))),
+        ("short-hold", small(BUTTON_OF.format(hold=1.001))),
+        ("long-lockout", small("[entry.lockout]\nfree_tries = 0\nfirst_s = 86399.999\nmax_s = 2592000\n")),
+        ("always-true", small("", ("battery >= 30", "battery < 2147483647"))),
+        ("always-true", small("", ("battery >= 30", "battery > -2147483648"))),
+        ("unknown-rate", small(SLOW.format(transports='"ble", "udp"'), ("lease_s = 60", "lease_s = 67.464"))),
+        ("unknown-rate", small(SLOW.format(transports='"ble"'))),
+        ("unknown-rate", small(SLOW.format(transports='"udp"'))),
+        ("no-button", small(OWN_WAY.format(on="input", more=""))),
+    ],
+)
+def test_no_policy_is_warned_about_what_is_not_so(name: str, policy: Policy) -> None:
+    assert name not in names(policy)
+
+
+def test_nobody_is_warned_of_a_clock_that_nothing_believes() -> None:
+    """Permits are judged by the device's own clock; the one that `os.datetime` sets is another (`handlers.clock`)."""
+    assert not any("clock" in each.text for each in doubts(small(PERMIT, ('"os.echo"', '"os.datetime"'))))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "side"),
+    [
+        ('proofs = ["challenge"]\nsecurity = "encrypted"', 'proofs = ["permit"]', "proof"),
+        ('proofs = ["challenge"]\nsecurity = "encrypted"', 'proofs = ["permit"]', "security"),
+        ('proofs = ["permit"]', 'proofs = ["permit"]\nsecurity = "encrypted"', "security"),
+        ('proofs = ["permit", "challenge"]', 'proofs = ["permit"]', "proof"),
+    ],
+)
+def test_an_entry_is_as_weak_as_its_weakest_side(one: str, other: str, side: str) -> None:
+    policy = small(PERMIT + OWN_WAY.format(on="enter", more=other), ('proofs = ["challenge"]', one))
+    found = [each.text for each in doubts(policy) if each.name == "weaker-way"]
+    assert any(f'takes {side} "' in each for each in found)
+
+
+@pytest.mark.parametrize("tries", [0, 3])
+def test_a_long_lockout_says_how_little_it_takes(tries: int) -> None:
+    policy = small(f"[entry.lockout]\nfree_tries = {tries}\nfirst_s = 100000\nmax_s = 2592000\n")
+    (found,) = [each.text for each in doubts(policy) if each.name == "long-lockout"]
+    assert ("one wrong proof of" if tries == 0 else "4 wrong proofs of") in found

@@ -11,10 +11,10 @@ from keyswitch.demo.child import DeviceProcess
 from keyswitch.demo.scene import Observed, Played, Scene, Summary, Teller
 from keyswitch.demo.story import SCENES, Stage
 from keyswitch.errors import KeyswitchError
-from keyswitch.link.air.bound import upload_bound
-from keyswitch.link.air.rules import Phy
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.targets import BleTarget, open_adapter
+from keyswitch.timing.bound import upload_bound
+from keyswitch.timing.rules import Phy
 
 AIR: Final = "interval_ms=15,phy=2M,dle=251"
 """The demo's radio: what a phone of today negotiates at its best."""

@@ -18,7 +18,7 @@ from keyswitch.device.panel import MAX_LINE
 from keyswitch.device.runtime import Runtime
 from keyswitch.errors import InputError, KeyswitchError
 from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed
-from keyswitch.policy.model import Input, Policy, Value
+from keyswitch.policy.model import INT_MAX, INT_MIN, Input, Policy, Value
 from keyswitch.policy.words import InputType
 
 LOG_BYTES: Final = MAX_LINE - 256
@@ -133,6 +133,10 @@ def _value(known: Input, given: object) -> Value:
             raise InputError(_WHERE, f"{known.name} cannot be {given!r}", "true or false")
         return _BOOLS[text]
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise InputError(_WHERE, f"{known.name} cannot be {given!r}", "a whole number") from None
+        number = INT_MAX + 1
+    if not INT_MIN <= number <= INT_MAX:
+        expected = f"a whole number from {INT_MIN} to {INT_MAX}"
+        raise InputError(_WHERE, f"{known.name} cannot be {given!r}", expected) from None
+    return number

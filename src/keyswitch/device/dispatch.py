@@ -96,7 +96,8 @@ def _reply(core: Core, peer: Peer, request: Header, packet: bytes, now_ms: int) 
     except RemoteError:
         reply = _INVALID
     core.counts.served += 1
-    if not isinstance(reply, Refused) and (request.group != mode_group.ID or request.command not in ASKING):
+    # What was refused or malformed, or failed, is no use: else any stranger's nonsense would keep maintenance open.
+    if isinstance(reply, dict) and (request.group != mode_group.ID or request.command not in ASKING):
         core.feed(CommandServed(peer=peer), now_ms)
     return reply
 

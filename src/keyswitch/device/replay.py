@@ -106,5 +106,7 @@ async def _claim(stage: Stage, violation: dict[str, Any]) -> tuple[str, bool]:
     if rule == "ask-and-leave":
         name = f"mode.{subject.rsplit(maxsplit=1)[-1]}"
         direction = "read" if name == "mode.state" else "write"
-        return f"{name} is refused in mode {stage.now_in}", not await stage.serves(f"{name}:{direction}")
+        return f"{name} is refused in mode {stage.now_in}", not await stage.serves(
+            f"{name}:{direction}", violation["trace"][-1]
+        )
     return f"the device is in mode {violation['trace'][-1]['mode']}", stage.now_in == violation["trace"][-1]["mode"]

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import struct
+from dataclasses import replace
 from typing import Any, Final
 
 from keyswitch.device.clock import DeviceClock
@@ -159,6 +160,16 @@ class Stage:
             self.link.arrivals.peer_came(peer)
         return self.peers[number]
 
+    def _secured(self, event: dict[str, Any]) -> Peer:
+        """The peer of an event, with the security of its link then: the best, where the event names none."""
+        peer = self._peer(event["peer"], Transport(event["transport"]))
+        most = Security.AUTHENTICATED if peer.transport is Transport.BLE else Security.NONE
+        now = next((each for each in Security if each.word == event.get("security")), most)
+        if now is not peer.security:
+            peer = self.peers[event["peer"]] = replace(peer, security=now)
+            self.link.arrivals.peer_came(peer)
+        return peer
+
     async def disconnect(self, event: dict[str, Any]) -> None:
         """A link is gone."""
         peer = self.peers.pop(event["peer"])
@@ -194,7 +205,7 @@ class Stage:
         self, event: dict[str, Any], op: Op, command: tuple[int, int], body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """One request and its answer; an empty one if none came."""
-        peer = self._peer(event["peer"], Transport(event["transport"]))
+        peer = self._secured(event)
         group, number = command
         packet = request(op=op, group=group, command=number, sequence=1, body=body or {}).encode()
         self.link.arrivals.received(peer, Received(packets=(packet,)))
@@ -296,14 +307,14 @@ class Stage:
 
     # --- what a trace claims ---
 
-    async def serves(self, name: str) -> bool:
-        """Whether the device executes this command for somebody, on any of its transports."""
+    async def serves(self, name: str, who: dict[str, Any] | None = None) -> bool:
+        """Whether the device executes this command for the peer of that event, or for somebody on any transport."""
         word, _, direction = name.partition(":")
         command = BY_NAME[word]
         op = Op.READ if direction == "read" else Op.WRITE
         slots.install(self.flash, self.layout, self.layout.pairs[0].secondary, _NEW)
-        for number, transport in ((_FIRST, "ble"), (_OFF_BLE, self._off_ble)):
-            told = {"peer": number, "transport": transport}
+        everybody = [{"peer": _FIRST, "transport": "ble"}, {"peer": _OFF_BLE, "transport": self._off_ble}]
+        for told in everybody if who is None else [who]:
             answer = await self.ask(told, op, (command.group, command.id), _IN_EARNEST.get(word))
             if answer.get("rc") != Rc.EACCESSDENIED:
                 return True

@@ -14,7 +14,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, arrive, leave_way, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import failing
+from keyswitch.gate.guards import failing, transitions_from
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.model import Mode, OnReset, Policy
@@ -74,7 +74,7 @@ def _come_up(change: Change, record: SessionRecord | None, mode_before: str | No
     if record is not None:
         way = leave_way(policy, state, record.mode)
     else:
-        ways = policy.ways(mode_before, OnReset) if mode_before is not None else ()
+        ways = transitions_from(policy, mode_before, OnReset) if mode_before is not None else ()
         way = next((each for each in ways if failing(state, each) is None), None)
     session = None
     if way is not None:

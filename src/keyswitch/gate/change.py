@@ -12,7 +12,7 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import failing, must_leave
+from keyswitch.gate.guards import failing, must_leave, transitions_from
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
 from keyswitch.policy.words import ProofKind, Service, UploadRest
@@ -23,12 +23,13 @@ _MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
 
 @dataclass(slots=True)
 class Change:
-    """A step in the making: the state so far and what is to be done so far."""
+    """A step in the making: the state so far and what is to be done so far. `left`: it has ended a session."""
 
     policy: Policy
     state: GateState
     effects: list[Effect] = field(default_factory=list[Effect])
     ways: list[int] = field(default_factory=list[int])
+    left: bool = False
 
     def do(self, *effects: Effect) -> None:
         """Ask for these, in this order."""
@@ -52,7 +53,7 @@ class Opening:
 
 def leave_way(policy: Policy, state: GateState, mode: str) -> Transition | None:
     """How a session of `mode` ends: the first `leave` way whose guards hold; None: it leads to the initial mode."""
-    return next((way for way in policy.ways(mode, OnLeave) if failing(state, way) is None), None)
+    return next((way for way in transitions_from(policy, mode, OnLeave) if failing(state, way) is None), None)
 
 
 def leave(change: Change) -> None:
@@ -70,6 +71,7 @@ def go(change: Change, target: str, way: Transition | None, opening: Opening) ->
         return
     else:
         clean_up(change)
+        change.left = True
     if way is not None:
         change.ways.append(way.index)
     before = change.mode
@@ -165,7 +167,8 @@ def _clear_the_air(change: Change, opening: Opening) -> None:
 def settle(change: Change) -> None:
     """Take what inputs make true now: a session whose guards fail ends, `input` ways are taken.
 
-    A mode is not entered twice in one step: ways that chase each other stop there (and the prover says so).
+    A mode is not entered twice in one step: ways that chase each other stop there (and the prover says so). A step that
+    has ended a session begins none.
     """
     seen = {change.state.mode}
     while not change.state.down:
@@ -181,7 +184,8 @@ def settle(change: Change) -> None:
 
 
 def _input_way(change: Change) -> Transition | None:
-    for way in change.policy.ways(change.state.mode, OnInput):
-        if failing(change.state, way) is None:
+    for way in transitions_from(change.policy, change.state.mode, OnInput):
+        again = change.left and change.policy.modes[way.target].maintenance
+        if not again and failing(change.state, way) is None:
             return way
     return None

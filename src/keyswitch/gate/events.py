@@ -168,7 +168,7 @@ class SelfConfirmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandServed:
-    """An allowed command of this peer was executed (asking in the mode group does not count): it is not idle."""
+    """A command of this peer was executed and answered without an error (asking in the mode group does not count)."""
 
     peer: Peer
 

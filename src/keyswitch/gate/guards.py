@@ -1,8 +1,22 @@
-"""Whether guards hold, and the first that does not."""
+"""Which transitions may be taken: where they lead, and whether their guards hold."""
 
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.model import Guard, Policy, Transition
+from keyswitch.policy.model import Guard, Policy, Transition, Trigger
 from keyswitch.policy.words import WhenFalse
+
+
+def transitions_from(policy: Policy, mode: str, trigger: type[Trigger]) -> tuple[Transition, ...]:
+    """The transitions that may be taken from `mode` by this kind of trigger, in file order.
+
+    None leads from one maintenance mode into another. It would make a new session, without the first one's limits:
+    the permit's images, guards, owner, and the longest it may last. The loader refuses such a policy; the machine does
+    not rely on that.
+    """
+    ways = policy.ways(mode, trigger)
+    known = policy.modes.get(mode)  # a name that flash remembers may be of an older policy
+    if known is None or not known.maintenance:
+        return ways
+    return tuple(way for way in ways if not policy.modes[way.target].maintenance)
 
 
 def failing(state: GateState, way: Transition) -> Guard | None:

@@ -219,9 +219,9 @@ def _confirm(change: Change) -> None:
 
 
 def command_served(change: Change, event: on.CommandServed) -> Refused | None:
-    """Somebody is at work."""
-    del event
-    idle_ms = change.mode.idle_ms
-    if idle_ms is not None:
+    """Somebody is at work: in an owned session its owner, else anybody."""
+    session, idle_ms = change.state.session, change.mode.idle_ms
+    owned = session is not None and change.mode.session is SessionRule.OWNER
+    if idle_ms is not None and (not owned or (session is not None and session.owner == event.peer.id)):
         change.do(do.StartTimer(timer=Timer.IDLE, ms=idle_ms))
     return None

@@ -7,11 +7,13 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, Opening, go, leave, revert, service_wanted
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import failing
+from keyswitch.gate.guards import failing, transitions_from
 from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import (
+    INT_MAX,
+    INT_MIN,
     OnButton,
     OnConnect,
     OnDisconnect,
@@ -66,14 +68,17 @@ def input_changed(change: Change, event: on.InputChanged) -> Refused | None:
 
 
 def _fits(kind: InputType, value: Value | None) -> bool:
-    return value is None or isinstance(value, bool) is (kind is InputType.BOOL)
+    """An unknown value fits everything; a number beyond what an int holds is none that a policy was proved for."""
+    if value is None or isinstance(value, bool):
+        return value is None or kind is InputType.BOOL
+    return kind is InputType.INT and INT_MIN <= value <= INT_MAX
 
 
 def button_held(change: Change, event: on.ButtonHeld) -> Refused | None:
     """The longest hold that was reached counts; a shorter one is not taken in its place."""
     reached = [
         (way.trigger.hold_ms, way)
-        for way in change.policy.ways(change.state.mode, OnButton)
+        for way in transitions_from(change.policy, change.state.mode, OnButton)
         if isinstance(way.trigger, OnButton) and way.trigger.hold_ms <= event.hold_ms
     ]
     longest = max((hold_ms for hold_ms, _ in reached), default=None)
@@ -112,7 +117,7 @@ def entry_way(policy: Policy, state: GateState, peer: Peer, to: str, proof: Proo
 
     Also what the verdict about a shut gate is made of, without anything being tried.
     """
-    ways = tuple(way for way in policy.ways(state.mode, OnEnter) if way.target == to)
+    ways = tuple(way for way in transitions_from(policy, state.mode, OnEnter) if way.target == to)
     if not ways:
         return Refused(Reason.WRONG_MODE, state.mode)
     ways = tuple(way for way in ways if _takes(way, proof))
@@ -193,7 +198,7 @@ def expired(change: Change, event: on.Expired) -> Refused | None:
 
 
 def _take_first(change: Change, trigger: type[Trigger]) -> bool:
-    for way in change.policy.ways(change.state.mode, trigger):
+    for way in transitions_from(change.policy, change.state.mode, trigger):
         if failing(change.state, way) is None:
             go(change, way.target, way, Opening())
             return True

@@ -2,7 +2,7 @@
 
 Rules:
 
-* Over the air the bound is `keyswitch.link.air.bound`. On a serial line it is the line, with every byte of the framing
+* Over the air the bound is `keyswitch.timing.bound`. On a serial line it is the line, with every byte of the framing
   counted. Over a network only round trips can be counted.
 * The fast end takes the flash for instant, the slow end for that of a usual part.
 * People read of air, line, buffers and flash: with few buffers a device waits for requests, and requests for it.
@@ -11,9 +11,9 @@ Rules:
 from dataclasses import dataclass
 from typing import Final
 
-from keyswitch.link.air.bound import ANSWER_OCTETS, ATT_WRITE_HEADER, L2CAP_HEADER, NRF52840, REQUEST_OVERHEAD, Flash
-from keyswitch.link.air.bound import upload_bound as air_bound
 from keyswitch.smp.framing import cobs, console
+from keyswitch.timing.bound import ANSWER_OCTETS, ATT_WRITE_HEADER, L2CAP_HEADER, NRF52840, REQUEST_OVERHEAD, Flash
+from keyswitch.timing.bound import upload_bound as air_bound
 
 ASSUMED_INTERVAL_US: Final = 15_000
 """What iOS and most of Linux and Android grant to a peripheral that asks for less."""
@@ -30,7 +30,7 @@ ANSWER_BYTES: Final = ANSWER_OCTETS - ATT_WRITE_HEADER - L2CAP_HEADER
 USUAL_FLASH: Final = NRF52840
 
 WORDS: Final = {"turns": "buffers", "flash and turns": "flash and buffers"}
-"""The words of `keyswitch.link.air.bound` for people; all others are the same."""
+"""The words of `keyswitch.timing.bound` for people; all others are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,11 @@ def _ways(policy: Policy) -> Iterator[Problem]:
 
 
 def _way(policy: Policy, way: Transition, target: Mode, at: str) -> Iterator[Problem]:
+    for source in way.sources:
+        if target.maintenance and policy.modes[source].maintenance and source != target.name:
+            problem = f'leads from maintenance mode "{source}" into maintenance mode "{target.name}"'
+            expected = "leave, then enter: one transition out of maintenance and another into it, so that limits last"
+            yield f"{at}.to", problem, expected
     match way.trigger:
         case OnEnter(proofs=proofs):
             if target.maintenance and not proofs:

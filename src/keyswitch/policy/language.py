@@ -17,6 +17,7 @@ from keyswitch.policy.kinds import (
     Text,
     Whole,
 )
+from keyswitch.policy.model import INT_MAX, INT_MIN
 from keyswitch.policy.words import (
     Arm,
     Clock,
@@ -37,8 +38,7 @@ from keyswitch.terms import Transport
 
 SCHEMA_VERSION: Final = 1
 
-INT_INPUT: Final = Whole(-(2**31), 2**31 - 1)
-"""Values of an integer input: what any microcontroller's `int` holds."""
+INT_INPUT: Final = Whole(INT_MIN, INT_MAX)
 
 _PATH: Final = Text(meaning="a file name, relative to this file")
 _NAMES: Final = ListOf(NAME, least=1)
@@ -91,7 +91,7 @@ INPUT: Final = Table(
         Key(
             name="operated",
             kind=Flag(),
-            doc="A person moves it on purpose (key switch, jumper): only such an input may open maintenance by itself.",
+            doc="A person moves it on purpose (key switch, jumper): only moving such an input may open maintenance.",
             default=False,
         ),
         Key(
@@ -136,7 +136,12 @@ MODE: Final = Table(
             doc="Who may use a maintenance session: anyone, or only the peer that entered and its reconnect.",
             default=SessionRule.ANYONE,
         ),
-        Key(name="lease_s", kind=Duration(), doc="The mode ends by itself after this long.", default_text="no limit"),
+        Key(
+            name="lease_s",
+            kind=Duration(),
+            doc="The mode ends by itself after this long. A maintenance mode needs one.",
+            default_text="no limit",
+        ),
         Key(
             name="lease_max_s",
             kind=Duration(),
@@ -146,7 +151,7 @@ MODE: Final = Table(
         Key(
             name="idle_s",
             kind=Duration(),
-            doc="The mode ends when nothing allowed was asked for this long.",
+            doc="The mode ends when no command was executed for this long; in an owned session, none of its owner's.",
             default_text="no limit",
         ),
         Key(
@@ -176,7 +181,12 @@ TRANSITION: Final = Table(
             doc='With `on = "enter"`: the kinds of proof that are taken. Without: anyone may; never into maintenance.',
             default_text="none",
         ),
-        Key(name="hold_s", kind=Duration(), doc='With `on = "button"`: held at least this long.', default_text="none"),
+        Key(
+            name="hold_s",
+            kind=Duration(),
+            doc='With `on = "button"`: held at least this long; below 1 it happens by accident.',
+            default_text="none",
+        ),
         Key(
             name="security",
             kind=Choice(SecurityWord),

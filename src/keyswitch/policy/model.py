@@ -3,6 +3,7 @@
 Rules that every `Policy` keeps, because the loader refuses anything else:
 
 * Names that one part uses and another declares (modes, inputs) exist.
+* No transition leads from one maintenance mode into another.
 * `Mode.allow` is exact: one entry for each (group, command, op) that the mode serves. What is not in it is refused.
 * Nothing here is secret. Keys are paths, resolved against the policy file's directory; `policy.secrets` reads them.
 * Which commands can change firmware is not here at all: `policy.firmware_commands` fixes it for every product.
@@ -33,6 +34,9 @@ from keyswitch.terms import Security, Transport
 
 Value = bool | int
 """What an input can be. A bool input is never compared with a number, nor the other way round."""
+
+INT_MIN, INT_MAX = -(2**31), 2**31 - 1
+"""Values of an int input: what any microcontroller's `int` holds. Constants of guards are within them as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Input:
         name: as guards call it.
         type: bool or int.
         safety: nothing overrides it: a guard over it that turns false ends maintenance at once.
-        operated: a person moves it on purpose (key switch, jumper); only such an input may open maintenance by itself.
+        operated: a person moves it on purpose (key switch, jumper); only moving such an input may open maintenance.
         initial: value until the first report; None means unknown, so that guards over it are false until then.
     """
 
@@ -108,7 +112,7 @@ class Mode:
         session: who may use the session.
         lease_ms: the mode ends by itself after this long.
         lease_max_ms: `extend` restarts the lease, but never beyond this long after entry.
-        idle_ms: the mode ends when nothing allowed was asked for this long.
+        idle_ms: the mode ends when no command was executed for this long (of the owner's, in an owned session).
         timeout_ms: after this long the mode's `timeout` transition is taken.
     """
 

@@ -64,8 +64,8 @@ _MAINTENANCE: Final = """
 [modes.maintenance]
 maintenance = true                # the only kind of mode in which firmware may change
 allow = ["os", "image", "mode"]
-{inhibits}lease_s = 900                     # it ends by itself
-idle_s = 120                      # ... or when nothing is asked for this long
+{inhibits}lease_s = 900                     # it ends by itself, whatever anybody sends
+idle_s = 120                      # ... or when no command is executed for this long
 """
 
 _ENTRY: Final[dict[ProofKind, str]] = {

@@ -10,10 +10,12 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.events import Expired, Timer
 from keyswitch.gate.guards import failing
-from keyswitch.policy.model import OnInput, OnTimeout, Policy
+from keyswitch.policy.model import INT_MAX, INT_MIN, OnInput, Policy, Transition
+from keyswitch.policy.words import InputType
 from keyswitch.prove import moves
 from keyswitch.prove.explore import Graph
 from keyswitch.prove.happen import Edge
+from keyswitch.prove.limits import too_short
 from keyswitch.prove.world import World
 from keyswitch.smp.commands import resolve
 
@@ -51,8 +53,10 @@ _LIMITS: Final = frozenset({Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE})
 
 def _maintenance_ends(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     for place, world in enumerate(graph.worlds):
-        if world.session is not None and not world.timers & _LIMITS and not _times_out(policy, world):
-            text = f'mode "{world.gate.mode}" has neither lease_s nor idle_s: it lasts until somebody leaves'
+        if world.session is not None and Timer.LEASE not in world.timers:
+            mode = policy.modes[world.gate.mode]
+            idle = "idle_s alone ends nothing while somebody sends commands" if mode.idle_ms else "nothing ends it"
+            text = f'maintenance mode "{mode.name}" has no lease_s: {idle}. Give modes.{mode.name} a lease_s'
             yield Stuck(subject=world.gate.mode, text=text, place=place)
     for before, after, edge in graph.all_edges():
         event, session = edge.move.event, edge.before.session
@@ -61,11 +65,6 @@ def _maintenance_ends(policy: Policy, graph: Graph) -> Iterator[Stuck]:
         if graph.worlds[after].session is not None:
             text = f'mode "{edge.before.gate.mode}" goes on after its {event.timer.value} has run out'
             yield Stuck(subject=event.timer.value, text=text, place=before, loop=(edge,))
-
-
-def _times_out(policy: Policy, world: World) -> bool:
-    ways = policy.ways(world.gate.mode, OnTimeout)
-    return Timer.TIMEOUT in world.timers and any(not way.when for way in ways)
 
 
 def _way_home(policy: Policy, graph: Graph) -> Iterator[Stuck]:
@@ -110,11 +109,23 @@ def _ways_taken(policy: Policy, graph: Graph) -> Iterator[Stuck]:
             continue
         seen = [world for world in graph.worlds if not world.off and world.gate.mode in way.sources]
         held = sum(failing(world.gate, way) is None for world in seen)
+        never = _never_true(policy, way)
         yield Stuck(
             subject=f"transitions[{way.index}]",
-            text=f'transitions[{way.index}] to "{way.target}" is never taken',
+            text=f'transitions[{way.index}] to "{way.target}" is never taken{never}',
             explored=f"{len(seen)} states in {', '.join(way.sources)}; its guards held in {held} of them",
         )
+
+
+def _never_true(policy: Policy, way: Transition) -> str:
+    """The guards over one input that no value of it makes true together, in words."""
+    for place, each in enumerate(policy.inputs):
+        guards = [guard for guard in way.when if guard.index == place]
+        if guards and not any(all(guard.holds(value) for guard in guards) for value in moves.regions(each, guards)):
+            told = " and ".join(f'"{guard.text}"' for guard in guards)
+            within = "" if each.type is InputType.BOOL else f", from {INT_MIN} to {INT_MAX},"
+            return f": no value of {each.name}{within} makes {told} true. Change the guard, or remove the transition"
+    return ""
 
 
 def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
@@ -187,11 +198,21 @@ def _loop(graph: Graph, start: int, avoid: frozenset[int]) -> tuple[Edge, ...]:
     return ()
 
 
+def _limits_suffice(policy: Policy, _graph: Graph) -> Iterator[Stuck]:
+    for short in too_short(policy):
+        yield Stuck(subject=short.key, text=short.text, explored=short.reckoned)
+
+
 LIVENESS: Final = (
     LivenessRule(
         name="maintenance-ends",
-        promise="Maintenance ends by itself: it has a lease or an idle limit, and they end it.",
+        promise="Maintenance ends by itself, whatever anybody sends: it has a lease, and every limit ends it.",
         check=_maintenance_ends,
+    ),
+    LivenessRule(
+        name="limits-suffice",
+        promise="No time limit is shorter than what it is for: a reset and its swap, or an upload over Bluetooth LE.",
+        check=_limits_suffice,
     ),
     LivenessRule(
         name="way-home",

@@ -5,13 +5,13 @@ it makes true; every time limit that runs may end; power may be cut at any momen
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
-from keyswitch.policy.model import Guard, Input, OnButton, OnEnter, Policy, Value
+from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, Input, OnButton, OnEnter, Policy, Value
 from keyswitch.policy.words import InputType, ProofKind, SessionRule
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
 from keyswitch.smp.commands import CommandKey, resolve
@@ -93,7 +93,11 @@ class Space:
             for timer in on.Timer
         }
         self.commands = {peer.id: self._commands(peer) for peer in self.peers}
-        self.attaches = {peer.id: _asked(on.AttachProved(peer=peer), peer, ATTACH, "attach") for peer in self.peers}
+        levels = frozenset(way.security for way in ways)
+        self.attaches = {
+            peer.id: tuple(_asked(on.AttachProved(peer=link), link, ATTACH, "attach") for link in _links(peer, levels))
+            for peer in self.peers
+        }
 
     def _ble(self) -> Iterator[Peer]:
         return (peer for peer in self.peers if peer.transport is Transport.BLE)
@@ -138,7 +142,7 @@ class Space:
                 yield from self.enters[world.gate.mode][peer.id]
             owned = session is not None and self.policy.modes[world.gate.mode].session is SessionRule.OWNER
             if owned and session is not None and session.proof not in {None, ProofKind.BUTTON}:
-                yield self.attaches[peer.id]
+                yield from self.attaches[peer.id]
             yield from self.commands[peer.id]
 
     # --- moves made once ---
@@ -164,7 +168,12 @@ class Space:
                     asked[way.target, proof, None] = None
                     if proof is ProofKind.PERMIT:
                         asked[way.target, proof, frozenset({NEW})] = None
-        return {peer.id: tuple(_enter(peer, *each) for each in asked) for peer in self.peers}
+        return {
+            peer.id: tuple(
+                _enter(link, *each) for each in asked for link in _links(peer, _levels(self.policy, each[0]))
+            )
+            for peer in self.peers
+        }
 
     def _input(self, place: int, each: Input) -> tuple[tuple[Value, Move], ...]:
         guards = [guard for way in self.policy.transitions for guard in way.when if guard.index == place]
@@ -211,7 +220,8 @@ def regions(each: Input, guards: list[Guard]) -> tuple[Value, ...]:
         candidates: list[Value] = [False, True]
     else:
         constants = sorted({int(guard.value) for guard in guards})
-        candidates = [value for constant in constants for value in (constant - 1, constant, constant + 1)] or [0]
+        near = (value for constant in constants for value in (constant - 1, constant, constant + 1))
+        candidates = [value for value in near if INT_MIN <= value <= INT_MAX] or [0]
     if each.initial is not None:
         candidates.insert(0, each.initial)
     found: dict[tuple[bool, ...], Value] = {}
@@ -232,12 +242,42 @@ def _peers(policy: Policy) -> tuple[Peer, ...]:
     return (*centrals, *(Peer(id=OFF_BLE, transport=each) for each in off[:1]))
 
 
-def _named(peer: Peer) -> str:
-    return f"central {peer.id}" if peer.transport is Transport.BLE else f"a peer on {peer.transport.value}"
+def _links(peer: Peer, asked: frozenset[Security]) -> tuple[Peer, ...]:
+    """The same peer with each security of its link that can be told apart where these levels are asked for.
+
+    The best one first. Only entering and attaching need this: they are not judged by the mode's level. Every other
+    command of a weaker link can but be refused by the door, and the machine does not look at the link again.
+    """
+    if peer.transport is not Transport.BLE:
+        return (peer,)
+    # Between two levels that are asked for, all are alike; the weakest of them stands for them.
+    weaker = (level for level in {Security.NONE, *asked} if any(level < each for each in asked))
+    return (peer, *(replace(peer, security=level) for level in sorted(weaker, reverse=True)))
+
+
+def _levels(policy: Policy, target: str) -> frozenset[Security]:
+    """What is asked of whoever takes a way into this mode, and of whoever is in it."""
+    ways = (way.security for way in policy.transitions if way.target == target)
+    return frozenset({policy.modes[target].security, *ways})
+
+
+def named(peer: Peer) -> str:
+    """Who it is, in words."""
+    if peer.transport is not Transport.BLE:
+        return f"a peer on {peer.transport.value}"
+    link = "" if peer.security is Security.AUTHENTICATED else f' on a link of security "{peer.security.word}"'
+    return f"central {peer.id}{link}"
+
+
+def _who(peer: Peer) -> tuple[tuple[str, Detail], ...]:
+    """The peer in a trace. A central's link is authenticated where nothing else is said."""
+    weak = peer.transport is Transport.BLE and peer.security is not Security.AUTHENTICATED
+    security: tuple[tuple[str, Detail], ...] = (("security", peer.security.word),) if weak else ()
+    return (("peer", peer.id), ("transport", peer.transport.value), *security)
 
 
 def _told(event: Event, peer: Peer, name: str, does: str) -> Move:
-    return Move(name=name, details=(("peer", peer.id),), event=event, words=f"{_named(peer)} {does}")
+    return Move(name=name, details=(("peer", peer.id),), event=event, words=f"{named(peer)} {does}")
 
 
 _DOES: Final = {
@@ -256,11 +296,11 @@ def _asked(
     does = _DOES.get(name) or f"arms the {given['image']} image {'for good' if given['permanent'] else 'for a trial'}"
     return Move(
         name=name,
-        details=(("peer", peer.id), ("transport", peer.transport.value), *details),
+        details=(*_who(peer), *details),
         event=event,
         command=command,
         peer=peer,
-        words=f"{_named(peer)} {does}",
+        words=f"{named(peer)} {does}",
     )
 
 
@@ -270,8 +310,7 @@ def _enter(peer: Peer, to: str, proof: ProofKind | None, images: frozenset[bytes
     return Move(
         name="enter",
         details=(
-            ("peer", peer.id),
-            ("transport", peer.transport.value),
+            *_who(peer),
             ("to", to),
             ("proof", None if proof is None else proof.value),
             ("limited", images is not None),
@@ -279,5 +318,5 @@ def _enter(peer: Peer, to: str, proof: ProofKind | None, images: frozenset[bytes
         event=on.EnterProved(peer=peer, to=to, proof=proof, images=images),
         command=ENTER,
         peer=peer,
-        words=f"{_named(peer)} enters {to} {by}",
+        words=f"{named(peer)} enters {to} {by}",
     )

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.gate import effects as do
-from keyswitch.gate.decision import Allowed
-from keyswitch.gate.events import EnterProved, Timer
+from keyswitch.gate.decision import Allowed, Refused
+from keyswitch.gate.events import ButtonHeld, EnterProved, Event, InputChanged, Timer
 from keyswitch.gate.guards import failing, must_leave, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
-from keyswitch.policy.model import OnInput, Policy
-from keyswitch.policy.words import Arm, ProofKind, Service, SessionRule
+from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
+from keyswitch.policy.words import Arm, Service, SessionRule
 from keyswitch.prove import moves
 from keyswitch.prove.happen import Edge, Gate
 from keyswitch.prove.world import FIRST, SECOND
@@ -103,17 +103,62 @@ def _on_purpose(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     if after.session is None:
         yield Wrong(subject="initial", text=f'the device comes up in maintenance mode "{after.gate.mode}"')
         return
-    if edge.before.session is not None or edge.move.name == "button":
-        return
-    if edge.move is moves.COME_UP and edge.before.record is not None:
-        return
-    if isinstance(edge.move.event, EnterProved) and edge.move.event.proof is not None:
+    if not _begins(policy, edge):
         return
     way = policy.transitions[after.session.way]
-    if isinstance(way.trigger, OnInput) and any(policy.inputs[guard.index].operated for guard in way.when):
+    if _by_a_person(policy, way, edge.move.event):
         return
-    text = f'maintenance mode "{after.gate.mode}" begins although nobody proved or pressed anything'
+    text = (
+        f'maintenance mode "{after.gate.mode}" begins by transitions[{way.index}] when {edge.move.words}, which is no '
+        f"act of a person. {_needed(policy, way)}"
+    )
     yield Wrong(subject=f"transitions[{way.index}]", text=text)
+
+
+def _begins(policy: Policy, edge: Edge) -> bool:
+    """Whether a session begins, rather than goes on (across a reset as well)."""
+    if edge.after.session is None:
+        return False
+    taken = () if edge.step is None else edge.step.ways
+    if any(policy.modes[policy.transitions[index].target].maintenance for index in taken):
+        return True
+    record = edge.before.record if edge.move is moves.COME_UP else None
+    carried = record is not None and record.mode == edge.after.gate.mode and not record.ending
+    return edge.before.session is None and not carried
+
+
+def _by_a_person(policy: Policy, way: Transition, event: Event | None) -> bool:
+    """Whether the event that set the way off is a person's: one who proves, presses, or moves an operated input.
+
+    An operated input that merely rests while something else turns true is nobody's act.
+    """
+    match way.trigger:
+        case OnEnter():
+            return isinstance(event, EnterProved) and event.proof is not None
+        case OnButton():
+            return isinstance(event, ButtonHeld)
+        case OnInput():
+            asked = {guard.input for guard in way.when if policy.inputs[guard.index].operated}
+            return isinstance(event, InputChanged) and event.name in asked
+        case _:
+            return False
+
+
+def _needed(policy: Policy, way: Transition) -> str:
+    """What to do about a way that is taken at no act of a person."""
+    operated = [guard.input for guard in way.when if policy.inputs[guard.index].operated]
+    if isinstance(way.trigger, OnInput) and operated:
+        return (
+            f"Behind it, lead the same mode away when {operated[0]} is moved and another guard is false, into a mode "
+            f"that is left when {operated[0]} is moved back; come up in that mode, and leave maintenance into it"
+        )
+    return "Let a proof, a button, or an input that a person operates set it off"
+
+
+def _one_session(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    if edge.before.session is not None and _begins(policy, edge):
+        text = f'a maintenance session begins in mode "{edge.after.gate.mode}" in the step that ends another'
+        yield Wrong(subject=edge.after.gate.mode, text=f"{text}: what limited the first is forgotten")
 
 
 def _planned_start(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
@@ -235,20 +280,34 @@ def _visible(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
         yield Wrong(subject="service", text="maintenance without the SMP service in the table")
 
 
-def _way_in_is_served(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
-    session = edge.after.session
-    if session is None or edge.before.session is not None or session.proof in {None, ProofKind.BUTTON}:
+def _way_in_is_served(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    event = edge.move.event
+    if edge.step is None or not isinstance(event, EnterProved) or not _begins(policy, edge):
         return
-    for name in ("state", "leave"):
-        if not any(
-            key.group == mode_group.ID and key.id == mode_group.Id[name.upper()] for key in _allow(policy, edge)
-        ):
-            text = f'mode "{edge.after.gate.mode}" is entered by command but does not serve mode.{name}'
-            yield Wrong(subject=f"{edge.after.gate.mode} {name}", text=text)
+    session = edge.step.state.session
+    if session is None:
+        return
+    # Before it has a canonical name: the state in which this very peer took the way.
+    state = edge.step.state
+    way, mode = policy.transitions[session.way], policy.modes[state.mode]
+    for command in (_STATE, _LEAVE):
+        decision = gate.authorise(policy, state, event.peer, command)
+        if isinstance(decision, Refused):
+            text = (
+                f'{moves.named(event.peer)} enters "{mode.name}" by transitions[{way.index}] and is then refused '
+                f"{_named(command)} there ({decision.text})"
+            )
+            weak = command in mode.allow and event.peer.security < mode.security
+            todo = (
+                f'Give transitions[{way.index}] security = "{mode.security.word}" too'
+                if weak
+                else f"Allow {_named(command)} in modes.{mode.name}"
+            )
+            yield Wrong(subject=f"{mode.name} {mode_group.Id(command.id).name.lower()}", text=f"{text}. {todo}")
 
 
-def _allow(policy: Policy, edge: Edge) -> frozenset[CommandKey]:
-    return policy.modes[edge.after.gate.mode].allow
+_STATE: Final = CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)
+_LEAVE: Final = CommandKey(mode_group.ID, mode_group.Id.LEAVE, Op.WRITE)
 
 
 SAFETY: Final = (
@@ -260,8 +319,13 @@ SAFETY: Final = (
     ),
     SafetyRule(
         name="maintenance-on-purpose",
-        promise="Maintenance begins only by a proof, a button, or an input that a person operates.",
+        promise="Maintenance begins at a person's act: a proof, a button, or an input that is operated just then.",
         prepare=_each(_on_purpose),
+    ),
+    SafetyRule(
+        name="one-session",
+        promise="A maintenance session never turns into another: leaving it comes first, entering again is an act.",
+        prepare=_each(_one_session),
     ),
     SafetyRule(
         name="planned-start",
@@ -314,7 +378,7 @@ SAFETY: Final = (
     ),
     SafetyRule(
         name="ask-and-leave",
-        promise="Whoever enters by command can ask about the mode and leave it.",
+        promise="Whoever enters by command, on a link of any security, can ask about the mode and leave it.",
         prepare=_each(_way_in_is_served),
     ),
 )

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.firmware_commands import REVEALING_READS
-from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
-from keyswitch.policy.words import Arm, Clock, ProofKind, Service, SessionRule
-from keyswitch.smp.commands import resolve, spoken
+from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, OnButton, OnEnter, Policy, Transition
+from keyswitch.policy.words import Arm, InputType, ProofKind, Service, SessionRule
+from keyswitch.prove.limits import long_uploads, seconds, upload_ms
+from keyswitch.smp.commands import spoken
 from keyswitch.terms import Security, Transport
 
 
@@ -81,7 +83,7 @@ def _unused(policy: Policy) -> Iterator[str]:
 
 def _no_button(policy: Policy) -> Iterator[str]:
     ways = list(_into_maintenance(policy))
-    if ways and not any(isinstance(way.trigger, OnButton) for way in ways):
+    if ways and all(isinstance(way.trigger, OnEnter) for way in ways):
         yield "entry.lockout: there is no button, so whoever sends wrong proofs keeps everybody out"
 
 
@@ -90,16 +92,6 @@ def _revealing(policy: Policy) -> Iterator[str]:
         for key in sorted(mode.allow & REVEALING_READS.keys()):
             if not mode.maintenance:
                 yield f"modes.{mode.name}: {spoken(key.group, key.id)}:read {REVEALING_READS[key]}"
-
-
-def _clock(policy: Policy) -> Iterator[str]:
-    permit = policy.entry.permit
-    if permit is None or permit.clock is not Clock.TRUSTED:
-        return
-    (key,) = resolve("os.datetime:write")
-    for mode in policy.modes.values():
-        if key in mode.allow and not mode.maintenance:
-            yield f"modes.{mode.name}: os.datetime:write moves the clock that permits are judged by"
 
 
 def _unsigned(policy: Policy) -> Iterator[str]:
@@ -112,12 +104,122 @@ def _no_way_back(policy: Policy) -> Iterator[str]:
         yield 'bootloader.algorithm: "overwrite-only" has no trial and no way back'
 
 
-def _two_limits(policy: Policy) -> Iterator[str]:
+def _idle_first(policy: Policy) -> Iterator[str]:
     deadline_ms = policy.update.trial_deadline_ms
     for mode in policy.modes.values():
         if mode.maintenance and deadline_ms is not None and mode.idle_ms is not None and mode.idle_ms < deadline_ms:
             # Not wrong: the shorter one reverts as well, but then it also leaves.
-            yield f"modes.{mode.name}: idle_s is shorter than update.trial_deadline_s, and leaves first"
+            yield (
+                f"modes.{mode.name}: idle_s = {seconds(mode.idle_ms)} is shorter than update.trial_deadline_s = "
+                f"{seconds(deadline_ms)}: a trial that nobody speaks to is reverted by leaving, before its deadline"
+            )
+
+
+def _lease_first(policy: Policy) -> Iterator[str]:
+    deadline_ms = policy.update.trial_deadline_ms
+    for mode in policy.modes.values():
+        if mode.maintenance and deadline_ms is not None and mode.lease_ms is not None and mode.lease_ms < deadline_ms:
+            extended = mode.lease_max_ms is not None and mode.lease_max_ms >= deadline_ms
+            unless = " unless it is extended" if extended else ""
+            yield (
+                f"modes.{mode.name}: lease_s = {seconds(mode.lease_ms)} is shorter than update.trial_deadline_s = "
+                f"{seconds(deadline_ms)}: the lease ends first{unless}, and reverts the trial by leaving"
+            )
+
+
+_STRENGTH: Final = {ProofKind.SEQUENCE: 0, ProofKind.CHALLENGE: 1, ProofKind.PERMIT: 2}
+"""No key, one secret for all, one person's permission with its own limits. A button is compared with none of them."""
+
+
+def _weaker_way(policy: Policy) -> Iterator[str]:
+    doors = [
+        (way, proof)
+        for way in _into_maintenance(policy)
+        if isinstance(way.trigger, OnEnter)
+        for proof in way.trigger.proofs
+    ]
+    for (one, its), (other, others) in combinations(doors, 2):
+        if one.target == other.target:
+            yield from _weaker(one, its, other, others)
+            yield from _weaker(other, others, one, its)
+
+
+def _weaker(weak: Transition, proof: ProofKind, strong: Transition, strong_proof: ProofKind) -> Iterator[str]:
+    asks: list[str] = []
+    if _STRENGTH[proof] < _STRENGTH[strong_proof]:
+        asks.append(f'proof "{proof.value}", not "{strong_proof.value}"')
+    if weak.security < strong.security:
+        asks.append(f'security "{weak.security.word}", not "{strong.security.word}"')
+    if asks:
+        what = f'transitions[{weak.index}] is a weaker way into "{weak.target}" than transitions[{strong.index}]'
+        if weak is strong:
+            what = f'transitions[{weak.index}] has a weaker way into "{weak.target}" beside a stronger one'
+        yield f"{what}: it takes {' and '.join(asks)}"
+
+
+def _weaker_than_mode(policy: Policy) -> Iterator[str]:
+    for way in policy.transitions:
+        mode = policy.modes[way.target]
+        # Into maintenance it is no doubt but a violation: whoever enters could not leave.
+        if isinstance(way.trigger, OnEnter) and not mode.maintenance and way.security < mode.security:
+            yield (
+                f'transitions[{way.index}]: takes a peer on a link of security "{way.security.word}" into '
+                f'"{mode.name}", which serves it nothing but asking and entering below "{mode.security.word}"'
+            )
+
+
+MIN_HOLD_MS: Final = 1_000
+"""A button that is brushed, bumped or pressed in passing is let go within a second."""
+
+
+def _short_hold(policy: Policy) -> Iterator[str]:
+    for way in _into_maintenance(policy):
+        if isinstance(way.trigger, OnButton) and way.trigger.hold_ms < MIN_HOLD_MS:
+            yield (
+                f"transitions[{way.index}]: hold_s = {seconds(way.trigger.hold_ms)} can happen by accident: "
+                f"ask for {seconds(MIN_HOLD_MS)} s or more"
+            )
+
+
+LONG_LOCKOUT_MS: Final = 24 * 3_600_000
+"""A day: nobody waits that long beside a device."""
+
+
+def _long_lockout(policy: Policy) -> Iterator[str]:
+    lockout = policy.entry.lockout
+    proved = any(isinstance(way.trigger, OnEnter) and way.trigger.proofs for way in policy.transitions)
+    if proved and lockout.first_ms >= LONG_LOCKOUT_MS:
+        count = lockout.free_tries + 1
+        proofs = "one wrong proof of anybody's shuts" if count == 1 else f"{count} wrong proofs of anybody's shut"
+        yield f"entry.lockout: {proofs} that kind of entry for {seconds(lockout.first_ms)} s: lower first_s"
+
+
+def _always_true(policy: Policy) -> Iterator[str]:
+    for way in policy.transitions:
+        for guard in way.when:
+            if policy.inputs[guard.index].type is InputType.INT and all(guard.holds(each) for each in _ends(guard)):
+                yield (
+                    f'transitions[{way.index}]: "{guard.text}" is true for every value of {guard.input}: '
+                    "it only waits for the first report"
+                )
+
+
+def _ends(guard: Guard) -> tuple[int, ...]:
+    """Values of an int input of which one makes the guard false, if any does."""
+    near = (int(guard.value) + step for step in (-1, 0, 1))
+    return (INT_MIN, *(value for value in near if INT_MIN <= value <= INT_MAX), INT_MAX)
+
+
+def _unknown_rate(policy: Policy) -> Iterator[str]:
+    others = [each.value for each in policy.smp.transports if each is not Transport.BLE]
+    if others:
+        for mode, most_ms in long_uploads(policy):
+            needed_ms, _ = upload_ms(policy)
+            yield (
+                f"modes.{mode.name}: lease_max_s = {seconds(most_ms)} is too short for an upload of a full slot over "
+                f"Bluetooth LE, which takes at least {seconds(needed_ms)} s; how long it takes over "
+                f"{' or '.join(others)} is not known"
+            )
 
 
 CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
@@ -132,10 +234,16 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "unused-input": _unused,
     "no-button": _no_button,
     "revealing-read": _revealing,
-    "settable-clock": _clock,
     "unsigned-images": _unsigned,
     "no-way-back": _no_way_back,
-    "idle-before-deadline": _two_limits,
+    "idle-before-deadline": _idle_first,
+    "lease-before-deadline": _lease_first,
+    "weaker-way": _weaker_way,
+    "weaker-than-mode": _weaker_than_mode,
+    "short-hold": _short_hold,
+    "long-lockout": _long_lockout,
+    "always-true": _always_true,
+    "unknown-rate": _unknown_rate,
 }
 
 

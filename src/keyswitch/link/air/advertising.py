@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bumble import controller, hci
 
-from keyswitch.link.air.rules import ADVERTISING_DELAY_US, ADVERTISING_UNIT_US
+from keyswitch.timing.rules import ADVERTISING_DELAY_US, ADVERTISING_UNIT_US
 
 _ADV_IND, _ADV_SCAN_IND, _ADV_NONCONN_IND = 0, 2, 3
 """Advertising types: Vol 4 Part E 7.8.5. Only the first takes connections, the last has no scan response."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from bumble import controller, hci, ll
 
 from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Happening, Lost, Parameters, Pdu, Side
-from keyswitch.link.air.rules import CONTROL_OCTETS, INSTANT_EVENTS
+from keyswitch.timing.rules import CONTROL_OCTETS, INSTANT_EVENTS
 
 _ACL_START = 2
 _ACL_CONTINUATION = 1

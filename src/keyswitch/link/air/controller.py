@@ -20,7 +20,7 @@ from keyswitch.link.air.connection import AirConnection, AirEnd
 from keyswitch.link.air.link import AirLink, Member
 from keyswitch.link.air.model import Side
 from keyswitch.link.air.procedures import RSSI_DBM, Procedures
-from keyswitch.link.air.rules import (
+from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
     SUPERVISION_UNIT_US,

@@ -17,14 +17,14 @@ from bumble.link import LocalLink
 from keyswitch.link.air.advertising import Heard
 from keyswitch.link.air.connection import AirConnection
 from keyswitch.link.air.model import Air, Parameters
-from keyswitch.link.air.rules import (
+from keyswitch.link.air.settings import AirSettings
+from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MIN_DATA_LENGTH,
     SUPERVISION_UNIT_US,
     TRANSMIT_WINDOW_DELAY_US,
     Phy,
 )
-from keyswitch.link.air.settings import AirSettings
 
 
 class Member(Protocol):

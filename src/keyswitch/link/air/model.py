@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-from keyswitch.link.air.rules import (
+from keyswitch.timing.rules import (
     CRC_ERRORS_END_EVENT,
     INSTANT_EVENTS,
     MAX_DATA_LENGTH,

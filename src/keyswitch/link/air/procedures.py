@@ -8,7 +8,7 @@ from bumble import controller, hci
 from keyswitch.link.air.connection import AirEnd
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.model import Parameters, Side
-from keyswitch.link.air.rules import (
+from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
     PROCEDURE_EVENTS,

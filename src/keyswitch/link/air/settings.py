@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyswitch.errors import InputError
-from keyswitch.link.air.rules import (
+from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
     MAX_INTERVAL_US,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from bumble import hci
 
 from keyswitch.errors import LinkLostError, LocalError
-from keyswitch.link.air.rules import ADVERTISING_UNIT_US
 from keyswitch.link.bumble.radio import Radio
 from keyswitch.link.peripheral import Advertisement
+from keyswitch.timing.rules import ADVERTISING_UNIT_US
 
 MAX_DATA = 31
 """Core spec Vol 3 Part C 11."""

@@ -18,12 +18,12 @@ from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, PREFERRED_MTU, VALUE_OVERHEAD
 from keyswitch.gatt.services import DATABASE_HASH_UUID, SERVICE_CHANGED_UUID
 from keyswitch.gatt.table import Property
-from keyswitch.link.air.rules import MAX_DATA_LENGTH, Phy, air_us
 from keyswitch.link.bumble.att_client import AttClient, FoundCharacteristic, FoundService
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.radio import Radio
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.ports import Sink
+from keyswitch.timing.rules import MAX_DATA_LENGTH, Phy, air_us
 
 ROOM = 40
 """Packets that may wait before `write` waits: more than an event of 50 ms carries (35 of 251 octets at 2M)."""

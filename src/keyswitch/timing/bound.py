@@ -14,7 +14,14 @@ it, and the least of them is the bound:
 
 from dataclasses import dataclass
 
-from keyswitch.link.air.rules import MAX_DATA_LENGTH, Phy, exchange_us
+from keyswitch.timing.rules import (
+    INTERVAL_UNIT_US,
+    MAX_DATA_LENGTH,
+    MAX_INTERVAL_US,
+    MIN_INTERVAL_US,
+    Phy,
+    exchange_us,
+)
 
 L2CAP_HEADER = 4
 """Vol 3 Part A 3.1: length and channel."""
@@ -89,15 +96,12 @@ def upload_bound(
         flash: the device's flash, if its time counts.
     """
     outstanding = max(1, buf_count - 1) if window is None else window
-    lengths = _packets(buf_size, value_size, data_length)
+    request = _request(buf_size, value_size, data_length, phy)
     image_bytes = buf_size - REQUEST_OVERHEAD
-    limits = {
-        "air": image_bytes * _requests_per_event(lengths, interval_us, phy, pdus_per_event) * 1e6 / interval_us,
-        "turns": image_bytes * outstanding * 1e6 / _turn_us(lengths, interval_us, phy, pdus_per_event),
-    }
+    limits = _air_limits(request, image_bytes, outstanding, interval_us, pdus_per_event)
     if flash is not None:
         limits["flash"] = flash.bytes_per_second
-        turn_us = _turn_us(lengths, interval_us, phy, pdus_per_event)
+        turn_us = _turn_us(request, interval_us, pdus_per_event)
         limits["flash and turns"] = _beside_erasing(flash, image_bytes, outstanding, turn_us)
     name = min(limits, key=lambda key: limits[key])
     return Bound(bytes_per_second=limits[name], limited_by=name)
@@ -124,16 +128,61 @@ def _packets(buf_size: int, value_size: int, data_length: int) -> list[int]:
     return lengths
 
 
-def _requests_per_event(lengths: list[int], interval_us: int, phy: Phy, limit: int | None) -> float:
-    """Requests that an event carries in the long run: it is filled with packets, the answers cost a longer reply."""
-    request_us = sum(exchange_us(phy, length, 0) for length in lengths)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """One request on the air: its packets, how long all of them take with an answer, and how long the longest takes."""
+
+    packets: int
+    with_answer_us: int
+    longest_us: int
+
+
+def _request(buf_size: int, value_size: int, data_length: int, phy: Phy) -> _Request:
+    lengths = _packets(buf_size, value_size, data_length)
+    # An event is filled with packets; the answers cost a longer reply.
     answer_us = exchange_us(phy, 0, ANSWER_OCTETS) - exchange_us(phy, 0, 0)
-    fitting = int(interval_us * len(lengths) // (request_us + answer_us))
-    return min(fitting, limit or fitting) / len(lengths)
+    return _Request(
+        packets=len(lengths),
+        with_answer_us=sum(exchange_us(phy, length, 0) for length in lengths) + answer_us,
+        longest_us=exchange_us(phy, max(lengths), 0),
+    )
 
 
-def _turn_us(lengths: list[int], interval_us: int, phy: Phy, limit: int | None) -> int:
+def _air_limits(
+    request: _Request, image_bytes: int, outstanding: int, interval_us: int, limit: int | None
+) -> dict[str, float]:
+    """Image bytes per second that the air and its turns allow."""
+    return {
+        "air": image_bytes * _requests_per_event(request, interval_us, limit) * 1e6 / interval_us,
+        "turns": image_bytes * outstanding * 1e6 / _turn_us(request, interval_us, limit),
+    }
+
+
+def _requests_per_event(request: _Request, interval_us: int, limit: int | None) -> float:
+    """Requests that an event carries in the long run."""
+    fitting = interval_us * request.packets // request.with_answer_us
+    return min(fitting, limit or fitting) / request.packets
+
+
+def _turn_us(request: _Request, interval_us: int, limit: int | None) -> int:
     """The least time from a request's first packet to the first packet of the one that its answer allows."""
-    per_event = max(1, interval_us // exchange_us(phy, max(lengths), 0))
-    events = -(-len(lengths) // min(per_event, limit or per_event))
+    per_event = max(1, interval_us // request.longest_us)
+    events = -(-request.packets // min(per_event, limit or per_event))
     return (events + 1) * interval_us
+
+
+def fastest_upload(*, buf_size: int, buf_count: int) -> Bound:
+    """The bound at the connection interval that suits these buffers best: no Bluetooth LE upload is faster.
+
+    Args:
+        buf_size: bytes of one request, header included.
+        buf_count: the device's buffers.
+    """
+    request = _request(buf_size, PREFERRED_VALUE, MAX_DATA_LENGTH, Phy.LE_2M)
+    outstanding, image_bytes = max(1, buf_count - 1), buf_size - REQUEST_OVERHEAD
+    bounds: list[tuple[float, str]] = []
+    for interval_us in range(MIN_INTERVAL_US, MAX_INTERVAL_US + 1, INTERVAL_UNIT_US):
+        limits = _air_limits(request, image_bytes, outstanding, interval_us, None)
+        bounds.append(min((rate, name) for name, rate in limits.items()))
+    rate, name = max(bounds)
+    return Bound(bytes_per_second=rate, limited_by=name)
