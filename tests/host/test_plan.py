@@ -24,10 +24,14 @@ PARAMS = Params(buf_size=2475, buf_count=4)
 BLE = Line(kind="ble")
 
 
+async def well() -> str | None:
+    return None
+
+
 def job(**settings: Any) -> Job:
     image = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
     way = ModeGroupWay("maintenance", Secret(b"s" * 32))
-    return Job(**{"images": (image,), "way": way, **settings})
+    return Job(**{"images": (image,), "way": way, "health": well, **settings})
 
 
 def skipped(plan: Plan) -> set[StepName]:
@@ -145,7 +149,7 @@ def test_buffers_that_hold_no_upload_are_a_refusal(size: int):
         (Goal.FULL, False, StepName.LEFT),
         (Goal.FULL, True, StepName.CONFIRM),
         (Goal.UPLOAD, False, StepName.LEFT),
-        (Goal.TEST, False, StepName.PROVE),
+        (Goal.TEST, False, StepName.HEALTH),
     ],
 )
 def test_goals(goal: Goal, last: StepName, *, stay: bool):

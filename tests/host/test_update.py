@@ -769,7 +769,7 @@ async def struck_at(step: StepName, what: str) -> Outcome:
 
     result = await update(ble(peer), job(), sink=strike)
     assert struck == [step]
-    if step in {StepName.PROVE, StepName.CONFIRM} and what != "link lost":
+    if step in {StepName.PROVE, StepName.HEALTH, StepName.CONFIRM} and what != "link lost":
         # An unconfirmed trial goes back when the gate closes or the device is reset.
         assert result.outcome is Outcome.REVERTED, result
         assert peer.running()[0] == "1.0.0"

@@ -272,7 +272,7 @@ def test_the_gate_closes_during_the_trial_and_the_old_image_is_back(pump: Worksh
 
 
 ALL_STEPS = (*WORK[Goal.FULL], StepName.LEAVE, StepName.LEFT)
-ON_TRIAL = {StepName.PROVE, StepName.CONFIRM}
+ON_TRIAL = {StepName.PROVE, StepName.HEALTH, StepName.CONFIRM}
 """The new image runs and is not confirmed yet: it does not start again."""
 
 
