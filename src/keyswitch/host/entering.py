@@ -53,7 +53,7 @@ async def judge(scene: Scene) -> Stop | None:
 
 async def enter(scene: Scene) -> Stop | None:
     """Enter maintenance mode by the job's way."""
-    if scene.thrown_out is not None and scene.useless_leases:
+    if scene.thrown_out is not None and scene.lease.in_vain:
         return scene.thrown_out
     told = await scene.job.way.enter(scene.up(), scene.say)
     if isinstance(told, NoEntry):

@@ -155,7 +155,7 @@ async def test(scene: Scene) -> Stop | None:
 
 async def reset(scene: Scene) -> Stop | None:
     """Ask for a reset and see the link end."""
-    await scene.extend_for(BY_NAME[StepName.SWAP].bound_ms)
+    await scene.lease.last(BY_NAME[StepName.SWAP].bound_ms, scene.up().mode)
     seen = scene.seen
     scene.will_change("the reset")
     scene.seen = replace(scene.seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))

@@ -208,7 +208,7 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
         slow_extensions=extensions[1],
         slots_checked=device.slots is not None,
         refused=_refused(job, device, line) or too_long,
-        notes=tuple([*_notes(job, device, line), *_lease_notes(device.lease, *session_ms)]),
+        notes=(*_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
     )
 
 

@@ -6,10 +6,9 @@ Rules:
 * After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
 * What was read of the slots is forgotten at each act that can change them (`Scene.will_change`), and when the device is
   out of sight in a state that it can leave by itself (`at_rest`).
-* A lease is extended while there is still time: before and within each act that takes long (`Scene.extending`).
+* A lease is extended while there is still time: before and within each act that takes long (`keyswitch.host.lease`).
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -17,9 +16,9 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host import entry
-from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.client import Client
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Seen, Stop, at_rest
+from keyswitch.host.lease import Lease
 from keyswitch.host.reach import CONNECT_MS, Connection, Reach
 from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.host.upload import Progress, Uploaded
@@ -38,16 +37,34 @@ AGAIN_MOST_MS: Final = 1_000
 LINK_ENDS_MS: Final = 5_000
 """How long a device may take to end the link after it said so, or after its answer to a reset (250 ms by default)."""
 
-LEASE_ENDED_MS: Final = 1_000
-"""How much earlier than we count a lease may end: its answer was under way for a while."""
-
-EXTENDED_SHARE: Final = 10
-"""An extension that brings less than this part of a lease is the last: the device's limit of all extensions is near."""
-
-GAIN_SHARE: Final = 20
-"""A session that ended with its lease and brought less than this part of the images is not worth another one."""
-
 _T = TypeVar("_T")
+
+
+class SlotReadings:
+    """What was read of the slots in a run; a reading counts until something begins that can change them."""
+
+    def __init__(self) -> None:
+        self.before: tuple[SlotView, ...] | None = None
+        """When they were first read."""
+        self.now: tuple[SlotView, ...] | None = None
+        """As they are; None if they were never read, or not since something could have changed them."""
+        self.not_read_since = ""
+        """What that was; empty otherwise."""
+
+    def note(self, slots: tuple[SlotView, ...]) -> None:
+        """They were read."""
+        self.before = slots if self.before is None else self.before
+        self.now, self.not_read_since = slots, ""
+
+    def forget(self, act: str) -> None:
+        """Something begins that can change them; `act` stands behind "not read since"."""
+        if self.now is not None:
+            self.now, self.not_read_since = None, act
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether what was read stays so while nobody does anything."""
+        return self.now is None or at_rest(self.now)
 
 
 class Scene:
@@ -85,26 +102,14 @@ class Scene:
         """What was sent of the image of each number."""
         self.inside: bool | None = False
         """The device was last seen in maintenance mode; None if it should be there and was not seen since."""
-        self.lease_ends_at: float | None = None
-        """When its lease ends that, by the event loop's clock; None if it has none."""
-        self.lease_ms: int | None = None
-        """The longest lease that it has told of in this session."""
-        self.extends = True
-        """It has not said yet that it extends its lease no further."""
-        self.extensions = 0
+        self.lease = Lease(say)
         self.leaving = False
         """It was asked to leave."""
         self.thrown_out: Stop | None = None
         """Why it left maintenance by itself, the last time that it did."""
         self.farthest: Counter[int] = Counter()
         """How far the image of each number has got."""
-        self.useless_leases = 0
-        """How many leases in a row have ended before anything was gained."""
-        self._gained_at_last_end = 0
-        self.slots_before: tuple[SlotView, ...] | None = None
-        self.slots_after: tuple[SlotView, ...] | None = None
-        self.not_read_since = ""
-        """What could have changed the slots since they were read; empty if nothing, or they never were."""
+        self.slots = SlotReadings()
         self._boot_id = b""
         self.unwell: str | None = None
         """What the health check has said was wrong."""
@@ -182,98 +187,23 @@ class Scene:
     def note_inside(self, *, inside: bool, lease_ms: int | None) -> None:
         """Note whether the device is in maintenance, and for how long."""
         self.inside = inside
-        self.lease_ends_at = None if lease_ms is None else asyncio.get_running_loop().time() + lease_ms / 1000
-        if not inside:
-            self.lease_ms, self.extends = None, True
-        elif lease_ms is not None:
-            self.lease_ms = max(lease_ms, self.lease_ms or 0)
+        self.lease.note(lease_ms, inside=inside)
 
     def _note_thrown_out(self, state: ModeState) -> None:
         """The device has left maintenance, and not because we asked for it: say why, as far as that is known."""
         self._may_change("the device left maintenance")
-        if self._lease_is_over():
-            gained = sum(self.farthest.values())
-            enough = gained - self._gained_at_last_end > sum(len(image.data) for image in self.job.images) / GAIN_SHARE
-            self.useless_leases = 0 if enough else self.useless_leases + 1
-            self._gained_at_last_end = gained
-            lease = "" if self.lease_ms is None else f" of {self.lease_ms / 1000:g} s"
-            detail = f"the device's lease{lease} ended before this was done"
-            if not self.extends:
-                detail += ", and it extends it no further"
-            self.thrown_out = Stop(
-                outcome=Outcome.REFUSED,
-                detail=detail,
-                reason=Reason.EXPIRED,
-                next_step="raise lease_s or lease_max_s in the device's policy, or use a faster link",
-            )
+        if self.lease.is_over:
+            size = sum(len(image.data) for image in self.job.images)
+            self.thrown_out = self.lease.ended(sum(self.farthest.values()), size)
         else:
             reason = reason_of(state.reason) or Reason.WRONG_MODE
             detail = f"the device left maintenance mode by itself: {state.reason or f'it is in {state.mode}'}"
             self.thrown_out = Stop(outcome=Outcome.REFUSED, detail=detail, reason=reason, next_step=NEXT_STEP[reason])
         self.say(self.thrown_out.detail)
 
-    def _lease_is_over(self) -> bool:
-        left_ms = self._lease_left_ms()
-        return left_ms is not None and left_ms <= LEASE_ENDED_MS
-
-    def _lease_left_ms(self) -> int | None:
-        if self.lease_ends_at is None:
-            return None
-        return round((self.lease_ends_at - asyncio.get_running_loop().time()) * 1000)
-
     async def extending(self, act: Awaitable[_T]) -> _T:
-        """Wait for `act`, and extend the device's lease meanwhile: now and whenever half of it is over."""
-        keeper = asyncio.ensure_future(self._keep_extending())
-        try:
-            return await act
-        finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
-
-    async def _keep_extending(self) -> None:
-        while self.extends and (left_ms := self._lease_left_ms()) is not None and self.lease_ms is not None:
-            early_ms = left_ms - self.lease_ms // 2
-            if early_ms > 0:
-                await asyncio.sleep(early_ms / 1000)
-                continue
-            try:
-                await self._extend()
-            except SilenceError:
-                await asyncio.sleep(AGAIN_MOST_MS / 1000)
-            except (LinkLostError, RemoteError):
-                return  # what is being done meets the same, and says so
-
-    async def extend_for(self, needed_ms: int) -> None:
-        """Extend the lease if less than this is left of it, for an act during which that cannot be done.
-
-        Raises:
-            LinkLostError: there is no connection, or the device does not answer.
-            RemoteError: the device answers what the mode group does not say.
-        """
-        left_ms = self._lease_left_ms()
-        if self.extends and left_ms is not None and left_ms < min(needed_ms, self.lease_ms or needed_ms):
-            await self._extend()
-
-    async def _extend(self) -> None:
-        client, had_ms = self.up().mode, self._lease_left_ms()
-        if client is None or had_ms is None:
-            self.extends = False
-            return
-        begun = asyncio.get_running_loop().time()
-        lease_ms = await entry.extend(client)
-        took_ms = round((asyncio.get_running_loop().time() - begun) * 1000)
-        if lease_ms is None or isinstance(lease_ms, Refusal):
-            self.extends = False
-            if lease_ms is None or lease_ms.is_rc(Rc.ENOTSUP):
-                return
-            self.say(f"the device does not extend its lease ({lease_ms}): it ends in {max(0, had_ms) // 1000} s")
-            return
-        self.extensions += 1
-        self.note_inside(inside=True, lease_ms=lease_ms)
-        if lease_ms - (had_ms - took_ms) < (self.lease_ms or lease_ms) // EXTENDED_SHARE:
-            self.extends = False
-            self.say(f"the device extends its lease no further: it ends in {lease_ms // 1000} s")
+        """Wait for `act`, and extend the device's lease meanwhile."""
+        return await self.lease.extended(act, lambda: None if self.connection is None else self.connection.mode)
 
     def left_inside(self) -> str:
         """That the device stays in maintenance, and when its lease ends that; empty if it was last seen outside."""
@@ -282,9 +212,10 @@ class Scene:
             return f"whether the device is in maintenance mode is not known: it was not seen there after {by}"
         if not self.inside:
             return ""
-        if self.lease_ends_at is None:
+        left_ms = self.lease.left_ms
+        if left_ms is None:
             return "the device was left in maintenance mode"
-        left_s = max(0, round(self.lease_ends_at - asyncio.get_running_loop().time()))
+        left_s = max(0, round(left_ms / 1000))
         return f"the device was left in maintenance mode, which its lease ends in at most {left_s} s"
 
     async def attached(self) -> bool:
@@ -304,8 +235,7 @@ class Scene:
     def note_slots(self, slots: tuple[SlotView, ...]) -> None:
         """Note what lies in the slots."""
         self.seen = replace(self.seen, slots=slots)
-        self.slots_before = slots if self.slots_before is None else self.slots_before
-        self.slots_after, self.not_read_since = slots, ""
+        self.slots.note(slots)
 
     def will_change(self, act: str) -> None:
         """Something begins that can change what lies in the slots: what was read before says no more what is there.
@@ -314,12 +244,11 @@ class Scene:
             act: what it is, as it stands behind "not read since".
         """
         self.seen = replace(self.seen, slots=None)
-        if self.slots_after is not None:
-            self.slots_after, self.not_read_since = None, act
+        self.slots.forget(act)
 
     def _may_change(self, act: str) -> None:
         """The same, where only a device that is not at rest can change."""
-        if self.slots_after is not None and not at_rest(self.slots_after):
+        if not self.slots.at_rest:
             self.will_change(act)
 
     def will_leave(self) -> None:
@@ -330,7 +259,7 @@ class Scene:
     async def read_again(self) -> None:
         """Read the slots once more at the end, if they were forgotten and the device still tells."""
         away = self.seen.reset is not None and not self.seen.rebooted
-        if self.slots_before is None or self.slots_after is not None or away:
+        if self.slots.before is None or self.slots.now is not None or away:
             return
         client = self.connection.smp if self.connection is not None else None
         if client is None:

@@ -8,7 +8,7 @@ from keyswitch.host.client import SilenceError
 from keyswitch.host.plan import Bootloader, Device, Lease
 from keyswitch.host.reach import Connection, Reach
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import Verdict, find_out, unopened
+from keyswitch.host.verdict import find_out, unopened
 from keyswitch.host.views import Params, read_bootloader_mode, read_params, read_room, read_slots
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import UploadRest

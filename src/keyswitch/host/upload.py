@@ -378,7 +378,8 @@ class _Upload:
         if off <= self.floor_off:
             return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
         within_s = self.bounds.stall_ms / 1000
-        why = f"the device took {off - self.floor_off} bytes in {within_s:g} s, and the least is {self.bounds.floor_bytes:,}"
+        took = f"the device took {off - self.floor_off} bytes in {within_s:g} s"
+        why = f"{took}, and the least is {self.bounds.floor_bytes:,}"
         return UploadStalled(off=off, why=why, silent=False)
 
     def progress(self, now: float) -> Progress:
