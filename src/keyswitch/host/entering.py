@@ -70,7 +70,7 @@ async def enter(scene: Scene) -> Stop | None:
     scene.reach.learn(token=told.token, address=told.address)
     # Where the link does not end with the device's word, there is nothing to come back from.
     again = told.restarts or (told.reconnect and scene.up().announced_end)
-    scene.seen = replace(scene.seen, open=True, outside=False, smp=scene.seen.smp and not again)
+    scene.seen = replace(scene.seen, open=True, outside=False if told.told else None, smp=scene.seen.smp and not again)
     return None
 
 

@@ -4,7 +4,7 @@ Rules:
 
 * A lease is extended before and within each act that takes long, once half of it is over; before one during which the
   device cannot be asked, if it would not last for it.
-* An extension that brings next to nothing is the last one: the device's limit of all extensions is near.
+* An extension that brings less than a whole lease is the last one: it ends with the device's limit of all extensions.
 * What a session brought before its lease ended is counted: a lease that brings nothing is not taken again for ever.
 * Time is the event loop's.
 """
@@ -25,8 +25,8 @@ from keyswitch.smp.codes import Rc
 ENDED_MS: Final = 1_000
 """How much earlier than we count a lease may end: its answer was under way for a while."""
 
-LEAST_GAIN_SHARE: Final = 10
-"""An extension that brings less than this part of a lease is the last."""
+SHORT_SHARE: Final = 10
+"""By which part of a lease its answer may be under way, and what it tells be less: more than that is another limit."""
 
 LEAST_WORK_SHARE: Final = 20
 """A session that ended with its lease and brought less than this part of the images is not worth another one."""
@@ -139,7 +139,6 @@ class Lease:
             self._extends = False
             return
         told = await entry.extend(client)
-        had_ms = self.left_ms
         if told is None or isinstance(told, Refusal):
             self._extends = False
             if told is not None and not told.is_rc(Rc.ENOTSUP):
@@ -147,6 +146,7 @@ class Lease:
             return
         self.extensions += 1
         self.note(told, inside=True)
-        if told - (had_ms or 0) < (self._full_ms or told) // LEAST_GAIN_SHARE:
+        full_ms = self._full_ms or told
+        if told < full_ms - full_ms // SHORT_SHARE:
             self._extends = False
             self._say(f"the device extends its lease no further: it ends in {told // 1000} s")

@@ -21,7 +21,7 @@ from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDon
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
 from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
-from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
+from keyswitch.host.steps import BY_NAME, CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.suiting import arms_itself
 from keyswitch.host.upload import Progress
 from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, Verdict
@@ -133,6 +133,8 @@ class _Run:
         reached = stop or self.reached()
         await self.scene.read_again()
         if self.must_leave(reached):
+            if self.scene.inside is None:
+                await self.scene.drop()  # where the device really is has to be seen first
             way_out = await self.follow(WAY_OUT)
             await self.scene.read_again()
             if way_out is not None:
@@ -164,6 +166,8 @@ class _Run:
         self.tries.clear()
         while (step := first_missing(steps, self.scene.seen)) is not None:
             self.already_held(steps[: steps.index(step.name)])
+            if step.name is StepName.ENTER and self.tries[StepName.RECONNECT] >= BY_NAME[StepName.RECONNECT].tries:
+                return self.exhausted(BY_NAME[StepName.RECONNECT])  # nobody would look whether it is inside this time
             self.tries[step.name] += 1
             if self.tries[step.name] > self.most_tries(step):
                 return self.exhausted(step)
@@ -249,7 +253,7 @@ class _Run:
         if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
             outcome = Outcome.UNREACHABLE
         entered = self.scene.entered
-        if step.name is StepName.RECONNECT and entered is not None and entered.prompt and self.scene.inside is None:
+        if step.name is StepName.RECONNECT and entered is not None and entered.prompt:
             detail = f"nothing shows that this was done: {entered.prompt} ({self.trouble})"
             return Stop(outcome=outcome, detail=detail, next_step="do it while the update waits, and run it again")
         return Stop(outcome=outcome, detail=self.trouble, next_step=_FARTHEST.get(outcome, ""))
