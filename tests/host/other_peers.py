@@ -268,3 +268,24 @@ class ConfirmingPeer(SmpPeer):
         self.confirmed = True
         if self.overwrites:
             self.slots[1] = Slot()
+
+
+MAGIC = bytes.fromhex("77c295f360d2ef7f3552500f2cb67980")
+"""Ends the trailer of an image that is to be started (MCUboot `boot_img_magic`)."""
+
+
+def padded(made: Made, *, confirmed: bool) -> bytes:
+    """The file as `imgtool sign --pad`, with `--confirm`, makes it."""
+    image_ok = b"\x01" if confirmed else b"\xff"
+    return made.data + b"\xff" * 4_096 + image_ok + b"\xff" * 7 + MAGIC
+
+
+class TrailerPeer(SmpPeer):
+    """A server that writes what it gets: a file's own trailer lies at the slot's end then, and marks the image."""
+
+    def do_1_1_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        answer = super().do_1_1_2(body, peer)
+        slot = self.slots[1]
+        if slot.data.endswith(MAGIC):
+            slot.pending, slot.permanent = True, slot.data[-24] == 1
+        return answer

@@ -274,8 +274,8 @@ def _beyond_the_lease(lease: Lease | None, fast_ms: int) -> str:
 
 
 def _lease_notes(lease: Lease | None, fast_ms: int, slow_ms: int) -> list[str]:
-    """What the lease means for the update."""
-    if lease is None:
+    """What the lease means for an update that can be done."""
+    if lease is None or _beyond_the_lease(lease, fast_ms):
         return []
     notes: list[str] = []
     few, many = lease.extensions(fast_ms), lease.extensions(slow_ms)
@@ -285,7 +285,7 @@ def _lease_notes(lease: Lease | None, fast_ms: int, slow_ms: int) -> list[str]:
     if slow_ms > lease.max_ms:
         if lease.keeps:
             notes.append(f"takes longer than {_limit(lease)}: what was sent is kept, and goes on in another session")
-        elif fast_ms <= lease.max_ms:
+        else:
             notes.append(f"with a usual part's flash it cannot be done within {_limit(lease)}")
     return notes
 
