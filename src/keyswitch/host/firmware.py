@@ -230,11 +230,11 @@ async def prove(scene: Scene) -> Stop | None:
         scene.say("the maintenance session did not survive the reset: once more")
         return None
     if scene.ran or was_tried(scene.seen):
-        return Stop(
-            outcome=Outcome.REVERTED,
-            detail=f"the device runs {runs} again",
-            next_step="look into the new image's log: it did not stay",
-        )
+        again = f"the device runs {runs} again"
+        if scene.thrown_out is not None:
+            why = scene.thrown_out
+            return Stop(outcome=Outcome.REVERTED, detail=f"{why.detail}; {again}", next_step=why.next_step)
+        return Stop(outcome=Outcome.REVERTED, detail=again, next_step="look into the new image's log: it did not stay")
     return Stop(
         outcome=Outcome.NOT_STARTED,
         detail=f"the bootloader did not start the new image; the device runs {runs}",
