@@ -110,7 +110,7 @@ class Scene:
         self.farthest: Counter[int] = Counter()
         """How far the image of each number has got."""
         self.slots = SlotReadings()
-        self._boot_id = b""
+        self._boot_id: bytes = b""
         self.unwell: str | None = None
         """What the health check has said was wrong."""
         self.wrong_sums: set[bytes] = set()
