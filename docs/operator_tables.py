@@ -17,11 +17,11 @@ PAGE = Path(__file__).parent / "operator.md"
 
 OUTCOMES = {
     Outcome.CONFIRMED: "the new image runs and stays; the device is out of maintenance",
-    Outcome.STAGED: "`--only upload`: the image lies in its slot",
+    Outcome.STAGED: "`--only upload`: the image lies in its slot; the result says so if it is marked as well",
     Outcome.ON_TRIAL: "`--only test`: the image runs until somebody confirms, or it reverts",
     Outcome.ALREADY_RUNNING: "nothing had to be done",
     Outcome.REFUSED: "the device said no; the reason is told",
-    Outcome.FAILED: "a step did not lead where it should, or the health check said no",
+    Outcome.FAILED: "a step did not lead where it should, or the health check said no; what is left to do is told",
     Outcome.NOT_STARTED: "the bootloader did not start the image; the old one runs",
     Outcome.REVERTED: "the image ran, or was tried, and the old one runs again",
     Outcome.UNREACHABLE: "the device was not heard, or the link was lost too often",

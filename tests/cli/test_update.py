@@ -16,7 +16,7 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleReach, Connection
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
@@ -219,6 +219,23 @@ def test_a_plan_that_would_be_refused_says_so(
     served.peer.mode = "maintenance"
     assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.YES
     assert lines(capsys)[0]["refused"] is None
+
+
+def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
+    capsys: pytest.CaptureFixture[str], new: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Away(BleReach):
+        async def connect(self, *, timeout_ms: int = 10, smp_shown: bool = False) -> Connection:
+            return await super().connect(timeout_ms=min(timeout_ms, 10), smp_shown=smp_shown)
+
+    reach = Away(PeerAir(), target="ble:Pump 7", name="Pump 7")
+    monkeypatch.setattr("keyswitch.cli.update_options.open_reach", lambda *_arguments, **_options: reach)
+    assert ended("update", "ble:Pump 7", str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.UNREACHABLE
+    said = capsys.readouterr()
+    (told,) = [json.loads(line) for line in said.out.splitlines()]
+    assert (told["event"], told["unreachable"]) == ("plan", "ble:Pump 7 was not heard within 10 ms")
+    assert (told["slots_checked"], told["image_bytes"]) == (False, 16_384)
+    assert len(said.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -196,3 +196,96 @@ class TwoImagePeer(SmpPeer):
             super().boot(keep=keep)
             self.pairs[number], self.stays[number] = self.slots, self.confirmed
         self.boots = boots + 1
+
+
+class LeasePeer(SmpPeer):
+    """A device whose maintenance ends with its lease, in milliseconds; `extend` starts that again, up to a limit.
+
+    Args:
+        lease_ms: of one lease.
+        lease_max_ms: of all extensions together; None: it extends nothing.
+        keeps: an upload outlives the end of its session.
+    """
+
+    def __init__(
+        self, *arguments: Any, lease_ms: int, lease_max_ms: int | None = None, keeps: bool = False, **settings: Any
+    ) -> None:
+        super().__init__(*arguments, **settings)
+        self.lease_ms = lease_ms
+        self.lease_max_ms = lease_max_ms
+        self.keeps = keeps
+        self.entries = 0
+        self.ends_at = self.ends_at_most = 0.0
+
+    def left_ms(self) -> int:
+        return round((min(self.ends_at, self.ends_at_most) - asyncio.get_running_loop().time()) * 1000)
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.ends_at = loop.time() + self.lease_ms / 1000
+        loop.call_at(min(self.ends_at, self.ends_at_most), self.look)
+
+    def look(self) -> None:
+        if self.mode == "maintenance" and self.left_ms() <= 0 and self.up:
+            self.shut()
+
+    def shut(self) -> None:
+        session = self.session
+        super().shut()
+        self.session = session if self.keeps else None
+
+    def do_19283_0_0(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        state = super().do_19283_0_0(body, peer)
+        return {**state, "lease_ms": self.left_ms()} if "lease_ms" in state else state
+
+    def do_19283_2_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        was_open = self.open
+        answer = super().do_19283_2_2(body, peer)
+        if self.open and not was_open:
+            self.entries += 1
+            self.ends_at_most = asyncio.get_running_loop().time() + (self.lease_max_ms or self.lease_ms) / 1000
+            self.start()
+        return {**answer, "lease_ms": self.left_ms()} if "lease_ms" in answer else answer
+
+    def do_19283_4_2(self, _body: dict[str, Any], _peer: int) -> dict[str, Any]:
+        if not self.open:
+            return {"rc": 11, "rsn": f"wrong mode: {self.mode}"}
+        if self.lease_max_ms is None:
+            return {"rc": 11, "rsn": "expired: this lease is not extended"}
+        self.start()
+        return {"lease_ms": self.left_ms()}
+
+
+class ConfirmingPeer(SmpPeer):
+    """A device on which every image comes up confirmed, as with an overwriting bootloader, which keeps no old one."""
+
+    def __init__(self, *arguments: Any, overwrites: bool = True, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.overwrites = overwrites
+
+    def boot(self, *, keep: bool = False) -> None:
+        super().boot(keep=keep)
+        self.confirmed = True
+        if self.overwrites:
+            self.slots[1] = Slot()
+
+
+MAGIC = bytes.fromhex("77c295f360d2ef7f3552500f2cb67980")
+"""Ends the trailer of an image that is to be started (MCUboot `boot_img_magic`)."""
+
+
+def padded(made: Made, *, confirmed: bool) -> bytes:
+    """The file as `imgtool sign --pad`, with `--confirm`, makes it."""
+    image_ok = b"\x01" if confirmed else b"\xff"
+    return made.data + b"\xff" * 4_096 + image_ok + b"\xff" * 7 + MAGIC
+
+
+class TrailerPeer(SmpPeer):
+    """A server that writes what it gets: a file's own trailer lies at the slot's end then, and marks the image."""
+
+    def do_1_1_2(self, body: dict[str, Any], peer: int) -> dict[str, Any]:
+        answer = super().do_1_1_2(body, peer)
+        slot = self.slots[1]
+        if slot.data.endswith(MAGIC):
+            slot.pending, slot.permanent = True, slot.data[-24] == 1
+        return answer

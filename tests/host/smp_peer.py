@@ -410,6 +410,7 @@ class PeerLink:
         self.sent: list[bytes] = []
         self.queue: list[bytes] = []
         self.busy = False
+        self.last_at = 0.0
         self.closed: str | None = None
         self.sink: Callable[[bytes], None] | None = None
         self.closed_sink: Callable[[str], None] | None = None
@@ -446,7 +447,11 @@ class PeerLink:
         self.lost("closed by us")
 
     def later(self, delay_ms: int, call: Callable[..., None], *args: Any) -> None:
-        asyncio.get_running_loop().call_later(delay_ms / 1000, call, *args)
+        """Calls for the same moment keep their order, which the event loop's timers alone do not."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() + delay_ms / 1000
+        self.last_at = self.last_at + 1e-9 if abs(at - self.last_at) < 1e-6 else at
+        loop.call_at(self.last_at, call, *args)
 
     def arrive(self, packet: bytes) -> None:
         if not self.peer.up or self.peer.silent or self.closed:

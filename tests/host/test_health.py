@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.host.other_peers import ConfirmingPeer, LoaderPeer
 from tests.host.smp_peer import DatagramLink, SmpPeer
+from tests.host.test_recipes import updated
 from tests.host.test_update import NEW, OLD, ble, image_of, job, whole
 
+from keyswitch.cli.main import main
 from keyswitch.cli.update_options import HEALTH_MS, _health, _health_ms
 from keyswitch.demo.workshop import Workshop
+from keyswitch.exits import Exit
 from keyswitch.host.entry import Secret
-from keyswitch.host.job import Job, Outcome, Result
+from keyswitch.host.job import Goal, Job, Outcome, Result
 from keyswitch.host.ours import trial_ms
 from keyswitch.host.reach import PacketReach
 from keyswitch.host.update import update
@@ -166,3 +170,90 @@ def test_where_the_device_is_to_stay_in_maintenance_the_result_says_that_the_tri
         assert peer.mode == "maintenance"
 
     run(story())
+
+
+STAYS = "the image is confirmed already, by the bootloader or its own application, and stays"
+
+
+@pytest.mark.parametrize("goal", [Goal.FULL, Goal.TEST])
+@pytest.mark.parametrize("gated", [True, False])
+def test_it_is_run_where_the_image_comes_up_confirmed_and_says_what_is_left_to_do(goal: Goal, *, gated: bool):
+    async def story() -> None:
+        peer = ConfirmingPeer(OLD, gated=gated, mode_group=gated)
+        way: dict[str, Any] = {"way": ModeGroupWay("maintenance", Secret(b"s" * 32))} if gated else {}
+        result = await unwell(peer, goal=goal, **way)
+        assert (result.outcome, result.outcome.exit_code) == (Outcome.FAILED, Exit.NO), result
+        assert result.detail == f"the health check says: pressure 0; {STAYS}"
+        assert result.next_step == "install the old image again (--downgrade)"
+        assert (peer.running()[0], peer.boots) == ("1.1.0", 1)
+        assert peer.mode == ("normal" if gated else "maintenance")
+
+    run(story())
+
+
+def test_it_is_run_where_the_image_runs_already():
+    async def story() -> None:
+        peer = SmpPeer(NEW)
+        result = await unwell(peer, way=ModeGroupWay("maintenance", Secret(b"s" * 32)))
+        assert (result.outcome, result.detail) == (Outcome.FAILED, f"the health check says: pressure 0; {STAYS}")
+        assert peer.mode == "normal"
+        assert (await whole(SmpPeer(NEW), job(health=well)))[0].outcome is Outcome.ALREADY_RUNNING
+
+    run(story())
+
+
+async def well() -> str | None:
+    return None
+
+
+def test_it_is_run_where_a_reset_alone_started_the_image_and_nothing_is_listed():
+    async def story() -> None:
+        peer = LoaderPeer(OLD)
+
+        async def health() -> str | None:
+            return "pressure 0"
+
+        result, _ = await updated(ble(peer), "firmware-loader", health=health)
+        assert result.outcome is Outcome.FAILED, result
+        assert "nothing says whether it stays" in result.detail
+        assert result.next_step == "install the old image again (--downgrade)"
+        assert (result.after, result.not_read_since) == (None, "the reset")
+
+    run(story())
+
+
+def test_what_was_found_wrong_once_is_not_found_well_after_a_lost_link():
+    async def story() -> None:
+        peer, asked = SmpPeer(OLD), list[int]()
+
+        async def health() -> str | None:
+            asked.append(1)
+            peer.end_links("gone")
+            return "pressure 0" if len(asked) == 1 else None
+
+        result, _ = await whole(peer, job(health=health))
+        assert result.outcome is Outcome.FAILED, result
+        assert len(asked) == 1
+        assert peer.running()[0] == "1.0.0"
+
+    run(story())
+
+
+def test_a_trial_that_comes_up_confirmed_is_none():
+    async def story() -> None:
+        peer = ConfirmingPeer(OLD)
+        result, _ = await whole(peer, job(goal=Goal.TEST))
+        assert (result.outcome, result.detail) == (
+            Outcome.CONFIRMED,
+            "the image came up confirmed: there is no trial",
+        )
+        assert peer.mode == "normal"
+
+    run(story())
+
+
+def test_with_only_upload_there_is_nothing_to_check(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as raised:
+        main(["update", "udp:127.0.0.1", "x.bin", "--only", "upload", "--health", "true"])
+    assert raised.value.code == Exit.USAGE
+    assert "--health: means nothing with --only upload" in capsys.readouterr().err

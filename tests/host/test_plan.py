@@ -3,12 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.host.images import make_image
+from tests.host.images import Made, make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage
-from keyswitch.host.plan import Bootloader, Device, Plan, make_plan, plan_json
+from keyswitch.host.plan import Bootloader, Device, Lease, Plan, make_plan, plan_json
 from keyswitch.host.rates import Line, rate
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import StepName
@@ -17,6 +17,7 @@ from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import Params, SlotView
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
+from keyswitch.link.ports import GattRefused
 from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -24,10 +25,14 @@ PARAMS = Params(buf_size=2475, buf_count=4)
 BLE = Line(kind="ble")
 
 
+async def well() -> str | None:
+    return None
+
+
 def job(**settings: Any) -> Job:
     image = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
     way = ModeGroupWay("maintenance", Secret(b"s" * 32))
-    return Job(**{"images": (image,), "way": way, **settings})
+    return Job(**{"images": (image,), "way": way, "health": well, **settings})
 
 
 def skipped(plan: Plan) -> set[StepName]:
@@ -145,7 +150,7 @@ def test_buffers_that_hold_no_upload_are_a_refusal(size: int):
         (Goal.FULL, False, StepName.LEFT),
         (Goal.FULL, True, StepName.CONFIRM),
         (Goal.UPLOAD, False, StepName.LEFT),
-        (Goal.TEST, False, StepName.PROVE),
+        (Goal.TEST, False, StepName.HEALTH),
     ],
 )
 def test_goals(goal: Goal, last: StepName, *, stay: bool):
@@ -193,6 +198,99 @@ def test_as_json():
     assert (told["limited_by"], told["slow_limited_by"]) == ("air", "flash")
     assert told["bound_bytes_per_second"] > told["slow_bytes_per_second"]
     assert told["expected_ms"] < told["slow_ms"]
+
+
+UDP = Line(kind="udp", max_packet=1472)
+
+
+@pytest.mark.parametrize(
+    ("lease", "note", "refused"),
+    [
+        (Lease(ms=900_000, max_ms=3_600_000), "", ""),
+        (Lease(ms=10_000, max_ms=600_000), "needs 1 extension of the lease of 10 s", ""),
+        (Lease(ms=4_000, max_ms=600_000), "needs 3 extensions of the lease of 4 s", ""),
+        (Lease(ms=4_000, max_ms=9_000), "", "it cannot be done within lease_max_s (9 s): it takes at least 16 s"),
+        (Lease(ms=9_000, max_ms=9_000), "", "it cannot be done within lease_s (9 s): it takes at least 16 s"),
+        (Lease(ms=9_000, max_ms=9_000, keeps=True), "takes longer than lease_s (9 s): what was sent is kept", ""),
+    ],
+)
+def test_the_plan_compares_what_it_takes_with_the_lease(lease: Lease, note: str, refused: str):
+    verdict = slots((OLD.hash, True, False), (NEW.hash, False, False))  # nothing to send: 16 s of everything else
+    plan = make_plan(job(), Device(verdict=verdict, params=PARAMS, lease=lease), UDP)
+    leases = [said for said in plan.notes if "lease" in said]
+    assert [said[: len(note)] for said in leases] == ([note] if note else [])
+    assert plan.refused == refused
+
+
+def test_extensions_are_counted_for_either_flash():
+    big = JobImage(data=NEW.data * 20, hash=NEW.hash, version="1.1.0")
+    plan = make_plan(job(images=(big,)), Device(params=PARAMS, lease=Lease(ms=12_000, max_ms=60_000)), BLE)
+    assert (plan.extensions, plan.slow_extensions) == (1, 2)
+    assert "needs 1 to 2 extensions of the lease of 12 s" in plan.notes
+    assert plan_json(plan)["extensions"] == 1
+
+
+@pytest.mark.parametrize(("ms", "needed"), [(9_999, 1), (10_000, 0), (10_001, 0)])
+def test_a_lease_that_lasts_to_the_millisecond_needs_no_extension(ms: int, needed: int):
+    assert Lease(ms=ms, max_ms=60_000).extensions(10_000) == needed
+
+
+def test_where_the_slots_cannot_be_read_the_plan_says_not_checked():
+    plan = make_plan(job(), Device(params=PARAMS), BLE)
+    assert not plan.slots_checked
+    assert any(note.startswith("not checked: ") for note in plan.notes)
+    plan = make_plan(job(), Device(verdict=running(OLD.hash)), BLE)
+    assert plan.slots_checked
+    assert not any("not checked" in note for note in plan.notes)
+
+
+class ListingPeer(SmpPeer):
+    """A device of ours that lists its slots, and their size, in every mode."""
+
+    def judge(self, key: tuple[int, int, int], body: dict[str, Any], door: str, peer: int) -> dict[str, Any] | None:
+        if key in {(1, 0, 0), (1, 6, 0)} and not self.open and door == "smp":
+            return self.do_1_0_0(body, peer) if key[1] == 0 else self.do_1_6_0(body, peer)
+        return super().judge(key, body, door, peer)
+
+
+@pytest.mark.parametrize(
+    ("runs", "lies", "slot_size", "refused", "not_needed"),
+    [
+        ("1.2.0", None, None, "1.1.0 is older than 1.2.0", set()),
+        ("1.1.0", None, None, "", {"upload", "test", "reset", "swap", "confirm"}),
+        ("1.0.0", NEW, None, "", {"upload"}),
+        ("1.0.0", None, 16 * 1024, "1.1.0 has 16,384 bytes, the device takes 12,288", set()),
+    ],
+)
+def test_outside_maintenance_the_slots_are_read_where_the_device_lists_them(
+    runs: str, lies: Made | None, slot_size: int | None, refused: str, not_needed: set[str]
+):
+    async def story() -> None:
+        peer = ListingPeer(NEW if runs == "1.1.0" else make_image(runs), service="always", slot_size=slot_size)
+        peer.slots[1].data = lies.data if lies is not None else b""
+        device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
+        plan = make_plan(job(), device, BLE)
+        assert plan.slots_checked
+        assert plan.refused.startswith(refused)
+        assert bool(plan.refused) is bool(refused)
+        assert {name.value for name in skipped(plan)} == not_needed
+
+    run(story())
+
+
+def test_a_device_with_which_no_connection_could_be_made_ready_has_a_plan_too():
+    async def story() -> None:
+        class Unpaired(PeerAir):
+            async def connect(self, address: str, timeout_ms: int) -> Any:
+                raise GattRefused("insufficient authentication", 0x05)
+
+        reach = BleReach(Unpaired(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
+        device = await survey(reach, read_policy(Path("examples/pump/policy.toml")), to="maintenance")
+        assert device.verdict is not None
+        assert device.lease == Lease(ms=900_000, max_ms=3_600_000)
+        assert "security" in make_plan(job(), device, BLE).refused
+
+    run(story())
 
 
 def test_a_survey_changes_nothing():

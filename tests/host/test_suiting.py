@@ -1,9 +1,11 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.host.images import Made, make_image
+from tests.host.other_peers import TrailerPeer, padded
 from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
@@ -11,7 +13,7 @@ from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, Seen
 from keyswitch.host.reach import BleReach
-from keyswitch.host.suiting import GO_BACK, does_not_fit, steps_back
+from keyswitch.host.suiting import GO_BACK, arms_itself, does_not_fit, steps_back
 from keyswitch.host.update import update
 from keyswitch.host.views import SlotView
 from keyswitch.link.air.clock import run
@@ -165,3 +167,53 @@ def test_going_back_is_one_word_of_the_command(tmp_path: Path, capsys: pytest.Ca
         assert served.peer.running()[0] == "1.0.0"
     said = capsys.readouterr().out.splitlines()
     assert said == [f"refused: 1.0.0 is older than 1.1.0, which the device runs; {GO_BACK}", "confirmed"]
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    with pytest.raises(SystemExit) as raised:
+        main(["update", *words, "--json"])
+    assert isinstance(raised.value.code, int)
+    return raised.value.code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_file_that_arms_itself_is_refused_before_the_device_is_asked_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, confirmed: bool
+):
+    path = tmp_path / "padded.bin"
+    path.write_bytes(padded(NEW, confirmed=confirmed))
+
+    def device() -> SmpPeer:
+        return TrailerPeer(OLD, gated=False, mode_group=False, reset_ms=20, boot_ms=20)
+
+    for goal in ((), ("--only", "upload"), ("--only", "test")):
+        with UdpPeerThread(device) as served:
+            code, result = told(capsys, served.target, str(path), *goal)
+            assert (code, result["outcome"], result["reason"]) == (Exit.NO, "refused", "trailer")
+            assert result["detail"] == "1.1.0 brings its own trailer: once it is there, the next reset starts it"
+            assert result["next_step"].startswith("sign the image without --pad")
+            assert served.peer.served == 0
+            code, plan = told(capsys, served.target, str(path), *goal, "--dry-run")
+            assert (code, plan["refused"].partition(":")[0]) == (Exit.NO, "1.1.0 brings its own trailer")
+
+
+def test_unchecked_sends_it_and_the_outcome_is_what_the_device_is_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "padded.bin"
+    path.write_bytes(padded(NEW, confirmed=True))
+    with UdpPeerThread(lambda: TrailerPeer(OLD, gated=False, mode_group=False, reset_ms=20, boot_ms=20)) as served:
+        code, result = told(capsys, served.target, str(path), "--unchecked", "--only", "upload")
+        assert (code, result["outcome"]) == (Exit.YES, "staged")
+        assert result["detail"] == "the device lists it as pending: its next reset starts it"
+        code, result = told(capsys, served.target, str(path), "--unchecked", "--only", "test")
+        assert (code, result["outcome"]) == (Exit.YES, "confirmed")
+        assert result["detail"] == "the image came up confirmed: there is no trial"
+
+
+def test_only_confirming_sends_nothing_so_that_no_trailer_matters():
+    image = image_of(NEW, arms_itself=True)
+    assert arms_itself(Job(images=(image,))) is not None
+    assert arms_itself(Job(images=(image,), unchecked=True)) is None
+    assert arms_itself(Job(images=(image,), goal=Goal.CONFIRM)) is None
+    assert arms_itself(Job(images=(image_of(NEW),))) is None

@@ -8,12 +8,13 @@ import pytest
 from tests.host.images import Made, is_sound, make_image
 from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 
+from keyswitch.cli.progress import _result_lines
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.exits import Exit
 from keyswitch.host.bounds import Bounds
 from keyswitch.host.client import Client
 from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.events import Ended, Event, Judged, StepBegun, StepDone, StepMissed
+from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import STEPS, WORK, StepName
@@ -769,7 +770,7 @@ async def struck_at(step: StepName, what: str) -> Outcome:
 
     result = await update(ble(peer), job(), sink=strike)
     assert struck == [step]
-    if step in {StepName.PROVE, StepName.CONFIRM} and what != "link lost":
+    if step in {StepName.PROVE, StepName.HEALTH, StepName.CONFIRM} and what != "link lost":
         # An unconfirmed trial goes back when the gate closes or the device is reset.
         assert result.outcome is Outcome.REVERTED, result
         assert peer.running()[0] == "1.0.0"
@@ -925,5 +926,113 @@ def test_a_radio_that_is_gone_for_a_while_is_waited_for():
 
         result = await update(BleReach(air, target="hci:usb:0#Pump 7", name="Pump 7"), job(), sink=strike)
         assert result.outcome is Outcome.CONFIRMED, result
+
+    run(story())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_image_whose_sum_the_device_finds_wrong_is_sent_once_more_and_never_marked(times: int):
+    """The listing names its hash all the same: that is what the file says of itself."""
+
+    async def story() -> None:
+        peer, wrong = SmpPeer(OLD), list[int]()
+
+        def spoil(answer: dict[str, Any]) -> dict[str, Any]:
+            if "match" in answer and len(wrong) < times:
+                wrong.append(1)
+                peer.slots[1].data = damaged()
+                return {**answer, "match": False}
+            return answer
+
+        upload = peer.do_1_1_2
+        peer.do_1_1_2 = lambda body, link: spoil(upload(body, link))  # type: ignore[method-assign]
+        result, events = await whole(peer)
+        said = [event.text for event in events if isinstance(event, Said)]
+        assert said == [
+            "the device says that the SHA-256 of what it received is wrong: the image is uploaded once more"
+        ]
+        assert peer.mode == "normal"
+        if times == 1:
+            assert result.outcome is Outcome.CONFIRMED, result
+            assert peer.running() == ("1.1.0", NEW.hash)
+            return
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.IMAGE), result
+        assert "SHA-256 of what it received is wrong" in result.detail
+        assert (peer.boots, peer.log.count("1/0/2"), peer.running()[0]) == (0, 0, "1.0.0")
+
+    run(story())
+
+
+def test_bytes_and_rate_are_those_that_were_sent_while_it_was_sent():
+    """A run that goes on where another one was cut, and has to enter again in the middle: pauses are no sending."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD, buf_size=495)
+        first = await update(ble(peer), job(), sink=gone_once(peer, off=6_000))
+        assert first.sent is not None
+        whole_rate = first.sent.bytes_per_second
+        assert (first.outcome, first.sent.already_there) == (Outcome.CONFIRMED, 0)
+        assert len(NEW.data) <= first.sent.bytes <= len(NEW.data) + 4 * 495
+        assert first.duration_ms > 20_000
+        assert whole_rate > 20_000, "20 s without a link are no sending"
+
+        peer = SmpPeer(OLD, buf_size=495, gated=False, mode_group=False)
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled(peer, off=8_000)
+        there = len(peer.session.data) if peer.session is not None else 0
+        result, _ = await whole(peer, Job(images=(image_of(NEW),)))
+        assert result.sent is not None
+        assert there >= 8_000
+        assert result.sent.already_there == there
+        asking = result.sent.bytes - (len(NEW.data) - there)
+        assert 0 < asking < 495, "the first piece asks what is there"
+        lines = _result_lines(result).splitlines()
+        rate = result.sent.bytes_per_second / 1000
+        said = f"sent {result.sent.bytes:,} bytes at {rate:.1f} kB/s; {there:,} bytes were there already"
+        assert said in lines
+
+    run(story())
+
+
+def gone_once(peer: SmpPeer, *, off: int) -> Callable[[Event], None]:
+    struck: list[int] = []
+
+    def strike(event: Event) -> None:
+        if isinstance(event, Uploading) and event.progress.off > off and not struck:
+            struck.append(off)
+            peer.up = False
+            peer.end_links("supervision timeout")
+            asyncio.get_running_loop().call_later(20, setattr, peer, "up", True)
+
+    return strike
+
+
+async def cancelled(peer: SmpPeer, *, off: int) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Uploading) and event.progress.off > off:
+            task.cancel()
+
+    task = asyncio.ensure_future(update(ble(peer), Job(images=(image_of(NEW),)), sink=interrupt))
+    await task
+
+
+def test_a_server_that_takes_a_byte_now_and_then_does_not_hold_an_update():
+    async def story() -> None:
+        peer, off = SmpPeer(OLD, step_ms=1_000), [0]
+
+        def sip(op: int, group: int, command: int, body: dict[str, Any]) -> dict[str, Any] | None:
+            if (op, group, command) != (2, 1, 1):
+                return None
+            off[0] += body["off"] == off[0]
+            return {"off": off[0]}
+
+        peer.veto = sip
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.FAILED, result
+        assert re.fullmatch(
+            r"the upload stands at byte \d+: the device took \d+ bytes in 60 s, and the least is 1,024", result.detail
+        )
+        assert result.duration_ms < 120_000
+        assert peer.mode == "normal"
 
     run(story())

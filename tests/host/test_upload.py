@@ -346,6 +346,34 @@ def test_a_device_that_never_moves_ends_within_the_bound():
     run(story())
 
 
+@pytest.mark.parametrize("step", [99, 100, 101])
+def test_the_floor_below_which_a_device_is_not_getting_on(step: int):
+    """Ten answers in each ten seconds, of so many bytes; too little is said with both numbers."""
+
+    async def story() -> None:
+        peer, taken = device(), [0]
+        slow = Faults(lambda way, _number, _packet: Fate(delay_ms=980) if way == "answer" else None)
+
+        def sip(_op: int, _group: int, _command: int, body: dict[str, Any]) -> dict[str, Any] | None:
+            if "off" not in body:
+                return None
+            taken[0] = min(4_000, taken[0] + (step if body["off"] == taken[0] else 0))
+            return {"off": taken[0]}
+
+        peer.veto = sip
+        image = Made(data=NEW.data[:4_000], version="", hash=b"")
+        bounds = Bounds(stall_ms=9_900, floor_bytes=1_000)
+        end = await send(peer, slow, image=image, bounds=bounds, capacity=Capacity(frame=FRAME))
+        if step >= 100:
+            assert isinstance(end, Uploaded)
+            return
+        assert isinstance(end, UploadStalled)
+        assert not end.silent
+        assert end.why == "the device took 990 bytes in 9.9 s, and the least is 1,000"
+
+    run(story())
+
+
 @pytest.mark.parametrize("off", [None, "7", True, -1, 16_385, 1.5])
 def test_an_offset_that_means_nothing_is_the_devices_fault(off: object):
     async def story() -> None:

@@ -30,7 +30,7 @@ from keyswitch.link.air.settings import parse_air
 from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Service
+from keyswitch.policy.words import Service, SessionRule
 from keyswitch.smp.groups import image
 from keyswitch.testing.world import World
 
@@ -163,6 +163,7 @@ async def updated(
     *,
     service: Service = Service.RECONNECT,
     policy: Policy | None = None,
+    **settings: Any,
 ) -> tuple[Result, dict[str, Any]]:
     """One whole update; how it ended, and what the device says afterwards."""
     secret = read_secret(pump.policy)
@@ -170,7 +171,7 @@ async def updated(
     async with World(policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
         name = pump.policy.device.name
         reach = BleReach(CutAir(here.adapter(), scissors), target=name, name=name)
-        job = Job(images=(job_image(pump.new),), way=ModeGroupWay("maintenance", Secret(secret)))
+        job = Job(images=(job_image(pump.new),), way=ModeGroupWay("maintenance", Secret(secret)), **settings)
         result = await update(reach, job, sink=lambda event: strike(here, event) if strike else None)
         return result, here.device.status()
 
@@ -271,8 +272,33 @@ def test_the_gate_closes_during_the_trial_and_the_old_image_is_back(pump: Worksh
     check(*run(updated(pump, Scissors(), strike_at(StepName.CONFIRM, blow))), outcome=Outcome.REVERTED)
 
 
+@pytest.mark.parametrize("session", SessionRule)
+@pytest.mark.parametrize("lease_max_ms", [20_000, 600_000], ids=["not extended", "extended"])
+def test_a_health_check_that_takes_longer_than_a_lease(pump: Workshop, session: SessionRule, lease_max_ms: int) -> None:
+    mode = replace(
+        pump.policy.modes["maintenance"], lease_ms=20_000, lease_max_ms=lease_max_ms, idle_ms=None, session=session
+    )
+    policy = replace(
+        pump.policy,
+        modes={**pump.policy.modes, "maintenance": mode},
+        update=replace(pump.policy.update, trial_deadline_ms=300_000),
+    )
+
+    async def health() -> str | None:
+        await asyncio.sleep(70)
+        return None
+
+    result, status = run(updated(pump, Scissors(), policy=policy, health=health))
+    extended = lease_max_ms > 20_000
+    check(result, status, outcome=Outcome.CONFIRMED if extended else Outcome.REVERTED)
+    assert (result.extensions >= 4) is extended
+    if not extended:
+        assert result.detail.startswith("the device's lease of 20 s ended before this was done, and it extends it no")
+        assert "lease_max_s" in result.next_step
+
+
 ALL_STEPS = (*WORK[Goal.FULL], StepName.LEAVE, StepName.LEFT)
-ON_TRIAL = {StepName.PROVE, StepName.CONFIRM}
+ON_TRIAL = {StepName.PROVE, StepName.HEALTH, StepName.CONFIRM}
 """The new image runs and is not confirmed yet: it does not start again."""
 
 

@@ -14,7 +14,7 @@ import click
 from keyswitch.cli.output import echo
 from keyswitch.host.account import slots_of
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
-from keyswitch.host.job import Result
+from keyswitch.host.job import Result, SentBytes
 from keyswitch.host.upload import Progress
 from keyswitch.host.verdict import Verdict
 from keyswitch.host.views import SlotView
@@ -84,10 +84,14 @@ def result_json(result: Result) -> dict[str, Any]:
         "reason": result.reason.value if result.reason else None,
         "next_step": result.next_step or None,
         "seconds": result.duration_ms / 1000,
-        "upload_bytes_per_second": result.upload.bytes_per_second if result.upload else None,
+        "upload_bytes_per_second": result.sent.bytes_per_second if result.sent else None,
+        "sent_bytes": result.sent.bytes if result.sent else 0,
+        "already_there_bytes": result.sent.already_there if result.sent else 0,
         "resumed": result.resumed,
         "before": slots_of(result.before),
         "after": slots_of(result.after),
+        "not_read_since": result.not_read_since or None,
+        "extensions": result.extensions,
     }
 
 
@@ -245,11 +249,17 @@ def _result_lines(result: Result) -> list[str]:
     lines = [f"{result.outcome.value}" + (f": {result.detail}" if result.detail else "")]
     if result.next_step:
         lines.append(f"next: {result.next_step}")
-    if result.upload is not None:
-        upload = result.upload
-        lines.append(f"uploaded {upload.size:,} bytes at {upload.bytes_per_second / 1000:.1f} kB/s")
+    if result.sent is not None:
+        lines.append(_sent_line(result.sent))
+    if result.not_read_since:
+        lines.append(f"slots: not read since {result.not_read_since}")
     lines += [f"slot {view.slot}: {view.version} {view.hash.hex()[:16]}{_flags(view)}" for view in result.after or ()]
     return lines
+
+
+def _sent_line(sent: SentBytes) -> str:
+    there = f"; {sent.already_there:,} bytes were there already" if sent.already_there else ""
+    return f"sent {sent.bytes:,} bytes at {sent.bytes_per_second / 1000:.1f} kB/s{there}"
 
 
 def _flags(view: SlotView) -> str:

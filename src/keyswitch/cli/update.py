@@ -27,7 +27,9 @@ from keyswitch.exits import Exit
 @click.option(
     "--confirm-by", type=click.Choice(["operator", "self"]), help="self: wait for the application to confirm."
 )
-@click.option("--health", metavar="COMMAND", help="Run before confirming; a failure lets the device go back.")
+@click.option(
+    "--health", metavar="COMMAND", help="Run once the new image runs, before it is confirmed; it must end with 0."
+)
 @click.option("--image-number", type=click.IntRange(0, 255), help="For devices with several images.")
 @click.option("--window", type=click.IntRange(1, 255), help="At most so many requests under way.")
 @click.option("--pair", is_flag=True, help="Pair with the device, or encrypt with the keys of an earlier pairing.")

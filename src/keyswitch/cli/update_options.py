@@ -86,6 +86,8 @@ class Options:
         goal = Goal(given["only"] or "full")
         if image is None and goal is not Goal.CONFIRM:
             raise InputError("IMAGE", "missing", "a signed image, or --only confirm")
+        if given["health"] is not None and goal is Goal.UPLOAD:
+            raise InputError("--health", "means nothing with --only upload: the image is not started", "one of the two")
         policy = read_policy(given["policy"]) if given["policy"] is not None else None
         images = () if image is None else _images(image, policy, given)
         job = Job(
@@ -97,6 +99,7 @@ class Options:
             most_outstanding=given["window"],
             stay=given["stay"],
             downgrade=given["downgrade"],
+            unchecked=given["unchecked"],
         )
         _check_security(target, policy, given)
         recording = _recording(target, policy, images, job, given)

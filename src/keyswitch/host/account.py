@@ -132,8 +132,17 @@ def ended(account: Account, *, run: int) -> dict[str, Any]:
             "resumed_at": result.upload.resumed_at,
             "bytes_per_second": result.upload.bytes_per_second,
         },
+        "sent": None
+        if result.sent is None
+        else {
+            "bytes": result.sent.bytes,
+            "already_there": result.sent.already_there,
+            "bytes_per_second": result.sent.bytes_per_second,
+        },
+        "extensions": result.extensions,
         "before": slots_of(result.before),
         "after": slots_of(result.after),
+        "not_read_since": result.not_read_since or None,
     }
 
 

@@ -15,12 +15,17 @@ LAST_ANSWER_MS: Final = 20_000
 STALL_MS: Final = 60_000
 """Longest time without progress."""
 
+FLOOR_BYTES: Final = 1_024
+"""What counts as progress: so much of the image, or its end, within `STALL_MS`. A line of 9600 baud carries forty times
+that, and one frame of a usual size in a minute is enough; a server that takes a byte now and then is not getting on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """The upload's limits in milliseconds; tests and slow links set their own."""
+    """The upload's limits, times in milliseconds; tests and slow links set their own."""
 
     first_answer_ms: int = FIRST_ANSWER_MS
     answer_ms: int = ANSWER_MS
     last_answer_ms: int = LAST_ANSWER_MS
     stall_ms: int = STALL_MS
+    floor_bytes: int = FLOOR_BYTES

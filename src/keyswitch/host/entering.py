@@ -46,23 +46,31 @@ async def judge(scene: Scene) -> Stop | None:
     else:
         inside = await scene.job.way.is_inside(scene.up())
         if inside is not None:
+            scene.note_inside(inside=is_open and inside, lease_ms=None)
             scene.seen = replace(scene.seen, gated=True, open=is_open and inside, outside=not inside)
     return None
 
 
 async def enter(scene: Scene) -> Stop | None:
     """Enter maintenance mode by the job's way."""
+    if scene.thrown_out is not None and scene.lease.in_vain:
+        return scene.thrown_out
     told = await scene.job.way.enter(scene.up(), scene.say)
     if isinstance(told, NoEntry):
         return _no_entry(scene, told)
     scene.entered = told
+    scene.leaving = False
     scene.note_inside(inside=True, lease_ms=told.lease_ms)
+    if not told.told:
+        scene.inside = None
+    if told.restarts:
+        scene.will_change("the device was restarted to enter maintenance")
     if told.identity is not None:
         scene.reach.visit(told.identity)
     scene.reach.learn(token=told.token, address=told.address)
     # Where the link does not end with the device's word, there is nothing to come back from.
     again = told.restarts or (told.reconnect and scene.up().announced_end)
-    scene.seen = replace(scene.seen, open=True, outside=False, smp=scene.seen.smp and not again)
+    scene.seen = replace(scene.seen, open=True, outside=False if told.told else None, smp=scene.seen.smp and not again)
     return None
 
 
@@ -101,6 +109,7 @@ async def verify(scene: Scene) -> Stop | None:
 
 async def leave(scene: Scene) -> Stop | None:
     """Ask the device to leave."""
+    scene.will_leave()
     no = await scene.job.way.leave(scene.up())
     if no is not None:
         return Stop(outcome=Outcome.STILL_IN_MAINTENANCE, detail=no.detail, reason=no.reason)

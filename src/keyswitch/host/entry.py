@@ -242,6 +242,20 @@ async def _prove(
     raise RemoteError(f"the device still wants steps after {MOST_STEPS}")
 
 
+async def extend(client: Client) -> int | Refusal | None:
+    """Start the mode's lease again; what is left of it then in milliseconds, None where the device does not say.
+
+    Raises:
+        LinkLostError: the link went away; asking again is safe.
+        RemoteError: the device answers what the mode group does not say.
+    """
+    reply = await client.write(mode.ID, mode.Id.EXTEND, timeout_ms=ENTER_MS)
+    if isinstance(reply, Refusal):
+        return reply
+    lease_ms = reply.values.get("lease_ms")
+    return lease_ms if isinstance(lease_ms, int) and not isinstance(lease_ms, bool) else None
+
+
 async def leave(client: Client) -> Refusal | None:
     """Leave the mode; None if the device agreed. Having left already is as good."""
     reply = await client.write(mode.ID, mode.Id.LEAVE, timeout_ms=ENTER_MS)

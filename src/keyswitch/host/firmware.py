@@ -44,6 +44,8 @@ WRITE_STATE_MS: Final = 10_000
 
 _POWER_CYCLE: Final = "power-cycle it: an image that was not confirmed does not start again"
 
+_BACK_ON_PURPOSE: Final = "install the old image again (--downgrade)"
+
 _OF_THE_IMAGE: Final[dict[int, Reason]] = {
     Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,
     Err.INVALID_IMAGE_HEADER: Reason.IMAGE,
@@ -61,6 +63,8 @@ async def upload_missing(scene: Scene) -> Stop | None:
     if stop is not None:
         return stop
     image = missing[0]
+    capacity = await capacity_of(scene.smp(), scene.job.most_outstanding)
+    scene.will_change("the upload began")
 
     async def is_there() -> bool:
         slots = await read_slots(scene.smp())
@@ -69,7 +73,7 @@ async def upload_missing(scene: Scene) -> Stop | None:
     end = await upload(
         scene.smp(),
         image.data,
-        await capacity_of(scene.smp(), scene.job.most_outstanding),
+        capacity,
         number=image.number,
         bounds=scene.job.bounds,
         on_progress=partial(scene.on_progress, image),
@@ -78,6 +82,8 @@ async def upload_missing(scene: Scene) -> Stop | None:
         sent=scene.sent[image.number],
     )
     match end:
+        case Uploaded(match=False):
+            return await _wrong_sum(scene, image)
         case Uploaded():
             scene.uploaded = end
             scene.whole.add(image.hash)
@@ -94,6 +100,21 @@ async def upload_missing(scene: Scene) -> Stop | None:
             raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
         case UploadStalled():
             return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
+
+
+async def _wrong_sum(scene: Scene, image: JobImage) -> Stop | None:
+    """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
+    scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
+    if image.hash not in scene.wrong_sums:
+        scene.wrong_sums.add(image.hash)
+        scene.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
+        return await verify(scene)
+    return Stop(
+        outcome=Outcome.FAILED,
+        detail="the device says, twice, that the SHA-256 of what it received is wrong; the image was not marked",
+        reason=Reason.IMAGE,
+        next_step="try another link; if it stays so, look into the device's flash",
+    )
 
 
 async def _room(scene: Scene) -> Mapping[int, int]:
@@ -134,8 +155,10 @@ async def test(scene: Scene) -> Stop | None:
 
 async def reset(scene: Scene) -> Stop | None:
     """Ask for a reset and see the link end."""
+    await scene.lease.last(BY_NAME[StepName.SWAP].bound_ms, scene.up().mode)
     seen = scene.seen
-    scene.seen = replace(seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))
+    scene.will_change("the reset")
+    scene.seen = replace(scene.seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))
     scene.ended_by_reset = False
     connection = scene.up()
     try:
@@ -207,11 +230,11 @@ async def prove(scene: Scene) -> Stop | None:
         scene.say("the maintenance session did not survive the reset: once more")
         return None
     if scene.ran or was_tried(scene.seen):
-        return Stop(
-            outcome=Outcome.REVERTED,
-            detail=f"the device runs {runs} again",
-            next_step="look into the new image's log: it did not stay",
-        )
+        again = f"the device runs {runs} again"
+        if scene.thrown_out is not None:
+            why = scene.thrown_out
+            return Stop(outcome=Outcome.REVERTED, detail=f"{why.detail}; {again}", next_step=why.next_step)
+        return Stop(outcome=Outcome.REVERTED, detail=again, next_step="look into the new image's log: it did not stay")
     return Stop(
         outcome=Outcome.NOT_STARTED,
         detail=f"the bootloader did not start the new image; the device runs {runs}",
@@ -219,11 +242,30 @@ async def prove(scene: Scene) -> Stop | None:
     )
 
 
+async def check_health(scene: Scene) -> Stop | None:
+    """Run the health check on what runs. What it once found wrong stays wrong for this run."""
+    scene.ran = True
+    if scene.unwell is None and scene.job.health is not None:
+        scene.unwell = await scene.job.health()
+    if scene.unwell is None:
+        scene.seen = replace(scene.seen, well=True)
+        return None
+    said = f"the health check says: {scene.unwell}"
+    if scene.seen.settled:
+        detail = f"{said}; the application that runs lists no images, so that nothing says whether it stays"
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_BACK_ON_PURPOSE)
+    stop = await verify(scene)
+    if scene.seen.all_confirmed:
+        detail = f"{said}; the image is confirmed already, by the bootloader or its own application, and stays"
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_BACK_ON_PURPOSE)
+    if stop is not None or not scene.seen.all_active:
+        return stop  # it has gone back already, or the gate was shut meanwhile
+    return await _unwell(scene, f"{said}; the image was not confirmed")
+
+
 async def confirm(scene: Scene) -> Stop | None:
     """Make what runs stay, or wait until the application has done so."""
     scene.ran = True
-    if scene.job.health is not None and (wrong := await scene.job.health()) is not None:
-        return await _unwell(scene, f"the health check says: {wrong}; the image was not confirmed")
     if scene.job.confirm_by is ConfirmBy.OPERATOR:
         return await _confirm_each(scene) or await _confirmed_by_theirs(scene)
     return await _look_while(scene, lambda: not scene.seen.all_confirmed)
@@ -259,7 +301,7 @@ async def _unwell(scene: Scene, said: str) -> Stop:
         return Stop(outcome=Outcome.NEVER_CAME_BACK, detail=detail, next_step=_POWER_CYCLE)
     if after and not refused and scene.seen.rebooted:
         detail = f"{said}; the device was reset and still runs {after}: its bootloader takes nothing back"
-        return Stop(outcome=Outcome.FAILED, detail=detail, next_step="install the old image again (--downgrade)")
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_BACK_ON_PURPOSE)
     what = refused or (f"the device still runs {after}" if after else "what it runs now could not be read")
     return Stop(outcome=Outcome.FAILED, detail=f"{said}; {what}", next_step=_POWER_CYCLE)
 
@@ -320,18 +362,20 @@ async def _confirmed_by_theirs(scene: Scene) -> Stop | None:
 
 async def _write_state(scene: Scene, body: Mapping[str, object], *, of_another: JobImage | None = None) -> Stop | None:
     """Mark or confirm an image; `of_another` names one that is not the running program's own."""
-    reply = await scene.smp().write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    client = scene.smp()
+    scene.will_change("the image was to be confirmed" if body.get("confirm") else "the image was to be marked")
+    reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
     if isinstance(reply, Refusal):
         if reply.is_rc(Rc.ENOTSUP) and "hash" in body:
             scene.seen = replace(scene.seen, by_reset=True)
-            return None
+            return await verify(scene)
         if of_another is not None and (reply.group, reply.code) == (image_group.ID, Err.IMAGE_CONFIRMATION_DENIED):
             # Zephyr's default: a program confirms its own image alone (`ALLOW_CONFIRM_NON_ACTIVE_IMAGE_…`).
             scene.say(
                 f"image {of_another.number} is confirmed by its own application: the device takes it from no other"
             )
             scene.seen = replace(scene.seen, theirs=scene.seen.theirs | {of_another.hash})
-            return None
+            return await verify(scene)
         return await scene.refused(reply)
     if "images" in reply.values:
         scene.note_slots(slots_of(reply.values))

@@ -16,6 +16,7 @@ from keyswitch.host.job import JobImage
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import Fault, parse_image
 from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.padding import read_padding
 from keyswitch.mcuboot.verify import Limits, verify
 
 
@@ -87,5 +88,6 @@ def _check(named: NamedImage, keys: Keys, limits: Limits, number: int | None, *,
         hash=image.hash,
         version=str(image.version),
         number=named.image or 0 if number is None else number,
+        arms_itself=read_padding(named.source, image).arms,
     )
     return CheckedImage(image=job, name=named.name, signature=signature)

@@ -29,12 +29,14 @@ class JobImage:
         hash: as in its hash TLV; what the device lists.
         version: as in its header.
         number: image number, for devices with several.
+        arms_itself: the file brings its own trailer: written whole, it is started by the next reset unasked.
     """
 
     data: bytes
     hash: bytes
     version: str
     number: int = 0
+    arms_itself: bool = False
 
 
 class Goal(StrEnum):
@@ -71,10 +73,11 @@ class Job:
         goal: how far to go.
         way: how maintenance mode is entered and left.
         confirm_by: who confirms.
-        health: asked before we confirm; a failure leaves the image unconfirmed, so that the device goes back.
+        health: asked once the image runs, confirmed or not, and before we confirm; a failure is never a success.
         most_outstanding: upper bound of requests under way, None for what the device's buffers allow.
         stay: do not leave maintenance mode at the end.
         downgrade: install also what is older than what runs.
+        unchecked: send also a file that arms itself.
         bounds: of the upload.
     """
 
@@ -86,6 +89,7 @@ class Job:
     most_outstanding: int | None = None
     stay: bool = False
     downgrade: bool = False
+    unchecked: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
 
@@ -160,6 +164,7 @@ class Seen:
 
     Attributes:
         images: what is to be installed.
+        health: a health check was given.
         connected: a connection is up.
         smp: firmware commands can be sent over it.
         gated: the device has a mode group; None while unknown.
@@ -176,9 +181,11 @@ class Seen:
         left: the device agreed to leave.
         distrusted: hashes that the device lists of copies that it refuses to start; they are not there for us.
         theirs: hashes of running images whose confirmation the device leaves to their own applications.
+        well: the health check has found what runs well, over this connection.
     """
 
     images: tuple[JobImage, ...] = ()
+    health: bool = False
     connected: bool = False
     smp: bool = False
     gated: bool | None = None
@@ -194,11 +201,13 @@ class Seen:
     left: bool = False
     distrusted: frozenset[bytes] = frozenset()
     theirs: frozenset[bytes] = frozenset()
+    well: bool = False
 
     def without_connection(self) -> "Seen":
         """What outlives a connection."""
         return Seen(
             images=self.images,
+            health=self.health,
             reset=self.reset,
             rebooted=self.rebooted,
             by_reset=self.by_reset,
@@ -249,6 +258,30 @@ def _is_it(view: SlotView, image: JobImage) -> bool:
     return view.hash == image.hash if view.hash else view.version == image.version
 
 
+def at_rest(slots: tuple[SlotView, ...]) -> bool:
+    """Whether a device with these slots stays as it is: something runs, what runs is confirmed, nothing is pending.
+
+    Anything else can change without us: a reset, the end of a lease or of a trial is enough.
+    """
+    running = [view for view in slots if view.active]
+    return bool(running) and all(view.confirmed for view in running) and not any(view.pending for view in slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBytes:
+    """What a run has sent of its images, all of its uploads together.
+
+    Attributes:
+        bytes: sent, each as often as it was sent.
+        already_there: bytes that the device had before the run sent any.
+        bytes_per_second: of what the device took, over the time of sending alone; 0 if it took nothing.
+    """
+
+    bytes: int
+    already_there: int
+    bytes_per_second: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How an update ended.
@@ -258,12 +291,15 @@ class Result:
         detail: in words; empty where the outcome says it all.
         reason: why the device refused, if it did.
         next_step: what a person can do.
-        upload: the last upload, if there was one.
+        upload: the last upload that ended with every byte there, if there was one.
+        sent: what was sent, whole or not; None if nothing was.
         resumed: how often a lost link or an earlier run's upload was continued.
         resent_bytes: of images, sent more than once in the whole run.
         duration_ms: of the whole run.
         before: slots when they were first read.
-        after: slots when they were last read.
+        after: slots as they are; None where they were not read since something could have changed them.
+        not_read_since: what that was; empty if they were read, or never.
+        extensions: how often the device's lease was extended.
         entered_by: how entry was proved; None if we did not enter.
         device: what the device was known by at the end, in words.
     """
@@ -273,11 +309,14 @@ class Result:
     reason: Reason | None = None
     next_step: str = ""
     upload: Uploaded | None = None
+    sent: SentBytes | None = None
     resumed: int = 0
     resent_bytes: int = 0
     duration_ms: int = 0
     before: tuple[SlotView, ...] | None = None
     after: tuple[SlotView, ...] | None = None
+    not_read_since: str = ""
+    extensions: int = 0
     entered_by: str | None = None
     device: str = ""
 

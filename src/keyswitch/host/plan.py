@@ -5,8 +5,10 @@ Rules:
 * A plan says what it assumes. Nobody knows a radio's interval or a part's flash before they were used: so the upload
   has two ends, one with a flash that takes no time and one with a usual part's (`keyswitch.host.rates`).
 * Durations are bounds of the upload and estimates of all else; they are there to tell a minute from an hour.
+* What could not be read is said to be unchecked; nothing is concluded from it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -16,7 +18,7 @@ from keyswitch.host.job import Goal, Job, JobImage, Seen
 from keyswitch.host.rates import USUAL_FLASH, Line, Rate, rate
 from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
-from keyswitch.host.suiting import newer_that_runs, steps_back
+from keyswitch.host.suiting import arms_itself, does_not_fit, newer_that_runs, steps_back
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
 from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
@@ -32,6 +34,7 @@ USUAL_MS: Final = {
     StepName.RESET: 500,
     StepName.SWAP: 5_000,
     StepName.PROVE: 100,
+    StepName.HEALTH: 10_000,
     StepName.CONFIRM: 100,
     StepName.LEAVE: 100,
     StepName.LEFT: 1_000,
@@ -65,6 +68,33 @@ NO_WAY_OPENS: Final = frozenset({Reason.GUARD, Reason.LOCKED_OUT, Reason.SECURIT
 NO_REVERT: Final = frozenset({Bootloader.OVERWRITE, Bootloader.XIP, Bootloader.SINGLE, Bootloader.SINGLE_RAM_LOAD})
 
 
+NOT_CHECKED: Final = (
+    "not checked: the slots cannot be read now, so a downgrade or an image that is there is not known yet"
+)
+
+_IN_SESSION: Final = frozenset(StepName) - {StepName.FIND, StepName.VERDICT, StepName.ENTER, StepName.LEFT}
+"""The steps that the lease has to last for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """How long the device stays in maintenance.
+
+    Attributes:
+        ms: of one lease, in milliseconds.
+        max_ms: of all its extensions together; equal to `ms` if it is not extended.
+        keeps: an upload that the end of a lease interrupts goes on in the next one.
+    """
+
+    ms: int
+    max_ms: int
+    keeps: bool = False
+
+    def extensions(self, duration_ms: int) -> int:
+        """How many a session of this length needs."""
+        return max(0, -(-duration_ms // self.ms) - 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """What is known of the device before the update; None where it is not.
@@ -74,12 +104,16 @@ class Device:
         params: its buffers.
         bootloader: how it exchanges images.
         state_write: whether it takes state writes; without them a reset alone starts the newer image.
+        room: the largest file of each image number; empty where it does not tell.
+        lease: of its maintenance mode, by its policy; None without one.
     """
 
     verdict: Verdict | None = None
     params: Params | None = None
     bootloader: Bootloader | None = None
     state_write: bool | None = None
+    room: Mapping[int, int] | None = None
+    lease: Lease | None = None
 
     @property
     def slots(self) -> tuple[SlotView, ...] | None:
@@ -118,6 +152,9 @@ class Plan:
         requests: that the upload takes.
         fast: the bound of the upload with a flash that takes no time.
         slow: the same with a usual part's flash.
+        extensions: of the lease that the update needs.
+        slow_extensions: the same with a usual part's flash.
+        slots_checked: whether the slots could be read.
         refused: why the update would be refused as things are; empty if nothing is known that would refuse it.
         notes: what a person should know: assumptions, and what is unusual.
     """
@@ -127,6 +164,9 @@ class Plan:
     requests: int
     fast: Rate
     slow: Rate
+    extensions: int
+    slow_extensions: int
+    slots_checked: bool
     refused: str
     notes: tuple[str, ...]
 
@@ -153,14 +193,22 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
     upload_ms = (fast.duration_ms(size), slow.duration_ms(size))
     stays = job.stay or job.goal is Goal.TEST
     names = [*WORK[job.goal], *(() if stays else WAY_OUT[-2:])]
+    steps = tuple(_planned(name, job, device, upload_ms) for name in names)
+    needed = [step for step in steps if not step.skipped and step.name in _IN_SESSION]
+    session_ms = (sum(step.expected_ms for step in needed), sum(step.slow_ms for step in needed))
+    extensions = [device.lease.extensions(ms) if device.lease is not None else 0 for ms in session_ms]
+    too_long = _beyond_the_lease(device.lease, session_ms[0])
     return Plan(
-        steps=tuple(_planned(name, job, device, upload_ms) for name in names),
+        steps=steps,
         image_bytes=size,
         requests=sum(_requests(image.data, frame, image.number) for image in to_send),
         fast=fast,
         slow=slow,
-        refused=_refused(job, device, line),
-        notes=tuple(_notes(job, device, line)),
+        extensions=extensions[0],
+        slow_extensions=extensions[1],
+        slots_checked=device.slots is not None,
+        refused=_refused(job, device, line) or too_long,
+        notes=(*_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
     )
 
 
@@ -187,6 +235,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "slow_bytes_per_second": plan.slow.bytes_per_second,
         "slow_limited_by": plan.slow.limited_by,
         "slow_ms": plan.slow_ms,
+        "extensions": plan.extensions,
+        "slow_extensions": plan.slow_extensions,
+        "slots_checked": plan.slots_checked,
         "refused": plan.refused or None,
         "notes": list(plan.notes),
     }
@@ -194,6 +245,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def _refused(job: Job, device: Device, line: Line) -> str:
     params, verdict = device.params, device.verdict
+    unfit = arms_itself(job)
+    if unfit is not None:
+        return f"{unfit.detail}; {unfit.next_step}"
     if params is not None and params.buf_size - line.framing_bytes < LEAST_FRAME:
         return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in"
     if verdict is None:
@@ -206,7 +260,38 @@ def _refused(job: Job, device: Device, line: Line) -> str:
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}"
     stop = steps_back(job, Seen(images=job.images, slots=device.slots))
+    if stop is None and job.goal is not Goal.CONFIRM:
+        to_send = tuple(image for image in job.images if _listed(device, image) is None)
+        stop = does_not_fit(to_send, device.room or {})
     return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
+
+
+def _beyond_the_lease(lease: Lease | None, fast_ms: int) -> str:
+    """Why the update cannot be done at all before the device leaves maintenance; empty if it can be."""
+    if lease is None or lease.keeps or fast_ms <= lease.max_ms:
+        return ""
+    return f"it cannot be done within {_limit(lease)}: it takes at least {fast_ms / 1000:.0f} s"
+
+
+def _lease_notes(lease: Lease | None, fast_ms: int, slow_ms: int) -> list[str]:
+    """What the lease means for an update that can be done."""
+    if lease is None or _beyond_the_lease(lease, fast_ms):
+        return []
+    notes: list[str] = []
+    few, many = lease.extensions(fast_ms), lease.extensions(slow_ms)
+    if many and lease.max_ms > lease.ms:
+        count = str(many) if few == many else f"{few} to {many}"
+        notes.append(f"needs {count} extension{'' if count == '1' else 's'} of the lease of {lease.ms / 1000:g} s")
+    if slow_ms > lease.max_ms:
+        if lease.keeps:
+            notes.append(f"takes longer than {_limit(lease)}: what was sent is kept, and goes on in another session")
+        else:
+            notes.append(f"with a usual part's flash it cannot be done within {_limit(lease)}")
+    return notes
+
+
+def _limit(lease: Lease) -> str:
+    return f"{'lease_max_s' if lease.max_ms > lease.ms else 'lease_s'} ({lease.max_ms / 1000:g} s)"
 
 
 def _listed(device: Device, image: JobImage) -> SlotView | None:
@@ -234,6 +319,10 @@ def _skipped(name: StepName, job: Job, device: Device) -> str:
         return "the gate is open already"
     if name in {StepName.UPLOAD, StepName.TEST, StepName.RESET, StepName.SWAP}:
         return _not_needed(name, job, device)
+    if name is StepName.HEALTH and job.health is None:
+        return "no health check was given"
+    if name is StepName.CONFIRM and Seen(images=job.images, slots=device.slots).all_confirmed:
+        return "it is confirmed already"
     if name in {StepName.LEAVE, StepName.LEFT} and verdict is not None and is_open and verdict.state is None:
         return "the device has no mode to leave"
     return ""
@@ -266,6 +355,8 @@ def _requests(data: bytes, frame: int, number: int) -> int:
 
 def _notes(job: Job, device: Device, line: Line) -> list[str]:
     notes = [job.way.words]
+    if device.slots is None:
+        notes.append(NOT_CHECKED)
     if device.params is None:
         notes.append("the device's buffers are not known yet: the smallest usual ones are assumed")
     flash = "a flash that takes no time, or that of an nRF52840"

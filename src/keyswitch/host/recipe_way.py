@@ -78,6 +78,7 @@ class RecipeWay:
             shows_smp=self.recipe.shows_smp,
             within_ms=self.recipe.within_ms,
             by=f"recipe {self.recipe.name}",
+            prompt=next((self._filled(step.text) for step in self.recipe.enter if isinstance(step, PromptStep)), ""),
         )
 
     async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:

@@ -4,16 +4,21 @@ Rules:
 
 * `seen` holds what the device told over the connection that is up; dropping the connection forgets it.
 * After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
+* What was read of the slots is forgotten at each act that can change them (`Scene.will_change`), and when the device is
+  out of sight in a state that it can leave by itself (`at_rest`).
+* A lease is extended while there is still time: before and within each act that takes long (`keyswitch.host.lease`).
 """
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import Client
-from keyswitch.host.job import Job, JobImage, Outcome, Seen, Stop
+from keyswitch.host.job import Goal, Job, JobImage, Outcome, Seen, Stop, at_rest
+from keyswitch.host.lease import Lease
 from keyswitch.host.reach import CONNECT_MS, Connection, Reach
 from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.host.upload import Progress, Uploaded
@@ -31,6 +36,35 @@ AGAIN_MOST_MS: Final = 1_000
 
 LINK_ENDS_MS: Final = 5_000
 """How long a device may take to end the link after it said so, or after its answer to a reset (250 ms by default)."""
+
+_T = TypeVar("_T")
+
+
+class SlotReadings:
+    """What was read of the slots in a run; a reading counts until something begins that can change them."""
+
+    def __init__(self) -> None:
+        self.before: tuple[SlotView, ...] | None = None
+        """When they were first read."""
+        self.now: tuple[SlotView, ...] | None = None
+        """As they are; None if they were never read, or not since something could have changed them."""
+        self.not_read_since = ""
+        """What that was; empty otherwise."""
+
+    def note(self, slots: tuple[SlotView, ...]) -> None:
+        """They were read."""
+        self.before = slots if self.before is None else self.before
+        self.now, self.not_read_since = slots, ""
+
+    def forget(self, act: str) -> None:
+        """Something begins that can change them; `act` stands behind "not read since"."""
+        if self.now is not None:
+            self.now, self.not_read_since = None, act
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether what was read stays so while nobody does anything."""
+        return self.now is None or at_rest(self.now)
 
 
 class Scene:
@@ -58,7 +92,7 @@ class Scene:
         self.say = say
         self.on_progress = on_progress
         self.on_verdict = on_verdict
-        self.seen = Seen(images=job.images)
+        self.seen = Seen(images=job.images, health=job.health is not None and job.goal is not Goal.UPLOAD)
         self.connection: Connection | None = None
         self.entered: Inside | None = None
         self.uploaded: Uploaded | None = None
@@ -66,12 +100,21 @@ class Scene:
         """Hashes of the images that this run has uploaded."""
         self.sent = {image.number: Sent() for image in job.images}
         """What was sent of the image of each number."""
-        self.inside = False
-        """The device was last seen in maintenance mode."""
-        self.lease_ends_at: float | None = None
-        """When its lease ends that, by the event loop's clock; None if it has none."""
-        self.slots_before: tuple[SlotView, ...] | None = None
-        self.slots_after: tuple[SlotView, ...] | None = None
+        self.inside: bool | None = False
+        """The device was last seen in maintenance mode; None if it should be there and was not seen since."""
+        self.lease = Lease(say)
+        self.leaving = False
+        """It was asked to leave."""
+        self.thrown_out: Stop | None = None
+        """Why it left maintenance by itself, the last time that it did."""
+        self.farthest: Counter[int] = Counter()
+        """How far the image of each number has got."""
+        self.slots = SlotReadings()
+        self._boot_id: bytes = b""
+        self.unwell: str | None = None
+        """What the health check has said was wrong."""
+        self.wrong_sums: set[bytes] = set()
+        """Hashes of images of which the device has said once that it received something else."""
         self.ended_by_reset = False
         """The device has ended the link after it had agreed to a reset."""
         self.ran = False
@@ -92,6 +135,7 @@ class Scene:
     async def drop(self) -> None:
         """End the connection and forget what was seen over it."""
         connection, self.connection = self.connection, None
+        self._may_change("the connection ended")
         self.seen = self.seen.without_connection()
         if connection is not None:
             await connection.close()
@@ -126,24 +170,52 @@ class Scene:
             inside = await self.job.way.is_inside(self.up())
             outside = None if inside is None else not inside
             self.seen = replace(self.seen, gated=inside is not None, open=inside is not False, outside=outside)
+            if inside is not None:
+                self.note_inside(inside=inside, lease_ms=None)
 
     def note_state(self, state: ModeState) -> None:
         """Note what the mode group told."""
+        if self._boot_id and state.boot_id not in {b"", self._boot_id}:
+            self.will_change("the device restarted")
+        self._boot_id = state.boot_id or self._boot_id
+        away = self.seen.reset is not None and not self.seen.rebooted
+        if self.inside and state.outside and not self.leaving and not away:
+            self._note_thrown_out(state)
         self.note_inside(inside=not state.outside, lease_ms=state.lease_ms)
         self.seen = replace(self.seen, gated=True, open=state.open, outside=state.outside, boot_id=state.boot_id)
 
     def note_inside(self, *, inside: bool, lease_ms: int | None) -> None:
         """Note whether the device is in maintenance, and for how long."""
         self.inside = inside
-        self.lease_ends_at = None if lease_ms is None else asyncio.get_running_loop().time() + lease_ms / 1000
+        self.lease.note(lease_ms, inside=inside)
+
+    def _note_thrown_out(self, state: ModeState) -> None:
+        """The device has left maintenance, and not because we asked for it: say why, as far as that is known."""
+        self._may_change("the device left maintenance")
+        if self.lease.is_over:
+            size = sum(len(image.data) for image in self.job.images)
+            self.thrown_out = self.lease.ended(sum(self.farthest.values()), size)
+        else:
+            reason = reason_of(state.reason) or Reason.WRONG_MODE
+            detail = f"the device left maintenance mode by itself: {state.reason or f'it is in {state.mode}'}"
+            self.thrown_out = Stop(outcome=Outcome.REFUSED, detail=detail, reason=reason, next_step=NEXT_STEP[reason])
+        self.say(self.thrown_out.detail)
+
+    async def extending(self, act: Awaitable[_T]) -> _T:
+        """Wait for `act`, and extend the device's lease meanwhile."""
+        return await self.lease.extended(act, lambda: None if self.connection is None else self.connection.mode)
 
     def left_inside(self) -> str:
-        """That the device stays in maintenance, and when its lease ends that; empty unless it was last seen there."""
+        """That the device stays in maintenance, and when its lease ends that; empty if it was last seen outside."""
+        if self.inside is None:
+            by = self.entered.by if self.entered is not None else "it was to enter"
+            return f"whether the device is in maintenance mode is not known: it was not seen there after {by}"
         if not self.inside:
             return ""
-        if self.lease_ends_at is None:
+        left_ms = self.lease.left_ms
+        if left_ms is None:
             return "the device was left in maintenance mode"
-        left_s = max(0, round(self.lease_ends_at - asyncio.get_running_loop().time()))
+        left_s = max(0, round(left_ms / 1000))
         return f"the device was left in maintenance mode, which its lease ends in at most {left_s} s"
 
     async def attached(self) -> bool:
@@ -163,8 +235,39 @@ class Scene:
     def note_slots(self, slots: tuple[SlotView, ...]) -> None:
         """Note what lies in the slots."""
         self.seen = replace(self.seen, slots=slots)
-        self.slots_before = self.slots_before or slots
-        self.slots_after = slots
+        self.slots.note(slots)
+
+    def will_change(self, act: str) -> None:
+        """Something begins that can change what lies in the slots: what was read before says no more what is there.
+
+        Args:
+            act: what it is, as it stands behind "not read since".
+        """
+        self.seen = replace(self.seen, slots=None)
+        self.slots.forget(act)
+
+    def _may_change(self, act: str) -> None:
+        """The same, where only a device that is not at rest can change."""
+        if not self.slots.at_rest:
+            self.will_change(act)
+
+    def will_leave(self) -> None:
+        """The device is asked to leave maintenance: it disarms what is pending, and takes an open trial back."""
+        self.leaving = True
+        self._may_change("the device was asked to leave maintenance")
+
+    async def read_again(self) -> None:
+        """Read the slots once more at the end, if they were forgotten and the device still tells."""
+        away = self.seen.reset is not None and not self.seen.rebooted
+        if self.slots.before is None or self.slots.now is not None or away:
+            return
+        client = self.connection.smp if self.connection is not None else None
+        if client is None:
+            return
+        with suppress(LinkLostError, RemoteError):
+            slots = await read_slots(client)
+            if not isinstance(slots, Refusal):
+                self.note_slots(slots)
 
     async def refused(self, refusal: Refusal, *, reason: Reason | None = None) -> Stop | None:
         """A refused command: the gate may have closed meanwhile, which is no reason to stop.
@@ -177,6 +280,7 @@ class Scene:
             await self.look()
             if self.seen.open is False:
                 self.seen = replace(self.seen, slots=None)
+                self.put_off = self.thrown_out
                 return None
         reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""

@@ -28,6 +28,7 @@ class StepName(StrEnum):
     RESET = "reset"
     SWAP = "swap"
     PROVE = "prove the running hash"
+    HEALTH = "health check"
     CONFIRM = "confirm"
     LEAVE = "leave"
     LEFT = "prove it has left"
@@ -187,6 +188,15 @@ STEPS: Final = (
         outcome=Outcome.NOT_STARTED,
     ),
     Step(
+        name=StepName.HEALTH,
+        says="run the health check, if one was given",
+        proof="it has found the running image well",
+        holds=lambda seen: seen.well or not seen.health,
+        bound_ms=300_000,
+        tries=3,
+        outcome=Outcome.FAILED,
+    ),
+    Step(
         name=StepName.CONFIRM,
         says="confirm it",
         proof="the active slot is listed as confirmed",
@@ -225,13 +235,14 @@ _TO_THE_TRIAL: Final = (
     StepName.RESET,
     StepName.SWAP,
     StepName.PROVE,
+    StepName.HEALTH,
 )
 
 WORK: Final = {
     Goal.FULL: (*_TO_THE_TRIAL, StepName.CONFIRM),
     Goal.TEST: _TO_THE_TRIAL,
     Goal.UPLOAD: (*_TO_THE_SLOTS, StepName.UPLOAD),
-    Goal.CONFIRM: (*_TO_THE_SLOTS, StepName.PROVE, StepName.CONFIRM),
+    Goal.CONFIRM: (*_TO_THE_SLOTS, StepName.PROVE, StepName.HEALTH, StepName.CONFIRM),
 }
 """The steps up to the goal."""
 

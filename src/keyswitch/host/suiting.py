@@ -46,6 +46,21 @@ def steps_back(job: Job, seen: Seen) -> Stop | None:
     return None
 
 
+def arms_itself(job: Job) -> Stop | None:
+    """Why one of the job's files must not be sent: the next reset would start it unasked; None if none would.
+
+    What the device says of an upload or a trial would not be so then: the image is marked for good once it is there.
+    """
+    if job.unchecked or job.goal is Goal.CONFIRM:
+        return None
+    for image in job.images:
+        if image.arms_itself:
+            detail = f"{_name(image)} brings its own trailer: once it is there, the next reset starts it"
+            next_step = NEXT_STEP[Reason.TRAILER]
+            return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.TRAILER, next_step=next_step)
+    return None
+
+
 def does_not_fit(images: tuple[JobImage, ...], room: Mapping[int, int]) -> Stop | None:
     """Why one of these images must not be sent; None if all may.
 

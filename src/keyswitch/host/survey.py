@@ -1,13 +1,17 @@
 """What a plan wants to know of a device: asked for, changing nothing."""
 
+from dataclasses import replace
 from typing import Final
 
-from keyswitch.host.plan import Bootloader, Device
+from keyswitch.errors import RemoteError
+from keyswitch.host.client import SilenceError
+from keyswitch.host.plan import Bootloader, Device, Lease
 from keyswitch.host.reach import Connection, Reach
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import find_out
-from keyswitch.host.views import Params, read_bootloader_mode, read_params
+from keyswitch.host.verdict import find_out, unopened
+from keyswitch.host.views import Params, read_bootloader_mode, read_params, read_room, read_slots
 from keyswitch.policy.model import Policy
+from keyswitch.policy.words import UploadRest
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
 
@@ -17,36 +21,74 @@ one that has not says so (Zephyr `img_mgmt_state_write`, MCUboot `bs_set`). An e
 with one image takes it for that image, and marks it."""
 
 
-async def survey(reach: Reach, policy: Policy | None = None) -> Device:
+async def survey(reach: Reach, policy: Policy | None = None, *, to: str | None = None) -> Device:
     """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
+
+    Args:
+        reach: the way to the device.
+        policy: what the device is thought to obey.
+        to: the maintenance mode of the policy that is to be entered; tells the lease.
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
         InputError: the target names several devices.
     """
-    connection = await reach.connect()
     try:
-        return await _ask(connection, policy)
+        connection = await reach.connect()
+    except RemoteError as error:
+        return replace(declared(policy, to=to), verdict=unopened(error))
+    try:
+        return await _ask(connection, declared(policy, to=to))
     finally:
         await connection.close()
 
 
-async def _ask(connection: Connection, policy: Policy | None) -> Device:
+def declared(policy: Policy | None, *, to: str | None = None) -> Device:
+    """What the policy alone says of its device.
+
+    Args:
+        policy: None: nothing is known.
+        to: the maintenance mode that is to be entered.
+    """
+    if policy is None:
+        return Device()
+    mode = policy.modes.get(to) if to is not None else None
+    lease = None
+    if mode is not None and mode.lease_ms is not None:
+        keeps = policy.gate.upload is UploadRest.KEEP
+        lease = Lease(ms=mode.lease_ms, max_ms=mode.lease_max_ms or mode.lease_ms, keeps=keeps)
+    return Device(params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count), lease=lease)
+
+
+async def _ask(connection: Connection, known: Device) -> Device:
+    """Ask; `known` is what the policy says."""
     verdict = await find_out(connection)
-    declared = None
-    if policy is not None:
-        declared = Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count)
     client = connection.smp
+    known = replace(known, verdict=verdict)
     if client is None:
-        return Device(verdict=verdict, params=declared)
+        return known
+    slots = verdict.slots
+    if slots is None:
+        # The verdict of a device of ours needs no slots; many tell them outside maintenance, too.
+        try:
+            listed = await read_slots(client)
+        except (SilenceError, RemoteError):
+            listed = None
+        slots = None if isinstance(listed, Refusal) else listed
+    try:
+        room = await read_room(client)
+    except (SilenceError, RemoteError):
+        room = {}
     params = await read_params(client)
     number = await read_bootloader_mode(client)
     reply = await client.write(image.ID, image.Id.STATE, NO_STATE_WRITE)
     state_write = not (isinstance(reply, Refusal) and reply.is_rc(Rc.ENOTSUP))
     refused = isinstance(reply, Refusal) and reply.is_rc(Rc.EACCESSDENIED)
-    return Device(
-        verdict=verdict,
-        params=declared if isinstance(params, Refusal) else params,
+    return replace(
+        known,
+        verdict=replace(verdict, slots=slots),
+        room={} if isinstance(room, Refusal) else room,
+        params=known.params if isinstance(params, Refusal) else params,
         bootloader=None if isinstance(number, Refusal) else _bootloader(number),
         state_write=None if refused else state_write,
     )

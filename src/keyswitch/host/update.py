@@ -18,10 +18,11 @@ from typing import Final
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
 from keyswitch.host import entering, firmware
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, Stop
+from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
 from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
-from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
+from keyswitch.host.steps import BY_NAME, CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
+from keyswitch.host.suiting import arms_itself
 from keyswitch.host.upload import Progress
 from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, Verdict
 from keyswitch.link.ports import GattRefused
@@ -38,6 +39,7 @@ _ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
     StepName.RESET: firmware.reset,
     StepName.SWAP: firmware.swap,
     StepName.PROVE: firmware.prove,
+    StepName.HEALTH: firmware.check_health,
     StepName.CONFIRM: firmware.confirm,
     StepName.LEAVE: entering.leave,
     StepName.LEFT: entering.left,
@@ -65,6 +67,9 @@ _FARTHEST: Final = {
     "the same command tries the new image once more",
 }
 
+
+_LONG: Final = frozenset({StepName.UPLOAD, StepName.HEALTH, StepName.CONFIRM})
+"""Steps that may outlast a lease, with the device there to be asked meanwhile; a reset is prepared for by itself."""
 
 _TOUCHES: Final = CHANGES | {StepName.ENTER}
 """From these steps on the device is not as it was: a run ends with a result, whatever goes wrong."""
@@ -115,17 +120,23 @@ class _Run:
         self.tries: Counter[StepName] = Counter()
         self.acted: set[StepName] = set()
         self.held: set[StepName] = set()
-        self.farthest: Counter[int] = Counter()
         self.resumed = 0
         self.trouble = ""
         self.link_lost = False
         self.to_continue = False
 
     async def to_the_end(self) -> Result:
+        unfit = arms_itself(self.job)
+        if unfit is not None:
+            return self.end(unfit)
         stop = await self.follow(WORK[self.job.goal])
         reached = stop or self.reached()
+        await self.scene.read_again()
         if self.must_leave(reached):
+            if self.scene.inside is None:
+                await self.scene.drop()  # where the device really is has to be seen first
             way_out = await self.follow(WAY_OUT)
+            await self.scene.read_again()
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
         elif stop is None or self.scene.entered is not None:
@@ -140,17 +151,23 @@ class _Run:
     def reached(self) -> Stop:
         """All proofs hold; without a change they did before."""
         seen, goal = self.scene.seen, self.job.goal
+        if goal is Goal.UPLOAD and not seen.all_active:
+            there = "" if self.acted & CHANGES else "already in the slot"
+            armed = "the device lists it as pending: its next reset starts it" if seen.all_pending else ""
+            return Stop(outcome=Outcome.STAGED, detail="; ".join(part for part in (there, armed) if part))
+        if goal is Goal.TEST and self.acted & CHANGES and seen.all_confirmed:
+            return Stop(outcome=Outcome.CONFIRMED, detail="the image came up confirmed: there is no trial")
         if self.acted & CHANGES or (goal is Goal.TEST and not seen.all_confirmed):
             return Stop(outcome=_REACHED[goal])
-        if seen.all_active:
-            return Stop(outcome=Outcome.ALREADY_RUNNING)
-        return Stop(outcome=_REACHED[goal], detail="already in the slot")
+        return Stop(outcome=Outcome.ALREADY_RUNNING)
 
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""
         self.tries.clear()
         while (step := first_missing(steps, self.scene.seen)) is not None:
             self.already_held(steps[: steps.index(step.name)])
+            if step.name is StepName.ENTER and self.tries[StepName.RECONNECT] >= BY_NAME[StepName.RECONNECT].tries:
+                return self.exhausted(BY_NAME[StepName.RECONNECT])  # nobody would look whether it is inside this time
             self.tries[step.name] += 1
             if self.tries[step.name] > self.most_tries(step):
                 return self.exhausted(step)
@@ -175,7 +192,8 @@ class _Run:
         why = f"its proof does not hold: {step.proof}"
         try:
             async with asyncio.timeout(step.bound_ms / 1000):
-                stop = await _ACTS[step.name](self.scene)
+                act = _ACTS[step.name](self.scene)
+                stop = await (self.scene.extending(act) if step.name in _LONG else act)
         except TimeoutError:
             why = f"took longer than {step.bound_ms} ms"
             await self.scene.drop()
@@ -205,7 +223,7 @@ class _Run:
             self.sink(StepDone(name=step.name, at_ms=now, duration_ms=now - begun))
         else:
             why = self.scene.put_off.detail if self.scene.put_off is not None else why
-            self.trouble = why
+            self.trouble = f"{step.name.value}: {why}"
             self.sink(StepMissed(name=step.name, at_ms=now, duration_ms=now - begun, why=why))
 
     def already_held(self, names: tuple[StepName, ...]) -> None:
@@ -229,17 +247,23 @@ class _Run:
     def exhausted(self, step: Step) -> Stop:
         if self.scene.put_off is not None:
             return self.scene.put_off
+        if step.name is StepName.ENTER and self.scene.thrown_out is not None:
+            return self.scene.thrown_out
         outcome = step.outcome
         if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
             outcome = Outcome.UNREACHABLE
-        return Stop(outcome=outcome, detail=f"{step.name.value}: {self.trouble}", next_step=_FARTHEST.get(outcome, ""))
+        entered = self.scene.entered
+        if step.name is StepName.RECONNECT and entered is not None and entered.prompt:
+            detail = f"nothing shows that this was done: {entered.prompt} ({self.trouble})"
+            return Stop(outcome=outcome, detail=detail, next_step="do it while the update waits, and run it again")
+        return Stop(outcome=outcome, detail=self.trouble, next_step=_FARTHEST.get(outcome, ""))
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
             return False
         if reached.outcome in {Outcome.ALREADY_RUNNING, _REACHED[self.job.goal]}:
             return True
-        return self.scene.entered is not None or bool(self.acted & CHANGES)
+        return self.scene.entered is not None or bool(self.acted & {*CHANGES, StepName.HEALTH})
 
     def not_out(self, reached: Stop, way_out: Stop) -> Stop:
         if reached.outcome is Outcome.UNREACHABLE:
@@ -266,13 +290,28 @@ class _Run:
             reason=stop.reason,
             next_step=stop.next_step,
             upload=uploaded,
+            sent=self.sent_bytes(),
             resumed=self.resumed + continued,
             resent_bytes=sum(sent.resent_bytes for sent in self.scene.sent.values()),
             duration_ms=self.now_ms(),
-            before=self.scene.slots_before,
-            after=self.scene.slots_after,
+            before=self.scene.slots.before,
+            after=self.scene.slots.now,
+            not_read_since=self.scene.slots.not_read_since,
+            extensions=self.scene.lease.extensions,
             entered_by=self.scene.entered.by if self.scene.entered is not None else None,
             device=self.scene.reach.known_by,
+        )
+
+    def sent_bytes(self) -> SentBytes | None:
+        sent = [each for each in self.scene.sent.values() if each.bytes]
+        if not sent:
+            return None
+        taking_ms = sum(each.taking_ms for each in sent)
+        taken = sum(each.taken_bytes for each in sent)
+        return SentBytes(
+            bytes=sum(each.bytes for each in sent),
+            already_there=sum(each.already_there or 0 for each in sent),
+            bytes_per_second=round(taken * 1000 / taking_ms) if taking_ms else 0,
         )
 
     def now_ms(self) -> int:
@@ -285,7 +324,7 @@ class _Run:
         self.sink(Judged(verdict=verdict, at_ms=self.now_ms()))
 
     def uploading(self, image: JobImage, progress: Progress) -> None:
-        if progress.off > self.farthest[image.number]:
-            self.farthest[image.number] = progress.off
+        if progress.off > self.scene.farthest[image.number]:
+            self.scene.farthest[image.number] = progress.off
             self.tries.clear()
         self.sink(Uploading(progress=progress, at_ms=self.now_ms()))

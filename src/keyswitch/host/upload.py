@@ -7,7 +7,7 @@ Rules:
   of the same file goes on where it was.
 * Nothing answered for a while: a small question is asked. Devices answer in order, so an answer to it says that what
   was under way is lost; no answer says that the device is busy, and there is patience. Each silence doubles it.
-* No progress for `stall_ms` ends it, whatever the device answers meanwhile.
+* Less progress than `floor_bytes` in `stall_ms` ends it, whatever the device answers meanwhile.
 * "No session" (offset 0) after progress is no reason to start over before the device's slots were looked at: the answer
   to the last piece may be what was lost.
 * Time is the event loop's.
@@ -173,6 +173,7 @@ async def upload(
         return await run.to_the_end(is_there, heal)
     finally:
         run.drop()
+        run.count()
 
 
 class _Upload:
@@ -191,7 +192,8 @@ class _Upload:
         self.bounds = bounds
         self.on_progress = on_progress
         self.loop = asyncio.get_running_loop()
-        self.begun_at = self.moved_at = self.heard_at = self.loop.time()
+        self.begun_at = self.floor_at = self.heard_at = self.loop.time()
+        self.floor_off = 0
         self.first_answer_at: float | None = None
         self.first_off = 0
         self.resumed_at = 0
@@ -229,7 +231,7 @@ class _Upload:
                 self.silent()
                 if heal is not None:
                     await healed(heal)
-            if self.loop.time() - self.moved_at >= self.bounds.stall_ms / 1000:
+            if self.loop.time() - self.floor_at >= self.bounds.stall_ms / 1000 and not self.window.done:
                 return self.stalled()
         return self.finished()
 
@@ -325,11 +327,14 @@ class _Upload:
         if self.first_answer_at is None:
             self.first_answer_at, self.first_off = now, self.window.wanted
             self.resumed_at = off if off > self.requests.room(0) else 0
+            self.floor_at, self.floor_off = now, self.window.wanted
+            self.window.sent.opened(self.resumed_at)
         if isinstance(match, bool):
             self.match = match
         if moved in {Moved.ON, Moved.DONE}:
             self.silences = 0
-            self.moved_at = now
+            if self.window.wanted - self.floor_off >= self.bounds.floor_bytes:
+                self.floor_at, self.floor_off = now, self.window.wanted
             if self.on_progress is not None:
                 self.on_progress(self.progress(now))
         self.gone = self.gone or moved is Moved.GONE
@@ -345,8 +350,10 @@ class _Upload:
             why = f"the device dropped the upload {self.restarts} times"
             return UploadStalled(off=self.window.wanted, why=why, silent=False)
         self.drop()
+        self.count()
         self.window.restart()
         self.first_answer_at = None
+        self.floor_off = 0
         return None
 
     def drop(self) -> None:
@@ -357,12 +364,23 @@ class _Upload:
                 future.cancel()
         self.known_lost = False
 
+    def count(self) -> None:
+        """Count what the device has taken since it answered first."""
+        if self.first_answer_at is not None:
+            taking_ms = round((max(self.heard_at, self.first_answer_at) - self.first_answer_at) * 1000)
+            self.window.sent.taken(self.window.wanted - self.first_off, within_ms=taking_ms)
+
     def stalled(self) -> UploadStalled:
         off = self.window.wanted
         slept = self.loop.time() - self.heard_at >= self.bounds.stall_ms / 1000  # this computer, and its clock went on
         if self.silences or slept:
             return UploadStalled(off=off, why=f"no answer, asked {self.silences} times", silent=True)
-        return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
+        if off <= self.floor_off:
+            return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
+        within_s = self.bounds.stall_ms / 1000
+        took = f"the device took {off - self.floor_off} bytes in {within_s:g} s"
+        why = f"{took}, and the least is {self.bounds.floor_bytes:,}"
+        return UploadStalled(off=off, why=why, silent=False)
 
     def progress(self, now: float) -> Progress:
         rate = self.rate(now)

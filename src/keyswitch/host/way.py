@@ -25,6 +25,8 @@ class Inside:
         within_ms: how long it may take to come back.
         lease_ms: how long the mode lasts, None if without end or unknown.
         by: how entry was proved, for the evidence.
+        told: whether the device has said itself that it is inside; else that is to be seen.
+        prompt: what a person was asked to do for it; empty if nothing.
     """
 
     token: bytes = b""
@@ -36,6 +38,8 @@ class Inside:
     within_ms: int = CONNECT_MS
     lease_ms: int | None = None
     by: str = ""
+    told: bool = False
+    prompt: str = ""
 
 
 OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
@@ -130,6 +134,7 @@ class ModeGroupWay:
                     reconnect=told.reconnect,
                     lease_ms=told.lease_ms,
                     by=told.by,
+                    told=True,
                 )
             case _:
                 return refused(told)

@@ -59,17 +59,38 @@ class Piece:
 
 
 class Sent:
-    """What of one image was sent, over all its uploads: a window begins anew with each, this does not."""
+    """What of one image was sent, over all its uploads: a window begins anew with each, this does not.
+
+    Attributes:
+        bytes: of the image that were sent, each as often as it was sent.
+        resent_bytes: those of them that had been sent before.
+        already_there: bytes that the device had before the first was sent; 0 once it has dropped them.
+        taken_bytes: bytes by which the device got on.
+        taking_ms: how long that took; what lies between two uploads does not count.
+    """
 
     def __init__(self) -> None:
+        self.bytes = 0
         self.resent_bytes = 0
-        """How many bytes were sent more than once."""
+        self.already_there: int | None = None
+        self.taken_bytes = 0
+        self.taking_ms = 0
         self._highest = 0
 
     def add(self, piece: Piece) -> None:
         """Count this piece."""
+        self.bytes += piece.end - piece.off
         self.resent_bytes += max(0, min(piece.end, self._highest) - piece.off)
         self._highest = max(self._highest, piece.end)
+
+    def opened(self, there: int) -> None:
+        """An upload was opened at a device that says that it has so many bytes already."""
+        self.already_there = there if self.already_there is None else min(there, self.already_there)
+
+    def taken(self, count: int, *, within_ms: int) -> None:
+        """The device got on by so many bytes while they were sent."""
+        self.taken_bytes += max(0, count)
+        self.taking_ms += within_ms
 
 
 class Window:
