@@ -294,6 +294,7 @@ class Core:
                 token=self.token,
                 lease_ms=left.get(Timer.LEASE),
                 lease_max_ms=left.get(Timer.LEASE_MAX),
+                timeout_ms=left.get(Timer.TIMEOUT),
             )
         )
 
@@ -314,4 +315,4 @@ class Core:
 def _running(report: BootReport, found: SessionRecord | None) -> bytes:
     """The hash to judge the record by: of the image that it names, if that runs; else of the first image."""
     hashes = [image.running_hash for image in report.images]
-    return found.image if found is not None and found.image in hashes else hashes[0]
+    return found.expected if found is not None and found.expected in hashes else hashes[0]

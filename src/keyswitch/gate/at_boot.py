@@ -2,9 +2,12 @@
 
 what was found                                    where the device comes up
 a record that fits, and it was not ending         the record's mode: the session goes on
-a record that fits, ending                        where that session leaves to
+a record that fits, ending                        where that session leaves to, never into another maintenance mode
 anything else, the running image on trial         nowhere: it resets, and the bootloader reverts
 anything else                                     where an `on = "reset"` way leads, else the initial mode
+
+A record fits if it names a maintenance mode of this policy that some way leads into, and the boot that it expected is
+the one that happened: its hash runs. Only a record of this very policy may expect no hash, but no trial (a revert).
 """
 
 from dataclasses import replace
@@ -14,10 +17,11 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, arrive, leave_way, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import failing
-from keyswitch.gate.record import SessionRecord
-from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.model import Mode, OnReset, Policy
+from keyswitch.gate.guards import failing, opens, strictest
+from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.gate.state import GateState, Session, least
+from keyswitch.policy.model import OnReset, Policy, Transition
+from keyswitch.policy.words import WhenFalse
 
 
 def booted(change: Change, event: on.Booted) -> Refused | None:
@@ -39,43 +43,88 @@ def booted(change: Change, event: on.Booted) -> Refused | None:
 
 
 def _fits(policy: Policy, event: on.Booted) -> bool:
-    """Whether the record is of these rules, and the boot it expected is the one that happened."""
+    """Whether the record is for this policy, and the boot it expected is the one that happened."""
     record = event.record
-    if record is None or record.policy != policy.digest or record.mode not in policy.modes:
+    if record is None or record.mode not in policy.modes or not policy.modes[record.mode].maintenance:
         return False
-    if not policy.modes[record.mode].maintenance or not 0 <= record.way < len(policy.transitions):
+    if not any(way.target == record.mode for way in policy.transitions):
         return False
-    if policy.transitions[record.way].target != record.mode:
-        return False
-    return event.running == record.image if record.image is not None else not event.trial
+    if record.expected is None:
+        return record.policy == policy.digest and not event.trial
+    return event.running == record.expected
 
 
 def _go_on(change: Change, record: SessionRecord) -> None:
-    session = Session(way=record.way, proof=record.proof, images=record.images)
+    mode = change.policy.modes[record.mode]
+    idle_ms = least(mode.idle_ms, record.idle_ms)
+    session = Session(
+        way=_binding_way(change.policy, record),
+        proof=record.proof,
+        images=record.images,
+        idle_ms=None if idle_ms == mode.idle_ms else idle_ms,
+    )
     change.state = replace(change.state, mode=record.mode, session=session)
-    limits = _left(change.mode, record)
-    deadline_ms = change.policy.update.trial_deadline_ms
-    if change.state.trial and deadline_ms is not None:
-        limits[Timer.TRIAL] = deadline_ms
-    arrive(change, None, limits)
+    arrive(change, None, _limits(change, record))
 
 
-def _left(mode: Mode, record: SessionRecord) -> dict[Timer, int]:
-    """The mode's time limits, shortened to what the record says was left; a record cannot lengthen one."""
+def _binding_way(policy: Policy, record: SessionRecord) -> int | None:
+    """The way that opened the session; under another policy, one that asks for all that binds it, if there is one."""
+    into = [way for way in policy.transitions if way.target == record.mode]
+    into.sort(key=lambda way: not opens(way, record.proof))
+    if record.policy == policy.digest:
+        for way in into:
+            if opens(way, record.proof) and entry_of(way) == record.entry:
+                return way.index
+    return next((way.index for way in into if _as_strict(policy, record, way)), None)
+
+
+def _as_strict(policy: Policy, record: SessionRecord, way: Transition) -> bool:
+    bound = strictest(policy, record.mode, record.proof)
+    lenient = way.when_false is WhenFalse.HOLD and bound.when_false is WhenFalse.LEAVE
+    return not lenient and way.security >= bound.security and set(way.when) >= set(bound.guards)
+
+
+def _limits(change: Change, record: SessionRecord) -> dict[Timer, int]:
+    """The mode's time limits, each shortened to what the record says was left: a record cannot lengthen one.
+
+    Under another policy a limit that either side has counts; what was left of a time limit of the mode's own, where the
+    mode has none any more, counts as the lease.
+    """
+    policy, mode = change.policy, change.mode
     limits = timers(mode)
-    for timer, left in ((Timer.LEASE, record.lease_ms), (Timer.LEASE_MAX, record.lease_max_ms)):
-        if timer in limits:
-            limits[timer] = max(0, min(limits[timer], left or 0))
+    left = {
+        Timer.LEASE: record.lease_ms,
+        Timer.LEASE_MAX: record.lease_max_ms,
+        Timer.TIMEOUT: record.timeout_ms,
+    }
+    if record.policy == policy.digest:
+        # Its own policy started this limit: a record that does not say what is left of it is not trusted with any.
+        limits |= {timer: min(limits[timer], each or 0) for timer, each in left.items() if timer in limits}
+    else:
+        if Timer.TIMEOUT not in limits:
+            left[Timer.LEASE] = least(left[Timer.LEASE], left[Timer.TIMEOUT])
+        for timer, each in left.items():
+            if each is not None and (timer in limits or timer is Timer.LEASE):
+                limits[timer] = min(limits.get(timer, each), each)
+    idle_ms = least(mode.idle_ms, record.idle_ms)
+    if idle_ms is not None:
+        limits[Timer.IDLE] = idle_ms
+    trial_ms = least(policy.update.trial_deadline_ms, record.trial_ms)
+    if change.state.trial and trial_ms is not None:
+        limits[Timer.TRIAL] = trial_ms
     return limits
 
 
 def _come_up(change: Change, record: SessionRecord | None, mode_before: str | None) -> None:
     policy, state = change.policy, change.state
+    before = mode_before if record is None else record.mode
     if record is not None:
         way = leave_way(policy, state, record.mode)
     else:
         ways = policy.ways(mode_before, OnReset) if mode_before is not None else ()
         way = next((each for each in ways if failing(state, each) is None), None)
+    if way is not None and before is not None and _both_maintenance(policy, before, way.target):
+        way = None  # a session never turns into one of another mode, nor begins again by itself
     session = None
     if way is not None:
         change.ways.append(way.index)
@@ -84,3 +133,7 @@ def _come_up(change: Change, record: SessionRecord | None, mode_before: str | No
             session = Session(way=way.index, proof=None)
     change.state = replace(state, session=session)
     arrive(change, None, timers(change.mode))
+
+
+def _both_maintenance(policy: Policy, *modes: str) -> bool:
+    return all(mode in policy.modes and policy.modes[mode].maintenance for mode in modes)

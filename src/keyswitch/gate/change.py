@@ -93,7 +93,9 @@ def clean_up(change: Change) -> None:
         change.do(do.StopTimer(timer=Timer.RESET))
     if state.arming is not None and state.arming.written:
         change.do(do.Disarm())
-    change.do(do.StopTimer(timer=Timer.TRIAL), do.ClearSessionRecord())
+    # A session of another revision of the policy may have limits that the mode has not.
+    foreign = (do.StopTimer(timer=timer) for timer in (Timer.LEASE, Timer.IDLE) if timer not in timers(change.mode))
+    change.do(*foreign, do.StopTimer(timer=Timer.TRIAL), do.ClearSessionRecord())
     change.state = replace(state, session=None, upload=None, arming=None, reset_pending=False)
 
 

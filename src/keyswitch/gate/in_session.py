@@ -13,9 +13,9 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import session_failing
+from keyswitch.gate.guards import binding, session_failing
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.state import Arming, Session, Upload
+from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms
 from keyswitch.policy.words import Arm, Confirm, SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -71,7 +71,7 @@ def attach_proved(change: Change, event: on.AttachProved) -> Refused | None:
 
 def too_insecure(change: Change, session: Session, peer: Peer) -> Refused | None:
     """Refuses a peer whose link is worth less than the way by which the session was opened asks for."""
-    needed = change.policy.transitions[session.way].security
+    needed = binding(change.policy, change.state.mode, session).security
     return Refused(Reason.SECURITY, needed.word) if peer.security < needed else None
 
 
@@ -221,7 +221,7 @@ def _confirm(change: Change) -> None:
 def command_served(change: Change, event: on.CommandServed) -> Refused | None:
     """Somebody is at work."""
     del event
-    idle_ms = change.mode.idle_ms
+    idle_ms = idle_limit_ms(change.mode, change.state.session)
     if idle_ms is not None:
         change.do(do.StartTimer(timer=Timer.IDLE, ms=idle_ms))
     return None

@@ -10,7 +10,7 @@ from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing
 from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.state import GateState
+from keyswitch.gate.state import GateState, idle_limit_ms
 from keyswitch.policy.model import (
     OnButton,
     OnConnect,
@@ -149,8 +149,9 @@ def _enter_again(change: Change, event: on.EnterProved) -> Refused | None:
     if owned_by_other(change, session, event.peer):
         return Refused(Reason.OWNER)
     change.state = replace(change.state, session=replace(session, owner=event.peer.id))
-    if change.mode.idle_ms is not None:
-        change.do(do.StartTimer(timer=Timer.IDLE, ms=change.mode.idle_ms))
+    idle_ms = idle_limit_ms(change.mode, session)
+    if idle_ms is not None:
+        change.do(do.StartTimer(timer=Timer.IDLE, ms=idle_ms))
     return None
 
 
@@ -179,10 +180,11 @@ def expired(change: Change, event: on.Expired) -> Refused | None:
             if mode.timeout_ms is not None and not _take_first(change, OnTimeout):
                 change.do(do.StartTimer(timer=Timer.TIMEOUT, ms=mode.timeout_ms))
         case Timer.LEASE | Timer.LEASE_MAX:
-            if mode.lease_ms is not None:
+            # A session of another revision of the policy has a lease although its mode has none here.
+            if mode.lease_ms is not None or state.session is not None:
                 leave(change)
         case Timer.IDLE:
-            if mode.idle_ms is not None:
+            if idle_limit_ms(mode, state.session) is not None:
                 leave(change)
         case Timer.TRIAL:
             if state.session is not None and state.trial:

@@ -177,7 +177,13 @@ def _apply_to_images(policy: Policy, world: _Draft, state: GateState, effect: Ef
             world.running, world.trial = OLD, False
         case do.WriteSessionRecord():
             world.record = record.make(
-                policy, state, image=effect.image, token=b"", lease_ms=_LEASE_LEFT_MS, lease_max_ms=_LEASE_LEFT_MS
+                policy,
+                state,
+                image=effect.image,
+                token=b"",
+                lease_ms=_LEASE_LEFT_MS,
+                lease_max_ms=_LEASE_LEFT_MS,
+                timeout_ms=_LEASE_LEFT_MS,
             )
         case do.ClearSessionRecord():
             world.record = None

@@ -11,7 +11,7 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import Allowed
 from keyswitch.gate.events import EnterProved, Timer
-from keyswitch.gate.guards import failing, must_leave, session_failing
+from keyswitch.gate.guards import must_leave, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
@@ -109,6 +109,9 @@ def _on_purpose(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
         return
     if isinstance(edge.move.event, EnterProved) and edge.move.event.proof is not None:
         return
+    if after.session.way is None:
+        yield Wrong(subject="way", text=f'maintenance mode "{after.gate.mode}" begins by no transition')
+        return
     way = policy.transitions[after.session.way]
     if isinstance(way.trigger, OnInput) and any(policy.inputs[guard.index].operated for guard in way.when):
         return
@@ -132,7 +135,7 @@ def early_window(policy: Policy, edge: Edge) -> bool:
 def _carried(edge: Edge) -> bool:
     """Whether a session's record expects the image that the bootloader starts."""
     record, pending = edge.before.record, edge.before.pending
-    return record is not None and pending is not None and record.image == pending[0]
+    return record is not None and pending is not None and record.expected == pending[0]
 
 
 def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
@@ -182,9 +185,8 @@ def _guards(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     before = edge.before.session
     if edge.step is None or before is None:
         return
-    way = policy.transitions[before.way]
     for effect in edge.step.effects:
-        if isinstance(effect, do.WriteTrailer) and failing(edge.before.gate, way) is not None:
+        if isinstance(effect, do.WriteTrailer) and session_failing(policy, edge.before.gate, before) is not None:
             yield Wrong(subject="arming", text="an image is armed although a guard of the entry does not hold")
 
 
