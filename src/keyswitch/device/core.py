@@ -122,6 +122,7 @@ class Core:
             do.ConfirmImage: self._confirm_image,
             do.WriteSessionRecord: self._write_record,
             do.ClearSessionRecord: self._clear_record,
+            do.MarkStore: self._mark_store,
             do.PersistMode: self._persist_mode,
             do.EndConnections: self._end_connections,
             do.DropReassembly: self._leave_to_runtime,
@@ -157,6 +158,7 @@ class Core:
         self.boot_id = self.setup.random(mode_group.BOOT_ID_SIZE)
         self.lockout = restore(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
         self.uses = self.setup.memory.permits()
+        blank = self.setup.memory.blank()
         found = self.setup.memory.take_record()
         goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
         self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
@@ -166,6 +168,7 @@ class Core:
                 running=_running(report, found),
                 trial=report.trial,
                 mode_before=self.setup.memory.mode(),
+                blank=blank,
                 inputs=inputs,
             ),
             now_ms,
@@ -300,6 +303,9 @@ class Core:
 
     def _clear_record(self, _effect: do.ClearSessionRecord, _now_ms: int) -> None:
         self.setup.memory.save_record(None)
+
+    def _mark_store(self, _effect: do.MarkStore, _now_ms: int) -> None:
+        self.setup.memory.mark()
 
     def _persist_mode(self, effect: do.PersistMode, _now_ms: int) -> None:
         self.setup.memory.save_mode(effect.mode)

@@ -3,11 +3,15 @@
 what was found                                    where the device comes up
 a record that fits, and it was not ending         the record's mode: the session goes on
 a record that fits, ending                        where that session leaves to, never into another maintenance mode
+a trial, and a store that was never written       the initial mode, in the first trial: once, if it has a deadline
 anything else, the running image on trial         nowhere: it resets, and the bootloader reverts
 anything else                                     where an `on = "reset"` way leads, else the initial mode
 
 A record fits if it names a maintenance mode of this policy that some way leads into, and the boot that it expected is
 the one that happened: its hash runs. Only a record of this very policy may expect no hash, but no trial (a revert).
+
+The first trial is that of the first gated image, which firmware without a gate has started: nobody could have entered.
+The store is marked before anything is served, so that it happens once, however it ends.
 """
 
 from dataclasses import replace
@@ -30,9 +34,13 @@ def booted(change: Change, event: on.Booted) -> Refused | None:
     read = dict(event.inputs)
     inputs = tuple(read.get(each.name, each.initial) for each in policy.inputs)
     change.state = GateState(mode=policy.device.initial_mode, inputs=inputs, trial=event.trial)
+    if event.blank:
+        change.do(do.MarkStore())
     record = event.record if _fits(policy, event) else None
     if record is not None and not record.ending:
         _go_on(change, record)
+    elif event.trial and event.blank and event.record is None and policy.update.trial_deadline_ms is not None:
+        _first_trial(change, policy.update.trial_deadline_ms)
     elif event.trial:
         # Started outside a session (an image that armed itself, a power cut after early arming): it does not stay.
         change.do(do.ResetNow())
@@ -52,6 +60,16 @@ def _fits(policy: Policy, event: on.Booted) -> bool:
     if record.expected is None:
         return record.policy == policy.digest and not event.trial
     return event.running == record.expected
+
+
+def _first_trial(change: Change, deadline_ms: int) -> None:
+    """The image may be looked at and confirmed; the application must not do what any maintenance forbids it."""
+    policy = change.policy
+    maintenance = (mode.inhibits for mode in policy.modes.values() if mode.maintenance)
+    inhibits = frozenset(change.mode.inhibits).union(*maintenance)
+    change.do(do.StartTimer(timer=Timer.TRIAL, ms=deadline_ms), do.Inhibit(names=inhibits))
+    change.do(do.ModeChanged(mode=change.state.mode))
+    change.state = replace(change.state, first_trial=True)
 
 
 def _go_on(change: Change, record: SessionRecord) -> None:

@@ -142,7 +142,7 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
 
 def service_wanted(policy: Policy, state: GateState) -> bool:
     """Whether the SMP service belongs into the table."""
-    return state.session is not None or policy.gate.service is Service.ALWAYS
+    return state.session is not None or state.first_trial or policy.gate.service is Service.ALWAYS
 
 
 def show(change: Change) -> None:
@@ -170,7 +170,7 @@ def settle(change: Change) -> None:
     A mode is not entered twice in one step: ways that chase each other stop there (and the prover says so).
     """
     seen = {change.state.mode}
-    while not change.state.down:
+    while not change.state.down and not change.state.first_trial:
         session = change.state.session
         if session is not None and must_leave(change.policy, change.state, session):
             leave(change)

@@ -10,7 +10,7 @@ from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change
+from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import binding, session_failing
@@ -194,7 +194,7 @@ def reset_due(change: Change) -> None:
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
     """The operator says that the running image is good."""
     del event
-    stray = _stray(change, _STATE_WRITE)
+    stray = None if change.state.first_trial else _stray(change, _STATE_WRITE)
     if stray is not None:
         return stray
     if change.policy.update.confirm is Confirm.SELF:
@@ -214,8 +214,11 @@ def self_confirmed(change: Change, event: on.SelfConfirmed) -> Refused | None:
 
 def _confirm(change: Change) -> None:
     if change.state.trial:
+        first = change.state.first_trial
         change.do(do.ConfirmImage(), do.StopTimer(timer=Timer.TRIAL))
-        change.state = replace(change.state, trial=False)
+        change.state = replace(change.state, trial=False, first_trial=False)
+        if first:
+            arrive(change, None, timers(change.mode))  # from here on, a device like any other
 
 
 def command_served(change: Change, event: on.CommandServed) -> Refused | None:

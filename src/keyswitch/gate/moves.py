@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change, Opening, go, leave, revert, service_wanted
+from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, go, leave, revert, service_wanted
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing
@@ -174,8 +174,18 @@ def leave_asked(change: Change, event: on.LeaveAsked) -> Refused | None:
 
 def expired(change: Change, event: on.Expired) -> Refused | None:
     """A time limit was reached. One that the mode does not have (it was stopped too late) means nothing."""
+    if change.state.first_trial:
+        if event.timer is Timer.TRIAL:
+            change.do(*NOTHING_WAITS, do.ResetNow())
+            change.state = replace(change.state, first_trial=False, down=True)
+    else:
+        _limit_reached(change, event.timer)
+    return None
+
+
+def _limit_reached(change: Change, timer: Timer) -> None:
     state, mode = change.state, change.mode
-    match event.timer:
+    match timer:
         case Timer.TIMEOUT:
             if mode.timeout_ms is not None and not _take_first(change, OnTimeout):
                 change.do(do.StartTimer(timer=Timer.TIMEOUT, ms=mode.timeout_ms))
@@ -191,10 +201,11 @@ def expired(change: Change, event: on.Expired) -> Refused | None:
                 revert(change, ending=False)
         case Timer.RESET:
             reset_due(change)
-    return None
 
 
 def _take_first(change: Change, trigger: type[Trigger]) -> bool:
+    if change.state.first_trial:
+        return False
     for way in change.policy.ways(change.state.mode, trigger):
         if failing(change.state, way) is None:
             go(change, way.target, way, Opening())

@@ -76,6 +76,8 @@ class GateState:
         upload: the running upload.
         arming: what boots next, if not what runs.
         trial: what runs is on trial and not confirmed.
+        first_trial: the first gated image that this device runs is on trial, outside any session: it may be asked
+            about and confirmed, and nothing else happens until then (`gate.at_boot`).
         reset_pending: a reset was granted and takes place when its timer expires.
         service_shown: the SMP service is in the GATT table (and the second identity in use, where there is one).
         down: a reset has been ordered: nothing is served until `Booted`.
@@ -88,6 +90,7 @@ class GateState:
     upload: Upload | None = None
     arming: Arming | None = None
     trial: bool = False
+    first_trial: bool = False
     reset_pending: bool = False
     service_shown: bool = False
     down: bool = False
