@@ -13,9 +13,11 @@ import pytest
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
+from tests.policy.samples import pump, pump_with
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
+from keyswitch.host.ours import why_reverted
 from keyswitch.host.reach import BleReach, Connection
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -261,6 +263,35 @@ def test_a_recipe_and_a_policy_are_one_too_many(
 ):
     assert ended("update", served.target, str(new), "--recipe", "button", "--policy", str(policy)) == Exit.USAGE
     assert "one of --policy and --recipe" in capsys.readouterr().err
+
+
+def test_a_policy_under_which_the_update_would_revert_is_told_before_anything_is_sent(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path, tmp_path: Path
+):
+    renamed = tmp_path / "renamed.toml"
+    text = policy.read_text(encoding="utf-8")
+    text = text.replace("[modes.maintenance]", "[modes.service]").replace('to = "maintenance"', 'to = "service"')
+    renamed.write_text(text, encoding="utf-8")
+    given = ("update", served.target, str(new), "--policy", str(policy), "--new-policy", str(renamed))
+    assert ended(*given) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert 'it has no maintenance mode "maintenance": the new firmware would revert this update' in told
+    assert str(renamed) in told
+    assert ended("update", served.target, str(new), "--new-policy", str(renamed)) == Exit.USAGE
+    assert "means nothing without the device's policy" in capsys.readouterr().err
+
+
+def test_what_a_new_policy_must_have_for_the_update_to_go_on():
+    before, mode = pump(), "maintenance"
+    assert why_reverted(before, before, mode) is None
+    assert why_reverted(before, pump_with((">= 30", ">= 20")), mode) is None
+    renamed = pump_with(("[modes.maintenance]", "[modes.service]"), ('to = "maintenance"', 'to = "service"'))
+    assert why_reverted(before, renamed, mode) == 'it has no maintenance mode "maintenance"'
+    kept = '[modes.maintenance]\nmaintenance = true\nallow = ["mode"]\nlease_s = 9\n[modes.service]'
+    unled = pump_with(("[modes.maintenance]", kept), ('to = "maintenance"', 'to = "service"'))
+    assert why_reverted(before, unled, mode) == 'no transition of it leads into "maintenance"'
+    usual = pump_with(("[modes.normal]", "[modes.maintenance2]\nallow = ['mode']\n[modes.normal]"))
+    assert why_reverted(before, usual, "maintenance2") == 'it has no maintenance mode "maintenance2"'
 
 
 def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(

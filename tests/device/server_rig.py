@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,9 @@ class Rig:
         issuers: tuple[bytes, ...] = (),
         clock_s: Callable[[], int] | None = None,
         maintenance_address: str = "",
+        brings: Mapping[bytes, Policy] | None = None,
     ) -> None:
+        """`brings`: policies that come with images, by hash; any other image comes with `policy`."""
         self.policy = policy or pump()
         self.layout = layout or Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
         self.flash = RamFlash(self.layout.geometry, times)
@@ -91,18 +93,15 @@ class Rig:
         self.parts = parts or Parts()
         self.now_ms = 1_000
         self._drawn = 0
-        self.server = Server(
-            self.policy,
-            flash=self.flash,
-            layout=self.layout,
-            store=self.store,
-            secret=SECRET,
-            issuers=issuers,
-            clock_s=clock_s,
-            random=self._random,
-            maintenance_address=maintenance_address,
-            parts=self.parts,
-        )
+        self.brings = dict(brings or {})
+        self._how: dict[str, Any] = {
+            "secret": SECRET,
+            "issuers": issuers,
+            "clock_s": clock_s,
+            "random": self._random,
+            "maintenance_address": maintenance_address,
+        }
+        self.server = self._server(self.policy)
         self.next_peer = 1
         self.outputs: list[Output] = []
         self.inbox: dict[int, deque[Frame]] = {}
@@ -113,10 +112,16 @@ class Rig:
         self._drawn += 1
         return hashlib.sha256(self._drawn.to_bytes(8, "big")).digest()[:size]
 
+    def _server(self, policy: Policy) -> Server:
+        return Server(policy, flash=self.flash, layout=self.layout, store=self.store, parts=self.parts, **self._how)
+
     # --- power and time ---
 
     def power_up(self, inputs: tuple[tuple[str, Any], ...] = ()) -> None:
         self.report = boot(self.flash, self.config)
+        if self.brings:
+            running = self.report.images[0].running_hash if self.report.images else b""
+            self.server = self._server(self.brings.get(running, self.policy))
         self.inbox = {}
         self.carry_out(self.server.boot(self.report, self.now_ms, inputs=inputs))
 

@@ -36,7 +36,7 @@ def test_power_cut_around_the_trailer(when: str):
     seen = []
 
     def cut(flash, layout, slot, *, permanent):
-        seen.append(rig.store.documents["session.json"]["record"]["image"])
+        seen.append(rig.store.documents["session.json"]["record"]["expected"])
         if when == "after":
             slots.arm(flash, layout, slot, permanent=permanent)
         raise PowerCut
@@ -182,7 +182,7 @@ def test_past_an_open_door_the_machine_still_refuses_firmware():
 # --- the store ---
 
 RECORD = SessionRecord(
-    policy=bytes(32), mode="maintenance", way=4, proof=ProofKind.CHALLENGE, image=bytes(32), token=b"abcd", lease_ms=5
+    policy=bytes(32), mode="maintenance", proof=ProofKind.CHALLENGE, expected=bytes(32), token=b"abcd", lease_ms=5
 )
 
 
@@ -233,8 +233,15 @@ def test_documents_of_others_are_kept():
     assert "session.json" not in store.documents
 
 
-def test_a_record_of_another_policy_or_for_another_image_is_worth_nothing():
-    for change in ({"policy": "00" * 32}, {"image": "00" * 32}, {"version": 2}, {"mode": "normal"}, {"way": 99}):
+def test_a_record_of_another_version_mode_or_image_is_worth_nothing():
+    other = {"policy": "00" * 32}
+    for change in (
+        {"expected": "00" * 32},
+        {"version": 1},
+        {"mode": "normal"},
+        {**other, "mode": "cellar"},
+        {**other, "expected": None},
+    ):
         rig = Rig()
         peer = rig.in_maintenance()
         rig.upload(peer, NEW)

@@ -45,3 +45,25 @@ def test_damaged_security_counters_are_said(damaged: object) -> None:
 def test_sound_security_counters(counters: tuple[int, ...]) -> None:
     assert security_counters(stored(security_counters=list(counters))) == counters
     assert security_counters(MemoryStore()) == ()
+
+
+def test_only_a_store_that_no_gate_ever_wrote_is_blank():
+    assert Memory(MemoryStore()).blank()
+    assert Memory(stored(security_counters=[3])).blank(), "the bootloader may be older than the gate"
+    for document in ({"lockout": {"challenge": 1}}, {"permits": {}}, {"lockout": "damaged"}):
+        assert not Memory(stored(**document)).blank(), document
+    store = MemoryStore()
+    store.write("session.json", {"record": {"version": 1}})
+    assert not Memory(store).blank()
+
+
+def test_a_mark_outlives_the_record_and_the_counters():
+    store = MemoryStore()
+    memory = Memory(store)
+    memory.mark()
+    memory.save_mode("service")
+    memory.save_mode(None)
+    memory.save_lockout({"challenge": 1})
+    memory.save_lockout({})
+    assert store.documents == {"gate.json": {"written": True}}
+    assert not memory.blank()

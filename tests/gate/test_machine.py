@@ -425,13 +425,15 @@ def test_the_session_goes_on_after_the_updates_own_reset() -> None:
 
 
 WRONG_RECORDS = {
-    "another image runs": {"image": OTHER},
-    "another policy": {"policy": b"another"},
+    "another image runs": {"expected": OTHER},
+    "another image runs, and another policy": {"expected": OTHER, "policy": b"another"},
+    "no image is expected, and another policy": {"expected": None, "policy": b"another"},
     "another mode": {"mode": "cellar"},
+    "another mode, and another policy": {"mode": "cellar", "policy": b"another"},
     "no maintenance mode": {"mode": "normal"},
-    "no such way": {"way": 99},
-    "a way to somewhere else": {"way": 0},
-    "a revert that did not happen": {"image": None},
+    "no maintenance mode, and another policy": {"mode": "normal", "policy": b"another"},
+    "a revert that did not happen": {"expected": None},
+    "it was ending": {"ending": True},
 }
 
 

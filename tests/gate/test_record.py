@@ -13,20 +13,23 @@ from keyswitch.errors import LocalError
 from keyswitch.gate.record import SessionRecord, from_json, make, to_json
 from keyswitch.policy.words import ProofKind
 
-HASHES = st.binary(min_size=32, max_size=32)
+HASHES = st.binary(min_size=32, max_size=32) | st.binary(min_size=64, max_size=64)
 LEFT = st.none() | st.integers(0, 2**40)
 RECORDS = st.builds(
     SessionRecord,
     policy=HASHES,
     mode=st.text(),
-    way=st.integers(0, 1_000),
+    entry=st.binary(max_size=8),
     proof=st.none() | st.sampled_from(ProofKind),
     images=st.none() | st.frozensets(HASHES),
-    image=st.none() | HASHES,
+    expected=st.none() | HASHES,
     ending=st.booleans(),
     token=st.binary(max_size=4),
     lease_ms=LEFT,
     lease_max_ms=LEFT,
+    timeout_ms=LEFT,
+    idle_ms=LEFT,
+    trial_ms=LEFT,
 )
 
 
@@ -35,7 +38,7 @@ def test_a_record_comes_back_as_it_was_written(record: SessionRecord) -> None:
     assert from_json(json.loads(json.dumps(to_json(record)))) == record
 
 
-GOOD = to_json(SessionRecord(policy=b"p", mode="maintenance", way=1, proof=ProofKind.CHALLENGE))
+GOOD = to_json(SessionRecord(policy=b"p", mode="maintenance", proof=ProofKind.CHALLENGE))
 
 
 @pytest.mark.parametrize("key", GOOD)
@@ -46,21 +49,32 @@ def test_a_record_with_a_missing_key_is_none(key: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"version": 2},
-        {"version": "1"},
+        {"version": 1},
+        {"version": 3},
+        {"version": "2"},
+        {"version": 2.0},
+        {"version": True},
         {"policy": "no hex"},
         {"policy": 7},
         {"mode": 7},
-        {"way": -1},
-        {"way": True},
+        {"entry": "no hex"},
+        {"entry": 7},
         {"proof": "retina"},
         {"images": ["zz"]},
         {"images": 5},
-        {"image": 5},
+        {"images": ["00" * 31]},
+        {"expected": 5},
+        {"expected": "00" * 31},
+        {"expected": "00" * 33},
+        {"expected": "00" * 63},
+        {"expected": ""},
         {"token": None},
         {"lease_ms": -1},
         {"lease_ms": 1.5},
         {"lease_max_ms": "9"},
+        {"timeout_ms": True},
+        {"idle_ms": -1},
+        {"trial_ms": 0.5},
     ],
 )
 def test_a_record_with_a_wrong_value_is_none(wrong: dict[str, Any]) -> None:

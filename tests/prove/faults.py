@@ -160,3 +160,66 @@ def keeps_everybody_in(policy: Policy, state: GateState, peer: Peer, command: tu
 def serves_everything(*_: object) -> Decision:
     """No door at all."""
     return ALLOWED
+
+
+def reads(**what: object) -> Gate:
+    """A machine that takes these fields of every session record for what they are not; `...`: what would fit."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if not isinstance(event, on.Booted) or event.record is None:
+            return machine.step(policy, state, event)
+        (maintenance, *_) = [mode.name for mode in policy.modes.values() if mode.maintenance]
+        fits: dict[str, object] = {"mode": maintenance, "expected": event.running, "policy": policy.digest}
+        read = {name: fits[name] if value is ... else value for name, value in what.items()}
+        return machine.step(policy, state, replace(event, record=replace(event.record, **read)))  # type: ignore[arg-type]
+
+    return Gate(step=step)
+
+
+def takes_the_last_way(policy: Policy, state: GateState, event: Event) -> Step:
+    """Asks at boot for the guards of the last way alone, whatever opened the session."""
+    last = policy.transitions[-1].when
+    ways = tuple(replace(way, when=last) for way in policy.transitions)
+    return machine.step(replace(policy, transitions=ways), state, event)
+
+
+def forgets_guards(policy: Policy, state: GateState, event: Event) -> Step:
+    """Asks for no guard at boot."""
+    return machine.step(
+        replace(policy, transitions=tuple(replace(way, when=()) for way in policy.transitions)), state, event
+    )
+
+
+def goes_on_elsewhere(policy: Policy, state: GateState, event: Event) -> Step:
+    """Takes a session into the last maintenance mode of the policy."""
+    done = machine.step(policy, state, event)
+    last = [mode.name for mode in policy.modes.values() if mode.maintenance][-1]
+    return done if done.state.session is None else replace(done, state=replace(done.state, mode=last))
+
+
+def finds_blank(policy: Policy, state: GateState, event: Event) -> Step:
+    """Takes every store for one that was never written."""
+    assert isinstance(event, on.Booted)
+    return machine.step(policy, state, replace(event, blank=True))
+
+
+def first_trial_without(kind: type[Effect], **fields: object) -> Gate:
+    """A first trial that forgets one effect."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        if not done.state.first_trial:
+            return done
+        left = tuple(
+            each
+            for each in done.effects
+            if not isinstance(each, kind) or any(getattr(each, name) != value for name, value in fields.items())
+        )
+        return replace(done, effects=left)
+
+    return Gate(step=step)
+
+
+def serves_as_in_the_mode(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+    """Forgets the first trial: serves what the mode serves."""
+    return door.authorise(policy, replace(state, first_trial=False), peer, command)

@@ -223,6 +223,12 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     "the queue waits for the session": ("fresh-start", SMALL, faults.waits_for_maintenance(do.DropQueued)),
     "half frames wait for it": ("fresh-start", SMALL, faults.waits_for_maintenance(do.DropReassembly)),
     "a stray trial runs on": ("trial-ends", small(EARLY), faults.where(on.Booted, faults.stays_on_trial)),
+    "any image goes on": ("carried-session", SMALL, faults.reads(expected=...)),
+    "a first trial without end": (
+        "first-trial",
+        small("[update]\ntrial_deadline_s = 90\n"),
+        faults.first_trial_without(do.StartTimer),
+    ),
     "guards are asked once": ("guards", SMALL, faults.where(on.InputChanged, faults.ignores_guards)),
     "any image": ("permitted-images", small("", *PERMITS), faults.where(on.ArmAsked, faults.arms_anything)),
     "anybody's session": ("owner", small("", OWNED), Gate(authorise=faults.serves_everybody)),

@@ -12,6 +12,12 @@ from keyswitch.exits import Exit
 @click.argument("target", metavar="TARGET")
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
 @click.option("--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy: way in, keys.")
+@click.option(
+    "--new-policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The policy that the image brings: refuse if the update would revert under it. Not known without.",
+)
 @click.option("--recipe", metavar="NAME|FILE", help="The way into a device that is not ours: boot-mode, button, ….")
 @click.option("--set", "variables", metavar="NAME=VALUE", multiple=True, help="Set a variable of the recipe.")
 @click.option("--secret", metavar="FILE", type=click.Path(path_type=Path), help="The entry secret, if elsewhere.")

@@ -32,6 +32,7 @@ from keyswitch.host.ours import (
     read_keys,
     trial_ms,
     way_into,
+    why_reverted,
 )
 from keyswitch.host.reach import Reach
 from keyswitch.host.recipe_file import read_recipe
@@ -89,6 +90,7 @@ class Options:
         if given["health"] is not None and goal is Goal.UPLOAD:
             raise InputError("--health", "means nothing with --only upload: the image is not started", "one of the two")
         policy = read_policy(given["policy"]) if given["policy"] is not None else None
+        _check_new_policy(policy, given)
         images = () if image is None else _images(image, policy, given)
         job = Job(
             images=tuple(checked.image for checked in images),
@@ -125,6 +127,20 @@ class Evidence:
         """Write the record that the run ends with, however it ends."""
         body = account.ended(self._account, run=self._run)
         append(self._path, at=_now(), kind="update ended", body=body, signer=self._signer)
+
+
+def _check_new_policy(policy: Policy | None, given: dict[str, Any]) -> None:
+    """The image's firmware must be able to go on with the session that brings it."""
+    path = given["new_policy"]
+    if path is None:
+        return
+    if policy is None:
+        raise InputError("--new-policy", "means nothing without the device's policy", "--policy FILE")
+    why = why_reverted(policy, read_policy(path), given["to"] or maintenance_mode(policy))
+    if why is not None and not given["unchecked"]:
+        raise InputError(
+            f"--new-policy {path}", f"{why}: the new firmware would revert this update", "the mode under its old name"
+        )
 
 
 def _check_security(target: str, policy: Policy | None, given: dict[str, Any]) -> None:

@@ -122,6 +122,7 @@ class Core:
             do.ConfirmImage: self._confirm_image,
             do.WriteSessionRecord: self._write_record,
             do.ClearSessionRecord: self._clear_record,
+            do.MarkStore: self._mark_store,
             do.PersistMode: self._persist_mode,
             do.EndConnections: self._end_connections,
             do.DropReassembly: self._leave_to_runtime,
@@ -157,6 +158,7 @@ class Core:
         self.boot_id = self.setup.random(mode_group.BOOT_ID_SIZE)
         self.lockout = restore(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
         self.uses = self.setup.memory.permits()
+        blank = self.setup.memory.blank()
         found = self.setup.memory.take_record()
         goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
         self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
@@ -166,6 +168,7 @@ class Core:
                 running=_running(report, found),
                 trial=report.trial,
                 mode_before=self.setup.memory.mode(),
+                blank=blank,
                 inputs=inputs,
             ),
             now_ms,
@@ -294,11 +297,15 @@ class Core:
                 token=self.token,
                 lease_ms=left.get(Timer.LEASE),
                 lease_max_ms=left.get(Timer.LEASE_MAX),
+                timeout_ms=left.get(Timer.TIMEOUT),
             )
         )
 
     def _clear_record(self, _effect: do.ClearSessionRecord, _now_ms: int) -> None:
         self.setup.memory.save_record(None)
+
+    def _mark_store(self, _effect: do.MarkStore, _now_ms: int) -> None:
+        self.setup.memory.mark()
 
     def _persist_mode(self, effect: do.PersistMode, _now_ms: int) -> None:
         self.setup.memory.save_mode(effect.mode)
@@ -314,4 +321,4 @@ class Core:
 def _running(report: BootReport, found: SessionRecord | None) -> bytes:
     """The hash to judge the record by: of the image that it names, if that runs; else of the first image."""
     hashes = [image.running_hash for image in report.images]
-    return found.image if found is not None and found.image in hashes else hashes[0]
+    return found.expected if found is not None and found.expected in hashes else hashes[0]

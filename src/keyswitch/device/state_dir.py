@@ -1,6 +1,7 @@
 """What a device keeps between two lives, in one directory that one process writes.
 
-Files: `lock`, `flash.bin`, `session.json`, `bonds.json` (0600), `counters.json`, `serial.json`, `panel.sock`.
+Files: `lock`, `flash.bin`, `gate.json`, `session.json`, `bonds.json` (0600), `counters.json`, `serial.json`,
+`panel.sock`.
 
 Rules:
 

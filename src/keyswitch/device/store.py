@@ -1,5 +1,6 @@
-"""What the device remembers across resets besides the flash: two documents, written whole and durably.
+"""What the device remembers across resets besides the flash: three documents, written whole and durably.
 
+    gate.json       written: the store is in use; a store without it, and without what else the gate keeps, is blank
     session.json    record: the session record; mode: the mode to come back to
     counters.json   lockout: wrong proofs in a row by kind; permits: uses by the permit's id;
                     security_counters: what the bootloader keeps against downgrades
@@ -19,6 +20,7 @@ from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.uses import Uses
 from keyswitch.policy.words import ProofKind
 
+GATE: Final = "gate.json"
 SESSION: Final = "session.json"
 COUNTERS: Final = "counters.json"
 SECURITY_COUNTERS: Final = "security_counters"
@@ -78,6 +80,17 @@ class Memory:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def blank(self) -> bool:
+        """Whether no gate ever wrote here. Not blank is whatever any gate keeps, though its mark be missing."""
+        counters = self._store.read(COUNTERS) or {}
+        # The bootloader's own counters may be older than the gate.
+        kept = counters.keys() - {SECURITY_COUNTERS}
+        return self._store.read(GATE) is None and self._store.read(SESSION) is None and not kept
+
+    def mark(self) -> None:
+        """The store is in use from now on."""
+        self._change(GATE, written=True)
 
     def take_record(self) -> SessionRecord | None:
         """The session record, erased before this returns; None if there is none, or none that can be understood."""

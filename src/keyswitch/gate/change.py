@@ -95,7 +95,9 @@ def clean_up(change: Change) -> None:
         change.do(do.StopTimer(timer=Timer.RESET))
     if state.arming is not None and state.arming.written:
         change.do(do.Disarm())
-    change.do(do.StopTimer(timer=Timer.TRIAL), do.ClearSessionRecord())
+    # A session of another revision of the policy may have limits that the mode has not.
+    foreign = (do.StopTimer(timer=timer) for timer in (Timer.LEASE, Timer.IDLE) if timer not in timers(change.mode))
+    change.do(*foreign, do.StopTimer(timer=Timer.TRIAL), do.ClearSessionRecord())
     change.state = replace(state, session=None, upload=None, arming=None, reset_pending=False)
 
 
@@ -142,7 +144,7 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
 
 def service_wanted(policy: Policy, state: GateState) -> bool:
     """Whether the SMP service belongs into the table."""
-    return state.session is not None or policy.gate.service is Service.ALWAYS
+    return state.session is not None or state.first_trial or policy.gate.service is Service.ALWAYS
 
 
 def show(change: Change) -> None:
@@ -171,7 +173,7 @@ def settle(change: Change) -> None:
     has ended a session begins none.
     """
     seen = {change.state.mode}
-    while not change.state.down:
+    while not change.state.down and not change.state.first_trial:
         session = change.state.session
         if session is not None and must_leave(change.policy, change.state, session):
             leave(change)

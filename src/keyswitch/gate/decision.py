@@ -38,3 +38,6 @@ ALLOWED: Final = Allowed()
 
 RESETTING: Final = Refused(Reason.BUSY, "resetting")
 """The device is on its way down: nothing is executed before the next boot."""
+
+FIRST_TRIAL: Final = Refused(Reason.BUSY, "the first image with this gate is on trial: confirm it, or it reverts")
+"""Asking, reading the slots and confirming are all that is served then."""

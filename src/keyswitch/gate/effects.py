@@ -79,6 +79,11 @@ class ClearSessionRecord:
     """Erase the record, if there is one."""
 
 
+@dataclass(frozen=True, slots=True)
+class MarkStore:
+    """Write and sync that this store is in use, so that no later boot finds it blank (`Booted.blank`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersistMode:
     """Remember the mode's name for `Booted.mode_before`; None: forget it."""
@@ -131,6 +136,7 @@ Effect = (
     | ConfirmImage
     | WriteSessionRecord
     | ClearSessionRecord
+    | MarkStore
     | PersistMode
     | ResetNow
     | EndConnections

@@ -36,6 +36,8 @@ class Booted:
         running: hash of the image that runs.
         trial: it runs on trial (the bootloader would revert it at the next boot).
         mode_before: what `PersistMode` last saved; None if nothing.
+        blank: nothing was ever written to the store: this is the first gated image that this device runs. A record that
+            was lost or used up does not make a store blank.
         inputs: values read at boot, by name; an input that is not here has its `initial` value. A session goes on only
             if its guards hold for these.
     """
@@ -44,6 +46,7 @@ class Booted:
     running: bytes = b""
     trial: bool = False
     mode_before: str | None = None
+    blank: bool = False
     inputs: tuple[tuple[str, Value | None], ...] = ()
 
 

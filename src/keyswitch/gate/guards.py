@@ -1,8 +1,11 @@
-"""Which transitions may be taken: where they lead, and whether their guards hold."""
+"""Which transitions may be taken: where they lead, whether their guards hold, and which guards bind a session."""
+
+from dataclasses import dataclass
 
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.model import Guard, Policy, Transition, Trigger
-from keyswitch.policy.words import WhenFalse
+from keyswitch.policy.model import Guard, OnButton, OnEnter, Policy, Transition, Trigger
+from keyswitch.policy.words import ProofKind, WhenFalse
+from keyswitch.terms import Security
 
 
 def transitions_from(policy: Policy, mode: str, trigger: type[Trigger]) -> tuple[Transition, ...]:
@@ -21,15 +24,68 @@ def transitions_from(policy: Policy, mode: str, trigger: type[Trigger]) -> tuple
 
 def failing(state: GateState, way: Transition) -> Guard | None:
     """The first guard of `way` that does not hold now; None: all hold."""
-    for guard in way.when:
+    return _first_false(state, way.when)
+
+
+def _first_false(state: GateState, guards: tuple[Guard, ...]) -> Guard | None:
+    for guard in guards:
         if not guard.holds(state.inputs[guard.index]):
             return guard
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What must hold as long as a session lasts.
+
+    Attributes:
+        guards: all of them.
+        when_false: what one of them does that turns false.
+        security: least level of a peer that takes the session as its own.
+    """
+
+    guards: tuple[Guard, ...]
+    when_false: WhenFalse
+    security: Security
+
+
+def binding(policy: Policy, mode: str, session: Session) -> Binding:
+    """What binds this session of `mode`: the way that opened it, or all that could have (`strictest`)."""
+    if session.way is None:
+        return strictest(policy, mode, session.proof)
+    way = policy.transitions[session.way]
+    return Binding(guards=way.when, when_false=way.when_false, security=way.security)
+
+
+def strictest(policy: Policy, mode: str, proof: ProofKind | None) -> Binding:
+    """What binds a session of `mode` that `proof` opened, where it is not known by which way.
+
+    Every guard of every way by which this proof opens the mode (of every way into it, if the proof opens none), and
+    besides, the guards over safety inputs of every way into it.
+    """
+    into = [way for way in policy.transitions if way.target == mode]
+    open_to = [way for way in into if opens(way, proof)] or into
+    guards = [guard for way in open_to for guard in way.when]
+    guards += [guard for way in into for guard in way.when if policy.inputs[guard.index].safety]
+    held = bool(open_to) and all(way.when_false is WhenFalse.HOLD for way in open_to)
+    return Binding(
+        guards=tuple(dict.fromkeys(guards)),
+        when_false=WhenFalse.HOLD if held else WhenFalse.LEAVE,
+        security=max((way.security for way in open_to), default=Security.NONE),
+    )
+
+
+def opens(way: Transition, proof: ProofKind | None) -> bool:
+    """Whether this kind of proof (None: nobody's) sets the transition off."""
+    trigger = way.trigger
+    if isinstance(trigger, OnEnter):
+        return proof in trigger.proofs if trigger.proofs else proof is None
+    return (proof is ProofKind.BUTTON) if isinstance(trigger, OnButton) else proof is None
+
+
 def session_failing(policy: Policy, state: GateState, session: Session) -> Guard | None:
     """The first guard of the session's entry that has turned false."""
-    return failing(state, policy.transitions[session.way])
+    return _first_false(state, binding(policy, state.mode, session).guards)
 
 
 def must_leave(policy: Policy, state: GateState, session: Session) -> bool:
@@ -37,10 +93,10 @@ def must_leave(policy: Policy, state: GateState, session: Session) -> bool:
 
     A safety input is never held back by an upload, whatever the policy says.
     """
-    way = policy.transitions[session.way]
-    false = [guard for guard in way.when if not guard.holds(state.inputs[guard.index])]
+    bound = binding(policy, state.mode, session)
+    false = [guard for guard in bound.guards if not guard.holds(state.inputs[guard.index])]
     if not false:
         return False
     if any(policy.inputs[guard.index].safety for guard in false):
         return True
-    return way.when_false is WhenFalse.LEAVE or state.upload is None
+    return bound.when_false is WhenFalse.LEAVE or state.upload is None

@@ -10,12 +10,12 @@ from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change
+from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import session_failing
+from keyswitch.gate.guards import binding, session_failing
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.state import Arming, Session, Upload
+from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms
 from keyswitch.policy.words import Arm, Confirm, SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -71,7 +71,7 @@ def attach_proved(change: Change, event: on.AttachProved) -> Refused | None:
 
 def too_insecure(change: Change, session: Session, peer: Peer) -> Refused | None:
     """Refuses a peer whose link is worth less than the way by which the session was opened asks for."""
-    needed = change.policy.transitions[session.way].security
+    needed = binding(change.policy, change.state.mode, session).security
     return Refused(Reason.SECURITY, needed.word) if peer.security < needed else None
 
 
@@ -194,7 +194,7 @@ def reset_due(change: Change) -> None:
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
     """The operator says that the running image is good."""
     del event
-    stray = _stray(change, _STATE_WRITE)
+    stray = None if change.state.first_trial else _stray(change, _STATE_WRITE)
     if stray is not None:
         return stray
     if change.policy.update.confirm is Confirm.SELF:
@@ -214,13 +214,17 @@ def self_confirmed(change: Change, event: on.SelfConfirmed) -> Refused | None:
 
 def _confirm(change: Change) -> None:
     if change.state.trial:
+        first = change.state.first_trial
         change.do(do.ConfirmImage(), do.StopTimer(timer=Timer.TRIAL))
-        change.state = replace(change.state, trial=False)
+        change.state = replace(change.state, trial=False, first_trial=False)
+        if first:
+            arrive(change, None, timers(change.mode))  # from here on, a device like any other
 
 
 def command_served(change: Change, event: on.CommandServed) -> Refused | None:
     """Somebody is at work: in an owned session its owner, else anybody."""
-    session, idle_ms = change.state.session, change.mode.idle_ms
+    session = change.state.session
+    idle_ms = idle_limit_ms(change.mode, session)
     owned = session is not None and change.mode.session is SessionRule.OWNER
     if idle_ms is not None and (not owned or (session is not None and session.owner == event.peer.id)):
         change.do(do.StartTimer(timer=Timer.IDLE, ms=idle_ms))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from keyswitch.gate import at_boot, in_session, moves
 from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, settle, show
-from keyswitch.gate.decision import RESETTING, Refused
+from keyswitch.gate.decision import FIRST_TRIAL, RESETTING, Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event
 from keyswitch.gate.state import GateState
@@ -66,6 +66,11 @@ TABLE: Final[dict[type[Event], Row]] = {
 _HEARD_WHILE_DOWN: Final = frozenset({on.Booted, on.ArmFailed, on.Disconnected, on.InputChanged})
 """Between `ResetNow` and `Booted` nothing else is listened to."""
 
+_HEARD_ON_FIRST_TRIAL: Final = frozenset(
+    {on.Booted, on.Connected, on.Disconnected, on.InputChanged, on.Expired, on.ConfirmAsked, on.SelfConfirmed}
+)
+"""Until the first gated image is confirmed or reverted; nothing of these changes the mode."""
+
 
 def initial(policy: Policy) -> GateState:
     """The state before `Booted`: nothing is served in it."""
@@ -77,6 +82,8 @@ def step(policy: Policy, state: GateState, event: Event) -> Step:
     kind = type(event)
     if state.down and kind not in _HEARD_WHILE_DOWN:
         return Step(state=state, refused=RESETTING)
+    if state.first_trial and kind not in _HEARD_ON_FIRST_TRIAL:
+        return Step(state=state, refused=FIRST_TRIAL)
     change = Change(policy=policy, state=state)
     refused = TABLE[kind](change, event)
     if refused is not None:

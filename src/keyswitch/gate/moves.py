@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change, Opening, go, leave, revert, service_wanted
+from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, go, leave, revert, service_wanted
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing, transitions_from
 from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.state import GateState
+from keyswitch.gate.state import GateState, idle_limit_ms
 from keyswitch.policy.model import (
     INT_MAX,
     INT_MIN,
@@ -154,8 +154,9 @@ def _enter_again(change: Change, event: on.EnterProved) -> Refused | None:
     if owned_by_other(change, session, event.peer):
         return Refused(Reason.OWNER)
     change.state = replace(change.state, session=replace(session, owner=event.peer.id))
-    if change.mode.idle_ms is not None:
-        change.do(do.StartTimer(timer=Timer.IDLE, ms=change.mode.idle_ms))
+    idle_ms = idle_limit_ms(change.mode, session)
+    if idle_ms is not None:
+        change.do(do.StartTimer(timer=Timer.IDLE, ms=idle_ms))
     return None
 
 
@@ -178,26 +179,38 @@ def leave_asked(change: Change, event: on.LeaveAsked) -> Refused | None:
 
 def expired(change: Change, event: on.Expired) -> Refused | None:
     """A time limit was reached. One that the mode does not have (it was stopped too late) means nothing."""
+    if change.state.first_trial:
+        if event.timer is Timer.TRIAL:
+            change.do(*NOTHING_WAITS, do.ResetNow())
+            change.state = replace(change.state, first_trial=False, down=True)
+    else:
+        _limit_reached(change, event.timer)
+    return None
+
+
+def _limit_reached(change: Change, timer: Timer) -> None:
     state, mode = change.state, change.mode
-    match event.timer:
+    match timer:
         case Timer.TIMEOUT:
             if mode.timeout_ms is not None and not _take_first(change, OnTimeout):
                 change.do(do.StartTimer(timer=Timer.TIMEOUT, ms=mode.timeout_ms))
         case Timer.LEASE | Timer.LEASE_MAX:
-            if mode.lease_ms is not None:
+            # A session of another revision of the policy has a lease although its mode has none here.
+            if mode.lease_ms is not None or state.session is not None:
                 leave(change)
         case Timer.IDLE:
-            if mode.idle_ms is not None:
+            if idle_limit_ms(mode, state.session) is not None:
                 leave(change)
         case Timer.TRIAL:
             if state.session is not None and state.trial:
                 revert(change, ending=False)
         case Timer.RESET:
             reset_due(change)
-    return None
 
 
 def _take_first(change: Change, trigger: type[Trigger]) -> bool:
+    if change.state.first_trial:
+        return False
     for way in transitions_from(change.policy, change.state.mode, trigger):
         if failing(change.state, way) is None:
             go(change, way.target, way, Opening())

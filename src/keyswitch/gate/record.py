@@ -1,19 +1,28 @@
 """The session record: what carries a maintenance session across the update's own reset. Single use, versioned.
 
-The *new* firmware reads what the old one wrote, so a record of another version or of another policy is worth nothing:
-the device then comes up outside maintenance.
+The *new* firmware reads what the old one wrote, and may bring another revision of the policy. So a record holds no
+index: names, hashes and times mean the same under every revision. `gate.at_boot` decides what it is worth. A record of
+another version is worth nothing: the device then comes up outside maintenance.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from keyswitch.errors import LocalError
-from keyswitch.gate.state import GateState
-from keyswitch.policy.model import Policy
+from keyswitch.gate.state import GateState, idle_limit_ms
+from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
 from keyswitch.policy.words import ProofKind
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Version 1 named the transition by its place in the file, which another revision of the policy numbers differently."""
+
+HASH_SIZES: Final = frozenset({32, 64})
+"""Bytes of an image's hash: SHA-256, or SHA-512 (MCUboot `IMAGE_HASH_SIZE`)."""
+
+_ENTRY_SIZE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,27 +31,52 @@ class SessionRecord:
 
     Attributes:
         policy: SHA-256 of the policy file under which the session was opened.
-        mode: the maintenance mode.
-        way: index of the transition that opened it.
+        mode: name of the maintenance mode.
+        entry: which transition opened it (`entry_of`): means something under the same policy alone; empty: the session
+            was opened under another one.
         proof: how entry was proved.
         images: the permit's limit.
-        image: the hash that must run afterwards; None: whatever runs, but not on trial (after a revert).
+        expected: hash of the image that must run afterwards, 32 or 64 bytes; None: whatever runs, but not on trial
+            (after a revert).
         ending: only the revert was left to do; the session is over.
         token: the session's 4-byte correlation token.
         lease_ms: what was left of the lease when the record was written; None: no lease.
-        lease_max_ms: what was left of the limit of all extensions.
+        lease_max_ms: what was left of all extensions together; of the lease, where it is not extended.
+        timeout_ms: what was left of the mode's own time limit; None: it has none.
+        idle_ms: the idle limit, as a whole: it begins anew, because the device's own reset is nobody's idleness.
+        trial_ms: the trial deadline of the policy that started the trial, as a whole: the trial begins with the boot.
     """
 
     policy: bytes
     mode: str
-    way: int
     proof: ProofKind | None
+    entry: bytes = b""
     images: frozenset[bytes] | None = None
-    image: bytes | None = None
+    expected: bytes | None = None
     ending: bool = False
     token: bytes = b""
     lease_ms: int | None = None
     lease_max_ms: int | None = None
+    timeout_ms: int | None = None
+    idle_ms: int | None = None
+    trial_ms: int | None = None
+
+
+def entry_of(way: Transition) -> bytes:
+    """8 bytes that say which transition this is, wherever it stands in the file: of all that it says."""
+    trigger = way.trigger
+    said = [
+        sorted(way.sources),
+        way.target,
+        type(trigger).__name__,
+        sorted(trigger.proofs) if isinstance(trigger, OnEnter) else [],
+        trigger.hold_ms if isinstance(trigger, OnButton) else 0,
+        sorted(guard.text for guard in way.when),
+        way.when_false.value,
+        way.security.word,
+        way.others.value,
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).digest()[:_ENTRY_SIZE]
 
 
 def make(
@@ -53,6 +87,7 @@ def make(
     token: bytes,
     lease_ms: int | None,
     lease_max_ms: int | None,
+    timeout_ms: int | None = None,
 ) -> SessionRecord:
     """The record of the session in `state`, for a `WriteSessionRecord(image)` effect.
 
@@ -63,6 +98,7 @@ def make(
         token: the session's correlation token.
         lease_ms: what is left of the lease timer, None if it does not run.
         lease_max_ms: what is left of the limit of all extensions, None if it does not run.
+        timeout_ms: what is left of the mode's own time limit, None if it does not run.
 
     Raises:
         LocalError: `state` has no session.
@@ -73,14 +109,17 @@ def make(
     return SessionRecord(
         policy=policy.digest,
         mode=state.mode,
-        way=session.way,
+        entry=b"" if session.way is None else entry_of(policy.transitions[session.way]),
         proof=session.proof,
         images=session.images,
-        image=image,
+        expected=image,
         ending=session.ending,
         token=token,
         lease_ms=lease_ms,
-        lease_max_ms=lease_max_ms,
+        lease_max_ms=lease_ms if lease_max_ms is None else lease_max_ms,
+        timeout_ms=timeout_ms,
+        idle_ms=idle_limit_ms(policy.modes[state.mode], session),
+        trial_ms=policy.update.trial_deadline_ms,
     )
 
 
@@ -90,33 +129,39 @@ def to_json(record: SessionRecord) -> dict[str, Any]:
         "version": VERSION,
         "policy": record.policy.hex(),
         "mode": record.mode,
-        "way": record.way,
+        "entry": record.entry.hex(),
         "proof": record.proof,
         "images": None if record.images is None else sorted(image.hex() for image in record.images),
-        "image": None if record.image is None else record.image.hex(),
+        "expected": None if record.expected is None else record.expected.hex(),
         "ending": record.ending,
         "token": record.token.hex(),
         "lease_ms": record.lease_ms,
         "lease_max_ms": record.lease_max_ms,
+        "timeout_ms": record.timeout_ms,
+        "idle_ms": record.idle_ms,
+        "trial_ms": record.trial_ms,
     }
 
 
 def from_json(value: Mapping[str, Any]) -> SessionRecord | None:
     """The record that `to_json` made; None for anything else, another version first of all."""
     try:
-        if value["version"] != VERSION:
+        if type(value["version"]) is not int or value["version"] != VERSION:
             return None
         return SessionRecord(
             policy=bytes.fromhex(value["policy"]),
             mode=_text(value["mode"]),
-            way=_number(value["way"]),
+            entry=bytes.fromhex(value["entry"]),
             proof=None if value["proof"] is None else ProofKind(value["proof"]),
-            images=None if value["images"] is None else frozenset(bytes.fromhex(each) for each in value["images"]),
-            image=None if value["image"] is None else bytes.fromhex(value["image"]),
+            images=None if value["images"] is None else frozenset(_hash(each) for each in value["images"]),
+            expected=None if value["expected"] is None else _hash(value["expected"]),
             ending=value["ending"] is not False,
             token=bytes.fromhex(value["token"]),
-            lease_ms=None if value["lease_ms"] is None else _number(value["lease_ms"]),
-            lease_max_ms=None if value["lease_max_ms"] is None else _number(value["lease_max_ms"]),
+            lease_ms=_time(value["lease_ms"]),
+            lease_max_ms=_time(value["lease_max_ms"]),
+            timeout_ms=_time(value["timeout_ms"]),
+            idle_ms=_time(value["idle_ms"]),
+            trial_ms=_time(value["trial_ms"]),
         )
     except (KeyError, ValueError, TypeError):
         return None
@@ -128,7 +173,16 @@ def _text(value: object) -> str:
     raise TypeError(value)
 
 
-def _number(value: object) -> int:
+def _hash(value: str) -> bytes:
+    found = bytes.fromhex(value)
+    if len(found) in HASH_SIZES:
+        return found
+    raise ValueError(value)
+
+
+def _time(value: object) -> int | None:
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise TypeError(value)

@@ -5,7 +5,7 @@ A field says only what is true now: there is a `session` exactly while a mainten
 
 from dataclasses import dataclass
 
-from keyswitch.policy.model import Value
+from keyswitch.policy.model import Mode, Value
 from keyswitch.policy.words import ProofKind
 
 
@@ -14,18 +14,32 @@ class Session:
     """One stay in maintenance.
 
     Attributes:
-        way: index of the transition that opened it; its guards must stay true.
+        way: index of the transition whose guards must stay true: the one that opened it. None: it was opened under
+            another revision of the policy, and no single transition of this one says all that binds it
+            (`gate.guards.binding`).
         proof: how entry was proved; None: nobody had to (an input that a person operates).
         owner: id of the peer it belongs to; None after that peer has gone, until somebody attaches.
         images: the only image hashes that may be armed; None: no limit.
         ending: the stay is over but for the revert of an unconfirmed trial. Nothing is served any more.
+        idle_ms: the idle limit it was opened with, where that is shorter than the mode's own.
     """
 
-    way: int
+    way: int | None
     proof: ProofKind | None
     owner: int | None = None
     images: frozenset[bytes] | None = None
     ending: bool = False
+    idle_ms: int | None = None
+
+
+def least(*limits_ms: int | None) -> int | None:
+    """The shortest of these time limits; None is none."""
+    return min((each for each in limits_ms if each is not None), default=None)
+
+
+def idle_limit_ms(mode: Mode, session: Session | None) -> int | None:
+    """How long a stay in `mode` may be idle; None: without limit."""
+    return least(mode.idle_ms, None if session is None else session.idle_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +76,8 @@ class GateState:
         upload: the running upload.
         arming: what boots next, if not what runs.
         trial: what runs is on trial and not confirmed.
+        first_trial: the first gated image that this device runs is on trial, outside any session: it may be asked
+            about and confirmed, and nothing else happens until then (`gate.at_boot`).
         reset_pending: a reset was granted and takes place when its timer expires.
         service_shown: the SMP service is in the GATT table (and the second identity in use, where there is one).
         down: a reset has been ordered: nothing is served until `Booted`.
@@ -74,6 +90,7 @@ class GateState:
     upload: Upload | None = None
     arming: Arming | None = None
     trial: bool = False
+    first_trial: bool = False
     reset_pending: bool = False
     service_shown: bool = False
     down: bool = False

@@ -85,6 +85,21 @@ def trial_ms(policy: Policy, mode: str) -> int | None:
     return min((limit * 3 // 4 for limit in limits if limit is not None), default=None)
 
 
+def why_reverted(policy: Policy, new: Policy, mode: str) -> str | None:
+    """Why an update in `mode` cannot be confirmed by firmware that brings the policy `new`; None: nothing here says so.
+
+    What only the device will know then (whether its guards hold) is not asked.
+    """
+    if new.digest == policy.digest:
+        return None
+    there = new.modes.get(mode)
+    if there is None or not there.maintenance:
+        return f'it has no maintenance mode "{mode}"'
+    if not any(way.target == mode for way in new.transitions):
+        return f'no transition of it leads into "{mode}"'
+    return None
+
+
 def image_keys(policy: Policy) -> Keys:
     """The keys that images must be signed with; none where the policy names none.
 

@@ -59,13 +59,16 @@ _FLASH: Final = (
     do.ConfirmImage,
     do.WriteSessionRecord,
     do.ClearSessionRecord,
+    do.MarkStore,
     do.PersistMode,
 )
 
 
 def happen(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edge]:
     """Every outcome of a move; none if the gate or the machine refuses it, or if nothing changes."""
-    if move is moves.COME_UP:
+    if move is moves.COME_UP or move.left is not None:
+        if move.left is not None:
+            world = replace(world, record=move.left.record, pending=move.left.pending, blank=move.left.blank)
         started, swapped = bootloader(policy, world)
         told = boot_event(policy, started)
         # The record is used up before the machine hears of it.
@@ -87,7 +90,7 @@ def happen(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edg
 class _Draft:
     """A world while a step's effects are carried out: made once for each step, not once for each effect."""
 
-    __slots__ = ("inhibits", "locked", "mode_before", "off", "pending", "record", "running", "timers", "trial")
+    __slots__ = ("blank", "inhibits", "locked", "mode_before", "off", "pending", "record", "running", "timers", "trial")
 
     def __init__(self, world: World) -> None:
         self.pending = world.pending
@@ -97,6 +100,7 @@ class _Draft:
         self.mode_before = world.mode_before
         self.timers = world.timers
         self.inhibits = world.inhibits
+        self.blank = world.blank
         self.locked = world.locked
         self.off = world.off
 
@@ -111,6 +115,7 @@ class _Draft:
             self.mode_before,
             self.timers,
             self.inhibits,
+            self.blank,
             self.locked,
             self.off,
         )
@@ -127,7 +132,7 @@ def _carry_out(policy: Policy, gate: Gate, world: World, move: Move, event: Even
     written = 0
     for effect in done.effects:
         if isinstance(effect, _FLASH):
-            if written:
+            if written or isinstance(effect, do.MarkStore):
                 # What RAM held is gone; of the step's writes, those so far have happened.
                 off = switched_off(policy, now.world(policy, done.state))
                 yield Edge(before=world, move=move, after=off, step=done, cut=True)
@@ -161,6 +166,8 @@ def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> N
             world.inhibits = effect.names
         case do.PersistMode():
             world.mode_before = effect.mode
+        case do.MarkStore():
+            world.blank = False
         case do.ResetNow():
             world.off = True
         case _:
@@ -177,7 +184,13 @@ def _apply_to_images(policy: Policy, world: _Draft, state: GateState, effect: Ef
             world.running, world.trial = OLD, False
         case do.WriteSessionRecord():
             world.record = record.make(
-                policy, state, image=effect.image, token=b"", lease_ms=_LEASE_LEFT_MS, lease_max_ms=_LEASE_LEFT_MS
+                policy,
+                state,
+                image=effect.image,
+                token=b"",
+                lease_ms=_LEASE_LEFT_MS,
+                lease_max_ms=_LEASE_LEFT_MS,
+                timeout_ms=_LEASE_LEFT_MS,
             )
         case do.ClearSessionRecord():
             world.record = None

@@ -84,7 +84,7 @@ def _ordinary(edge: Edge) -> bool:
 
 def _no_chase(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     for place, world in enumerate(graph.worlds):
-        if world.off:
+        if world.off or world.gate.first_trial:
             continue
         for way in policy.ways(world.gate.mode, OnInput):
             if failing(world.gate, way) is None:
@@ -93,7 +93,7 @@ def _no_chase(policy: Policy, graph: Graph) -> Iterator[Stuck]:
 
 
 def _modes_reached(policy: Policy, graph: Graph) -> Iterator[Stuck]:
-    reached = {world.gate.mode for world in graph.worlds if not world.off}
+    reached = {world.gate.mode for world in graph.own_worlds() if not world.off}
     for mode in policy.modes:
         if mode not in reached:
             into = [f"transitions[{way.index}]" for way in policy.transitions if way.target == mode]
@@ -102,12 +102,12 @@ def _modes_reached(policy: Policy, graph: Graph) -> Iterator[Stuck]:
 
 
 def _ways_taken(policy: Policy, graph: Graph) -> Iterator[Stuck]:
-    taken = {way for _, _, edge in graph.all_edges() if edge.step is not None for way in edge.step.ways}
-    reached = {world.gate.mode for world in graph.worlds if not world.off}
+    taken = {way for _, _, edge in graph.own_edges() if edge.step is not None for way in edge.step.ways}
+    reached = {world.gate.mode for world in graph.own_worlds() if not world.off}
     for way in policy.transitions:
         if way.index in taken or not reached & set(way.sources):
             continue
-        seen = [world for world in graph.worlds if not world.off and world.gate.mode in way.sources]
+        seen = [world for world in graph.own_worlds() if not world.off and world.gate.mode in way.sources]
         held = sum(failing(world.gate, way) is None for world in seen)
         never = _never_true(policy, way)
         yield Stuck(
@@ -132,7 +132,7 @@ def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     yield from _trials_confirmed(graph)
     ((upload),) = resolve("image.upload")
     started = {world.session.way for world in _started(graph) if world.session is not None}
-    for place, world in enumerate(graph.worlds):
+    for place, world in enumerate(graph.own_worlds()):
         session = world.session
         if session is None or session.way in started or upload not in policy.modes[world.gate.mode].allow:
             continue
@@ -143,14 +143,16 @@ def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
 
 
 def _started(graph: Graph) -> Iterator[World]:
-    return (edge.after for _, _, edge in graph.all_edges() if edge.swapped)
+    return (edge.after for _, _, edge in graph.own_edges() if edge.swapped)
 
 
 def _trials_confirmed(graph: Graph) -> Iterator[Stuck]:
-    on_trial = {place for place, world in enumerate(graph.worlds) if world.session is not None and world.gate.trial}
+    on_trial = {
+        place for place, world in enumerate(graph.own_worlds()) if world.session is not None and world.gate.trial
+    }
     confirmed: set[int] = set()
     within: list[tuple[int, int]] = []
-    for before, after, edge in graph.all_edges():
+    for before, after, edge in graph.own_edges():
         if before not in on_trial or not _ordinary(edge):
             continue
         if edge.step is not None and any(isinstance(effect, do.ConfirmImage) for effect in edge.step.effects):

@@ -11,6 +11,7 @@ from typing import Final
 from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
+from keyswitch.gate.record import SessionRecord
 from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, Input, OnButton, OnEnter, Policy, Value
 from keyswitch.policy.words import InputType, ProofKind, SessionRule
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
@@ -24,6 +25,15 @@ POWER_CUT: Final = "power_cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What another firmware left in flash. Attributes: as in `World`."""
+
+    record: SessionRecord | None
+    pending: tuple[bytes, bool] | None
+    blank: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """One thing that happens.
 
@@ -34,6 +44,7 @@ class Move:
         command: the command by which the peer asks, if it does; the gate is asked about it first.
         peer: who asks.
         words: the same for people.
+        left: what another firmware left in flash, with which the device comes up.
     """
 
     name: str
@@ -42,6 +53,7 @@ class Move:
     command: CommandKey | None = None
     peer: Peer | None = None
     words: str
+    left: Left | None = None
 
 
 def _only(pattern: str) -> CommandKey:

@@ -11,16 +11,18 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import Allowed, Refused
 from keyswitch.gate.events import ButtonHeld, EnterProved, Event, InputChanged, Timer
-from keyswitch.gate.guards import failing, must_leave, session_failing
+from keyswitch.gate.guards import must_leave, opens, session_failing, strictest
+from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.state import GateState
+from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.gate.state import GateState, least
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
 from keyswitch.policy.words import Arm, Service, SessionRule
 from keyswitch.prove import moves
 from keyswitch.prove.happen import Edge, Gate
-from keyswitch.prove.world import FIRST, SECOND
-from keyswitch.smp.commands import CommandKey, spoken
+from keyswitch.prove.world import FIRST, SECOND, bootloader
+from keyswitch.smp.commands import ALL_KEYS, CommandKey, resolve, spoken
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import Op
 from keyswitch.terms import Security, Transport
@@ -72,7 +74,7 @@ def _firmware(policy: Policy, gate: Gate) -> Check:
         )
 
     def check(edge: Edge) -> Iterator[Wrong]:
-        if edge.after.off or edge.after.session is not None:
+        if edge.after.off or edge.after.session is not None or edge.after.gate.first_trial:
             return
         mode = edge.after.gate.mode
         if mode not in known:
@@ -105,6 +107,9 @@ def _on_purpose(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
         return
     if not _begins(policy, edge):
         return
+    if after.session.way is None:
+        yield Wrong(subject="way", text=f'maintenance mode "{after.gate.mode}" begins by no transition')
+        return
     way = policy.transitions[after.session.way]
     if _by_a_person(policy, way, edge.move.event):
         return
@@ -122,8 +127,8 @@ def _begins(policy: Policy, edge: Edge) -> bool:
     taken = () if edge.step is None else edge.step.ways
     if any(policy.modes[policy.transitions[index].target].maintenance for index in taken):
         return True
-    record = edge.before.record if edge.move is moves.COME_UP else None
-    carried = record is not None and record.mode == edge.after.gate.mode and not record.ending
+    # Whether a session may go on across a reset is asked by "carried-session".
+    carried = edge.before.off and edge.before.record is not None and not taken
     return edge.before.session is None and not carried
 
 
@@ -162,8 +167,8 @@ def _one_session(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
 
 
 def _planned_start(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
-    if not edge.swapped or _carried(edge):
-        return
+    if not edge.swapped or _carried(edge) or edge.move.left is not None:
+        return  # what another firmware armed is not this gate's doing: its trial reverts ("trial-ends")
     if policy.update.arm is Arm.EARLY:
         return  # known and reported for what it is: `warnings.early_window`
     yield Wrong(subject="start", text="a new image starts although no session carries it")
@@ -171,13 +176,13 @@ def _planned_start(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
 
 def early_window(policy: Policy, edge: Edge) -> bool:
     """Whether this is the window that early arming leaves open: a power cut starts the image outside its session."""
-    return policy.update.arm is Arm.EARLY and edge.swapped and not _carried(edge)
+    return policy.update.arm is Arm.EARLY and edge.swapped and not _carried(edge) and edge.move.left is None
 
 
 def _carried(edge: Edge) -> bool:
     """Whether a session's record expects the image that the bootloader starts."""
     record, pending = edge.before.record, edge.before.pending
-    return record is not None and pending is not None and record.image == pending[0]
+    return record is not None and pending is not None and record.expected == pending[0]
 
 
 def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
@@ -189,7 +194,7 @@ def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
         "an armed image": after.gate.arming is not None or after.pending is not None,
         "a granted reset": after.gate.reset_pending or Timer.RESET in after.timers,
         "a session record": after.record is not None,
-        "a trial's deadline": Timer.TRIAL in after.timers,
+        "a trial's deadline": Timer.TRIAL in after.timers and not after.gate.first_trial,
     }
     for what, remains in left.items():
         if remains:
@@ -214,6 +219,8 @@ def _fresh_start(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
 
 def _trial_ends(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     after = edge.after
+    if after.gate.first_trial:
+        return  # "first-trial" asks how it ends
     if not after.off and after.session is None and (after.trial or after.gate.trial):
         yield Wrong(subject="trial", text=f'an unconfirmed image runs on in mode "{after.gate.mode}"')
 
@@ -227,9 +234,8 @@ def _guards(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     before = edge.before.session
     if edge.step is None or before is None:
         return
-    way = policy.transitions[before.way]
     for effect in edge.step.effects:
-        if isinstance(effect, do.WriteTrailer) and failing(edge.before.gate, way) is not None:
+        if isinstance(effect, do.WriteTrailer) and session_failing(policy, edge.before.gate, before) is not None:
             yield Wrong(subject="arming", text="an image is armed although a guard of the entry does not hold")
 
 
@@ -285,7 +291,7 @@ def _way_in_is_served(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]
     if edge.step is None or not isinstance(event, EnterProved) or not _begins(policy, edge):
         return
     session = edge.step.state.session
-    if session is None:
+    if session is None or session.way is None:
         return
     # Before it has a canonical name: the state in which this very peer took the way.
     state = edge.step.state
@@ -308,6 +314,88 @@ def _way_in_is_served(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]
 
 _STATE: Final = CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)
 _LEAVE: Final = CommandKey(mode_group.ID, mode_group.Id.LEAVE, Op.WRITE)
+
+
+def _carried_session(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+    before, step = edge.before, edge.step
+    if not before.off or step is None or step.state.session is None or step.ways or edge.cut:
+        return
+    record, session = before.record, step.state.session
+    if record is None:
+        yield Wrong(subject="record", text="a session goes on that nothing recorded")
+        return
+    started, _ = bootloader(policy, before)
+    own = record.policy == policy.digest
+    if record.expected != started.running and (record.expected is not None or started.trial or not own):
+        yield Wrong(subject="image", text="a session goes on although another image runs than it expects")
+    if record.ending and not session.ending:
+        yield Wrong(subject="ending", text="a session goes on that was over")
+    if record.mode != step.state.mode:
+        yield Wrong(subject="mode", text=f'a session of mode "{record.mode}" goes on in mode "{step.state.mode}"')
+        return
+    if (record.images, record.proof) != (session.images, session.proof):
+        yield Wrong(subject="session", text="a session goes on with other images or another proof than were recorded")
+    yield from _carried_guards(policy, record, step.state)
+    yield from _carried_limits(policy, record, step)
+
+
+def _carried_guards(policy: Policy, record: SessionRecord, state: GateState) -> Iterator[Wrong]:
+    session = state.session
+    if session is None or session.ending:
+        return
+    into = [way for way in policy.transitions if way.target == record.mode and opens(way, record.proof)]
+    known = [way for way in into if record.policy == policy.digest and entry_of(way) == record.entry]
+    if record.policy == policy.digest and record.entry and not known:
+        yield Wrong(subject="way", text="a session goes on that no transition of its own policy has opened")
+    guards = known[0].when if known else strictest(policy, record.mode, record.proof).guards
+    for guard in guards:
+        if not guard.holds(state.inputs[guard.index]):
+            yield Wrong(subject=guard.text, text=f'a session goes on after a reset although "{guard.text}" is false')
+
+
+def _carried_limits(policy: Policy, record: SessionRecord, step: Step) -> Iterator[Wrong]:
+    if step.state.down:
+        return
+    mode = policy.modes[record.mode]
+    runs = {effect.timer: effect.ms for effect in step.effects if isinstance(effect, do.StartTimer)}
+    limits = {
+        Timer.LEASE: least(mode.lease_ms, record.lease_ms),
+        Timer.IDLE: least(mode.idle_ms, record.idle_ms),
+        Timer.TRIAL: least(policy.update.trial_deadline_ms, record.trial_ms) if step.state.trial else None,
+    }
+    if record.policy == policy.digest and mode.lease_ms is None:
+        limits[Timer.LEASE] = None  # a limit that its own policy has not was never there
+    for timer, limit_ms in limits.items():
+        if limit_ms is not None and runs.get(timer, limit_ms + 1) > limit_ms:
+            yield Wrong(subject=timer.value, text=f"a session goes on for longer than its {timer.value} has left")
+
+
+def _first_trial(policy: Policy, gate: Gate) -> Check:
+    maintenance = [mode for mode in policy.modes.values() if mode.maintenance]
+    inhibits = frozenset(name for mode in maintenance for name in mode.inhibits)
+    asked = frozenset({CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)}) | resolve("image.state")
+
+    def check(edge: Edge) -> Iterator[Wrong]:
+        before, after = edge.before, edge.after
+        if after.off or not after.gate.first_trial:
+            return
+        if before.off and not (before.blank and before.record is None):
+            yield Wrong(subject="again", text="an image without a session is on trial on a store that was in use")
+        if after.blank:
+            yield Wrong(
+                subject="store", text="the first trial runs, and the store does not say so: it may happen again"
+            )
+        if after.session is not None or after.gate.mode != policy.initial.name or not after.gate.trial:
+            yield Wrong(subject="mode", text="the first trial goes on in another mode, or without a trial")
+        if Timer.TRIAL not in after.timers:
+            yield Wrong(subject="deadline", text="nothing ends the first trial")
+        for name in sorted(inhibits - after.inhibits):
+            yield Wrong(subject=name, text=f'"{name}" is not inhibited during the first trial')
+        for key in sorted(ALL_KEYS - asked):
+            if any(isinstance(gate.authorise(policy, after.gate, peer, key), Allowed) for peer in _EVERYBODY):
+                yield Wrong(subject=_named(key), text=f"{_named(key)} is served during the first trial")
+
+    return check
 
 
 SAFETY: Final = (
@@ -347,6 +435,18 @@ SAFETY: Final = (
         promise="A trial ends confirmed or reverted, inside maintenance or at boot.",
         prepare=_each(_trial_ends),
         of_worlds=True,
+    ),
+    SafetyRule(
+        name="carried-session",
+        promise="A session goes on after a reset only where the image that it expects runs, as what it was, no longer "
+        "than it had left.",
+        prepare=_each(_carried_session),
+    ),
+    SafetyRule(
+        name="first-trial",
+        promise="An image on trial outside a session runs only on a store that was never written, once, until it is "
+        "confirmed or its deadline comes; meanwhile it can be asked, its slots read, and confirmed.",
+        prepare=_first_trial,
     ),
     SafetyRule(
         name="guards",

@@ -42,6 +42,7 @@ class World:
         mode_before: the mode in flash.
         timers: the time limits that run.
         inhibits: what the application must not do.
+        blank: nothing was ever written to the store in flash.
         locked: wrong proofs have locked entry out for a while.
         off: without power, or resetting: the next thing that happens is that it comes up.
     """
@@ -54,6 +55,7 @@ class World:
     mode_before: str | None = None
     timers: frozenset[Timer] = frozenset()
     inhibits: frozenset[str] = frozenset()
+    blank: bool = False
     locked: bool = False
     off: bool = False
 
@@ -98,6 +100,7 @@ def boot_event(policy: Policy, world: World) -> Booted:
         running=world.running,
         trial=world.trial,
         mode_before=world.mode_before,
+        blank=world.blank,
         inputs=inputs,
     )
 
@@ -109,6 +112,10 @@ def canonical(policy: Policy, world: World) -> World:
     upload it is (so that anyone may take it over), a lock-out while a session lasts. A confirmed image is the old one.
     """
     gate, session = world.gate, world.gate.session
+    if session is not None and session.idle_ms is not None and policy.modes[gate.mode].idle_ms is not None:
+        # How short a limit is makes no difference; that it runs does.
+        session = replace(session, idle_ms=None)
+        gate = replace(gate, session=session)
     if session is not None and session.owner is not None:
         if policy.modes[gate.mode].session is SessionRule.ANYONE:
             gate = replace(gate, session=replace(session, owner=None))

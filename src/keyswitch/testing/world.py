@@ -67,6 +67,7 @@ class World:
         self.air = AirLink(air)
         self.store = MemoryStore()
         config = boot_config_of(policy)
+        self.layout = config.layout
         self.flash: Flash = RamFlash(config.layout.geometry, flash_times)
         install_first_image(self.flash, config.layout, image)
         name = policy.device.name

@@ -33,7 +33,8 @@ def state(core: Core, call: Call) -> Reply:
     told["boot_id"] = core.boot_id
     told["policy"] = core.policy.digest[: mode.POLICY_SIZE]
     if isinstance(asked, Refused):
-        shut = entry.why_shut(core, call.peer) if core.state.session is None else None
+        waits = core.state.session is None and not core.state.first_trial
+        shut = entry.why_shut(core, call.peer) if waits else None
         told["reason"] = (shut or asked).text
     return told
 
