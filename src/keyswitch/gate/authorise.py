@@ -1,9 +1,24 @@
-"""The one door: asked for every frame, on every transport, at the moment of execution."""
+"""The one door: asked for every frame, on every transport, at the moment of execution.
+
+The rules below are all there are. Each is a pure function and says no or nothing; they are asked in this order, and the
+first no decides. Asking in the mode group proves itself: of it only the first three are asked.
+
+rule                    says no where
+`not_on_this_service`   a command of another group came by the mode service
+`resetting`             a reset was ordered, or the device has not come up yet
+`not_allowed`           the mode does not list the command
+`too_insecure`          the link is protected less than the mode asks for
+`nobody_entered`        a maintenance mode is on without a session
+`not_the_owner`         the session is its owner's alone, and this peer is another
+"""
+
+from collections.abc import Callable
+from typing import Final
 
 from keyswitch.gate.decision import ALLOWED, RESETTING, Decision, Refused
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.gate.state import GateState
-from keyswitch.policy.model import Policy
+from keyswitch.policy.model import Mode, Policy
 from keyswitch.policy.words import SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode
@@ -11,37 +26,88 @@ from keyswitch.smp.groups import mode
 ASKING = frozenset({mode.Id.STATE, mode.Id.CHALLENGE, mode.Id.ENTER, mode.Id.ATTACH})
 """Commands of the mode group that neither need the mode's security level nor its session: they prove themselves."""
 
+Command = tuple[int, int, int]
+"""(group, id, op) of a *known* command."""
 
-def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
-    """Whether this peer's command may be executed now. What no rule allows is refused.
-
-    Args:
-        policy: the rules.
-        state: the gate's state at the moment of execution.
-        peer: who asks, as the device knows it.
-        command: (group, id, op) of a *known* command; an unknown one is answered ENOTSUP before the gate is asked.
-    """
-    group, command_id, _op = command
-    if peer.door is Door.MODE and group != mode.ID:
-        return _NOT_HERE
-    if state.down:
-        return RESETTING
-    now = policy.modes[state.mode]
-    if command not in now.allow:
-        return Refused(Reason.WRONG_MODE, state.mode)
-    if group == mode.ID and command_id in ASKING:
-        return ALLOWED
-    if peer.security < now.security:
-        return Refused(Reason.SECURITY, now.security.word)
-    if now.maintenance:
-        session = state.session
-        if session is None:
-            return _NO_SESSION
-        if now.session is SessionRule.OWNER and session.owner != peer.id:
-            return _NOT_OWNER
-    return ALLOWED
+DoorRule = Callable[[Mode, GateState, Peer, Command], Refused | None]
+"""Why this peer's command is refused in this mode and state; None: this rule has nothing against it."""
 
 
+def not_on_this_service(_now: Mode, _state: GateState, peer: Peer, command: Command) -> Refused | None:
+    """The mode service carries its own group, whatever the op."""
+    return _NOT_HERE if peer.door is _MODE_SERVICE and command[0] != _MODE_GROUP else None
+
+
+def resetting(_now: Mode, state: GateState, _peer: Peer, _command: Command) -> Refused | None:
+    """Between the order to reset and the next boot nothing is served."""
+    return RESETTING if state.down else None
+
+
+def not_allowed(now: Mode, _state: GateState, _peer: Peer, command: Command) -> Refused | None:
+    """What the mode does not list is refused."""
+    return None if command in now.allow else Refused(Reason.WRONG_MODE, now.name)
+
+
+def too_insecure(now: Mode, _state: GateState, peer: Peer, _command: Command) -> Refused | None:
+    """The mode's security level, of the link as it is now."""
+    return Refused(Reason.SECURITY, now.security.word) if peer.security < now.security else None
+
+
+def nobody_entered(now: Mode, state: GateState, _peer: Peer, _command: Command) -> Refused | None:
+    """Maintenance is used by a session only."""
+    return _NO_SESSION if now.maintenance and state.session is None else None
+
+
+def not_the_owner(now: Mode, state: GateState, peer: Peer, _command: Command) -> Refused | None:
+    """Where the session is its owner's, nobody else uses it."""
+    session = state.session
+    return _NOT_OWNER if session is not None and now.session is _OWNED and session.owner != peer.id else None
+
+
+_MODE_GROUP: Final = mode.ID
+_MODE_SERVICE: Final = Door.MODE
+_OWNED: Final = SessionRule.OWNER
 _NOT_HERE = Refused(Reason.NOT_ON_THIS_SERVICE)
 _NO_SESSION = Refused(Reason.WRONG_MODE, "nobody has entered")
 _NOT_OWNER = Refused(Reason.OWNER)
+
+RULES: Final[tuple[DoorRule, ...]] = (
+    not_on_this_service,
+    resetting,
+    not_allowed,
+    too_insecure,
+    nobody_entered,
+    not_the_owner,
+)
+"""The door, in order."""
+
+RULES_FOR_ASKING: Final = RULES[: RULES.index(too_insecure)]
+"""The part of it that `ASKING` has to pass."""
+
+
+def authorise(
+    policy: Policy,
+    state: GateState,
+    peer: Peer,
+    command: Command,
+    *,
+    rules: tuple[DoorRule, ...] = RULES,
+    rules_for_asking: tuple[DoorRule, ...] = RULES_FOR_ASKING,
+) -> Decision:
+    """Whether this peer's command may be executed now. What no rule of the policy allows is refused.
+
+    Args:
+        policy: what the modes allow.
+        state: the gate's state at the moment of execution.
+        peer: who asks, as the device knows it.
+        command: (group, id, op) of a *known* command; an unknown one is answered ENOTSUP before the gate is asked.
+        rules: the door; tests take one rule out.
+        rules_for_asking: the same for `ASKING`.
+    """
+    now = policy.modes[state.mode]
+    asking = command[0] == _MODE_GROUP and command[1] in ASKING
+    for rule in rules_for_asking if asking else rules:
+        refused = rule(now, state, peer, command)
+        if refused is not None:
+            return refused
+    return ALLOWED
