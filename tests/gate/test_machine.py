@@ -1,14 +1,14 @@
 """The mode machine: what each event does, one promise of the design for each test."""
 
 import pytest
-from tests.gate.drive import IMAGE, OTHER, Gate, ble, udp
+from tests.gate.drive import IMAGE, OTHER, Gate, ble, step, udp
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import record
 from keyswitch.gate.events import Timer
-from keyswitch.gate.machine import TABLE, initial, step
+from keyswitch.gate.machine import TABLE, initial
 from keyswitch.gate.state import Arming, Upload
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import ProofKind
