@@ -12,7 +12,7 @@ from keyswitch.device.parts import Parts
 from keyswitch.device.queue import Queues, Waiting
 from keyswitch.gate import authorise as gate
 from keyswitch.gate import hearing, lockout
-from keyswitch.gate.authorise import RULES, RULES_FOR_ASKING, DoorRule
+from keyswitch.gate.authorise import RULES, DoorRule
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.hearing import HearingRule
 from keyswitch.gate.lockout import Lockout
@@ -41,10 +41,8 @@ LOCKOUT = "gate/test_lockout.py::"
 def door(without: DoorRule, instead: tuple[DoorRule, ...] = ()) -> Parts:
     """The door with a rule out, or another one in its place."""
 
-    def change(rules: tuple[DoorRule, ...]) -> tuple[DoorRule, ...]:
-        return tuple(each for rule in rules for each in (instead if rule is without else (rule,)))
-
-    return Parts(authorise=partial(gate.authorise, rules=change(RULES), rules_for_asking=change(RULES_FOR_ASKING)))
+    changed = tuple(each for rule in RULES for each in (instead if rule is without else (rule,)))
+    return Parts(authorise=partial(gate.authorise, rules=changed))
 
 
 def known_ops_only(now, state, peer: Peer, command: tuple[int, int, int]) -> Refused | None:
@@ -61,6 +59,7 @@ CAUGHT = {
     gate.not_on_this_service: "test_the_mode_service_serves_its_own_group_only",
     gate.resetting: "test_nothing_is_served_before_the_boot_and_after_a_reset_was_ordered",
     gate.not_allowed: "test_each_mode_serves_its_allow_list_and_nothing_else",
+    gate.asking: "test_an_owned_session_is_used_by_its_owner_only",
     gate.too_insecure: "test_security_is_asked_of_everything_but_asking",
     gate.nobody_entered: "test_a_maintenance_mode_that_nobody_entered_serves_asking_only",
     gate.not_the_owner: "test_an_owned_session_is_used_by_its_owner_only",
@@ -79,11 +78,6 @@ DOOR = [
         name="a link one level too low is good enough",
         parts=door(gate.too_insecure, (link_before,)),
         caught_by=AUTHORISE + "test_security_is_asked_of_everything_but_asking",
-    ),
-    Fault(
-        name="asking needs the whole door",
-        parts=Parts(authorise=partial(gate.authorise, rules_for_asking=RULES)),
-        caught_by=AUTHORISE + "test_an_owned_session_is_used_by_its_owner_only",
     ),
 ]
 

@@ -1,21 +1,23 @@
 """The one door: asked for every frame, on every transport, at the moment of execution.
 
-The rules below are all there are. Each is a pure function and says no or nothing; they are asked in this order, and the
-first no decides. Asking in the mode group proves itself: of it only the first three are asked.
+The rules below are all there are, asked in this order. Each is a pure function that decides or says nothing; the first
+decision counts.
 
-rule                    says no where
-`not_on_this_service`   a command of another group came by the mode service
-`resetting`             a reset was ordered, or the device has not come up yet
-`not_allowed`           the mode does not list the command
-`too_insecure`          the link is protected less than the mode asks for
-`nobody_entered`        a maintenance mode is on without a session
-`not_the_owner`         the session is its owner's alone, and this peer is another
+rule                    decides where                                                    and says
+`not_on_this_service`   a command of another group came by the mode service              no
+`resetting`             a reset was ordered, or the device has not come up yet           no
+`not_allowed`           the mode does not list the command                               no
+`asking`                the command proves itself (`ASKING`)                             yes
+`too_insecure`          the link is protected less than the mode asks for                no
+`nobody_entered`        a maintenance mode is on without a session                       no
+`not_the_owner`         the session is its owner's alone, and this peer is another       no
+what no rule decides                                                                     yes
 """
 
 from collections.abc import Callable
 from typing import Final
 
-from keyswitch.gate.decision import ALLOWED, RESETTING, Decision, Refused
+from keyswitch.gate.decision import ALLOWED, RESETTING, Allowed, Decision, Refused
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Mode, Policy
@@ -29,8 +31,8 @@ ASKING = frozenset({mode.Id.STATE, mode.Id.CHALLENGE, mode.Id.ENTER, mode.Id.ATT
 Command = tuple[int, int, int]
 """(group, id, op) of a *known* command."""
 
-DoorRule = Callable[[Mode, GateState, Peer, Command], Refused | None]
-"""Why this peer's command is refused in this mode and state; None: this rule has nothing against it."""
+DoorRule = Callable[[Mode, GateState, Peer, Command], Decision | None]
+"""What a rule decides about this peer's command, in the mode that is on and this state; None: nothing."""
 
 
 def not_on_this_service(_now: Mode, _state: GateState, peer: Peer, command: Command) -> Refused | None:
@@ -46,6 +48,11 @@ def resetting(_now: Mode, state: GateState, _peer: Peer, _command: Command) -> R
 def not_allowed(now: Mode, _state: GateState, _peer: Peer, command: Command) -> Refused | None:
     """What the mode does not list is refused."""
     return None if command in now.allow else Refused(Reason.WRONG_MODE, now.name)
+
+
+def asking(_now: Mode, _state: GateState, _peer: Peer, command: Command) -> Allowed | None:
+    """Neither level nor session is asked of what proves itself."""
+    return ALLOWED if command[0] == _MODE_GROUP and command[1] in ASKING else None
 
 
 def too_insecure(now: Mode, _state: GateState, peer: Peer, _command: Command) -> Refused | None:
@@ -75,14 +82,12 @@ RULES: Final[tuple[DoorRule, ...]] = (
     not_on_this_service,
     resetting,
     not_allowed,
+    asking,
     too_insecure,
     nobody_entered,
     not_the_owner,
 )
 """The door, in order."""
-
-RULES_FOR_ASKING: Final = RULES[: RULES.index(too_insecure)]
-"""The part of it that `ASKING` has to pass."""
 
 
 def authorise(
@@ -92,9 +97,8 @@ def authorise(
     command: Command,
     *,
     rules: tuple[DoorRule, ...] = RULES,
-    rules_for_asking: tuple[DoorRule, ...] = RULES_FOR_ASKING,
 ) -> Decision:
-    """Whether this peer's command may be executed now. What no rule of the policy allows is refused.
+    """Whether this peer's command may be executed now. What the policy's mode does not list is refused.
 
     Args:
         policy: what the modes allow.
@@ -102,12 +106,10 @@ def authorise(
         peer: who asks, as the device knows it.
         command: (group, id, op) of a *known* command; an unknown one is answered ENOTSUP before the gate is asked.
         rules: the door; tests take one rule out.
-        rules_for_asking: the same for `ASKING`.
     """
     now = policy.modes[state.mode]
-    asking = command[0] == _MODE_GROUP and command[1] in ASKING
-    for rule in rules_for_asking if asking else rules:
-        refused = rule(now, state, peer, command)
-        if refused is not None:
-            return refused
+    for rule in rules:
+        decision = rule(now, state, peer, command)
+        if decision is not None:
+            return decision
     return ALLOWED
