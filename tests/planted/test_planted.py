@@ -1,17 +1,18 @@
-"""Each rule taken out once: the test that is named for it fails; without the fault it passes.
+"""Each rule taken out once: the test that is named for it fails; without the fault it passes."""
 
-`make deep` runs the whole suite against each fault as well: whatever else notices is a second look.
-"""
+import subprocess
+import sys
+from collections.abc import Callable
 
 import pytest
-from tests.planted import door
 from tests.planted.fault import Fault, noticed, runs_of
+from tests.planted.table import ALL, FAULTS
 
 from keyswitch.device.checks import CHECKS
 from keyswitch.device.parts import Parts
 from keyswitch.gate import authorise, hearing
-
-FAULTS = {each.name: each for each in door.FAULTS}
+from keyswitch.gate.effects import Effect
+from keyswitch.gate.machine import TABLE
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
@@ -26,11 +27,28 @@ def test_the_named_tests_pass_with_sound_parts() -> None:
 
 
 def test_every_rule_is_taken_out_once() -> None:
-    assert len(FAULTS) == len(door.FAULTS), "two faults of one name"
-    taken = [each.rule for each in FAULTS.values()]
-    for rule in (*authorise.RULES, *CHECKS, *hearing.RULES):
-        assert taken.count(rule) == 1, f"{rule.__name__} has no fault, or two"
+    assert len(FAULTS) == len(ALL), "two faults of one name"
+    rows = [(kind, rule) for kind, row in TABLE.items() for rule in row.rules]
+    taken = [each.rule for each in ALL]
+    for rule in (*authorise.RULES, *CHECKS, *hearing.RULES, *rows, *Effect.__args__):
+        assert taken.count(rule) == 1, f"{rule} has no fault, or two"
 
 
 def test_a_fault_changes_something() -> None:
     assert all(each.parts != Parts() for each in FAULTS.values())
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("fault", ALL, ids=FAULTS)
+def test_the_whole_suite_against_a_fault(fault: Fault, tell: Callable[[str], None]) -> None:
+    """Who notices besides the test named for it. Processes of their own do not have the fault."""
+    named = f"tests/{fault.caught_by}"
+    options = ("-q", "-x", "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider", "--planted", fault.name)
+    places = ("--ignore=tests/planted", f"--deselect={named}", "tests/gate", "tests/device", "tests")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *places], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}, done.stdout[-2_000:] + done.stderr
+    failed = [line.split(" ")[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    tell(f"{fault.name}: {failed[0] if failed else 'nobody else'}")

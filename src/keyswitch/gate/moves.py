@@ -188,7 +188,7 @@ def expired(change: Change, event: on.Expired) -> Refused | None:
             if state.session is not None and state.trial:
                 revert(change, ending=False)
         case Timer.RESET:
-            reset_due(change)
+            reset_due(change, event)
     return None
 
 
