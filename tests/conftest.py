@@ -12,6 +12,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, settings
 from tests import told
+from tests.planted import table
+from tests.planted.fault import standing_in
 
 from keyswitch.demo import workshop
 from keyswitch.demo.workshop import Workshop
@@ -30,6 +32,7 @@ settings.register_profile(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("keyswitch")
+    group.addoption("--planted", metavar="FAULT", help="run with one rule taken out: a row of tests/planted")
     for name, text in OPTIONS.items():
         group.addoption(f"--{name}", action="store_true", default=False, help=text)
 
@@ -38,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(told)
     if config.getoption("--hypothesis-profile", default=None) is None:
         settings.load_profile("deep" if config.getoption("--deep") else "default")
+    fault = config.getoption("--planted")
+    if fault is not None:
+        standing = standing_in(table.FAULTS[fault].parts)
+        standing.__enter__()
+        config.add_cleanup(lambda: standing.__exit__(None, None, None))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

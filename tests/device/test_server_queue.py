@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.device.server_rig import Rig, bodies, packet, pump
 
-from keyswitch.device.queue import Queues
+from keyswitch.device.parts import Parts
 from keyswitch.gate.peer import Door
 from keyswitch.terms import Transport
 
@@ -150,6 +150,33 @@ def test_the_counters_tell_it():
     assert counts.least_room == 0
 
 
+def test_one_peers_requests_keep_their_order():
+    queues = Parts().queues(4)
+    for number in range(4):
+        assert queues.put(7, bytes([number]), Door.SMP)
+    served = []
+    while (turn := queues.next()) is not None:
+        served.append(turn[1].packet[0])
+        queues.done(7, finished=True)
+    assert served == [0, 1, 2, 3]
+
+
+def test_a_peer_that_goes_takes_its_requests_with_it():
+    queues = Parts().queues(4)
+    queues.put(7, b"a", Door.SMP)
+    queues.put(8, b"b", Door.SMP)
+    queues.forget(7)
+    assert (queues.room(7), queues.depth()) == (4, 1)
+    assert [peer for peer, _ in queues.take_all()] == [8]
+
+
+def test_what_was_taken_waits_no_more():
+    queues = Parts().queues(4)
+    queues.put(7, b"a", Door.SMP)
+    assert [waiting.packet for _, waiting in queues.take_all()] == [b"a"]
+    assert (queues.next(), queues.depth(), list(queues.take_all())) == (None, 0, [])
+
+
 @given(
     ops=st.lists(
         st.one_of(
@@ -164,7 +191,7 @@ def test_the_counters_tell_it():
     )
 )
 def test_queues_against_plain_lists(ops):
-    queues = Queues(2)
+    queues = Parts().queues(2)
     plain: dict[int, list[bytes]] = {0: [], 1: [], 2: []}
     held: set[int] = set()
     for number, (what, which) in enumerate(ops):

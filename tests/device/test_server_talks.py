@@ -61,6 +61,8 @@ class OurServer:
             self.rig.upload(self.peer, NEW.data, chunk=256)
         self._heard: deque[bytes] = deque()
 
+    loses_lines = False
+
     @property
     def wire(self) -> "OurServer":
         return self

@@ -1,8 +1,10 @@
 """A gate that is driven by events: keeps the state, and what was asked for in the last step."""
 
+from keyswitch.device.parts import Parts
 from keyswitch.gate import effects as do
+from keyswitch.gate.decision import Decision
 from keyswitch.gate.events import Booted, Event
-from keyswitch.gate.machine import Step, initial, step
+from keyswitch.gate.machine import Step, initial
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.model import Policy
@@ -18,6 +20,16 @@ def ble(peer_id: int = 1, security: Security = Security.NONE) -> Peer:
 
 def udp(peer_id: int = 50) -> Peer:
     return Peer(id=peer_id, transport=Transport.UDP)
+
+
+def step(policy: Policy, state: GateState, event: Event) -> Step:
+    """The machine that devices are made of."""
+    return Parts().step(policy, state, event)
+
+
+def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+    """The door that devices are made of."""
+    return Parts().authorise(policy, state, peer, command)
 
 
 class Gate:

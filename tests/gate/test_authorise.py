@@ -4,11 +4,11 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from tests.gate.drive import Gate, ble, udp
+from tests.gate.drive import Gate, authorise, ble, udp
 from tests.policy.samples import pump, pump_with
 
 from keyswitch.gate import events as on
-from keyswitch.gate.authorise import ASKING, authorise
+from keyswitch.gate.authorise import ASKING
 from keyswitch.gate.decision import ALLOWED, Allowed, Refused
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.policy.words import ProofKind
@@ -107,3 +107,25 @@ def test_refusals_say_their_reason_and_deny_unless_it_is_contention() -> None:
     assert Refused(Reason.GUARD, "motion == false").text == "guard: motion == false"
     assert Refused(Reason.OWNER).text == "owner"
     assert Refused(Reason.OWNER).rc is Rc.EACCESSDENIED
+
+
+def test_reserved_ops_come_by_the_mode_service_no_more_than_others() -> None:
+    gate = Gate(pump())
+    gate.happens(*IN_MODE["maintenance"])
+    peer = replace(ble(), door=Door.MODE)
+    for group, command in {(key.group, key.id) for key in ALL_KEYS if key.group != mode_group.ID}:
+        for op in range(8):
+            decision = authorise(gate.policy, gate.state, peer, (group, command, op))
+            assert decision == Refused(Reason.NOT_ON_THIS_SERVICE), (group, command, op)
+
+
+def test_no_mode_serves_a_reserved_op() -> None:
+    for events in IN_MODE.values():
+        gate = Gate(pump())
+        gate.happens(*events)
+        for group, command in {(key.group, key.id) for key in ALL_KEYS}:
+            for op in set(range(8)) - {0, 2}:
+                for door in Door:
+                    assert isinstance(
+                        authorise(gate.policy, gate.state, replace(ble(), door=door), (group, command, op)), Refused
+                    )

@@ -1,12 +1,11 @@
 """The first gated image on a device that had no gate: one trial outside any session, and nothing else meanwhile."""
 
 import pytest
-from tests.gate.drive import IMAGE, OTHER, Gate, ble, udp
+from tests.gate.drive import IMAGE, OTHER, Gate, authorise, ble, udp
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.authorise import authorise
 from keyswitch.gate.decision import ALLOWED, FIRST_TRIAL
 from keyswitch.gate.events import Timer
 from keyswitch.gate.machine import TABLE

@@ -1,8 +1,11 @@
 """Lock-out: slower and slower, each kind for itself, with a maximum, not shortened by a power cycle."""
 
+from collections.abc import Mapping
+
 import pytest
 
-from keyswitch.gate.lockout import Lockout, restore, wait_ms
+from keyswitch.device.parts import Parts
+from keyswitch.gate.lockout import Lockout, wait_ms
 from keyswitch.policy.model import LockoutSettings
 from keyswitch.policy.words import ProofKind
 
@@ -18,8 +21,13 @@ def test_the_wait_doubles_up_to_its_maximum(failures: int, expected: int) -> Non
     assert wait_ms(SETTINGS, failures) == expected
 
 
+def restore(settings: LockoutSettings, stored: Mapping[str, int], now_ms: int) -> Lockout:
+    """The lock-out that devices are made of."""
+    return Parts().lockout(settings, stored, now_ms)
+
+
 def wrong(times: int, kind: ProofKind = CHALLENGE, now_ms: int = 0) -> Lockout:
-    lockout = Lockout()
+    lockout = restore(SETTINGS, {}, 0)
     for _ in range(times):
         lockout = lockout.wrong(SETTINGS, kind, now_ms)
     return lockout
@@ -35,7 +43,7 @@ def test_a_locked_kind_is_heard_again_when_its_wait_is_over() -> None:
 def test_each_kind_waits_for_itself_and_the_button_never() -> None:
     lockout = wrong(9)
     assert lockout.remaining_ms(PERMIT, 0) == 0
-    assert wrong(9, BUTTON) == Lockout()
+    assert wrong(9, BUTTON).stored() == {}
 
 
 def test_a_right_proof_clears_its_own_kind() -> None:

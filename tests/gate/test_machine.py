@@ -1,14 +1,14 @@
 """The mode machine: what each event does, one promise of the design for each test."""
 
 import pytest
-from tests.gate.drive import IMAGE, OTHER, Gate, ble, udp
+from tests.gate.drive import IMAGE, OTHER, Gate, ble, step, udp
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import record
 from keyswitch.gate.events import Timer
-from keyswitch.gate.machine import TABLE, initial, step
+from keyswitch.gate.machine import TABLE, initial
 from keyswitch.gate.state import Arming, Upload
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import ProofKind
@@ -243,14 +243,9 @@ WAYS_OUT: dict[str, on.Event] = {
 @pytest.mark.parametrize("way", WAYS_OUT)
 def test_leaving_always_cleans_up(way: str) -> None:
     gate = inside()
-    gate.happens(
-        on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False),
-        on.ResetAsked(peer=ble(2)),
-        on.UploadStarted(peer=ble(2)),
-        WAYS_OUT[way],
-    )
+    gate.happens(on.ResetAsked(peer=ble(2)), on.UploadStarted(peer=ble(2)), WAYS_OUT[way])
     assert gate.state.mode == ("active" if way == "safety" else "normal")
-    assert (gate.state.session, gate.state.upload, gate.state.arming) == (None, None, None)
+    assert (gate.state.session, gate.state.upload) == (None, None)
     assert not gate.state.reset_pending
     assert gate.last.effects[:4] == (
         do.DropQueued(),
@@ -262,6 +257,16 @@ def test_leaving_always_cleans_up(way: str) -> None:
     assert do.Inhibit(names=frozenset()) in gate.last.effects
     for timer in (Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE):
         assert do.StopTimer(timer=timer) in gate.last.effects
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_leaving_forgets_what_was_armed_and_the_reset_that_was_granted(way: str) -> None:
+    gate = inside()
+    gate.happens(on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False), on.ResetAsked(peer=ble(2)))
+    assert (gate.state.arming is not None, gate.state.reset_pending) == (True, True)
+    gate.happens(WAYS_OUT[way])
+    assert (gate.state.arming, gate.state.reset_pending) == (None, False)
+    assert do.StopTimer(timer=Timer.RESET) in gate.last.effects
 
 
 @pytest.mark.parametrize("way", WAYS_OUT)
@@ -325,6 +330,15 @@ def test_hold_waits_for_the_upload_and_then_leaves() -> None:
     assert refusal(gate) == (Reason.GUARD, "battery_percent >= 30")
     gate.happens(on.UploadEnded())
     assert gate.state.mode == "normal"
+
+
+def test_a_reset_waits_for_the_guards_when_it_is_asked_for_and_when_it_is_due() -> None:
+    gate = inside(pump_with(HOLD))
+    gate.happens(on.UploadStarted(peer=ble(2)), on.ResetAsked(peer=ble(2)))
+    gate.happens(on.InputChanged(name="battery_percent", value=5), on.Expired(timer=Timer.RESET))
+    assert (gate.last.effects, gate.state.down, gate.state.reset_pending) == ((), False, False)
+    gate.happens(on.ResetAsked(peer=ble(2)))
+    assert refusal(gate) == (Reason.GUARD, "battery_percent >= 30")
 
 
 def test_hold_without_an_upload_leaves_at_once() -> None:
@@ -520,6 +534,14 @@ def test_an_upload_has_one_owner_until_it_has_gone() -> None:
     assert gate.state.upload == Upload(owner=None)
     gate.happens(on.UploadStarted(peer=udp()))
     assert gate.state.upload == Upload(owner=50)
+
+
+def test_an_owner_that_goes_owns_nothing() -> None:
+    gate = inside(pump_with(('session = "anyone"', 'session = "owner"')))
+    gate.happens(on.AttachProved(peer=ble(2)), on.Connected(peer=3), on.Disconnected(peer=3))
+    assert gate.session.owner == 2
+    gate.happens(on.Disconnected(peer=2))
+    assert gate.session.owner is None
 
 
 def test_an_armed_upload_waits_for_its_end() -> None:

@@ -120,21 +120,21 @@ def test_every_attribute_in_every_way(handle, how):
 
 
 @pytest.mark.parametrize("op", REQUESTS)
-@pytest.mark.parametrize("size", range(24))
-def test_every_request_of_every_length_is_answered_once(op, size):
-    answer = client().ask(bytes((op,)) + bytes(size))
-    assert answer is not None
-    assert answer[0] in (op + 1, Op.ERROR_RSP)
-    if answer[0] == Op.ERROR_RSP:
-        assert answer[1] == op
+def test_every_request_of_every_length_is_answered_once(op):
+    for size in range(24):
+        answer = client().ask(bytes((op,)) + bytes(size))
+        assert answer is not None, size
+        assert answer[0] in (op + 1, Op.ERROR_RSP), size
+        if answer[0] == Op.ERROR_RSP:
+            assert answer[1] == op, size
 
 
-@pytest.mark.parametrize("op", [op for op in range(256) if op & 0x40 or op & 1 or op == Op.CONFIRMATION])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 14, 600])
-def test_commands_responses_and_nonsense_are_never_answered(op, size):
-    one = client()
-    assert one.ask(bytes((op,)) + bytes(size)) is None
-    assert one.ask(b"") is None
+def test_commands_responses_and_nonsense_are_never_answered(size):
+    for op in (op for op in range(256) if op & 0x40 or op & 1 or op == Op.CONFIRMATION):
+        one = client()
+        assert one.ask(bytes((op,)) + bytes(size)) is None, op
+        assert one.ask(b"") is None, op
 
 
 @pytest.mark.parametrize("first", [0, 1, 0x44, 0x50, 0xFFFF])

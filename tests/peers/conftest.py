@@ -1,11 +1,25 @@
 """States of boards, saved once for all tests."""
 
 import asyncio
+from collections.abc import Generator
 
 import pytest
+from tests import told
 from tests.rigs import images, qemu
 from tests.rigs.images import Image
+from tests.rigs.lost import LOST
 from tests.rigs.qemu import State
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Say at the end of the run what emulated boards lost."""
+    before = len(LOST)
+    try:
+        return (yield)
+    finally:
+        if len(LOST) > before:
+            item.user_properties.append((told.KEY, f"{len(LOST) - before} lost by an emulated board, asked again"))
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,8 @@ class Ours:
         self.peer = self.rig.in_maintenance()
         self.rig.upload(self.peer, images.new.data, chunk=256)
 
+    loses_lines = False
+
     @property
     def wire(self) -> "Ours":
         return self

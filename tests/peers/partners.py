@@ -11,6 +11,7 @@ class NeverResets:
     """A server in sequences without a reset."""
 
     wire: Wire
+    loses_lines: bool = False
 
     async def has_reset(self) -> None:
         raise AssertionError("this sequence resets the server")
@@ -22,6 +23,7 @@ class OnBoard:
 
     board: Board
     wire: StreamWire
+    loses_lines: bool = True
 
     async def has_reset(self) -> None:
         await self.board.has_reset(self.wire)

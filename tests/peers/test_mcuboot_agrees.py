@@ -120,7 +120,7 @@ class Real:
 @asynccontextmanager
 async def real(state: State) -> AsyncIterator[Real]:
     async with qemu.board(state) as board, board.wire() as wire:
-        yield Real(board, Asker(wire))
+        yield Real(board, Asker(wire, loses_lines=True))
 
 
 def test_test_revert_test_confirm(microbit_loaded: State, microbit_image: Image) -> None:

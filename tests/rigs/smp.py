@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
+from tests.rigs import lost
 from tests.rigs.wire import Wire
 
 from keyswitch.smp.frame import Frame, request
@@ -19,10 +20,17 @@ class NoAnswerError(Exception):
 
 
 class Asker:
-    """Asks one request at a time and pairs answers by their sequence number."""
+    """Asks one request at a time and pairs answers by their sequence number.
 
-    def __init__(self, wire: Wire, *, version: Version = Version.V2) -> None:
+    Args:
+        wire: to the server.
+        version: of the requests.
+        loses_lines: whether the server is an emulated board: what it does not answer is asked again, once (`lost`).
+    """
+
+    def __init__(self, wire: Wire, *, version: Version = Version.V2, loses_lines: bool = False) -> None:
         self.wire = wire
+        self._tries = 2 if loses_lines else 1
         self._version = version
         self._sequences = count()
 
@@ -36,14 +44,23 @@ class Asker:
         """
         sequence = next(self._sequences) & 0xFF
         asked = request(op=op, group=group, command=command, sequence=sequence, body=body, version=self._version)
-        await self.wire.send(asked.encode())
+        for number in range(self._tries):
+            if number:
+                lost.LOST.append(f"{op.name} {group}/{command}")
+            await self.wire.send(asked.encode())
+            answer = await self._answer(sequence, timeout_ms)
+            if answer is not None:
+                return answer
+        raise NoAnswerError(f"no answer to {op.name} {group}/{command} within {timeout_ms} ms")
+
+    async def _answer(self, sequence: int, timeout_ms: int) -> dict[str, Any] | None:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + timeout_ms / 1000
         while (left_ms := int((end_s - loop.time()) * 1000)) > 0:
             packet = await self.wire.receive(left_ms)
             if packet is not None and Header.decode(packet).sequence == sequence:
                 return Frame.decode(packet).body()
-        raise NoAnswerError(f"no answer to {op.name} {group}/{command} within {timeout_ms} ms")
+        return None
 
     async def read(self, group: int, command: int, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Ask a read request."""

@@ -15,15 +15,14 @@ from typing import Any, Final
 
 from keyswitch.device.output import NOTHING, Answer, Output, RuntimeEffect
 from keyswitch.device.parts import Parts, Writer
-from keyswitch.device.queue import Queues, Waiting
+from keyswitch.device.queue import Waiting
 from keyswitch.device.store import Memory
 from keyswitch.gate import effects as do
 from keyswitch.gate import machine, record
-from keyswitch.gate.decision import RESETTING, Refused
+from keyswitch.gate.decision import RESETTING, Decision, Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import ArmFailed, Booted, Event, Expired, Timer
-from keyswitch.gate.lockout import Lockout, restore
-from keyswitch.gate.nonces import Nonces
+from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.uses import Uses
@@ -134,8 +133,8 @@ class Core:
 
     def _forget_all(self) -> None:
         self.peers: dict[int, Peer] = {}
-        self.queues = Queues(self.policy.smp.buf_count)
-        self.nonces = Nonces()
+        self.queues = self.parts.queues(self.policy.smp.buf_count)
+        self.nonces = self.parts.nonces()
         self.sequences: dict[SequenceKey, Progress] = {}
         self.upload: UploadSession | None = None
         self.counts = Counts(least_room=self.policy.smp.buf_count)
@@ -156,7 +155,7 @@ class Core:
         self._cost_us = self.flash.wear.cost_us  # the bootloader's time has passed already
         self.report = report
         self.boot_id = self.setup.random(mode_group.BOOT_ID_SIZE)
-        self.lockout = restore(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
+        self.lockout = self.parts.lockout(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
         self.uses = self.setup.memory.permits()
         blank = self.setup.memory.blank()
         found = self.setup.memory.take_record()
@@ -194,6 +193,10 @@ class Core:
     def refusal(self, event: Event) -> Refused | None:
         """Why the machine would refuse this now; nothing changes."""
         return self.parts.step(self.policy, self.state, event).refused
+
+    def decide(self, peer: Peer, command: tuple[int, int, int]) -> Decision:
+        """What the gate says now to this peer's command (group, id, op)."""
+        return self.parts.authorise(self.policy, self.state, peer, command)
 
     def fire(self, now_ms: int) -> None:
         """Tell the machine of each time limit that is due, the earliest first."""

@@ -1,13 +1,9 @@
 """One frame, from bytes to answer: the order of checks, and the one door in front of every handler.
 
-The first failure decides (Zephyr `smp.c`):
+The first failure decides:
 
     fewer than 8 bytes                       no answer
-    fewer payload bytes than announced       9  ECORRUPT
-    op is neither read nor write             8  ENOTSUP
-    version 2 or 3                           13 UNSUPPORTED_TOO_NEW
-    no such group, command, or direction     8  ENOTSUP
-    the gate refuses                         11 EACCESSDENIED, or 10 EBUSY, with its reason
+    what `keyswitch.device.checks` refuses   its code, and the gate's with its reason
     the payload is not what it takes         3  EINVAL
     the handler's own word
 
@@ -32,7 +28,7 @@ from keyswitch.gate.peer import Peer
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import mode as mode_group
-from keyswitch.smp.header import HEADER_SIZE, Header, Op, Version
+from keyswitch.smp.header import HEADER_SIZE, Header
 
 HANDLERS: Final[Table] = {
     **os.HANDLERS,
@@ -45,15 +41,11 @@ HANDLERS: Final[Table] = {
     **basic.HANDLERS,
     **mode.HANDLERS,
 }
-"""Every command that this device knows, in every direction. What is not here is not executed."""
+"""The handler of every known command (`keyswitch.smp.commands.ALL_KEYS`), in every direction that it has."""
 
 NOMEM: Final = SmpError(Rc.ENOMEM)
 TOO_LARGE: Final = SmpError(Rc.EMSGSIZE)
-_CORRUPT: Final = SmpError(Rc.ECORRUPT)
-_UNKNOWN: Final = SmpError(Rc.ENOTSUP)
-_TOO_NEW: Final = SmpError(Rc.UNSUPPORTED_TOO_NEW)
 _INVALID: Final = SmpError(Rc.EINVAL)
-_OPS: Final = frozenset({Op.READ.value, Op.WRITE.value})
 
 
 def execute(core: Core, peer: Peer, waiting: Waiting, now_ms: int) -> bool:
@@ -77,20 +69,14 @@ def execute(core: Core, peer: Peer, waiting: Waiting, now_ms: int) -> bool:
 
 
 def _reply(core: Core, peer: Peer, request: Header, packet: bytes, now_ms: int) -> Reply:
-    if len(packet) - HEADER_SIZE < request.length:
-        return _CORRUPT
-    if request.op not in _OPS:
-        return _UNKNOWN
-    if request.version > Version.V2:
-        return _TOO_NEW
-    key = (request.group, request.command, request.op)
-    row = HANDLERS.get(key)
-    if row is None:
-        return _UNKNOWN
-    decision = core.parts.authorise(core.policy, core.state, peer, key)
-    if isinstance(decision, Refused):
-        core.counts.refused += 1
-        return decision
+    for check in core.parts.checks:
+        failure = check(core.decide, peer, request, packet)
+        if failure is not None:
+            if not isinstance(failure, Refused):
+                return SmpError(failure)
+            core.counts.refused += 1
+            return failure
+    row = HANDLERS[request.group, request.command, request.op]
     try:
         reply = row.handler(core, Call(peer, _body(row.payload, packet), now_ms))
     except RemoteError:

@@ -19,7 +19,7 @@ from keyswitch.gate.moves import entry_way
 from keyswitch.gate.peer import Peer
 from keyswitch.policy.model import OnEnter
 from keyswitch.policy.words import Clock, ProofKind
-from keyswitch.proof import challenge, fields, sequence
+from keyswitch.proof import fields, sequence
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.reasons import Reason
 
@@ -71,11 +71,13 @@ def check(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
     """
     word = call.body.get(fields.PROOF)
     kind = next((kind for kind in _CHECKS if kind.value == word), None)
-    if kind is None or kind not in kinds_into(core, to):
-        return WRONG  # nobody guesses at what is not asked for: it is not counted
-    locked_ms = core.lockout.remaining_ms(kind, call.now_ms)
-    if locked_ms:
-        return Refused(Reason.LOCKED_OUT, f"for {locked_ms} ms")
+    if kind is None:
+        return WRONG
+    asked = kinds_into(core, to)
+    for rule in core.parts.hearing:
+        unheard = rule(kind, asked, core.lockout, call.now_ms)
+        if unheard is not None:
+            return unheard
     checked = _CHECKS[kind](core, call, to, purpose)
     before = core.lockout
     if isinstance(checked, Proved):
@@ -109,7 +111,7 @@ def _check_challenge(core: Core, call: Call, to: str, purpose: Purpose) -> Check
     secret = core.setup.secret
     if asked is None or secret is None or not isinstance(mac, bytes):
         return WRONG
-    return Proved(kind=ProofKind.CHALLENGE) if challenge.verify(secret, asked, mac) else WRONG
+    return Proved(kind=ProofKind.CHALLENGE) if core.parts.mac(secret, asked, mac) else WRONG
 
 
 def _check_permit(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
@@ -141,7 +143,7 @@ def _check_sequence(core: Core, call: Call, to: str, purpose: Purpose) -> Checke
         return WRONG
     key = (call.peer.id, to, purpose)
     so_far = core.sequences.pop(key, None)
-    found = sequence.advance(so_far, step, steps=settings.steps, window_ms=settings.window_ms, now_ms=call.now_ms)
+    found = core.parts.advance(so_far, step, steps=settings.steps, window_ms=settings.window_ms, now_ms=call.now_ms)
     if isinstance(found, sequence.Progress):
         core.sequences[key] = found
         return Halfway(settings.steps - found.done)

@@ -1,14 +1,19 @@
 """What the device is made of, as values: a test that wants a fault puts another part in, and nothing else changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from keyswitch.device.checks import CHECKS, Check
+from keyswitch.device.queue import Queues
 from keyswitch.gate import authorise as gate
-from keyswitch.gate import machine
+from keyswitch.gate import hearing, lockout, machine
 from keyswitch.gate.decision import Decision
 from keyswitch.gate.events import Event
+from keyswitch.gate.hearing import HearingRule
+from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.machine import Step
+from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.mcuboot import bootloader, slots
@@ -17,7 +22,9 @@ from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.image import Fault
 from keyswitch.mcuboot.layout import Layout, Slot, max_image_size
 from keyswitch.mcuboot.trailer import SwapType
-from keyswitch.policy.model import Policy
+from keyswitch.policy.model import LockoutSettings, Policy
+from keyswitch.proof import challenge, sequence
+from keyswitch.proof.challenge import Challenge
 from keyswitch.smp.framing import Receiver, ble, console, udp
 from keyswitch.terms import Transport
 
@@ -70,13 +77,30 @@ def receiver_for(transport: Transport, max_packet: int) -> Receiver:
             return console.ConsoleReceiver(max_packet)
 
 
+class Advance(Protocol):
+    """Takes one step of a sequence; `keyswitch.proof.sequence.advance` is one."""
+
+    def __call__(
+        self, progress: sequence.Progress | None, step: int, *, steps: int, window_ms: int, now_ms: int
+    ) -> sequence.Progress | sequence.Opens | sequence.Wrong:
+        """See `keyswitch.proof.sequence.advance`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The parts, each with its one real implementation as default.
 
     Attributes:
         authorise: the one door in front of every handler.
+        checks: what a frame has to pass before its handler sees it; one of them asks the door.
         step: the mode machine.
+        queues: the buffers of all peers, for so many packets of each.
+        hearing: whether a proof is looked at at all.
+        nonces: those given out.
+        lockout: what wrong proofs cost, from what was stored.
+        mac: whether a challenge is answered.
+        advance: what a step of a sequence does.
         receiver: framing, one receiver for each connection.
         writer: takes uploads.
         max_image_size: what an upload may be at most.
@@ -88,7 +112,14 @@ class Parts:
     """
 
     authorise: Callable[[Policy, GateState, Peer, tuple[int, int, int]], Decision] = gate.authorise
+    checks: tuple[Check, ...] = CHECKS
     step: Callable[[Policy, GateState, Event], Step] = machine.step
+    queues: Callable[[int], Queues] = Queues
+    hearing: tuple[HearingRule, ...] = hearing.RULES
+    nonces: Callable[[], Nonces] = Nonces
+    lockout: Callable[[LockoutSettings, Mapping[str, int], int], Lockout] = lockout.restore
+    mac: Callable[[bytes, Challenge, bytes], bool] = challenge.verify
+    advance: Advance = sequence.advance
     receiver: Callable[[Transport, int], Receiver] = receiver_for
     writer: Callable[[Flash, Layout, Slot, int], Writer] = slots.SlotWriter
     max_image_size: Callable[[Layout, int], int] = max_image_size

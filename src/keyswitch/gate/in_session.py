@@ -12,7 +12,7 @@ from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
 from keyswitch.gate.decision import Refused
-from keyswitch.gate.events import Timer
+from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.guards import binding, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms
@@ -25,6 +25,7 @@ RESET_DELAY_MS: Final = 250
 """The answer to a reset leaves first (Zephyr `CONFIG_MCUMGR_GRP_OS_RESET_MS`)."""
 
 _TRIAL: Final = Refused(Reason.BUSY, "a trial is running", Rc.EBUSY)
+_APPLICATION: Final = Refused(Reason.IMAGE, "only the application confirms")
 
 
 _UPLOADS: Final = resolve("image.upload") | resolve("image.erase")
@@ -34,13 +35,35 @@ _RESET: Final = resolve("os.reset")
 _NO_SESSION: Final = Refused(Reason.WRONG_MODE, "nobody has entered")
 
 
-def _session(change: Change) -> Session | Refused:
-    session = change.state.session
-    return Refused(Reason.WRONG_MODE, change.state.mode) if session is None else session
+# --- why something is refused: each a value in a row of the table (`gate.machine`), asked before anything changes ---
+
+
+def no_session(change: Change, _event: Event) -> Refused | None:
+    """What belongs to a session needs one."""
+    return Refused(Reason.WRONG_MODE, change.state.mode) if change.state.session is None else None
+
+
+def stray_upload(change: Change, _event: Event) -> Refused | None:
+    """Outside a session, unless the mode itself serves uploads or erasing."""
+    return _stray(change, _UPLOADS)
+
+
+def stray_state_write(change: Change, _event: Event) -> Refused | None:
+    """Outside a session, unless the mode itself serves state writes."""
+    return _stray(change, _STATE_WRITE)
+
+
+def stray_reset(change: Change, _event: Event) -> Refused | None:
+    """Outside a session, unless the mode itself serves resets."""
+    return _stray(change, _RESET)
+
+
+def stray_confirm(change: Change, event: Event) -> Refused | None:
+    """As `stray_state_write`, but that the first image with this gate is confirmed without a session."""
+    return None if change.state.first_trial else stray_state_write(change, event)
 
 
 def _stray(change: Change, commands: frozenset[CommandKey]) -> Refused | None:
-    """Refuses outside a session, unless the mode itself serves one of the commands."""
     if change.state.session is not None:
         return None
     if change.mode.maintenance:
@@ -48,24 +71,94 @@ def _stray(change: Change, commands: frozenset[CommandKey]) -> Refused | None:
     return None if commands & change.mode.allow else Refused(Reason.WRONG_MODE, change.state.mode)
 
 
-def _shut(change: Change, commands: frozenset[CommandKey]) -> Refused | None:
-    """Refuses while a guard of the entry does not hold, and what is stray."""
+def guard_shut(change: Change, _event: Event) -> Refused | None:
+    """While a guard of the entry does not hold, a session goes on only for its upload's sake."""
     session = change.state.session
     guard = None if session is None else session_failing(change.policy, change.state, session)
-    return _stray(change, commands) if guard is None else Refused(Reason.GUARD, guard.text)
+    return None if guard is None else Refused(Reason.GUARD, guard.text)
+
+
+def link_too_insecure(change: Change, event: on.AttachProved) -> Refused | None:
+    """Who joins a session needs the level that its way asks for."""
+    session = change.state.session
+    return None if session is None else too_insecure(change, session, event.peer)
+
+
+def owner_is_here(change: Change, event: on.AttachProved) -> Refused | None:
+    """Nobody takes an owned session from an owner who is connected."""
+    session = change.state.session
+    held = session is not None and owned_by_other(change, session, event.peer)
+    return Refused(Reason.OWNER) if held else None
+
+
+def not_extended(change: Change, _event: Event) -> Refused | None:
+    """A lease that is as long as the limit of all extensions has none."""
+    lease_ms = change.mode.lease_ms
+    fixed = lease_ms is None or lease_ms == change.mode.lease_max_ms
+    return Refused(Reason.EXPIRED, "this lease is not extended") if fixed else None
+
+
+def trial_runs(change: Change, _event: Event) -> Refused | None:
+    """The other slot holds what the trial would go back to."""
+    return _TRIAL if change.state.trial else None
+
+
+def anothers_upload(change: Change, event: on.UploadStarted) -> Refused | None:
+    """One upload, one owner."""
+    upload = change.state.upload
+    others = upload is not None and upload.owner not in {None, event.peer.id}
+    return Refused(Reason.BUSY, "another peer is uploading", Rc.EBUSY) if others else None
+
+
+def upload_runs(change: Change, _event: Event) -> Refused | None:
+    """Nothing is armed whose slot is still being written."""
+    return Refused(Reason.BUSY, "an upload is running", Rc.EBUSY) if change.state.upload is not None else None
+
+
+def not_in_permit(change: Change, event: on.ArmAsked) -> Refused | None:
+    """The session's permit may name the images."""
+    session = change.state.session
+    limit = None if session is None else session.images
+    return Refused(Reason.IMAGE, "not in the permit") if limit is not None and event.image not in limit else None
+
+
+def permanent_by_operator(change: Change, event: on.ArmAsked) -> Refused | None:
+    """To arm without a trial is to confirm, and that is the application's here."""
+    return _APPLICATION if event.permanent and change.policy.update.confirm is Confirm.SELF else None
+
+
+def another_is_armed(change: Change, event: on.ArmAsked) -> Refused | None:
+    """What is armed already may be armed again, in the same way."""
+    arming = change.state.arming
+    same = arming is None or (arming.image, arming.permanent) == (event.image, event.permanent)
+    return None if same else Refused(Reason.BUSY, "another image is pending", Rc.EBUSY)
+
+
+def confirmed_by_operator(change: Change, _event: Event) -> Refused | None:
+    """The policy leaves it to the application."""
+    return _APPLICATION if change.policy.update.confirm is Confirm.SELF else None
+
+
+def confirmed_by_application(change: Change, _event: Event) -> Refused | None:
+    """The policy leaves it to the operator."""
+    return (
+        Refused(Reason.IMAGE, "only the operator confirms")
+        if change.policy.update.confirm is Confirm.OPERATOR
+        else None
+    )
+
+
+RESET_RULES: Final = (stray_reset, guard_shut)
+"""Asked when a reset is granted, and again when it is due."""
+
+# --- what happens ---
 
 
 def attach_proved(change: Change, event: on.AttachProved) -> Refused | None:
     """The session's owner is back on another connection."""
-    session = _session(change)
-    if isinstance(session, Refused):
-        return session
-    insecure = too_insecure(change, session, event.peer)
-    if insecure is not None:
-        return insecure
-    if owned_by_other(change, session, event.peer):
-        return Refused(Reason.OWNER)
-    change.state = replace(change.state, session=replace(session, owner=event.peer.id))
+    session = change.state.session
+    if session is not None:
+        change.state = replace(change.state, session=replace(session, owner=event.peer.id))
     return None
 
 
@@ -85,27 +178,14 @@ def owned_by_other(change: Change, session: Session, peer: Peer) -> bool:
 def extend_asked(change: Change, event: on.ExtendAsked) -> Refused | None:
     """Start the lease again; the limit of all extensions runs on."""
     del event
-    session = _session(change)
-    if isinstance(session, Refused):
-        return session
-    lease_ms = change.mode.lease_ms
-    if lease_ms is None or lease_ms == change.mode.lease_max_ms:
-        return Refused(Reason.EXPIRED, "this lease is not extended")
-    change.do(do.StartTimer(timer=Timer.LEASE, ms=lease_ms))
+    if change.mode.lease_ms is not None:
+        change.do(do.StartTimer(timer=Timer.LEASE, ms=change.mode.lease_ms))
     return None
 
 
 def upload_started(change: Change, event: on.UploadStarted) -> Refused | None:
     """One upload, one owner. What was armed is not any more: its slot is about to change."""
-    stray = _stray(change, _UPLOADS)
-    if stray is not None:
-        return stray
-    state = change.state
-    if state.trial:
-        return _TRIAL
-    upload, arming = state.upload, state.arming
-    if upload is not None and upload.owner not in {None, event.peer.id}:
-        return Refused(Reason.BUSY, "another peer is uploading", Rc.EBUSY)
+    state, arming = change.state, change.state.arming
     if arming is not None and arming.written:
         change.do(do.Disarm())
     change.state = replace(state, upload=Upload(owner=event.peer.id), arming=None)
@@ -121,31 +201,14 @@ def upload_ended(change: Change, event: on.UploadEnded) -> Refused | None:
 
 def arm_asked(change: Change, event: on.ArmAsked) -> Refused | None:
     """Mark an image for the next boot: now in flash, or only remembered until the session's own reset."""
-    refused = _shut(change, _STATE_WRITE) or _unfit(change, event.image)
-    if refused is not None:
-        return refused
-    state, update = change.state, change.policy.update
-    if event.permanent and update.confirm is Confirm.SELF:
-        return Refused(Reason.IMAGE, "only the application confirms")
-    early = update.arm is Arm.EARLY
+    early = change.policy.update.arm is Arm.EARLY
     arming = Arming(image=event.image, permanent=event.permanent, written=early)
-    if state.arming is not None:
-        return None if state.arming == arming else Refused(Reason.BUSY, "another image is pending", Rc.EBUSY)
+    if change.state.arming == arming:
+        return None
     if early:
         change.do(do.WriteTrailer(image=event.image, permanent=event.permanent))
-    change.state = replace(state, arming=arming)
+    change.state = replace(change.state, arming=arming)
     return None
-
-
-def _unfit(change: Change, image: bytes) -> Refused | None:
-    """Why this image cannot be armed now."""
-    state = change.state
-    if state.trial:
-        return _TRIAL
-    if state.upload is not None:
-        return Refused(Reason.BUSY, "an upload is running", Rc.EBUSY)
-    limit = None if state.session is None else state.session.images
-    return Refused(Reason.IMAGE, "not in the permit") if limit is not None and image not in limit else None
 
 
 def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
@@ -161,21 +224,18 @@ def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
 def reset_asked(change: Change, event: on.ResetAsked) -> Refused | None:
     """Grant a reset; it takes place when its answer has had time to leave."""
     del event
-    shut = _shut(change, _RESET)
-    if shut is not None:
-        return shut
     if not change.state.reset_pending:
         change.do(do.StartTimer(timer=Timer.RESET, ms=RESET_DELAY_MS))
         change.state = replace(change.state, reset_pending=True)
     return None
 
 
-def reset_due(change: Change) -> None:
+def reset_due(change: Change, event: on.Expired) -> None:
     """The granted reset. The record is in flash before the trailer is: no new image starts without its session."""
     state = change.state
     if not state.reset_pending:
         return
-    if _shut(change, _RESET) is not None:
+    if any(rule(change, event) is not None for rule in RESET_RULES):
         change.state = replace(state, reset_pending=False)
         return
     carried = state.session is not None
@@ -194,11 +254,6 @@ def reset_due(change: Change) -> None:
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
     """The operator says that the running image is good."""
     del event
-    stray = None if change.state.first_trial else _stray(change, _STATE_WRITE)
-    if stray is not None:
-        return stray
-    if change.policy.update.confirm is Confirm.SELF:
-        return Refused(Reason.IMAGE, "only the application confirms")
     _confirm(change)
     return None
 
@@ -206,8 +261,6 @@ def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
 def self_confirmed(change: Change, event: on.SelfConfirmed) -> Refused | None:
     """The application says so itself."""
     del event
-    if change.policy.update.confirm is Confirm.OPERATOR:
-        return Refused(Reason.IMAGE, "only the operator confirms")
     _confirm(change)
     return None
 

@@ -55,7 +55,8 @@ class Lockout:
         """A right proof of this kind: its count starts again."""
         if kind not in self.failures:
             return self
-        return Lockout(
+        return replace(
+            self,
             failures={each: count for each, count in self.failures.items() if each is not kind},
             until_ms={each: until for each, until in self.until_ms.items() if each is not kind},
         )

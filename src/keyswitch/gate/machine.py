@@ -7,7 +7,7 @@
 * It does not ask who may: `gate.authorise` was asked for the frame that led to the event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,28 +38,59 @@ class Step:
     refused: Refused | None = None
 
 
-Row = Callable[[Change, Any], Refused | None]
-"""One row of the table: makes its part of the change, or refuses before it has changed anything."""
+Rule = Callable[[Change, Any], Refused | None]
+"""Why an event is refused in a state; None: this rule has nothing against it. It changes nothing."""
 
-TABLE: Final[dict[type[Event], Row]] = {
-    on.Booted: at_boot.booted,
-    on.Connected: moves.connected,
-    on.Disconnected: moves.disconnected,
-    on.InputChanged: moves.input_changed,
-    on.ButtonHeld: moves.button_held,
-    on.EnterProved: moves.enter_proved,
-    on.AttachProved: in_session.attach_proved,
-    on.LeaveAsked: moves.leave_asked,
-    on.ExtendAsked: in_session.extend_asked,
-    on.Expired: moves.expired,
-    on.UploadStarted: in_session.upload_started,
-    on.UploadEnded: in_session.upload_ended,
-    on.ArmAsked: in_session.arm_asked,
-    on.ArmFailed: in_session.arm_failed,
-    on.ResetAsked: in_session.reset_asked,
-    on.ConfirmAsked: in_session.confirm_asked,
-    on.SelfConfirmed: in_session.self_confirmed,
-    on.CommandServed: in_session.command_served,
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one kind of event does.
+
+    Attributes:
+        act: makes its part of the change, or refuses before it has changed anything.
+        rules: asked first, in this order; the first refusal decides.
+    """
+
+    act: Callable[[Change, Any], Refused | None]
+    rules: tuple[Rule, ...] = ()
+
+
+Table = Mapping[type[Event], Row]
+
+TABLE: Final[Table] = {
+    on.Booted: Row(at_boot.booted),
+    on.Connected: Row(moves.connected),
+    on.Disconnected: Row(moves.disconnected),
+    on.InputChanged: Row(moves.input_changed),
+    on.ButtonHeld: Row(moves.button_held),
+    on.EnterProved: Row(moves.enter_proved),
+    on.AttachProved: Row(
+        in_session.attach_proved, (in_session.no_session, in_session.link_too_insecure, in_session.owner_is_here)
+    ),
+    on.LeaveAsked: Row(moves.leave_asked),
+    on.ExtendAsked: Row(in_session.extend_asked, (in_session.no_session, in_session.not_extended)),
+    on.Expired: Row(moves.expired),
+    on.UploadStarted: Row(
+        in_session.upload_started, (in_session.stray_upload, in_session.trial_runs, in_session.anothers_upload)
+    ),
+    on.UploadEnded: Row(in_session.upload_ended),
+    on.ArmAsked: Row(
+        in_session.arm_asked,
+        (
+            in_session.stray_state_write,
+            in_session.guard_shut,
+            in_session.trial_runs,
+            in_session.upload_runs,
+            in_session.not_in_permit,
+            in_session.permanent_by_operator,
+            in_session.another_is_armed,
+        ),
+    ),
+    on.ArmFailed: Row(in_session.arm_failed),
+    on.ResetAsked: Row(in_session.reset_asked, in_session.RESET_RULES),
+    on.ConfirmAsked: Row(in_session.confirm_asked, (in_session.stray_confirm, in_session.confirmed_by_operator)),
+    on.SelfConfirmed: Row(in_session.self_confirmed, (in_session.confirmed_by_application,)),
+    on.CommandServed: Row(in_session.command_served),
 }
 """Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
 
@@ -77,15 +108,27 @@ def initial(policy: Policy) -> GateState:
     return GateState(mode=policy.device.initial_mode, inputs=tuple(each.initial for each in policy.inputs), down=True)
 
 
-def step(policy: Policy, state: GateState, event: Event) -> Step:
-    """What `event` does in `state`."""
+def step(policy: Policy, state: GateState, event: Event, *, table: Table = TABLE) -> Step:
+    """What `event` does in `state`.
+
+    Args:
+        policy: what the modes are.
+        state: where the device is.
+        event: what happened.
+        table: the machine; tests take one rule out of it.
+    """
     kind = type(event)
     if state.down and kind not in _HEARD_WHILE_DOWN:
         return Step(state=state, refused=RESETTING)
     if state.first_trial and kind not in _HEARD_ON_FIRST_TRIAL:
         return Step(state=state, refused=FIRST_TRIAL)
     change = Change(policy=policy, state=state)
-    refused = TABLE[kind](change, event)
+    row = table[kind]
+    for rule in row.rules:
+        refused = rule(change, event)
+        if refused is not None:
+            return Step(state=state, refused=refused)
+    refused = row.act(change, event)
     if refused is not None:
         return Step(state=state, refused=refused)
     if kind is not on.CommandServed:

@@ -184,13 +184,13 @@ def expired(change: Change, event: on.Expired) -> Refused | None:
             change.do(*NOTHING_WAITS, do.ResetNow())
             change.state = replace(change.state, first_trial=False, down=True)
     else:
-        _limit_reached(change, event.timer)
+        _limit_reached(change, event)
     return None
 
 
-def _limit_reached(change: Change, timer: Timer) -> None:
+def _limit_reached(change: Change, event: on.Expired) -> None:
     state, mode = change.state, change.mode
-    match timer:
+    match event.timer:
         case Timer.TIMEOUT:
             if mode.timeout_ms is not None and not _take_first(change, OnTimeout):
                 change.do(do.StartTimer(timer=Timer.TIMEOUT, ms=mode.timeout_ms))
@@ -205,7 +205,7 @@ def _limit_reached(change: Change, timer: Timer) -> None:
             if state.session is not None and state.trial:
                 revert(change, ending=False)
         case Timer.RESET:
-            reset_due(change)
+            reset_due(change, event)
 
 
 def _take_first(change: Change, trigger: type[Trigger]) -> bool:

@@ -27,7 +27,7 @@ _MALFORMED: Final = SmpError(Rc.EINVAL)
 def state(core: Core, call: Call) -> Reply:
     """Where the device is, and whether its gate is open for this peer; if not, why."""
     told: Body = {"mode": core.state.mode}
-    asked = core.parts.authorise(core.policy, core.state, replace(call.peer, door=Door.SMP), UPLOAD)
+    asked = core.decide(replace(call.peer, door=Door.SMP), UPLOAD)
     told["gate"] = not isinstance(asked, Refused)
     _add_lease(core, call, told)
     told["boot_id"] = core.boot_id
