@@ -258,7 +258,7 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
     last = lines(capsys)[-1]
     assert (last["event"], last["outcome"]) == ("result", "refused")
     assert "2 devices have this name" in last["detail"]
-    recorded = json.loads(evidence.read_text(encoding="utf-8").splitlines()[-1])["body"]
+    recorded = json.loads(evidence.read_text(encoding="utf-8").splitlines()[-2])["body"]
     assert (recorded["outcome"], recorded["detail"]) == ("refused", last["detail"])
 
 

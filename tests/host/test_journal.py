@@ -1,13 +1,14 @@
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Head, check, encode, next_record
-from keyswitch.host.journal import append, head_path, read_journal
+from keyswitch.host.journal import append, close, head_path, read_journal, replace_durably
 
 
 def appended(path: Path, count: int = 1) -> None:
@@ -22,6 +23,18 @@ def test_records_follow_each_other_over_runs(tmp_path: Path):
     checked = read_journal(path)
     assert checked.ok
     assert [record.n for record in checked.records] == [1, 2, 3]
+
+
+def test_a_closed_chain_goes_on_and_is_closed_again(tmp_path: Path):
+    path = tmp_path / "pump.jsonl"
+    states: list[bool] = []
+    for _ in range(2):
+        append(path, at="2026-11-22T12:00:00Z", clock="bench 3", kind="update begun", body={})
+        states.append(read_journal(path).closed)
+        close(path, at="2026-11-22T12:00:01Z", clock="bench 3")
+        states.append(read_journal(path).closed)
+    assert states == [False, True, False, True]
+    assert read_journal(path).ok
 
 
 def test_a_file_cut_off_is_found_and_not_continued(tmp_path: Path):
@@ -54,7 +67,7 @@ class Signer:
 
 
 def crashed(path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int, signer: Signer | None = None) -> None:
-    """An append that ends right after its `syncs`-th write to the disk: the head, the record, the head."""
+    """An append that ends right after its `syncs`-th write to the disk: head, its name, record, head, its name."""
     left = iter([None] * (syncs - 1))
 
     def fsync(descriptor: int) -> None:
@@ -69,7 +82,7 @@ def crashed(path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int, signer: Sig
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
-@pytest.mark.parametrize(("syncs", "kept"), [(1, 0), (2, 1), (3, 1)])
+@pytest.mark.parametrize(("syncs", "kept"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1)])
 def test_a_crash_anywhere_is_no_tampering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, syncs: int, kept: int
 ):
@@ -92,7 +105,7 @@ def forged(path: Path, count: int = 1) -> None:
             file.write(encode(record))
 
 
-@pytest.mark.parametrize("crash", [None, 1, 2])
+@pytest.mark.parametrize("crash", [None, 1, 3])
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_record_that_no_run_was_about_to_write_is_not_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int | None, count: int
@@ -124,7 +137,7 @@ def test_a_run_that_signs_takes_over_only_what_it_has_signed(
 ):
     path = tmp_path / "pump.jsonl"
     appended(path)
-    crashed(path, monkeypatch, 2, left_by)
+    crashed(path, monkeypatch, 3, left_by)
     if taken == "taken":
         append(path, at="t", kind="update begun", body={}, signer=taken_by)
         assert read_journal(path).head.n == 3
@@ -136,7 +149,7 @@ def test_a_run_that_signs_takes_over_only_what_it_has_signed(
 def test_a_signature_that_was_taken_away_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "pump.jsonl"
     appended(path)
-    crashed(path, monkeypatch, 2, Signer("a"))
+    crashed(path, monkeypatch, 3, Signer("a"))
     *lines, last = path.read_bytes().splitlines(keepends=True)
     bare = json.loads(last)
     del bare["sig"]
@@ -188,7 +201,29 @@ def test_without_a_head_the_end_is_not_checked_and_the_chain_not_continued(tmp_p
     assert not read_journal(path).end_checked
     with pytest.raises(InputError, match=r"pump\.jsonl\.head: is missing: records may have been cut off"):
         appended(path)
-    assert not read_journal(path, expected=Head(n=3, hash="1" * 64)).ok
+    assert not read_journal(path, noted=Head(n=3, hash="1" * 64)).ok
+
+
+def test_a_name_is_on_the_disk_before_the_record_that_it_vouches_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    appended(tmp_path / "pump.jsonl")
+    assert synced == ["file", "directory", "file", "file", "directory"]
+
+
+def test_bonds_are_replaced_as_durably_and_for_their_owner_alone(tmp_path: Path):
+    path = tmp_path / "bonds.json"
+    for content in (b"1", b"2"):
+        replace_durably(path, content, mode=0o600)
+        assert path.read_bytes() == content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["bonds.json"]
 
 
 @pytest.mark.parametrize("where", ["none/pump.jsonl", "."])

@@ -186,7 +186,7 @@ def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: P
         assert served.peer.running() == ("1.1.0", new.hash)
         assert served.peer.received_image_bytes - len(new.data) <= (outstanding + 1) * frame
     kinds = [json.loads(line)["kind"] for line in evidence.read_text(encoding="utf-8").splitlines()]
-    assert kinds == ["update begun", "update begun", "update ended"]
+    assert kinds == ["update begun", "update begun", "update ended", "closed"]
 
 
 @pytest.mark.parametrize("reason", list(Reason))

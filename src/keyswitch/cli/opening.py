@@ -1,13 +1,13 @@
 """From a target, as people write it, to a way to the device."""
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from keyswitch.cli.asking import ask_passkey
 from keyswitch.errors import InputError
+from keyswitch.host.journal import replace_durably
 from keyswitch.host.reach import BleReach, PacketReach, Reach
 from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
 
@@ -73,9 +73,4 @@ def _address_in(path: Path, document: bytes | None) -> str | None:
 
 def _keep(path: Path, document: bytes) -> None:
     """Write the keys where nobody else can read them."""
-    temporary = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(document)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_durably(path, document, mode=0o600)
