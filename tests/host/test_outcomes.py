@@ -20,7 +20,7 @@ from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach
 from keyswitch.host.update import update
-from keyswitch.host.verdict import NEXT_STEP
+from keyswitch.host.verdict import Given, next_step
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
@@ -193,5 +193,5 @@ def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: P
 def test_each_reason_comes_with_what_to_do(reason: Reason):
     result = run(ended(refuse(2, 19283, 2, {"rc": 11, "rsn": f"{reason.value}: this one"})))
     assert (result.outcome, result.reason) == (Outcome.REFUSED, reason)
-    assert result.next_step == NEXT_STEP[reason]
+    assert result.next_step == next_step(reason, Given(option="--policy"))
     assert "this one" in result.detail

@@ -98,10 +98,11 @@ def _checked_json(checked: Checked) -> dict[str, Any]:
 def _checked_lines(checked: Checked, verifier: Verifier | None) -> Iterator[str]:
     """What was found, one sentence a line: what is, and what to do."""
     head = f"{checked.head.n}:{checked.head.hash}"
-    count = f"{len(checked.records)} records"
+    count = "1 record" if len(checked.records) == 1 else f"{len(checked.records)} records"
     match checked.state:
         case State.CHANGED:
             yield f"changed: {count} can be read, and something is wrong with the chain"
+            yield "next: keep the file as it is, look who can write it, and begin another file"
             return
         case State.OPEN:
             yield f"open: {count} without a fault, and the last one does not close the chain: head {head}"

@@ -18,7 +18,7 @@ async def plan(options: Options, *, as_json: bool) -> Exit:
     """Ask the device what a plan needs, and print it."""
     reach = options.reach
     try:
-        device = await survey(reach, options.policy)
+        device = await survey(reach, options.policy, option=options.job.way.option)
     finally:
         await reach.close()
     made = make_plan(options.job, device, _line(options.target))
@@ -37,7 +37,8 @@ def _line(text: str) -> Line:
 
 
 def _plan_lines(made: Plan, device: Device) -> str:
-    lines = [f"gate: {device.verdict.line}"] if device.verdict is not None else []
+    verdict = device.verdict
+    lines = [f"gate: {verdict.line}"] if verdict is not None else []
     for number, step in enumerate(made.steps, 1):
         takes = _seconds(step.expected_ms, step.slow_ms, 1)
         what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{takes})"
@@ -48,6 +49,7 @@ def _plan_lines(made: Plan, device: Device) -> str:
     if made.image_bytes:
         lines.append(f"at most {_rate(made.fast)}; with a usual part's flash {_rate(made.slow)}")
     refused = [f"it would be refused: {made.refused}"] if made.refused else []
+    refused += [f"next: {made.next_step}"] if made.next_step else []
     return "\n".join([*lines, *(f"note: {note}" for note in made.notes), *refused])
 
 

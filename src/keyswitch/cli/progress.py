@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 import click
@@ -63,6 +64,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "gate": verdict.gate.value,
         "reason": verdict.reason.value if verdict.reason else None,
         "detail": verdict.detail,
+        "guard": asdict(verdict.guard) if verdict.guard is not None else None,
         "next_step": verdict.next_step or None,
         "mode": verdict.mode,
         "image_group": verdict.image_group,
@@ -129,6 +131,8 @@ def _result_only(out: Out) -> Show:
         match event:
             case Ended():
                 out.write(event.result.line)
+                if event.result.next_step:
+                    out.write(f"next: {event.result.next_step}")
             case Said():
                 out.write(event.text, error=True)
             case _:
@@ -195,7 +199,9 @@ class Terminal:
             case StepMissed():
                 return f"{_at(event.at_ms)}  {event.name.value:<24} not yet: {event.why}"
             case Judged():
-                return f"{_at(event.at_ms)}  gate {event.verdict.line}"
+                verdict = event.verdict
+                then = f"\n            next: {verdict.next_step}" if verdict.next_step else ""
+                return f"{_at(event.at_ms)}  gate {verdict.line}{then}"
             case Said():
                 return f"{_at(event.at_ms)}  {event.text}"
             case Ended():
@@ -235,14 +241,23 @@ def _progress_line(progress: Progress) -> str:
 
 
 def _result_lines(result: Result) -> str:
-    lines = [f"{result.outcome.value}" + (f": {result.detail}" if result.detail else "")]
+    lines = [result.line]
     if result.next_step:
         lines.append(f"next: {result.next_step}")
     if result.upload is not None:
         upload = result.upload
         lines.append(f"uploaded {upload.size:,} bytes at {upload.bytes_per_second / 1000:.1f} kB/s")
-    lines += [f"slot {view.slot}: {view.version} {view.hash.hex()[:16]}{_flags(view)}" for view in result.after or ()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *slot_lines(result.after or ())])
+
+
+def slot_lines(slots: tuple[SlotView, ...]) -> list[str]:
+    """What lies in the slots, one line each; the image is named where there are several."""
+    several = len({view.image for view in slots}) > 1
+    return [
+        f"{f'image {view.image} ' if several else ''}slot {view.slot}: "
+        f"{view.version} {view.hash.hex()[:16]}{_flags(view)}"
+        for view in slots
+    ]
 
 
 def _flags(view: SlotView) -> str:

@@ -426,8 +426,8 @@ def _wrong_end(head: Head, expected: Head | None) -> list[Finding]:
     if head.n < expected.n:
         missing = f"records {head.n + 1} to {expected.n} are missing at the end"
         return [Finding(line=0, what=f"{missing}: the file was cut off")]
-    kept = f"record {expected.n}, {expected.hash[:16]}…"
-    return [Finding(line=0, what=f"the head that was kept elsewhere is {kept}, which is not the end of this file")]
+    kept = f"record {expected.n}, {expected.hash[:16]}"
+    return [Finding(line=0, what=f"the head that is kept beside it is {kept}, which is not the end of this file")]
 
 
 def _not_as_noted(records: Sequence[Record], head: Head, noted: Head) -> Finding | None:

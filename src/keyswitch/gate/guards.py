@@ -1,8 +1,10 @@
 """Whether guards hold, and the first that does not."""
 
+from keyswitch.gate.decision import Refused
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.model import Guard, Policy, Transition
+from keyswitch.policy.model import Guard, Policy, Transition, value_text
 from keyswitch.policy.words import WhenFalse
+from keyswitch.reasons import FalseGuard, Reason
 
 
 def failing(state: GateState, way: Transition) -> Guard | None:
@@ -11,6 +13,18 @@ def failing(state: GateState, way: Transition) -> Guard | None:
         if not guard.holds(state.inputs[guard.index]):
             return guard
     return None
+
+
+def refused_by(state: GateState, guard: Guard) -> Refused:
+    """The refusal that a guard which does not hold is the reason of: what it asks for, and what the input is."""
+    now = state.inputs[guard.index]
+    told = FalseGuard(
+        input=guard.input,
+        compare=guard.compare.value,
+        value=value_text(guard.value),
+        now="unknown" if now is None else value_text(now),
+    )
+    return Refused(Reason.GUARD, told.detail)
 
 
 def session_failing(policy: Policy, state: GateState, session: Session) -> Guard | None:

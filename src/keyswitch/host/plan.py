@@ -19,7 +19,7 @@ from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.suiting import newer_that_runs, steps_back
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
-from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
+from keyswitch.host.way import NoWay, other_policy
 from keyswitch.reasons import Reason
 
 USUAL_MS: Final = {
@@ -119,6 +119,7 @@ class Plan:
         fast: the bound of the upload with a flash that takes no time.
         slow: the same with a usual part's flash.
         refused: why the update would be refused as things are; empty if nothing is known that would refuse it.
+        next_step: what a person can do about that; empty where nothing would refuse it.
         notes: what a person should know: assumptions, and what is unusual.
     """
 
@@ -128,6 +129,7 @@ class Plan:
     fast: Rate
     slow: Rate
     refused: str
+    next_step: str
     notes: tuple[str, ...]
 
     @property
@@ -153,13 +155,15 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
     upload_ms = (fast.duration_ms(size), slow.duration_ms(size))
     stays = job.stay or job.goal is Goal.TEST
     names = [*WORK[job.goal], *(() if stays else WAY_OUT[-2:])]
+    refused, next_step = _refused(job, device, line)
     return Plan(
         steps=tuple(_planned(name, job, device, upload_ms) for name in names),
         image_bytes=size,
         requests=sum(_requests(image.data, frame, image.number) for image in to_send),
         fast=fast,
         slow=slow,
-        refused=_refused(job, device, line),
+        refused=refused,
+        next_step=next_step,
         notes=tuple(_notes(job, device, line)),
     )
 
@@ -188,25 +192,27 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "slow_limited_by": plan.slow.limited_by,
         "slow_ms": plan.slow_ms,
         "refused": plan.refused or None,
+        "next_step": plan.next_step or None,
         "notes": list(plan.notes),
     }
 
 
-def _refused(job: Job, device: Device, line: Line) -> str:
+def _refused(job: Job, device: Device, line: Line) -> tuple[str, str]:
+    """Why the update would be refused, and what a person can do; empty texts where nothing is known that would."""
     params, verdict = device.params, device.verdict
     if params is not None and params.buf_size - line.framing_bytes < LEAST_FRAME:
-        return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in"
+        return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in", ""
     if verdict is None:
-        return ""
+        return "", ""
     other = other_policy(job.way.expected, verdict)
     if other is not None:
-        return f"{other}; {OTHER_DEVICE_STEP}"
+        return other.detail, other.next_step
     if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
-        return f"no way to enter was given, and the gate is {verdict.line}"
+        return f"no way to enter was given, and the gate is {verdict.line}", verdict.next_step
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
-        return f"the gate is {verdict.line}"
+        return f"the gate is {verdict.line}", verdict.next_step
     stop = steps_back(job, Seen(images=job.images, slots=device.slots))
-    return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
+    return (stop.detail, stop.next_step) if stop is not None else ("", "")
 
 
 def _listed(device: Device, image: JobImage) -> SlotView | None:

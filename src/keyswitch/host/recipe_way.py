@@ -46,6 +46,7 @@ class RecipeWay:
         InputError: a variable is set that the recipe does not have, or used that nobody sets.
     """
 
+    option = "--recipe"
     expected = None
     """A recipe describes a kind of device, not one."""
 

@@ -1,11 +1,12 @@
 """What a plan wants to know of a device: asked for, changing nothing."""
 
+from dataclasses import replace
 from typing import Final
 
 from keyswitch.host.plan import Bootloader, Device
 from keyswitch.host.reach import Connection, Reach
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import find_out
+from keyswitch.host.verdict import Given, advised, find_out
 from keyswitch.host.views import Params, read_bootloader_mode, read_params
 from keyswitch.policy.model import Policy
 from keyswitch.smp.codes import Rc
@@ -17,8 +18,13 @@ one that has not says so (Zephyr `img_mgmt_state_write`, MCUboot `bs_set`). An e
 with one image takes it for that image, and marks it."""
 
 
-async def survey(reach: Reach, policy: Policy | None = None) -> Device:
+async def survey(reach: Reach, policy: Policy | None = None, *, option: str = "") -> Device:
     """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
+
+    Args:
+        reach: the way to the device.
+        policy: what the device is thought to obey.
+        option: the option that says how maintenance is entered, for advice.
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
@@ -26,13 +32,15 @@ async def survey(reach: Reach, policy: Policy | None = None) -> Device:
     """
     connection = await reach.connect()
     try:
-        return await _ask(connection, policy)
+        given = Given(option=option, pair=reach.pair, radio=reach.radio)
+        return await _ask(connection, policy, given)
     finally:
         await connection.close()
 
 
-async def _ask(connection: Connection, policy: Policy | None) -> Device:
+async def _ask(connection: Connection, policy: Policy | None, given: Given) -> Device:
     verdict = await find_out(connection)
+    verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     declared = None
     if policy is not None:
         declared = Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count)

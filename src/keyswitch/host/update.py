@@ -23,7 +23,7 @@ from keyswitch.host.reach import NotPairedError, Reach
 from keyswitch.host.scene import Scene
 from keyswitch.host.steps import CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.upload import Progress
-from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, Verdict
+from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, Given, Verdict, advised, unreached
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -58,12 +58,11 @@ _REACHED: Final = {
     Goal.CONFIRM: Outcome.CONFIRMED,
 }
 
-_FARTHEST: Final = {
-    Outcome.UNREACHABLE: "is it powered and near? does another central hold it? then run the same command again",
-    Outcome.NEVER_CAME_BACK: "wait a minute, and look what runs: keyswitch status, or the same command with "
-    "--only confirm; if it is not found: power-cycle it, which brings the old image back; "
-    "the same command tries the new image once more",
-}
+_AWAY: Final = (
+    "wait a minute, and look what runs: keyswitch status, or the same command with --only confirm; if it is not "
+    "found: power-cycle it, which brings the old image back; the same command tries the new image once more"
+)
+"""What a person can do about a device that never came back."""
 
 
 _TOUCHES: Final = CHANGES | {StepName.ENTER}
@@ -172,7 +171,7 @@ class _Run:
         stop: Stop | None = None
         self.link_lost = False
         self.scene.put_off = None
-        why = f"its proof does not hold: {step.proof}"
+        why = step.lacks
         try:
             async with asyncio.timeout(step.bound_ms / 1000):
                 stop = await _ACTS[step.name](self.scene)
@@ -232,7 +231,22 @@ class _Run:
         outcome = step.outcome
         if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
             outcome = Outcome.UNREACHABLE
-        return Stop(outcome=outcome, detail=f"{step.name.value}: {self.trouble}", next_step=_FARTHEST.get(outcome, ""))
+        return Stop(outcome=outcome, detail=f"{step.name.value}: {self.trouble}", next_step=self.farthest_step(outcome))
+
+    def farthest_step(self, outcome: Outcome) -> str:
+        """What a person can do where the device does not answer."""
+        match outcome:
+            case Outcome.UNREACHABLE:
+                return unreached(self.given())
+            case Outcome.NEVER_CAME_BACK:
+                return _AWAY
+            case _:
+                return ""
+
+    def given(self) -> Given:
+        """What the person has given, for advice."""
+        reach = self.scene.reach
+        return Given(option=self.job.way.option, pair=reach.pair, radio=reach.radio)
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
@@ -264,7 +278,7 @@ class _Run:
             outcome=stop.outcome,
             detail=stop.detail,
             reason=stop.reason,
-            next_step=stop.next_step,
+            next_step=advised(stop.reason, stop.next_step, self.given()),
             upload=uploaded,
             resumed=self.resumed + continued,
             resent_bytes=sum(sent.resent_bytes for sent in self.scene.sent.values()),

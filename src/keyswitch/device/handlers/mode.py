@@ -32,6 +32,7 @@ def state(core: Core, call: Call) -> Reply:
     _add_lease(core, call, told)
     told["boot_id"] = core.boot_id
     told["policy"] = core.policy.digest[: mode.POLICY_SIZE]
+    told["device"] = core.policy.device.id
     if isinstance(asked, Refused):
         shut = entry.why_shut(core, call.peer) if core.state.session is None else None
         told["reason"] = (shut or asked).text
