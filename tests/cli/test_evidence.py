@@ -1,3 +1,4 @@
+import hashlib
 import json
 import platform
 import re
@@ -303,3 +304,20 @@ def test_words_that_are_not_utf_8_are_kept_as_their_escapes(tmp_path: Path):
     with UdpPeerThread(lambda: SmpPeer(NEW, gated=False, mode_group=False)) as served:
         assert ended("update", served.target, image, "--evidence", path, "--note", "a\udcffb", "--quiet") == Exit.YES
     assert json.loads(path.read_bytes().splitlines()[0])["body"]["note"] == "a\\udcffb"
+
+
+def test_the_device_is_named_by_its_policy_and_by_itself(tmp_path: Path):
+    image, policy, path = tmp_path / "new.bin", tmp_path / "policy.toml", tmp_path / "pump.jsonl"
+    image.write_bytes(NEW.data)
+    text = Path("examples/pump/policy.toml").read_text(encoding="utf-8")
+    policy.write_text("\n".join(line for line in text.splitlines() if not line.startswith("key = ")), encoding="utf-8")
+    secret = tmp_path / "pump.hmac"
+    secret.write_text("73" * 32, encoding="ascii")
+    secret.chmod(0o600)
+    digest = hashlib.sha256(policy.read_bytes()).digest()[:8]
+    with UdpPeerThread(lambda: SmpPeer(OLD, device="Pump 7", policy=digest, reset_ms=20, boot_ms=20)) as served:
+        options = ("--policy", policy, "--secret", secret, "--unchecked", "--evidence", path, "--quiet")
+        assert ended("update", served.target, image, *options) == Exit.YES
+    begun, over, _ = (json.loads(line)["body"] for line in path.read_bytes().splitlines())
+    assert begun["device_id"] == "Pump 7"
+    assert {verdict["device_id"] for verdict in over["verdicts"]} == {"Pump 7"}

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.host.images import make_image
@@ -71,6 +72,19 @@ def test_the_slots_as_json(capsys: pytest.CaptureFixture[str]):
         ended("status", served.target, "--json")
     (slot,) = json.loads(capsys.readouterr().out)["slots"]
     assert (slot["slot"], slot["version"], slot["hash"], slot["active"]) == (0, "1.0.0", OLD.hash.hex(), True)
+
+
+class Lists(SmpPeer):
+    """Lists its slots in every mode, as the example pump does."""
+
+    def judge(self, key: tuple[int, int, int], body: dict[str, Any], door: str, peer: int) -> dict[str, Any] | None:
+        return self.do_1_0_0(body, peer) if key == (1, 0, 0) else super().judge(key, body, door, peer)
+
+
+def test_a_shut_device_that_lists_its_slots_shows_what_runs(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: Lists(OLD)) as served:
+        assert ended("status", served.target) == Exit.NO
+    assert f"slot 0: 1.0.0 {OLD.hash.hex()[:16]} (active, confirmed)" in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_an_answer_and_a_refusal():
         reply = await client.read(1, 0)
         assert isinstance(reply, Refusal)
         assert str(reply) == "wrong mode: normal"
-        assert str(await client.read(99, 3)) == "ENOTSUP"
+        assert str(await client.read(99, 3)) == "ENOTSUP: the device does not have this command"
 
     run(story())
 

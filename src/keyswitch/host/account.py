@@ -75,6 +75,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason.value if verdict.reason else None,
         "detail": verdict.detail,
         "mode": verdict.mode,
+        "device_id": (state.device or None) if state else None,
         "policy": state.policy.hex() if state else None,
         "boot_id": state.boot_id.hex() if state else None,
     }

@@ -31,6 +31,8 @@ LEAVES_ITSELF_MS: Final = 5_000
 """How long a device that needs no steps out may still be seen inside: as long as others take after their answer to a
 reset (`keyswitch.host.scene`)."""
 
+WRONG_RECIPE_STEP: Final = "check that this recipe is for this device: it uses a command that the device does not have"
+
 _NAME: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -225,4 +227,5 @@ def _restarts(step: Step) -> bool:
 
 
 def _refused(what: str, refusal: Refusal) -> NoEntry:
-    return NoEntry(detail=f"{what} was refused: {refusal}", reason=refusal.reason)
+    next_step = WRONG_RECIPE_STEP if refusal.is_rc(Rc.ENOTSUP) else ""
+    return NoEntry(detail=f"{what} was refused: {refusal}", reason=refusal.reason, next_step=next_step)

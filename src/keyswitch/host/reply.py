@@ -16,7 +16,7 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from keyswitch.errors import RemoteError
 from keyswitch.reasons import Reason, detail_words, spoken
@@ -82,8 +82,12 @@ class Refusal:
         reason = self.reason
         if reason is not None:
             return spoken(reason, detail_words(reason, split_reason(self.text)[1]))
-        return f"{self.name}: {self.text}" if self.text else self.name
+        text = self.text or (_UNKNOWN_COMMAND if self.is_rc(Rc.ENOTSUP) else "")
+        return f"{self.name}: {text}" if text else self.name
 
+
+_UNKNOWN_COMMAND: Final = "the device does not have this command"
+"""What a server means that answers so to a group or command (SMP specification, management error codes)."""
 
 Reply = Answer | Refusal
 
