@@ -1,7 +1,7 @@
 """Group 0x4B53, mode: ours; how maintenance mode is asked about, entered and left, over every transport.
 
     id  command    op     request               answer
-    0   state      read                         mode, gate, lease_ms?, boot_id, policy, device, reason?
+    0   state      read                         mode, gate, lease_ms?, boot_id, policy, device?, reason?
     1   challenge  read   to                    nonce, device, proofs
     2   enter      write  to, proof, ...        session, reconnect, address?, lease_ms?; or left
     3   attach     write  proof, ...            lease_ms?; or left
