@@ -183,7 +183,7 @@ def test_permit_uses_are_counted_only_when_it_opens_and_survive_a_reset():
     rig = permit_rig()
     once = make_permit()
     rig.input("motion", value=True)
-    assert show(rig, rig.peer(), once)["rsn"] == "guard: motion == false"
+    assert show(rig, rig.peer(), once)["rsn"] == "guard: motion == false, is true"
     rig.input("motion", value=False)
     assert "counters.json" not in rig.store.documents
     peer = rig.peer()

@@ -1,8 +1,10 @@
 """Which transitions may be taken: where they lead, and whether their guards hold."""
 
+from keyswitch.gate.decision import Refused
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.model import Guard, Policy, Transition, Trigger
+from keyswitch.policy.model import Guard, Policy, Transition, Trigger, value_text
 from keyswitch.policy.words import WhenFalse
+from keyswitch.reasons import FalseGuard, Reason
 
 
 def transitions_from(policy: Policy, mode: str, trigger: type[Trigger]) -> tuple[Transition, ...]:
@@ -25,6 +27,18 @@ def failing(state: GateState, way: Transition) -> Guard | None:
         if not guard.holds(state.inputs[guard.index]):
             return guard
     return None
+
+
+def refused_by(state: GateState, guard: Guard) -> Refused:
+    """The refusal that a guard which does not hold is the reason of: what it asks for, and what the input is."""
+    now = state.inputs[guard.index]
+    told = FalseGuard(
+        input=guard.input,
+        compare=guard.compare.value,
+        value=value_text(guard.value),
+        now="unknown" if now is None else value_text(now),
+    )
+    return Refused(Reason.GUARD, told.detail)
 
 
 def session_failing(policy: Policy, state: GateState, session: Session) -> Guard | None:

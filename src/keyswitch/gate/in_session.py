@@ -13,7 +13,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import session_failing
+from keyswitch.gate.guards import refused_by, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import Arming, Session, Upload
 from keyswitch.policy.words import Arm, Confirm, SessionRule
@@ -52,7 +52,7 @@ def _shut(change: Change, commands: frozenset[CommandKey]) -> Refused | None:
     """Refuses while a guard of the entry does not hold, and what is stray."""
     session = change.state.session
     guard = None if session is None else session_failing(change.policy, change.state, session)
-    return _stray(change, commands) if guard is None else Refused(Reason.GUARD, guard.text)
+    return _stray(change, commands) if guard is None else refused_by(change.state, guard)
 
 
 def attach_proved(change: Change, event: on.AttachProved) -> Refused | None:

@@ -13,11 +13,12 @@ from keyswitch.gate.events import AttachProved, EnterProved, ExtendAsked, LeaveA
 from keyswitch.gate.peer import Door
 from keyswitch.policy.model import OnEnter
 from keyswitch.proof.challenge import Purpose
-from keyswitch.reasons import Reason
+from keyswitch.reasons import FalseGuard, Reason, spoken
+from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image, mode
-from keyswitch.smp.header import Op
+from keyswitch.smp.header import HEADER_SIZE, Op
 
 UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
 """The gate is open for a peer if it lets this through."""
@@ -35,7 +36,21 @@ def state(core: Core, call: Call) -> Reply:
     if isinstance(asked, Refused):
         shut = entry.why_shut(core, call.peer) if core.state.session is None else None
         told["reason"] = (shut or asked).text
-    return told
+        if not _fits(core, told):
+            told["reason"] = _shorter(shut or asked)
+    named = {**told, "device": core.policy.device.id}
+    return named if _fits(core, named) else told
+
+
+def _fits(core: Core, told: Body) -> bool:
+    """Whether this answer fits the device's buffers; what is only good to know is left out where it does not."""
+    return HEADER_SIZE + len(cbor.dumps_indefinite(told)) <= core.policy.smp.buf_size
+
+
+def _shorter(refused: Refused) -> str:
+    """The reason without the value that an input has now."""
+    guard = FalseGuard.parse(refused.detail)
+    return refused.text if guard is None else spoken(refused.reason, replace(guard, now=None).detail)
 
 
 def challenge(core: Core, call: Call) -> Reply:
