@@ -62,9 +62,9 @@ def device(as_json: bool, **options: Any) -> Exit:
 
     \b
     Examples:
-      keyswitch device examples/pump/policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin
-      keyswitch device policy.toml --state /tmp/pump --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
-      keyswitch device policy.toml --state /tmp/pump --udp 127.0.0.1:1337 --serial /tmp/pump.tty --ble none
+      keyswitch device examples/pump/policy.toml --state pump-state --image pump-1.0.0.signed.bin
+      keyswitch device policy.toml --state pump-state --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
+      keyswitch device policy.toml --state pump-state --udp 127.0.0.1:1337 --serial pump-state/tty --ble none
     """
     from keyswitch.device.process import Options, serve  # noqa: PLC0415 - a BLE stack is imported with it
     from keyswitch.device.telling import Telling  # noqa: PLC0415

@@ -17,10 +17,10 @@ def panel(context: click.Context, directory: Path) -> None:
 
     \b
     Examples:
-      keyswitch panel /tmp/pump status
-      keyswitch panel /tmp/pump set motion=true
-      keyswitch panel /tmp/pump press button --hold 5s
-      keyswitch panel /tmp/pump power-cycle
+      keyswitch panel pump-state status
+      keyswitch panel pump-state set motion=true
+      keyswitch panel pump-state press button --hold 5s
+      keyswitch panel pump-state power-cycle
     """
     context.obj = directory
 

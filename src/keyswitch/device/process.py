@@ -337,4 +337,5 @@ def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
     unfinished.unlink(missing_ok=True)
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
         install_first_image(flash, config.layout, content)
-    state.adopt(unfinished, FLASH)
+    state.rename(unfinished.name, FLASH)
+    state.sync()

@@ -9,6 +9,8 @@ Rules:
 * A document is replaced as a whole: temporary file, fdatasync, rename, fsync of the directory. After a power cut there
   is the old one or the new one, never a part.
 * A document that cannot be read is an error that names the file; it is never taken for "nothing there".
+* Directory and files are this user's alone: links, other users' files and what others may write to are refused
+  (`keyswitch.private_files`). Files are opened in the directory that was checked, whatever its path leads to later.
 """
 
 import contextlib
@@ -18,6 +20,7 @@ import os
 from pathlib import Path
 from typing import Any, Self, cast
 
+from keyswitch import private_files
 from keyswitch.errors import InputError
 
 LOCK = "lock"
@@ -28,15 +31,13 @@ COUNTERS = "counters.json"
 SERIAL = "serial.json"
 PANEL = "panel.sock"
 
-SECRET_MODE = 0o600
-"""Permissions of what only the device may read."""
-
 
 class StateDir:
     """An open, locked state directory. Use it as a context manager, or call `close`."""
 
-    def __init__(self, path: Path, lock_descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, lock_descriptor: int) -> None:
         self.path = path
+        self._descriptor = descriptor
         self._lock_descriptor = lock_descriptor
 
     @classmethod
@@ -44,27 +45,23 @@ class StateDir:
         """Make the directory if it is not there, and lock it.
 
         Raises:
-            InputError: it is no directory, cannot be written, or is in use by another process.
+            InputError: it is no directory, cannot be written, is not this user's alone, or is in use by another
+                process.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+            directory = private_files.open_directory(path, make=True)
         except OSError as error:
             raise InputError(str(path), f"cannot be used as a state directory: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            who = f"process {owner}" if owner else "another process"
-            raise InputError(str(path), f"state directory is in use by {who}", "a directory of its own") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return cls(path, descriptor)
+            return cls(path, directory, _lock(path, directory))
+        except BaseException:
+            os.close(directory)
+            raise
 
     def close(self) -> None:
         """Give the directory back. Harmless when repeated."""
         if self._lock_descriptor >= 0:
+            os.close(self._descriptor)
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
@@ -91,7 +88,8 @@ class StateDir:
             InputError: the file is there but holds no JSON object.
         """
         try:
-            text = (self.path / name).read_text("utf-8")
+            with os.fdopen(self.open_file(name, os.O_RDONLY), encoding="utf-8") as file:
+                text = file.read()
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -108,32 +106,50 @@ class StateDir:
 
     def write(self, name: str, document: dict[str, Any] | None) -> None:
         """Replace a document durably; None removes it. When this returns, it survives power loss."""
-        target = self.path / name
         if document is None:
             with contextlib.suppress(FileNotFoundError):
-                target.unlink()
-                self._sync_directory()
+                os.unlink(name, dir_fd=self._descriptor)
+                self.sync()
             return
-        temporary = self.path / f".{name}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, SECRET_MODE)
+        temporary = f".{name}.new"
+        descriptor = private_files.replace_file(self.path / temporary, directory=self._descriptor)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(document, file, indent=1, sort_keys=True)
                 file.flush()
                 os.fdatasync(file.fileno())
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self._descriptor)
             raise
-        self.adopt(temporary, name)
+        self.rename(temporary, name)
+        self.sync()
 
-    def adopt(self, file: Path, name: str) -> None:
-        """Give a finished, synced file its name here; durable when this returns."""
-        file.replace(self.path / name)
-        self._sync_directory()
+    def open_file(self, name: str, flags: int) -> int:
+        """Open a file here (`private_files.open_file`); the caller closes the descriptor."""
+        return private_files.open_file(self.path / name, flags, directory=self._descriptor)
 
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def rename(self, old: str, new: str) -> None:
+        """Give a file here another name, in the place of whatever has that; durable after `sync`."""
+        os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """What names stand here survives power loss when this returns."""
+        os.fsync(self._descriptor)
+
+
+def _lock(path: Path, directory: int) -> int:
+    try:
+        descriptor = private_files.open_file(path / LOCK, os.O_RDWR | os.O_CREAT, directory=directory)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be used as a state directory: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        who = f"process {owner}" if owner else "another process"
+        raise InputError(str(path), f"state directory is in use by {who}", "a directory of its own") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
