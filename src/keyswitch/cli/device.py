@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.exits import Exit
 
 
@@ -99,7 +100,8 @@ def _json(event: dict[str, Any]) -> bytes:
 
 def _line(event: dict[str, Any]) -> bytes:
     said = _LINES.get(event["event"])
-    return b"" if said is None else f"{said(event)}\n".encode(errors="backslashreplace")
+    words = event_words(event["event"], event) if said is None else said(event)
+    return f"{words}\n".encode(errors="backslashreplace")
 
 
 def _ready(event: dict[str, Any]) -> str:
@@ -125,5 +127,6 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "transport-lost": lambda event: f"{event['transport']} lost: {event['why']}",
     "left-out": lambda event: f"{event['events']} events left out: nobody read them",
     "capture-ended": lambda event: f"{event['file']}: {event['why']}; captured no further",
+    "log-ended": lambda event: f"{event['file']}: {event['why']}; no more events are kept there",
 }
-"""How each event reads; an event without an entry is for machines."""
+"""How the older events read; all others as in the panel's log."""

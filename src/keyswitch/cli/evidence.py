@@ -7,8 +7,9 @@ from typing import Any, Final, cast
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.errors import InputError
-from keyswitch.evidence.chain import Checked, Head, Record
+from keyswitch.evidence.chain import Checked, Head, Record, Verifier
 from keyswitch.exits import Exit
 from keyswitch.host.journal import head_path, read_journal
 
@@ -20,11 +21,12 @@ _HEAD: Final = re.compile("[0-9]{1,18}:[0-9a-fA-F]{64}")
 
 @click.group(context_settings={"max_content_width": 110})
 def evidence() -> None:
-    """Read what `keyswitch update --evidence FILE` has recorded.
+    """Read what `keyswitch update --evidence FILE` has recorded, or a device in the log of its state directory.
 
     \b
     Examples:
       keyswitch evidence show pump7.jsonl
+      keyswitch evidence show pump-state
       keyswitch evidence verify pump7.jsonl --key service.ed25519.pub.pem
       keyswitch evidence chart pump7.jsonl -o run.svg
     """
@@ -35,7 +37,7 @@ def evidence() -> None:
 @JSON
 def show(file: Path, as_json: bool) -> Exit:
     """List the records. A chain that is not whole is shown as far as it can be read, and ends with exit code 1."""
-    checked = read_journal(file)
+    checked = _read(file)
     for record in checked.records:
         click.echo(json.dumps(_json(record)) if as_json else _line(record))
     return _told(checked)
@@ -56,7 +58,7 @@ def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> E
     from keyswitch.policy.secrets import read_public_key  # noqa: PLC0415
 
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
-    checked = read_journal(file, expected=_head(expect), verifier=verifier)
+    checked = _read(file, expected=_head(expect), verifier=verifier)
     if as_json:
         findings = [{"line": finding.line, "what": finding.what} for finding in checked.findings]
         head = {"n": checked.head.n, "hash": checked.head.hash}
@@ -77,6 +79,17 @@ def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> E
         if not checked.end_checked:
             click.echo(f"{head_path(file)} is missing: give --expect N:HASH as it was noted elsewhere", err=True)
     return _code(checked)
+
+
+def _read(file: Path, *, expected: Head | None = None, verifier: Verifier | None = None) -> Checked:
+    """An evidence file, or the event log in a device's state directory."""
+    if not file.is_dir():
+        return read_journal(file, expected=expected, verifier=verifier)
+    if expected is not None:
+        raise InputError("--expect", "is for one file", "FILE to be the evidence file that the head was noted of")
+    from keyswitch.device.event_log import read_log  # noqa: PLC0415 - imported for what is run
+
+    return read_log(file, verifier=verifier)
 
 
 def _code(checked: Checked) -> Exit:
@@ -149,6 +162,8 @@ def _words(record: Record) -> str:
     if record.kind == "update ended":
         detail = f": {body['detail']}" if body.get("detail") else ""
         return f"run {body.get('run')} ended: {body.get('outcome')}{detail}"
+    if "up_ms" in body:
+        return event_words(record.kind, body)
     return record.kind
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.device.panel import ask
 
 
@@ -88,8 +89,7 @@ def log(directory: Path, as_json: bool) -> None:
         click.echo(f"{answer['left_out']} older events are left out", err=True)
     for event in answer["log"]:
         at_ms, name = event["at_ms"], event["event"]
-        rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in {"at_ms", "event"})
-        click.echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {name} {rest}".rstrip())
+        click.echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {event_words(name, event)}")
 
 
 @panel.command()

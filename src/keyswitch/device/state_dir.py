@@ -13,7 +13,6 @@ Rules:
   (`keyswitch.private_files`). Files are opened in the directory that was checked, whatever its path leads to later.
 """
 
-import contextlib
 import fcntl
 import json
 import os
@@ -107,8 +106,7 @@ class StateDir:
     def write(self, name: str, document: dict[str, Any] | None) -> None:
         """Replace a document durably; None removes it. When this returns, it survives power loss."""
         if document is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=self._descriptor)
+            if self.remove(name):
                 self.sync()
             return
         temporary = f".{name}.new"
@@ -119,8 +117,7 @@ class StateDir:
                 file.flush()
                 os.fdatasync(file.fileno())
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=self._descriptor)
+            self.remove(temporary)
             raise
         self.rename(temporary, name)
         self.sync()
@@ -128,6 +125,14 @@ class StateDir:
     def open_file(self, name: str, flags: int) -> int:
         """Open a file here (`private_files.open_file`); the caller closes the descriptor."""
         return private_files.open_file(self.path / name, flags, directory=self._descriptor)
+
+    def remove(self, name: str) -> bool:
+        """Take a file away; whether it was there. Durable after `sync`."""
+        try:
+            os.unlink(name, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return False
+        return True
 
     def rename(self, old: str, new: str) -> None:
         """Give a file here another name, in the place of whatever has that; durable after `sync`."""
