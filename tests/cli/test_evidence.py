@@ -148,7 +148,7 @@ def test_a_chain_cut_off_is_not_verified_and_an_older_state_is_told_by_the_noted
     code, lines, told = verified(capsys, recorded, "--key", public)
     assert told["state"] == lines[0].partition(":")[0] == state
     assert code == (Exit.YES if state == "verified" else Exit.UNKNOWN)
-    assert ("end: a run is under way, was killed, or records were cut off" in lines) == (state == "open")
+    assert ("end: its writer is at work or was killed, or records were cut off" in lines) == (state == "open")
     assert OLDER in lines
     assert ("runs that never ended: 1" in lines) == (left == 1)
     code, lines, told = verified(capsys, recorded, "--key", public, "--head", head)

@@ -148,7 +148,7 @@ def test_a_device_that_cannot_do_what_it_decided_stops(pump: Workshop) -> None:
 
     async def story() -> None:
         world, line = world_with_a_line(pump, parts=Parts(step=failing_step()))
-        with pytest.raises(DeviceFailedError, match="Input/output error") as raised:
+        with pytest.raises(DeviceFailedError, match="Input/output error"):
             async with world as here:
                 here.device.happen(InputChanged(name="motion", value=True))
                 assert not here.device.powered

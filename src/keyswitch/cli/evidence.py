@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Verifier
@@ -26,11 +27,12 @@ _HEAD: Final = re.compile("[0-9]{1,18}:[0-9a-fA-F]{64}")
 
 @click.group(context_settings={"max_content_width": 110})
 def evidence() -> None:
-    """Read what `keyswitch update --evidence FILE` has recorded.
+    """Read what `keyswitch update --evidence FILE` has recorded, or a device in the log of its state directory.
 
     \b
     Examples:
       keyswitch evidence show pump7.jsonl
+      keyswitch evidence show pump-state
       keyswitch evidence verify pump7.jsonl --key service.ed25519.pub.pem
       keyswitch evidence chart pump7.jsonl -o run.svg
     """
@@ -41,7 +43,7 @@ def evidence() -> None:
 @JSON
 def show(file: Path, as_json: bool) -> Exit:
     """List the records. A chain that was changed is shown as far as it can be read, and ends with exit code 1."""
-    checked = read_journal(file)
+    checked = _read(file)
     for record in checked.records:
         echo(json.dumps(_json(record)) if as_json else _line(record))
     return _told(checked)
@@ -67,12 +69,12 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
     from keyswitch.policy.secrets import read_public_key  # noqa: PLC0415
 
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
-    checked = read_journal(file, noted=_head(noted), verifier=verifier)
+    checked = _read(file, noted=_head(noted), verifier=verifier)
     if as_json:
         echo(json.dumps(_checked_json(checked)))
         return _CODES[checked.state]
     _told(checked)
-    for line in _checked_lines(checked, verifier):
+    for line in _checked_lines(checked, verifier, one_file=not file.is_dir()):
         echo(line)
     return _CODES[checked.state]
 
@@ -97,7 +99,7 @@ def _checked_json(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _checked_lines(checked: Checked, verifier: Verifier | None) -> Iterator[str]:
+def _checked_lines(checked: Checked, verifier: Verifier | None, *, one_file: bool) -> Iterator[str]:
     """What was found, one sentence a line: what is, and what to do."""
     head = f"{checked.head.n}:{checked.head.hash}"
     count = "1 record" if len(checked.records) == 1 else f"{len(checked.records)} records"
@@ -116,16 +118,23 @@ def _checked_lines(checked: Checked, verifier: Verifier | None) -> Iterator[str]
     if EARLIER in checked.forms:
         yield f"form: {_forms(checked)}"
     elif checked.state is State.OPEN:
-        yield "end: a run is under way, was killed, or records were cut off"
+        yield "end: its writer is at work or was killed, or records were cut off"
     if ended := _never_ended(checked):
         yield f"runs that never ended: {', '.join(map(str, ended))}"
     if checked.state is not State.VERIFIED and verifier is None:
         yield from _signature_lines(checked)
-    if checked.noted is None:
-        yield "age: an older state of the whole file cannot be told from this one"
+    yield from _age_lines(checked, head, one_file=one_file)
+
+
+def _age_lines(checked: Checked, head: str, *, one_file: bool) -> Iterator[str]:
+    if checked.noted is not None:
+        yield f"age: record {checked.noted} is as it was noted; {checked.head.n - checked.noted} were added since"
+        return
+    yield f"age: an older state of the whole {'file' if one_file else 'log'} cannot be told from this one"
+    if one_file:
         yield f"next: note {head} elsewhere after each run, and compare with --head"
     else:
-        yield f"age: record {checked.noted} is as it was noted; {checked.head.n - checked.noted} were added since"
+        yield "next: keep a copy of these files elsewhere"
 
 
 def _signature_lines(checked: Checked) -> Iterator[str]:
@@ -151,6 +160,17 @@ def _never_ended(checked: Checked) -> list[int]:
     """The runs whose second record is not there."""
     ended = [record.body.get("run") for record in checked.records if record.kind == "update ended"]
     return [record.n for record in checked.records if record.kind == "update begun" and record.n not in ended]
+
+
+def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = None) -> Checked:
+    """An evidence file, or the event log in a device's state directory."""
+    if not file.is_dir():
+        return read_journal(file, noted=noted, verifier=verifier)
+    if noted is not None:
+        raise InputError("--head", "is for one file", "FILE to be the evidence file that the head was noted of")
+    from keyswitch.device.event_log import read_log  # noqa: PLC0415 - imported for what is run
+
+    return read_log(file, verifier=verifier)
 
 
 @evidence.command()
@@ -224,6 +244,8 @@ def _words(record: Record) -> str:
         return f"run {body.get('run')} ended: {body.get('outcome')}{detail}"
     if record.closes:
         return f"closed with {body.get('records')} records"
+    if "up_ms" in body:
+        return event_words(record.kind, body)
     return record.kind
 
 

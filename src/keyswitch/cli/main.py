@@ -72,8 +72,8 @@ def keyswitch() -> None:
     \b
     Examples:
       keyswitch demo
-      keyswitch device policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin --ble virtual
-      keyswitch panel /tmp/pump set motion=true
+      keyswitch device policy.toml --state pump-state --image pump-1.0.0.signed.bin --ble virtual
+      keyswitch panel pump-state set motion=true
     """
 
 

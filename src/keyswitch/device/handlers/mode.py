@@ -82,10 +82,10 @@ def enter(core: Core, call: Call) -> Reply:
     if not isinstance(checked, entry.Proved):
         return _not_yet(checked)
     event = EnterProved(peer=call.peer, to=to, proof=checked.kind, images=checked.images)
-    refused = core.refusal(event)
+    refused = entry.kept_by_owner(core, call) or core.refusal(event)
     if refused is None:
         entry.spend(core, checked)
-        refused = core.feed(event, call.now_ms)
+        refused = core.feed(event, call.now_ms, checked.credential)
     return _entered(core, call) if refused is None else refused
 
 
@@ -120,9 +120,13 @@ def attach(core: Core, call: Call) -> Reply:
     checked = entry.check(core, call, core.state.mode, Purpose.ATTACH)
     if not isinstance(checked, entry.Proved):
         return _not_yet(checked)
-    if checked.kind is not core.state.session.proof or checked.images != core.state.session.images:
+    wrong = entry.check_attaching(core, checked)
+    if wrong is not None:
+        entry.note_wrong(core, call, checked.kind, wrong, to=core.state.mode, purpose=Purpose.ATTACH)
         return entry.WRONG
-    refused = core.feed(AttachProved(peer=call.peer), call.now_ms)
+    refused = entry.kept_by_owner(core, call) or core.feed(
+        AttachProved(peer=call.peer), call.now_ms, checked.credential
+    )
     return _lease(core, call) if refused is None else refused
 
 
