@@ -13,8 +13,8 @@ Rules:
 * A record is in the operating system when `append` returns, and on the disk: it survives SIGKILL and a power cut. The
   head follows; a power cut may leave it behind, which the next start says ("log resumed") and mends.
 * A file that is not whole is not continued: it stays as it is, under a number, and the next one says so.
-* A device that ends in order closes its log. An open one: the device runs, lost its power or was killed, or records were
-  cut off. Without a clock it is always open.
+* A device that ends in order closes its log. It is open where the device runs, lost its power or was killed, or records
+  were cut off; and always where nothing tells the date.
 * A file begins with number and hash of the last record before it, so that no file can be taken out between two others.
 * There are `KEEP_FILES` files of about `MAX_BYTES`: the oldest go, and the first record that is left says after which.
 * The device does not depend on it: when the disk is full, the log ends, which is told, and the device goes on.
