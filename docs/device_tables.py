@@ -4,15 +4,18 @@ Run it after a change of an option, of the panel or of the exit codes; a test co
 """
 
 import ast
+import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from keyswitch import exits
 from keyswitch.cli.device import device
 from keyswitch.cli.panel import panel
+from keyswitch.device.events import DeviceEvent
 
 PAGE = Path(__file__).parent / "device.md"
 
@@ -65,7 +68,22 @@ def _meanings() -> dict[str, str]:
     return found
 
 
-TABLES: dict[str, Callable[[], str]] = {"options": options, "panel": requests, "exit codes": exit_codes}
+def events() -> str:
+    """What is recorded, from the events' own words."""
+    lines = ["| `event` | | With |", "|---|---|---|"]
+    for kind in get_args(DeviceEvent):
+        said = (kind.__doc__ or "").strip().partition("Attributes")[0].strip()
+        fields = ", ".join(f"`{each.name}`" for each in dataclasses.fields(kind))
+        lines.append(f"| `{kind.NAME}` | {said} | {fields} |")
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "options": options,
+    "events": events,
+    "panel": requests,
+    "exit codes": exit_codes,
+}
 
 
 def renewed(text: str) -> str:

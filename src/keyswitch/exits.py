@@ -21,7 +21,7 @@ class Exit(IntEnum):
     STILL_IN_MAINTENANCE = 6
     """The device could not be brought out of maintenance."""
     FAULT = 70
-    """An internal fault of this program: neither yes nor no (sysexits.h, EX_SOFTWARE)."""
+    """An internal fault, or a device whose flash or state directory failed: neither yes nor no (EX_SOFTWARE)."""
     INTERRUPTED = 130
     """Interrupted by a signal (128 + SIGINT)."""
     NOBODY_READS = 141

@@ -1,6 +1,9 @@
+import hashlib
 import json
+import platform
 import re
 import xml.etree.ElementTree as ET
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
+from keyswitch.evidence.chain import Head, encode_head
 from keyswitch.exits import Exit
-from keyswitch.host.journal import append
+from keyswitch.host.journal import append, close, head_path
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
@@ -40,8 +44,11 @@ def recorded(tmp_path: Path) -> Path:
     key.write_text(PRIVATE_KEY, encoding="ascii")
     key.chmod(0o600)
     with UdpPeerThread(lambda: SmpPeer(OLD, gated=False, mode_group=False, reset_ms=20, boot_ms=20)) as served:
+        told = ("--unit", "ward 3", "--serial-number", "0042", "--note", "order 17\nby ann")
         for _ in range(2):
-            assert ended("update", served.target, image, "--quiet", "--evidence", path, "--sign", key) == Exit.YES
+            assert (
+                ended("update", served.target, image, "--quiet", "--evidence", path, "--sign", key, *told) == Exit.YES
+            )
     return path
 
 
@@ -55,9 +62,13 @@ def public(tmp_path: Path) -> Path:
 def test_what_a_run_leaves_behind(recorded: Path, capsys: pytest.CaptureFixture[str]):
     capsys.readouterr()
     assert ended("evidence", "show", recorded, "--json") == Exit.YES
-    begun, over, _, again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [record["kind"] for record in (begun, over)] == ["update begun", "update ended"]
-    assert "by the clock of" in begun["at"]
+    begun, over, closed, _, again, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["kind"] for record in (begun, over, closed)] == ["update begun", "update ended", "closed"]
+    assert [record["body"] for record in (closed, last)] == [{"records": 3}, {"records": 6}]
+    assert datetime.fromisoformat(begun["at"]).utcoffset() == timedelta(0)
+    assert begun["clock"] == platform.node()
+    told = {key: begun["body"][key] for key in ("device_id", "unit", "serial_number", "note")}
+    assert told == {"device_id": None, "unit": "ward 3", "serial_number": "0042", "note": "order 17\nby ann"}
     assert begun["body"]["images"] == [
         {
             "file": str(recorded.with_name("new.bin")),
@@ -82,33 +93,115 @@ def test_shown_to_people(recorded: Path, capsys: pytest.CaptureFixture[str]):
     assert ended("evidence", "show", recorded) == Exit.YES
     said = capsys.readouterr().out.splitlines()
     assert re.search(r"begun by \S+@\S+: udp:127\.0\.0\.1:\d+ <- 1\.1\.0", said[0])
+    assert said[0].endswith("; unit ward 3; serial number 0042; note: order 17\\nby ann")
     assert said[1].endswith("run 1 ended: confirmed")
+    assert said[2].endswith("closed with 3 records")
 
 
-def test_verified(recorded: Path, public: Path, capsys: pytest.CaptureFixture[str]):
+def verified(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[str], dict[str, Any]]:
+    """Exit code, lines for people, and the same as JSON."""
     capsys.readouterr()
-    assert ended("evidence", "verify", recorded, "--key", public) == Exit.YES
-    said = capsys.readouterr().out
-    assert said.startswith("whole: 4 records, all signed by")
-    head = said.split()[-1]
-    assert ended("evidence", "verify", recorded, "--expect", head, "--json") == Exit.YES
-    told = json.loads(capsys.readouterr().out)
-    assert (told["ok"], told["records"], told["findings"]) == (True, 4, [])
+    code = ended("evidence", "verify", *arguments)
+    lines = capsys.readouterr().out.splitlines()
+    assert ended("evidence", "verify", *arguments, "--json") == code
+    return code, lines, json.loads(capsys.readouterr().out)
 
 
-def test_an_end_that_nothing_vouches_for_is_said(recorded: Path, capsys: pytest.CaptureFixture[str]):
-    recorded.with_name("pump.jsonl.head").unlink()
-    *rest, _ = recorded.read_bytes().splitlines(keepends=True)
-    for kept in (b"".join(rest), b""):
-        recorded.write_bytes(kept)
-        capsys.readouterr()
-        assert ended("evidence", "verify", recorded) == Exit.UNKNOWN
-        said = capsys.readouterr()
-        assert said.out.startswith("not cut within, but its end was not checked: ")
-        assert "pump.jsonl.head is missing" in said.err
-        assert ended("evidence", "verify", recorded, "--json") == Exit.UNKNOWN
-        told = json.loads(capsys.readouterr().out)
-        assert (told["ok"], told["end_checked"], told["findings"]) == (False, False, [])
+OLDER = "age: an older state of the whole file cannot be told from this one"
+UNSIGNED = "unsigned: whoever can write this file can rewrite it"
+
+
+def test_verified_by_the_signers_key(recorded: Path, public: Path, capsys: pytest.CaptureFixture[str]):
+    code, lines, told = verified(capsys, recorded, "--key", public)
+    assert code == Exit.YES
+    assert re.match(r"verified: 6 records, all signed by [0-9a-f]{16}, and the last one closes the chain: ", lines[0])
+    head = lines[0].split()[-1]
+    assert lines[1:] == [OLDER, f"next: note {head} elsewhere after each run, and compare with --head"]
+    assert (told["state"], told["ok"], told["records"], told["signatures_verified"]) == ("verified", True, 6, 6)
+    assert (told["forms"], told["closed"], told["noted"], told["findings"]) == ([2], True, None, [])
+
+
+def test_signatures_that_were_not_checked_are_said(recorded: Path, capsys: pytest.CaptureFixture[str]):
+    code, lines, told = verified(capsys, recorded)
+    assert code == Exit.YES
+    assert lines[0].startswith("consistent: 6 records")
+    assert "signatures: 6 of 6 records are signed, and none was checked" in lines
+    assert UNSIGNED not in lines
+    assert (told["state"], told["signed"], told["signatures_verified"]) == ("consistent", 6, 0)
+
+
+def cut(path: Path, left: int) -> str:
+    """Leave so many records, as somebody does who can write the head beside the file as well; the head of before."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    last = json.loads(lines[-1])
+    path.write_bytes(b"".join(lines[:left]))
+    kept = json.loads(lines[left - 1])
+    head_path(path).write_bytes(encode_head(Head(n=left, hash=kept["hash"])))
+    return f"{last['n']}:{last['hash']}"
+
+
+@pytest.mark.parametrize(("left", "state"), [(5, "open"), (4, "open"), (3, "verified"), (2, "open"), (1, "open")])
+def test_a_chain_cut_off_is_not_verified_and_an_older_state_is_told_by_the_noted_head(
+    recorded: Path, public: Path, left: int, state: str, capsys: pytest.CaptureFixture[str]
+):
+    head = cut(recorded, left)
+    code, lines, told = verified(capsys, recorded, "--key", public)
+    assert told["state"] == lines[0].partition(":")[0] == state
+    assert code == (Exit.YES if state == "verified" else Exit.UNKNOWN)
+    assert ("end: its writer is at work or was killed, or records were cut off" in lines) == (state == "open")
+    assert OLDER in lines
+    assert ("runs that never ended: 1" in lines) == (left == 1)
+    code, lines, told = verified(capsys, recorded, "--key", public, "--head", head)
+    assert (code, told["state"]) == (Exit.NO, "changed")
+    assert told["findings"][0]["what"].startswith(f"records {left + 1} to 6 are missing: this is an older state")
+
+
+def test_a_head_noted_earlier_holds_what_was_there_then(
+    recorded: Path, public: Path, capsys: pytest.CaptureFixture[str]
+):
+    third = json.loads(recorded.read_bytes().splitlines()[2])
+    code, lines, told = verified(capsys, recorded, "--key", public, "--head", f"3:{third['hash'].upper()}")
+    assert (code, told["noted"]) == (Exit.YES, 3)
+    assert lines[1:] == ["age: record 3 is as it was noted; 3 were added since"]
+
+
+def test_unsigned_is_said_and_a_noted_head_makes_up_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "pump.jsonl"
+    append(path, at="2026-11-22T12:00:00Z", clock="bench 3", kind="update begun", body={})
+    last = close(path, at="2026-11-22T12:00:01Z", clock="bench 3")
+    code, lines, told = verified(capsys, path)
+    assert (code, told["state"], told["never_ended"]) == (Exit.YES, "consistent", [1])
+    assert UNSIGNED in lines
+    code, lines, told = verified(capsys, path, "--head", f"2:{last.hash}")
+    assert (code, told["state"]) == (Exit.YES, "verified")
+    assert lines[0].startswith("verified: 2 records, all held by the noted head")
+    assert UNSIGNED not in lines
+
+
+def test_a_file_of_the_earlier_form_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "pump.jsonl"
+    append(path, at="2026-11-22T12:00:00Z by the clock of bench 3", kind="update begun", body={})
+    code, lines, told = verified(capsys, path)
+    assert (code, told["state"], told["forms"]) == (Exit.UNKNOWN, "open", [1])
+    assert lines[1].startswith("form: all records have form 1, which has the time and its clock in one text")
+    append(path, at="2026-11-22T12:00:00Z", clock="bench 3", kind="update begun", body={})
+    close(path, at="2026-11-22T12:00:01Z", clock="bench 3")
+    code, lines, told = verified(capsys, path)
+    assert (code, told["state"], told["forms"]) == (Exit.YES, "consistent", [1, 2])
+    assert lines[1].startswith("form: the first 1 records have form 1")
+
+
+def test_the_head_beside_the_file_is_not_needed(recorded: Path, public: Path, capsys: pytest.CaptureFixture[str]):
+    head_path(recorded).unlink()
+    code, _, told = verified(capsys, recorded, "--key", public)
+    assert (code, told["state"], told["end_checked"]) == (Exit.YES, "verified", False)
+
+
+def test_an_empty_file_is_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "none.jsonl"
+    path.write_bytes(b"")
+    code, _, told = verified(capsys, path)
+    assert (code, told["state"]) == (Exit.UNKNOWN, "open")
 
 
 ODD_BODIES: list[tuple[str, dict[str, Any], str]] = [
@@ -151,9 +244,9 @@ def test_tampering_is_named(recorded: Path, public: Path, capsys: pytest.Capture
     recorded.write_bytes(recorded.read_bytes().replace(b"already running", b"already walking"))
     capsys.readouterr()
     assert ended("evidence", "verify", recorded, "--key", public) == Exit.NO
-    assert "line 4: record 4: its hash does not fit: the record was changed" in capsys.readouterr().err
+    assert "line 5: record 5: its hash does not fit: the record was changed" in capsys.readouterr().err
     assert ended("evidence", "verify", recorded, "--json") == Exit.NO
-    assert [finding["line"] for finding in json.loads(capsys.readouterr().out)["findings"]] == [4, 0]
+    assert [finding["line"] for finding in json.loads(capsys.readouterr().out)["findings"]] == [5]
 
 
 def test_drawn(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -175,11 +268,11 @@ def test_drawn(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     [
         ["show", "none.jsonl"],
         ["chart", "RECORDED", "--record", "99"],
-        ["verify", "RECORDED", "--expect", "4"],
-        ["verify", "RECORDED", "--expect", "x:" + "0" * 64],
-        ["verify", "RECORDED", "--expect", "4:" + "z" * 64],
-        ["verify", "RECORDED", "--expect", "\u0664:" + "0" * 64],
-        ["verify", "RECORDED", "--expect", "9" * 5_000 + ":" + "0" * 64],
+        ["verify", "RECORDED", "--head", "4"],
+        ["verify", "RECORDED", "--head", "x:" + "0" * 64],
+        ["verify", "RECORDED", "--head", "4:" + "z" * 64],
+        ["verify", "RECORDED", "--head", "\u0664:" + "0" * 64],
+        ["verify", "RECORDED", "--head", "9" * 5_000 + ":" + "0" * 64],
         ["verify", "RECORDED", "--key", "RECORDED"],
     ],
 )
@@ -196,6 +289,35 @@ def test_evidence_that_cannot_be_written_stops_the_run_before_it_begins(
     image.write_bytes(NEW.data)
     with UdpPeerThread(lambda: SmpPeer(OLD, gated=False)) as served:
         assert ended("update", served.target, image, "--evidence", tmp_path) == Exit.USAGE
-        assert ended("update", served.target, image, "--sign", image) == Exit.USAGE
-        assert served.peer.served == 0
-    assert len(capsys.readouterr().err.splitlines()) == 2
+        for option in ("--sign", "--note", "--unit", "--serial-number"):
+            assert ended("update", served.target, image, option, image) == Exit.USAGE
+        for length, code in ((1_001, Exit.USAGE), (1_000, Exit.YES)):
+            note = ("--note", "x" * length, "--evidence", tmp_path / "new.jsonl", "--dry-run")
+            assert ended("update", served.target, image, *note) == code
+        assert not (tmp_path / "new.jsonl").exists()
+    assert len(capsys.readouterr().err.splitlines()) == 6
+
+
+def test_words_that_are_not_utf_8_are_kept_as_their_escapes(tmp_path: Path):
+    image, path = tmp_path / "new.bin", tmp_path / "pump.jsonl"
+    image.write_bytes(NEW.data)
+    with UdpPeerThread(lambda: SmpPeer(NEW, gated=False, mode_group=False)) as served:
+        assert ended("update", served.target, image, "--evidence", path, "--note", "a\udcffb", "--quiet") == Exit.YES
+    assert json.loads(path.read_bytes().splitlines()[0])["body"]["note"] == "a\\udcffb"
+
+
+def test_the_device_is_named_by_its_policy_and_by_itself(tmp_path: Path):
+    image, policy, path = tmp_path / "new.bin", tmp_path / "policy.toml", tmp_path / "pump.jsonl"
+    image.write_bytes(NEW.data)
+    text = Path("examples/pump/policy.toml").read_text(encoding="utf-8")
+    policy.write_text("\n".join(line for line in text.splitlines() if not line.startswith("key = ")), encoding="utf-8")
+    secret = tmp_path / "pump.hmac"
+    secret.write_text("73" * 32, encoding="ascii")
+    secret.chmod(0o600)
+    digest = hashlib.sha256(policy.read_bytes()).digest()[:8]
+    with UdpPeerThread(lambda: SmpPeer(OLD, device="Pump 7", policy=digest, reset_ms=20, boot_ms=20)) as served:
+        options = ("--policy", policy, "--secret", secret, "--unchecked", "--evidence", path, "--quiet")
+        assert ended("update", served.target, image, *options) == Exit.YES
+    begun, over, _ = (json.loads(line)["body"] for line in path.read_bytes().splitlines())
+    assert begun["device_id"] == "Pump 7"
+    assert {verdict["device_id"] for verdict in over["verdicts"]} == {"Pump 7"}

@@ -31,22 +31,38 @@ def test_as_json(capsys: pytest.CaptureFixture[str]):
     assert first == {
         "address": "C0:00:00:00:00:01",
         "name": "Pump 7",
-        "gate": "shut",
-        "mode": "normal",
+        "shows": "mode service",
         "mode_index": 0,
+        "mode_if_policy": "normal",
         "token": "01020304",
         "rssi_dbm": None,
     }
-    assert (second["name"], second["gate"], second["mode"]) == ("Pump 8", "open", "maintenance")
+    told = (second["name"], second["shows"], second["mode_index"], second["mode_if_policy"])
+    assert told == ("Pump 8", "update service", 3, None), "no advertisement says that this is the policy's device"
 
 
 @pytest.mark.usefixtures("air")
 def test_for_people(capsys: pytest.CaptureFixture[str]):
     assert ended("scan", "--seconds", "0.3") == Exit.YES
     assert capsys.readouterr().out.splitlines() == [
-        "C0:00:00:00:00:01  Pump 7               shut     mode 0",
-        "C0:00:00:00:00:02  Pump 8               open     mode 3",
+        "C0:00:00:00:00:01  Pump 7               mode service   mode 0",
+        "C0:00:00:00:00:02  Pump 8               update service mode 3",
+        "next: ask one of them whether it would take an update: keyswitch status",
     ]
+    assert ended("scan", "--seconds", "0.3", "--policy", "examples/pump/policy.toml") == Exit.YES
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.endswith("mode service   mode 0 (normal, if it obeys --policy)")
+    assert second.endswith("mode 3")
+
+
+def test_a_shut_gate_that_shows_its_service_is_not_called_open(air: PeerAir, capsys: pytest.CaptureFixture[str]):
+    air.peers[0].service = "always"
+    assert not air.peers[0].open
+    ended("scan", "--seconds", "0.3")
+    assert "open" not in capsys.readouterr().out
+    ended("scan", "--seconds", "0.3", "--json")
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (first["shows"], "gate" in first) == ("update service", False)
 
 
 def test_nothing_near(air: PeerAir, capsys: pytest.CaptureFixture[str]):

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.host.images import make_image
@@ -10,7 +11,7 @@ from tests.host.udp_peer import UdpPeerThread
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 
-OLD = make_image()
+OLD, NEW = make_image(), make_image("1.1.0")
 
 
 def ended(*arguments: str) -> int:
@@ -43,12 +44,69 @@ def test_the_verdict_as_json_and_exit_code(
     assert (told["next_step"] is None) == (gate == "open")
 
 
-def test_for_people_it_is_two_lines(capsys: pytest.CaptureFixture[str]):
+def test_for_people_it_is_what_is_what_to_do_and_what_runs(capsys: pytest.CaptureFixture[str]):
     with UdpPeerThread(lambda: SmpPeer(OLD)) as served:
         ended("status", served.target)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("gate: shut (wrong mode: normal); put the device into maintenance mode")
-    assert second == "mode: normal"
+        assert capsys.readouterr().out.splitlines() == [
+            "gate: shut (wrong mode: normal)",
+            "next: put the device into maintenance mode, or let the update enter it (--policy or --recipe)",
+            "mode: normal",
+            "slots: not told",
+        ]
+        served.peer.mode = "maintenance"
+        served.peer.slots[1].data = NEW.data
+        ended("status", served.target)
+        assert capsys.readouterr().out.splitlines() == [
+            "gate: open",
+            "mode: maintenance",
+            f"slot 0: 1.0.0 {OLD.hash.hex()[:16]} (active, confirmed)",
+            f"slot 1: 1.1.0 {NEW.hash.hex()[:16]}",
+        ]
+
+
+def test_the_slots_as_json(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: SmpPeer(OLD)) as served:
+        ended("status", served.target, "--json")
+        assert json.loads(capsys.readouterr().out)["slots"] is None
+        served.peer.mode = "maintenance"
+        ended("status", served.target, "--json")
+    (slot,) = json.loads(capsys.readouterr().out)["slots"]
+    assert (slot["slot"], slot["version"], slot["hash"], slot["active"]) == (0, "1.0.0", OLD.hash.hex(), True)
+
+
+class Lists(SmpPeer):
+    """Lists its slots in every mode, as the example pump does."""
+
+    def judge(self, key: tuple[int, int, int], body: dict[str, Any], door: str, peer: int) -> dict[str, Any] | None:
+        return self.do_1_0_0(body, peer) if key == (1, 0, 0) else super().judge(key, body, door, peer)
+
+
+def test_a_shut_device_that_lists_its_slots_shows_what_runs(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: Lists(OLD)) as served:
+        assert ended("status", served.target) == Exit.NO
+    assert f"slot 0: 1.0.0 {OLD.hash.hex()[:16]} (active, confirmed)" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("guard", "words", "told"),
+    [
+        ("motion == false, is true", "motion must be false, it is true", ["motion", "==", "false", "true"]),
+        ("#0 == 0, is 1", "motion must be false, it is true", ["motion", "==", "false", "true"]),
+        ("#1 >= 30, is 1", "battery_percent must be at least 30, it is 1", ["battery_percent", ">=", "30", "1"]),
+        ("#9 == 0", "input #9 of the policy must be 0", ["#9", "==", "0", None]),
+        ("the door", "the door", None),
+    ],
+)
+def test_a_guard_is_said_in_words(
+    capsys: pytest.CaptureFixture[str], guard: str, words: str, told: list[str | None] | None
+):
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=hashlib.sha256(PUMP.read_bytes()).digest()[:8])) as served:
+        served.peer.guard = guard
+        ended("status", served.target, "--policy", str(PUMP))
+        assert capsys.readouterr().out.splitlines()[0] == f"gate: shut (guard: {words})"
+        ended("status", served.target, "--policy", str(PUMP), "--json")
+    found = json.loads(capsys.readouterr().out)["guard"]
+    assert (found and [found[key] for key in ("input", "compare", "value", "now")]) == told
 
 
 PUMP = Path("examples/pump/policy.toml")
@@ -58,7 +116,8 @@ def test_the_policy_says_what_leads_in(capsys: pytest.CaptureFixture[str]):
     with UdpPeerThread(lambda: SmpPeer(OLD, policy=hashlib.sha256(PUMP.read_bytes()).digest()[:8])) as served:
         ended("status", served.target, "--policy", str(PUMP))
     told = capsys.readouterr().out
-    assert "hold the button for 5 s, once motion == false" in told
+    assert "hold the button for 5 s, once motion is false" in told
+    assert "--policy" not in told
     assert "another device" not in told
 
 
@@ -71,11 +130,34 @@ def test_a_device_with_another_policy_is_not_taken_for_the_one_that_is_meant(
         assert ended("status", served.target, "--policy", str(PUMP)) == Exit.NO
         people = capsys.readouterr().out
         assert ended("status", served.target, "--policy", str(PUMP), "--json") == Exit.NO
-    assert "another device: the device has the policy 616e6f7468657221, not that of 'Pump 7'" in people
+    assert "another device: another policy than that of 'Pump 7': the device has the policy 616e6f7468657221" in people
     told = json.loads(capsys.readouterr().out)
     assert told["gate"] == ("shut" if mode == "normal" else "open")
-    assert told["next_step"] == "check target and --policy: they name two devices"
+    assert told["next_step"] == "check target and --policy: they name two devices, or two revisions of one policy"
     assert "616e6f7468657221" in told["other_device"]
+    assert told["other_revision"] is None
+
+
+def test_another_revision_of_the_policy_is_the_same_device(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=b"another!", device="Pump 7")) as served:
+        assert ended("status", served.target, "--policy", str(PUMP)) == Exit.NO
+        lines = capsys.readouterr().out.splitlines()
+        assert ended("status", served.target, "--policy", str(PUMP), "--json") == Exit.NO
+    assert lines[1].startswith(
+        "another revision: 'Pump 7' answers, with another revision of its policy: the device has"
+    )
+    assert lines[2] == "next: give the revision of the policy that the device has (--policy)"
+    told = json.loads(capsys.readouterr().out)
+    assert told["other_device"] is None
+    assert "another revision" in told["other_revision"]
+
+
+def test_a_device_that_calls_itself_another_one_is_another_one(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=b"another!", device="Pump 8")) as served:
+        assert ended("status", served.target, "--policy", str(PUMP), "--json") == Exit.NO
+    told = json.loads(capsys.readouterr().out)
+    assert told["other_device"].startswith("'Pump 8' answers, not 'Pump 7'")
+    assert told["next_step"] == "check target and --policy: they name two devices"
 
 
 def test_a_device_that_breaks_the_protocol_is_unknown(capsys: pytest.CaptureFixture[str]):

@@ -113,7 +113,7 @@ def test_options(
     code: Exit,
 ):
     assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet", *options) == code
-    assert capsys.readouterr().out.splitlines()[-1].startswith(outcome)
+    assert capsys.readouterr().out.splitlines()[0].startswith(outcome)
 
 
 def test_the_policy_of_another_device(
@@ -122,7 +122,7 @@ def test_the_policy_of_another_device(
     served.peer.mode = "maintenance"
     policy.write_text(policy.read_text(encoding="utf-8").replace('"Pump 7"', '"Pump 8"'), encoding="utf-8")
     assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet") == Exit.NO
-    assert "not that of 'Pump 8'" in capsys.readouterr().out
+    assert "another policy than that of 'Pump 8'" in capsys.readouterr().out
     assert served.peer.received_image_bytes == 0
     assert served.peer.mode == "maintenance"
 
@@ -208,15 +208,19 @@ def test_a_plan_that_would_be_refused_says_so(
     served.peer.policy = b"another!"
     assert ended("update", served.target, str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.NO
     (told,) = lines(capsys)
-    assert told["refused"].startswith("the device has the policy 616e6f7468657221, not that of 'Pump 7'")
+    assert told["refused"].startswith(
+        "another policy than that of 'Pump 7': the device has the policy 616e6f7468657221"
+    )
+    assert told["next_step"].startswith("check target and --policy")
     assert ended("update", served.target, str(new), "--dry-run") == Exit.NO
     assert "it would be refused: no way to enter was given, and the gate is shut" in capsys.readouterr().out
     guard = {"mode": "normal", "gate": False, "boot_id": bytes(8), "reason": "guard: motion == false"}
     served.peer.veto = lambda _op, group, command, _body: guard if (group, command) == (19283, 0) else None
     assert ended("update", served.target, str(new), "--recipe", "button", "--dry-run") == Exit.NO
-    assert "it would be refused: the gate is shut (guard: motion == false); make the condition" in (
-        capsys.readouterr().out
-    )
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "it would be refused: the gate is shut (guard: motion must be false)",
+        "next: make it so, then run the same command again",
+    ]
     served.peer.veto = None
     served.peer.mode = "maintenance"
     assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.YES
@@ -306,7 +310,7 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
     last = lines(capsys)[-1]
     assert (last["event"], last["outcome"]) == ("result", "refused")
     assert "2 devices have this name" in last["detail"]
-    recorded = json.loads(evidence.read_text(encoding="utf-8").splitlines()[-1])["body"]
+    recorded = json.loads(evidence.read_text(encoding="utf-8").splitlines()[-2])["body"]
     assert (recorded["outcome"], recorded["detail"]) == ("refused", last["detail"])
 
 

@@ -134,7 +134,7 @@ class Rig:
         self.now_ms = end
 
     def carry_out(self, output: Output | None) -> Output:
-        output = output or Output()
+        output = Output() if output is None else output
         self.outputs.append(output)
         for answer in output.answers:
             if answer.peer in self.inbox:

@@ -14,6 +14,7 @@ from keyswitch.device.controls import Controls, RefusedAtPanelError
 from keyswitch.device.failure import DeviceFailedError
 from keyswitch.device.panel import MAX_LINE
 from keyswitch.errors import InputError
+from keyswitch.exits import Exit
 
 Story = Callable[[Controls], Awaitable[None]]
 
@@ -153,8 +154,9 @@ def test_a_power_cycle_that_fails_stops_the_device_and_is_answered(pump: Worksho
             async with world(pump) as here:
                 controls = Controls(here.policy, here.device)
                 here.device._boot = full  # type: ignore[assignment]
-                with pytest.raises(DeviceFailedError, match="No space left"):
+                with pytest.raises(DeviceFailedError, match="No space left") as failed:
                     await controls.answer({"do": "power-cycle"})
+                assert failed.value.exit_code is Exit.FAULT
                 assert not here.device.powered
                 await asyncio.sleep(1)
 

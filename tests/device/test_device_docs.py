@@ -1,8 +1,10 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import get_args
 
-from keyswitch.device import state_dir
+from keyswitch.device import event_log, state_dir
+from keyswitch.device.events import DeviceEvent
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = Path(state_dir.__file__).parent
@@ -23,11 +25,16 @@ def test_every_file_of_the_state_directory_is_explained():
     text = (DOCS / "device.md").read_text()
     for name in ("LOCK", "FLASH", "SESSION", "BONDS", "COUNTERS", "SERIAL", "PANEL"):
         assert f"| `{getattr(state_dir, name)}` |" in text
+    assert f"| `{event_log.CURRENT}`, " in text
+    for kind in (event_log.CONTINUED, event_log.DAMAGED, event_log.RESUMED):
+        assert f"(`{kind}`)" in text
 
 
 def test_every_event_is_explained():
     text = (DOCS / "device.md").read_text()
     told = {name for path in SOURCES.glob("*.py") for name in re.findall(r'"event": "([a-z-]+)"', path.read_text())}
     assert {"ready", "boot", "mode", "reset"} <= told
-    table = text[text.index("| `event` |") :].split("\n\n")[0]
+    told |= {kind.NAME for kind in get_args(DeviceEvent)}
+    hand_made, generated = (part.split("\n\n")[0] for part in text.split("| `event` |")[1:])
+    table = hand_made + generated.partition("\n")[2]
     assert told == set(re.findall(r"`([a-z-]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:])))

@@ -90,3 +90,26 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path):
     with FlashFile(path, GEOMETRY) as flash:
         for block in range(0, acknowledged[-1] + 4, 4):
             assert flash.read(block, 4) == block.to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_flash_is_not_opened_through_a_link(tmp_path, create):
+    elsewhere, path = tmp_path / "elsewhere", tmp_path / "flash.bin"
+    FlashFile(elsewhere, GEOMETRY, create=True).close()
+    path.symlink_to(elsewhere)
+    with pytest.raises(InputError, match=r"flash\.bin: is a symbolic link"):
+        FlashFile(path, GEOMETRY, create=create)
+    path.unlink()
+    path.symlink_to(tmp_path / "not there")
+    with pytest.raises(InputError, match=r"flash\.bin: is a symbolic link"):
+        FlashFile(path, GEOMETRY)
+    assert not (tmp_path / "not there").exists()
+
+
+def test_a_flash_that_others_write_to_is_refused(tmp_path):
+    path = tmp_path / "flash.bin"
+    FlashFile(path, GEOMETRY, create=True).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o622)
+    with pytest.raises(InputError, match=r"flash\.bin: others may write to it \(mode 0622\)"):
+        FlashFile(path, GEOMETRY)

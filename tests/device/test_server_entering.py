@@ -30,10 +30,10 @@ def test_state_says_why_the_gate_is_shut():
     peer = rig.peer()
     told = rig.read(peer, MODE, 0)
     assert (told["mode"], told["gate"], told["reason"]) == ("normal", False, "wrong mode: normal")
-    assert (len(told["boot_id"]), told["policy"]) == (8, rig.policy.digest[:8])
+    assert (len(told["boot_id"]), told["policy"], told["device"]) == (8, rig.policy.digest[:8], "Pump 7")
     assert "lease_ms" not in told
     rig.input("motion", value=True)
-    assert rig.read(peer, MODE, 0)["reason"] == "guard: motion == false"
+    assert rig.read(peer, MODE, 0)["reason"] == "guard: motion == false, is true"
     rig.input("motion", value=False)
     rig.enter(peer)
     told = rig.read(peer, MODE, 0)
@@ -186,13 +186,15 @@ def test_guards_at_their_limit(value, guard):
     rig = Rig()
     rig.input("battery_percent", value)
     answer = rig.enter(rig.peer())
-    assert answer.get("rsn") == ("guard: battery_percent >= 30" if guard else None)
+    assert answer.get("rsn") == (
+        f"guard: battery_percent >= 30, is {'unknown' if value is None else value}" if guard else None
+    )
 
 
 def test_the_refusal_in_active_mode_names_the_guard():
     rig = Rig()
     peer = bring(rig, "active")
-    assert rig.enter(peer) == {"rc": 11, "rsn": "guard: motion == false"}
+    assert rig.enter(peer) == {"rc": 11, "rsn": "guard: motion == false, is true"}
 
 
 @pytest.mark.parametrize("to", ["normal", "elsewhere", ""])

@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.device.server_rig import Rig, image_hash, make_image, pump
 
+from keyswitch.device.entry import OWNER_SILENT_MS
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy, SequenceEntry
 from keyswitch.policy.words import Clock, ProofKind, SessionRule
@@ -13,6 +14,7 @@ from keyswitch.proof import permit
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.proof.permit import Permit
 from keyswitch.smp.groups import mode
+from keyswitch.terms import Transport
 
 MODE = mode.ID
 ISSUER, HOLDER, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
@@ -183,7 +185,7 @@ def test_permit_uses_are_counted_only_when_it_opens_and_survive_a_reset():
     rig = permit_rig()
     once = make_permit()
     rig.input("motion", value=True)
-    assert show(rig, rig.peer(), once)["rsn"] == "guard: motion == false"
+    assert show(rig, rig.peer(), once)["rsn"] == "guard: motion == false, is true"
     rig.input("motion", value=False)
     assert "counters.json" not in rig.store.documents
     peer = rig.peer()
@@ -236,6 +238,98 @@ def test_permit_attaches_with_its_own_limit_and_no_use():
     back = rig.peer()
     assert show(rig, back, make_permit(), purpose=Purpose.ATTACH, command=3)["rsn"] == "proof", "another limit"
     assert show(rig, back, limited, purpose=Purpose.ATTACH, command=3) == {"lease_ms": 900_000}
+
+
+OTHERS = STRANGER.public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize("across_a_reset", [False, True])
+@pytest.mark.parametrize("owner", [False, True])
+@pytest.mark.parametrize("clock", [Clock.NONE, Clock.TRUSTED])
+def test_another_holders_permit_attaches_to_no_session(clock: Clock, owner, across_a_reset):
+    """It is as good as the session's own in all else, and is asked for no use."""
+    rig = permit_rig(clock, owner=owner)
+    peer = rig.peer()
+    show(rig, peer, make_permit(uses=2))
+    if across_a_reset:
+        rig.upload(peer, NEW)
+        rig.test(peer, NEW)
+        rig.reset(peer)
+    else:
+        rig.gone(peer)
+    theirs = make_permit(id=bytes([1]) * 16, holder=OTHERS)
+    back = rig.peer()
+    refused = show(rig, back, theirs, holder=STRANGER, purpose=Purpose.ATTACH, command=3)
+    assert refused == {"rc": 11, "rsn": "proof"}
+    assert rig.server.core.state.session.owner is None
+    assert "lease_ms" in show(rig, back, make_permit(), purpose=Purpose.ATTACH, command=3)
+
+
+def test_the_same_holder_attaches_with_another_of_its_permits():
+    rig = permit_rig(owner=True)
+    peer = rig.peer()
+    show(rig, peer, make_permit())
+    rig.gone(peer)
+    another = make_permit(id=bytes([7]) * 16)
+    assert "lease_ms" in show(rig, rig.peer(), another, purpose=Purpose.ATTACH, command=3)
+
+
+def test_who_enters_a_running_session_by_its_own_permit_pays_a_use_and_has_it_then():
+    rig = permit_rig(owner=True)
+    peer = rig.peer()
+    show(rig, peer, make_permit())
+    rig.gone(peer)
+    theirs = make_permit(id=bytes([1]) * 16, holder=OTHERS)
+    assert "session" in show(rig, rig.peer(), theirs, holder=STRANGER)
+    assert rig.store.documents["counters.json"]["permits"] == {"00" * 16: 1, "01" * 16: 1}
+    assert show(rig, rig.peer(), make_permit(), purpose=Purpose.ATTACH, command=3)["rsn"] == "proof"
+
+
+@pytest.mark.parametrize("stored", [None, "zz", 5, "00" * 32])
+def test_a_session_whose_holder_is_not_known_any_more_takes_no_permit(stored):
+    rig = permit_rig()
+    peer = rig.peer()
+    show(rig, peer, make_permit())
+    rig.upload(peer, NEW)
+    rig.test(peer, NEW)
+    rig.write(peer, 0, 5)
+    rig.now_ms += 250
+    rig.server.due(rig.now_ms)
+    document = rig.store.documents["session.json"]
+    assert document.pop("holder") == HOLDER.public_key().public_bytes_raw().hex()
+    if stored is not None:
+        document["holder"] = stored
+    rig.power_up()
+    assert rig.mode == "maintenance"
+    assert show(rig, rig.peer(), make_permit(), purpose=Purpose.ATTACH, command=3)["rsn"] == "proof"
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.SERIAL])
+@pytest.mark.parametrize("command", [2, 3], ids=["enter", "attach"])
+@pytest.mark.parametrize("silent_ms", [0, OWNER_SILENT_MS - 1, OWNER_SILENT_MS])
+def test_an_owner_off_ble_keeps_others_out_as_long_as_it_was_just_heard(transport, command, silent_ms):
+    rig = Rig(policy_with(ProofKind.CHALLENGE, owner=True))
+    owner = rig.peer(transport)
+    rig.enter(owner)
+    rig.wait(20_000)
+    assert rig.read(owner, 0, 0, {"d": "x"}) == {"r": "x"}, "heard again"
+    rig.wait(silent_ms)
+    other = rig.peer()
+    purpose = Purpose.ATTACH if command == 3 else Purpose.ENTER
+    answer = rig.write(other, MODE, command, {"to": "maintenance", **rig.proof(other, purpose=purpose)})
+    if silent_ms < OWNER_SILENT_MS:
+        assert answer == {"rc": 11, "rsn": "owner"}
+        assert rig.read(owner, 0, 0, {"d": "y"}) == {"r": "y"}
+    else:
+        assert "lease_ms" in answer
+        assert rig.read(owner, 0, 0, {"d": "y"}) == {"rc": 11, "rsn": "owner"}
+
+
+def test_a_session_that_is_anyones_is_kept_by_nobody():
+    rig = Rig(policy_with(ProofKind.CHALLENGE))
+    rig.in_maintenance()
+    other = rig.peer()
+    assert "lease_ms" in rig.write(other, MODE, 3, rig.proof(other, purpose=Purpose.ATTACH))
 
 
 def test_wrong_permits_lock_out_permits_alone():

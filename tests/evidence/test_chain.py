@@ -1,12 +1,27 @@
 import hashlib
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyswitch.evidence.chain import FIRST_PREV, Checked, Head, check, decode_head, encode, encode_head, next_record
+from keyswitch.errors import LocalError
+from keyswitch.evidence.chain import (
+    FIRST_PREV,
+    Checked,
+    Head,
+    Record,
+    State,
+    check,
+    closing_record,
+    decode_head,
+    encode,
+    encode_head,
+    is_time,
+    next_record,
+)
 from keyswitch.evidence.signing import EvidenceSigner, EvidenceVerifier, key_id
 
 PRIVATE = bytes(range(32))
@@ -139,8 +154,11 @@ def rewritten(line: bytes, **changes: Any) -> bytes:
     [
         (b"\n", "no JSON"),
         (b"[]\n", "no record"),
-        (b"{}\n", "no record of version 1"),
-        (rewritten(LINES[1], v=2), "no record of version 1"),
+        (b"{}\n", "not a record of form 1 or 2"),
+        (rewritten(LINES[1], v=2), "one form"),
+        (rewritten(LINES[1], v=3), "not a record of form 1 or 2"),
+        (rewritten(LINES[1], v=True), "not a record of form 1 or 2"),
+        (rewritten(LINES[1], clock="x"), "one form"),
         (rewritten(LINES[1], n="2"), "wrong kind"),
         (rewritten(LINES[1], n=True), "wrong kind"),
         (rewritten(LINES[1], body=[]), "wrong kind"),
@@ -208,3 +226,133 @@ def test_heads_are_read_back():
 def test_no_bytes_make_a_traceback(data: bytes):
     checked = check(data)
     assert checked.ok == (data == b"")
+
+
+NOW = "2026-11-22T12:00:00.125+00:00"
+
+
+def run_of(head: Head, *, signer: EvidenceSigner | None = None, closed: bool = True) -> list[Record]:
+    """The records that one run appends."""
+    found: list[Record] = []
+    for kind in ("update begun", "update ended"):
+        found.append(next_record(head, at=NOW, clock="bench 3", kind=kind, body={}, signer=signer))
+        head = Head(n=found[-1].n, hash=found[-1].hash)
+    return [*found, closing_record(head, at=NOW, clock="bench 3", signer=signer)] if closed else found
+
+
+def lines_of(*records: Record) -> bytes:
+    return b"".join(map(encode, records))
+
+
+def test_a_record_has_a_time_that_parses_and_names_its_clock():
+    (line, *_) = lines_of(*run_of(Head())).splitlines()
+    values = json.loads(line)
+    assert (values["v"], values["at"], values["clock"]) == (2, NOW, "bench 3")
+    assert datetime.fromisoformat(values["at"]).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (NOW, True),
+        ("2026-11-22T12:00:00Z", True),
+        ("2026-11-22T12:00:00+01:00", True),
+        ("2026-11-22T12:00:00", False),
+        ("2026-11-22 12:00:00Z", False),
+        ("2026-02-29T12:00:00Z", False),
+        ("2026-11-22T24:00:01Z", False),
+        (f"{NOW} by the clock of bench 3", False),
+        ("\u0662026-11-22T12:00:00Z", False),
+        ("", False),
+    ],
+)
+def test_what_is_a_time(text: str, *, right: bool):
+    assert is_time(text) is right
+    if not right:
+        with pytest.raises(LocalError):
+            next_record(Head(), at=text, clock="bench 3", kind="k", body={})
+
+
+def test_a_chain_without_a_closing_record_is_open_wherever_it_is_cut():
+    signer, verifier = EvidenceSigner(PRIVATE), EvidenceVerifier(PUBLIC)
+    first = run_of(Head(), signer=signer)
+    records = [*first, *run_of(Head(n=3, hash=first[-1].hash), signer=signer)]
+    states = [check(lines_of(*records[:left]), verifier=verifier).state for left in range(7)]
+    assert states == [
+        State.OPEN,
+        State.OPEN,
+        State.OPEN,
+        State.VERIFIED,  # an older state of the whole file, which no file can tell of itself
+        State.OPEN,
+        State.OPEN,
+        State.VERIFIED,
+    ]
+
+
+def test_an_older_state_is_told_by_a_head_that_was_noted_elsewhere():
+    first = run_of(Head())
+    records = [*first, *run_of(Head(n=3, hash=first[-1].hash))]
+    old, new = Head(n=3, hash=records[2].hash), Head(n=6, hash=records[5].hash)
+    assert check(lines_of(*records), noted=new).state is State.VERIFIED
+    grown = check(lines_of(*records), noted=old)
+    assert (grown.state, grown.noted) == (State.CONSISTENT, 3)
+    (finding,) = check(lines_of(*first), noted=new).findings
+    assert finding.what == "records 4 to 6 are missing: this is an older state of the file than the one that was noted"
+    forged = [next_record(Head(), at=NOW, clock="x", kind="update begun", body={}), *records[1:]]
+    again = run_of(Head(n=0, hash=FIRST_PREV), signer=EvidenceSigner(PRIVATE))
+    assert check(lines_of(*forged), noted=new).state is State.CHANGED
+    (finding,) = check(lines_of(*again), noted=old).findings
+    assert finding.what == "record 3 is not the one that was noted: the file was written anew"
+    assert check(lines_of(*records), noted=Head()).state is State.CONSISTENT
+    assert check(b"", noted=Head()).state is State.OPEN
+
+
+@pytest.mark.parametrize("count", [2, 4, "3", None])
+def test_a_closing_record_says_how_many_records_there_are(count: object):
+    records = run_of(Head(), closed=False)
+    head = Head(n=2, hash=records[-1].hash)
+    closing = next_record(head, at=NOW, clock="x", kind="closed", body={"records": count})
+    (finding,) = check(lines_of(*records, closing)).findings
+    assert finding.what == f"record 3 closes the chain with another number of records: {count}"
+
+
+def test_unsigned_is_never_verified_by_itself_and_signed_only_with_the_key():
+    signer, verifier = EvidenceSigner(PRIVATE), EvidenceVerifier(PUBLIC)
+    assert check(lines_of(*run_of(Head()))).state is State.CONSISTENT
+    signed = lines_of(*run_of(Head(), signer=signer))
+    assert check(signed).state is State.CONSISTENT
+    assert check(signed, verifier=verifier).state is State.VERIFIED
+    partly = run_of(Head(), closed=False, signer=signer)
+    closing = closing_record(Head(n=2, hash=partly[-1].hash), at=NOW, clock="x")
+    assert check(lines_of(*partly, closing), verifier=verifier).state is State.CHANGED
+
+
+EARLIER_FORM = (
+    b'{"at":"2026-11-22T12:00:00.000+00:00 by the clock of bench 3","body":{"n":0},"hash":"'
+    b'eb67a6e389f94c18ce6dba7eaa3c01b6d41f43522a844b34bd59fff0c8f27afa","kind":"update begun",'
+    b'"n":1,"prev":"' + FIRST_PREV.encode() + b'","v":1}\n'
+)
+"""As the version before this one wrote it."""
+
+
+def test_a_file_of_the_earlier_form_is_read_as_what_it_is():
+    checked = check(EARLIER_FORM)
+    assert (checked.ok, checked.forms, checked.closed, checked.state) == (True, (1,), False, State.OPEN)
+    assert checked.records[0].clock == ""
+    goes_on = run_of(checked.head)
+    both = check(EARLIER_FORM + lines_of(*goes_on))
+    assert (both.forms, both.state) == ((1, 2), State.CONSISTENT)
+
+
+def test_the_earlier_form_is_not_written_behind_the_newer_one():
+    first = run_of(Head())
+    late = next_record(Head(n=3, hash=first[-1].hash), at="then", kind="closed", body={"records": 4})
+    (finding,) = check(lines_of(*first, late)).findings
+    assert finding.what == "record 4 has form 1 behind form 2: no version of the program does that"
+
+
+def test_a_time_that_is_none_is_named():
+    record = run_of(Head())[0]
+    line = encode(record).replace(NOW.encode(), b"noon")
+    (finding,) = check(line).findings
+    assert finding.what == "record 1: its time is not one in ISO 8601: the record was changed"

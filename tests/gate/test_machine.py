@@ -72,7 +72,7 @@ def test_inputs_read_at_boot_count_at_once() -> None:
 def test_an_input_that_was_never_reported_shuts_every_guard_over_it() -> None:
     gate = Gate(pump_with((", initial = false", "")))
     gate.happens(ENTER)
-    assert refusal(gate) == (Reason.GUARD, "motion == false")
+    assert refusal(gate) == (Reason.GUARD, "motion == false, is unknown")
 
 
 def test_a_trial_that_no_session_expects_is_reverted_at_boot() -> None:
@@ -125,7 +125,8 @@ def test_always_shows_the_service_from_boot_and_never_touches_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("motion", "battery", "guard"), [(True, 100, "motion == false"), (False, 29, "battery_percent >= 30")]
+    ("motion", "battery", "guard"),
+    [(True, 100, "motion == false, is true"), (False, 29, "battery_percent >= 30, is 29")],
 )
 def test_entering_names_the_guard_that_shuts(motion: bool, battery: int, guard: str) -> None:  # noqa: FBT001
     gate = Gate(pump())
@@ -225,7 +226,7 @@ def test_the_longest_hold_reached_counts(hold_ms: int, mode: str) -> None:
 def test_a_long_hold_whose_guard_fails_does_not_become_a_short_one() -> None:
     gate = Gate(pump_with(('from = ["normal"]\nto = "maintenance"', 'from = ["active"]\nto = "maintenance"')))
     gate.happens(on.InputChanged(name="motion", value=True), on.ButtonHeld(hold_ms=9_000))
-    assert refusal(gate) == (Reason.GUARD, "motion == false")
+    assert refusal(gate) == (Reason.GUARD, "motion == false, is true")
 
 
 # --- leaving --------------------------------------------------------------------------------------------------------
@@ -327,7 +328,7 @@ def test_hold_waits_for_the_upload_and_then_leaves() -> None:
     gate.happens(on.UploadStarted(peer=ble(2)), on.InputChanged(name="battery_percent", value=5))
     assert gate.state.mode == "maintenance"
     gate.happens(on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False))
-    assert refusal(gate) == (Reason.GUARD, "battery_percent >= 30")
+    assert refusal(gate) == (Reason.GUARD, "battery_percent >= 30, is 5")
     gate.happens(on.UploadEnded())
     assert gate.state.mode == "normal"
 
@@ -338,7 +339,7 @@ def test_a_reset_waits_for_the_guards_when_it_is_asked_for_and_when_it_is_due() 
     gate.happens(on.InputChanged(name="battery_percent", value=5), on.Expired(timer=Timer.RESET))
     assert (gate.last.effects, gate.state.down, gate.state.reset_pending) == ((), False, False)
     gate.happens(on.ResetAsked(peer=ble(2)))
-    assert refusal(gate) == (Reason.GUARD, "battery_percent >= 30")
+    assert refusal(gate) == (Reason.GUARD, "battery_percent >= 30, is 5")
 
 
 def test_hold_without_an_upload_leaves_at_once() -> None:

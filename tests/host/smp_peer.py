@@ -96,6 +96,7 @@ class SmpPeer:
         boot_ms: int = 500,
         policy: bytes = b"policy!!",
         slot_size: int | None = None,
+        device: str = "",
     ) -> None:
         self.address = address
         self.name = name
@@ -113,6 +114,8 @@ class SmpPeer:
         self.boot_ms = boot_ms
         self.policy = policy
         self.slot_size = slot_size
+        self.device = device
+        """What its mode group calls it; empty from a device that does not tell there."""
         self.slots = [Slot(running.data), Slot()]
         self.confirmed = True
         self.boots = 0
@@ -346,6 +349,7 @@ class SmpPeer:
             "gate": self.open,
             "boot_id": self.boot_id,
             "policy": self.policy,
+            **({"device": self.device} if self.device else {}),
         }
         if self.is_anothers(peer):
             state.update(gate=False, reason="owner")

@@ -165,7 +165,8 @@ def test_where_the_device_is_to_stay_in_maintenance_the_result_says_that_the_tri
         way = ModeGroupWay("maintenance", Secret(b"s" * 32))
         result = await unwell(peer, way=way, stay=True)
         assert result.outcome is Outcome.FAILED
-        assert result.next_step.endswith("as it ends its trial, or when its lease does")
+        assert "goes back to its old image by itself, as it ends its trial, or when its lease does" in result.detail
+        assert result.next_step == "look into what the health check says"
         assert "the device was left in maintenance mode" in result.detail
         assert peer.mode == "maintenance"
 

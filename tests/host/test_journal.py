@@ -1,13 +1,15 @@
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Head, check, encode, next_record
-from keyswitch.host.journal import append, head_path, read_journal
+from keyswitch.files.reading import FileKind
+from keyswitch.host.journal import append, close, head_path, read_journal
 
 
 def appended(path: Path, count: int = 1) -> None:
@@ -22,6 +24,18 @@ def test_records_follow_each_other_over_runs(tmp_path: Path):
     checked = read_journal(path)
     assert checked.ok
     assert [record.n for record in checked.records] == [1, 2, 3]
+
+
+def test_a_closed_chain_goes_on_and_is_closed_again(tmp_path: Path):
+    path = tmp_path / "pump.jsonl"
+    states: list[bool] = []
+    for _ in range(2):
+        append(path, at="2026-11-22T12:00:00Z", clock="bench 3", kind="update begun", body={})
+        states.append(read_journal(path).closed)
+        close(path, at="2026-11-22T12:00:01Z", clock="bench 3")
+        states.append(read_journal(path).closed)
+    assert states == [False, True, False, True]
+    assert read_journal(path).ok
 
 
 def test_a_file_cut_off_is_found_and_not_continued(tmp_path: Path):
@@ -54,7 +68,7 @@ class Signer:
 
 
 def crashed(path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int, signer: Signer | None = None) -> None:
-    """An append that ends right after its `syncs`-th write: head and its name, record, head and its name."""
+    """An append that ends right after its `syncs`-th write to the disk: head, its name, record, head, its name."""
     left = iter([None] * (syncs - 1))
 
     def fsync(descriptor: int) -> None:
@@ -188,7 +202,20 @@ def test_without_a_head_the_end_is_not_checked_and_the_chain_not_continued(tmp_p
     assert not read_journal(path).end_checked
     with pytest.raises(InputError, match=r"pump\.jsonl\.head: is missing: records may have been cut off"):
         appended(path)
-    assert not read_journal(path, expected=Head(n=3, hash="1" * 64)).ok
+    assert not read_journal(path, noted=Head(n=3, hash="1" * 64)).ok
+
+
+def test_a_name_is_on_the_disk_before_the_record_that_it_vouches_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    appended(tmp_path / "pump.jsonl")
+    assert synced == ["file", "directory", "file", "file", "directory"]
 
 
 @pytest.mark.parametrize("where", ["none/pump.jsonl", "."])
@@ -197,3 +224,20 @@ def test_files_that_cannot_be_used(tmp_path: Path, where: str):
     for use in (lambda: read_journal(path), lambda: appended(path)):
         with pytest.raises(InputError):
             use()
+
+
+def test_a_file_larger_than_evidence_can_be_is_neither_read_nor_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "pump.jsonl"
+    appended(path)
+    size = path.stat().st_size
+    for most, taken in ((size, True), (size - 1, False)):
+        monkeypatch.setattr("keyswitch.host.journal.EVIDENCE_FILE", FileKind(expected="evidence", max_size=most))
+        if taken:
+            assert read_journal(path).ok
+            continue
+        for use in (lambda: read_journal(path), lambda: appended(path)):
+            with pytest.raises(InputError, match=f"larger than {most} bytes"):
+                use()
+    assert path.stat().st_size == size

@@ -20,7 +20,7 @@ from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.reach import BleReach
 from keyswitch.host.update import update
-from keyswitch.host.verdict import NEXT_STEP
+from keyswitch.host.verdict import Given, next_step
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
@@ -152,7 +152,7 @@ def test_interrupted_leaves_the_device_as_it_is(number: signal.Signals, tmp_path
     assert process.returncode == Exit.INTERRUPTED
     last = json.loads(told.splitlines()[-1])
     assert (last["event"], last["outcome"], said) == ("result", "interrupted", "")
-    assert last["next_step"] == "the same command goes on from what the device has"
+    assert last["next_step"] == "run the same command again: it goes on from what the device has"
     assert b'"outcome":"interrupted"' in evidence.read_bytes()
 
 
@@ -186,12 +186,12 @@ def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: P
         assert served.peer.running() == ("1.1.0", new.hash)
         assert served.peer.received_image_bytes - len(new.data) <= (outstanding + 1) * frame
     kinds = [json.loads(line)["kind"] for line in evidence.read_text(encoding="utf-8").splitlines()]
-    assert kinds == ["update begun", "update begun", "update ended"]
+    assert kinds == ["update begun", "update begun", "update ended", "closed"]
 
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_each_reason_comes_with_what_to_do(reason: Reason):
     result = run(ended(refuse(2, 19283, 2, {"rc": 11, "rsn": f"{reason.value}: this one"})))
     assert (result.outcome, result.reason) == (Outcome.REFUSED, reason)
-    assert result.next_step == NEXT_STEP[reason]
+    assert result.next_step == next_step(reason, Given(option="--policy"))
     assert "this one" in result.detail

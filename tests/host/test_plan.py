@@ -178,9 +178,11 @@ def test_a_newer_version_is_no_downgrade():
 
 def test_a_downgrade_would_be_refused_and_is_planned_when_it_is_meant():
     device = Device(verdict=running(OLD.hash, "1.2.0"))
-    said = "1.1.0 is older than 1.2.0, which the device runs; install a newer version, or say --downgrade"
-    assert make_plan(job(), device, BLE).refused.startswith(said)
-    assert make_plan(job(downgrade=True), device, BLE).refused == ""
+    plan = make_plan(job(), device, BLE)
+    assert plan.refused == "1.1.0 is older than 1.2.0, which the device runs"
+    assert plan.next_step.startswith("install a newer version, or say --downgrade")
+    meant = make_plan(job(downgrade=True), device, BLE)
+    assert (meant.refused, meant.next_step) == ("", "")
 
 
 def test_of_a_package_each_image_is_compared_with_its_own():

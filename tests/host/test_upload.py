@@ -266,7 +266,7 @@ def test_a_session_that_is_always_dropped_ends():
     ("said", "name"),
     [
         ({"rc": 11}, "EACCESSDENIED"),
-        ({"rc": 11, "rsn": "guard: motion == false"}, "EACCESSDENIED: guard: motion == false"),
+        ({"rc": 11, "rsn": "guard: motion == false"}, "guard: motion must be false"),
         ({"err": {"group": 1, "rc": 30}}, "image INVALID_IMAGE_TOO_LARGE"),
         ({"err": {"group": 1, "rc": 25}, "off": 0}, "image INVALID_FLASH_ADDRESS"),
         ({"rc": 10}, "EBUSY"),

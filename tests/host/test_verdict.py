@@ -9,7 +9,7 @@ from keyswitch.host.job import Job, JobImage, Outcome
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.status import look
 from keyswitch.host.update import update
-from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
+from keyswitch.host.verdict import NEXT_STEP, Gate, Given, Verdict, advised, find_out, next_step, unreached
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
@@ -39,7 +39,7 @@ def test_in_normal_mode_it_is_shut_and_says_what_to_do():
     told = judged(SmpPeer(OLD))
     assert (told.gate, told.reason, told.detail, told.mode) == (Gate.SHUT, Reason.WRONG_MODE, "normal", "normal")
     assert told.next_step == NEXT_STEP[Reason.WRONG_MODE]
-    assert told.line.startswith("shut (wrong mode: normal); put the device into maintenance mode")
+    assert told.line == "shut (wrong mode: normal)"
 
 
 @pytest.mark.parametrize("reason", [Reason.GUARD, Reason.LOCKED_OUT, Reason.OWNER, Reason.SECURITY])
@@ -66,7 +66,7 @@ def test_a_device_that_breaks_the_protocol_is_unknown(group: int, command: int, 
     peer.veto = refuses(group, command, said)
     told = judged(peer)
     assert (told.gate, told.reason, told.mode) == (Gate.UNKNOWN, None, mode)
-    assert told.line.endswith("; the device breaks the protocol: tell its maker")
+    assert told.next_step == "tell the device's maker that it breaks the protocol"
 
 
 def test_a_devices_words_do_nothing_to_a_terminal():
@@ -261,3 +261,26 @@ def test_a_device_without_a_mode_group_is_asked_once():
         assert asked.count(b"\x4b\x53") == 1
 
     run(story())
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("option", ["", "--policy", "--recipe"])
+@pytest.mark.parametrize("pair", [False, True])
+@pytest.mark.parametrize("radio", [False, True])
+def test_no_advice_asks_for_what_was_given(reason: Reason, option: str, *, pair: bool, radio: bool):
+    step = next_step(reason, Given(option=option, pair=pair, radio=radio))
+    assert step
+    assert not option or option not in step
+    assert not (option and "--policy or --recipe" in step)
+    assert not (pair and radio and "--pair" in step)
+    if not option and not pair and radio:
+        assert step == NEXT_STEP[reason]
+    assert advised(reason, "", Given(option=option, pair=pair, radio=radio)) == step
+    assert advised(reason, NEXT_STEP[reason], Given(option=option, pair=pair, radio=radio)) == step
+    assert advised(reason, "something special", Given(option=option)) == "something special"
+    assert advised(None, "", Given()) == ""
+
+
+def test_words_about_radio_are_for_radio():
+    assert "near" in unreached(Given(radio=True))
+    assert "near" not in unreached(Given(radio=False))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from tests.device.server_rig import packet
 
+from keyswitch import private_files
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device import process as device_process
@@ -332,7 +333,7 @@ def test_what_the_system_refuses_is_one_clear_line_and_no_bug(
     for place, refuse, arguments, problem in (
         (Path, ("exists", forbidden), start, "Permission denied"),
         (device_process, ("install_first_image", full), start, "No space left on device"),
-        (Path, ("is_dir", forbidden), ("panel", state, "status"), "Permission denied"),
+        (private_files, ("open_directory", forbidden), ("panel", state, "status"), "Permission denied"),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(place, *refuse)

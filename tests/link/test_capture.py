@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import struct
 import time
 from collections.abc import Iterator
@@ -106,13 +107,16 @@ class FullDisk:
 
 
 @pytest.mark.parametrize("room", [0, 1, 2])
-def test_a_full_disk_ends_the_capture_and_is_said_once(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(*_: object, **__: object) -> Any:
+def test_a_full_disk_ends_the_capture_and_is_said_once(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(descriptor: int, *_: object, **__: object) -> Any:
+        os.close(descriptor)
         return FullDisk(room)
 
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(os, "fdopen", opened)
     said: list[str] = []
-    capture = Capture(Path("capture"), said.append)
+    capture = Capture(tmp_path / "capture", said.append)
     for _ in range(3):
         capture.snoop(b"\x01\x03\x0c\x00", Snooper.Direction.HOST_TO_CONTROLLER)
     capture.close()
@@ -124,3 +128,28 @@ def test_a_path_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no" / "capture"):
         with pytest.raises(InputError, match=f"--capture {path}: "):
             Capture(path, pytest.fail)
+
+
+def test_a_capture_is_its_owners_alone_and_replaces_what_was_open_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "device.btsnoop"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    with path.open("rb") as reader, Capture(path, pytest.fail) as capture:
+        capture.snoop(b"\x01\x03\x0c\x00", Snooper.Direction.HOST_TO_CONTROLLER)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert reader.read() == b"old", "whoever had the old file open sees nothing of the new one"
+    assert [record.packet for record in records(path)] == [b"\x01\x03\x0c\x00"]
+
+
+def test_a_capture_is_not_written_where_somebody_else_has_put_a_file(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "device.btsnoop"
+    victim.write_bytes(b"kept")
+    path.symlink_to(victim)
+    with pytest.raises(InputError, match=r"--capture .*device\.btsnoop: is a symbolic link"):
+        Capture(path, pytest.fail)
+    path.unlink()
+    path.write_bytes(b"")
+    path.chmod(0o666)
+    with pytest.raises(InputError, match=r"--capture .*device\.btsnoop: others may write to it"):
+        Capture(path, pytest.fail)
+    assert victim.read_bytes() == b"kept"

@@ -22,16 +22,20 @@ ACL = bytes.fromhex("0201000300abcdef")
 @given(st.lists(st.sampled_from([RESET, ACL]), max_size=6), st.lists(st.integers(1, 9), max_size=40))
 def test_packets_come_out_however_the_stream_is_cut(packets, cuts):
     stream, parser, out = b"".join(packets), HciParser(), []
-    for size in [*cuts, len(stream)]:
-        out += parser.feed(stream[:size])
+    for size in [*cuts, len(stream), len(stream)]:
+        parser.feed(stream[:size])
+        taken = parser.take(2)
+        assert len(taken) <= 2
+        out += taken
         stream = stream[size:]
-    out += parser.feed(stream)
-    assert out == packets
+    assert out + parser.take(6) == packets
 
 
 @pytest.mark.parametrize("first", [0, 3, 4, 5, 0xFF])
 def test_what_hosts_do_not_send_is_no_hci(first):
-    assert HciParser().feed(RESET + bytes((first,))) is None
+    parser = HciParser()
+    parser.feed(RESET + bytes((first,)))
+    assert parser.take(2) is None
 
 
 @contextlib.asynccontextmanager
@@ -155,5 +159,169 @@ def test_a_port_that_is_taken_is_one_line():
             port = int(hub.name.rpartition(":")[2])
             with pytest.raises(InputError, match=f"port {port}: .*in use"):
                 await Hub(world.air).start(port)
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def raw_client(hub):
+    """A socket that says what it is told to; what comes back is read and dropped."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(hub.name.rpartition(":")[2]))
+
+    async def drain():
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65_536):
+                pass
+
+    reading = asyncio.ensure_future(drain())
+    yield writer
+    reading.cancel()
+    writer.close()
+
+
+UNKNOWN, ADVERTISE, SCAN = (bytes.fromhex(each) for each in ("01ffff00", "010a200101", "010c20020100"))
+
+
+@pytest.mark.parametrize(
+    "command", [RESET, UNKNOWN, ADVERTISE, SCAN, ACL], ids=["reset", "unknown", "adv", "scan", "acl"]
+)
+def test_clients_that_flood_get_one_bounded_turn_each_turn_of_the_loop(command, monkeypatch):
+    taken, packets = [], hub_module.AirController.on_packet
+
+    def counted(self, packet):
+        taken.append(packet)
+        return packets(self, packet)
+
+    async def main():
+        async with attached() as (_, hub), raw_client(hub) as one, raw_client(hub) as other:
+            monkeypatch.setattr(hub_module.AirController, "on_packet", counted)
+            for writer in (one, other):
+                writer.write(command * 500)
+            turns = []
+            while sum(turns) < 1_000:
+                before = len(taken)
+                await asyncio.sleep(0)  # one turn of the loop
+                turns.append(len(taken) - before)
+            assert max(turns) == hub_module.PACKETS_A_TURN
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_others_are_served_while_a_client_floods(monkeypatch):
+    asked, answered, packets = [0], [], hub_module.AirController.on_packet
+    flooding = asyncio.Event()
+
+    def counted(self, packet):
+        if packet == UNKNOWN:
+            asked[0] += 1
+            flooding.set()
+        return packets(self, packet)
+
+    async def main():
+        async with attached() as (world, hub), raw_client(hub) as flood:
+            host = world.adapter()
+            link = await host.connect(ADDRESS, 5_000)
+            answers = asyncio.Queue()
+            await link.subscribe(*SMP, answers.put_nowait)
+            monkeypatch.setattr(hub_module.AirController, "on_packet", counted)
+            flood.write(UNKNOWN * 20_000)
+            await flooding.wait()
+            for _ in range(5):
+                await link.write(*SMP, b"ping")
+                answered.append(await asyncio.wait_for(answers.get(), 5))
+            assert asked[0] < 20_000, "the flood is not over yet"
+            assert answered == [bytes(20)] * 5
+
+    asyncio.run(main())
+
+
+def create(interval, latency, supervision):
+    """LE Create Connection to the device, with these parameters (Vol 4 Part E 7.8.12)."""
+    peer = bytes.fromhex(ADDRESS.replace(":", ""))[::-1]
+    numbers = [interval, interval, latency, supervision, 0, 0]
+    body = bytes.fromhex("600060000001") + peer + b"\x00" + b"".join(n.to_bytes(2, "little") for n in numbers)
+    return b"\x01\x0d\x20" + bytes([len(body)]) + body
+
+
+@pytest.mark.parametrize(
+    ("interval", "latency", "supervision", "status"),
+    [
+        (6, 0, 10, 0x00),
+        (5, 0, 10, 0x12),
+        (0, 0, 10, 0x12),
+        (3200, 0, 801, 0x00),
+        (3201, 0, 900, 0x12),
+        (6, 500, 3200, 0x12),
+        (6, 0, 9, 0x12),
+        (6, 0, 3201, 0x12),
+        (100, 3, 100, 0x12),
+        (100, 3, 101, 0x00),
+    ],
+)
+def test_a_connection_that_cannot_be_is_refused(interval, latency, supervision, status):
+    async def main():
+        async with attached() as (_, hub):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(hub.name.rpartition(":")[2]))
+            writer.write(create(interval, latency, supervision))
+            answer = await asyncio.wait_for(reader.readexactly(7), 5)
+            assert answer == bytes((4, 0x0F, 4, status, 1, 0x0D, 0x20))  # command status
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_command_that_this_air_has_not_disturbs_no_advertiser():
+    """LE Extended Create Connection (Vol 4 Part E 7.8.66) to the device: it would have to hear what it knows not of."""
+    peer = bytes.fromhex(ADDRESS.replace(":", ""))[::-1]
+    numbers = (0x60, 0x60, 6, 6, 0, 10, 0, 0)
+    body = b"\x00\x00\x01" + peer + b"\x01" + b"".join(number.to_bytes(2, "little") for number in numbers)
+
+    async def main():
+        async with attached() as (_, hub), raw_client(hub) as writer:
+            writer.write(b"\x01\x43\x20" + bytes([len(body)]) + body)
+            await asyncio.sleep(0.3)
+            adapter = fast(hub)
+            assert (await adapter.connect(ADDRESS, 2_000)).closed is None
+            await adapter.close()
+
+    asyncio.run(main())
+
+
+async def connected(reader):
+    """The handle of the connection that comes."""
+    while True:
+        kind, event, size = await asyncio.wait_for(reader.readexactly(3), 5)
+        body = await reader.readexactly(size)
+        if (kind, event, body[0], body[1]) == (4, 0x3E, 1, 0):
+            return body[2:4]
+
+
+@pytest.mark.parametrize(("packets", "size", "stays"), [(96, 251, True), (97, 1, False), (1, 252, False), (1, 0, True)])
+def test_a_host_that_sends_more_than_its_buffers_is_dropped(packets, size, stays):
+    async def main():
+        async with attached() as (_, hub):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(hub.name.rpartition(":")[2]))
+            writer.write(create(3200, 0, 3200))
+            handle = await connected(reader)
+            writer.write((b"\x02" + handle + size.to_bytes(2, "little") + bytes(size)) * packets)
+            await asyncio.sleep(0.1)
+            assert bool(hub.attached) is stays
+            writer.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("octets", "status"), [(0, 0x12), (26, 0x12), (27, 0x00), (251, 0x00), (252, 0x12)])
+def test_a_data_length_that_cannot_be_is_refused(octets, status):
+    async def main():
+        async with attached() as (_, hub):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(hub.name.rpartition(":")[2]))
+            writer.write(create(6, 0, 100))
+            handle = await connected(reader)
+            writer.write(b"\x01\x22\x20\x06" + handle + octets.to_bytes(2, "little") + b"\x48\x08")
+            while (event := await asyncio.wait_for(reader.readexactly(3), 5))[1] != 0x0E:
+                await reader.readexactly(event[2])
+            assert (await reader.readexactly(event[2]))[3] == status
+            writer.close()
 
     asyncio.run(main())

@@ -134,7 +134,7 @@ def check(told: dict[str, Reply]) -> None:
     assert echo.values["r"] == "x" * 200
     assert isinstance(params, Answer)
     assert set(params.values) == {"buf_size", "buf_count"}
-    assert str(told["no image group"]) == "ENOTSUP"
+    assert str(told["no image group"]) == "ENOTSUP: the device does not have this command"
     setting, file = told["no such setting"], told["no such file"]
     assert isinstance(setting, Refusal)
     assert setting.name.startswith("settings ")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.exits import Exit
 from keyswitch.text import plain
 
@@ -63,9 +64,9 @@ def device(as_json: bool, **options: Any) -> Exit:
 
     \b
     Examples:
-      keyswitch device examples/pump/policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin
-      keyswitch device policy.toml --state /tmp/pump --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
-      keyswitch device policy.toml --state /tmp/pump --udp 127.0.0.1:1337 --serial /tmp/pump.tty --ble none
+      keyswitch device examples/pump/policy.toml --state pump-state --image pump-1.0.0.signed.bin
+      keyswitch device policy.toml --state pump-state --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
+      keyswitch device policy.toml --state pump-state --udp 127.0.0.1:1337 --serial pump-state/tty --ble none
     """
     from keyswitch.device.process import Options, serve  # noqa: PLC0415 - a BLE stack is imported with it
     from keyswitch.device.telling import Telling  # noqa: PLC0415
@@ -100,7 +101,8 @@ def _json(event: dict[str, Any]) -> bytes:
 
 def _line(event: dict[str, Any]) -> bytes:
     said = _LINES.get(event["event"])
-    return b"" if said is None else f"{plain(said(event))}\n".encode()
+    words = event_words(event["event"], event) if said is None else said(event)
+    return f"{plain(words)}\n".encode()
 
 
 def _ready(event: dict[str, Any]) -> str:
@@ -126,5 +128,6 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "transport-lost": lambda event: f"{event['transport']} lost: {event['why']}",
     "left-out": lambda event: f"{event['events']} events left out: nobody read them",
     "capture-ended": lambda event: f"{event['file']}: {event['why']}; captured no further",
+    "log-ended": lambda event: f"{event['file']}: {event['why']}; no more events are kept there",
 }
-"""How each event reads; an event without an entry is for machines."""
+"""How the older events read; all others as in the panel's log."""

@@ -2,31 +2,37 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
-from keyswitch.evidence.chain import Checked, Head, Record
+from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Verifier
 from keyswitch.exits import Exit
 from keyswitch.files.writing import write_output
-from keyswitch.host.journal import head_path, read_journal
+from keyswitch.host.journal import read_journal
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+_TOLD: Final = {"device_id": "device", "unit": "unit", "serial_number": "serial number", "note": "note:"}
+"""What a run's first record tells of the unit, and the word for it."""
 
 _HEAD: Final = re.compile("[0-9]{1,18}:[0-9a-fA-F]{64}")
 
 
 @click.group(context_settings={"max_content_width": 110})
 def evidence() -> None:
-    """Read what `keyswitch update --evidence FILE` has recorded.
+    """Read what `keyswitch update --evidence FILE` has recorded, or a device in the log of its state directory.
 
     \b
     Examples:
       keyswitch evidence show pump7.jsonl
+      keyswitch evidence show pump-state
       keyswitch evidence verify pump7.jsonl --key service.ed25519.pub.pem
       keyswitch evidence chart pump7.jsonl -o run.svg
     """
@@ -36,8 +42,8 @@ def evidence() -> None:
 @FILE
 @JSON
 def show(file: Path, as_json: bool) -> Exit:
-    """List the records. A chain that is not whole is shown as far as it can be read, and ends with exit code 1."""
-    checked = read_journal(file)
+    """List the records. A chain that was changed is shown as far as it can be read, and ends with exit code 1."""
+    checked = _read(file)
     for record in checked.records:
         echo(json.dumps(_json(record)) if as_json else _line(record))
     return _told(checked)
@@ -46,45 +52,125 @@ def show(file: Path, as_json: bool) -> Exit:
 @evidence.command()
 @FILE
 @click.option("--key", metavar="PEM", type=click.Path(path_type=Path), help="Every record must be signed by this key.")
-@click.option("--expect", metavar="N:HASH", help="The last record as it was noted elsewhere.")
+@click.option("--head", "noted", metavar="N:HASH", help="A last record that was noted elsewhere, now or earlier.")
 @JSON
-def verify(file: Path, key: Path | None, expect: str | None, as_json: bool) -> Exit:
+def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Exit:
     """Check that no record was changed, moved, left out or cut off.
 
-    Exit code 0: none was. 1: something is wrong, and is named. 2: a file cannot be used. 3: nothing is wrong, but the
-    end was not checked, because there is neither FILE.head nor --expect.
+    \b
+    verified    closed, and every record vouched for by --key or by the noted --head
+    consistent  closed and without a fault, but whoever can write the file could have made it so
+    open        without a fault, but its last record does not close it
+    changed     something is wrong, and is named
+
+    Exit code 0: verified or consistent. 1: changed. 2: a file cannot be used. 3: open.
     """
     from keyswitch.evidence.signing import EvidenceVerifier  # noqa: PLC0415 - cryptography, only where it is needed
     from keyswitch.policy.secrets import read_public_key  # noqa: PLC0415
 
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
-    checked = read_journal(file, expected=_head(expect), verifier=verifier)
+    checked = _read(file, noted=_head(noted), verifier=verifier)
     if as_json:
-        findings = [{"line": finding.line, "what": finding.what} for finding in checked.findings]
-        head = {"n": checked.head.n, "hash": checked.head.hash}
-        whole = checked.ok and checked.end_checked
-        told: dict[str, Any] = {
-            "ok": whole,
-            "end_checked": checked.end_checked,
-            "records": len(checked.records),
-            "signed": checked.signed,
-        }
-        echo(json.dumps({**told, "head": head, "findings": findings}))
-        return _code(checked)
+        echo(json.dumps(_checked_json(checked)))
+        return _CODES[checked.state]
     _told(checked)
-    if checked.ok:
-        signed = f", all signed by {verifier.key_id}" if verifier else ""
-        word = "whole" if checked.end_checked else "not cut within, but its end was not checked"
-        echo(f"{word}: {len(checked.records)} records{signed}; last {checked.head.n}:{checked.head.hash}")
-        if not checked.end_checked:
-            echo(f"{head_path(file)} is missing: give --expect N:HASH as it was noted elsewhere", err=True)
-    return _code(checked)
+    for line in _checked_lines(checked, verifier, one_file=not file.is_dir()):
+        echo(line)
+    return _CODES[checked.state]
 
 
-def _code(checked: Checked) -> Exit:
-    if not checked.ok:
-        return Exit.NO
-    return Exit.YES if checked.end_checked else Exit.UNKNOWN
+_CODES: Final = {State.VERIFIED: Exit.YES, State.CONSISTENT: Exit.YES, State.OPEN: Exit.UNKNOWN, State.CHANGED: Exit.NO}
+
+
+def _checked_json(checked: Checked) -> dict[str, Any]:
+    return {
+        "state": checked.state.value,
+        "ok": checked.state in {State.VERIFIED, State.CONSISTENT},
+        "closed": checked.closed,
+        "forms": list(checked.forms),
+        "records": len(checked.records),
+        "signed": _signed(checked),
+        "signatures_verified": checked.signed,
+        "head": {"n": checked.head.n, "hash": checked.head.hash},
+        "end_checked": checked.end_checked,
+        "noted": checked.noted,
+        "never_ended": _never_ended(checked),
+        "findings": [{"line": finding.line, "what": finding.what} for finding in checked.findings],
+    }
+
+
+def _checked_lines(checked: Checked, verifier: Verifier | None, *, one_file: bool) -> Iterator[str]:
+    """What was found, one sentence a line: what is, and what to do."""
+    head = f"{checked.head.n}:{checked.head.hash}"
+    count = "1 record" if len(checked.records) == 1 else f"{len(checked.records)} records"
+    match checked.state:
+        case State.CHANGED:
+            yield f"changed: {count} can be read, and something is wrong with the chain"
+            yield "next: keep the file as it is, look who can write it, and begin another file"
+            return
+        case State.OPEN:
+            yield f"open: {count} without a fault, and the last one does not close the chain: head {head}"
+        case State.CONSISTENT:
+            yield f"consistent: {count} without a fault, and the last one closes the chain: head {head}"
+        case State.VERIFIED:
+            by = f"signed by {verifier.key_id}" if verifier is not None else "held by the noted head"
+            yield f"verified: {count}, all {by}, and the last one closes the chain: head {head}"
+    if EARLIER in checked.forms:
+        yield f"form: {_forms(checked)}"
+    elif checked.state is State.OPEN:
+        yield "end: its writer is at work or was killed, or records were cut off"
+    if ended := _never_ended(checked):
+        yield f"runs that never ended: {', '.join(map(str, ended))}"
+    if checked.state is not State.VERIFIED and verifier is None:
+        yield from _signature_lines(checked)
+    yield from _age_lines(checked, head, one_file=one_file)
+
+
+def _age_lines(checked: Checked, head: str, *, one_file: bool) -> Iterator[str]:
+    if checked.noted is not None:
+        yield f"age: record {checked.noted} is as it was noted; {checked.head.n - checked.noted} were added since"
+        return
+    yield f"age: an older state of the whole {'file' if one_file else 'log'} cannot be told from this one"
+    if one_file:
+        yield f"next: note {head} elsewhere after each run, and compare with --head"
+    else:
+        yield "next: keep a copy of these files elsewhere"
+
+
+def _signature_lines(checked: Checked) -> Iterator[str]:
+    if not (signed := _signed(checked)):
+        yield "unsigned: whoever can write this file can rewrite it"
+        return
+    yield f"signatures: {signed} of {len(checked.records)} records are signed, and none was checked"
+    yield "next: give --key PEM, the signer's public key"
+
+
+def _signed(checked: Checked) -> int:
+    """How many records carry a signature, checked or not."""
+    return sum(bool(record.sig) for record in checked.records)
+
+
+def _forms(checked: Checked) -> str:
+    earlier = sum(record.form == EARLIER for record in checked.records)
+    which = "all records have" if earlier == len(checked.records) else f"the first {earlier} records have"
+    return f"{which} form {EARLIER}, which has the time and its clock in one text, and no record that closes the chain"
+
+
+def _never_ended(checked: Checked) -> list[int]:
+    """The runs whose second record is not there."""
+    ended = [record.body.get("run") for record in checked.records if record.kind == "update ended"]
+    return [record.n for record in checked.records if record.kind == "update begun" and record.n not in ended]
+
+
+def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = None) -> Checked:
+    """An evidence file, or the event log in a device's state directory."""
+    if not file.is_dir():
+        return read_journal(file, noted=noted, verifier=verifier)
+    if noted is not None:
+        raise InputError("--head", "is for one file", "FILE to be the evidence file that the head was noted of")
+    from keyswitch.device.event_log import read_log  # noqa: PLC0415 - imported for what is run
+
+    return read_log(file, verifier=verifier)
 
 
 @evidence.command()
@@ -118,7 +204,7 @@ def _head(text: str | None) -> Head | None:
     if text is None:
         return None
     if not _HEAD.fullmatch(text):
-        raise InputError("--expect", f"{text!r} is no head", "N:HASH as `evidence verify` prints it")
+        raise InputError("--head", f"{text!r} is not a head", "N:HASH as `evidence verify` prints it")
     number, _, digest = text.partition(":")
     return Head(n=int(number), hash=digest.lower())
 
@@ -131,7 +217,14 @@ def _told(checked: Checked) -> Exit:
 
 
 def _json(record: Record) -> dict[str, Any]:
-    return {"n": record.n, "at": record.at, "kind": record.kind, "signed_by": record.key or None, "body": record.body}
+    return {
+        "n": record.n,
+        "at": record.at,
+        "clock": record.clock or None,
+        "kind": record.kind,
+        "signed_by": record.key or None,
+        "body": record.body,
+    }
 
 
 def _line(record: Record) -> str:
@@ -143,10 +236,16 @@ def _words(record: Record) -> str:
     if record.kind == "update begun":
         images: object = body.get("images")
         named = [_named(image) for image in cast("list[object]", images)] if isinstance(images, list) else []
-        return f"begun by {body.get('who')}: {body.get('target')} <- {', '.join(named) or 'no image'}"
+        parts = [f"begun by {body.get('who')}: {body.get('target')} <- {', '.join(named) or 'no image'}"]
+        parts += [f"{word} {body[key]}" for key, word in _TOLD.items() if body.get(key)]
+        return "; ".join(parts)
     if record.kind == "update ended":
         detail = f": {body['detail']}" if body.get("detail") else ""
         return f"run {body.get('run')} ended: {body.get('outcome')}{detail}"
+    if record.closes:
+        return f"closed with {body.get('records')} records"
+    if "up_ms" in body:
+        return event_words(record.kind, body)
     return record.kind
 
 

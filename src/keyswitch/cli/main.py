@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "permit": ("keyswitch.cli.permit", "Issue and read signed permissions to enter maintenance."),
     "image": ("keyswitch.cli.image", "Show, verify and compare signed images."),
     "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),
-    "scan": ("keyswitch.cli.scan", "List the devices near, with mode and gate as advertised."),
+    "scan": ("keyswitch.cli.scan", "List the devices near, with the service and mode that they advertise."),
     "status": ("keyswitch.cli.status", "Would this device take an update now; if not why, and what to do."),
     "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
     "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
@@ -72,8 +72,8 @@ def keyswitch() -> None:
     \b
     Examples:
       keyswitch demo
-      keyswitch device policy.toml --state /tmp/pump --image pump-1.0.0.signed.bin --ble virtual
-      keyswitch panel /tmp/pump set motion=true
+      keyswitch device policy.toml --state pump-state --image pump-1.0.0.signed.bin --ble virtual
+      keyswitch panel pump-state set motion=true
     """
 
 

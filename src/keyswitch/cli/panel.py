@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo
 from keyswitch.device.panel import ask
 
@@ -18,10 +19,10 @@ def panel(context: click.Context, directory: Path) -> None:
 
     \b
     Examples:
-      keyswitch panel /tmp/pump status
-      keyswitch panel /tmp/pump set motion=true
-      keyswitch panel /tmp/pump press button --hold 5s
-      keyswitch panel /tmp/pump power-cycle
+      keyswitch panel pump-state status
+      keyswitch panel pump-state set motion=true
+      keyswitch panel pump-state press button --hold 5s
+      keyswitch panel pump-state power-cycle
     """
     context.obj = directory
 
@@ -89,8 +90,7 @@ def log(directory: Path, as_json: bool) -> None:
         echo(f"{answer['left_out']} older events are left out", err=True)
     for event in answer["log"]:
         at_ms, name = event["at_ms"], event["event"]
-        rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in {"at_ms", "event"})
-        echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {name} {rest}".rstrip())
+        echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {event_words(name, event)}")
 
 
 @panel.command()

@@ -25,7 +25,7 @@ async def plan(options: Options, *, as_json: bool) -> Exit:
     reach = options.reach
     to = options.job.way.to if isinstance(options.job.way, ModeGroupWay) else None
     try:
-        device = await survey(reach, options.policy, to=to)
+        device = await survey(reach, options.policy, to=to, option=options.job.way.option)
     except LinkLostError as error:
         if as_json:
             made = make_plan(options.job, declared(options.policy, to=to), _line(options.target))
@@ -55,7 +55,8 @@ def _line(text: str) -> Line:
 
 
 def _plan_lines(made: Plan, device: Device) -> list[str]:
-    lines = [f"gate: {device.verdict.line}"] if device.verdict is not None else []
+    verdict = device.verdict
+    lines = [f"gate: {verdict.line}"] if verdict is not None else []
     for number, step in enumerate(made.steps, 1):
         takes = _seconds(step.expected_ms, step.slow_ms, 1)
         what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{takes})"
@@ -66,6 +67,7 @@ def _plan_lines(made: Plan, device: Device) -> list[str]:
     if made.image_bytes:
         lines.append(f"at most {_rate(made.fast)}; with a usual part's flash {_rate(made.slow)}")
     refused = [f"it would be refused: {made.refused}"] if made.refused else []
+    refused += [f"next: {made.next_step}"] if made.next_step else []
     return [*lines, *(f"note: {note}" for note in made.notes), *refused]
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 import click
@@ -69,6 +70,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "gate": verdict.gate.value,
         "reason": verdict.reason.value if verdict.reason else None,
         "detail": verdict.detail,
+        "guard": asdict(verdict.guard) if verdict.guard is not None else None,
         "next_step": verdict.next_step or None,
         "mode": verdict.mode,
         "image_group": verdict.image_group,
@@ -139,6 +141,8 @@ def _result_only(out: Out) -> Show:
         match event:
             case Ended():
                 out.write(event.result.line)
+                if event.result.next_step:
+                    out.write(f"next: {event.result.next_step}")
             case Said():
                 out.write(event.text, error=True)
             case _:
@@ -175,10 +179,8 @@ class Terminal:
         self._end_bar()
         if isinstance(event, StepBegun):
             self._note(event)
-        elif isinstance(event, Ended):
-            for line in _result_lines(event.result):
-                self._out.write(line)
-        elif line := self._line(event):
+            return
+        for line in self._lines(event):
             self._out.write(line)
 
     def _note(self, event: StepBegun) -> None:
@@ -199,20 +201,24 @@ class Terminal:
             self._out.write("", end=False, anew=True)
             self._noted = False
 
-    def _line(self, event: Event) -> str:
+    def _lines(self, event: Event) -> list[str]:
         match event:
             case StepDone(duration_ms=int(duration_ms)):
-                return f"{_at(event.at_ms)}  {event.name.value:<24} done in {duration_ms / 1000:.2f} s"
+                return [f"{_at(event.at_ms)}  {event.name.value:<24} done in {duration_ms / 1000:.2f} s"]
             case StepDone():
-                return f"{_at(event.at_ms)}  {event.name.value:<24} holds"
+                return [f"{_at(event.at_ms)}  {event.name.value:<24} holds"]
             case StepMissed():
-                return f"{_at(event.at_ms)}  {event.name.value:<24} not yet: {event.why}"
+                return [f"{_at(event.at_ms)}  {event.name.value:<24} not yet: {event.why}"]
             case Judged():
-                return f"{_at(event.at_ms)}  gate {event.verdict.line}"
+                verdict = event.verdict
+                then = [f"            next: {verdict.next_step}"] if verdict.next_step else []
+                return [f"{_at(event.at_ms)}  gate {verdict.line}", *then]
             case Said():
-                return f"{_at(event.at_ms)}  {event.text}"
+                return [f"{_at(event.at_ms)}  {event.text}"]
+            case Ended():
+                return _result_lines(event.result)
             case _:
-                return ""
+                return []
 
     def _draw(self, progress: Progress) -> None:
         tenth = 10 * progress.off // progress.size
@@ -246,20 +252,29 @@ def _progress_line(progress: Progress) -> str:
 
 
 def _result_lines(result: Result) -> list[str]:
-    lines = [f"{result.outcome.value}" + (f": {result.detail}" if result.detail else "")]
+    lines = [result.line]
     if result.next_step:
         lines.append(f"next: {result.next_step}")
     if result.sent is not None:
         lines.append(_sent_line(result.sent))
     if result.not_read_since:
         lines.append(f"slots: not read since {result.not_read_since}")
-    lines += [f"slot {view.slot}: {view.version} {view.hash.hex()[:16]}{_flags(view)}" for view in result.after or ()]
-    return lines
+    return [*lines, *slot_lines(result.after or ())]
 
 
 def _sent_line(sent: SentBytes) -> str:
     there = f"; {sent.already_there:,} bytes were there already" if sent.already_there else ""
     return f"sent {sent.bytes:,} bytes at {sent.bytes_per_second / 1000:.1f} kB/s{there}"
+
+
+def slot_lines(slots: tuple[SlotView, ...]) -> list[str]:
+    """What lies in the slots, one line each; the image is named where there are several."""
+    several = len({view.image for view in slots}) > 1
+    return [
+        f"{f'image {view.image} ' if several else ''}slot {view.slot}: "
+        f"{view.version} {view.hash.hex()[:16]}{_flags(view)}"
+        for view in slots
+    ]
 
 
 def _flags(view: SlotView) -> str:

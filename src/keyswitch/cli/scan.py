@@ -1,4 +1,4 @@
-"""`keyswitch scan`: what is near, with mode and gate as advertised."""
+"""`keyswitch scan`: what is near, with the service and mode that it advertises."""
 
 import asyncio
 import json
@@ -17,14 +17,17 @@ from keyswitch.exits import Exit
 @click.option("--seconds", type=click.FloatRange(0.1, 300), default=5.0, show_default=True, help="How long to listen.")
 @click.option("--all", "everything", is_flag=True, help="Also devices that show no update service.")
 @click.option(
-    "--policy", metavar="FILE", type=click.Path(path_type=Path), help="Names the modes of the devices that obey it."
+    "--policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Name the mode of its device, if it obeys this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_json: bool) -> Exit:
-    """List the devices near RADIO that could be updated, with mode and gate as they advertise them.
+    """List the devices near RADIO that advertise an update service or a mode service, and what mode they tell.
 
-    RADIO is `ble:`, this computer's own adapter, or `hci:TRANSPORT`. An advertisement shows, it does not decide:
-    `keyswitch status` asks the device. Exit code 0: something was heard, 1: nothing.
+    RADIO is `ble:`, this computer's own adapter, or `hci:TRANSPORT`. Whether a gate is open is not in an advertisement,
+    nor which policy a device obeys: `keyswitch status` asks the device. Exit code 0: something was heard, 1: nothing.
 
     \b
     Examples:
@@ -38,7 +41,7 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
     radio = parse(target, anyone=True)
     if not isinstance(radio, BleTarget):
         raise InputError(target, "no radio", "ble: or hci:TRANSPORT")
-    modes = list(read_policy(policy).modes) if policy is not None else []
+    rules = read_policy(policy) if policy is not None else None
 
     async def heard() -> tuple[Near, ...]:
         adapter = open_adapter(radio)
@@ -49,24 +52,26 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
 
     found = asyncio.run(heard())
     for near in found:
-        known = near.mode_index is not None and near.mode_index < len(modes)
-        name = modes[near.mode_index] if known and near.mode_index is not None else None
         told: dict[str, Any] = {
             "address": near.address,
             "name": near.name,
-            "gate": near.gate.value,
-            "mode": name,
+            "shows": near.shows.value,
             "mode_index": near.mode_index,
+            "mode_if_policy": near.mode_by(rules) if rules is not None else None,
             "token": near.token.hex() or None,
             "rssi_dbm": near.rssi_dbm,
         }
         echo(json.dumps(told) if as_json else _line(told))
+    if found and not as_json:
+        echo("next: ask one of them whether it would take an update: keyswitch status")
     if not found and not as_json:
         echo("nothing was heard" + ("" if everything else " that could be updated (--all shows the rest)"))
     return Exit.YES if found else Exit.NO
 
 
 def _line(told: dict[str, Any]) -> str:
-    mode = told["mode"] or (f"mode {told['mode_index']}" if told["mode_index"] is not None else "")
+    mode = f"mode {told['mode_index']}" if told["mode_index"] is not None else ""
+    if told["mode_if_policy"] is not None:
+        mode += f" ({told['mode_if_policy']}, if it obeys --policy)"
     rssi = "" if told["rssi_dbm"] is None else f"{told['rssi_dbm']} dBm"
-    return f"{told['address']:<18} {told['name'] or '-':<20} {told['gate']:<8} {mode:<14} {rssi}".rstrip()
+    return f"{told['address']:<18} {told['name'] or '-':<20} {told['shows']:<14} {mode:<14} {rssi}".rstrip()

@@ -3,12 +3,16 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
+
+if TYPE_CHECKING:
+    from keyswitch.host.status import Looked
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -25,8 +29,8 @@ def status(
 ) -> Exit:
     """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
 
-    Changes nothing on the device. Exit code 0: open, 1: shut, or not the device of --policy, 3: unknown,
-    4: not reached.
+    Shows what lies in its slots as well, where the device lists them. Changes nothing on the device. Exit code 0: open,
+    1: shut, or not a device that obeys --policy, 3: unknown, 4: not reached.
 
     \b
     Examples:
@@ -40,28 +44,50 @@ def status(
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
     from keyswitch.cli.opening import open_reach  # noqa: PLC0415
-    from keyswitch.cli.progress import verdict_json  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.host.status import look  # noqa: PLC0415
-    from keyswitch.host.verdict import Gate, Verdict  # noqa: PLC0415
+    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.host.status import Looked, look  # noqa: PLC0415
+    from keyswitch.host.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
+    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds)
     try:
-        looked = asyncio.run(look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds), rules))
+        looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:
+        next_step = unreached(Given(radio=reach.radio))
         if as_json:
-            unreached = Verdict(gate=Gate.UNKNOWN, detail=str(error))
-            echo(json.dumps({**verdict_json(unreached), "other_device": None}))
-        raise
+            verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)
+            echo(json.dumps(_json(Looked(verdict=verdict))))
+        echo(f"keyswitch: {error}", err=True)
+        echo(f"next: {next_step}", err=True)
+        return Exit.UNREACHABLE
     verdict = looked.verdict
     if as_json:
-        echo(json.dumps({**verdict_json(verdict), "other_device": looked.other_device}))
+        echo(json.dumps(_json(looked)))
     else:
         echo(f"gate: {verdict.line}")
+        if looked.other is not None:
+            word = "another revision" if looked.other.same_device else "another device"
+            echo(f"{word}: {looked.other.detail}")
+        if verdict.next_step:
+            echo(f"next: {verdict.next_step}")
         if verdict.mode is not None:
             echo(f"mode: {verdict.mode}")
-        if looked.other_device is not None:
-            echo(f"another device: {looked.other_device}")
-    if looked.other_device is not None:
+        for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):
+            echo(line)
+    if looked.other is not None:
         return Exit.NO
     return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]
+
+
+def _json(looked: "Looked") -> dict[str, Any]:
+    from keyswitch.cli.progress import verdict_json  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.host.account import slots_of  # noqa: PLC0415
+
+    other = looked.other
+    return {
+        **verdict_json(looked.verdict),
+        "slots": slots_of(looked.verdict.slots),
+        "other_device": other.detail if other is not None and not other.same_device else None,
+        "other_revision": other.detail if other is not None and other.same_device else None,
+    }

@@ -49,6 +49,9 @@ from keyswitch.exits import Exit
     "--evidence", metavar="FILE", type=click.Path(path_type=Path), help="Append a record of this run (hash-chained)."
 )
 @click.option("--sign", metavar="PEM", type=click.Path(path_type=Path), help="Ed25519 key that signs the record.")
+@click.option("--unit", metavar="TEXT", help="Record which unit this is, as its owner calls it.")
+@click.option("--serial-number", metavar="TEXT", help="Record the unit's serial number.")
+@click.option("--note", metavar="TEXT", help="Record this as well: an order, a reason.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
 def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, dry_run: bool, **options: object) -> Exit:

@@ -22,7 +22,7 @@ from keyswitch.host.account import Account, Circumstances
 from keyswitch.host.events import Event
 from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, HealthCheck, Job
-from keyswitch.host.journal import append
+from keyswitch.host.journal import append, close
 from keyswitch.host.ours import (
     KeyFiles,
     confirm_by,
@@ -50,6 +50,9 @@ RANDOM_LETTERS: Final = 5
 HEALTH_MS: Final = 90_000
 """Bound for a health command: while it runs the device is asked nothing, and the shipped policy ends a trial, and a
 session that is idle, after 120 s."""
+
+MAX_NOTE: Final = 1_000
+"""Characters of a note, a unit or a serial number: a paragraph; whole records stay short enough to be read."""
 
 STDERR: Final = 2
 """The descriptor that a health command writes to: stdout belongs to the run's own lines."""
@@ -110,23 +113,25 @@ class Options:
 
 
 class Evidence:
-    """Records one run: one record when it begins, one when it ends."""
+    """Records one run: one record when it begins, one when it ends, and one that closes the chain."""
 
     def __init__(self, path: Path, circumstances: Circumstances, signer: Signer | None) -> None:
         self._path = path
         self._signer = signer
         self._account = Account()
         body = account.begun(circumstances)
-        self._run = append(path, at=_now(), kind="update begun", body=body, signer=signer).n
+        self._clock = platform.node() or "this computer"
+        self._run = append(path, at=_now(), clock=self._clock, kind="update begun", body=body, signer=signer).n
 
     def add(self, event: Event) -> None:
         """Take note of what happens."""
         self._account.add(event)
 
     def end(self) -> None:
-        """Write the record that the run ends with, however it ends."""
+        """Write the record that the run ends with, however it ends, and close the chain."""
         body = account.ended(self._account, run=self._run)
-        append(self._path, at=_now(), kind="update ended", body=body, signer=self._signer)
+        append(self._path, at=_now(), clock=self._clock, kind="update ended", body=body, signer=self._signer)
+        close(self._path, at=_now(), clock=self._clock, signer=self._signer)
 
 
 def _check_new_policy(policy: Policy | None, given: dict[str, Any]) -> None:
@@ -160,9 +165,14 @@ def _recording(
     target: str, policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, given: dict[str, Any]
 ) -> Callable[[], Evidence] | None:
     path, key = given["evidence"], given["sign"]
+    told = {name: given[name] for name in ("unit", "serial_number", "note")}
+    for name, value in {"sign": key, **told}.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is not None and path is None:
+            raise InputError(option, "means nothing without evidence", "--evidence FILE")
+        if isinstance(value, str) and len(value) > MAX_NOTE:
+            raise InputError(option, f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
     if path is None:
-        if key is not None:
-            raise InputError("--sign", "means nothing without evidence", "--evidence FILE")
         return None
     circumstances = Circumstances(
         who=f"{_user()}@{platform.node()}",
@@ -171,6 +181,8 @@ def _recording(
         policy=None if policy is None else (policy.origin, policy.digest.hex()),
         images=images,
         job=job,
+        device_id=None if policy is None else policy.device.id,
+        **told,
     )
     signer = _signer(key)
     return lambda: Evidence(path, circumstances, signer)
@@ -194,7 +206,7 @@ def _signer(key: Path | None) -> Signer | None:
 
 def _now() -> str:
     """UTC by this computer's clock; whether that clock is right is not ours to say."""
-    return f"{datetime.now(UTC).isoformat(timespec='milliseconds')} by the clock of {platform.node()}"
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _images(image: Path, policy: Policy | None, given: dict[str, Any]) -> tuple[CheckedImage, ...]:

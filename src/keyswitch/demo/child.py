@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from keyswitch.device.panel import ask
 from keyswitch.errors import KeyswitchError, LinkLostError
+from keyswitch.exits import Exit
 
 READY_WITHIN_MS: Final = 20_000
 """Python and a BLE stack are imported, and a bootloader verifies an image."""
@@ -21,6 +22,8 @@ ENDS_WITHIN_MS: Final = 5_000
 
 class DeviceFailedError(KeyswitchError):
     """The device process ended by itself; says what it said last."""
+
+    exit_code = Exit.FAULT
 
 
 class DeviceProcess:

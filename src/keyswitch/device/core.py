@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from keyswitch.device import events
+from keyswitch.device.events import Credential, DeviceEvent
 from keyswitch.device.output import NOTHING, Answer, Output, RuntimeEffect
 from keyswitch.device.parts import Parts, Writer
 from keyswitch.device.queue import Waiting
@@ -21,7 +23,7 @@ from keyswitch.gate import effects as do
 from keyswitch.gate import machine, record
 from keyswitch.gate.decision import RESETTING, Decision, Refused
 from keyswitch.gate.effects import Effect
-from keyswitch.gate.events import ArmFailed, Booted, Event, Expired, Timer
+from keyswitch.gate.events import ArmFailed, AttachProved, Booted, CommandServed, EnterProved, Event, Expired, Timer
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
@@ -105,9 +107,15 @@ class Core:
         self.uses: Uses | None = None
         self.token = bytes(mode_group.TOKEN_SIZE)
         self.boot_id = bytes(mode_group.BOOT_ID_SIZE)
+        self.holder: bytes | None = None
+        """Key of whose permit opened the session; None: no permit did."""
+        self.owner_heard_ms = 0
+        """When the session's owner was last heard."""
         self._cost_us = setup.flash.wear.cost_us
         self._answers: list[Answer] = []
         self._effects: list[RuntimeEffect] = []
+        self.happened: list[DeviceEvent] = []
+        """What is to be recorded, since the last `take`."""
         self._left_before: dict[Timer, int] = {}
         self._mode_before = self.state.mode
         self._forget_all()
@@ -158,6 +166,7 @@ class Core:
         self.lockout = self.parts.lockout(self.policy.entry.lockout, self.setup.memory.lockout(), now_ms)
         self.uses = self.setup.memory.permits()
         blank = self.setup.memory.blank()
+        self.holder = self.setup.memory.holder()
         found = self.setup.memory.take_record()
         goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
         self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
@@ -173,22 +182,42 @@ class Core:
             now_ms,
         )
 
-    def feed(self, event: Event, now_ms: int) -> Refused | None:
-        """Tell the machine, and carry out what it wants."""
+    def feed(self, event: Event, now_ms: int, credential: Credential | None = None) -> Refused | None:
+        """Tell the machine, and carry out what it wants.
+
+        Args:
+            event: what happened.
+            now_ms: the device's time.
+            credential: the permit by which the peer of the event proved itself, if it was one.
+        """
         done = self.parts.step(self.policy, self.state, event)
         if done.refused is not None:
             return done.refused
         opened = done.state.session is not None and self.state.session is None
+        if type(event) is not CommandServed:
+            self.happened += events.of_step(self.state, done.state, event, self._running_hash(), credential)
         self._mode_before = self.state.mode
         self.state = done.state
         if opened and type(event) is not Booted:
             self.token = self.setup.random(mode_group.TOKEN_SIZE)
+            self.holder = None
+        if type(event) is EnterProved:
+            self.holder = None if credential is None else credential.key
+        if type(event) in {EnterProved, AttachProved}:
+            self.owner_heard_ms = now_ms
         if done.effects:
             self._left_before = {timer: max(0, at_ms - now_ms) for timer, at_ms in self.timers.items()}
             for effect in done.effects:
                 if self._hands[type(effect)](effect, now_ms) is False:
                     break
         return None
+
+    def _running_hash(self) -> str:
+        return "" if self.report is None else self.report.images[0].running_hash.hex()
+
+    def note(self, event: DeviceEvent) -> None:
+        """Record that this happened."""
+        self.happened.append(event)
 
     def refusal(self, event: Event) -> Refused | None:
         """Why the machine would refuse this now; nothing changes."""
@@ -221,9 +250,10 @@ class Core:
         """What has come together since the last call."""
         cost_us = self.flash.wear.cost_us
         spent, self._cost_us = cost_us - self._cost_us, cost_us
-        if not self._answers and not self._effects and not spent:
+        if not self._answers and not self._effects and not spent and not self.happened:
             return NOTHING
-        output = Output(tuple(self._answers), tuple(self._effects), spent)
+        output = Output(tuple(self._answers), tuple(self._effects), spent, events=tuple(self.happened))
+        self.happened.clear()
         self._answers.clear()
         self._effects.clear()
         return output
@@ -301,7 +331,8 @@ class Core:
                 lease_ms=left.get(Timer.LEASE),
                 lease_max_ms=left.get(Timer.LEASE_MAX),
                 timeout_ms=left.get(Timer.TIMEOUT),
-            )
+            ),
+            self.holder,
         )
 
     def _clear_record(self, _effect: do.ClearSessionRecord, _now_ms: int) -> None:

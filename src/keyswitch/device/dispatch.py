@@ -14,6 +14,7 @@ is the next request of the same packet, unless this one was answered `{rc}`.
 from dataclasses import replace
 from typing import Final
 
+from keyswitch.device import events
 from keyswitch.device.core import Core
 from keyswitch.device.handlers import basic, enum, fs, image, mode, os, settings, shell, stat
 from keyswitch.device.handlers.table import Payload, Table
@@ -27,6 +28,7 @@ from keyswitch.gate.events import CommandServed
 from keyswitch.gate.peer import Peer
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
+from keyswitch.smp.commands import spoken
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import HEADER_SIZE, Header
 
@@ -75,17 +77,37 @@ def _reply(core: Core, peer: Peer, request: Header, packet: bytes, now_ms: int) 
             if not isinstance(failure, Refused):
                 return SmpError(failure)
             core.counts.refused += 1
+            _note_refused(core, peer, request, failure)
             return failure
     row = HANDLERS[request.group, request.command, request.op]
+    session = core.state.session
+    if session is not None and session.owner == peer.id:
+        core.owner_heard_ms = now_ms
     try:
         reply = row.handler(core, Call(peer, _body(row.payload, packet), now_ms))
     except RemoteError:
         reply = _INVALID
     core.counts.served += 1
+    if isinstance(reply, Refused):
+        _note_refused(core, peer, request, reply)
     # What was refused or malformed, or failed, is no use: else any stranger's nonsense would keep maintenance open.
     if isinstance(reply, dict) and (request.group != mode_group.ID or request.command not in ASKING):
         core.feed(CommandServed(peer=peer), now_ms)
     return reply
+
+
+def _note_refused(core: Core, peer: Peer, request: Header, why: Refused) -> None:
+    if core.happened and isinstance(core.happened[-1], events.ProofWrong | events.LockedOut):
+        return  # this is what it was refused for, and it says more
+    core.note(
+        events.CommandRefused(
+            command=spoken(request.group, request.command),
+            reason=why.reason,
+            detail=why.detail,
+            mode=core.state.mode,
+            by=events.by(peer),
+        )
+    )
 
 
 def _body(payload: Payload, packet: bytes) -> Body:
@@ -110,7 +132,10 @@ def refuse(core: Core, peer: int, waiting: Waiting, reply: SmpError | Refused) -
     header = waiting.packet[waiting.position : waiting.position + HEADER_SIZE]
     if len(header) < HEADER_SIZE:
         return False
-    core.answer(Answer(peer, encode(Header.decode(header), reply, core.policy.smp.buf_size), waiting.door))
+    request = Header.decode(header)
+    if isinstance(reply, Refused) and peer in core.peers:
+        _note_refused(core, core.peers[peer], request, reply)
+    core.answer(Answer(peer, encode(request, reply, core.policy.smp.buf_size), waiting.door))
     return True
 
 

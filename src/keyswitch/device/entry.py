@@ -6,24 +6,36 @@ Rules kept here:
 * A wrong proof is counted, and the count has reached the store, before anybody hears that it was wrong; a use of a
   permit has reached it before the session opens.
 * A refusal says `proof` and no more: not which part of it was wrong. `expired` is said to the permit's own holder.
+* A session that a permit opened belongs to the holder of that permit: nobody else's permit attaches to it. Where the
+  policy says `session = "owner"`, an owner off BLE who was heard within `OWNER_SILENT_MS` keeps everybody else out, as
+  one on BLE does who is connected.
 * While a kind is locked out, its proofs are not looked at; `locked out` says how long, which helps nobody to guess.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.device import events
 from keyswitch.device.core import Core
 from keyswitch.device.reply import Call
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.moves import entry_way
 from keyswitch.gate.peer import Peer
 from keyswitch.policy.model import OnEnter
-from keyswitch.policy.words import Clock, ProofKind
+from keyswitch.policy.words import Clock, ProofKind, SessionRule
 from keyswitch.proof import fields, sequence
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.reasons import Reason
+from keyswitch.terms import Transport
+
+OWNER_SILENT_MS: Final = 10_000
+"""UDP and a serial line know no connection: an owner counts as there for two waits of a client (5 s) after it was last
+heard. Longer would keep an operator out who comes back from another port; shorter would not outlast one lost packet."""
 
 WRONG: Final = Refused(Reason.PROOF)
+
+MAX_SAID: Final = 64
+"""Characters of what a peer has said that a record takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +46,20 @@ class Proved:
         kind: of proof.
         images: the only image hashes that it allows; None: no limit.
         counted: id of the permit whose use has to be counted; None if there is none.
+        credential: the permit and its holder; None where no permit was shown.
     """
 
     kind: ProofKind
     images: frozenset[bytes] | None = None
     counted: bytes | None = None
+    credential: events.Credential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A proof that does not hold. Attributes: why: for the log alone."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +70,10 @@ class Halfway:
 
 
 Checked = Proved | Halfway | Refused
+_Judged = Checked | Wrong
+
+_NO_NONCE: Final = Wrong("no nonce was out for this peer and mode")
+_MALFORMED: Final = Wrong("malformed")
 
 
 def kinds_into(core: Core, to: str) -> tuple[ProofKind, ...]:
@@ -72,21 +97,71 @@ def check(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
     word = call.body.get(fields.PROOF)
     kind = next((kind for kind in _CHECKS if kind.value == word), None)
     if kind is None:
+        note_wrong(core, call, kind, "not a proof that is taken here", to=to, purpose=purpose)
         return WRONG
     asked = kinds_into(core, to)
     for rule in core.parts.hearing:
         unheard = rule(kind, asked, core.lockout, call.now_ms)
         if unheard is not None:
+            if unheard.reason is Reason.PROOF:
+                note_wrong(core, call, kind, "not a proof that is taken here", to=to, purpose=purpose)
             return unheard
-    checked = _CHECKS[kind](core, call, to, purpose)
+    judged = _CHECKS[kind](core, call, to, purpose)
     before = core.lockout
-    if isinstance(checked, Proved):
+    if isinstance(judged, Proved):
         core.lockout = before.right(kind)
-    elif checked == WRONG:
+    elif isinstance(judged, Wrong):
         core.lockout = before.wrong(core.policy.entry.lockout, kind, call.now_ms)
     if core.lockout.failures != before.failures:
         core.setup.memory.save_lockout(core.lockout.stored())
-    return checked
+    if not isinstance(judged, Wrong):
+        return judged
+    failures = core.lockout.failures[kind]
+    note_wrong(core, call, kind, judged.why, to=to, purpose=purpose, failures=failures)
+    locked_ms = core.lockout.remaining_ms(kind, call.now_ms)
+    if locked_ms:
+        core.note(events.LockedOut(kind=kind, failures=failures, for_ms=locked_ms))
+    return WRONG
+
+
+def note_wrong(
+    core: Core, call: Call, kind: ProofKind | None, why: str, *, to: str, purpose: Purpose, failures: int = 0
+) -> None:
+    """Record that a proof did not hold."""
+    core.note(
+        events.ProofWrong(
+            kind=kind, why=why, purpose=purpose, to=printable(to), failures=failures, by=events.by(call.peer)
+        )
+    )
+
+
+def printable(text: str) -> str:
+    """What a peer has said, for a record: short, and nothing that a terminal would act on."""
+    return "".join(each if each.isprintable() else "?" for each in text[:MAX_SAID])
+
+
+def check_attaching(core: Core, proved: Proved) -> str | None:
+    """What is wrong with attaching to the session by this proof; None: it is the session's own."""
+    session = core.state.session
+    if session is None or proved.kind is not session.proof:
+        return "the session was opened in another way"
+    if proved.images != session.images:
+        return "the session has another limit"
+    if (None if proved.credential is None else proved.credential.key) != core.holder:
+        return "the session was opened by another holder's permit"
+    return None
+
+
+def kept_by_owner(core: Core, call: Call) -> Refused | None:
+    """Refuses while the owner of the session is there over a transport that knows no connections."""
+    session = core.state.session
+    owner = None if session is None else session.owner
+    if owner is None or owner == call.peer.id or core.policy.modes[core.state.mode].session is not SessionRule.OWNER:
+        return None
+    known = core.peers.get(owner)
+    if known is None or known.transport is Transport.BLE:  # the machine knows of connections itself
+        return None
+    return Refused(Reason.OWNER) if call.now_ms - core.owner_heard_ms < OWNER_SILENT_MS else None
 
 
 def spend(core: Core, proved: Proved) -> None:
@@ -105,16 +180,18 @@ def _asked(core: Core, call: Call, to: str, purpose: Purpose) -> Challenge | Non
     return Challenge(nonce=nonce, device=core.policy.device.id, mode=to, purpose=purpose, session=session)
 
 
-def _check_challenge(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
+def _check_challenge(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
     asked = _asked(core, call, to, purpose)
     mac = call.body.get(fields.MAC)
     secret = core.setup.secret
-    if asked is None or secret is None or not isinstance(mac, bytes):
-        return WRONG
-    return Proved(kind=ProofKind.CHALLENGE) if core.parts.mac(secret, asked, mac) else WRONG
+    if asked is None:
+        return _NO_NONCE
+    if secret is None or not isinstance(mac, bytes):
+        return _MALFORMED
+    return Proved(kind=ProofKind.CHALLENGE) if core.parts.mac(secret, asked, mac) else Wrong("another secret")
 
 
-def _check_permit(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
+def _check_permit(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
     from keyswitch.proof import permit  # noqa: PLC0415 - brings `cryptography`, which most devices never need
 
     asked = _asked(core, call, to, purpose)
@@ -122,32 +199,37 @@ def _check_permit(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
     settings, uses = core.policy.entry.permit, core.uses
     trusted = settings is not None and settings.clock is Clock.TRUSTED
     clock_s = core.setup.clock_s
-    if asked is None or settings is None or (clock_s is None if trusted else uses is None):
-        return WRONG
+    if asked is None:
+        return _NO_NONCE
+    if settings is None or (clock_s is None if trusted else uses is None):
+        return Wrong("the device has nothing to judge permits by: its clock, or its count of uses")
     if not isinstance(data, bytes) or not isinstance(signature, bytes):
-        return WRONG
+        return _MALFORMED
     now_s = clock_s() if trusted and clock_s is not None else None
     found = permit.verify(data, signature, asked, core.setup.issuers, now_s)
     if isinstance(found, permit.Fault):
-        return Refused(Reason.EXPIRED) if found is permit.Fault.EXPIRED else WRONG
+        return Refused(Reason.EXPIRED) if found is permit.Fault.EXPIRED else Wrong(found.value)
     counted = None if trusted or purpose is Purpose.ATTACH else found.id
     if counted is not None and uses is not None and not uses.left(counted, found.uses or 0):
         return Refused(Reason.EXPIRED, "used up")
-    return Proved(kind=ProofKind.PERMIT, images=found.images, counted=counted)
+    shown = events.Credential(permit=found.id, key=found.holder)
+    return Proved(kind=ProofKind.PERMIT, images=found.images, counted=counted, credential=shown)
 
 
-def _check_sequence(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
+def _check_sequence(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
     settings = core.policy.entry.sequence
     step = call.body.get(fields.STEP)
     if settings is None or type(step) is not int:
-        return WRONG
+        return _MALFORMED
     key = (call.peer.id, to, purpose)
     so_far = core.sequences.pop(key, None)
     found = core.parts.advance(so_far, step, steps=settings.steps, window_ms=settings.window_ms, now_ms=call.now_ms)
     if isinstance(found, sequence.Progress):
         core.sequences[key] = found
         return Halfway(settings.steps - found.done)
-    return Proved(kind=ProofKind.SEQUENCE) if isinstance(found, sequence.Opens) else WRONG
+    return (
+        Proved(kind=ProofKind.SEQUENCE) if isinstance(found, sequence.Opens) else Wrong("a step out of order or late")
+    )
 
 
 _CHECKS: Final = {

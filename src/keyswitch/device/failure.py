@@ -3,10 +3,13 @@
 import asyncio
 
 from keyswitch.errors import KeyswitchError
+from keyswitch.exits import Exit
 
 
 class DeviceFailedError(KeyswitchError):
     """The device could not do what it had decided, and has stopped: its flash or its state directory failed."""
+
+    exit_code = Exit.FAULT
 
 
 class Failure:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from keyswitch import private_files
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.flash import (
     NO_TIMES,
@@ -35,7 +36,8 @@ class FlashFile:
         create: make an erased flash where there is none.
 
     Raises:
-        InputError: if there is no such file and none is to be made, or if it has another size.
+        InputError: if there is no such file and none is to be made, if it has another size, or if it is not this
+            user's alone (`keyswitch.private_files`).
     """
 
     def __init__(self, path: Path, geometry: Geometry, times: FlashTimes = NO_TIMES, *, create: bool = False) -> None:
@@ -46,7 +48,7 @@ class FlashFile:
         if create and not path.exists():
             _make(path, geometry)
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._file = private_files.open_file(path, os.O_RDWR)
         except OSError as error:
             raise InputError(str(path), error.strerror or "cannot be opened", "a flash of the device") from error
         size = os.fstat(self._file).st_size
@@ -100,7 +102,7 @@ def _make(path: Path, geometry: Geometry) -> None:
     """Make an erased flash; the name appears only when all of it is there."""
     new = path.with_name(f"{path.name}.new")
     piece = bytes([geometry.erased_value]) * _FILL_PIECE
-    with new.open("wb") as file:
+    with os.fdopen(private_files.replace_file(new), "wb") as file:
         for at in range(0, geometry.size, _FILL_PIECE):
             file.write(piece[: geometry.size - at])
         file.flush()

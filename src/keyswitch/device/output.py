@@ -7,6 +7,7 @@ answers were handed to their links. `flash_us` is what the flash work would have
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.device.events import DeviceEvent
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import (
     DropReassembly,
@@ -47,15 +48,17 @@ class Output:
             waits, within a bound, until they were delivered.
         flash_us: what the flash work of this call takes on the device's flash, in microseconds.
         refused: why the machine refused the event of this call (`Server.event`), so that a panel can say it.
+        events: what happened, in order, to be recorded before the answers go out.
     """
 
     answers: tuple[Answer, ...] = ()
     effects: tuple[RuntimeEffect, ...] = ()
     flash_us: int = 0
     refused: Refused | None = None
+    events: tuple[DeviceEvent, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether there is anything to do; a refusal is not."""
+        """Whether there is anything to do; a refusal is not, and events are recorded already."""
         return bool(self.answers or self.effects or self.flash_us)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
+from keyswitch import private_files
 from keyswitch.device.state_dir import PANEL
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError
 from keyswitch.exits import Exit
@@ -146,8 +147,12 @@ def ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exchange(state: Path, line: bytes) -> bytes:
-    if not state.is_dir():
-        raise InputError(str(state), "no such state directory", "the DIR of `keyswitch device … --state DIR`")
+    try:
+        os.close(
+            private_files.open_directory(state)
+        )  # in another user's directory, another user's program would answer
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(str(state), "no such state directory", "the DIR of `keyswitch device … --state DIR`") from None
     address = _Address(state / PANEL)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from keyswitch.device.ble import BleCarrier
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.controls import Controls
 from keyswitch.device.doors import Carrier
+from keyswitch.device.event_log import CURRENT, EventLog, WallClock
+from keyswitch.device.event_recorder import Log
 from keyswitch.device.factory import boot_config_of, check_first_image, install_first_image
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.gpio import GpioButton, longest_hold_ms
@@ -49,6 +51,9 @@ from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
 Report = Callable[[dict[str, Any]], None]
+
+COMPUTER: Final = "the computer that the device runs on"
+"""Whose clock it is that dates the event log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,7 @@ def build(
     parts: Parts | None = None,
     clock: DeviceClock | None = None,
     display: PasskeyDisplay | None = None,
+    event_log: Log | None = None,
 ) -> Runtime:
     """A device from its parts; nothing is started.
 
@@ -116,6 +122,7 @@ def build(
         parts: what the device is made of; tests plant faults here.
         clock: the device's time; real time by default.
         display: where the radio shows passkeys.
+        event_log: keeps what happens.
     """
     made_of = parts or Parts()
     address = "" if peripheral is None else peripheral.address
@@ -148,6 +155,7 @@ def build(
         parts=made_of,
         clock=clock,
         display=display,
+        event_log=event_log,
     )
 
 
@@ -204,6 +212,7 @@ async def _serve(options: Options, report: Report) -> None:
             report=report,
             clock=DeviceClock(virtual=options.virtual_time),
             display=display,
+            event_log=_open_log(state, report, stack),
         )
         controls = Controls(policy, runtime)
         panel = Panel(state.panel, controls.answer)
@@ -306,6 +315,16 @@ def _open_capture(path: Path | None, report: Report, stack: AsyncExitStack) -> C
     return stack.enter_context(Capture(path, failed))
 
 
+def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLog:
+    def failed(why: str) -> None:
+        report({"event": "log-ended", "file": str(state.path / CURRENT), "why": why})
+
+    clock = WallClock(owner=COMPUTER, now_s=time.time)
+    log = EventLog(state, clock=clock, failed=failed)
+    stack.callback(log.close)
+    return log
+
+
 def _check_ble(options: Options, policy: Policy) -> None:
     if options.ble == NO_RADIO:
         if options.capture is not None:
@@ -337,4 +356,5 @@ def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
     unfinished.unlink(missing_ok=True)
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
         install_first_image(flash, config.layout, content)
-    state.adopt(unfinished, FLASH)
+    state.rename(unfinished.name, FLASH)
+    state.sync()

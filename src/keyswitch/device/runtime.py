@@ -17,6 +17,7 @@ from typing import Any, Final
 from keyswitch.device.agenda import Agenda
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.doors import Carrier
+from keyswitch.device.event_recorder import EventRecorder, Log
 from keyswitch.device.failure import Failure, as_failure
 from keyswitch.device.output import NOTHING, Output, RuntimeEffect
 from keyswitch.device.parts import Parts
@@ -53,6 +54,7 @@ class Runtime:
         parts: the same that the server is made of.
         clock: the device's time; real time by default.
         display: where the radio shows passkeys.
+        event_log: keeps what happens; None: nothing does.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Runtime:
         parts: Parts | None = None,
         clock: DeviceClock | None = None,
         display: PasskeyDisplay | None = None,
+        event_log: Log | None = None,
     ) -> None:
         self.server = server
         self.boot_report: BootReport | None = None
@@ -78,6 +81,7 @@ class Runtime:
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._clock = clock or DeviceClock()
         self._tell = report or _say_nothing
+        self._recorder = EventRecorder(self.report, event_log)
         self._boot = (parts or Parts()).boot
         self._inputs: dict[str, Value | None] = {}
         self._agenda = Agenda()
@@ -121,6 +125,7 @@ class Runtime:
             for carrier in self._carriers.values():
                 await carrier.close()
             self._agenda.close()
+            self._recorder.close(self.now_ms())
 
     async def power_cycle(self) -> None:
         """Take the power away and give it back: RAM is gone, nobody is told, the bootloader decides anew.
@@ -156,11 +161,13 @@ class Runtime:
             self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})
         await self._spend(self._flash.wear.cost_us - cost_us)
         self.boot_report = report
-        self.report(boot_event(report))
+        told = boot_event(report)
+        self.report(told)
+        self._recorder.boot(told, report, self.now_ms())
         if not report.runs:
             return
         self._powered = True
-        output = self.server.boot(report, self.now_ms(), inputs=tuple(self._inputs.items()))
+        output = self._recorded(self.server.boot(report, self.now_ms(), inputs=tuple(self._inputs.items())))
         self.take(output)
         self._lost.clear()
         for carrier in self._carriers.values():
@@ -191,10 +198,16 @@ class Runtime:
     def ask(self, call: Callable[[], Output]) -> Output:
         """Tell the server something. If it cannot do what its machine decided, the device stops."""
         try:
-            return call()
+            return self._recorded(call())
         except Exception as error:  # noqa: BLE001 - whatever it was: an effect is missing, and nobody else would notice
             self.broken(error)
             return NOTHING
+
+    def _recorded(self, output: Output) -> Output:
+        """What happened is recorded when it has been decided: before its answers go out, before its effects."""
+        if output.events:
+            self._recorder.take(output.events, self.now_ms())
+        return output
 
     def take(self, output: Output) -> None:
         """Let the worker carry this out after all that came before."""
@@ -245,6 +258,7 @@ class Runtime:
     def advance(self, ms: int) -> None:
         """Let `ms` pass at once, where the device's clock allows it; what is due then happens now."""
         self._clock.advance(ms)
+        self._recorder.due(self.now_ms())
         if self._powered:
             self.take(self.ask(lambda: self.server.due(self.now_ms())))
 
@@ -279,15 +293,19 @@ class Runtime:
     def _execute(self) -> Output | None:
         if not self._powered:
             return None
-        output = self.server.run_one(self.now_ms()) or self.server.idle()
+        output = self.server.run_one(self.now_ms())
+        if output is None:
+            output = self.server.idle()
         if output is not None:
-            self._at_once(output)
+            self._at_once(self._recorded(output))
         self._peers.tell_room()
         return output
 
     async def _sleep(self) -> None:
-        due_ms = self.server.next_due_ms() if self._powered else None
+        limits = (self.server.next_due_ms() if self._powered else None, self._recorder.next_due_ms())
+        due_ms = min((each for each in limits if each is not None), default=None)
         await self._agenda.sleep(None if due_ms is None else max(0, due_ms - self.now_ms()))
+        self._recorder.due(self.now_ms())
 
     async def _carry_out(self, output: Output) -> None:
         await self._spend(output.flash_us)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from keyswitch.device import dispatch
+from keyswitch.device import dispatch, events
 from keyswitch.device.core import Core, Setup
 from keyswitch.device.handlers.image import listed
 from keyswitch.device.output import NOTHING, Answer, Output
@@ -23,7 +23,8 @@ from keyswitch.device.parts import Parts
 from keyswitch.device.queue import Waiting
 from keyswitch.device.reply import encode
 from keyswitch.device.store import Memory, Store
-from keyswitch.gate.events import Connected, Disconnected, Event
+from keyswitch.gate.decision import Refused
+from keyswitch.gate.events import ButtonHeld, Connected, Disconnected, Event, SelfConfirmed
 from keyswitch.gate.peer import Door, Peer
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
@@ -183,7 +184,8 @@ class Server:
         core.fire(now_ms)
         turn = None if core.state.down else core.queues.next()
         if turn is None:
-            return self._output() or None
+            output = self._output()
+            return output if output or output.events else None
         peer_id, waiting = turn
         finished = dispatch.execute(core, core.peers[peer_id], waiting, now_ms)
         core.queues.done(peer_id, finished=finished)
@@ -203,8 +205,17 @@ class Server:
         """
         self._core.fire(now_ms)
         refused = self._core.feed(event, now_ms)
+        if refused is not None:
+            self._note_refused(event, refused)
         output = self._output()
         return output if refused is None else replace(output, refused=refused)
+
+    def _note_refused(self, event: Event, refused: Refused) -> None:
+        if not isinstance(event, ButtonHeld | SelfConfirmed):
+            return
+        act = "button" if isinstance(event, ButtonHeld) else "confirm"
+        mode_now = self._core.state.mode
+        self._core.note(events.ActRefused(act=act, reason=refused.reason, detail=refused.detail, mode=mode_now))
 
     def due(self, now_ms: int) -> Output:
         """Fire the time limits that are due. Call it when `next_due_ms` has come."""

@@ -10,19 +10,21 @@ Rules:
 * A document is replaced as a whole: temporary file, fsync, rename, fsync of the directory. After a power cut there
   is the old one or the new one, never a part.
 * A document that cannot be read is an error that names the file; it is never taken for "nothing there".
+* Directory and files are this user's alone: links, other users' files and what others may write to are refused
+  (`keyswitch.private_files`). Files are opened in the directory that was checked, whatever its path leads to later.
 """
 
-import contextlib
 import fcntl
 import json
 import os
 from pathlib import Path
 from typing import Any, Self, cast
 
+from keyswitch import private_files
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_json
-from keyswitch.files.reading import FileKind, read_file_if_there
-from keyswitch.files.writing import SECRET, replace_file, sync_directory
+from keyswitch.files.reading import FileKind, read_open, unreadable
+from keyswitch.files.writing import write_and_sync
 
 LOCK = "lock"
 FLASH = "flash.bin"
@@ -32,9 +34,6 @@ COUNTERS = "counters.json"
 SERIAL = "serial.json"
 PANEL = "panel.sock"
 
-SECRET_MODE = SECRET
-"""Permissions of what only the device may read."""
-
 DOCUMENT = FileKind(expected="a JSON object; delete the file to start anew", max_size=4_000_000)
 """Bonds are the largest: two identities with 32 each have 50 kB."""
 
@@ -42,8 +41,9 @@ DOCUMENT = FileKind(expected="a JSON object; delete the file to start anew", max
 class StateDir:
     """An open, locked state directory. Use it as a context manager, or call `close`."""
 
-    def __init__(self, path: Path, lock_descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, lock_descriptor: int) -> None:
         self.path = path
+        self._descriptor = descriptor
         self._lock_descriptor = lock_descriptor
 
     @classmethod
@@ -51,27 +51,23 @@ class StateDir:
         """Make the directory if it is not there, and lock it.
 
         Raises:
-            InputError: it is no directory, cannot be written, or is in use by another process.
+            InputError: it is no directory, cannot be written, is not this user's alone, or is in use by another
+                process.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+            directory = private_files.open_directory(path, make=True)
         except OSError as error:
             raise InputError(str(path), f"cannot be used as a state directory: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            who = f"process {owner}" if owner else "another process"
-            raise InputError(str(path), f"state directory is in use by {who}", "a directory of its own") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return cls(path, descriptor)
+            return cls(path, directory, _lock(path, directory))
+        except BaseException:
+            os.close(directory)
+            raise
 
     def close(self) -> None:
         """Give the directory back. Harmless when repeated."""
         if self._lock_descriptor >= 0:
+            os.close(self._descriptor)
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
@@ -97,25 +93,69 @@ class StateDir:
         Raises:
             InputError: the file is there but holds no JSON object.
         """
-        data = read_file_if_there(self.path / name, DOCUMENT)
-        if data is None:
+        where = str(self.path / name)
+        try:
+            with os.fdopen(self.open_file(name, os.O_RDONLY), "rb") as file:
+                data = read_open(file, where, DOCUMENT)
+        except FileNotFoundError:
             return None
-        document: object = parse_json(data, str(self.path / name), DOCUMENT.expected)
+        except OSError as error:
+            raise unreadable(where, error, DOCUMENT.expected) from error
+        document: object = parse_json(data, where, DOCUMENT.expected)
         if not isinstance(document, dict):
-            raise InputError(str(self.path / name), "damaged", DOCUMENT.expected)
+            raise InputError(where, "damaged", DOCUMENT.expected)
         return cast("dict[str, Any]", document)
 
     def write(self, name: str, document: dict[str, Any] | None) -> None:
         """Replace a document durably; None removes it. When this returns, it survives power loss."""
-        target = self.path / name
         if document is None:
-            with contextlib.suppress(FileNotFoundError):
-                target.unlink()
-                sync_directory(self.path)
+            if self.remove(name):
+                self.sync()
             return
-        replace_file(target, json.dumps(document, indent=1, sort_keys=True).encode(), mode=SECRET_MODE)
+        data = json.dumps(document, indent=1, sort_keys=True).encode()
+        temporary = f".{name}.new"
+        descriptor = private_files.replace_file(self.path / temporary, directory=self._descriptor)
+        try:
+            write_and_sync(descriptor, data)
+            self.rename(temporary, name)
+        except BaseException:
+            self.remove(temporary)
+            raise
+        self.sync()
 
-    def adopt(self, file: Path, name: str) -> None:
-        """Give a finished, synced file its name here; durable when this returns."""
-        file.replace(self.path / name)
-        sync_directory(self.path)
+    def open_file(self, name: str, flags: int) -> int:
+        """Open a file here (`private_files.open_file`); the caller closes the descriptor."""
+        return private_files.open_file(self.path / name, flags, directory=self._descriptor)
+
+    def remove(self, name: str) -> bool:
+        """Take a file away; whether it was there. Durable after `sync`."""
+        try:
+            os.unlink(name, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file here another name, in the place of whatever has that; durable after `sync`."""
+        os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """What names stand here survives power loss when this returns."""
+        os.fsync(self._descriptor)
+
+
+def _lock(path: Path, directory: int) -> int:
+    try:
+        descriptor = private_files.open_file(path / LOCK, os.O_RDWR | os.O_CREAT, directory=directory)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be used as a state directory: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        who = f"process {owner}" if owner else "another process"
+        raise InputError(str(path), f"state directory is in use by {who}", "a directory of its own") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

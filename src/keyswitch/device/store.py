@@ -1,7 +1,8 @@
 """What the device remembers across resets besides the flash: three documents, written whole and durably.
 
     gate.json       written: the store is in use; a store without it, and without what else the gate keeps, is blank
-    session.json    record: the session record; mode: the mode to come back to
+    session.json    record: the session record; holder: key of whose permit opened that session, hexadecimal;
+                    mode: the mode to come back to
     counters.json   lockout: wrong proofs in a row by kind; permits: uses by the permit's id;
                     security_counters: what the bootloader keeps against downgrades
                     (other keys belong to others and are kept)
@@ -98,12 +99,21 @@ class Memory:
         record: object = document.get("record")
         if record is None:
             return None
-        self._change(SESSION, record=None)
+        self._change(SESSION, record=None, holder=None)
         return records.from_json(cast("dict[str, Any]", record)) if isinstance(record, dict) else None
 
-    def save_record(self, record: SessionRecord | None) -> None:
-        """Keep the record for the next boot; None erases it."""
-        self._change(SESSION, record=None if record is None else records.to_json(record))
+    def save_record(self, record: SessionRecord | None, holder: bytes | None = None) -> None:
+        """Keep the record for the next boot, and the key of whose permit opened its session; None erases it."""
+        kept = None if record is None else records.to_json(record)
+        self._change(SESSION, record=kept, holder=None if kept is None or holder is None else holder.hex())
+
+    def holder(self) -> bytes | None:
+        """Whose permit opened the session of the record; ask before `take_record`. None: unknown, or no permit did."""
+        found: object = (self._store.read(SESSION) or {}).get("holder")
+        try:
+            return bytes.fromhex(found) if isinstance(found, str) else None
+        except ValueError:
+            return None
 
     def mode(self) -> str | None:
         """What `save_mode` kept."""

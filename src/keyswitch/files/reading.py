@@ -66,6 +66,19 @@ def read_file_if_there(path: Path, kind: FileKind) -> bytes | None:
     return read_file(path, kind)
 
 
+def read_open(file: BinaryIO, where: str, kind: FileKind) -> bytes:
+    """All bytes from where an open file stands to its end.
+
+    Raises:
+        InputError: there are more than its kind can have.
+        OSError: the system does not let us read it.
+    """
+    data = file.read(kind.max_size + 1)
+    if len(data) > kind.max_size:
+        raise InputError(where, _larger(kind), kind.expected)
+    return data
+
+
 def open_regular(path: Path, expected: str) -> BinaryIO:
     """A file opened for reading; a directory, pipe, socket or device is none.
 
@@ -87,6 +100,10 @@ def unreadable(where: str, error: OSError, expected: str) -> InputError:
     return InputError(where, error.strerror or "cannot be read", expected)
 
 
+def _larger(kind: FileKind) -> str:
+    return f"larger than {kind.max_size} bytes"
+
+
 def _opened(path: Path) -> int:
     # Without waiting: a named pipe that nobody writes to would hold `open` for ever.
     descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY | getattr(os, "O_CLOEXEC", 0))
@@ -106,7 +123,7 @@ def _read(path: Path, kind: FileKind) -> tuple[bytes, int]:
     except OSError as error:
         raise unreadable(str(path), error, kind.expected) from error
     if len(data) > kind.max_size:
-        raise InputError(str(path), f"larger than {kind.max_size} bytes", kind.expected)
+        raise InputError(str(path), _larger(kind), kind.expected)
     return data, mode
 
 

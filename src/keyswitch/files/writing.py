@@ -91,7 +91,16 @@ def sync_directory(path: Path) -> None:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, _NEW, mode), "wb") as file:
+    write_and_sync(os.open(path, _NEW, mode), data)
+
+
+def write_and_sync(descriptor: int, data: bytes) -> None:
+    """Write an open file as a whole, and close it; its content is durable when this returns, its name is not.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

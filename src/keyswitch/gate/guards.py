@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from keyswitch.gate.decision import Refused
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.model import Guard, OnButton, OnEnter, Policy, Transition, Trigger
+from keyswitch.policy.model import Guard, OnButton, OnEnter, Policy, Transition, Trigger, value_text
 from keyswitch.policy.words import ProofKind, WhenFalse
+from keyswitch.reasons import FalseGuard, Reason
 from keyswitch.terms import Security
 
 
@@ -32,6 +34,18 @@ def _first_false(state: GateState, guards: tuple[Guard, ...]) -> Guard | None:
         if not guard.holds(state.inputs[guard.index]):
             return guard
     return None
+
+
+def refused_by(state: GateState, guard: Guard) -> Refused:
+    """The refusal that a guard which does not hold is the reason of: what it asks for, and what the input is."""
+    now = state.inputs[guard.index]
+    told = FalseGuard(
+        input=guard.input,
+        compare=guard.compare.value,
+        value=value_text(guard.value),
+        now="unknown" if now is None else value_text(now),
+    )
+    return Refused(Reason.GUARD, told.detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Event, Timer
-from keyswitch.gate.guards import binding, session_failing
+from keyswitch.gate.guards import binding, refused_by, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms
 from keyswitch.policy.words import Arm, Confirm, SessionRule
@@ -75,7 +75,7 @@ def guard_shut(change: Change, _event: Event) -> Refused | None:
     """While a guard of the entry does not hold, a session goes on only for its upload's sake."""
     session = change.state.session
     guard = None if session is None else session_failing(change.policy, change.state, session)
-    return None if guard is None else Refused(Reason.GUARD, guard.text)
+    return None if guard is None else refused_by(change.state, guard)
 
 
 def link_too_insecure(change: Change, event: on.AttachProved) -> Refused | None:

@@ -7,7 +7,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, go, leave, revert, service_wanted
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
-from keyswitch.gate.guards import failing, transitions_from
+from keyswitch.gate.guards import failing, refused_by, transitions_from
 from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState, idle_limit_ms
@@ -225,5 +225,5 @@ def _first_open(state: GateState, ways: tuple[Transition, ...]) -> Transition | 
         guard = failing(state, way)
         if guard is None:
             return way
-        shut = shut or Refused(Reason.GUARD, guard.text)
+        shut = shut or refused_by(state, guard)
     return shut or Refused(Reason.WRONG_MODE, state.mode)

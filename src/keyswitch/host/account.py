@@ -21,6 +21,10 @@ class Circumstances:
         policy: file and SHA-256 of the policy, None without one.
         images: what was to be installed.
         job: what was to be done.
+        device_id: identity that the policy gives its device, None without a policy.
+        unit: which unit it is, as its owner calls it; given by the person, None if not.
+        serial_number: of the unit, given by the person, None if not.
+        note: whatever the person wants to have recorded, None if nothing.
     """
 
     who: str
@@ -29,6 +33,10 @@ class Circumstances:
     policy: tuple[str, str] | None
     images: tuple[CheckedImage, ...]
     job: Job
+    device_id: str | None = None
+    unit: str | None = None
+    serial_number: str | None = None
+    note: str | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +75,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason.value if verdict.reason else None,
         "detail": verdict.detail,
         "mode": verdict.mode,
+        "device_id": (state.device or None) if state else None,
         "policy": state.policy.hex() if state else None,
         "boot_id": state.boot_id.hex() if state else None,
     }
@@ -77,17 +86,21 @@ def begun(circumstances: Circumstances) -> dict[str, Any]:
     job = circumstances.job
     policy = circumstances.policy
     return {
-        "who": circumstances.who,
+        "who": _storable(circumstances.who),
         "tool": circumstances.tool,
-        "target": circumstances.target,
-        "policy": None if policy is None else {"file": policy[0], "sha256": policy[1]},
+        "target": _storable(circumstances.target),
+        "device_id": circumstances.device_id,
+        "unit": _storable(circumstances.unit),
+        "serial_number": _storable(circumstances.serial_number),
+        "note": _storable(circumstances.note),
+        "policy": None if policy is None else {"file": _storable(policy[0]), "sha256": policy[1]},
         "goal": job.goal.value,
         "entry": job.way.words,
         "confirm_by": job.confirm_by.value,
         "downgrade": job.downgrade,
         "images": [
             {
-                "file": checked.name,
+                "file": _storable(checked.name),
                 "image": checked.image.number,
                 "version": checked.image.version,
                 "hash": checked.image.hash.hex(),
@@ -97,6 +110,11 @@ def begun(circumstances: Circumstances) -> dict[str, Any]:
             for checked in circumstances.images
         ],
     }
+
+
+def _storable(text: str | None) -> str | None:
+    """What came from the command line, as UTF-8 can hold it: bytes that are none are kept as their escapes."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def ended(account: Account, *, run: int) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from keyswitch.host.job import Outcome, Stop
 from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
 from keyswitch.host.suiting import steps_back
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
-from keyswitch.host.way import OTHER_DEVICE_STEP, NoEntry, other_policy
+from keyswitch.host.way import NoEntry, NoWay, other_policy
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
+
+_OPENED_BY_ENTERING: Final = frozenset({Reason.WRONG_MODE, Reason.NO_SERVICE, Reason.NO_IMAGE_GROUP, Reason.VETO})
+"""What is different in maintenance, so that the run goes there."""
 
 RESTART_MS: Final = 1_000
 """Pause before a device that restarts is asked over a line that does not end: until then the old program answers."""
@@ -34,7 +37,7 @@ async def judge(scene: Scene) -> Stop | None:
         told = await find_out(scene.up())
     if told.reason is Reason.SILENCE:
         raise SilenceError(told.detail)
-    scene.on_verdict(told)
+    scene.on_verdict(replace(told, next_step="") if _is_next(scene, told) else told)
     if other is not None:
         return other
     is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
@@ -134,12 +137,19 @@ async def left(scene: Scene) -> Stop | None:
 def _other_device(scene: Scene, told: Verdict) -> Stop | None:
     """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
     other = None if scene.seen.reset is not None else other_policy(scene.job.way.expected, told)
-    return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other, next_step=OTHER_DEVICE_STEP)
+    return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other.detail, next_step=other.next_step)
+
+
+def _is_next(scene: Scene, told: Verdict) -> bool:
+    """Whether the run itself now does what the verdict would have a person do."""
+    return told.reason in _OPENED_BY_ENTERING and not isinstance(scene.job.way, NoWay)
 
 
 def _no_entry(scene: Scene, told: NoEntry) -> Stop:
     verdict = scene.seen.verdict
     if told.reason is None and verdict is not None and verdict.reason is not None:
-        return Stop(outcome=Outcome.REFUSED, detail=f"{told.detail} ({verdict.line})", reason=verdict.reason)
+        detail = f"{told.detail}, and the gate is {verdict.line}"
+        next_step = told.next_step or verdict.next_step
+        return Stop(outcome=Outcome.REFUSED, detail=detail, reason=verdict.reason, next_step=next_step)
     next_step = told.next_step or (NEXT_STEP[told.reason] if told.reason is not None else "")
     return Stop(outcome=Outcome.REFUSED, detail=told.detail, reason=told.reason, next_step=next_step)

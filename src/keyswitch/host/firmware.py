@@ -44,6 +44,8 @@ WRITE_STATE_MS: Final = 10_000
 
 _POWER_CYCLE: Final = "power-cycle it: an image that was not confirmed does not start again"
 
+_LOOK: Final = "look into what the health check says"
+
 _BACK_ON_PURPOSE: Final = "install the old image again (--downgrade)"
 
 _OF_THE_IMAGE: Final[dict[int, Reason]] = {
@@ -285,17 +287,14 @@ async def _unwell(scene: Scene, said: str) -> Stop:
     verdict = scene.seen.verdict
     if verdict is not None and verdict.state is not None:
         back = "ends its trial, or when its lease does" if scene.job.stay else "leaves"
-        return Stop(
-            outcome=Outcome.FAILED,
-            detail=said,
-            next_step=f"the device goes back to its old image by itself, as it {back}",
-        )
+        detail = f"{said}; the device goes back to its old image by itself, as it {back}"
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_LOOK)
     before = _running(scene.seen.slots)
     refused = await _start_again(scene)
     after = _running(scene.seen.slots)
     if after and after != before:
         detail = f"{said}; the device was reset and runs {after} again"
-        return Stop(outcome=Outcome.FAILED, detail=detail, next_step="look into what the health check says")
+        return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_LOOK)
     if scene.connection is None:
         detail = f"{said}; the device was reset to bring the old image back, and not heard again"
         return Stop(outcome=Outcome.NEVER_CAME_BACK, detail=detail, next_step=_POWER_CYCLE)

@@ -322,7 +322,5 @@ class Result:
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
-        detail = f": {self.detail}" if self.detail else ""
-        then = f"; {self.next_step}" if self.next_step else ""
-        return f"{self.outcome.value}{detail}{then}"
+        """What is, in one line; what to do stands beside it."""
+        return f"{self.outcome.value}: {self.detail}" if self.detail else self.outcome.value

@@ -7,11 +7,12 @@ Rules:
   A run that signs takes over only what the same key has signed.
 * A chain that is not whole is not continued, and neither is one whose end cannot be checked: what was tampered with
   stays visible.
+* A file is replaced durably: its content is on the disk before it has its name, and the name is when that returns.
 * Time and the name of its clock are handed in.
 """
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +26,13 @@ from keyswitch.evidence.chain import (
     Signer,
     Verifier,
     check,
+    closing_record,
     decode_head,
     encode,
     encode_head,
     next_record,
 )
-from keyswitch.files.reading import FileKind, read_file, read_file_if_there
+from keyswitch.files.reading import FileKind, read_file, read_file_if_there, read_open
 from keyswitch.files.writing import replace_file
 
 EVIDENCE_FILE: Final = FileKind(expected="an evidence file", max_size=256 * 1024 * 1024)
@@ -45,38 +47,56 @@ def head_path(path: Path) -> Path:
     return path.with_name(path.name + ".head")
 
 
-def read_journal(path: Path, *, expected: Head | None = None, verifier: Verifier | None = None) -> Checked:
-    """Read and check an evidence file.
+def read_journal(path: Path, *, noted: Head | None = None, verifier: Verifier | None = None) -> Checked:
+    """Read and check an evidence file, against the head beside it where there is one.
 
     Args:
         path: the file.
-        expected: a head that was kept elsewhere, instead of the one beside the file.
+        noted: a head that was noted elsewhere, now or earlier.
         verifier: every record must be signed by this key.
 
     Raises:
         InputError: the file or its head cannot be read.
     """
     data = read_file(path, EVIDENCE_FILE)
-    return check(data, expected=expected or _read_head(path), verifier=verifier)
+    return check(data, expected=_read_head(path), noted=noted, verifier=verifier)
 
 
-def append(path: Path, *, at: str, kind: str, body: Mapping[str, Any], signer: Signer | None = None) -> Record:
+def append(
+    path: Path, *, at: str, kind: str, body: Mapping[str, Any], clock: str = "", signer: Signer | None = None
+) -> Record:
     """Append one record; it is on the disk when this returns.
 
     Args:
         path: the file; made if it is not there.
-        at: when, by whose clock.
+        at: when, in ISO 8601; without a `clock` any text.
         kind: what is recorded.
         body: JSON values.
+        clock: whose clock that is.
         signer: signs the record, if given.
 
     Raises:
         InputError: the file cannot be used, or its chain is not whole.
     """
+    return _append(
+        path, lambda head: next_record(head, at=at, clock=clock, kind=kind, body=body, signer=signer), signer
+    )
+
+
+def close(path: Path, *, at: str, clock: str, signer: Signer | None = None) -> Record:
+    """Append the record that closes the chain as it is now; see `append`. Later records may follow, and close it again.
+
+    Raises:
+        InputError: the file cannot be used, or its chain is not whole.
+    """
+    return _append(path, lambda head: closing_record(head, at=at, clock=clock, signer=signer), signer)
+
+
+def _append(path: Path, make: Callable[[Head], Record], signer: Signer | None) -> Record:
     try:
         with _locked(path) as file:
-            head = _whole(path, file.read(), signer)
-            record = next_record(head, at=at, kind=kind, body=body, signer=signer)
+            record = make(_whole(path, read_open(file, str(path), EVIDENCE_FILE), signer))
+            head = Head(n=record.n - 1, hash=record.prev)
             _write_head(path, replace(head, coming=record.hash))
             file.write(encode(record))
             file.flush()

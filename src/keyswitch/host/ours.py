@@ -138,7 +138,7 @@ def ways_in_words(policy: Policy, mode: str) -> str:
     for way in policy.transitions:
         if mode not in way.sources or not policy.modes[way.target].maintenance:
             continue
-        when = ", once " + " and ".join(guard.text for guard in way.when) if way.when else ""
+        when = ", once " + " and ".join(guard.words for guard in way.when) if way.when else ""
         if isinstance(way.trigger, OnEnter):
             words.append(f"`keyswitch update` enters {way.target} by {' or '.join(way.trigger.proofs)}{when}")
         elif isinstance(way.trigger, OnButton):

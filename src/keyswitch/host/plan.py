@@ -21,7 +21,7 @@ from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.suiting import arms_itself, does_not_fit, newer_that_runs, steps_back
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
-from keyswitch.host.way import OTHER_DEVICE_STEP, NoWay, other_policy
+from keyswitch.host.way import NoWay, other_policy
 from keyswitch.reasons import Reason
 
 USUAL_MS: Final = {
@@ -156,6 +156,7 @@ class Plan:
         slow_extensions: the same with a usual part's flash.
         slots_checked: whether the slots could be read.
         refused: why the update would be refused as things are; empty if nothing is known that would refuse it.
+        next_step: what a person can do about that; empty where nothing would refuse it.
         notes: what a person should know: assumptions, and what is unusual.
     """
 
@@ -168,6 +169,7 @@ class Plan:
     slow_extensions: int
     slots_checked: bool
     refused: str
+    next_step: str
     notes: tuple[str, ...]
 
     @property
@@ -197,7 +199,9 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
     needed = [step for step in steps if not step.skipped and step.name in _IN_SESSION]
     session_ms = (sum(step.expected_ms for step in needed), sum(step.slow_ms for step in needed))
     extensions = [device.lease.extensions(ms) if device.lease is not None else 0 for ms in session_ms]
-    too_long = _beyond_the_lease(device.lease, session_ms[0])
+    refused, next_step = _refused(job, device, line)
+    if not refused:
+        refused = _beyond_the_lease(device.lease, session_ms[0])
     return Plan(
         steps=steps,
         image_bytes=size,
@@ -207,7 +211,8 @@ def make_plan(job: Job, device: Device, line: Line) -> Plan:
         extensions=extensions[0],
         slow_extensions=extensions[1],
         slots_checked=device.slots is not None,
-        refused=_refused(job, device, line) or too_long,
+        refused=refused,
+        next_step=next_step,
         notes=(*_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
     )
 
@@ -239,31 +244,33 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "slow_extensions": plan.slow_extensions,
         "slots_checked": plan.slots_checked,
         "refused": plan.refused or None,
+        "next_step": plan.next_step or None,
         "notes": list(plan.notes),
     }
 
 
-def _refused(job: Job, device: Device, line: Line) -> str:
+def _refused(job: Job, device: Device, line: Line) -> tuple[str, str]:
+    """Why the update would be refused, and what a person can do; empty texts where nothing is known that would."""
     params, verdict = device.params, device.verdict
     unfit = arms_itself(job)
     if unfit is not None:
-        return f"{unfit.detail}; {unfit.next_step}"
+        return unfit.detail, unfit.next_step
     if params is not None and params.buf_size - line.framing_bytes < LEAST_FRAME:
-        return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in"
+        return f"the device says that its buffers have {params.buf_size} bytes: no upload fits in", ""
     if verdict is None:
-        return ""
+        return "", ""
     other = other_policy(job.way.expected, verdict)
     if other is not None:
-        return f"{other}; {OTHER_DEVICE_STEP}"
+        return other.detail, other.next_step
     if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
-        return f"no way to enter was given, and the gate is {verdict.line}"
+        return f"no way to enter was given, and the gate is {verdict.line}", verdict.next_step
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
-        return f"the gate is {verdict.line}"
+        return f"the gate is {verdict.line}", verdict.next_step
     stop = steps_back(job, Seen(images=job.images, slots=device.slots))
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})
-    return f"{stop.detail}; {stop.next_step}" if stop is not None else ""
+    return (stop.detail, stop.next_step) if stop is not None else ("", "")
 
 
 def _beyond_the_lease(lease: Lease | None, fast_ms: int) -> str:

@@ -143,6 +143,16 @@ class Reach(Protocol):
         """What the device is known by now, in words."""
         ...
 
+    @property
+    def radio(self) -> bool:
+        """Whether it is Bluetooth LE."""
+        ...
+
+    @property
+    def pair(self) -> bool:
+        """Whether each connection is paired."""
+        ...
+
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
         """Connect and see what is there.
 
@@ -184,6 +194,8 @@ class BleReach:
         pair: pair, or encrypt with earlier keys, on each connection.
     """
 
+    radio = True
+
     def __init__(
         self,
         adapter: Adapter,
@@ -195,8 +207,8 @@ class BleReach:
     ) -> None:
         self.target = target
         self.wanted = Wanted(name=name, addresses=frozenset[str]({address} if address else ()))
+        self.pair = pair
         self._adapter = adapter
-        self._pair = pair
         self._home: Wanted | None = None
 
     @property
@@ -210,7 +222,7 @@ class BleReach:
         heard = await self._find(timeout_ms, smp_shown=smp_shown)
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
-            if self._pair:
+            if self.pair:
                 await _paired(link)
             async with asyncio.timeout(OPEN_MS / 1000):
                 connection = await _open_gatt(link)
@@ -321,6 +333,9 @@ class PacketReach:
         open_link: opens the link.
         announced_end: whether the link ends when the device is reset.
     """
+
+    radio = False
+    pair = False
 
     def __init__(
         self, target: str, open_link: Callable[[], Awaitable[PacketLink]], *, announced_end: bool = False

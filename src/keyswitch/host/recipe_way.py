@@ -31,6 +31,8 @@ LEAVES_ITSELF_MS: Final = 5_000
 """How long a device that needs no steps out may still be seen inside: as long as others take after their answer to a
 reset (`keyswitch.host.scene`)."""
 
+WRONG_RECIPE_STEP: Final = "check that this recipe is for this device: it uses a command that the device does not have"
+
 _NAME: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -46,6 +48,7 @@ class RecipeWay:
         InputError: a variable is set that the recipe does not have, or used that nobody sets.
     """
 
+    option = "--recipe"
     expected = None
     """A recipe describes a kind of device, not one."""
 
@@ -225,4 +228,5 @@ def _restarts(step: Step) -> bool:
 
 
 def _refused(what: str, refusal: Refusal) -> NoEntry:
-    return NoEntry(detail=f"{what} was refused: {refusal}", reason=refusal.reason)
+    next_step = WRONG_RECIPE_STEP if refusal.is_rc(Rc.ENOTSUP) else ""
+    return NoEntry(detail=f"{what} was refused: {refusal}", reason=refusal.reason, next_step=next_step)

@@ -16,10 +16,10 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from keyswitch.errors import RemoteError
-from keyswitch.reasons import Reason
+from keyswitch.reasons import Reason, detail_words, spoken
 from keyswitch.smp.codes import Rc, rc_name
 from keyswitch.smp.commands import GROUPS
 from keyswitch.text import plain
@@ -79,8 +79,16 @@ class Refusal:
         return reason_of(self.text)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.text}" if self.text else self.name
+        """For people: the reason in words, where the device gives one of ours; else the code and what it says."""
+        reason = self.reason
+        if reason is not None:
+            return spoken(reason, detail_words(reason, split_reason(self.text)[1]))
+        text = self.text or (_UNKNOWN_COMMAND if self.is_rc(Rc.ENOTSUP) else "")
+        return f"{self.name}: {text}" if text else self.name
 
+
+_UNKNOWN_COMMAND: Final = "the device does not have this command"
+"""What a server means that answers so to a group or command (SMP specification, management error codes)."""
 
 Reply = Answer | Refusal
 
@@ -89,6 +97,12 @@ def reason_of(said: str) -> Reason | None:
     """The reason that a device's words begin with, None if they are not ours (`keyswitch.reasons.spoken`)."""
     word = said.partition(":")[0].strip()
     return Reason(word) if word in set(Reason) else None
+
+
+def split_reason(said: str) -> tuple[Reason | None, str]:
+    """A device's words as the reason that they begin with, and what stands behind it; None and all of it if none."""
+    reason = reason_of(said)
+    return (None, said) if reason is None else (reason, said.partition(":")[2].strip())
 
 
 def classify(values: Mapping[str, Any], *, version: int = 1) -> Reply:

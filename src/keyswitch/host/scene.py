@@ -282,9 +282,11 @@ class Scene:
                 self.seen = replace(self.seen, slots=None)
                 self.put_off = self.thrown_out
                 return None
+        # A code alone says nothing to a person: what it means stands before it.
+        meant = "" if reason is None or refusal.reason is not None else f"{reason.value}: "
         reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""
-        return Stop(outcome=Outcome.REFUSED, detail=str(refusal), reason=reason, next_step=next_step)
+        return Stop(outcome=Outcome.REFUSED, detail=f"{meant}{refusal}", reason=reason, next_step=next_step)
 
     async def _state(self) -> ModeState | None:
         """The mode group's state, noted; None from a device that has none."""

@@ -3,12 +3,17 @@
 from dataclasses import dataclass, replace
 
 from keyswitch.errors import RemoteError
+from keyswitch.host.client import Client, SilenceError
 from keyswitch.host.ours import expected_of, ways_in_words
 from keyswitch.host.reach import Reach
-from keyswitch.host.verdict import Verdict, find_out, unopened
-from keyswitch.host.way import OTHER_DEVICE_STEP, other_policy
+from keyswitch.host.reply import Refusal
+from keyswitch.host.verdict import Given, Verdict, advised, find_out, unopened
+from keyswitch.host.views import SlotView, read_slots
+from keyswitch.host.way import OtherPolicy, other_policy
 from keyswitch.policy.model import Policy
+from keyswitch.policy.words import InputType
 from keyswitch.reasons import Reason
+from keyswitch.smp.groups.mode import POLICY_SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +22,11 @@ class Looked:
 
     Attributes:
         verdict: on the gate.
-        other_device: that it is not the policy's device, in words; None if it is, or nothing was told.
+        other: that it does not obey the policy that is meant; None if it does, or nothing was told.
     """
 
     verdict: Verdict
-    other_device: str | None = None
+    other: OtherPolicy | None = None
 
 
 async def look(reach: Reach, policy: Policy | None = None) -> Looked:
@@ -39,15 +44,26 @@ async def look(reach: Reach, policy: Policy | None = None) -> Looked:
         verdict = await _found_out(reach)
     finally:
         await reach.close()
+    given = Given(option="--policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
+    verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
         return Looked(verdict=verdict)
     other = other_policy(expected_of(policy), verdict)
     if other is not None:
-        return Looked(verdict=replace(verdict, next_step=OTHER_DEVICE_STEP), other_device=other)
+        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other)
+    verdict = _named(verdict, policy)
     words = ""
     if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
         words = ways_in_words(policy, verdict.mode)
     return Looked(verdict=replace(verdict, next_step=words or verdict.next_step))
+
+
+def _named(verdict: Verdict, policy: Policy) -> Verdict:
+    """The verdict with the name of its guard's input, from a device that tells the input's place alone."""
+    if verdict.guard is None or verdict.state is None or verdict.state.policy != policy.digest[:POLICY_SIZE]:
+        return verdict
+    guard = verdict.guard.named([(each.name, each.type is InputType.BOOL) for each in policy.inputs])
+    return replace(verdict, guard=guard, detail=guard.words)
 
 
 async def _found_out(reach: Reach) -> Verdict:
@@ -56,6 +72,18 @@ async def _found_out(reach: Reach) -> Verdict:
     except RemoteError as error:
         return unopened(error)
     try:
-        return await find_out(connection)
+        verdict = await find_out(connection)
+        if verdict.slots is not None or connection.smp is None or verdict.reason is Reason.SILENCE:
+            return verdict
+        return replace(verdict, slots=await _slots(connection.smp))
     finally:
         await connection.close()
+
+
+async def _slots(client: Client) -> tuple[SlotView, ...] | None:
+    """What lies in the slots; a device whose gate is shut may tell that all the same, and need not."""
+    try:
+        slots = await read_slots(client)
+    except (SilenceError, RemoteError):
+        return None
+    return None if isinstance(slots, Refusal) else slots

@@ -42,6 +42,7 @@ class Step:
         name: its word.
         says: what it does, for the plan.
         proof: what must hold for the next step; shown in the plan.
+        lacks: what is so while that does not hold; said where the act has not led there.
         holds: the proof.
         bound_ms: longest time that one act may take.
         tries: acts without any progress after which the run ends.
@@ -51,6 +52,7 @@ class Step:
     name: StepName
     says: str
     proof: str
+    lacks: str
     holds: Callable[[Seen], bool]
     bound_ms: int
     tries: int
@@ -101,6 +103,7 @@ STEPS: Final = (
         name=StepName.FIND,
         says="find the device and connect",
         proof="a connection is up",
+        lacks="no connection is up",
         holds=_unless_away(lambda seen: seen.connected),
         bound_ms=90_000,
         tries=8,
@@ -110,6 +113,7 @@ STEPS: Final = (
         name=StepName.VERDICT,
         says="ask whether it would take an update, changing nothing",
         proof="the device has answered",
+        lacks="the device has not answered",
         holds=_unless_away(lambda seen: seen.verdict is not None),
         bound_ms=15_000,
         tries=3,
@@ -119,6 +123,7 @@ STEPS: Final = (
         name=StepName.ENTER,
         says="enter maintenance mode",
         proof="the device says that its gate is open",
+        lacks="the device does not say that its gate is open",
         holds=_unless_over(lambda seen: seen.open is True),
         bound_ms=120_000,
         tries=3,
@@ -128,6 +133,7 @@ STEPS: Final = (
         name=StepName.RECONNECT,
         says="reconnect to the same device in maintenance mode",
         proof="it takes firmware commands on this connection",
+        lacks="it takes no firmware commands on this connection",
         holds=_unless_over(lambda seen: seen.smp),
         bound_ms=330_000,
         tries=3,
@@ -137,6 +143,7 @@ STEPS: Final = (
         name=StepName.VERIFY,
         says="verify mode and slots",
         proof="the slots were read with the gate open",
+        lacks="the slots could not be read with the gate open",
         holds=_unless_over(lambda seen: seen.slots is not None),
         bound_ms=15_000,
         tries=3,
@@ -146,6 +153,7 @@ STEPS: Final = (
         name=StepName.UPLOAD,
         says="upload the image",
         proof="the device lists its hash",
+        lacks="the device does not list the image's hash",
         holds=_uploaded,
         bound_ms=3_600_000,
         tries=5,
@@ -155,6 +163,7 @@ STEPS: Final = (
         name=StepName.TEST,
         says="mark it for a trial boot",
         proof="the device lists it as pending",
+        lacks="the device does not list the image as pending",
         holds=_marked,
         bound_ms=15_000,
         tries=3,
@@ -164,6 +173,7 @@ STEPS: Final = (
         name=StepName.RESET,
         says="reset the device",
         proof="the reset was asked for",
+        lacks="no reset was asked for",
         holds=_reset_asked,
         bound_ms=15_000,
         tries=3,
@@ -173,6 +183,7 @@ STEPS: Final = (
         name=StepName.SWAP,
         says="wait for the swap and reconnect",
         proof="the link has ended, or boot id, running hash or pending mark have changed",
+        lacks="nothing shows that the device was reset",
         holds=_swapped,
         bound_ms=180_000,
         tries=2,
@@ -182,6 +193,7 @@ STEPS: Final = (
         name=StepName.PROVE,
         says="prove that the new image runs",
         proof="the active slot lists its hash",
+        lacks="the active slot does not list the image's hash",
         holds=lambda seen: seen.settled or seen.all_active,
         bound_ms=15_000,
         tries=2,
@@ -191,6 +203,7 @@ STEPS: Final = (
         name=StepName.HEALTH,
         says="run the health check, if one was given",
         proof="it has found the running image well",
+        lacks="it has not found the running image well",
         holds=lambda seen: seen.well or not seen.health,
         bound_ms=300_000,
         tries=3,
@@ -200,6 +213,7 @@ STEPS: Final = (
         name=StepName.CONFIRM,
         says="confirm it",
         proof="the active slot is listed as confirmed",
+        lacks="the active slot is not listed as confirmed",
         holds=lambda seen: seen.settled or seen.all_confirmed,
         bound_ms=300_000,
         tries=3,
@@ -209,6 +223,7 @@ STEPS: Final = (
         name=StepName.LEAVE,
         says="leave maintenance mode",
         proof="the device has agreed",
+        lacks="the device has not agreed to leave",
         holds=_agreed_to_leave,
         bound_ms=15_000,
         tries=3,
@@ -218,6 +233,7 @@ STEPS: Final = (
         name=StepName.LEFT,
         says="prove that it has left",
         proof="the device says that it is outside maintenance",
+        lacks="the device does not say that it is outside maintenance",
         holds=_is_out,
         bound_ms=120_000,
         tries=3,

@@ -8,7 +8,7 @@ from keyswitch.host.client import SilenceError
 from keyswitch.host.plan import Bootloader, Device, Lease
 from keyswitch.host.reach import Connection, Reach
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import find_out, unopened
+from keyswitch.host.verdict import Given, advised, find_out, unopened
 from keyswitch.host.views import Params, read_bootloader_mode, read_params, read_room, read_slots
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import UploadRest
@@ -21,24 +21,28 @@ one that has not says so (Zephyr `img_mgmt_state_write`, MCUboot `bs_set`). An e
 with one image takes it for that image, and marks it."""
 
 
-async def survey(reach: Reach, policy: Policy | None = None, *, to: str | None = None) -> Device:
+async def survey(reach: Reach, policy: Policy | None = None, *, to: str | None = None, option: str = "") -> Device:
     """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
 
     Args:
         reach: the way to the device.
         policy: what the device is thought to obey.
         to: the maintenance mode of the policy that is to be entered; tells the lease.
+        option: the option that says how maintenance is entered, for advice.
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
         InputError: the target names several devices.
     """
+    known = declared(policy, to=to)
+    given = Given(option=option, pair=reach.pair, radio=reach.radio)
     try:
         connection = await reach.connect()
     except RemoteError as error:
-        return replace(declared(policy, to=to), verdict=unopened(error))
+        verdict = unopened(error)
+        return replace(known, verdict=replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given)))
     try:
-        return await _ask(connection, declared(policy, to=to))
+        return await _ask(connection, known, given)
     finally:
         await connection.close()
 
@@ -60,9 +64,10 @@ def declared(policy: Policy | None, *, to: str | None = None) -> Device:
     return Device(params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count), lease=lease)
 
 
-async def _ask(connection: Connection, known: Device) -> Device:
+async def _ask(connection: Connection, known: Device, given: Given) -> Device:
     """Ask; `known` is what the policy says."""
     verdict = await find_out(connection)
+    verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     client = connection.smp
     known = replace(known, verdict=verdict)
     if client is None:

@@ -24,7 +24,7 @@ from keyswitch.host.scene import Scene
 from keyswitch.host.steps import BY_NAME, CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
 from keyswitch.host.suiting import arms_itself
 from keyswitch.host.upload import Progress
-from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, Verdict
+from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -60,12 +60,11 @@ _REACHED: Final = {
     Goal.CONFIRM: Outcome.CONFIRMED,
 }
 
-_FARTHEST: Final = {
-    Outcome.UNREACHABLE: "is it powered and near? does another central hold it? then run the same command again",
-    Outcome.NEVER_CAME_BACK: "wait a minute, and look what runs: keyswitch status, or the same command with "
-    "--only confirm; if it is not found: power-cycle it, which brings the old image back; "
-    "the same command tries the new image once more",
-}
+_AWAY: Final = (
+    "wait a minute, and look what runs: keyswitch status, or the same command with --only confirm; if it is not "
+    "found: power-cycle it, which brings the old image back; the same command tries the new image once more"
+)
+"""What a person can do about a device that never came back."""
 
 
 _LONG: Final = frozenset({StepName.UPLOAD, StepName.HEALTH, StepName.CONFIRM})
@@ -74,7 +73,9 @@ _LONG: Final = frozenset({StepName.UPLOAD, StepName.HEALTH, StepName.CONFIRM})
 _TOUCHES: Final = CHANGES | {StepName.ENTER}
 """From these steps on the device is not as it was: a run ends with a result, whatever goes wrong."""
 
-_INTERRUPTED: Final = Stop(outcome=Outcome.INTERRUPTED, next_step="the same command goes on from what the device has")
+_INTERRUPTED: Final = Stop(
+    outcome=Outcome.INTERRUPTED, next_step="run the same command again: it goes on from what the device has"
+)
 
 
 async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
@@ -104,7 +105,7 @@ def _stopped_by(error: KeyswitchError) -> Stop:
             next_step = NEXT_STEP[Reason.SECURITY]
             return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)
         case RemoteError():
-            next_step = "the device breaks the protocol: tell its maker"
+            next_step = TELL
             return Stop(outcome=Outcome.FAILED, detail=str(error), next_step=next_step)
         case _:
             return Stop(outcome=Outcome.FAILED, detail=str(error))
@@ -189,7 +190,7 @@ class _Run:
         stop: Stop | None = None
         self.link_lost = False
         self.scene.put_off = None
-        why = f"its proof does not hold: {step.proof}"
+        why = step.lacks
         try:
             async with asyncio.timeout(step.bound_ms / 1000):
                 act = _ACTS[step.name](self.scene)
@@ -252,11 +253,27 @@ class _Run:
         outcome = step.outcome
         if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
             outcome = Outcome.UNREACHABLE
+        next_step = self.farthest_step(outcome)
         entered = self.scene.entered
         if step.name is StepName.RECONNECT and entered is not None and entered.prompt:
             detail = f"nothing shows that this was done: {entered.prompt} ({self.trouble})"
             return Stop(outcome=outcome, detail=detail, next_step="do it while the update waits, and run it again")
-        return Stop(outcome=outcome, detail=self.trouble, next_step=_FARTHEST.get(outcome, ""))
+        return Stop(outcome=outcome, detail=self.trouble, next_step=next_step)
+
+    def farthest_step(self, outcome: Outcome) -> str:
+        """What a person can do where the device does not answer."""
+        match outcome:
+            case Outcome.UNREACHABLE:
+                return unreached(self.given())
+            case Outcome.NEVER_CAME_BACK:
+                return _AWAY
+            case _:
+                return ""
+
+    def given(self) -> Given:
+        """What the person has given, for advice."""
+        reach = self.scene.reach
+        return Given(option=self.job.way.option, pair=reach.pair, radio=reach.radio)
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
@@ -268,13 +285,14 @@ class _Run:
     def not_out(self, reached: Stop, way_out: Stop) -> Stop:
         if reached.outcome is Outcome.UNREACHABLE:
             return self.left_inside(reached)
-        entered = self.scene.entered
-        lease = f"; its lease of {entered.lease_ms} ms ends it" if entered and entered.lease_ms else ""
-        return Stop(
-            outcome=Outcome.STILL_IN_MAINTENANCE,
-            detail=f"{way_out.detail}; before that: {reached.outcome.value} {reached.detail}".rstrip(),
-            reason=way_out.reason,
-            next_step=f"do not leave the device alone: power-cycle it, or run the same command again{lease}",
+        before = f"before that: {reached.outcome.value} {reached.detail}".rstrip()
+        return self.left_inside(
+            Stop(
+                outcome=Outcome.STILL_IN_MAINTENANCE,
+                detail=f"{way_out.detail}; {before}",
+                reason=way_out.reason,
+                next_step="do not leave the device alone: power-cycle it, or run the same command again",
+            )
         )
 
     def left_inside(self, reached: Stop) -> Stop:
@@ -288,7 +306,7 @@ class _Run:
             outcome=stop.outcome,
             detail=stop.detail,
             reason=stop.reason,
-            next_step=stop.next_step,
+            next_step=advised(stop.reason, stop.next_step, self.given()),
             upload=uploaded,
             sent=self.sent_bytes(),
             resumed=self.resumed + continued,

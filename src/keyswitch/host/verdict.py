@@ -17,10 +17,10 @@ from typing import Final
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import SilenceError
 from keyswitch.host.reach import Connection, NotPairedError
-from keyswitch.host.reply import Answer, Refusal, reason_of
+from keyswitch.host.reply import Answer, Refusal, split_reason
 from keyswitch.host.views import ModeState, SlotView, mode_if_any, read_slots
 from keyswitch.link.ports import GattRefused
-from keyswitch.reasons import Reason
+from keyswitch.reasons import FalseGuard, Reason, detail_words
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
 
@@ -42,7 +42,7 @@ class Gate(StrEnum):
 
 NEXT_STEP: Final = {
     Reason.WRONG_MODE: "put the device into maintenance mode, or let the update enter it (--policy or --recipe)",
-    Reason.GUARD: "make the condition true, then enter maintenance mode",
+    Reason.GUARD: "make it so, then run the same command again",
     Reason.PROOF: "use the key or permit that belongs to this device",
     Reason.EXPIRED: "enter maintenance mode again: the permission or session is over",
     Reason.LOCKED_OUT: "wait until the lock-out is over, or use the device's button",
@@ -59,7 +59,54 @@ NEXT_STEP: Final = {
     Reason.VETO: "the application refuses uploads: ask its maker what it waits for",
     Reason.SILENCE: "reconnect; if it stays silent, power-cycle the device",
 }
-"""What a person can do about it."""
+"""What a person can do about it, who has given nothing yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the person has given, so that no advice asks for it again.
+
+    Attributes:
+        option: the option that says how maintenance is entered, `--policy` or `--recipe`; empty if none was given.
+        pair: whether the link is paired (`--pair`).
+        radio: whether the device is reached over Bluetooth LE.
+    """
+
+    option: str = ""
+    pair: bool = False
+    radio: bool = True
+
+
+def next_step(reason: Reason, given: Given) -> str:
+    """What a person can do who has given that: nothing that they have done, or that their line does not have."""
+    match reason:
+        case Reason.WRONG_MODE if given.option:
+            return "bring the device into a mode that maintenance is entered from, then run the same command again"
+        case Reason.SECURITY if not given.radio:
+            return "use Bluetooth LE with --pair: this line cannot be protected"
+        case Reason.SECURITY if given.pair:
+            return "remove the bond on both sides and pair again: this pairing protects less than the device asks for"
+        case Reason.NO_SERVICE | Reason.NO_IMAGE_GROUP if given.option == "--recipe":
+            return "check that this recipe is for this device: look what it does after a reset"
+        case Reason.NO_SERVICE if given.option == "--policy":
+            return "check the target: a device that obeys a policy shows its mode service"
+        case Reason.NO_IMAGE_GROUP if given.option == "--policy":
+            return "check the target: a device that obeys a policy takes images in maintenance mode"
+        case _:
+            return NEXT_STEP[reason]
+
+
+def unreached(given: Given) -> str:
+    """What a person can do where the device was not reached."""
+    if given.radio:
+        return "check that it is powered, near, and connected to nobody else; then run the same command again"
+    return "check that it is powered, and that the target is right; then run the same command again"
+
+
+def advised(reason: Reason | None, step: str, given: Given) -> str:
+    """A next step for this person: advice that was meant for everybody gives way to what fits what they have given."""
+    return next_step(reason, given) if reason is not None and step in {"", NEXT_STEP[reason]} else step
+
 
 NOT_PAIRED_STEP: Final = "check the passkey; if one side has forgotten the other, remove the bond on both sides"
 """What a person can do where pairing was tried."""
@@ -73,6 +120,7 @@ class Verdict:
         gate: the answer.
         reason: why it is shut; None where it is open or nothing fits.
         detail: which guard, until when, which code: what belongs behind the reason, or what an open gate rests on.
+        guard: the condition that is not true, where the device says it in our words.
         next_step: what to do, in words; empty where it is open.
         mode: name of the device's mode, None if it does not tell.
         image_group: whether the device serves the image group; None if that could not be seen.
@@ -83,6 +131,7 @@ class Verdict:
     gate: Gate
     reason: Reason | None = None
     detail: str = ""
+    guard: FalseGuard | None = None
     next_step: str = ""
     mode: str | None = None
     image_group: bool | None = None
@@ -91,10 +140,9 @@ class Verdict:
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
+        """What is, in one line; what to do stands beside it."""
         why = ": ".join(part for part in (self.reason.value if self.reason else "", self.detail) if part)
-        then = f"; {self.next_step}" if self.next_step else ""
-        return f"{self.gate.value}{f' ({why})' if why else ''}{then}"
+        return f"{self.gate.value}{f' ({why})' if why else ''}"
 
 
 async def find_out(connection: Connection) -> Verdict:
@@ -119,12 +167,12 @@ async def find_out(connection: Connection) -> Verdict:
     except SilenceError as error:
         return await _diagnose(connection, seen, str(error))
     except RemoteError as error:
-        return replace(seen, detail=str(error), next_step=_TELL)
+        return replace(seen, detail=str(error), next_step=TELL)
 
 
 def unopened(error: RemoteError) -> Verdict:
     """The verdict on a device that answers, and with which no connection could be made ready."""
-    unknown = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=_TELL)
+    unknown = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=TELL)
     if isinstance(error, NotPairedError):
         return replace(_shut(unknown, Reason.SECURITY, str(error)), next_step=NOT_PAIRED_STEP)
     if isinstance(error, GattRefused) and error.wants_security:
@@ -147,7 +195,7 @@ def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
     return replace(seen, detail=f"the device answers {reply}", next_step=_LOOK)
 
 
-_TELL: Final = "the device breaks the protocol: tell its maker"
+TELL: Final = "tell the device's maker that it breaks the protocol"
 
 _LOOK: Final = "look into the device's log: this answer is none that a gate gives"
 
@@ -185,9 +233,11 @@ def _refused_request(seen: Verdict, error: RemoteError) -> Verdict:
 
 def _split(said: str, otherwise: Reason) -> tuple[Reason, str]:
     """The reason and what belongs behind it, from a device that speaks our words."""
-    reason = reason_of(said)
-    return (otherwise, said) if reason is None else (reason, said.partition(":")[2].strip())
+    reason, detail = split_reason(said)
+    return reason or otherwise, detail
 
 
 def _shut(seen: Verdict, reason: Reason, detail: str = "") -> Verdict:
-    return replace(seen, gate=Gate.SHUT, reason=reason, detail=detail, next_step=NEXT_STEP[reason])
+    guard = FalseGuard.parse(detail) if reason is Reason.GUARD else None
+    words = detail_words(reason, detail)
+    return replace(seen, gate=Gate.SHUT, reason=reason, detail=words, guard=guard, next_step=NEXT_STEP[reason])

@@ -64,6 +64,7 @@ class ModeState:
         boot_id: another one means that the device was reset.
         policy: first 8 bytes of the policy file's SHA-256.
         reason: why the gate is shut, in the device's words.
+        device: what the device calls itself; empty if it does not tell. A claim: nothing is decided by it.
     """
 
     mode: str
@@ -72,6 +73,7 @@ class ModeState:
     boot_id: bytes = b""
     policy: bytes = b""
     reason: str = ""
+    device: str = ""
 
     @property
     def outside(self) -> bool:
@@ -140,6 +142,7 @@ async def read_mode(client: Client) -> ModeState | Refusal:
         boot_id=_field(values, "boot_id", bytes) if "boot_id" in values else b"",
         policy=_field(values, "policy", bytes) if "policy" in values else b"",
         reason=plain(_field(values, "reason", str)) if "reason" in values else "",
+        device=plain(_field(values, "device", str)) if "device" in values else "",
     )
 
 

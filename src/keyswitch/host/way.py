@@ -9,6 +9,7 @@ from keyswitch.host.reach import CONNECT_MS, Connection, Identity
 from keyswitch.host.reply import Refusal
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +46,56 @@ class Inside:
 OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
 """What a person can do where another device answers than the one that is meant."""
 
+OTHER_REVISION_STEP: Final = "give the revision of the policy that the device has (--policy)"
+"""What a person can do where the device that is meant obeys another revision of its policy."""
 
-def other_policy(expected: entry.Expected | None, told: Verdict) -> str | None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherPolicy:
+    """The device does not obey the policy file that is meant.
+
+    Attributes:
+        detail: what it says of itself.
+        next_step: what a person can do.
+        same_device: whether it calls itself by the id in the file: the same device, another revision.
+    """
+
+    detail: str
+    next_step: str
+    same_device: bool
+
+
+def other_policy(expected: entry.Expected | None, told: Verdict) -> OtherPolicy | None:
     """That the device obeys another policy than the one that is meant; None if it does not, or nothing can be told.
 
     A device that is open and says nothing of a policy is another one. One that is shut may be ours, out of our sight.
+    What it calls itself decides nothing: it only makes the words fit.
     """
     if expected is None or (told.state is not None and told.state.policy == expected.policy):
         return None
-    if told.state is not None:
-        has = f"has the policy {told.state.policy.hex() or '(none)'}"
-    elif told.gate is Gate.OPEN:
-        has = "takes firmware and tells of no policy"
-    else:
-        return None
-    return f"the device {has}, not that of {expected.device!r} ({expected.policy.hex()})"
+    if told.state is None:
+        if told.gate is not Gate.OPEN:
+            return None
+        detail = f"the device takes firmware and tells of no policy, {expected.device!r} has one"
+        return OtherPolicy(detail=detail, next_step=NO_MODE_GROUP_STEP, same_device=False)
+    has = f"the device has the policy {told.state.policy.hex() or '(none)'}, the file is {expected.policy.hex()}"
+    match told.state.device:
+        case expected.device:
+            detail = f"{expected.device!r} answers, with another revision of its policy: {has}"
+            return OtherPolicy(detail=detail, next_step=OTHER_REVISION_STEP, same_device=True)
+        case "":
+            detail = f"another policy than that of {expected.device!r}: {has}"
+            step = f"{OTHER_DEVICE_STEP}, or two revisions of one policy"
+            return OtherPolicy(detail=detail, next_step=step, same_device=False)
+        case device:
+            detail = f"{device!r} answers, not {expected.device!r}: {has}"
+            return OtherPolicy(detail=detail, next_step=OTHER_DEVICE_STEP, same_device=False)
+
+
+NO_MODE_GROUP: Final = "the device has no mode group: it obeys no policy"
+
+NO_MODE_GROUP_STEP: Final = "check the target; a device that obeys no policy is updated with --recipe and --key"
+"""What a person can do who has given a policy for such a device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +113,11 @@ class Way(Protocol):
     @property
     def words(self) -> str:
         """What is done, for the plan."""
+        ...
+
+    @property
+    def option(self) -> str:
+        """The option that gave it, for advice; empty if none did."""
         ...
 
     @property
@@ -110,6 +151,8 @@ class ModeGroupWay:
         expected: the device that is meant; another one is refused. None: whichever answers.
     """
 
+    option = "--policy"
+
     def __init__(self, to: str, *credentials: entry.Credential, expected: entry.Expected | None = None) -> None:
         self.to = to
         self.expected = expected
@@ -124,7 +167,7 @@ class ModeGroupWay:
         """Enter with the credential."""
         del say
         if connection.mode is None:
-            return NoEntry(detail="the device has no mode group", next_step="use a --recipe for this kind of device")
+            return NoEntry(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
         told = await entry.enter(connection.mode, self.to, self._credentials, expected=self.expected)
         match told:
             case entry.Entered():
@@ -160,6 +203,7 @@ class NoWay:
     """No way in is known: only a device whose gate is open already can be updated. Out goes by the mode group."""
 
     words = "nothing: the gate must be open already"
+    option = ""
     expected = None
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
@@ -187,7 +231,7 @@ async def leave_by_group(connection: Connection) -> NoEntry | None:
     if connection.mode is None:
         return None
     refusal = await entry.leave(connection.mode)
-    return None if refusal is None else refused(refusal)
+    return None if refusal is None or refusal.is_rc(Rc.ENOTSUP) else refused(refusal)
 
 
 def refused(told: Refusal | entry.CannotProve | entry.OtherDevice) -> NoEntry:
@@ -199,5 +243,7 @@ def refused(told: Refusal | entry.CannotProve | entry.OtherDevice) -> NoEntry:
     if isinstance(told, entry.OtherDevice):
         detail = f"{told.answered!r} answers, not {told.expected!r}"
         return NoEntry(detail=detail, reason=Reason.PROOF, next_step=OTHER_DEVICE_STEP)
+    if told.is_rc(Rc.ENOTSUP):
+        return NoEntry(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
     reason = told.reason
     return NoEntry(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")

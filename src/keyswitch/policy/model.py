@@ -29,6 +29,7 @@ from keyswitch.policy.words import (
     UploadRest,
     WhenFalse,
 )
+from keyswitch.reasons import is_words
 from keyswitch.smp.commands import CommandKey
 from keyswitch.terms import Security, Transport
 
@@ -58,14 +59,23 @@ class Guard:
     @property
     def text(self) -> str:
         """As it is written in the file: `motion == false`."""
-        value = str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
-        return f"{self.input} {self.compare.value} {value}"
+        return f"{self.input} {self.compare.value} {value_text(self.value)}"
+
+    @property
+    def words(self) -> str:
+        """That it is true, for people: `motion is false`."""
+        return is_words(self.input, self.compare.value, value_text(self.value))
 
     def holds(self, value: Value | None) -> bool:
         """Whether the condition is true for `value`; an unknown value (None) makes every guard false."""
         if value is None:
             return False
         return _COMPARE[self.compare](value, self.value)
+
+
+def value_text(value: Value) -> str:
+    """A value as policy files have it: `true`, `30`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _COMPARE = {

@@ -18,6 +18,11 @@ MAX_INTERVAL_US = 3200 * INTERVAL_UNIT_US
 """4 s: Vol 6 Part B 4.5.1."""
 SUPERVISION_UNIT_US = 10_000
 """Unit of the supervision timeout: Vol 6 Part B 4.5.2."""
+MIN_SUPERVISION_US = 10 * SUPERVISION_UNIT_US
+MAX_SUPERVISION_US = 3200 * SUPERVISION_UNIT_US
+"""100 ms to 32 s: Vol 6 Part B 4.5.2."""
+MAX_LATENCY = 499
+"""Connection events that a peripheral may leave out: Vol 6 Part B 4.5.1."""
 TRANSMIT_WINDOW_DELAY_US = 1250
 """Between the connect request and the first possible event: Vol 6 Part B 4.5.3."""
 CRC_ERRORS_END_EVENT = 2

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
+from keyswitch.device import events
 from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
 from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
@@ -41,4 +42,5 @@ def write(core: Core, call: Call) -> Reply:
         core.clock = (datetime(year, month, day, hour, minute, second), call.now_ms)  # noqa: DTZ001  SMP has no zones
     except ValueError:
         return GroupError(os.Err.RTC_COMMAND_FAILED)
+    core.note(events.ClockSet(to=found.group(), by=events.by(call.peer)))
     return DONE

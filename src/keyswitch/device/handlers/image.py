@@ -8,6 +8,7 @@ pending, but not written.
 from enum import Enum
 from typing import Any, Final
 
+from keyswitch.device import events
 from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields, upload
 from keyswitch.device.handlers.table import Payload, Row, Table
@@ -178,6 +179,7 @@ def erase(core: Core, call: Call) -> Reply:
         return refused
     core.upload = None
     slots.erase(core.flash, core.layout, slot)
+    core.note(events.SlotErased(image=slot.image, slot=slot.slot, by=events.by(call.peer)))
     core.feed(UploadEnded(), call.now_ms)
     return DONE
 

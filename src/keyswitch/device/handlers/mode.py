@@ -13,11 +13,12 @@ from keyswitch.gate.events import AttachProved, EnterProved, ExtendAsked, LeaveA
 from keyswitch.gate.peer import Door
 from keyswitch.policy.model import OnEnter
 from keyswitch.proof.challenge import Purpose
-from keyswitch.reasons import Reason
+from keyswitch.reasons import FalseGuard, Reason, spoken
+from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image, mode
-from keyswitch.smp.header import Op
+from keyswitch.smp.header import HEADER_SIZE, Op
 
 UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
 """The gate is open for a peer if it lets this through."""
@@ -36,7 +37,21 @@ def state(core: Core, call: Call) -> Reply:
         waits = core.state.session is None and not core.state.first_trial
         shut = entry.why_shut(core, call.peer) if waits else None
         told["reason"] = (shut or asked).text
-    return told
+        if not _fits(core, told):
+            told["reason"] = _shorter(shut or asked)
+    named = {**told, "device": core.policy.device.id}
+    return named if _fits(core, named) else told
+
+
+def _fits(core: Core, told: Body) -> bool:
+    """Whether this answer fits the device's buffers; what is only good to know is left out where it does not."""
+    return HEADER_SIZE + len(cbor.dumps_indefinite(told)) <= core.policy.smp.buf_size
+
+
+def _shorter(refused: Refused) -> str:
+    """The reason without the value that an input has now."""
+    guard = FalseGuard.parse(refused.detail)
+    return refused.text if guard is None else spoken(refused.reason, replace(guard, now=None).detail)
 
 
 def challenge(core: Core, call: Call) -> Reply:
@@ -68,10 +83,10 @@ def enter(core: Core, call: Call) -> Reply:
     if not isinstance(checked, entry.Proved):
         return _not_yet(checked)
     event = EnterProved(peer=call.peer, to=to, proof=checked.kind, images=checked.images)
-    refused = core.refusal(event)
+    refused = entry.kept_by_owner(core, call) or core.refusal(event)
     if refused is None:
         entry.spend(core, checked)
-        refused = core.feed(event, call.now_ms)
+        refused = core.feed(event, call.now_ms, checked.credential)
     return _entered(core, call) if refused is None else refused
 
 
@@ -106,9 +121,13 @@ def attach(core: Core, call: Call) -> Reply:
     checked = entry.check(core, call, core.state.mode, Purpose.ATTACH)
     if not isinstance(checked, entry.Proved):
         return _not_yet(checked)
-    if checked.kind is not core.state.session.proof or checked.images != core.state.session.images:
+    wrong = entry.check_attaching(core, checked)
+    if wrong is not None:
+        entry.note_wrong(core, call, checked.kind, wrong, to=core.state.mode, purpose=Purpose.ATTACH)
         return entry.WRONG
-    refused = core.feed(AttachProved(peer=call.peer), call.now_ms)
+    refused = entry.kept_by_owner(core, call) or core.feed(
+        AttachProved(peer=call.peer), call.now_ms, checked.credential
+    )
     return _lease(core, call) if refused is None else refused
 
 

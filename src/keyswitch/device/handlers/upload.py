@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.device import events
 from keyswitch.device.core import Core, UploadSession
 from keyswitch.device.handlers import fields
 from keyswitch.device.reply import Body, Call, GroupError, Reply
@@ -104,6 +105,7 @@ def _first(core: Core, call: Call, chunk: Chunk) -> Reply:
         sha=chunk.sha,
         writer=core.parts.writer(core.flash, core.layout, slot, limit),
     )
+    core.note(events.UploadBegan(image=slot.image, slot=slot.slot, size=chunk.length, by=events.by(call.peer)))
     return _put(core, call, core.upload, chunk.data)
 
 
@@ -169,8 +171,20 @@ def _put(core: Core, call: Call, running: UploadSession, data: bytes) -> Reply:
         return {"off": received}
     running.writer.finish()
     told: Body = {"off": received}
+    computed = b""
     if len(running.sha) == SHA_SIZE:
-        told["match"] = _file_hash(core, running) == running.sha
+        computed = _file_hash(core, running)
+        told["match"] = computed == running.sha
+    core.note(
+        events.UploadDone(
+            image=running.slot.image,
+            slot=running.slot.slot,
+            size=received,
+            sha256=computed.hex(),
+            match=told.get("match"),
+            by=events.by(call.peer),
+        )
+    )
     drop(core, call.now_ms)
     return told
 

@@ -7,6 +7,8 @@ Rules kept here:
 * LL Privacy is not offered: it would promise Enhanced Connection Complete events.
 * HCI Reset and `vanish` drop everything silently, as a controller does that loses power.
 * Data packets are not parsed, and nothing is formatted for a log that nobody reads.
+* A host that sends more data than the buffers it was told of, longer data than they hold, or parameters that the
+  specification does not allow, is refused: no host makes another one's time long or this process's memory large.
 """
 
 import asyncio
@@ -15,11 +17,12 @@ from typing import Any
 from bumble import controller, hci, ll
 from bumble.core import PhysicalTransport
 
+from keyswitch.errors import RemoteError
 from keyswitch.link.air.advertising import Advertiser, Heard
 from keyswitch.link.air.connection import AirConnection, AirEnd
 from keyswitch.link.air.link import AirLink, Member
 from keyswitch.link.air.model import Side
-from keyswitch.link.air.procedures import RSSI_DBM, Procedures
+from keyswitch.link.air.procedures import RSSI_DBM, Procedures, are_possible
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
@@ -29,6 +32,7 @@ from keyswitch.timing.rules import (
 )
 
 _ACL_PACKET = 0x02
+_ACL_HEADER_SIZE = 5
 _ACL_FIRST_FLUSHABLE = 2
 _HANDLE_MASK = 0x0FFF
 _USE_ACCEPT_LIST = 1
@@ -64,6 +68,7 @@ class AirController(Procedures):
         self.air = air
         self._accept_list: set[hci.Address] = set()
         self._reported: set[tuple[hci.Address, bytes]] = set()
+        self._buffered: dict[int, int] = {}
         super().__init__(name, link=air, public_address=public_address)  # pyright: ignore[reportUnknownMemberType]  # not all annotated
         self.le_legacy_advertiser = self._new_advertiser()
 
@@ -97,6 +102,7 @@ class AirController(Procedures):
 
     def completed(self, handle: int, count: int) -> None:
         """The peer's link layer has taken `count` of the host's packets."""
+        self._buffered[handle] = self._buffered.get(handle, 0) - count
         self.to_host(
             b"\x04\x13\x05\x01" + handle.to_bytes(2, "little") + count.to_bytes(2, "little")
         )  # Vol 4 Part E 7.7.19
@@ -105,8 +111,17 @@ class AirController(Procedures):
         word = int.from_bytes(packet[1:3], "little")
         end = self.end_of(word & _HANDLE_MASK)
         if end is not None:
+            self._take_buffer(end.handle, len(packet) - _ACL_HEADER_SIZE)
             flags = word >> 12 & 3
             end.air.send(end.side, packet[5:], start=flags in (0, _ACL_FIRST_FLUSHABLE))
+
+    def _take_buffer(self, handle: int, size: int) -> None:
+        """Vol 4 Part E 4.1.1: a host may not send more than there are buffers, nor more in one than it holds."""
+        if size > self.le_acl_data_packet_length:
+            raise RemoteError(f"a data packet of {size} bytes; at most {self.le_acl_data_packet_length}")
+        if sum(self._buffered.values()) >= self.total_num_le_acl_data_packets:
+            raise RemoteError(f"more than {self.total_num_le_acl_data_packets} data packets at once")
+        self._buffered[handle] = self._buffered.get(handle, 0) + 1
 
     # --- advertising, scanning, connecting ---
 
@@ -191,6 +206,7 @@ class AirController(Procedures):
 
     def on_le_disconnected(self, connection: controller.Connection, reason: int) -> None:
         """This end is over."""
+        self._buffered.pop(connection.handle, None)
         if self.le_connections.get(connection.peer_address) is connection:
             super().on_le_disconnected(connection, reason)
         if isinstance(connection, AirEnd):
@@ -215,6 +231,7 @@ class AirController(Procedures):
             if isinstance(end, AirEnd):
                 end.air.leave(end.side)
         self.le_connections.clear()
+        self._buffered.clear()
         self.le_legacy_advertiser.stop()
         self.le_legacy_advertiser = self._new_advertiser()
         self.le_scan_enable = False
@@ -227,6 +244,17 @@ class AirController(Procedures):
         """Vol 4 Part E 7.3.2."""
         self.vanish()
         return _Success
+
+    def on_hci_le_create_connection_command(self, command: Any) -> None:
+        """Vol 4 Part E 7.8.12."""
+        if not are_possible(command):
+            self._send_hci_command_status(hci.HCI_ErrorCode.INVALID_COMMAND_PARAMETERS_ERROR, command.op_code)
+            return
+        super().on_hci_le_create_connection_command(command)
+
+    def on_hci_le_extended_create_connection_command(self, command: Any) -> None:
+        """Not offered: this air has legacy advertising alone."""
+        self._send_hci_command_status(hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR, command.op_code)
 
     def on_hci_disconnect_command(self, command: Any) -> None:
         """Vol 4 Part E 7.1.6. The connection is over when the peer has acknowledged it."""

@@ -6,9 +6,13 @@ Rules kept here:
   notice by their supervision timeout.
 * Bytes that are no HCI end the socket. Nothing that a client sends can reach another's controller but over the air.
 * A client that does not read is dropped once `UNREAD` bytes wait for it.
+* Clients take turns, `PACKETS_A_TURN` packets each, one turn for each turn of the event loop: however much they send,
+  the device's own radio, its other transports and its time limits wait for one turn of one client at most. Nothing more
+  is read from a client whose packets wait.
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 
 from keyswitch.errors import InputError
@@ -17,6 +21,8 @@ from keyswitch.link.air.link import AirLink
 
 UNREAD = 1 << 20
 """Six seconds of the fastest link there is."""
+PACKETS_A_TURN = 16
+"""At about 0.1 ms for a command and its answer, a turn takes 2 ms: less than any connection interval."""
 _HEADERS = {0x01: (4, 3, 1), 0x02: (5, 3, 2)}
 """Commands and data, which hosts send: header size, offset and size of the length (Vol 4 Part A 2, Part E 5.4)."""
 
@@ -27,12 +33,15 @@ class HciParser:
 
     _rest: bytearray = field(default_factory=bytearray)
 
-    def feed(self, data: bytes) -> list[bytes] | None:
-        """Whole packets, in order; None if the stream is not HCI from a host."""
+    def feed(self, data: bytes) -> None:
+        """Bytes that follow those of before."""
         self._rest += data
+
+    def take(self, most: int) -> list[bytes] | None:
+        """The next whole packets, in order, at most so many; None if the stream is not HCI from a host."""
         packets: list[bytes] = []
         at = 0
-        while at < len(self._rest):
+        while at < len(self._rest) and len(packets) < most:
             layout = _HEADERS.get(self._rest[at])
             if layout is None:
                 return None
@@ -56,6 +65,7 @@ class _Attached(asyncio.Protocol):
         self._parser = HciParser()
         self._transport: asyncio.Transport | None = None
         self._controller: AirController | None = None
+        self._in_line = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
@@ -67,16 +77,31 @@ class _Attached(asyncio.Protocol):
         self._hub.attached.add(self)
 
     def data_received(self, data: bytes) -> None:
-        packets = self._parser.feed(data)
-        if packets is None or self._controller is None:
+        self._parser.feed(data)
+        if not self._in_line and self._transport is not None:
+            self._in_line = True
+            self._transport.pause_reading()
+            self._hub.line_up(self)
+
+    def take_turn(self) -> bool:
+        """Carry out some of what was received; whether there may be more of it."""
+        packets = self._parser.take(PACKETS_A_TURN)
+        controller, transport = self._controller, self._transport
+        if packets is None or controller is None or transport is None:
             self.close()
-            return
+            return False
         for packet in packets:
             try:
-                self._controller.on_packet(packet)
+                controller.on_packet(packet)
             except Exception:  # noqa: BLE001 - whatever Bumble's parser makes of bytes that are no HCI
                 self.close()
-                return
+                return False
+        if len(packets) == PACKETS_A_TURN:
+            return True
+        self._in_line = False
+        if not transport.is_closing():
+            transport.resume_reading()
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -113,6 +138,22 @@ class Hub:
         self.attached: set[_Attached] = set()
         self._server: asyncio.Server | None = None
         self._port = 0
+        self._turns: deque[_Attached] = deque()
+
+    def line_up(self, attached: _Attached) -> None:
+        """Give this client a turn after those who wait already. It must not be waiting itself."""
+        self._turns.append(attached)
+        if len(self._turns) == 1:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        attached = self._turns[0]
+        more = attached.take_turn()
+        self._turns.popleft()
+        if more:
+            self._turns.append(attached)
+        if self._turns:
+            asyncio.get_running_loop().call_soon(self._next_turn)
 
     @property
     def name(self) -> str:

@@ -216,6 +216,11 @@ class Air:
         self._changes.append((self.event_counter + 1 + events, changes, what))
         self._changes.sort(key=lambda change: change[0])
 
+    @property
+    def waiting_procedures(self) -> int:
+        """Control packets and changes that were asked for and have not happened yet."""
+        return len(self._changes) + sum(len(end.control) for end in self._ends)
+
     def encrypt(self) -> None:
         """From now on packets carry a MIC."""
         self.parameters = replace(self.parameters, encrypted=True)

@@ -11,6 +11,12 @@ from keyswitch.link.air.model import Parameters, Side
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
+    MAX_INTERVAL_US,
+    MAX_LATENCY,
+    MAX_SUPERVISION_US,
+    MIN_DATA_LENGTH,
+    MIN_INTERVAL_US,
+    MIN_SUPERVISION_US,
     PROCEDURE_EVENTS,
     SUPERVISION_UNIT_US,
     Phy,
@@ -18,6 +24,8 @@ from keyswitch.timing.rules import (
 )
 
 RSSI_DBM = -50
+MAX_PROCEDURES = 16
+"""That may wait on one connection; both hosts together never have more than a few."""
 
 
 @dataclass(slots=True)
@@ -118,6 +126,9 @@ class Procedures(controller.Controller):
 
     def on_hci_le_connection_update_command(self, command: Any) -> None:
         """Vol 4 Part E 7.8.18. A peripheral's wish is granted as it is."""
+        if not are_possible(command):
+            self._send_hci_command_status(hci.HCI_ErrorCode.INVALID_COMMAND_PARAMETERS_ERROR, command.op_code)
+            return
         end = self._pending(command.connection_handle, command.op_code)
         if end is not None:
             changes = {
@@ -146,6 +157,14 @@ class Procedures(controller.Controller):
     def on_hci_le_set_data_length_command(self, command: Any) -> Any:
         """Vol 4 Part E 7.8.33."""
         end = self.end_of(command.connection_handle)
+        if not MIN_DATA_LENGTH <= command.tx_octets <= MAX_DATA_LENGTH:
+            return hci.HCI_StatusAndConnectionHandleReturnParameters(
+                status=hci.HCI_ErrorCode.INVALID_COMMAND_PARAMETERS_ERROR, connection_handle=command.connection_handle
+            )
+        if end is not None and end.air.model.waiting_procedures >= MAX_PROCEDURES:
+            return hci.HCI_StatusAndConnectionHandleReturnParameters(
+                status=hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR, connection_handle=command.connection_handle
+            )
         if end is not None:
             octets = self.air.settings.data_length or min(command.tx_octets, MAX_DATA_LENGTH)
             end.air.change({"data_length": octets}, _LengthUpdate(), events=PROCEDURE_EVENTS)
@@ -167,8 +186,24 @@ class Procedures(controller.Controller):
     def _pending(self, handle: int, op_code: int) -> AirEnd | None:
         end = self.end_of(handle)
         status = hci.HCI_COMMAND_STATUS_PENDING if end else hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
+        if end is not None and end.air.model.waiting_procedures >= MAX_PROCEDURES:
+            status, end = hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR, None
         self._send_hci_command_status(status, op_code)
         return end
+
+
+def are_possible(wanted: Any) -> bool:
+    """Whether a connection can have these parameters (Vol 4 Part E 7.8.12 and 7.8.18): fields of either command."""
+    least: int = wanted.connection_interval_min
+    most: int = wanted.connection_interval_max
+    latency: int = wanted.max_latency
+    supervision_us: int = wanted.supervision_timeout * SUPERVISION_UNIT_US
+    return (
+        MIN_INTERVAL_US <= least * INTERVAL_UNIT_US <= most * INTERVAL_UNIT_US <= MAX_INTERVAL_US
+        and latency <= MAX_LATENCY
+        and MIN_SUPERVISION_US <= supervision_us <= MAX_SUPERVISION_US
+        and supervision_us > (1 + latency) * most * INTERVAL_UNIT_US * 2
+    )
 
 
 def _status(end: AirEnd | None) -> hci.HCI_ErrorCode:

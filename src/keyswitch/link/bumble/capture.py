@@ -4,6 +4,8 @@ Rules:
 
 * A record is in the operating system when the packet goes on its way: the file of a killed process ends with a whole
   record, and can be read while it grows.
+* Keys pass between host and controller: the file is a new one that only this user can read (mode 0600). An old one of
+  this user's is replaced; a link, or what belongs to somebody else, is refused.
 * The radio does not depend on the file: when the disk is full, the capture ends and the device goes on.
 """
 
@@ -14,6 +16,7 @@ from typing import Self
 
 from bumble.snoop import BtSnooper, Snooper
 
+from keyswitch import private_files
 from keyswitch.errors import InputError
 
 
@@ -30,7 +33,11 @@ class Capture(Snooper):
 
     def __init__(self, path: Path, failed: Callable[[str], None]) -> None:
         try:
-            self._file = path.open("wb", buffering=0)
+            self._file = os.fdopen(private_files.replace_file(path), "wb", buffering=0)
+        except InputError as error:
+            raise InputError(
+                f"--capture {path}", error.problem, "a path where nothing is, or a file of your own"
+            ) from None
         except OSError as error:
             raise InputError(
                 f"--capture {path}", error.strerror or "cannot be written", "a file in a directory that is there"

@@ -1,7 +1,7 @@
 """Group 0x4B53, mode: ours; how maintenance mode is asked about, entered and left, over every transport.
 
     id  command    op     request               answer
-    0   state      read                         mode, gate, lease_ms?, boot_id, policy, reason?
+    0   state      read                         mode, gate, lease_ms?, boot_id, policy, device?, reason?
     1   challenge  read   to                    nonce, device, proofs
     2   enter      write  to, proof, ...        session, reconnect, address?, lease_ms?; or left
     3   attach     write  proof, ...            lease_ms?; or left
@@ -14,7 +14,7 @@
     lease_ms   unsigned            what is left of the mode's lease; absent where the mode has none
     boot_id    8 bytes             drawn at each boot: another one means that the device was reset
     policy     8 bytes             the first of the policy file's SHA-256
-    reason     text                why the gate is shut (`keyswitch.reasons`)
+    reason     text                why the gate is shut (`keyswitch.reasons`); a guard as `FalseGuard` has it
     to         text                the mode asked for
     nonce      16 bytes            single use, for this peer
     device     text                the identity that a proof must name
