@@ -8,7 +8,7 @@ from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import record
 from keyswitch.gate.events import Timer
-from keyswitch.gate.machine import TABLE, initial, step
+from keyswitch.gate.machine import initial, step
 from keyswitch.gate.state import Arming, Upload
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import ProofKind
@@ -40,10 +40,6 @@ def refusal(gate: Gate) -> tuple[Reason, str]:
     assert gate.last.refused is not None
     assert gate.last.effects == ()
     return gate.last.refused.reason, gate.last.refused.detail
-
-
-def test_every_event_has_a_row() -> None:
-    assert set(TABLE) == set(on.Event.__args__)
 
 
 def test_nothing_but_coming_up_is_heard_before_the_boot() -> None:

@@ -88,7 +88,7 @@ def _violation_json(violation: Violation) -> dict[str, Any]:
 def _say(name: str, verdict: Verdict) -> None:
     explored = f"{verdict.states} states and {verdict.edges} moves explored"
     if not verdict.complete:
-        click.echo(f"{name}: not decided: more than {verdict.states} states (raise --max-states)")
+        click.echo(f"{name}: not decided: {verdict.stopped}")
     elif verdict.holds:
         click.echo(f"{name}: holds ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:

@@ -7,9 +7,8 @@
 * It does not ask who may: `gate.authorise` was asked for the frame that led to the event.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, assert_never
 
 from keyswitch.gate import at_boot, in_session, moves
 from keyswitch.gate import events as on
@@ -38,31 +37,6 @@ class Step:
     refused: Refused | None = None
 
 
-Row = Callable[[Change, Any], Refused | None]
-"""One row of the table: makes its part of the change, or refuses before it has changed anything."""
-
-TABLE: Final[dict[type[Event], Row]] = {
-    on.Booted: at_boot.booted,
-    on.Connected: moves.connected,
-    on.Disconnected: moves.disconnected,
-    on.InputChanged: moves.input_changed,
-    on.ButtonHeld: moves.button_held,
-    on.EnterProved: moves.enter_proved,
-    on.AttachProved: in_session.attach_proved,
-    on.LeaveAsked: moves.leave_asked,
-    on.ExtendAsked: in_session.extend_asked,
-    on.Expired: moves.expired,
-    on.UploadStarted: in_session.upload_started,
-    on.UploadEnded: in_session.upload_ended,
-    on.ArmAsked: in_session.arm_asked,
-    on.ArmFailed: in_session.arm_failed,
-    on.ResetAsked: in_session.reset_asked,
-    on.ConfirmAsked: in_session.confirm_asked,
-    on.SelfConfirmed: in_session.self_confirmed,
-    on.CommandServed: in_session.command_served,
-}
-"""Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
-
 _HEARD_WHILE_DOWN: Final = frozenset({on.Booted, on.ArmFailed, on.Disconnected, on.InputChanged})
 """Between `ResetNow` and `Booted` nothing else is listened to."""
 
@@ -72,13 +46,60 @@ def initial(policy: Policy) -> GateState:
     return GateState(mode=policy.device.initial_mode, inputs=tuple(each.initial for each in policy.inputs), down=True)
 
 
+def _row(change: Change, event: Event) -> Refused | None:  # noqa: C901, PLR0911, PLR0912 - a table
+    """Every event, one row each: makes its part of the change, or refuses before it has changed anything.
+
+    Within a row, what the event does in which mode is the policy's transitions and nothing else. An event without a row
+    does not type-check.
+    """
+    match event:
+        case on.Booted():
+            return at_boot.booted(change, event)
+        case on.Connected():
+            return moves.connected(change, event)
+        case on.Disconnected():
+            return moves.disconnected(change, event)
+        case on.InputChanged():
+            return moves.input_changed(change, event)
+        case on.ButtonHeld():
+            return moves.button_held(change, event)
+        case on.EnterProved():
+            return moves.enter_proved(change, event)
+        case on.AttachProved():
+            return in_session.attach_proved(change, event)
+        case on.LeaveAsked():
+            return moves.leave_asked(change, event)
+        case on.ExtendAsked():
+            return in_session.extend_asked(change, event)
+        case on.Expired():
+            return moves.expired(change, event)
+        case on.UploadStarted():
+            return in_session.upload_started(change, event)
+        case on.UploadEnded():
+            return in_session.upload_ended(change, event)
+        case on.ArmAsked():
+            return in_session.arm_asked(change, event)
+        case on.ArmFailed():
+            return in_session.arm_failed(change, event)
+        case on.ResetAsked():
+            return in_session.reset_asked(change, event)
+        case on.ConfirmAsked():
+            return in_session.confirm_asked(change, event)
+        case on.SelfConfirmed():
+            return in_session.self_confirmed(change, event)
+        case on.CommandServed():
+            return in_session.command_served(change, event)
+        case _:
+            assert_never(event)
+
+
 def step(policy: Policy, state: GateState, event: Event) -> Step:
     """What `event` does in `state`."""
     kind = type(event)
     if state.down and kind not in _HEARD_WHILE_DOWN:
         return Step(state=state, refused=RESETTING)
     change = Change(policy=policy, state=state)
-    refused = TABLE[kind](change, event)
+    refused = _row(change, event)
     if refused is not None:
         return Step(state=state, refused=refused)
     if kind is not on.CommandServed:

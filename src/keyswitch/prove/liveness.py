@@ -109,11 +109,11 @@ def _ways_taken(policy: Policy, graph: Graph) -> Iterator[Stuck]:
         if way.index in taken or not reached & set(way.sources):
             continue
         seen = [world for world in graph.worlds if not world.off and world.gate.mode in way.sources]
-        held = sum(failing(world.gate, way) is None for world in seen)
+        held = sum(graph.inputs.can_hold(world.box, way.when) for world in seen)
         yield Stuck(
             subject=f"transitions[{way.index}]",
             text=f'transitions[{way.index}] to "{way.target}" is never taken',
-            explored=f"{len(seen)} states in {', '.join(way.sources)}; its guards held in {held} of them",
+            explored=f"{len(seen)} states in {', '.join(way.sources)}; its guards can hold in {held} of them",
         )
 
 
