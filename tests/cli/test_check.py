@@ -1,12 +1,15 @@
 """`keyswitch check`: what it prints, and its exit codes; every safety trace on the device itself."""
 
+import hashlib
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.cli.policy_commands import Run, run
 from tests.policy.samples import PUMP_FILE, ROOT
 
+from keyswitch import __version__
 from keyswitch.exits import Exit
 
 __all__ = ["run"]
@@ -46,8 +49,8 @@ def test_a_safety_violation_is_told_step_by_step(run: Run) -> None:
 
 
 def test_a_liveness_violation_is_told_with_its_loop(run: Run) -> None:
-    ran = run("check", broken("trap"))
-    assert "  and then for ever:\n   3. " in ran.out
+    ran = run("check", broken("maintenance-at-rest"))
+    assert "  and then for ever:\n   3. time passes: idle → maintenance\n" in ran.out
     assert "  and then time passes\n" in run("check", broken("no-limit")).out
     assert "  explored: 10 states in normal; its guards can hold in 10 of them" in run("check", broken("shadowed")).out
 
@@ -56,9 +59,11 @@ def test_violations_for_a_program(run: Run) -> None:
     (safety, *_) = json.loads(run("check", broken("maintenance-on-connect"), "--json").out)["violations"]
     assert (safety["rule"], safety["kind"]) == ("maintenance-on-purpose", "safety")
     assert [each["event"] for each in safety["trace"]] == ["boot", "input", "connect"]
-    (liveness,) = json.loads(run("check", broken("trap"), "--json").out)["violations"]
+    (_, liveness, _) = json.loads(run("check", broken("maintenance-at-rest"), "--json").out)["violations"]
     assert liveness["kind"] == "liveness"
-    assert liveness["loop"]
+    assert [each["event"] for each in liveness["loop"]] == ["expired"]
+    (missing,) = json.loads(run("check", broken("no-reset"), "--json").out)["violations"]
+    assert missing["refused"] == "os.reset:write"
     (dead,) = json.loads(run("check", broken("nowhere"), "--json").out)["violations"]
     assert dead["explored"] == "no way leads into it"
 
@@ -75,7 +80,17 @@ def test_early_arming_is_shown(run: Run, tmp_path: Path) -> None:
 def test_a_policy_that_is_too_large_is_not_decided(run: Run) -> None:
     ran = run("check", PUMP_FILE, "--max-states", "10")
     assert ran.code == Exit.UNKNOWN
-    assert "not decided: more than 10 states" in ran.out
+    assert "not decided: more than 10 states (--max-states); 1" in ran.out
+    assert "not decided" not in run("check", PUMP_FILE, "--max-states", "150").out
+
+
+def test_a_policy_that_takes_too_much_memory_is_not_decided(run: Run) -> None:
+    ran = run("check", PUMP_FILE, "--max-memory", "1", "--json")
+    told = json.loads(ran.out)
+    assert ran.code == Exit.UNKNOWN
+    assert "more than 1 MB (--max-memory)" in told["stopped"]
+    assert (told["holds"], told["complete"], told["verdict"]) == (False, False, "not decided")
+    assert {each["verdict"] for each in told["promises"]} == {"not decided"}
 
 
 @pytest.mark.parametrize(
@@ -100,16 +115,47 @@ def test_a_file_that_is_no_policy(run: Run, tmp_path: Path, content: str | None,
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
-def test_every_safety_trace_is_seen_on_the_device(run: Run, tmp_path: Path, path: Path) -> None:
+def test_every_trace_and_loop_is_seen_on_the_device(run: Run, tmp_path: Path, path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     verdict.write_text(run("check", path, "--json").out)
-    safety = [each for each in json.loads(verdict.read_text())["violations"] if each["kind"] == "safety"]
+    traced = [each for each in json.loads(verdict.read_text())["violations"] if each["trace"]]
     ran = run("check", path, "--replay", verdict, "--json")
     told = json.loads(ran.out)
-    assert ran.code == (Exit.YES if safety else Exit.UNKNOWN)
-    assert told["confirmed"] is bool(safety)
-    assert [each["rule"] for each in told["traces"]] == [each["rule"] for each in safety]
+    assert ran.code == (Exit.YES if traced else Exit.UNKNOWN)
+    assert told["confirmed"] is bool(traced)
+    assert [each["rule"] for each in told["traces"]] == [each["rule"] for each in traced]
     assert all(each["seen"] for each in told["traces"])
+    assert [len(each["steps"]) for each in told["traces"]] == [
+        len(each["trace"]) + len(each.get("loop", [])) for each in traced
+    ]
+
+
+CLAIMS = {
+    "upload-in-normal": "an armed image is left over",
+    "reset-while-working": "a granted reset is left over",
+    "no-reset": "os.reset:write is refused in mode maintenance",
+    "no-limit": "maintenance goes on in mode maintenance",
+    "trap": "the device is in mode fault",
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_a_trace_claims_is_asked_of_the_device(run: Run, tmp_path: Path, name: str) -> None:
+    verdict = tmp_path / "verdict.json"
+    verdict.write_text(run("check", broken(name), "--json").out)
+    assert f"  seen on the device: {CLAIMS[name]}\n" in run("check", broken(name), "--replay", verdict).out
+
+
+def test_what_is_left_is_looked_for_on_the_device_and_not_taken_from_its_mode(run: Run, tmp_path: Path) -> None:
+    """The trace of a policy that leaves a reset behind, on a device that goes through the same modes and does not."""
+    verdict, sound = tmp_path / "verdict.json", tmp_path / "sound.toml"
+    text = broken("reset-while-working").read_text()
+    verdict.write_text(run("check", broken("reset-while-working"), "--json").out)
+    sound.write_text(text.replace('allow = ["os.reset", "mode"]', 'allow = ["os.echo", "mode"]'))
+    assert sound.read_text() != text
+    ran = run("check", sound, "--replay", verdict)
+    assert ran.code == Exit.NO
+    assert "NOT seen on the device: a granted reset is left over" in ran.out
 
 
 def test_a_replay_is_told_step_by_step(run: Run, tmp_path: Path) -> None:
@@ -147,5 +193,43 @@ def test_what_cannot_be_replayed(run: Run, tmp_path: Path, content: str | None, 
     if content is not None:
         verdict.write_text(content)
     ran = run("check", PUMP_FILE, "--replay", verdict)
+    assert ran.code == Exit.USAGE
+    assert line in ran.err
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_for_a_program_says_what_was_checked_when_and_by_what(run: Run) -> None:
+    told = json.loads(run("check", broken("trap"), "--json").out)
+    assert told["policy"]["sha256"] == hashlib.sha256(broken("trap").read_bytes()).hexdigest()
+    assert told["tool"] == f"keyswitch {__version__}"
+    assert datetime.fromisoformat(told["time"]).utcoffset() == timedelta(0)
+    assert {each["name"]: each["verdict"] for each in told["promises"]}["way-home"] == "refuted"
+    assert [each["verdict"] for each in told["promises"]].count("holds") == len(told["promises"]) - 1
+    assert len(told["not_proved"]) > 5
+
+
+def test_a_report_is_a_file_beside_the_verdict(run: Run, tmp_path: Path) -> None:
+    for kind in ("html", "md", "junit"):
+        path = tmp_path / f"report.{kind}"
+        ran = run("check", broken("trap"), "--report", kind, "-o", path)
+        assert ran.code == Exit.NO
+        assert "refuted (1 violations," in ran.out
+        assert path.read_text()
+        assert run("check", broken("trap"), "--report", kind).out.startswith(path.read_text()[:15])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("-o", "x"), "--output is for a report"),
+        (("--json", "--report", "md"), "both go to stdout"),
+        (("--report", "pdf"), "'pdf' is not one of"),
+        (("--report", "md", "-o", "/nowhere/report.md"), "/nowhere/report.md: No such file"),
+    ],
+)
+def test_a_report_that_cannot_be_written(run: Run, words: tuple[str, ...], line: str) -> None:
+    ran = run("check", PUMP_FILE, *words)
     assert ran.code == Exit.USAGE
     assert line in ran.err

@@ -15,7 +15,7 @@ from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import Arm, Service
-from keyswitch.prove.happen import Gate
+from keyswitch.prove.happen import Edge, Gate
 from keyswitch.reasons import Reason
 
 Machine = Callable[[Policy, GateState, Event], Step]
@@ -140,3 +140,13 @@ def serves_everybody(policy: Policy, state: GateState, peer: Peer, command: tupl
 def serves_everything(*_: object) -> Decision:
     """No door at all."""
     return ALLOWED
+
+
+class Nobody:
+    """Looks at nothing that is explored."""
+
+    def edge(self, before: int, edge: Edge) -> None:
+        pass
+
+    def world(self, place: int, edge: Edge) -> None:
+        pass

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keyswitch.errors import LocalError
 from keyswitch.policy.model import Policy
 from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
 from keyswitch.prove.happen import Edge, Gate
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.liveness import LIVENESS, LivenessRule, Stuck
 from keyswitch.prove.safety import SAFETY, Check, SafetyRule, early_window
-from keyswitch.prove.traces import Target, Traces
+from keyswitch.prove.traces import ContradictionError, Target, Traces
 from keyswitch.prove.warnings import Warning_, doubts
 
 
@@ -27,6 +26,8 @@ class Violation:
         loop: what can go on for ever then; only of liveness rules.
         safety: something wrong happens; else something right cannot.
         explored: what was tried, where something never happens at all.
+        ever: what then goes on, in words, where there is no loop.
+        refused: the command that is refused then, where the violation is that; as in an allow list.
     """
 
     rule: str
@@ -36,6 +37,8 @@ class Violation:
     loop: tuple[Edge, ...] = ()
     safety: bool
     explored: str = ""
+    ever: str = ""
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class Verdict:
         early: the power-cut window of early arming, where there is one.
         bypasses: ways past the gate that the policy itself declares.
         states: how many were explored.
+        explored: of how many everything that can happen next was tried.
         edges: how many moves.
     """
 
@@ -58,6 +62,7 @@ class Verdict:
     early: tuple[Edge, ...]
     bypasses: tuple[str, ...]
     states: int
+    explored: int
     edges: int
 
     @property
@@ -149,6 +154,7 @@ def check(
         early=traces.to(_targets(watch.early)).steps if watch.early else (),
         bypasses=policy.device.bypasses,
         states=len(graph.worlds),
+        explored=len(graph.edges),
         edges=sum(len(edges) for edges in graph.edges),
     )
 
@@ -165,7 +171,7 @@ def _unsafe(rule: str, subject: str, trace: tuple[Edge, ...], check_edge: Check)
     for wrong in check_edge(trace[-1]):
         if wrong.subject == subject:
             return Violation(rule=rule, subject=subject, text=wrong.text, trace=trace, safety=True)
-    raise LocalError(f"the prover is wrong: {rule} ({subject}) is not seen where it was found")
+    raise ContradictionError(f"the prover is wrong: {rule} ({subject}) is not seen where it was found")
 
 
 def _stuck(graph: Graph, traces: Traces, rule: LivenessRule, policy: Policy) -> Iterator[Violation]:
@@ -184,6 +190,8 @@ def _stuck(graph: Graph, traces: Traces, rule: LivenessRule, policy: Policy) -> 
             loop=() if trace is None else trace.loop,
             safety=False,
             explored=first.explored,
+            ever="" if trace is None else first.ever,
+            refused=first.refused,
         )
 
 

@@ -20,7 +20,7 @@ from keyswitch.prove.world import World, switched_off, with_inputs
 MAX_STATES: Final = 2_000_000
 """A policy that has more is not proved, and that is said."""
 
-METERED: Final = 100
+METERED: Final = 20
 """States between two looks at the meter: some hundredths of a second."""
 
 
@@ -30,6 +30,8 @@ class Graph:
 
     Attributes:
         inputs: what the inputs can be.
+        gate: the machine and the door.
+        space: everything that can happen.
         worlds: in the order in which they were found; the first is the device before it ever came up.
         edges: for each world that was looked at, where its edges lead, with the edge itself.
         distance: for each world, the fewest edges to it, without counting inputs that change unnoticed.
@@ -37,6 +39,8 @@ class Graph:
     """
 
     inputs: Inputs
+    gate: Gate
+    space: Space
     worlds: list[World] = field(default_factory=list[World])
     edges: list[list[tuple[int, Edge]]] = field(default_factory=list[list[tuple[int, Edge]]])
     distance: list[int] = field(default_factory=list[int])
@@ -125,7 +129,7 @@ class _Explorer:
         self.whole = whole
         self.space = Space(inputs.policy, inputs)
         self.places: dict[World, int] = {}
-        self.graph = Graph(inputs=inputs)
+        self.graph = Graph(inputs=inputs, gate=gate, space=self.space)
         self.told: dict[tuple[GateState, Box], dict[tuple[int, Box], list[_Told]]] = {}
         self.quiet: dict[tuple[GateState, Box], Box] = {}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from keyswitch.errors import LocalError
+from keyswitch.exits import Exit
 from keyswitch.gate.events import InputChanged
 from keyswitch.gate.machine import initial
 from keyswitch.policy.model import Policy
@@ -17,6 +18,12 @@ from keyswitch.prove.happen import Edge, Gate, happen
 from keyswitch.prove.inputs import Box, lowest
 from keyswitch.prove.moves import Move, Space
 from keyswitch.prove.world import World, switched_off
+
+
+class ContradictionError(LocalError):
+    """The prover found something that the whole machine does not do: nothing is known then."""
+
+    exit_code = Exit.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +109,11 @@ class Traces:
         """The shortest way to any of the targets.
 
         Raises:
-            LocalError: the whole machine does not go the way that was found: the prover is wrong.
+            ContradictionError: the whole machine does not go the way that was found: the prover is wrong.
         """
         found = self._shortest((0, self._graph.inputs.initial), targets, _anything)
         if found is None:
-            raise LocalError("the prover is wrong: no way leads to what it found")
+            raise ContradictionError("the prover is wrong: no way leads to what it found")
         walk, _, target = found
         length = len(walk)
         walk += self._around(target)
@@ -240,7 +247,7 @@ class Traces:
             if (edge.cut, edge.failed, edge.swapped) == marks and bare(edge.after) == expected:
                 part.append(edge)
                 return edge.after
-        raise LocalError(f'the prover is wrong: the machine does not do what it found where "{move.words}"')
+        raise ContradictionError(f'the prover is wrong: the machine does not do what it found where "{move.words}"')
 
     def _spans(self, walk: _Walk) -> list[_Span]:
         """For each input the values that it has one after the other: as few as the walk allows."""
