@@ -131,7 +131,7 @@ class _Explorer:
         self.places: dict[World, int] = {}
         self.graph = Graph(inputs=inputs, gate=gate, space=self.space)
         self.told: dict[tuple[GateState, Box], dict[tuple[int, Box], list[_Told]]] = {}
-        self.quiet: dict[tuple[GateState, Box], Box] = {}
+        self.quiet: dict[tuple[GateState, Box], Box | None] = {}
 
     def explore(self, max_states: int, meter: Meter | None) -> Graph:
         graph, inputs = self.graph, self.inputs
@@ -237,10 +237,11 @@ class _Explorer:
         """The edge with the world of the graph that it leads to; several if there its values are not one."""
         part = edge.box
         box = part if changed is None else (*part[:changed], part[-1], *part[changed + 1 : -1])
-        if edge.after.off or (at_rest and not self.whole):
-            if at_rest:
-                box = self._unnoticed_from(edge.after.gate, box)
-            yield edge, _concrete(edge.after, self.inputs.one_of(box), box)
+        one = box if edge.after.off else None
+        if at_rest and not self.whole:
+            one = self._unnoticed_from(edge.after.gate, box)
+        if one is not None:
+            yield edge, _concrete(edge.after, self.inputs.one_of(one), one)
             return
         for single in singles(box):
             if changed is not None:
@@ -251,24 +252,30 @@ class _Explorer:
 
     # --- what is one ---
 
-    def _unnoticed_from(self, gate: GateState, box: Box) -> Box:
-        """Every value that the inputs can come to have from these, one after the other, without anything following."""
+    def _unnoticed_from(self, gate: GateState, box: Box) -> Box | None:
+        """Every value that the inputs can come to have from these, one after the other, without anything following.
+
+        None: something follows already where they change among these; then their values are not one.
+        """
         key = (with_inputs(gate, self.inputs.one_of(box)), box)
-        found = self.quiet.get(key)
-        if found is None:
-            found = box
-            for place in range(len(box)):
-                calm = self._calm(key[0], found, place)
-                if not found[place] & ~calm:
-                    found = (*found[:place], calm, *found[place + 1 :])
-            self.quiet[key] = found
-        return found
+        if key not in self.quiet:
+            self.quiet[key] = self._grown(*key)
+        return self.quiet[key]
+
+    def _grown(self, gate: GateState, box: Box) -> Box | None:
+        for place, everything in enumerate(self.inputs.everything):
+            if everything == 1:
+                continue
+            calm = self._calm(gate, box, place)
+            if not box[place] & ~calm:
+                box = (*box[:place], calm, *box[place + 1 :])
+            elif box[place] & (box[place] - 1):
+                return None
+        return box
 
     def _calm(self, gate: GateState, box: Box, place: int) -> int:
         """The regions into which this input can change, wherever in the box the others are, and nothing follows."""
         everything = self.inputs.everything[place]
-        if box[place] == everything:
-            return everything
         changes = self.space.changes[place]
 
         def nothing_follows(now: Box) -> bool:
@@ -293,7 +300,7 @@ class _Explorer:
 def _concrete(world: World, inputs: tuple[Value | None, ...], box: Box = ()) -> World:
     """The same moment with these inputs; this is done so often that `replace` would take half the time."""
     return World(
-        with_inputs(world.gate, inputs),
+        world.gate if inputs == world.gate.inputs else with_inputs(world.gate, inputs),
         world.pending,
         world.running,
         world.trial,

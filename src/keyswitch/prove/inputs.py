@@ -146,20 +146,20 @@ class Inputs:
             result = run(now)
             part = list(now)
             for index, where, value, holds in notes[:]:
-                for place in (index,) if index != changed else self._places(now, value, changed):
+                for place in self._places(now, index, value, changed):
                     alike = part[place] & (where if holds else ~where)
                     if alike != part[place]:
                         todo.append((*part[:place], part[place] & ~alike, *part[place + 1 :]))
                         part[place] = alike
             yield tuple(part), result
 
-    def _places(self, now: Box, value: Value | None, changed: int) -> Iterator[int]:
-        """Where a guard has looked at an input that changes: before the change or after it, or both if that is one."""
+    def _places(self, now: Box, index: int, value: Value | None, changed: int | None) -> tuple[int, ...]:
+        """Where a guard has looked: at an input that changes, before or after it, or both if the value is the same."""
+        if changed is None or index != changed:
+            return (index,)
         values = self.values[changed]
-        if value == values[lowest(now[changed])]:
-            yield changed
-        if value == values[lowest(now[-1])]:
-            yield len(now) - 1
+        looked = ((changed, values[lowest(now[changed])]), (len(now) - 1, values[lowest(now[-1])]))
+        return tuple(place for place, seen in looked if seen == value)
 
 
 def singles(box: Box) -> Iterator[Box]:
