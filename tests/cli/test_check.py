@@ -1,6 +1,8 @@
 """`keyswitch check`: what it prints, and its exit codes; every safety trace on the device itself."""
 
+import hashlib
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from tests.cli.policy_commands import Run, run
 from tests.policy.samples import PUMP_FILE, ROOT
 
+from keyswitch import __version__
 from keyswitch.exits import Exit
 
 __all__ = ["run"]
@@ -34,7 +37,7 @@ def test_a_policy_that_holds_for_a_program(run: Run) -> None:
     assert told["holds"] is True
     assert told["violations"] == []
     assert told["bypasses"] == ["mcuboot serial recovery (pin)"]
-    assert told["states"] > 200
+    assert told["states"] > 100
     assert {"name", "text"} == told["warnings"][0].keys()
 
 
@@ -46,20 +49,40 @@ def test_a_safety_violation_is_told_step_by_step(run: Run) -> None:
     assert "refuted (2 violations," in ran.out
 
 
-def test_a_liveness_violation_is_told_with_its_loop(run: Run) -> None:
-    ran = run("check", broken("trap"))
-    assert "  and then for ever:\n   3. " in ran.out
+FURTHER = 'timeout_s = 1\n[modes.worse]\nallow = ["mode"]\ntimeout_s = 1\n'
+TO_AND_FRO = (
+    '[[transitions]]\nfrom = ["fault"]\nto = "worse"\non = "timeout"\n'
+    '[[transitions]]\nfrom = ["worse"]\nto = "fault"\non = "timeout"\n'
+)
+
+
+@pytest.fixture
+def trapped(tmp_path: Path) -> Path:
+    """A policy that goes to and fro in a trap for ever."""
+    path = tmp_path / "trapped.toml"
+    fault = '[modes.fault]\nallow = ["mode"]\n'
+    text = broken("trap").read_text()
+    assert fault in text
+    path.write_text(text.replace(fault, fault + FURTHER) + TO_AND_FRO)
+    return path
+
+
+def test_a_liveness_violation_is_told_with_its_loop(run: Run, trapped: Path) -> None:
+    loop = "  and then for ever:\n   3. time passes: timeout → worse\n   4. time passes: timeout → fault\n"
+    assert loop in run("check", trapped).out
     assert "  and then time passes\n" in run("check", broken("no-limit")).out
-    assert "  explored: 26 states in normal; its guards held in 10 of them" in run("check", broken("shadowed")).out
+    assert "  explored: 10 states in normal; its guards can hold in 10 of them" in run("check", broken("shadowed")).out
 
 
-def test_violations_for_a_program(run: Run) -> None:
+def test_violations_for_a_program(run: Run, trapped: Path) -> None:
     (safety, *_) = json.loads(run("check", broken("maintenance-on-connect"), "--json").out)["violations"]
     assert (safety["rule"], safety["kind"]) == ("maintenance-on-purpose", "safety")
     assert [each["event"] for each in safety["trace"]] == ["boot", "input", "connect"]
-    (liveness,) = json.loads(run("check", broken("trap"), "--json").out)["violations"]
+    liveness, _ = json.loads(run("check", trapped, "--json").out)["violations"]
     assert liveness["kind"] == "liveness"
-    assert liveness["loop"]
+    assert [each["event"] for each in liveness["loop"]] == ["expired", "expired"]
+    (missing,) = json.loads(run("check", broken("no-reset"), "--json").out)["violations"]
+    assert missing["refused"] == "os.reset:write"
     (dead,) = json.loads(run("check", broken("nowhere"), "--json").out)["violations"]
     assert dead["explored"] == "no way leads into it"
 
@@ -76,7 +99,18 @@ def test_early_arming_is_shown(run: Run, tmp_path: Path) -> None:
 def test_a_policy_that_is_too_large_is_not_decided(run: Run) -> None:
     ran = run("check", PUMP_FILE, "--max-states", "10")
     assert ran.code == Exit.UNKNOWN
-    assert "not decided: more than 10 states" in ran.out
+    assert "not decided: more than 10 states (--max-states); 1" in ran.out
+    assert "not decided" not in run("check", PUMP_FILE, "--max-states", "228").out
+    assert "not decided" in run("check", PUMP_FILE, "--max-states", "227").out
+
+
+def test_a_policy_that_takes_too_much_memory_is_not_decided(run: Run) -> None:
+    ran = run("check", PUMP_FILE, "--max-memory", "1", "--json")
+    told = json.loads(ran.out)
+    assert ran.code == Exit.UNKNOWN
+    assert "more than 1 MB (--max-memory)" in told["stopped"]
+    assert (told["holds"], told["complete"], told["verdict"]) == (False, False, "not decided")
+    assert {each["verdict"] for each in told["promises"]} == {"not decided"}
 
 
 @pytest.mark.parametrize(
@@ -103,16 +137,74 @@ VIOLATION: dict[str, Any] = {"rule": "r", "subject": "s", "kind": "safety"}
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
-def test_every_safety_trace_is_seen_on_the_device(run: Run, tmp_path: Path, path: Path) -> None:
+def test_every_trace_and_loop_is_seen_on_the_device(run: Run, tmp_path: Path, path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     verdict.write_text(run("check", path, "--json").out)
-    safety = [each for each in json.loads(verdict.read_text())["violations"] if each["kind"] == "safety"]
+    traced = [each for each in json.loads(verdict.read_text())["violations"] if each["trace"]]
     ran = run("check", path, "--replay", verdict, "--json")
     told = json.loads(ran.out)
-    assert ran.code == (Exit.YES if safety else Exit.UNKNOWN)
-    assert told["confirmed"] is bool(safety)
-    assert [each["rule"] for each in told["traces"]] == [each["rule"] for each in safety]
+    assert ran.code == (Exit.YES if traced else Exit.UNKNOWN)
+    assert told["confirmed"] is bool(traced)
+    assert [each["rule"] for each in told["traces"]] == [each["rule"] for each in traced]
     assert all(each["seen"] for each in told["traces"])
+    assert [len(each["steps"]) for each in told["traces"]] == [
+        len(each["trace"]) + len(each.get("loop", [])) for each in traced
+    ]
+
+
+CLAIMS = {
+    "upload-in-normal": "an armed image is left over",
+    "reset-while-working": "a granted reset is left over",
+    "no-reset": "os.reset:write is refused in mode maintenance",
+    "no-limit": "maintenance goes on in mode maintenance",
+    "trap": "the device is in mode fault",
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_a_trace_claims_is_asked_of_the_device(run: Run, tmp_path: Path, name: str) -> None:
+    verdict = tmp_path / "verdict.json"
+    verdict.write_text(run("check", broken(name), "--json").out)
+    assert f"  seen on the device: {CLAIMS[name]}\n" in run("check", broken(name), "--replay", verdict).out
+
+
+def test_a_loop_is_seen_on_the_device(run: Run, tmp_path: Path, trapped: Path) -> None:
+    verdict = tmp_path / "verdict.json"
+    verdict.write_text(run("check", trapped, "--json").out)
+    ran = run("check", trapped, "--replay", verdict)
+    assert ran.code == Exit.YES
+    assert "   4. expired → fault\n  seen on the device: the device is in mode fault\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"loop": [{"event": "expired", "mode": None}]}, "trace[2].timer: missing"),
+        ({"refused": "no.command"}, "refused: 'no.command' names no command"),
+    ],
+)
+def test_all_that_is_played_is_checked_first(
+    run: Run, tmp_path: Path, trapped: Path, wrong: dict[str, Any], line: str
+) -> None:
+    told = json.loads(run("check", trapped, "--json").out)
+    told["violations"][0] |= wrong
+    verdict = tmp_path / "verdict.json"
+    verdict.write_text(json.dumps(told))
+    ran = run("check", trapped, "--replay", verdict)
+    assert ran.code == Exit.USAGE
+    assert line in ran.err
+
+
+def test_what_is_left_is_looked_for_on_the_device_and_not_taken_from_its_mode(run: Run, tmp_path: Path) -> None:
+    """The trace of a policy that leaves a reset behind, on a device that goes through the same modes and does not."""
+    verdict, sound = tmp_path / "verdict.json", tmp_path / "sound.toml"
+    text = broken("reset-while-working").read_text()
+    verdict.write_text(run("check", broken("reset-while-working"), "--json").out)
+    sound.write_text(text.replace('allow = ["os.reset", "mode"]', 'allow = ["os.echo", "mode"]'))
+    assert sound.read_text() != text
+    ran = run("check", sound, "--replay", verdict)
+    assert ran.code == Exit.NO
+    assert "NOT seen on the device: a granted reset is left over" in ran.out
 
 
 def test_a_replay_is_told_step_by_step(run: Run, tmp_path: Path) -> None:
@@ -171,3 +263,41 @@ def test_numbers_say_what_is_needed_and_what_is_allowed(run: Run) -> None:
     assert ran.code == Exit.NO
     assert "modes.maintenance.lease_max_s = 120 is too short for an upload of a full slot over Bluetooth LE" in ran.out
     assert "at least 154.203 s. Make it 154.203 or more" in ran.out
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_for_a_program_says_what_was_checked_when_and_by_what(run: Run) -> None:
+    told = json.loads(run("check", broken("trap"), "--json").out)
+    assert told["policy"]["sha256"] == hashlib.sha256(broken("trap").read_bytes()).hexdigest()
+    assert told["tool"] == f"keyswitch {__version__}"
+    assert datetime.fromisoformat(told["time"]).utcoffset() == timedelta(0)
+    assert {each["name"]: each["verdict"] for each in told["promises"]}["way-home"] == "refuted"
+    assert [each["verdict"] for each in told["promises"]].count("holds") == len(told["promises"]) - 1
+    assert len(told["not_proved"]) > 5
+
+
+def test_a_report_is_a_file_beside_the_verdict(run: Run, tmp_path: Path) -> None:
+    for kind in ("html", "md", "junit"):
+        path = tmp_path / f"report.{kind}"
+        ran = run("check", broken("trap"), "--report", kind, "-o", path)
+        assert ran.code == Exit.NO
+        assert "refuted (1 violations," in ran.out
+        assert path.read_text()
+        assert run("check", broken("trap"), "--report", kind).out.startswith(path.read_text()[:15])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("-o", "x"), "--output is for a report"),
+        (("--json", "--report", "md"), "both go to stdout"),
+        (("--report", "pdf"), "'pdf' is not one of"),
+        (("--report", "md", "-o", "/nowhere/report.md"), "/nowhere/report.md: No such file"),
+    ],
+)
+def test_a_report_that_cannot_be_written(run: Run, words: tuple[str, ...], line: str) -> None:
+    ran = run("check", PUMP_FILE, *words)
+    assert ran.code == Exit.USAGE
+    assert line in ran.err

@@ -25,11 +25,6 @@ class PowerCut(Exception):  # noqa: N818  it is no error
     """The power goes, here."""
 
 
-def test_every_effect_has_a_hand():
-    rig = Rig()
-    assert set(rig.server.core._hands) == set(do.Effect.__args__)
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_power_cut_around_the_trailer(when: str):
     """The record is there first: the image starts inside its session, or not at all."""

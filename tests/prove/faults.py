@@ -15,7 +15,7 @@ from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import Arm, Service
-from keyswitch.prove.happen import Gate
+from keyswitch.prove.happen import Edge, Gate
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import Op
@@ -223,3 +223,13 @@ def first_trial_without(kind: type[Effect], **fields: object) -> Gate:
 def serves_as_in_the_mode(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
     """Forgets the first trial: serves what the mode serves."""
     return door.authorise(policy, replace(state, first_trial=False), peer, command)
+
+
+class Nobody:
+    """Looks at nothing that is explored."""
+
+    def edge(self, before: int, edge: Edge) -> None:
+        pass
+
+    def world(self, place: int, edge: Edge) -> None:
+        pass

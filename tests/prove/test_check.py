@@ -10,14 +10,20 @@ from bench.policies import generated
 from tests.policy.samples import ROOT, pump, pump_with, small
 from tests.prove import faults
 
+from keyswitch.exits import Exit
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
+from keyswitch.gate.decision import RESETTING
+from keyswitch.gate.machine import Step
 from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, Verdict, check, trace_json, trace_words
+from keyswitch.prove.explore import Progress, explore
 from keyswitch.prove.happen import Gate
+from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
+from keyswitch.prove.traces import ContradictionError, Target, Traces
 from keyswitch.terms import Security
 
 KEYED = ROOT / "examples" / "key-switch" / "policy.toml"
@@ -48,7 +54,7 @@ def test_the_pump_holds() -> None:
     assert verdict.violations == ()
     assert {each.name for each in verdict.warnings} == {"unsecured-session", "assumed-input"}
     assert verdict.bypasses == ("mcuboot serial recovery (pin)",)
-    assert verdict.states > 200
+    assert verdict.states > 100
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,7 @@ def test_a_large_policy_holds() -> None:
     assert (len(policy.modes), len(policy.transitions)) == (30, 120)
     verdict = check(policy)
     assert verdict.holds
-    assert verdict.states > 4_000
+    assert verdict.states > 500
 
 
 def test_beyond_its_limit_nothing_is_proved() -> None:
@@ -400,7 +406,114 @@ def test_a_power_cut_between_two_writes_is_explored() -> None:
     assert trace_json((swapped,))[0]["slot"] == "holds another image"
 
 
+TWO_TRAPS = """
+[modes.one]
+allow = ["mode"]
+timeout_s = 1
+[modes.two]
+allow = ["mode"]
+timeout_s = 1
+[[transitions]]
+from = ["normal"]
+to = "one"
+on = "input"
+when = ["motion == true"]
+[[transitions]]
+from = ["one"]
+to = "two"
+on = "timeout"
+[[transitions]]
+from = ["two"]
+to = "one"
+on = "timeout"
+"""
+
+
 def test_a_liveness_violation_has_its_loop() -> None:
+    one, two = check(small(TWO_TRAPS)).violations
+    assert (one.rule, two.rule) == ("way-home", "way-home")
+    assert trace_words(one.trace) == ["the device comes up → normal", "motion becomes true → one"]
+    assert trace_words(one.loop) == ["time passes: timeout → two", "time passes: timeout → one"]
+    assert one.ever == "and then time passes"
+
+
+def test_what_stays_in_one_mode_is_no_loop() -> None:
+    """That somebody connects and goes again says nothing about a trap."""
     (violation,) = check(read_policy(ROOT / "examples/broken/trap.toml")).violations
-    assert violation.loop
-    assert all(edge.after.gate.mode == "fault" for edge in violation.loop)
+    assert trace_words(violation.trace) == ["the device comes up → normal", "motion becomes true → fault"]
+    assert violation.loop == ()
+
+
+def test_a_loop_ends_with_the_inputs_as_they_were() -> None:
+    """What goes on for ever must be able to begin again."""
+    back = 'from = ["two"]\nto = "one"\non = "timeout"'
+    there = 'from = ["one"]\nto = "two"\non = "timeout"'
+    text = TWO_TRAPS.replace(back, f'{back}\nwhen = ["motion == false"]')
+    text = text.replace(there, f'{there}\nwhen = ["motion == true"]')
+    first, _ = check(small(text)).violations
+    assert [edge.move.name for edge in first.loop] == ["expired", "input", "expired", "input"]
+    assert first.loop[-1].after.gate.inputs == first.trace[-1].after.gate.inputs
+
+
+@pytest.mark.parametrize(
+    ("change", "cause", "refused"),
+    [
+        (
+            ('allow = ["os", "image", "mode"]', 'allow = ["os", "image.upload", "image.erase", "mode"]'),
+            'mode "maintenance" does not allow image.state:write, which marks the image for the next boot',
+            "image.state:write",
+        ),
+        (
+            ('session = "anyone"', 'session = "owner"'),
+            "entering this way makes nobody the owner), so it refuses image.upload:write, which sends the image",
+            "image.upload:write",
+        ),
+        (
+            ('security = "none"', 'security = "authenticated"'),
+            'mode "maintenance" asks for a link that is authenticated, and no peer that can enter has one',
+            "image.upload:write",
+        ),
+    ],
+)
+def test_an_update_that_cannot_be_installed_says_what_is_missing(
+    change: tuple[str, str], cause: str, refused: str
+) -> None:
+    policy = pump_with(change, ('transports = ["ble", "udp", "serial"]', 'transports = ["udp"]'))
+    found = [each for each in check(policy).violations if each.rule == "update-completes"]
+    assert found
+    assert all(cause in each.text and each.refused == refused for each in found)
+    assert all({edge.move.name for edge in each.trace} <= {"boot", "enter", "button"} for each in found)
+
+
+def test_a_confirmation_that_nobody_can_give_says_why() -> None:
+    gate = faults.where(on.ConfirmAsked, faults.never_confirms)
+    (violation,) = [each for each in check(SMALL, gate=gate).violations if each.rule == "update-completes"]
+    assert 'each trial in mode "maintenance" reverts, for nobody can confirm it (update.confirm = "operator")' in (
+        violation.text
+    )
+
+
+def test_what_the_machine_does_not_do_is_not_told() -> None:
+    """A trace that the whole machine does not take ends in an error and no answer."""
+    inputs = Inputs(SMALL)
+    graph = explore(inputs, Gate(), faults.Nobody())
+    place = next(n for n, world in enumerate(graph.worlds) if world.session is not None)
+    deaf = faults.where(on.EnterProved, lambda _policy, state, _event: Step(state=state, refused=RESETTING))
+    assert Traces(graph, SMALL, Gate()).to([Target(place=place)]).steps
+    with pytest.raises(ContradictionError, match="the machine does not do what it found"):
+        Traces(graph, SMALL, deaf).to([Target(place=place)])
+    assert ContradictionError.exit_code is Exit.UNKNOWN
+
+
+def test_the_meter_ends_an_exploration() -> None:
+    seen: list[Progress] = []
+
+    def meter(progress: Progress) -> str | None:
+        seen.append(progress)
+        return "enough" if progress.explored else None
+
+    verdict = check(pump(), meter=meter)
+    assert verdict.stopped == "enough"
+    assert not verdict.complete
+    assert (verdict.explored, verdict.states) == (seen[-1].explored, seen[-1].found)
+    assert verdict.edges == seen[-1].moves > 0

@@ -12,6 +12,7 @@ from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import Graph, explore
 from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.inputs import Inputs, singles
 from keyswitch.prove.left_behind import LEFT_BEHIND, records
 from keyswitch.prove.safety import SAFETY
 
@@ -90,9 +91,19 @@ def test_the_sound_machine_takes_what_it_may() -> None:
 # --- what is explored -----------------------------------------------------------------------------------------------
 
 
+class Seen(faults.Nobody):
+    """Keeps every edge, in the order in which they are found."""
+
+    def __init__(self) -> None:
+        self.edges: list[Edge] = []
+
+    def edge(self, before: int, edge: Edge) -> None:
+        self.edges.append(edge)
+
+
 def _graph(policy: Policy) -> tuple[Graph, list[Edge]]:
-    seen: list[Edge] = []
-    return explore(policy, Gate(), lambda _before, edge, _new: seen.append(edge)), seen
+    seen = Seen()
+    return explore(Inputs(policy), Gate(), seen), seen.edges
 
 
 def test_every_record_that_is_explored_can_be_written() -> None:
@@ -113,8 +124,8 @@ def test_every_kind_of_record_is_explored_in_every_state_of_the_inputs() -> None
     for name in ("same_policy", "limited", "ending", "trial"):
         assert {dict(edge.move.details)[name] for edge in left} == {True, False}, name
     assert {dict(edge.move.details)["expected"] for edge in left} == {"old", "new", "other", None}
-    inputs = {world.gate.inputs for world in graph.own_worlds() if world.off}
-    assert {edge.before.gate.inputs for edge in left} == inputs
+    off = {values for world in graph.own_worlds() if world.off for values in singles(world.box)}
+    assert {values for edge in left for values in singles(edge.box)} == off
     assert len({guards for edge in left for guards in (edge.after.session,) if guards is not None}) > 2
 
 

@@ -1,19 +1,28 @@
-"""`keyswitch check`: prove a policy, or show the shortest way into its hole."""
+"""`keyswitch check`: prove a policy, or show the shortest counterexample."""
 
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 
+from keyswitch import __version__
+from keyswitch.cli.check_meter import MAX_MEMORY_MB, CheckMeter
 from keyswitch.cli.output import echo
+from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
-from keyswitch.prove.check import Verdict, Violation, trace_json, trace_words
+from keyswitch.prove.check import Verdict, Violation, trace_words
 from keyswitch.prove.check import check as prove
 from keyswitch.prove.explore import MAX_STATES
 from keyswitch.prove.liveness import LIVENESS
+from keyswitch.prove.report import Circumstances, counterexample, junit, markdown, report_json
+from keyswitch.prove.report_html import html
 from keyswitch.prove.safety import SAFETY
+
+_REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -25,71 +34,91 @@ from keyswitch.prove.safety import SAFETY
     type=click.Path(path_type=Path),
     help="Play the traces of an earlier `check --json` on the device itself.",
 )
-@click.option("--max-states", type=click.IntRange(min=1), default=MAX_STATES, show_default=True, help="Give up beyond.")
-def check(policy: Path, replay: Path | None, max_states: int, *, as_json: bool) -> Exit:
+@click.option(
+    "--report", type=click.Choice(sorted(_REPORTS)), help="Write a report to file: a page, a text, or for a CI server."
+)
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where the report goes; else to stdout."
+)
+@click.option(
+    "--max-states",
+    type=click.IntRange(min=1),
+    default=MAX_STATES,
+    show_default=True,
+    help="Stop when there are more states than this.",
+)
+@click.option(
+    "--max-memory",
+    metavar="MB",
+    type=click.IntRange(min=1),
+    default=MAX_MEMORY_MB,
+    show_default=True,
+    help="Stop when the process holds more memory than this.",
+)
+def check(
+    policy: Path,
+    replay: Path | None,
+    report: str | None,
+    output: Path | None,
+    max_states: int,
+    max_memory: int,
+    *,
+    as_json: bool,
+) -> Exit:
     """Prove that POLICY keeps every promise of the gate, or show how it does not.
 
     Explores the same machine that the device runs, with everything around it: connections, inputs, time limits,
     uploads, pending and trial images, lock-out, and power cuts at every moment.
 
-    Exit code 0: it holds, 1: it is refuted, 3: too large to be explored.
+    Exit code 0: it holds, 1: it is refuted, 3: not decided, for it needs more states or memory than allowed.
 
     \b
     Examples:
       keyswitch check policy.toml
       keyswitch check policy.toml --json > verdict.json
+      keyswitch check policy.toml --report html -o report.html
       keyswitch check policy.toml --replay verdict.json
     """
+    if output is not None and report is None:
+        raise click.UsageError("--output is for a report: name its kind with --report")
+    if as_json and report is not None and output is None:
+        raise click.UsageError("--json and --report both go to stdout: name a file for the report with --output")
     rules = read_policy(policy)
     if replay is not None:
         from keyswitch.cli.replaying import replay_file  # noqa: PLC0415 - brings the whole device
 
         return replay_file(rules, replay, as_json=as_json)
-    verdict = prove(rules, max_states=max_states)
+    meter = CheckMeter(max_memory, now_ms=lambda: time.monotonic_ns() // 1_000_000)
+    verdict = prove(rules, max_states=max_states, meter=meter)
+    meter.done()
+    circumstances = Circumstances(
+        tool=f"keyswitch {__version__}", time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )
+    if report is not None:
+        _write(_REPORTS[report](rules, verdict, circumstances), output)
     if as_json:
-        echo(json.dumps(verdict_json(verdict)))
-    else:
+        echo(json.dumps(report_json(rules, verdict, circumstances)))
+    elif report is None or output is not None:
         _say(str(policy), verdict)
     if verdict.violations:
         return Exit.NO
     return Exit.YES if verdict.complete else Exit.UNKNOWN
 
 
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as one JSON object."""
-    told: dict[str, Any] = {
-        "holds": verdict.holds,
-        "violations": [_violation_json(each) for each in verdict.violations],
-        "warnings": [{"name": each.name, "text": each.text} for each in verdict.warnings],
-        "bypasses": list(verdict.bypasses),
-        "states": verdict.states,
-        "moves": verdict.edges,
-        "complete": verdict.complete,
-    }
-    if verdict.early:
-        told["early_arming_window"] = trace_json(verdict.early)
-    return told
-
-
-def _violation_json(violation: Violation) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "rule": violation.rule,
-        "kind": "safety" if violation.safety else "liveness",
-        "subject": violation.subject,
-        "text": violation.text,
-        "trace": trace_json(violation.trace),
-    }
-    if not violation.safety:
-        told["loop"] = trace_json(violation.loop)
-    if violation.explored:
-        told["explored"] = violation.explored
-    return told
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(str(output), error.strerror or "cannot be written", "a file that can be written") from error
 
 
 def _say(name: str, verdict: Verdict) -> None:
-    explored = f"{verdict.states} states and {verdict.edges} moves explored"
+    explored = f"{verdict.explored} states and {verdict.edges} moves explored"
     if not verdict.complete:
-        echo(f"{name}: not decided: more than {verdict.states} states (raise --max-states)")
+        echo(f"{name}: not decided: {verdict.stopped}; {verdict.states} states found, {explored}")
     elif verdict.holds:
         echo(f"{name}: holds ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:
@@ -107,16 +136,10 @@ def _say(name: str, verdict: Verdict) -> None:
 
 def _say_violation(name: str, violation: Violation) -> None:
     echo(f"{name}: {violation.rule}: {violation.text}")
-    _say_steps(trace_words(violation.trace))
-    if violation.loop:
-        echo("  and then for ever:")
-        _say_steps(trace_words(violation.loop), first=len(violation.trace) + 1)
-    elif violation.trace and not violation.safety:
-        echo("  and then time passes")
-    if violation.explored:
-        echo(f"  explored: {violation.explored}")
+    for line in counterexample(violation):
+        echo(f"  {line}")
 
 
-def _say_steps(lines: list[str], first: int = 1) -> None:
-    for number, line in enumerate(lines, first):
+def _say_steps(lines: list[str]) -> None:
+    for number, line in enumerate(lines, 1):
         echo(f"  {number:2}. {line}")

@@ -22,7 +22,7 @@ from keyswitch.text import plain
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("keyswitch.cli.demo", "Tell the whole story with a virtual device; no hardware."),
-    "check": ("keyswitch.cli.check", "Prove a policy, or show the shortest way into its hole."),
+    "check": ("keyswitch.cli.check", "Prove a policy, or show the shortest counterexample."),
     "explain": ("keyswitch.cli.explain", "Why a mode serves a command or not, and the way there."),
     "diagram": ("keyswitch.cli.diagram", "Draw a policy's modes and the ways between them."),
     "init": ("keyswitch.cli.init", "Start a policy, with comments and keys."),

@@ -17,7 +17,7 @@ VERDICT_FILE: Final = FileKind(expected="what `keyswitch check POLICY --json` pr
 
 
 def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
-    """Play every safety violation of an earlier verdict.
+    """Play every violation of an earlier verdict that has a trace; what never happens has none.
 
     Returns:
         YES if the device did what each trace says, NO if not, UNKNOWN if there was nothing to play.
@@ -38,7 +38,7 @@ def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
         for violation, outcome in outcomes:
             _say(violation, outcome)
         if not outcomes:
-            echo(f"{path}: no safety violation to play")
+            echo(f"{path}: no violation with a trace to play")
     if not outcomes:
         return Exit.UNKNOWN
     return Exit.YES if all(outcome.confirmed for _, outcome in outcomes) else Exit.NO
@@ -52,9 +52,10 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise InputError(str(path), "no verdict", expected)
     violations = [cast("dict[str, Any]", each) for each in cast("list[object]", found) if isinstance(each, dict)]
     for place, each in enumerate(violations):
-        if not {"rule", "subject", "trace", "kind"} <= each.keys() or not isinstance(each["trace"], list):
+        lists = isinstance(each.get("trace"), list) and isinstance(each.get("loop", []), list)
+        if not {"rule", "subject", "kind"} <= each.keys() or not lists:
             raise InputError(f"{path}: violations[{place}]", "no violation", expected)
-    return [each for each in violations if each["kind"] == "safety"]
+    return [each for each in violations if each["trace"]]
 
 
 def _outcome_json(violation: dict[str, Any], outcome: Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ Rules kept here:
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, assert_never
 
 from keyswitch.device import events
 from keyswitch.device.events import Credential, DeviceEvent
@@ -119,25 +119,6 @@ class Core:
         self._left_before: dict[Timer, int] = {}
         self._mode_before = self.state.mode
         self._forget_all()
-        self._hands: dict[type[Effect], Callable[[Any, int], bool | None]] = {
-            do.StartTimer: self._start_timer,
-            do.StopTimer: self._stop_timer,
-            do.DropQueued: self._drop_queued,
-            do.DropUpload: self._drop_upload,
-            do.WriteTrailer: self._write_trailer,
-            do.Disarm: self._disarm,
-            do.ConfirmImage: self._confirm_image,
-            do.WriteSessionRecord: self._write_record,
-            do.ClearSessionRecord: self._clear_record,
-            do.MarkStore: self._mark_store,
-            do.PersistMode: self._persist_mode,
-            do.EndConnections: self._end_connections,
-            do.DropReassembly: self._leave_to_runtime,
-            do.ResetNow: self._leave_to_runtime,
-            do.ShowService: self._leave_to_runtime,
-            do.Inhibit: self._leave_to_runtime,
-            do.ModeChanged: self._leave_to_runtime,
-        }
 
     def _forget_all(self) -> None:
         self.peers: dict[int, Peer] = {}
@@ -208,7 +189,7 @@ class Core:
         if done.effects:
             self._left_before = {timer: max(0, at_ms - now_ms) for timer, at_ms in self.timers.items()}
             for effect in done.effects:
-                if self._hands[type(effect)](effect, now_ms) is False:
+                if not self._carry_out(effect, now_ms):
                     break
         return None
 
@@ -276,15 +257,60 @@ class Core:
         limits = [self.timers[timer] for timer in (Timer.LEASE, Timer.LEASE_MAX) if timer in self.timers]
         return max(0, min(limits) - now_ms) if limits else None
 
-    # --- the hands; False: what the step wanted after this is off ---
+    # --- the hands ---
 
-    def _start_timer(self, effect: do.StartTimer, now_ms: int) -> None:
-        self.timers[effect.timer] = now_ms + effect.ms
+    def _carry_out(self, effect: Effect, now_ms: int) -> bool:
+        """Do what the machine wants; False: what the step wanted after this is off."""
+        match effect:
+            case do.StartTimer():
+                self.timers[effect.timer] = now_ms + effect.ms
+            case do.StopTimer():
+                self.timers.pop(effect.timer, None)
+            case do.DropQueued():
+                self._drop_queued()
+            case do.EndConnections():
+                self.ending |= effect.peers
+                self._effects.append(effect)
+            case do.DropReassembly() | do.ResetNow() | do.ShowService() | do.Inhibit() | do.ModeChanged():
+                self._effects.append(effect)
+            case do.WriteSessionRecord() | do.ClearSessionRecord() | do.MarkStore() | do.PersistMode():
+                self._change_store(effect)
+            case do.DropUpload() | do.WriteTrailer() | do.Disarm() | do.ConfirmImage():
+                return self._change_slots(effect, now_ms)
+            case _:
+                assert_never(effect)
+        return True
 
-    def _stop_timer(self, effect: do.StopTimer, _now_ms: int) -> None:
-        self.timers.pop(effect.timer, None)
+    def _change_store(
+        self, effect: do.WriteSessionRecord | do.ClearSessionRecord | do.MarkStore | do.PersistMode
+    ) -> None:
+        match effect:
+            case do.WriteSessionRecord():
+                self._write_record(effect)
+            case do.ClearSessionRecord():
+                self.setup.memory.save_record(None)
+            case do.MarkStore():
+                self.setup.memory.mark()
+            case do.PersistMode():
+                self.setup.memory.save_mode(effect.mode)
+            case _:
+                assert_never(effect)
 
-    def _drop_queued(self, _effect: do.DropQueued, _now_ms: int) -> None:
+    def _change_slots(self, effect: do.DropUpload | do.WriteTrailer | do.Disarm | do.ConfirmImage, now_ms: int) -> bool:
+        match effect:
+            case do.DropUpload():
+                self._drop_upload(effect)
+            case do.WriteTrailer():
+                return self._write_trailer(effect, now_ms)
+            case do.Disarm():
+                self._disarm()
+            case do.ConfirmImage():
+                self._confirm_image()
+            case _:
+                assert_never(effect)
+        return True
+
+    def _drop_queued(self) -> None:
         self.why_dropped = RESETTING if self.state.down else self._wrong_mode()
         self.dropped.extend(self.queues.take_all())
 
@@ -293,7 +319,7 @@ class Core:
         now = self.policy.modes[self.state.mode]
         return Refused(Reason.WRONG_MODE, self._mode_before if now.maintenance else now.name)
 
-    def _drop_upload(self, effect: do.DropUpload, _now_ms: int) -> None:
+    def _drop_upload(self, effect: do.DropUpload) -> None:
         upload, self.upload = self.upload, None
         if upload is not None and effect.discard:
             slot = area(self.flash, upload.slot)
@@ -311,15 +337,15 @@ class Core:
         self.feed(ArmFailed(), now_ms)
         return False
 
-    def _disarm(self, _effect: do.Disarm, _now_ms: int) -> None:
+    def _disarm(self) -> None:
         for image in range(len(self.layout.pairs)):
             self.parts.disarm(self.flash, self.layout, image, self.active)
 
-    def _confirm_image(self, _effect: do.ConfirmImage, _now_ms: int) -> None:
+    def _confirm_image(self) -> None:
         for image in range(len(self.layout.pairs)):
             self.parts.confirm(self.flash, self.layout, slots.running_slot(self.layout, image, self.active))
 
-    def _write_record(self, effect: do.WriteSessionRecord, _now_ms: int) -> None:
+    def _write_record(self, effect: do.WriteSessionRecord) -> None:
         # The step may have stopped the lease before it asked for the record: what counts is what was left before it.
         left = self._left_before
         self.setup.memory.save_record(
@@ -334,22 +360,6 @@ class Core:
             ),
             self.holder,
         )
-
-    def _clear_record(self, _effect: do.ClearSessionRecord, _now_ms: int) -> None:
-        self.setup.memory.save_record(None)
-
-    def _mark_store(self, _effect: do.MarkStore, _now_ms: int) -> None:
-        self.setup.memory.mark()
-
-    def _persist_mode(self, effect: do.PersistMode, _now_ms: int) -> None:
-        self.setup.memory.save_mode(effect.mode)
-
-    def _end_connections(self, effect: do.EndConnections, _now_ms: int) -> None:
-        self.ending |= effect.peers
-        self._effects.append(effect)
-
-    def _leave_to_runtime(self, effect: RuntimeEffect, _now_ms: int) -> None:
-        self._effects.append(effect)
 
 
 def _running(report: BootReport, found: SessionRecord | None) -> bytes:

@@ -63,7 +63,7 @@ async def play(policy: Policy, violation: dict[str, Any], parts: Parts | None = 
 
     Args:
         policy: the policy that was checked; its key files are not needed.
-        violation: `rule`, `subject` and `trace`.
+        violation: `rule`, `subject` and `trace`; `loop` is played once, `refused` is asked for at the end.
         parts: what the device is made of; planted faults, for tests.
 
     Raises:
@@ -76,7 +76,7 @@ async def play(policy: Policy, violation: dict[str, Any], parts: Parts | None = 
     stage = Stage(policy, parts)
     played: list[Played] = []
     try:
-        for number, event in enumerate(violation["trace"]):
+        for number, event in enumerate([*violation["trace"], *violation.get("loop", ())]):
             await _acts(stage, event, number)(event)
             await stage.settle()
             played.append(Played(event=event["event"], expected=event["mode"], observed=stage.now_in))
@@ -106,7 +106,24 @@ async def _claim(stage: Stage, violation: dict[str, Any]) -> tuple[str, bool]:
     if rule == "ask-and-leave":
         name = f"mode.{subject.rsplit(maxsplit=1)[-1]}"
         direction = "read" if name == "mode.state" else "write"
-        return f"{name} is refused in mode {stage.now_in}", not await stage.serves(
-            f"{name}:{direction}", violation["trace"][-1]
-        )
-    return f"the device is in mode {violation['trace'][-1]['mode']}", stage.now_in == violation["trace"][-1]["mode"]
+        served = await stage.serves(f"{name}:{direction}", violation["trace"][-1])
+        return f"{name} is refused in mode {stage.now_in}", not served
+    if rule in {"clean-leave", "fresh-start"}:
+        return _remains(subject), stage.left(subject)
+    if violation.get("refused"):
+        name = str(violation["refused"])
+        return f"{name} is refused in mode {stage.now_in}", not await stage.serves(name)
+    if rule == "maintenance-ends":
+        return _goes_on(stage)
+    last = [*violation["trace"], *violation.get("loop", ())][-1]["mode"]
+    return f"the device is in mode {last}", stage.now_in == last
+
+
+def _remains(subject: str) -> str:
+    return f"{subject} is left over" if " " in subject else f"{subject} was not asked for when it was due"
+
+
+def _goes_on(stage: Stage) -> tuple[str, bool]:
+    here = stage.policy.modes.get(stage.now_in or "")
+    lasts = here is not None and here.maintenance and stage.server.core.gate_open
+    return f"maintenance goes on in mode {stage.now_in}", lasts

@@ -12,7 +12,7 @@ Rules:
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from keyswitch.device.agenda import Agenda
 from keyswitch.device.clock import DeviceClock
@@ -335,7 +335,8 @@ class Runtime:
                 self.report({"event": "inhibit", "names": sorted(names)})
             case ResetNow():
                 pass  # carried out where the order of effects ends
-            # mypy proves that nothing else exists
+            case _:
+                assert_never(effect)
 
     def _show(self) -> None:
         self._showing.show(self.now_ms(), self._inputs.get(BATTERY_INPUT))

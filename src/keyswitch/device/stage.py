@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,10 +12,12 @@ from keyswitch.device.factory import layout_of
 from keyswitch.device.parts import Parts
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.server import Server
-from keyswitch.device.store import MemoryStore
+from keyswitch.device.store import SESSION, MemoryStore
 from keyswitch.errors import InputError
-from keyswitch.gate.events import ButtonHeld, InputChanged, SelfConfirmed, Timer
+from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed, Timer
+from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.state import GateState
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
@@ -38,6 +41,9 @@ _SECRET: Final = bytes(range(32))
 _ISSUER, _HOLDER = bytes([1]) * 32, bytes([2]) * 32
 _IMAGE_SIZE: Final = 2_048
 _HASH_SIZE: Final = 32
+
+
+Machine = Callable[[Policy, GateState, Event], Step]
 
 
 class Link:
@@ -84,14 +90,15 @@ class Stage:
     """One device, and everybody around it."""
 
     def __init__(self, policy: Policy, parts: Parts | None = None) -> None:
-        made_of = parts or Parts()
+        made_of = replace(parts or Parts(), step=self._watched((parts or Parts()).step))
+        self.undone: set[str] = set()
         self.policy = policy
         config = BootConfig(layout=layout_of(policy), keys=Keys())
         self.layout = config.layout
         self.flash = RamFlash(config.layout.geometry)
         slots.install(self.flash, self.layout, self.layout.pairs[0].primary, unsigned_image(1))
         self.link = Link()
-        store = MemoryStore()
+        store = self.store = MemoryStore()
         issuers = () if policy.entry.permit is None else (permit.public_key(_ISSUER),)
         self._drawn = 0
         self.server = Server(
@@ -122,6 +129,33 @@ class Stage:
     def _random(self, size: int) -> bytes:
         self._drawn += 1
         return hashlib.sha256(self._drawn.to_bytes(8, "big")).digest()[:size]
+
+    def _watched(self, step: Machine) -> Machine:
+        """The machine, and a note of what it does not ask for at the end of a session, or of a mode."""
+
+        def watched(policy: Policy, state: GateState, event: Event) -> Step:
+            done = step(policy, state, event)
+            asked = {type(effect).__name__ for effect in done.effects}
+            if state.session is not None and done.state.session is None and not done.state.down:
+                self.undone |= {"DropQueued", "DropReassembly", "DropUpload"} - asked
+            elif not state.down and done.state.mode != state.mode:
+                self.undone |= {"DropQueued", "DropReassembly"} - asked
+            return done
+
+        return watched
+
+    def left(self, what: str) -> bool:
+        """Whether this is left of a session on the device: in its memory, its flash or its store."""
+        core = self.server.core
+        pending = any(each.pending for each in slots.list_images(self.flash, self.layout, core.active))
+        left = {
+            "an upload": core.state.upload is not None or core.upload is not None,
+            "an armed image": core.state.arming is not None or pending,
+            "a granted reset": core.state.reset_pending or Timer.RESET in core.timers,
+            "a session record": (self.store.read(SESSION) or {}).get("record") is not None,
+            "a trial's deadline": Timer.TRIAL in core.timers,
+        }
+        return left.get(what, what in self.undone)
 
     @property
     def now_in(self) -> str | None:
@@ -308,12 +342,15 @@ class Stage:
     # --- what a trace claims ---
 
     async def serves(self, name: str, who: dict[str, Any] | None = None) -> bool:
-        """Whether the device executes this command for the peer of that event, or for somebody on any transport."""
+        """Whether the device executes this command for that event's peer, or for somebody on any of its transports."""
         word, _, direction = name.partition(":")
         command = BY_NAME[word]
         op = Op.READ if direction == "read" else Op.WRITE
         slots.install(self.flash, self.layout, self.layout.pairs[0].secondary, _NEW)
-        everybody = [{"peer": _FIRST, "transport": "ble"}, {"peer": _OFF_BLE, "transport": self._off_ble}]
+        everybody = [
+            {"peer": _FIRST if transport is Transport.BLE else _OFF_BLE, "transport": transport.value}
+            for transport in self.policy.smp.transports
+        ]
         for told in everybody if who is None else [who]:
             answer = await self.ask(told, op, (command.group, command.id), _IN_EARNEST.get(word))
             if answer.get("rc") != Rc.EACCESSDENIED:

@@ -68,16 +68,20 @@ def check_trace(policy: Policy, violation: dict[str, Any]) -> None:
 
     Args:
         policy: on whose device it is to be played.
-        violation: with `rule`, `subject` and a list `trace`.
+        violation: with `rule`, `subject` and a list `trace`; `loop` and `refused` where it has them.
 
     Raises:
         InputError: names the place.
     """
-    rule, subject, trace = violation["rule"], violation["subject"], cast("list[object]", violation["trace"])
+    rule, subject = violation["rule"], violation["subject"]
+    trace = cast("list[object]", [*violation["trace"], *violation.get("loop", ())])
     if not isinstance(rule, str) or not isinstance(subject, str) or not subject.strip():
         raise InputError("rule, subject", f"found {short(rule)}, {short(subject)}", _EXPECTED)
-    if rule == "firmware-outside-maintenance" and subject.split()[-1].partition(":")[0] not in BY_NAME:
+    if rule == "firmware-outside-maintenance" and not _names_a_command(subject.split()[-1]):
         raise InputError("subject", f"{short(subject)} names no command", _EXPECTED)
+    refused = violation.get("refused")
+    if refused is not None and not _names_a_command(refused):
+        raise InputError("refused", f"{short(refused)} names no command", _EXPECTED)
     if not 1 <= len(trace) <= MAX_EVENTS:
         raise InputError("trace", f"{len(trace)} events", f"1 to {MAX_EVENTS}")
     here: set[object] = set()
@@ -89,6 +93,10 @@ def check_trace(policy: Policy, violation: dict[str, Any]) -> None:
             raise InputError(where, "no event", "an object with event and mode")
         _check_fields(policy, where, name, fields)
         _follow(where, name, fields.get("peer"), here, first=number == 0)
+
+
+def _names_a_command(value: object) -> bool:
+    return isinstance(value, str) and value.partition(":")[0] in BY_NAME
 
 
 def _check_fields(policy: Policy, where: str, name: str, fields: dict[str, Any]) -> None:
@@ -109,7 +117,9 @@ def _check_input(policy: Policy, where: str, fields: dict[str, Any]) -> None:
     known = {each.name: each for each in policy.inputs}
     if not isinstance(name, str) or name not in known:
         raise InputError(f"{where}.input", f"found {short(name)}", f"an input of the policy: {', '.join(known)}")
-    if known[name].type is InputType.BOOL:
+    if value is None and "value" in fields:
+        fits = True  # it can no longer be read
+    elif known[name].type is InputType.BOOL:
         fits = isinstance(value, bool)
     else:
         fits = type(value) is int and INT_INPUT.least - 1 <= value <= INT_INPUT.most + 1

@@ -1,13 +1,16 @@
 """Proof or counterexample: every rule against everything that can happen under a policy."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from keyswitch.policy.model import Policy
-from keyswitch.prove.explore import MAX_STATES, Graph, explore
+from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
 from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.liveness import LIVENESS, LivenessRule, Stuck
-from keyswitch.prove.safety import SAFETY, SafetyRule, Wrong, early_window
+from keyswitch.prove.safety import SAFETY, Check, SafetyRule, early_window
+from keyswitch.prove.traces import ContradictionError, Target, Traces
 from keyswitch.prove.warnings import Warning_, doubts
 
 
@@ -23,6 +26,8 @@ class Violation:
         loop: what can go on for ever then; only of liveness rules.
         safety: something wrong happens; else something right cannot.
         explored: what was tried, where something never happens at all.
+        ever: what then goes on, in words, where there is no loop.
+        refused: the command that is refused then, where the violation is that; as in an allow list.
     """
 
     rule: str
@@ -32,6 +37,8 @@ class Violation:
     loop: tuple[Edge, ...] = ()
     safety: bool
     explored: str = ""
+    ever: str = ""
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +46,29 @@ class Verdict:
     """What the prover found out.
 
     Attributes:
-        complete: everything was explored; if not, nothing is proved.
+        stopped: why something was left out; None: everything was explored. If not, nothing is proved.
         violations: in the order of the rules.
         warnings: what is legal but doubtful.
         early: the power-cut window of early arming, where there is one.
         bypasses: ways past the gate that the policy itself declares.
         states: how many were explored.
+        explored: of how many everything that can happen next was tried.
         edges: how many moves.
     """
 
-    complete: bool
+    stopped: str | None
     violations: tuple[Violation, ...]
     warnings: tuple[Warning_, ...]
     early: tuple[Edge, ...]
     bypasses: tuple[str, ...]
     states: int
+    explored: int
     edges: int
+
+    @property
+    def complete(self) -> bool:
+        """Everything was explored."""
+        return self.stopped is None
 
     @property
     def holds(self) -> bool:
@@ -75,30 +89,39 @@ _GATE: Final = Gate()
 
 
 class _Watch:
-    """Sees each edge once: keeps the first edge for each (rule, subject), which is a nearest one."""
+    """Sees everything once, and keeps what each rule finds wrong: for each subject, every place where it is."""
 
     def __init__(self, policy: Policy, gate: Gate, rules: Rules) -> None:
         self._policy = policy
         self._of_edges = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if not rule.of_worlds]
         self._of_worlds = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if rule.of_worlds]
-        self.wrong: dict[tuple[str, str], tuple[int, Edge, Wrong]] = {}
-        self.early: tuple[int, Edge] | None = None
-        self.edges = 0
+        self.wrong: dict[tuple[str, str], list[tuple[int, Edge, bool]]] = {}
+        self.early: list[tuple[int, Edge, bool]] = []
 
-    def see(self, before: int, edge: Edge, new: bool) -> None:  # noqa: FBT001 - `explore.Visitor`
-        self.edges += 1
+    def edge(self, before: int, edge: Edge) -> None:
+        """See `explore.Visitor`."""
         for name, check_edge in self._of_edges:
             for wrong in check_edge(edge):
-                self.wrong.setdefault((name, wrong.subject), (before, edge, wrong))
-        if new:
-            for name, check_edge in self._of_worlds:
-                for wrong in check_edge(edge):
-                    self.wrong.setdefault((name, wrong.subject), (before, edge, wrong))
-        if self.early is None and early_window(self._policy, edge):
-            self.early = (before, edge)
+                self.wrong.setdefault((name, wrong.subject), []).append((before, edge, False))
+        if early_window(self._policy, edge):
+            self.early.append((before, edge, False))
+
+    def world(self, place: int, edge: Edge) -> None:
+        """See `explore.Visitor`."""
+        for name, check_edge in self._of_worlds:
+            for wrong in check_edge(edge):
+                self.wrong.setdefault((name, wrong.subject), []).append((place, edge, True))
 
 
-def check(policy: Policy, *, gate: Gate = _GATE, rules: Rules = _ALL, max_states: int = MAX_STATES) -> Verdict:
+def check(
+    policy: Policy,
+    *,
+    gate: Gate = _GATE,
+    rules: Rules = _ALL,
+    max_states: int = MAX_STATES,
+    meter: Meter | None = None,
+    whole: bool = False,
+) -> Verdict:
     """Explore the gate under this policy and judge it by every rule.
 
     Args:
@@ -106,47 +129,70 @@ def check(policy: Policy, *, gate: Gate = _GATE, rules: Rules = _ALL, max_states
         gate: the machine and the door that the device runs.
         rules: the promises.
         max_states: give up beyond this many.
+        meter: told how far it has come; may stop it.
+        whole: tell every two values of inputs apart that any guard tells apart. The verdict is the same, and late.
     """
-    watch = _Watch(policy, gate, rules)
-    graph = explore(policy, gate, watch.see, max_states=max_states)
+    inputs = Inputs(policy)
+    watch = _Watch(inputs.policy, gate, rules)
+    graph = explore(inputs, gate, watch, max_states=max_states, meter=meter, whole=whole)
     names = [rule.name for rule in rules.safety] + [rule.name for rule in rules.liveness]
     order = {name: place for place, name in enumerate(names)}
+    traces = Traces(graph, policy, gate)
+    prepared = {rule.name: rule.prepare(policy, gate) for rule in rules.safety}
     violations = [
-        Violation(rule=name, subject=subject, text=wrong.text, trace=(*graph.path(before), edge), safety=True)
-        for (name, subject), (before, edge, wrong) in watch.wrong.items()
+        _unsafe(rule, subject, traces.to(_targets(found)).steps, prepared[rule])
+        for (rule, subject), found in watch.wrong.items()
     ]
     if graph.complete:
         for rule in rules.liveness:
-            violations += _first_of_each(graph, rule, policy)
+            violations += _stuck(graph, traces, rule, policy)
     violations.sort(key=lambda each: order[each.rule])
-    early = () if watch.early is None else (*graph.path(watch.early[0]), watch.early[1])
     return Verdict(
-        complete=graph.complete,
+        stopped=graph.stopped,
         violations=tuple(violations),
         warnings=doubts(policy),
-        early=early,
+        early=traces.to(_targets(watch.early)).steps if watch.early else (),
         bypasses=policy.device.bypasses,
         states=len(graph.worlds),
-        edges=watch.edges,
+        explored=len(graph.edges),
+        edges=sum(len(edges) for edges in graph.edges),
     )
 
 
-def _first_of_each(graph: Graph, rule: LivenessRule, policy: Policy) -> list[Violation]:
-    found: dict[str, Stuck] = {}
-    for stuck in rule.check(policy, graph):
-        found.setdefault(stuck.subject, stuck)
+def _targets(found: list[tuple[int, Edge, bool]]) -> list[Target]:
     return [
-        Violation(
-            rule=rule.name,
-            subject=stuck.subject,
-            text=stuck.text,
-            trace=() if stuck.place is None else tuple(graph.path(stuck.place)),
-            loop=stuck.loop,
-            safety=False,
-            explored=stuck.explored,
-        )
-        for stuck in found.values()
+        Target(place=place, box=edge.box) if of_world else Target(place=place, edge=edge)
+        for place, edge, of_world in found
     ]
+
+
+def _unsafe(rule: str, subject: str, trace: tuple[Edge, ...], check_edge: Check) -> Violation:
+    """The violation as it is seen at the end of the trace, on the whole machine."""
+    for wrong in check_edge(trace[-1]):
+        if wrong.subject == subject:
+            return Violation(rule=rule, subject=subject, text=wrong.text, trace=trace, safety=True)
+    raise ContradictionError(f"the prover is wrong: {rule} ({subject}) is not seen where it was found")
+
+
+def _stuck(graph: Graph, traces: Traces, rule: LivenessRule, policy: Policy) -> Iterator[Violation]:
+    found: dict[str, list[Stuck]] = {}
+    for stuck in rule.check(policy, graph):
+        found.setdefault(stuck.subject, []).append(stuck)
+    for subject, every in found.items():
+        targets = [Target(place=each.place, loop=each.loop) for each in every if each.place is not None]
+        trace = traces.to(targets) if targets else None
+        first = every[0] if trace is None else next(each for each in every if each.place == trace.target.place)
+        yield Violation(
+            rule=rule.name,
+            subject=subject,
+            text=first.text,
+            trace=() if trace is None else trace.steps,
+            loop=() if trace is None else trace.loop,
+            safety=False,
+            explored=first.explored,
+            ever="" if trace is None else first.ever,
+            refused=first.refused,
+        )
 
 
 def trace_json(edges: tuple[Edge, ...]) -> list[dict[str, Any]]:

@@ -9,9 +9,11 @@ from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.kinds import suggestion
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.prove import moves
-from keyswitch.prove.explore import Graph, explore
+from keyswitch.prove.explore import explore
 from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.moves import Space
+from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World
 from keyswitch.smp.commands import CommandKey, patterns, resolve, spoken
 from keyswitch.smp.header import Op
@@ -83,28 +85,26 @@ def _why(policy: Policy, mode: Mode) -> str:
 
 
 def _way(policy: Policy, mode: str, keys: frozenset[CommandKey]) -> tuple[Edge, ...] | None:
-    graph = explore(policy, Gate(), lambda _before, _edge, _new: None)
-    space = Space(policy)
-    start = next((n for n, world in enumerate(graph.worlds) if not world.off and world.gate.mode == mode), None)
-    return None if start is None else _nearest(graph, space, start, keys)
+    inputs, gate = Inputs(policy), Gate()
+    graph = explore(inputs, gate, _Nobody())
+    space = Space(policy, inputs)
+    start = next((n for n, world in enumerate(graph.own_worlds()) if not world.off and world.gate.mode == mode), None)
+    served = [Target(place=place) for place, world in enumerate(graph.own_worlds()) if _served(space, world, keys)]
+    return None if start is None or not served else Traces(graph, policy, gate).onwards(start, served, _wanted)
 
 
-def _nearest(graph: Graph, space: Space, start: int, keys: frozenset[CommandKey]) -> tuple[Edge, ...] | None:
-    came: dict[int, tuple[int, Edge]] = {}
-    todo = [start]
-    for place in todo:  # it grows while it is walked through
-        if _served(space, graph.worlds[place], keys):
-            steps: list[Edge] = []
-            while place != start:
-                place, edge = came[place]  # noqa: PLW2901 - the walk is over, this is the way back
-                steps.append(edge)
-            return tuple(reversed(steps))
-        for after, edge in graph.edges[place]:
-            wanted = edge.move is not moves.CUT and not edge.cut and not edge.failed
-            if wanted and after not in came and after != start:
-                came[after] = (place, edge)
-                todo.append(after)
-    return None
+def _wanted(edge: Edge) -> bool:
+    return edge.move.left is None and edge.move is not moves.CUT and not edge.cut and not edge.failed
+
+
+class _Nobody:
+    """Nobody is looking."""
+
+    def edge(self, before: int, edge: Edge) -> None:
+        """See `explore.Visitor`."""
+
+    def world(self, place: int, edge: Edge) -> None:
+        """See `explore.Visitor`."""
 
 
 def _served(space: Space, world: World, keys: frozenset[CommandKey]) -> bool:

@@ -1,21 +1,29 @@
-"""Breadth first through every world that can be reached: the first way into each one is a shortest one.
+"""Breadth first through every world that can be reached; worlds that only inputs tell apart are one where they can be.
 
 First all that happens under the policy by itself; then all that can follow from what another firmware left in flash.
+Why inputs leave nothing out: docs/decisions/prover-splits-where-a-guard-asks.md.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
-from keyswitch.gate.machine import initial
-from keyswitch.policy.model import Policy
-from keyswitch.prove.happen import Edge, Gate, happen
+from keyswitch.gate.events import Expired
+from keyswitch.gate.guards import failing, must_leave
+from keyswitch.gate.machine import Step, initial
+from keyswitch.gate.state import GateState
+from keyswitch.policy.model import OnInput, Policy, Value
+from keyswitch.prove.happen import Edge, Gate, follow, happen, told
+from keyswitch.prove.inputs import Box, Inputs, bits, lowest, singles
 from keyswitch.prove.left_behind import left_behind
 from keyswitch.prove.moves import Move, Space
-from keyswitch.prove.world import World, switched_off
+from keyswitch.prove.world import World, switched_off, with_inputs
 
-MAX_STATES = 2_000_000
-"""About 2 GB. A policy that has more is not proved, and that is said."""
+MAX_STATES: Final = 2_000_000
+"""A policy that has more is not proved, and that is said."""
+
+METERED: Final = 20
+"""States between two looks at the meter: some hundredths of a second."""
 
 
 @dataclass(slots=True)
@@ -23,28 +31,27 @@ class Graph:
     """What was explored.
 
     Attributes:
+        inputs: what the inputs can be.
+        gate: the machine and the door.
+        space: everything that can happen.
         worlds: in the order in which they were found; the first is the device before it ever came up.
-        came_by: for each world, the edge by which it was found first and the place of the world before.
-        edges: for each world, where its edges lead, with the edge itself.
+        edges: for each world that was looked at, where its edges lead, with the edge itself.
         own: how many of the worlds, from the first on, are reached without anything that another firmware left behind.
-        complete: nothing was left out.
+        stopped: why something was left out; None: nothing was.
     """
 
+    inputs: Inputs
+    gate: Gate
+    space: Space
     worlds: list[World] = field(default_factory=list[World])
-    came_by: list[tuple[int, Edge] | None] = field(default_factory=list[tuple[int, Edge] | None])
     edges: list[list[tuple[int, Edge]]] = field(default_factory=list[list[tuple[int, Edge]]])
     own: int = 0
-    complete: bool = True
+    stopped: str | None = None
 
-    def path(self, place: int) -> list[Edge]:
-        """The shortest way from the first world to this one."""
-        steps: list[Edge] = []
-        came = self.came_by[place]
-        while came is not None:
-            before, edge = came
-            steps.append(edge)
-            came = self.came_by[before]
-        return steps[::-1]
+    @property
+    def complete(self) -> bool:
+        """Nothing was left out."""
+        return self.stopped is None
 
     def all_edges(self) -> Iterator[tuple[int, int, Edge]]:
         """Every edge with the places it leads from and to."""
@@ -64,52 +71,297 @@ class Graph:
                     yield before, after, edge
 
 
-Visitor = Callable[[int, Edge, bool], None]
-"""Told of each edge once, in order of distance from the start: the place of the world before it, and whether it is the
-first edge into the world after it."""
+class Visitor(Protocol):
+    """Looks at everything that is found. It asks guards of `Graph.inputs.policy`, so that what it sees is split too."""
+
+    def edge(self, before: int, edge: Edge) -> None:
+        """An edge out of the world at place `before`."""
+
+    def world(self, place: int, edge: Edge) -> None:
+        """The new world at `place`, which is `edge.after`; `edge.box` are the values it is looked at for."""
 
 
-def explore(policy: Policy, gate: Gate, visit: Visitor, *, max_states: int = MAX_STATES) -> Graph:
-    """Find every world that can be reached, and tell `visit` of every edge.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an exploration has come. Attributes: found, explored: states; moves: out of the explored ones."""
+
+    found: int
+    explored: int
+    moves: int
+
+
+Meter = Callable[[Progress], str | None]
+"""Asked now and then while it lasts: why it must stop, or None."""
+
+
+def explore(
+    inputs: Inputs,
+    gate: Gate,
+    visitor: Visitor,
+    *,
+    max_states: int = MAX_STATES,
+    meter: Meter | None = None,
+    whole: bool = False,
+) -> Graph:
+    """Find every world that can be reached, and show each, and every edge, to the visitor.
 
     Args:
-        policy: the rules.
+        inputs: of the policy to explore.
         gate: the machine and the door.
-        visit: sees each edge, the safety rules among them.
-        max_states: give up beyond this many worlds (`Graph.complete` is then false).
+        visitor: sees everything, the safety rules among it.
+        max_states: give up beyond this many worlds.
+        meter: may stop it.
+        whole: tell every two values of inputs apart that any guard tells apart: slow, and the measure of the other.
     """
-    space = Space(policy)
-    start = switched_off(policy, World(gate=initial(policy), blank=True))
-    graph = Graph(worlds=[start], came_by=[None], edges=[])
-    places: dict[World, int] = {start: 0}
+    return _Explorer(inputs, gate, visitor, whole=whole).explore(max_states, meter)
 
-    def take(before: int, moves: Iterable[Move]) -> None:
-        for move in moves:
-            for edge in happen(policy, gate, graph.worlds[before], move):
-                place = places.get(edge.after)
-                new = place is None
-                if place is None:
-                    if len(graph.worlds) >= max_states:
-                        graph.complete = False
-                        continue
-                    place = len(graph.worlds)
-                    places[edge.after] = place
-                    graph.worlds.append(edge.after)
-                    graph.came_by.append((before, edge))
-                graph.edges[before].append((place, edge))
-                visit(before, edge, new)
 
-    def walk() -> None:
-        for before in count(len(graph.edges)):  # there are more of them while it walks
-            if before == len(graph.worlds):
-                return
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the machine makes of a move for one part of a box.
+
+    Attributes:
+        part: the values of the inputs.
+        moves: the move; where an input changes, one for each region that it can change to.
+        done: the step; None: not asked yet.
+        changed: the input that changes.
+    """
+
+    part: Box
+    moves: tuple[Move, ...]
+    done: Step | None = None
+    changed: int | None = None
+
+
+class _Explorer:
+    def __init__(self, inputs: Inputs, gate: Gate, visitor: Visitor, *, whole: bool) -> None:
+        self.inputs = inputs
+        self.policy = inputs.policy
+        self.gate = gate
+        self.visitor = visitor
+        self.whole = whole
+        self.space = Space(inputs.policy, inputs)
+        self.places: dict[World, int] = {}
+        self.graph = Graph(inputs=inputs, gate=gate, space=self.space)
+        self.told: dict[tuple[GateState, Box], dict[tuple[int, Box], list[_Told]]] = {}
+        self.quiet: dict[tuple[GateState, Box], Box | None] = {}
+        self.moves = 0
+
+    def explore(self, max_states: int, meter: Meter | None) -> Graph:
+        graph, inputs = self.graph, self.inputs
+        start = switched_off(self.policy, World(gate=initial(self.policy), blank=True))
+        self._place(_concrete(start, inputs.one_of(inputs.initial), inputs.initial))
+        self._walk(max_states, meter)
+        graph.own = len(graph.worlds)
+        # What the policy does by itself is seen first: a trace has another firmware in it only where it is needed.
+        for before in range(graph.own):
+            if not self._stops(max_states, meter, before):
+                world = graph.worlds[before]
+                self._take(before, self._edges(before, world, left_behind(self.policy, world)))
+        self._walk(max_states, meter)
+        return graph
+
+    def _walk(self, max_states: int, meter: Meter | None) -> None:
+        graph = self.graph
+        while len(graph.edges) < len(graph.worlds) and not self._stops(max_states, meter, len(graph.edges)):
+            before = len(graph.edges)
             graph.edges.append([])
-            take(before, space.moves(graph.worlds[before]))
+            self._take(before, self._all_edges(before, graph.worlds[before]))
 
-    walk()
-    graph.own = len(graph.worlds)
-    # What the policy does by itself is seen first: a trace has another firmware in it only where it is needed.
-    for before in range(graph.own):
-        take(before, left_behind(policy, graph.worlds[before]))
-    walk()
-    return graph
+    def _stops(self, max_states: int, meter: Meter | None, number: int) -> bool:
+        graph = self.graph
+        if len(graph.worlds) > max_states:
+            graph.stopped = f"more than {max_states} states (--max-states)"
+        elif graph.stopped is None and meter is not None and number % METERED == 0:
+            graph.stopped = meter(Progress(found=len(graph.worlds), explored=len(graph.edges), moves=self.moves))
+        return graph.stopped is not None
+
+    def _take(self, before: int, edges: Iterable[tuple[Edge, World]]) -> None:
+        found = self.graph.edges[before]
+        for edge, after in edges:
+            place = self.places.get(after)
+            if place is None:
+                place = self._place(after)
+                self._show(place, edge)
+            elif place == before and _unnoticed(edge):
+                continue
+            found.append((place, edge))
+            self.moves += 1
+
+    def _place(self, world: World) -> int:
+        place = len(self.graph.worlds)
+        self.places[world] = place
+        self.graph.worlds.append(world)
+        return place
+
+    def _show(self, place: int, edge: Edge) -> None:
+        world = self.graph.worlds[place]
+
+        def look(box: Box) -> Edge:
+            shown = replace(edge, after=_concrete(world, self.inputs.one_of(box)))
+            self.visitor.world(place, shown)
+            return shown
+
+        for part, shown in self.inputs.split(world.box, look):
+            shown.box = part
+
+    # --- one world's edges ---
+
+    def _edges(self, before: int, world: World, moves: Iterable[Move]) -> Iterator[tuple[Edge, World]]:
+        plain = _concrete(world, world.gate.inputs)
+        for move in moves:
+            if move.event is None:
+                yield from self._outcomes(before, plain, _Told(world.box, (move,)))
+            else:
+                for each in self._told(world, world.box, (move,), None):
+                    yield from self._outcomes(before, plain, each)
+
+    def _all_edges(self, before: int, world: World) -> Iterator[tuple[Edge, World]]:
+        yield from self._edges(before, world, self.space.moves(world))
+        if world.off:
+            return
+        plain = _concrete(world, world.gate.inputs)
+        for changed, changes in enumerate(self.space.changes):
+            everything = self.inputs.everything[changed]
+            for targets in bits(everything) if self.whole else (everything,):
+                for each in self._told(world, (*world.box, targets), changes, changed):
+                    yield from self._outcomes(before, plain, each)
+
+    def _told(self, world: World, box: Box, moves: tuple[Move, ...], changed: int | None) -> "list[_Told]":
+        """What the machine makes of a move, or of an input's change to anything: it knows nothing but its own state."""
+        known = self.told.setdefault((world.gate, world.box), {})
+        key: tuple[int, Box] = (id(moves[0]), box[-1:])
+        found = known.get(key)
+        if found is None:
+
+            def tell(now: Box) -> Step | None:
+                move = moves[0] if changed is None else moves[lowest(now[-1])]
+                inputs = self.inputs.one_of(now)
+                state = world.gate if inputs == world.gate.inputs else with_inputs(world.gate, inputs)
+                return told(self.policy, self.gate, state, move)
+
+            found = [
+                _Told(part, moves, done, changed)
+                for part, done in self.inputs.split(box, tell, changed=changed)
+                if done is not None
+            ]
+            known[key] = found
+        return found
+
+    def _outcomes(self, before: int, plain: World, told: "_Told") -> Iterator[tuple[Edge, World]]:
+        def run(now: Box) -> list[tuple[Edge, bool]]:
+            inputs = self.inputs.one_of(now)
+            world = plain if inputs == plain.gate.inputs else _concrete(plain, inputs)
+            move = told.moves[0] if told.changed is None else told.moves[lowest(now[-1])]
+            if told.done is None or now != told.part:
+                edges = list(happen(self.policy, self.gate, world, move))
+            else:
+                edges = list(follow(self.policy, self.gate, world, move, told.done))
+            for edge in edges:
+                self.visitor.edge(before, edge)
+            return [(edge, _at_rest(self.policy, edge.after)) for edge in edges]
+
+        for part, edges in self.inputs.split(told.part, run, changed=told.changed):
+            for edge, at_rest in edges:
+                edge.box = part
+                yield from self._after(edge, told.changed, at_rest=at_rest)
+
+    def _after(self, edge: Edge, changed: int | None, *, at_rest: bool) -> Iterator[tuple[Edge, World]]:
+        """The edge with the world of the graph that it leads to; several if there its values are not one."""
+        part = edge.box
+        box = part if changed is None else (*part[:changed], part[-1], *part[changed + 1 : -1])
+        one = box if edge.after.off else None
+        if at_rest and not self.whole:
+            one = self._unnoticed_from(edge.after.gate, box)
+        if one is not None:
+            yield edge, _concrete(edge.after, self.inputs.one_of(one), one)
+            return
+        for single in singles(box):
+            if changed is not None:
+                narrow = (*single[:changed], part[changed], *single[changed + 1 :], single[changed])
+                yield replace(edge, box=narrow), _concrete(edge.after, self.inputs.one_of(single), single)
+            else:
+                yield replace(edge, box=single), _concrete(edge.after, self.inputs.one_of(single), single)
+
+    # --- what is one ---
+
+    def _unnoticed_from(self, gate: GateState, box: Box) -> Box | None:
+        """Every value that the inputs can come to have from these, one after the other, without anything following.
+
+        None: something follows already where they change among these; then their values are not one.
+        """
+        key = (with_inputs(gate, self.inputs.one_of(box)), box)
+        if key not in self.quiet:
+            self.quiet[key] = self._grown(*key)
+        return self.quiet[key]
+
+    def _grown(self, gate: GateState, box: Box) -> Box | None:
+        for place, everything in enumerate(self.inputs.everything):
+            if everything == 1:
+                continue
+            calm = self._calm(gate, box, place)
+            if not box[place] & ~calm:
+                box = (*box[:place], calm, *box[place + 1 :])
+            elif box[place] & (box[place] - 1):
+                return None
+        return box
+
+    def _calm(self, gate: GateState, box: Box, place: int) -> int:
+        """The regions into which this input can change, wherever in the box the others are, and nothing follows."""
+        everything = self.inputs.everything[place]
+        changes = self.space.changes[place]
+
+        def nothing_follows(now: Box) -> bool:
+            values = self.inputs.one_of(now[:-1])
+            event = changes[lowest(now[-1])].event
+            assert event is not None  # noqa: S101 - an input that changes is an event
+            done = self.gate.step(self.policy, with_inputs(gate, values), event)
+            if done.refused is not None or done.effects or done.ways:
+                return False
+            return _settled(self.policy, done.state) and with_inputs(done.state, gate.inputs) == gate
+
+        calm = loud = 0
+        for part, nothing in self.inputs.split((*box, everything), nothing_follows, changed=place):
+            others = all(part[each] == box[each] for each in range(len(box)) if each != place)
+            if nothing and others:
+                calm |= part[-1]
+            else:
+                loud |= part[-1]
+        return calm & ~loud
+
+
+def _concrete(world: World, inputs: tuple[Value | None, ...], box: Box = ()) -> World:
+    """The same moment with these inputs; this is done so often that `replace` would take half the time."""
+    return World(
+        world.gate if inputs == world.gate.inputs else with_inputs(world.gate, inputs),
+        world.pending,
+        world.running,
+        world.trial,
+        world.record,
+        world.mode_before,
+        world.timers,
+        world.inhibits,
+        world.blank,
+        world.locked,
+        world.off,
+        box,
+    )
+
+
+def _at_rest(policy: Policy, world: World) -> bool:
+    return not world.off and not world.gate.down and _settled(policy, world.gate)
+
+
+def _settled(policy: Policy, gate: GateState) -> bool:
+    """Nothing waits to follow from the inputs as they are."""
+    if gate.first_trial:
+        return True  # nothing that inputs say is acted on (`gate.machine`)
+    if gate.session is not None and must_leave(policy, gate, gate.session):
+        return False
+    return all(failing(gate, way) is not None for way in policy.ways(gate.mode, OnInput))
+
+
+def _unnoticed(edge: Edge) -> bool:
+    """Nothing came of it but another value of an input. That a time limit ended is a fact worth knowing."""
+    done = edge.step
+    return done is not None and not done.effects and not done.ways and not isinstance(edge.move.event, Expired)

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, assert_never
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import record
 from keyswitch.gate.authorise import authorise
 from keyswitch.gate.decision import Decision, Refused
 from keyswitch.gate.effects import Effect
-from keyswitch.gate.events import ArmFailed, Event, Expired
+from keyswitch.gate.events import ArmFailed, Event, Expired, InputChanged
 from keyswitch.gate.machine import Step, step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
 from keyswitch.prove import moves
+from keyswitch.prove.inputs import Box
 from keyswitch.prove.moves import Move
 from keyswitch.prove.world import OLD, World, boot_event, bootloader, canonical, switched_off
 
@@ -36,6 +37,8 @@ class Edge:
         move: what happened.
         step: what the machine made of it; None where it was not told.
         after: where it led.
+        box: in the explored graph, the values of the inputs for which this is what happens; where an input changes, one
+            more place says to what. `before` and `after` hold one of them.
         cut: power was cut between two of the step's writes to flash.
         failed: the image in the slot was not the one that was armed.
         swapped: the bootloader started another image.
@@ -48,43 +51,59 @@ class Edge:
     cut: bool = False
     failed: bool = False
     swapped: bool = False
+    box: Box = ()
 
 
 _LEASE_LEFT_MS: Final = 1
 """Time is not explored: any rest of a lease is as good as another."""
 
-_FLASH: Final = (
-    do.WriteTrailer,
-    do.Disarm,
-    do.ConfirmImage,
-    do.WriteSessionRecord,
-    do.ClearSessionRecord,
-    do.MarkStore,
-    do.PersistMode,
+_InFlash = (
+    do.WriteTrailer
+    | do.Disarm
+    | do.ConfirmImage
+    | do.WriteSessionRecord
+    | do.ClearSessionRecord
+    | do.MarkStore
+    | do.PersistMode
 )
+"""What is written to flash: between any two of these power can be cut."""
 
 
 def happen(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edge]:
     """Every outcome of a move; none if the gate or the machine refuses it, or if nothing changes."""
     if move is moves.COME_UP or move.left is not None:
-        if move.left is not None:
-            world = replace(world, record=move.left.record, pending=move.left.pending, blank=move.left.blank)
-        started, swapped = bootloader(policy, world)
-        told = boot_event(policy, started)
-        # The record is used up before the machine hears of it.
-        for edge in _carry_out(policy, gate, replace(started, record=None, off=False), move, told):
-            edge.before, edge.swapped = world, swapped
-            yield edge
+        yield from _come_up(policy, gate, world, move)
     elif move is moves.CUT:
         yield Edge(before=world, move=move, after=switched_off(policy, world))
     elif move is moves.LOCK or move is moves.UNLOCK:
         yield Edge(before=world, move=move, after=replace(world, locked=move is moves.LOCK))
-    elif move.event is not None:
-        if move.command is not None and move.peer is not None:
-            decision = gate.authorise(policy, world.gate, move.peer, move.command)
-            if isinstance(decision, Refused):
-                return
-        yield from _carry_out(policy, gate, world, move, move.event)
+    else:
+        done = told(policy, gate, world.gate, move)
+        if done is not None:
+            yield from follow(policy, gate, world, move, done)
+
+
+def _come_up(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edge]:
+    if move.left is not None:
+        world = replace(world, record=move.left.record, pending=move.left.pending, blank=move.left.blank)
+    started, swapped = bootloader(policy, world)
+    done = gate.step(policy, started.gate, boot_event(policy, started))
+    # The record is used up before the machine hears of it.
+    for edge in follow(policy, gate, replace(started, record=None, off=False), move, done):
+        edge.before, edge.swapped = world, swapped
+        yield edge
+
+
+def told(policy: Policy, gate: Gate, state: GateState, move: Move) -> Step | None:
+    """What the machine makes of a move; None if the door or the machine refuses it, or is not told of it."""
+    if move.event is None:
+        return None
+    if move.command is not None and move.peer is not None:
+        decision = gate.authorise(policy, state, move.peer, move.command)
+        if isinstance(decision, Refused):
+            return None
+    done = gate.step(policy, state, move.event)
+    return done if done.refused is None else None
 
 
 class _Draft:
@@ -122,16 +141,14 @@ class _Draft:
         return canonical(policy, switched_off(policy, made) if self.off else made)
 
 
-def _carry_out(policy: Policy, gate: Gate, world: World, move: Move, event: Event) -> Iterator[Edge]:
-    done = gate.step(policy, world.gate, event)
-    if done.refused is not None:
-        return
+def follow(policy: Policy, gate: Gate, world: World, move: Move, done: Step) -> Iterator[Edge]:
+    """What a step leads to: everything it asks for is done, or power is cut in between; none if nothing changes."""
     now = _Draft(world)
-    if isinstance(event, Expired):
-        now.timers = now.timers - {event.timer}
+    if isinstance(move.event, Expired):
+        now.timers = now.timers - {move.event.timer}
     written = 0
     for effect in done.effects:
-        if isinstance(effect, _FLASH):
+        if isinstance(effect, _InFlash):
             if written or isinstance(effect, do.MarkStore):
                 # What RAM held is gone; of the step's writes, those so far have happened.
                 off = switched_off(policy, now.world(policy, done.state))
@@ -142,8 +159,9 @@ def _carry_out(policy: Policy, gate: Gate, world: World, move: Move, event: Even
             yield Edge(before=world, move=move, after=after, step=done, failed=True)
         _apply(policy, now, done.state, effect)
     after = now.world(policy, done.state)
-    # A time limit that ends and changes nothing is a fact worth knowing: something goes on.
-    if after != world or done.ways or isinstance(event, Expired):
+    # A time limit that ends and changes nothing is a fact worth knowing: something goes on. Whether an input is another
+    # than before is not asked here: no guard would know.
+    if after != world or done.ways or isinstance(move.event, Expired | InputChanged):
         yield Edge(before=world, move=move, after=after, step=done)
 
 
@@ -164,17 +182,32 @@ def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> N
             world.timers -= {effect.timer}
         case do.Inhibit():
             world.inhibits = effect.names
-        case do.PersistMode():
-            world.mode_before = effect.mode
-        case do.MarkStore():
-            world.blank = False
         case do.ResetNow():
             world.off = True
+        case (
+            do.WriteTrailer()
+            | do.Disarm()
+            | do.ConfirmImage()
+            | do.WriteSessionRecord()
+            | do.ClearSessionRecord()
+            | do.MarkStore()
+            | do.PersistMode()
+        ):
+            _apply_to_flash(policy, world, state, effect)
+        case (
+            do.DropQueued()
+            | do.DropReassembly()
+            | do.DropUpload()
+            | do.EndConnections()
+            | do.ShowService()
+            | do.ModeChanged()
+        ):
+            pass  # frames, radio and people: a world knows of them by the machine's own state
         case _:
-            _apply_to_images(policy, world, state, effect)
+            assert_never(effect)
 
 
-def _apply_to_images(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> None:
+def _apply_to_flash(policy: Policy, world: _Draft, state: GateState, effect: _InFlash) -> None:
     match effect:
         case do.WriteTrailer():
             world.pending = (effect.image, effect.permanent)
@@ -194,5 +227,9 @@ def _apply_to_images(policy: Policy, world: _Draft, state: GateState, effect: Ef
             )
         case do.ClearSessionRecord():
             world.record = None
+        case do.MarkStore():
+            world.blank = False
+        case do.PersistMode():
+            world.mode_before = effect.mode
         case _:
-            pass  # frames, radio and people: they leave no trace in a world
+            assert_never(effect)

@@ -15,7 +15,9 @@ from keyswitch.policy.words import InputType
 from keyswitch.prove import moves
 from keyswitch.prove.explore import Graph
 from keyswitch.prove.happen import Edge
+from keyswitch.prove.inputs import regions
 from keyswitch.prove.limits import too_short
+from keyswitch.prove.obstacles import Obstacle, no_confirmation, obstacle
 from keyswitch.prove.world import World
 from keyswitch.smp.commands import resolve
 
@@ -30,6 +32,8 @@ class Stuck:
         place: of the world in which it is stuck; None where something never happens at all.
         loop: what goes on for ever there; empty: time passes and nothing happens.
         explored: for what never happens: what was tried.
+        ever: what then goes on, in words, where there is no loop.
+        refused: the command that is refused there, as in an allow list; None: it is not about a command.
     """
 
     subject: str
@@ -37,6 +41,8 @@ class Stuck:
     place: int | None = None
     loop: tuple[Edge, ...] = field(default=())
     explored: str = ""
+    ever: str = "and then time passes"
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +114,12 @@ def _ways_taken(policy: Policy, graph: Graph) -> Iterator[Stuck]:
         if way.index in taken or not reached & set(way.sources):
             continue
         seen = [world for world in graph.own_worlds() if not world.off and world.gate.mode in way.sources]
-        held = sum(failing(world.gate, way) is None for world in seen)
+        held = sum(graph.inputs.can_hold(world.box, way.when) for world in seen)
         never = _never_true(policy, way)
         yield Stuck(
             subject=f"transitions[{way.index}]",
             text=f'transitions[{way.index}] to "{way.target}" is never taken{never}',
-            explored=f"{len(seen)} states in {', '.join(way.sources)}; its guards held in {held} of them",
+            explored=f"{len(seen)} states in {', '.join(way.sources)}; its guards can hold in {held} of them",
         )
 
 
@@ -121,7 +127,7 @@ def _never_true(policy: Policy, way: Transition) -> str:
     """The guards over one input that no value of it makes true together, in words."""
     for place, each in enumerate(policy.inputs):
         guards = [guard for guard in way.when if guard.index == place]
-        if guards and not any(all(guard.holds(value) for guard in guards) for value in moves.regions(each, guards)):
+        if guards and not any(all(guard.holds(value) for guard in guards) for value in regions(each, guards)):
             told = " and ".join(f'"{guard.text}"' for guard in guards)
             within = "" if each.type is InputType.BOOL else f", from {INT_MIN} to {INT_MAX},"
             return f": no value of {each.name}{within} makes {told} true. Change the guard, or remove the transition"
@@ -129,16 +135,25 @@ def _never_true(policy: Policy, way: Transition) -> str:
 
 
 def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
-    yield from _trials_confirmed(graph)
+    yield from _trials_confirmed(policy, graph)
     ((upload),) = resolve("image.upload")
     started = {world.session.way for world in _started(graph) if world.session is not None}
+    why: dict[int, Obstacle] = {}
     for place, world in enumerate(graph.own_worlds()):
         session = world.session
-        if session is None or session.way in started or upload not in policy.modes[world.gate.mode].allow:
+        if session is None or session.way is None or session.way in started:
             continue
+        if upload not in policy.modes[world.gate.mode].allow:
+            continue
+        if session.way not in why:
+            why[session.way] = obstacle(policy, graph, session.way)
         text = f"a session that transitions[{session.way}] opens cannot install anything, although it serves uploads"
         yield Stuck(
-            subject=f"transitions[{session.way}]", text=text, place=place, loop=_loop(graph, place, frozenset())
+            subject=f"transitions[{session.way}]",
+            text=f"{text}: {why[session.way].text}",
+            place=place,
+            ever="",
+            refused=why[session.way].refused,
         )
 
 
@@ -146,7 +161,7 @@ def _started(graph: Graph) -> Iterator[World]:
     return (edge.after for _, _, edge in graph.own_edges() if edge.swapped)
 
 
-def _trials_confirmed(graph: Graph) -> Iterator[Stuck]:
+def _trials_confirmed(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     on_trial = {
         place for place, world in enumerate(graph.own_worlds()) if world.session is not None and world.gate.trial
     }
@@ -162,8 +177,10 @@ def _trials_confirmed(graph: Graph) -> Iterator[Stuck]:
     can = _backwards(confirmed, within)
     for place in sorted(on_trial - can):
         world = graph.worlds[place]
-        text = f'nobody whom the policy lets confirm can do so in mode "{world.gate.mode}": each trial reverts'
-        yield Stuck(subject=world.gate.mode, text=text, place=place, loop=_loop(graph, place, can))
+        who = policy.update.confirm
+        why = no_confirmation(policy, graph, world.gate.mode, on_trial)
+        text = f'each trial in mode "{world.gate.mode}" reverts, for nobody can confirm it (update.confirm = "{who}")'
+        yield Stuck(subject=world.gate.mode, text=f"{text}: {why.text}", place=place, ever="", refused=why.refused)
 
 
 def _backwards(goals: set[int], edges: Iterable[tuple[int, int]]) -> frozenset[int]:
@@ -181,23 +198,34 @@ def _backwards(goals: set[int], edges: Iterable[tuple[int, int]]) -> frozenset[i
 
 
 def _loop(graph: Graph, start: int, avoid: frozenset[int]) -> tuple[Edge, ...]:
-    """The shortest way from `start` back to it without power cuts and outside `avoid`; empty if there is none."""
-    came: dict[int, tuple[int, Edge]] = {}
-    todo = [start]
-    for place in todo:  # it grows while it is walked through
+    """The shortest way from `start` through another mode and back, without power cuts and outside `avoid`.
+
+    Empty if there is none: what happens within one mode only shows that time passes.
+    """
+    mode = graph.worlds[start].gate.mode
+    came: dict[tuple[int, bool], tuple[tuple[int, bool], Edge]] = {}
+    todo = [(start, False)]
+    for node in todo:  # it grows while it is walked through
+        place, away = node
         for after, edge in graph.edges[place]:
-            if after in avoid or not _ordinary(edge):
+            reached = (after, away or (not edge.after.off and edge.after.gate.mode != mode))
+            if after in avoid or not _ordinary(edge) or reached in came:
                 continue
-            if after == start:
-                steps = [edge]
-                while place != start:
-                    place, edge = came[place]  # noqa: PLW2901 - the walk is over, this is the way back
-                    steps.append(edge)
-                return tuple(reversed(steps))
-            if after not in came:
-                came[after] = (place, edge)
-                todo.append(after)
+            came[reached] = (node, edge)
+            if reached == (start, True):
+                return _edges_to(came, reached, (start, False))
+            todo.append(reached)
     return ()
+
+
+def _edges_to(
+    came: dict[tuple[int, bool], tuple[tuple[int, bool], Edge]], node: tuple[int, bool], start: tuple[int, bool]
+) -> tuple[Edge, ...]:
+    edges: list[Edge] = []
+    while node != start:
+        node, edge = came[node]
+        edges.append(edge)
+    return tuple(reversed(edges))
 
 
 def _limits_suffice(policy: Policy, _graph: Graph) -> Iterator[Stuck]:

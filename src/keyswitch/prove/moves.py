@@ -1,19 +1,20 @@
 """Everything that can happen around a gate: what people, peers, sensors, time and the power line do next.
 
-A move is what the world does; `prove.effects` says what comes of it. Inputs have one value for each set of guards that
+A move is what the world does; `prove.happen` says what comes of it. Inputs have one value for each set of guards that
 it makes true; every time limit that runs may end; power may be cut at any moment, and between any two writes to flash.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, assert_never
 
 from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
-from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, Input, OnButton, OnEnter, Policy, Value
-from keyswitch.policy.words import InputType, ProofKind, SessionRule
+from keyswitch.policy.model import Input, OnButton, OnEnter, Policy, Value
+from keyswitch.policy.words import ProofKind, SessionRule
+from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.terms import Security, Transport
@@ -56,6 +57,63 @@ class Move:
     left: Left | None = None
 
 
+def name_of(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a table
+    """The word in traces for an event; None: it is no move.
+
+    An event that is not here does not type-check: whoever adds one decides whether it is explored.
+    """
+    match event:
+        case on.Booted():
+            return BOOT
+        case on.Connected():
+            return "connect"
+        case on.Disconnected():
+            return "disconnect"
+        case on.InputChanged():
+            return "input"
+        case on.ButtonHeld():
+            return "button"
+        case on.EnterProved():
+            return "enter"
+        case on.AttachProved():
+            return "attach"
+        case on.LeaveAsked():
+            return "leave"
+        case on.Expired():
+            return "expired"
+        case on.UploadStarted():
+            return "upload"
+        case on.UploadEnded():
+            return "upload_ended"
+        case on.ArmAsked():
+            return "arm"
+        case on.ResetAsked():
+            return "reset"
+        case on.ConfirmAsked():
+            return "confirm"
+        case on.SelfConfirmed():
+            return "self_confirm"
+        case on.ArmFailed():
+            return None  # what comes of an arming: `prove.happen`
+        case on.ExtendAsked() | on.CommandServed():
+            return None  # they start time limits again, and every limit that runs may end at any moment
+        case _:
+            assert_never(event)
+
+
+def _of(
+    event: Event,
+    *,
+    words: str,
+    details: tuple[tuple[str, Detail], ...] = (),
+    command: CommandKey | None = None,
+    peer: Peer | None = None,
+) -> Move:
+    name = name_of(event)
+    assert name is not None  # noqa: S101 - no other events are made here
+    return Move(name=name, details=details, event=event, command=command, peer=peer, words=words)
+
+
 def _only(pattern: str) -> CommandKey:
     (key,) = resolve(pattern)
     return key
@@ -72,34 +130,35 @@ LOCK: Final = Move(name="wrong_proofs", words="wrong proofs lock entry out")
 UNLOCK: Final = Move(name="lockout_over", words="the lock-out is over")
 CUT: Final = Move(name=POWER_CUT, words="the power is cut")
 COME_UP: Final = Move(name=BOOT, words="the device comes up")
-UPLOAD_ENDS: Final = Move(name="upload_ended", event=on.UploadEnded(), words="the upload is complete or given up")
-SELF_CONFIRM: Final = Move(name="self_confirm", event=on.SelfConfirmed(), words="the application confirms itself")
+UPLOAD_ENDS: Final = _of(on.UploadEnded(), words="the upload is complete or given up")
+SELF_CONFIRM: Final = _of(on.SelfConfirmed(), words="the application confirms itself")
 
 
 class Space:
-    """One policy's moves. Moves are made once: the explorer meets each of them in thousands of worlds."""
+    """One policy's moves. Moves are made once: the explorer meets each of them in thousands of worlds.
 
-    def __init__(self, policy: Policy) -> None:
+    Attributes:
+        changes: for each input, what happens when it comes to lie in each of its regions.
+    """
+
+    def __init__(self, policy: Policy, inputs: Inputs) -> None:
         self.policy = policy
         self.peers = _peers(policy)
         ways = policy.transitions
         self.buttons = {mode: self._buttons(mode) for mode in policy.modes}
         self.enters = {mode: self._enters(mode) for mode in policy.modes}
-        self.inputs = tuple(self._input(place, each) for place, each in enumerate(policy.inputs))
+        self.changes = tuple(
+            self._changes(each, values) for each, values in zip(policy.inputs, inputs.values, strict=True)
+        )
         self.keyed = any(isinstance(way.trigger, OnEnter) and way.trigger.proofs for way in ways)
         permits = any(isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in ways)
         self.images = (NEW, OTHER) if permits else (NEW,)
-        self.connects = {
-            peer.id: _told(on.Connected(peer=peer.id), peer, "connect", "connects") for peer in self._ble()
-        }
-        self.disconnects = {
-            peer.id: _told(on.Disconnected(peer=peer.id), peer, "disconnect", "is gone") for peer in self._ble()
-        }
+        self.connects = {peer.id: _told(on.Connected(peer=peer.id), peer, "connects") for peer in self._ble()}
+        self.disconnects = {peer.id: _told(on.Disconnected(peer=peer.id), peer, "is gone") for peer in self._ble()}
         self.expiries = {
-            timer: Move(
-                name="expired",
+            timer: _of(
+                on.Expired(timer=timer),
                 details=(("timer", timer.value),),
-                event=on.Expired(timer=timer),
                 words=f"time passes: {timer.value.replace('_', ' ')}",
             )
             for timer in on.Timer
@@ -107,7 +166,7 @@ class Space:
         self.commands = {peer.id: self._commands(peer) for peer in self.peers}
         levels = frozenset(way.security for way in ways)
         self.attaches = {
-            peer.id: tuple(_asked(on.AttachProved(peer=link), link, ATTACH, "attach") for link in _links(peer, levels))
+            peer.id: tuple(_asked(on.AttachProved(peer=link), link, ATTACH) for link in _links(peer, levels))
             for peer in self.peers
         }
 
@@ -115,7 +174,7 @@ class Space:
         return (peer for peer in self.peers if peer.transport is Transport.BLE)
 
     def moves(self, world: World) -> Iterator[Move]:
-        """Everything that can happen next, before the gate has its say."""
+        """Everything that can happen next, before the gate has its say; inputs that change (`changes`) apart."""
         if world.off:
             yield COME_UP
             return
@@ -139,9 +198,6 @@ class Space:
                 break
         for peer in connections:
             yield self.disconnects[peer]
-        for place, moves in enumerate(self.inputs):
-            now = world.gate.inputs[place]
-            yield from (move for value, move in moves if value != now)
         yield from self.buttons[world.gate.mode]
         yield from (self.expiries[timer] for timer in sorted(world.timers))
         if self.keyed and world.gate.session is None:
@@ -163,10 +219,9 @@ class Space:
         triggers = (way.trigger for way in self.policy.ways(mode, OnButton))
         holds = sorted({trigger.hold_ms for trigger in triggers if isinstance(trigger, OnButton)})
         return tuple(
-            Move(
-                name="button",
+            _of(
+                on.ButtonHeld(hold_ms=hold_ms),
                 details=(("hold_ms", hold_ms),),
-                event=on.ButtonHeld(hold_ms=hold_ms),
                 words=f"the button is held for {hold_ms / 1000:g} s",
             )
             for hold_ms in holds
@@ -187,19 +242,14 @@ class Space:
             for peer in self.peers
         }
 
-    def _input(self, place: int, each: Input) -> tuple[tuple[Value, Move], ...]:
-        guards = [guard for way in self.policy.transitions for guard in way.when if guard.index == place]
+    def _changes(self, each: Input, values: tuple[Value | None, ...]) -> tuple[Move, ...]:
         return tuple(
-            (
-                value,
-                Move(
-                    name="input",
-                    details=(("input", each.name), ("value", value)),
-                    event=on.InputChanged(name=each.name, value=value),
-                    words=f"{each.name} becomes {str(value).lower()}",
-                ),
+            _of(
+                on.InputChanged(name=each.name, value=value),
+                details=(("input", each.name), ("value", value)),
+                words=f"{each.name} {'can no longer be read' if value is None else f'becomes {str(value).lower()}'}",
             )
-            for value in regions(each, guards)
+            for value in values
         )
 
     def _commands(self, peer: Peer) -> tuple[Move, ...]:
@@ -208,38 +258,18 @@ class Space:
                 on.ArmAsked(peer=peer, image=image, permanent=permanent),
                 peer,
                 STATE_WRITE,
-                "arm",
                 (("image", image.decode()), ("permanent", permanent)),
             )
             for image in self.images
             for permanent in (False, True)
         ]
         return (
-            _asked(on.LeaveAsked(peer=peer), peer, LEAVE, "leave"),
-            _asked(on.UploadStarted(peer=peer), peer, UPLOAD, "upload"),
+            _asked(on.LeaveAsked(peer=peer), peer, LEAVE),
+            _asked(on.UploadStarted(peer=peer), peer, UPLOAD),
             *arms,
-            _asked(on.ResetAsked(peer=peer), peer, RESET, "reset"),
-            _asked(on.ConfirmAsked(peer=peer), peer, STATE_WRITE, "confirm"),
+            _asked(on.ResetAsked(peer=peer), peer, RESET),
+            _asked(on.ConfirmAsked(peer=peer), peer, STATE_WRITE),
         )
-
-
-def regions(each: Input, guards: list[Guard]) -> tuple[Value, ...]:
-    """One value of the input for each set of guards that a value makes true; its initial value among them.
-
-    An input that no guard asks about has one value: it makes no difference.
-    """
-    if each.type is InputType.BOOL:
-        candidates: list[Value] = [False, True]
-    else:
-        constants = sorted({int(guard.value) for guard in guards})
-        near = (value for constant in constants for value in (constant - 1, constant, constant + 1))
-        candidates = [value for value in near if INT_MIN <= value <= INT_MAX] or [0]
-    if each.initial is not None:
-        candidates.insert(0, each.initial)
-    found: dict[tuple[bool, ...], Value] = {}
-    for value in candidates:
-        found.setdefault(tuple(guard.holds(value) for guard in guards), value)
-    return tuple(found.values())
 
 
 def _peers(policy: Policy) -> tuple[Peer, ...]:
@@ -288,11 +318,11 @@ def _who(peer: Peer) -> tuple[tuple[str, Detail], ...]:
     return (("peer", peer.id), ("transport", peer.transport.value), *security)
 
 
-def _told(event: Event, peer: Peer, name: str, does: str) -> Move:
-    return Move(name=name, details=(("peer", peer.id),), event=event, words=f"{named(peer)} {does}")
+def _told(event: Event, peer: Peer, does: str) -> Move:
+    return _of(event, details=(("peer", peer.id),), words=f"{named(peer)} {does}")
 
 
-_DOES: Final = {
+_DOES: Final[dict[str | None, str]] = {
     "attach": "attaches to the session",
     "leave": "asks to leave",
     "upload": "uploads",
@@ -301,15 +331,15 @@ _DOES: Final = {
 }
 
 
-def _asked(
-    event: Event, peer: Peer, command: CommandKey, name: str, details: tuple[tuple[str, Detail], ...] = ()
-) -> Move:
+def _asked(event: Event, peer: Peer, command: CommandKey, details: tuple[tuple[str, Detail], ...] = ()) -> Move:
     given = dict(details)
-    does = _DOES.get(name) or f"arms the {given['image']} image {'for good' if given['permanent'] else 'for a trial'}"
-    return Move(
-        name=name,
+    does = (
+        _DOES.get(name_of(event))
+        or f"arms the {given['image']} image {'for good' if given['permanent'] else 'for a trial'}"
+    )
+    return _of(
+        event,
         details=(*_who(peer), *details),
-        event=event,
         command=command,
         peer=peer,
         words=f"{named(peer)} {does}",
@@ -319,15 +349,14 @@ def _asked(
 def _enter(peer: Peer, to: str, proof: ProofKind | None, images: frozenset[bytes] | None) -> Move:
     limit = "" if images is None else " for one image"
     by = "without a proof" if proof is None else f"by {proof.value}{limit}"
-    return Move(
-        name="enter",
+    return _of(
+        on.EnterProved(peer=peer, to=to, proof=proof, images=images),
         details=(
             *_who(peer),
             ("to", to),
             ("proof", None if proof is None else proof.value),
             ("limited", images is not None),
         ),
-        event=on.EnterProved(peer=peer, to=to, proof=proof, images=images),
         command=ENTER,
         peer=peer,
         words=f"{named(peer)} enters {to} {by}",

@@ -45,6 +45,8 @@ class World:
         blank: nothing was ever written to the store in flash.
         locked: wrong proofs have locked entry out for a while.
         off: without power, or resetting: the next thing that happens is that it comes up.
+        box: in the explored graph, all the values of the inputs that this world stands for (`prove.inputs`);
+            `gate.inputs` is one of them. Empty: for `gate.inputs` alone.
     """
 
     gate: GateState
@@ -58,11 +60,29 @@ class World:
     blank: bool = False
     locked: bool = False
     off: bool = False
+    box: tuple[int, ...] = ()
 
     @property
     def session(self) -> Session | None:
         """The running session."""
         return None if self.off else self.gate.session
+
+
+def with_inputs(gate: GateState, inputs: tuple[Value | None, ...]) -> GateState:
+    """The same state with these inputs; done for every step of every exploration, and so without `replace`."""
+    return GateState(
+        mode=gate.mode,
+        inputs=inputs,
+        connections=gate.connections,
+        session=gate.session,
+        upload=gate.upload,
+        arming=gate.arming,
+        trial=gate.trial,
+        first_trial=gate.first_trial,
+        reset_pending=gate.reset_pending,
+        service_shown=gate.service_shown,
+        down=gate.down,
+    )
 
 
 def switched_off(policy: Policy, world: World) -> World:
