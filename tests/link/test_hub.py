@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.link.radios import ADDRESS, SMP, World
 
-from keyswitch.errors import InputError, LinkLostError
+from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.link.air import hub as hub_module
 from keyswitch.link.air.hub import HciParser, Hub
 from keyswitch.link.bumble.central import BumbleAdapter, Wishes
@@ -296,7 +296,9 @@ async def connected(reader):
             return body[2:4]
 
 
-@pytest.mark.parametrize(("packets", "size", "stays"), [(96, 251, True), (97, 1, False), (1, 252, False), (1, 0, True)])
+@pytest.mark.parametrize(
+    ("packets", "size", "stays"), [(96, 251, True), (3_000, 1, False), (1, 252, False), (1, 0, True)]
+)
 def test_a_host_that_sends_more_than_its_buffers_is_dropped(packets, size, stays):
     async def main():
         async with attached() as (_, hub):
@@ -304,8 +306,29 @@ def test_a_host_that_sends_more_than_its_buffers_is_dropped(packets, size, stays
             writer.write(create(3200, 0, 3200))
             handle = await connected(reader)
             writer.write((b"\x02" + handle + size.to_bytes(2, "little") + bytes(size)) * packets)
-            await asyncio.sleep(0.1)
+            for _ in range(1 if stays else 20):
+                await asyncio.sleep(0.1)
+                if not hub.attached:
+                    break
             assert bool(hub.attached) is stays
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_host_has_96_buffers_and_not_one_more():
+    """Without a turn of the event loop in between: else the air may have taken some of the packets already."""
+
+    async def main():
+        async with attached() as (_, hub):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(hub.name.rpartition(":")[2]))
+            writer.write(create(3200, 0, 3200))
+            packet = b"\x02" + await connected(reader) + b"\x01\x00\x00"
+            (client,) = hub.attached
+            for _ in range(96):
+                client._controller.on_packet(packet)
+            with pytest.raises(RemoteError, match="more than 96 data packets"):
+                client._controller.on_packet(packet)
             writer.close()
 
     asyncio.run(main())
