@@ -348,7 +348,7 @@ def test_the_demo_goes_as_expected_and_sums_up_in_one_line(tmp_path: Path) -> No
     payload = tmp_path / "firmware.bin"
     payload.write_bytes(bytes(range(256)) * 64)
     command = [*KEYSWITCH, "demo", "--json", "--payload", str(payload)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=55)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == Exit.YES, done.stdout[-2000:] + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     summary = events[-1]

@@ -10,7 +10,7 @@ import click
 
 from keyswitch import __version__
 from keyswitch.cli.check_meter import MAX_MEMORY_MB, CheckMeter
-from keyswitch.cli.output import echo
+from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
@@ -107,7 +107,7 @@ def check(
 
 def _write(text: str, output: Path | None) -> None:
     if output is None:
-        click.echo(text, nl=False)
+        echo_document(text)
         return
     try:
         output.write_text(text, encoding="utf-8")
