@@ -9,13 +9,13 @@ import pytest
 from bench.policies import generated
 from tests.policy.samples import pump, pump_with, small
 
+from keyswitch.drawing import FONTS, width
 from keyswitch.policy.model import Policy
 from keyswitch.prove.chart import chart
 from keyswitch.prove.mermaid import mermaid
-from keyswitch.prove.svg import svg, wrapped
+from keyswitch.prove.svg import svg
 
 SVG = "{http://www.w3.org/2000/svg}"
-GLYPH = 7
 EVERYTHING = small("""
 [modes.a]
 allow = []
@@ -71,17 +71,17 @@ def policy(request: pytest.FixtureRequest) -> Policy:
 
 
 def boxes(root: ET.Element) -> list[tuple[str, float, float, float, float]]:
-    """Each level text's box, with room for the widest common font."""
+    """Each level text's box, in the widest common font."""
     found = []
     for text in root.iter(f"{SVG}text"):
         if text.get("transform"):
             continue
         words = text.text or ""
-        size = 16 if text.get("class") == "title" else 12
-        width = GLYPH * len(words) * size / 12
+        kind = text.get("class", "")
+        wide, size = width(words, kind), FONTS[kind][0]
         x, y = float(text.get("x", 0)), float(text.get("y", 0))
-        x -= width / 2 if text.get("text-anchor") == "middle" else 0
-        found.append((words, x, y - size + 2, x + width, y + 3))
+        x -= {"middle": wide / 2, "end": wide}.get(text.get("text-anchor", ""), 0)
+        found.append((words, x, y - size + 2, x + wide, y + 3))
     return found
 
 
@@ -97,6 +97,21 @@ def test_no_text_lies_on_another_or_outside(policy: Policy) -> None:
     for one, two in itertools.combinations(found, 2):
         apart = one[3] <= two[1] or two[3] <= one[1] or one[4] <= two[2] or two[4] <= one[2]
         assert apart, (one, two)
+
+
+def test_what_stands_in_a_card_stays_in_it(policy: Policy) -> None:
+    root = ET.fromstring(svg(chart(policy)))  # noqa: S314 - our own file
+    cards = [
+        [float(rect.get(name, 0)) for name in ("x", "y", "width", "height")]
+        for rect in root.iter(f"{SVG}rect")
+        if rect.get("class", "").startswith("card")
+    ]
+    for words, left, top, right, bottom in boxes(root):
+        for x, y, wide, high in cards:
+            apart = right <= x or x + wide <= left or bottom <= y or y + high <= top
+            inside = x <= left and right <= x + wide and y <= top and bottom <= y + high
+            behind = wide == 8  # a mode's line, which a label covers
+            assert apart or inside or behind, words
 
 
 def test_no_way_crosses_a_label(policy: Policy) -> None:
@@ -120,7 +135,7 @@ def test_every_mode_and_way_is_there(policy: Policy) -> None:
         assert f">{mode.name}</text>" in text
         assert f'state "{mode.name}" as m{mode.index}\n' in diagram
     assert len(drawn.rows) >= len(policy.transitions)
-    assert text.count('class="way') >= len(drawn.rows)
+    assert text.count('class="arrow') >= len(drawn.rows)
     assert diagram.count(" --> ") == 1 + sum(len(row.sources) for row in drawn.rows)
 
 
@@ -131,23 +146,24 @@ def test_the_same_policy_gives_the_same_bytes() -> None:
 def test_labels_say_what_the_file_says() -> None:
     labels = [row.label.replace("\N{NO-BREAK SPACE}", " ") for row in chart(pump()).rows]
     assert labels == [
-        "input · when motion == true",
-        "input · when motion == false",
-        "button, 2 s",
-        "timeout, 60 s",
-        "enter: challenge · when motion == false and battery_percent >= 30 · others refused",
-        "button, 5 s · when motion == false",
+        "input changes · when motion == true",
+        "input changes · when motion == false",
+        "button held 2 s",
+        "after 60 s",
+        "enter command, proof: challenge · when motion == false and battery_percent >= 30"
+        " · refused while others are connected",
+        "button held 5 s · when motion == false",
         "leave, lease 900 s (at most 3600 s), idle 120 s, a guard turns false",
     ]
     others = {row.label.replace("\N{NO-BREAK SPACE}", " ") for row in chart(EVERYTHING).rows}
     assert {
         "first central connects",
         "last central is gone",
-        "timeout, 5 s",
+        "after 5 s",
         "reset",
-        "enter: no proof · link authenticated",
+        "enter command, proof: none · link authenticated",
         "leave, lease 60 s, a guard turns false",
-        "enter: challenge · others disconnected · guards wait for the upload",
+        "enter command, proof: challenge · others are disconnected · guards wait for the upload",
     } <= others
 
 
@@ -155,9 +171,3 @@ def test_names_that_mean_something_to_xml_are_escaped() -> None:
     policy = pump()
     odd = replace(policy, device=replace(policy.device, name="<Pump> & Co"))
     assert ET.fromstring(svg(chart(odd))).find(f"{SVG}title") is not None  # noqa: S314 - our own file
-
-
-def test_long_labels_are_wrapped_between_words() -> None:
-    assert wrapped("aa bb cc", 5) == ["aa bb", "cc"]
-    assert wrapped("abcdefgh ij", 5) == ["abcdefgh", "ij"]
-    assert wrapped("", 5) == [""]
