@@ -37,7 +37,7 @@ BOLD_FONT: Final = (
 _REGULAR: Final = tuple(int(each) for each in REGULAR_FONT.split())
 _BOLD: Final = tuple(int(each) for each in BOLD_FONT.split())
 _KEEP: Final = "\N{NO-BREAK SPACE}"
-_OURS: Final = {_KEEP: 348, "·": 380, "…": 1000, "→": 838, "–": 500}
+_OURS: Final = {_KEEP: 348, "·": 380, "…": 1000, "→": 838}
 """Characters that our own labels use, in the bold font."""
 _OTHER: Final = 1300
 """Wider than any letter of Latin, Greek and Cyrillic, and than the usual ideographs and emoji."""
@@ -70,7 +70,16 @@ _LOOK: Final = (
 
 
 def _colours(
-    *, page: str, ink: str, faint: str, line: str, card: str, edge: str, opened: tuple[str, str, str], blue: str, red: str
+    *,
+    page: str,
+    ink: str,
+    faint: str,
+    line: str,
+    card: str,
+    edge: str,
+    opened: tuple[str, str, str],
+    blue: str,
+    red: str,
 ) -> str:
     """Rules for one setting. `opened`: fill, edge and text of what stands for maintenance."""
     fill, stroke, words = opened
@@ -137,7 +146,7 @@ def _advance(one: str, table: tuple[int, ...]) -> int:
 def wrap(words: str, most: int, kind: Kind = "") -> list[str]:
     """`words` on lines of at most `most` pixels.
 
-    Lines end at spaces, at no-break spaces where there is no other way, and inside a word only if a line cannot hold it.
+    Lines end at spaces; at no-break spaces where there is no other way; inside a word only if no line can hold it.
     """
     lines = [""]
     for word in _shown(words).split(" "):
@@ -194,7 +203,9 @@ class Page:
     def slanted(self, x: int, y: int, words: str, kind: Kind = "") -> None:
         """Write `words` upwards to the right, by 55 degrees; the caller leaves the room."""
         named = f' class="{kind}"' if kind else ""
-        self.parts.append(f'<text x="{x}" y="{y}"{named} transform="rotate(-55 {x} {y})">{escape(_shown(words))}</text>')
+        self.parts.append(
+            f'<text x="{x}" y="{y}"{named} transform="rotate(-55 {x} {y})">{escape(_shown(words))}</text>'
+        )
 
     def rect(self, x: int, y: int, size: tuple[int, int], kind: str, *, round_by: int = 0) -> None:
         """Draw a rectangle from its upper left corner, of (width, height)."""

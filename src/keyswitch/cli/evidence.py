@@ -94,7 +94,7 @@ def _code(checked: Checked) -> Exit:
     "-o", "--output", metavar="SVG", type=click.Path(path_type=Path), help="Where to; standard output if not."
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
-    """Draw one run as a sequence chart."""
+    """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
     from keyswitch.host.chart import chart as draw  # noqa: PLC0415 - imported for what is run
     from keyswitch.host.chart import fault  # noqa: PLC0415
 
@@ -106,7 +106,9 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     what = fault(wanted[-1].body)
     if what:
         raise InputError(f"{file}: record {wanted[-1].n}", what, "a record that `keyswitch update` wrote")
-    svg = draw(wanted[-1].body, title=f"{wanted[-1].at}: {_target(checked, wanted[-1])}")
+    begun = _begun(checked, wanted[-1])
+    target = str(begun.get("target")) if begun is not None else "a run"
+    svg = draw(wanted[-1].body, title=f"{wanted[-1].at}: {target}", begun=begun)
     if output is None:
         echo_document(svg)
     else:
@@ -157,6 +159,7 @@ def _named(image: object) -> str:
     return f"{fields.get('version')} ({str(fields.get('hash'))[:8]})"
 
 
-def _target(checked: Checked, ended: Record) -> str:
+def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:
+    """The body of the record that a run began with."""
     begun = [record for record in checked.records if record.n == ended.body.get("run")]
-    return str(begun[0].body.get("target")) if begun else "a run"
+    return dict(begun[0].body) if begun else None

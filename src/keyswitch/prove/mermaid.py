@@ -19,7 +19,9 @@ def mermaid(chart: Chart) -> str:
         lines += [f"    m{source} --> m{row.target}: {words}" for source in row.sources]
     for mode in chart.columns:
         note = "allows " + (", ".join(mode.allow_text) or "nothing")
-        more = " · ".join([*(["maintenance, firmware may be changed here"] if mode.maintenance else []), *conditions(mode)])
+        more = " · ".join(
+            [*(["maintenance, firmware may be changed here"] if mode.maintenance else []), *conditions(mode)]
+        )
         lines += [f"    note right of m{mode.index}", f"        {note}", *([f"        {more}"] if more else [])]
         lines.append("    end note")
     inside = ",".join(f"m{mode.index}" for mode in chart.columns if mode.maintenance)

@@ -167,7 +167,9 @@ def _legend(page: Page, chart: Chart, top: int, right: int) -> None:
     targets = {chart.columns[row.target].maintenance for row in chart.rows if not row.implied}
     signs = [("card-open", "maintenance: firmware may be changed here, and is meant to be changed nowhere else")]
     signs += [("card", "any other mode")]
-    signs += [("open", "a way into maintenance, from a mode with a dot to the one at the tip")] if True in targets else []
+    signs += (
+        [("open", "a way into maintenance, from a mode with a dot to the one at the tip")] if True in targets else []
+    )
     signs += [("", "any other way that the policy gives")] if False in targets else []
     if any(row.implied for row in chart.rows):
         signs.append(("implied", "how the maintenance session ends, without a transition of its own"))
