@@ -45,6 +45,9 @@ _OTHER: Final = 1300
 LINE: Final = 16
 """Pixels from one line of text to the next."""
 
+TITLE_LINE: Final = 22
+"""The same in a title."""
+
 Kind = Literal["", "title", "strong", "note", "small", "failed", "open"]
 
 FONTS: Final[dict[Kind, tuple[int, bool]]] = {
@@ -194,11 +197,11 @@ class Page:
         self.reach(left + width(words, kind), y + 5)
 
     def lines(self, x: int, y: int, words: str, most: int, kind: Kind = "") -> int:
-        """Write `words` on as many lines as they need, the first on the base line `y`; how many lines."""
-        found = wrap(words, most, kind)
-        for number, line in enumerate(found):
-            self.text(x, y + LINE * number, line, kind)
-        return len(found)
+        """Write `words` on as many lines as they need, the first on the base line `y`; the base line after the last."""
+        for line in wrap(words, most, kind):
+            self.text(x, y, line, kind)
+            y += TITLE_LINE if kind == "title" else LINE
+        return y
 
     def slanted(self, x: int, y: int, words: str, kind: Kind = "") -> None:
         """Write `words` upwards to the right, by 55 degrees; the caller leaves the room."""

@@ -194,7 +194,7 @@ def _upload(body: Mapping[str, Any]) -> str:
 def _written(page: Page, found: Sequence[tuple[str, str]], y: int) -> int:
     for name, words in found:
         page.text(_MARGIN, y, name, "note")
-        y += LINE * page.lines(_FACTS, y, words, _RIGHT - _FACTS) + 2
+        y = page.lines(_FACTS, y, words, _RIGHT - _FACTS) + 2
     return y
 
 

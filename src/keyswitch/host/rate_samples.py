@@ -34,7 +34,8 @@ class RateSamples:
     kept: list[Sample] = field(default_factory=list[Sample])
     stride: int = 1
     """One of so many is kept."""
-    skipped: int = 0
+    taken: int = 0
+    """How many there were."""
     last: Sample | None = None
 
     def add(self, sample: Sample) -> None:
@@ -43,13 +44,11 @@ class RateSamples:
         if previous is not None and _begins_anew(previous, sample):
             self._keep(previous)
             self._keep(sample)
-        elif not self.kept or self.skipped + 1 >= self.stride:
+        elif self.taken % self.stride == 0:
             self._keep(sample)
-        else:
-            self.skipped += 1
+        self.taken += 1
 
     def _keep(self, sample: Sample) -> None:
-        self.skipped = 0
         if self.kept and self.kept[-1] == sample:
             return
         self.kept.append(sample)

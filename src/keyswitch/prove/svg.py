@@ -156,10 +156,10 @@ def _table(page: Page, chart: Chart, top: int) -> None:
     for mode in chart.columns:
         y += LINE + 6
         page.text(_MARGIN, y, mode.name, "open" if mode.maintenance else "strong")
-        y += LINE * (page.lines(indent, y, ", ".join(mode.allow_text) or "nothing", most) - 1)
+        y = page.lines(indent, y, ", ".join(mode.allow_text) or "nothing", most)
         if conditions(mode):
-            y += LINE
-            y += LINE * (page.lines(indent, y, " · ".join(conditions(mode)), most, "note") - 1)
+            y = page.lines(indent, y, " · ".join(conditions(mode)), most, "note")
+        y -= LINE
 
 
 def _legend(page: Page, chart: Chart, top: int, right: int) -> None:
@@ -181,7 +181,7 @@ def _legend(page: Page, chart: Chart, top: int, right: int) -> None:
         else:
             page.dot(_MARGIN + 4, y + 1, 4, "tip-open" if kind == "open" else "tip")
             page.arrow(_MARGIN + 4, _MARGIN + _SYMBOL, y + 1, kind)
-        y += LINE * (page.lines(x, y + 5, words, right - x, "note") - 1) + LINE + 6
+        y = page.lines(x, y + 5, words, right - x, "note") + 1
     for bypass in chart.bypasses:
         words = f"way past this gate, which the policy declares: {bypass}"
-        y += LINE * page.lines(_MARGIN, y + 5, words, right - _MARGIN, "failed") + 4
+        y = page.lines(_MARGIN, y + 5, words, right - _MARGIN, "failed")
