@@ -89,7 +89,7 @@ def test_the_whole_run_is_told() -> None:
         "press the button for five seconds",
         "prove the running hash · nothing had to be done",
         "pump/policy.toml, SHA-256 a46ed66a32b1f927…",
-        "Rate of the upload over the time of the run; dashed: 159.7 kB/s on average",
+        "Rate of the upload over the time of the run; dashed: 159.7 kB/s while bytes were taken",
     ):
         assert words in told
     assert drawn() == drawn()

@@ -295,13 +295,15 @@ def _bands(page: Page, found: Sequence[Row], heights: Sequence[int], ends: tuple
 
 def _band(page: Page, known: Band, top: int, foot: int) -> None:
     if known == "away":
-        middle = (top + foot) // 2
+        middle = min(top + _BREAK, (top + foot) // 2)
         page.path("line dashed", f"M{_DEVICE} {top}V{foot}")
         page.path("mark", f"M{_DEVICE - 8} {middle - 1}l16 -6M{_DEVICE - 8} {middle + 7}l16 -6")
     elif foot > top:
         page.rect(_DEVICE - _BAND // 2, top, (_BAND, foot - top), _BAND_KIND[known])
 
 
+_BREAK: Final = 40
+"""From the arrow of a reset to the break in the device's line: before the next arrow."""
 _ARROW: Final = 30
 """From the top of a row to its arrow."""
 _LABEL: Final = _DEVICE - _OPERATOR - 32
@@ -393,7 +395,7 @@ def ticks(least: float, most: float, *, count: int) -> list[tuple[float, str]]:
 def _rate(page: Page, parts: Sequence[Interval], top: int, *, mean: int | None) -> None:
     """Draw the rate of the upload over the time of the run."""
     left, right, high = _PLOT
-    dashed = f"; dashed: {_kilo(mean)} kB/s on average" if mean else ""
+    dashed = f"; dashed: {_kilo(mean)} kB/s while bytes were taken" if mean else ""
     page.text(_MARGIN, top, f"Rate of the upload over the time of the run{dashed}", "strong")
     page.text(left - 8, top + LINE + 6, "kB/s", "note", "end")
     foot = top + 2 * LINE + high
