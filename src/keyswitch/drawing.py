@@ -171,7 +171,8 @@ def _pieces(word: str, most: int, kind: Kind) -> list[str]:
         return [word]
     if _KEEP in word:
         return wrap(word.replace(_KEEP, " "), most, kind)
-    pieces, piece = [], ""
+    pieces: list[str] = []
+    piece = ""
     for one in word:
         if piece and width(piece + one, kind) > most:
             pieces.append(piece)

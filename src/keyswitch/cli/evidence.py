@@ -106,14 +106,19 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     what = fault(wanted[-1].body)
     if what:
         raise InputError(f"{file}: record {wanted[-1].n}", what, "a record that `keyswitch update` wrote")
-    begun = _begun(checked, wanted[-1])
-    target = str(begun.get("target")) if begun is not None else "a run"
-    svg = draw(wanted[-1].body, title=f"{wanted[-1].at}: {target}", begun=begun)
+    title = f"{wanted[-1].at}: {_target(checked, wanted[-1])}"
+    svg = draw(wanted[-1].body, title=title, begun=_begun(checked, wanted[-1]))
     if output is None:
         echo_document(svg)
     else:
         write_output(output, svg.encode())
     return _told(checked)
+
+
+def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:
+    """The body of the record that a run began with."""
+    begun = [record for record in checked.records if record.n == ended.body.get("run")]
+    return dict(begun[0].body) if begun else None
 
 
 def _head(text: str | None) -> Head | None:
@@ -159,7 +164,6 @@ def _named(image: object) -> str:
     return f"{fields.get('version')} ({str(fields.get('hash'))[:8]})"
 
 
-def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:
-    """The body of the record that a run began with."""
+def _target(checked: Checked, ended: Record) -> str:
     begun = [record for record in checked.records if record.n == ended.body.get("run")]
-    return dict(begun[0].body) if begun else None
+    return str(begun[0].body.get("target")) if begun else "a run"

@@ -360,8 +360,11 @@ def _drawn(page: Page, row: Row, y: int) -> None:
 
 def _legend(page: Page, top: int) -> int:
     x = _OPERATOR
-    signs: list[tuple[Band, str]] = [("shut", "gate shut, or outside maintenance")]
-    signs += [("open", "gate open"), ("unknown", "not known")]
+    signs: list[tuple[Band, str]] = [
+        ("shut", "gate shut, or outside maintenance"),
+        ("open", "gate open"),
+        ("unknown", "not known"),
+    ]
     page.text(_MARGIN, top + 10, "device", "note")
     for known, words in signs:
         page.rect(x, top, (24, 12), _BAND_KIND[known])
