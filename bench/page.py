@@ -7,14 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pygal
-from pygal.style import CleanStyle
+from bench import plots
 
 SOURCE = Path("build/bench.json")
 PAGE = Path("docs/bench.md")
-RADIO_PLOT = Path("docs/bench.svg")
-WIRES_PLOT = Path("docs/bench-wires.svg")
-MODEL_PLOT = Path("docs/bench-model.svg")
 
 INTRODUCTION = """# Rates beside their bounds
 
@@ -52,7 +48,7 @@ MODELLED = """
 
 
 def main() -> None:
-    """Write page and plot."""
+    """Write the page, and draw the plots from its tables."""
     measured = json.loads(SOURCE.read_text())
     cells = sorted(measured["cells"], key=_order)
     compared = [cell for cell in cells if cell["peers"]]
@@ -60,17 +56,8 @@ def main() -> None:
     lines = [INTRODUCTION, COMPARED, *_compared(compared), MODELLED, *_modelled(modelled)]
     lines += [FLOODED, *_flooded(measured["hostile"])] if "hostile" in measured else []
     PAGE.write_text("\n".join(lines) + "\n")
-    for plot, title, shown in (
-        (RADIO_PLOT, "Upload over the modelled link, kB/s", [cell for cell in compared if cell["interval_us"]]),
-        (
-            WIRES_PLOT,
-            "Upload over UDP and a pseudo-terminal, kB/s",
-            [cell for cell in compared if not cell["interval_us"]],
-        ),
-        (MODEL_PLOT, "Upload in virtual time, kB/s", modelled),
-    ):
-        _plot(plot, title, shown)
-    print(f"written: {PAGE}, {RADIO_PLOT}, {WIRES_PLOT}, {MODEL_PLOT}")
+    plots.main([str(PAGE)])
+    print(f"written: {PAGE}")
 
 
 def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
@@ -79,7 +66,7 @@ def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
 
 def _compared(cells: list[dict[str, Any]]) -> list[str]:
     rows = [
-        "| link | buffer | bound kB/s | ours | of it | smpclient | mcumgr-toolkit | CPU s/MB ours | smpclient |",
+        "| link | buffer | bound kB/s | ours | of it | smpclient | mcumgr-toolkit | CPU s/MB ours | CPU smpclient |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in cells:
@@ -128,28 +115,6 @@ def _kilo(rate: float | None) -> str:
 
 def _share(rate: float | None, bound: float | None) -> str:
     return f"{100 * rate / bound:.0f} %" if rate and bound else ""
-
-
-def _plot(path: Path, title: str, cells: list[dict[str, Any]]) -> None:
-    chart = pygal.HorizontalBar(style=CleanStyle, title=title, height=50 * len(cells) + 160, width=900, js=[])
-    chart.uuid = path.stem  # else drawn by chance, and a picture of the same numbers is another file each time
-    flash = {cell["flash"] for cell in cells}
-    chart.x_labels = [_label(cell, with_flash=len(flash) > 1) for cell in cells]
-    for name, rates in (
-        ("bound", [cell["bound_bytes_per_second"] for cell in cells]),
-        ("ours", [cell["ours_bytes_per_second"] for cell in cells]),
-        ("one at a time", [cell["window1_bytes_per_second"] for cell in cells]),
-        ("smpclient", [(cell["peers"] or {}).get("smpclient") for cell in cells]),
-        ("mcumgr-toolkit", [(cell["peers"] or {}).get("mcumgr_toolkit") for cell in cells]),
-    ):
-        if any(rates):
-            chart.add(name, [None if rate is None else round(rate / 1000, 1) for rate in rates])
-    path.write_bytes(chart.render())
-
-
-def _label(cell: dict[str, Any], *, with_flash: bool) -> str:
-    flash = f", flash {cell['flash']}" if with_flash else ""
-    return f"{_link(cell)}, {cell['buf_size']} bytes{flash}"
 
 
 if __name__ == "__main__":

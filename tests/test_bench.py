@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,24 @@ def test_the_page_shows_every_cell(tmp_path: Path):
     page = (docs / "bench.md").read_text(encoding="utf-8").splitlines()
     assert len([line for line in page if line.startswith("| ")]) == len(cells) + 2
     shown = {
-        "bench.svg": ["15 ms"],
-        "bench-wires.svg": ["udp", "serial", "mcumgr-toolkit"],
-        "bench-model.svg": ["nrf52840"],
+        "bench.svg": ["buffer 2475 bytes", ">15<", "computed bound"],
+        "bench-wires.svg": ["UDP", "serial line", "mcumgr-toolkit: 1.9"],
+        "bench-model.svg": ["nrf52840", "one request at a time: 81.5"],
     }
     for name, labels in shown.items():
         plot = (docs / name).read_text(encoding="utf-8")
         assert all(label in plot for label in labels)
+
+
+def test_the_plots_show_what_the_tables_beside_them_say(tmp_path: Path):
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    command = [sys.executable, "-m", "bench.plots", "docs/bench.md", str(tmp_path)]
+    subprocess.run(command, cwd=root, env=environment, check=True, timeout=60)
+    for name in ("bench.svg", "bench-wires.svg", "bench-model.svg"):
+        drawn = (tmp_path / name).read_text(encoding="utf-8")
+        assert drawn == (root / "docs" / name).read_text(encoding="utf-8"), "python -m bench.plots draws them anew"
+        assert not [word for word in ("<script", "<!--", "href", "url(", "@import") if word in drawn]
+        assert ET.fromstring(drawn).get("role") == "img"  # noqa: S314 - our own output
+    series = (root / "docs" / "bench.svg").read_text(encoding="utf-8")
+    assert series.count('class="line reactive nofill"') == 6 * 3  # panels: buffers x losses; bound, ours, smpclient

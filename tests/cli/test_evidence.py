@@ -84,8 +84,9 @@ def test_what_a_run_leaves_behind(recorded: Path, capsys: pytest.CaptureFixture[
     assert [slot["version"] for slot in body["before"] if slot["active"]] == ["1.0.0"]
     assert [slot["version"] for slot in body["after"] if slot["active"]] == ["1.1.0"]
     assert body["upload"]["size"] == 16_384
+    assert (body["uploading"][-1]["off"], body["uploading"][-1]["size"]) == (16_384, 16_384)
     assert "upload" in {step["step"] for step in body["steps"] if step["outcome"] == "done"}
-    assert again["body"]["outcome"] == "already running"
+    assert (again["body"]["outcome"], again["body"]["uploading"]) == ("already running", [])
 
 
 def test_shown_to_people(recorded: Path, capsys: pytest.CaptureFixture[str]):
@@ -216,6 +217,7 @@ ODD_BODIES: list[tuple[str, dict[str, Any], str]] = [
     ("update ended", {"steps": [{"at_ms": 0, "step": 1, "outcome": 2}]}, "steps[0].duration_ms is missing"),
     ("update ended", {"steps": [{"at_ms": 0, "step": 1, "outcome": 2, "duration_ms": "1"}]}, "a time that is none"),
     ("update ended", {"steps": [{"at_ms": 0, "step": 1, "outcome": 2, "duration_ms": 3}]}, ""),
+    ("update ended", {"uploading": [{"at_ms": 0, "off": "1", "size": 2}]}, "uploading[0].off is no number of bytes"),
     ("something else", {}, "something else"),
 ]
 
@@ -255,9 +257,9 @@ def test_drawn(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     root = ET.fromstring(svg.read_text(encoding="utf-8"))  # noqa: S314 - our own output
     texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert any(text.startswith("upload ·") for text in texts)
-    assert "confirmed" in texts
-    rows = [float(element.get("y", "0")) for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert rows
+    assert "Firmware update: confirmed" in texts
+    assert any(text.startswith("1.1.0 (") and "16,384 bytes" in text for text in texts)
+    assert any(text.startswith("Rate of the upload over the time of the run") for text in texts)
     capsys.readouterr()
     assert ended("evidence", "chart", recorded) == Exit.YES
     assert "already running" in capsys.readouterr().out

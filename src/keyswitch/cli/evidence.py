@@ -180,7 +180,7 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
     "-o", "--output", metavar="SVG", type=click.Path(path_type=Path), help="Where to; standard output if not."
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
-    """Draw one run as a sequence chart."""
+    """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
     from keyswitch.host.chart import chart as draw  # noqa: PLC0415 - imported for what is run
     from keyswitch.host.chart import fault  # noqa: PLC0415
 
@@ -192,12 +192,19 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     what = fault(wanted[-1].body)
     if what:
         raise InputError(f"{file}: record {wanted[-1].n}", what, "a record that `keyswitch update` wrote")
-    svg = draw(wanted[-1].body, title=f"{wanted[-1].at}: {_target(checked, wanted[-1])}")
+    title = f"{wanted[-1].at}: {_target(checked, wanted[-1])}"
+    svg = draw(wanted[-1].body, title=title, begun=_begun(checked, wanted[-1]))
     if output is None:
         echo_document(svg)
     else:
         write_output(output, svg.encode())
     return _told(checked)
+
+
+def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:
+    """The body of the record that a run began with."""
+    begun = [record for record in checked.records if record.n == ended.body.get("run")]
+    return dict(begun[0].body) if begun else None
 
 
 def _head(text: str | None) -> Head | None:

@@ -6,6 +6,7 @@ from typing import Any
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.images import CheckedImage
 from keyswitch.host.job import Job, Result
+from keyswitch.host.rate_samples import RateSamples, Sample
 from keyswitch.host.verdict import Verdict
 from keyswitch.host.views import SlotView
 
@@ -46,10 +47,11 @@ class Account:
     steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     verdicts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     said: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    uploading: RateSamples = field(default_factory=RateSamples)
     result: Result | None = None
 
     def add(self, event: Event) -> None:
-        """Take one event; progress of the upload is not kept."""
+        """Take one event; of the progress of the upload a bounded number of samples is kept."""
         match event:
             case StepDone():
                 self._step(event.name.value, event.at_ms, event.duration_ms, "done")
@@ -61,7 +63,9 @@ class Account:
                 self.said.append({"at_ms": event.at_ms, "text": event.text})
             case Ended():
                 self.result = event.result
-            case StepBegun() | Uploading():
+            case Uploading(progress=progress, at_ms=at_ms):
+                self.uploading.add(Sample(at_ms=at_ms, off=progress.off, size=progress.size))
+            case StepBegun():
                 pass
 
     def _step(self, name: str, at_ms: int, duration_ms: int | None, outcome: str) -> None:
@@ -131,6 +135,7 @@ def ended(account: Account, *, run: int) -> dict[str, Any]:
         "steps": account.steps,
         "verdicts": account.verdicts,
         "said": account.said,
+        "uploading": [{"at_ms": one.at_ms, "off": one.off, "size": one.size} for one in account.uploading.all()],
     }
     if result is None:
         return body

@@ -89,7 +89,8 @@ def label(policy: Policy, way: Transition) -> str:
         parts.append(f"link {way.security.word}")
     if policy.modes[way.target].maintenance:
         if isinstance(way.trigger, OnEnter):
-            parts.append("others refused" if way.others is Others.REFUSE else "others disconnected")
+            refused = way.others is Others.REFUSE
+            parts.append("refused while others are connected" if refused else "others are disconnected")
         if way.when_false is WhenFalse.HOLD:
             parts.append("guards wait for the upload")
     return " · ".join(parts)
@@ -98,15 +99,15 @@ def label(policy: Policy, way: Transition) -> str:
 def _trigger(policy: Policy, way: Transition) -> str:
     match way.trigger:
         case OnEnter(proofs=proofs):
-            return "enter: " + (" or ".join(proof.value for proof in proofs) or "no proof")
+            return "enter command, proof: " + (" or ".join(proof.value for proof in proofs) or "none")
         case OnLeave():
             return ending(policy, policy.modes[way.sources[0]])
         case OnButton(hold_ms=hold_ms):
-            return f"button, {seconds(hold_ms)}"
+            return f"button held {seconds(hold_ms)}"
         case OnInput():
-            return "input"
+            return "input changes"
         case OnTimeout():
-            return "timeout, " + " or ".join(
+            return "after " + " or ".join(
                 sorted({seconds(policy.modes[source].timeout_ms or 0) for source in way.sources})
             )
         case OnConnect():
@@ -131,14 +132,13 @@ def ending(policy: Policy, mode: Mode) -> str:
     return ", ".join(ways)
 
 
-def conditions(mode: Mode) -> str:
-    """What a mode asks for and forbids besides its allow list; empty if nothing."""
+def conditions(mode: Mode) -> tuple[str, ...]:
+    """What a mode asks for and forbids besides its allow list."""
     parts: list[str] = []
     if mode.maintenance:
-        parts.append("maintenance")
         parts.append("session: " + ("its owner" if mode.session is SessionRule.OWNER else "anyone"))
     if mode.security:
         parts.append(f"link {mode.security.word}")
     if mode.inhibits:
         parts.append("inhibits " + ", ".join(mode.inhibits))
-    return " · ".join(parts)
+    return tuple(parts)

@@ -1,143 +1,131 @@
-"""A chart as SVG: modes are columns, transitions are rows, labels stand beside them.
+"""A chart as SVG: modes are columns, transitions are rows, each with its label above its arrow; a legend says the rest.
 
-Rules kept here: positions are computed from text lengths with room to spare, so that nothing overlaps whatever the
-names are; every number is a whole pixel; the same policy gives the same bytes.
+Rules kept here: a label lies in its own row and inside the picture, so that nothing overlaps whatever the names are;
+the picture is as narrow as its columns let it be, to be read on a page beside text; the same policy gives the same
+bytes.
 """
 
-from dataclasses import dataclass
-from html import escape
 from typing import Final
 
+from keyswitch.drawing import LINE, Page, width, wrap
 from keyswitch.policy.model import Mode
 from keyswitch.prove.chart import Chart, Row, conditions
 
-_GLYPH: Final = 7
-"""Pixels for a character at 12 px; wider than any common sans-serif needs on average."""
-_LINE: Final = 16
-_ROW: Final = 26
-_MARGIN: Final = 20
-_LABEL: Final = 64
-"""Characters on one line of a label."""
+_MARGIN: Final = 24
+_NARROWEST: Final = 640
+"""Pixels between the margins: labels want room where there are few columns."""
+_PITCH: Final = 150
+_GAP: Final = 16
+"""Between two cards."""
+_PAD: Final = 10
+"""Inside a card."""
 _MANY: Final = 8
-"""More columns than this have their names slanted."""
-_SLANT_COLUMN: Final = 30
+"""More columns than this have their names slanted, and what they serve in a table."""
+_SLANT_PITCH: Final = 30
 _RISE: Final = 0.82
 """Sine of the slant, 55 degrees, rounded up; `_RUN` is its cosine."""
 _RUN: Final = 0.58
-
-_STYLE: Final = """
-text { font: 12px system-ui, sans-serif; fill: #1b1f24 }
-.title { font-size: 16px; font-weight: 600 }
-.name { font-weight: 600 }
-.note { fill: #57606a }
-.line { stroke: #d0d7de }
-.band { fill: #fff4e5 }
-.box { fill: #eef2f6; stroke: #57606a }
-.maintenance { fill: #ffd8a8; stroke: #b35900 }
-.way { stroke: #1b1f24; stroke-width: 1.5; fill: none }
-.implied { stroke-dasharray: 4 3 }
-.dot { fill: #1b1f24 }
-"""
-
-
-@dataclass(slots=True)
-class _Page:
-    """What has been drawn, and how far it reaches."""
-
-    parts: list[str]
-    width: int = 0
-    height: int = 0
-
-    def text(self, x: int, y: int, words: str, kind: str = "", more: str = "") -> None:
-        named = f' class="{kind}"' if kind else ""
-        self.parts.append(f'<text x="{x}" y="{y}"{named}{more}>{escape(words)}</text>')
-        if "rotate" not in more and "middle" not in more:
-            self.width = max(self.width, x + _wide(words))
-        self.height = max(self.height, y + _LINE // 2)
-
-
-def _wide(words: str) -> int:
-    return _GLYPH * len(words)
-
-
-def wrapped(words: str, most: int = _LABEL) -> list[str]:
-    """`words` on lines of at most `most` characters, broken at plain spaces; a longer word has its own."""
-    lines: list[str] = []
-    for word in words.split(" "):
-        if lines and len(lines[-1]) + 1 + len(word) <= most:
-            lines[-1] += " " + word
-        else:
-            lines.append(word)
-    return lines or [""]
+_LABEL: Final = 280
+"""Pixels that a label needs right of its arrow's left end, to be broken into lines there."""
+_SYMBOL: Final = 56
+"""Width of a symbol in the legend."""
 
 
 def svg(chart: Chart) -> str:
     """The whole picture."""
-    page = _Page(parts=[])
-    page.text(_MARGIN, _MARGIN + 8, f"{chart.title}: modes and the ways between them", "title")
-    columns, top = _header(page, chart)
-    below = _rows(page, chart, columns, top)
-    _table(page, chart, below + 2 * _LINE)
-    width, height = page.width + _MARGIN, page.height + _MARGIN
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-        f"<title>{escape(chart.title)}</title><style>{_STYLE}</style>"
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
-    )
-    return head + "\n" + "\n".join(page.parts) + "\n</svg>\n"
+    page = Page()
+    title = f"{chart.title}: modes, and what leads from one to another"
+    page.lines(_MARGIN, _MARGIN + 10, title, _NARROWEST, "title")
+    top = page.height + LINE
+    many = len(chart.columns) > _MANY
+    columns, right, foot = _slanted_names(page, chart, top) if many else _cards(page, chart, top)
+    page.reach(right, foot)
+    _rows(page, chart, columns, (foot, right))
+    if many:
+        _table(page, chart, page.height + 2 * LINE)
+    _legend(page, chart, page.height + 2 * LINE, right)
+    return page.svg(title, margin=_MARGIN)
 
 
-def _header(page: _Page, chart: Chart) -> tuple[list[int], int]:
-    """Draw the modes' names; their columns, and where the rows begin."""
-    top = _MARGIN + 2 * _LINE
-    longest = max(_wide(mode.name) for mode in chart.columns)
-    slanted = len(chart.columns) > _MANY
-    pitch = _SLANT_COLUMN if slanted else max(90, longest + 36)
-    columns = [_MARGIN + pitch // 2 + pitch * place for place in range(len(chart.columns))]
-    height = int(longest * _RISE) + 2 * _LINE if slanted else 3 * _LINE
-    foot = top + height
-    for mode, x in zip(chart.columns, columns, strict=True):
-        if slanted:
-            page.text(x, foot - 12, mode.name, "name", f' transform="rotate(-55 {x} {foot - 12})"')
-            page.width = max(page.width, x + int(longest * _RUN) + _LINE)
-            _box(page, mode, x, foot, (16, 8))
-        else:
-            wide = _wide(mode.name) + 20
-            _box(page, mode, x, foot, (wide, 30))
-            page.text(x, foot - 11, mode.name, "name", ' text-anchor="middle"')
+def _cards(page: Page, chart: Chart, top: int) -> tuple[list[int], int, int]:
+    """Draw a card for each mode; their middles, the right edge, and where the rows begin."""
+    longest = max(_least(mode) for mode in chart.columns)
+    pitch = max(_PITCH, longest + _GAP, _NARROWEST // len(chart.columns))
+    wide = pitch - _GAP
+    columns = [_MARGIN + wide // 2 + pitch * place for place in range(len(chart.columns))]
+    written = [_lines(mode, wide - 2 * _PAD) for mode in chart.columns]
+    top += LINE
+    high = 2 * _PAD + LINE * (1 + max(len(lines) for lines in written))
+    for mode, lines, x in zip(chart.columns, written, columns, strict=True):
+        left = x - wide // 2
+        page.rect(left, top, (wide, high), "card-open" if mode.maintenance else "card", round_by=6)
+        page.text(left + _PAD, top + _PAD + 11, mode.name, "open" if mode.maintenance else "strong")
+        for number, line in enumerate(lines, 1):
+            page.text(left + _PAD, top + _PAD + 11 + LINE * number, line, "small")
         if mode.index == chart.initial:
-            above = foot - (height if slanted else 42)
-            page.parts.append(f'<circle class="dot" cx="{x}" cy="{above}" r="5"/>')
-            page.text(x + 9, above + 4, "starts here", "note")
-    return columns, foot
+            page.dot(left + _PAD + 4, top - 11, 5)
+            page.text(left + _PAD + 15, top - 7, "starts here", "note")
+    return columns, columns[-1] + wide // 2, top + high
 
 
-def _box(page: _Page, mode: Mode, x: int, foot: int, size: tuple[int, int]) -> None:
-    width, height = size
-    x, y = x - width // 2, foot - height
-    kind = "box maintenance" if mode.maintenance else "box"
-    page.parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="5"/>')
+def _least(mode: Mode) -> int:
+    """The width of a card that breaks no word of a mode; long names of guards and inputs may be broken."""
+    words = [*("serves " + ", ".join(mode.allow_text)).split(" "), *" ".join(conditions(mode)).split(" ")]
+    return 2 * _PAD + max(width(mode.name, "strong"), *(width(word, "small") for word in words))
 
 
-def _rows(page: _Page, chart: Chart, columns: list[int], top: int) -> int:
-    """Draw the ways; where they end."""
-    labels = [wrapped(_spoken(chart, row)) for row in chart.rows]
-    heights = [_ROW + _LINE * (len(lines) - 1) for lines in labels]
-    foot = top + _ROW // 2 + sum(heights)
+def _lines(mode: Mode, most: int) -> list[str]:
+    serves = "serves " + (", ".join(mode.allow_text) or "nothing")
+    return [line for part in (serves, *conditions(mode)) for line in wrap(part, most, "small")]
+
+
+def _slanted_names(page: Page, chart: Chart, top: int) -> tuple[list[int], int, int]:
+    """Draw the modes' names, for more modes than cards are good for."""
+    longest = max(width(mode.name, "open") for mode in chart.columns)
+    columns = [_MARGIN + _SLANT_PITCH // 2 + _SLANT_PITCH * place for place in range(len(chart.columns))]
+    foot = top + int(longest * _RISE) + 3 * LINE
+    for mode, x in zip(chart.columns, columns, strict=True):
+        page.slanted(x + 3, foot - 14, mode.name, "open" if mode.maintenance else "strong")
+        page.reach(x + int(longest * _RUN) + LINE, foot)
+        page.rect(x - 8, foot - 8, (16, 8), "card-open" if mode.maintenance else "card", round_by=3)
+        if mode.index == chart.initial:
+            page.dot(x, top, 5)
+            page.text(x + 11, top + 4, "starts here", "note")
+    return columns, max(columns[-1], _MARGIN + _NARROWEST), foot
+
+
+def _rows(page: Page, chart: Chart, columns: list[int], corner: tuple[int, int]) -> None:
+    """Draw the ways below and left of the corner, and the modes' lines behind them."""
+    top, right = corner
+    lefts = [min(columns[each] for each in (*row.sources, row.target)) + 12 for row in chart.rows]
+    labels = [_placed(_spoken(chart, row), left, right) for row, left in zip(chart.rows, lefts, strict=True)]
+    foot = top + LINE + sum(_high(lines) for _, lines in labels)
     for mode, x in zip(chart.columns, columns, strict=True):
         if mode.maintenance:
-            page.parts.append(f'<rect class="band" x="{x - 10}" y="{top}" width="20" height="{foot - top}"/>')
-        page.parts.append(f'<path class="line" d="M{x} {top}V{foot}"/>')
-    right = columns[-1] + (columns[1] - columns[0] if len(columns) > 1 else 60) // 2 + 10
-    y = top + _ROW // 2
-    for row, lines, height in zip(chart.rows, labels, heights, strict=True):
-        middle = y + height // 2
-        _way(page, row, columns, middle)
-        for place, line in enumerate(lines):
-            page.text(right, middle + 4 + place * _LINE - (len(lines) - 1) * _LINE // 2, line)
-        y += height
-    page.height = max(page.height, foot)
-    return foot
+            page.rect(x - 4, top, (8, foot - top), "card-open")
+        else:
+            page.path("line", f"M{x} {top}V{foot}")
+    y = top + LINE
+    for row, (x, lines) in zip(chart.rows, labels, strict=True):
+        wide = max(width(line) for line in lines)
+        page.rect(x - 3, y, (min(wide + 6, right - x + 3), LINE * len(lines) - 1), "page")  # no line behind the words
+        for number, line in enumerate(lines):
+            page.text(x, y + 12 + LINE * number, line)
+        _way(page, chart, row, columns, y + LINE * len(lines) + 4)
+        y += _high(lines)
+    page.reach(right, foot)
+
+
+def _high(lines: list[str]) -> int:
+    return LINE * len(lines) + 24
+
+
+def _placed(words: str, left: int, right: int) -> tuple[int, list[str]]:
+    """Where a label begins, and its lines: right of its arrow's left end; further left where the room is too small."""
+    if width(words) > right - left and right - left < _LABEL:
+        lines = wrap(words, right - _MARGIN)
+        return max(_MARGIN, right - max(width(line) for line in lines)), lines
+    return left, wrap(words, right - left)
 
 
 def _spoken(chart: Chart, row: Row) -> str:
@@ -148,33 +136,52 @@ def _spoken(chart: Chart, row: Row) -> str:
     return f"{sources} → {chart.columns[row.target].name}: {row.label}"
 
 
-def _way(page: _Page, row: Row, columns: list[int], y: int) -> None:
+def _way(page: Page, chart: Chart, row: Row, columns: list[int], y: int) -> None:
     target = columns[row.target]
-    kind = "way implied" if row.implied else "way"
+    kind = "implied" if row.implied else "open" if chart.columns[row.target].maintenance else ""
     for source in row.sources:
-        x = columns[source]
-        page.parts.append(f'<circle class="dot" cx="{x}" cy="{y}" r="3"/>')
+        page.dot(columns[source], y, 4, "tip-open" if kind == "open" else "tip")
     starts = [columns[source] for source in row.sources]
-    for far in {min([*starts, target]), max([*starts, target])} - {target}:
-        back = -7 if far < target else 7
-        page.parts.append(f'<path class="{kind}" d="M{far} {y}H{target}"/>')
-        page.parts.append(f'<path class="dot" d="M{target} {y}l{back} -4v8z"/>')
+    for far in sorted({min([*starts, target]), max([*starts, target])} - {target}):
+        page.arrow(far, target, y, kind)
 
 
-def _table(page: _Page, chart: Chart, top: int) -> None:
-    """What each mode allows, under the picture."""
+def _table(page: Page, chart: Chart, top: int) -> None:
+    """What each mode serves, under the picture."""
     y = top
-    indent = _MARGIN + max(_wide(mode.name) for mode in chart.columns) + 24
+    indent = _MARGIN + max(width(mode.name, "open") for mode in chart.columns) + 24
+    most = max(_NARROWEST // 2, page.width - indent)
     page.text(_MARGIN, y, "mode", "note")
-    page.text(indent, y, "allows", "note")
+    page.text(indent, y, "serves", "note")
     for mode in chart.columns:
-        y += _LINE + 6
-        page.text(_MARGIN, y, mode.name, "name")
-        allows = wrapped(", ".join(mode.allow_text) or "nothing", 2 * _LABEL)
-        more = wrapped(conditions(mode), 2 * _LABEL) if conditions(mode) else []
-        for place, line in enumerate(allows + more):
-            y += _LINE if place else 0
-            page.text(indent, y, line, "" if place < len(allows) else "note")
+        y += LINE + 6
+        page.text(_MARGIN, y, mode.name, "open" if mode.maintenance else "strong")
+        y = page.lines(indent, y, ", ".join(mode.allow_text) or "nothing", most)
+        if conditions(mode):
+            y = page.lines(indent, y, " · ".join(conditions(mode)), most, "note")
+        y -= LINE
+
+
+def _legend(page: Page, chart: Chart, top: int, right: int) -> None:
+    """What the signs mean, as far as they are there; then the ways past the gate that the policy declares."""
+    targets = {chart.columns[row.target].maintenance for row in chart.rows if not row.implied}
+    signs = [("card-open", "maintenance: firmware may be changed here, and is meant to be changed nowhere else")]
+    signs += [("card", "any other mode")]
+    signs += (
+        [("open", "a way into maintenance, from a mode with a dot to the one at the tip")] if True in targets else []
+    )
+    signs += [("", "any other way that the policy gives")] if False in targets else []
+    if any(row.implied for row in chart.rows):
+        signs.append(("implied", "how the maintenance session ends, without a transition of its own"))
+    y, x = top, _MARGIN + _SYMBOL + 12
+    page.path("line", f"M{_MARGIN} {y - LINE}H{right}")
+    for kind, words in signs:
+        if kind.startswith("card"):
+            page.rect(_MARGIN, y - 6, (_SYMBOL, 14), kind, round_by=4)
+        else:
+            page.dot(_MARGIN + 4, y + 1, 4, "tip-open" if kind == "open" else "tip")
+            page.arrow(_MARGIN + 4, _MARGIN + _SYMBOL, y + 1, kind)
+        y = page.lines(x, y + 5, words, right - x, "note") + 1
     for bypass in chart.bypasses:
-        y += _LINE + 6
-        page.text(_MARGIN, y, f"way past this gate, declared: {bypass}", "note")
+        words = f"way past this gate, which the policy declares: {bypass}"
+        y = page.lines(_MARGIN, y + 5, words, right - _MARGIN, "failed")
