@@ -108,9 +108,10 @@ def must_leave(policy: Policy, state: GateState, session: Session) -> bool:
     A safety input is never held back by an upload, whatever the policy says.
     """
     bound = binding(policy, state.mode, session)
-    false = [guard for guard in bound.guards if not guard.holds(state.inputs[guard.index])]
-    if not false:
-        return False
-    if any(policy.inputs[guard.index].safety for guard in false):
-        return True
-    return bound.when_false is WhenFalse.LEAVE or state.upload is None
+    held = bound.when_false is WhenFalse.HOLD and state.upload is not None
+    # The first one decides: what is not asked, the prover need not tell apart.
+    return any(
+        not guard.holds(state.inputs[guard.index])
+        for guard in bound.guards
+        if not held or policy.inputs[guard.index].safety
+    )
