@@ -2,8 +2,8 @@
 
 A fenced block with the language `console` holds commands, each behind `$ `, and below a command, if the page shows it,
 what it prints; a line `…` stands for any number of lines. `# exit code N` behind a command is the code it ends with, if
-not 0; `&` starts a device, which is waited for. The blocks of a page run in order, in a directory of their own. Comments
-steer that:
+not 0; `&` starts a device, which is waited for. The blocks of a page run in order, in a directory of their own.
+Comments steer that:
 
 * `<!-- not run: WHY -->` before a block: it cannot run here.
 * `<!-- run in: PAGE -->` before a block: that page runs the same commands; a device is not started twice for them.
