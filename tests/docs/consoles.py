@@ -319,6 +319,26 @@ def fits(shown: list[str], said: list[str]) -> bool:
     return len(found) in reached
 
 
+def _key(line: str) -> tuple[str, ...]:
+    return tuple(word for word in settled(line).split() if word not in {"N", "s", "HASH"})[:2]
+
+
+def renewed(shown: list[str], said: list[str]) -> list[str]:
+    """What a page shows of what a command says now: lines that it left out before, it still leaves out if it can."""
+    found: list[str] = []
+    place, leaving_out = 0, False
+    for line in shown:
+        if line.strip() == ELLIPSIS:
+            leaving_out = True
+            continue
+        there = next((n for n in range(place, len(said)) if _key(said[n]) == _key(line)), None)
+        if there is not None:
+            found += [ELLIPSIS, said[there]] if leaving_out else said[place : there + 1]
+            place, leaving_out = there + 1, False
+    found += [ELLIPSIS] if leaving_out else said[place:]
+    return found if fits(found, said) else said
+
+
 def run_page(page: Path, directory: Path) -> Iterator[tuple[Command, int, list[str]]]:
     """Run the commands of a page; each with its exit code and what it said."""
     text = page.read_text(encoding="utf-8")
@@ -345,7 +365,7 @@ def renew(page: Path) -> None:
                 first = command.line + command.height
                 lines = [line.replace(here, "ann@bench").replace(f"clock of {platform.node()}", "clock of bench")
                          for line in said]  # fmt: skip
-                changes.append((first, first + len(command.shown), lines))
+                changes.append((first, first + len(command.shown), renewed(command.shown, lines)))
     for first, last, lines in reversed(changes):
         text[first:last] = lines
     page.write_text("\n".join(text) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.docs.consoles import PAGES, blocks, fences, fits, outside_fences, run_page
+from tests.docs.consoles import PAGES, blocks, fences, fits, outside_fences, renewed, run_page
 
 PROGRAMS = ("keyswitch", "imgtool", "make", "pip", "pipx", "pytest", "docker", "python", "python3", "git", "head")
 COMMAND = re.compile(rf"\s*(?:\$ |(?:{'|'.join(PROGRAMS)}) (?!\|))")
@@ -93,3 +93,21 @@ def test_a_recipe_runs_what_the_page_has_run() -> None:
 )
 def test_what_is_shown_fits_what_was_said(shown: list[str], said: list[str], *, fit: bool) -> None:
     assert fits(shown, said) is fit
+
+
+def test_a_page_that_is_renewed_leaves_out_what_it_left_out() -> None:
+    shown = ["…", "1.0 s find done", "1.1 s gate shut (old words)", "…", "2.0 s confirm done", "confirmed"]
+    said = [
+        "0.1 s find goes on",
+        "0.9 s find done",
+        "1.2 s gate shut (new words)",
+        "next: wait",
+        "x",
+        "3.0 s confirm done",
+    ]
+    said += ["confirmed", "slot 1"]
+    kept = ["…", "0.9 s find done", "1.2 s gate shut (new words)", "…", "3.0 s confirm done", "confirmed", "slot 1"]
+    assert renewed(shown, said) == kept
+    assert fits(kept, said)
+    assert renewed(["?"], said) == said
+    assert renewed(["…"], said) == ["…"]
