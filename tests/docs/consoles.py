@@ -299,6 +299,10 @@ SETTLED: Final = (
 )
 
 
+PROGRESS: Final = re.compile(r"\d states explored so far")
+"""What a command says only where the computer is slow."""
+
+
 def settled(line: str) -> str:
     """A line without what differs from run to run: times, hashes, addresses, numbers that are no version."""
     for pattern, word in SETTLED:
@@ -309,7 +313,7 @@ def settled(line: str) -> str:
 def fits(shown: list[str], said: list[str]) -> bool:
     """Whether what a page shows is what a command said, but for numbers, and for what `…` leaves out."""
     pattern = [ELLIPSIS if line.strip() == ELLIPSIS else settled(line) for line in shown if line.strip()]
-    found = [settled(line) for line in said if line.strip()]
+    found = [settled(line) for line in said if line.strip() and not PROGRESS.search(line)]
     reached = {0}
     for wanted in pattern:
         if wanted == ELLIPSIS:
@@ -364,13 +368,36 @@ def renew(page: Path) -> None:
             if command.shown and not fits(command.shown, said):
                 first = command.line + command.height
                 lines = [line.replace(here, "ann@bench").replace(f"clock of {platform.node()}", "clock of bench")
-                         for line in said]  # fmt: skip
+                         for line in said if not PROGRESS.search(line)]  # fmt: skip
                 changes.append((first, first + len(command.shown), renewed(command.shown, lines)))
-    for first, last, lines in reversed(changes):
-        text[first:last] = lines
-    page.write_text("\n".join(text) + "\n", encoding="utf-8")
+    _write(page, text, changes)
+
+
+def take_over(page: Path) -> None:
+    """Show in a page what the pages that run its commands show."""
+    text = page.read_text(encoding="utf-8")
+    changes: list[tuple[int, int, list[str]]] = []
+    for block in blocks(text):
+        if block.run_in is not None:
+            other = blocks((page.parent / block.run_in).read_text(encoding="utf-8"))
+            there = {
+                each.written: each.shown for found in other if found.runs_here for each in reversed(found.commands)
+            }
+            for command in block.commands:
+                first = command.line + command.height
+                changes.append((first, first + len(command.shown), there.get(command.written, command.shown)))
+    _write(page, text.splitlines(), changes)
+
+
+def _write(page: Path, lines: list[str], changes: list[tuple[int, int, list[str]]]) -> None:
+    for first, last, instead in reversed(changes):
+        lines[first:last] = instead
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [str(page) for page in PAGES]:
-        renew(Path(name))
+    chosen = [Path(name) for name in sys.argv[1:]] or PAGES
+    for each in chosen:
+        renew(each)
+    for each in chosen:
+        take_over(each)

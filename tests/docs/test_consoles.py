@@ -89,6 +89,7 @@ def test_a_recipe_runs_what_the_page_has_run() -> None:
         (["1.1.0 runs"], ["1.0.0 runs"], False),
         (["hash 0123456789abcdef, 3.5 s"], ["hash fedcba9876543210, 12 s"], True),
         (["yes"], [], False),
+        (["yes"], ["160 of 168 states explored so far, 75 a second", "yes"], True),
     ],
 )
 def test_what_is_shown_fits_what_was_said(shown: list[str], said: list[str], *, fit: bool) -> None:
