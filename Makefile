@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-peers bluez powercut deep bench bench-quick format clean
+.PHONY: help demo test check docs test-peers bluez powercut deep bench bench-quick format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,15 @@ check: $(READY)  ## lint, types, layers
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --warnings
+
+docs: .venv-docs/.ready  ## the documentation's site, into build/docs, every link checked
+	@tools/docs-site .venv-docs/bin/zensical
+
+.venv-docs/.ready: requirements/docs.txt
+	@$(PYTHON) -m venv .venv-docs
+	@echo "setting up .venv-docs (once)"
+	@.venv-docs/bin/pip install -qq --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
 
 bench: $(READY)  ## rates beside bounds and peers, into build/bench.json; takes half an hour
 	@tools/peers/setup

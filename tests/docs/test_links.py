@@ -1,16 +1,25 @@
-"""Every relative link and every file that the documentation names in a link is there."""
+"""Every relative link leads to a file, and every anchor to a heading, as GitHub and a reader in an editor see them."""
 
 import re
 from pathlib import Path
 
-import pytest
+from tests.docs.consoles import PAGES, outside_fences
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text("utf-8")):
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = (line.lstrip("#").strip() for line in outside_fences(page.read_text("utf-8")) if line.startswith("#"))
+    plain = (re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def test_links_lead_somewhere() -> None:
+    wrong: list[str] = []
+    for page in PAGES:
+        for target, anchor in LINK.findall("\n".join(outside_fences(page.read_text("utf-8")))):
+            found = page.parent / target if target else page
+            if not found.exists() or (anchor and anchor not in anchors(found)):
+                wrong.append(f"{page.name}: {target}#{anchor}")
+    assert not wrong

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from tests.device.server_rig import packet
+from tests.docs.consoles import settled
+from tests.docs.transcript import observed, scenes, transcript
 
 from keyswitch import private_files
 from keyswitch.cli.main import main
@@ -366,3 +368,7 @@ def test_the_demo_goes_as_expected_and_sums_up_in_one_line(tmp_path: Path) -> No
     assert len(summary["steps"]) >= 12
     assert summary["image_bytes"] > 16 * 1024
     assert 0 < summary["upload_bytes_per_second"] <= summary["link_bound_bytes_per_second"]
+    told = scenes(transcript())
+    for step in summary["steps"]:
+        shown, said = observed(told[step["name"]]), step["observed"]
+        assert settled(shown) == settled(said), "run python -m tests.docs.transcript"
