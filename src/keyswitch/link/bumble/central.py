@@ -18,6 +18,7 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.link.bumble import pairing
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.gatt_link import BumbleLink, Wishes
+from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.pairing import AskPasskey
 from keyswitch.link.bumble.radio import Opener, Radio, switch_on
 from keyswitch.link.bumble.sightings import merged
@@ -64,6 +65,7 @@ class BumbleAdapter:
         self._types: dict[str, hci.Address] = {}
         self._heard: dict[str, Sighting] = {}
         self._scans: set[asyncio.Queue[Sighting]] = set()
+        self._tables = KnownTables()
 
     def forget(self, address: str) -> None:
         """Forget the bond with a device; no error if there is none."""
@@ -162,7 +164,7 @@ class BumbleAdapter:
         finally:
             device.remove_listener("connection", on_connection)
             device.remove_listener("connection_failure", on_failure)
-        link = BumbleLink(radio, connection, self._bonds)
+        link = BumbleLink(radio, connection, self._bonds, self._tables)
         self._links[connection.handle] = link
 
         def forget(_reason: int) -> None:
