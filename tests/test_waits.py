@@ -1,0 +1,27 @@
+"""A whole update takes at most two seconds besides upload, reset delay and swap; each wait has a reason."""
+
+import pytest
+from bench import waits
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> waits.Files:
+    return waits.prepare(tmp_path_factory.mktemp("waits"))
+
+
+@pytest.mark.parametrize("case", [waits.CASES[0], waits.CASES[3], waits.CASES[-1]], ids=str)
+def test_a_whole_update_waits_for_nothing_that_is_not_needed(case: waits.Case, files: waits.Files):
+    rows = waits.measure(case, files)
+    assert waits.misses(rows) == []
+    assert {what for _, what in rows} >= {waits.UPLOAD, waits.RESET_DELAY}
+
+
+def test_the_same_case_waits_the_same(files: waits.Files):
+    assert waits.measure(waits.CASES[1], files) == waits.measure(waits.CASES[1], files)
+
+
+def test_a_wait_too_long_and_one_without_a_reason_are_missed_marks():
+    most = {("find", "hear the device"): waits.LIMIT_MS, ("upload", waits.UPLOAD): 10_000}
+    assert waits.misses(most) == []
+    assert waits.misses({**most, ("test", "image.state write"): 1}) == ["2001 ms, at most 2000"]
+    assert waits.misses({("find", "a nap"): 1}) == ["why a nap?"]
