@@ -141,6 +141,10 @@ class CutAir:
         self._adapter = adapter
         self._scissors = scissors
 
+    @property
+    def hears_while_connecting(self) -> bool:
+        return self._adapter.hears_while_connecting
+
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         async for sighting in self._adapter.scan(timeout_ms):
             yield sighting

@@ -28,6 +28,8 @@ from keyswitch.link.ports import Sighting
 CANCEL_WITHIN_S = 1.0
 _ACTIVE_SCANNING, _UNFILTERED = 1, 0
 """Vol 4 Part E 7.8.10."""
+_SCANNING_AND_INITIATING, _SCANNING_AND_CENTRAL = 1 << 23, 1 << 25
+"""Bits of LE_States, for active scanning: Vol 4 Part E 7.8.27."""
 _SCAN_INTERVAL = 0x0060
 """60 ms in units of 0.625 ms, listened to all the time."""
 
@@ -66,6 +68,7 @@ class BumbleAdapter:
         self._heard: dict[str, Sighting] = {}
         self._scans: set[asyncio.Queue[Sighting]] = set()
         self._tables = KnownTables()
+        self._states = 0
 
     def forget(self, address: str) -> None:
         """Forget the bond with a device; no error if there is none."""
@@ -73,6 +76,12 @@ class BumbleAdapter:
         self._bonds.forget(str(peer))
 
     # --- scanning ---
+
+    @property
+    def hears_while_connecting(self) -> bool:
+        """Whether the controller says so; known once the radio is on, False before."""
+        wanted = _SCANNING_AND_INITIATING | _SCANNING_AND_CENTRAL
+        return self._states & wanted == wanted
 
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, until the time is over or the iterator is closed."""
@@ -217,6 +226,7 @@ class BumbleAdapter:
                 self._radio = await switch_on(
                     self._opener, name="keyswitch", address=self._address, bonds=self._bonds, prepare=self._prepare
                 )
+                self._states = await self._radio.le_states()
             return self._radio
 
     def _prepare(self, device: Any, host: QuietHost) -> None:

@@ -134,16 +134,19 @@ class BumbleLink:
     async def subscribe(self, service: str, characteristic: str, sink: Sink) -> None:
         """Write the CCC and hand notifications to `sink`."""
         found = self._characteristic(service, characteristic)
+        value = CCC_NOTIFY if found.properties & Property.NOTIFY else CCC_INDICATE
+        self._sinks[found.handle] = sink
         try:
-            ccc = await self.att.find_ccc(found)
-            if ccc is None:
-                raise RemoteError(f"characteristic {characteristic} has no configuration to subscribe with")
-            value = CCC_NOTIFY if found.properties & Property.NOTIFY else CCC_INDICATE
-            self._sinks[found.handle] = sink
-            await self.att.write(ccc, struct.pack("<H", value))
+            await self.att.write(await self._ccc(found), struct.pack("<H", value))
         except RemoteError:
             self._tables.forget(self._address, self._hash)  # it may not lie where it lay
             raise
+
+    async def _ccc(self, found: FoundCharacteristic) -> int:
+        ccc = await self.att.find_ccc(found)
+        if ccc is None:
+            raise RemoteError(f"characteristic {found.uuid} has no configuration to subscribe with")
+        return ccc
 
     async def read(self, service: str, characteristic: str) -> bytes:
         """Read a value."""
