@@ -1,5 +1,7 @@
 """A whole update takes at most two seconds besides upload, reset delay and swap; each wait has a reason."""
 
+from pathlib import Path
+
 import pytest
 from bench import waits
 
@@ -25,3 +27,9 @@ def test_a_wait_too_long_and_one_without_a_reason_are_missed_marks():
     assert waits.misses(most) == []
     assert waits.misses({**most, ("test", "image.state write"): 1}) == ["2001 ms, at most 2000"]
     assert waits.misses({("find", "a nap"): 1}) == ["why a nap?"]
+
+
+def test_the_page_gives_the_same_reasons():
+    page = (Path(__file__).parents[1] / "docs" / "operator.md").read_text(encoding="utf-8")
+    table = page.partition("| Wait | Why it is needed |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert table == "\n".join(f"| {what} | {why} |" for what, why in waits.WHY.items())
