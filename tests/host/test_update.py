@@ -629,17 +629,14 @@ def test_the_application_confirms_itself():
 def test_an_application_that_confirms_itself_at_once_is_not_waited_for_much_longer():
     async def story() -> None:
         peer = SmpPeer(OLD)
+        events: list[Event] = []
 
-        def started(event: Event) -> None:
+        def note(event: Event) -> None:
+            events.append(event)
             if isinstance(event, StepBegun) and event.name is StepName.CONFIRM:
                 asyncio.get_running_loop().call_later(0.2, setattr, peer, "confirmed", True)
 
-        events: list[Event] = []
-        result = await update(
-            ble(peer),
-            job(confirm_by=ConfirmBy.SELF),
-            sink=lambda event: [started(event), events.append(event)] and None,
-        )
+        result = await update(ble(peer), job(confirm_by=ConfirmBy.SELF), sink=note)
         assert result.outcome is Outcome.CONFIRMED
         (took_ms,) = [e.duration_ms for e in events if isinstance(e, StepDone) and e.name is StepName.CONFIRM]
         assert took_ms is not None
