@@ -231,8 +231,8 @@ def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
     capsys: pytest.CaptureFixture[str], new: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
 ):
     class Away(BleReach):
-        async def connect(self, *, timeout_ms: int = 10, smp_shown: bool = False) -> Connection:
-            return await super().connect(timeout_ms=min(timeout_ms, 10), smp_shown=smp_shown)
+        async def connect(self, *, timeout_ms: int = 10, smp_shown: bool = False, ours: bool = False) -> Connection:
+            return await super().connect(timeout_ms=min(timeout_ms, 10), smp_shown=smp_shown, ours=ours)
 
     reach = Away(PeerAir(), target="ble:Pump 7", name="Pump 7")
     monkeypatch.setattr("keyswitch.cli.update_options.open_reach", lambda *_arguments, **_options: reach)

@@ -3,7 +3,8 @@
 import pytest
 
 from keyswitch.device.advertising import MAX_DATA, advertisement
-from keyswitch.smp.groups.mode import Beacon
+from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
+from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS, Beacon
 
 BEACON = Beacon(mode_index=3, token=b"\x01\x02\x03\x04")
 
@@ -31,3 +32,11 @@ def test_a_name_is_complete_or_said_to_be_shortened(length: int) -> None:
 def test_a_name_is_never_cut_inside_a_character() -> None:
     response = advertisement(name="ü" * 20, company_id=1, beacon=BEACON, smp_shown=True).scan_response
     assert response[2:].decode() == "ü" * 14
+
+
+@pytest.mark.parametrize(("awaited", "interval_ms"), [(True, AWAITED_INTERVAL_MS), (False, ADVERTISING_INTERVAL_MS)])
+def test_who_is_awaited_finds_the_device_sooner_and_nobody_waits_longer_than_promised(
+    *, awaited: bool, interval_ms: int
+) -> None:
+    made = advertisement(name="Pump 7", company_id=1, beacon=BEACON, smp_shown=True, awaited=awaited)
+    assert made.interval_ms == interval_ms <= SLOWEST_ADVERTISING_MS

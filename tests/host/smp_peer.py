@@ -586,6 +586,8 @@ class PeerGattLink:
 class PeerAir:
     """An `Adapter` that hears some devices."""
 
+    hears_while_connecting = True
+
     def __init__(self, *peers: SmpPeer, faults: Faults | None = None) -> None:
         self.peers = peers
         self.faults = faults or Faults()

@@ -1,19 +1,25 @@
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from tests.host.images import make_image
 from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.job import Job, Outcome
-from keyswitch.host.reach import NAMESAKES_MS, BleReach, Wanted, token_of
+from keyswitch.host.entry import Expected, Secret
+from keyswitch.host.job import Job, JobImage, Outcome
+from keyswitch.host.reach import NAMESAKES_MS, OURS_NAMESAKES_MS, BleReach, Wanted, token_of
 from keyswitch.host.update import update
+from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
+from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
 from keyswitch.link.ports import Sighting
 from keyswitch.reasons import Reason
+from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
 
 OLD = make_image()
+NEW = make_image("1.1.0")
 TOKEN = b"\x01\x02\x03\x04"
 
 
@@ -65,15 +71,242 @@ def test_the_first_connection_learns_what_the_next_ones_look_for():
     run(story())
 
 
-def test_names_are_listened_for_a_little_longer_and_addresses_are_not():
-    async def story(name: str | None, address: str | None) -> int:
-        reach = BleReach(PeerAir(SmpPeer(OLD)), target="ble:", name=name, address=address)
-        await reach.connect()
-        return round(asyncio.get_running_loop().time() * 1000)
+class LaterAir(PeerAir):
+    """The second device is heard from a time on; and who is connected to is noted, with the time."""
 
-    by_name = run(story("Pump 7", None))
-    by_address = run(story(None, "C0:00:00:00:00:01"))
-    assert by_name - by_address == NAMESAKES_MS
+    def __init__(self, *peers: SmpPeer, from_ms: int = 0, hears: bool = True) -> None:
+        super().__init__(*peers)
+        self.from_ms = from_ms
+        self.hears_while_connecting = hears
+        self.connected_at: list[int] = []
+
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+        async for sighting in super().scan(timeout_ms):
+            if sighting.address == self.peers[0].address or now_ms() >= self.from_ms:
+                yield sighting
+
+    async def connect(self, address: str, timeout_ms: int) -> PeerGattLink:
+        self.connected_at.append(now_ms())
+        return await super().connect(address, timeout_ms)
+
+
+def now_ms() -> int:
+    return round(asyncio.get_running_loop().time() * 1000)
+
+
+def two() -> list[SmpPeer]:
+    return [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "beacon", "hears", "connected_ms", "ready_ms"),
+    [
+        (False, True, True, 0, NAMESAKES_MS),
+        (True, True, True, 0, OURS_NAMESAKES_MS),
+        # Without a beacon it is none of ours, whatever is meant: others of the name can be as slow as any.
+        (True, False, True, 0, NAMESAKES_MS),
+        # A radio that may not hear while it connects listens first; a silence meanwhile would say nothing.
+        (False, True, False, NAMESAKES_MS, NAMESAKES_MS + 160),
+        (True, True, False, OURS_NAMESAKES_MS, OURS_NAMESAKES_MS + 160),
+    ],
+)
+def test_how_long_others_of_a_name_are_listened_for(
+    *, ours: bool, beacon: bool, hears: bool, connected_ms: int, ready_ms: int
+):
+    async def story() -> None:
+        air = LaterAir(SmpPeer(OLD, mode_group=beacon, gated=beacon), hears=hears)
+        await BleReach(air, target="ble:Pump 7", name="Pump 7").connect(ours=ours)
+        assert air.connected_at == [connected_ms]
+        assert ready_ms <= now_ms() <= max(ready_ms, 1)
+
+    run(story())
+
+
+def test_an_address_is_connected_to_at_once():
+    async def story() -> None:
+        await BleReach(PeerAir(*two()), target="ble:", address="C0:00:00:00:00:01").connect()
+        assert now_ms() < 200
+
+    run(story())
+
+
+def test_four_advertisements_of_the_slowest_of_ours_are_waited_for():
+    assert OURS_NAMESAKES_MS == 4 * (SLOWEST_ADVERTISING_MS + 10)
+    assert max(ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS) <= SLOWEST_ADVERTISING_MS
+
+
+@pytest.mark.parametrize(("ours", "window_ms"), [(False, NAMESAKES_MS), (True, OURS_NAMESAKES_MS)])
+@pytest.mark.parametrize("hears", [True, False])
+@pytest.mark.parametrize("at", ["while it connects", "at the very end"])
+def test_a_namesake_that_appears_late_is_found_before_anything_is_asked(
+    *, ours: bool, window_ms: int, hears: bool, at: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It is heard when the first one is connected to already: that connection is ended, and nothing was learned."""
+    links: list[PeerGattLink] = []
+    make = PeerGattLink.__init__
+
+    def noted(self: PeerGattLink, *arguments: Any) -> None:
+        links.append(self)
+        make(self, *arguments)
+
+    monkeypatch.setattr(PeerGattLink, "__init__", noted)
+
+    async def story() -> None:
+        peers = two()
+        from_ms = 100 if at == "while it connects" else (window_ms - 1) // 100 * 100
+        air = LaterAir(*peers, from_ms=from_ms, hears=hears)
+        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
+            await reach.connect(ours=ours)
+        assert [peer.served for peer in peers] == [0, 0]
+        assert [link.closed for link in links] == ["closed by us"] * hears
+        assert reach.wanted == Wanted(name="Pump 7"), "it is still looked for by its name"
+        await asyncio.sleep(0.001)
+        assert len(asyncio.all_tasks()) == 1
+
+    run(story())
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_an_update_touches_nobody_where_a_namesake_appears_late(*, ours: bool):
+    async def story() -> None:
+        peers = two()
+        air = LaterAir(*peers, from_ms=600)
+        expected = Expected(device="Pump 7", policy=b"policy!!") if ours else None
+        job = Job(
+            images=(JobImage(data=NEW.data, hash=NEW.hash, version=NEW.version),),
+            way=ModeGroupWay("maintenance", Secret(b"s" * 32), expected=expected),
+        )
+        with pytest.raises(InputError, match="2 devices have this name"):
+            await update(BleReach(air, target="ble:Pump 7", name="Pump 7"), job)
+        assert [(peer.mode, peer.served, len(peer.links)) for peer in peers] == [("normal", 0, 0)] * 2
+
+    run(story())
+
+
+def test_after_the_first_connection_a_namesake_is_nobody():
+    """Another one appears in maintenance mode, first on the air: it is not connected to, and nobody listens for it."""
+
+    async def story() -> None:
+        peers = two()
+        peers[1].token = b"else"
+        air = LaterAir(peers[1], peers[0])
+        air.from_ms = 10**6
+        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        first = await reach.connect(ours=True)
+        await first.close()
+        air.from_ms, began = 0, now_ms()
+        peers[0].mode = peers[1].mode = "maintenance"
+        again = await reach.connect(smp_shown=True, ours=True)
+        assert again.gatt is not None
+        assert again.gatt.address == peers[1].address
+        assert now_ms() - began < 300
+
+    run(story())
+
+
+@pytest.mark.parametrize("namesake", [True, False])
+def test_nobody_is_paired_with_before_it_is_known_to_be_the_only_one(
+    *, namesake: bool, monkeypatch: pytest.MonkeyPatch
+):
+    paired: list[int] = []
+
+    async def pair(_self: PeerGattLink) -> None:
+        paired.append(now_ms())
+
+    monkeypatch.setattr(PeerGattLink, "pair", pair)
+
+    async def story() -> None:
+        air = LaterAir(*two(), from_ms=1_500 if namesake else 10**6)
+        reach = BleReach(air, target="ble:Pump 7", name="Pump 7", pair=True)
+        if namesake:
+            with pytest.raises(InputError):
+                await reach.connect()
+            assert paired == []
+            assert air.connected_at == []
+        else:
+            await reach.connect()
+            assert len(paired) == 1
+            assert paired[0] >= NAMESAKES_MS
+
+    run(story())
+
+
+def test_a_radio_that_is_lost_while_it_listens_has_not_heard_that_nobody_is_there():
+    class Lost(LaterAir):
+        async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+            async for sighting in super().scan(timeout_ms):
+                if now_ms() >= 1_000:
+                    raise LinkLostError("the controller is gone")
+                yield sighting
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        reach = BleReach(Lost(peer), target="ble:Pump 7", name="Pump 7")
+        with pytest.raises(LinkLostError, match="the controller is gone"):
+            await reach.connect()
+        assert not peer.links
+        assert reach.wanted == Wanted(name="Pump 7")
+
+    run(story())
+
+
+@pytest.mark.parametrize("at_ms", [0, 50, 150, 500, 1_999])
+def test_a_connection_that_is_given_up_while_it_listens_leaves_nothing_behind(at_ms: int):
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        reach = BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        task = asyncio.ensure_future(reach.connect())
+        await asyncio.sleep(at_ms / 1000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not peer.links
+        assert len(asyncio.all_tasks()) == 1
+
+    run(story())
+
+
+def test_a_device_that_does_not_answer_while_it_is_listened_for_is_looked_for_again_with_its_namesakes():
+    class Away(LaterAir):
+        async def connect(self, address: str, timeout_ms: int) -> PeerGattLink:
+            if not self.connected_at:
+                self.connected_at.append(now_ms())
+                raise LinkLostError("not connected in time")
+            return await super().connect(address, timeout_ms)
+
+    async def story() -> None:
+        air = Away(*two(), from_ms=1_000)
+        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        with pytest.raises(LinkLostError, match="not connected in time"):
+            await reach.connect()
+        with pytest.raises(InputError, match="2 devices"):
+            await reach.connect()
+
+    run(story())
+
+
+def test_a_token_is_read_again_only_where_another_one_is_advertised(monkeypatch: pytest.MonkeyPatch):
+    reads: list[bytes] = []
+    read = PeerGattLink.read
+
+    async def noted(self: PeerGattLink, service: str, characteristic: str) -> bytes:
+        reads.append(self.peer.token)
+        return await read(self, service, characteristic)
+
+    monkeypatch.setattr(PeerGattLink, "read", noted)
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        reach = BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        for token in (TOKEN, TOKEN, b"new!", b"new!"):
+            peer.token = token
+            connection = await reach.connect()
+            assert connection.token == token
+            await connection.close()
+        assert reads == [TOKEN, b"new!"]
+
+    run(story())
 
 
 def test_a_namesake_is_refused_with_the_addresses():

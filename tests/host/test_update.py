@@ -626,6 +626,25 @@ def test_the_application_confirms_itself():
     run(story())
 
 
+def test_an_application_that_confirms_itself_at_once_is_not_waited_for_much_longer():
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        events: list[Event] = []
+
+        def note(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, StepBegun) and event.name is StepName.CONFIRM:
+                asyncio.get_running_loop().call_later(0.2, setattr, peer, "confirmed", True)
+
+        result = await update(ble(peer), job(confirm_by=ConfirmBy.SELF), sink=note)
+        assert result.outcome is Outcome.CONFIRMED
+        (took_ms,) = [e.duration_ms for e in events if isinstance(e, StepDone) and e.name is StepName.CONFIRM]
+        assert took_ms is not None
+        assert 200 <= took_ms <= 500
+
+    run(story())
+
+
 def test_of_two_devices_with_one_name_none_is_touched():
     async def story() -> None:
         peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}", token=bytes([n] * 4)) for n in (1, 2)]

@@ -10,27 +10,34 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
+from uuid import UUID
 
 import cbor2
 import pytest
 from tests.integration.files import job_image
+from tests.link.radios import ADDRESS, Device
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.events import InputChanged
 from keyswitch.host.entry import Secret
 from keyswitch.host.events import Event, StepBegun, StepDone, Uploading
 from keyswitch.host.job import Goal, Job, Outcome, Result
+from keyswitch.host.ours import way_into
 from keyswitch.host.reach import BleReach
 from keyswitch.host.steps import WORK, StepName
 from keyswitch.host.update import update
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air import clock
+from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
+from keyswitch.link.bumble.peripheral import BumblePeripheral
+from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS, Advertisement
 from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.policy.words import Service, SessionRule
+from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import image
 from keyswitch.testing.world import World
 
@@ -140,6 +147,10 @@ class CutAir:
     def __init__(self, adapter: Adapter, scissors: Scissors) -> None:
         self._adapter = adapter
         self._scissors = scissors
+
+    @property
+    def hears_while_connecting(self) -> bool:
+        return self._adapter.hears_while_connecting
 
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         async for sighting in self._adapter.scan(timeout_ms):
@@ -312,3 +323,63 @@ def test_the_power_fails(pump: Workshop, step: StepName) -> None:
     outcome = Outcome.REVERTED if step in ON_TRIAL else Outcome.CONFIRMED
     check(*run(updated(pump, Scissors(), strike_at(step, blow))), outcome=outcome)
     assert tasks
+
+
+def test_a_namesake_on_the_air_is_heard_while_the_first_one_is_connected_to(pump: Workshop):
+    """The scan goes on beside the connection attempt, the discovery and the subscription."""
+
+    async def story() -> None:
+        async def appear(air: AirLink) -> Device:
+            await asyncio.sleep(0.35)
+            return await Device(air).start()
+
+        async with World(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR) as here:
+            namesake = asyncio.ensure_future(appear(here.air))
+            job = Job(images=(job_image(pump.new),), way=way_into(pump.policy))
+            with pytest.raises(InputError, match=f"2 devices have this name: .*, {ADDRESS}"):
+                await update(here.reach(), job)
+            assert here.device.status()["mode"] == "normal"
+            assert not here.peripheral.connections
+            await (await namesake).radio.close()
+
+    run(story())
+
+
+def test_the_device_advertises_more_often_only_while_it_waits_for_whoever_has_entered(
+    pump: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    async def story() -> None:
+        shown: set[tuple[bool, bool, int]] = set()
+        advertise = BumblePeripheral.advertise
+
+        async def noted(self: BumblePeripheral, what: Advertisement | None) -> None:
+            if what is not None:
+                in_maintenance = UUID(ble.SERVICE_UUID).bytes[::-1] in what.data
+                shown.add((in_maintenance, bool(self.connections), what.interval_ms))
+            await advertise(self, what)
+
+        monkeypatch.setattr(BumblePeripheral, "advertise", noted)
+        result, _ = await updated(pump, Scissors())
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert shown == {
+            (False, False, ADVERTISING_INTERVAL_MS),
+            (True, False, AWAITED_INTERVAL_MS),
+            (True, True, ADVERTISING_INTERVAL_MS),
+        } | shown & {(False, True, ADVERTISING_INTERVAL_MS)}
+
+    run(story())
+
+
+def test_the_slots_are_read_before_the_upload_and_after_the_reset_each_with_the_gate_open(pump: Workshop):
+    """What the verdict reads along counts after the reset alone; before it, `verify` also holds the file against it."""
+
+    async def story() -> None:
+        events: list[Event] = []
+        await updated(pump, Scissors(), lambda _world, event: events.append(event))
+        begun = [event.name for event in events if isinstance(event, StepBegun)]
+        assert begun.count(StepName.VERIFY) == 1
+        assert begun.index(StepName.VERIFY) < begun.index(StepName.UPLOAD)
+        after = begun[begun.index(StepName.SWAP) :]
+        assert after == [StepName.SWAP, StepName.VERDICT, StepName.CONFIRM, StepName.LEAVE, StepName.LEFT]
+
+    run(story())

@@ -41,6 +41,7 @@ def test_scan_connect_read_subscribe_write_close(kind):
             assert {SMP[0], mode.SERVICE_UUID} <= link.services
             assert link.max_write == 495
             assert link.can_rediscover is (kind == "bumble")
+            assert adapter.hears_while_connecting is (kind == "bumble")
             assert await link.read(mode.SERVICE_UUID, mode.STATE_UUID) == b"\x01state"
             answers = asyncio.Queue()
             await link.subscribe(*SMP, answers.put_nowait)

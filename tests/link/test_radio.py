@@ -5,11 +5,13 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from bumble import hci
 from bumble.transport.common import TransportInitError, TransportSpecError
 from tests.link.radios import ADDRESS, ADVERTISEMENT, SMP, Device, World, table
 
 from keyswitch.errors import InputError, LinkLostError, LocalError
 from keyswitch.link.air.clock import run
+from keyswitch.link.air.controller import AirController
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.bumble.central import BumbleAdapter
@@ -360,3 +362,53 @@ def test_uploads_reach_the_bound(interval_ms, size, window):
     rate = run(main())
     bound = upload_bound(interval_us=int(interval_ms * 1000), buf_size=size, window=window)
     assert 0.9 * bound.bytes_per_second <= rate <= 1.01 * bound.bytes_per_second, bound.limited_by
+
+
+def test_a_host_hears_others_while_it_connects_where_its_controller_says_so():
+    """What it says is its states (Vol 4 Part E 7.8.27); one that does not know the command says nothing."""
+
+    async def heard_meanwhile(world, adapter):
+        heard = 0
+        scan = adapter.scan(5_000)
+        async for sighting in scan:
+            if sighting.name:
+                break
+        connecting = asyncio.ensure_future(adapter.connect(ADDRESS, 5_000))
+        async for _ in scan:
+            heard += not connecting.done()
+            if connecting.done():
+                break
+        await scan.aclose()
+        await connecting
+        assert world.device.words() == ["connected"]
+        return heard
+
+    async def main():
+        async with World() as world:
+            adapter = world.adapter()
+            assert not adapter.hears_while_connecting, "nothing was asked of the controller yet"
+            assert await heard_meanwhile(world, adapter) > 0
+            assert adapter.hears_while_connecting
+
+    run(main())
+
+
+@pytest.mark.parametrize("states", ["0000000000000000", "ffff3fffff030000", "ffffbffdff030000", None])
+def test_a_controller_that_does_not_scan_while_it_connects_is_believed(states, monkeypatch):
+    async def main():
+        async with World() as world:
+            if states is not None:
+                monkeypatch.setattr(AirController, "le_states", bytes.fromhex(states))
+            else:
+                refused = hci.HCI_LE_Read_Supported_States_ReturnParameters
+                code = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
+                monkeypatch.setattr(
+                    AirController,
+                    "on_hci_le_read_supported_states_command",
+                    lambda _self, _command: refused(status=code, le_states=b"\xff" * 8),
+                )
+            adapter = world.adapter()
+            await first_sighting(adapter, "Pump 7")
+            assert not adapter.hears_while_connecting
+
+    run(main())

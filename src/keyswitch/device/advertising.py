@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from keyswitch.errors import LocalError
-from keyswitch.link.peripheral import Advertisement
+from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS, Advertisement
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
 
@@ -28,7 +28,9 @@ _MANUFACTURER: Final = 0xFF
 _GENERAL_DISCOVERABLE_LE_ONLY: Final = b"\x06"
 
 
-def advertisement(*, name: str, company_id: int, beacon: mode.Beacon, smp_shown: bool) -> Advertisement:
+def advertisement(
+    *, name: str, company_id: int, beacon: mode.Beacon, smp_shown: bool, awaited: bool = False
+) -> Advertisement:
     """The advertisement for this moment.
 
     Args:
@@ -36,6 +38,7 @@ def advertisement(*, name: str, company_id: int, beacon: mode.Beacon, smp_shown:
         company_id: of the manufacturer data.
         beacon: mode and token.
         smp_shown: whether the SMP service is in the GATT table.
+        awaited: whether somebody is expected to connect at once: it is sent more often then.
     """
     service = ble.SERVICE_UUID if smp_shown else mode.SERVICE_UUID
     data = (
@@ -45,7 +48,8 @@ def advertisement(*, name: str, company_id: int, beacon: mode.Beacon, smp_shown:
     )
     if len(data) > MAX_DATA:
         raise LocalError(f"advertisement of {len(data)} bytes, {MAX_DATA} is the limit")
-    return Advertisement(data=data, scan_response=_name(name))
+    interval_ms = AWAITED_INTERVAL_MS if awaited else ADVERTISING_INTERVAL_MS
+    return Advertisement(data=data, scan_response=_name(name), interval_ms=interval_ms)
 
 
 def _name(name: str) -> bytes:

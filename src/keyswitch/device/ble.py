@@ -80,6 +80,7 @@ class BleCarrier:
         self._by_peer: dict[int, _Central] = {}
         self._shown: Shown | None = None
         self._smp_in_table: bool | None = None
+        self._awaiting = False
         self._changed = asyncio.Event()
         self._advertising: asyncio.Task[None] | None = None
 
@@ -166,6 +167,8 @@ class BleCarrier:
         central = _Central(connection, peer, self._receiver)
         self._by_connection[connection] = self._by_peer[peer.id] = central
         self._arrivals.peer_came(peer)
+        if self._awaiting:
+            self._changed.set()  # whoever was awaited has come: the air is theirs
 
     def disconnected(self, connection: int, reason: str) -> None:
         """A connection has ended."""
@@ -238,12 +241,15 @@ class BleCarrier:
             if shown is None or self._smp_in_table is None:
                 continue
             in_maintenance = self._smp_in_table and mode.StateFlags.GATE_OPEN in shown.state.flags
+            # Whoever has entered maintenance was sent away for it, or by a reset, and comes back at once.
+            self._awaiting = in_maintenance and not self._by_connection
             await self._peripheral.advertise(
                 advertisement(
                     name=self._face.name,
                     company_id=self._face.company_id,
                     beacon=shown.beacon,
                     smp_shown=in_maintenance,
+                    awaited=self._awaiting,
                 )
             )
 

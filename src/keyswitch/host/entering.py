@@ -44,6 +44,8 @@ async def judge(scene: Scene) -> Stop | None:
     scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False)
     if told.state is not None:
         scene.note_state(told.state)
+        if scene.seen.rebooted and told.slots is not None:
+            scene.note_slots(told.slots)  # with the gate open, as `verify` would read them at once again
     elif is_open is None:
         return Stop(outcome=Outcome.UNKNOWN, detail=told.detail, reason=told.reason, next_step=told.next_step)
     else:

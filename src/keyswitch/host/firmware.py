@@ -33,9 +33,6 @@ RESET_LOST_MS: Final = 10_000
 BUSY_MS: Final = 2_000
 """Pause before an upload that met another one is tried again."""
 
-CONFIRMED_ITSELF_MS: Final = 2_000
-"""Pause between looks at whether the application has confirmed itself."""
-
 THEIRS_MS: Final = 60_000
 """How long an application may take to confirm its own image, beside ours: its self-test after the start."""
 
@@ -275,8 +272,10 @@ async def confirm(scene: Scene) -> Stop | None:
 
 async def _look_while(scene: Scene, waiting: Callable[[], bool]) -> Stop | None:
     """Look again and again while an application has still to confirm; ends when something else runs, too."""
-    while scene.seen.all_active and waiting():
-        await asyncio.sleep(CONFIRMED_ITSELF_MS / 1000)
+    for pause_ms in pauses():
+        if not (scene.seen.all_active and waiting()):
+            return None
+        await asyncio.sleep(pause_ms / 1000)
         if (stop := await verify(scene)) is not None:
             return stop
     return None

@@ -4,7 +4,9 @@ Rules:
 
 * A device is found by name or address once. After that it is found by what only it has: the correlation token of its
   advertisement, or its address. Never again by name: several devices may have the same one.
-* A name that several devices have is refused, with their addresses: better no device than the wrong one.
+* A name that several devices have is refused, with their addresses: better no device than the wrong one. Others are
+  listened for while the first one is connected to, where the radio can do both; it is not paired with, and nobody is
+  given the connection, before that time is over.
 * A connection is what was seen when it was made. A service that was not there then is not believed to be there now.
 """
 
@@ -20,6 +22,8 @@ from keyswitch.host.client import ANSWER_MS, Client, SilenceError
 from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode, os
+from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
+from keyswitch.timing.rules import ADVERTISING_DELAY_US
 
 CONNECT_MS = 10_000
 """Bound for finding and connecting once: tens of advertisements of the slowest usual kind."""
@@ -35,6 +39,9 @@ KNOCK_MS = 250
 
 NAMESAKES_MS = 2_000
 """How long to listen for others of a name, once in a run: usual advertisers go to 1,285 ms (Apple's slowest)."""
+
+OURS_NAMESAKES_MS = 4 * (SLOWEST_ADVERTISING_MS + ADVERTISING_DELAY_US // 1000)
+"""The same where only a device with our mode service can be meant: four advertisements of the slowest."""
 
 
 class NotPairedError(RemoteError):
@@ -153,12 +160,13 @@ class Reach(Protocol):
         """Whether each connection is paired."""
         ...
 
-    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
+    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False, ours: bool = False) -> Connection:
         """Connect and see what is there.
 
         Args:
             timeout_ms: bound for hearing the device, and again for connecting to it.
             smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed.
+            ours: the device that is meant has our mode service, and no other would be worked with.
 
         Raises:
             LinkLostError: not reached in time.
@@ -217,24 +225,71 @@ class BleReach:
         tokens = [f"token {token.hex()}" for token in sorted(self.wanted.tokens)]
         return ", ".join([*sorted(self.wanted.addresses), *tokens]) or (self.wanted.name or "")
 
-    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
+    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False, ours: bool = False) -> Connection:
         """Scan, connect, discover, subscribe; see `Reach.connect`."""
-        heard = await self._find(timeout_ms, smp_shown=smp_shown)
+        connection: Connection | None = None
+        async with aclosing(self._heard(timeout_ms + NAMESAKES_MS, smp_shown=smp_shown)) as matching:
+            heard = await self._first(matching, timeout_ms, smp_shown=smp_shown)
+            if self.wanted.name is not None:
+                connection = await self._connect_to_the_only(heard, matching, timeout_ms, ours=ours)
+        if connection is None:
+            connection = await self._open(heard, timeout_ms)
+        self.learn(token=token_of(heard) or b"", address=heard.address)
+        self.learn(token=connection.token)
+        return connection
+
+    async def _connect_to_the_only(
+        self, heard: Sighting, matching: AsyncGenerator[Sighting, None], timeout_ms: int, *, ours: bool
+    ) -> Connection:
+        """Connect to the device of this name while others of it are listened for, if the radio can do both.
+
+        Raises:
+            InputError: there are others. The connection that was begun is ended; nothing was asked over it.
+        """
+        window_ms = OURS_NAMESAKES_MS if ours and token_of(heard) is not None else NAMESAKES_MS
+        listening = asyncio.ensure_future(self._alone(heard, matching, window_ms))
+        connection: Connection | None = None
+        try:
+            if self.pair or not self._adapter.hears_while_connecting:
+                await listening
+            connection = await self._open(heard, timeout_ms)
+            await listening
+        except BaseException:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            if connection is not None:
+                await connection.close()
+            raise
+        return connection
+
+    async def _alone(self, first: Sighting, matching: AsyncGenerator[Sighting, None], window_ms: int) -> None:
+        """Listen for others of the name.
+
+        Raises:
+            InputError: there are some.
+        """
+        found = {first.address}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(window_ms / 1000):
+                async for other in matching:
+                    found.add(other.address)
+        if len(found) > 1:
+            known = ", ".join(sorted(found))
+            raise InputError(self.target, f"{len(found)} devices have this name: {known}", "an address")
+
+    async def _open(self, heard: Sighting, timeout_ms: int) -> Connection:
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
             if self.pair:
                 await _paired(link)
             async with asyncio.timeout(OPEN_MS / 1000):
-                connection = await _open_gatt(link)
+                return await _open_gatt(link, self._known_token(heard))
         except TimeoutError:
             await link.close()
             raise LinkLostError(f"{self.target} connected, but was not ready in time") from None
         except BaseException:
             await link.close()
             raise
-        self.learn(token=token_of(heard) or b"", address=link.address)
-        self.learn(token=connection.token)
-        return connection
 
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Remember a token or address of the device; its name is not used any more."""
@@ -261,19 +316,18 @@ class BleReach:
         """Give the radio back."""
         await self._adapter.close()
 
-    async def _find(self, timeout_ms: int, *, smp_shown: bool) -> Sighting:
-        async with aclosing(self._heard(timeout_ms, smp_shown=smp_shown)) as matching:
-            first = await anext(matching, None)
-        if first is None:
-            showing = " with the SMP service" if smp_shown else ""
-            raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
-        if self.wanted.name is None:
-            return first
-        async with aclosing(self._heard(NAMESAKES_MS, smp_shown=smp_shown)) as matching:
-            found = sorted({first.address} | {other.address async for other in matching})
-        if len(found) > 1:
-            raise InputError(self.target, f"{len(found)} devices have this name: {', '.join(found)}", "an address")
-        return first
+    def _known_token(self, heard: Sighting) -> bytes:
+        """The token of this advertisement, if the device has told it before: it need not be asked for it again."""
+        token = token_of(heard) or b""
+        return token if token in self.wanted.tokens else b""
+
+    async def _first(self, matching: AsyncGenerator[Sighting, None], timeout_ms: int, *, smp_shown: bool) -> Sighting:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                async for heard in matching:
+                    return heard
+        showing = " with the SMP service" if smp_shown else ""
+        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
 
     async def _heard(self, timeout_ms: int, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
         """Advertisements of the device, or of devices of its name."""
@@ -296,12 +350,12 @@ async def _paired(link: GattLink) -> None:
         raise NotPairedError(str(error)) from error
 
 
-async def _open_gatt(link: GattLink) -> Connection:
-    mode_client, token = None, b""
+async def _open_gatt(link: GattLink, token: bytes) -> Connection:
+    mode_client = None
     if mode.SERVICE_UUID in link.services:
         control = await GattChannel.open(link, mode.SERVICE_UUID, mode.CONTROL_UUID)
         mode_client = Client(control)
-        token = mode.StateValue.decode(await link.read(mode.SERVICE_UUID, mode.STATE_UUID)).token
+        token = token or mode.StateValue.decode(await link.read(mode.SERVICE_UUID, mode.STATE_UUID)).token
     smp_client: Client | None = None
     heal: Callable[[], Awaitable[None]] | None = None
     trouble: RemoteError | None = None
@@ -349,9 +403,9 @@ class PacketReach:
         """The target: its address is the device."""
         return self.target
 
-    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False) -> Connection:
+    async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False, ours: bool = False) -> Connection:
         """Open the link and see that somebody answers: an open socket alone says nothing."""
-        del smp_shown
+        del smp_shown, ours
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 client = _Ending(await self._open_link())

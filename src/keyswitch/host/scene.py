@@ -129,7 +129,8 @@ class Scene:
 
     async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
         """Connect; see `Reach.connect`."""
-        self.connection = await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms)
+        ours = self.job.way.expected is not None
+        self.connection = await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours)
         self.seen = replace(self.seen, connected=True, smp=self.connection.smp is not None)
 
     async def drop(self) -> None:

@@ -85,7 +85,7 @@ async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None
     a run ended also then.
 
     Raises:
-        InputError: the target names several devices; none was touched.
+        InputError: the target names several devices; none was asked anything.
     """
     run = _Run(reach, job, sink or (lambda _event: None))
     try:

@@ -18,6 +18,10 @@ from keyswitch.terms import Security
 ADVERTISING_INTERVAL_MS = 100
 """Between advertisements: a device is found in well under a second, and an idle one costs nothing."""
 
+AWAITED_INTERVAL_MS = 30
+"""The same while somebody is about to connect: TGAP(adv_fast_interval1), for what a person has begun (Core spec Vol 3
+Part C Appendix A)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advertisement:

@@ -119,6 +119,11 @@ class GattLink(Protocol):
 class Adapter(Protocol):
     """A radio of the host's."""
 
+    @property
+    def hears_while_connecting(self) -> bool:
+        """Whether a scan goes on hearing everybody while `connect` works. If not, silence meanwhile says nothing."""
+        ...
+
     def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, repeated ones too, until `timeout_ms` is over or the generator is closed."""
         ...

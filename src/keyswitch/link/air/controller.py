@@ -37,6 +37,8 @@ _ACL_FIRST_FLUSHABLE = 2
 _HANDLE_MASK = 0x0FFF
 _USE_ACCEPT_LIST = 1
 _ACTIVE_SCAN = 1
+_SCANNING_AND_INITIATING = 1 << 22 | 1 << 23
+"""Passive and active, in LE_States (Vol 4 Part E 7.8.27): Bumble's controller does both and does not say so."""
 
 _Success = hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
@@ -63,6 +65,8 @@ class AirController(Procedures):
         | hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
         | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
     )
+
+    le_states = (int.from_bytes(Procedures.le_states, "little") | _SCANNING_AND_INITIATING).to_bytes(8, "little")
 
     def __init__(self, name: str, air: AirLink, public_address: str) -> None:
         self.air = air

@@ -210,6 +210,11 @@ class BleakAdapter:
         self._links: list[BleakLink] = []
         self._connecting = asyncio.Lock()
 
+    @property
+    def hears_while_connecting(self) -> bool:
+        """No: Linux stops its scan for each connection attempt, and the other systems do not say."""
+        return False
+
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, until the time is over or the iterator is closed."""
         loop = asyncio.get_running_loop()

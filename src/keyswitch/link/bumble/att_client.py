@@ -6,13 +6,14 @@ Rules kept here:
   and the link counts as lost.
 * An error response is a value of the protocol, raised as `AttRefused`; nonsense is `RemoteError`.
 * Discovery ends, whatever the peer answers: handles must rise.
+* Nothing is asked whose answer the specification gives already: each question is a round trip of two events.
 """
 
 import asyncio
 import contextlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.gatt.att import (
@@ -26,11 +27,15 @@ from keyswitch.gatt.att import (
     uuid_bytes,
     uuid_string,
 )
+from keyswitch.gatt.services import DATABASE_HASH_UUID
+from keyswitch.gatt.table import Property
 from keyswitch.link.ports import GattRefused
 
 REQUEST_WITHIN_S = 30.0
 """Vol 3 Part F 3.3.3."""
 _LAST_HANDLE = 0xFFFF
+_CHARACTERISTIC_HANDLES = 2
+"""The fewest: its declaration and its value (Vol 3 Part G 3.3)."""
 _RESPONSES = {
     Op.EXCHANGE_MTU_REQ: Op.EXCHANGE_MTU_RSP,
     Op.FIND_INFORMATION_REQ: Op.FIND_INFORMATION_RSP,
@@ -77,6 +82,16 @@ class FoundService:
     start: int
     end: int
     characteristics: tuple[FoundCharacteristic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """A characteristic's declaration: its own handle, properties, value handle, UUID."""
+
+    at: int
+    properties: int
+    handle: int
+    uuid: str
 
 
 class AttClient:
@@ -173,9 +188,28 @@ class AttClient:
 
     # --- discovery ---
 
+    async def read_hash(self) -> bytes:
+        """The Database Hash: equal to one that was read before, the table is the one of then; empty if there is none.
+
+        By its UUID, as it has to be (Vol 3 Part G 7.3): a client that has missed a change is answered all the same.
+        """
+        with contextlib.suppress(RemoteError):
+            head = struct.pack("<BHH", Op.READ_BY_TYPE_REQ, 1, _LAST_HANDLE)
+            for entry in await self._entries(head + uuid_bytes(DATABASE_HASH_UUID)):
+                return entry[2:]
+        return b""
+
     async def discover(self) -> tuple[FoundService, ...]:
-        """All primary services with their characteristics."""
-        return tuple([await self._with_characteristics(service) for service in await self._services()])
+        """All primary services with their characteristics.
+
+        The characteristics are asked for over all services at once, since Read By Type takes any range (Vol 3 Part F
+        3.4.4.1): a response holds one size of UUID, so that it takes a round trip for each change of size, and not
+        two for each service.
+        """
+        services = await self._services()
+        last = max((service.end for service in services), default=0)
+        declared = await self._declared(last)
+        return tuple(_with_characteristics(service, declared) for service in services)
 
     async def _services(self) -> list[FoundService]:
         found: list[FoundService] = []
@@ -191,28 +225,26 @@ class AttClient:
             first = _rising(first, found[-1].end)
         return found
 
-    async def _with_characteristics(self, service: FoundService) -> FoundService:
-        declared: list[tuple[int, int, int, str]] = []
-        first = service.start
-        while first <= service.end:
-            head = struct.pack("<BHH", Op.READ_BY_TYPE_REQ, first, service.end)
+    async def _declared(self, last: int) -> list[_Declared]:
+        """The declarations of all characteristics up to the handle `last`."""
+        declared: list[_Declared] = []
+        first = 1
+        while first + _CHARACTERISTIC_HANDLES - 1 <= last:
+            head = struct.pack("<BHH", Op.READ_BY_TYPE_REQ, first, last)
             entries = await self._entries(head + uuid_bytes(CHARACTERISTIC))
             for entry in entries:
                 at, properties, handle = _unpack("<HBH", entry[:5])
-                declared.append((at, properties, handle, _uuid(entry[5:])))
+                declared.append(_Declared(at, properties, handle, _uuid(entry[5:])))
             if not entries:
                 break
-            first = _rising(first, declared[-1][0])
-        ends = [at - 1 for at, *_ in declared[1:]] + [service.end]
-        characteristics = tuple(
-            FoundCharacteristic(uuid=uuid, properties=properties, handle=handle, end=end)
-            for (_, properties, handle, uuid), end in zip(declared, ends, strict=True)
-        )
-        return FoundService(uuid=service.uuid, start=service.start, end=service.end, characteristics=characteristics)
+            first = _rising(first, declared[-1].at + 1)  # its value follows it at once: Vol 3 Part G 3.3.2
+        return declared
 
     async def find_ccc(self, characteristic: FoundCharacteristic) -> int | None:
         """The handle of a characteristic's configuration, if it has one."""
         first = characteristic.handle + 1
+        if first == characteristic.end and Property(characteristic.properties).has_ccc:
+            return first  # the only descriptor, and one that must be there: Vol 3 Part G 3.3.3.3
         while first <= characteristic.end:
             try:
                 request = struct.pack("<BHH", Op.FIND_INFORMATION_REQ, first, characteristic.end)
@@ -244,6 +276,16 @@ class AttClient:
         if size == 0 or not body or len(body) % size:
             raise RemoteError(f"a response of {len(response)} bytes with entries of {size}")
         return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def _with_characteristics(service: FoundService, declared: list[_Declared]) -> FoundService:
+    own = [each for each in declared if service.start <= each.at <= service.end]
+    ends = [*(each.at - 1 for each in own[1:]), service.end][: len(own)]
+    characteristics = tuple(
+        FoundCharacteristic(uuid=each.uuid, properties=each.properties, handle=each.handle, end=end)
+        for each, end in zip(own, ends, strict=True)
+    )
+    return replace(service, characteristics=characteristics)
 
 
 def _checked(op: int, response: bytes) -> bytes:

@@ -18,6 +18,7 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.link.bumble import pairing
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.gatt_link import BumbleLink, Wishes
+from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.pairing import AskPasskey
 from keyswitch.link.bumble.radio import Opener, Radio, switch_on
 from keyswitch.link.bumble.sightings import merged
@@ -27,6 +28,8 @@ from keyswitch.link.ports import Sighting
 CANCEL_WITHIN_S = 1.0
 _ACTIVE_SCANNING, _UNFILTERED = 1, 0
 """Vol 4 Part E 7.8.10."""
+_SCANNING_AND_INITIATING, _SCANNING_AND_CENTRAL = 1 << 23, 1 << 25
+"""Bits of LE_States, for active scanning: Vol 4 Part E 7.8.27."""
 _SCAN_INTERVAL = 0x0060
 """60 ms in units of 0.625 ms, listened to all the time."""
 
@@ -64,6 +67,8 @@ class BumbleAdapter:
         self._types: dict[str, hci.Address] = {}
         self._heard: dict[str, Sighting] = {}
         self._scans: set[asyncio.Queue[Sighting]] = set()
+        self._tables = KnownTables()
+        self._states = 0
 
     def forget(self, address: str) -> None:
         """Forget the bond with a device; no error if there is none."""
@@ -71,6 +76,12 @@ class BumbleAdapter:
         self._bonds.forget(str(peer))
 
     # --- scanning ---
+
+    @property
+    def hears_while_connecting(self) -> bool:
+        """Whether the controller says so; known once the radio is on, False before."""
+        wanted = _SCANNING_AND_INITIATING | _SCANNING_AND_CENTRAL
+        return self._states & wanted == wanted
 
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, until the time is over or the iterator is closed."""
@@ -162,7 +173,7 @@ class BumbleAdapter:
         finally:
             device.remove_listener("connection", on_connection)
             device.remove_listener("connection_failure", on_failure)
-        link = BumbleLink(radio, connection, self._bonds)
+        link = BumbleLink(radio, connection, self._bonds, self._tables)
         self._links[connection.handle] = link
 
         def forget(_reason: int) -> None:
@@ -215,6 +226,7 @@ class BumbleAdapter:
                 self._radio = await switch_on(
                     self._opener, name="keyswitch", address=self._address, bonds=self._bonds, prepare=self._prepare
                 )
+                self._states = await self._radio.le_states()
             return self._radio
 
     def _prepare(self, device: Any, host: QuietHost) -> None:

@@ -16,10 +16,11 @@ from bumble import core, hci, smp
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, PREFERRED_MTU, VALUE_OVERHEAD
-from keyswitch.gatt.services import DATABASE_HASH_UUID, SERVICE_CHANGED_UUID
+from keyswitch.gatt.services import SERVICE_CHANGED_UUID
 from keyswitch.gatt.table import Property
 from keyswitch.link.bumble.att_client import AttClient, FoundCharacteristic, FoundService
 from keyswitch.link.bumble.bonds import Bonds
+from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.radio import Radio
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.ports import Sink
@@ -56,11 +57,12 @@ class BumbleLink:
         radio: the controller.
         connection: Bumble's record of it.
         bonds: where keys are kept.
+        tables: what was discovered on earlier connections.
     """
 
     can_rediscover = True
 
-    def __init__(self, radio: Radio, connection: Any, bonds: Bonds) -> None:
+    def __init__(self, radio: Radio, connection: Any, bonds: Bonds, tables: KnownTables | None = None) -> None:
         self._radio = radio
         self._bonds = bonds
         self._connection = connection
@@ -68,6 +70,8 @@ class BumbleLink:
         self._address: str = connection.peer_address.to_string(False)
         self._closed: str | None = None
         self._ended = asyncio.Event()
+        self._tables = KnownTables() if tables is None else tables
+        self._hash = b""
         self._found: tuple[FoundService, ...] = ()
         self._sinks: dict[int, Sink] = {}
         self._order = asyncio.Lock()
@@ -115,17 +119,34 @@ class BumbleLink:
         if wishes.fast:
             await self._ask_for_speed()
         await self.att.exchange_mtu(wishes.mtu)
-        self._found = await self.att.discover()
+        await self._discover()
+
+    async def _discover(self) -> None:
+        """Find the services, unless the server says that they are those of an earlier connection.
+
+        The hash is read first: a server then takes the next request as a sign that this client knows the new table.
+        """
+        self._hash = await self.att.read_hash()
+        known = self._tables.find(self._address, self._hash)
+        self._found = await self.att.discover() if known is None else known
+        self._tables.note(self._address, self._hash, self._found)
 
     async def subscribe(self, service: str, characteristic: str, sink: Sink) -> None:
         """Write the CCC and hand notifications to `sink`."""
         found = self._characteristic(service, characteristic)
-        ccc = await self.att.find_ccc(found)
-        if ccc is None:
-            raise RemoteError(f"characteristic {characteristic} has no configuration to subscribe with")
         value = CCC_NOTIFY if found.properties & Property.NOTIFY else CCC_INDICATE
         self._sinks[found.handle] = sink
-        await self.att.write(ccc, struct.pack("<H", value))
+        try:
+            await self.att.write(await self._ccc(found), struct.pack("<H", value))
+        except RemoteError:
+            self._tables.forget(self._address, self._hash)  # it may not lie where it lay
+            raise
+
+    async def _ccc(self, found: FoundCharacteristic) -> int:
+        ccc = await self.att.find_ccc(found)
+        if ccc is None:
+            raise RemoteError(f"characteristic {found.uuid} has no configuration to subscribe with")
+        return ccc
 
     async def read(self, service: str, characteristic: str) -> bytes:
         """Read a value."""
@@ -147,21 +168,8 @@ class BumbleLink:
         await self.att.write(self._characteristic(service, characteristic).handle, data)
 
     async def refresh(self) -> None:
-        """Discover the services again.
-
-        The hash is read first: a server then takes the next request as a sign that this client knows the new table.
-        """
-        with contextlib.suppress(RemoteError):
-            await self.read_by_uuid(DATABASE_HASH_UUID)
-        self._found = await self.att.discover()
-
-    async def read_by_uuid(self, uuid: str) -> bytes:
-        """The first value of a characteristic, wherever it is."""
-        for service in self._found:
-            for characteristic in service.characteristics:
-                if characteristic.uuid == uuid:
-                    return await self.att.read(characteristic.handle)
-        raise RemoteError(f"no characteristic {uuid}")
+        """Find the services again."""
+        await self._discover()
 
     async def watch_services(self, sink: Sink) -> None:
         """Subscribe to Service Changed; `sink` gets the range as 4 bytes. No error if the server has none."""
@@ -183,6 +191,10 @@ class BumbleLink:
             if not working.done():
                 raise LinkLostError(f"pairing did not end within {PAIR_WITHIN_S:g} s")
             working.result()
+            if not known:
+                # The last keys are ours and may arrive with our next request: a device says only afterwards what the
+                # pairing was worth. The hash is readable without any, so that its answer tells that they are there.
+                await self.att.read_hash()
         except (core.BaseBumbleError, hci.HCI_Error) as error:
             raise RemoteError(_pairing_failure(error, known=known)) from error
         finally:

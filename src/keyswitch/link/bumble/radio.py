@@ -122,6 +122,24 @@ class Radio:
         except TransportLostError as error:
             raise LinkLostError("the controller is gone") from error
 
+    async def le_states(self) -> int:
+        """What the controller can do at the same time, bit by bit (Vol 4 Part E 7.8.27); 0 if it does not say.
+
+        Raises:
+            LinkLostError: the controller does not answer, or is gone.
+        """
+        host: Any = self.host
+        try:
+            async with asyncio.timeout(COMMAND_WITHIN_S):
+                told = await host.send_sync_command(hci.HCI_LE_Read_Supported_States_Command())
+        except hci.HCI_Error:
+            return 0
+        except TimeoutError:
+            raise LinkLostError("the controller does not answer") from None
+        except TransportLostError as error:
+            raise LinkLostError("the controller is gone") from error
+        return int.from_bytes(told.le_states, "little")
+
     async def close(self) -> None:
         """Give the controller back; peers are not told."""
         self.host.ready = False

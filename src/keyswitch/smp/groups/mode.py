@@ -44,6 +44,10 @@ CONTROL_UUID: Final = "2125afdd-674d-4337-beec-1ae1ef310819"
 STATE_UUID: Final = "2125afde-674d-4337-beec-1ae1ef310819"
 """Its state characteristic: read, notify; a `StateValue`."""
 
+SLOWEST_ADVERTISING_MS: Final = 150
+"""Longest interval between advertisements of a device with the mode service, while it takes connections: the end of
+TGAP(adv_fast_interval2) (Core spec Vol 3 Part C Appendix A). Who looks for others of a name relies on it."""
+
 NONCE_SIZE: Final = 16
 TOKEN_SIZE: Final = 4
 BOOT_ID_SIZE: Final = 8
