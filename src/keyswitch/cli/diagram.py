@@ -51,6 +51,11 @@ def diagram(policy: Path, output: Path) -> None:
 
 
 def _png(picture: str) -> bytes:
-    cairosvg = importlib.import_module("cairosvg")
+    try:
+        cairosvg = importlib.import_module("cairosvg")
+    except OSError as error:  # it is a way to a library of the system, which pip does not install
+        raise InputError(
+            ".png", "the system's cairo library is missing", "it to be installed (Debian: libcairo2), or a .svg"
+        ) from error
     drawn = cairosvg.svg2png(bytestring=picture.encode(), scale=2)
     return bytes(drawn)
