@@ -1,14 +1,21 @@
-# Everything a person or CI runs. Each target does its own set-up: a virtual environment in .venv, pinned and hashed.
+# Everything a person or CI runs. Each target does its own set-up, pinned and hashed, in a virtual environment beside
+# the sources, and says at its end how long it took.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUN := .venv-run
+DIST := build/dist
 
 # Where this is set, every process compiles every module anew, and pytest every test module: two thirds of a collection.
 unexport PYTHONDONTWRITEBYTECODE
+export PYTHON
+
+BEGAN := $(shell date +%s)
+took = @echo "make $@: $$(($$(date +%s) - $(BEGAN))) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs test-peers bluez powercut deep bench bench-quick format clean
+.PHONY: help demo test check docs test-peers test-install bluez powercut deep bench bench-quick man dist format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,21 +28,32 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY)  ## the whole story: refused, entered, updated, confirmed, reverted; no hardware
-	@$(BIN)/keyswitch demo
+demo:  ## the whole story: refused, entered, updated, confirmed, reverted; no hardware
+	@tools/environment runtime $(RUN) src
+	@$(RUN)/bin/keyswitch demo
+	$(took)
 
 test: $(READY)  ## the tests, in virtual time
 	@$(BIN)/pytest -q -n auto
+	$(took)
 
 test-peers: $(READY)  ## real servers and real clients, in environments of their own
 	@tools/peers/setup
 	@$(BIN)/pytest -q -n auto --peers -m peers
+	$(took)
+
+test-install: $(READY) dist  ## the built wheel in fresh environments: bare, with extras, lowest versions, beside smpmgr
+	@tools/apt-ensure libcairo2
+	@$(BIN)/pytest -q --install -m install --timeout=600
+	$(took)
 
 bluez: $(READY)  ## our device as centrals on real Linux and BlueZ meet it; the first time it builds a small Linux
 	@tools/bluez/test
+	$(took)
 
 powercut: $(READY)  ## cut the power at every flash operation, and at every one of the recovery
 	@$(BIN)/python -m bench.powercut
+	$(took)
 
 deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cuts, thousands of mutants
 	@tools/peers/setup
@@ -44,6 +62,7 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
 	@$(BIN)/python -m bench.powercut --keep
 	@$(BIN)/python -m bench.deep
+	$(took)
 
 check: $(READY)  ## lint, types, layers
 	@$(BIN)/ruff check .
@@ -51,9 +70,11 @@ check: $(READY)  ## lint, types, layers
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --warnings
+	$(took)
 
 docs: .venv-docs/.ready  ## the documentation's site, into build/docs, every link checked
 	@tools/docs-site .venv-docs/bin/zensical
+	$(took)
 
 .venv-docs/.ready: requirements/docs.txt
 	@$(PYTHON) -m venv .venv-docs
@@ -64,14 +85,25 @@ docs: .venv-docs/.ready  ## the documentation's site, into build/docs, every lin
 bench: $(READY)  ## rates beside bounds and peers, into build/bench.json; takes half an hour
 	@tools/peers/setup
 	@$(BIN)/python -m bench
+	$(took)
 
 bench-quick: $(READY)  ## four cells of the comparison with the peers
 	@tools/peers/setup
 	@$(BIN)/python -m bench.peers --quick
+	$(took)
+
+man: $(READY)  ## the manual pages, from the commands' own help, into build/man
+	@$(BIN)/python tools/man.py build/man
+	$(took)
+
+dist: man  ## the source archive, and the wheel that is built from it, into build/dist
+	@tools/dist $(DIST)
+	$(took)
 
 format: $(READY)  ## let ruff lay out the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
+	$(took)
 
-clean:  ## remove what was built; the virtual environment too
-	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache
+clean:  ## remove what was built; the virtual environments too
+	rm -rf build .venv .venv-run .mypy_cache .ruff_cache .pytest_cache

@@ -170,7 +170,7 @@ def harmless(ran: Ran) -> None:
     assert "Traceback" not in ran.err
     assert "bug in keyswitch" not in ran.err
     for line in (ran.out + ran.err).split("\n"):
-        assert line.isprintable(), line
+        assert line.isprintable(), repr(line)
 
 
 @pytest.mark.parametrize("name", USES)

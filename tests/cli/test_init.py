@@ -9,6 +9,7 @@ from tests.cli.policy_commands import Run, run
 
 from keyswitch.exits import Exit
 from keyswitch.policy.load import load, read_policy
+from keyswitch.policy.schema import schema_document
 from keyswitch.policy.secrets import read_issuers, read_secret
 from keyswitch.policy.template import Choices, template
 from keyswitch.policy.words import ProofKind, Service
@@ -78,3 +79,17 @@ def test_choices_that_cannot_be(run: Run, tmp_path: Path, option: str, value: st
     assert ran.code == Exit.USAGE
     assert line in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_editor_finds_the_schema_beside_the_policy(run: Run, tmp_path: Path) -> None:
+    assert run("init", tmp_path, "--yes").code == Exit.YES
+    first, *_ = (tmp_path / "policy.toml").read_text().splitlines()
+    assert first == "#:schema policy.schema.json"
+    assert (tmp_path / "policy.schema.json").read_bytes() == schema_document()
+
+
+def test_a_schema_that_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:
+    """Somebody's own, or that of another policy in the same directory."""
+    (tmp_path / "policy.schema.json").write_text("{}")
+    assert run("init", tmp_path, "--yes").code == Exit.YES
+    assert (tmp_path / "policy.schema.json").read_text() == "{}"

@@ -24,7 +24,9 @@ def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     async def start() -> None:
         GpioButton(17, 5_000, lambda _ms: None).start()
 
-    with pytest.raises(InputError, match=r"entry.button.gpio: pin 17: needs the library gpiozero"):
+    with pytest.raises(
+        InputError, match=r"entry.button.gpio: pin 17: gpiozero is not installed: install keyswitch\[gpio\]"
+    ):
         asyncio.run(start())
 
 

@@ -27,3 +27,18 @@ def test_the_page_shows_the_example_as_it_is() -> None:
     assert len(blocks) == 3
     for block in blocks:
         assert block in example
+
+
+def test_the_plugin_costs_an_environment_nothing_until_it_is_used(pytester: pytest.Pytester) -> None:
+    """Every pytest of the environment imports it: the device behind it must not come along."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_nothing_came_along():
+            ours = {name for name in sys.modules if name.split(".")[0] == "keyswitch"}
+            assert ours == {"keyswitch", "keyswitch.testing", "keyswitch.testing.plugin"}
+            assert not {"bumble", "bleak", "cryptography", "cbor2", "click", "serial", "asyncio"} & set(sys.modules)
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider").assert_outcomes(passed=1)

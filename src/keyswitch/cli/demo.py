@@ -34,6 +34,9 @@ def demo(payload: Path | None, as_json: bool, quiet: bool) -> Exit:
 
     from keyswitch.demo.play import play  # noqa: PLC0415
     from keyswitch.demo.telling import teller  # noqa: PLC0415
+    from keyswitch.extras import need  # noqa: PLC0415
+
+    need("bumble", "the demo's radio")
 
     told = teller(Console(), as_json=as_json, quiet=quiet)
     summary = asyncio.run(play(told, payload=payload))

@@ -7,6 +7,7 @@ import click
 
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
+from keyswitch.extras import need
 from keyswitch.files.writing import write_output
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.chart import chart
@@ -41,6 +42,7 @@ def diagram(policy: Path, output: Path) -> None:
         case ".mmd":
             data = mermaid(drawn).encode()
         case ".png":
+            need("cairosvg", str(output))
             data = _png(svg(drawn))
         case _:
             raise InputError(str(output), f'cannot draw "{output.suffix}"', _KINDS)
@@ -51,7 +53,9 @@ def diagram(policy: Path, output: Path) -> None:
 def _png(picture: str) -> bytes:
     try:
         cairosvg = importlib.import_module("cairosvg")
-    except ImportError as error:
-        raise InputError(".png", "needs the library cairosvg", "pip install 'keyswitch[png]', or a .svg") from error
+    except OSError as error:  # it is a way to a library of the system, which pip does not install
+        raise InputError(
+            ".png", "the system's cairo library is missing", "it to be installed (Debian: libcairo2), or a .svg"
+        ) from error
     drawn = cairosvg.svg2png(bytestring=picture.encode(), scale=2)
     return bytes(drawn)

@@ -11,6 +11,7 @@ from keyswitch.errors import InputError, LocalError
 from keyswitch.policy.kinds import NAME
 from keyswitch.policy.language import DEVICE
 from keyswitch.policy.load import read_policy
+from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
 from keyswitch.policy.words import ProofKind, Service
 from keyswitch.prove.check import check
@@ -47,7 +48,7 @@ def init(
     transports: tuple[str, ...],
     yes: bool,
 ) -> None:
-    """Write DIR/policy.toml with comments, and the keys it names; the result passes `keyswitch check`.
+    """Write DIR/policy.toml with comments, its schema, and the keys it names; the result passes `keyswitch check`.
 
     Asks for what is not given, unless --yes is. Nothing is overwritten.
 
@@ -70,6 +71,10 @@ def init(
     )
     write_new(place, template(choices).encode(), secret=False)
     echo(f"{place}: the policy")
+    schema = directory / SCHEMA_FILE
+    if not schema.exists():
+        write_new(schema, schema_document(), secret=False)
+        echo(f"{schema}: for editors, which complete and check the policy by it")
     for kind in choices.proofs:
         if kind in _KEYS:
             _make(directory, *_KEYS[kind])

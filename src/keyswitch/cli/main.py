@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from keyswitch import __version__
 from keyswitch.errors import KeyswitchError
@@ -56,6 +57,11 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module_name), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong entry in COMMANDS; every entry is tested
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names, with summaries, without importing a command."""
+        names = [CompletionItem(name, help=told) for name, (_, told) in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List names and summaries without importing a command."""

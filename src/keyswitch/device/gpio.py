@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from keyswitch.errors import InputError
+from keyswitch.extras import need
 from keyswitch.policy.model import OnButton, Policy
 
 BOUNCE_S: Final = 0.02
@@ -51,10 +52,8 @@ class GpioButton:
             InputError: the library is missing, or the pin cannot be used.
         """
         where = f"entry.button.gpio: pin {self._pin}"
-        try:
-            gpiozero = importlib.import_module("gpiozero")
-        except ImportError as error:
-            raise InputError(where, "needs the library gpiozero", "pip install 'keyswitch[gpio]'") from error
+        need("gpiozero", where)
+        gpiozero = importlib.import_module("gpiozero")
         loop = self._loop = asyncio.get_running_loop()
         try:
             self._button = gpiozero.Button(self._pin, bounce_time=BOUNCE_S)

@@ -14,7 +14,6 @@ from typing import Any, Final, cast
 
 from keyswitch.device.state_dir import BONDS, StateDir
 from keyswitch.errors import InputError
-from keyswitch.link.bumble.bonds import Bonds
 
 _ADDRESS: Final = re.compile(r"[C-F][0-9A-F](:[0-9A-F]{2}){5}")
 """Static random: the two most significant bits are set (Core spec Vol 6 Part B 1.3.2.1)."""
@@ -27,12 +26,16 @@ class Identity:
     Attributes:
         address: outside maintenance, and in it unless the policy asks for a second one.
         second_address: in maintenance, where the policy asks for it.
-        bonds: of both.
+        bonds: of both, as they were saved last; None: there are none yet.
+        save_bonds: keeps them.
+        origin: of the bonds, for messages.
     """
 
     address: str
     second_address: str
-    bonds: Bonds
+    bonds: bytes | None
+    save_bonds: Callable[[bytes], None]
+    origin: str
 
 
 def load_identity(state: StateDir, random: Callable[[int], bytes]) -> Identity:
@@ -61,7 +64,9 @@ def load_identity(state: StateDir, random: Callable[[int], bytes]) -> Identity:
     identity = Identity(
         address=addresses[0],
         second_address=addresses[1],
-        bonds=Bonds(addresses[0], known, save=save, origin=origin),
+        bonds=known,
+        save_bonds=save,
+        origin=origin,
     )
     state.write(BONDS, document)
     return identity

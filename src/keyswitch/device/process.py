@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyswitch.device.ble import BleCarrier
 from keyswitch.device.clock import DeviceClock
@@ -21,7 +21,7 @@ from keyswitch.device.event_recorder import Log
 from keyswitch.device.factory import boot_config_of, check_first_image, install_first_image
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.gpio import GpioButton, longest_hold_ms
-from keyswitch.device.identity import Identity, load_identity
+from keyswitch.device.identity import load_identity
 from keyswitch.device.options import NO_RADIO, VIRTUAL, flash_times, udp_address, virtual_port
 from keyswitch.device.panel import Panel
 from keyswitch.device.parts import Parts
@@ -34,13 +34,9 @@ from keyswitch.device.state_dir import FLASH, StateDir
 from keyswitch.device.store import Store
 from keyswitch.device.udp import UdpCarrier
 from keyswitch.errors import InputError
+from keyswitch.extras import need
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.link.air.hub import Hub
-from keyswitch.link.air.link import AirLink
-from keyswitch.link.air.settings import parse_air
-from keyswitch.link.bumble.capture import Capture
-from keyswitch.link.bumble.peripheral import BumblePeripheral
-from keyswitch.link.bumble.radio import Opener, on_air, transport
+from keyswitch.link.air.settings import AirSettings, parse_air
 from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import Flash
@@ -49,6 +45,9 @@ from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
 from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
+
+if TYPE_CHECKING:
+    from keyswitch.device.radio import Radio
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -184,21 +183,22 @@ async def _serve(options: Options, report: Report) -> None:
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
     config = boot_config_of(policy)
     times = flash_times(options.flash)
-    air = AirLink(parse_air(options.air))
+    air = parse_air(options.air)
     udp, serial = _other_carriers(options, policy)
     _check_ble(options, policy)
+    if policy.entry.button.gpio is not None:
+        need("gpiozero", f"{policy.origin}: entry.button.gpio")
     async with AsyncExitStack() as stack:
         content = first_image(options, config)
         state = stack.enter_context(StateDir.open(options.state))
-        capture = _open_capture(options.capture, report, stack)
         others = await _open_others(udp, serial, state, stack)
-        ble, opener = await _open_radio(options.ble, air, policy.device.name, stack)
+        radio = await _open_radio(options, air, policy.device.name, report, stack)
         if content is not None:
             make_flash(state, config, content)
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         identity = load_identity(state, secrets.token_bytes)
         display = PasskeyDisplay()
-        peripheral = None if opener is None else _peripheral(policy, opener, identity, display, capture)
+        peripheral = None if radio is None else radio.peripheral(policy, identity, display)
         runtime = build(
             policy,
             flash=flash,
@@ -224,7 +224,7 @@ async def _serve(options: Options, report: Report) -> None:
         report({
             "event": "ready",
             "mode": controls.status()["mode"],
-            "ble": ble,
+            "ble": None if radio is None else radio.name,
             "udp": None if udp is None else udp.name,
             "serial": None if serial is None else str(serial.path),
             "name": policy.device.name,
@@ -246,31 +246,14 @@ def _press(runtime: Runtime, hold_ms: int) -> None:
     runtime.happen(ButtonHeld(hold_ms=hold_ms))
 
 
-def _peripheral(
-    policy: Policy, opener: Opener, identity: Identity, display: PasskeyDisplay, capture: Capture | None
-) -> BumblePeripheral:
-    return BumblePeripheral(
-        opener,
-        address=identity.address,
-        table=face_of(policy, identity.address, identity.second_address).tables[False],
-        name=policy.device.name,
-        bonds=identity.bonds,
-        show_passkey=display.show,
-        capture=capture,
-    )
+async def _open_radio(
+    options: Options, air: AirSettings, name: str, report: Report, stack: AsyncExitStack
+) -> "Radio | None":
+    if options.ble == NO_RADIO:
+        return None
+    from keyswitch.device.radio import open_radio  # noqa: PLC0415 - Bumble, only for a device that has a radio
 
-
-async def _open_radio(text: str, air: AirLink, name: str, stack: AsyncExitStack) -> tuple[str | None, Opener | None]:
-    """The HCI transport by which others reach the device's radio, and where the device's own controller is."""
-    if text == NO_RADIO:
-        return None, None
-    port = virtual_port(text)
-    if port is None:
-        return text, transport(text)
-    hub = Hub(air)
-    stack.push_async_callback(hub.close)
-    await hub.start(port)
-    return hub.name, on_air(air, name)
+    return await open_radio(options.ble, air=air, name=name, capture=options.capture, report=report, stack=stack)
 
 
 def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None, SerialCarrier | None]:
@@ -305,16 +288,6 @@ async def _open_others(
     return others
 
 
-def _open_capture(path: Path | None, report: Report, stack: AsyncExitStack) -> Capture | None:
-    if path is None:
-        return None
-
-    def failed(why: str) -> None:
-        report({"event": "capture-ended", "file": str(path), "why": why})
-
-    return stack.enter_context(Capture(path, failed))
-
-
 def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLog:
     def failed(why: str) -> None:
         report({"event": "log-ended", "file": str(state.path / CURRENT), "why": why})
@@ -335,6 +308,7 @@ def _check_ble(options: Options, policy: Policy) -> None:
         raise InputError(
             "--ble", f"{policy.origin} does not serve ble", f"--ble {NO_RADIO}, or smp.transports to list it"
         )
+    need("bumble", f"--ble {options.ble}")
 
 
 def first_image(options: Options, config: BootConfig) -> bytes | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.extras import need
 from keyswitch.link.ports import Adapter, PacketLink
 from keyswitch.smp.framing import udp
 
@@ -126,12 +127,13 @@ def open_adapter(target: BleTarget, pairing: Pairing | None = None) -> Adapter:
     """The radio of a target. Nothing is switched on before it is used.
 
     Raises:
-        InputError: there is no such radio, or the bonds are none.
+        InputError: there is no such radio, the bonds are none, or the extra `virtual` is not installed.
     """
     if target.transport is None:
         from keyswitch.link.bleak.adapter import BleakAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
 
         return BleakAdapter()
+    need("bumble", target.text)
     from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
     from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415
     from keyswitch.link.bumble.radio import transport  # noqa: PLC0415

@@ -3,10 +3,19 @@
 Both are made from `policy.language`, which the loader reads by: they cannot say anything else than it does.
 """
 
-from typing import Any
+import json
+from typing import Any, Final
 
 from keyswitch.policy.kinds import NAME, REQUIRED, Key, Table
 from keyswitch.policy.language import SECTIONS
+
+SCHEMA_FILE: Final = "policy.schema.json"
+"""What the schema's file is called in a wheel, in `docs/` and beside a policy that `keyswitch init` starts."""
+
+
+def schema_document() -> bytes:
+    """The content of that file."""
+    return (json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def json_schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.policy.schema import SCHEMA_FILE
 from keyswitch.policy.words import ProofKind, Service
 from keyswitch.terms import Transport
 
@@ -35,6 +36,7 @@ class Choices:
 
 
 _HEAD: Final = """\
+#:schema {schema}
 # When may this device's firmware change? `keyswitch check` proves what this file promises.
 schema = 1
 
@@ -150,6 +152,7 @@ def template(choices: Choices) -> str:
     safe = choices.safety_input
     when = f'when = ["{safe} == false"]\n' if safe else ""
     values = {
+        "schema": SCHEMA_FILE,
         "name": _quoted(choices.name),
         "input": safe,
         "inhibits": f'# What the application must not do meanwhile.\ninhibits = ["{safe}"]\n' if safe else "",
