@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.kinds import (
     NAME,
@@ -22,7 +23,6 @@ from keyswitch.policy.words import (
     Arm,
     Clock,
     Confirm,
-    Downgrade,
     Identity,
     InputType,
     Others,

@@ -13,7 +13,7 @@ from keyswitch.device.handlers import clock, fields
 from keyswitch.device.handlers.table import Payload, Row, Table
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.gate.events import ResetAsked
-from keyswitch.policy.words import Downgrade
+from keyswitch.mcuboot.config import Downgrade
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import os
 from keyswitch.smp.header import Op
@@ -82,7 +82,7 @@ def bootloader(core: Core, call: Call) -> Reply:
     if query is None:
         return {"bootloader": "MCUboot"}
     if query == "mode":
-        told: Body = {"mode": core.layout.algorithm.mode_number}
+        told: Body = {"mode": int(core.layout.algorithm.boot_mode)}
         if core.policy.bootloader.downgrade is not Downgrade.ALLOWED:
             told["no-downgrade"] = True
         return told
