@@ -4,12 +4,12 @@ The device decides by its own copy of the file; the operator only plans with it,
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from keyswitch.errors import InputError
 from keyswitch.files.reading import read_file
 from keyswitch.host.entry import Credential, Expected, HeldPermit, Secret, Steps
-from keyswitch.host.job import ConfirmBy
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.mcuboot import keys as mcuboot_keys
 from keyswitch.policy.bootloader import keys_of, limits_of
@@ -67,6 +67,14 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
 def expected_of(policy: Policy) -> Expected:
     """What the policy's device tells of itself."""
     return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
+
+
+class ConfirmBy(StrEnum):
+    """Who makes the new image stay."""
+
+    OPERATOR = "operator"
+    SELF = "self"
+    """The application does; we wait for it."""
 
 
 def confirm_by(policy: Policy) -> ConfirmBy:
