@@ -15,7 +15,6 @@ from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy import language
 from keyswitch.policy.coherence import check_coherence
-from keyswitch.policy.kinds import NAME, Table, as_table, below, shown
 from keyswitch.policy.model import (
     BootloaderSettings,
     ButtonEntry,
@@ -34,6 +33,7 @@ from keyswitch.policy.model import (
 )
 from keyswitch.policy.transitions import read_transitions
 from keyswitch.policy.words import InputType
+from keyswitch.schema.tables import NAME, Table, as_table, below, shown
 from keyswitch.smp.commands import resolve
 from keyswitch.terms import Security
 

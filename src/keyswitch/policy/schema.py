@@ -5,8 +5,8 @@ Both are made from `policy.language`, which the loader reads by: they cannot say
 
 from typing import Any
 
-from keyswitch.policy.kinds import NAME, REQUIRED, Key, Table
 from keyswitch.policy.language import SECTIONS
+from keyswitch.schema.tables import NAME, REQUIRED, Key, Table
 
 
 def json_schema() -> dict[str, Any]:

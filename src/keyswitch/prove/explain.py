@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from keyswitch.errors import InputError
 from keyswitch.gate.decision import Refused
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
-from keyswitch.policy.kinds import suggestion
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.prove import moves
 from keyswitch.prove.explore import Graph, explore
 from keyswitch.prove.happen import Edge, Gate
 from keyswitch.prove.moves import Space
 from keyswitch.prove.world import World
+from keyswitch.schema.tables import suggestion
 from keyswitch.smp.commands import CommandKey, patterns, resolve, spoken
 from keyswitch.smp.header import Op
 
