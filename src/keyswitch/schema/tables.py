@@ -349,6 +349,6 @@ def as_table(value: object, where: str, expected: str) -> Mapping[str, object]:
 
 def below(where: str, name: str) -> str:
     """The key path one level down: `policy.toml: modes` and `normal` give `policy.toml: modes.normal`."""
-    bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
+    bare = len(name) <= _LONGEST and re.fullmatch(r"[A-Za-z0-9_-]+", name)
     step = name if bare else shown(name)
     return f"{where}{step}" if where.endswith(": ") else f"{where}.{step}"
