@@ -4,7 +4,7 @@ from typing import Final
 
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.kinds import DURATION, Served
+from keyswitch.policy.kinds import DURATION, SecurityLevel, Served
 from keyswitch.policy.model import INT_MAX, INT_MIN
 from keyswitch.policy.words import (
     Arm,
@@ -14,7 +14,6 @@ from keyswitch.policy.words import (
     InputType,
     Others,
     ProofKind,
-    SecurityWord,
     Service,
     SessionRule,
     TriggerWord,
@@ -22,7 +21,7 @@ from keyswitch.policy.words import (
     WhenFalse,
 )
 from keyswitch.schema.tables import NAME, REQUIRED, Choice, Either, Flag, Key, ListOf, Table, Text, Whole
-from keyswitch.terms import Transport
+from keyswitch.terms import Security, Transport
 
 SCHEMA_VERSION: Final = 1
 
@@ -114,9 +113,10 @@ MODE: Final = Table(
         ),
         Key(
             name="security",
-            kind=Choice(SecurityWord),
+            kind=SecurityLevel(),
             doc="Least security of the link for the allowed commands. Asking and entering are judged by themselves.",
-            default=SecurityWord.NONE,
+            default=Security.NONE,
+            default_text='`"none"`',
         ),
         Key(
             name="session",
@@ -177,7 +177,7 @@ TRANSITION: Final = Table(
         ),
         Key(
             name="security",
-            kind=Choice(SecurityWord),
+            kind=SecurityLevel(),
             doc='With `on = "enter"`: least security of the link that asks.',
             default_text='"none"',
         ),

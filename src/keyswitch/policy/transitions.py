@@ -79,7 +79,7 @@ def _transition(value: object, index: int, where: str, inputs: tuple[Input, ...]
         trigger=_TRIGGERS[word](read),
         when=guards,
         when_false=read["when_false"] or WhenFalse.LEAVE,
-        security=Security.NONE if security is None else Security[security.name],
+        security=Security.NONE if security is None else security,
         others=read["others"] or Others.REFUSE,
     )
 

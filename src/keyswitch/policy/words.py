@@ -121,11 +121,3 @@ class TriggerWord(StrEnum):
     CONNECT = "connect"
     DISCONNECT = "disconnect"
     RESET = "reset"
-
-
-class SecurityWord(StrEnum):
-    """How well a link is protected (`keyswitch.terms.Security`)."""
-
-    NONE = "none"
-    ENCRYPTED = "encrypted"
-    AUTHENTICATED = "authenticated"
