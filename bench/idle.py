@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.device.server_rig import SECRET, make_image, pump
 
-from keyswitch.device.factory import install_first_image, layout_of
+from keyswitch.device.factory import install_first_image
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.process import build
 from keyswitch.device.state_dir import FLASH, StateDir
@@ -29,6 +29,7 @@ from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import on_air
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.keys import Keys
+from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Transport
 

@@ -27,7 +27,7 @@ def algorithms() -> str:
         layout = Layout.for_slots(algorithm, SLOT_SIZE)
         lines.append(
             f"| `{algorithm}` | {layout.trailer_size:,} bytes | {max_image_size(layout):,} bytes "
-            f"| {algorithm.mode_number} |"
+            f"| {algorithm.boot_mode} |"
         )
     return "\n".join(lines)
 

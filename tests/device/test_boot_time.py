@@ -6,10 +6,10 @@ from typing import Any
 from tests.integration.test_first_light import run
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.factory import boot_config_of
 from keyswitch.device.parts import Parts
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash
+from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.testing.world import World
 
 TIMES = TIMES_BY_PROFILE["nrf52840"]

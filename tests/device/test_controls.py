@@ -12,9 +12,9 @@ from tests.integration.test_first_light import run, world
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls, RefusedAtPanelError
 from keyswitch.device.failure import DeviceFailedError
-from keyswitch.device.panel import MAX_LINE
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+from keyswitch.panel.protocol import MAX_LINE
 
 Story = Callable[[Controls], Awaitable[None]]
 

@@ -14,11 +14,11 @@ from keyswitch.device.event_limits import STRANGERS
 from keyswitch.device.event_log import read_log
 from keyswitch.device.event_recorder import EventRecorder
 from keyswitch.device.events import ClockSet, by
-from keyswitch.device.panel import ask
 from keyswitch.device.showing import boot_event
 from keyswitch.evidence.chain import CLOSING, State
 from keyswitch.exits import Exit
 from keyswitch.gate.peer import Peer
+from keyswitch.panel.client import ask
 from keyswitch.smp.groups import image, mode
 from keyswitch.terms import Transport
 from keyswitch.testing.device import running_device

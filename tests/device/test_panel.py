@@ -1,4 +1,4 @@
-"""The panel's socket: whole path, bad requests, nobody there."""
+"""The panel's socket, both sides together: whole path, bad requests."""
 
 import asyncio
 import json
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from keyswitch.device import panel
-from keyswitch.device.panel import DeviceNotRunningError, Panel, RefusedByDeviceError, ask
+from keyswitch.device.panel import Panel
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+from keyswitch.panel.client import RefusedByDeviceError, ask
+from keyswitch.panel.protocol import MAX_ERROR, MAX_LINE
 
 
 async def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def test_a_refusal_says_what_was_expected(tmp_path: Path) -> None:
 def test_a_refusal_of_something_long_is_short(tmp_path: Path) -> None:
     with pytest.raises(RefusedByDeviceError, match="cannot do") as refused:
         with_panel(tmp_path, {"do": "\n" * 30_000})
-    assert len(str(refused.value)) == panel.MAX_ERROR
+    assert len(str(refused.value)) == MAX_ERROR
 
 
 def test_a_path_too_long_for_the_kernel_works_all_the_same(tmp_path: Path) -> None:
@@ -69,22 +70,6 @@ def test_a_socket_left_by_a_killed_device_is_replaced(tmp_path: Path) -> None:
     assert with_panel(tmp_path, {"do": "status"}) == {"mode": "normal"}
 
 
-def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(DeviceNotRunningError, match="no running device"):
-        ask(tmp_path, {"do": "status"})
-    with pytest.raises(InputError, match="no such state directory"):
-        ask(tmp_path / "nowhere", {"do": "status"})
-
-
-def test_another_users_device_is_no_bug_and_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("socket.socket.connect", forbidden)
-    with pytest.raises(InputError, match=r"Permission denied.*the user who runs the device"):
-        ask(tmp_path, {"do": "status"})
-
-
 @pytest.mark.parametrize("line", [b"{\n", b"[]\n", b'"status"\n', b"\xff\n", b"[" * 60_000 + b"\n"])
 def test_garbage_is_answered_and_the_next_line_works(tmp_path: Path, line: bytes) -> None:
     async def run() -> list[dict[str, Any]]:
@@ -108,7 +93,7 @@ def test_a_line_without_end_is_cut_off(tmp_path: Path) -> None:
         served = Panel(tmp_path / "panel.sock", answer)
         await served.start()
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "panel.sock"))
-        writer.write(b"x" * (panel.MAX_LINE * 2))
+        writer.write(b"x" * (MAX_LINE * 2))
         rest = await reader.read()
         writer.close()
         await served.close()

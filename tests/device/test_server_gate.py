@@ -8,8 +8,8 @@ from tests.device.server_rig import SECRET, Rig, bodies, image_hash, make_image,
 from keyswitch.device.parts import Parts
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.gate.peer import Door, Peer
+from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.flash import NRF52840_TIMES
-from keyswitch.policy.words import Downgrade
 from keyswitch.smp.commands import ALL_KEYS, COMMANDS, resolve
 from keyswitch.smp.frame import Frame
 from keyswitch.smp.framing import console

@@ -8,7 +8,7 @@ from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage
-from keyswitch.host.plan import Bootloader, Device, Lease, Plan, make_plan, plan_json
+from keyswitch.host.plan import Device, Lease, Plan, make_plan, plan_json
 from keyswitch.host.rates import Line, rate
 from keyswitch.host.reach import BleReach, PacketReach
 from keyswitch.host.steps import StepName
@@ -18,6 +18,7 @@ from keyswitch.host.views import Params, SlotView
 from keyswitch.host.way import ModeGroupWay
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -161,8 +162,8 @@ def test_goals(goal: Goal, last: StepName, *, stay: bool):
     ("device", "note"),
     [
         (Device(), "the device's buffers are not known yet"),
-        (Device(bootloader=Bootloader.SWAP_MOVE), "bootloader: swap move"),
-        (Device(bootloader=Bootloader.OVERWRITE), "cannot go back"),
+        (Device(bootloader=BootMode.SWAP_MOVE), "bootloader: swap move"),
+        (Device(bootloader=BootMode.OVERWRITE), "cannot go back"),
         (Device(verdict=running(OLD.hash, "1.2.0")), "a downgrade"),
         (Device(verdict=running(OLD.hash, "1.10.0")), "a downgrade"),
     ],
@@ -301,7 +302,7 @@ def test_a_survey_changes_nothing():
         before = ([slot.data for slot in peer.slots], peer.confirmed, peer.boots)
         device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
         assert device.params == PARAMS
-        assert (device.bootloader, device.state_write) == (Bootloader.SWAP_MOVE, True)
+        assert (device.bootloader, device.state_write) == (BootMode.SWAP_MOVE, True)
         assert ([slot.data for slot in peer.slots], peer.confirmed, peer.boots) == before
         assert not peer.slots[1].pending
 

@@ -217,7 +217,7 @@ about = "everything"
 word = "w_{random}"
 [[enter]]
 smp = "os.reset"
-body = { boot_mode = 1, force = true }
+body = { boot_mode = 1, force = true, wait_s = 0.5 }
 restarts = true
 [[enter]]
 setting = "a/{word}"
@@ -250,6 +250,10 @@ def test_the_whole_language():
     assert kinds == [SmpStep, SettingStep, GattStep, PromptStep]
     gatt = recipe.enter[2]
     assert isinstance(gatt, GattStep)
+    smp = recipe.enter[0]
+    assert isinstance(smp, SmpStep)
+    assert smp.body == {"boot_mode": 1, "force": True, "wait_s": 0.5}
+    assert isinstance(smp.body["wait_s"], float)
     assert (gatt.data, gatt.expect, gatt.within_ms, gatt.service) == (b"\x01\x02", b"\x20", 1500, "fe59")
     assert (recipe.again, recipe.again_name, recipe.shows_smp, recipe.within_ms) == (
         Again.NAME,
@@ -264,37 +268,50 @@ def test_the_whole_language():
     ("line_", "instead", "said"),
     [
         ("schema = 1", "", "schema: missing"),
-        ("schema = 1", "schema = 2", "schema: another version"),
+        ("schema = 1", "schema = 2", "schema: 2 cannot stand here (expected a whole number from 1 to 1)"),
         ('about = "everything"', "", "about: missing"),
         ('about = "everything"', "about = 7", "about: 7"),
         (
             'smp = "os.reset"\nbody',
             'smp = "os.rset"\nbody',
-            "enter[0].smp: no command 'os.rset'; did you mean 'os.reset'?",
+            'enter[0].smp: "os.rset" is no known command … did you mean "os.reset"?',
         ),
-        ("restarts = true", 'restarts = "yes"', "enter[0].restarts: 'yes'"),
-        ("restarts = true", "restart = true", "enter[0].restart: unknown key; did you mean 'restarts'?"),
+        ("restarts = true", 'restarts = "yes"', 'enter[0].restarts: "yes" cannot stand here (expected true or false)'),
+        (
+            "restarts = true",
+            "restart = true",
+            'enter[0].restart: unknown key … did you mean "restarts"?',
+        ),
         ('value = "{word}"', "", "enter[1].value: missing"),
-        ('write = "01 02"', 'write = "0"', "enter[2].write: '0'"),
+        ('write = "01 02"', 'write = "0"', 'enter[2].write: "0"'),
         ("within_s = 1.5", "within_s = 0", "enter[2].within_s: 0"),
         ("within_s = 300", "within_s = 301", "enter[3].within_s: 301"),
         ('prompt = "Press."', 'prompt = "Press."\nsmp = "os.echo"', "enter[3]: no step, or several in one"),
-        ('by = "name"', 'by = "nam"', "again.by: 'nam'"),
+        (
+            'by = "name"',
+            'by = "nam"',
+            'again.by: "nam" cannot stand here … did you mean "name"?',
+        ),
         ('by = "name"', 'by = "same"', "again.name: a name and `by` do not fit"),
         ('serves = ["image.state"]\nrefuses = ["os.info"]', "", "inside: nothing shows"),
         ('serves = ["image.state"]', 'serves = ["os.reset"]', "inside.serves[0]: os.reset cannot be read"),
-        ('serves = ["image.state"]', 'serves = "image.state"', "inside.serves: 'image.state'"),
+        ('serves = ["image.state"]', 'serves = "image.state"', 'inside.serves: "image.state"'),
         ('word = "w_{random}"', "word = 1", "variables.word: 1"),
-        ("[inside]", "[insight]", "insight: unknown key; did you mean 'inside'?"),
-        ("[[leave]]", "[leave]", "leave: {'smp'"),
+        ("[inside]", "[insight]", 'insight: unknown key … did you mean "inside"?'),
+        ("[[leave]]", "[leave]", "leave: a table cannot stand here (expected [[leave]] tables)"),
         ("[[leave]]", "x = [", "not TOML"),
+        ("boot_mode = 1", "boot_mode = [1, {at = 2026-01-01}]", "enter[0].body.boot_mode[1].at: a date or time"),
+        ("within_s = 1.5", "within_s = 1.0001", "enter[2].within_s: 1.0001"),
+        ("within_s = 1.5", "within_s = nan", "enter[2].within_s: NaN"),
+        ('serves = ["image.state"]', "serves = [7]", "inside.serves[0]: 7"),
+        ('characteristic = "8EC9"', "", "enter[2].characteristic: missing"),
     ],
 )
 def test_every_mistake_is_named_with_its_place(line_: str, instead: str, said: str):
     assert line_ in FULL
     with pytest.raises(InputError) as raised:
         load(FULL.replace(line_, instead, 1).encode(), name="full")
-    assert said in str(raised.value)
+    assert all(part in str(raised.value) for part in said.split(" … "))
     assert "\n" not in str(raised.value)
 
 

@@ -23,8 +23,6 @@ import pytest
 from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.factory import boot_config_of
-from keyswitch.device.panel import ask
 from keyswitch.device.state_dir import FLASH, SESSION
 from keyswitch.errors import KeyswitchError
 from keyswitch.gate.in_session import RESET_DELAY_MS
@@ -33,6 +31,8 @@ from keyswitch.host.client import Client
 from keyswitch.host.reply import Answer
 from keyswitch.host.upload import Capacity, Progress, upload
 from keyswitch.link.udp import UdpLink
+from keyswitch.panel.client import ask
+from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.smp.groups import image
 from keyswitch.smp.groups import os as os_group
 

@@ -24,11 +24,11 @@ from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device import process as device_process
 from keyswitch.device.imgtool import make_keys, sign
-from keyswitch.device.panel import ask
 from keyswitch.device.state_dir import StateDir
 from keyswitch.exits import Exit
 from keyswitch.host.reach import BleReach
 from keyswitch.link.targets import BleTarget, open_adapter
+from keyswitch.panel.client import ask
 
 KEYSWITCH = [sys.executable, "-m", "keyswitch"]
 

@@ -17,7 +17,7 @@ import pytest
 from tests.device.server_rig import make_image, packet, pump
 from tests.device.test_server_fuzz import frames
 
-from keyswitch.device.factory import install_first_image, layout_of
+from keyswitch.device.factory import install_first_image
 from keyswitch.device.process import build
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.serial import SerialCarrier
@@ -30,6 +30,7 @@ from keyswitch.link.udp import UdpLink
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.keys import Keys
+from keyswitch.policy.bootloader import layout_of
 from keyswitch.smp.framing import console
 from keyswitch.smp.framing.console import ConsoleReceiver
 from keyswitch.smp.groups import os as os_group

@@ -14,7 +14,6 @@ from tests.integration.files import job_image
 from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place, with_maintenance
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.factory import layout_of
 from keyswitch.host import entry
 from keyswitch.host.client import Client, SilenceError
 from keyswitch.host.reply import Answer, Refusal, Reply
@@ -23,6 +22,7 @@ from keyswitch.host.views import ModeState, read_mode
 from keyswitch.link.air import clock
 from keyswitch.link.ports import GattRefused
 from keyswitch.mcuboot.layout import max_image_size
+from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.secrets import read_secret
 from keyswitch.policy.words import Arm, Others, Service
 from keyswitch.reasons import Reason

@@ -79,7 +79,7 @@ def test_an_upload_starts_at_sector_1_of_the_secondary_with_offset_alone():
 
 
 def test_what_smp_calls_the_algorithms():
-    assert {str(algorithm): algorithm.mode_number for algorithm in Algorithm} == {
+    assert {str(algorithm): int(algorithm.boot_mode) for algorithm in Algorithm} == {
         "swap-move": 3,
         "swap-offset": 9,
         "overwrite-only": 2,

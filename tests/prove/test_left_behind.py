@@ -6,8 +6,8 @@ from tests.prove import faults
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
+from keyswitch.gate.codec import record_from_json, record_to_json
 from keyswitch.gate.events import Timer
-from keyswitch.gate.record import from_json, to_json
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import Graph, explore
@@ -114,7 +114,7 @@ def test_every_record_that_is_explored_can_be_written() -> None:
         expected = None if record.expected is None else b"\x02" * 64
         kept = {each: getattr(record, each) for each in record.__dataclass_fields__}
         written = type(record)(**{**kept, "images": images, "expected": expected})
-        assert from_json(to_json(written)) == written
+        assert record_from_json(record_to_json(written)) == written
 
 
 def test_every_kind_of_record_is_explored_in_every_state_of_the_inputs() -> None:

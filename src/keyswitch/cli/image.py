@@ -10,13 +10,12 @@ import click
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
-from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.accept import accept
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.describe import Description, describe, differences, flag_names, tlv_words
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import Fault, Version
-from keyswitch.mcuboot.keys import KEY_FILE, load_keys
+from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import CheckResult, Limits, Verdict, verify
 
 FILE = click.Path(path_type=Path)
@@ -134,7 +133,7 @@ def verify_(
         raise click.UsageError("nothing to check signatures with: give --key, --policy, or --hash-only")
     limits = Limits(decrypts=decrypts, unpacks=unpacks)
     config = None if policy_file is None else _config(policy_file)
-    keys = load_keys(*((str(path), read_file(path, KEY_FILE)) for path in key_files))
+    keys = read_keys(*key_files)
     with ExitStack() as files:
         verdicts: list[tuple[NamedImage, Verdict]] = []
         for named in _open(files, file):
@@ -153,8 +152,8 @@ def verify_(
 
 
 def _config(path: Path) -> BootConfig:
-    # The policy's loader and the device are only needed for this option.
-    from keyswitch.device.factory import boot_config_of  # noqa: PLC0415
+    # The policy's loader is only needed for this option.
+    from keyswitch.policy.bootloader import boot_config_of  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     return boot_config_of(read_policy(path))

@@ -8,13 +8,13 @@ import click
 from keyswitch.cli.making import KeyKind, make_key, write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
-from keyswitch.policy.kinds import NAME
 from keyswitch.policy.language import DEVICE
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
 from keyswitch.policy.words import ProofKind, Service
 from keyswitch.prove.check import check
+from keyswitch.schema.tables import NAME
 from keyswitch.terms import Transport
 
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]

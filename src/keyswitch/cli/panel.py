@@ -8,7 +8,7 @@ import click
 
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo
-from keyswitch.device.panel import ask
+from keyswitch.panel.client import ask
 
 
 @click.group(context_settings={"max_content_width": 110})

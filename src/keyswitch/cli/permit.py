@@ -18,7 +18,6 @@ from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.files import open_file, open_images
 from keyswitch.mcuboot.image import Fault as ImageFault
 from keyswitch.mcuboot.image import parse_image
-from keyswitch.policy.kinds import suggestion
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_private_key, read_public_key
@@ -35,6 +34,7 @@ from keyswitch.proof.permit import (
 from keyswitch.proof.permit import (
     issue as signed,
 )
+from keyswitch.schema.tables import suggestion
 
 FILE = click.Path(path_type=Path)
 _DAY_S: Final = 86_400

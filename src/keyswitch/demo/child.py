@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Self
 
-from keyswitch.device.panel import ask
 from keyswitch.errors import KeyswitchError, LinkLostError
 from keyswitch.exits import Exit
+from keyswitch.panel.client import ask
 
 READY_WITHIN_MS: Final = 20_000
 """Python and a BLE stack are imported, and a bootloader verifies an image."""

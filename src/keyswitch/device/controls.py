@@ -14,10 +14,10 @@ import json
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from keyswitch.device.panel import MAX_LINE
 from keyswitch.device.runtime import Runtime
 from keyswitch.errors import InputError, KeyswitchError
 from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed
+from keyswitch.panel.protocol import MAX_LINE
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, Policy, Value
 from keyswitch.policy.words import InputType
 

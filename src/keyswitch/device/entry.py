@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.device import events
-from keyswitch.device.core import Core
+from keyswitch.device.handlers.views import ModeView
 from keyswitch.device.reply import Call
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.moves import entry_way
@@ -76,7 +76,7 @@ _NO_NONCE: Final = Wrong("no nonce was out for this peer and mode")
 _MALFORMED: Final = Wrong("malformed")
 
 
-def kinds_into(core: Core, to: str) -> tuple[ProofKind, ...]:
+def kinds_into(core: ModeView, to: str) -> tuple[ProofKind, ...]:
     """The kinds of proof that open `to` from where the device is, or that the session there takes from others."""
     here = core.state.session is not None and core.state.mode == to
     ways = core.policy.transitions if here else core.policy.ways(core.state.mode, OnEnter)
@@ -85,7 +85,7 @@ def kinds_into(core: Core, to: str) -> tuple[ProofKind, ...]:
     return tuple(dict.fromkeys(kinds))
 
 
-def check(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
+def check(core: ModeView, call: Call, to: str, purpose: Purpose) -> Checked:
     """Check the proof in the request, and count it if it is wrong.
 
     Args:
@@ -125,7 +125,7 @@ def check(core: Core, call: Call, to: str, purpose: Purpose) -> Checked:
 
 
 def note_wrong(
-    core: Core, call: Call, kind: ProofKind | None, why: str, *, to: str, purpose: Purpose, failures: int = 0
+    core: ModeView, call: Call, kind: ProofKind | None, why: str, *, to: str, purpose: Purpose, failures: int = 0
 ) -> None:
     """Record that a proof did not hold."""
     core.note(
@@ -140,7 +140,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text[:MAX_SAID])
 
 
-def check_attaching(core: Core, proved: Proved) -> str | None:
+def check_attaching(core: ModeView, proved: Proved) -> str | None:
     """What is wrong with attaching to the session by this proof; None: it is the session's own."""
     session = core.state.session
     if session is None or proved.kind is not session.proof:
@@ -152,7 +152,7 @@ def check_attaching(core: Core, proved: Proved) -> str | None:
     return None
 
 
-def kept_by_owner(core: Core, call: Call) -> Refused | None:
+def kept_by_owner(core: ModeView, call: Call) -> Refused | None:
     """Refuses while the owner of the session is there over a transport that knows no connections."""
     session = core.state.session
     owner = None if session is None else session.owner
@@ -164,14 +164,14 @@ def kept_by_owner(core: Core, call: Call) -> Refused | None:
     return Refused(Reason.OWNER) if call.now_ms - core.owner_heard_ms < OWNER_SILENT_MS else None
 
 
-def spend(core: Core, proved: Proved) -> None:
+def spend(core: ModeView, proved: Proved) -> None:
     """Count the use of the permit, if the proof was one that is counted. Call it before the session opens."""
     if proved.counted is not None and core.uses is not None:
         core.uses = core.uses.used(proved.counted)
         core.setup.memory.save_permits(core.uses)
 
 
-def _asked(core: Core, call: Call, to: str, purpose: Purpose) -> Challenge | None:
+def _asked(core: ModeView, call: Call, to: str, purpose: Purpose) -> Challenge | None:
     """What this device asked this peer; the nonce is gone from now on."""
     nonce = core.nonces.take(call.peer.id, to, call.now_ms)
     if nonce is None:
@@ -180,7 +180,7 @@ def _asked(core: Core, call: Call, to: str, purpose: Purpose) -> Challenge | Non
     return Challenge(nonce=nonce, device=core.policy.device.id, mode=to, purpose=purpose, session=session)
 
 
-def _check_challenge(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
+def _check_challenge(core: ModeView, call: Call, to: str, purpose: Purpose) -> _Judged:
     asked = _asked(core, call, to, purpose)
     mac = call.body.get(fields.MAC)
     secret = core.setup.secret
@@ -191,7 +191,7 @@ def _check_challenge(core: Core, call: Call, to: str, purpose: Purpose) -> _Judg
     return Proved(kind=ProofKind.CHALLENGE) if core.parts.mac(secret, asked, mac) else Wrong("another secret")
 
 
-def _check_permit(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
+def _check_permit(core: ModeView, call: Call, to: str, purpose: Purpose) -> _Judged:
     from keyswitch.proof import permit  # noqa: PLC0415 - brings `cryptography`, which most devices never need
 
     asked = _asked(core, call, to, purpose)
@@ -216,7 +216,7 @@ def _check_permit(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
     return Proved(kind=ProofKind.PERMIT, images=found.images, counted=counted, credential=shown)
 
 
-def _check_sequence(core: Core, call: Call, to: str, purpose: Purpose) -> _Judged:
+def _check_sequence(core: ModeView, call: Call, to: str, purpose: Purpose) -> _Judged:
     settings = core.policy.entry.sequence
     step = call.body.get(fields.STEP)
     if settings is None or type(step) is not int:
@@ -240,7 +240,7 @@ _CHECKS: Final = {
 """The kinds that travel in requests. The button does not."""
 
 
-def why_shut(core: Core, peer: Peer) -> Refused | None:
+def why_shut(core: ModeView, peer: Peer) -> Refused | None:
     """What keeps this peer from entering maintenance now, before any proof; None if nothing does.
 
     Nothing is tried and nothing changes. With several ways, the first one that is shut speaks.

@@ -18,7 +18,7 @@ from keyswitch.device.controls import Controls
 from keyswitch.device.doors import Carrier
 from keyswitch.device.event_log import CURRENT, EventLog, WallClock
 from keyswitch.device.event_recorder import Log
-from keyswitch.device.factory import boot_config_of, check_first_image, install_first_image
+from keyswitch.device.factory import check_first_image, install_first_image
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.gpio import GpioButton, longest_hold_ms
 from keyswitch.device.identity import load_identity
@@ -40,6 +40,7 @@ from keyswitch.link.air.settings import AirSettings, parse_air
 from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from keyswitch.device.clock import DeviceClock
-from keyswitch.device.factory import layout_of
 from keyswitch.device.parts import Parts
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.server import Server
@@ -22,6 +21,7 @@ from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.keys import Keys
+from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import ProofKind
 from keyswitch.proof import challenge, fields, permit

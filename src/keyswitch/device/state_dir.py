@@ -25,6 +25,7 @@ from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_open, unreadable
 from keyswitch.files.writing import write_and_sync
+from keyswitch.panel.protocol import SOCKET
 
 LOCK = "lock"
 FLASH = "flash.bin"
@@ -32,7 +33,6 @@ SESSION = "session.json"
 BONDS = "bonds.json"
 COUNTERS = "counters.json"
 SERIAL = "serial.json"
-PANEL = "panel.sock"
 
 DOCUMENT = FileKind(expected="a JSON object; delete the file to start anew", max_size=4_000_000)
 """Bonds are the largest: two identities with 32 each have 50 kB."""
@@ -85,7 +85,7 @@ class StateDir:
     @property
     def panel(self) -> Path:
         """The socket of the panel."""
-        return self.path / PANEL
+        return self.path / SOCKET
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A document, or None if it was never written.

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 from keyswitch.errors import InputError
-from keyswitch.gate import record as records
 from keyswitch.gate import uses
+from keyswitch.gate.codec import record_from_json, record_to_json
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.uses import Uses
 from keyswitch.policy.words import ProofKind
@@ -100,11 +100,11 @@ class Memory:
         if record is None:
             return None
         self._change(SESSION, record=None, holder=None)
-        return records.from_json(cast("dict[str, Any]", record)) if isinstance(record, dict) else None
+        return record_from_json(cast("dict[str, Any]", record)) if isinstance(record, dict) else None
 
     def save_record(self, record: SessionRecord | None, holder: bytes | None = None) -> None:
         """Keep the record for the next boot, and the key of whose permit opened its session; None erases it."""
-        kept = None if record is None else records.to_json(record)
+        kept = None if record is None else record_to_json(record)
         self._change(SESSION, record=kept, holder=None if kept is None or holder is None else holder.hex())
 
     def holder(self) -> bytes | None:

@@ -2,14 +2,13 @@
 
 The *new* firmware reads what the old one wrote, and may bring another revision of the policy. So a record holds no
 index: names, hashes and times mean the same under every revision. `gate.at_boot` decides what it is worth. A record of
-another version is worth nothing: the device then comes up outside maintenance.
+another version is worth nothing: the device then comes up outside maintenance. `gate.codec` writes and reads it.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from keyswitch.errors import LocalError
 from keyswitch.gate.state import GateState, idle_limit_ms
@@ -121,68 +120,3 @@ def make(
         idle_ms=idle_limit_ms(policy.modes[state.mode], session),
         trial_ms=policy.update.trial_deadline_ms,
     )
-
-
-def to_json(record: SessionRecord) -> dict[str, Any]:
-    """The record as plain JSON values."""
-    return {
-        "version": VERSION,
-        "policy": record.policy.hex(),
-        "mode": record.mode,
-        "entry": record.entry.hex(),
-        "proof": record.proof,
-        "images": None if record.images is None else sorted(image.hex() for image in record.images),
-        "expected": None if record.expected is None else record.expected.hex(),
-        "ending": record.ending,
-        "token": record.token.hex(),
-        "lease_ms": record.lease_ms,
-        "lease_max_ms": record.lease_max_ms,
-        "timeout_ms": record.timeout_ms,
-        "idle_ms": record.idle_ms,
-        "trial_ms": record.trial_ms,
-    }
-
-
-def from_json(value: Mapping[str, Any]) -> SessionRecord | None:
-    """The record that `to_json` made; None for anything else, another version first of all."""
-    try:
-        if type(value["version"]) is not int or value["version"] != VERSION:
-            return None
-        return SessionRecord(
-            policy=bytes.fromhex(value["policy"]),
-            mode=_text(value["mode"]),
-            entry=bytes.fromhex(value["entry"]),
-            proof=None if value["proof"] is None else ProofKind(value["proof"]),
-            images=None if value["images"] is None else frozenset(_hash(each) for each in value["images"]),
-            expected=None if value["expected"] is None else _hash(value["expected"]),
-            ending=value["ending"] is not False,
-            token=bytes.fromhex(value["token"]),
-            lease_ms=_time(value["lease_ms"]),
-            lease_max_ms=_time(value["lease_max_ms"]),
-            timeout_ms=_time(value["timeout_ms"]),
-            idle_ms=_time(value["idle_ms"]),
-            trial_ms=_time(value["trial_ms"]),
-        )
-    except (KeyError, ValueError, TypeError):
-        return None
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise TypeError(value)
-
-
-def _hash(value: str) -> bytes:
-    found = bytes.fromhex(value)
-    if len(found) in HASH_SIZES:
-        return found
-    raise ValueError(value)
-
-
-def _time(value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise TypeError(value)

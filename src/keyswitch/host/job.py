@@ -13,11 +13,27 @@ from enum import StrEnum
 
 from keyswitch.exits import Exit
 from keyswitch.host.bounds import Bounds
+from keyswitch.host.ours import ConfirmBy
 from keyswitch.host.upload import Uploaded
 from keyswitch.host.verdict import Verdict
 from keyswitch.host.views import SlotView
 from keyswitch.host.way import NoWay, Way
 from keyswitch.reasons import Reason
+
+__all__ = [
+    "BeforeReset",
+    "ConfirmBy",
+    "Goal",
+    "HealthCheck",
+    "Job",
+    "JobImage",
+    "Outcome",
+    "Result",
+    "Seen",
+    "SentBytes",
+    "Stop",
+    "at_rest",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +66,6 @@ class Goal(StrEnum):
     """Until it runs on trial; somebody else confirms, or it reverts."""
     CONFIRM = "confirm"
     """Only confirm what runs."""
-
-
-class ConfirmBy(StrEnum):
-    """Who makes the new image stay."""
-
-    OPERATOR = "operator"
-    SELF = "self"
-    """The application does; we wait for it."""
 
 
 HealthCheck = Callable[[], Awaitable[str | None]]

@@ -4,16 +4,15 @@ The device decides by its own copy of the file; the operator only plans with it,
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from keyswitch.errors import InputError
 from keyswitch.files.reading import read_file
 from keyswitch.host.entry import Credential, Expected, HeldPermit, Secret, Steps
-from keyswitch.host.job import ConfirmBy
 from keyswitch.host.way import ModeGroupWay
-from keyswitch.mcuboot.keys import KEY_FILE, Keys, load_keys
-from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
-from keyswitch.mcuboot.verify import Limits
+from keyswitch.mcuboot import keys as mcuboot_keys
+from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.model import OnButton, OnEnter, Policy
 from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
 from keyswitch.policy.words import Confirm, ProofKind
@@ -70,6 +69,14 @@ def expected_of(policy: Policy) -> Expected:
     return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
 
 
+class ConfirmBy(StrEnum):
+    """Who makes the new image stay."""
+
+    OPERATOR = "operator"
+    SELF = "self"
+    """The application does; we wait for it."""
+
+
 def confirm_by(policy: Policy) -> ConfirmBy:
     """Who confirms a new image."""
     return ConfirmBy.SELF if policy.update.confirm is Confirm.SELF else ConfirmBy.OPERATOR
@@ -100,36 +107,10 @@ def why_reverted(policy: Policy, new: Policy, mode: str) -> str | None:
     return None
 
 
-def image_keys(policy: Policy) -> Keys:
-    """The keys that images must be signed with; none where the policy names none.
-
-    Raises:
-        InputError: the file cannot be read, or is no key.
-    """
-    path = policy.bootloader.key
-    return Keys() if path is None else read_keys(path)
-
-
-def read_keys(*paths: Path) -> Keys:
-    """Public keys from PEM files.
-
-    Raises:
-        InputError: a file cannot be read, or is no key.
-    """
-    return load_keys(*((str(path), read_file(path, KEY_FILE)) for path in paths))
-
-
-def image_limits(policy: Policy) -> Limits:
-    """What the device's bootloader asks of an image besides its signature."""
-    settings = policy.bootloader
-    layout = Layout.for_slots(
-        Algorithm(settings.algorithm.value),
-        settings.slot_size,
-        sector_size=settings.sector_size,
-        write_block=settings.write_block,
-        where=f"{policy.origin}: bootloader.slot_size",
-    )
-    return Limits(max_size=max_image_size(layout))
+# What the update's options ask for here; the functions themselves are for every side.
+image_keys = keys_of
+image_limits = limits_of
+read_keys = mcuboot_keys.read_keys
 
 
 def ways_in_words(policy: Policy, mode: str) -> str:

@@ -10,7 +10,6 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
 from keyswitch.host.fitting import LEAST_FRAME, MOST_OUTSTANDING
@@ -22,6 +21,7 @@ from keyswitch.host.suiting import arms_itself, does_not_fit, newer_that_runs, s
 from keyswitch.host.verdict import Gate, Verdict
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
 from keyswitch.host.way import NoWay, other_policy
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 
 USUAL_MS: Final = {
@@ -42,30 +42,10 @@ USUAL_MS: Final = {
 """What each step takes on a good day; the upload is computed."""
 
 
-class Bootloader(Enum):
-    """How the bootloader exchanges images, by its number in the os group's bootloader info (Zephyr `smp_group_0`)."""
-
-    SINGLE = 0
-    SWAP_SCRATCH = 1
-    OVERWRITE = 2
-    SWAP_MOVE = 3
-    XIP = 4
-    XIP_REVERT = 5
-    RAM_LOAD = 6
-    FIRMWARE_LOADER = 7
-    SINGLE_RAM_LOAD = 8
-    SWAP_OFFSET = 9
-
-    @property
-    def words(self) -> str:
-        """For people."""
-        return self.name.lower().replace("_", " ")
-
-
 NO_WAY_OPENS: Final = frozenset({Reason.GUARD, Reason.LOCKED_OUT, Reason.SECURITY, Reason.BUSY})
 """Reasons that are the same with every way in, until something else changes."""
 
-NO_REVERT: Final = frozenset({Bootloader.OVERWRITE, Bootloader.XIP, Bootloader.SINGLE, Bootloader.SINGLE_RAM_LOAD})
+NO_REVERT: Final = frozenset({BootMode.OVERWRITE, BootMode.XIP, BootMode.SINGLE, BootMode.SINGLE_RAM_LOAD})
 
 
 NOT_CHECKED: Final = (
@@ -110,7 +90,7 @@ class Device:
 
     verdict: Verdict | None = None
     params: Params | None = None
-    bootloader: Bootloader | None = None
+    bootloader: BootMode | None = None
     state_write: bool | None = None
     room: Mapping[int, int] | None = None
     lease: Lease | None = None

@@ -21,17 +21,34 @@ show something; nothing is executed by reading a recipe.
 """
 
 import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 
 from keyswitch.errors import InputError
-from keyswitch.files.documents import inside, parse_toml
+from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.host.recipe import WITHIN_MS, Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep, Step
+from keyswitch.schema.tables import (
+    REQUIRED,
+    Choice,
+    Duration,
+    Flag,
+    Key,
+    ListOf,
+    Table,
+    Whole,
+    as_table,
+    below,
+    shown,
+    suggestion,
+    wrong,
+)
 from keyswitch.smp.commands import BY_NAME
 from keyswitch.smp.group import Command
-from keyswitch.text import short
 
 MOST_WITHIN_S: Final = 300
 """A person who has not pressed the button by then has gone."""
@@ -39,8 +56,166 @@ MOST_WITHIN_S: Final = 300
 RECIPE_FILE: Final = FileKind(expected="a recipe (TOML)", max_size=100_000)
 """A recipe is written by people."""
 
-_LONGEST_KEY: Final = 64
-"""Characters of a key that a message shows."""
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """Any text: a device's own names and values."""
+
+    expected = "text"
+
+    def read(self, value: object, where: str) -> str:
+        """The value, checked."""
+        if not isinstance(value, str):
+            raise wrong(where, value, self.expected)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hexadecimal:
+    """Bytes in hexadecimal."""
+
+    expected = 'bytes in hexadecimal, such as "20 01 01"'
+
+    def read(self, value: object, where: str) -> bytes:
+        """The bytes."""
+        try:
+            return bytes.fromhex(Characters().read(value, where))
+        except ValueError:
+            raise wrong(where, value, self.expected) from None
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "string", "pattern": "^([0-9A-Fa-f]{2} *)*$"}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandName:
+    """An SMP command by its name. Attributes: shows: it can be read, and changes nothing."""
+
+    shows: bool = False
+
+    @property
+    def expected(self) -> str:
+        """What a person should write."""
+        return "a command that only shows something" if self.shows else "an SMP command such as os.reset"
+
+    def read(self, value: object, where: str) -> Command:
+        """The command."""
+        if not isinstance(value, str):
+            raise wrong(where, value, self.expected)
+        if value not in BY_NAME:
+            raise InputError(where, f"{shown(value)} is no known command", self.expected + suggestion(value, BY_NAME))
+        command = BY_NAME[value]
+        if self.shows and not command.reads:
+            raise InputError(where, f"{command.name} cannot be read", self.expected)
+        return command
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": sorted(name for name, command in BY_NAME.items() if command.reads or not self.shows)}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """A table of values that SMP can carry; TOML's dates and times it cannot."""
+
+    expected = "a table of text, numbers, true, false, lists and tables"
+
+    def read(self, value: object, where: str) -> dict[str, Any]:
+        """The table."""
+        return {
+            name: self._value(each, below(where, name)) for name, each in as_table(value, where, self.expected).items()
+        }
+
+    def _value(self, value: object, where: str) -> Any:
+        match value:
+            case dict():
+                return self.read(cast("dict[str, object]", value), where)
+            case list():
+                values = cast("list[object]", value)
+                return [self._value(each, f"{where}[{place}]") for place, each in enumerate(values)]
+            case Decimal():
+                return float(value)
+            case bool() | int() | str():
+                return value
+            case _:
+                raise wrong(where, value, "text, numbers, true, false, lists and tables")
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "object"}
+
+
+_TEXT: Final = Characters()
+_WITHIN: Final = Key(
+    name="within_s", kind=Duration(MOST_WITHIN_S), doc="How long to wait.", default=WITHIN_MS, default_text="30"
+)
+_RESTARTS: Final = Key(name="restarts", kind=Flag(), doc="The device restarts after it.", default=False)
+
+ROOT: Final = Table(
+    keys=(
+        Key(name="schema", kind=Whole(1, 1), doc="Version of this language.", default=REQUIRED),
+        Key(name="about", kind=_TEXT, doc="One line, for people.", default=REQUIRED),
+    ),
+    tables=("variables", "enter", "leave", "again", "inside"),
+)
+
+AGAIN: Final = Table(
+    doc="How the device is known afterwards.",
+    keys=(
+        Key(name="by", kind=Choice(Again), doc="What tells it from others.", default=Again.SAME),
+        Key(name="name", kind=_TEXT, doc="Its name then.", default=""),
+        Key(name="shows_smp", kind=Flag(), doc="It advertises the SMP service then.", default=True),
+        _WITHIN,
+    ),
+)
+
+INSIDE: Final = Table(
+    doc="What shows that the device is in its update mode.",
+    keys=(
+        Key(name="serves", kind=ListOf(CommandName(shows=True)), doc="Commands that are answered.", default=()),
+        Key(name="refuses", kind=ListOf(CommandName(shows=True)), doc="Commands that are unknown there.", default=()),
+    ),
+)
+
+SMP_STEP: Final = Table(
+    doc="A command.",
+    keys=(
+        Key(name="smp", kind=CommandName(), doc="Which one.", default=REQUIRED),
+        Key(name="body", kind=RequestBody(), doc="What goes with it."),
+        _RESTARTS,
+    ),
+)
+
+SETTING_STEP: Final = Table(
+    doc="A settings write.",
+    keys=(
+        Key(name="setting", kind=_TEXT, doc="Name of the setting.", default=REQUIRED),
+        Key(name="value", kind=_TEXT, doc="Its value.", default=REQUIRED),
+        Key(name="save", kind=Flag(), doc="Store all settings afterwards.", default=False),
+    ),
+)
+
+WRITE_STEP: Final = Table(
+    doc="Bytes to a characteristic.",
+    keys=(
+        Key(name="write", kind=Hexadecimal(), doc="The bytes.", default=REQUIRED),
+        Key(name="service", kind=_TEXT, doc="UUID of the service.", default=REQUIRED),
+        Key(name="characteristic", kind=_TEXT, doc="UUID of the characteristic.", default=REQUIRED),
+        Key(name="expect", kind=Hexadecimal(), doc="How the answer begins.", default=b""),
+        _WITHIN,
+        _RESTARTS,
+    ),
+)
+
+PROMPT_STEP: Final = Table(
+    doc="Something for a person.",
+    keys=(Key(name="prompt", kind=_TEXT, doc="What to do.", default=REQUIRED), _WITHIN),
+)
 
 
 def shipped() -> dict[str, str]:
@@ -73,207 +248,83 @@ def load(data: bytes, *, name: str) -> Recipe:
     Raises:
         InputError: it is none; says where and what was expected.
     """
-    top = _Table(name, "", parse_toml(data, name, RECIPE_FILE.expected))
-    if top.number("schema", required=True) != 1:
-        raise top.wrong("schema", "another version", "1")
-    again, inside = top.table("again"), top.table("inside")
+    where = f"{name}: "
+    given = parse_toml(data, name, RECIPE_FILE.expected, parse_float=Decimal)
+    top = ROOT.read(given, where)
+    variables, again = below(where, "variables"), AGAIN.read(given.get("again", {}), below(where, "again"))
     recipe = Recipe(
         name=name,
-        about=top.text("about", required=True),
-        variables=top.texts("variables"),
-        enter=tuple(_step(table) for table in top.tables("enter")),
-        leave=tuple(_step(table) for table in top.tables("leave")),
-        again=_again(again),
-        again_name=again.text("name"),
-        shows_smp=again.flag("shows_smp", default=True),
-        within_ms=again.milliseconds("within_s", WITHIN_MS),
-        serves=inside.commands("serves"),
-        refuses=inside.commands("refuses"),
+        about=top["about"],
+        variables={
+            key: _TEXT.read(value, below(variables, key))
+            for key, value in as_table(given.get("variables", {}), variables, "a table of texts").items()
+        },
+        enter=_steps(given, "enter", where),
+        leave=_steps(given, "leave", where),
+        again=again["by"],
+        again_name=again["name"],
+        shows_smp=again["shows_smp"],
+        within_ms=again["within_s"],
+        **INSIDE.read(given.get("inside", {}), below(where, "inside")),
     )
-    for table in (again, inside, top):
-        table.all_known()
-    return _coherent(recipe, top)
+    return _coherent(recipe, where)
 
 
-def _coherent(recipe: Recipe, top: "_Table") -> Recipe:
+def _coherent(recipe: Recipe, where: str) -> Recipe:
     if not recipe.enter:
-        raise top.wrong("enter", "no steps", "at least one [[enter]]")
+        raise InputError(below(where, "enter"), "no steps", "at least one [[enter]]")
     if not recipe.serves and not recipe.refuses:
-        raise top.wrong("inside", "nothing shows that the mode was reached", 'serves = ["image.state"], for example')
+        expected = 'serves = ["image.state"], for example'
+        raise InputError(below(where, "inside"), "nothing shows that the mode was reached", expected)
     if (recipe.again is Again.NAME) != bool(recipe.again_name):
-        raise top.wrong("again.name", "a name and `by` do not fit", 'by = "name" and a name, or neither')
+        expected = 'by = "name" and a name, or neither'
+        raise InputError(f"{where}again.name", "a name and `by` do not fit", expected)
     return recipe
 
 
-def _again(table: "_Table") -> Again:
-    word = table.text("by") or Again.SAME.value
-    if word not in set(Again):
-        raise table.wrong("by", short(word), " or ".join(Again))
-    return Again(word)
+def _steps(given: dict[str, Any], key: str, where: str) -> tuple[Step, ...]:
+    values: object = given.get(key, [])
+    if not isinstance(values, list):
+        raise wrong(below(where, key), values, f"[[{key}]] tables")
+    steps = cast("list[object]", values)
+    return tuple(_step(each, f"{below(where, key)}[{place}]") for place, each in enumerate(steps))
 
 
-def _step(table: "_Table") -> Step:
-    kinds = {"smp": _smp_step, "setting": _setting_step, "write": _gatt_step, "prompt": _prompt_step}
-    found = [kind for kind in kinds if kind in table.values]
+def _step(value: object, where: str) -> Step:
+    given = as_table(value, where, f"a table with one of {', '.join(_STEPS)}")
+    found = [kind for kind in _STEPS if kind in given]
     if len(found) != 1:
-        raise table.wrong("", "no step, or several in one", f"exactly one of {', '.join(kinds)}")
-    step = kinds[found[0]](table)
-    table.all_known()
-    return step
+        raise InputError(where, "no step, or several in one", f"exactly one of {', '.join(_STEPS)}")
+    table, make = _STEPS[found[0]]
+    return make(table.read(given, where))
 
 
-def _smp_step(table: "_Table") -> Step:
-    return SmpStep(
-        command=table.command("smp"), body=table.body("body"), restarts=table.flag("restarts", default=False)
-    )
+def _smp_step(read: dict[str, Any]) -> Step:
+    return SmpStep(command=read["smp"], body=read["body"] or {}, restarts=read["restarts"])
 
 
-def _setting_step(table: "_Table") -> Step:
-    return SettingStep(
-        name=table.text("setting", required=True),
-        value=table.text("value", required=True),
-        save=table.flag("save", default=False),
-    )
+def _setting_step(read: dict[str, Any]) -> Step:
+    return SettingStep(name=read["setting"], value=read["value"], save=read["save"])
 
 
-def _gatt_step(table: "_Table") -> Step:
+def _write_step(read: dict[str, Any]) -> Step:
     return GattStep(
-        service=table.text("service", required=True).lower(),
-        characteristic=table.text("characteristic", required=True).lower(),
-        data=table.hexadecimal("write"),
-        expect=table.hexadecimal("expect"),
-        within_ms=table.milliseconds("within_s", WITHIN_MS),
-        restarts=table.flag("restarts", default=False),
+        service=read["service"].lower(),
+        characteristic=read["characteristic"].lower(),
+        data=read["write"],
+        expect=read["expect"],
+        within_ms=read["within_s"],
+        restarts=read["restarts"],
     )
 
 
-def _prompt_step(table: "_Table") -> Step:
-    return PromptStep(text=table.text("prompt", required=True), within_ms=table.milliseconds("within_s", WITHIN_MS))
+def _prompt_step(read: dict[str, Any]) -> Step:
+    return PromptStep(text=read["prompt"], within_ms=read["within_s"])
 
 
-def _bare(key: str) -> str:
-    """A key path as messages show it; a stranger's key may be of any length."""
-    return key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}…"
-
-
-class _Table:
-    """One table of the document: reads its keys, and knows where they are."""
-
-    def __init__(self, origin: str, path: str, values: dict[str, Any]) -> None:
-        self.values = values
-        self._origin = origin
-        self._path = path
-        self._asked: set[str] = set()
-
-    def wrong(self, key: str, problem: str, expected: str) -> InputError:
-        """What is wrong at a key."""
-        return InputError(f"{self._origin}: {self._at(key)}", problem, expected)
-
-    def all_known(self) -> None:
-        """Refuse keys that nobody asked for."""
-        for key in self.values:
-            if key not in self._asked:
-                near = difflib.get_close_matches(key, self._asked, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise self.wrong(key, f"unknown key{hint}", f"one of {', '.join(sorted(self._asked))}")
-
-    def text(self, key: str, *, required: bool = False) -> str:
-        """A text; empty if it is not there."""
-        value = self._get(key, str, "text", required=required)
-        return "" if value is None else str(value)
-
-    def number(self, key: str, *, required: bool = False) -> int:
-        """An integer; 0 if it is not there."""
-        value: int | None = self._get(key, int, "an integer", required=required)
-        return value or 0
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        """A boolean."""
-        value = self._get(key, bool, "true or false")
-        return default if value is None else bool(value)
-
-    def milliseconds(self, key: str, default_ms: int) -> int:
-        """Seconds in the file, milliseconds afterwards."""
-        value: float | None = self._get(key, (int, float), "seconds")
-        if value is None:
-            return default_ms
-        if not 0 < value <= MOST_WITHIN_S:
-            raise self.wrong(key, short(value), f"more than 0 and at most {MOST_WITHIN_S} seconds")
-        return round(value * 1000)
-
-    def hexadecimal(self, key: str) -> bytes:
-        """Bytes in hexadecimal."""
-        text = self.text(key)
-        try:
-            return bytes.fromhex(text)
-        except ValueError:
-            raise self.wrong(key, short(text), 'bytes in hexadecimal, such as "20 01 01"') from None
-
-    def command(self, key: str) -> Command:
-        """An SMP command by its name."""
-        return self._command(key, self.text(key, required=True))
-
-    def commands(self, key: str) -> tuple[Command, ...]:
-        """A list of SMP commands that can be read."""
-        names = cast("list[object]", self._get(key, list, "a list of commands") or [])
-        found = tuple(self._command(f"{key}[{n}]", name) for n, name in enumerate(names))
-        for number, command in enumerate(found):
-            if not command.reads:
-                raise self.wrong(
-                    f"{key}[{number}]", f"{command.name} cannot be read", "a command that only shows something"
-                )
-        return found
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        """A table that is handed on as it is."""
-        return cast("dict[str, Any]", self._get(key, dict, "a table") or {})
-
-    def body(self, key: str) -> dict[str, Any]:
-        """A table of values that SMP can carry; TOML's dates and times it cannot."""
-        found = self.mapping(key)
-        level: list[object] = [found]
-        while level:
-            if not all(isinstance(each, dict | list | str | int | float) for each in level):
-                raise self.wrong(key, "a date or time", "text, numbers, true, false, lists and tables")
-            level = [inner for each in level for inner in inside(each)]
-        return found
-
-    def texts(self, key: str) -> dict[str, str]:
-        """A table of texts."""
-        table = self.table(key)
-        found = {name: table.text(name) for name in table.values}
-        table.all_known()
-        return found
-
-    def table(self, key: str) -> "_Table":
-        """A table; empty if it is not there."""
-        return _Table(self._origin, self._at(key), self.mapping(key))
-
-    def tables(self, key: str) -> list["_Table"]:
-        """An array of tables."""
-        items = cast("list[object]", self._get(key, list, f"[[{key}]] tables") or [])
-        for number, item in enumerate(items):
-            if not isinstance(item, dict):
-                raise self.wrong(f"{key}[{number}]", short(item), f"a [[{key}]] table")
-        return [_Table(self._origin, self._at(f"{key}[{n}]"), cast("dict[str, Any]", i)) for n, i in enumerate(items)]
-
-    def _command(self, key: str, name: object) -> Command:
-        if isinstance(name, str) and name in BY_NAME:
-            return BY_NAME[name]
-        near = difflib.get_close_matches(str(name), BY_NAME, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise self.wrong(key, f"no command {short(name)}{hint}", "an SMP command such as os.reset")
-
-    def _get(self, key: str, kind: type[Any] | tuple[type[Any], ...], expected: str, *, required: bool = False) -> Any:
-        self._asked.add(key)
-        if key not in self.values:
-            if required:
-                raise self.wrong(key, "missing", expected)
-            return None
-        value = self.values[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.wrong(key, short(value), expected)
-        return value
-
-    def _at(self, key: str) -> str:
-        return ".".join(part for part in (self._path, _bare(key)) if part)
+_STEPS: Final[dict[str, tuple[Table, Callable[[dict[str, Any]], Step]]]] = {
+    "smp": (SMP_STEP, _smp_step),
+    "setting": (SETTING_STEP, _setting_step),
+    "write": (WRITE_STEP, _write_step),
+    "prompt": (PROMPT_STEP, _prompt_step),
+}

@@ -5,11 +5,12 @@ from typing import Final
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import SilenceError
-from keyswitch.host.plan import Bootloader, Device, Lease
+from keyswitch.host.plan import Device, Lease
 from keyswitch.host.reach import Connection, Reach
 from keyswitch.host.reply import Refusal
 from keyswitch.host.verdict import Given, advised, find_out, unopened
 from keyswitch.host.views import Params, read_bootloader_mode, read_params, read_room, read_slots
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import UploadRest
 from keyswitch.smp.codes import Rc
@@ -99,8 +100,8 @@ async def _ask(connection: Connection, known: Device, given: Given) -> Device:
     )
 
 
-def _bootloader(number: int) -> Bootloader | None:
+def _bootloader(number: int) -> BootMode | None:
     try:
-        return Bootloader(number)
+        return BootMode(number)
     except ValueError:
         return None

@@ -1,19 +1,24 @@
 """How a bootloader is built: the choices that MCUboot makes at compile time."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from keyswitch.mcuboot.keys import Keys
 from keyswitch.mcuboot.layout import Layout, max_image_size
 from keyswitch.mcuboot.verify import Limits
 
 
-class Downgrade(Enum):
-    """What keeps older images from being swapped in (`MCUBOOT_DOWNGRADE_PREVENTION`); a revert is never held up."""
+class Downgrade(StrEnum):
+    """What keeps older images from being swapped in (`MCUBOOT_DOWNGRADE_PREVENTION`); a revert is never held up.
+
+    The value is the word in policy files.
+    """
 
     ALLOWED = "allowed"
     BY_VERSION = "version"
+    """The image's version must not be lower than the running one's."""
     BY_COUNTER = "counter"
+    """The image's security counter must not be lower than the running one's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

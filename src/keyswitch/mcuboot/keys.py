@@ -10,10 +10,11 @@ Rules kept here:
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keyswitch.errors import InputError
-from keyswitch.files.reading import FileKind
+from keyswitch.files.reading import FileKind, read_file
 from keyswitch.mcuboot.tlvs import TlvType
 
 if TYPE_CHECKING:
@@ -152,6 +153,15 @@ def load_keys(*pems: tuple[str, bytes]) -> Keys:
         InputError: if one is no key, needs a passphrase, or is of a kind that MCUboot does not know.
     """
     return Keys(tuple(_load_key(where, pem) for where, pem in pems))
+
+
+def read_keys(*paths: Path) -> Keys:
+    """Load keys from PEM files.
+
+    Raises:
+        InputError: a file cannot be read, or is not a key that `load_keys` takes.
+    """
+    return load_keys(*((str(path), read_file(path, KEY_FILE)) for path in paths))
 
 
 def _load_key(where: str, pem: bytes) -> Key:

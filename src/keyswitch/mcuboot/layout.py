@@ -8,7 +8,7 @@ Rules kept here:
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from keyswitch.errors import InputError
@@ -25,6 +25,29 @@ MAX_ALIGNS: Final = (8, 16, 32)
 MAGIC_SIZE: Final = 16
 
 
+class BootMode(IntEnum):
+    """How a bootloader exchanges images, by its number in SMP's bootloader information (OS group, query "mode").
+
+    From `enum mcuboot_mode` (bootutil/boot_status.h); the algorithms that are modelled here are some of them.
+    """
+
+    SINGLE = 0
+    SWAP_SCRATCH = 1
+    OVERWRITE = 2
+    SWAP_MOVE = 3
+    XIP = 4
+    XIP_REVERT = 5
+    RAM_LOAD = 6
+    FIRMWARE_LOADER = 7
+    SINGLE_RAM_LOAD = 8
+    SWAP_OFFSET = 9
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return self.name.lower().replace("_", " ")
+
+
 class Algorithm(StrEnum):
     """How an image comes to run. The value is the word in policy files."""
 
@@ -35,9 +58,9 @@ class Algorithm(StrEnum):
     """Runs where it lies, the higher version first; with revert of what was not confirmed."""
 
     @property
-    def mode_number(self) -> int:
-        """What SMP's bootloader information calls it (OS group, command 7, query "mode")."""
-        return _MODE_NUMBERS[self]
+    def boot_mode(self) -> BootMode:
+        """What SMP's bootloader information calls it."""
+        return _BOOT_MODES[self]
 
     @property
     def swaps(self) -> bool:
@@ -45,12 +68,11 @@ class Algorithm(StrEnum):
         return self in {Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET}
 
 
-# Zephyr, boot mode numbers of `enum mcuboot_mode` (bootutil/boot_status.h).
-_MODE_NUMBERS: Final = {
-    Algorithm.SWAP_MOVE: 3,
-    Algorithm.SWAP_OFFSET: 9,
-    Algorithm.OVERWRITE_ONLY: 2,
-    Algorithm.DIRECT_XIP: 5,
+_BOOT_MODES: Final = {
+    Algorithm.SWAP_MOVE: BootMode.SWAP_MOVE,
+    Algorithm.SWAP_OFFSET: BootMode.SWAP_OFFSET,
+    Algorithm.OVERWRITE_ONLY: BootMode.OVERWRITE,
+    Algorithm.DIRECT_XIP: BootMode.XIP_REVERT,
 }
 
 

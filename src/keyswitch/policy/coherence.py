@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
-from keyswitch.policy.kinds import suggestion
 from keyswitch.policy.model import (
     Mode,
     OnEnter,
@@ -18,6 +17,7 @@ from keyswitch.policy.model import (
     Transition,
 )
 from keyswitch.policy.words import Identity, Others, ProofKind, Service, SessionRule, WhenFalse
+from keyswitch.schema.tables import suggestion
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Transport
 

@@ -1,207 +1,17 @@
-"""Kinds of value in a policy file: each reads itself, says what it expects, and describes itself to an editor.
+"""Kinds of value that only policy files have; all others are in `keyswitch.schema.tables`."""
 
-Rules kept here: a wrong value is an `InputError` that names file and key path, what stands there and what was
-expected; a word that is nearly right gets a suggestion. Nothing is converted silently: `true` is no number.
-"""
-
-import difflib
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
 from keyswitch.errors import InputError
+from keyswitch.schema.tables import Duration, shown, suggestion, wrong
 from keyswitch.smp.commands import patterns, resolve
+from keyswitch.terms import Security
 
 MAX_DURATION_S: Final = 30 * 24 * 3600
 """Thirty days: beyond it a limit limits nothing."""
 
-
-class Kind(Protocol):
-    """One kind of value."""
-
-    @property
-    def expected(self) -> str:
-        """What a person should write, in a few words."""
-        ...
-
-    def read(self, value: object, where: str) -> Any:
-        """The value as the program uses it.
-
-        Raises:
-            InputError: `value` is not of this kind.
-        """
-        ...
-
-    def schema(self) -> dict[str, Any]:
-        """The same as JSON Schema (draft 2020-12)."""
-        ...
-
-
-def shown(value: object) -> str:
-    """A wrong value as messages show it: short, on one line, and as TOML writes it."""
-    match value:
-        case bool():
-            text = str(value).lower()
-        case str():
-            text = f'"{value}"'
-        case int() if abs(value) >= _HUGE:
-            text = "a huge number"
-        case int() | Decimal():
-            text = str(value)
-        case list():
-            text = "a list"
-        case dict():
-            text = "a table"
-        case _:
-            text = "a date or time"
-    printable = "".join(each if each.isprintable() else "?" for each in text)
-    return printable if len(printable) <= _LONGEST else printable[: _LONGEST - 1] + "…"
-
-
-_HUGE: Final = 10**20
-_LONGEST: Final = 48
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` where a known word is near, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{near[0]}"?' if near else ""
-
-
-def wrong(where: str, value: object, expected: str) -> InputError:
-    """The error for a value that is not what its place needs."""
-    return InputError(where, f"{shown(value)} cannot stand here", expected)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A line of text. Attributes: longest: bytes in UTF-8; pattern and meaning narrow it."""
-
-    longest: int = 200
-    pattern: str | None = None
-    meaning: str = "text"
-
-    @property
-    def expected(self) -> str:
-        """What a person should write."""
-        return f"{self.meaning}, 1 to {self.longest} bytes"
-
-    def read(self, value: object, where: str) -> str:
-        """The value, checked."""
-        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value.encode()) <= self.longest:
-            raise wrong(where, value, self.expected)
-        if self.pattern is not None and not re.fullmatch(self.pattern, value):
-            raise wrong(where, value, self.expected)
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
-        narrowed = {} if self.pattern is None else {"pattern": f"^{self.pattern}$"}
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, **narrowed}
-
-
-NAME: Final = Text(32, r"[a-z][a-z0-9_-]*", "a name of lower-case letters, digits, - and _, first a letter")
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """True or false."""
-
-    @property
-    def expected(self) -> str:
-        """What a person should write."""
-        return "true or false"
-
-    def read(self, value: object, where: str) -> bool:
-        """The value, checked."""
-        if not isinstance(value, bool):
-            raise wrong(where, value, self.expected)
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"type": "boolean"}
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A whole number between two bounds, both included."""
-
-    least: int
-    most: int
-    unit: str = ""
-
-    @property
-    def expected(self) -> str:
-        """What a person should write."""
-        return f"a whole number from {self.least} to {self.most}" + (f" {self.unit}" if self.unit else "")
-
-    def read(self, value: object, where: str) -> int:
-        """The value, checked."""
-        if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
-            raise wrong(where, value, self.expected)
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"type": "integer", "minimum": self.least, "maximum": self.most}
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """Seconds in the file, possibly fractional; whole milliseconds in the program."""
-
-    @property
-    def expected(self) -> str:
-        """What a person should write."""
-        return f"seconds from 0.001 to {MAX_DURATION_S}, in whole milliseconds"
-
-    def read(self, value: object, where: str) -> int:
-        """The value, checked."""
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise wrong(where, value, self.expected)
-        if isinstance(value, Decimal) and not value.is_finite():
-            raise wrong(where, value, self.expected)
-        if not 0 < value <= MAX_DURATION_S or value * 1000 != int(value * 1000):
-            raise wrong(where, value, self.expected)
-        return int(value * 1000)
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION_S}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of the words of an enum."""
-
-    words: type[StrEnum]
-    without: tuple[StrEnum, ...] = ()
-
-    @property
-    def members(self) -> tuple[StrEnum, ...]:
-        """What may be chosen."""
-        return tuple(each for each in self.words if each not in self.without)
-
-    @property
-    def expected(self) -> str:
-        """What a person should write."""
-        return "one of " + ", ".join(f'"{each.value}"' for each in self.members)
-
-    def read(self, value: object, where: str) -> StrEnum:
-        """The value, checked."""
-        for each in self.members:
-            if value == each.value:
-                return each
-        near = suggestion(value, (each.value for each in self.members)) if isinstance(value, str) else ""
-        raise wrong(where, value, self.expected + near)
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"enum": [each.value for each in self.members]}
+DURATION: Final = Duration(MAX_DURATION_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,152 +39,22 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf:
-    """A list of one kind, each value once."""
-
-    item: Kind
-    least: int = 0
-    most: int = 64
+class SecurityLevel:
+    """How well a link is protected, by its word."""
 
     @property
     def expected(self) -> str:
         """What a person should write."""
-        few = "at least one" if self.least else "any number"
-        return f"a list of {few}, each {self.item.expected}"
+        return "one of " + ", ".join(f'"{each.word}"' for each in Security)
 
-    def read(self, value: object, where: str) -> tuple[Any, ...]:
+    def read(self, value: object, where: str) -> Security:
         """The value, checked."""
-        if not isinstance(value, list):
-            raise wrong(where, value, self.expected)
-        values = cast("list[object]", value)
-        if not self.least <= len(values) <= self.most:
-            raise InputError(where, f"{len(values)} entries", f"{self.least} to {self.most}")
-        read: list[Any] = []
-        for place, each in enumerate(values):
-            one = self.item.read(each, f"{where}[{place}]")
-            if one in read:
-                raise InputError(f"{where}[{place}]", f"{shown(each)} stands here twice", "each entry once")
-            read.append(one)
-        return tuple(read)
+        for each in Security:
+            if value == each.word:
+                return each
+        near = suggestion(value, (each.word for each in Security)) if isinstance(value, str) else ""
+        raise wrong(where, value, self.expected + near)
 
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
-        least = {"minItems": self.least} if self.least else {}
-        return {"type": "array", "items": self.item.schema(), "maxItems": self.most, "uniqueItems": True, **least}
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """One of several kinds; the first that fits."""
-
-    kinds: tuple[Kind, ...]
-
-    @property
-    def expected(self) -> str:
-        """What a person should write."""
-        return " or ".join(each.expected for each in self.kinds)
-
-    def read(self, value: object, where: str) -> Any:
-        """The value, checked."""
-        for each in self.kinds:
-            try:
-                return each.read(value, where)
-            except InputError:
-                continue
-        raise wrong(where, value, self.expected)
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"anyOf": [each.schema() for each in self.kinds]}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One key of a table.
-
-    Attributes:
-        name: as written in the file.
-        kind: of its value.
-        doc: what it means, for the reference and editors.
-        default: the value when the key is absent; `REQUIRED` where it must be there.
-        default_text: how the reference says the default, where the value does not say it.
-    """
-
-    name: str
-    kind: Kind
-    doc: str
-    default: object = None
-    default_text: str = ""
-
-
-class _Required:
-    def __repr__(self) -> str:
-        return "REQUIRED"
-
-
-REQUIRED: Final = _Required()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table with fixed keys.
-
-    Attributes:
-        keys: those with plain values.
-        tables: tables inside it, by name; read by whoever reads this one.
-        doc: what it is for.
-    """
-
-    keys: tuple[Key, ...] = ()
-    tables: tuple[str, ...] = ()
-    doc: str = ""
-
-    @property
-    def expected(self) -> str:
-        """For messages."""
-        return "a table with " + ", ".join(self.names)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every key that may stand here."""
-        return (*(key.name for key in self.keys), *self.tables)
-
-    def read(self, value: object, where: str) -> dict[str, Any]:
-        """The values of the plain keys, absent ones with their defaults.
-
-        Raises:
-            InputError: not a table, an unknown key, a missing one, or a wrong value.
-        """
-        given = as_table(value, where, self.expected)
-        for name in given:
-            if name not in self.names:
-                expected = ", ".join(self.names) + suggestion(name, self.names)
-                raise InputError(below(where, name), "unknown key", expected)
-        read: dict[str, Any] = {}
-        for key in self.keys:
-            place = below(where, key.name)
-            if key.name in given:
-                read[key.name] = key.kind.read(given[key.name], place)
-            elif key.default is REQUIRED:
-                raise InputError(place, "missing", key.kind.expected)
-            else:
-                read[key.name] = key.default
-        return read
-
-
-def as_table(value: object, where: str, expected: str) -> Mapping[str, object]:
-    """`value` as a table.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not isinstance(value, dict):
-        raise wrong(where, value, expected)
-    return cast("dict[str, object]", value)
-
-
-def below(where: str, name: str) -> str:
-    """The key path one level down: `policy.toml: modes` and `normal` give `policy.toml: modes.normal`."""
-    bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
-    step = name if bare else shown(name)
-    return f"{where}{step}" if where.endswith(": ") else f"{where}.{step}"
+        return {"enum": [each.word for each in Security]}

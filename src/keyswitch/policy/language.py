@@ -2,39 +2,26 @@
 
 from typing import Final
 
+from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.kinds import (
-    NAME,
-    REQUIRED,
-    Choice,
-    Duration,
-    Either,
-    Flag,
-    Key,
-    ListOf,
-    Served,
-    Table,
-    Text,
-    Whole,
-)
+from keyswitch.policy.kinds import DURATION, SecurityLevel, Served
 from keyswitch.policy.model import INT_MAX, INT_MIN
 from keyswitch.policy.words import (
     Arm,
     Clock,
     Confirm,
-    Downgrade,
     Identity,
     InputType,
     Others,
     ProofKind,
-    SecurityWord,
     Service,
     SessionRule,
     TriggerWord,
     UploadRest,
     WhenFalse,
 )
-from keyswitch.terms import Transport
+from keyswitch.schema.tables import NAME, REQUIRED, Choice, Either, Flag, Key, ListOf, Table, Text, Whole
+from keyswitch.terms import Security, Transport
 
 SCHEMA_VERSION: Final = 1
 
@@ -126,9 +113,10 @@ MODE: Final = Table(
         ),
         Key(
             name="security",
-            kind=Choice(SecurityWord),
+            kind=SecurityLevel(),
             doc="Least security of the link for the allowed commands. Asking and entering are judged by themselves.",
-            default=SecurityWord.NONE,
+            default=Security.NONE,
+            default_text='`"none"`',
         ),
         Key(
             name="session",
@@ -138,25 +126,25 @@ MODE: Final = Table(
         ),
         Key(
             name="lease_s",
-            kind=Duration(),
+            kind=DURATION,
             doc="The mode ends by itself after this long. A maintenance mode needs one.",
             default_text="no limit",
         ),
         Key(
             name="lease_max_s",
-            kind=Duration(),
+            kind=DURATION,
             doc="`extend` starts the lease again, but never beyond this long after entry.",
             default_text="`lease_s`: no extension",
         ),
         Key(
             name="idle_s",
-            kind=Duration(),
+            kind=DURATION,
             doc="The mode ends when no command was executed for this long; in an owned session, none of its owner's.",
             default_text="no limit",
         ),
         Key(
             name="timeout_s",
-            kind=Duration(),
+            kind=DURATION,
             doc='After this long the mode\'s `on = "timeout"` transition is taken.',
             default_text="none",
         ),
@@ -183,13 +171,13 @@ TRANSITION: Final = Table(
         ),
         Key(
             name="hold_s",
-            kind=Duration(),
+            kind=DURATION,
             doc='With `on = "button"`: held at least this long; below 1 it happens by accident.',
             default_text="none",
         ),
         Key(
             name="security",
-            kind=Choice(SecurityWord),
+            kind=SecurityLevel(),
             doc='With `on = "enter"`: least security of the link that asks.',
             default_text='"none"',
         ),
@@ -216,7 +204,7 @@ SEQUENCE: Final = Table(
     doc="Commands in order within a time window. No key: it guards against accident only.",
     keys=(
         Key(name="steps", kind=Whole(2, 16), doc="How many.", default=3),
-        Key(name="window_s", kind=Duration(), doc="From the first to the last.", default=10_000, default_text="10"),
+        Key(name="window_s", kind=DURATION, doc="From the first to the last.", default=10_000, default_text="10"),
     ),
 )
 
@@ -268,12 +256,12 @@ LOCKOUT: Final = Table(
         Key(name="free_tries", kind=Whole(0, 100), doc="Wrong proofs that cost nothing.", default=3),
         Key(
             name="first_s",
-            kind=Duration(),
+            kind=DURATION,
             doc="Wait after the next one; doubles with each further one.",
             default=1_000,
             default_text="1",
         ),
-        Key(name="max_s", kind=Duration(), doc="No wait is longer.", default=300_000, default_text="300"),
+        Key(name="max_s", kind=DURATION, doc="No wait is longer.", default=300_000, default_text="300"),
     ),
 )
 
@@ -313,7 +301,7 @@ UPDATE: Final = Table(
         Key(name="confirm", kind=Choice(Confirm), doc="Who makes a new image stay.", default=Confirm.OPERATOR),
         Key(
             name="trial_deadline_s",
-            kind=Duration(),
+            kind=DURATION,
             doc="An unconfirmed trial ends by reset and revert, still in maintenance.",
             default_text="the lease alone ends it",
         ),

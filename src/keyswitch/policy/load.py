@@ -15,7 +15,6 @@ from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy import language
 from keyswitch.policy.coherence import check_coherence
-from keyswitch.policy.kinds import NAME, Table, as_table, below, shown
 from keyswitch.policy.model import (
     BootloaderSettings,
     ButtonEntry,
@@ -34,8 +33,8 @@ from keyswitch.policy.model import (
 )
 from keyswitch.policy.transitions import read_transitions
 from keyswitch.policy.words import InputType
+from keyswitch.schema.tables import NAME, Table, as_table, below, shown
 from keyswitch.smp.commands import resolve
-from keyswitch.terms import Security
 
 MAX_FILE_SIZE: Final = 1_000_000
 """Bytes; a policy is written by people."""
@@ -136,14 +135,12 @@ def _mode(name: str, index: int, value: object, where: str) -> Mode:
     NAME.read(name, where)
     read = _ms(language.MODE.read(value, where))
     allow_text = read.pop("allow")
-    security = Security[read.pop("security").name]
     lease_max_ms = read.pop("lease_max_ms") or read["lease_ms"]
     return Mode(
         name=name,
         index=index,
         allow=frozenset(key for entry in allow_text for key in resolve(entry)),
         allow_text=allow_text,
-        security=security,
         lease_max_ms=lease_max_ms,
         **read,
     )

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.words import (
     Arm,
     Clock,
     Compare,
     Confirm,
-    Downgrade,
     Identity,
     InputType,
     Others,

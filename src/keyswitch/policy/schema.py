@@ -6,8 +6,8 @@ Both are made from `policy.language`, which the loader reads by: they cannot say
 import json
 from typing import Any, Final
 
-from keyswitch.policy.kinds import NAME, REQUIRED, Key, Table
 from keyswitch.policy.language import SECTIONS
+from keyswitch.schema.tables import NAME, REQUIRED, Key, Table
 
 SCHEMA_FILE: Final = "policy.schema.json"
 """What the schema's file is called in a wheel, in `docs/` and beside a policy that `keyswitch init` starts."""

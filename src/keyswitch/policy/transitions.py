@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 
 from keyswitch.errors import InputError
 from keyswitch.policy import language
-from keyswitch.policy.kinds import below, shown, suggestion, wrong
 from keyswitch.policy.model import (
     Guard,
     Input,
@@ -23,6 +22,7 @@ from keyswitch.policy.model import (
     Value,
 )
 from keyswitch.policy.words import Compare, InputType, Others, TriggerWord, WhenFalse
+from keyswitch.schema.tables import below, shown, suggestion, wrong
 from keyswitch.terms import Security
 
 MAX_TRANSITIONS: Final = 1000
@@ -79,7 +79,7 @@ def _transition(value: object, index: int, where: str, inputs: tuple[Input, ...]
         trigger=_TRIGGERS[word](read),
         when=guards,
         when_false=read["when_false"] or WhenFalse.LEAVE,
-        security=Security.NONE if security is None else Security[security.name],
+        security=Security.NONE if security is None else security,
         others=read["others"] or Others.REFUSE,
     )
 

@@ -102,16 +102,6 @@ class Confirm(StrEnum):
     EITHER = "either"
 
 
-class Downgrade(StrEnum):
-    """What keeps older images from coming back."""
-
-    ALLOWED = "allowed"
-    VERSION = "version"
-    """The image's version must not be lower than the running one's."""
-    COUNTER = "counter"
-    """The image's security counter must not be lower than the stored one."""
-
-
 class Clock(StrEnum):
     """Whether the device knows the time well enough to judge a permit's validity."""
 
@@ -131,11 +121,3 @@ class TriggerWord(StrEnum):
     CONNECT = "connect"
     DISCONNECT = "disconnect"
     RESET = "reset"
-
-
-class SecurityWord(StrEnum):
-    """How well a link is protected (`keyswitch.terms.Security`)."""
-
-    NONE = "none"
-    ENCRYPTED = "encrypted"
-    AUTHENTICATED = "authenticated"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from keyswitch.errors import InputError
 from keyswitch.gate.decision import Refused
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
-from keyswitch.policy.kinds import suggestion
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.prove import moves
 from keyswitch.prove.explore import explore
@@ -15,6 +14,7 @@ from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.moves import Space
 from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World
+from keyswitch.schema.tables import suggestion
 from keyswitch.smp.commands import CommandKey, patterns, resolve, spoken
 from keyswitch.smp.header import Op
 

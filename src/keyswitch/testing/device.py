@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from keyswitch.device.example import Example, read_example, write_example
-from keyswitch.device.panel import ask
 from keyswitch.errors import KeyswitchError
+from keyswitch.panel.client import ask
 
 ENDS_WITHIN_S: Final = 5
 LAST_LINES: Final = 20

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from keyswitch.device.doors import Carrier
-from keyswitch.device.factory import boot_config_of, install_first_image
+from keyswitch.device.factory import install_first_image
 from keyswitch.device.parts import Parts
 from keyswitch.device.process import build
 from keyswitch.device.radio_face import face_of
@@ -23,6 +23,7 @@ from keyswitch.link.bumble.central import BumbleAdapter
 from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import on_air
 from keyswitch.mcuboot.flash import NO_TIMES, Flash, FlashTimes, RamFlash
+from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Transport
 

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from keyswitch.device.core import Core
 from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.views import SettingsView
 from keyswitch.device.reply import DONE, Call, Reply
 from keyswitch.smp.groups import basic
 from keyswitch.smp.header import Op
 
 
-def erase_storage(core: Core, _call: Call) -> Reply:
+def erase_storage(core: SettingsView, _call: Call) -> Reply:
     """Forget every setting."""
     core.settings.clear()
     return DONE

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyswitch.device import events
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
+from keyswitch.device.handlers.views import ClockView
 from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import os
@@ -17,7 +17,7 @@ _RANGES: Final = ((1900, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 """Of each field. A day that its month does not have is the clock's own refusal."""
 
 
-def read(core: Core, call: Call) -> Reply:
+def read(core: ClockView, call: Call) -> Reply:
     """The time, if it was ever set."""
     if core.clock is None:
         return GroupError(os.Err.RTC_NOT_SET)
@@ -29,7 +29,7 @@ def read(core: Core, call: Call) -> Reply:
     return {"datetime": now.strftime("%Y-%m-%dT%H:%M:%S")}
 
 
-def write(core: Core, call: Call) -> Reply:
+def write(core: ClockView, call: Call) -> Reply:
     """Set it."""
     found = _SHAPE.fullmatch(fields.text(call.body, "datetime") or "")
     if found is None:

@@ -2,7 +2,6 @@
 
 from typing import Final, cast
 
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
 from keyswitch.device.handlers.table import Payload, Row, Table
 from keyswitch.device.reply import Body, Call, GroupError, Reply, SmpError
@@ -14,17 +13,17 @@ from keyswitch.smp.header import Op
 SERVED: Final = tuple(sorted(GROUPS))
 
 
-def count(_core: Core, _call: Call) -> Reply:
+def count(_device: object, _call: Call) -> Reply:
     """How many groups there are."""
     return {"count": len(SERVED)}
 
 
-def listing(_core: Core, _call: Call) -> Reply:
+def listing(_device: object, _call: Call) -> Reply:
     """Their ids."""
     return {"groups": list(SERVED)}
 
 
-def single(_core: Core, call: Call) -> Reply:
+def single(_device: object, call: Call) -> Reply:
     """One of them by its place; the last one says so."""
     index = fields.uint(call.body, "index") or 0
     if index >= len(SERVED):
@@ -33,7 +32,7 @@ def single(_core: Core, call: Call) -> Reply:
     return told | ({"end": True} if index == len(SERVED) - 1 else {})
 
 
-def details(_core: Core, call: Call) -> Reply:
+def details(_device: object, call: Call) -> Reply:
     """Name and number of handlers, of all groups or of those asked for."""
     asked = call.body.get("groups")
     if asked is not None and not isinstance(asked, list):

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
 from keyswitch.device.handlers.table import Payload, Row, Table
 from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
@@ -13,12 +12,12 @@ from keyswitch.smp.header import Op
 HASHES: Final = {"crc32": {"format": 0, "size": 4}, "sha256": {"format": 1, "size": 32}}
 
 
-def no_file(_core: Core, call: Call) -> Reply:
+def no_file(_device: object, call: Call) -> Reply:
     """There is none of any name."""
     return _named(call, fs.Err.FILE_NOT_FOUND)
 
 
-def read_only(_core: Core, call: Call) -> Reply:
+def read_only(_device: object, call: Call) -> Reply:
     """None is made either."""
     return _named(call, fs.Err.READ_ONLY_FILESYSTEM)
 
@@ -28,12 +27,12 @@ def _named(call: Call, error: fs.Err) -> Reply:
     return GroupError(error) if name else SmpError(Rc.EINVAL)
 
 
-def hash_types(_core: Core, _call: Call) -> Reply:
+def hash_types(_device: object, _call: Call) -> Reply:
     """What a file could be hashed with."""
     return {"types": HASHES}
 
 
-def close(_core: Core, _call: Call) -> Reply:
+def close(_device: object, _call: Call) -> Reply:
     """Nothing is open."""
     return DONE
 

@@ -9,9 +9,9 @@ from enum import Enum
 from typing import Any, Final
 
 from keyswitch.device import events
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields, upload
 from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.views import FirmwareView
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import ArmAsked, ConfirmAsked, UploadEnded
@@ -62,7 +62,7 @@ STATE_WRITES: Final[dict[Next, tuple[Act | GroupError, Act | GroupError, Act | G
 """Zephyr's decisions, all sixteen. Arming what is armed already changes nothing."""
 
 
-def listed(core: Core) -> tuple[ListedImage, ...]:
+def listed(core: FirmwareView) -> tuple[ListedImage, ...]:
     """The slots as SMP lists them; what is remembered for the reset counts as pending."""
     found = slots.list_images(core.flash, core.layout, core.active)
     arming = core.state.arming
@@ -94,7 +94,7 @@ def next_boot(entries: tuple[ListedImage, ...], number: int) -> Next:
     return Next.KEEP
 
 
-def state_body(core: Core) -> Body:
+def state_body(core: FirmwareView) -> Body:
     """The answer to a state read."""
     several = len(core.layout.pairs) > 1
     frugal = core.policy.smp.buf_size < FRUGAL_BELOW
@@ -115,12 +115,12 @@ def _entry(each: ListedImage, *, several: bool, frugal: bool) -> Body:
     return entry | {"slot": each.slot.slot, "version": str(each.version), "hash": each.hash} | told
 
 
-def state_read(core: Core, _call: Call) -> Reply:
+def state_read(core: FirmwareView, _call: Call) -> Reply:
     """List the slots."""
     return state_body(core)
 
 
-def state_write(core: Core, call: Call) -> Reply:
+def state_write(core: FirmwareView, call: Call) -> Reply:
     """Mark an image for the next boot, or confirm the running one; success lists the slots."""
     wanted = fields.data(call.body, "hash") or b""
     confirm = fields.flag(call.body, "confirm")
@@ -142,14 +142,14 @@ def state_write(core: Core, call: Call) -> Reply:
     return state_body(core) if error is None else error
 
 
-def _confirm(core: Core, call: Call, target: ListedImage) -> Reply | None:
+def _confirm(core: FirmwareView, call: Call, target: ListedImage) -> Reply | None:
     refused = core.feed(ConfirmAsked(peer=call.peer), call.now_ms)
     if refused is None and next_boot(listed(core), target.slot.image) is Next.REVERT:
         return GroupError(Err.INVALID_IMAGE_VECTOR_TABLE)  # the trailer's magic is neither good nor erased
     return refused
 
 
-def _arm(core: Core, call: Call, target: ListedImage, *, permanent: bool) -> Reply | None:
+def _arm(core: FirmwareView, call: Call, target: ListedImage, *, permanent: bool) -> Reply | None:
     if target.pending:
         return None
     computed = core.parts.computed_hash(core.flash, core.layout, target.slot)
@@ -163,7 +163,7 @@ def _arm(core: Core, call: Call, target: ListedImage, *, permanent: bool) -> Rep
     return None
 
 
-def erase(core: Core, call: Call) -> Reply:
+def erase(core: FirmwareView, call: Call) -> Reply:
     """Erase a slot that is not in use; what was to be uploaded or started from it is forgotten."""
     number = fields.uint(call.body, "slot")
     if number is None:
@@ -184,7 +184,7 @@ def erase(core: Core, call: Call) -> Reply:
     return DONE
 
 
-def slot_info(core: Core, _call: Call) -> Reply:
+def slot_info(core: FirmwareView, _call: Call) -> Reply:
     """Where uploads may go, and how large they may be."""
     images: list[dict[str, Any]] = []
     for number, pair in enumerate(core.layout.pairs):

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 from keyswitch.device import entry
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
 from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.views import ModeView
 from keyswitch.device.reply import Body, Call, Reply, SmpError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import AttachProved, EnterProved, ExtendAsked, LeaveAsked
@@ -25,7 +25,7 @@ UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
 _MALFORMED: Final = SmpError(Rc.EINVAL)
 
 
-def state(core: Core, call: Call) -> Reply:
+def state(core: ModeView, call: Call) -> Reply:
     """Where the device is, and whether its gate is open for this peer; if not, why."""
     told: Body = {"mode": core.state.mode}
     asked = core.decide(replace(call.peer, door=Door.SMP), UPLOAD)
@@ -43,7 +43,7 @@ def state(core: Core, call: Call) -> Reply:
     return named if _fits(core, named) else told
 
 
-def _fits(core: Core, told: Body) -> bool:
+def _fits(core: ModeView, told: Body) -> bool:
     """Whether this answer fits the device's buffers; what is only good to know is left out where it does not."""
     return HEADER_SIZE + len(cbor.dumps_indefinite(told)) <= core.policy.smp.buf_size
 
@@ -54,7 +54,7 @@ def _shorter(refused: Refused) -> str:
     return refused.text if guard is None else spoken(refused.reason, replace(guard, now=None).detail)
 
 
-def challenge(core: Core, call: Call) -> Reply:
+def challenge(core: ModeView, call: Call) -> Reply:
     """A nonce for entering `to`, or for attaching to the session if the device is there."""
     to = fields.text(call.body, "to")
     if to is None:
@@ -66,7 +66,7 @@ def challenge(core: Core, call: Call) -> Reply:
     return {"nonce": nonce, "device": core.policy.device.id, "proofs": kinds}
 
 
-def enter(core: Core, call: Call) -> Reply:
+def enter(core: ModeView, call: Call) -> Reply:
     """Enter `to`. A peer that has entered and asks again, because its answer was lost, is told the same again."""
     to = fields.text(call.body, "to")
     if to is None:
@@ -94,19 +94,19 @@ def _not_yet(checked: entry.Halfway | Refused) -> Reply:
     return {"left": checked.left} if isinstance(checked, entry.Halfway) else checked
 
 
-def _leads(core: Core, to: str) -> bool:
+def _leads(core: ModeView, to: str) -> bool:
     """Whether a request can lead to `to` at all, or the session there is the one asked about."""
     here = core.state.mode == to and core.state.session is not None
     return here or any(way.target == to for way in core.policy.ways(core.state.mode, OnEnter))
 
 
-def _needs_proof(core: Core, to: str) -> bool:
+def _needs_proof(core: ModeView, to: str) -> bool:
     """Whether every way into `to` from here takes a proof; entering a session that is there always does."""
     ways = [way.trigger for way in core.policy.ways(core.state.mode, OnEnter) if way.target == to]
     return not any(isinstance(trigger, OnEnter) and not trigger.proofs for trigger in ways)
 
 
-def _entered(core: Core, call: Call) -> Body:
+def _entered(core: ModeView, call: Call) -> Body:
     told: Body = {"session": core.token, "reconnect": call.peer.id in core.ending}
     if told["reconnect"] and core.setup.maintenance_address:
         told["address"] = core.setup.maintenance_address
@@ -114,7 +114,7 @@ def _entered(core: Core, call: Call) -> Body:
     return told
 
 
-def attach(core: Core, call: Call) -> Reply:
+def attach(core: ModeView, call: Call) -> Reply:
     """The session's owner proves itself on a new connection."""
     if core.state.session is None:
         return Refused(Reason.WRONG_MODE, core.state.mode)
@@ -131,25 +131,25 @@ def attach(core: Core, call: Call) -> Reply:
     return _lease(core, call) if refused is None else refused
 
 
-def extend(core: Core, call: Call) -> Reply:
+def extend(core: ModeView, call: Call) -> Reply:
     """Start the lease again."""
     refused = core.feed(ExtendAsked(peer=call.peer), call.now_ms)
     return _lease(core, call) if refused is None else refused
 
 
-def leave(core: Core, call: Call) -> Reply:
+def leave(core: ModeView, call: Call) -> Reply:
     """Leave; having left already is as good."""
     refused = core.feed(LeaveAsked(peer=call.peer), call.now_ms)
     return {"mode": core.state.mode} if refused is None else refused
 
 
-def _lease(core: Core, call: Call) -> Body:
+def _lease(core: ModeView, call: Call) -> Body:
     told: Body = {}
     _add_lease(core, call, told)
     return told
 
 
-def _add_lease(core: Core, call: Call, told: Body) -> None:
+def _add_lease(core: ModeView, call: Call, told: Body) -> None:
     lease_ms = core.lease_ms(call.now_ms)
     if lease_ms is not None:
         told["lease_ms"] = lease_ms

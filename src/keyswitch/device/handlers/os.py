@@ -8,12 +8,12 @@ import platform
 from typing import Final
 
 from keyswitch import __version__
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import clock, fields
 from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.views import ServerView
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.gate.events import ResetAsked
-from keyswitch.policy.words import Downgrade
+from keyswitch.mcuboot.config import Downgrade
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import os
 from keyswitch.smp.header import Op
@@ -22,7 +22,7 @@ NAME: Final = "Keyswitch"
 _NO_BOOT_MODE: Final = SmpError(Rc.EINVAL, "boot_mode: there is no recovery mode in this bootloader")
 
 
-def echo(_core: Core, call: Call) -> Reply:
+def echo(_device: object, call: Call) -> Reply:
     """Say it again."""
     said = call.body.get("d", "")
     if not isinstance(said, str):
@@ -30,14 +30,14 @@ def echo(_core: Core, call: Call) -> Reply:
     return {"r": said}
 
 
-def taskstat(core: Core, _call: Call) -> Reply:
+def taskstat(core: ServerView, _call: Call) -> Reply:
     """The one task there is: requests executed are its context switches; stack sizes have no meaning here."""
     served = core.counts.served
     task: Body = {"prio": 0, "tid": 0, "state": 0, "stkuse": 0, "stksiz": 0, "cswcnt": served, "runtime": 0}
     return {"tasks": {"smp": {**task, "last_checkin": 0, "next_checkin": 0}}}
 
 
-def memory(core: Core, _call: Call) -> Reply:
+def memory(core: ServerView, _call: Call) -> Reply:
     """The packet buffers of one peer, which is what can run out."""
     count = core.policy.smp.buf_count
     return {
@@ -52,12 +52,12 @@ def memory(core: Core, _call: Call) -> Reply:
     }
 
 
-def params(core: Core, _call: Call) -> Reply:
+def params(core: ServerView, _call: Call) -> Reply:
     """Size of a whole packet with its header, and how many of them a peer may have waiting."""
     return {"buf_size": core.policy.smp.buf_size, "buf_count": core.policy.smp.buf_count}
 
 
-def info(core: Core, call: Call) -> Reply:
+def info(core: ServerView, call: Call) -> Reply:
     """Names and versions, in the fixed order of the letters, whatever the order asked for."""
     asked = fields.text(call.body, "format")
     known = {
@@ -76,20 +76,20 @@ def info(core: Core, call: Call) -> Reply:
     return {"output": " ".join(word for letter, word in known.items() if letter in letters or "a" in letters)}
 
 
-def bootloader(core: Core, call: Call) -> Reply:
+def bootloader(core: ServerView, call: Call) -> Reply:
     """MCUboot, and how it brings a new image into place."""
     query = fields.text(call.body, "query")
     if query is None:
         return {"bootloader": "MCUboot"}
     if query == "mode":
-        told: Body = {"mode": core.layout.algorithm.mode_number}
+        told: Body = {"mode": int(core.layout.algorithm.boot_mode)}
         if core.policy.bootloader.downgrade is not Downgrade.ALLOWED:
             told["no-downgrade"] = True
         return told
     return GroupError(os.Err.QUERY_YIELDS_NO_ANSWER)
 
 
-def reset(core: Core, call: Call) -> Reply:
+def reset(core: ServerView, call: Call) -> Reply:
     """Grant a reset, if the machine does; it takes place after its answer. `force` forces no guard."""
     boot_mode = call.body.get("boot_mode")
     if type(boot_mode) is int and boot_mode != 0:

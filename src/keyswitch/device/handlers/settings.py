@@ -5,9 +5,9 @@ Zephyr finds a handler by the first part of a name and knows nothing under other
 
 from typing import Final
 
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
 from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.views import SettingsView
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.errors import RemoteError
 from keyswitch.smp.codes import Rc
@@ -33,7 +33,7 @@ def _name(body: Body) -> str | GroupError:
     return name if name.startswith(ROOT) else GroupError(Err.ROOT_KEY_NOT_FOUND)
 
 
-def read(core: Core, call: Call) -> Reply:
+def read(core: SettingsView, call: Call) -> Reply:
     """One value."""
     name = _name(call.body)
     if isinstance(name, GroupError):
@@ -45,7 +45,7 @@ def read(core: Core, call: Call) -> Reply:
     return {"val": value} if limit is None or len(value) <= limit else {"val": value[:limit], "max_size": limit}
 
 
-def write(core: Core, call: Call) -> Reply:
+def write(core: SettingsView, call: Call) -> Reply:
     """Set one value."""
     name = _name(call.body)
     value = fields.data(call.body, "val")
@@ -59,7 +59,7 @@ def write(core: Core, call: Call) -> Reply:
     return DONE
 
 
-def delete(core: Core, call: Call) -> Reply:
+def delete(core: SettingsView, call: Call) -> Reply:
     """Forget one value. A root that nobody serves is a name that is not there."""
     name = _name(call.body)
     if isinstance(name, GroupError):
@@ -67,7 +67,7 @@ def delete(core: Core, call: Call) -> Reply:
     return DONE if core.settings.pop(name, None) is not None else GroupError(Err.KEY_NOT_FOUND)
 
 
-def nothing(_core: Core, _call: Call) -> Reply:
+def nothing(_device: object, _call: Call) -> Reply:
     """Commit, load and save: values are in effect at once, and kept in memory only."""
     return DONE
 

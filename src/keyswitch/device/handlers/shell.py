@@ -2,7 +2,6 @@
 
 from typing import Final, cast
 
-from keyswitch.device.core import Core
 from keyswitch.device.handlers.table import Payload, Row, Table
 from keyswitch.device.reply import Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
@@ -15,7 +14,7 @@ ENOEXEC: Final = -8
 """What Zephyr's shell returns for a command that it does not find."""
 
 
-def execute(_core: Core, call: Call) -> Reply:
+def execute(_device: object, call: Call) -> Reply:
     """Look for the command, in vain."""
     argv = call.body.get("argv")
     if not isinstance(argv, list) or not all(isinstance(word, str) for word in cast("list[object]", argv)):

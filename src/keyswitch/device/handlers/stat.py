@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Final
 
-from keyswitch.device.core import Core
 from keyswitch.device.handlers import fields
 from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.views import CountsView
 from keyswitch.device.reply import Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import stat
@@ -16,7 +16,7 @@ MAX_NAME: Final = 32
 """Zephyr `MCUMGR_GRP_STAT_MAX_NAME_LEN`, with the zero behind it."""
 
 
-def show(core: Core, call: Call) -> Reply:
+def show(core: CountsView, call: Call) -> Reply:
     """The counters of one group."""
     name = fields.text(call.body, "name")
     if not name or len(name.encode()) >= MAX_NAME:
@@ -26,7 +26,7 @@ def show(core: Core, call: Call) -> Reply:
     return {"name": GROUP, "fields": asdict(core.counts)}
 
 
-def listing(_core: Core, _call: Call) -> Reply:
+def listing(_device: object, _call: Call) -> Reply:
     """The names of the groups."""
     return {"stat_list": [GROUP]}
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.device import events
-from keyswitch.device.core import Core, UploadSession
+from keyswitch.device.core import UploadSession
 from keyswitch.device.handlers import fields
+from keyswitch.device.handlers.views import FirmwareView
 from keyswitch.device.reply import Body, Call, GroupError, Reply
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import UploadEnded, UploadStarted
@@ -39,7 +40,7 @@ class Chunk:
     upgrade: bool
 
 
-def upload(core: Core, call: Call) -> Reply:
+def upload(core: FirmwareView, call: Call) -> Reply:
     """Take one packet of an upload; the answer says which offset is wanted next."""
     body = call.body
     chunk = Chunk(
@@ -63,25 +64,25 @@ def upload(core: Core, call: Call) -> Reply:
     return reply
 
 
-def is_anothers(core: Core, call: Call) -> bool:
+def is_anothers(core: FirmwareView, call: Call) -> bool:
     """Whether the slot belongs to another peer's upload now."""
     upload = core.state.upload
     return upload is not None and upload.owner not in {None, call.peer.id}
 
 
-def drop(core: Core, now_ms: int) -> None:
+def drop(core: FirmwareView, now_ms: int) -> None:
     """Give the upload session up."""
     if core.upload is not None:
         core.upload = None
         core.feed(UploadEnded(), now_ms)
 
 
-def own(core: Core, call: Call) -> Refused | None:
+def own(core: FirmwareView, call: Call) -> Refused | None:
     """Make the upload this peer's, or say why not."""
     return core.feed(UploadStarted(peer=call.peer), call.now_ms)
 
 
-def _first(core: Core, call: Call, chunk: Chunk) -> Reply:
+def _first(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
     error = _malformed(chunk)
     if error is not None:
         return error
@@ -122,7 +123,7 @@ def _malformed(chunk: Chunk) -> GroupError | None:
     return None
 
 
-def _free_slot(core: Core, chunk: Chunk) -> Slot | GroupError:
+def _free_slot(core: FirmwareView, chunk: Chunk) -> Slot | GroupError:
     """The slot that does not run; none while it holds what a trial would go back to."""
     pairs = len(core.layout.pairs)
     image = chunk.image if pairs > 1 else 0
@@ -131,7 +132,7 @@ def _free_slot(core: Core, chunk: Chunk) -> Slot | GroupError:
     return slots.other_slot(core.layout, image, core.active)
 
 
-def _unfit(core: Core, chunk: Chunk, slot: Slot) -> GroupError | None:
+def _unfit(core: FirmwareView, chunk: Chunk, slot: Slot) -> GroupError | None:
     length = chunk.length or 0
     if length > core.parts.max_image_size(core.layout, slot.image):
         return GroupError(Err.INVALID_IMAGE_TOO_LARGE, "img too large")
@@ -147,7 +148,7 @@ def _unfit(core: Core, chunk: Chunk, slot: Slot) -> GroupError | None:
     return None
 
 
-def _next(core: Core, call: Call, chunk: Chunk) -> Reply:
+def _next(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
     running = core.upload
     if running is None:
         return {"off": 0}
@@ -164,7 +165,7 @@ def _next(core: Core, call: Call, chunk: Chunk) -> Reply:
     return _put(core, call, running, chunk.data)
 
 
-def _put(core: Core, call: Call, running: UploadSession, data: bytes) -> Reply:
+def _put(core: FirmwareView, call: Call, running: UploadSession, data: bytes) -> Reply:
     running.writer.write(data)
     received = running.writer.received
     if received < running.length:
@@ -189,7 +190,7 @@ def _put(core: Core, call: Call, running: UploadSession, data: bytes) -> Reply:
     return told
 
 
-def _file_hash(core: Core, done: UploadSession) -> bytes:
+def _file_hash(core: FirmwareView, done: UploadSession) -> bytes:
     """SHA-256 over what lies in the slot now, as long as the file was."""
     start = core.layout.upload_offset(done.slot)
     source = area(core.flash, done.slot)

@@ -1,0 +1,49 @@
+"""The bootloader of a policy: device and operator hear the same of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.policy.samples import small
+
+from keyswitch.errors import InputError
+from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.layout import Algorithm, max_image_size
+from keyswitch.policy.bootloader import boot_config_of, keys_of, layout_of, limits_of
+from keyswitch.policy.model import BootloaderSettings, Policy
+
+
+def with_bootloader(settings: BootloaderSettings) -> Policy:
+    return replace(small(), bootloader=settings, origin="pump.toml")
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("downgrade", Downgrade)
+def test_every_setting_reaches_the_bootloader(algorithm: Algorithm, downgrade: Downgrade):
+    settings = BootloaderSettings(
+        algorithm=algorithm, slot_size=0x20000, sector_size=0x2000, write_block=8, downgrade=downgrade
+    )
+    config = boot_config_of(with_bootloader(settings))
+    geometry = config.layout.geometry
+    assert (config.layout.algorithm, config.downgrade) == (algorithm, downgrade)
+    assert (geometry.sector_size, geometry.write_block) == (0x2000, 8)
+    assert [slot.size for slot in config.layout.slots] == [0x20000, 0x20000]
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_the_operator_asks_what_the_device_asks(algorithm: Algorithm):
+    policy = with_bootloader(BootloaderSettings(algorithm=algorithm))
+    assert limits_of(policy) == boot_config_of(policy).limits(0, ())
+    assert limits_of(policy).max_size == max_image_size(layout_of(policy))
+
+
+def test_slots_that_cannot_be_name_the_key():
+    with pytest.raises(InputError, match=r"^pump\.toml: bootloader\.slot_size: "):
+        layout_of(with_bootloader(BootloaderSettings(slot_size=4_097)))
+
+
+def test_no_key_is_no_keys_and_a_missing_file_is_named(tmp_path: Path):
+    assert not keys_of(with_bootloader(BootloaderSettings())).keys
+    gone = tmp_path / "root.pub.pem"
+    with pytest.raises(InputError, match=r"root\.pub\.pem"):
+        keys_of(with_bootloader(BootloaderSettings(key=gone)))
