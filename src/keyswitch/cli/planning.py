@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
-from keyswitch.cli.update_options import Options
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.host.plan import Device, Plan, make_plan, plan_json
@@ -16,24 +16,24 @@ from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.link.udp import IPV4_ROOM
 
 
-async def plan(options: Options, *, as_json: bool) -> Exit:
+async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
     """Ask the device what a plan needs, and print it.
 
     Raises:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
     """
-    reach = options.reach
-    to = options.job.way.to if isinstance(options.job.way, ModeGroupWay) else None
+    reach = prepared.reach
+    to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupWay) else None
     try:
-        device = await survey(reach, options.policy, to=to, option=options.job.way.option)
+        device = await survey(reach, prepared.policy, to=to, option=prepared.job.way.option)
     except LinkLostError as error:
         if as_json:
-            made = make_plan(options.job, declared(options.policy, to=to), _line(options.target))
+            made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
             echo(json.dumps(_json(made, unreachable=str(error))))
         raise
     finally:
         await reach.close()
-    made = make_plan(options.job, device, _line(options.target))
+    made = make_plan(prepared.job, device, _line(prepared.request.target))
     for line in [json.dumps(_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES

@@ -12,7 +12,7 @@ from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 
 if TYPE_CHECKING:
-    from keyswitch.host.status import Looked
+    from keyswitch.app.status import Looked
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -43,14 +43,15 @@ def status(
       hci:TRANSPORT#NAME           a controller that Bumble opens: hci:tcp-client:127.0.0.1:6402#Pump 7
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
-    from keyswitch.cli.opening import open_reach  # noqa: PLC0415
-    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.host.status import Looked, look  # noqa: PLC0415
+    from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
+    from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.cli.asking import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
     from keyswitch.host.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds)
+    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:
