@@ -20,7 +20,7 @@ def air(monkeypatch: pytest.MonkeyPatch) -> PeerAir:
     """A radio of our own stands where the target's would be opened."""
     air = PeerAir(SmpPeer(make_image()), SmpPeer(make_image(), address="C0:00:00:00:00:02", name="Pump 8"))
     air.peers[1].mode = "maintenance"
-    monkeypatch.setattr("keyswitch.link.targets.open_adapter", lambda _target: air)
+    monkeypatch.setattr("keyswitch.app.scan.open_adapter", lambda _target: air)
     return air
 
 

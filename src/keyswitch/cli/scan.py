@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from keyswitch.cli.output import echo
-from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
 
@@ -34,23 +33,11 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
       keyswitch scan
       keyswitch scan hci:tcp-client:127.0.0.1:6402 --seconds 2 --json
     """
-    from keyswitch.host.near import Near, listen  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.link.targets import BleTarget, open_adapter, parse  # noqa: PLC0415
+    from keyswitch.app.scan import scan as listen  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
-    radio = parse(target, anyone=True)
-    if not isinstance(radio, BleTarget):
-        raise InputError(target, "no radio", "ble: or hci:TRANSPORT")
     rules = read_policy(policy) if policy is not None else None
-
-    async def heard() -> tuple[Near, ...]:
-        adapter = open_adapter(radio)
-        try:
-            return await listen(adapter, round(seconds * 1000), everything=everything)
-        finally:
-            await adapter.close()
-
-    found = asyncio.run(heard())
+    found = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=everything))
     for near in found:
         told: dict[str, Any] = {
             "address": near.address,
