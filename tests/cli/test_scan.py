@@ -29,6 +29,7 @@ def test_as_json(capsys: pytest.CaptureFixture[str]):
     assert ended("scan", "--seconds", "0.3", "--policy", "examples/pump/policy.toml", "--json") == Exit.YES
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == {
+        "schema_version": 2,
         "address": "C0:00:00:00:00:01",
         "name": "Pump 7",
         "shows": "mode service",

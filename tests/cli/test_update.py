@@ -72,12 +72,12 @@ def test_a_whole_update_in_one_command(
     told = lines(capsys)
     last = told[-1]
     assert (last["event"], last["outcome"], last["resumed"]) == ("result", "confirmed", 0)
-    assert last["seconds"] > 0
+    assert last["duration_ms"] > 0
     assert last["upload_bytes_per_second"] > 0
     assert [slot["version"] for slot in last["after"] if slot["active"] and slot["confirmed"]] == ["1.1.0"]
     assert served.peer.running()[0] == "1.1.0"
     assert served.peer.mode == "normal"
-    assert {line["event"] for line in told} == {"step begun", "step done", "verdict", "progress", "result"}
+    assert {line["event"] for line in told} == {"step_begun", "step_done", "verdict", "progress", "result"}
     again = ended("update", served.target, str(new), "--policy", str(policy), "--json")
     assert again == Exit.YES
     assert lines(capsys)[-1]["outcome"] == "already running"
@@ -369,7 +369,7 @@ def test_a_run_goes_on_when_nobody_reads_it_any_more(served: UdpPeerThread, new:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None
-    assert b"step begun" in process.stdout.readline()
+    assert b"step_begun" in process.stdout.readline()
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()

@@ -1,13 +1,11 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
-import json
-from typing import Any
-
+from keyswitch.app.events import plan_of_json, to_line
 from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
-from keyswitch.host.plan import Device, Plan, make_plan, plan_json
+from keyswitch.host.plan import Device, Plan, make_plan
 from keyswitch.host.rates import Line, Rate
 from keyswitch.host.survey import declared, survey
 from keyswitch.host.way import ModeGroupWay
@@ -29,19 +27,14 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
     except LinkLostError as error:
         if as_json:
             made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
-            echo(json.dumps(_json(made, unreachable=str(error))))
+            echo(to_line(plan_of_json(made, unreachable=str(error))))
         raise
     finally:
         await reach.close()
     made = make_plan(prepared.job, device, _line(prepared.request.target))
-    for line in [json.dumps(_json(made))] if as_json else _plan_lines(made, device):
+    for line in [to_line(plan_of_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES
-
-
-def _json(made: Plan, *, unreachable: str = "") -> dict[str, Any]:
-    """The plan, and why the device had no part in it if it was not reached."""
-    return {**plan_json(made), "unreachable": unreachable or None}
 
 
 def _line(text: str) -> Line:
