@@ -32,6 +32,10 @@ FORBIDDEN = [
     ("host", "keyswitch.gate.planted", "host works with devices that are not ours"),
     ("host", "keyswitch.gatt.planted", "host works with devices that are not ours"),
     ("host", "keyswitch.prove.planted", "host works with devices that are not ours"),
+    *(
+        ("app", f"keyswitch.{inside}.planted", "app knows no device from inside")
+        for inside in ("device", "gate", "gatt", "prove")
+    ),
     ("audit", "keyswitch.device.planted", "audit judges from outside"),
     ("audit", "keyswitch.gate.planted", "audit judges from outside"),
     ("audit", "keyswitch.gatt.planted", "audit judges from outside"),

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from keyswitch.cli.opening import open_reach
+from keyswitch.app.endpoints import open_reach
 from keyswitch.host.fitting import capacity_of
 from keyswitch.host.reach import Reach
 from keyswitch.host.reply import Refusal

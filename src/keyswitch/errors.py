@@ -8,8 +8,56 @@
 A *refusal* is none of these: it is a value with a reason (`keyswitch.reasons`), because being refused is normal here.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from keyswitch.exits import Exit
 from keyswitch.text import plain
+
+Spell = Callable[[str], str]
+"""How somebody writes the name of a field: `permit` is `--permit` on the command line, and `permit` in a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value of a request, by its name; how a person writes that name is known only where the person is asked.
+
+    Attributes:
+        name: as in the request (`keyswitch.app.update.UpdateRequest`).
+        value: what was given, to be shown behind the name; empty where the problem says it.
+    """
+
+    name: str
+    value: str = ""
+
+    def spelled(self, spell: Spell) -> str:
+        """The name as `spell` writes it, and the value."""
+        return f"{spell(self.name)} {self.value}" if self.value else spell(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A sentence of ours that names fields: `one of {policy} and {recipe}`. Never made of what somebody else wrote."""
+
+    template: str
+
+    def spelled(self, spell: Spell) -> str:
+        """The sentence with each name as `spell` writes it."""
+        return self.template.format_map(_Names(spell))
+
+
+class _Names(dict[str, str]):
+    def __init__(self, spell: Spell) -> None:
+        super().__init__()
+        self._spell = spell
+
+    def __missing__(self, name: str) -> str:
+        return self._spell(name)
+
+
+def as_in_programs(name: str) -> str:
+    """The spelling of a field for who calls the library."""
+    return name
 
 
 class KeyswitchError(Exception):
@@ -28,18 +76,46 @@ class InputError(KeyswitchError):
     """A file, argument or option that cannot be used; nothing was changed.
 
     Args:
-        where: what was read: a path, a path with a key (`policy.toml: modes.normal.allow[2]`), or an option.
+        where: what was read: a path, a path with a key (`policy.toml: modes.normal.allow[2]`), or a field of a request.
         problem: what is wrong there, in one line.
         expected: what would be right, in one line; empty where the problem says it.
+
+    Attributes:
+        field: the field of the request that is wrong, None if the fault is in a file or elsewhere.
     """
 
     exit_code = Exit.USAGE
 
-    def __init__(self, where: str, problem: str, expected: str = "") -> None:
-        self.where = where
-        self.problem = problem
-        self.expected = expected
-        super().__init__(f"{where}: {problem}" + (f" (expected {expected})" if expected else ""))
+    def __init__(self, where: str | Field, problem: str | Phrase, expected: str | Phrase = "") -> None:
+        self._where = where
+        self._expected = expected
+        self._problem = problem
+        self.field = where.name if isinstance(where, Field) else None
+        super().__init__(self.spelled(as_in_programs))
+
+    @property
+    def where(self) -> str:
+        """What was read, in words."""
+        return _spelled(self._where, as_in_programs)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong there, in words."""
+        return _spelled(self._problem, as_in_programs)
+
+    @property
+    def expected(self) -> str:
+        """What would be right, in words."""
+        return _spelled(self._expected, as_in_programs)
+
+    def spelled(self, spell: Spell) -> str:
+        """The whole line for somebody who writes fields as `spell` does. Not yet harmless (`keyswitch.text.plain`)."""
+        where, problem, expected = (_spelled(each, spell) for each in (self._where, self._problem, self._expected))
+        return f"{where}: {problem}" + (f" (expected {expected})" if expected else "")
+
+
+def _spelled(words: str | Field | Phrase, spell: Spell) -> str:
+    return words if isinstance(words, str) else words.spelled(spell)
 
 
 class LocalError(KeyswitchError):

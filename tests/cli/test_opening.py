@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from keyswitch.app.endpoints import open_reach
 from keyswitch.cli.asking import ask_passkey
-from keyswitch.cli.opening import open_reach
 from keyswitch.errors import InputError
 
 

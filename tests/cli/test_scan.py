@@ -20,7 +20,7 @@ def air(monkeypatch: pytest.MonkeyPatch) -> PeerAir:
     """A radio of our own stands where the target's would be opened."""
     air = PeerAir(SmpPeer(make_image()), SmpPeer(make_image(), address="C0:00:00:00:00:02", name="Pump 8"))
     air.peers[1].mode = "maintenance"
-    monkeypatch.setattr("keyswitch.link.targets.open_adapter", lambda _target: air)
+    monkeypatch.setattr("keyswitch.app.scan.open_adapter", lambda _target: air)
     return air
 
 
@@ -29,6 +29,7 @@ def test_as_json(capsys: pytest.CaptureFixture[str]):
     assert ended("scan", "--seconds", "0.3", "--policy", "examples/pump/policy.toml", "--json") == Exit.YES
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == {
+        "schema_version": 2,
         "address": "C0:00:00:00:00:01",
         "name": "Pump 7",
         "shows": "mode service",

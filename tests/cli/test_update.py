@@ -72,12 +72,12 @@ def test_a_whole_update_in_one_command(
     told = lines(capsys)
     last = told[-1]
     assert (last["event"], last["outcome"], last["resumed"]) == ("result", "confirmed", 0)
-    assert last["seconds"] > 0
+    assert last["duration_ms"] > 0
     assert last["upload_bytes_per_second"] > 0
     assert [slot["version"] for slot in last["after"] if slot["active"] and slot["confirmed"]] == ["1.1.0"]
     assert served.peer.running()[0] == "1.1.0"
     assert served.peer.mode == "normal"
-    assert {line["event"] for line in told} == {"step begun", "step done", "verdict", "progress", "result"}
+    assert {line["event"] for line in told} == {"step_begun", "step_done", "verdict", "progress", "result"}
     again = ended("update", served.target, str(new), "--policy", str(policy), "--json")
     assert again == Exit.YES
     assert lines(capsys)[-1]["outcome"] == "already running"
@@ -235,7 +235,7 @@ def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
             return await super().connect(timeout_ms=min(timeout_ms, 10), smp_shown=smp_shown, ours=ours)
 
     reach = Away(PeerAir(), target="ble:Pump 7", name="Pump 7")
-    monkeypatch.setattr("keyswitch.cli.update_options.open_reach", lambda *_arguments, **_options: reach)
+    monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
     assert ended("update", "ble:Pump 7", str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.UNREACHABLE
     said = capsys.readouterr()
     (told,) = [json.loads(line) for line in said.out.splitlines()]
@@ -303,7 +303,7 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
 ):
     peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
     reach = BleReach(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
-    monkeypatch.setattr("keyswitch.cli.update_options.open_reach", lambda *_arguments, **_options: reach)
+    monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
     monkeypatch.setattr("keyswitch.host.reach.NAMESAKES_MS", 200)
     evidence = tmp_path / "run.jsonl"
     assert ended("update", "ble:Pump 7", str(new), "--json", "--evidence", str(evidence)) == Exit.USAGE
@@ -324,7 +324,7 @@ def test_a_result_is_told_and_recorded_where_keyswitch_itself_fails(
     async def fail(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("by chance")
 
-    monkeypatch.setattr("keyswitch.cli.running.update", fail)
+    monkeypatch.setattr("keyswitch.app.update.carry_out", fail)
     evidence = tmp_path / "run.jsonl"
     assert ended("update", served.target, str(new), "--json", "--evidence", str(evidence)) == Exit.FAULT
     said = capsys.readouterr()
@@ -369,7 +369,7 @@ def test_a_run_goes_on_when_nobody_reads_it_any_more(served: UdpPeerThread, new:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None
-    assert b"step begun" in process.stdout.readline()
+    assert b"step_begun" in process.stdout.readline()
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()

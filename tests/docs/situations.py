@@ -210,7 +210,7 @@ def silent_line(place: Place) -> Told:
 def not_heard(place: Place) -> Told:
     del place
     with (
-        mock.patch("keyswitch.cli.opening.open_adapter", return_value=PeerAir()),
+        mock.patch("keyswitch.app.endpoints.open_adapter", return_value=PeerAir()),
         mock.patch("keyswitch.host.reach.BleReach.connect.__kwdefaults__", AWAY),
     ):
         return told_by("status", "ble:Pump 7")

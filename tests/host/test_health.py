@@ -11,8 +11,8 @@ from tests.host.smp_peer import DatagramLink, SmpPeer
 from tests.host.test_recipes import updated
 from tests.host.test_update import NEW, OLD, ble, image_of, job, whole
 
+from keyswitch.app.health import HEALTH_MS, health_bound_ms, health_command
 from keyswitch.cli.main import main
-from keyswitch.cli.update_options import HEALTH_MS, _health, _health_ms
 from keyswitch.demo.workshop import Workshop
 from keyswitch.exits import Exit
 from keyswitch.host.entry import Secret
@@ -50,8 +50,8 @@ def test_shorter_than_deadline_and_idle_time(
     shipped: Policy, deadline_ms: int | None, idle_ms: int | None, bound_ms: int
 ):
     policy = with_limits(shipped, deadline_ms=deadline_ms, idle_ms=idle_ms)
-    assert _health_ms(policy, None) == bound_ms
-    assert _health_ms(policy, "maintenance") == bound_ms
+    assert health_bound_ms(policy, None) == bound_ms
+    assert health_bound_ms(policy, "maintenance") == bound_ms
 
 
 def test_the_usual_bound_is_below_what_the_shipped_policy_and_the_demo_end_a_trial_by(shipped: Policy, pump: Workshop):
@@ -60,12 +60,11 @@ def test_the_usual_bound_is_below_what_the_shipped_policy_and_the_demo_end_a_tri
     assert shipped.update.trial_deadline_ms is not None
     assert min(mode.idle_ms, shipped.update.trial_deadline_ms) > HEALTH_MS
     assert trial_ms(pump.policy, "maintenance") == 3_750
-    assert _health_ms(None, None) == HEALTH_MS
+    assert health_bound_ms(None, None) == HEALTH_MS
 
 
 def test_a_command_that_takes_longer_is_ended_and_said():
-    check = _health("sleep 30", 50)
-    assert check is not None
+    check = health_command("sleep 30", 50)
     assert asyncio.run(check()) == "sleep took longer than 0.05 s"
 
 

@@ -10,7 +10,8 @@ from tests.host.smp_peer import SmpPeer
 from tests.host.test_recipes import updated
 from tests.host.test_update import OLD, ble, hangs, job, whole
 
-from keyswitch.cli.progress import _result_lines, result_json
+from keyswitch.app.events import result_json
+from keyswitch.cli.progress import _result_lines
 from keyswitch.host.account import Account, ended
 from keyswitch.host.events import Ended, Event, Said, StepDone, Uploading
 from keyswitch.host.job import ConfirmBy, Goal, Outcome, Result, at_rest

@@ -4,10 +4,10 @@ import pytest
 from tests.host.images import make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, PeerGattLink, SmpPeer
 
+from keyswitch.app.status import look
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.job import Job, JobImage, Outcome
 from keyswitch.host.reach import BleReach, PacketReach
-from keyswitch.host.status import look
 from keyswitch.host.update import update
 from keyswitch.host.verdict import NEXT_STEP, Gate, Given, Verdict, advised, find_out, next_step, unreached
 from keyswitch.link.air.clock import run

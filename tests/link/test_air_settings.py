@@ -43,7 +43,7 @@ def test_each_mistake_is_one_line_that_says_what_would_be_right(text):
     with pytest.raises(InputError) as caught:
         parse_air(text)
     assert WRONG[text] in str(caught.value)
-    assert str(caught.value).startswith("--air: ")
+    assert str(caught.value).startswith("air: ")
     assert "\n" not in str(caught.value)
 
 
@@ -57,6 +57,6 @@ def test_anything_is_read_or_refused(text):
     try:
         read = parse_air(text)
     except InputError as error:
-        assert error.where == "--air"  # noqa: PT017 - both are right
+        assert error.where == "air"  # noqa: PT017 - both are right
     else:
         assert isinstance(read, AirSettings)

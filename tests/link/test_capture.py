@@ -126,7 +126,7 @@ def test_a_full_disk_ends_the_capture_and_is_said_once(
 
 def test_a_path_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no" / "capture"):
-        with pytest.raises(InputError, match=f"--capture {path}: "):
+        with pytest.raises(InputError, match=f"^capture {path}: "):
             Capture(path, pytest.fail)
 
 
@@ -145,11 +145,11 @@ def test_a_capture_is_not_written_where_somebody_else_has_put_a_file(tmp_path: P
     victim, path = tmp_path / "victim", tmp_path / "device.btsnoop"
     victim.write_bytes(b"kept")
     path.symlink_to(victim)
-    with pytest.raises(InputError, match=r"--capture .*device\.btsnoop: is a symbolic link"):
+    with pytest.raises(InputError, match=r"^capture .*device\.btsnoop: is a symbolic link"):
         Capture(path, pytest.fail)
     path.unlink()
     path.write_bytes(b"")
     path.chmod(0o666)
-    with pytest.raises(InputError, match=r"--capture .*device\.btsnoop: others may write to it"):
+    with pytest.raises(InputError, match=r"^capture .*device\.btsnoop: others may write to it"):
         Capture(path, pytest.fail)
     assert victim.read_bytes() == b"kept"

@@ -107,7 +107,7 @@ def test_a_board_in_serial_recovery(mps2_recovery_saved: State, tmp_path: Path) 
             code, told = await keyswitch("update", f"serial:{path}", file, "--recipe", "boot-mode")
             assert (code, told[-1]["outcome"]) == (0, "confirmed"), told[-1]
             assert [version for version, _ in runs(told[-1])] == ["1.1.0"]
-            done = [event["step"] for event in told if event["event"] == "step done"]
+            done = [event["step"] for event in told if event["event"] == "step_done"]
             assert done.index("enter") < done.index("reconnect") < done.index("upload")
 
     asyncio.run(story())

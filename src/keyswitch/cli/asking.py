@@ -14,10 +14,8 @@ import threading
 from contextlib import suppress
 from typing import Final
 
+from keyswitch.app.endpoints import MAX_PASSKEY
 from keyswitch.cli.output import echo
-
-LARGEST: Final = 999_999
-"""Six digits (Core spec Vol 3 Part H 2.3.5.3)."""
 
 READ_MOST: Final = 1024
 """Bytes of one line; a terminal hands over lines."""
@@ -34,7 +32,7 @@ async def ask_passkey() -> int | None:
         if not typed:
             return None
         word = typed.decode(errors="replace").strip()
-        if word.isdecimal() and int(word) <= LARGEST:
+        if word.isdecimal() and int(word) <= MAX_PASSKEY:
             return int(word)
         echo("six digits were expected", err=True)
 

@@ -17,6 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from keyswitch import __version__
+from keyswitch.cli.fields import in_options
 from keyswitch.errors import KeyswitchError
 from keyswitch.exits import Exit
 from keyswitch.text import plain
@@ -102,7 +103,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _say("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except KeyswitchError as error:
-        _say(str(error))
+        _say(in_options(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.

@@ -1,13 +1,11 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
-import json
-from typing import Any
-
+from keyswitch.app.events import plan_of_json, to_line
+from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
-from keyswitch.cli.update_options import Options
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
-from keyswitch.host.plan import Device, Plan, make_plan, plan_json
+from keyswitch.host.plan import Device, Plan, make_plan
 from keyswitch.host.rates import Line, Rate
 from keyswitch.host.survey import declared, survey
 from keyswitch.host.way import ModeGroupWay
@@ -16,32 +14,27 @@ from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.link.udp import IPV4_ROOM
 
 
-async def plan(options: Options, *, as_json: bool) -> Exit:
+async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
     """Ask the device what a plan needs, and print it.
 
     Raises:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
     """
-    reach = options.reach
-    to = options.job.way.to if isinstance(options.job.way, ModeGroupWay) else None
+    reach = prepared.reach
+    to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupWay) else None
     try:
-        device = await survey(reach, options.policy, to=to, option=options.job.way.option)
+        device = await survey(reach, prepared.policy, to=to, option=prepared.job.way.option)
     except LinkLostError as error:
         if as_json:
-            made = make_plan(options.job, declared(options.policy, to=to), _line(options.target))
-            echo(json.dumps(_json(made, unreachable=str(error))))
+            made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
+            echo(to_line(plan_of_json(made, unreachable=str(error))))
         raise
     finally:
         await reach.close()
-    made = make_plan(options.job, device, _line(options.target))
-    for line in [json.dumps(_json(made))] if as_json else _plan_lines(made, device):
+    made = make_plan(prepared.job, device, _line(prepared.request.target))
+    for line in [to_line(plan_of_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES
-
-
-def _json(made: Plan, *, unreachable: str = "") -> dict[str, Any]:
-    """The plan, and why the device had no part in it if it was not reached."""
-    return {**plan_json(made), "unreachable": unreachable or None}
 
 
 def _line(text: str) -> Line:

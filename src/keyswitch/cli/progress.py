@@ -1,23 +1,20 @@
 """An update as people and scripts see it: lines and a bar on a terminal, or one JSON object a line."""
 
 import asyncio
-import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import click
 
+from keyswitch.app.events import event_json, to_line
 from keyswitch.cli.output import echo
-from keyswitch.host.account import slots_of
 from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
 from keyswitch.host.job import Result, SentBytes
 from keyswitch.host.upload import Progress
-from keyswitch.host.verdict import Verdict
 from keyswitch.host.views import SlotView
 
 Show = Callable[[Event], None]
@@ -33,7 +30,7 @@ def shown(*, as_json: bool, quiet: bool) -> Show:
     """How events are shown."""
     out = Out()
     if as_json:
-        return lambda event: out.write(json.dumps(event_json(event)))
+        return lambda event: out.write(to_line(event_json(event)))
     return _result_only(out) if quiet else Terminal(out).show
 
 
@@ -62,78 +59,6 @@ class Out:
             self._read = False
             with suppress(OSError, ValueError):  # what is left in its buffer must not fail again when the program ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as `status --json` prints it."""
-    return {
-        "gate": verdict.gate.value,
-        "reason": verdict.reason.value if verdict.reason else None,
-        "detail": verdict.detail,
-        "guard": asdict(verdict.guard) if verdict.guard is not None else None,
-        "next_step": verdict.next_step or None,
-        "mode": verdict.mode,
-        "image_group": verdict.image_group,
-    }
-
-
-def result_json(result: Result) -> dict[str, Any]:
-    """The last line of `update --json`."""
-    return {
-        "event": "result",
-        "outcome": result.outcome.value,
-        "detail": result.detail,
-        "reason": result.reason.value if result.reason else None,
-        "next_step": result.next_step or None,
-        "seconds": result.duration_ms / 1000,
-        "upload_bytes_per_second": result.sent.bytes_per_second if result.sent else None,
-        "sent_bytes": result.sent.bytes if result.sent else 0,
-        "already_there_bytes": result.sent.already_there if result.sent else 0,
-        "resumed": result.resumed,
-        "before": slots_of(result.before),
-        "after": slots_of(result.after),
-        "not_read_since": result.not_read_since or None,
-        "extensions": result.extensions,
-    }
-
-
-def event_json(event: Event) -> dict[str, Any]:
-    """An event as one JSON object; `event` names it."""
-    match event:
-        case StepBegun():
-            return {"event": "step begun", "step": event.name.value, "says": event.says, "at_ms": event.at_ms}
-        case StepDone():
-            return {
-                "event": "step done",
-                "step": event.name.value,
-                "at_ms": event.at_ms,
-                "duration_ms": event.duration_ms,
-            }
-        case StepMissed():
-            return {
-                "event": "step missed",
-                "step": event.name.value,
-                "at_ms": event.at_ms,
-                "duration_ms": event.duration_ms,
-                "why": event.why,
-            }
-        case Judged():
-            return {"event": "verdict", "at_ms": event.at_ms, **verdict_json(event.verdict)}
-        case Uploading():
-            return {"event": "progress", "at_ms": event.at_ms, **_progress_json(event.progress)}
-        case Said():
-            return {"event": "said", "at_ms": event.at_ms, "text": event.text}
-        case Ended():
-            return result_json(event.result)
-
-
-def _progress_json(progress: Progress) -> dict[str, Any]:
-    return {
-        "off": progress.off,
-        "size": progress.size,
-        "upload_bytes_per_second": progress.bytes_per_second,
-        "remaining_ms": progress.remaining_ms,
-    }
 
 
 def _result_only(out: Out) -> Show:

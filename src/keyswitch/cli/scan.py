@@ -1,15 +1,16 @@
 """`keyswitch scan`: what is near, with the service and mode that it advertises."""
 
 import asyncio
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from keyswitch.cli.output import echo
-from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+
+if TYPE_CHECKING:
+    from keyswitch.app.events import ScanJson
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -34,34 +35,15 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
       keyswitch scan
       keyswitch scan hci:tcp-client:127.0.0.1:6402 --seconds 2 --json
     """
-    from keyswitch.host.near import Near, listen  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.link.targets import BleTarget, open_adapter, parse  # noqa: PLC0415
+    from keyswitch.app.events import scan_json, to_line  # noqa: PLC0415
+    from keyswitch.app.scan import scan as listen  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
-    radio = parse(target, anyone=True)
-    if not isinstance(radio, BleTarget):
-        raise InputError(target, "no radio", "ble: or hci:TRANSPORT")
     rules = read_policy(policy) if policy is not None else None
-
-    async def heard() -> tuple[Near, ...]:
-        adapter = open_adapter(radio)
-        try:
-            return await listen(adapter, round(seconds * 1000), everything=everything)
-        finally:
-            await adapter.close()
-
-    found = asyncio.run(heard())
+    found = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=everything))
     for near in found:
-        told: dict[str, Any] = {
-            "address": near.address,
-            "name": near.name,
-            "shows": near.shows.value,
-            "mode_index": near.mode_index,
-            "mode_if_policy": near.mode_by(rules) if rules is not None else None,
-            "token": near.token.hex() or None,
-            "rssi_dbm": near.rssi_dbm,
-        }
-        echo(json.dumps(told) if as_json else _line(told))
+        told = scan_json(near, rules)
+        echo(to_line(told) if as_json else _line(told))
     if found and not as_json:
         echo("next: ask one of them whether it would take an update: keyswitch status")
     if not found and not as_json:
@@ -69,7 +51,7 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
     return Exit.YES if found else Exit.NO
 
 
-def _line(told: dict[str, Any]) -> str:
+def _line(told: "ScanJson") -> str:
     mode = f"mode {told['mode_index']}" if told["mode_index"] is not None else ""
     if told["mode_if_policy"] is not None:
         mode += f" ({told['mode_if_policy']}, if it obeys --policy)"

@@ -1,18 +1,13 @@
 """`keyswitch status`: would this device take an update now, if not why, and what to do."""
 
 import asyncio
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
-
-if TYPE_CHECKING:
-    from keyswitch.host.status import Looked
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -43,27 +38,29 @@ def status(
       hci:TRANSPORT#NAME           a controller that Bumble opens: hci:tcp-client:127.0.0.1:6402#Pump 7
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
-    from keyswitch.cli.opening import open_reach  # noqa: PLC0415
-    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.host.status import Looked, look  # noqa: PLC0415
+    from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
+    from keyswitch.app.events import status_json, to_line  # noqa: PLC0415
+    from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.cli.asking import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
     from keyswitch.host.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds)
+    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:
         next_step = unreached(Given(radio=reach.radio))
         if as_json:
             verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)
-            echo(json.dumps(_json(Looked(verdict=verdict))))
+            echo(to_line(status_json(Looked(verdict=verdict))))
         echo(f"keyswitch: {error}", err=True)
         echo(f"next: {next_step}", err=True)
         return Exit.UNREACHABLE
     verdict = looked.verdict
     if as_json:
-        echo(json.dumps(_json(looked)))
+        echo(to_line(status_json(looked)))
     else:
         echo(f"gate: {verdict.line}")
         if looked.other is not None:
@@ -78,16 +75,3 @@ def status(
     if looked.other is not None:
         return Exit.NO
     return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]
-
-
-def _json(looked: "Looked") -> dict[str, Any]:
-    from keyswitch.cli.progress import verdict_json  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.host.account import slots_of  # noqa: PLC0415
-
-    other = looked.other
-    return {
-        **verdict_json(looked.verdict),
-        "slots": slots_of(looked.verdict.slots),
-        "other_device": other.detail if other is not None and not other.same_device else None,
-        "other_revision": other.detail if other is not None and other.same_device else None,
-    }

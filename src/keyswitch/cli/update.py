@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import click
 
+from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
 
@@ -54,7 +56,16 @@ from keyswitch.exits import Exit
 @click.option("--note", metavar="TEXT", help="Record this as well: an order, a reason.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
-def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, dry_run: bool, **options: object) -> Exit:
+def update(
+    target: str,
+    image: Path | None,
+    *,
+    variables: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    dry_run: bool,
+    **options: Any,
+) -> Exit:
     """Update the device at TARGET with IMAGE: enter maintenance, upload, test, prove, confirm, leave.
 
     Interrupted anywhere, the same command goes on from what the device really has. IMAGE is a signed MCUboot image
@@ -66,12 +77,25 @@ def update(target: str, image: Path | None, *, as_json: bool, quiet: bool, dry_r
       keyswitch update serial:/dev/ttyACM0 app.signed.bin --key root-ec-p256.pub.pem
       keyswitch update "ble:Pump 7" pump.zip --policy policy.toml --only upload
     """
-    from keyswitch.cli.planning import plan  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.app.request import UpdateRequest  # noqa: PLC0415 - imported for what is run, not for --help
+    from keyswitch.app.update import prepare  # noqa: PLC0415
+    from keyswitch.cli.asking import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.planning import plan  # noqa: PLC0415
     from keyswitch.cli.progress import shown  # noqa: PLC0415
     from keyswitch.cli.running import run  # noqa: PLC0415
-    from keyswitch.cli.update_options import Options  # noqa: PLC0415
 
-    chosen = Options.of(target=target, image=image, **options)
+    request = UpdateRequest(target=target, image=image, variables=_variables(variables), **options)
+    prepared = prepare(request, ask_passkey=ask_passkey)
     if dry_run:
-        return asyncio.run(plan(chosen, as_json=as_json))
-    return asyncio.run(run(chosen, shown(as_json=as_json, quiet=quiet)))
+        return asyncio.run(plan(prepared, as_json=as_json))
+    return asyncio.run(run(prepared, shown(as_json=as_json, quiet=quiet)))
+
+
+def _variables(assignments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise InputError("--set", f"{assignment!r}", "NAME=VALUE")
+        found[name] = value
+    return tuple(found.items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.files.reading import read_file
 from keyswitch.host.entry import Credential, Expected, HeldPermit, Secret, Steps
 from keyswitch.host.way import ModeGroupWay
@@ -60,7 +60,7 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
     """
     target = to or maintenance_mode(policy)
     if target not in policy.modes:
-        raise InputError("--to", f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
+        raise InputError(Field("to"), f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
     return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected_of(policy))
 
 
@@ -146,11 +146,14 @@ def _credentials(policy: Policy, target: str, keys: KeyFiles) -> list[Credential
         found.append(Steps())
     if not any(credential.kind in proofs for credential in found):
         wanted = " or ".join(sorted(proofs)) or "no proof that can be sent"
-        raise InputError(policy.origin, f"{target} is entered by {wanted}", "the key for it: --permit, --secret")
+        raise InputError(
+            policy.origin, f"{target} is entered by {wanted}", Phrase("the key for it: {permit}, {secret}")
+        )
     return found
 
 
 def _held_permit(path: Path, holder: Path | None) -> HeldPermit:
     if holder is None:
-        raise InputError("--permit", "a permit alone proves nothing", "--holder KEY, the key that the permit names")
+        wanted = Phrase("{holder} KEY, the key that the permit names")
+        raise InputError(Field("permit"), "a permit alone proves nothing", wanted)
     return HeldPermit(read_file(path, PERMIT_FILE), read_private_key(holder))

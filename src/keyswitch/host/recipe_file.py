@@ -28,7 +28,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.host.recipe import WITHIN_MS, Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep, Step
@@ -238,7 +238,7 @@ def read_recipe(name: str) -> Recipe:
     if "/" not in name and not name.endswith(".toml"):
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError("--recipe", f"no recipe {name!r}{hint}", f"a file, or one of {', '.join(sorted(known))}")
+        raise InputError(Field("recipe"), f"no recipe {name!r}{hint}", f"a file, or one of {', '.join(sorted(known))}")
     return load(read_file(path, RECIPE_FILE), name=name)
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.errors import Field, InputError, LinkLostError, RemoteError
 from keyswitch.host.client import Client
 from keyswitch.host.reach import Connection, Identity
 from keyswitch.host.recipe import Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep, Step
@@ -56,7 +56,7 @@ class RecipeWay:
         unknown = (given or {}).keys() - recipe.variables.keys()
         if unknown:
             known = ", ".join(recipe.variables) or "none"
-            raise InputError("--set", f"{recipe.name} has no variable {min(unknown)!r}", f"one of: {known}")
+            raise InputError(Field("variables"), f"{recipe.name} has no variable {min(unknown)!r}", f"one of: {known}")
         self.recipe = recipe
         self._variables = {"random": random}
         for name, value in {**recipe.variables, **(given or {})}.items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 from keyswitch.gate.decision import Refused
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Mode, Policy
@@ -47,11 +47,11 @@ def explain(policy: Policy, mode: str, command: str) -> Explanation:
     """
     if mode not in policy.modes:
         known = ", ".join(policy.modes) + suggestion(mode, policy.modes)
-        raise InputError("--mode", f'"{mode}" is no mode of {policy.origin}', known)
+        raise InputError(Field("mode"), f'"{mode}" is no mode of {policy.origin}', known)
     keys = resolve(command)
     if not keys:
         expected = "a group or command like image.upload or image.state:read" + suggestion(command, patterns())
-        raise InputError("--command", f'"{command}" is no known command', expected)
+        raise InputError(Field("command"), f'"{command}" is no known command', expected)
     missing = sorted(keys - policy.modes[mode].allow)
     reason = _why_not(policy.modes[mode], missing) if missing else _why(policy, policy.modes[mode])
     return Explanation(allowed=not missing, reason=reason, path=_way(policy, mode, keys) if missing else ())

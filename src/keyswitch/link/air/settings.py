@@ -11,7 +11,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,
@@ -21,7 +21,7 @@ from keyswitch.timing.rules import (
     Phy,
 )
 
-WHERE = "--air"
+WHERE = Field("air")
 MAX_HOST_US = 1_000_000
 MAX_PDUS = 1000
 

@@ -17,7 +17,7 @@ from typing import Self
 from bumble.snoop import BtSnooper, Snooper
 
 from keyswitch import private_files
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 
 
 class Capture(Snooper):
@@ -36,11 +36,13 @@ class Capture(Snooper):
             self._file = os.fdopen(private_files.replace_file(path), "wb", buffering=0)
         except InputError as error:
             raise InputError(
-                f"--capture {path}", error.problem, "a path where nothing is, or a file of your own"
+                Field("capture", str(path)), error.problem, "a path where nothing is, or a file of your own"
             ) from None
         except OSError as error:
             raise InputError(
-                f"--capture {path}", error.strerror or "cannot be written", "a file in a directory that is there"
+                Field("capture", str(path)),
+                error.strerror or "cannot be written",
+                "a file in a directory that is there",
             ) from error
         self._failed = failed
         self._snooper: Snooper | None = None

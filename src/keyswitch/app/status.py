@@ -1,7 +1,9 @@
 """One look at a device: connect, ask, go."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from keyswitch.app.endpoints import AskPasskey, open_reach
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import Client, SilenceError
 from keyswitch.host.ours import expected_of, ways_in_words
@@ -27,6 +29,32 @@ class Looked:
 
     verdict: Verdict
     other: OtherPolicy | None = None
+
+
+async def status(
+    target: str,
+    *,
+    policy: Policy | None = None,
+    pair: bool = False,
+    passkey: int | None = None,
+    bonds: Path | None = None,
+    ask_passkey: AskPasskey | None = None,
+) -> Looked:
+    """Whether the device that `target` names would take an update now, if not why, and what to do. Changes nothing.
+
+    Args:
+        target: as `keyswitch status` takes it: `ble:NAME`, `udp:HOST`, ….
+        policy: what the device is thought to obey; makes the next step more exact.
+        pair: as `open_reach` takes it, and so are the others.
+        passkey: the six digits that the device shows.
+        bonds: file that keeps the keys of a radio of ours.
+        ask_passkey: asks a person for the six digits.
+
+    Raises:
+        LinkLostError: the device was not reached, or the link ended meanwhile.
+        InputError: the target names nothing that can be reached, or several devices.
+    """
+    return await look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey), policy)
 
 
 async def look(reach: Reach, policy: Policy | None = None) -> Looked:

@@ -1,12 +1,12 @@
-"""From a target, as people write it, to a way to the device."""
+"""From a target, as people write it, to a connection: the way to the device that it names."""
 
 import re
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
-from keyswitch.cli.asking import ask_passkey
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import SECRET, replace_file
@@ -20,7 +20,21 @@ _OWN_ADDRESS: Final = re.compile("[C-Fc-f][0-9A-Fa-f](:[0-9A-Fa-f]{2}){5}")
 """A static random address (Core spec Vol 6 Part B 1.3.2.1)."""
 
 
-def open_reach(text: str, *, pair: bool = False, passkey: int | None = None, bonds: Path | None = None) -> Reach:
+MAX_PASSKEY: Final = 999_999
+"""Six digits (Core spec Vol 3 Part H 2.3.5.3)."""
+
+AskPasskey = Callable[[], Awaitable[int | None]]
+"""Asks a person for the six digits that the device shows; None if there is nobody, or they gave up."""
+
+
+def open_reach(
+    text: str,
+    *,
+    pair: bool = False,
+    passkey: int | None = None,
+    bonds: Path | None = None,
+    ask_passkey: AskPasskey | None = None,
+) -> Reach:
     """The way to the device that `text` names. Nothing is opened yet.
 
     Args:
@@ -28,23 +42,27 @@ def open_reach(text: str, *, pair: bool = False, passkey: int | None = None, bon
         pair: pair with the device, or encrypt with the keys of an earlier pairing, on each connection.
         passkey: the six digits that the device shows; None: a person is asked when it shows them.
         bonds: file that keeps the keys of a radio of ours; made if it is not there.
+        ask_passkey: asks that person; None: pairing without digits (Just Works), which protects less.
 
     Raises:
         InputError: it names nothing that can be reached, or the bonds are none.
     """
+    if passkey is not None and not 0 <= passkey <= MAX_PASSKEY:
+        raise InputError(Field("passkey"), f"{passkey}", f"six digits, at most {MAX_PASSKEY}")
     target = parse(text)
     if isinstance(target, BleTarget):
-        adapter = open_adapter(target, _pairing(passkey, bonds) if pair else None)
+        adapter = open_adapter(target, _pairing(passkey, bonds, ask_passkey) if pair else None)
         return BleReach(adapter, target=text, name=target.name, address=target.address, pair=pair)
     if pair:
-        raise InputError("--pair", "means nothing here", "a Bluetooth LE target")
+        raise InputError(Field("pair"), "means nothing here", "a Bluetooth LE target")
     return PacketReach(text, partial(open_packets, target))
 
 
-def _pairing(passkey: int | None, bonds: Path | None) -> Pairing:
-    async def ask() -> int | None:
-        return await ask_passkey() if passkey is None else passkey
+def _pairing(passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None) -> Pairing:
+    async def known() -> int | None:
+        return passkey
 
+    ask = ask_passkey if passkey is None else known
     if bonds is None:
         return Pairing(ask_passkey=ask)
     document = read_file_if_there(bonds, BONDS_FILE)

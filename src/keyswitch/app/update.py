@@ -1,0 +1,286 @@
+"""An update as the application sees it: a request of plain values is prepared, then run, shown and recorded.
+
+    prepared = prepare(UpdateRequest(target="ble:Pump 7", image=Path("pump.bin"), policy=Path("policy.toml")))
+    result = await run(prepared, sink)
+
+Rules:
+
+* `prepare` reads and checks every file before anything is opened: bad input changes nothing.
+* Whatever happens after that has a result, which is told and recorded.
+"""
+
+import asyncio
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from keyswitch import __version__
+from keyswitch.app.endpoints import AskPasskey, open_reach
+from keyswitch.app.health import health_bound_ms, health_command
+from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
+from keyswitch.app.request import UpdateRequest
+from keyswitch.errors import Field, InputError, Phrase
+from keyswitch.host.account import Circumstances
+from keyswitch.host.events import Ended, Event
+from keyswitch.host.images import CheckedImage, read_images
+from keyswitch.host.job import ConfirmBy, Goal, Job, Outcome, Result
+from keyswitch.host.ours import (
+    KeyFiles,
+    confirm_by,
+    image_keys,
+    image_limits,
+    maintenance_mode,
+    read_keys,
+    way_into,
+    why_reverted,
+)
+from keyswitch.host.reach import Reach
+from keyswitch.host.recipe_file import read_recipe
+from keyswitch.host.recipe_way import RecipeWay
+from keyswitch.host.update import update as carry_out
+from keyswitch.host.way import NoWay, Way
+from keyswitch.mcuboot.verify import NO_LIMITS
+from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
+from keyswitch.terms import Security
+
+RANDOM_LETTERS: Final = 5
+"""Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
+
+MAX_NOTE: Final = 1_000
+"""Characters of a note, a unit or a serial number: a paragraph; whole records stay short enough to be read."""
+
+MAX_IMAGE_NUMBER: Final = 255
+"""One byte numbers the images of a device."""
+
+MAX_WINDOW: Final = 255
+"""Requests under way: SMP's sequence number has eight bits (`keyswitch.smp.header`), and no two may be the same."""
+
+Sink = Callable[[Event], None]
+"""Is told what happens, as it happens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request whose files are read and whose values fit each other.
+
+    Attributes:
+        request: what was asked for.
+        policy: the device's policy, None without one.
+        images: what is in the file.
+        job: what is to be done.
+        reach: the way to the device; nothing is opened yet.
+        recording: begins the record of the run; None if it is not recorded.
+    """
+
+    request: UpdateRequest
+    policy: Policy | None
+    images: tuple[CheckedImage, ...]
+    job: Job
+    reach: Reach
+    recording: Callable[[], EvidenceRecorder] | None = None
+
+
+def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) -> Prepared:
+    """Read the files that the request names, and check its values against each other. Nothing is opened.
+
+    Args:
+        request: what is asked for.
+        ask_passkey: asks a person for the six digits that the device shows; None: pairing without digits.
+
+    Raises:
+        InputError: a file cannot be used, or values contradict each other.
+    """
+    goal = _goal(request.only)
+    _check_numbers(request)
+    if request.image is None and goal is not Goal.CONFIRM:
+        raise InputError(Field("image"), "missing", Phrase("a signed image, or {only} confirm"))
+    if request.health is not None and goal is Goal.UPLOAD:
+        problem = Phrase("means nothing with {only} upload: the image is not started")
+        raise InputError(Field("health"), problem, "one of the two")
+    policy = read_policy(request.policy) if request.policy is not None else None
+    _check_new_policy(policy, request)
+    images = _images(policy, request)
+    job = Job(
+        images=tuple(checked.image for checked in images),
+        goal=goal,
+        way=_way(policy, request),
+        confirm_by=_confirm_by(policy, request.confirm_by),
+        health=None if request.health is None else health_command(request.health, health_bound_ms(policy, request.to)),
+        most_outstanding=request.window,
+        stay=request.stay,
+        downgrade=request.downgrade,
+        unchecked=request.unchecked,
+    )
+    _check_security(policy, request)
+    return Prepared(
+        request=request,
+        policy=policy,
+        images=images,
+        job=job,
+        recording=_recording(policy, images, job, request),
+        reach=open_reach(
+            request.target,
+            pair=request.pair,
+            passkey=request.passkey,
+            bonds=request.bonds,
+            ask_passkey=ask_passkey,
+        ),
+    )
+
+
+async def run(prepared: Prepared, sink: Sink) -> Result:
+    """Carry the update out; every event is told, and recorded where that was asked for.
+
+    Cancelled, it ends the update, leaves the device as the run has left it, and raises `CancelledError`; the last event
+    (`Ended`) holds what is true then, and so does the record.
+
+    Raises:
+        InputError: the record cannot be begun, and nothing was told; or the target names several devices, which was
+            told as a result that is refused.
+    """
+    recorder = prepared.recording() if prepared.recording is not None else None
+    begun_at = asyncio.get_running_loop().time()
+
+    def tell(event: Event) -> None:
+        if recorder is not None:
+            recorder.add(event)
+        sink(event)
+
+    def fail(outcome: Outcome, detail: str) -> None:
+        duration_ms = round((asyncio.get_running_loop().time() - begun_at) * 1000)
+        result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.reach.known_by)
+        tell(Ended(result=result, at_ms=duration_ms))
+
+    try:
+        return await carry_out(prepared.reach, prepared.job, sink=tell)
+    except InputError as error:
+        fail(Outcome.REFUSED, str(error))
+        raise
+    except Exception as error:
+        fail(Outcome.FAILED, f"a bug in keyswitch: {type(error).__name__}: {error}")
+        raise
+    finally:
+        try:
+            await prepared.reach.close()
+        finally:
+            if recorder is not None:
+                recorder.end()
+
+
+async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passkey: AskPasskey | None = None) -> Result:
+    """`prepare` and `run` in one; a refusal or a failure is a result (`Result.outcome`), not an exception.
+
+    Args:
+        request: what is asked for.
+        sink: is told what happens, as it happens; None: nobody is.
+        ask_passkey: asks a person for the six digits that the device shows; None: pairing without digits.
+
+    Raises:
+        InputError: a file cannot be used, values contradict each other, or the target names several devices.
+    """
+    return await run(prepare(request, ask_passkey=ask_passkey), sink or (lambda _event: None))
+
+
+def _goal(word: str | None) -> Goal:
+    words = [goal.value for goal in Goal]
+    if word is not None and word not in words:
+        raise InputError(Field("only"), f"{word!r}", f"one of {', '.join(words)}")
+    return Goal(word or "full")
+
+
+def _check_numbers(request: UpdateRequest) -> None:
+    for name, least, most in (("image_number", 0, MAX_IMAGE_NUMBER), ("window", 1, MAX_WINDOW)):
+        value: int | None = getattr(request, name)
+        if value is not None and not least <= value <= most:
+            raise InputError(Field(name), f"{value}", f"{least} to {most}")
+
+
+def _check_new_policy(policy: Policy | None, request: UpdateRequest) -> None:
+    """The image's firmware must be able to go on with the session that brings it."""
+    path = request.new_policy
+    if path is None:
+        return
+    if policy is None:
+        wanted = Phrase("{policy} FILE")
+        raise InputError(Field("new_policy"), "means nothing without the device's policy", wanted)
+    why = why_reverted(policy, read_policy(path), request.to or maintenance_mode(policy))
+    if why is not None and not request.unchecked:
+        problem = f"{why}: the new firmware would revert this update"
+        raise InputError(Field("new_policy", str(path)), problem, "the mode under its old name")
+
+
+def _check_security(policy: Policy | None, request: UpdateRequest) -> None:
+    """A mode that cannot be used over this link must not be entered: it could not be left either.
+
+    The computer's own adapter pairs by its system, when the device asks for it.
+    """
+    if policy is None or request.pair or not request.target.startswith("hci:"):
+        return
+    mode = policy.modes[request.to or maintenance_mode(policy)]
+    if mode.security > Security.NONE:
+        where = f"{policy.origin}: modes.{mode.name}.security"
+        raise InputError(where, f"the device asks for a link that is {mode.security.word}", Phrase("{pair}"))
+
+
+def _recording(
+    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest
+) -> Callable[[], EvidenceRecorder] | None:
+    for name in ("sign", "unit", "serial_number", "note"):
+        value = getattr(request, name)
+        if value is not None and request.evidence is None:
+            raise InputError(Field(name), "means nothing without evidence", Phrase("{evidence} FILE"))
+        if isinstance(value, str) and len(value) > MAX_NOTE:
+            raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
+    if request.evidence is None:
+        return None
+    circumstances = Circumstances(
+        who=this_person(),
+        tool=f"keyswitch {__version__}",
+        target=request.target,
+        policy=None if policy is None else (policy.origin, policy.digest.hex()),
+        images=images,
+        job=job,
+        device_id=None if policy is None else policy.device.id,
+        unit=request.unit,
+        serial_number=request.serial_number,
+        note=request.note,
+    )
+    return partial(EvidenceRecorder, request.evidence, circumstances, read_signer(request.sign))
+
+
+def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage, ...]:
+    if request.image is None:
+        return ()
+    keys = read_keys(*request.keys)
+    if not keys and policy is not None:
+        keys = image_keys(policy)
+    limits = image_limits(policy) if policy is not None else NO_LIMITS
+    return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
+
+
+def _way(policy: Policy | None, request: UpdateRequest) -> Way:
+    if request.recipe is not None:
+        if policy is not None:
+            raise InputError(Field("recipe"), "a policy is given as well", Phrase("one of {policy} and {recipe}"))
+        random = "".join(secrets.choice(string.ascii_lowercase) for _ in range(RANDOM_LETTERS))
+        return RecipeWay(read_recipe(request.recipe), random=random, given=dict(request.variables))
+    keys = KeyFiles(secret=request.secret, permit=request.permit, holder=request.holder)
+    if policy is not None:
+        return way_into(policy, to=request.to, keys=keys)
+    for name in ("to", "secret", "permit", "holder"):
+        if getattr(request, name) is not None:
+            raise InputError(Field(name), "means nothing without a policy", Phrase("{policy} FILE"))
+    return NoWay()
+
+
+def _confirm_by(policy: Policy | None, word: str | None) -> ConfirmBy:
+    words = [each.value for each in ConfirmBy]
+    if word is not None and word not in words:
+        raise InputError(Field("confirm_by"), f"{word!r}", f"one of {', '.join(words)}")
+    if word is not None:
+        return ConfirmBy(word)
+    return confirm_by(policy) if policy is not None else ConfirmBy.OPERATOR

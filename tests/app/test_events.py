@@ -1,0 +1,141 @@
+"""Every shape that goes out, held as it is: whoever changes one changes this table and the schema's version."""
+
+import json
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+
+import pytest
+
+from keyswitch.app import events
+from keyswitch.app.status import Looked
+from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.job import Outcome, Result, SentBytes
+from keyswitch.host.near import Near, Shows
+from keyswitch.host.steps import StepName
+from keyswitch.host.upload import Progress
+from keyswitch.host.verdict import Gate, Verdict
+from keyswitch.host.views import SlotView
+from keyswitch.host.way import OtherPolicy
+from keyswitch.reasons import FalseGuard, Reason
+
+VERDICT = "gate reason detail guard next_step mode image_group"
+
+SHAPES = {
+    "StatusJson": f"{VERDICT} slots other_device other_revision",
+    "ScanJson": "address name shows mode_index mode_if_policy token rssi_dbm",
+    "StepBegunJson": "event step says at_ms",
+    "StepDoneJson": "event step at_ms duration_ms",
+    "StepMissedJson": "event step at_ms duration_ms detail",
+    "VerdictJson": f"{VERDICT} event at_ms",
+    "ProgressJson": "event at_ms off size upload_bytes_per_second remaining_ms",
+    "SaidJson": "event at_ms text",
+    "ResultJson": "event outcome detail reason next_step duration_ms upload_bytes_per_second sent_bytes "
+    "already_there_bytes resumed before after not_read_since extensions",
+}
+VERSION_OF_SHAPES = 2
+
+SLOT = SlotView(
+    image=0,
+    slot=0,
+    version="1.0.0",
+    hash=b"h",
+    bootable=True,
+    pending=False,
+    confirmed=True,
+    active=True,
+    permanent=False,
+)
+UNKNOWN = Verdict(gate=Gate.UNKNOWN)
+SHUT = Verdict(
+    gate=Gate.SHUT,
+    reason=Reason.GUARD,
+    detail="motion must be false",
+    guard=FalseGuard.parse("motion must be false"),
+    next_step="make it so",
+    mode="normal",
+    image_group=True,
+    slots=(SLOT,),
+)
+STEP = StepName.FIND
+ENDED = Result(
+    outcome=Outcome.CONFIRMED,
+    reason=Reason.GUARD,
+    sent=SentBytes(bytes=7, already_there=1, bytes_per_second=9),
+    before=(SLOT,),
+    after=(SLOT,),
+)
+
+TOLD: list[tuple[str, str, Event]] = [
+    ("StepBegunJson", "step_begun", StepBegun(name=STEP, says="look", at_ms=1)),
+    ("StepDoneJson", "step_done", StepDone(name=STEP, at_ms=1, duration_ms=2)),
+    ("StepDoneJson", "step_done", StepDone(name=STEP, at_ms=1, duration_ms=None)),
+    ("StepMissedJson", "step_missed", StepMissed(name=STEP, at_ms=1, duration_ms=2, why="gone")),
+    ("VerdictJson", "verdict", Judged(verdict=UNKNOWN, at_ms=1)),
+    ("VerdictJson", "verdict", Judged(verdict=SHUT, at_ms=1)),
+    (
+        "ProgressJson",
+        "progress",
+        Uploading(progress=Progress(off=1, size=2, bytes_per_second=3, remaining_ms=None), at_ms=1),
+    ),
+    ("SaidJson", "said", Said(text="press the button", at_ms=1)),
+    ("ResultJson", "result", Ended(result=ENDED, at_ms=1)),
+    ("ResultJson", "result", Ended(result=Result(outcome=Outcome.REFUSED), at_ms=1)),
+]
+
+
+def fits(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if isinstance(kind, UnionType):
+        return any(fits(value, each) for each in get_args(kind))
+    return type(value) is (get_origin(kind) or kind)
+
+
+def check(shape: str, values: Any) -> None:
+    hints = get_type_hints(getattr(events, shape))
+    assert values.keys() == hints.keys() == set(SHAPES[shape].split())
+    assert {key for key, value in values.items() if not fits(value, hints[key])} == set()
+    assert json.loads(events.to_line(values)) == {"schema_version": VERSION_OF_SHAPES, **values}
+
+
+def test_every_shape_stands_in_the_table():
+    found = {name for name, each in vars(events).items() if is_typeddict(each) and name.endswith("Json")}
+    assert found == set(SHAPES)
+    assert events.SCHEMA_VERSION == VERSION_OF_SHAPES
+
+
+@pytest.mark.parametrize(("shape", "name", "event"), TOLD)
+def test_events_of_an_update(shape: str, name: str, event: Event):
+    told = events.event_json(event)
+    assert told["event"] == name
+    check(shape, told)
+
+
+def test_every_event_is_tried():
+    assert {type(event) for *_, event in TOLD} == set(get_args(Event))
+
+
+@pytest.mark.parametrize("verdict", [UNKNOWN, SHUT], ids=["unknown", "shut"])
+@pytest.mark.parametrize("same", [None, True, False])
+def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parameter of the test
+    other = None if same is None else OtherPolicy(detail="pump-8", next_step="", same_device=same)
+    told = events.status_json(Looked(verdict=verdict, other=other))
+    check("StatusJson", told)
+    assert (told["other_revision"], told["other_device"]) == {
+        None: (None, None),
+        True: ("pump-8", None),
+        False: (None, "pump-8"),
+    }[same]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_scan(known: bool):  # noqa: FBT001 - a parameter of the test
+    near = Near(
+        address="C0:00:00:00:00:01",
+        name="Pump 7",
+        rssi_dbm=-40 if known else None,
+        shows=Shows.MODE_SERVICE,
+        mode_index=0 if known else None,
+        token=b"\1" if known else b"",
+    )
+    check("ScanJson", events.scan_json(near))
