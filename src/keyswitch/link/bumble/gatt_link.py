@@ -193,8 +193,10 @@ class BumbleLink:
             working.result()
             if not known:
                 # The last keys are ours and may arrive with our next request: a device says only afterwards what the
-                # pairing was worth. The hash is readable without any, so that its answer tells that they are there.
-                await self.att.read_hash()
+                # pairing was worth. The hash is readable without any, so that its answer tells that they are there. If
+                # the device ends the link for it instead, the pairing was done all the same.
+                with contextlib.suppress(LinkLostError):
+                    await self.att.read_hash()
         except (core.BaseBumbleError, hci.HCI_Error) as error:
             raise RemoteError(_pairing_failure(error, known=known)) from error
         finally:
