@@ -5,6 +5,7 @@ from typing import get_args
 
 from keyswitch.device import event_log, state_dir
 from keyswitch.device.events import DeviceEvent
+from keyswitch.panel.protocol import SOCKET
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = Path(state_dir.__file__).parent
@@ -23,8 +24,9 @@ def test_the_page_says_what_the_tables_say():
 
 def test_every_file_of_the_state_directory_is_explained():
     text = (DOCS / "device.md").read_text()
-    for name in ("LOCK", "FLASH", "SESSION", "BONDS", "COUNTERS", "SERIAL", "PANEL"):
-        assert f"| `{getattr(state_dir, name)}` |" in text
+    names = [getattr(state_dir, name) for name in ("LOCK", "FLASH", "SESSION", "BONDS", "COUNTERS", "SERIAL")]
+    for name in (*names, SOCKET):
+        assert f"| `{name}` |" in text
     assert f"| `{event_log.CURRENT}`, " in text
     for kind in (event_log.CONTINUED, event_log.DAMAGED, event_log.RESUMED):
         assert f"(`{kind}`)" in text
