@@ -6,6 +6,7 @@
 * Hypothesis draws the same examples in every run; with `--deep` more and fresh ones, and says how to repeat a failure.
 """
 
+import gc
 import os
 from collections.abc import Callable
 
@@ -24,6 +25,9 @@ OPTIONS = {
     "install": "run the tests that install the built wheel, after `make dist`",
     "deep": "run the large tests too, and Hypothesis with its large profile",
 }
+
+gc.disable()
+"""Collection makes objects that stay; looking through them for garbage, again and again, is a tenth of its time."""
 
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile(
@@ -58,6 +62,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,13 +13,13 @@ CONTROL = [*range(0x20), 0x7F, *range(0x80, 0xA0), 0x2028, 0x2029]
 BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 
 
-@pytest.mark.parametrize("code", [*CONTROL, *BIDI, 0xFEFF, 0xD800, 0xDFFF, 0xE000, 0x10FFFF])
-def test_what_a_terminal_obeys_is_shown_as_its_escape(code: int) -> None:
-    said = plain(f"a{chr(code)}b")
-    assert said.isprintable()
-    assert said.startswith("a\\")
-    assert said.endswith("b")
-    said.encode()
+def test_what_a_terminal_obeys_is_shown_as_its_escape() -> None:
+    for code in (*CONTROL, *BIDI, 0xFEFF, 0xD800, 0xDFFF, 0xE000, 0x10FFFF):
+        said = plain(f"a{chr(code)}b")
+        assert said.isprintable(), hex(code)
+        assert said.startswith("a\\"), hex(code)
+        assert said.endswith("b"), hex(code)
+        said.encode()
 
 
 @given(st.text(max_size=20))
