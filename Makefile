@@ -43,6 +43,7 @@ test-peers: $(READY)  ## real servers and real clients, in environments of their
 	$(took)
 
 test-install: $(READY) dist  ## the built wheel in fresh environments: bare, with extras, lowest versions, beside smpmgr
+	@tools/apt-ensure libcairo2
 	@$(BIN)/pytest -q --install -m install --timeout=600
 	$(took)
 

@@ -47,8 +47,8 @@ def install() -> Install:
             subprocess.run([python, "-m", "venv", "--without-pip", str(path)], check=True)
             pip = [sys.executable, "-m", "pip", "--python", str(path / "bin" / "python"), "--disable-pip-version-check"]
             pinned = ROOT / "requirements" / f"{requirements}.txt"
-            subprocess.run([*pip, "install", "-qq", "--no-compile", "--require-hashes", "-r", str(pinned)], check=True)
-            subprocess.run([*pip, "install", "-qq", "--no-compile", "--no-deps", "--no-index", str(wheel)], check=True)
+            subprocess.run([*pip, "install", "-qq", "--require-hashes", "-r", str(pinned)], check=True)
+            subprocess.run([*pip, "install", "-qq", "--no-deps", "--no-index", str(wheel)], check=True)
             subprocess.run([*pip, "check"], check=True)  # what is pinned is what the wheel asks for
             made[requirements, python] = Installed(path=path)
         return made[requirements, python]
