@@ -23,7 +23,7 @@ from statistics import median
 
 from tests.device.server_rig import packet
 
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.smp.groups import os as os_group
@@ -77,7 +77,7 @@ def flooding(target: str, kind: str) -> Iterator[None]:
 
 
 async def _echoes(line: Path) -> float:
-    client = Client(await SerialLink.open(str(line), BAUD))
+    client = SmpClient(await SerialLink.open(str(line), BAUD))
     count, began = 0, time.monotonic()
     while time.monotonic() - began < SECONDS:
         reply = await client.write(os_group.ID, os_group.Id.ECHO, {"d": f"{count:020}"})

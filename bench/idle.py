@@ -22,13 +22,13 @@ from keyswitch.device.factory import install_first_image
 from keyswitch.device.flash_file import FlashFile
 from keyswitch.device.process import build
 from keyswitch.device.state_dir import FLASH, StateDir
-from keyswitch.device.udp import UdpCarrier
+from keyswitch.device.udp import UdpTransport
 from keyswitch.gatt.services import device_table
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import on_air
 from keyswitch.mcuboot.bootloader import BootConfig
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Transport
@@ -43,7 +43,7 @@ async def _device(
     state = stack.enter_context(StateDir.open(directory))
     flash = stack.enter_context(FlashFile(directory / FLASH, config.layout.geometry, create=True))
     install_first_image(flash, config.layout, make_image("1.0.0"))
-    udp = UdpCarrier("127.0.0.1", 0, max_packet=policy.smp.buf_size)
+    udp = UdpTransport("127.0.0.1", 0, max_packet=policy.smp.buf_size)
     name = policy.device.name
     radio = None
     if air is not None:
@@ -66,7 +66,7 @@ async def _device(
 async def _bytes_per_device(count: int, *, radio: bool) -> float:
     policy = pump()
     air = AirLink() if radio else None
-    config = BootConfig(layout=layout_of(policy), keys=Keys())
+    config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         await _device(directory / "first", policy, config, stack, air)  # what is imported and cached once

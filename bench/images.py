@@ -13,7 +13,7 @@ from tests.mcuboot import imgtool_images as images
 
 from keyswitch.mcuboot.files import FileSource
 from keyswitch.mcuboot.image import HASH_CHUNK, Image, parse_image
-from keyswitch.mcuboot.keys import KeyKind, Keys
+from keyswitch.mcuboot.keys import KeyKind, VerificationKeys
 from keyswitch.mcuboot.tlvs import SIGNATURES, TlvType
 from keyswitch.mcuboot.verify import verify
 
@@ -70,14 +70,14 @@ def make(name: str, key: str, options: tuple[str, ...], size: int) -> Path:
     return path
 
 
-def check(path: Path, keys: Keys) -> None:
+def check(path: Path, keys: VerificationKeys) -> None:
     """Everything that the product does, the file opened and read in pieces."""
     with path.open("rb") as file:
         if not verify(FileSource(file), keys).ok:
             raise RuntimeError(f"{path}: refused")
 
 
-def alone(path: Path, keys: Keys) -> Callable[[], None]:
+def alone(path: Path, keys: VerificationKeys) -> Callable[[], None]:
     """Hashing the same bytes in the same pieces, and one signature check; nothing is parsed."""
     with path.open("rb") as file:
         source = FileSource(file)
@@ -127,7 +127,7 @@ def by_turns(first: Callable[[], None], second: Callable[[], None]) -> tuple[flo
     return min(times[0]), min(times[1])
 
 
-def memory(path: Path, keys: Keys) -> int:
+def memory(path: Path, keys: VerificationKeys) -> int:
     """The most memory in bytes that one check takes; mapped pages of the file are not counted, they can be dropped."""
     tracemalloc.start()
     try:

@@ -15,13 +15,13 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.host import entry
 from keyswitch.host.job import Goal, Job, JobImage, Outcome
 from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, BytesSource
 from keyswitch.mcuboot.image import Image, parse_image
 from keyswitch.policy.secrets import read_secret
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 from keyswitch.timing import bound
 from keyswitch.timing.rules import Phy
 
@@ -110,10 +110,12 @@ async def upload(cell: Cell, files: Workshop, most_outstanding: int | None) -> i
     job = Job(
         images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),),
         goal=Goal.UPLOAD,
-        way=ModeGroupWay("maintenance", entry.Secret(secret)),
+        way=ModeGroupStrategy("maintenance", entry.Secret(secret)),
         most_outstanding=most_outstanding,
     )
-    world = World(policy, files.old.read_bytes(), secret=secret, air=air, flash_times=TIMES_BY_PROFILE[cell.flash])
+    world = VirtualWorld(
+        policy, files.old.read_bytes(), secret=secret, air=air, flash_times=TIMES_BY_PROFILE[cell.flash]
+    )
     async with world as here:
         async with asyncio.timeout(3000):
             result = await update(here.reach(), job)

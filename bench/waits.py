@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from keyswitch.device.example import write_example
-from keyswitch.gatt.att import CHARACTERISTIC, PRIMARY_SERVICE, Op, uuid_bytes
+from keyswitch.gatt.att import CHARACTERISTIC, PRIMARY_SERVICE, AttOpcode, uuid_bytes
 from keyswitch.gatt.services import DATABASE_HASH_UUID
 from keyswitch.host import entry
 from keyswitch.host.events import Ended, Event, StepBegun
 from keyswitch.host.job import Job, JobImage, Outcome
 from keyswitch.host.ours import expected_of
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleEndpoint
 from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.link.bumble.central import BumbleAdapter
@@ -34,7 +34,7 @@ from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.smp.header import Op as SmpOp
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 from keyswitch.timing.rules import Phy
 
 PAYLOAD: Final = 160_000
@@ -93,10 +93,10 @@ _BY_TYPE: Final = {
     uuid_bytes(CHARACTERISTIC): "discover characteristics",
 }
 _BY_OPCODE: Final = {
-    Op.EXCHANGE_MTU_REQ: "agree on the MTU",
-    Op.FIND_INFORMATION_REQ: "subscribe",
-    Op.WRITE_REQ: "subscribe",
-    Op.READ_REQ: "correlation token",
+    AttOpcode.EXCHANGE_MTU_REQ: "agree on the MTU",
+    AttOpcode.FIND_INFORMATION_REQ: "subscribe",
+    AttOpcode.WRITE_REQ: "subscribe",
+    AttOpcode.READ_REQ: "correlation token",
 }
 _COMMAND, _DATA, _EVENT = 1, 2, 4
 _CONNECTED, _REPORT = b"\x3e\x01", b"\x3e\x02"
@@ -146,19 +146,19 @@ class Waits:
         if packet[0] == _COMMAND and packet[1:4] == _SCAN_OFF[:3] and packet[4] == 0 and self._connected:
             self.ended("listen for namesakes")
         elif packet[0] == _DATA and (pdu := self._att(packet, sent=True)):
-            if pdu[0] == Op.WRITE_CMD:
+            if pdu[0] == AttOpcode.WRITE_CMD:
                 self._smp(pdu[3:], sent=True)
-            elif pdu[0] in (Op.READ_BY_TYPE_REQ, Op.READ_BY_GROUP_TYPE_REQ):
+            elif pdu[0] in (AttOpcode.READ_BY_TYPE_REQ, AttOpcode.READ_BY_GROUP_TYPE_REQ):
                 self._asked = _BY_TYPE[pdu[5:]]
-            elif pdu[0] != Op.CONFIRMATION:
-                self._asked = _BY_OPCODE[Op(pdu[0])]
+            elif pdu[0] != AttOpcode.CONFIRMATION:
+                self._asked = _BY_OPCODE[AttOpcode(pdu[0])]
 
     def to_host(self, packet: bytes) -> None:
         """A packet of the operator's controller."""
         if packet[0] == _EVENT:
             self._hci(packet)
         elif packet[0] == _DATA and (pdu := self._att(packet, sent=False)):
-            if pdu[0] == Op.NOTIFICATION:
+            if pdu[0] == AttOpcode.NOTIFICATION:
                 self._smp(pdu[3:], sent=False)
             else:
                 self.ended(self._asked)
@@ -183,7 +183,7 @@ class Waits:
         if continues or channel != 4:
             return b""
         pdu = packet[9:]
-        if pdu[0] in (Op.WRITE_CMD, Op.NOTIFICATION) and self._rest[sent] > 0:
+        if pdu[0] in (AttOpcode.WRITE_CMD, AttOpcode.NOTIFICATION) and self._rest[sent] > 0:
             self._rest[sent] -= length - 3
             return b""  # the rest of a frame
         self._length = length - 3
@@ -324,16 +324,16 @@ async def _updated(case: Case, files: Files) -> Waits:
     parsed = parse_image(BytesSource(data))
     if not isinstance(parsed, Image):
         raise TypeError(parsed.line)
-    way = ModeGroupWay("maintenance", entry.Secret(secret), expected=expected_of(files.policy))
+    way = ModeGroupStrategy("maintenance", entry.Secret(secret), expected=expected_of(files.policy))
     job = Job(images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),), way=way)
     waits = Waits()
     flash = TIMES_BY_PROFILE[case.flash]
-    world = World(files.policy, files.old, secret=secret, air=air, flash_times=flash, report=waits.on_device)
+    world = VirtualWorld(files.policy, files.old, secret=secret, air=air, flash_times=flash, report=waits.on_device)
     async with world as here:
         await asyncio.sleep(case.after_ms / 1000)
         waits.at = asyncio.get_running_loop().time() * 1000
         adapter = BumbleAdapter(tapped(on_air(here.air, "operator"), waits), address="C8:00:00:00:00:01")
-        reach = BleReach(adapter, target="air:pump", name=files.policy.device.name)
+        reach = BleEndpoint(adapter, target="air:pump", name=files.policy.device.name)
         result = await update(reach, job, sink=waits.on_event)
         await reach.close()
     if result.outcome is not Outcome.CONFIRMED:

@@ -2,7 +2,7 @@ import pytest
 from tests.policy.samples import pump
 
 from keyswitch.policy.words import Compare
-from keyswitch.reasons import FalseGuard, Reason, detail_words, is_words, spoken
+from keyswitch.reasons import FalseGuard, Reason, detail_words, format_reason, is_words
 
 WORDS = {
     Compare.EQUAL: ("must be 30", "is 30"),
@@ -80,4 +80,4 @@ def test_every_guard_of_a_policy_can_be_read_back():
             read = FalseGuard.parse(guard.text)
             assert read is not None
             assert read.words.replace("must be", "is").replace("must not be", "is not") == guard.words
-            assert spoken(Reason.GUARD, guard.text) == f"guard: {read.detail}"
+            assert format_reason(Reason.GUARD, guard.text) == f"guard: {read.detail}"

@@ -15,7 +15,7 @@ from typing import Final
 
 from keyswitch.app.endpoints import open_reach
 from keyswitch.host.fitting import capacity_of
-from keyswitch.host.reach import Reach
+from keyswitch.host.reach import Endpoint
 from keyswitch.host.reply import Refusal
 from keyswitch.host.upload import Uploaded, upload
 from keyswitch.smp.groups import image
@@ -26,7 +26,7 @@ ERASE_MS: Final = 40_000
 
 async def main(target: str, data: bytes) -> None:
     """Connect, upload, say."""
-    reach: Reach = open_reach(target)
+    reach: Endpoint = open_reach(target)
     connection = await reach.connect(smp_shown=target.startswith("hci:"))
     if connection.smp is None:
         raise SystemExit("the device does not show its SMP service")

@@ -34,7 +34,7 @@ class Reason(StrEnum):
     SILENCE = "no answer"
 
 
-def spoken(reason: Reason, detail: str = "") -> str:
+def format_reason(reason: Reason, detail: str = "") -> str:
     """The reason as it travels in `rsn` and `reason`: the word, and behind it which guard, until when, and so on."""
     return f"{reason.value}: {detail}" if detail else reason.value
 

@@ -8,13 +8,13 @@ import pytest
 
 from keyswitch.app import events
 from keyswitch.app.status import Looked
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.job import Outcome, Result, SentBytes
-from keyswitch.host.near import Near, Shows
+from keyswitch.host.near import FoundDevice, Shows
 from keyswitch.host.steps import StepName
-from keyswitch.host.upload import Progress
+from keyswitch.host.upload import UploadProgress
 from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import SlotView
+from keyswitch.host.views import SlotInfo
 from keyswitch.host.way import OtherPolicy
 from keyswitch.reasons import FalseGuard, Reason
 
@@ -34,7 +34,7 @@ SHAPES = {
 }
 VERSION_OF_SHAPES = 2
 
-SLOT = SlotView(
+SLOT = SlotInfo(
     image=0,
     slot=0,
     version="1.0.0",
@@ -69,15 +69,15 @@ TOLD: list[tuple[str, str, Event]] = [
     ("StepBegunJson", "step_begun", StepBegun(name=STEP, says="look", at_ms=1)),
     ("StepDoneJson", "step_done", StepDone(name=STEP, at_ms=1, duration_ms=2)),
     ("StepDoneJson", "step_done", StepDone(name=STEP, at_ms=1, duration_ms=None)),
-    ("StepMissedJson", "step_missed", StepMissed(name=STEP, at_ms=1, duration_ms=2, why="gone")),
-    ("VerdictJson", "verdict", Judged(verdict=UNKNOWN, at_ms=1)),
-    ("VerdictJson", "verdict", Judged(verdict=SHUT, at_ms=1)),
+    ("StepMissedJson", "step_missed", StepFailed(name=STEP, at_ms=1, duration_ms=2, why="gone")),
+    ("VerdictJson", "verdict", VerdictFound(verdict=UNKNOWN, at_ms=1)),
+    ("VerdictJson", "verdict", VerdictFound(verdict=SHUT, at_ms=1)),
     (
         "ProgressJson",
         "progress",
-        Uploading(progress=Progress(off=1, size=2, bytes_per_second=3, remaining_ms=None), at_ms=1),
+        Uploading(progress=UploadProgress(off=1, size=2, bytes_per_second=3, remaining_ms=None), at_ms=1),
     ),
-    ("SaidJson", "said", Said(text="press the button", at_ms=1)),
+    ("SaidJson", "said", Message(text="press the button", at_ms=1)),
     ("ResultJson", "result", Ended(result=ENDED, at_ms=1)),
     ("ResultJson", "result", Ended(result=Result(outcome=Outcome.REFUSED), at_ms=1)),
 ]
@@ -130,7 +130,7 @@ def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parame
 
 @pytest.mark.parametrize("known", [True, False])
 def test_scan(known: bool):  # noqa: FBT001 - a parameter of the test
-    near = Near(
+    near = FoundDevice(
         address="C0:00:00:00:00:01",
         name="Pump 7",
         rssi_dbm=-40 if known else None,

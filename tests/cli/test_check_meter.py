@@ -3,7 +3,7 @@
 import io
 
 from keyswitch.cli.check_meter import LINE_MS, QUIET_MS, RENEW_MS, CheckMeter, held_mb
-from keyswitch.prove.explore import Progress
+from keyswitch.prove.explore import ExploreProgress
 
 
 class Watched:
@@ -15,7 +15,7 @@ class Watched:
 
     def at(self, ms: int, explored: int) -> str | None:
         self.ms = ms
-        return self.meter(Progress(found=2 * explored, explored=explored, moves=9 * explored))
+        return self.meter(ExploreProgress(found=2 * explored, explored=explored, moves=9 * explored))
 
 
 def test_nothing_is_said_of_a_short_check() -> None:

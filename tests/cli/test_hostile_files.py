@@ -14,7 +14,7 @@ import pytest
 from tests.cli.policy_commands import Ran, Run, run
 from tests.policy.samples import PUMP_FILE
 
-from keyswitch.cli.making import KeyKind, make_key
+from keyswitch.cli.making import GeneratedKey, make_key
 from keyswitch.demo.workshop import Workshop
 from keyswitch.evidence.chain import Head, encode, encode_head, next_record
 from keyswitch.exits import Exit
@@ -113,7 +113,7 @@ EVIDENCE = {
 @pytest.fixture(scope="module")
 def known(pump: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     directory = tmp_path_factory.mktemp("known")
-    issuer = make_key(KeyKind.PERMIT, directory / "issuer.pem")
+    issuer = make_key(GeneratedKey.PERMIT, directory / "issuer.pem")
     assert issuer.public is not None
     policy = pump.policy_file.read_text()
     permits = policy.replace("[entry.challenge]", f'[entry.permit]\nissuers = ["{issuer.public}"]\n[entry.challenge]')

@@ -12,7 +12,7 @@ from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.schema import schema_document
 from keyswitch.policy.secrets import read_issuers, read_secret
 from keyswitch.policy.template import Choices, template
-from keyswitch.policy.words import ProofKind, Service
+from keyswitch.policy.words import ProofKind, Visibility
 from keyswitch.prove.check import check
 from keyswitch.terms import Transport
 
@@ -39,7 +39,7 @@ def test_options_are_obeyed(run: Run, tmp_path: Path) -> None:
     policy = read_policy(tmp_path / "policy.toml")
     assert policy.device.name == "Line"
     assert policy.inputs == ()
-    assert policy.gate.service is Service.LIVE
+    assert policy.gate.service is Visibility.LIVE
     assert policy.smp.transports == (Transport.UDP,)
     assert len(read_issuers(policy)) == 1
     assert not (tmp_path / "keys" / "device.hmac").exists()
@@ -55,8 +55,8 @@ def test_every_choice_holds(proofs: tuple[ProofKind, ...], *, button: bool, safe
     assert check(policy).holds
 
 
-@pytest.mark.parametrize("service", Service)
-def test_every_strategy_holds(service: Service) -> None:
+@pytest.mark.parametrize("service", Visibility)
+def test_every_strategy_holds(service: Visibility) -> None:
     choices = Choices(name="x", proofs=(ProofKind.CHALLENGE,), service=service, transports=tuple(Transport))
     assert check(load(template(choices).encode())).holds
 

@@ -4,10 +4,10 @@ import sys
 import pytest
 
 from keyswitch.cli.progress import Out, Terminal, shown
-from keyswitch.host.events import Ended, Event, Said, StepBegun, StepDone, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, Uploading
 from keyswitch.host.job import Outcome, Result
 from keyswitch.host.steps import StepName
-from keyswitch.host.upload import Progress
+from keyswitch.host.upload import UploadProgress
 from keyswitch.link.air.clock import run
 
 FIND = StepBegun(name=StepName.FIND, says="find the device and connect", at_ms=0)
@@ -29,7 +29,7 @@ def told(*events: Event | float) -> None:
 
 
 def uploading(off: int, size: int) -> Uploading:
-    return Uploading(progress=Progress(off=off, size=size, bytes_per_second=1000, remaining_ms=None), at_ms=0)
+    return Uploading(progress=UploadProgress(off=off, size=size, bytes_per_second=1000, remaining_ms=None), at_ms=0)
 
 
 def test_a_slow_step_is_named_while_it_goes_on(capsys: pytest.CaptureFixture[str]):
@@ -68,7 +68,7 @@ def test_what_a_loss_takes_back_is_not_told_again(capsys: pytest.CaptureFixture[
 
 def test_quiet_still_says_what_a_person_has_to_do(capsys: pytest.CaptureFixture[str]):
     show = shown(as_json=False, quiet=True)
-    for event in (FIND, Said(text="Press the button.", at_ms=0), FOUND):
+    for event in (FIND, Message(text="Press the button.", at_ms=0), FOUND):
         show(event)
     show(Ended(result=Result(outcome=Outcome.CONFIRMED), at_ms=0))
     said = capsys.readouterr()

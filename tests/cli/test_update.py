@@ -18,7 +18,7 @@ from tests.policy.samples import pump, pump_with
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.host.ours import why_reverted
-from keyswitch.host.reach import BleReach, Connection
+from keyswitch.host.reach import BleEndpoint, Connection
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
@@ -230,7 +230,7 @@ def test_a_plan_that_would_be_refused_says_so(
 def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
     capsys: pytest.CaptureFixture[str], new: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    class Away(BleReach):
+    class Away(BleEndpoint):
         async def connect(self, *, timeout_ms: int = 10, smp_shown: bool = False, ours: bool = False) -> Connection:
             return await super().connect(timeout_ms=min(timeout_ms, 10), smp_shown=smp_shown, ours=ours)
 
@@ -302,7 +302,7 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
     capsys: pytest.CaptureFixture[str], new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
-    reach = BleReach(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
+    reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
     monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
     monkeypatch.setattr("keyswitch.host.reach.NAMESAKES_MS", 200)
     evidence = tmp_path / "run.jsonl"

@@ -8,18 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keyswitch.device.output import Answer, Output
-from keyswitch.device.parts import Parts
+from keyswitch.device.output import OutgoingAnswer, Output
+from keyswitch.device.parts import Components
 from keyswitch.device.server import Server
 from keyswitch.device.store import MemoryStore
 from keyswitch.gate.effects import EndConnections, ModeChanged, ResetNow
 from keyswitch.gate.events import InputChanged
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import boot
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.flash import NO_TIMES, FlashTimes, RamFlash
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.layout import Algorithm, Layout
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
@@ -29,7 +29,7 @@ from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.smp import cbor
 from keyswitch.smp.frame import Frame, request
 from keyswitch.smp.groups import image, mode, os
-from keyswitch.smp.header import Op, Version
+from keyswitch.smp.header import Op, SmpVersion
 from keyswitch.terms import Security, Transport
 
 PUMP = Path(__file__).parents[2] / "examples" / "pump" / "policy.toml"
@@ -72,7 +72,7 @@ class Rig:
         policy: Policy | None = None,
         *,
         running: str = "1.0.0",
-        parts: Parts | None = None,
+        parts: Components | None = None,
         algorithm: Algorithm = Algorithm.SWAP_MOVE,
         layout: Layout | None = None,
         times: FlashTimes = NO_TIMES,
@@ -85,12 +85,12 @@ class Rig:
         self.policy = policy or pump()
         self.layout = layout or Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
         self.flash = RamFlash(self.layout.geometry, times)
-        self.config = BootConfig(layout=self.layout, keys=Keys())
+        self.config = BootConfig(layout=self.layout, keys=VerificationKeys())
         self.running = make_image(running, seed=9)
         for pair in self.layout.pairs:
             slots.install(self.flash, self.layout, pair.primary, self.running)
         self.store = MemoryStore()
-        self.parts = parts or Parts()
+        self.parts = parts or Components()
         self.now_ms = 1_000
         self._drawn = 0
         self.brings = dict(brings or {})
@@ -171,7 +171,7 @@ class Rig:
 
     # --- requests ---
 
-    def put(self, peer: int, packet: bytes, door: Door = Door.SMP) -> Output:
+    def put(self, peer: int, packet: bytes, door: Service = Service.SMP) -> Output:
         return self.carry_out(self.server.receive(peer, packet, self.now_ms, door=door))
 
     def run(self) -> None:
@@ -179,7 +179,7 @@ class Rig:
         while (output := self.server.run_one(self.now_ms)) is not None:
             self.carry_out(output)
 
-    def send(self, peer: int, packet: bytes, door: Door = Door.SMP) -> list[Frame]:
+    def send(self, peer: int, packet: bytes, door: Service = Service.SMP) -> list[Frame]:
         """One packet and all answers to it."""
         box = self.inbox[peer]
         box.clear()
@@ -195,8 +195,8 @@ class Rig:
         command: int,
         body: dict[str, Any] | None = None,
         *,
-        version: Version = Version.V2,
-        door: Door = Door.SMP,
+        version: SmpVersion = SmpVersion.V2,
+        door: Service = Service.SMP,
     ) -> dict[str, Any]:
         """One request and its one answer."""
         packet = request(op=op, group=group, command=command, sequence=7, body=body, version=version).encode()
@@ -278,4 +278,16 @@ def bodies(answers: list[Frame]) -> list[dict[str, Any]]:
     return [answer.body() for answer in answers]
 
 
-__all__ = ["PUMP", "SECRET", "Answer", "Rig", "cbor", "early", "image_hash", "make_image", "packet", "pump", "raw"]
+__all__ = [
+    "PUMP",
+    "SECRET",
+    "OutgoingAnswer",
+    "Rig",
+    "cbor",
+    "early",
+    "image_hash",
+    "make_image",
+    "packet",
+    "pump",
+    "raw",
+]

@@ -13,10 +13,10 @@ import pytest
 from tests.device.server_rig import Rig, bodies, image_hash, make_image, packet, pump
 
 from keyswitch.device.dispatch import HANDLERS
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate.decision import ALLOWED, Decision, Refused
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
@@ -68,7 +68,7 @@ def watched(serves: Callable[[tuple[int, int, int]], bool] = lambda _: False) ->
     policy = pump()
     everywhere = {name: replace(each, allow=ALL_KEYS) for name, each in policy.modes.items()}
     watch = Watch(serves)
-    rig = Rig(replace(policy, modes=everywhere), parts=Parts(authorise=watch))
+    rig = Rig(replace(policy, modes=everywhere), parts=Components(authorise=watch))
     rig.carry_out(rig.server.event(ButtonHeld(hold_ms=5_000), rig.now_ms))
     assert rig.mode == "maintenance"
     return rig, watch
@@ -92,7 +92,7 @@ def test_nothing_is_served_past_a_door_that_refuses(transport: Transport) -> Non
     for key in sorted(ALL_KEYS):
         for body in payloads(key):
             for version in (0, 1):
-                for door in Door:
+                for door in Service:
                     watch.asked.clear()
                     answers = bodies(rig.send(peer, frame(key, version, body), door))
                     assert answers == [SAID], (key, version, door, body)
@@ -131,7 +131,7 @@ def unasked(make: Callable[[tuple[int, int, int]], bytes], rc: int) -> None:
     peer = rig.peer()
     before = rig.server.core.state, rig.flash.wear, rig.server.core.counts.served
     for key in sorted(ALL_KEYS):
-        for door in Door:
+        for door in Service:
             assert bodies(rig.send(peer, make(key), door)) == [{"rc": rc}], (key, door)
     assert watch.asked == []
     assert (rig.server.core.state, rig.flash.wear, rig.server.core.counts.served) == before

@@ -7,9 +7,9 @@ from tests.device.server_rig import Rig, pump
 
 from keyswitch.policy.model import Policy
 from keyswitch.smp.commands import ALL_KEYS, GROUPS
-from keyswitch.smp.header import Version
+from keyswitch.smp.header import SmpVersion
 
-V1 = Version.V1
+V1 = SmpVersion.V1
 
 
 def open_policy() -> Policy:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.device.server_rig import Rig, image_hash, make_image, packet
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate.decision import ALLOWED
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.terms import Transport
@@ -19,7 +19,7 @@ MODES = ("normal", "active", "pairing")
 
 
 def bring(name: str) -> Rig:
-    rig = Rig(parts=Parts(authorise=lambda *_: ALLOWED))
+    rig = Rig(parts=Components(authorise=lambda *_: ALLOWED))
     if name == "active":
         rig.input("motion", value=True)
     elif name == "pairing":
@@ -55,7 +55,7 @@ def test_behind_an_open_door_the_machine_changes_no_firmware_outside_maintenance
     for transport in Transport:
         peer = rig.peer(transport)
         for key, body in requests(rig):
-            for door in Door:
+            for door in Service:
                 for version in (0, 1):
                     frame = packet(key.op, key.group, key.id, body)
                     rig.send(peer, bytes([version << 3 | key.op]) + frame[1:], door)

@@ -10,11 +10,11 @@ from tests.integration.wires import Datagrams
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.showing import PasskeyDisplay
 from keyswitch.gate.peer import Peer
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.smp.groups import os
 from keyswitch.terms import Security, Transport
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 
 def ble(number: int, security: Security = Security.NONE) -> Peer:
@@ -32,9 +32,9 @@ def test_the_server_hears_of_a_peer_before_anybody_else(pump: Workshop) -> None:
             if "peer" in event:
                 known.append((event["event"], event["peer"] in here.device.server.core.peers))
 
-        here = World(pump.policy, pump.old.read_bytes(), report=report, others={Transport.UDP: net})
+        here = VirtualWorld(pump.policy, pump.old.read_bytes(), report=report, others={Transport.UDP: net})
         async with here:
-            assert isinstance(await Client(net.socket(1)).write(os.ID, os.Id.ECHO, {"d": "hi"}), Answer)
+            assert isinstance(await SmpClient(net.socket(1)).write(os.ID, os.Id.ECHO, {"d": "hi"}), Answer)
             for port in range(2, 18):
                 await net.socket(port).send(bytes.fromhex("0a00000600004200a16164626869"))
             await asyncio.sleep(70)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.device.arrivals import Heard
 
-from keyswitch.device.serial import SerialCarrier
+from keyswitch.device.serial import SerialTransport
 from keyswitch.errors import LinkLostError
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 from keyswitch.smp.framing.console import ConsoleReceiver, pieces
 from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
@@ -25,8 +25,8 @@ def run(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
-async def started(path: Path) -> tuple[SerialCarrier, Heard]:
-    carrier, heard = SerialCarrier(path, receiver=ConsoleReceiver(2475)), Heard()
+async def started(path: Path) -> tuple[SerialTransport, Heard]:
+    carrier, heard = SerialTransport(path, receiver=ConsoleReceiver(2475)), Heard()
     await carrier.start(heard)
     return carrier, heard
 
@@ -40,7 +40,7 @@ def test_packets_go_both_ways_whatever_else_the_line_says(tmp_path: Path) -> Non
             await heard.next()
         assert heard.packets == [(1, ECHO), (1, LARGE)]
         assert [peer.transport for peer in heard.came] == [Transport.SERIAL]
-        await carrier.send(1, Door.SMP, ECHO)
+        await carrier.send(1, Service.SMP, ECHO)
         assert os.read(line, 4096) == b"".join(pieces(ECHO))
         os.close(line)
         await carrier.close()
@@ -84,7 +84,7 @@ def test_a_line_that_nobody_reads_holds_up_its_own_answers_and_is_given_up(
         await heard.next()
         with pytest.raises(LinkLostError, match="nobody reads"):
             for _ in range(1000):
-                await carrier.send(1, Door.SMP, LARGE)
+                await carrier.send(1, Service.SMP, LARGE)
         os.close(line)
         await carrier.close()
 
@@ -123,7 +123,7 @@ def test_nobody_else_is_answered(tmp_path: Path) -> None:
     async def story() -> None:
         carrier, _ = await started(tmp_path / "tty")
         with pytest.raises(LinkLostError):
-            await carrier.send(1, Door.SMP, ECHO)
+            await carrier.send(1, Service.SMP, ECHO)
         await carrier.end(1, after_delivery=True)
         await carrier.close()
         await carrier.close()
@@ -144,7 +144,7 @@ def test_a_port_that_is_unplugged_is_given_back_and_told_as_lost(tmp_path: Path)
         assert heard.went == [1]
         assert "the port is gone" in heard.lost_lines[0]
         with pytest.raises(LinkLostError):
-            await carrier.send(1, Door.SMP, ECHO)
+            await carrier.send(1, Service.SMP, ECHO)
         for _ in range(100):
             await asyncio.sleep(0)
         assert len(heard.lost_lines) == 1, "it is told once, and the loop is left alone"
@@ -164,7 +164,7 @@ def test_who_waits_for_an_unplugged_port_is_let_go(tmp_path: Path) -> None:
         os.close(near)
         os.write(far, b"".join(pieces(ECHO)))
         await heard.next()
-        waiting = asyncio.ensure_future(carrier.send(1, Door.SMP, LARGE * 200))
+        waiting = asyncio.ensure_future(carrier.send(1, Service.SMP, LARGE * 200))
         await asyncio.sleep(0.01)
         assert not waiting.done()
         os.close(far)
@@ -203,7 +203,10 @@ def test_a_port_is_found_again_at_the_next_boot(tmp_path: Path) -> None:
 
 def test_bare_packets_go_both_ways_however_they_are_cut(tmp_path: Path) -> None:
     async def story() -> None:
-        carrier, heard = SerialCarrier(tmp_path / "tty", receiver=StreamReceiver(2475), pieces=lambda it: [it]), Heard()
+        carrier, heard = (
+            SerialTransport(tmp_path / "tty", receiver=StreamReceiver(2475), pieces=lambda it: [it]),
+            Heard(),
+        )
         await carrier.start(heard)
         line = os.open(tmp_path / "tty", os.O_RDWR | os.O_NOCTTY)
         for cut in (1, 8, 13):
@@ -212,7 +215,7 @@ def test_bare_packets_go_both_ways_however_they_are_cut(tmp_path: Path) -> None:
             os.write(line, ECHO[cut:])
             await heard.next()
         assert heard.packets == [(1, ECHO)] * 3
-        await carrier.send(1, Door.SMP, ECHO)
+        await carrier.send(1, Service.SMP, ECHO)
         assert os.read(line, 4096) == ECHO
         os.close(line)
         await carrier.close()

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 from tests.device.server_rig import Rig, early, image_hash, make_image, packet, pump
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.device.store import Memory, MemoryStore
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import ALLOWED
 from keyswitch.gate.machine import step
 from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot import slots
-from keyswitch.mcuboot.image import Fault
-from keyswitch.mcuboot.slots import Arming
+from keyswitch.mcuboot.image import ImageFault
+from keyswitch.mcuboot.slots import ArmResult
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.words import ProofKind
 from keyswitch.smp.groups import mode
@@ -36,7 +36,7 @@ def test_power_cut_around_the_trailer(when: str):
             slots.arm(flash, layout, slot, permanent=permanent)
         raise PowerCut
 
-    rig = Rig(parts=Parts(arm=cut))
+    rig = Rig(parts=Components(arm=cut))
     peer = rig.in_maintenance()
     rig.upload(peer, NEW)
     rig.test(peer, NEW)
@@ -49,10 +49,12 @@ def test_power_cut_around_the_trailer(when: str):
     assert "session.json" not in rig.store.documents
 
 
-@pytest.mark.parametrize("result", [b"\x00" * 32, Fault(check="hash", expected="x", found="y")], ids=["other", "fault"])
+@pytest.mark.parametrize(
+    "result", [b"\x00" * 32, ImageFault(check="hash", expected="x", found="y")], ids=["other", "fault"]
+)
 def test_the_hash_is_computed_again_before_the_trailer_is_written(result):
     answers = [image_hash(NEW), result]
-    rig = Rig(parts=Parts(computed_hash=lambda *_: answers.pop(0)))
+    rig = Rig(parts=Components(computed_hash=lambda *_: answers.pop(0)))
     peer = rig.in_maintenance()
     rig.upload(peer, NEW)
     rig.test(peer, NEW)
@@ -63,7 +65,7 @@ def test_the_hash_is_computed_again_before_the_trailer_is_written(result):
 
 
 def test_a_trailer_that_cannot_be_written_is_said_early():
-    rig = Rig(early(pump()), parts=Parts(arm=lambda *_, **__: Arming.BAD_TRAILER))
+    rig = Rig(early(pump()), parts=Components(arm=lambda *_, **__: ArmResult.BAD_TRAILER))
     peer = rig.in_maintenance()
     rig.upload(peer, NEW)
     assert rig.test(peer, NEW) == {"err": {"group": 1, "rc": 23}}
@@ -71,7 +73,7 @@ def test_a_trailer_that_cannot_be_written_is_said_early():
 
 
 def test_a_confirmation_that_does_not_take_is_said():
-    rig = Rig(parts=Parts(confirm=lambda *_: Arming.BAD_TRAILER))
+    rig = Rig(parts=Components(confirm=lambda *_: ArmResult.BAD_TRAILER))
     peer = rig.in_maintenance()
     rig.upload(peer, NEW)
     rig.test(peer, NEW)
@@ -156,22 +158,26 @@ def its_own_word(flash, layout, slot):
 
 
 FAULTS = [
-    ("a door that refuses nothing", Parts(authorise=never_refuse), let_in),
-    ("a queue that is kept, and a door that trusts it", Parts(authorise=never_refuse, step=keeps_its_queue), stays),
-    ("uploads up to the slot's end", Parts(max_image_size=whole_slot), arms_itself),
-    ("a hash taken from the image's own word", Parts(computed_hash=its_own_word), starts_what_changed),
+    ("a door that refuses nothing", Components(authorise=never_refuse), let_in),
+    (
+        "a queue that is kept, and a door that trusts it",
+        Components(authorise=never_refuse, step=keeps_its_queue),
+        stays,
+    ),
+    ("uploads up to the slot's end", Components(max_image_size=whole_slot), arms_itself),
+    ("a hash taken from the image's own word", Components(computed_hash=its_own_word), starts_what_changed),
 ]
 
 
 @pytest.mark.parametrize(("parts", "shows"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
-def test_planted_faults_are_seen(parts: Parts, shows):
+def test_planted_faults_are_seen(parts: Components, shows):
     assert shows(Rig(parts=parts))
     assert not shows(Rig())
 
 
 def test_past_an_open_door_the_machine_still_refuses_firmware():
-    assert not writes_flash(Rig(parts=Parts(authorise=never_refuse)))
-    assert writes_flash(Rig(parts=Parts(authorise=never_refuse, step=grants_everything)))
+    assert not writes_flash(Rig(parts=Components(authorise=never_refuse)))
+    assert writes_flash(Rig(parts=Components(authorise=never_refuse, step=grants_everything)))
 
 
 # --- the store ---
@@ -246,7 +252,7 @@ def test_a_record_of_another_version_mode_or_image_is_worth_nothing():
             rig.store.documents["session.json"]["record"] |= change
             return slots.arm(flash, layout, slot, permanent=permanent)
 
-        rig.server.core.parts = Parts(arm=tampering)
+        rig.server.core.parts = Components(arm=tampering)
         rig.reset(peer)
         assert rig.mode == "normal", change
         assert rig.report.images[0].running_hash == image_hash(rig.running), "and the trial does not stay"

@@ -11,7 +11,7 @@ import pytest
 from tests.device.server_rig import Rig, make_image, packet, pump
 
 from keyswitch.gate.nonces import MAX_OUTSTANDING
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 from keyswitch.smp.commands import ALL_KEYS
 from keyswitch.smp.framing import Receiver, ble, console, udp
 from keyswitch.smp.framing.console import ConsoleReceiver
@@ -87,7 +87,7 @@ def run(seed: int, count: int, name: str) -> None:
     peer = rig.in_maintenance() if name == "maintenance" else rig.peer()
     before = shut(rig)
     for number, frame in enumerate(frames(seed, count)):
-        door = Door.MODE if number % 7 == 0 else Door.SMP
+        door = Service.MODE if number % 7 == 0 else Service.SMP
         if len(frame) > 512:
             frame = frame[:512]  # noqa: PLW2901  what is larger never comes out of a receiver
         answers = rig.send(peer, frame, door)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from tests.device.server_rig import SECRET, Rig, bodies, image_hash, make_image, packet, pump
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.flash import NRF52840_TIMES
 from keyswitch.smp.commands import ALL_KEYS, COMMANDS, resolve
@@ -80,19 +80,19 @@ def test_the_mode_service_serves_nothing_else(name: str):
     peer = bring(rig, name)
     for group, command in COMMANDS:
         for op in COMMANDS[group, command].ops:
-            answers = bodies(rig.send(peer, packet(op, group, command, {}), Door.MODE))
+            answers = bodies(rig.send(peer, packet(op, group, command, {}), Service.MODE))
             if group != MODE:
                 assert answers == [{"rc": 11, "rsn": "not on this service"}]
-    assert rig.read(peer, MODE, 0, door=Door.MODE)["mode"] in MODES
+    assert rig.read(peer, MODE, 0, door=Service.MODE)["mode"] in MODES
 
 
 def test_answers_go_out_by_the_door_they_came_in():
     rig = Rig()
     peer = rig.peer(Transport.BLE)
-    rig.put(peer, packet(0, MODE, 0), Door.MODE)
-    rig.put(peer, packet(0, MODE, 0), Door.SMP)
+    rig.put(peer, packet(0, MODE, 0), Service.MODE)
+    rig.put(peer, packet(0, MODE, 0), Service.SMP)
     doors = [answer.door for _ in range(2) for answer in rig.carry_out(rig.server.run_one(rig.now_ms)).answers]
-    assert doors == [Door.MODE, Door.SMP]
+    assert doors == [Service.MODE, Service.SMP]
 
 
 def test_flash_work_is_reported():
@@ -190,6 +190,6 @@ def test_no_downgrade_is_told(downgrade: Downgrade):
 
 @pytest.mark.parametrize("transport", Transport)
 def test_each_transport_has_its_framing(transport: Transport):
-    receiver = Parts().receiver(transport, 512)
+    receiver = Components().receiver(transport, 512)
     sent = console.pieces(packet(0, 0, 6)) if transport is Transport.SERIAL else [packet(0, 0, 6)]
     assert [whole for piece in sent for whole in receiver.receive(piece, 0).packets] == [packet(0, 0, 6)]

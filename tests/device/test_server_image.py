@@ -9,12 +9,12 @@ import pytest
 from tests.device.server_rig import SECTOR, Rig, early, image_hash, make_image, pump
 
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
-from keyswitch.smp.header import Version
+from keyswitch.smp.header import SmpVersion
 
 NEW = make_image("1.2.3.4")
 LENGTH = len(NEW)
 SHA = hashlib.sha256(NEW).digest()
-V1 = Version.V1
+V1 = SmpVersion.V1
 MALFORMED = {"rc": 3, "rsn": "header malformed"}
 
 

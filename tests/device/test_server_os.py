@@ -5,7 +5,7 @@ from tests.device.server_rig import Rig, make_image, packet, pump, raw
 
 from keyswitch import __version__
 from keyswitch.smp.frame import Frame
-from keyswitch.smp.header import Version
+from keyswitch.smp.header import SmpVersion
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_force_forces_no_guard():
 
 def test_versions_are_those_of_the_request(shared):
     rig, peer = shared
-    assert rig.read(peer, 0, 6, version=Version.V1) == {"buf_size": 2475, "buf_count": 4}
+    assert rig.read(peer, 0, 6, version=SmpVersion.V1) == {"buf_size": 2475, "buf_count": 4}
 
 
 def test_tasks_and_memory(shared):

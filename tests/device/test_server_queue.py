@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.device.server_rig import Rig, bodies, packet, pump
 
-from keyswitch.device.parts import Parts
-from keyswitch.gate.peer import Door
+from keyswitch.device.parts import Components
+from keyswitch.gate.peer import Service
 from keyswitch.terms import Transport
 
 
@@ -151,9 +151,9 @@ def test_the_counters_tell_it():
 
 
 def test_one_peers_requests_keep_their_order():
-    queues = Parts().queues(4)
+    queues = Components().queues(4)
     for number in range(4):
-        assert queues.put(7, bytes([number]), Door.SMP)
+        assert queues.put(7, bytes([number]), Service.SMP)
     served = []
     while (turn := queues.next()) is not None:
         served.append(turn[1].packet[0])
@@ -162,17 +162,17 @@ def test_one_peers_requests_keep_their_order():
 
 
 def test_a_peer_that_goes_takes_its_requests_with_it():
-    queues = Parts().queues(4)
-    queues.put(7, b"a", Door.SMP)
-    queues.put(8, b"b", Door.SMP)
+    queues = Components().queues(4)
+    queues.put(7, b"a", Service.SMP)
+    queues.put(8, b"b", Service.SMP)
     queues.forget(7)
     assert (queues.room(7), queues.depth()) == (4, 1)
     assert [peer for peer, _ in queues.take_all()] == [8]
 
 
 def test_what_was_taken_waits_no_more():
-    queues = Parts().queues(4)
-    queues.put(7, b"a", Door.SMP)
+    queues = Components().queues(4)
+    queues.put(7, b"a", Service.SMP)
     assert [waiting.packet for _, waiting in queues.take_all()] == [b"a"]
     assert (queues.next(), queues.depth(), list(queues.take_all())) == (None, 0, [])
 
@@ -191,13 +191,13 @@ def test_what_was_taken_waits_no_more():
     )
 )
 def test_queues_against_plain_lists(ops):
-    queues = Parts().queues(2)
+    queues = Components().queues(2)
     plain: dict[int, list[bytes]] = {0: [], 1: [], 2: []}
     held: set[int] = set()
     for number, (what, which) in enumerate(ops):
         if what == "put":
             fits = len(plain[which]) < 2
-            assert queues.put(which, bytes([number]), Door.SMP, lane="shared" if which else None) is fits
+            assert queues.put(which, bytes([number]), Service.SMP, lane="shared" if which else None) is fits
             plain[which] += [bytes([number])] if fits else []
         elif what == "turn":
             turn = queues.next()

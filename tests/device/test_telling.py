@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keyswitch.device import telling
-from keyswitch.device.telling import Telling
+from keyswitch.device.telling import EventWriter
 
 LIMIT_S = 5
 
@@ -29,7 +29,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_is_said_in_order_before_it_closes() -> None:
     reader, writer = os.pipe()
-    told = Telling(writer, line)
+    told = EventWriter(writer, line)
     for number in range(500):
         told.tell({"event": f"e{number}"})
     told.tell({"event": "silent"})
@@ -43,7 +43,7 @@ def test_what_finds_no_room_is_counted_in_its_place() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)  # as a shell may leave it
     long = {"event": "x" * 100_000}
-    told = Telling(writer, line, room=2)
+    told = EventWriter(writer, line, room=2)
     told.tell(long)  # the kernel takes a part of it, and the thread waits with the rest
     while not os.read(reader, 1):
         pass
@@ -61,7 +61,7 @@ def test_what_finds_no_room_is_counted_in_its_place() -> None:
 def test_nothing_is_waited_for_when_nobody_reads(monkeypatch: Any) -> None:
     monkeypatch.setattr(telling, "CLOSE_WITHIN_MS", 50)
     reader, writer = os.pipe()
-    told = Telling(writer, line)
+    told = EventWriter(writer, line)
     for _ in range(3):
         told.tell({"event": "x" * 100_000})
     told.close()  # bounded
@@ -74,7 +74,7 @@ def test_nothing_is_waited_for_when_nobody_reads(monkeypatch: Any) -> None:
 def test_a_reader_that_has_gone_ends_it() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    told = Telling(writer, line)
+    told = EventWriter(writer, line)
     told.tell({"event": "first"})
     told._thread.join(LIMIT_S)
     for _ in range(telling.ROOM * 2):
@@ -85,7 +85,7 @@ def test_a_reader_that_has_gone_ends_it() -> None:
 
 
 def test_no_output_at_all_is_no_fault() -> None:
-    told = Telling(-1, line)
+    told = EventWriter(-1, line)
     told.tell({"event": "first"})
     told._thread.join(LIMIT_S)
     told.tell({"event": "more"})

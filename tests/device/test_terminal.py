@@ -9,7 +9,7 @@ import pytest
 from keyswitch.device import terminal
 from keyswitch.device.state_dir import SERIAL
 from keyswitch.device.store import MemoryStore
-from keyswitch.device.terminal import Terminal, port_at
+from keyswitch.device.terminal import Pty, port_at
 from keyswitch.errors import InputError
 
 
@@ -22,7 +22,7 @@ def strangers() -> Iterator[str]:
         os.close(end)
 
 
-def killed(made: Terminal) -> None:
+def killed(made: Pty) -> None:
     """The kernel takes the terminal back, and nobody cleans up."""
     os.close(made.descriptor)
     os.close(made._other_end)
@@ -31,7 +31,7 @@ def killed(made: Terminal) -> None:
 def test_the_link_of_a_killed_device_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "tty").symlink_to("/dev/pts/99999")
     assert not port_at(tmp_path / "tty", None)
-    made = Terminal.make(tmp_path / "tty", None)
+    made = Pty.make(tmp_path / "tty", None)
     assert (tmp_path / "tty").is_char_device()
     made.close()
     assert not (tmp_path / "tty").is_symlink()
@@ -42,13 +42,13 @@ def test_a_killed_devices_link_is_known_again_where_its_number_was_given_to_anot
 ) -> None:
     notes = MemoryStore()
     monkeypatch.setattr("os.ttyname", lambda _: strangers)
-    killed(Terminal.make(tmp_path / "tty", notes))
+    killed(Pty.make(tmp_path / "tty", notes))
     monkeypatch.undo()
     assert (tmp_path / "tty").is_char_device()
     assert not port_at(tmp_path / "tty", notes), "its own"
     with pytest.raises(InputError, match=f"leads to {strangers}, which another program has"):
         port_at(tmp_path / "tty", MemoryStore())
-    made = Terminal.make(tmp_path / "tty", notes)
+    made = Pty.make(tmp_path / "tty", notes)
     assert str((tmp_path / "tty").readlink()) != strangers
     made.close()
     assert notes.documents.get(SERIAL) is None
@@ -56,7 +56,7 @@ def test_a_killed_devices_link_is_known_again_where_its_number_was_given_to_anot
 
 def test_a_link_that_another_program_has_made_is_left_alone(tmp_path: Path, strangers: str) -> None:
     notes = MemoryStore()
-    killed(Terminal.make(tmp_path / "tty", notes))
+    killed(Pty.make(tmp_path / "tty", notes))
     (tmp_path / "tty").rename(tmp_path / "old")
     (tmp_path / "tty").symlink_to(strangers)
     with pytest.raises(InputError, match="another program"):
@@ -85,7 +85,7 @@ def test_a_link_to_the_devices_directory_is_no_way_around(tmp_path: Path) -> Non
 
 
 def test_closing_removes_no_link_that_came_later(tmp_path: Path, strangers: str) -> None:
-    made = Terminal.make(tmp_path / "tty", None)
+    made = Pty.make(tmp_path / "tty", None)
     (tmp_path / "tty").unlink()
     (tmp_path / "tty").symlink_to(strangers)
     made.close()
@@ -101,7 +101,7 @@ def test_a_file_is_no_port_and_stays(tmp_path: Path) -> None:
 
 def test_what_the_system_refuses_is_the_persons_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"--serial .*No such file"):
-        Terminal.make(tmp_path / "no" / "directory", None)
+        Pty.make(tmp_path / "no" / "directory", None)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"--serial .*Not a directory"):
         port_at(tmp_path / "file" / "tty", None)
@@ -112,4 +112,4 @@ def test_what_the_system_refuses_is_the_persons_to_mend(tmp_path: Path, monkeypa
     (tmp_path / "tty").symlink_to("/dev/pts/99999")
     monkeypatch.setattr(terminal.Path, "unlink", forbidden)
     with pytest.raises(InputError, match=r"--serial .*Permission denied"):
-        Terminal.make(tmp_path / "tty", None)
+        Pty.make(tmp_path / "tty", None)

@@ -14,10 +14,10 @@ from keyswitch.device.udp import (
     PLACE_MS,
     READ_MOST,
     SILENT_MS,
-    UdpCarrier,
+    UdpTransport,
 )
 from keyswitch.errors import InputError, LinkLostError
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 from keyswitch.smp.framing.udp import MAX_DATAGRAM
 from keyswitch.terms import Transport
 
@@ -34,7 +34,7 @@ class Client(asyncio.DatagramProtocol):
         self.answers.put_nowait(data)
 
     @classmethod
-    async def open(cls, carrier: UdpCarrier) -> tuple[asyncio.DatagramTransport, "Client"]:
+    async def open(cls, carrier: UdpTransport) -> tuple[asyncio.DatagramTransport, "Client"]:
         host, port = carrier.name.rsplit(":", 1)
         return await asyncio.get_running_loop().create_datagram_endpoint(cls, remote_addr=(host, int(port)))
 
@@ -43,8 +43,8 @@ def run(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
-async def started() -> tuple[UdpCarrier, Heard]:
-    carrier, heard = UdpCarrier("127.0.0.1", 0, max_packet=64), Heard()
+async def started() -> tuple[UdpTransport, Heard]:
+    carrier, heard = UdpTransport("127.0.0.1", 0, max_packet=64), Heard()
     await carrier.start(heard)
     return carrier, heard
 
@@ -57,7 +57,7 @@ def test_a_datagram_is_a_packet_and_its_sender_is_answered() -> None:
         await heard.next()
         assert heard.packets == [(1, ECHO)]
         assert [(peer.id, peer.transport) for peer in heard.came] == [(1, Transport.UDP)]
-        await carrier.send(1, Door.SMP, b"answer")
+        await carrier.send(1, Service.SMP, b"answer")
         assert await asyncio.wait_for(client.answers.get(), 5) == b"answer"
         transport.close()
         await carrier.close()
@@ -80,18 +80,18 @@ def test_what_is_no_packet_is_dropped(data: bytes, reason: str) -> None:
     run(story())
 
 
-async def ask(carrier: UdpCarrier, heard: Heard, host: str, port: int = 1, *, answered: bool = True) -> bool:
+async def ask(carrier: UdpTransport, heard: Heard, host: str, port: int = 1, *, answered: bool = True) -> bool:
     """One request from there, and its answer; whether the sender was heard."""
     before = len(heard.packets)
     carrier.datagram_received(ECHO, (host, port))
     if len(heard.packets) == before:
         return False
     if answered:
-        await carrier.send(heard.packets[-1][0], Door.SMP, b"answer")
+        await carrier.send(heard.packets[-1][0], Service.SMP, b"answer")
     return True
 
 
-async def flood(carrier: UdpCarrier, heard: Heard) -> None:
+async def flood(carrier: UdpTransport, heard: Heard) -> None:
     """One answered request from each of many ports of two hosts."""
     for number in range(10 * MAX_PEERS):
         await ask(carrier, heard, f"192.0.2.{100 + number % 2}", 1000 + number)
@@ -106,7 +106,7 @@ def test_the_peer_that_was_silent_longest_makes_room() -> None:
             await ask(carrier, heard, f"192.0.2.{number}")
         assert heard.went == [1]
         with pytest.raises(LinkLostError):
-            await carrier.send(1, Door.SMP, b"answer")
+            await carrier.send(1, Service.SMP, b"answer")
         await carrier.close()
 
     run(story())
@@ -135,7 +135,7 @@ def test_who_waits_for_an_answer_is_not_forgotten_nor_just_after_it() -> None:
         await ask(carrier, heard, "192.0.2.1", answered=False)
         heard.time_ms = 2 * CONVERSING_MS
         await flood(carrier, heard)
-        await carrier.send(1, Door.SMP, b"erased")
+        await carrier.send(1, Service.SMP, b"erased")
         heard.time_ms += CONVERSING_MS
         await flood(carrier, heard)
         assert 1 not in heard.went
@@ -150,7 +150,7 @@ def test_who_asked_once_is_there_until_it_is_answered() -> None:
         await ask(carrier, heard, "192.0.2.1", answered=False)
         await flood(carrier, heard)
         assert 1 not in heard.went
-        await carrier.send(1, Door.SMP, b"answer")
+        await carrier.send(1, Service.SMP, b"answer")
         heard.time_ms += PLACE_MS
         await flood(carrier, heard)
         assert 1 in heard.went
@@ -237,7 +237,7 @@ def test_among_conversations_alone_nobody_new_is_heard() -> None:
 @pytest.mark.parametrize("size", [64, MAX_DATAGRAM])
 def test_what_is_read_at_once_is_the_whole_datagram(size: int) -> None:
     async def story() -> None:
-        carrier, heard = UdpCarrier("127.0.0.1", 0, max_packet=MAX_DATAGRAM), Heard()
+        carrier, heard = UdpTransport("127.0.0.1", 0, max_packet=MAX_DATAGRAM), Heard()
         await carrier.start(heard)
         assert carrier._socket.max_size == READ_MOST  # type: ignore[union-attr]
         transport, _ = await Client.open(carrier)
@@ -288,7 +288,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
         carrier, _ = await started()
         port = int(carrier.name.rsplit(":", 1)[1])
         with pytest.raises(InputError, match=f"--udp 127.0.0.1:{port}"):
-            await UdpCarrier("127.0.0.1", port, max_packet=64).bind()
+            await UdpTransport("127.0.0.1", port, max_packet=64).bind()
         await carrier.close()
 
     run(story())

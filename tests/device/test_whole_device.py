@@ -13,7 +13,7 @@ from tests.device.server_rig import Rig, image_hash, make_image, packet
 from tests.prove import faults
 
 from keyswitch.device.output import Output
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate.effects import ShowService
@@ -37,7 +37,7 @@ PROBES: dict[str, Callable[[Rig, int], dict[str, Any]]] = {
 class Lived(Rig):
     """The rig, with a world around it whose inputs outlive resets, and an eye on the GATT table."""
 
-    def __init__(self, parts: Parts | None = None) -> None:
+    def __init__(self, parts: Components | None = None) -> None:
         self.world: dict[str, Any] = {"motion": False, "battery_percent": 100}
         self.ble: set[int] = set()
         self.shown = False
@@ -66,7 +66,7 @@ class Lived(Rig):
 class Life:
     """A device and its oracle, driven by the same events."""
 
-    def __init__(self, parts: Parts | None = None) -> None:
+    def __init__(self, parts: Components | None = None) -> None:
         self.rig = Lived(parts)
         self.oracle = Oracle(now=self.rig.now_ms)
         self.images = {0: self.rig.running}
@@ -227,7 +227,7 @@ EVENTS = (
 LIVES = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 19)), min_size=20, max_size=60)
 
 
-def live(events: list[tuple[str, int]], parts: Parts | None = None) -> None:
+def live(events: list[tuple[str, int]], parts: Components | None = None) -> None:
     life = Life(parts)
     for name, which in events:
         before = life.oracle.mode, life.oracle.boots, life.rig.contents()
@@ -278,9 +278,12 @@ def test_the_oracle_sees_planted_faults() -> None:
             faults.waits_for_maintenance(do.DropQueued),
             [("ask_deaf", 0), ("button", 3), ("hear", 0)],
         ),
-        "never shown": (faults.Gate(step=faults.never_shows), [("button", 3)]),
-        "open to all": (faults.Gate(authorise=faults.serves_everything), [("udp", 0), ("motion", 1), ("probe", 0)]),
+        "never shown": (faults.GateUnderProof(step=faults.never_shows), [("button", 3)]),
+        "open to all": (
+            faults.GateUnderProof(authorise=faults.serves_everything),
+            [("udp", 0), ("motion", 1), ("probe", 0)],
+        ),
     }
     for gate, events in seen.values():
         with pytest.raises(AssertionError):
-            live(events, Parts(step=gate.step, authorise=gate.authorise))
+            live(events, Components(step=gate.step, authorise=gate.authorise))

@@ -17,7 +17,7 @@ from keyswitch.host.recipe_file import load as load_recipe
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.mcuboot.keys import load_keys
 from keyswitch.policy.load import load as load_policy
-from keyswitch.proof.permit import Fault, read
+from keyswitch.proof.permit import PermitFault, read
 
 OWN = "C0:00:00:00:00:01"
 ODD = st.sampled_from(
@@ -79,8 +79,8 @@ def test_texts_of_ours_with_bytes_changed(data: st.DataObject) -> None:
 
 @given(st.binary(max_size=80))
 def test_bytes_that_are_nothing(data: bytes) -> None:
-    assert isinstance(read(data), Fault)
-    assert isinstance(read(b"\xd2" + data), Fault)
+    assert isinstance(read(data), PermitFault)
+    assert isinstance(read(b"\xd2" + data), PermitFault)
     check(data)
     assert decode_head(data) is None
     for pem in (data, b"-----BEGIN PUBLIC KEY-----\n" + data, b"-----BEGIN PRIVATE KEY-----\n" + data):

@@ -1,6 +1,6 @@
 """A gate that is driven by events: keeps the state, and what was asked for in the last step."""
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import Decision
 from keyswitch.gate.events import Booted, Event
@@ -24,12 +24,12 @@ def udp(peer_id: int = 50) -> Peer:
 
 def step(policy: Policy, state: GateState, event: Event) -> Step:
     """The machine that devices are made of."""
-    return Parts().step(policy, state, event)
+    return Components().step(policy, state, event)
 
 
 def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
     """The door that devices are made of."""
-    return Parts().authorise(policy, state, peer, command)
+    return Components().authorise(policy, state, peer, command)
 
 
 class Gate:

@@ -10,7 +10,7 @@ from tests.policy.samples import pump, pump_with
 from keyswitch.gate import events as on
 from keyswitch.gate.authorise import ASKING
 from keyswitch.gate.decision import ALLOWED, Allowed, Refused
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.policy.words import ProofKind
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -54,7 +54,7 @@ def test_only_maintenance_uploads() -> None:
 def test_the_mode_service_serves_its_own_group_only() -> None:
     gate = Gate(pump())
     gate.happens(*IN_MODE["maintenance"])
-    peer = replace(ble(), door=Door.MODE)
+    peer = replace(ble(), door=Service.MODE)
     for key in ALL_KEYS:
         decision = authorise(gate.policy, gate.state, peer, key)
         expected = ALLOWED if key.group == mode_group.ID else Refused(Reason.NOT_ON_THIS_SERVICE)
@@ -112,7 +112,7 @@ def test_refusals_say_their_reason_and_deny_unless_it_is_contention() -> None:
 def test_reserved_ops_come_by_the_mode_service_no_more_than_others() -> None:
     gate = Gate(pump())
     gate.happens(*IN_MODE["maintenance"])
-    peer = replace(ble(), door=Door.MODE)
+    peer = replace(ble(), door=Service.MODE)
     for group, command in {(key.group, key.id) for key in ALL_KEYS if key.group != mode_group.ID}:
         for op in range(8):
             decision = authorise(gate.policy, gate.state, peer, (group, command, op))
@@ -125,7 +125,7 @@ def test_no_mode_serves_a_reserved_op() -> None:
         gate.happens(*events)
         for group, command in {(key.group, key.id) for key in ALL_KEYS}:
             for op in set(range(8)) - {0, 2}:
-                for door in Door:
+                for door in Service:
                     assert isinstance(
                         authorise(gate.policy, gate.state, replace(ble(), door=door), (group, command, op)), Refused
                     )

@@ -24,7 +24,7 @@ from keyswitch.gate.codec import (
 )
 from keyswitch.gate.effects import Effect, StartTimer
 from keyswitch.gate.events import Booted, EnterProved, Event, InputChanged, Timer
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.words import ProofKind
@@ -154,7 +154,7 @@ def test_an_input_is_a_bool_or_a_number_afterwards_as_before() -> None:
         assert event.value is value
 
 
-PEER = Peer(id=7, transport=Transport.BLE, security=Security.ENCRYPTED, door=Door.MODE)
+PEER = Peer(id=7, transport=Transport.BLE, security=Security.ENCRYPTED, door=Service.MODE)
 ENTER = event_to_json(
     EnterProved(peer=PEER, to="service", proof=ProofKind.PERMIT, images=frozenset({b"\x02", b"\x01"}))
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate.lockout import Lockout, wait_ms
 from keyswitch.policy.model import LockoutSettings
 from keyswitch.policy.words import ProofKind
@@ -23,7 +23,7 @@ def test_the_wait_doubles_up_to_its_maximum(failures: int, expected: int) -> Non
 
 def restore(settings: LockoutSettings, stored: Mapping[str, int], now_ms: int) -> Lockout:
     """The lock-out that devices are made of."""
-    return Parts().lockout(settings, stored, now_ms)
+    return Components().lockout(settings, stored, now_ms)
 
 
 def wrong(times: int, kind: ProofKind = CHALLENGE, now_ms: int = 0) -> Lockout:

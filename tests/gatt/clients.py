@@ -3,19 +3,19 @@
 import struct
 from typing import Any
 
-from keyswitch.gatt.att import Op
+from keyswitch.gatt.att import AttOpcode
 from keyswitch.gatt.server import GattServer, Send, Subscribed, Written
 from keyswitch.gatt.services import CLIENT_FEATURES_UUID, DATABASE_HASH_UUID, SERVICE_CHANGED_UUID, device_table
-from keyswitch.gatt.table import Table
+from keyswitch.gatt.table import GattTable
 from keyswitch.smp.framing import ble
 from keyswitch.terms import Security
 
 
-def normal(**options: Any) -> Table:
+def normal(**options: Any) -> GattTable:
     return device_table("Pump 7", smp=False, **options)
 
 
-def maintenance(**options: Any) -> Table:
+def maintenance(**options: Any) -> GattTable:
     return device_table("Pump 7", smp=True, **options)
 
 
@@ -46,7 +46,7 @@ class Client:
                 continue
             if not isinstance(output, Send):
                 self.events.append(output)
-            elif output.pdu[0] == Op.INDICATION:
+            elif output.pdu[0] == AttOpcode.INDICATION:
                 self.told.append(struct.unpack("<HH", output.pdu[3:]))
             else:
                 assert response is None, "two responses"
@@ -57,26 +57,26 @@ class Client:
         return self.take(self.server.receive(self.connection, pdu))
 
     def read(self, handle: int) -> bytes | None:
-        return self.ask(struct.pack("<BH", Op.READ_REQ, handle))
+        return self.ask(struct.pack("<BH", AttOpcode.READ_REQ, handle))
 
     def write(self, handle: int, value: bytes) -> bytes | None:
-        return self.ask(struct.pack("<BH", Op.WRITE_REQ, handle) + value)
+        return self.ask(struct.pack("<BH", AttOpcode.WRITE_REQ, handle) + value)
 
     def command(self, handle: int, value: bytes) -> bytes | None:
-        return self.ask(struct.pack("<BH", Op.WRITE_CMD, handle) + value)
+        return self.ask(struct.pack("<BH", AttOpcode.WRITE_CMD, handle) + value)
 
     def confirm(self) -> bytes | None:
-        return self.ask(bytes((Op.CONFIRMATION,)))
+        return self.ask(bytes((AttOpcode.CONFIRMATION,)))
 
     def read_hash_by_type(self) -> bytes | None:
-        return self.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 1, 0xFFFF, 0x2B2A))
+        return self.ask(struct.pack("<BHHH", AttOpcode.READ_BY_TYPE_REQ, 1, 0xFFFF, 0x2B2A))
 
     def discover(self) -> list[bytes | None]:
         """Services, characteristics, descriptors: everything that names no handle as something known."""
         return [
-            self.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800)),
-            self.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803)),
-            self.ask(struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x43, 0x43)),
+            self.ask(struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800)),
+            self.ask(struct.pack("<BHHH", AttOpcode.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803)),
+            self.ask(struct.pack("<BHH", AttOpcode.FIND_INFORMATION_REQ, 0x43, 0x43)),
         ]
 
     def cache_robustly(self) -> None:

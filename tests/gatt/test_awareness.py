@@ -24,7 +24,7 @@ from tests.gatt.clients import (
     normal,
 )
 
-from keyswitch.gatt.att import Op
+from keyswitch.gatt.att import AttOpcode
 from keyswitch.gatt.client_state import ClientRecord
 from keyswitch.gatt.database import Database
 from keyswitch.gatt.server import GattServer, Held
@@ -76,7 +76,7 @@ def test_a_table_that_is_the_same_changes_nothing():
     one.cache_robustly()
     change(server, normal(), one)
     assert one.told == []
-    assert one.read(NAME_VALUE)[0] == Op.READ_RSP
+    assert one.read(NAME_VALUE)[0] == AttOpcode.READ_RSP
 
 
 def test_one_indication_at_a_time_and_the_range_around_all():
@@ -106,22 +106,22 @@ def test_the_hash_follows_the_table_at_once_and_comes_back():
 
 
 REQUESTS = {
-    "read": struct.pack("<BH", Op.READ_REQ, NAME_VALUE),
-    "read the hash by handle": struct.pack("<BH", Op.READ_REQ, HASH_VALUE),
-    "read blob": struct.pack("<BHH", Op.READ_BLOB_REQ, NAME_VALUE, 0),
-    "read multiple": struct.pack("<BHH", Op.READ_MULTIPLE_REQ, NAME_VALUE, NAME_VALUE),
-    "read multiple variable": struct.pack("<BHH", Op.READ_MULTIPLE_VARIABLE_REQ, NAME_VALUE, NAME_VALUE),
-    "write": struct.pack("<BHH", Op.WRITE_REQ, STATE_CCC, 1),
-    "prepare write": struct.pack("<BHH", Op.PREPARE_WRITE_REQ, SMP_VALUE, 0),
-    "read by type in a range": struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 1, 0x50, 0x2A00),
+    "read": struct.pack("<BH", AttOpcode.READ_REQ, NAME_VALUE),
+    "read the hash by handle": struct.pack("<BH", AttOpcode.READ_REQ, HASH_VALUE),
+    "read blob": struct.pack("<BHH", AttOpcode.READ_BLOB_REQ, NAME_VALUE, 0),
+    "read multiple": struct.pack("<BHH", AttOpcode.READ_MULTIPLE_REQ, NAME_VALUE, NAME_VALUE),
+    "read multiple variable": struct.pack("<BHH", AttOpcode.READ_MULTIPLE_VARIABLE_REQ, NAME_VALUE, NAME_VALUE),
+    "write": struct.pack("<BHH", AttOpcode.WRITE_REQ, STATE_CCC, 1),
+    "prepare write": struct.pack("<BHH", AttOpcode.PREPARE_WRITE_REQ, SMP_VALUE, 0),
+    "read by type in a range": struct.pack("<BHHH", AttOpcode.READ_BY_TYPE_REQ, 1, 0x50, 0x2A00),
 }
 FREE = {
-    "services": struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800),
-    "a service": struct.pack("<BHHHH", Op.FIND_BY_TYPE_VALUE_REQ, 1, 0xFFFF, 0x2800, 0x1800),
-    "characteristics": struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803),
-    "descriptors": struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x43, 0x43),
-    "mtu": struct.pack("<BH", Op.EXCHANGE_MTU_REQ, 247),
-    "hash by type": struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 1, 0xFFFF, 0x2B2A),
+    "services": struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800),
+    "a service": struct.pack("<BHHHH", AttOpcode.FIND_BY_TYPE_VALUE_REQ, 1, 0xFFFF, 0x2800, 0x1800),
+    "characteristics": struct.pack("<BHHH", AttOpcode.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803),
+    "descriptors": struct.pack("<BHH", AttOpcode.FIND_INFORMATION_REQ, 0x43, 0x43),
+    "mtu": struct.pack("<BH", AttOpcode.EXCHANGE_MTU_REQ, 247),
+    "hash by type": struct.pack("<BHHH", AttOpcode.READ_BY_TYPE_REQ, 1, 0xFFFF, 0x2B2A),
 }
 
 
@@ -138,7 +138,7 @@ def test_a_request_that_names_a_handle_is_out_of_sync_once(name):
 def test_discovery_is_answered_and_makes_nobody_aware(name):
     one = unaware()
     for _ in range(3 if name != "hash by type" else 1):
-        assert one.ask(FREE[name])[0] != Op.ERROR_RSP
+        assert one.ask(FREE[name])[0] != AttOpcode.ERROR_RSP
     one.command(SMP_VALUE, b"frame")
     assert one.written() == []
 
@@ -153,7 +153,7 @@ def test_aware_by_confirming_service_changed():
     one.confirm()
     one.command(SMP_VALUE, b"frame")
     assert one.written() == [b"frame"]
-    assert one.read(NAME_VALUE)[0] == Op.READ_RSP
+    assert one.read(NAME_VALUE)[0] == AttOpcode.READ_RSP
 
 
 def test_not_aware_by_confirming_what_was_said_before_the_last_change():
@@ -180,7 +180,7 @@ def test_a_confirmation_that_nobody_asked_for_makes_nobody_aware():
 
 def test_aware_by_reading_the_hash_and_one_more_request():
     one = unaware()
-    assert one.read_hash_by_type()[0] == Op.READ_BY_TYPE_RSP
+    assert one.read_hash_by_type()[0] == AttOpcode.READ_BY_TYPE_RSP
     one.command(SMP_VALUE, b"early")
     assert one.written() == []
     assert one.write(SMP_CCC, b"\x01\x00") == b"\x13"
@@ -194,7 +194,7 @@ def test_a_hash_read_before_the_change_counts_for_nothing():
     one.cache_robustly()
     one.read_hash_by_type()
     change(server, maintenance(), one)
-    assert one.read(NAME_VALUE) == OUT_OF_SYNC[Op.READ_REQ]
+    assert one.read(NAME_VALUE) == OUT_OF_SYNC[AttOpcode.READ_REQ]
 
 
 def test_ignored_commands_do_not_use_up_the_error():
@@ -203,7 +203,7 @@ def test_ignored_commands_do_not_use_up_the_error():
     for _ in range(5):
         assert one.command(SMP_VALUE, b"frame") is None
     assert one.written() == []
-    assert one.read(NAME_VALUE) == OUT_OF_SYNC[Op.READ_REQ]
+    assert one.read(NAME_VALUE) == OUT_OF_SYNC[AttOpcode.READ_REQ]
 
 
 def test_each_change_is_told_again():
@@ -212,8 +212,8 @@ def test_each_change_is_told_again():
     one.cache_robustly()
     for table in (maintenance(), normal(), maintenance()):
         change(server, table, one)
-        assert one.read(NAME_VALUE) == OUT_OF_SYNC[Op.READ_REQ]
-        assert one.read(NAME_VALUE)[0] == Op.READ_RSP
+        assert one.read(NAME_VALUE) == OUT_OF_SYNC[AttOpcode.READ_REQ]
+        assert one.read(NAME_VALUE)[0] == AttOpcode.READ_RSP
 
 
 def test_an_unaware_client_gets_no_notification_until_it_is_aware():
@@ -244,9 +244,9 @@ def test_a_stale_handle_meets_nobody_else():
     one = Client(server)
     change(server, device_table("Pump 7", smp=False, extra=(battery_service(),)), one)
     assert one.command(SMP_VALUE, b"frame") is None
-    assert one.write(SMP_VALUE, b"frame") == error(Op.WRITE_REQ, SMP_VALUE, 0x01)
-    assert one.read(SMP_VALUE) == error(Op.READ_REQ, SMP_VALUE, 0x01)
-    assert one.write(SMP_CCC, b"\x01\x00") == error(Op.WRITE_REQ, SMP_CCC, 0x01)
+    assert one.write(SMP_VALUE, b"frame") == error(AttOpcode.WRITE_REQ, SMP_VALUE, 0x01)
+    assert one.read(SMP_VALUE) == error(AttOpcode.READ_REQ, SMP_VALUE, 0x01)
+    assert one.write(SMP_CCC, b"\x01\x00") == error(AttOpcode.WRITE_REQ, SMP_CCC, 0x01)
     assert one.events == []
 
 
@@ -293,7 +293,7 @@ def test_what_a_bonded_client_finds_when_it_comes_back(watch, robust, changed):
     if changed:
         server.change(maintenance())
     one, outputs = reconnect(server, record)
-    assert one.read(STATE_CCC) == (OUT_OF_SYNC[Op.READ_REQ] if changed and robust else b"\x0b\x01\x00")
+    assert one.read(STATE_CCC) == (OUT_OF_SYNC[AttOpcode.READ_REQ] if changed and robust else b"\x0b\x01\x00")
     one.take(outputs)
     assert one.told == ([(1, 0xFFFF)] if changed and watch else [])
 
@@ -306,7 +306,7 @@ def test_nothing_is_owed_before_the_link_is_encrypted():
     server.disconnect(1)
     server.change(maintenance())
     one = Client(server, 2, has_key=True)
-    assert one.read(NAME_VALUE)[0] == Op.READ_RSP
+    assert one.read(NAME_VALUE)[0] == AttOpcode.READ_RSP
     assert one.read(SERVICE_CHANGED_CCC) == b"\x0b\x00\x00"
     assert one.told == []
     one.take(server.secured(2, Security.ENCRYPTED, record))
@@ -343,7 +343,7 @@ def test_a_table_that_has_come_back_is_no_change():
     one, outputs = reconnect(server, record)
     one.take(outputs)
     assert one.told == []
-    assert one.read(NAME_VALUE)[0] == Op.READ_RSP
+    assert one.read(NAME_VALUE)[0] == AttOpcode.READ_RSP
 
 
 def test_an_unaware_client_stays_unaware_across_a_reconnect():
@@ -356,7 +356,7 @@ def test_an_unaware_client_stays_unaware_across_a_reconnect():
     again.take(outputs)
     again.command(SMP_VALUE, b"frame")
     assert again.written() == []
-    assert again.read(FEATURES_VALUE) == OUT_OF_SYNC[Op.READ_REQ]
+    assert again.read(FEATURES_VALUE) == OUT_OF_SYNC[AttOpcode.READ_REQ]
 
 
 def test_clients_without_a_bond_are_forgotten():

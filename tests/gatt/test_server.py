@@ -26,14 +26,14 @@ from tests.gatt.clients import (
 )
 
 from keyswitch.errors import LocalError
-from keyswitch.gatt.att import MAX_MTU, Op
-from keyswitch.gatt.database import Database, Kind
+from keyswitch.gatt.att import MAX_MTU, AttOpcode
+from keyswitch.gatt.database import AttributeKind, Database
 from keyswitch.gatt.server import GattServer, Subscribed
 from keyswitch.gatt.table import Property
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security
 
-REQUESTS = [op for op in range(0, 0x40, 2) if op != Op.CONFIRMATION]
+REQUESTS = [op for op in range(0, 0x40, 2) if op != AttOpcode.CONFIRMATION]
 
 
 def client(table=None):
@@ -42,26 +42,26 @@ def client(table=None):
 
 def test_discovery_as_a_client_sees_it():
     one = client()
-    services = one.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800))
+    services = one.ask(struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 1, 0xFFFF, 0x2800))
     assert services.hex() == "1106" + "010008000118" + "09000f000018"  # 16-bit services first, in one response
-    services = one.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 0x10, 0xFFFF, 0x2800))
+    services = one.ask(struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 0x10, 0xFFFF, 0x2800))
     assert services[1] == 20
     assert services[2:6].hex() == "10001600"
-    one.ask(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, 247))
-    services = one.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 0x10, 0xFFFF, 0x2800))
+    one.ask(struct.pack("<BH", AttOpcode.EXCHANGE_MTU_REQ, 247))
+    services = one.ask(struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 0x10, 0xFFFF, 0x2800))
     assert len(services) == 2 + 2 * 20
-    characteristic = one.ask(struct.pack("<BHHH", Op.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803))
+    characteristic = one.ask(struct.pack("<BHHH", AttOpcode.READ_BY_TYPE_REQ, 0x40, 0x43, 0x2803))
     assert characteristic.hex() == "0915" + "410014" + "4200" + "487c997411269eae014ecefb28782eda"
-    assert one.ask(struct.pack("<BHH", Op.FIND_INFORMATION_REQ, 0x43, 0x43)).hex() == "0501" + "43000229"
-    found = one.ask(struct.pack("<BHHH", Op.FIND_BY_TYPE_VALUE_REQ, 1, 0xFFFF, 0x2800) + b"\x00\x18")
+    assert one.ask(struct.pack("<BHH", AttOpcode.FIND_INFORMATION_REQ, 0x43, 0x43)).hex() == "0501" + "43000229"
+    found = one.ask(struct.pack("<BHHH", AttOpcode.FIND_BY_TYPE_VALUE_REQ, 1, 0xFFFF, 0x2800) + b"\x00\x18")
     assert found.hex() == "07" + "09000f00"
 
 
 def test_an_mtu_is_agreed_on_once():
     one = client()
-    assert one.ask(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, 185)) == struct.pack("<BH", 3, MAX_MTU)
+    assert one.ask(struct.pack("<BH", AttOpcode.EXCHANGE_MTU_REQ, 185)) == struct.pack("<BH", 3, MAX_MTU)
     assert one.server.mtu(1) == 185
-    one.ask(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, 517))
+    one.ask(struct.pack("<BH", AttOpcode.EXCHANGE_MTU_REQ, 517))
     assert one.server.mtu(1) == 185
     assert client().server.mtu(7) == 23
 
@@ -71,7 +71,7 @@ def test_an_mtu_is_agreed_on_once():
 )
 def test_mtu_limits(asked, agreed):
     one = client()
-    one.ask(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, asked))
+    one.ask(struct.pack("<BH", AttOpcode.EXCHANGE_MTU_REQ, asked))
     assert one.server.mtu(1) == agreed
 
 
@@ -79,20 +79,22 @@ def test_values_longer_than_a_response_are_read_in_parts():
     one = client()
     one.server.set_value(mode.STATE_UUID, bytes(range(100)))
     assert one.read(STATE_VALUE) == b"\x0b" + bytes(range(22))
-    parts = [one.ask(struct.pack("<BHH", Op.READ_BLOB_REQ, STATE_VALUE, at))[1:] for at in (0, 22, 44, 66, 88, 100)]
+    parts = [
+        one.ask(struct.pack("<BHH", AttOpcode.READ_BLOB_REQ, STATE_VALUE, at))[1:] for at in (0, 22, 44, 66, 88, 100)
+    ]
     assert b"".join(parts) == bytes(range(100))
-    assert one.ask(struct.pack("<BHH", Op.READ_BLOB_REQ, STATE_VALUE, 101)) == error(0x0C, STATE_VALUE, 0x07)
+    assert one.ask(struct.pack("<BHH", AttOpcode.READ_BLOB_REQ, STATE_VALUE, 101)) == error(0x0C, STATE_VALUE, 0x07)
 
 
 def test_several_values_at_once():
     one = client()
     handles = struct.pack("<HH", NAME_VALUE, NAME_VALUE)
-    assert one.ask(bytes((Op.READ_MULTIPLE_REQ,)) + handles) == b"\x0fPump 7Pump 7"
-    assert one.ask(bytes((Op.READ_MULTIPLE_VARIABLE_REQ,)) + handles) == b"\x21\x06\x00Pump 7\x06\x00Pump 7"
-    assert one.ask(bytes((Op.READ_MULTIPLE_REQ,)) + handles[:2]) == error(0x0E, 0, 0x04)
-    assert one.ask(bytes((Op.READ_MULTIPLE_REQ,)) + handles[:3]) == error(0x0E, 0, 0x04)
+    assert one.ask(bytes((AttOpcode.READ_MULTIPLE_REQ,)) + handles) == b"\x0fPump 7Pump 7"
+    assert one.ask(bytes((AttOpcode.READ_MULTIPLE_VARIABLE_REQ,)) + handles) == b"\x21\x06\x00Pump 7\x06\x00Pump 7"
+    assert one.ask(bytes((AttOpcode.READ_MULTIPLE_REQ,)) + handles[:2]) == error(0x0E, 0, 0x04)
+    assert one.ask(bytes((AttOpcode.READ_MULTIPLE_REQ,)) + handles[:3]) == error(0x0E, 0, 0x04)
     hidden = struct.pack("<HH", NAME_VALUE, SMP_VALUE)
-    assert one.ask(bytes((Op.READ_MULTIPLE_REQ,)) + hidden) == error(0x0E, SMP_VALUE, 0x02)
+    assert one.ask(bytes((AttOpcode.READ_MULTIPLE_REQ,)) + hidden) == error(0x0E, SMP_VALUE, 0x02)
 
 
 @pytest.mark.parametrize("handle", [a.handle for a in Database(maintenance()).attributes])
@@ -102,12 +104,12 @@ def test_every_attribute_in_every_way(handle, how):
     one = client()
     attribute = Database(maintenance()).at(handle)
     properties = attribute.characteristic.properties if attribute.characteristic else Property(0)
-    is_value, is_ccc = attribute.kind is Kind.VALUE, attribute.kind is Kind.CCC
+    is_value, is_ccc = attribute.kind is AttributeKind.VALUE, attribute.kind is AttributeKind.CCC
     before = one.server.table
     if how == "read":
         allowed = not is_value or properties & Property.READ
         answer = one.read(handle)
-        assert (answer[0] == Op.READ_RSP) if allowed else (answer == error(0x0A, handle, 0x02))
+        assert (answer[0] == AttOpcode.READ_RSP) if allowed else (answer == error(0x0A, handle, 0x02))
     elif how == "write":
         value = b"\x01" if handle == FEATURES_VALUE else struct.pack("<H", 1 if properties & Property.NOTIFY else 2)
         allowed = is_ccc or (is_value and properties & Property.WRITE)
@@ -125,14 +127,14 @@ def test_every_request_of_every_length_is_answered_once(op):
     for size in range(24):
         answer = client().ask(bytes((op,)) + bytes(size))
         assert answer is not None, size
-        assert answer[0] in (op + 1, Op.ERROR_RSP), size
-        if answer[0] == Op.ERROR_RSP:
+        assert answer[0] in (op + 1, AttOpcode.ERROR_RSP), size
+        if answer[0] == AttOpcode.ERROR_RSP:
             assert answer[1] == op, size
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 14, 600])
 def test_commands_responses_and_nonsense_are_never_answered(size):
-    for op in (op for op in range(256) if op & 0x40 or op & 1 or op == Op.CONFIRMATION):
+    for op in (op for op in range(256) if op & 0x40 or op & 1 or op == AttOpcode.CONFIRMATION):
         one = client()
         assert one.ask(bytes((op,)) + bytes(size)) is None, op
         assert one.ask(b"") is None, op
@@ -141,10 +143,10 @@ def test_commands_responses_and_nonsense_are_never_answered(size):
 @pytest.mark.parametrize(
     ("op", "tail"),
     [
-        (Op.FIND_INFORMATION_REQ, b""),
-        (Op.FIND_BY_TYPE_VALUE_REQ, b"\x00\x28\x00\x18"),
-        (Op.READ_BY_TYPE_REQ, b"\x03\x28"),
-        (Op.READ_BY_GROUP_TYPE_REQ, b"\x00\x28"),
+        (AttOpcode.FIND_INFORMATION_REQ, b""),
+        (AttOpcode.FIND_BY_TYPE_VALUE_REQ, b"\x00\x28\x00\x18"),
+        (AttOpcode.READ_BY_TYPE_REQ, b"\x03\x28"),
+        (AttOpcode.READ_BY_GROUP_TYPE_REQ, b"\x00\x28"),
     ],
 )
 def test_ranges(op, tail):
@@ -155,13 +157,13 @@ def test_ranges(op, tail):
         elif first in (0x44, 0x50, 0xFFFF):
             assert answer == error(op, first, 0x0A), (first, last)
         else:
-            assert answer[0] in (op + 1, Op.ERROR_RSP), (first, last)
+            assert answer[0] in (op + 1, AttOpcode.ERROR_RSP), (first, last)
 
 
 def test_groups_are_services_only():
     one = client()
-    assert one.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 9, 0x2803)) == error(0x10, 1, 0x10)
-    assert one.ask(struct.pack("<BHHH", Op.READ_BY_GROUP_TYPE_REQ, 1, 9, 0x2801)) == error(0x10, 1, 0x0A)
+    assert one.ask(struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 1, 9, 0x2803)) == error(0x10, 1, 0x10)
+    assert one.ask(struct.pack("<BHHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, 1, 9, 0x2801)) == error(0x10, 1, 0x0A)
 
 
 @pytest.mark.parametrize(("size", "accepted"), [(511, True), (512, True), (513, False)])
@@ -173,9 +175,9 @@ def test_the_longest_value(size, accepted):
 
 def test_long_writes_are_refused_cleanly():
     one = client()
-    prepare = struct.pack("<BHH", Op.PREPARE_WRITE_REQ, SMP_VALUE, 0) + b"part"
+    prepare = struct.pack("<BHH", AttOpcode.PREPARE_WRITE_REQ, SMP_VALUE, 0) + b"part"
     assert one.ask(prepare) == error(0x16, SMP_VALUE, 0x06)
-    assert one.ask(bytes((Op.EXECUTE_WRITE_REQ, 1))) == error(0x18, 0, 0x06)
+    assert one.ask(bytes((AttOpcode.EXECUTE_WRITE_REQ, 1))) == error(0x18, 0, 0x06)
     assert one.written() == []
 
 
@@ -267,7 +269,7 @@ def test_a_hidden_service_is_not_there():
 def fuzz(data: bytes, one: Client, expected: bytes) -> None:
     one.events.clear()
     answer = one.ask(data)
-    if data and not data[0] & 0x41 and data[0] != Op.CONFIRMATION:
+    if data and not data[0] & 0x41 and data[0] != AttOpcode.CONFIRMATION:
         assert answer is not None
         assert len(answer) <= one.server.mtu(1)
     else:
@@ -289,7 +291,7 @@ def test_fuzzed_pdus_are_answered_and_change_nothing(pdus):
 
 
 @settings(max_examples=200)
-@given(st.sampled_from(sorted(Op)), st.integers(0, 0x50), st.binary(max_size=24))
+@given(st.sampled_from(sorted(AttOpcode)), st.integers(0, 0x50), st.binary(max_size=24))
 def test_pdus_that_are_nearly_right(op, handle, tail):
     one = client()
     fuzz(struct.pack("<BH", op, handle) + tail, one, one.server.database.hash)
@@ -300,7 +302,7 @@ def test_pdus_that_are_nearly_right(op, handle, tail):
 def test_a_million_fuzzed_pdus(tell):
     tell("1,000,000 PDUs of four clients")
     chance = random.Random(7)
-    ops = [*sorted(Op), *range(0, 0x30, 2)]
+    ops = [*sorted(AttOpcode), *range(0, 0x30, 2)]
     server = GattServer(maintenance())
     clients = [Client(server, number) for number in range(1, 5)]
     clients[1].cache_robustly()
@@ -313,7 +315,7 @@ def test_a_million_fuzzed_pdus(tell):
             pdu = pdu[:1] + struct.pack("<H", chance.randrange(0x50)) + pdu[3:]
         one.events.clear()
         answer = one.ask(pdu)
-        if not pdu[0] & 0x41 and pdu[0] != Op.CONFIRMATION:
+        if not pdu[0] & 0x41 and pdu[0] != AttOpcode.CONFIRMATION:
             assert answer is not None
         for event in one.events:
             assert isinstance(event, Subscribed) or event.value == pdu[3:]

@@ -6,7 +6,7 @@ import pytest
 
 from keyswitch.errors import LocalError
 from keyswitch.gatt.att import short_uuid, uuid_bytes, uuid_string
-from keyswitch.gatt.database import Database, Kind
+from keyswitch.gatt.database import AttributeKind, Database
 from keyswitch.gatt.services import (
     battery_service,
     device_information_service,
@@ -16,7 +16,7 @@ from keyswitch.gatt.services import (
     mode_service,
     smp_service,
 )
-from keyswitch.gatt.table import Characteristic, Property, Service, Table
+from keyswitch.gatt.table import Characteristic, GattService, GattTable, Property
 from keyswitch.terms import Security
 
 R, WWR, W, N, IND = Property
@@ -24,7 +24,7 @@ R, WWR, W, N, IND = Property
 
 def service(uuid, handle, *characteristics: tuple[str, Property]):
     made = tuple(Characteristic(uuid=u, properties=p) for u, p in characteristics)
-    return Service(uuid=uuid, handle=handle, characteristics=made)
+    return GattService(uuid=uuid, handle=handle, characteristics=made)
 
 
 ZEPHYR = (
@@ -35,14 +35,14 @@ ZEPHYR_SMP = dataclasses.replace(smp_service(), handle=16)
 
 
 def test_the_hash_of_a_known_table():
-    assert Database(Table(services=ZEPHYR)).hash.hex() == "fb77e22d828a4b4d45c6c0321ecf57af"
-    with_smp = Database(Table(services=(*ZEPHYR, ZEPHYR_SMP)))
+    assert Database(GattTable(services=ZEPHYR)).hash.hex() == "fb77e22d828a4b4d45c6c0321ecf57af"
+    with_smp = Database(GattTable(services=(*ZEPHYR, ZEPHYR_SMP)))
     assert with_smp.hash.hex() == "067b39b89acd9a68a5335461ffd39342"
 
 
 def test_our_first_services_stand_as_zephyrs_do():
     assert gatt_service() == ZEPHYR[0]
-    ours, theirs = Database(Table(services=(gap_service("x"),))), Database(Table(services=ZEPHYR[1:]))
+    ours, theirs = Database(GattTable(services=(gap_service("x"),))), Database(GattTable(services=ZEPHYR[1:]))
     assert ours.hash == theirs.hash
 
 
@@ -60,7 +60,7 @@ def test_handles_of_a_service_are_reserved():
 
 def test_no_two_services_of_ours_can_meet():
     information = device_information_service(manufacturer="m", model="p", firmware="1.0.0", serial="s")
-    everything = Table(
+    everything = GattTable(
         services=(gatt_service(), gap_service("x"), mode_service(), information, battery_service(), smp_service())
     )
     handles = [attribute.handle for attribute in Database(everything).attributes]
@@ -76,21 +76,23 @@ def test_no_two_services_of_ours_can_meet():
 )
 def test_services_that_overlap_are_refused(handles):
     with pytest.raises(LocalError, match="does not follow"):
-        Table(services=tuple(service(short_uuid(0x1800 + n), at, (short_uuid(1), R)) for n, at in enumerate(handles)))
+        GattTable(
+            services=tuple(service(short_uuid(0x1800 + n), at, (short_uuid(1), R)) for n, at in enumerate(handles))
+        )
 
 
 def test_the_last_handle_can_be_used():
-    table = Table(services=(service(short_uuid(1), 0xFFFD, (short_uuid(2), R)),))
+    table = GattTable(services=(service(short_uuid(1), 0xFFFD, (short_uuid(2), R)),))
     assert [a.handle for a in Database(table).attributes] == [0xFFFD, 0xFFFE, 0xFFFF]
 
 
 def test_attributes_stand_in_the_order_of_the_specification():
-    table = Table(services=(service(short_uuid(0x180F), 0x40, (short_uuid(0x2A19), R | N)),))
+    table = GattTable(services=(service(short_uuid(0x180F), 0x40, (short_uuid(0x2A19), R | N)),))
     assert [(a.handle, a.kind, a.value.hex()) for a in Database(table).attributes] == [
-        (0x40, Kind.SERVICE, "0f18"),
-        (0x41, Kind.DECLARATION, "124200192a"),
-        (0x42, Kind.VALUE, ""),
-        (0x43, Kind.CCC, ""),
+        (0x40, AttributeKind.SERVICE, "0f18"),
+        (0x41, AttributeKind.DECLARATION, "124200192a"),
+        (0x42, AttributeKind.VALUE, ""),
+        (0x43, AttributeKind.CCC, ""),
     ]
     assert Database(table).value_handle(short_uuid(0x2A19)) == 0x42
     assert table.characteristic(short_uuid(0x2A19)).properties == R | N

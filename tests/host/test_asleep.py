@@ -14,7 +14,7 @@ from keyswitch.host.events import Event, Uploading
 from keyswitch.host.job import Goal, Outcome
 from keyswitch.host.steps import WORK, StepName
 from keyswitch.link.air import clock
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 ASLEEP_MS = 600_000
 
@@ -28,10 +28,10 @@ class Sleep(StrEnum):
     """Windows: everything that was to happen meanwhile is due at once."""
 
 
-def asleep(kind: Sleep) -> Callable[[World], None]:
+def asleep(kind: Sleep) -> Callable[[VirtualWorld], None]:
     """The operator's computer sleeps for ten minutes; the device does not, and the links are dead."""
 
-    def blow(here: World) -> None:
+    def blow(here: VirtualWorld) -> None:
         for connection in here.air.connections:
             connection.silence()
         if kind is Sleep.STOPS:
@@ -60,7 +60,7 @@ def test_a_lease_that_outlives_the_sleep_lets_the_upload_go_on_where_it_was(
     policy = replace(pump.policy, modes={**pump.policy.modes, "maintenance": maintenance})
     struck: list[int] = []
 
-    def strike(here: World, event: Event) -> None:
+    def strike(here: VirtualWorld, event: Event) -> None:
         if isinstance(event, Uploading) and event.progress.off > event.progress.size // 2 and not struck:
             struck.append(event.progress.off)
             asleep(kind)(here)

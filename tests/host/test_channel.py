@@ -6,7 +6,7 @@ from tests.host.smp_peer import CONTROL, MODE_SERVICE, SMP_SERVICE, Faults, Peer
 
 from keyswitch.errors import LinkLostError
 from keyswitch.host.channel import GattChannel
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.link.air.clock import run
 
@@ -23,7 +23,7 @@ async def channel_to(link: PeerGattLink) -> GattChannel:
 
 def test_packets_larger_than_a_write_go_in_pieces_and_come_back_whole():
     async def story() -> None:
-        client = Client(await channel_to(link_to(SmpPeer(make_image(), gated=False))))
+        client = SmpClient(await channel_to(link_to(SmpPeer(make_image(), gated=False))))
         text = "x" * 2000
         assert await client.write(0, 0, {"d": text}) == Answer(values={"r": text})
 
@@ -43,7 +43,7 @@ def test_pieces_of_several_packets_are_never_mixed():
             await write(service, characteristic, data)
 
         link.write = slowly  # type: ignore[method-assign]
-        client = Client(channel)
+        client = SmpClient(channel)
         told = await asyncio.gather(*(client.write(0, 0, {"d": f"{n}" * 600}) for n in range(3)))
         assert [reply.values["r"] for reply in told if isinstance(reply, Answer)] == [f"{n}" * 600 for n in range(3)]
         assert [len(piece) for piece in written] == [244, 244, 126] * 3
@@ -91,7 +91,7 @@ def test_a_packet_not_begun_leaves_the_link_usable():
             async with asyncio.timeout(1):
                 await channel.send(b"\x08" + b"x" * 500)
         link.write = write  # type: ignore[method-assign]
-        assert isinstance(await Client(channel).write(0, 0), Answer)
+        assert isinstance(await SmpClient(channel).write(0, 0), Answer)
 
     run(story())
 
@@ -116,7 +116,7 @@ def test_the_end_is_told_once(by: str):
 def test_the_control_characteristic_is_a_channel_too():
     async def story() -> None:
         link = link_to(SmpPeer(make_image()))
-        client = Client(await GattChannel.open(link, MODE_SERVICE, CONTROL))
+        client = SmpClient(await GattChannel.open(link, MODE_SERVICE, CONTROL))
         reply = await client.read(19283, 0)
         assert isinstance(reply, Answer)
         assert reply.values["mode"] == "normal"

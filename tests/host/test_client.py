@@ -7,16 +7,16 @@ from tests.host.images import make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
-from keyswitch.host.client import SEQUENCES, Client, SilenceError
+from keyswitch.host.client import SEQUENCES, SilenceError, SmpClient
 from keyswitch.host.reply import Answer, Refusal
 from keyswitch.link.air.clock import run
 from keyswitch.smp.header import Op
 
 
-def echo_client(faults: Faults | None = None, **settings: Any) -> tuple[Client, PeerLink, SmpPeer]:
+def echo_client(faults: Faults | None = None, **settings: Any) -> tuple[SmpClient, PeerLink, SmpPeer]:
     peer = SmpPeer(make_image(), **settings)
     link = PeerLink(peer, faults)
-    return Client(link), link, peer
+    return SmpClient(link), link, peer
 
 
 def only(way: str, *numbers: int, fate: Fate) -> Faults:

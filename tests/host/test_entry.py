@@ -6,8 +6,8 @@ from tests.host.smp_peer import PeerLink, SmpPeer
 
 from keyswitch.errors import RemoteError
 from keyswitch.host import entry
-from keyswitch.host.client import Client
-from keyswitch.host.entry import CannotProve, Entered, HeldPermit, Secret, Steps
+from keyswitch.host.client import SmpClient
+from keyswitch.host.entry import CannotProve, EntryReply, HeldPermit, Secret, Steps
 from keyswitch.host.reply import Refusal
 from keyswitch.link.air.clock import run
 from keyswitch.proof.challenge import Challenge
@@ -17,8 +17,8 @@ from keyswitch.reasons import Reason
 SECRET = Secret(b"s" * 32)
 
 
-def client_of(peer: SmpPeer) -> Client:
-    return Client(PeerLink(peer, door="mode"))
+def client_of(peer: SmpPeer) -> SmpClient:
+    return SmpClient(PeerLink(peer, door="mode"))
 
 
 def answers(command: int, said: dict[str, Any]) -> Any:
@@ -30,7 +30,7 @@ def test_the_right_secret_enters_and_leaves():
         peer = SmpPeer(make_image())
         client = client_of(peer)
         told = await entry.enter(client, "maintenance", [SECRET])
-        assert told == Entered(
+        assert told == EntryReply(
             session=b"\x01\x02\x03\x04", reconnect=True, address=None, lease_ms=900_000, by="challenge"
         )
         assert peer.mode == "maintenance"
@@ -111,7 +111,7 @@ def test_an_answer_with_less_in_it_is_still_an_entry():
         peer = SmpPeer(make_image())
         peer.veto = answers(2, {})
         told = await entry.enter(client_of(peer), "maintenance", [SECRET])
-        assert told == Entered(session=b"", reconnect=False, address=None, lease_ms=None, by="challenge")
+        assert told == EntryReply(session=b"", reconnect=False, address=None, lease_ms=None, by="challenge")
 
     run(story())
 
@@ -133,7 +133,7 @@ def test_steps_are_sent_until_none_is_left():
 
         peer.veto = by_steps
         told = await entry.enter(client_of(peer), "maintenance", [SECRET, Steps()])
-        assert isinstance(told, Entered)
+        assert isinstance(told, EntryReply)
         assert (told.session, told.by) == (b"abcd", "sequence")
         assert sent == [{"to": "maintenance", "proof": "sequence", "step": n} for n in (1, 2, 3)]
 
@@ -156,7 +156,7 @@ def test_the_first_credential_that_the_device_takes_is_used():
     async def story() -> None:
         peer = SmpPeer(make_image())
         told = await entry.enter(client_of(peer), "maintenance", [HeldPermit(b"permit", b"k" * 32), SECRET])
-        assert isinstance(told, Entered)
+        assert isinstance(told, EntryReply)
         assert told.by == "challenge"
 
     run(story())
@@ -175,7 +175,7 @@ def test_a_permit_goes_with_its_holders_signature_over_the_nonce():
 def test_a_session_is_attached_to_with_its_own_proof(secret: bytes, session: bytes, *, right: bool):
     async def story() -> None:
         peer = SmpPeer(make_image(), owned=True)
-        assert isinstance(await entry.enter(client_of(peer), "maintenance", [SECRET]), Entered)
+        assert isinstance(await entry.enter(client_of(peer), "maintenance", [SECRET]), EntryReply)
         other = client_of(peer)
         told = await entry.attach(other, "maintenance", session, [Secret(secret * 32)])
         assert (told is None) is right

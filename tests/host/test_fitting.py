@@ -6,7 +6,7 @@ from tests.host.images import make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.fitting import LEAST_FRAME, SMALLER, TRY_MS, capacity_of, frame_that_arrives
 from keyswitch.host.requests import Requests
 from keyswitch.host.upload import Capacity
@@ -37,7 +37,7 @@ def test_the_largest_frame_that_is_answered(told: int, takes: int, found: int):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False, buf_size=told)
         link = PeerLink(peer, narrow(takes))
-        assert await frame_that_arrives(Client(link), told) == found
+        assert await frame_that_arrives(SmpClient(link), told) == found
         tried = [len(packet) for packet in link.sent]
         assert tried == sorted(tried, reverse=True)
         assert asyncio.get_running_loop().time() <= (len(SMALLER) + 2) * TRY_MS / 1000
@@ -50,7 +50,7 @@ def test_the_frame_tried_is_never_larger_and_hardly_smaller(frame: int):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False, buf_size=70_000)
         link = PeerLink(peer)
-        await frame_that_arrives(Client(link), frame)
+        await frame_that_arrives(SmpClient(link), frame)
         if link.sent:
             assert frame - 1 <= len(link.sent[0]) <= frame
 
@@ -63,7 +63,7 @@ def capacity(buf_size: int, buf_count: int) -> Capacity:
         peer.veto = lambda _op, _group, command, _body: (
             {"buf_size": buf_size, "buf_count": buf_count} if command else {"r": ""}
         )
-        return await capacity_of(Client(PeerLink(peer)))
+        return await capacity_of(SmpClient(PeerLink(peer)))
 
     return run(story())
 
@@ -96,7 +96,7 @@ def test_a_refusal_says_that_it_arrived(said: dict[str, Any]):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False)
         peer.veto = lambda _op, _group, _command, _body: said
-        assert await frame_that_arrives(Client(PeerLink(peer)), 2475) == 2475
+        assert await frame_that_arrives(SmpClient(PeerLink(peer)), 2475) == 2475
 
     run(story())
 
@@ -106,7 +106,7 @@ def test_one_lost_echo_says_nothing_about_the_line(way: str):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False)
         first_echo = Faults(lambda w, n, _p: Fate(drop=w == way and n == 2))
-        assert await capacity_of(Client(PeerLink(peer, first_echo))) == Capacity(frame=2475, outstanding=3)
+        assert await capacity_of(SmpClient(PeerLink(peer, first_echo))) == Capacity(frame=2475, outstanding=3)
 
     run(story())
 
@@ -116,6 +116,6 @@ def test_a_lost_link_is_told():
         peer = SmpPeer(make_image(), gated=False)
         link = PeerLink(peer, Faults(lambda _w, _n, _p: Fate(cut=True)))
         with pytest.raises(LinkLostError, match="cut"):
-            await frame_that_arrives(Client(link), 2475)
+            await frame_that_arrives(SmpClient(link), 2475)
 
     run(story())

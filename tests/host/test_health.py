@@ -18,9 +18,9 @@ from keyswitch.exits import Exit
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, Outcome, Result
 from keyswitch.host.ours import trial_ms
-from keyswitch.host.reach import PacketReach
+from keyswitch.host.reach import PacketEndpoint
 from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air.clock import run
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -106,7 +106,7 @@ def test_a_device_that_nothing_takes_back_is_reset_and_seen_to_run_the_old_image
             return "pressure 0"
 
         work = Job(images=(image_of(NEW),), health=health)
-        result = await update(PacketReach("udp:192.0.2.1", open_link) if datagrams else ble(peer), work)
+        result = await update(PacketEndpoint("udp:192.0.2.1", open_link) if datagrams else ble(peer), work)
         assert result.outcome is Outcome.FAILED, result
         assert result.detail == f"{UNWELL}the device was reset and runs 1.0.0 ({OLD.hash.hex()[:8]}) again"
         assert (peer.running()[0], peer.confirmed, peer.boots) == ("1.0.0", True, 2)
@@ -161,7 +161,7 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
 def test_where_the_device_is_to_stay_in_maintenance_the_result_says_that_the_trial_goes_on():
     async def story() -> None:
         peer = SmpPeer(OLD)
-        way = ModeGroupWay("maintenance", Secret(b"s" * 32))
+        way = ModeGroupStrategy("maintenance", Secret(b"s" * 32))
         result = await unwell(peer, way=way, stay=True)
         assert result.outcome is Outcome.FAILED
         assert "goes back to its old image by itself, as it ends its trial, or when its lease does" in result.detail
@@ -180,7 +180,7 @@ STAYS = "the image is confirmed already, by the bootloader or its own applicatio
 def test_it_is_run_where_the_image_comes_up_confirmed_and_says_what_is_left_to_do(goal: Goal, *, gated: bool):
     async def story() -> None:
         peer = ConfirmingPeer(OLD, gated=gated, mode_group=gated)
-        way: dict[str, Any] = {"way": ModeGroupWay("maintenance", Secret(b"s" * 32))} if gated else {}
+        way: dict[str, Any] = {"way": ModeGroupStrategy("maintenance", Secret(b"s" * 32))} if gated else {}
         result = await unwell(peer, goal=goal, **way)
         assert (result.outcome, result.outcome.exit_code) == (Outcome.FAILED, Exit.NO), result
         assert result.detail == f"the health check says: pressure 0; {STAYS}"
@@ -194,7 +194,7 @@ def test_it_is_run_where_the_image_comes_up_confirmed_and_says_what_is_left_to_d
 def test_it_is_run_where_the_image_runs_already():
     async def story() -> None:
         peer = SmpPeer(NEW)
-        result = await unwell(peer, way=ModeGroupWay("maintenance", Secret(b"s" * 32)))
+        result = await unwell(peer, way=ModeGroupStrategy("maintenance", Secret(b"s" * 32)))
         assert (result.outcome, result.detail) == (Outcome.FAILED, f"the health check says: pressure 0; {STAYS}")
         assert peer.mode == "normal"
         assert (await whole(SmpPeer(NEW), job(health=well)))[0].outcome is Outcome.ALREADY_RUNNING

@@ -7,7 +7,7 @@ from tests.host.images import make_image
 
 from keyswitch.errors import InputError
 from keyswitch.host.images import read_images
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.verify import NO_LIMITS, Limits
 
 NEW = make_image("1.1.0")
@@ -20,7 +20,7 @@ def written(directory: Path, data: bytes = NEW.data, name: str = "new.bin") -> P
 
 
 def test_a_sound_image(tmp_path: Path):
-    (checked,) = read_images(written(tmp_path), keys=Keys(), limits=NO_LIMITS)
+    (checked,) = read_images(written(tmp_path), keys=VerificationKeys(), limits=NO_LIMITS)
     assert (checked.image.hash, checked.image.version, checked.image.number) == (NEW.hash, "1.1.0", 0)
     assert checked.image.data == NEW.data
     assert checked.signature == "not checked"
@@ -38,27 +38,27 @@ def test_a_sound_image(tmp_path: Path):
 )
 def test_what_the_bootloader_would_refuse(tmp_path: Path, data: bytes, match: str):
     with pytest.raises(InputError, match=match) as raised:
-        read_images(written(tmp_path, data), keys=Keys(), limits=NO_LIMITS)
+        read_images(written(tmp_path, data), keys=VerificationKeys(), limits=NO_LIMITS)
     assert "\n" not in str(raised.value)
 
 
 def test_larger_than_the_slot(tmp_path: Path):
     with pytest.raises(InputError, match="16384"):
-        read_images(written(tmp_path), keys=Keys(), limits=Limits(max_size=16_383))
-    assert read_images(written(tmp_path), keys=Keys(), limits=Limits(max_size=16_384))
+        read_images(written(tmp_path), keys=VerificationKeys(), limits=Limits(max_size=16_383))
+    assert read_images(written(tmp_path), keys=VerificationKeys(), limits=Limits(max_size=16_384))
 
 
 def test_overruled_is_said(tmp_path: Path):
     path = written(tmp_path, NEW.data[:100] + b"?" + NEW.data[101:])
-    (checked,) = read_images(path, keys=Keys(), limits=NO_LIMITS, overrule=True)
+    (checked,) = read_images(path, keys=VerificationKeys(), limits=NO_LIMITS, overrule=True)
     assert checked.signature.startswith("refused: hash")
     with pytest.raises(InputError, match="no MCUboot image"):
-        read_images(written(tmp_path, b"nothing"), keys=Keys(), limits=NO_LIMITS, overrule=True)
+        read_images(written(tmp_path, b"nothing"), keys=VerificationKeys(), limits=NO_LIMITS, overrule=True)
 
 
 def test_no_such_file(tmp_path: Path):
     with pytest.raises(InputError, match=r"none\.bin: No such file"):
-        read_images(tmp_path / "none.bin", keys=Keys(), limits=NO_LIMITS)
+        read_images(tmp_path / "none.bin", keys=VerificationKeys(), limits=NO_LIMITS)
 
 
 def package(directory: Path, *numbers: str) -> Path:
@@ -76,17 +76,17 @@ def package(directory: Path, *numbers: str) -> Path:
 
 def test_a_package_of_two(tmp_path: Path):
     path = package(tmp_path, "0", "1")
-    images = [checked.image for checked in read_images(path, keys=Keys(), limits=NO_LIMITS)]
+    images = [checked.image for checked in read_images(path, keys=VerificationKeys(), limits=NO_LIMITS)]
     assert [(image.version, image.number) for image in images] == [("1.1.0", 0), ("2.0.0", 1)]
     with pytest.raises(InputError, match="2 images, and one image number"):
-        read_images(path, keys=Keys(), limits=NO_LIMITS, number=1)
+        read_images(path, keys=VerificationKeys(), limits=NO_LIMITS, number=1)
 
 
 def test_two_images_of_one_number_would_overwrite_each_other(tmp_path: Path):
     with pytest.raises(InputError, match=r"dfu_application\.zip: several images with the number 1"):
-        read_images(package(tmp_path, "1", "1"), keys=Keys(), limits=NO_LIMITS)
+        read_images(package(tmp_path, "1", "1"), keys=VerificationKeys(), limits=NO_LIMITS)
 
 
 def test_a_number_of_our_own(tmp_path: Path):
-    (checked,) = read_images(written(tmp_path), keys=Keys(), limits=NO_LIMITS, number=2)
+    (checked,) = read_images(written(tmp_path), keys=VerificationKeys(), limits=NO_LIMITS, number=2)
     assert checked.image.number == 2

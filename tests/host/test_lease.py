@@ -8,7 +8,7 @@ from tests.host.other_peers import LeasePeer
 from tests.host.smp_peer import SmpPeer
 from tests.host.test_update import NEW, OLD, job, whole
 
-from keyswitch.host.events import Event, Said, StepMissed
+from keyswitch.host.events import Event, Message, StepFailed
 from keyswitch.host.job import Goal, Outcome, Result
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
@@ -18,7 +18,7 @@ SLOW = {"buf_size": 495, "step_ms": 500}
 
 
 def said(events: list[Event]) -> list[str]:
-    return [event.text for event in events if isinstance(event, Said)]
+    return [event.text for event in events if isinstance(event, Message)]
 
 
 def test_an_upload_that_takes_longer_than_a_lease_is_done_in_one_session():
@@ -68,7 +68,7 @@ def test_the_end_of_the_lease_is_named_where_it_strikes(service: str, lease_max_
         assert peer.entries == 2, "a second session that brings nothing more is the last"
         assert peer.boots == 0
         assert peer.mode == "normal"
-        assert not [event for event in events if isinstance(event, StepMissed) and "its proof" in event.why]
+        assert not [event for event in events if isinstance(event, StepFailed) and "its proof" in event.why]
 
     run(story())
 

@@ -9,7 +9,7 @@ from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, SmpPeer
 from tests.policy.samples import PUMP_FILE
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.near import Near, Shows, listen, seen_as
+from keyswitch.host.near import FoundDevice, Shows, listen, seen_as
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
 from keyswitch.policy.load import read_policy
@@ -31,7 +31,7 @@ def test_what_advertisements_tell(
 ):
     heard = Sighting(address="A", services=frozenset(services), manufacturer=manufacturer)
     company_id = None if manufacturer is None else manufacturer[0]
-    assert seen_as(heard) == Near(
+    assert seen_as(heard) == FoundDevice(
         address="A",
         name="",
         rssi_dbm=None,
@@ -45,9 +45,9 @@ def test_what_advertisements_tell(
 PUMP = read_policy(PUMP_FILE)
 
 
-def near(**changes: Any) -> Near:
+def near(**changes: Any) -> FoundDevice:
     told = {"name": "Pump 7", "company_id": 0xFFFF, "mode_index": 1, **changes}
-    return Near(address="A", rssi_dbm=None, shows=Shows.MODE_SERVICE, token=b"", **told)
+    return FoundDevice(address="A", rssi_dbm=None, shows=Shows.MODE_SERVICE, token=b"", **told)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from tests.host.udp_peer import UdpPeerThread
 from keyswitch.exits import Exit
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleEndpoint
 from keyswitch.host.update import update
 from keyswitch.host.verdict import Given, next_step
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
 
@@ -106,8 +106,8 @@ CASES: dict[Outcome, tuple[Change, Exit]] = {
 async def ended(change: Change) -> Result:
     peer = SmpPeer(OLD)
     image = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
-    settings = {"images": (image,), "way": ModeGroupWay("maintenance", Secret(b"s" * 32)), **change(peer)}
-    return await update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), Job(**settings))
+    settings = {"images": (image,), "way": ModeGroupStrategy("maintenance", Secret(b"s" * 32)), **change(peer)}
+    return await update(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), Job(**settings))
 
 
 @pytest.mark.parametrize("outcome", list(CASES))

@@ -15,7 +15,7 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.events import Ended, Said
+from keyswitch.host.events import Ended, Message
 from keyswitch.host.job import Job, Outcome
 from keyswitch.link.air.clock import run
 
@@ -83,7 +83,7 @@ def test_an_image_that_only_its_own_application_confirms_is_waited_for(after_s: 
             assert result.next_step.startswith("it goes back at the next reset")
         else:
             assert (result.outcome, result.detail) == (Outcome.CONFIRMED, ""), result
-        said = [event.text for event in events if isinstance(event, Said)]
+        said = [event.text for event in events if isinstance(event, Message)]
         assert said == (["image 1 is confirmed by its own application: the device takes it from no other"])
         assert peer.stays == [True, after_s is not None]
         assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", net[1].hash)]

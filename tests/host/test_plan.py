@@ -8,14 +8,14 @@ from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Goal, Job, JobImage
-from keyswitch.host.plan import Device, Lease, Plan, make_plan, plan_json
+from keyswitch.host.plan import Plan, PlannedDevice, PlannedLease, make_plan, plan_json
 from keyswitch.host.rates import Line, rate
-from keyswitch.host.reach import BleReach, PacketReach
+from keyswitch.host.reach import BleEndpoint, PacketEndpoint
 from keyswitch.host.steps import StepName
 from keyswitch.host.survey import survey
 from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import Params, SlotView
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.views import Params, SlotInfo
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.mcuboot.layout import BootMode
@@ -32,7 +32,7 @@ async def well() -> str | None:
 
 def job(**settings: Any) -> Job:
     image = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
-    way = ModeGroupWay("maintenance", Secret(b"s" * 32))
+    way = ModeGroupStrategy("maintenance", Secret(b"s" * 32))
     return Job(**{"images": (image,), "way": way, "health": well, **settings})
 
 
@@ -41,7 +41,7 @@ def skipped(plan: Plan) -> set[StepName]:
 
 
 def running(digest: bytes, version: str = "1.0.0") -> Verdict:
-    view = SlotView(
+    view = SlotInfo(
         image=0,
         slot=0,
         version=version,
@@ -56,7 +56,7 @@ def running(digest: bytes, version: str = "1.0.0") -> Verdict:
 
 
 def test_a_whole_plan():
-    plan = make_plan(job(), Device(params=PARAMS), BLE)
+    plan = make_plan(job(), PlannedDevice(params=PARAMS), BLE)
     assert [step.name for step in plan.steps] == list(StepName)
     assert skipped(plan) == set()
     assert plan.image_bytes == 16_384
@@ -76,17 +76,17 @@ def test_a_whole_plan():
 @pytest.mark.parametrize(
     ("device", "names"),
     [
-        (Device(verdict=running(OLD.hash)), {StepName.ENTER, StepName.RECONNECT, StepName.LEAVE, StepName.LEFT}),
-        (Device(state_write=False), {StepName.TEST}),
-        (Device(verdict=Verdict(gate=Gate.SHUT)), set()),
+        (PlannedDevice(verdict=running(OLD.hash)), {StepName.ENTER, StepName.RECONNECT, StepName.LEAVE, StepName.LEFT}),
+        (PlannedDevice(state_write=False), {StepName.TEST}),
+        (PlannedDevice(verdict=Verdict(gate=Gate.SHUT)), set()),
     ],
 )
-def test_steps_that_are_not_needed(device: Device, names: set[StepName]):
+def test_steps_that_are_not_needed(device: PlannedDevice, names: set[StepName]):
     assert skipped(make_plan(job(), device, BLE)) == names
 
 
 def test_an_image_that_runs_already_is_not_sent():
-    plan = make_plan(job(), Device(verdict=running(NEW.hash, "1.1.0")), BLE)
+    plan = make_plan(job(), PlannedDevice(verdict=running(NEW.hash, "1.1.0")), BLE)
     assert plan.image_bytes == plan.requests == 0
     assert {StepName.UPLOAD, StepName.TEST, StepName.RESET, StepName.SWAP} <= skipped(plan)
 
@@ -104,7 +104,7 @@ def test_an_image_that_runs_already_is_not_sent():
     ],
 )
 def test_the_bound_that_holds_at_either_end(line: Line, params: Params, fast: str, slow: str):
-    plan = make_plan(job(), Device(params=params), line)
+    plan = make_plan(job(), PlannedDevice(params=params), line)
     assert (plan.fast.limited_by, plan.slow.limited_by) == (fast, slow)
     assert plan.slow.bytes_per_second <= plan.fast.bytes_per_second
     assert plan.expected_ms > 0
@@ -132,7 +132,7 @@ def slots(*views: tuple[bytes, bool, bool]) -> Verdict:
 @pytest.mark.parametrize(("pending", "names"), [(False, {StepName.UPLOAD}), (True, {StepName.UPLOAD, StepName.TEST})])
 def test_an_image_that_lies_in_the_slot_is_not_sent_again(names: set[StepName], *, pending: bool):
     verdict = slots((OLD.hash, True, False), (NEW.hash, False, pending))
-    plan = make_plan(job(), Device(verdict=verdict, params=PARAMS), BLE)
+    plan = make_plan(job(), PlannedDevice(verdict=verdict, params=PARAMS), BLE)
     gone = {StepName.ENTER, StepName.RECONNECT, StepName.LEAVE, StepName.LEFT}
     assert skipped(plan) == gone | names
     assert (plan.image_bytes, plan.requests) == (0, 0)
@@ -141,7 +141,7 @@ def test_an_image_that_lies_in_the_slot_is_not_sent_again(names: set[StepName], 
 
 @pytest.mark.parametrize("size", [1, 30, 109])
 def test_buffers_that_hold_no_upload_are_a_refusal(size: int):
-    plan = make_plan(job(), Device(params=Params(buf_size=size, buf_count=1)), BLE)
+    plan = make_plan(job(), PlannedDevice(params=Params(buf_size=size, buf_count=1)), BLE)
     assert plan.refused == f"the device says that its buffers have {size} bytes: no upload fits in"
 
 
@@ -155,30 +155,30 @@ def test_buffers_that_hold_no_upload_are_a_refusal(size: int):
     ],
 )
 def test_goals(goal: Goal, last: StepName, *, stay: bool):
-    assert make_plan(job(goal=goal, stay=stay), Device(), BLE).steps[-1].name is last
+    assert make_plan(job(goal=goal, stay=stay), PlannedDevice(), BLE).steps[-1].name is last
 
 
 @pytest.mark.parametrize(
     ("device", "note"),
     [
-        (Device(), "the device's buffers are not known yet"),
-        (Device(bootloader=BootMode.SWAP_MOVE), "bootloader: swap move"),
-        (Device(bootloader=BootMode.OVERWRITE), "cannot go back"),
-        (Device(verdict=running(OLD.hash, "1.2.0")), "a downgrade"),
-        (Device(verdict=running(OLD.hash, "1.10.0")), "a downgrade"),
+        (PlannedDevice(), "the device's buffers are not known yet"),
+        (PlannedDevice(bootloader=BootMode.SWAP_MOVE), "bootloader: swap move"),
+        (PlannedDevice(bootloader=BootMode.OVERWRITE), "cannot go back"),
+        (PlannedDevice(verdict=running(OLD.hash, "1.2.0")), "a downgrade"),
+        (PlannedDevice(verdict=running(OLD.hash, "1.10.0")), "a downgrade"),
     ],
 )
-def test_what_a_person_should_know(device: Device, note: str):
+def test_what_a_person_should_know(device: PlannedDevice, note: str):
     assert any(note in said for said in make_plan(job(), device, BLE).notes)
 
 
 def test_a_newer_version_is_no_downgrade():
-    notes = make_plan(job(), Device(verdict=running(OLD.hash, "1.0.9")), BLE).notes
+    notes = make_plan(job(), PlannedDevice(verdict=running(OLD.hash, "1.0.9")), BLE).notes
     assert not any("downgrade" in note for note in notes)
 
 
 def test_a_downgrade_would_be_refused_and_is_planned_when_it_is_meant():
-    device = Device(verdict=running(OLD.hash, "1.2.0"))
+    device = PlannedDevice(verdict=running(OLD.hash, "1.2.0"))
     plan = make_plan(job(), device, BLE)
     assert plan.refused == "1.1.0 is older than 1.2.0, which the device runs"
     assert plan.next_step.startswith("install a newer version, or say --downgrade")
@@ -188,13 +188,13 @@ def test_a_downgrade_would_be_refused_and_is_planned_when_it_is_meant():
 
 def test_of_a_package_each_image_is_compared_with_its_own():
     net = JobImage(data=NEW.data, hash=b"n" * 32, version="1.0.0", number=1)
-    plan = make_plan(job(images=(*job().images, net)), Device(verdict=running(OLD.hash, "1.0.9")), BLE)
+    plan = make_plan(job(images=(*job().images, net)), PlannedDevice(verdict=running(OLD.hash, "1.0.9")), BLE)
     assert not any("downgrade" in note for note in plan.notes)
     assert not plan.refused
 
 
 def test_as_json():
-    told = plan_json(make_plan(job(), Device(params=PARAMS, state_write=False), BLE))
+    told = plan_json(make_plan(job(), PlannedDevice(params=PARAMS, state_write=False), BLE))
     assert told["event"] == "plan"
     assert told["image_bytes"] == 16_384
     assert [step["step"] for step in told["steps"] if step["skipped"]] == ["test"]
@@ -209,17 +209,25 @@ UDP = Line(kind="udp", max_packet=1472)
 @pytest.mark.parametrize(
     ("lease", "note", "refused"),
     [
-        (Lease(ms=900_000, max_ms=3_600_000), "", ""),
-        (Lease(ms=10_000, max_ms=600_000), "needs 1 extension of the lease of 10 s", ""),
-        (Lease(ms=4_000, max_ms=600_000), "needs 3 extensions of the lease of 4 s", ""),
-        (Lease(ms=4_000, max_ms=9_000), "", "it cannot be done within lease_max_s (9 s): it takes at least 16 s"),
-        (Lease(ms=9_000, max_ms=9_000), "", "it cannot be done within lease_s (9 s): it takes at least 16 s"),
-        (Lease(ms=9_000, max_ms=9_000, keeps=True), "takes longer than lease_s (9 s): what was sent is kept", ""),
+        (PlannedLease(ms=900_000, max_ms=3_600_000), "", ""),
+        (PlannedLease(ms=10_000, max_ms=600_000), "needs 1 extension of the lease of 10 s", ""),
+        (PlannedLease(ms=4_000, max_ms=600_000), "needs 3 extensions of the lease of 4 s", ""),
+        (
+            PlannedLease(ms=4_000, max_ms=9_000),
+            "",
+            "it cannot be done within lease_max_s (9 s): it takes at least 16 s",
+        ),
+        (PlannedLease(ms=9_000, max_ms=9_000), "", "it cannot be done within lease_s (9 s): it takes at least 16 s"),
+        (
+            PlannedLease(ms=9_000, max_ms=9_000, keeps=True),
+            "takes longer than lease_s (9 s): what was sent is kept",
+            "",
+        ),
     ],
 )
-def test_the_plan_compares_what_it_takes_with_the_lease(lease: Lease, note: str, refused: str):
+def test_the_plan_compares_what_it_takes_with_the_lease(lease: PlannedLease, note: str, refused: str):
     verdict = slots((OLD.hash, True, False), (NEW.hash, False, False))  # nothing to send: 16 s of everything else
-    plan = make_plan(job(), Device(verdict=verdict, params=PARAMS, lease=lease), UDP)
+    plan = make_plan(job(), PlannedDevice(verdict=verdict, params=PARAMS, lease=lease), UDP)
     leases = [said for said in plan.notes if "lease" in said]
     assert [said[: len(note)] for said in leases] == ([note] if note else [])
     assert plan.refused == refused
@@ -227,7 +235,9 @@ def test_the_plan_compares_what_it_takes_with_the_lease(lease: Lease, note: str,
 
 def test_extensions_are_counted_for_either_flash():
     big = JobImage(data=NEW.data * 20, hash=NEW.hash, version="1.1.0")
-    plan = make_plan(job(images=(big,)), Device(params=PARAMS, lease=Lease(ms=12_000, max_ms=60_000)), BLE)
+    plan = make_plan(
+        job(images=(big,)), PlannedDevice(params=PARAMS, lease=PlannedLease(ms=12_000, max_ms=60_000)), BLE
+    )
     assert (plan.extensions, plan.slow_extensions) == (1, 2)
     assert "needs 1 to 2 extensions of the lease of 12 s" in plan.notes
     assert plan_json(plan)["extensions"] == 1
@@ -235,14 +245,14 @@ def test_extensions_are_counted_for_either_flash():
 
 @pytest.mark.parametrize(("ms", "needed"), [(9_999, 1), (10_000, 0), (10_001, 0)])
 def test_a_lease_that_lasts_to_the_millisecond_needs_no_extension(ms: int, needed: int):
-    assert Lease(ms=ms, max_ms=60_000).extensions(10_000) == needed
+    assert PlannedLease(ms=ms, max_ms=60_000).extensions(10_000) == needed
 
 
 def test_where_the_slots_cannot_be_read_the_plan_says_not_checked():
-    plan = make_plan(job(), Device(params=PARAMS), BLE)
+    plan = make_plan(job(), PlannedDevice(params=PARAMS), BLE)
     assert not plan.slots_checked
     assert any(note.startswith("not checked: ") for note in plan.notes)
-    plan = make_plan(job(), Device(verdict=running(OLD.hash)), BLE)
+    plan = make_plan(job(), PlannedDevice(verdict=running(OLD.hash)), BLE)
     assert plan.slots_checked
     assert not any("not checked" in note for note in plan.notes)
 
@@ -271,7 +281,7 @@ def test_outside_maintenance_the_slots_are_read_where_the_device_lists_them(
     async def story() -> None:
         peer = ListingPeer(NEW if runs == "1.1.0" else make_image(runs), service="always", slot_size=slot_size)
         peer.slots[1].data = lies.data if lies is not None else b""
-        device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
+        device = await survey(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
         plan = make_plan(job(), device, BLE)
         assert plan.slots_checked
         assert plan.refused.startswith(refused)
@@ -287,10 +297,10 @@ def test_a_device_with_which_no_connection_could_be_made_ready_has_a_plan_too():
             async def connect(self, address: str, timeout_ms: int) -> Any:
                 raise GattRefused("insufficient authentication", 0x05)
 
-        reach = BleReach(Unpaired(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(Unpaired(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
         device = await survey(reach, read_policy(Path("examples/pump/policy.toml")), to="maintenance")
         assert device.verdict is not None
-        assert device.lease == Lease(ms=900_000, max_ms=3_600_000)
+        assert device.lease == PlannedLease(ms=900_000, max_ms=3_600_000)
         assert "security" in make_plan(job(), device, BLE).refused
 
     run(story())
@@ -300,7 +310,7 @@ def test_a_survey_changes_nothing():
     async def story() -> None:
         peer = SmpPeer(OLD, gated=False, mode_group=False)
         before = ([slot.data for slot in peer.slots], peer.confirmed, peer.boots)
-        device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
+        device = await survey(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
         assert device.params == PARAMS
         assert (device.bootloader, device.state_write) == (BootMode.SWAP_MOVE, True)
         assert ([slot.data for slot in peer.slots], peer.confirmed, peer.boots) == before
@@ -325,7 +335,7 @@ def test_a_survey_marks_no_image_where_the_hash_may_be_left_out():
     async def story() -> None:
         peer = RecoveryPeer(OLD, gated=False, mode_group=False)
         peer.slots[1].data = NEW.data
-        device = await survey(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
+        device = await survey(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))
         assert device.state_write is True
         assert not peer.slots[1].pending
 
@@ -342,7 +352,7 @@ def test_a_device_that_is_started_by_its_reset_is_noticed():
         async def open_link() -> DatagramLink:
             return DatagramLink(peer)
 
-        device = await survey(PacketReach("serial:/dev/ttyACM0", open_link))
+        device = await survey(PacketEndpoint("serial:/dev/ttyACM0", open_link))
         assert (device.bootloader, device.state_write) == (None, False)
 
     run(story())
@@ -351,7 +361,7 @@ def test_a_device_that_is_started_by_its_reset_is_noticed():
 def test_behind_a_shut_gate_the_policy_tells():
     async def story() -> None:
         device = await survey(
-            BleReach(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7"),
+            BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7"),
             read_policy(Path("examples/pump/policy.toml")),
         )
         assert device.params == PARAMS

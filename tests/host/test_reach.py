@@ -9,9 +9,9 @@ from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.entry import Expected, Secret
 from keyswitch.host.job import Job, JobImage, Outcome
-from keyswitch.host.reach import NAMESAKES_MS, OURS_NAMESAKES_MS, BleReach, Wanted, token_of
+from keyswitch.host.reach import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint, Wanted, token_of
 from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air.clock import run
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
 from keyswitch.link.ports import Sighting
@@ -61,7 +61,7 @@ def test_tokens(sighting: Sighting, token: bytes | None):
 def test_the_first_connection_learns_what_the_next_ones_look_for():
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
         connection = await reach.connect()
         assert reach.wanted == Wanted(tokens=frozenset({TOKEN}), addresses=frozenset({peer.address}))
         assert connection.token == TOKEN
@@ -115,7 +115,7 @@ def test_how_long_others_of_a_name_are_listened_for(
 ):
     async def story() -> None:
         air = LaterAir(SmpPeer(OLD, mode_group=beacon, gated=beacon), hears=hears)
-        await BleReach(air, target="ble:Pump 7", name="Pump 7").connect(ours=ours)
+        await BleEndpoint(air, target="ble:Pump 7", name="Pump 7").connect(ours=ours)
         assert air.connected_at == [connected_ms]
         assert ready_ms <= now_ms() <= max(ready_ms, 1)
 
@@ -124,7 +124,7 @@ def test_how_long_others_of_a_name_are_listened_for(
 
 def test_an_address_is_connected_to_at_once():
     async def story() -> None:
-        await BleReach(PeerAir(*two()), target="ble:", address="C0:00:00:00:00:01").connect()
+        await BleEndpoint(PeerAir(*two()), target="ble:", address="C0:00:00:00:00:01").connect()
         assert now_ms() < 200
 
     run(story())
@@ -155,7 +155,7 @@ def test_a_namesake_that_appears_late_is_found_before_anything_is_asked(
         peers = two()
         from_ms = 100 if at == "while it connects" else (window_ms - 1) // 100 * 100
         air = LaterAir(*peers, from_ms=from_ms, hears=hears)
-        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
         with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
             await reach.connect(ours=ours)
         assert [peer.served for peer in peers] == [0, 0]
@@ -175,10 +175,10 @@ def test_an_update_touches_nobody_where_a_namesake_appears_late(*, ours: bool):
         expected = Expected(device="Pump 7", policy=b"policy!!") if ours else None
         job = Job(
             images=(JobImage(data=NEW.data, hash=NEW.hash, version=NEW.version),),
-            way=ModeGroupWay("maintenance", Secret(b"s" * 32), expected=expected),
+            way=ModeGroupStrategy("maintenance", Secret(b"s" * 32), expected=expected),
         )
         with pytest.raises(InputError, match="2 devices have this name"):
-            await update(BleReach(air, target="ble:Pump 7", name="Pump 7"), job)
+            await update(BleEndpoint(air, target="ble:Pump 7", name="Pump 7"), job)
         assert [(peer.mode, peer.served, len(peer.links)) for peer in peers] == [("normal", 0, 0)] * 2
 
     run(story())
@@ -192,7 +192,7 @@ def test_after_the_first_connection_a_namesake_is_nobody():
         peers[1].token = b"else"
         air = LaterAir(peers[1], peers[0])
         air.from_ms = 10**6
-        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
         first = await reach.connect(ours=True)
         await first.close()
         air.from_ms, began = 0, now_ms()
@@ -218,7 +218,7 @@ def test_nobody_is_paired_with_before_it_is_known_to_be_the_only_one(
 
     async def story() -> None:
         air = LaterAir(*two(), from_ms=1_500 if namesake else 10**6)
-        reach = BleReach(air, target="ble:Pump 7", name="Pump 7", pair=True)
+        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7", pair=True)
         if namesake:
             with pytest.raises(InputError):
                 await reach.connect()
@@ -242,7 +242,7 @@ def test_a_radio_that_is_lost_while_it_listens_has_not_heard_that_nobody_is_ther
 
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleReach(Lost(peer), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(Lost(peer), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="the controller is gone"):
             await reach.connect()
         assert not peer.links
@@ -255,7 +255,7 @@ def test_a_radio_that_is_lost_while_it_listens_has_not_heard_that_nobody_is_ther
 def test_a_connection_that_is_given_up_while_it_listens_leaves_nothing_behind(at_ms: int):
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
         task = asyncio.ensure_future(reach.connect())
         await asyncio.sleep(at_ms / 1000)
         task.cancel()
@@ -277,7 +277,7 @@ def test_a_device_that_does_not_answer_while_it_is_listened_for_is_looked_for_ag
 
     async def story() -> None:
         air = Away(*two(), from_ms=1_000)
-        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="not connected in time"):
             await reach.connect()
         with pytest.raises(InputError, match="2 devices"):
@@ -298,7 +298,7 @@ def test_a_token_is_read_again_only_where_another_one_is_advertised(monkeypatch:
 
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
         for token in (TOKEN, TOKEN, b"new!", b"new!"):
             peer.token = token
             connection = await reach.connect()
@@ -313,7 +313,7 @@ def test_a_namesake_is_refused_with_the_addresses():
     async def story() -> None:
         peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (2, 1)]
         with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
-            await BleReach(PeerAir(*peers), target="ble:Pump 7", name="Pump 7").connect()
+            await BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7").connect()
 
     run(story())
 
@@ -332,7 +332,7 @@ def test_a_namesake_that_advertises_rarely_is_heard_too():
     async def story() -> None:
         peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
         with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
-            await BleReach(SlowAir(*peers), target="ble:Pump 7", name="Pump 7").connect()
+            await BleEndpoint(SlowAir(*peers), target="ble:Pump 7", name="Pump 7").connect()
 
     run(story())
 
@@ -340,7 +340,7 @@ def test_a_namesake_that_advertises_rarely_is_heard_too():
 def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wanted():
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
         asyncio.get_running_loop().call_later(3, lambda: setattr(peer, "mode", "maintenance"))
         connection = await reach.connect(smp_shown=True)
         assert connection.smp is not None
@@ -351,7 +351,7 @@ def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wan
 
 def test_what_is_not_heard_in_time():
     async def story() -> None:
-        reach = BleReach(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="was not heard with the SMP service within 10000 ms"):
             await reach.connect(smp_shown=True)
         assert 10 <= asyncio.get_running_loop().time() < 11
@@ -367,7 +367,7 @@ def test_a_device_that_takes_no_connections_is_passed_over():
 
     async def story() -> None:
         with pytest.raises(LinkLostError, match="was not heard"):
-            await BleReach(Deaf(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7").connect(timeout_ms=1000)
+            await BleEndpoint(Deaf(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7").connect(timeout_ms=1000)
 
     run(story())
 
@@ -388,7 +388,7 @@ def test_a_connection_that_does_not_get_ready_is_closed(service: str, monkeypatc
     async def story() -> None:
         peer = SmpPeer(OLD, service="always")
         with pytest.raises(LinkLostError, match="connected, but was not ready in time"):
-            await BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
+            await BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
         assert links[0].closed == "closed by us"
         assert not peer.links
 
@@ -406,7 +406,7 @@ def test_a_refused_subscription_is_told_with_the_connection(monkeypatch: pytest.
     monkeypatch.setattr(PeerGattLink, "subscribe", refuse)
 
     async def story() -> None:
-        connection = await BleReach(
+        connection = await BleEndpoint(
             PeerAir(SmpPeer(OLD, service="always")), target="ble:Pump 7", name="Pump 7"
         ).connect()
         assert connection.smp is None
@@ -432,7 +432,7 @@ def test_pairing_is_done_before_anything_is_asked(*, asked: bool, monkeypatch: p
     monkeypatch.setattr(PeerGattLink, "subscribe", note)
 
     async def story() -> None:
-        reach = BleReach(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7", pair=asked)
+        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7", pair=asked)
         await reach.connect()
         assert done == (["paired", "subscribed"] if asked else ["subscribed"])
 
@@ -447,7 +447,7 @@ def test_a_pairing_that_fails_is_a_refusal_with_what_to_do(monkeypatch: pytest.M
 
     async def story() -> None:
         peer = SmpPeer(OLD)
-        result = await update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True), Job())
+        result = await update(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True), Job())
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.SECURITY), result
         assert "remove the bond on both sides" in result.next_step
         assert not peer.links

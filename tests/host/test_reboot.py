@@ -2,17 +2,17 @@ from dataclasses import replace
 
 import pytest
 
-from keyswitch.host.job import BeforeReset, JobImage, Seen
+from keyswitch.host.job import BeforeReset, JobImage, Observed
 from keyswitch.host.reboot import has_rebooted, was_tried
-from keyswitch.host.views import SlotView
+from keyswitch.host.views import SlotInfo
 
 OLD, NEW = b"old" * 8, b"new" * 8
 A, B = b"boot aaa", b"boot bbb"
 
 
-def view(number: int, digest: bytes, **flags: bool) -> SlotView:
+def view(number: int, digest: bytes, **flags: bool) -> SlotInfo:
     known = {"bootable": True, "pending": False, "confirmed": False, "active": False, "permanent": False}
-    return SlotView(image=0, slot=number, version="1.0.0", hash=digest, **{**known, **flags})
+    return SlotInfo(image=0, slot=number, version="1.0.0", hash=digest, **{**known, **flags})
 
 
 BEFORE = (view(0, OLD, active=True, confirmed=True), view(1, NEW, pending=True))
@@ -42,9 +42,9 @@ UNMARKED = (view(0, OLD, active=True, confirmed=True), view(1, NEW))
 )
 def test_what_shows_a_reset(
     before_id: bytes,
-    before: tuple[SlotView, ...],
+    before: tuple[SlotInfo, ...],
     now_id: bytes,
-    now: tuple[SlotView, ...] | None,
+    now: tuple[SlotInfo, ...] | None,
     *,
     ended: bool,
     rebooted: bool | None,
@@ -69,7 +69,7 @@ def test_what_shows_a_reset(
         ((), False),
     ],
 )
-def test_an_image_that_was_tried_and_given_up(slots: tuple[SlotView, ...], *, tried: bool):
-    seen = Seen(images=(JobImage(data=b"", hash=NEW, version="1.1.0"),), slots=slots)
+def test_an_image_that_was_tried_and_given_up(slots: tuple[SlotInfo, ...], *, tried: bool):
+    seen = Observed(images=(JobImage(data=b"", hash=NEW, version="1.1.0"),), slots=slots)
     assert was_tried(seen) is tried
     assert was_tried(replace(seen, slots=None)) is False

@@ -7,12 +7,12 @@ from tests.host.other_peers import ButtonlessAir, ButtonlessPeer, ButtonPeer, Lo
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.errors import InputError
-from keyswitch.host.events import Event, Said, StepDone
+from keyswitch.host.events import Event, Message, StepDone
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleReach, PacketReach, Reach
+from keyswitch.host.reach import BleEndpoint, Endpoint, PacketEndpoint
 from keyswitch.host.recipe import Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep
 from keyswitch.host.recipe_file import load, read_recipe, shipped
-from keyswitch.host.recipe_way import RecipeWay
+from keyswitch.host.recipe_way import RecipeStrategy
 from keyswitch.host.steps import StepName
 from keyswitch.host.update import update
 from keyswitch.link.air.clock import run
@@ -22,7 +22,7 @@ IMAGE = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
 
 
 async def updated(
-    reach: Reach, recipe: str, *, given: dict[str, str] | None = None, watch: Any = None, **job: Any
+    reach: Endpoint, recipe: str, *, given: dict[str, str] | None = None, watch: Any = None, **job: Any
 ) -> tuple[Result, list[Event]]:
     events: list[Event] = []
 
@@ -31,19 +31,19 @@ async def updated(
         if watch is not None:
             watch(event)
 
-    way = RecipeWay(read_recipe(recipe), random="abcde", given=given)
+    way = RecipeStrategy(read_recipe(recipe), random="abcde", given=given)
     return await update(reach, Job(images=(IMAGE,), way=way, **job), sink=sink), events
 
 
-def ble(peer: SmpPeer, air: type[PeerAir] = PeerAir) -> BleReach:
-    return BleReach(air(peer), target="ble:Pump 7", name="Pump 7")
+def ble(peer: SmpPeer, air: type[PeerAir] = PeerAir) -> BleEndpoint:
+    return BleEndpoint(air(peer), target="ble:Pump 7", name="Pump 7")
 
 
-def line(peer: SmpPeer) -> PacketReach:
+def line(peer: SmpPeer) -> PacketEndpoint:
     async def open_link() -> DatagramLink:
         return DatagramLink(peer)
 
-    return PacketReach("serial:/dev/ttyACM0", open_link)
+    return PacketEndpoint("serial:/dev/ttyACM0", open_link)
 
 
 def test_firmware_loader_by_a_name_of_this_run():
@@ -55,7 +55,7 @@ def test_firmware_loader_by_a_name_of_this_run():
         assert peer.saved
         assert peer.slots[0].data == NEW.data
         assert not peer.loader
-        assert "lists no images" in " ".join(event.text for event in events if isinstance(event, Said))
+        assert "lists no images" in " ".join(event.text for event in events if isinstance(event, Message))
 
     run(story())
 
@@ -64,7 +64,7 @@ def test_of_several_loaders_the_right_one():
     async def story() -> None:
         peer, other = LoaderPeer(OLD), LoaderPeer(OLD, address="C0:00:00:00:00:09")
         other.loader, other.name, other.address = True, "FL_other", "C0:00:00:00:00:F9"
-        reach = BleReach(PeerAir(other, peer), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(other, peer), target="ble:Pump 7", name="Pump 7")
         result, _ = await updated(reach, "firmware-loader")
         assert result.outcome is Outcome.CONFIRMED
         assert other.served == 0
@@ -125,7 +125,7 @@ def test_a_person_presses_the_button(pressed_after_s: int | None, *, remembers: 
         peer = ButtonPeer(OLD, remembers=remembers)
 
         def press(event: Event) -> None:
-            if isinstance(event, Said) and "button" in event.text and pressed_after_s is not None:
+            if isinstance(event, Message) and "button" in event.text and pressed_after_s is not None:
                 asyncio.get_running_loop().call_later(pressed_after_s, peer.press)
 
         result, _ = await updated(ble(peer), "button", watch=press)
@@ -164,7 +164,7 @@ def test_a_recipe_without_steps_out_waits_a_little_and_says_so(leaves_after_s: i
             if leaves_after_s is not None and isinstance(event, StepDone) and event.name is StepName.CONFIRM:
                 asyncio.get_running_loop().call_later(leaves_after_s, leave)
 
-        way = RecipeWay(load(NO_WAY_OUT, name="mine"), random="abcde")
+        way = RecipeStrategy(load(NO_WAY_OUT, name="mine"), random="abcde")
         began = asyncio.get_running_loop().time()
         result = await update(ble(peer), Job(images=(IMAGE,), way=way), sink=sink)
         assert peer.confirmed
@@ -207,7 +207,7 @@ def test_every_shipped_recipe_is_tested_and_read():
     for name in shipped():
         recipe = read_recipe(name)
         assert recipe.about
-        assert RecipeWay(recipe, random="abcde").words.startswith(f"recipe {name}: ")
+        assert RecipeStrategy(recipe, random="abcde").words.startswith(f"recipe {name}: ")
 
 
 FULL = """
@@ -332,7 +332,7 @@ def test_no_such_recipe(name: str):
 )
 def test_variables_that_do_not_exist(given: dict[str, str], said: str):
     with pytest.raises(InputError, match=said):
-        RecipeWay(read_recipe("firmware-loader"), random="abcde", given=given)
+        RecipeStrategy(read_recipe("firmware-loader"), random="abcde", given=given)
 
 
 def test_recipes_say_nothing_of_updates():

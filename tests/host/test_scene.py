@@ -12,13 +12,13 @@ from tests.host.test_update import OLD, ble, hangs, job, whole
 
 from keyswitch.app.events import result_json
 from keyswitch.cli.progress import _result_lines
-from keyswitch.host.account import Account, ended
-from keyswitch.host.events import Ended, Event, Said, StepDone, Uploading
+from keyswitch.host.account import RunRecorder, ended
+from keyswitch.host.events import Ended, Event, Message, StepDone, Uploading
 from keyswitch.host.job import ConfirmBy, Goal, Outcome, Result, at_rest
 from keyswitch.host.scene import SlotReadings
 from keyswitch.host.steps import StepName
 from keyswitch.host.update import update
-from keyswitch.host.views import SlotView
+from keyswitch.host.views import SlotInfo
 from keyswitch.link.air.clock import run
 
 
@@ -135,12 +135,12 @@ def test_terminal_json_and_evidence_say_it():
     assert not [line for line in _result_lines(result) if line.startswith("slot 0")]
     told = result_json(result)
     assert (told["after"], told["not_read_since"]) == (None, "the reset")
-    body = ended(Account(result=result), run=1)
+    body = ended(RunRecorder(result=result), run=1)
     assert (body["after"], body["not_read_since"]) == (None, "the reset")
 
 
-def view(*, active: bool, confirmed: bool, pending: bool) -> SlotView:
-    return SlotView(
+def view(*, active: bool, confirmed: bool, pending: bool) -> SlotInfo:
+    return SlotInfo(
         image=0,
         slot=0,
         version="1.0.0",
@@ -163,7 +163,7 @@ def view(*, active: bool, confirmed: bool, pending: bool) -> SlotView:
         ((), False),
     ],
 )
-def test_a_device_is_at_rest_if_nothing_can_change_it_without_us(slots: tuple[SlotView, ...], *, rests: bool):
+def test_a_device_is_at_rest_if_nothing_can_change_it_without_us(slots: tuple[SlotInfo, ...], *, rests: bool):
     assert at_rest(slots) is rests
     readings = SlotReadings()
     assert readings.at_rest, "nothing was read yet"
@@ -193,7 +193,7 @@ def test_a_button_that_nobody_presses_leaves_no_device_in_maintenance():
             assert result.detail.startswith("find: " if hidden else asked), result
             assert ("whether the device is in maintenance mode is not known" in result.detail) is hidden
             assert hidden or result.next_step.startswith("do it while the update waits")
-            prompts = [event for event in events if isinstance(event, Said)]
+            prompts = [event for event in events if isinstance(event, Message)]
             assert len(prompts) == (1 if hidden else 3)
 
     run(story(), limit_s=3600)

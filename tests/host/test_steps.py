@@ -2,19 +2,19 @@ from dataclasses import replace
 
 import pytest
 
-from keyswitch.host.job import BeforeReset, Goal, JobImage, Outcome, Seen
+from keyswitch.host.job import BeforeReset, Goal, JobImage, Observed, Outcome
 from keyswitch.host.steps import BY_NAME, CHANGES, STEPS, WAY_OUT, WORK, StepName, first_missing
 from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import SlotView
+from keyswitch.host.views import SlotInfo
 
 OLD, NEW = b"old" * 8, b"new" * 8
 IMAGES = (JobImage(data=b"", hash=NEW, version="1.1.0"),)
 BEFORE = BeforeReset(boot_id=b"a", slots=())
 
 
-def view(number: int, digest: bytes, **flags: bool) -> SlotView:
+def view(number: int, digest: bytes, **flags: bool) -> SlotInfo:
     known = {"bootable": True, "pending": False, "confirmed": False, "active": False, "permanent": False}
-    return SlotView(image=0, slot=number, version="1.0.0", hash=digest, **{**known, **flags})
+    return SlotInfo(image=0, slot=number, version="1.0.0", hash=digest, **{**known, **flags})
 
 
 RUNS_OLD = (view(0, OLD, active=True, confirmed=True),)
@@ -23,7 +23,7 @@ MARKED = (*RUNS_OLD, view(1, NEW, pending=True))
 ON_TRIAL = (view(0, NEW, active=True), view(1, OLD, confirmed=True))
 STAYS = (view(0, NEW, active=True, confirmed=True), view(1, OLD))
 
-NOTHING = Seen(images=IMAGES)
+NOTHING = Observed(images=IMAGES)
 CONNECTED = replace(NOTHING, connected=True)
 JUDGED = replace(CONNECTED, verdict=Verdict(gate=Gate.SHUT), gated=True, open=False, outside=True)
 ENTERED = replace(JUDGED, open=True, outside=False)
@@ -59,7 +59,7 @@ BACK = replace(ENTERED, smp=True)
         (replace(BACK, slots=STAYS, reset=BEFORE), None),
     ],
 )
-def test_to_resume_is_to_find_the_first_step_whose_proof_does_not_hold(seen: Seen, missing: StepName | None):
+def test_to_resume_is_to_find_the_first_step_whose_proof_does_not_hold(seen: Observed, missing: StepName | None):
     step = first_missing(WORK[Goal.FULL], seen)
     assert (step.name if step else None) == missing
 
@@ -75,7 +75,7 @@ def test_to_resume_is_to_find_the_first_step_whose_proof_does_not_hold(seen: See
         (replace(BACK, gated=False), None),
     ],
 )
-def test_the_way_out(seen: Seen, missing: StepName | None):
+def test_the_way_out(seen: Observed, missing: StepName | None):
     step = first_missing(WAY_OUT, seen)
     assert (step.name if step else None) == missing
 
@@ -93,7 +93,7 @@ def test_the_way_out(seen: Seen, missing: StepName | None):
         (Goal.CONFIRM, replace(BACK, images=(), slots=RUNS_OLD), None),
     ],
 )
-def test_goals_end_where_they_say(goal: Goal, seen: Seen, missing: StepName | None):
+def test_goals_end_where_they_say(goal: Goal, seen: Observed, missing: StepName | None):
     step = first_missing(WORK[goal], seen)
     assert (step.name if step else None) == missing
 

@@ -11,16 +11,16 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, Seen
-from keyswitch.host.reach import BleReach
-from keyswitch.host.suiting import GO_BACK, arms_itself, does_not_fit, steps_back
+from keyswitch.host.job import Goal, Job, JobImage, Observed, Outcome, Result
+from keyswitch.host.reach import BleEndpoint
+from keyswitch.host.suiting import GO_BACK, arms_itself, does_not_fit, is_downgrade
 from keyswitch.host.update import update
-from keyswitch.host.views import SlotView
+from keyswitch.host.views import SlotInfo
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
-RUNS = SlotView(
+RUNS = SlotInfo(
     image=0,
     slot=0,
     version="1.1.0",
@@ -37,8 +37,8 @@ def image_of(made: Made, **changed: Any) -> JobImage:
     return replace(JobImage(data=made.data, hash=made.hash, version=made.version), **changed)
 
 
-def reason(image: JobImage, *slots: SlotView, downgrade: bool = False) -> object:
-    stop = steps_back(Job(images=(image,), downgrade=downgrade), Seen(images=(image,), slots=slots))
+def reason(image: JobImage, *slots: SlotInfo, downgrade: bool = False) -> object:
+    stop = is_downgrade(Job(images=(image,), downgrade=downgrade), Observed(images=(image,), slots=slots))
     return stop and stop.reason
 
 
@@ -86,7 +86,7 @@ def test_the_file_fits_what_the_device_tells(room: dict[int, int], expected: Rea
 
 
 async def ended(peer: SmpPeer, **settings: Any) -> Result:
-    return await update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), Job(**settings))
+    return await update(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), Job(**settings))
 
 
 def test_an_older_image_is_sent_only_on_purpose():

@@ -12,16 +12,16 @@ from keyswitch.cli.progress import _result_lines
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.exits import Exit
 from keyswitch.host.bounds import Bounds
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleReach, PacketReach
+from keyswitch.host.reach import BleEndpoint, PacketEndpoint
 from keyswitch.host.steps import STEPS, WORK, StepName
 from keyswitch.host.update import update
 from keyswitch.host.upload import Capacity
 from keyswitch.host.verdict import NEXT_STEP, Gate
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
 from keyswitch.reasons import Reason
@@ -35,11 +35,11 @@ def image_of(made: Made) -> JobImage:
 
 
 def job(**settings: Any) -> Job:
-    return Job(**{"images": (image_of(NEW),), "way": ModeGroupWay("maintenance", Secret(SECRET)), **settings})
+    return Job(**{"images": (image_of(NEW),), "way": ModeGroupStrategy("maintenance", Secret(SECRET)), **settings})
 
 
-def ble(*peers: SmpPeer, faults: Faults | None = None, name: str | None = "Pump 7") -> BleReach:
-    return BleReach(PeerAir(*peers, faults=faults), target=f"ble:{name}", name=name)
+def ble(*peers: SmpPeer, faults: Faults | None = None, name: str | None = "Pump 7") -> BleEndpoint:
+    return BleEndpoint(PeerAir(*peers, faults=faults), target=f"ble:{name}", name=name)
 
 
 async def whole(peer: SmpPeer, work: Job | None = None, faults: Faults | None = None) -> tuple[Result, list[Event]]:
@@ -72,7 +72,7 @@ def test_the_whole_way_in_order():
         view = result.after[0]
         assert (view.version, view.active, view.confirmed) == ("1.1.0", True, True)
         assert isinstance(events[-1], Ended)
-        assert not [event for event in events if isinstance(event, StepMissed)]
+        assert not [event for event in events if isinstance(event, StepFailed)]
 
     run(story())
 
@@ -103,7 +103,7 @@ def test_a_session_of_somebody_else_is_left_alone():
     async def story() -> None:
         peer = SmpPeer(OLD, owned=True, service="always")
         peer.mode, peer.owner = "maintenance", 0
-        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(b"x" * 32))))
+        result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(b"x" * 32))))
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PROOF), result
         result, _ = await whole(peer, Job(images=(image_of(NEW),)))
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.OWNER), result
@@ -132,7 +132,7 @@ def test_over_datagrams_nobody_says_that_the_link_has_ended(*, mode_group: bool)
         async def open_link() -> DatagramLink:
             return DatagramLink(peer)
 
-        result = await update(PacketReach("udp:192.0.2.1", open_link), job())
+        result = await update(PacketEndpoint("udp:192.0.2.1", open_link), job())
         assert result.outcome is Outcome.CONFIRMED, result
         assert peer.running() == ("1.1.0", NEW.hash)
         assert peer.boots == 1
@@ -143,7 +143,7 @@ def test_over_datagrams_nobody_says_that_the_link_has_ended(*, mode_group: bool)
 def test_the_wrong_secret_is_refused_with_what_to_do():
     async def story() -> None:
         peer = SmpPeer(OLD)
-        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(b"x" * 32))))
+        result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(b"x" * 32))))
         assert result.outcome is Outcome.REFUSED
         assert result.reason is Reason.PROOF
         assert result.next_step == "use the key or permit that belongs to this device"
@@ -157,7 +157,7 @@ def test_a_device_that_is_open_and_has_no_policy_is_not_the_one_that_is_meant():
     async def story() -> None:
         peer = SmpPeer(OLD, gated=False, mode_group=False)
         expected = Expected(device="Pump 7", policy=b"policy!!")
-        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(SECRET), expected=expected)))
+        result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected)))
         assert result.outcome is Outcome.REFUSED, result
         assert result.detail.startswith("the device takes firmware and tells of no policy, 'Pump 7' has one")
         assert peer.received_image_bytes == peer.boots == 0
@@ -181,7 +181,7 @@ def test_another_device_than_the_one_that_is_meant_is_left_alone(expected: Expec
     async def story() -> None:
         peer = SmpPeer(OLD, owned=True, service="always")
         peer.mode = mode
-        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(SECRET), expected=expected)))
+        result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected)))
         assert result.outcome is Outcome.REFUSED, result
         assert said in result.detail
         assert result.next_step.startswith("check target and --policy: they name two devices")
@@ -203,7 +203,7 @@ def test_the_device_that_is_meant_is_updated_though_its_new_firmware_brings_anot
 
         peer.boot = renewed  # type: ignore[method-assign]
         expected = Expected(device="Pump 7", policy=b"policy!!")
-        result, _ = await whole(peer, job(way=ModeGroupWay("maintenance", Secret(SECRET), expected=expected)))
+        result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected)))
         assert result.outcome is Outcome.CONFIRMED, result
         assert peer.mode == "normal"
 
@@ -347,7 +347,7 @@ def test_an_upload_that_the_application_refuses_says_why_and_what_to_do(
         peer = SmpPeer(OLD, gated=False, mode_group=False)
         peer.hook = lambda off: said if off >= at else None
         result, events = await whole(peer, Job(images=(image_of(NEW),)))
-        assert next(event.verdict.gate for event in events if isinstance(event, Judged)) is Gate.OPEN
+        assert next(event.verdict.gate for event in events if isinstance(event, VerdictFound)) is Gate.OPEN
         assert (result.outcome, result.reason, result.detail) == (Outcome.REFUSED, reason, detail)
         assert result.next_step == NEXT_STEP[reason]
 
@@ -361,7 +361,7 @@ def test_a_device_that_is_busy_with_another_upload_says_so_in_the_end():
         result, events = await whole(peer)
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.BUSY), result
         assert (result.detail, result.next_step) == ("busy: EBUSY: another upload", NEXT_STEP[Reason.BUSY])
-        missed = [event.why for event in events if isinstance(event, StepMissed)]
+        missed = [event.why for event in events if isinstance(event, StepFailed)]
         assert set(missed) == {"busy: EBUSY: another upload"}
         assert peer.mode == "normal"
 
@@ -413,7 +413,7 @@ def test_out_of_reach_for_good_says_where_the_device_was_left():
 def test_whatever_goes_wrong_inside_ends_in_a_result_and_outside(
     error: KeyswitchError, monkeypatch: pytest.MonkeyPatch
 ):
-    async def fail(_client: Client, _most: int | None = None) -> Capacity:
+    async def fail(_client: SmpClient, _most: int | None = None) -> Capacity:
         raise error
 
     monkeypatch.setattr("keyswitch.host.firmware.capacity_of", fail)
@@ -664,7 +664,7 @@ def test_two_devices_of_one_name_in_maintenance_and_the_right_one_is_updated():
         other.mode = "maintenance"
         other.up = False
         air = PeerAir(other, peer)
-        reach = BleReach(air, target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
 
         def appear(event: Event) -> None:
             if isinstance(event, StepDone) and event.name is StepName.FIND:
@@ -705,7 +705,7 @@ def test_answers_of_the_old_image_are_not_believed():
         async def open_link() -> DatagramLink:
             return DatagramLink(peer)
 
-        result = await update(PacketReach("udp:192.0.2.1", open_link), job(), sink=events.append)
+        result = await update(PacketEndpoint("udp:192.0.2.1", open_link), job(), sink=events.append)
         assert result.outcome is Outcome.CONFIRMED
         assert peer.log.count("0/5/2") == 1
 
@@ -877,7 +877,7 @@ def test_nothing_that_hangs_keeps_the_run(never: str):
                 air.connect = hang  # type: ignore[method-assign]
             case _:
                 peer.silent = True
-        result = await update(BleReach(air, target="ble:Pump 7", name="Pump 7"), job())
+        result = await update(BleEndpoint(air, target="ble:Pump 7", name="Pump 7"), job())
         assert result.outcome in {Outcome.UNREACHABLE, Outcome.UNKNOWN}, result
         assert asyncio.get_running_loop().time() < 120
 
@@ -943,7 +943,7 @@ def test_a_radio_that_is_gone_for_a_while_is_waited_for():
                 peer.end_links("the controller is gone")
                 asyncio.get_running_loop().call_later(10, setattr, air, "there", True)
 
-        result = await update(BleReach(air, target="hci:usb:0#Pump 7", name="Pump 7"), job(), sink=strike)
+        result = await update(BleEndpoint(air, target="hci:usb:0#Pump 7", name="Pump 7"), job(), sink=strike)
         assert result.outcome is Outcome.CONFIRMED, result
 
     run(story())
@@ -966,7 +966,7 @@ def test_an_image_whose_sum_the_device_finds_wrong_is_sent_once_more_and_never_m
         upload = peer.do_1_1_2
         peer.do_1_1_2 = lambda body, link: spoil(upload(body, link))  # type: ignore[method-assign]
         result, events = await whole(peer)
-        said = [event.text for event in events if isinstance(event, Said)]
+        said = [event.text for event in events if isinstance(event, Message)]
         assert said == [
             "the device says that the SHA-256 of what it received is wrong: the image is uploaded once more"
         ]

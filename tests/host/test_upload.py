@@ -13,12 +13,12 @@ from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.host.bounds import Bounds
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.requests import Requests
 from keyswitch.host.upload import (
     Capacity,
-    Progress,
     Uploaded,
+    UploadProgress,
     UploadRefused,
     UploadStalled,
     upload,
@@ -48,7 +48,7 @@ async def send(
     async def is_there() -> bool:
         return any(row["hash"] == image.hash for row in peer.listing())
 
-    client = Client(link or PeerLink(peer, faults))
+    client = SmpClient(link or PeerLink(peer, faults))
     return await upload(client, image.data, capacity, is_there=is_there, **settings)
 
 
@@ -58,7 +58,7 @@ def arrived(peer: SmpPeer, image: Made = NEW) -> bool:
 
 def test_a_whole_image_in_order_and_once():
     async def story() -> None:
-        peer, seen = device(), list[Progress]()
+        peer, seen = device(), list[UploadProgress]()
         end = await send(peer, on_progress=seen.append)
         assert isinstance(end, Uploaded)
         assert arrived(peer)

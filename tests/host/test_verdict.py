@@ -7,9 +7,9 @@ from tests.host.smp_peer import DatagramLink, PeerAir, PeerGattLink, SmpPeer
 from keyswitch.app.status import look
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.job import Job, JobImage, Outcome
-from keyswitch.host.reach import BleReach, PacketReach
+from keyswitch.host.reach import BleEndpoint, PacketEndpoint
 from keyswitch.host.update import update
-from keyswitch.host.verdict import NEXT_STEP, Gate, Given, Verdict, advised, find_out, next_step, unreached
+from keyswitch.host.verdict import NEXT_STEP, Gate, Given, Verdict, advised, next_step, probe_gate, unreached
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
@@ -18,7 +18,7 @@ OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
 
 def judged(peer: SmpPeer) -> Verdict:
-    return run(look(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))).verdict
+    return run(look(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"))).verdict
 
 
 def refuses(group: int, command: int, said: dict[str, Any]) -> Any:
@@ -138,7 +138,7 @@ def test_a_veto_behind_the_offset_check_is_found_by_the_upload_alone_and_the_ver
     told = judged(peer)
     assert told.line == "open (by a probe alone: a hook for uploads may still refuse)"
     job = Job(images=(JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0"),))
-    result = run(update(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), job))
+    result = run(update(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7"), job))
     assert result.outcome is Outcome.REFUSED, result
     assert peer.slots[1].data == b""
 
@@ -163,14 +163,14 @@ def test_a_silent_device_gets_a_diagnosis():
 def test_a_request_that_must_be_answered_says_why_it_was_silent(error: RemoteError, reason: Reason):
     async def story() -> Verdict:
         peer = SmpPeer(OLD, gated=False, mode_group=False)
-        connection = await BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
+        connection = await BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
         peer.silent = True
 
         async def refused() -> None:
             raise error
 
         connection.heal = refused
-        return await find_out(connection)
+        return await probe_gate(connection)
 
     told = run(story())
     assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, str(error))
@@ -193,7 +193,7 @@ def test_a_connection_that_does_not_get_ready_has_a_verdict_too(
 
     monkeypatch.setattr(PeerGattLink, method, fail)
     peer = SmpPeer(OLD)
-    told = run(look(BleReach(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True))).verdict
+    told = run(look(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True))).verdict
     assert (told.gate, told.reason, told.detail) == (gate, reason, str(error))
     assert ("passkey" in told.next_step) == (method == "pair")
     assert told.next_step
@@ -209,7 +209,7 @@ def test_over_a_socket_a_silent_device_is_not_reached():
             return DatagramLink(peer)
 
         with pytest.raises(LinkLostError, match=r"udp:192\.0\.2\.1: nobody answered within 10000 ms"):
-            await look(PacketReach("udp:192.0.2.1", open_link))
+            await look(PacketEndpoint("udp:192.0.2.1", open_link))
 
     run(story())
 
@@ -257,7 +257,7 @@ def test_a_device_without_a_mode_group_is_asked_once():
         async def open_link() -> DatagramLink:
             return Heard(SmpPeer(OLD, mode_group=False))
 
-        await look(PacketReach("udp:192.0.2.1", open_link))
+        await look(PacketEndpoint("udp:192.0.2.1", open_link))
         assert asked.count(b"\x4b\x53") == 1
 
     run(story())

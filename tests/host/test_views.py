@@ -5,7 +5,7 @@ from tests.host.images import make_image
 from tests.host.smp_peer import PeerLink, SmpPeer
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Refusal
 from keyswitch.host.views import (
     ModeState,
@@ -21,11 +21,11 @@ from keyswitch.link.air.clock import run
 ROW = {"slot": 0, "version": "1.0.0", "hash": b"h" * 32}
 
 
-def peer_that_says(said: dict[str, Any] | None = None) -> Client:
+def peer_that_says(said: dict[str, Any] | None = None) -> SmpClient:
     peer = SmpPeer(make_image(), gated=False)
     if said is not None:
         peer.veto = lambda _op, _group, _command, _body: said
-    return Client(PeerLink(peer))
+    return SmpClient(PeerLink(peer))
 
 
 def test_what_a_device_tells_of_itself():

@@ -24,10 +24,10 @@ from keyswitch.host.entry import Secret
 from keyswitch.host.events import Event, StepBegun, StepDone, Uploading
 from keyswitch.host.job import Goal, Job, Outcome, Result
 from keyswitch.host.ours import way_into
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleEndpoint
 from keyswitch.host.steps import WORK, StepName
 from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air import clock
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
@@ -36,10 +36,10 @@ from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_
 from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Service, SessionRule
+from keyswitch.policy.words import SessionRule, Visibility
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import image
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 T = TypeVar("T")
 
@@ -170,19 +170,19 @@ def run(story: Coroutine[Any, Any, T]) -> T:
 async def updated(
     pump: Workshop,
     scissors: Scissors,
-    strike: Callable[[World, Event], None] | None = None,
+    strike: Callable[[VirtualWorld, Event], None] | None = None,
     *,
-    service: Service = Service.RECONNECT,
+    service: Visibility = Visibility.RECONNECT,
     policy: Policy | None = None,
     **settings: Any,
 ) -> tuple[Result, dict[str, Any]]:
     """One whole update; how it ended, and what the device says afterwards."""
     secret = read_secret(pump.policy)
     policy = policy or replace(pump.policy, gate=replace(pump.policy.gate, service=service))
-    async with World(policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
+    async with VirtualWorld(policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
         name = pump.policy.device.name
-        reach = BleReach(CutAir(here.adapter(), scissors), target=name, name=name)
-        job = Job(images=(job_image(pump.new),), way=ModeGroupWay("maintenance", Secret(secret)), **settings)
+        reach = BleEndpoint(CutAir(here.adapter(), scissors), target=name, name=name)
+        job = Job(images=(job_image(pump.new),), way=ModeGroupStrategy("maintenance", Secret(secret)), **settings)
         result = await update(reach, job, sink=lambda event: strike(here, event) if strike else None)
         return result, here.device.status()
 
@@ -234,15 +234,15 @@ def test_every_packet_is_cut_lost_late_or_twice(pump: Workshop, fate: Fate, tell
     tell(strike_each(pump, fate, range(1, passing(pump, fate) + 1)))
 
 
-def motion(here: World, *, on: bool) -> None:
+def motion(here: VirtualWorld, *, on: bool) -> None:
     here.device.happen(InputChanged(name="motion", value=on))
 
 
-def strike_at(step: StepName, blow: Callable[[World], None]) -> Callable[[World, Event], None]:
+def strike_at(step: StepName, blow: Callable[[VirtualWorld], None]) -> Callable[[VirtualWorld, Event], None]:
     """At a step's beginning, or where it needs no act: when its proof is there."""
     struck: list[StepName] = []
 
-    def strike(here: World, event: Event) -> None:
+    def strike(here: VirtualWorld, event: Event) -> None:
         if isinstance(event, StepBegun | StepDone) and event.name is step and not struck:
             struck.append(step)
             blow(here)
@@ -252,19 +252,19 @@ def strike_at(step: StepName, blow: Callable[[World], None]) -> Callable[[World,
 
 @pytest.mark.parametrize("step", [StepName.VERIFY, StepName.UPLOAD, StepName.TEST, StepName.RESET])
 def test_the_gate_closes_for_a_moment(pump: Workshop, step: StepName) -> None:
-    def blow(here: World) -> None:
+    def blow(here: VirtualWorld) -> None:
         motion(here, on=True)
         motion(here, on=False)
 
     check(*run(updated(pump, Scissors(), strike_at(step, blow))))
 
 
-@pytest.mark.parametrize("service", Service)
-def test_the_gate_closes_in_the_middle_of_the_upload(pump: Workshop, service: Service) -> None:
+@pytest.mark.parametrize("service", Visibility)
+def test_the_gate_closes_in_the_middle_of_the_upload(pump: Workshop, service: Visibility) -> None:
     """With a live service it vanishes while the link stays: silence, and then a handle that means nothing any more."""
     struck: list[int] = []
 
-    def strike(here: World, event: Event) -> None:
+    def strike(here: VirtualWorld, event: Event) -> None:
         if isinstance(event, Uploading) and event.progress.off < event.progress.size and not struck:
             struck.append(event.progress.off)
             motion(here, on=True)
@@ -276,7 +276,7 @@ def test_the_gate_closes_in_the_middle_of_the_upload(pump: Workshop, service: Se
 
 
 def test_the_gate_closes_during_the_trial_and_the_old_image_is_back(pump: Workshop) -> None:
-    def blow(here: World) -> None:
+    def blow(here: VirtualWorld) -> None:
         motion(here, on=True)
         motion(here, on=False)
 
@@ -317,7 +317,7 @@ ON_TRIAL = {StepName.PROVE, StepName.HEALTH, StepName.CONFIRM}
 def test_the_power_fails(pump: Workshop, step: StepName) -> None:
     tasks: list[Any] = []
 
-    def blow(here: World) -> None:
+    def blow(here: VirtualWorld) -> None:
         tasks.append(asyncio.ensure_future(here.device.power_cycle()))
 
     outcome = Outcome.REVERTED if step in ON_TRIAL else Outcome.CONFIRMED
@@ -333,7 +333,7 @@ def test_a_namesake_on_the_air_is_heard_while_the_first_one_is_connected_to(pump
             await asyncio.sleep(0.35)
             return await Device(air).start()
 
-        async with World(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR) as here:
+        async with VirtualWorld(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR) as here:
             namesake = asyncio.ensure_future(appear(here.air))
             job = Job(images=(job_image(pump.new),), way=way_into(pump.policy))
             with pytest.raises(InputError, match=f"2 devices have this name: .*, {ADDRESS}"):

@@ -12,19 +12,19 @@ from tests.integration.files import job_image
 from tests.integration.wires import Datagrams, Line
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate.events import ButtonHeld, InputChanged
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reach import Connection
 from keyswitch.host.upload import Capacity, upload
 from keyswitch.link.air.settings import parse_air
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Service
+from keyswitch.policy.words import Visibility
 from keyswitch.smp.framing import ble, console
 from keyswitch.smp.groups import image, os
 from keyswitch.terms import Transport
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 AIR = parse_air("interval_ms=15,phy=2M,dle=251")
 WAYS = ("ble", "line", "net")
@@ -41,7 +41,7 @@ class Place:
         centrals: connections that are up, oldest first.
     """
 
-    world: World
+    world: VirtualWorld
     line: Line
     net: Datagrams
     centrals: list[Connection]
@@ -94,15 +94,15 @@ class Place:
         self.centrals.append(connection)
         return connection
 
-    async def client(self, way: str) -> Client:
+    async def client(self, way: str) -> SmpClient:
         """Somebody new on this way; the line has one peer only."""
         if way == "ble":
             connection = await self.central()
             assert connection.smp is not None
             return connection.smp
-        return Client(self.line.host if way == "line" else self.net.socket(len(self.net._ends) + 1))
+        return SmpClient(self.line.host if way == "line" else self.net.socket(len(self.net._ends) + 1))
 
-    async def write(self, client: Client, data: bytes) -> None:
+    async def write(self, client: SmpClient, data: bytes) -> None:
         """Bytes as they are: one GATT value, one line, one datagram."""
         for connection in self.centrals:
             if connection.smp is client:
@@ -114,7 +114,7 @@ class Place:
         else:
             await client.link.send(data)
 
-    def pieces(self, client: Client, packet: bytes) -> list[bytes]:
+    def pieces(self, client: SmpClient, packet: bytes) -> list[bytes]:
         """The packet in at least two parts."""
         if client.link is self.line.host:
             return console.pieces(packet)
@@ -126,15 +126,15 @@ async def place(
     pump: Workshop,
     policy: Policy | None = None,
     *,
-    service: Service = Service.ALWAYS,
-    parts: Parts | None = None,
+    service: Visibility = Visibility.ALWAYS,
+    parts: Components | None = None,
     issuers: tuple[bytes, ...] = (),
 ) -> AsyncIterator[Place]:
     """A device in normal mode, with nobody there yet."""
     rules = policy or pump.policy
     rules = replace(rules, gate=replace(rules.gate, service=service))
     line, net = Line(rules.smp.buf_size), Datagrams(rules.smp.buf_size)
-    world = World(
+    world = VirtualWorld(
         rules,
         pump.old.read_bytes(),
         secret=read_secret(rules),

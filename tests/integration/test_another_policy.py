@@ -6,13 +6,13 @@ from typing import Any
 from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.host.entry import Secret
 from keyswitch.host.job import Job, Outcome, Result
 from keyswitch.host.ours import expected_of
 from keyswitch.host.reply import Answer
 from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air import clock
 from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
@@ -21,7 +21,7 @@ from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.smp.groups import image, mode
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 
 def revision(pump: Workshop, *changes: tuple[str, str]) -> Policy:
@@ -38,7 +38,7 @@ class Firmware:
 
     def __init__(self, brings: dict[bytes, Policy], other: Policy) -> None:
         self.brings, self.other = brings, other
-        self.world: World | None = None
+        self.world: VirtualWorld | None = None
 
     def __call__(self, flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
         report = bootloader.boot(flash, config, counters=counters)
@@ -53,10 +53,10 @@ async def _updated(pump: Workshop, policy: Policy) -> tuple[Result, dict[str, An
     new = job_image(pump.new)
     secret = read_secret(pump.policy)
     firmware = Firmware({new.hash: policy}, pump.policy)
-    here = World(pump.policy, pump.old.read_bytes(), secret=secret, parts=Parts(boot=firmware))
+    here = VirtualWorld(pump.policy, pump.old.read_bytes(), secret=secret, parts=Components(boot=firmware))
     firmware.world = here
     async with here:
-        way = ModeGroupWay("maintenance", Secret(secret), expected=expected_of(pump.policy))
+        way = ModeGroupStrategy("maintenance", Secret(secret), expected=expected_of(pump.policy))
         result = await update(here.reach(), Job(images=(new,), way=way))
         return result, here.device.status(), here.device.server.core.policy.digest
 
@@ -81,7 +81,7 @@ def test_the_first_image_with_a_gate_is_confirmed_over_the_air(pump: Workshop) -
     """Firmware without a gate has armed it; the operator who has done that asks, reads the slots and confirms."""
 
     async def story() -> tuple[dict[str, Any], Any, dict[str, Any]]:
-        here = World(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy))
+        here = VirtualWorld(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy))
         pair = here.layout.pairs[0]
         slots.install(here.flash, here.layout, pair.secondary, pump.new.read_bytes())
         slots.arm(here.flash, here.layout, pair.secondary, permanent=False)

@@ -12,15 +12,15 @@ from keyswitch.host import entry
 from keyswitch.host.job import Goal, Job, Outcome
 from keyswitch.host.reply import Answer, Refusal
 from keyswitch.host.update import update
-from keyswitch.host.verdict import Gate, find_out
+from keyswitch.host.verdict import Gate, probe_gate
 from keyswitch.host.views import ModeState, read_mode
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings, parse_air
 from keyswitch.policy.secrets import read_secret
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image as image_group
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 T = TypeVar("T")
 
@@ -32,15 +32,15 @@ def run(story: Coroutine[Any, Any, T]) -> T:
     return clock.run(story, limit_s=600)
 
 
-def world(pump: Workshop, air: AirSettings = AIR) -> World:
-    return World(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=air)
+def world(pump: Workshop, air: AirSettings = AIR) -> VirtualWorld:
+    return VirtualWorld(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=air)
 
 
-def way(pump: Workshop, secret: bytes | None = None) -> ModeGroupWay:
-    return ModeGroupWay("maintenance", entry.Secret(secret or read_secret(pump.policy)))
+def way(pump: Workshop, secret: bytes | None = None) -> ModeGroupStrategy:
+    return ModeGroupStrategy("maintenance", entry.Secret(secret or read_secret(pump.policy)))
 
 
-def running(world: World) -> str:
+def running(world: VirtualWorld) -> str:
     return str(world.device.status()["running"]["version"])
 
 
@@ -65,7 +65,7 @@ def test_outside_maintenance_nothing_is_offered_and_nothing_is_taken(pump: Works
         async with world(pump) as here:
             before = here.flash.read(0, here.flash.geometry.size)
             connection = await here.reach().connect()
-            verdict = await find_out(connection)
+            verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason, connection.smp) == (Gate.SHUT, Reason.WRONG_MODE, None)
             assert connection.mode is not None
             for command in image_group.Id:
@@ -93,7 +93,7 @@ def test_the_guard_is_named_and_entry_works_over_the_same_connection_once_it_hol
             assert "motion == false" in refused.text
             here.device.happen(InputChanged(name="motion", value=False))
             entered = await entry.enter(connection.mode, "maintenance", secret)
-            assert isinstance(entered, entry.Entered)
+            assert isinstance(entered, entry.EntryReply)
             assert entered.reconnect
             assert await connection.wait_closed(2_000) is not None
             reach.learn(token=entered.session)
@@ -159,7 +159,7 @@ def test_what_is_not_confirmed_reverts_inside_maintenance(pump: Workshop) -> Non
             if event["event"] in {"boot", "mode"}:
                 modes.append(event.get("mode") or str(event["images"][0]["version"]))
 
-        made = World(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
+        made = VirtualWorld(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
         async with made as here:
             result = await update(here.reach(), Job(images=(job_image(pump.new),), goal=Goal.TEST, way=way(pump)))
             assert (result.outcome, running(here)) == (Outcome.ON_TRIAL, "1.1.0"), result

@@ -16,7 +16,7 @@ from tests.device.test_server_fuzz import frames, mutate
 from tests.integration.places import WAYS, Place, place
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer, Refusal
 from keyswitch.link.air import clock
 from keyswitch.smp.framing import PIECE_LIMIT_MS, ble, console
@@ -52,7 +52,7 @@ def pieces(way: str, frame: bytes, chance: random.Random) -> list[bytes]:
     return changed
 
 
-async def answers(client: Client) -> bool:
+async def answers(client: SmpClient) -> bool:
     """Whether the device answers, and what it must."""
     reply = await client.read(mode.ID, mode.Id.STATE)
     unknown = await client.read(5, 5)
@@ -68,7 +68,7 @@ def must_be_answered(way: str, frame: bytes, room: int) -> bool:
     return way != "ble" or announced <= len(frame) or announced > room
 
 
-async def travels_whole(here: Place, way: str, client: Client, frame: bytes, got: list[bytes]) -> None:
+async def travels_whole(here: Place, way: str, client: SmpClient, frame: bytes, got: list[bytes]) -> None:
     await asyncio.sleep(PIECE_LIMIT_MS / 1000 + 1)
     got.clear()
     for piece in ble.pieces(frame, MAX_WRITE) if way == "ble" else console.pieces(frame):
@@ -78,7 +78,7 @@ async def travels_whole(here: Place, way: str, client: Client, frame: bytes, got
     assert bool(got) is must_be_answered(way, frame, room), frame.hex()
 
 
-async def batch(here: Place, way: str, client: Client, chance: random.Random) -> None:
+async def batch(here: Place, way: str, client: SmpClient, chance: random.Random) -> None:
     got: list[bytes] = []
     sink = client._received
     client.link.on_packet(got.append)

@@ -27,9 +27,9 @@ from keyswitch.device.state_dir import FLASH, SESSION
 from keyswitch.errors import KeyswitchError
 from keyswitch.gate.in_session import RESET_DELAY_MS
 from keyswitch.host import entry
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
-from keyswitch.host.upload import Capacity, Progress, upload
+from keyswitch.host.upload import Capacity, UploadProgress, upload
 from keyswitch.link.udp import UdpLink
 from keyswitch.panel.client import ask
 from keyswitch.policy.bootloader import boot_config_of
@@ -150,7 +150,7 @@ class Lives:
     async def session(self, udp: str, *, is_open: bool) -> None:
         """Everything that an operator does, from whatever is there; ended by death."""
         host, port = udp.rsplit(":", 1)
-        client = Client(await UdpLink.open(host, int(port)))
+        client = SmpClient(await UdpLink.open(host, int(port)))
         try:
             while True:
                 if is_open:  # on trial perhaps, or confirmed already
@@ -167,12 +167,12 @@ class Lives:
         status = await asyncio.to_thread(ask, self.state, {"do": "status"})
         return "" if status["running"] is None else str(status["running"]["hash"])
 
-    async def update(self, client: Client) -> None:
+    async def update(self, client: SmpClient) -> None:
         running = await self.running()
         new = next(each for each in map(job_image, (self.pump.old, self.pump.new)) if each.hash.hex() != running)
         self.sending = None
 
-        def acknowledged(progress: Progress) -> None:
+        def acknowledged(progress: UploadProgress) -> None:
             self.sending = (new.data, progress.off)
 
         await upload(client, new.data, Capacity(frame=1_400, outstanding=3), on_progress=acknowledged)

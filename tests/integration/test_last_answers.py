@@ -10,7 +10,7 @@ from tests.integration.test_first_light import run
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.sender import FLUSH_WITHIN_MS
-from keyswitch.device.serial import SerialCarrier
+from keyswitch.device.serial import SerialTransport
 from keyswitch.errors import KeyswitchError
 from keyswitch.host.reply import Refusal
 from keyswitch.smp.frame import Frame
@@ -119,7 +119,7 @@ def test_an_answer_that_cannot_be_sent_stops_the_device_and_says_why(
     async def fails(*_: Any) -> None:
         raise OverflowError("int too big to convert")
 
-    monkeypatch.setattr(SerialCarrier, "send", fails)
+    monkeypatch.setattr(SerialTransport, "send", fails)
 
     async def story() -> None:
         with pytest.raises(OverflowError, match="too big"):

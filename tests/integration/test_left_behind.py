@@ -10,9 +10,9 @@ from tests.integration.wires import Line
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.controls import Controls
 from keyswitch.device.failure import DeviceFailedError
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate.events import ButtonHeld, InputChanged
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.mcuboot.flash import NRF52840_TIMES
 from keyswitch.policy.secrets import read_secret
@@ -21,12 +21,12 @@ from keyswitch.smp.framing import console
 from keyswitch.smp.groups import image, os
 from keyswitch.smp.header import Op
 from keyswitch.terms import Transport
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 
-def world_with_a_line(pump: Workshop, **options: Any) -> tuple[World, Line]:
+def world_with_a_line(pump: Workshop, **options: Any) -> tuple[VirtualWorld, Line]:
     line = Line(pump.policy.smp.buf_size)
-    world = World(
+    world = VirtualWorld(
         pump.policy,
         pump.old.read_bytes(),
         secret=read_secret(pump.policy),
@@ -43,7 +43,7 @@ def erase(sequence: int) -> bytes:
     return b"".join(console.pieces(frame.encode()))
 
 
-def leave_and_come_back(here: World) -> None:
+def leave_and_come_back(here: VirtualWorld) -> None:
     """Motion ends the stay at once; then a person opens another one."""
     here.device.happen(InputChanged(name="motion", value=True))
     here.device.happen(InputChanged(name="motion", value=False))
@@ -76,7 +76,7 @@ def test_requests_that_the_line_held_back_are_answered_and_not_executed(pump: Wo
             assert sorted(answers) == list(range(100, 112))
             assert [sequence for sequence, body in answers.items() if body == {}] == [100]
             assert all(body == {} or body["rc"] == 11 for body in answers.values())
-            assert isinstance(await Client(line.host).write(os.ID, os.Id.ECHO, {"d": "hi"}), Answer)
+            assert isinstance(await SmpClient(line.host).write(os.ID, os.Id.ECHO, {"d": "hi"}), Answer)
 
     run(story())
 
@@ -147,7 +147,7 @@ def test_a_device_that_cannot_do_what_it_decided_stops(pump: Workshop) -> None:
         raise OSError(5, "Input/output error")
 
     async def story() -> None:
-        world, line = world_with_a_line(pump, parts=Parts(step=failing_step()))
+        world, line = world_with_a_line(pump, parts=Components(step=failing_step()))
         with pytest.raises(DeviceFailedError, match="Input/output error"):
             async with world as here:
                 here.device.happen(InputChanged(name="motion", value=True))
@@ -157,7 +157,7 @@ def test_a_device_that_cannot_do_what_it_decided_stops(pump: Workshop) -> None:
                 await asyncio.sleep(1)
 
     def failing_step() -> Any:
-        real = Parts().step
+        real = Components().step
 
         def step(policy: Any, state: Any, event: Any) -> Any:
             return failing() if event == InputChanged(name="motion", value=True) else real(policy, state, event)

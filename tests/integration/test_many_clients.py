@@ -18,7 +18,7 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.device.output import Output
 from keyswitch.device.server import Server
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reach import Connection
 from keyswitch.host.reply import Answer
 from keyswitch.host.upload import Capacity, upload
@@ -26,11 +26,11 @@ from keyswitch.link.air import clock
 from keyswitch.link.air.settings import parse_air
 from keyswitch.mcuboot.flash import NO_TIMES, TIMES_BY_PROFILE, FlashTimes
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Service
+from keyswitch.policy.words import Visibility
 from keyswitch.smp.framing import ble, console
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.terms import Transport
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def run(story: Coroutine[Any, Any, T]) -> T:
 class Crowd:
     """One device, two centrals, a line and two sockets."""
 
-    world: World
+    world: VirtualWorld
     line: Line
     net: Datagrams
     centrals: list[Connection]
@@ -63,7 +63,7 @@ class Crowd:
 
 async def gather(pump: Workshop, policy: Policy, times: FlashTimes, execution_us: int) -> Crowd:
     line, net = Line(policy.smp.buf_size), Datagrams(policy.smp.buf_size)
-    world = World(
+    world = VirtualWorld(
         policy,
         pump.old.read_bytes(),
         air=parse_air("interval_ms=15,phy=2M,dle=251"),
@@ -89,7 +89,7 @@ def work_takes_time(server: Server, each_us: int) -> None:
     server.run_one = slow  # type: ignore[method-assign]
 
 
-async def echo(client: Client) -> float:
+async def echo(client: SmpClient) -> float:
     """When all echoes are there and right."""
     for number in range(ECHOES):
         text = f"{number:040}"
@@ -99,7 +99,7 @@ async def echo(client: Client) -> float:
     return asyncio.get_running_loop().time()
 
 
-async def send_image(client: Client, pump: Workshop) -> float:
+async def send_image(client: SmpClient, pump: Workshop) -> float:
     """When the whole image is there, and is what was sent."""
     new = job_image(pump.new)
     await upload(client, new.data, Capacity(frame=495, outstanding=3))
@@ -198,7 +198,7 @@ SOCKETS: tuple[Hostile, ...] = (socket_floods, sockets_flood)
 
 async def seconds(pump: Workshop, hostile: Hostile | None) -> dict[str, float]:
     """How long each well-behaved client takes."""
-    policy = replace(pump.policy, gate=replace(pump.policy.gate, service=Service.ALWAYS))
+    policy = replace(pump.policy, gate=replace(pump.policy.gate, service=Visibility.ALWAYS))
     crowd = await gather(pump, policy, TIMES_BY_PROFILE["nrf52840"], EXECUTION_US)
     first, second = (connection.smp for connection in crowd.centrals)
     assert first is not None
@@ -207,8 +207,8 @@ async def seconds(pump: Workshop, hostile: Hostile | None) -> dict[str, float]:
     if hostile not in CENTRALS:
         works["central"] = echo(second)
     if hostile not in LINES:
-        works["line"] = echo(Client(crowd.line.host))
-    socket = Client(crowd.net.socket(1))
+        works["line"] = echo(SmpClient(crowd.line.host))
+    socket = SmpClient(crowd.net.socket(1))
     for _ in range(2):
         await socket.read(os.ID, os.Id.PARAMS)  # in conversation: from now on no flood of addresses displaces it
     works["socket"] = echo(socket)
@@ -253,7 +253,7 @@ def test_a_flood_without_a_pause_keeps_nobody_from_being_served(pump: Workshop) 
             again = loop.call_soon(flood)
 
         again = loop.call_soon(flood)
-        await echo(Client(crowd.net.socket(1)))
+        await echo(SmpClient(crowd.net.socket(1)))
         again.cancel()
         await crowd.world.__aexit__()
         return sent

@@ -10,7 +10,7 @@ from tests.integration.test_traps import run
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.host import entry
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Refusal
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy
 from keyswitch.policy.words import Clock, ProofKind
@@ -75,7 +75,7 @@ def test_a_permit_that_is_not_good_here_and_now_opens_nothing(pump: Workshop, wa
             assert answer.reason is reason
             assert (here.unchanged(), here.status["gate"]) == (before, "shut")
             right = entry.HeldPermit(issued(policy), HOLDER)
-            assert isinstance(await entry.enter(client, "maintenance", (right,)), entry.Entered)
+            assert isinstance(await entry.enter(client, "maintenance", (right,)), entry.EntryReply)
 
     run(story())
 
@@ -88,7 +88,7 @@ def test_a_permit_that_is_used_up_has_expired(pump: Workshop, way: str) -> None:
         async with place(pump, policy, issuers=(permit.public_key(ISSUER),)) as here:
             client = await here.client(way)
             once = entry.HeldPermit(issued(policy), HOLDER)
-            assert isinstance(await entry.enter(client, "maintenance", (once,)), entry.Entered)
+            assert isinstance(await entry.enter(client, "maintenance", (once,)), entry.EntryReply)
             assert await entry.leave(client) is None
             again = await entry.enter(client, "maintenance", (once,))
             assert isinstance(again, Refusal), again
@@ -117,7 +117,7 @@ def test_a_proof_that_was_heard_opens_nothing_a_second_time(pump: Workshop, way:
     run(story())
 
 
-async def proved(client: Client, given: bytes) -> dict[str, Any]:
+async def proved(client: SmpClient, given: bytes) -> dict[str, Any]:
     """The body of a right request to enter."""
     asked = await entry.ask_challenge(client, "maintenance")
     assert not isinstance(asked, Refusal), asked

@@ -26,7 +26,7 @@ from keyswitch.device import process as device_process
 from keyswitch.device.imgtool import make_keys, sign
 from keyswitch.device.state_dir import StateDir
 from keyswitch.exits import Exit
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 from keyswitch.panel.client import ask
 
@@ -81,7 +81,7 @@ def connect_and_lose(transport: str, act: Any) -> tuple[str | None, float]:
 
     async def story() -> tuple[str | None, float]:
         adapter = open_adapter(BleTarget(text="test", transport=transport))
-        reach = BleReach(adapter, target="test", name="Pump 7")
+        reach = BleEndpoint(adapter, target="test", name="Pump 7")
         connection = await reach.connect()
         act()
         began = time.monotonic()

@@ -10,12 +10,12 @@ from tests.integration.test_first_light import AIR, run, way
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.host.channel import GattChannel
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.job import Job, Outcome
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleEndpoint
 from keyswitch.host.reply import Answer
 from keyswitch.host.update import update
-from keyswitch.host.verdict import Gate, find_out
+from keyswitch.host.verdict import Gate, probe_gate
 from keyswitch.link.ports import GattRefused
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
@@ -23,7 +23,7 @@ from keyswitch.reasons import Reason
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import os as os_group
 from keyswitch.terms import Security
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 
 def policy_of(pump: Workshop, security: Security) -> Policy:
@@ -33,8 +33,8 @@ def policy_of(pump: Workshop, security: Security) -> Policy:
     return replace(pump.policy, modes=modes)
 
 
-def world_of(pump: Workshop, security: Security) -> World:
-    return World(policy_of(pump, security), pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR)
+def world_of(pump: Workshop, security: Security) -> VirtualWorld:
+    return VirtualWorld(policy_of(pump, security), pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR)
 
 
 @pytest.mark.parametrize("security", [Security.ENCRYPTED, Security.AUTHENTICATED])
@@ -44,7 +44,7 @@ def test_without_pairing_nobody_is_heard_and_everybody_is_told_why(pump: Worksho
             here.device.happen(ButtonHeld(hold_ms=5_000))
             connection = await here.reach().connect(smp_shown=True)
             assert connection.smp is None
-            verdict = await find_out(connection)
+            verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.SECURITY)
             await connection.close()
             result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
@@ -76,14 +76,14 @@ def test_just_works_is_encrypted_and_never_authenticated(
             here.device.happen(ButtonHeld(hold_ms=5_000))
             adapter = here.adapter(ask_passkey=passkey) if types_passkey else here.adapter()
             name = here.policy.device.name
-            reach = BleReach(adapter, target=name, name=name)
+            reach = BleEndpoint(adapter, target=name, name=name)
             sighting = await reach.connect(smp_shown=True)
             await sighting.close()
             link = await adapter.connect(here.peripheral.address, 5_000)
             await link.pair()
             for _ in range(2):
                 if heard:
-                    client = Client(await GattChannel.open(link, ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID))
+                    client = SmpClient(await GattChannel.open(link, ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID))
                     assert isinstance(await client.write(os_group.ID, os_group.Id.ECHO, {"d": "hi"}), Answer)
                 else:
                     with pytest.raises(GattRefused):

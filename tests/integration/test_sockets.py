@@ -20,16 +20,16 @@ from tests.device.test_server_fuzz import frames
 from keyswitch.device.factory import install_first_image
 from keyswitch.device.process import build
 from keyswitch.device.runtime import Runtime
-from keyswitch.device.serial import SerialCarrier
+from keyswitch.device.serial import SerialTransport
 from keyswitch.device.store import MemoryStore
-from keyswitch.device.udp import UdpCarrier
-from keyswitch.host.client import Client
+from keyswitch.device.udp import UdpTransport
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.link.udp import UdpLink
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.smp.framing import console
 from keyswitch.smp.framing.console import ConsoleReceiver
@@ -59,21 +59,21 @@ class Served:
         host, port = self.udp.rsplit(":", 1)
         return host, int(port)
 
-    async def client(self, transport: Transport) -> Client:
+    async def client(self, transport: Transport) -> SmpClient:
         if transport is Transport.UDP:
-            return Client(await UdpLink.open(*self.address))
-        return Client(await SerialLink.open(str(self.line), 115_200))
+            return SmpClient(await UdpLink.open(*self.address))
+        return SmpClient(await SerialLink.open(str(self.line), 115_200))
 
 
 @asynccontextmanager
 async def served(directory: Path) -> AsyncIterator[Served]:
     policy = pump()
-    config = BootConfig(layout=layout_of(policy), keys=Keys())
+    config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
     flash = RamFlash(config.layout.geometry)
     install_first_image(flash, config.layout, make_image("1.0.0"))
-    udp = UdpCarrier("127.0.0.1", 0, max_packet=policy.smp.buf_size)
+    udp = UdpTransport("127.0.0.1", 0, max_packet=policy.smp.buf_size)
     await udp.bind()
-    line = SerialCarrier(directory / "tty", receiver=ConsoleReceiver(policy.smp.buf_size))
+    line = SerialTransport(directory / "tty", receiver=ConsoleReceiver(policy.smp.buf_size))
     await line.open()
     runtime = build(
         policy,
@@ -145,7 +145,7 @@ def attacked(here: Served, attack: Attack) -> Iterator[None]:
     assert failures == []
 
 
-async def echoes(client: Client) -> int:
+async def echoes(client: SmpClient) -> int:
     right = 0
     for number in range(ECHOES):
         reply = await client.write(os_group.ID, os_group.Id.ECHO, {"d": f"{number:030}"}, timeout_ms=PATIENCE_MS)

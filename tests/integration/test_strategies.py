@@ -17,26 +17,26 @@ from keyswitch.gate.events import InputChanged
 from keyswitch.gatt import services
 from keyswitch.host.job import Job, Outcome
 from keyswitch.host.update import update
-from keyswitch.host.verdict import Gate, find_out
+from keyswitch.host.verdict import Gate, probe_gate
 from keyswitch.link.ports import Sighting
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Identity, Service
+from keyswitch.policy.words import Identity, Visibility
 from keyswitch.reasons import Reason
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
-from keyswitch.testing.world import DEVICE_ADDRESS, SECOND_ADDRESS, World
+from keyswitch.testing.world import DEVICE_ADDRESS, SECOND_ADDRESS, VirtualWorld
 
 
-def policy_of(pump: Workshop, service: Service, identity: Identity = Identity.SAME) -> Policy:
+def policy_of(pump: Workshop, service: Visibility, identity: Identity = Identity.SAME) -> Policy:
     return replace(pump.policy, gate=replace(pump.policy.gate, service=service, identity=identity))
 
 
-def world_of(pump: Workshop, policy: Policy) -> World:
-    return World(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR)
+def world_of(pump: Workshop, policy: Policy) -> VirtualWorld:
+    return VirtualWorld(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR)
 
 
-async def heard(here: World) -> Sighting:
+async def heard(here: VirtualWorld) -> Sighting:
     """One sighting of the device, with its name."""
     adapter = here.adapter()
     async with asyncio.timeout(5), aclosing(adapter.scan(5_000)) as sightings:
@@ -48,8 +48,8 @@ async def heard(here: World) -> Sighting:
 
 
 @pytest.mark.parametrize("identity", Identity)
-@pytest.mark.parametrize("service", Service)
-def test_a_whole_update(pump: Workshop, service: Service, identity: Identity) -> None:
+@pytest.mark.parametrize("service", Visibility)
+def test_a_whole_update(pump: Workshop, service: Visibility, identity: Identity) -> None:
     async def story() -> None:
         addresses: list[str] = []
 
@@ -58,7 +58,7 @@ def test_a_whole_update(pump: Workshop, service: Service, identity: Identity) ->
                 addresses.append(here.peripheral.address)
 
         policy = policy_of(pump, service, identity)
-        here = World(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
+        here = VirtualWorld(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
         async with here:
             before = await heard(here)
             result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
@@ -69,19 +69,19 @@ def test_a_whole_update(pump: Workshop, service: Service, identity: Identity) ->
             assert before.address == after.address == DEVICE_ADDRESS
             status = here.device.status()
             assert (status["mode"], status["running"]["version"]) == ("normal", "1.1.0")
-        second = {SECOND_ADDRESS} if identity is Identity.SECOND and service is Service.RECONNECT else set[str]()
+        second = {SECOND_ADDRESS} if identity is Identity.SECOND and service is Visibility.RECONNECT else set[str]()
         assert set(addresses) == {DEVICE_ADDRESS} | second
 
     run(story())
 
 
-@pytest.mark.parametrize("service", Service)
-def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Workshop, service: Service) -> None:
+@pytest.mark.parametrize("service", Visibility)
+def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Workshop, service: Visibility) -> None:
     async def story() -> None:
         async with world_of(pump, policy_of(pump, service)) as here:
             connection = await here.reach().connect()
-            assert (connection.smp is not None) == (service is Service.ALWAYS)
-            verdict = await find_out(connection)
+            assert (connection.smp is not None) == (service is Visibility.ALWAYS)
+            verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.WRONG_MODE)
             await connection.close()
 
@@ -90,7 +90,7 @@ def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Works
 
 def test_in_maintenance_the_smp_service_is_advertised(pump: Workshop) -> None:
     async def story() -> None:
-        for service in Service:
+        for service in Visibility:
             async with world_of(pump, policy_of(pump, service)) as here:
                 from keyswitch.gate.events import ButtonHeld  # noqa: PLC0415 - the one act at the device
 
@@ -108,7 +108,7 @@ def test_in_maintenance_the_smp_service_is_advertised(pump: Workshop) -> None:
 
 def test_device_information_and_battery_are_told(pump: Workshop) -> None:
     async def story() -> None:
-        async with world_of(pump, policy_of(pump, Service.RECONNECT)) as here:
+        async with world_of(pump, policy_of(pump, Visibility.RECONNECT)) as here:
             here.device.happen(InputChanged(name="battery_percent", value=73))
             sighting = await heard(here)
             link = await here.adapter().connect(sighting.address, 5_000)

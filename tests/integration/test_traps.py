@@ -15,7 +15,7 @@ from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, pl
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.host import entry
-from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.client import SilenceError, SmpClient
 from keyswitch.host.reply import Answer, Refusal, Reply
 from keyswitch.host.upload import Capacity, upload
 from keyswitch.host.views import ModeState, read_mode
@@ -24,7 +24,7 @@ from keyswitch.link.ports import GattRefused
 from keyswitch.mcuboot.layout import max_image_size
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Arm, Others, Service
+from keyswitch.policy.words import Arm, Others, Visibility
 from keyswitch.reasons import Reason
 from keyswitch.smp.commands import ALL_KEYS
 from keyswitch.smp.framing import ble
@@ -45,12 +45,12 @@ def refused(reply: Reply, reason: Reason) -> bool:
     return isinstance(reply, Refusal) and reply.reason is reason
 
 
-async def echo(client: Client, text: str = "hi") -> bool:
+async def echo(client: SmpClient, text: str = "hi") -> bool:
     reply = await client.write(os.ID, os.Id.ECHO, {"d": text})
     return isinstance(reply, Answer) and reply.values == {"r": text}
 
 
-def listen(client: Client) -> list[bytes]:
+def listen(client: SmpClient) -> list[bytes]:
     """Everything that the client gets from now on."""
     got: list[bytes] = []
     client.link.on_packet(got.append)
@@ -214,7 +214,7 @@ def test_a_second_central_that_is_there_keeps_maintenance_shut(pump: Workshop) -
             assert here.status["gate"] == "shut"
             await other.close()
             entered = await entry.enter(operator.mode, "maintenance", (entry.Secret(read_secret(pump.policy)),))
-            assert isinstance(entered, entry.Entered)
+            assert isinstance(entered, entry.EntryReply)
 
     run(story())
 
@@ -225,7 +225,7 @@ def test_a_second_central_is_sent_away_where_the_policy_says_so(pump: Workshop) 
             operator, other = await here.central(), await here.central()
             assert operator.mode is not None
             entered = await entry.enter(operator.mode, "maintenance", (entry.Secret(read_secret(pump.policy)),))
-            assert isinstance(entered, entry.Entered)
+            assert isinstance(entered, entry.EntryReply)
             assert await other.wait_closed(5_000) is not None
 
     run(story())
@@ -259,13 +259,13 @@ def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, conf
     def behind(here: Place) -> bytes:
         return here.world.flash.read(slot.offset + largest, slot.size - largest)
 
-    async def code(client: Client, chunk: dict[str, Any]) -> int:
+    async def code(client: SmpClient, chunk: dict[str, Any]) -> int:
         answer = await client.write(*UPLOAD, chunk)
         assert isinstance(answer, Refusal), answer
         assert answer.group == image.ID
         return answer.code
 
-    async def send(client: Client, data: bytes, end: int) -> None:
+    async def send(client: SmpClient, data: bytes, end: int) -> None:
         """From the beginning, as far as `end`."""
         for at in range(0, end, 2_000):
             chunk = {"off": at, "data": data[at : min(at + 2_000, end)]} | ({"len": len(data)} if at == 0 else {})
@@ -428,7 +428,7 @@ async def handle_of(here: Place) -> tuple[Any, int]:
 
 def test_a_stale_handle_never_belongs_to_another_service_and_its_commands_vanish(pump: Workshop) -> None:
     async def story() -> None:
-        async with place(pump, service=Service.LIVE) as here:
+        async with place(pump, service=Visibility.LIVE) as here:
             await here.open()
             client = await here.client("ble")
             assert await echo(client)
@@ -456,7 +456,7 @@ def test_a_subscription_is_not_lost_while_the_service_is_away(pump: Workshop) ->
     """Its requests would be executed and not answered. Here it stays: the same connection is answered again."""
 
     async def story() -> None:
-        async with place(pump, service=Service.LIVE) as here:
+        async with place(pump, service=Visibility.LIVE) as here:
             await here.open()
             client = await here.client("ble")
             assert await echo(client)
@@ -551,7 +551,7 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
 
             client.link.send = heard  # type: ignore[method-assign]
             entered = await entry.enter(client, "maintenance", (entry.Secret(secret),))
-            assert isinstance(entered, entry.Entered)
+            assert isinstance(entered, entry.EntryReply)
             proof = sent[-1]
             assert await entry.leave(client) is None
             if way == "ble":

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from keyswitch.device import serial
-from keyswitch.device.doors import Arrivals
-from keyswitch.device.serial import SerialCarrier
+from keyswitch.device.doors import TransportSink
+from keyswitch.device.serial import SerialTransport
 from keyswitch.device.store import Store
-from keyswitch.device.udp import UdpCarrier
+from keyswitch.device.udp import UdpTransport
 from keyswitch.errors import LinkLostError
 from keyswitch.smp.framing import console
 from keyswitch.smp.framing.console import ConsoleReceiver
@@ -48,7 +48,7 @@ class HostEnd:
         self.closed = "closed by us"
 
 
-class Line(SerialCarrier):
+class Line(SerialTransport):
     """The device's serial carrier on a line at 115,200 baud that is made of memory.
 
     Attributes:
@@ -65,7 +65,7 @@ class Line(SerialCarrier):
     async def open(self, notes: Store | None = None) -> None:
         self._descriptor = 0
 
-    async def start(self, arrivals: Arrivals) -> None:
+    async def start(self, arrivals: TransportSink) -> None:
         self._descriptor = 0
         await super().start(arrivals)
 
@@ -127,7 +127,7 @@ class LineEnd(HostEnd):
                 self.sink(packet)
 
 
-class Datagrams(UdpCarrier):
+class Datagrams(UdpTransport):
     """The device's UDP carrier on a net that is made of memory."""
 
     def __init__(self, max_packet: int) -> None:

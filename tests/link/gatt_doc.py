@@ -13,23 +13,23 @@ from keyswitch.demo import workshop
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.link.air import clock
-from keyswitch.policy.model import Service
-from keyswitch.testing.world import World
+from keyswitch.policy.model import Visibility
+from keyswitch.testing.world import VirtualWorld
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "gatt.md"
 LIMIT_S = 3_000.0
 
 CHARTS = {
-    "reconnect": (Service.RECONNECT, "discovers on connect"),
-    "live, watching": (Service.LIVE, "watches, caches robustly"),
-    "live, not watching": (Service.LIVE, "caches robustly only"),
+    "reconnect": (Visibility.RECONNECT, "discovers on connect"),
+    "live, watching": (Visibility.LIVE, "watches, caches robustly"),
+    "live, not watching": (Visibility.LIVE, "caches robustly only"),
 }
 
 
 def table(pump: Workshop) -> str:
     """What each central meets at each stage under each strategy."""
     lines = [f"| strategy | central | {' | '.join(STAGES)} |", "|---" * (2 + len(STAGES)) + "|"]
-    for service in Service:
+    for service in Visibility:
         for name, habits in PHONES.items():
             story = experience(pump.policy, pump.old.read_bytes(), service, habits)
             met = clock.run(story, limit_s=LIMIT_S)
@@ -37,9 +37,9 @@ def table(pump: Workshop) -> str:
     return "\n".join(lines)
 
 
-async def _story(pump: Workshop, service: Service, name: str) -> str:
+async def _story(pump: Workshop, service: Visibility, name: str) -> str:
     policy = replace(pump.policy, gate=replace(pump.policy.gate, service=service))
-    async with World(policy, pump.old.read_bytes()) as world:
+    async with VirtualWorld(policy, pump.old.read_bytes()) as world:
         recording = Recording(world)
         phone = Phone(world, PHONES[name])
         recording.note("normal mode: connects")

@@ -13,9 +13,9 @@ from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY
 from keyswitch.gatt.services import CLIENT_FEATURES_UUID, SERVICE_CHANGED_UUID
 from keyswitch.link.bumble.att_client import AttRefused
 from keyswitch.link.bumble.central import Wishes
-from keyswitch.policy.model import Policy, Service
+from keyswitch.policy.model import Policy, Visibility
 from keyswitch.smp.framing import ble
-from keyswitch.testing.world import DEVICE_ADDRESS, World
+from keyswitch.testing.world import DEVICE_ADDRESS, VirtualWorld
 
 ANSWER_WITHIN_S = 3.0
 ENTER_HOLD_MS = 5_000
@@ -59,7 +59,7 @@ class Phone:
         habits: see `Habits`.
     """
 
-    def __init__(self, world: World, habits: Habits) -> None:
+    def __init__(self, world: VirtualWorld, habits: Habits) -> None:
         self.habits = habits
         self.adapter = world.adapter(wishes=Wishes(mtu=habits.mtu))
         self.known: dict[str, tuple[int, int]] = {}
@@ -156,10 +156,10 @@ class Phone:
 STAGES = ("normal", "maintenance", "maintenance, reconnected", "left", "left, reconnected")
 
 
-async def experience(policy: Policy, image: bytes, service: Service, habits: Habits) -> list[str]:
+async def experience(policy: Policy, image: bytes, service: Visibility, habits: Habits) -> list[str]:
     """What a phone meets at each stage: in normal mode, when maintenance begins under it, and when it ends."""
     policy = replace(policy, gate=replace(policy.gate, service=service))
-    async with World(policy, image) as world:
+    async with VirtualWorld(policy, image) as world:
         phone = Phone(world, habits)
         await phone.connect()
         told = [await phone.try_smp()]

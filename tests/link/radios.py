@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Self
 
 from keyswitch.gatt.services import device_table
-from keyswitch.gatt.table import Table
+from keyswitch.gatt.table import GattTable
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.bumble.bonds import Bonds
@@ -20,7 +20,7 @@ ADVERTISEMENT = Advertisement(data=bytes.fromhex("020106"), scan_response=b"\x07
 SMP = (ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
 
 
-def table(*, smp: bool = True, security: Security = Security.NONE) -> Table:
+def table(*, smp: bool = True, security: Security = Security.NONE) -> GattTable:
     return device_table("Pump 7", smp=smp, smp_security=security)
 
 
@@ -32,7 +32,7 @@ class Device:
         written_to: characteristic and value of each write.
     """
 
-    def __init__(self, air: AirLink, *, size: int = 1, shown: Table | None = None, **options: Any) -> None:
+    def __init__(self, air: AirLink, *, size: int = 1, shown: GattTable | None = None, **options: Any) -> None:
         self.radio = BumblePeripheral(on_air(air, "device"), address=ADDRESS, table=shown or table(), **options)
         self.size, self.got = size, 0
         self.seen: list[tuple[Any, ...]] = []

@@ -3,12 +3,12 @@
 import struct
 from typing import Any
 
-from keyswitch.gatt.att import Op, error_words
-from keyswitch.gatt.database import Database, Kind
+from keyswitch.gatt.att import AttOpcode, error_words
+from keyswitch.gatt.database import AttributeKind, Database
 from keyswitch.gatt.services import SERVICE_CHANGED_UUID, device_table
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
-from keyswitch.testing.world import World
+from keyswitch.testing.world import VirtualWorld
 
 NAMES = {
     ble.CHARACTERISTIC_UUID: "SMP",
@@ -16,7 +16,7 @@ NAMES = {
     mode.STATE_UUID: "mode state",
     SERVICE_CHANGED_UUID: "Service Changed",
 }
-_DISCOVERY = {Op.READ_BY_GROUP_TYPE_REQ, Op.FIND_INFORMATION_REQ, Op.FIND_BY_TYPE_VALUE_REQ}
+_DISCOVERY = {AttOpcode.READ_BY_GROUP_TYPE_REQ, AttOpcode.FIND_INFORMATION_REQ, AttOpcode.FIND_BY_TYPE_VALUE_REQ}
 _TABLE = Database(device_table("", smp=True))
 
 
@@ -26,13 +26,13 @@ def _name(handle: int) -> str:
         return f"handle {handle:#06x}"
     uuid = attribute.characteristic.uuid
     known = NAMES.get(uuid) or {0x2B29: "Client Supported Features", 0x2B2A: "Database Hash"}.get(int(uuid[4:8], 16))
-    return f"{known or 'handle ' + format(handle, '#06x')}{' CCC' if attribute.kind is Kind.CCC else ''}"
+    return f"{known or 'handle ' + format(handle, '#06x')}{' CCC' if attribute.kind is AttributeKind.CCC else ''}"
 
 
 class Recording:
     """Listens at the device's side of one connection."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: VirtualWorld) -> None:
         self.lines: list[str] = []
         self._world = world
         self._discovering = False
@@ -71,31 +71,31 @@ class Recording:
 
     def _central(self, pdu: bytes) -> None:
         op = pdu[0]
-        if op in _DISCOVERY or (op == Op.READ_BY_TYPE_REQ and pdu[5:7] == b"\x03\x28"):
+        if op in _DISCOVERY or (op == AttOpcode.READ_BY_TYPE_REQ and pdu[5:7] == b"\x03\x28"):
             self._discovering = True
-        elif op == Op.EXCHANGE_MTU_REQ:
+        elif op == AttOpcode.EXCHANGE_MTU_REQ:
             self._say("C->>D", f"MTU {struct.unpack('<H', pdu[1:3])[0]}?")
-        elif op == Op.CONFIRMATION:
+        elif op == AttOpcode.CONFIRMATION:
             self._say("C->>D", "confirms")
-        elif op in (Op.WRITE_REQ, Op.WRITE_CMD):
+        elif op in (AttOpcode.WRITE_REQ, AttOpcode.WRITE_CMD):
             what = _name(int.from_bytes(pdu[1:3], "little"))
             value = pdu[3:].hex() if len(pdu) <= 5 else "a frame"
-            kind = "Write Request" if op == Op.WRITE_REQ else "Write Command"
+            kind = "Write Request" if op == AttOpcode.WRITE_REQ else "Write Command"
             self._say("C->>D", f"{kind} {what}: {value}")
         else:
             self._say("C->>D", f"request {op:#04x} {_name(int.from_bytes(pdu[1:3], 'little'))}")
 
     def _device(self, pdu: bytes) -> None:
         op = pdu[0]
-        if op == Op.ERROR_RSP and pdu[4] != 0x0A:
+        if op == AttOpcode.ERROR_RSP and pdu[4] != 0x0A:
             self._say("D-->>C", f"error {pdu[4]:#04x}, {error_words(pdu[4])}")
-        elif op == Op.INDICATION:
+        elif op == AttOpcode.INDICATION:
             first, last = struct.unpack("<HH", pdu[3:])
             self._say("D->>C", f"Service Changed {first:#06x} to {last:#06x}")
-        elif op == Op.NOTIFICATION:
+        elif op == AttOpcode.NOTIFICATION:
             what = _name(int.from_bytes(pdu[1:3], "little"))
             self._say("D->>C", f"notification {what}")
-        elif op == Op.WRITE_RSP:
+        elif op == AttOpcode.WRITE_RSP:
             self._say("D-->>C", "Write Response")
-        elif op == Op.EXCHANGE_MTU_RSP:
+        elif op == AttOpcode.EXCHANGE_MTU_RSP:
             self._say("D-->>C", f"MTU {struct.unpack('<H', pdu[1:3])[0]}")

@@ -12,7 +12,7 @@ from tests.gatt.clients import maintenance, normal
 from tests.link.radios import SMP, World
 
 from keyswitch.errors import RemoteError
-from keyswitch.gatt.att import Op, uuid_bytes, uuid_string
+from keyswitch.gatt.att import AttOpcode, uuid_bytes, uuid_string
 from keyswitch.gatt.database import Database
 from keyswitch.gatt.server import GattServer, Send
 from keyswitch.gatt.services import (
@@ -22,7 +22,7 @@ from keyswitch.gatt.services import (
     device_information_service,
     device_table,
 )
-from keyswitch.gatt.table import Characteristic, Property, Service, Table
+from keyswitch.gatt.table import Characteristic, GattService, GattTable, Property
 from keyswitch.link.air.clock import run
 from keyswitch.link.bumble.att_client import AttClient, AttRefused, FoundService
 from keyswitch.link.bumble.known_tables import MAX_TABLES, KnownTables
@@ -32,10 +32,10 @@ EXTRA = (
     battery_service(),
 )
 LONG = "2125afdc-674d-4337-beec-1ae1ef310000"
-UNUSUAL = Table(
+UNUSUAL = GattTable(
     services=(
-        Service(uuid=LONG, handle=1, characteristics=()),
-        Service(
+        GattService(uuid=LONG, handle=1, characteristics=()),
+        GattService(
             uuid=f"{LONG[:-1]}1",
             handle=3,
             characteristics=tuple(
@@ -50,7 +50,7 @@ UNUSUAL = Table(
 class Asked:
     """A client and a server without a radio; counts what the client asks."""
 
-    def __init__(self, table: Table, answer: Callable[[bytes], bytes | None] | None = None) -> None:
+    def __init__(self, table: GattTable, answer: Callable[[bytes], bytes | None] | None = None) -> None:
         self.server = GattServer(table)
         self.server.connect(1)
         self.counts: Counter[int] = Counter()
@@ -65,7 +65,7 @@ class Asked:
             asyncio.get_running_loop().call_soon(self.client.receive, answer)
 
 
-def found_in(table: Table) -> list[tuple[str, int, int, list[tuple[str, int, int]]]]:
+def found_in(table: GattTable) -> list[tuple[str, int, int, list[tuple[str, int, int]]]]:
     """Services and characteristics with their handles, read off the attributes themselves."""
     found: list[tuple[str, int, int, list[tuple[str, int, int]]]] = []
     for attribute in Database(table).attributes:
@@ -94,13 +94,13 @@ def as_rows(table: tuple[FoundService, ...]) -> list[Any]:
         (UNUSUAL, 5),
     ],
 )
-def test_what_is_found_is_what_is_there_and_nothing_is_asked_in_vain(table: Table, questions: int):
+def test_what_is_found_is_what_is_there_and_nothing_is_asked_in_vain(table: GattTable, questions: int):
     async def story() -> None:
         asked = Asked(table)
         await asked.client.exchange_mtu(498)
         found = await asked.client.discover()
         assert as_rows(found) == found_in(table)
-        assert asked.counts[Op.READ_BY_GROUP_TYPE_REQ] + asked.counts[Op.READ_BY_TYPE_REQ] == questions
+        assert asked.counts[AttOpcode.READ_BY_GROUP_TYPE_REQ] + asked.counts[AttOpcode.READ_BY_TYPE_REQ] == questions
 
     run(story())
 
@@ -118,11 +118,11 @@ def test_the_only_descriptor_of_what_notifies_is_its_configuration_and_others_ar
         asked = Asked(maintenance())
         smp = next(s for s in await asked.client.discover() if s.uuid == SMP[0]).characteristics[0]
         assert await asked.client.find_ccc(smp) == smp.handle + 1
-        assert not asked.counts[Op.FIND_INFORMATION_REQ]
+        assert not asked.counts[AttOpcode.FIND_INFORMATION_REQ]
         assert await asked.client.find_ccc(replace(smp, end=smp.end + 1)) == smp.handle + 1
-        assert asked.counts[Op.FIND_INFORMATION_REQ] == 1
+        assert asked.counts[AttOpcode.FIND_INFORMATION_REQ] == 1
         await asked.client.find_ccc(replace(smp, properties=int(Property.READ)))
-        assert asked.counts[Op.FIND_INFORMATION_REQ] == 2, "what does not notify need have none"
+        assert asked.counts[AttOpcode.FIND_INFORMATION_REQ] == 2, "what does not notify need have none"
 
     run(story())
 
@@ -131,7 +131,7 @@ def test_the_only_descriptor_of_what_notifies_is_its_configuration_and_others_ar
 def test_a_server_without_a_hash_is_discovered_all_the_same(code: int):
     def refuse(pdu: bytes) -> bytes | None:
         if pdu[5:] == uuid_bytes(DATABASE_HASH_UUID):
-            return struct.pack("<BBHB", Op.ERROR_RSP, pdu[0], 1, code)
+            return struct.pack("<BBHB", AttOpcode.ERROR_RSP, pdu[0], 1, code)
         return None
 
     async def story() -> None:
@@ -144,8 +144,8 @@ def test_a_server_without_a_hash_is_discovered_all_the_same(code: int):
 
 def test_a_declaration_that_goes_backwards_ends_discovery():
     def backwards(pdu: bytes) -> bytes | None:
-        if pdu[0] == Op.READ_BY_TYPE_REQ and pdu[1] > 1:
-            return bytes([Op.READ_BY_TYPE_RSP, 7]) + struct.pack("<HBH", 1, 2, 2) + b"\x00\x2a"
+        if pdu[0] == AttOpcode.READ_BY_TYPE_REQ and pdu[1] > 1:
+            return bytes([AttOpcode.READ_BY_TYPE_RSP, 7]) + struct.pack("<HBH", 1, 2, 2) + b"\x00\x2a"
         return None
 
     async def story() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.link.radios import ADDRESS, SMP, World, table
 
 from keyswitch.errors import LinkLostError
-from keyswitch.gatt.att import Op
+from keyswitch.gatt.att import AttOpcode
 from keyswitch.gatt.services import SERVICE_CHANGED_UUID
 from keyswitch.link.air.clock import run
 from keyswitch.smp.groups import mode
@@ -40,7 +40,7 @@ async def asks_without_waiting(link):
     """Sends requests without waiting for responses, which ATT forbids."""
     while link.closed is None:
         for _ in range(50):
-            link.att._send(struct.pack("<BH", Op.READ_REQ, STATE_VALUE))
+            link.att._send(struct.pack("<BH", AttOpcode.READ_REQ, STATE_VALUE))
         await asyncio.sleep(0.005)
 
 
@@ -130,7 +130,7 @@ def test_a_client_that_never_confirms_is_told_once_and_holds_nobody_up():
             lazy = await world.adapter().connect(ADDRESS, 5_000)
             good = await world.adapter().connect(ADDRESS, 5_000)
             heard = []
-            lazy.att._send = lambda pdu, send=lazy.att._send: None if pdu[0] == Op.CONFIRMATION else send(pdu)
+            lazy.att._send = lambda pdu, send=lazy.att._send: None if pdu[0] == AttOpcode.CONFIRMATION else send(pdu)
             await lazy.watch_services(lambda value: heard.append(("lazy", value)))
             await good.watch_services(lambda value: heard.append(("good", value)))
             for smp in (True, False, True):
@@ -159,7 +159,7 @@ def test_a_notification_waits_until_the_client_knows_the_table():
             await asyncio.sleep(0.1)
             assert heard == [b"new mode"]
             # A client that never catches up does not hold the device for ever.
-            link.att._send = lambda pdu, send=link.att._send: None if pdu[0] == Op.CONFIRMATION else send(pdu)
+            link.att._send = lambda pdu, send=link.att._send: None if pdu[0] == AttOpcode.CONFIRMATION else send(pdu)
             radio.set_table(table(smp=False), live=True)
             began = loop.time()
             assert await radio.notify(1, STATE, b"lost") is False

@@ -9,7 +9,7 @@ from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.client import SilenceError, SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.smp.framing import cobs, console, raw
@@ -52,7 +52,7 @@ def test_requests_and_answers_over_a_real_terminal(terminal: tuple[int, str], fr
         master, name = terminal
         device = Console(master, framing=framing)
         asyncio.get_running_loop().add_reader(master, device.readable)
-        client = Client(await SerialLink.open(name, 115_200, framing=framing))
+        client = SmpClient(await SerialLink.open(name, 115_200, framing=framing))
         assert await client.write(0, 0, {"d": "x" * 300}) == Answer(values={"r": "x" * 300})
         assert client.link.max_packet == (65_533 if framing == "console" else None)
         if framing == "console":
@@ -96,7 +96,7 @@ def test_a_console_that_takes_nothing_is_given_up(terminal: tuple[int, str], mon
 
 def test_silence_is_bounded(terminal: tuple[int, str]):
     async def story() -> None:
-        client = Client(await SerialLink.open(terminal[1], 115_200))
+        client = SmpClient(await SerialLink.open(terminal[1], 115_200))
         with pytest.raises(SilenceError):
             await client.write(0, 0, timeout_ms=20)
         await client.close()

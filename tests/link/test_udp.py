@@ -7,7 +7,7 @@ from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeer
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer
 from keyswitch.link.udp import UdpLink, _room
 
@@ -15,7 +15,7 @@ from keyswitch.link.udp import UdpLink, _room
 def test_requests_and_answers_over_a_real_socket():
     async def story() -> None:
         async with UdpPeer(SmpPeer(make_image())) as served:
-            client = Client(await UdpLink.open("127.0.0.1", served.port))
+            client = SmpClient(await UdpLink.open("127.0.0.1", served.port))
             replies = await asyncio.gather(*(client.write(0, 0, {"d": f"{n}"}) for n in range(3)))
             assert [reply.values["r"] for reply in replies if isinstance(reply, Answer)] == ["0", "1", "2"]
             await client.close()

@@ -7,9 +7,9 @@ from tests.mcuboot import imgtool_images as images
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport, boot
 from keyswitch.mcuboot.flash import Flash, RamFlash
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.layout import Algorithm, Layout, Slot, max_image_size
-from keyswitch.mcuboot.slots import Arming, ListedImage, SlotWriter
+from keyswitch.mcuboot.slots import ArmResult, ListedImage, SlotWriter
 
 SWAPS = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET)
 SLOT_SIZE = 0x8000
@@ -45,10 +45,10 @@ class Device:
             writer.write(data[at : at + piece])
         writer.finish()
 
-    def arm(self, *, permanent: bool = False, image: int = 0) -> Arming:
+    def arm(self, *, permanent: bool = False, image: int = 0) -> ArmResult:
         return slots.arm(self.flash, self.layout, self.other(image), permanent=permanent)
 
-    def confirm(self, image: int = 0) -> Arming:
+    def confirm(self, image: int = 0) -> ArmResult:
         return slots.confirm(self.flash, self.layout, self.running(image))
 
     def boot(self) -> BootReport:
@@ -83,7 +83,7 @@ def device(
     algorithm: Algorithm,
     running: bytes | None = None,
     *,
-    keys: Keys | None = None,
+    keys: VerificationKeys | None = None,
     slot_size: int = SLOT_SIZE,
     sector_size: int = 0x1000,
     write_block: int = 4,

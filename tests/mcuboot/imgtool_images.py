@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from imgtool import keys as imgtool_keys
 from imgtool.main import imgtool
 
-from keyswitch.mcuboot.keys import Keys, load_keys
+from keyswitch.mcuboot.keys import VerificationKeys, load_keys
 
 HEADER_SIZE = 0x200
 KEY_TYPES = ("rsa-2048", "rsa-3072", "ecdsa-p256", "ecdsa-p384", "ed25519")
@@ -43,7 +43,7 @@ def public_pem(kind: str = "ecdsa-p256", number: int = 0) -> bytes:
 
 
 @cache
-def keys(kind: str = "ecdsa-p256", number: int = 0) -> Keys:
+def keys(kind: str = "ecdsa-p256", number: int = 0) -> VerificationKeys:
     """The public key, loaded."""
     return load_keys((f"{kind}-{number}.pub.pem", public_pem(kind, number)))
 

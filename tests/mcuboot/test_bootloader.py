@@ -4,7 +4,7 @@ from tests.mcuboot.devices import SWAPS, device
 
 from keyswitch.mcuboot.bootloader import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.mcuboot.slots import Arming
+from keyswitch.mcuboot.slots import ArmResult
 from keyswitch.mcuboot.trailer import SwapType
 
 OLD = images.signed("1.0.0", size=9000)
@@ -43,15 +43,15 @@ AFTER_CONFIRM = {
 def test_test_boot_and_confirm(algorithm):
     made = device(algorithm, OLD)
     made.upload(NEW)
-    assert made.arm() is Arming.DONE
+    assert made.arm() is ArmResult.DONE
     assert made.shown() == ["0 1.0.0 ac", "1 1.1.0 p"]
     report = made.boot()
     assert report.trial
     assert report.images[0].done is SwapType.TEST
     assert made.shown() == ["0 1.1.0 a", "1 1.0.0 c"]
-    assert made.confirm() is Arming.DONE
+    assert made.confirm() is ArmResult.DONE
     assert made.shown() == AFTER_CONFIRM[algorithm]
-    assert made.confirm() is Arming.ALREADY
+    assert made.confirm() is ArmResult.ALREADY
     report = made.boot()
     assert (str(report.images[0].running_version), report.trial, report.reverted) == ("1.1.0", False, False)
 
@@ -66,7 +66,7 @@ def test_an_unconfirmed_trial_is_given_up_and_may_be_tried_again(algorithm):
     assert report.reverted
     assert report.images[0].found is SwapType.REVERT
     assert made.shown() == ["0 1.0.0 ac", "1 1.1.0 "]
-    assert made.arm() is Arming.DONE
+    assert made.arm() is ArmResult.DONE
     assert made.version() == "1.1.0"
 
 
@@ -74,7 +74,7 @@ def test_an_unconfirmed_trial_is_given_up_and_may_be_tried_again(algorithm):
 def test_a_permanent_swap_needs_no_confirmation(algorithm):
     made = device(algorithm, OLD)
     made.upload(NEW)
-    assert made.arm(permanent=True) is Arming.DONE
+    assert made.arm(permanent=True) is ArmResult.DONE
     assert made.shown() == ["0 1.0.0 ac", "1 1.1.0 pP"]
     report = made.boot()
     assert not report.trial
@@ -219,7 +219,7 @@ def test_a_padded_image_in_the_primary_is_no_swap_that_was_cut_off(algorithm, op
     made.flash.write(made.primary.offset, padded)
     report = made.boot()
     assert (str(report.images[0].running_version), report.trial, report.images[0].resumed) == ("1.0.0", False, False)
-    assert made.confirm() is (Arming.ALREADY if option == "--confirm" else Arming.DONE)
+    assert made.confirm() is (ArmResult.ALREADY if option == "--confirm" else ArmResult.DONE)
     made.upload(NEW)
     made.arm()
     assert made.version() == "1.1.0"

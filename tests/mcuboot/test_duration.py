@@ -8,7 +8,7 @@ from keyswitch.mcuboot.bootloader import boot
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.duration import full_swap
 from keyswitch.mcuboot.flash import NRF52840_TIMES, RamFlash
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 
 SECTOR, SECTORS, BLOCK = 1_024, 40, 4
@@ -27,7 +27,7 @@ def test_no_full_swap_is_quicker_than_it_is_reckoned(algorithm: Algorithm) -> No
     writer.finish()
     slots.arm(flash, layout, pair.secondary, permanent=True)
     before = flash.wear.cost_us
-    report = boot(flash, BootConfig(layout=layout, keys=Keys()))
+    report = boot(flash, BootConfig(layout=layout, keys=VerificationKeys()))
     took_us = flash.wear.cost_us - before
     reckoned = full_swap(
         algorithm, slot_size=SECTORS * SECTOR, sector_size=SECTOR, write_block=BLOCK, times=NRF52840_TIMES

@@ -16,7 +16,7 @@ from keyswitch.mcuboot.config import BootConfig, Downgrade
 from keyswitch.mcuboot.describe import Description, describe, differences
 from keyswitch.mcuboot.files import FileSource, NamedImage, open_images
 from keyswitch.mcuboot.flash import BytesSource
-from keyswitch.mcuboot.image import Version, parse_image
+from keyswitch.mcuboot.image import ImageVersion, parse_image
 from keyswitch.mcuboot.intel_hex import FREE_SPAN
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.padding import read_padding
@@ -87,7 +87,7 @@ def test_hex_is_told_by_its_content():
     (named,) = opened(HEX)
     # The two were signed one after the other, so their signatures differ.
     assert content(named)[:1412] == GOOD[:1412]
-    assert parse_image(named.source).version == Version(1, 2, 3)
+    assert parse_image(named.source).version == ImageVersion(1, 2, 3)
 
 
 def test_padded_hex_keeps_its_trailer():
@@ -317,7 +317,7 @@ LAYOUT = Layout.for_slots(Algorithm.SWAP_MOVE, 0x10000)
 CONFIG = BootConfig(layout=LAYOUT, keys=images.keys())
 
 
-def accepted(data: bytes, config: BootConfig = CONFIG, number: int | None = None, running: Version | None = None):
+def accepted(data: bytes, config: BootConfig = CONFIG, number: int | None = None, running: ImageVersion | None = None):
     return accept(NamedImage(name="app.bin", image=number, source=BytesSource(data)), config, running=running)
 
 
@@ -356,9 +356,9 @@ def test_an_image_number_that_the_device_does_not_have():
 def test_downgrades():
     strict = BootConfig(layout=LAYOUT, keys=images.keys(), downgrade=Downgrade.BY_VERSION)
     assert accepted(GOOD, strict).ok
-    assert accepted(GOOD, strict, running=Version(1, 2, 3)).ok
-    assert not accepted(GOOD, strict, running=Version(1, 2, 4)).ok
-    assert accepted(GOOD, CONFIG, running=Version(1, 2, 4)).ok
+    assert accepted(GOOD, strict, running=ImageVersion(1, 2, 3)).ok
+    assert not accepted(GOOD, strict, running=ImageVersion(1, 2, 4)).ok
+    assert accepted(GOOD, CONFIG, running=ImageVersion(1, 2, 4)).ok
 
 
 # --- descriptions and differences -------------------------------------------------------------------------------------

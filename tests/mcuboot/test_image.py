@@ -7,7 +7,7 @@ from tests.mcuboot import imgtool_images as images
 from tests.mcuboot.surgery import take_apart
 
 from keyswitch.mcuboot.flash import BytesSource
-from keyswitch.mcuboot.image import Fault, Image, Version, parse_image
+from keyswitch.mcuboot.image import Image, ImageFault, ImageVersion, parse_image
 from keyswitch.mcuboot.tlvs import Flags, TlvType, type_name
 
 GOOD = images.signed("1.2.3+4", "--security-counter", "9", "--dependencies", "(1, 4.5.6+7)", size=600, header_size=32)
@@ -19,15 +19,15 @@ def parsed(data: bytes) -> Image:
     return found
 
 
-def fault(data: bytes) -> Fault:
+def fault(data: bytes) -> ImageFault:
     found = parse_image(BytesSource(data))
-    assert isinstance(found, Fault), found
+    assert isinstance(found, ImageFault), found
     return found
 
 
 def test_what_imgtool_wrote_is_read():
     image = parsed(GOOD)
-    assert image.version == Version(1, 2, 3, 4)
+    assert image.version == ImageVersion(1, 2, 3, 4)
     assert (image.header.header_size, image.header.image_size, image.size) == (32, 600, len(GOOD))
     assert [(tlv.name, tlv.protected) for tlv in image.tlvs] == [
         ("SEC_CNT", True),
@@ -151,9 +151,9 @@ def test_names_of_types():
 
 
 def test_versions_compare_by_number_not_by_text():
-    assert Version(1, 10, 0) > Version(1, 9, 9)
-    assert Version(1, 0, 0, 1) > Version(1, 0, 0)
-    assert Version(1, 0, 0, 1).without_build == Version(1, 0, 0).without_build
+    assert ImageVersion(1, 10, 0) > ImageVersion(1, 9, 9)
+    assert ImageVersion(1, 0, 0, 1) > ImageVersion(1, 0, 0)
+    assert ImageVersion(1, 0, 0, 1).without_build == ImageVersion(1, 0, 0).without_build
 
 
 def test_a_counter_outside_the_protected_area_or_of_a_wrong_length_is_none():

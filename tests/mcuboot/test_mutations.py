@@ -10,8 +10,8 @@ from tests.mcuboot import imgtool_images as images
 from tests.mcuboot.surgery import MUTATIONS, Parts, sign, take_apart
 
 from keyswitch.mcuboot.flash import BytesSource
-from keyswitch.mcuboot.image import Fault, parse_image
-from keyswitch.mcuboot.verify import Keys, verify
+from keyswitch.mcuboot.image import ImageFault, parse_image
+from keyswitch.mcuboot.verify import VerificationKeys, verify
 
 KINDS = {
     "rsa-2048": {"key": "rsa-2048"},
@@ -46,7 +46,7 @@ def oracle_accepts(image: bytes, key: str | None) -> bool:
 
 
 def we_accept(image: bytes, key: str | None) -> bool:
-    return verify(BytesSource(image), images.keys(key) if key else Keys()).ok
+    return verify(BytesSource(image), images.keys(key) if key else VerificationKeys()).ok
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -153,7 +153,7 @@ def test_signatures_by_several_keys():
     assert verify(BytesSource(both), first).ok
     assert verify(BytesSource(both), second).ok
     assert not verify(BytesSource(both), third).ok
-    together = verify(BytesSource(both), Keys(first.keys + second.keys))
+    together = verify(BytesSource(both), VerificationKeys(first.keys + second.keys))
     assert together.ok
     assert together.checks[-1].detail == "ECDSA P-256, ECDSA P-256"
 
@@ -162,7 +162,7 @@ def test_signatures_of_several_kinds():
     parts = take_apart(image_of("ecdsa-p256"))
     rsa = take_apart(images.signed("1.2.3", key="rsa-2048", size=600, header_size=32))
     both = Parts(parts.header, parts.payload, (), (*parts.entries, *rsa.entries[1:])).build()
-    keys = Keys(images.keys("ecdsa-p256").keys + images.keys("rsa-2048").keys)
+    keys = VerificationKeys(images.keys("ecdsa-p256").keys + images.keys("rsa-2048").keys)
     assert verify(BytesSource(both), keys).checks[-1].detail == "ECDSA P-256, RSA-2048"
     # A bootloader built for one kind does not know the other's entry, and its allow-list refuses it.
     refusal = verify(BytesSource(both), images.keys("rsa-2048")).refusal
@@ -189,7 +189,7 @@ def test_an_image_cut_anywhere_is_a_fault_and_nothing_else(kind):
     image = image_of(kind)
     for size in range(len(image)):
         found = parse_image(BytesSource(image[:size]))
-        assert isinstance(found, Fault)
+        assert isinstance(found, ImageFault)
         assert found.offset is not None
         assert found.offset <= max(size, 12)
-    assert not isinstance(parse_image(BytesSource(image)), Fault)
+    assert not isinstance(parse_image(BytesSource(image)), ImageFault)

@@ -10,7 +10,7 @@ from bench.powercut import Search, search
 from keyswitch.errors import LocalError
 from keyswitch.mcuboot.flash import Flash, Geometry
 from keyswitch.mcuboot.layout import Algorithm, Layout
-from keyswitch.mcuboot.ops import SYNC, Copy, Erase, Field, Op, Sync, Write, carry_out
+from keyswitch.mcuboot.ops import SYNC, Copy, Erase, Op, Sync, TrailerField, Write, carry_out
 from keyswitch.mcuboot.power import Cut, CutFlash, Loss, Moment, PowerLossError
 
 SAMPLE = 8
@@ -54,7 +54,7 @@ def status_before_copy(plan: Iterable[Op]) -> Iterator[Op]:
         if isinstance(op, Erase | Copy):
             held.append(op)
             continue
-        if isinstance(op, Write) and op.field is Field.STATUS:
+        if isinstance(op, Write) and op.field is TrailerField.STATUS:
             yield op
             yield SYNC
         elif not isinstance(op, Sync):
@@ -73,7 +73,7 @@ def status_before_copy(plan: Iterable[Op]) -> Iterator[Op]:
 def secondary_forgotten_first(plan: Iterable[Op]) -> Iterator[Op]:
     """Two writes in the wrong order: the secondary's trailer is erased before the primary's says what is being done."""
     whole = list(plan)
-    magic = next((at for at, op in enumerate(whole) if isinstance(op, Write) and op.field is Field.MAGIC), None)
+    magic = next((at for at, op in enumerate(whole) if isinstance(op, Write) and op.field is TrailerField.MAGIC), None)
     if magic is not None and isinstance(whole[magic + 2], Erase):
         erasing = whole[magic + 2 : magic + 4]
         del whole[magic + 2 : magic + 4]
@@ -83,12 +83,12 @@ def secondary_forgotten_first(plan: Iterable[Op]) -> Iterator[Op]:
 
 def no_copy_done(plan: Iterable[Op]) -> Iterator[Op]:
     """A missing flag: the end of the swap is not written down."""
-    return (op for op in plan if not (isinstance(op, Write) and op.field is Field.COPY_DONE))
+    return (op for op in plan if not (isinstance(op, Write) and op.field is TrailerField.COPY_DONE))
 
 
 def no_image_ok(plan: Iterable[Op]) -> Iterator[Op]:
     """A missing flag: what was made permanent is not marked so."""
-    return (op for op in plan if not (isinstance(op, Write) and op.field is Field.IMAGE_OK))
+    return (op for op in plan if not (isinstance(op, Write) and op.field is TrailerField.IMAGE_OK))
 
 
 def sector_too_high(plan: Iterable[Op]) -> Iterator[Op]:
@@ -116,7 +116,7 @@ def no_sync_before_status(plan: Iterable[Op]) -> Iterator[Op]:
     """A lost sync: the entry may be durable before the copy that it speaks of."""
     held: Op | None = None
     for op in plan:
-        if held is not None and not (isinstance(op, Write) and op.field is Field.STATUS):
+        if held is not None and not (isinstance(op, Write) and op.field is TrailerField.STATUS):
             yield held
         held = op if isinstance(op, Sync) else None
         if held is None:
@@ -127,14 +127,14 @@ def no_sync_before_status(plan: Iterable[Op]) -> Iterator[Op]:
 
 def status_not_written(plan: Iterable[Op]) -> Iterator[Op]:
     """A missing entry: a step that was done is done again."""
-    return (op for op in plan if not (isinstance(op, Write) and op.field is Field.STATUS))
+    return (op for op in plan if not (isinstance(op, Write) and op.field is TrailerField.STATUS))
 
 
 def old_trailer_kept(plan: Iterable[Op]) -> Iterator[Op]:
     """The secondary's trailer is not erased when the swap begins: it is asked for again and again."""
     written = False
     for op in plan:
-        if isinstance(op, Write) and op.field is Field.MAGIC:
+        if isinstance(op, Write) and op.field is TrailerField.MAGIC:
             written = True
         if isinstance(op, Erase) and written and op.slot.slot == 1:
             written = False

@@ -10,12 +10,12 @@ from tests.mcuboot.surgery import Parts, take_apart
 from keyswitch.errors import LocalError
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot import trailer as trailers
-from keyswitch.mcuboot.image import Fault
+from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.layout import Algorithm, area, max_image_size
-from keyswitch.mcuboot.ops import Field, Write, carry_out
-from keyswitch.mcuboot.slots import Arming, SlotWriter
+from keyswitch.mcuboot.ops import TrailerField, Write, carry_out
+from keyswitch.mcuboot.slots import ArmResult, SlotWriter
 from keyswitch.mcuboot.tlvs import TlvType
-from keyswitch.mcuboot.trailer import Flag, Magic, SwapType
+from keyswitch.mcuboot.trailer import Magic, SwapType, TrailerFlag
 
 OLD = images.signed("1.0.0", size=9000)
 NEW = images.signed("1.2.3+4", size=6000, seed=1)
@@ -71,7 +71,7 @@ def test_the_computed_hash_is_over_header_payload_and_protected_tlvs(algorithm):
 
 def test_there_is_no_hash_of_nothing():
     made = device(Algorithm.SWAP_MOVE, OLD)
-    assert isinstance(slots.computed_hash(made.flash, made.layout, made.secondary), Fault)
+    assert isinstance(slots.computed_hash(made.flash, made.layout, made.secondary), ImageFault)
 
 
 def test_computing_a_hash_that_has_several_names():
@@ -79,26 +79,26 @@ def test_computing_a_hash_that_has_several_names():
     made = device(Algorithm.SWAP_MOVE, OLD)
     made.upload(Parts(parts.header, parts.payload, (), (parts.entries[0], *parts.entries)).build())
     found = slots.computed_hash(made.flash, made.layout, made.secondary)
-    assert isinstance(found, Fault)
+    assert isinstance(found, ImageFault)
     assert found.line == "hash: found 2, expected exactly one hash TLV"
 
 
 # --- arming: boot_set_next, enumerated --------------------------------------------------------------------------------
 
 
-def put_trailer(made, slot, magic: Magic, image_ok: Flag) -> None:
+def put_trailer(made, slot, magic: Magic, image_ok: TrailerFlag) -> None:
     ops = []
-    if image_ok is not Flag.UNSET:
-        ops.append(Write(slot, Field.IMAGE_OK, b"\x01" if image_ok is Flag.SET else b"\x07"))
+    if image_ok is not TrailerFlag.UNSET:
+        ops.append(Write(slot, TrailerField.IMAGE_OK, b"\x01" if image_ok is TrailerFlag.SET else b"\x07"))
     if magic is not Magic.UNSET:
         value = trailers.magic_bytes(8) if magic is Magic.GOOD else b"\0" * 16
-        ops.append(Write(slot, Field.MAGIC, value))
+        ops.append(Write(slot, TrailerField.MAGIC, value))
     carry_out(made.flash, made.layout, ops)
 
 
 @pytest.mark.parametrize("algorithm", SWAPS)
 @pytest.mark.parametrize("permanent", [False, True])
-@pytest.mark.parametrize("image_ok", Flag)
+@pytest.mark.parametrize("image_ok", TrailerFlag)
 @pytest.mark.parametrize("magic", Magic)
 def test_arming_from_every_trailer(algorithm, permanent, image_ok, magic):
     made = device(algorithm, OLD)
@@ -107,19 +107,19 @@ def test_arming_from_every_trailer(algorithm, permanent, image_ok, magic):
     came = made.arm(permanent=permanent)
     kind = trailers.read_swap_type(made.flash, made.layout)
     if magic is Magic.BAD:
-        assert (came, kind) == (Arming.BAD_TRAILER, SwapType.NONE)
+        assert (came, kind) == (ArmResult.BAD_TRAILER, SwapType.NONE)
     elif magic is Magic.UNSET:
         # Leftovers of an arming that was cut off say nothing: they are erased first.
-        assert (came, kind) == (Arming.DONE, SwapType.PERM if permanent else SwapType.TEST)
-    elif image_ok is Flag.UNSET:
-        assert came is (Arming.DONE if permanent else Arming.ALREADY)
+        assert (came, kind) == (ArmResult.DONE, SwapType.PERM if permanent else SwapType.TEST)
+    elif image_ok is TrailerFlag.UNSET:
+        assert came is (ArmResult.DONE if permanent else ArmResult.ALREADY)
         assert kind is (SwapType.PERM if permanent else SwapType.TEST)
     else:
-        assert came is Arming.ALREADY
-        assert kind is (SwapType.PERM if image_ok is Flag.SET else SwapType.NONE)
+        assert came is ArmResult.ALREADY
+        assert kind is (SwapType.PERM if image_ok is TrailerFlag.SET else SwapType.NONE)
 
 
-@pytest.mark.parametrize("image_ok", Flag)
+@pytest.mark.parametrize("image_ok", TrailerFlag)
 @pytest.mark.parametrize("magic", Magic)
 def test_confirming_from_every_trailer(image_ok, magic):
     made = device(Algorithm.SWAP_MOVE, OLD)
@@ -127,11 +127,11 @@ def test_confirming_from_every_trailer(image_ok, magic):
     came = made.confirm()
     after = trailers.read_trailer(made.layout, area(made.flash, made.primary))
     if magic is Magic.BAD:
-        assert came is Arming.BAD_TRAILER
-    elif magic is Magic.GOOD and image_ok is Flag.UNSET:
-        assert (came, after.image_ok) == (Arming.DONE, Flag.SET)
+        assert came is ArmResult.BAD_TRAILER
+    elif magic is Magic.GOOD and image_ok is TrailerFlag.UNSET:
+        assert (came, after.image_ok) == (ArmResult.DONE, TrailerFlag.SET)
     else:
-        assert (came, after.image_ok) == (Arming.ALREADY, image_ok)
+        assert (came, after.image_ok) == (ArmResult.ALREADY, image_ok)
 
 
 @pytest.mark.parametrize("permanent", [False, True])
@@ -152,7 +152,7 @@ def test_what_was_disarmed_is_still_there_where_the_trailer_has_its_own_sectors(
     made.arm()
     slots.disarm(made.flash, made.layout, 0)
     assert made.shown() == ["0 1.0.0 ac", "1 1.2.3.4 "]
-    assert made.arm() is Arming.DONE
+    assert made.arm() is ArmResult.DONE
 
 
 @pytest.mark.parametrize("algorithm", [*SWAPS, Algorithm.DIRECT_XIP])

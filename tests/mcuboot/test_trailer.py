@@ -7,9 +7,9 @@ from keyswitch.mcuboot import slots
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.layout import Algorithm, Layout, area
-from keyswitch.mcuboot.ops import SYNC, Field, Write, carry_out, erase_trailer, field_offset
-from keyswitch.mcuboot.slots import Arming
-from keyswitch.mcuboot.trailer import Flag, Magic, SwapType, Trailer, swap_type
+from keyswitch.mcuboot.ops import SYNC, TrailerField, Write, carry_out, erase_trailer, field_offset
+from keyswitch.mcuboot.slots import ArmResult
+from keyswitch.mcuboot.trailer import Magic, SwapType, Trailer, TrailerFlag, swap_type
 
 ALIGNS = [(4, 8), (8, 8), (16, 16), (32, 32)]
 
@@ -17,13 +17,19 @@ ALIGNS = [(4, 8), (8, 8), (16, 16), (32, 32)]
 def expected(algorithm: Algorithm, primary: Trailer, secondary: Trailer) -> SwapType:
     """The table of MCUboot's design document, written as prose is."""
     if secondary.magic is Magic.GOOD:
-        if algorithm is Algorithm.SWAP_OFFSET and secondary.image_ok is Flag.UNSET and secondary.copy_done is Flag.SET:
+        if (
+            algorithm is Algorithm.SWAP_OFFSET
+            and secondary.image_ok is TrailerFlag.UNSET
+            and secondary.copy_done is TrailerFlag.SET
+        ):
             return SwapType.REVERT
-        if secondary.image_ok is Flag.UNSET:
+        if secondary.image_ok is TrailerFlag.UNSET:
             return SwapType.TEST
-        if secondary.image_ok is Flag.SET:
+        if secondary.image_ok is TrailerFlag.SET:
             return SwapType.PERM
-    trial = primary.magic is Magic.GOOD and primary.copy_done is Flag.SET and primary.image_ok is Flag.UNSET
+    trial = (
+        primary.magic is Magic.GOOD and primary.copy_done is TrailerFlag.SET and primary.image_ok is TrailerFlag.UNSET
+    )
     return SwapType.REVERT if trial else SwapType.NONE
 
 
@@ -31,7 +37,7 @@ def expected(algorithm: Algorithm, primary: Trailer, secondary: Trailer) -> Swap
 def test_the_swap_type_of_every_pair_of_trailers(algorithm):
     every = [
         Trailer(magic=magic, image_ok=image_ok, copy_done=copy_done)
-        for magic, image_ok, copy_done in product(Magic, Flag, Flag)
+        for magic, image_ok, copy_done in product(Magic, TrailerFlag, TrailerFlag)
     ]
     assert len(every) == 27
     for primary, secondary in product(every, every):
@@ -50,7 +56,7 @@ def flash_of(algorithm: Algorithm, write_block: int, max_align: int) -> tuple[Ra
 def test_an_armed_slot_ends_as_imgtools_padded_file_does(algorithm, write_block, max_align, permanent):
     flash, layout = flash_of(algorithm, write_block, max_align)
     slot = layout.pairs[0].secondary
-    assert slots.arm(flash, layout, slot, permanent=permanent) is Arming.DONE
+    assert slots.arm(flash, layout, slot, permanent=permanent) is ArmResult.DONE
     option = "--confirm" if permanent else "--test"
     padded = images.signed(
         "1.0.0", option, "--align", str(write_block), "--max-align", str(max_align), "--max-sectors", "8",
@@ -58,7 +64,7 @@ def test_an_armed_slot_ends_as_imgtools_padded_file_does(algorithm, write_block,
     )  # fmt: skip
     ours = bytearray(area(flash, slot).read(0, slot.size))
     # MCUboot itself writes the kind of swap when it arms (boot_set_next); imgtool leaves it erased.
-    info = field_offset(layout, slot, Field.SWAP_INFO)
+    info = field_offset(layout, slot, TrailerField.SWAP_INFO)
     assert ours[info] == (SwapType.PERM if permanent else SwapType.TEST)
     ours[info] = 0xFF
     size = layout.trailer_size
@@ -105,12 +111,19 @@ def test_where_the_fields_are():
 
 
 @pytest.mark.parametrize(
-    ("value", "state"), [(0xFF, Flag.UNSET), (0x01, Flag.SET), (0x00, Flag.BAD), (0x02, Flag.BAD), (0xFE, Flag.BAD)]
+    ("value", "state"),
+    [
+        (0xFF, TrailerFlag.UNSET),
+        (0x01, TrailerFlag.SET),
+        (0x00, TrailerFlag.BAD),
+        (0x02, TrailerFlag.BAD),
+        (0xFE, TrailerFlag.BAD),
+    ],
 )
 def test_flags(value, state):
     flash, layout = flash_of(Algorithm.SWAP_MOVE, 4, 8)
     slot = layout.pairs[0].primary
-    carry_out(flash, layout, (Write(slot, Field.IMAGE_OK, bytes([value])), SYNC))
+    carry_out(flash, layout, (Write(slot, TrailerField.IMAGE_OK, bytes([value])), SYNC))
     assert trailers.read_trailer(layout, area(flash, slot)).image_ok is state
 
 
@@ -121,7 +134,7 @@ def test_flags(value, state):
 def test_swap_info(value, kind, number):
     flash, layout = flash_of(Algorithm.SWAP_MOVE, 4, 8)
     slot = layout.pairs[0].primary
-    carry_out(flash, layout, (Write(slot, Field.SWAP_INFO, bytes([value])),))
+    carry_out(flash, layout, (Write(slot, TrailerField.SWAP_INFO, bytes([value])),))
     found = trailers.read_trailer(layout, area(flash, slot))
     assert (found.swap_type, found.image_number) == (kind, number)
 
@@ -130,7 +143,7 @@ def test_swap_info(value, kind, number):
 def test_a_magic_for_another_alignment_is_bad(max_align, other):
     flash, layout = flash_of(Algorithm.SWAP_MOVE, 4, max_align)
     slot = layout.pairs[0].secondary
-    carry_out(flash, layout, (Write(slot, Field.MAGIC, trailers.magic_bytes(other)),))
+    carry_out(flash, layout, (Write(slot, TrailerField.MAGIC, trailers.magic_bytes(other)),))
     assert trailers.read_trailer(layout, area(flash, slot)).magic is Magic.BAD
 
 
@@ -140,7 +153,7 @@ def test_every_byte_of_the_magic_counts():
         slot = layout.pairs[0].secondary
         magic = bytearray(trailers.magic_bytes(8))
         magic[at] ^= 1
-        carry_out(flash, layout, (Write(slot, Field.MAGIC, bytes(magic)),))
+        carry_out(flash, layout, (Write(slot, TrailerField.MAGIC, bytes(magic)),))
         assert trailers.read_trailer(layout, area(flash, slot)).magic is Magic.BAD
 
 
@@ -157,5 +170,5 @@ def test_erasing_a_trailer_erases_its_sectors_and_no_other():
 def test_status_entries_are_counted_to_the_last(entries):
     flash, layout = flash_of(Algorithm.SWAP_MOVE, 4, 8)
     slot = layout.pairs[0].primary
-    carry_out(flash, layout, [Write(slot, Field.STATUS, b"\x01", number) for number in range(entries)])
+    carry_out(flash, layout, [Write(slot, TrailerField.STATUS, b"\x01", number) for number in range(entries)])
     assert trailers.read_status_entries(layout, area(flash, slot)) == entries

@@ -15,19 +15,19 @@ from tests.mcuboot.surgery import Parts, take_apart
 
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.flash import BytesSource
-from keyswitch.mcuboot.image import Version
-from keyswitch.mcuboot.keys import Keys, load_keys
-from keyswitch.mcuboot.verify import Limits, Verdict, verify
+from keyswitch.mcuboot.image import ImageVersion
+from keyswitch.mcuboot.keys import VerificationKeys, load_keys
+from keyswitch.mcuboot.verify import ImageCheck, Limits, verify
 
 KEYS = images.keys()
 GOOD = images.signed("1.2.3", size=900, header_size=32)
 
 
-def judge(data: bytes, keys: Keys = KEYS, limits: Limits | None = None) -> Verdict:
+def judge(data: bytes, keys: VerificationKeys = KEYS, limits: Limits | None = None) -> ImageCheck:
     return verify(BytesSource(data), keys, limits or Limits())
 
 
-def line(data: bytes, keys: Keys = KEYS, limits: Limits | None = None) -> str:
+def line(data: bytes, keys: VerificationKeys = KEYS, limits: Limits | None = None) -> str:
     refusal = judge(data, keys, limits).refusal
     assert refusal is not None
     return refusal.detail
@@ -64,16 +64,16 @@ def test_padding_behind_a_signature_is_zeros_and_nothing_else():
 
 
 def test_no_keys_no_signature_asked_for():
-    verdict = judge(images.signed("1.2.3", key=None), Keys())
+    verdict = judge(images.signed("1.2.3", key=None), VerificationKeys())
     assert verdict.ok
     assert [check.name for check in verdict.checks] == ["format", "flags", "TLVs", "hash"]
-    assert judge(GOOD, Keys()).ok
+    assert judge(GOOD, VerificationKeys()).ok
 
 
 def test_everything_that_is_asked_for_is_listed_in_order():
     verdict = judge(
         images.signed("1.2.3", "--security-counter", "4"),
-        limits=Limits(max_size=5000, min_counter=4, min_version=Version(1, 2, 3)),
+        limits=Limits(max_size=5000, min_counter=4, min_version=ImageVersion(1, 2, 3)),
     )
     assert [(check.name, check.ok) for check in verdict.checks] == [
         ("format", True),
@@ -107,13 +107,13 @@ def test_a_missing_counter_is_refused_where_one_is_stored():
 
 @pytest.mark.parametrize(("lowest", "ok"), [("1.2.2", True), ("1.2.3", True), ("1.2.4", False), ("1.10.0", False)])
 def test_version(lowest, ok):
-    numbers = Version(*(int(number) for number in lowest.split(".")))
+    numbers = ImageVersion(*(int(number) for number in lowest.split(".")))
     assert judge(GOOD, limits=Limits(min_version=numbers)).ok is ok
 
 
 def test_the_build_number_does_not_count():
     image = images.signed("1.2.3+4")
-    assert judge(image, limits=Limits(min_version=Version(1, 2, 3, 9))).ok
+    assert judge(image, limits=Limits(min_version=ImageVersion(1, 2, 3, 9))).ok
 
 
 @pytest.mark.parametrize(("address", "ok"), [(0x10000, True), (0x20000, False), (None, True)])
@@ -214,7 +214,7 @@ def test_a_hash_that_does_not_go_with_the_key():
 
 @pytest.mark.parametrize("sha", ["256", "384", "512"])
 def test_every_hash_without_keys(sha):
-    assert judge(images.signed("1.2.3", "--sha", sha, key=None), Keys()).ok
+    assert judge(images.signed("1.2.3", "--sha", sha, key=None), VerificationKeys()).ok
 
 
 @pytest.mark.parametrize(

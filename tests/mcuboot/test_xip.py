@@ -3,8 +3,8 @@ from tests.mcuboot import imgtool_images as images
 from tests.mcuboot.devices import Device, device
 
 from keyswitch.mcuboot.layout import Algorithm, area
-from keyswitch.mcuboot.ops import Field, Write, carry_out
-from keyswitch.mcuboot.trailer import Flag, Magic, magic_bytes, read_trailer
+from keyswitch.mcuboot.ops import TrailerField, Write, carry_out
+from keyswitch.mcuboot.trailer import Magic, TrailerFlag, magic_bytes, read_trailer
 
 OLD = images.signed("1.0.0", size=3000)
 NEW = images.signed("1.1.0", size=5000, seed=1)
@@ -85,29 +85,29 @@ def test_of_equal_versions_the_primary_runs():
     assert running(made) == ("1.0.0", 0)
 
 
-@pytest.mark.parametrize("image_ok", Flag)
-@pytest.mark.parametrize("copy_done", Flag)
+@pytest.mark.parametrize("image_ok", TrailerFlag)
+@pytest.mark.parametrize("copy_done", TrailerFlag)
 @pytest.mark.parametrize("magic", Magic)
 def test_every_trailer(magic, copy_done, image_ok):
     made = started()
     made.upload(NEW)
-    values = {Flag.SET: b"\x01", Flag.BAD: b"\x05"}
+    values = {TrailerFlag.SET: b"\x01", TrailerFlag.BAD: b"\x05"}
     plan = [
         Write(made.secondary, field, values[flag])
-        for field, flag in ((Field.IMAGE_OK, image_ok), (Field.COPY_DONE, copy_done))
-        if flag is not Flag.UNSET
+        for field, flag in ((TrailerField.IMAGE_OK, image_ok), (TrailerField.COPY_DONE, copy_done))
+        if flag is not TrailerFlag.UNSET
     ]
     if magic is not Magic.UNSET:
         value = magic_bytes(8) if magic is Magic.GOOD else b"\0" * 16
-        plan.append(Write(made.secondary, Field.MAGIC, value))
+        plan.append(Write(made.secondary, TrailerField.MAGIC, value))
     carry_out(made.flash, made.layout, plan)
     report = made.boot()
-    good = magic is Magic.GOOD and Flag.BAD not in (copy_done, image_ok)
-    runs = good and not (copy_done is Flag.SET and image_ok is Flag.UNSET)
+    good = magic is Magic.GOOD and TrailerFlag.BAD not in (copy_done, image_ok)
+    runs = good and not (copy_done is TrailerFlag.SET and image_ok is TrailerFlag.UNSET)
     assert report.active == ((1,) if runs else (0,))
-    assert report.trial == (runs and image_ok is Flag.UNSET)
+    assert report.trial == (runs and image_ok is TrailerFlag.UNSET)
     if runs:
-        assert read_trailer(made.layout, area(made.flash, made.secondary)).copy_done is Flag.SET
+        assert read_trailer(made.layout, area(made.flash, made.secondary)).copy_done is TrailerFlag.SET
 
 
 def test_a_bad_image_is_erased_and_the_other_runs():

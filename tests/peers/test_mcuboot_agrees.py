@@ -20,7 +20,7 @@ from tests.rigs.smp import Asker
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig, boot
 from keyswitch.mcuboot.flash import RamFlash
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.layout import Algorithm, Layout
 from keyswitch.mcuboot.power import Cut, CutFlash, Loss, Moment, PowerLossError
 
@@ -34,7 +34,7 @@ SECTORS: Final = len(PRIMARY) // 1024
 LAYOUT: Final = Layout.for_slots(
     Algorithm.SWAP_OFFSET, len(PRIMARY), sector_size=1024, write_block=4, max_sectors=SECTORS
 )
-CONFIG: Final = BootConfig(layout=LAYOUT, keys=Keys())
+CONFIG: Final = BootConfig(layout=LAYOUT, keys=VerificationKeys())
 PAIR: Final = LAYOUT.pairs[0]
 STEPS_S: Final = (0.004, 0.002, 0.001)
 """How much later each time the real bootloader is stopped; a whole swap takes it some tens of milliseconds. The finer

@@ -13,7 +13,7 @@ from tests.rigs.line import line
 from tests.rigs.process import run
 from tests.rigs.qemu import State
 
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer, Refusal, Reply
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.link.udp import UdpLink
@@ -41,7 +41,7 @@ def runs(told: dict[str, Any]) -> list[tuple[str, bool]]:
 
 async def reset(path: Path) -> None:
     """Reset the board on this line, and wait until it answers again."""
-    client = Client(await SerialLink.open(str(path), 115_200))
+    client = SmpClient(await SerialLink.open(str(path), 115_200))
     assert await client.write(0, 5) == Answer(values={})
     await asyncio.sleep(1)
     assert isinstance(await client.read(0, 6, timeout_ms=10_000), Answer)
@@ -113,7 +113,7 @@ def test_a_board_in_serial_recovery(mps2_recovery_saved: State, tmp_path: Path) 
     asyncio.run(story())
 
 
-async def ask_around(client: Client) -> dict[str, Reply]:
+async def ask_around(client: SmpClient) -> dict[str, Reply]:
     """Commands of the groups that native_sim serves, our operator's own among them."""
     return {
         "echo": await client.write(0, 0, {"d": "x" * 200}),
@@ -150,7 +150,7 @@ def check(told: dict[str, Reply]) -> None:
 def test_commands_over_a_terminal() -> None:
     async def story() -> None:
         async with native_sim.serial_server() as server:
-            client = Client(await SerialLink.open(str(server.path), 115_200))
+            client = SmpClient(await SerialLink.open(str(server.path), 115_200))
             check(await ask_around(client))
             await client.close()
 
@@ -166,7 +166,7 @@ def test_commands_over_udp() -> None:
             there.setblocking(False)
             there.connect((server.host, server.port))
             _, link = await asyncio.get_running_loop().create_datagram_endpoint(UdpLink, sock=there)
-            client = Client(link)
+            client = SmpClient(link)
             check(await ask_around(client))
             await client.close()
 

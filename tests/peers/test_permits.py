@@ -8,7 +8,7 @@ import pytest
 from tests.proof.test_permit import ASKED, DATA, HOLDER, ISSUER, ISSUERS, PERMIT, STRANGER, public
 from tests.rigs.places import REPOSITORY, SET_UP, need
 
-from keyswitch.proof.permit import Fault, is_issued_by, sign, verify
+from keyswitch.proof.permit import PermitFault, is_issued_by, sign, verify
 
 PYTHON: Final = REPOSITORY / ".venv-cose" / "bin" / "python"
 DRIVER: Final = REPOSITORY / "tests" / "rigs" / "drivers" / "cose_driver.py"
@@ -45,4 +45,4 @@ def test_we_read_the_permits_of_pycose() -> None:
 def test_we_refuse_the_permits_that_a_stranger_makes_with_pycose() -> None:
     (made,) = pycose("make", cbor2.loads(DATA[1:])[2].hex(), HOLDER.hex())
     data = bytes.fromhex(made)
-    assert verify(data, sign(HOLDER, ASKED, data), ASKED, ISSUERS, 1_500) is Fault.ISSUER
+    assert verify(data, sign(HOLDER, ASKED, data), ASKED, ISSUERS, 1_500) is PermitFault.ISSUER

@@ -8,7 +8,7 @@ from tests.planted.fault import Fault
 
 from keyswitch.device import checks
 from keyswitch.device.checks import CHECKS, Check
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.device.queue import Queues, Waiting
 from keyswitch.gate import authorise as gate
 from keyswitch.gate import hearing, lockout
@@ -17,7 +17,7 @@ from keyswitch.gate.decision import Refused
 from keyswitch.gate.hearing import HearingRule
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.nonces import Nonces
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.policy.model import LockoutSettings
 from keyswitch.policy.words import ProofKind
 from keyswitch.proof import challenge, sequence
@@ -38,11 +38,11 @@ LOCKOUT = "gate/test_lockout.py::"
 # --- the door ---
 
 
-def door(without: DoorRule, instead: tuple[DoorRule, ...] = ()) -> Parts:
+def door(without: DoorRule, instead: tuple[DoorRule, ...] = ()) -> Components:
     """The door with a rule out, or another one in its place."""
 
     changed = tuple(each for rule in RULES for each in (instead if rule is without else (rule,)))
-    return Parts(authorise=partial(gate.authorise, rules=changed))
+    return Components(authorise=partial(gate.authorise, rules=changed))
 
 
 def known_ops_only(policy, now, state, peer: Peer, command: tuple[int, int, int]) -> Refused | None:
@@ -90,12 +90,12 @@ DOOR = [
 # --- the way to it ---
 
 
-def way(without: Check, instead: tuple[Check, ...] = ()) -> Parts:
+def way(without: Check, instead: tuple[Check, ...] = ()) -> Components:
     """The frame's checks with one out, or another one in its place."""
-    return Parts(checks=tuple(each for check in CHECKS for each in (instead if check is without else (check,))))
+    return Components(checks=tuple(each for check in CHECKS for each in (instead if check is without else (check,))))
 
 
-def unless(exempt: Callable[[Peer, Header, bytes], bool]) -> Parts:
+def unless(exempt: Callable[[Peer, Header, bytes], bool]) -> Components:
     """A way on which some frames pass by the door."""
 
     def check(ask: checks.Door, peer: Peer, request: Header, packet: bytes) -> Refused | None:
@@ -136,7 +136,7 @@ def asks_about_reading(ask: checks.Door, peer: Peer, request: Header, packet: by
 
 
 def asks_at_the_main_door(ask: checks.Door, peer: Peer, request: Header, packet: bytes) -> Refused | None:
-    return checks.is_let_through(ask, replace(peer, door=Door.SMP), request, packet)
+    return checks.is_let_through(ask, replace(peer, door=Service.SMP), request, packet)
 
 
 def old_numbers_only(_ask: checks.Door, _peer: Peer, request: Header, _packet: bytes) -> Rc | None:
@@ -177,7 +177,7 @@ WAY = [
         ),
         (
             "what comes by the mode service passes by the door",
-            unless(lambda peer, _request, _packet: peer.door is Door.MODE),
+            unless(lambda peer, _request, _packet: peer.door is Service.MODE),
             "test_nothing_is_served_past_a_door_that_refuses",
         ),
         *(
@@ -210,7 +210,7 @@ WAY = [
         ),
         (
             "the door is asked before the look-up",
-            Parts(checks=(*CHECKS[:3], checks.is_let_through, checks.is_known)),
+            Components(checks=(*CHECKS[:3], checks.is_let_through, checks.is_known)),
             "test_an_unknown_command_is_unknown_whatever_the_door_says",
         ),
     )
@@ -250,14 +250,14 @@ class KeepsWhatWaits(Queues):
 class NoLanes(Queues):
     """Gives each peer a turn of its own, however it came."""
 
-    def put(self, peer: int, packet: bytes, door: Door, *, lane: object = None) -> bool:
+    def put(self, peer: int, packet: bytes, door: Service, *, lane: object = None) -> bool:
         return super().put(peer, packet, door)
 
 
 class LastFirst(Queues):
     """Executes one peer's requests in the wrong order."""
 
-    def put(self, peer: int, packet: bytes, door: Door, *, lane: object = None) -> bool:
+    def put(self, peer: int, packet: bytes, door: Service, *, lane: object = None) -> bool:
         kept = super().put(peer, packet, door, lane=lane)
         self._waiting[peer].rotate(1 if kept and len(self._waiting[peer]) > 1 else 0)
         return kept
@@ -274,7 +274,7 @@ class NoTurns(Queues):
 
 
 QUEUES = [
-    Fault(name=f"a queue that is {queue.__name__}", rule=queue, parts=Parts(queues=queue), caught_by=QUEUE + test)
+    Fault(name=f"a queue that is {queue.__name__}", rule=queue, parts=Components(queues=queue), caught_by=QUEUE + test)
     for queue, test in {
         OneMore: "test_a_burst",
         NeverForgets: "test_a_peer_that_goes_takes_its_requests_with_it",
@@ -289,8 +289,8 @@ QUEUES = [
 # --- hearing, nonces, lock-out, proofs ---
 
 
-def hears(without: HearingRule) -> Parts:
-    return Parts(hearing=tuple(rule for rule in hearing.RULES if rule is not without))
+def hears(without: HearingRule) -> Components:
+    return Components(hearing=tuple(rule for rule in hearing.RULES if rule is not without))
 
 
 HEARING = [
@@ -362,7 +362,7 @@ class OutlivesItsPeer(Nonces):
 
 
 NONCE = [
-    Fault(name=f"a nonce that is {nonces.__name__}", rule=nonces, parts=Parts(nonces=nonces), caught_by=test)
+    Fault(name=f"a nonce that is {nonces.__name__}", rule=nonces, parts=Components(nonces=nonces), caught_by=test)
     for nonces, test in {
         TakenTwice: NONCES + "test_a_nonce_is_taken_once",
         KeptWhenWrong: NONCES + "test_asking_for_the_wrong_mode_uses_the_nonce_up",
@@ -433,7 +433,7 @@ def takes_any_word(settings: LockoutSettings, stored: Mapping[str, int], now_ms:
     return Lockout(failures={known[word]: count for word, count in stored.items() if word in known})
 
 
-def forgotten_at_disconnect() -> Parts:
+def forgotten_at_disconnect() -> Components:
     """Whoever comes back has all tries again: what the queue hears of a peer that goes, the lock-out hears too."""
     gone: list[int] = []
 
@@ -446,7 +446,7 @@ def forgotten_at_disconnect() -> Parts:
         def remaining_ms(self, kind: ProofKind, now_ms: int) -> int:
             return 0 if gone else super().remaining_ms(kind, now_ms)
 
-    return Parts(queues=Tells, lockout=made_of(Forgets))
+    return Components(queues=Tells, lockout=made_of(Forgets))
 
 
 LOCKOUTS = [
@@ -454,43 +454,47 @@ LOCKOUTS = [
     for name, parts, test in (
         (
             "never waits",
-            Parts(lockout=made_of(NeverWaits)),
+            Components(lockout=made_of(NeverWaits)),
             LOCKOUT + "test_a_locked_kind_is_heard_again_when_its_wait_is_over",
         ),
         (
             "counts nothing",
-            Parts(lockout=made_of(CountsNothing)),
+            Components(lockout=made_of(CountsNothing)),
             LOCKOUT + "test_a_locked_kind_is_heard_again_when_its_wait_is_over",
         ),
         (
             "locks every kind",
-            Parts(lockout=made_of(WaitsForAll)),
+            Components(lockout=made_of(WaitsForAll)),
             LOCKOUT + "test_each_kind_waits_for_itself_and_the_button_never",
         ),
         (
             "counts the button",
-            Parts(lockout=made_of(LocksTheButton)),
+            Components(lockout=made_of(LocksTheButton)),
             LOCKOUT + "test_each_kind_waits_for_itself_and_the_button_never",
         ),
-        ("never forgives", Parts(lockout=made_of(NeverForgives)), LOCKOUT + "test_a_right_proof_clears_its_own_kind"),
+        (
+            "never forgives",
+            Components(lockout=made_of(NeverForgives)),
+            LOCKOUT + "test_a_right_proof_clears_its_own_kind",
+        ),
         (
             "forgives every kind at once",
-            Parts(lockout=made_of(ForgivesAll)),
+            Components(lockout=made_of(ForgivesAll)),
             LOCKOUT + "test_a_right_proof_clears_its_own_kind",
         ),
         (
             "stores nothing",
-            Parts(lockout=made_of(StoresNothing)),
+            Components(lockout=made_of(StoresNothing)),
             ENTRY + "test_a_wrong_proof_has_reached_the_store_when_its_answer_leaves",
         ),
         (
             "a reset ends",
-            Parts(lockout=waits_no_more_after_a_reset),
+            Components(lockout=waits_no_more_after_a_reset),
             LOCKOUT + "test_a_power_cycle_starts_the_wait_again_in_full",
         ),
         (
             "takes any word in its store",
-            Parts(lockout=takes_any_word),
+            Components(lockout=takes_any_word),
             LOCKOUT + "test_what_an_unknown_version_stored_is_left_out",
         ),
         (
@@ -510,7 +514,7 @@ def in_any_order(progress, step: int, *, steps: int, window_ms: int, now_ms: int
     done = 1 if progress is None else progress.done + 1
     if done >= steps:
         return sequence.Opens()
-    return sequence.Progress(done=done, until_ms=now_ms + window_ms if progress is None else progress.until_ms)
+    return sequence.SequenceProgress(done=done, until_ms=now_ms + window_ms if progress is None else progress.until_ms)
 
 
 def without_a_window(progress, step: int, *, steps: int, window_ms: int, now_ms: int):
@@ -520,22 +524,22 @@ def without_a_window(progress, step: int, *, steps: int, window_ms: int, now_ms:
 PROOFS = [
     Fault(
         name="every MAC is right",
-        parts=Parts(mac=lambda *_: True),
+        parts=Components(mac=lambda *_: True),
         caught_by="device/test_server_gate.py::test_the_secret_is_needed",
     ),
     Fault(
         name="a MAC made for attaching enters",
-        parts=Parts(mac=for_any_purpose),
+        parts=Components(mac=for_any_purpose),
         caught_by="device/test_server_entering.py::test_attach_gives_the_session_to_its_owners_new_connection",
     ),
     Fault(
         name="a sequence in any order opens",
-        parts=Parts(advance=in_any_order),
+        parts=Components(advance=in_any_order),
         caught_by="device/test_server_entry.py::test_sequence_out_of_order",
     ),
     Fault(
         name="a sequence takes as long as it likes",
-        parts=Parts(advance=without_a_window),
+        parts=Components(advance=without_a_window),
         caught_by="device/test_server_entry.py::test_sequence_has_a_window",
     ),
 ]

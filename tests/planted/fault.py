@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +26,15 @@ class Fault:
 
     name: str
     rule: object = None
-    parts: Parts
+    parts: Components
     caught_by: str
 
 
 @contextmanager
-def standing_in(parts: Parts) -> Iterator[None]:
-    """Meanwhile `Parts()` is `parts`, wherever it is made: whoever names a part of its own still gets that one."""
+def standing_in(parts: Components) -> Iterator[None]:
+    """Meanwhile `Components()` is `parts`, wherever it is made: whoever names a part of its own still gets that one."""
     with mock.patch.dict(
-        Parts.__init__.__kwdefaults__, {each.name: getattr(parts, each.name) for each in fields(parts)}
+        Components.__init__.__kwdefaults__, {each.name: getattr(parts, each.name) for each in fields(parts)}
     ):
         yield
 

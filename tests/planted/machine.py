@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.planted.fault import Fault
 
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import in_session as rules
@@ -25,10 +25,10 @@ Machine = Callable[[Policy, GateState, Event], Step]
 # --- a rule out of a row ---
 
 
-def row(kind: type[Event], without: Rule) -> Parts:
+def row(kind: type[Event], without: Rule) -> Components:
     """The table with one rule out of one row."""
     left = tuple(rule for rule in TABLE[kind].rules if rule is not without)
-    return Parts(step=partial(machine.step, table={**TABLE, kind: replace(TABLE[kind], rules=left)}))
+    return Components(step=partial(machine.step, table={**TABLE, kind: replace(TABLE[kind], rules=left)}))
 
 
 RULES: dict[tuple[type[Event], Rule], str] = {
@@ -67,14 +67,14 @@ ROWS = [
 # --- an effect that is not asked for ---
 
 
-def never(kind: type[Effect]) -> Parts:
+def never(kind: type[Effect]) -> Components:
     """A machine that forgets to ask for this effect."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         done = machine.step(policy, state, event)
         return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, kind)))
 
-    return Parts(step=step)
+    return Components(step=step)
 
 
 FORGOTTEN: dict[type[Effect], str] = {
@@ -116,7 +116,7 @@ EFFECTS = [
 # --- what it may not overlook, and what it may not keep ---
 
 
-def blind(kind: type[Event], look: Callable[[Policy, GateState, Any], tuple[GateState, Event]]) -> Parts:
+def blind(kind: type[Event], look: Callable[[Policy, GateState, Any], tuple[GateState, Event]]) -> Components:
     """A machine that, at one kind of event, takes the state or the event for another; what it did not see stays."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -130,10 +130,10 @@ def blind(kind: type[Event], look: Callable[[Policy, GateState, Any], tuple[Gate
         unchanged = {n: getattr(state, n) for n in names if getattr(done.state, n) == getattr(seen, n)}
         return replace(done, state=replace(done.state, **unchanged))
 
-    return Parts(step=step)
+    return Components(step=step)
 
 
-def keeps(kind: type[Event], *names: str) -> Parts:
+def keeps(kind: type[Event], *names: str) -> Components:
     """A machine that leaves these fields of its state as they were at one kind of event."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -142,7 +142,7 @@ def keeps(kind: type[Event], *names: str) -> Parts:
             return done
         return replace(done, state=replace(done.state, **{name: getattr(state, name) for name in names}))
 
-    return Parts(step=step)
+    return Components(step=step)
 
 
 def at_rest(policy: Policy, state: GateState) -> GateState:
@@ -229,7 +229,7 @@ def writes_the_trailer_first(policy: Policy, state: GateState, event: Event) -> 
     return replace(done, effects=tuple(sorted(done.effects, key=lambda each: not isinstance(each, do.WriteTrailer))))
 
 
-OTHERS: tuple[tuple[str, Parts, str], ...] = (
+OTHERS: tuple[tuple[str, Components, str], ...] = (
     (
         "entry does not ask the guards",
         blind(on.EnterProved, lambda policy, state, event: (at_rest(policy, state), event)),
@@ -323,41 +323,45 @@ OTHERS: tuple[tuple[str, Parts, str], ...] = (
         ),
         "test_hold_without_an_upload_leaves_at_once",
     ),
-    ("a safety input is held back by an upload", Parts(step=holds_safety), "test_hold_never_holds_back_a_safety_input"),
+    (
+        "a safety input is held back by an upload",
+        Components(step=holds_safety),
+        "test_hold_never_holds_back_a_safety_input",
+    ),
     (
         "a granted reset does not ask again when it is due",
-        Parts(step=resets_unasked),
+        Components(step=resets_unasked),
         "test_a_reset_waits_for_the_guards_when_it_is_asked_for_and_when_it_is_due",
     ),
     (
         "it listens while it is down",
-        Parts(step=hears_everything),
+        Components(step=hears_everything),
         "test_nothing_but_coming_up_is_heard_before_the_boot",
     ),
     (
         "leaving reverts no trial",
-        Parts(step=reverts_nothing),
+        Components(step=reverts_nothing),
         "test_leaving_during_a_trial_reverts_first_and_the_gate_is_shut_meanwhile",
     ),
     (
         "a stray trial runs on",
-        Parts(step=lets_a_stray_trial_run),
+        Components(step=lets_a_stray_trial_run),
         "test_a_trial_that_no_session_expects_is_reverted_at_boot",
     ),
     (
         "a session that has ended goes on after its revert",
-        Parts(step=goes_on_although_it_ended),
+        Components(step=goes_on_although_it_ended),
         "test_leaving_during_a_trial_reverts_first_and_the_gate_is_shut_meanwhile",
     ),
     (
         "a session goes on whatever image runs",
-        Parts(step=takes_any_image_for_the_expected_one),
+        Components(step=takes_any_image_for_the_expected_one),
         "test_a_record_that_does_not_fit_opens_nothing",
     ),
-    ("a reset lengthens the lease", Parts(step=begins_every_lease_anew), "test_a_record_never_lengthens_a_lease"),
+    ("a reset lengthens the lease", Components(step=begins_every_lease_anew), "test_a_record_never_lengthens_a_lease"),
     (
         "the trailer is written before the record",
-        Parts(step=writes_the_trailer_first),
+        Components(step=writes_the_trailer_first),
         "test_late_arming_writes_nothing_until_the_sessions_own_reset",
     ),
 )

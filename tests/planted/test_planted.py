@@ -10,7 +10,7 @@ from tests.planted.fault import Fault, noticed, runs_of
 from tests.planted.table import ALL, FAULTS
 
 from keyswitch.device.checks import CHECKS
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.gate import authorise, hearing
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.machine import TABLE
@@ -36,7 +36,7 @@ def test_every_rule_is_taken_out_once() -> None:
 
 
 def test_a_fault_changes_something() -> None:
-    assert all(each.parts != Parts() for each in FAULTS.values())
+    assert all(each.parts != Components() for each in FAULTS.values())
 
 
 @pytest.mark.deep

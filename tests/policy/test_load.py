@@ -13,7 +13,7 @@ from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.load import MAX_FILE_SIZE, load, read_policy
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, OnTimeout, Policy
-from keyswitch.policy.words import Arm, Confirm, ProofKind, Service, SessionRule
+from keyswitch.policy.words import Arm, Confirm, ProofKind, SessionRule, Visibility
 from keyswitch.smp.commands import resolve
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Security, Transport
@@ -33,7 +33,7 @@ def test_the_pump_is_what_its_file_says() -> None:
     assert policy.modes["normal"].allow == frozenset().union(
         *map(resolve, ("os.echo", "os.params", "image.state:read", "mode"))
     )
-    assert policy.gate.service is Service.RECONNECT
+    assert policy.gate.service is Visibility.RECONNECT
     assert (policy.update.arm, policy.update.confirm) == (Arm.LATE, Confirm.OPERATOR)
     assert policy.update.trial_deadline_ms == 120_000
     assert policy.bootloader.algorithm is Algorithm.SWAP_MOVE

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keyswitch.errors import LocalError
 from keyswitch.proof import permit as permits
 from keyswitch.proof.challenge import Challenge, Purpose
-from keyswitch.proof.permit import Fault, Permit, issue, key_id, read, sign, verify
+from keyswitch.proof.permit import Permit, PermitFault, issue, key_id, read, sign, verify
 
 ISSUER, HOLDER, STRANGER = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
 
@@ -37,7 +37,7 @@ DATA = issue(PERMIT, ISSUER)
 SIGNATURE = sign(HOLDER, ASKED, DATA)
 
 
-def judged(data: bytes = DATA, signature: bytes = SIGNATURE, now_s: int | None = 1_500) -> Permit | Fault:
+def judged(data: bytes = DATA, signature: bytes = SIGNATURE, now_s: int | None = 1_500) -> Permit | PermitFault:
     return verify(data, signature, ASKED, ISSUERS, now_s)
 
 
@@ -57,25 +57,25 @@ def test_limits_may_be_left_out(left_out: str) -> None:
 @pytest.mark.parametrize(
     ("now_s", "expected"),
     [
-        (999, Fault.EARLY),
+        (999, PermitFault.EARLY),
         (1_000, PERMIT),
         (1_999, PERMIT),
-        (2_000, Fault.EXPIRED),
+        (2_000, PermitFault.EXPIRED),
     ],
 )
-def test_validity_has_sharp_ends(now_s: int, expected: Permit | Fault) -> None:
+def test_validity_has_sharp_ends(now_s: int, expected: Permit | PermitFault) -> None:
     assert judged(now_s=now_s) == expected
 
 
 @pytest.mark.parametrize(("left_out", "now_s"), [("expires_s", 1_500), ("uses", None)])
 def test_a_permit_without_the_limit_that_counts_opens_nothing(left_out: str, now_s: int | None) -> None:
     data = issue(replace(PERMIT, **{left_out: None}), ISSUER)
-    assert judged(data, sign(HOLDER, ASKED, data), now_s) is Fault.UNLIMITED
+    assert judged(data, sign(HOLDER, ASKED, data), now_s) is PermitFault.UNLIMITED
 
 
 def test_a_permit_read_off_the_air_is_worth_nothing() -> None:
     for signature in (b"", bytes(64), sign(STRANGER, ASKED, DATA), sign(ISSUER, ASKED, DATA)):
-        assert judged(signature=signature) is Fault.HOLDER
+        assert judged(signature=signature) is PermitFault.HOLDER
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,17 @@ def test_a_permit_read_off_the_air_is_worth_nothing() -> None:
     ],
 )
 def test_a_signature_for_another_challenge_is_replayed_in_vain(other: dict[str, object]) -> None:
-    assert judged(signature=sign(HOLDER, replace(ASKED, **other), DATA)) is Fault.HOLDER
+    assert judged(signature=sign(HOLDER, replace(ASKED, **other), DATA)) is PermitFault.HOLDER
 
 
 def test_a_signature_for_another_permit_of_the_same_holder() -> None:
     wider = issue(replace(PERMIT, images=None), ISSUER)
-    assert judged(wider) is Fault.HOLDER
+    assert judged(wider) is PermitFault.HOLDER
 
 
 def test_a_signature_by_another_issuer() -> None:
     data = issue(PERMIT, HOLDER)
-    assert judged(data, sign(HOLDER, ASKED, data)) is Fault.ISSUER
+    assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.ISSUER
 
 
 def test_the_hint_at_the_key_rules_nothing_out_and_nothing_in() -> None:
@@ -109,8 +109,10 @@ def test_the_hint_at_the_key_rules_nothing_out_and_nothing_in() -> None:
         assert judged(data, sign(HOLDER, ASKED, data)) == PERMIT
 
 
-@pytest.mark.parametrize(("change", "fault"), [({"devices": ("Pump 8",)}, Fault.DEVICE), ({"mode": "cal"}, Fault.MODE)])
-def test_a_permit_for_something_else(change: dict[str, object], fault: Fault) -> None:
+@pytest.mark.parametrize(
+    ("change", "fault"), [({"devices": ("Pump 8",)}, PermitFault.DEVICE), ({"mode": "cal"}, PermitFault.MODE)]
+)
+def test_a_permit_for_something_else(change: dict[str, object], fault: PermitFault) -> None:
     data = issue(replace(PERMIT, **change), ISSUER)
     assert judged(data, sign(HOLDER, ASKED, data)) is fault
 
@@ -149,7 +151,7 @@ WRONG_CLAIMS = {
 @pytest.mark.parametrize("what", WRONG_CLAIMS)
 def test_claims_that_are_not_understood_open_nothing_even_signed(what: str) -> None:
     data = resigned(WRONG_CLAIMS[what])
-    assert judged(data, sign(HOLDER, ASKED, data)) is Fault.MALFORMED
+    assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.MALFORMED
 
 
 OTHER_FORMS = {
@@ -174,19 +176,19 @@ OTHER_FORMS = {
 @pytest.mark.parametrize("what", OTHER_FORMS)
 def test_a_permit_has_one_form(what: str) -> None:
     data = OTHER_FORMS[what]
-    assert judged(data, sign(HOLDER, ASKED, data)) is Fault.MALFORMED
+    assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.MALFORMED
 
 
 def test_claims_in_another_encoding_are_refused() -> None:
     longer = cbor2.dumps(CLAIMS).replace(cbor2.dumps(1_000), b"\x1a\x00\x00\x03\xe8")
     data = resigned(longer)
     assert cbor2.loads(longer) == CLAIMS
-    assert judged(data, sign(HOLDER, ASKED, data)) is Fault.MALFORMED
+    assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.MALFORMED
 
 
 def test_a_challenge_that_is_none() -> None:
     short = replace(ASKED, nonce=b"")
-    assert verify(DATA, sign(HOLDER, short, DATA), short, ISSUERS, 1_500) is Fault.MALFORMED
+    assert verify(DATA, sign(HOLDER, short, DATA), short, ISSUERS, 1_500) is PermitFault.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -204,10 +206,10 @@ def test_nobody_issues_a_permit_that_is_too_large() -> None:
 
 def test_every_cut_and_every_flipped_byte_is_refused() -> None:
     for end in range(len(DATA)):
-        assert isinstance(judged(DATA[:end]), Fault)
+        assert isinstance(judged(DATA[:end]), PermitFault)
     for place in range(len(DATA)):
         data = DATA[:place] + bytes([DATA[place] ^ 0x40]) + DATA[place + 1 :]
-        assert isinstance(judged(data), Fault)
+        assert isinstance(judged(data), PermitFault)
 
 
 def guesses(count: int) -> None:
@@ -222,7 +224,7 @@ def guesses(count: int) -> None:
                 del target[chance.randrange(len(target)) :]
         # Two flips of one byte can cancel out.
         if (bytes(data), bytes(signature)) != (DATA, SIGNATURE):
-            assert isinstance(judged(bytes(data), bytes(signature)), Fault)
+            assert isinstance(judged(bytes(data), bytes(signature)), PermitFault)
 
 
 def test_guessed_permits_open_nothing() -> None:

@@ -14,8 +14,8 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Arm, Service
-from keyswitch.prove.happen import Edge, Gate
+from keyswitch.policy.words import Arm, Visibility
+from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import Op
@@ -23,26 +23,26 @@ from keyswitch.smp.header import Op
 Machine = Callable[[Policy, GateState, Event], Step]
 
 
-def without(*kinds: type[Effect]) -> Gate:
+def without(*kinds: type[Effect]) -> GateUnderProof:
     """A machine that forgets to ask for these effects."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         done = machine.step(policy, state, event)
         return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, kinds)))
 
-    return Gate(step=step)
+    return GateUnderProof(step=step)
 
 
-def where(kind: type[Event], wrong: Machine) -> Gate:
+def where(kind: type[Event], wrong: Machine) -> GateUnderProof:
     """A machine that does something else at one kind of event."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         return (wrong if isinstance(event, kind) else machine.step)(policy, state, event)
 
-    return Gate(step=step)
+    return GateUnderProof(step=step)
 
 
-def keeps(**what: object) -> Gate:
+def keeps(**what: object) -> GateUnderProof:
     """A machine that forgets to clear these fields of its state when a session ends."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -52,10 +52,10 @@ def keeps(**what: object) -> Gate:
         kept = {name: getattr(state, name) for name in what}
         return replace(done, state=replace(done.state, **kept))
 
-    return Gate(step=step)
+    return GateUnderProof(step=step)
 
 
-def waits_for_maintenance(*kinds: type[Effect]) -> Gate:
+def waits_for_maintenance(*kinds: type[Effect]) -> GateUnderProof:
     """A machine that forgets these effects where a session begins: at its end it is as careful as ever."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -64,7 +64,7 @@ def waits_for_maintenance(*kinds: type[Effect]) -> Gate:
             return done
         return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, kinds)))
 
-    return Gate(step=step)
+    return GateUnderProof(step=step)
 
 
 def stays_on_trial(policy: Policy, state: GateState, event: Event) -> Step:
@@ -101,7 +101,7 @@ def arms_at_once(policy: Policy, state: GateState, event: Event) -> Step:
 
 def changes_at_once(policy: Policy, state: GateState, event: Event) -> Step:
     """Treats every policy as `live`."""
-    return machine.step(replace(policy, gate=replace(policy.gate, service=Service.LIVE)), state, event)
+    return machine.step(replace(policy, gate=replace(policy.gate, service=Visibility.LIVE)), state, event)
 
 
 def never_shows(policy: Policy, state: GateState, event: Event) -> Step:
@@ -162,7 +162,7 @@ def serves_everything(*_: object) -> Decision:
     return ALLOWED
 
 
-def reads(**what: object) -> Gate:
+def reads(**what: object) -> GateUnderProof:
     """A machine that takes these fields of every session record for what they are not; `...`: what would fit."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -173,7 +173,7 @@ def reads(**what: object) -> Gate:
         read = {name: fits[name] if value is ... else value for name, value in what.items()}
         return machine.step(policy, state, replace(event, record=replace(event.record, **read)))  # type: ignore[arg-type]
 
-    return Gate(step=step)
+    return GateUnderProof(step=step)
 
 
 def takes_the_last_way(policy: Policy, state: GateState, event: Event) -> Step:
@@ -203,7 +203,7 @@ def finds_blank(policy: Policy, state: GateState, event: Event) -> Step:
     return machine.step(policy, state, replace(event, blank=True))
 
 
-def first_trial_without(kind: type[Effect], **fields: object) -> Gate:
+def first_trial_without(kind: type[Effect], **fields: object) -> GateUnderProof:
     """A first trial that forgets one effect."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -217,7 +217,7 @@ def first_trial_without(kind: type[Effect], **fields: object) -> Gate:
         )
         return replace(done, effects=left)
 
-    return Gate(step=step)
+    return GateUnderProof(step=step)
 
 
 def serves_as_in_the_mode(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:

@@ -17,9 +17,9 @@ from keyswitch.gate.decision import RESETTING
 from keyswitch.gate.machine import Step
 from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
-from keyswitch.prove.check import Rules, Verdict, check, trace_json, trace_words
-from keyswitch.prove.explore import Progress, explore
-from keyswitch.prove.happen import Gate
+from keyswitch.prove.check import ProofResult, Rules, check, trace_json, trace_words
+from keyswitch.prove.explore import ExploreProgress, explore
+from keyswitch.prove.happen import GateUnderProof
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
@@ -37,7 +37,7 @@ def intended(path: Path) -> str:
     return found.group(1)
 
 
-def broken(verdict: Verdict) -> set[str]:
+def broken(verdict: ProofResult) -> set[str]:
     return {each.rule for each in verdict.violations}
 
 
@@ -204,8 +204,8 @@ TWO_TURNS = load(
 )
 """A key that can be turned further while maintenance lasts."""
 
-FAULTS: dict[str, tuple[str, Policy, Gate]] = {
-    "a door that is none": ("firmware-outside-maintenance", SMALL, Gate(authorise=faults.serves_everything)),
+FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
+    "a door that is none": ("firmware-outside-maintenance", SMALL, GateUnderProof(authorise=faults.serves_everything)),
     "a connection is an entry": (
         "maintenance-on-purpose",
         small(BUTTON),
@@ -237,11 +237,11 @@ FAULTS: dict[str, tuple[str, Policy, Gate]] = {
     ),
     "guards are asked once": ("guards", SMALL, faults.where(on.InputChanged, faults.ignores_guards)),
     "any image": ("permitted-images", small("", *PERMITS), faults.where(on.ArmAsked, faults.arms_anything)),
-    "anybody's session": ("owner", small("", OWNED), Gate(authorise=faults.serves_everybody)),
+    "anybody's session": ("owner", small("", OWNED), GateUnderProof(authorise=faults.serves_everybody)),
     "nothing inhibited": ("inhibits", small("", INHIBITS), faults.without(do.Inhibit)),
-    "the table changes at once": ("still-table", SMALL, Gate(step=faults.changes_at_once)),
-    "the service is never shown": ("visible-in-maintenance", SMALL, Gate(step=faults.never_shows)),
-    "nobody may leave": ("ask-and-leave", SMALL, Gate(authorise=faults.keeps_everybody_in)),
+    "the table changes at once": ("still-table", SMALL, GateUnderProof(step=faults.changes_at_once)),
+    "the service is never shown": ("visible-in-maintenance", SMALL, GateUnderProof(step=faults.never_shows)),
+    "nobody may leave": ("ask-and-leave", SMALL, GateUnderProof(authorise=faults.keeps_everybody_in)),
     "the lease never ends": ("maintenance-ends", SMALL, faults.where(on.Expired, faults.lease_without_end)),
     "nobody can confirm": ("update-completes", SMALL, faults.where(on.ConfirmAsked, faults.never_confirms)),
 }
@@ -269,7 +269,7 @@ def test_no_rule_is_idle() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_without_any_one_rule_something_wrong_is_not_seen(rule: str) -> None:
     """At least one broken policy or planted fault is refuted by this rule and no other."""
-    cases = [(read_policy(path), Gate()) for path in BROKEN if intended(path) == rule]
+    cases = [(read_policy(path), GateUnderProof()) for path in BROKEN if intended(path) == rule]
     cases += [(policy, gate) for name, policy, gate in FAULTS.values() if name == rule]
     assert any(check(policy, gate=gate, rules=all_but(rule)).violations == () for policy, gate in cases)
 
@@ -496,19 +496,19 @@ def test_a_confirmation_that_nobody_can_give_says_why() -> None:
 def test_what_the_machine_does_not_do_is_not_told() -> None:
     """A trace that the whole machine does not take ends in an error and no answer."""
     inputs = Inputs(SMALL)
-    graph = explore(inputs, Gate(), faults.Nobody())
+    graph = explore(inputs, GateUnderProof(), faults.Nobody())
     place = next(n for n, world in enumerate(graph.worlds) if world.session is not None)
     deaf = faults.where(on.EnterProved, lambda _policy, state, _event: Step(state=state, refused=RESETTING))
-    assert Traces(graph, SMALL, Gate()).to([Target(place=place)]).steps
+    assert Traces(graph, SMALL, GateUnderProof()).to([Target(place=place)]).steps
     with pytest.raises(ContradictionError, match="the machine does not do what it found"):
         Traces(graph, SMALL, deaf).to([Target(place=place)])
     assert ContradictionError.exit_code is Exit.UNKNOWN
 
 
 def test_the_meter_ends_an_exploration() -> None:
-    seen: list[Progress] = []
+    seen: list[ExploreProgress] = []
 
-    def meter(progress: Progress) -> str | None:
+    def meter(progress: ExploreProgress) -> str | None:
         seen.append(progress)
         return "enough" if progress.explored else None
 

@@ -11,7 +11,7 @@ from keyswitch.gate.events import Timer
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import Graph, explore
-from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.inputs import Inputs, singles
 from keyswitch.prove.left_behind import LEFT_BEHIND, records
 from keyswitch.prove.safety import SAFETY
@@ -27,12 +27,12 @@ UDP = '[smp]\ntransports = ["udp"]\n'
 SMALL = small(UDP)
 
 
-def by(policy: Policy, rule: str, gate: Gate) -> set[str]:
+def by(policy: Policy, rule: str, gate: GateUnderProof) -> set[str]:
     only = Rules(safety=tuple(each for each in SAFETY if each.name == rule), liveness=())
     return {each.subject for each in check(policy, gate=gate, rules=only).violations}
 
 
-FAULTS: dict[str, tuple[str, Policy, Gate, str]] = {
+FAULTS: dict[str, tuple[str, Policy, GateUnderProof, str]] = {
     "whatever image runs": ("carried-session", SMALL, faults.reads(expected=...), "image"),
     "a revert under another policy": ("carried-session", SMALL, faults.reads(policy=...), "image"),
     "any mode": ("carried-session", SMALL, faults.reads(mode=...), "mode"),
@@ -71,7 +71,7 @@ FAULTS: dict[str, tuple[str, Policy, Gate, str]] = {
     "served as ever": (
         "first-trial",
         small(UDP + ONE_TRIAL),
-        Gate(authorise=faults.serves_as_in_the_mode),
+        GateUnderProof(authorise=faults.serves_as_in_the_mode),
         "os.echo:write",
     ),
 }
@@ -103,7 +103,7 @@ class Seen(faults.Nobody):
 
 def _graph(policy: Policy) -> tuple[Graph, list[Edge]]:
     seen = Seen()
-    return explore(Inputs(policy), Gate(), seen), seen.edges
+    return explore(Inputs(policy), GateUnderProof(), seen), seen.edges
 
 
 def test_every_record_that_is_explored_can_be_written() -> None:

@@ -7,7 +7,7 @@ from tests.prove.by_chance import policies
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import check
 from keyswitch.prove.explore import explore
-from keyswitch.prove.happen import Gate
+from keyswitch.prove.happen import GateUnderProof
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.traces import bare
 from keyswitch.prove.world import World
@@ -15,7 +15,7 @@ from keyswitch.prove.world import World
 
 def control_states(policy: Policy, *, whole: bool) -> set[World]:
     """Every moment that can be reached, whatever the inputs are in it."""
-    return {bare(world) for world in explore(Inputs(policy), Gate(), faults.Nobody(), whole=whole).worlds}
+    return {bare(world) for world in explore(Inputs(policy), GateUnderProof(), faults.Nobody(), whole=whole).worlds}
 
 
 def said(policy: Policy, *, whole: bool) -> tuple[set[tuple[str, str, int]], list[str]]:

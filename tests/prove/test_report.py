@@ -10,12 +10,12 @@ from tests.policy.samples import ROOT, pump, pump_with
 
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
-from keyswitch.prove.check import Verdict, check
-from keyswitch.prove.report import NOT_PROVED, PROMISES, Circumstances, clean, junit, markdown, sentence
+from keyswitch.prove.check import ProofResult, check
+from keyswitch.prove.report import NOT_PROVED, PROMISES, ReportHeader, clean, junit, markdown, sentence
 from keyswitch.prove.report_html import html
 
-NOW = Circumstances(tool="keyswitch 9.9.9", time="2026-11-28T16:00:00Z")
-FORMS: dict[str, Callable[[Policy, Verdict, Circumstances], str]] = {"html": html, "md": markdown, "junit": junit}
+NOW = ReportHeader(tool="keyswitch 9.9.9", time="2026-11-28T16:00:00Z")
+FORMS: dict[str, Callable[[Policy, ProofResult, ReportHeader], str]] = {"html": html, "md": markdown, "junit": junit}
 TRAP = read_policy(ROOT / "examples/broken/trap.toml")
 TRAPPED = check(TRAP)
 PUMPED = check(pump())

@@ -4,7 +4,7 @@ import pytest
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.policy.model import Policy
-from keyswitch.prove.warnings import CHECKS, doubts
+from keyswitch.prove.warnings import CHECKS, lint
 
 PERMIT = '[entry.permit]\nissuers = ["a.pem"]\nclock = "trusted"\n'
 OWN_WAY = """
@@ -78,7 +78,7 @@ def test_every_warning_is_shown() -> None:
 @pytest.mark.parametrize("name", DESERVED)
 def test_a_doubtful_policy_is_warned_about(name: str) -> None:
     policy, where = DESERVED[name]
-    (found,) = [each for each in doubts(policy) if each.name == name]
+    (found,) = [each for each in lint(policy) if each.name == name]
     start, _, word = where.partition(".*")
     assert found.text.startswith(start)
     assert word in found.text
@@ -86,16 +86,16 @@ def test_a_doubtful_policy_is_warned_about(name: str) -> None:
 
 def test_a_policy_can_be_beyond_doubt() -> None:
     policy = pump_with(('security = "none"', 'security = "authenticated"'), (", initial = false", ""))
-    assert doubts(policy) == ()
+    assert lint(policy) == ()
 
 
 def test_an_owner_is_an_identity_where_there_are_connections() -> None:
     policy = pump_with(('session = "anyone"', 'session = "owner"'), ('"ble", "udp", "serial"', '"ble"'))
-    assert not {"owner-by-address", "owner-by-line"} & {each.name for each in doubts(policy)}
+    assert not {"owner-by-address", "owner-by-line"} & {each.name for each in lint(policy)}
 
 
 def names(policy: Policy) -> set[str]:
-    return {each.name for each in doubts(policy)}
+    return {each.name for each in lint(policy)}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_no_policy_is_warned_about_what_is_not_so(name: str, policy: Policy) -> 
 
 def test_nobody_is_warned_of_a_clock_that_nothing_believes() -> None:
     """Permits are judged by the device's own clock; the one that `os.datetime` sets is another (`handlers.clock`)."""
-    assert not any("clock" in each.text for each in doubts(small(PERMIT, ('"os.echo"', '"os.datetime"'))))
+    assert not any("clock" in each.text for each in lint(small(PERMIT, ('"os.echo"', '"os.datetime"'))))
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_nobody_is_warned_of_a_clock_that_nothing_believes() -> None:
 )
 def test_an_entry_is_as_weak_as_its_weakest_side(one: str, other: str, side: str) -> None:
     policy = small(PERMIT + OWN_WAY.format(on="enter", more=other), ('proofs = ["challenge"]', one))
-    found = [each.text for each in doubts(policy) if each.name == "weaker-way"]
+    found = [each.text for each in lint(policy) if each.name == "weaker-way"]
     assert any(f'takes {side} "' in each for each in found)
 
 
 @pytest.mark.parametrize("tries", [0, 3])
 def test_a_long_lockout_says_how_little_it_takes(tries: int) -> None:
     policy = small(f"[entry.lockout]\nfree_tries = {tries}\nfirst_s = 100000\nmax_s = 2592000\n")
-    (found,) = [each.text for each in doubts(policy) if each.name == "long-lockout"]
+    (found,) = [each.text for each in lint(policy) if each.name == "long-lockout"]
     assert ("one wrong proof of" if tries == 0 else "4 wrong proofs of") in found

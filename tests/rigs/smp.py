@@ -9,7 +9,7 @@ from tests.rigs import lost
 from tests.rigs.wire import Wire
 
 from keyswitch.smp.frame import Frame, request
-from keyswitch.smp.header import Header, Op, Version
+from keyswitch.smp.header import Header, Op, SmpVersion
 
 ANSWER_MS: Final = 3_000
 """How long an ordinary answer may take: an emulated board on a busy machine."""
@@ -28,7 +28,7 @@ class Asker:
         loses_lines: whether the server is an emulated board: what it does not answer is asked again, once (`lost`).
     """
 
-    def __init__(self, wire: Wire, *, version: Version = Version.V2, loses_lines: bool = False) -> None:
+    def __init__(self, wire: Wire, *, version: SmpVersion = SmpVersion.V2, loses_lines: bool = False) -> None:
         self.wire = wire
         self._tries = 2 if loses_lines else 1
         self._version = version

@@ -10,10 +10,10 @@ from keyswitch.smp.commands import (
     GROUP_BY_NAME,
     GROUPS,
     CommandKey,
+    command_name,
     keys,
     patterns,
     resolve,
-    spoken,
 )
 from keyswitch.smp.header import Op
 
@@ -35,7 +35,7 @@ def test_every_command(command):
         expected = {key for key in keys(command) if key.op == op}
         assert resolve(f"{command.name}:{word}") == expected
         assert (f"{command.name}:{word}" in patterns()) is bool(expected)
-    assert spoken(command.group, command.id) == command.name
+    assert command_name(command.group, command.id) == command.name
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=lambda group: group.name)
@@ -55,4 +55,4 @@ def test_numbers_of_the_field():
     assert resolve("image.state:write") == {(1, 0, Op.WRITE)}
     assert resolve("os.params") == {(0, 6, Op.READ)}
     assert resolve("image.upload:read") == frozenset()
-    assert spoken(77, 3) == "77/3"
+    assert command_name(77, 3) == "77/3"

@@ -4,7 +4,7 @@ import pytest
 
 from keyswitch.errors import LocalError, RemoteError
 from keyswitch.smp.frame import Frame, answer, request
-from keyswitch.smp.header import Header, Op, Version
+from keyswitch.smp.header import Header, Op, SmpVersion
 
 ECHO = bytes.fromhex("0a0000060000 4200 a16164626869")
 
@@ -23,7 +23,7 @@ def test_answer_is_what_zephyr_sends():
 
 
 def test_version_1_request_without_payload():
-    frame = request(op=Op.READ, group=0, command=6, sequence=1, version=Version.V1)
+    frame = request(op=Op.READ, group=0, command=6, sequence=1, version=SmpVersion.V1)
     assert frame.encode() == bytes.fromhex("0000000000000106")
 
 

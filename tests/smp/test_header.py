@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyswitch.errors import RemoteError
-from keyswitch.smp.header import HEADER_SIZE, Header, Op, Version, packet_size
+from keyswitch.smp.header import HEADER_SIZE, Header, Op, SmpVersion, packet_size
 
 
 def header(**fields: int) -> Header:
@@ -15,17 +15,17 @@ def header(**fields: int) -> Header:
 @pytest.mark.parametrize(
     ("op", "version", "first"),
     [
-        (Op.READ, Version.V1, 0x00),
-        (Op.READ_RESPONSE, Version.V1, 0x01),
-        (Op.WRITE, Version.V1, 0x02),
-        (Op.WRITE_RESPONSE, Version.V1, 0x03),
-        (Op.READ, Version.V2, 0x08),
-        (Op.READ_RESPONSE, Version.V2, 0x09),
-        (Op.WRITE, Version.V2, 0x0A),
-        (Op.WRITE_RESPONSE, Version.V2, 0x0B),
+        (Op.READ, SmpVersion.V1, 0x00),
+        (Op.READ_RESPONSE, SmpVersion.V1, 0x01),
+        (Op.WRITE, SmpVersion.V1, 0x02),
+        (Op.WRITE_RESPONSE, SmpVersion.V1, 0x03),
+        (Op.READ, SmpVersion.V2, 0x08),
+        (Op.READ_RESPONSE, SmpVersion.V2, 0x09),
+        (Op.WRITE, SmpVersion.V2, 0x0A),
+        (Op.WRITE_RESPONSE, SmpVersion.V2, 0x0B),
     ],
 )
-def test_first_byte(op: Op, version: Version, first: int):
+def test_first_byte(op: Op, version: SmpVersion, first: int):
     assert header(op=op, version=version).encode()[0] == first
 
 

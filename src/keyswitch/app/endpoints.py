@@ -10,7 +10,7 @@ from keyswitch.errors import Field, InputError
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import SECRET, replace_file
-from keyswitch.host.reach import BleReach, PacketReach, Reach
+from keyswitch.host.reach import BleEndpoint, Endpoint, PacketEndpoint
 from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
 
 BONDS_FILE: Final = FileKind(expected="a file that `keyswitch update --bonds` made", max_size=1_000_000)
@@ -34,7 +34,7 @@ def open_reach(
     passkey: int | None = None,
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
-) -> Reach:
+) -> Endpoint:
     """The way to the device that `text` names. Nothing is opened yet.
 
     Args:
@@ -52,10 +52,10 @@ def open_reach(
     target = parse(text)
     if isinstance(target, BleTarget):
         adapter = open_adapter(target, _pairing(passkey, bonds, ask_passkey) if pair else None)
-        return BleReach(adapter, target=text, name=target.name, address=target.address, pair=pair)
+        return BleEndpoint(adapter, target=text, name=target.name, address=target.address, pair=pair)
     if pair:
         raise InputError(Field("pair"), "means nothing here", "a Bluetooth LE target")
-    return PacketReach(text, partial(open_packets, target))
+    return PacketEndpoint(text, partial(open_packets, target))
 
 
 def _pairing(passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None) -> Pairing:

@@ -2,7 +2,7 @@
 
 Rules:
 
-* Every object has `schema_version`. A new key leaves it as it is; a key that goes, or means something else, raises it.
+* Every object has `schema_version`. A new key leaves it is; a key that goes, or means something else, raises it.
 * A time is in `_ms`, a rate in `_bytes_per_second`; `gate`, `reason`, `detail`, `next_step` mean the same everywhere.
 * What is not known is null, and its key is there all the same.
 """
@@ -14,9 +14,9 @@ from typing import Any, Final, TypedDict, assert_never
 
 from keyswitch.app.status import Looked
 from keyswitch.host.account import slots_of
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.job import Result
-from keyswitch.host.near import Near
+from keyswitch.host.near import FoundDevice
 from keyswitch.host.plan import Plan, plan_json
 from keyswitch.host.verdict import Verdict
 from keyswitch.policy.model import Policy
@@ -162,7 +162,7 @@ def status_json(looked: Looked) -> StatusJson:
     }
 
 
-def scan_json(near: Near, policy: Policy | None = None) -> ScanJson:
+def scan_json(near: FoundDevice, policy: Policy | None = None) -> ScanJson:
     """One device that was heard; `mode_if_policy` is its mode's name, if it obeys `policy`."""
     return {
         "address": near.address,
@@ -207,7 +207,7 @@ def event_json(event: Event) -> UpdateJson:
             return {"event": "step_begun", "step": name.value, "says": says, "at_ms": at_ms}
         case StepDone(name=name, at_ms=at_ms, duration_ms=duration_ms):
             return {"event": "step_done", "step": name.value, "at_ms": at_ms, "duration_ms": duration_ms}
-        case StepMissed(name=name, at_ms=at_ms, duration_ms=took_ms, why=why):
+        case StepFailed(name=name, at_ms=at_ms, duration_ms=took_ms, why=why):
             return {
                 "event": "step_missed",
                 "step": name.value,
@@ -215,7 +215,7 @@ def event_json(event: Event) -> UpdateJson:
                 "duration_ms": took_ms,
                 "detail": why,
             }
-        case Judged(verdict=verdict, at_ms=at_ms):
+        case VerdictFound(verdict=verdict, at_ms=at_ms):
             return {"event": "verdict", "at_ms": at_ms, **verdict_json(verdict)}
         case Uploading(progress=progress, at_ms=at_ms):
             return {
@@ -226,7 +226,7 @@ def event_json(event: Event) -> UpdateJson:
                 "upload_bytes_per_second": progress.bytes_per_second,
                 "remaining_ms": progress.remaining_ms,
             }
-        case Said(text=text, at_ms=at_ms):
+        case Message(text=text, at_ms=at_ms):
             return {"event": "said", "at_ms": at_ms, "text": text}
         case Ended(result=result):
             return result_json(result)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keyswitch.evidence.chain import Signer
 from keyswitch.host import account
-from keyswitch.host.account import Account, Circumstances
+from keyswitch.host.account import RunHeader, RunRecorder
 from keyswitch.host.events import Event
 from keyswitch.host.journal import append, close
 from keyswitch.policy.secrets import read_private_key
@@ -26,10 +26,10 @@ class EvidenceRecorder:
         InputError: the file cannot be used, or its chain is not whole.
     """
 
-    def __init__(self, path: Path, circumstances: Circumstances, signer: Signer | None) -> None:
+    def __init__(self, path: Path, circumstances: RunHeader, signer: Signer | None) -> None:
         self._path = path
         self._signer = signer
-        self._account = Account()
+        self._account = RunRecorder()
         body = account.begun(circumstances)
         self._clock = platform.node() or "this computer"
         self._run = append(path, at=_now(), clock=self._clock, kind="update begun", body=body, signer=signer).n

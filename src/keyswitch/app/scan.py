@@ -3,14 +3,14 @@
 from typing import Final
 
 from keyswitch.errors import InputError
-from keyswitch.host.near import Near, listen
+from keyswitch.host.near import FoundDevice, listen
 from keyswitch.link.targets import BleTarget, open_adapter, parse
 
 LISTEN_MS: Final = 5_000
 """A device that advertises every two seconds, the slowest that is usual, is heard even if one packet is lost."""
 
 
-async def scan(radio: str = "ble:", *, listen_ms: int = LISTEN_MS, everything: bool = False) -> tuple[Near, ...]:
+async def scan(radio: str = "ble:", *, listen_ms: int = LISTEN_MS, everything: bool = False) -> tuple[FoundDevice, ...]:
     """The devices that `radio` hears, strongest first. Nothing is connected.
 
     Args:

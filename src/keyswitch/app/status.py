@@ -5,12 +5,12 @@ from pathlib import Path
 
 from keyswitch.app.endpoints import AskPasskey, open_reach
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.client import SilenceError, SmpClient
 from keyswitch.host.ours import expected_of, ways_in_words
-from keyswitch.host.reach import Reach
+from keyswitch.host.reach import Endpoint
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import Given, Verdict, advised, find_out, unopened
-from keyswitch.host.views import SlotView, read_slots
+from keyswitch.host.verdict import Given, Verdict, advised, probe_gate, verdict_of_failed_connect
+from keyswitch.host.views import SlotInfo, read_slots
 from keyswitch.host.way import OtherPolicy, other_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import InputType
@@ -57,7 +57,7 @@ async def status(
     return await look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey), policy)
 
 
-async def look(reach: Reach, policy: Policy | None = None) -> Looked:
+async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
     """The verdict on the device behind `reach`; closes what it opened.
 
     Args:
@@ -94,13 +94,13 @@ def _named(verdict: Verdict, policy: Policy) -> Verdict:
     return replace(verdict, guard=guard, detail=guard.words)
 
 
-async def _found_out(reach: Reach) -> Verdict:
+async def _found_out(reach: Endpoint) -> Verdict:
     try:
         connection = await reach.connect()
     except RemoteError as error:
-        return unopened(error)
+        return verdict_of_failed_connect(error)
     try:
-        verdict = await find_out(connection)
+        verdict = await probe_gate(connection)
         if verdict.slots is not None or connection.smp is None or verdict.reason is Reason.SILENCE:
             return verdict
         return replace(verdict, slots=await _slots(connection.smp))
@@ -108,7 +108,7 @@ async def _found_out(reach: Reach) -> Verdict:
         await connection.close()
 
 
-async def _slots(client: Client) -> tuple[SlotView, ...] | None:
+async def _slots(client: SmpClient) -> tuple[SlotInfo, ...] | None:
     """What lies in the slots; a device whose gate is shut may tell that all the same, and need not."""
     try:
         slots = await read_slots(client)

@@ -23,7 +23,7 @@ from keyswitch.app.health import health_bound_ms, health_command
 from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
 from keyswitch.errors import Field, InputError, Phrase
-from keyswitch.host.account import Circumstances
+from keyswitch.host.account import RunHeader
 from keyswitch.host.events import Ended, Event
 from keyswitch.host.images import CheckedImage, read_images
 from keyswitch.host.job import ConfirmBy, Goal, Job, Outcome, Result
@@ -37,11 +37,11 @@ from keyswitch.host.ours import (
     way_into,
     why_reverted,
 )
-from keyswitch.host.reach import Reach
+from keyswitch.host.reach import Endpoint
 from keyswitch.host.recipe_file import read_recipe
-from keyswitch.host.recipe_way import RecipeWay
+from keyswitch.host.recipe_way import RecipeStrategy
 from keyswitch.host.update import update as carry_out
-from keyswitch.host.way import NoWay, Way
+from keyswitch.host.way import AlreadyOpen, EntryStrategy
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -80,7 +80,7 @@ class Prepared:
     policy: Policy | None
     images: tuple[CheckedImage, ...]
     job: Job
-    reach: Reach
+    reach: Endpoint
     recording: Callable[[], EvidenceRecorder] | None = None
 
 
@@ -237,7 +237,7 @@ def _recording(
             raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
     if request.evidence is None:
         return None
-    circumstances = Circumstances(
+    circumstances = RunHeader(
         who=this_person(),
         tool=f"keyswitch {__version__}",
         target=request.target,
@@ -262,19 +262,19 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
 
 
-def _way(policy: Policy | None, request: UpdateRequest) -> Way:
+def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:
     if request.recipe is not None:
         if policy is not None:
             raise InputError(Field("recipe"), "a policy is given as well", Phrase("one of {policy} and {recipe}"))
         random = "".join(secrets.choice(string.ascii_lowercase) for _ in range(RANDOM_LETTERS))
-        return RecipeWay(read_recipe(request.recipe), random=random, given=dict(request.variables))
+        return RecipeStrategy(read_recipe(request.recipe), random=random, given=dict(request.variables))
     keys = KeyFiles(secret=request.secret, permit=request.permit, holder=request.holder)
     if policy is not None:
         return way_into(policy, to=request.to, keys=keys)
     for name in ("to", "secret", "permit", "holder"):
         if getattr(request, name) is not None:
             raise InputError(Field(name), "means nothing without a policy", Phrase("{policy} FILE"))
-    return NoWay()
+    return AlreadyOpen()
 
 
 def _confirm_by(policy: Policy | None, word: str | None) -> ConfirmBy:

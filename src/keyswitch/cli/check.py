@@ -14,11 +14,11 @@ from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
-from keyswitch.prove.check import Verdict, Violation, trace_words
+from keyswitch.prove.check import ProofResult, Violation, trace_words
 from keyswitch.prove.check import check as prove
 from keyswitch.prove.explore import MAX_STATES
 from keyswitch.prove.liveness import LIVENESS
-from keyswitch.prove.report import Circumstances, counterexample, junit, markdown, report_json
+from keyswitch.prove.report import ReportHeader, counterexample, junit, markdown, report_json
 from keyswitch.prove.report_html import html
 from keyswitch.prove.safety import SAFETY
 
@@ -91,7 +91,7 @@ def check(
     meter = CheckMeter(max_memory, now_ms=lambda: time.monotonic_ns() // 1_000_000)
     verdict = prove(rules, max_states=max_states, meter=meter)
     meter.done()
-    circumstances = Circumstances(
+    circumstances = ReportHeader(
         tool=f"keyswitch {__version__}", time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     )
     if report is not None:
@@ -115,7 +115,7 @@ def _write(text: str, output: Path | None) -> None:
         raise InputError(str(output), error.strerror or "cannot be written", "a file that can be written") from error
 
 
-def _say(name: str, verdict: Verdict) -> None:
+def _say(name: str, verdict: ProofResult) -> None:
     explored = f"{verdict.explored} states and {verdict.edges} moves explored"
     if not verdict.complete:
         echo(f"{name}: not decided: {verdict.stopped}; {verdict.states} states found, {explored}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
-from keyswitch.prove.explore import Progress
+from keyswitch.prove.explore import ExploreProgress
 
 MAX_MEMORY_MB: Final = 2048
 QUIET_MS: Final = 2_000
@@ -57,7 +57,7 @@ class CheckMeter:
         self._next_ms = self._began_ms + QUIET_MS
         self._shown = False
 
-    def __call__(self, progress: Progress) -> str | None:
+    def __call__(self, progress: ExploreProgress) -> str | None:
         """Say how far it has come, if it is time to; why to stop, if it is."""
         held = self._held()
         if held is not None and held > self._max_mb:

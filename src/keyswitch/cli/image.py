@@ -14,9 +14,9 @@ from keyswitch.mcuboot.accept import accept
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.describe import Description, describe, differences, flag_names, tlv_words
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
-from keyswitch.mcuboot.image import Fault, Version
+from keyswitch.mcuboot.image import ImageFault, ImageVersion
 from keyswitch.mcuboot.keys import read_keys
-from keyswitch.mcuboot.verify import CheckResult, Limits, Verdict, verify
+from keyswitch.mcuboot.verify import CheckResult, ImageCheck, Limits, verify
 
 FILE = click.Path(path_type=Path)
 
@@ -42,7 +42,7 @@ def _described(files: ExitStack, path: Path) -> tuple[Description, ...]:
     found: list[Description] = []
     for named in _open(files, path):
         description = describe(named)
-        if isinstance(description, Fault):
+        if isinstance(description, ImageFault):
             raise InputError(named.name, description.line)
         found.append(description)
     return tuple(found)
@@ -95,11 +95,11 @@ def _table(rows: list[tuple[str, str]]) -> None:
         echo(f"{name:<{width}}  {value}")
 
 
-def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> Version | None:
+def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> ImageVersion | None:
     del context, parameter
     if value is None:
         return None
-    version = Version.read(value)
+    version = ImageVersion.read(value)
     if version is None:
         raise click.BadParameter(f"{value!r} is not a version like 1.2.3 or 1.2.3+4")
     return version
@@ -119,7 +119,7 @@ def verify_(
     *,
     key_files: tuple[Path, ...],
     policy_file: Path | None,
-    running: Version | None,
+    running: ImageVersion | None,
     hash_only: bool,
     decrypts: bool,
     unpacks: bool,
@@ -135,7 +135,7 @@ def verify_(
     config = None if policy_file is None else _config(policy_file)
     keys = read_keys(*key_files)
     with ExitStack() as files:
-        verdicts: list[tuple[NamedImage, Verdict]] = []
+        verdicts: list[tuple[NamedImage, ImageCheck]] = []
         for named in _open(files, file):
             if config is not None:
                 verdicts.append((named, accept(named, config, running=running)))
@@ -159,7 +159,7 @@ def _config(path: Path) -> BootConfig:
     return boot_config_of(read_policy(path))
 
 
-def _verdicts_json(verdicts: list[tuple[NamedImage, Verdict]]) -> dict[str, Any]:
+def _verdicts_json(verdicts: list[tuple[NamedImage, ImageCheck]]) -> dict[str, Any]:
     images = [_verdict_json(verdict) for _, verdict in verdicts]
     if len(images) == 1:
         return images[0]
@@ -169,7 +169,7 @@ def _verdicts_json(verdicts: list[tuple[NamedImage, Verdict]]) -> dict[str, Any]
     return {"ok": ok, "version": images[0]["version"], "hash": images[0]["hash"], "images": images}
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _verdict_json(verdict: ImageCheck) -> dict[str, Any]:
     found = verdict.image
     return {
         "ok": verdict.ok,
@@ -179,7 +179,7 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _print_verdict(named: NamedImage, verdict: Verdict) -> None:
+def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
     width = max(len(check.name) for check in verdict.checks)
     for check in verdict.checks:
         echo(f"{_mark(check):<7}  {check.name:<{width}}  {check.detail}")

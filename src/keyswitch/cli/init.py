@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from keyswitch.cli.making import KeyKind, make_key, write_new
+from keyswitch.cli.making import GeneratedKey, make_key, write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
 from keyswitch.policy.language import DEVICE
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
-from keyswitch.policy.words import ProofKind, Service
+from keyswitch.policy.words import ProofKind, Visibility
 from keyswitch.prove.check import check
 from keyswitch.schema.tables import NAME
 from keyswitch.terms import Transport
@@ -20,7 +20,10 @@ from keyswitch.terms import Transport
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]
 _NAME_BYTES = 29
 """A scan response holds 31, two of them length and type (Core spec Vol 3 Part C 11)."""
-_KEYS = {ProofKind.CHALLENGE: ("device.hmac", KeyKind.SECRET), ProofKind.PERMIT: ("issuer.pem", KeyKind.PERMIT)}
+_KEYS = {
+    ProofKind.CHALLENGE: ("device.hmac", GeneratedKey.SECRET),
+    ProofKind.PERMIT: ("issuer.pem", GeneratedKey.PERMIT),
+}
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -29,7 +32,7 @@ _KEYS = {ProofKind.CHALLENGE: ("device.hmac", KeyKind.SECRET), ProofKind.PERMIT:
 @click.option("--proof", "proofs", multiple=True, type=click.Choice(_PROOFS), help="How entry is proved; repeatable.")
 @click.option("--button/--no-button", default=None, help="A button opens maintenance as well.")
 @click.option("--safety-input", metavar="NAME", help='Must be false for maintenance; "" for none.')
-@click.option("--service", type=click.Choice([each.value for each in Service]), help="How the SMP service is shown.")
+@click.option("--service", type=click.Choice([each.value for each in Visibility]), help="How the SMP service is shown.")
 @click.option(
     "--transport",
     "transports",
@@ -66,7 +69,7 @@ def init(
         proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
         button=button if button is not None else quiet or click.confirm("A button opens maintenance too", default=True),
         safety_input=_input(safety_input, quiet=quiet),
-        service=Service(service or _one_of(quiet, "The SMP service is shown", [each.value for each in Service])),
+        service=Visibility(service or _one_of(quiet, "The SMP service is shown", [each.value for each in Visibility])),
         transports=tuple(Transport(each) for each in dict.fromkeys(transports)) or (Transport.BLE,),
     )
     write_new(place, template(choices).encode(), secret=False)
@@ -78,13 +81,13 @@ def init(
     for kind in choices.proofs:
         if kind in _KEYS:
             _make(directory, *_KEYS[kind])
-    _make(directory, "image.pem", KeyKind.IMAGE)
+    _make(directory, "image.pem", GeneratedKey.IMAGE)
     if not check(read_policy(place)).holds:
         raise LocalError(f"{place}: a policy of our own making does not hold")
     echo(f"it holds; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
 
 
-def _make(directory: Path, file: str, kind: KeyKind) -> None:
+def _make(directory: Path, file: str, kind: GeneratedKey) -> None:
     made = make_key(kind, directory / "keys" / file)
     echo(f"{made.private}: keep it secret")
     if made.public is not None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from keyswitch.cli.making import KeyKind, make_key
+from keyswitch.cli.making import GeneratedKey, make_key
 from keyswitch.cli.output import echo
 
 FILE = click.Path(path_type=Path)
@@ -26,8 +26,8 @@ def keys() -> None:
 @click.argument("file", metavar="FILE", type=FILE)
 @click.option(
     "--kind",
-    type=click.Choice([kind.value for kind in KeyKind]),
-    default=KeyKind.PERMIT.value,
+    type=click.Choice([kind.value for kind in GeneratedKey]),
+    default=GeneratedKey.PERMIT.value,
     show_default=True,
     help="What it is for.",
 )
@@ -40,7 +40,7 @@ def new(file: Path, kind: str) -> None:
     Example:
       keyswitch keys new keys/service.pem
     """
-    made = make_key(KeyKind(kind), file)
+    made = make_key(GeneratedKey(kind), file)
     echo(f"{made.private}: keep it secret")
     if made.public is not None:
         echo(f"{made.public}: give it away")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
-class KeyKind(StrEnum):
+class GeneratedKey(StrEnum):
     """What a key is for."""
 
     SECRET = "secret"  # noqa: S105 - the word, not one
@@ -35,13 +35,13 @@ class Made:
     public: Path | None = None
 
 
-def make_key(kind: KeyKind, path: Path) -> Made:
+def make_key(kind: GeneratedKey, path: Path) -> Made:
     """Make a key, or a pair: the private part at `path`, the public part beside it as `….pub.pem`.
 
     Raises:
         InputError: a file is there already, or cannot be written.
     """
-    if kind is KeyKind.SECRET:
+    if kind is GeneratedKey.SECRET:
         write_new(path, secrets.token_hex(SECRET_SIZE).encode() + b"\n", secret=True)
         return Made(private=path)
     private, public = _PAIRS[kind]()
@@ -82,4 +82,7 @@ def _pem(key: "Ed25519PrivateKey | EllipticCurvePrivateKey") -> tuple[bytes, byt
     return private, public
 
 
-_PAIRS: dict[KeyKind, Callable[[], tuple[bytes, bytes]]] = {KeyKind.PERMIT: _ed25519, KeyKind.IMAGE: _p256}
+_PAIRS: dict[GeneratedKey, Callable[[], tuple[bytes, bytes]]] = {
+    GeneratedKey.PERMIT: _ed25519,
+    GeneratedKey.IMAGE: _p256,
+}

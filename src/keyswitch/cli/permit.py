@@ -16,8 +16,7 @@ from keyswitch.errors import InputError, LocalError
 from keyswitch.exits import Exit
 from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.files import open_file, open_images
-from keyswitch.mcuboot.image import Fault as ImageFault
-from keyswitch.mcuboot.image import parse_image
+from keyswitch.mcuboot.image import ImageFault, parse_image
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_private_key, read_public_key
@@ -25,8 +24,8 @@ from keyswitch.proof.permit import (
     HASH_SIZES,
     ID_SIZE,
     PERMIT_FILE,
-    Fault,
     Permit,
+    PermitFault,
     is_issued_by,
     key_id,
     read,
@@ -125,7 +124,7 @@ def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
     """
     data = read_file(file, PERMIT_FILE)
     found = read(data)
-    if isinstance(found, Fault):
+    if isinstance(found, PermitFault):
         raise InputError(str(file), "no permit", "a file written by `keyswitch permit issue`")
     signed_by = None if issuer is None else is_issued_by(data, read_public_key(issuer))
     if as_json:

@@ -5,10 +5,10 @@ from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
-from keyswitch.host.plan import Device, Plan, make_plan
+from keyswitch.host.plan import Plan, PlannedDevice, make_plan
 from keyswitch.host.rates import Line, Rate
 from keyswitch.host.survey import declared, survey
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.serial_port import FRAMINGS
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.link.udp import IPV4_ROOM
@@ -21,7 +21,7 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
     """
     reach = prepared.reach
-    to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupWay) else None
+    to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupStrategy) else None
     try:
         device = await survey(reach, prepared.policy, to=to, option=prepared.job.way.option)
     except LinkLostError as error:
@@ -47,7 +47,7 @@ def _line(text: str) -> Line:
             return Line(kind="ble")
 
 
-def _plan_lines(made: Plan, device: Device) -> list[str]:
+def _plan_lines(made: Plan, device: PlannedDevice) -> list[str]:
     verdict = device.verdict
     lines = [f"gate: {verdict.line}"] if verdict is not None else []
     for number, step in enumerate(made.steps, 1):

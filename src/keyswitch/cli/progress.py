@@ -12,10 +12,10 @@ import click
 
 from keyswitch.app.events import event_json, to_line
 from keyswitch.cli.output import echo
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.job import Result, SentBytes
-from keyswitch.host.upload import Progress
-from keyswitch.host.views import SlotView
+from keyswitch.host.upload import UploadProgress
+from keyswitch.host.views import SlotInfo
 
 Show = Callable[[Event], None]
 
@@ -68,7 +68,7 @@ def _result_only(out: Out) -> Show:
                 out.write(event.result.line)
                 if event.result.next_step:
                     out.write(f"next: {event.result.next_step}")
-            case Said():
+            case Message():
                 out.write(event.text, error=True)
             case _:
                 pass
@@ -132,20 +132,20 @@ class Terminal:
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} done in {duration_ms / 1000:.2f} s"]
             case StepDone():
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} holds"]
-            case StepMissed():
+            case StepFailed():
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} not yet: {event.why}"]
-            case Judged():
+            case VerdictFound():
                 verdict = event.verdict
                 then = [f"            next: {verdict.next_step}"] if verdict.next_step else []
                 return [f"{_at(event.at_ms)}  gate {verdict.line}", *then]
-            case Said():
+            case Message():
                 return [f"{_at(event.at_ms)}  {event.text}"]
             case Ended():
                 return _result_lines(event.result)
             case _:
                 return []
 
-    def _draw(self, progress: Progress) -> None:
+    def _draw(self, progress: UploadProgress) -> None:
         tenth = 10 * progress.off // progress.size
         if not self._interactive:
             # Less than before by more than what a loss takes back: another image.
@@ -170,7 +170,7 @@ def _at(at_ms: int) -> str:
     return f"{at_ms / 1000:8.2f} s"
 
 
-def _progress_line(progress: Progress) -> str:
+def _progress_line(progress: UploadProgress) -> str:
     left = "" if progress.remaining_ms is None else f", {progress.remaining_ms / 1000:.0f} s left"
     percent = 100 * progress.off // progress.size
     return f"{percent:3d} % of {progress.size:,} bytes, {progress.bytes_per_second / 1000:.1f} kB/s{left}"
@@ -192,7 +192,7 @@ def _sent_line(sent: SentBytes) -> str:
     return f"sent {sent.bytes:,} bytes at {sent.bytes_per_second / 1000:.1f} kB/s{there}"
 
 
-def slot_lines(slots: tuple[SlotView, ...]) -> list[str]:
+def slot_lines(slots: tuple[SlotInfo, ...]) -> list[str]:
     """What lies in the slots, one line each; the image is named where there are several."""
     several = len({view.image for view in slots}) > 1
     return [
@@ -202,6 +202,6 @@ def slot_lines(slots: tuple[SlotView, ...]) -> list[str]:
     ]
 
 
-def _flags(view: SlotView) -> str:
+def _flags(view: SlotInfo) -> str:
     names = [name for name in ("active", "confirmed", "pending", "permanent") if getattr(view, name)]
     return f" ({', '.join(names)})" if names else ""

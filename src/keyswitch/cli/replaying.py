@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from keyswitch.cli.output import echo
-from keyswitch.device.replay import Outcome, play
+from keyswitch.device.replay import ReplayResult, play
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.files.documents import parse_json
@@ -58,7 +58,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [each for each in violations if each["trace"]]
 
 
-def _outcome_json(violation: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+def _outcome_json(violation: dict[str, Any], outcome: ReplayResult) -> dict[str, Any]:
     return {
         "rule": violation["rule"],
         "subject": violation["subject"],
@@ -72,7 +72,7 @@ def _outcome_json(violation: dict[str, Any], outcome: Outcome) -> dict[str, Any]
     }
 
 
-def _say(violation: dict[str, Any], outcome: Outcome) -> None:
+def _say(violation: dict[str, Any], outcome: ReplayResult) -> None:
     echo(f"{violation['rule']}: {violation.get('text', violation['subject'])}")
     for number, step in enumerate(outcome.steps, 1):
         more = "" if step.ok else f", but the trace says {step.expected}"

@@ -20,7 +20,7 @@ READY_WITHIN_MS: Final = 20_000
 ENDS_WITHIN_MS: Final = 5_000
 
 
-class DeviceFailedError(KeyswitchError):
+class DeviceProcessError(KeyswitchError):
     """The device process ended by itself; says what it said last."""
 
     exit_code = Exit.FAULT
@@ -87,7 +87,7 @@ async def _ready(process: asyncio.subprocess.Process) -> dict[str, Any]:
         if event["event"] == "ready":
             return event
     said = (await process.stderr.read()).decode(errors="replace").strip()
-    raise DeviceFailedError(said.splitlines()[-1] if said else f"the device ended with {await process.wait()}")
+    raise DeviceProcessError(said.splitlines()[-1] if said else f"the device ended with {await process.wait()}")
 
 
 async def _drain(process: asyncio.subprocess.Process) -> None:

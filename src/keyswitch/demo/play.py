@@ -8,8 +8,8 @@ from typing import Final
 
 from keyswitch.demo import workshop
 from keyswitch.demo.child import DeviceProcess
-from keyswitch.demo.scene import Observed, Played, Scene, Summary, Teller
-from keyswitch.demo.story import SCENES, Stage
+from keyswitch.demo.scene import DemoStep, DemoStepResult, Observed, Summary, Teller
+from keyswitch.demo.story import SCENES, DemoStage
 from keyswitch.errors import KeyswitchError
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.targets import BleTarget, open_adapter
@@ -37,7 +37,7 @@ async def play(teller: Teller, *, payload: Path | None = None, air: str = AIR) -
         async with process as device:
             transport = str(device.ready["ble"])
             adapter = open_adapter(BleTarget(text=f"hci:{transport}", transport=transport))
-            stage = Stage(workshop=files, device=device, adapter=adapter, teller=teller)
+            stage = DemoStage(workshop=files, device=device, adapter=adapter, teller=teller)
             try:
                 played = [await _play_one(scene, stage) for scene in SCENES]
             finally:
@@ -62,7 +62,7 @@ async def play(teller: Teller, *, payload: Path | None = None, air: str = AIR) -
     return summary
 
 
-async def _play_one(scene: Scene[Stage], stage: Stage) -> Played:
+async def _play_one(scene: DemoStep[DemoStage], stage: DemoStage) -> DemoStepResult:
     stage.teller.begins(scene.name, scene.tried, scene.expected)
     began = time.monotonic()
     try:
@@ -72,7 +72,7 @@ async def _play_one(scene: Scene[Stage], stage: Stage) -> Played:
         observed = Observed(text=f"nothing within {SCENE_WITHIN_MS} ms", ok=False)
     except KeyswitchError as error:
         observed = Observed(text=f"{type(error).__name__}: {error}", ok=False)
-    played = Played(
+    played = DemoStepResult(
         name=scene.name,
         tried=scene.tried,
         expected=scene.expected,

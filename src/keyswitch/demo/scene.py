@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from keyswitch.host.upload import Progress
+from keyswitch.host.upload import UploadProgress
 
 Stage = TypeVar("Stage")
 
@@ -18,7 +18,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene(Generic[Stage]):
+class DemoStep(Generic[Stage]):
     """One step of the story."""
 
     name: str
@@ -28,7 +28,7 @@ class Scene(Generic[Stage]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class DemoStepResult:
     """One scene, played."""
 
     name: str
@@ -60,7 +60,7 @@ class Summary:
         air: the air's settings, as written.
     """
 
-    scenes: tuple[Played, ...]
+    scenes: tuple[DemoStepResult, ...]
     image_bytes: int
     duration_ms: int
     upload_bytes_per_second: int
@@ -92,7 +92,7 @@ class Teller(Protocol):
         """A scene begins."""
         ...
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: UploadProgress) -> None:
         """An upload moves."""
         ...
 
@@ -100,7 +100,7 @@ class Teller(Protocol):
         """Something within a scene is done."""
         ...
 
-    def ends(self, played: Played) -> None:
+    def ends(self, played: DemoStepResult) -> None:
         """A scene has been played."""
         ...
 

@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Final
 
 from keyswitch.demo.child import DeviceProcess
-from keyswitch.demo.scene import Observed, Scene, Teller
+from keyswitch.demo.scene import DemoStep, Observed, Teller
 from keyswitch.demo.workshop import NEW_VERSION, OLD_VERSION, Workshop
 from keyswitch.errors import LinkLostError, LocalError
 from keyswitch.host import entry
 from keyswitch.host.events import Event, StepDone, Uploading
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleReach, Connection
+from keyswitch.host.reach import BleEndpoint, Connection
 from keyswitch.host.reply import Answer, Refusal
 from keyswitch.host.steps import StepName
 from keyswitch.host.update import update
 from keyswitch.host.upload import Uploaded
-from keyswitch.host.verdict import Gate, find_out
+from keyswitch.host.verdict import Gate, probe_gate
 from keyswitch.host.views import ModeState, read_mode, read_slots
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.link.ports import Adapter
 from keyswitch.mcuboot.flash import BytesSource
-from keyswitch.mcuboot.image import Fault, parse_image
+from keyswitch.mcuboot.image import ImageFault, parse_image
 from keyswitch.policy.secrets import read_secret
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image as image_group
@@ -43,7 +43,7 @@ FIRST_CHUNK: Final = 400
 
 
 @dataclass(slots=True)
-class Stage:
+class DemoStage:
     """What the scenes share.
 
     Attributes:
@@ -61,7 +61,7 @@ class Stage:
     device: DeviceProcess
     adapter: Adapter
     teller: Teller
-    reach: BleReach = field(init=False)
+    reach: BleEndpoint = field(init=False)
     connection: Connection | None = None
     uploaded: Uploaded | None = None
     update_trace: list[StepName] = field(default_factory=list)
@@ -69,18 +69,18 @@ class Stage:
     def __post_init__(self) -> None:
         self.reach = self.new_reach()
 
-    def new_reach(self) -> BleReach:
+    def new_reach(self) -> BleEndpoint:
         """A way to the device that knows nothing but its name."""
         name = self.workshop.policy.device.name
-        return BleReach(self.adapter, target=name, name=name)
+        return BleEndpoint(self.adapter, target=name, name=name)
 
     def secret(self) -> entry.Secret:
         """What proves that the operator may enter."""
         return entry.Secret(read_secret(self.workshop.policy))
 
-    def way(self) -> ModeGroupWay:
+    def way(self) -> ModeGroupStrategy:
         """Into maintenance by the shared secret."""
-        return ModeGroupWay(MAINTENANCE, self.secret())
+        return ModeGroupStrategy(MAINTENANCE, self.secret())
 
     async def up(self) -> Connection:
         """The connection, made if there is none."""
@@ -98,7 +98,7 @@ class Stage:
         """A file as an update takes it."""
         data = path.read_bytes()
         parsed = parse_image(BytesSource(data))
-        if isinstance(parsed, Fault):
+        if isinstance(parsed, ImageFault):
             raise LocalError(f"{path}: {parsed.line}")
         return JobImage(data=data, hash=parsed.hash, version=str(parsed.version))
 
@@ -124,14 +124,14 @@ class Stage:
         return str(status["running"]["version"])
 
 
-async def images_are_signed(stage: Stage) -> Observed:
+async def images_are_signed(stage: DemoStage) -> Observed:
     """Key and images were made by imgtool before the device was started."""
     images = [stage.image(path) for path in (stage.workshop.old, stage.workshop.new)]
     text = ", ".join(f"{image.version} ({len(image.data)} bytes, {image.hash.hex()[:8]}…)" for image in images)
     return Observed(text=text, ok=[image.version for image in images] == [OLD_VERSION, NEW_VERSION])
 
 
-async def device_is_up(stage: Stage) -> Observed:
+async def device_is_up(stage: DemoStage) -> Observed:
     """The device's process is ready; it runs the old image."""
     version = await stage.running()
     ready = stage.device.ready
@@ -139,16 +139,16 @@ async def device_is_up(stage: Stage) -> Observed:
     return Observed(text=text, ok=version == OLD_VERSION and ready["mode"] == "normal")
 
 
-async def verdict_in_normal_mode(stage: Stage) -> Observed:
+async def verdict_in_normal_mode(stage: DemoStage) -> Observed:
     """Connect and ask, changing nothing."""
     connection = await stage.up()
-    verdict = await find_out(connection)
+    verdict = await probe_gate(connection)
     ok = verdict.gate is Gate.SHUT and verdict.reason is Reason.WRONG_MODE and connection.smp is None
     service = "no SMP service" if connection.smp is None else "SMP service"
     return Observed(text=f"{service}; {verdict.line}", ok=ok and bool(verdict.next_step))
 
 
-async def upload_at_the_mode_service(stage: Stage) -> Observed:
+async def upload_at_the_mode_service(stage: DemoStage) -> Observed:
     """Send an upload to the only service that is there."""
     connection = await stage.up()
     assert connection.mode is not None  # noqa: S101 - the scene before has found it
@@ -159,7 +159,7 @@ async def upload_at_the_mode_service(stage: Stage) -> Observed:
     return Observed(text=f"{reply}", ok=ok)
 
 
-async def entry_while_active(stage: Stage) -> Observed:
+async def entry_while_active(stage: DemoStage) -> Observed:
     """Motion begins; ask for maintenance all the same, with a good proof."""
     await stage.device.panel({"do": "set", "name": "motion", "value": "true"})
     connection = await stage.up()
@@ -177,12 +177,12 @@ async def entry_while_active(stage: Stage) -> Observed:
     return Observed(text=f"mode {mode}; {told}", ok=ok)
 
 
-async def entry_in_normal_mode(stage: Stage) -> Observed:
+async def entry_in_normal_mode(stage: DemoStage) -> Observed:
     """Motion has ended; the same question again, over the same connection."""
     connection = await stage.up()
     assert connection.mode is not None  # noqa: S101 - the device has a mode service in every mode
     told = await entry.enter(connection.mode, MAINTENANCE, (stage.secret(),))
-    if not isinstance(told, entry.Entered):
+    if not isinstance(told, entry.EntryReply):
         return Observed(text=f"{told}", ok=False)
     stage.reach.learn(token=told.session, address=told.address)
     why = await connection.wait_closed(LINK_ENDS_MS)
@@ -191,7 +191,7 @@ async def entry_in_normal_mode(stage: Stage) -> Observed:
     return Observed(text=text, ok=told.reconnect and why is not None)
 
 
-async def found_again(stage: Stage) -> Observed:
+async def found_again(stage: DemoStage) -> Observed:
     """Find this very device, by its token, once it shows the SMP service; ask for its mode."""
     stage.connection = connection = await stage.reach.connect(smp_shown=True)
     state = await read_mode(connection.mode) if connection.mode is not None else None
@@ -202,7 +202,7 @@ async def found_again(stage: Stage) -> Observed:
     return Observed(text=f"mode {state.mode}, SMP service shown, {lease}", ok=ok)
 
 
-async def uploaded(stage: Stage) -> Observed:
+async def uploaded(stage: DemoStage) -> Observed:
     """The image lies in the slot; nothing is marked yet."""
     job = Job(images=(stage.image(stage.workshop.new),), goal=Goal.UPLOAD, way=stage.way(), stay=True)
     result = await stage.update(job)
@@ -214,7 +214,7 @@ async def uploaded(stage: Stage) -> Observed:
     return Observed(text=text, ok=result.outcome is Outcome.STAGED and await stage.running() == OLD_VERSION)
 
 
-async def reset_and_swap(stage: Stage) -> Observed:
+async def reset_and_swap(stage: DemoStage) -> Observed:
     """Mark it for a trial boot and reset. For a while the old image answers, and is not believed."""
     connection = await stage.up()
     assert connection.smp is not None  # noqa: S101 - in maintenance
@@ -239,7 +239,7 @@ async def reset_and_swap(stage: Stage) -> Observed:
     return Observed(text=text, ok=ok)
 
 
-async def proved_confirmed_left(stage: Stage) -> Observed:
+async def proved_confirmed_left(stage: DemoStage) -> Observed:
     """The update goes on from what the device has: the running hash is proved, the image confirmed, the mode left."""
     stage.update_trace.clear()
     result = await stage.update(Job(images=(stage.image(stage.workshop.new),), way=stage.way()))
@@ -250,17 +250,17 @@ async def proved_confirmed_left(stage: Stage) -> Observed:
     return Observed(text=f"{result.line}: {version} runs and stays", ok=ok)
 
 
-async def shut_again(stage: Stage) -> Observed:
+async def shut_again(stage: DemoStage) -> Observed:
     """Connect anew, as a stranger would: the gate is shut, and the same upload is refused."""
     await stage.down()
     stage.reach = stage.new_reach()
-    verdict = await find_out(await stage.up())
+    verdict = await probe_gate(await stage.up())
     refused = await upload_at_the_mode_service(stage)
     ok = verdict.gate is Gate.SHUT and verdict.reason is Reason.WRONG_MODE and refused.ok
     return Observed(text=f"mode {verdict.mode}, gate {verdict.gate.value}; upload: {refused.text}", ok=ok)
 
 
-async def flipped_bit(stage: Stage) -> Observed:
+async def flipped_bit(stage: DemoStage) -> Observed:
     """A second session, with an image whose firmware was changed after signing; then a power cycle."""
     result = await stage.update(Job(images=(stage.image(stage.workshop.broken),), way=stage.way()))
     await stage.device.panel({"do": "power-cycle"})
@@ -269,7 +269,7 @@ async def flipped_bit(stage: Stage) -> Observed:
     return Observed(text=f"{result.line}; {version} runs, after a power cycle too", ok=ok)
 
 
-async def never_confirmed(stage: Stage) -> Observed:
+async def never_confirmed(stage: DemoStage) -> Observed:
     """A third session, with a good image that nobody confirms."""
     image = stage.image(stage.workshop.never_confirmed)
     result = await stage.update(Job(images=(image,), goal=Goal.TEST, way=stage.way()))
@@ -285,7 +285,7 @@ async def never_confirmed(stage: Stage) -> Observed:
     )
 
 
-async def _mode_after_revert(stage: Stage, reverted: Callable[[str], bool]) -> str:
+async def _mode_after_revert(stage: DemoStage, reverted: Callable[[str], bool]) -> str:
     """Wait for the trial's end as an operator sees it: the link ends, the device comes back. Its mode then."""
     try:
         async with asyncio.timeout(REVERTED_WITHIN_MS / 1000):
@@ -303,7 +303,7 @@ async def _mode_after_revert(stage: Stage, reverted: Callable[[str], bool]) -> s
         return f"unknown ({error})"
 
 
-async def shut_at_the_end(stage: Stage) -> Observed:
+async def shut_at_the_end(stage: DemoStage) -> Observed:
     """What is left behind."""
     await stage.down()
     status = await stage.device.panel({"do": "status"})
@@ -311,86 +311,86 @@ async def shut_at_the_end(stage: Stage) -> Observed:
     return Observed(text=text, ok=status["gate"] == "shut" and status["running"]["version"] == NEW_VERSION)
 
 
-SCENES: Final[tuple[Scene[Stage], ...]] = (
-    Scene(
+SCENES: Final[tuple[DemoStep[DemoStage], ...]] = (
+    DemoStep(
         name="key and images",
         tried="make a key and two signed images with imgtool",
         expected="two images that MCUboot takes",
         act=images_are_signed,
     ),
-    Scene(
+    DemoStep(
         name="device",
         tried="start the device as a process of its own, on a virtual radio",
         expected="it runs 1.0.0 in normal mode",
         act=device_is_up,
     ),
-    Scene(
+    DemoStep(
         name="verdict in normal mode",
         tried="connect, and ask whether an update is possible",
         expected="no: why, and what would make it possible",
         act=verdict_in_normal_mode,
     ),
-    Scene(
+    DemoStep(
         name="upload at the mode service",
         tried="force an upload at the one service that is there",
         expected="refused: not on this service",
         act=upload_at_the_mode_service,
     ),
-    Scene(
+    DemoStep(
         name="entry while active",
         tried="motion begins; enter maintenance with a good proof",
         expected="refused: the guard is named",
         act=entry_while_active,
     ),
-    Scene(
+    DemoStep(
         name="entry in normal mode",
         tried="motion has ended; enter maintenance over the same connection",
         expected="entered; the device ends the connection",
         act=entry_in_normal_mode,
     ),
-    Scene(
+    DemoStep(
         name="found again",
         tried="find this very device again, by its token",
         expected="maintenance mode, with the SMP service",
         act=found_again,
     ),
-    Scene(
+    DemoStep(
         name="upload",
         tried="upload 1.1.0, three requests under way",
         expected="it lies in the slot; 1.0.0 still runs",
         act=uploaded,
     ),
-    Scene(
+    DemoStep(
         name="reset and swap",
         tried="mark it for a trial boot, reset, and ask at once what runs",
         expected="the old image's answers are not believed; the session survives the reset",
         act=reset_and_swap,
     ),
-    Scene(
+    DemoStep(
         name="prove, confirm, leave",
         tried="prove the running hash, confirm, leave, prove that it has left",
         expected="1.1.0 runs, confirmed; the device has left maintenance",
         act=proved_confirmed_left,
     ),
-    Scene(
+    DemoStep(
         name="shut again",
         tried="connect as a stranger; try the same upload",
         expected="the gate is shut; refused",
         act=shut_again,
     ),
-    Scene(
+    DemoStep(
         name="one flipped bit",
         tried="in a second session, install an image with one bit changed",
         expected="it never runs",
         act=flipped_bit,
     ),
-    Scene(
+    DemoStep(
         name="never confirmed",
         tried="in a third session, start a good image and confirm nothing",
         expected="it reverts, still inside maintenance",
         act=never_confirmed,
     ),
-    Scene(
+    DemoStep(
         name="what is left",
         tried="look at the device's panel",
         expected="gate shut, 1.1.0 runs",

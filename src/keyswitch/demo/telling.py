@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
-from keyswitch.demo.scene import Played, Summary, Teller
-from keyswitch.host.upload import Progress
+from keyswitch.demo.scene import DemoStepResult, Summary, Teller
+from keyswitch.host.upload import UploadProgress
 
 
 class Person:
@@ -25,7 +25,7 @@ class Person:
         self._line("tried", tried)
         self._line("expected", expected)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: UploadProgress) -> None:
         """Move the bar; the first bytes make it appear."""
         if self._bar is None:
             self._bar = Bar(
@@ -51,7 +51,7 @@ class Person:
         self._end_bar()
         self._line("", f"· {text}")
 
-    def ends(self, played: Played) -> None:
+    def ends(self, played: DemoStepResult) -> None:
         """A scene has been played."""
         self._end_bar()
         mark = "[green]right[/green]" if played.observed.ok else "[bold red]WRONG[/bold red]"
@@ -83,7 +83,7 @@ class Person:
             self._bar = None
 
 
-class Machine:
+class MachineTeller:
     """One JSON object a line; the last one is the summary."""
 
     def __init__(self, console: Console) -> None:
@@ -93,7 +93,7 @@ class Machine:
         """A scene begins."""
         self._print({"event": "begins", "name": name, "tried": tried, "expected": expected})
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: UploadProgress) -> None:
         """An upload moves."""
         self._print({
             "event": "progress",
@@ -107,7 +107,7 @@ class Machine:
         """A step of an update is proved."""
         self._print({"event": "step", "name": text})
 
-    def ends(self, played: Played) -> None:
+    def ends(self, played: DemoStepResult) -> None:
         """A scene has been played."""
         self._print({"event": "step_ended", **played.as_json(), "duration_ms": played.duration_ms})
 
@@ -125,13 +125,13 @@ class Quiet(Person):
     def begins(self, name: str, tried: str, expected: str) -> None:
         """Say nothing."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: UploadProgress) -> None:
         """Say nothing."""
 
     def step(self, text: str) -> None:
         """Say nothing."""
 
-    def ends(self, played: Played) -> None:
+    def ends(self, played: DemoStepResult) -> None:
         """Speak up only where something is wrong."""
         if not played.observed.ok:
             super().begins(played.name, played.tried, played.expected)
@@ -141,5 +141,5 @@ class Quiet(Person):
 def teller(console: Console, *, as_json: bool, quiet: bool) -> Teller:
     """The one that was asked for."""
     if as_json:
-        return Machine(console)
+        return MachineTeller(console)
     return Quiet(console) if quiet else Person(console)

@@ -10,7 +10,7 @@ from collections import deque
 from keyswitch.device.output import Output
 
 
-class Agenda:
+class WorkQueue:
     """Outputs in the order in which they came, and between them those who wait for all that came before."""
 
     def __init__(self) -> None:

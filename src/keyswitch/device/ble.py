@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.device.advertising import advertisement
-from keyswitch.device.doors import Arrivals
-from keyswitch.device.radio_face import Face
+from keyswitch.device.doors import TransportSink
+from keyswitch.device.radio_face import GattProfile
 from keyswitch.errors import LinkLostError
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.gatt import services
 from keyswitch.link.peripheral import Pace, Peripheral
 from keyswitch.smp.framing import Receiver, ble
@@ -27,7 +27,7 @@ from keyswitch.terms import Security, Transport
 DELIVERED_WITHIN_MS: Final = 2_000
 """Bound for the last answer before a connection is ended: several connection events at the longest usual interval."""
 
-DOORS: Final = {ble.CHARACTERISTIC_UUID: Door.SMP, mode.CONTROL_UUID: Door.MODE}
+DOORS: Final = {ble.CHARACTERISTIC_UUID: Service.SMP, mode.CONTROL_UUID: Service.MODE}
 """Characteristics that carry SMP, and the door that each is."""
 
 CHARACTERISTICS: Final = {door: uuid for uuid, door in DOORS.items()}
@@ -58,11 +58,11 @@ class _Central:
     def __init__(self, connection: int, peer: Peer, receiver: Callable[[], Receiver]) -> None:
         self.connection = connection
         self.peer = peer
-        self.receivers: dict[Door, Receiver] = {door: receiver() for door in Door}
+        self.receivers: dict[Service, Receiver] = {door: receiver() for door in Service}
         self.telling: asyncio.Task[None] | None = None
 
 
-class BleCarrier:
+class BleTransport:
     """The carrier; also the sink of the radio's events.
 
     Args:
@@ -71,11 +71,11 @@ class BleCarrier:
         receiver: makes a receiver for one connection's door.
     """
 
-    def __init__(self, peripheral: Peripheral, face: Face, *, receiver: Callable[[], Receiver]) -> None:
+    def __init__(self, peripheral: Peripheral, face: GattProfile, *, receiver: Callable[[], Receiver]) -> None:
         self._peripheral = peripheral
         self._face = face
         self._receiver = receiver
-        self._arrivals: Arrivals | None = None
+        self._arrivals: TransportSink | None = None
         self._by_connection: dict[int, _Central] = {}
         self._by_peer: dict[int, _Central] = {}
         self._shown: Shown | None = None
@@ -86,7 +86,7 @@ class BleCarrier:
 
     # --- the carrier's side ---
 
-    async def start(self, arrivals: Arrivals) -> None:
+    async def start(self, arrivals: TransportSink) -> None:
         """Switch the radio on; nothing is advertised before `show`."""
         self._arrivals = arrivals
         await self._peripheral.start(self)
@@ -127,7 +127,7 @@ class BleCarrier:
             for receiver in central.receivers.values():
                 receiver.drop()
 
-    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+    async def send(self, peer_id: int, door: Service, packet: bytes) -> None:
         """Notify the central of an answer, at the pace of the link."""
         central = self._by_peer.get(peer_id)
         if central is None:

@@ -16,7 +16,7 @@ from keyswitch.gate.decision import Decision, Refused
 from keyswitch.gate.peer import Peer
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import ALL_KEYS
-from keyswitch.smp.header import HEADER_SIZE, Header, Op, Version
+from keyswitch.smp.header import HEADER_SIZE, Header, Op, SmpVersion
 
 Door = Callable[[Peer, tuple[int, int, int]], Decision]
 """The gate as it stands at this moment: asked for a peer and a command (group, id, op)."""
@@ -42,7 +42,7 @@ def is_request(_door: Door, _peer: Peer, request: Header, _packet: bytes) -> Rc 
 
 def is_spoken(_door: Door, _peer: Peer, request: Header, _packet: bytes) -> Rc | None:
     """Versions 1 and 2 of the protocol, which the header numbers 0 and 1."""
-    return Rc.UNSUPPORTED_TOO_NEW if request.version > Version.V2 else None
+    return Rc.UNSUPPORTED_TOO_NEW if request.version > SmpVersion.V2 else None
 
 
 def is_known(_door: Door, _peer: Peer, request: Header, _packet: bytes) -> Rc | None:

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from keyswitch.device import events
-from keyswitch.device.events import Credential, DeviceEvent
-from keyswitch.device.output import NOTHING, Answer, Output, RuntimeEffect
-from keyswitch.device.parts import Parts, Writer
+from keyswitch.device.events import DeviceEvent, HolderCredential
+from keyswitch.device.output import NOTHING, OutgoingAnswer, Output, RuntimeEffect
+from keyswitch.device.parts import Components, Writer
 from keyswitch.device.queue import Waiting
 from keyswitch.device.store import Memory
 from keyswitch.gate import effects as do
@@ -34,7 +34,7 @@ from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout, Slot, area
 from keyswitch.policy.model import Policy, Value
 from keyswitch.proof.challenge import Purpose
-from keyswitch.proof.sequence import Progress
+from keyswitch.proof.sequence import SequenceProgress
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode as mode_group
 
@@ -88,7 +88,7 @@ class Setup:
     clock_s: Callable[[], int] | None
     random: Callable[[int], bytes]
     maintenance_address: str
-    parts: Parts
+    parts: Components
 
 
 class Core:
@@ -112,7 +112,7 @@ class Core:
         self.owner_heard_ms = 0
         """When the session's owner was last heard."""
         self._cost_us = setup.flash.wear.cost_us
-        self._answers: list[Answer] = []
+        self._answers: list[OutgoingAnswer] = []
         self._effects: list[RuntimeEffect] = []
         self.happened: list[DeviceEvent] = []
         """What is to be recorded, since the last `take`."""
@@ -124,7 +124,7 @@ class Core:
         self.peers: dict[int, Peer] = {}
         self.queues = self.parts.queues(self.policy.smp.buf_count)
         self.nonces = self.parts.nonces()
-        self.sequences: dict[SequenceKey, Progress] = {}
+        self.sequences: dict[SequenceKey, SequenceProgress] = {}
         self.upload: UploadSession | None = None
         self.counts = Counts(least_room=self.policy.smp.buf_count)
         self.ending: frozenset[int] = frozenset()
@@ -163,7 +163,7 @@ class Core:
             now_ms,
         )
 
-    def feed(self, event: Event, now_ms: int, credential: Credential | None = None) -> Refused | None:
+    def feed(self, event: Event, now_ms: int, credential: HolderCredential | None = None) -> Refused | None:
         """Tell the machine, and carry out what it wants.
 
         Args:
@@ -223,7 +223,7 @@ class Core:
 
     # --- what is going out ---
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: OutgoingAnswer) -> None:
         """Send this; if its peer has gone, the runtime drops it."""
         self._answers.append(answer)
 
@@ -332,7 +332,7 @@ class Core:
             slot = slots.other_slot(self.layout, image, self.active)
             if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
                 armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
-                if armed is not slots.Arming.BAD_TRAILER:
+                if armed is not slots.ArmResult.BAD_TRAILER:
                     return True
         self.feed(ArmFailed(), now_ms)
         return False

@@ -18,7 +18,7 @@ from keyswitch.device import events
 from keyswitch.device.core import Core
 from keyswitch.device.handlers import basic, enum, fs, image, mode, os, settings, shell, stat
 from keyswitch.device.handlers.table import Payload, Table
-from keyswitch.device.output import Answer
+from keyswitch.device.output import OutgoingAnswer
 from keyswitch.device.queue import Waiting
 from keyswitch.device.reply import Body, Call, Reply, SmpError, encode, ends_packet
 from keyswitch.errors import RemoteError
@@ -28,7 +28,7 @@ from keyswitch.gate.events import CommandServed
 from keyswitch.gate.peer import Peer
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
-from keyswitch.smp.commands import spoken
+from keyswitch.smp.commands import command_name
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import HEADER_SIZE, Header
 
@@ -63,7 +63,7 @@ def execute(core: Core, peer: Peer, waiting: Waiting, now_ms: int) -> bool:
     if peer.door is not waiting.door:
         peer = replace(peer, door=waiting.door)
     reply = _reply(core, peer, request, rest, now_ms)
-    core.answer(Answer(peer.id, encode(request, reply, core.policy.smp.buf_size), waiting.door))
+    core.answer(OutgoingAnswer(peer.id, encode(request, reply, core.policy.smp.buf_size), waiting.door))
     behind = position + HEADER_SIZE + request.length
     finished = len(packet) - behind < HEADER_SIZE or ends_packet(request, reply)
     waiting.position = len(packet) if finished else behind
@@ -101,7 +101,7 @@ def _note_refused(core: Core, peer: Peer, request: Header, why: Refused) -> None
         return  # this is what it was refused for, and it says more
     core.note(
         events.CommandRefused(
-            command=spoken(request.group, request.command),
+            command=command_name(request.group, request.command),
             reason=why.reason,
             detail=why.detail,
             mode=core.state.mode,
@@ -135,7 +135,7 @@ def refuse(core: Core, peer: int, waiting: Waiting, reply: SmpError | Refused) -
     request = Header.decode(header)
     if isinstance(reply, Refused) and peer in core.peers:
         _note_refused(core, core.peers[peer], request, reply)
-    core.answer(Answer(peer, encode(request, reply, core.policy.smp.buf_size), waiting.door))
+    core.answer(OutgoingAnswer(peer, encode(request, reply, core.policy.smp.buf_size), waiting.door))
     return True
 
 

@@ -2,7 +2,7 @@
 
 Rules that every transport keeps:
 
-* A peer has an id that `Arrivals.new_peer_id` gave and that is never used again; a reconnect is another peer.
+* A peer has an id that `TransportSink.new_peer_id` gave and that is never used again; a reconnect is another peer.
 * Each peer has receivers of its own; nothing is shared.
 * `send` waits for the link (back-pressure), so that a peer that does not read slows nobody but itself.
 """
@@ -10,12 +10,12 @@ Rules that every transport keeps:
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.smp.framing import Received
 from keyswitch.terms import Transport
 
 
-class Arrivals(Protocol):
+class TransportSink(Protocol):
     """What a transport tells the device (`device.peers.Peers`); called from the event loop, never blocks."""
 
     def new_peer_id(self) -> int:
@@ -63,10 +63,10 @@ class Arrivals(Protocol):
         ...
 
 
-class Carrier(Protocol):
+class DeviceTransport(Protocol):
     """One transport of the device."""
 
-    async def start(self, arrivals: Arrivals) -> None:
+    async def start(self, arrivals: TransportSink) -> None:
         """Begin to listen.
 
         Raises:
@@ -87,7 +87,7 @@ class Carrier(Protocol):
         """Forget every half-received packet, and every whole one that was held back."""
         ...
 
-    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+    async def send(self, peer_id: int, door: Service, packet: bytes) -> None:
         """Send one answer. Raises `LinkLostError` when the peer has gone or cannot be answered."""
         ...
 

@@ -52,11 +52,11 @@ class Proved:
     kind: ProofKind
     images: frozenset[bytes] | None = None
     counted: bytes | None = None
-    credential: events.Credential | None = None
+    credential: events.HolderCredential | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongProof:
     """A proof that does not hold. Attributes: why: for the log alone."""
 
     why: str
@@ -70,10 +70,10 @@ class Halfway:
 
 
 Checked = Proved | Halfway | Refused
-_Judged = Checked | Wrong
+_Judged = Checked | WrongProof
 
-_NO_NONCE: Final = Wrong("no nonce was out for this peer and mode")
-_MALFORMED: Final = Wrong("malformed")
+_NO_NONCE: Final = WrongProof("no nonce was out for this peer and mode")
+_MALFORMED: Final = WrongProof("malformed")
 
 
 def kinds_into(core: ModeView, to: str) -> tuple[ProofKind, ...]:
@@ -110,11 +110,11 @@ def check(core: ModeView, call: Call, to: str, purpose: Purpose) -> Checked:
     before = core.lockout
     if isinstance(judged, Proved):
         core.lockout = before.right(kind)
-    elif isinstance(judged, Wrong):
+    elif isinstance(judged, WrongProof):
         core.lockout = before.wrong(core.policy.entry.lockout, kind, call.now_ms)
     if core.lockout.failures != before.failures:
         core.setup.memory.save_lockout(core.lockout.stored())
-    if not isinstance(judged, Wrong):
+    if not isinstance(judged, WrongProof):
         return judged
     failures = core.lockout.failures[kind]
     note_wrong(core, call, kind, judged.why, to=to, purpose=purpose, failures=failures)
@@ -188,7 +188,7 @@ def _check_challenge(core: ModeView, call: Call, to: str, purpose: Purpose) -> _
         return _NO_NONCE
     if secret is None or not isinstance(mac, bytes):
         return _MALFORMED
-    return Proved(kind=ProofKind.CHALLENGE) if core.parts.mac(secret, asked, mac) else Wrong("another secret")
+    return Proved(kind=ProofKind.CHALLENGE) if core.parts.mac(secret, asked, mac) else WrongProof("another secret")
 
 
 def _check_permit(core: ModeView, call: Call, to: str, purpose: Purpose) -> _Judged:
@@ -202,17 +202,17 @@ def _check_permit(core: ModeView, call: Call, to: str, purpose: Purpose) -> _Jud
     if asked is None:
         return _NO_NONCE
     if settings is None or (clock_s is None if trusted else uses is None):
-        return Wrong("the device has nothing to judge permits by: its clock, or its count of uses")
+        return WrongProof("the device has nothing to judge permits by: its clock, or its count of uses")
     if not isinstance(data, bytes) or not isinstance(signature, bytes):
         return _MALFORMED
     now_s = clock_s() if trusted and clock_s is not None else None
     found = permit.verify(data, signature, asked, core.setup.issuers, now_s)
-    if isinstance(found, permit.Fault):
-        return Refused(Reason.EXPIRED) if found is permit.Fault.EXPIRED else Wrong(found.value)
+    if isinstance(found, permit.PermitFault):
+        return Refused(Reason.EXPIRED) if found is permit.PermitFault.EXPIRED else WrongProof(found.value)
     counted = None if trusted or purpose is Purpose.ATTACH else found.id
     if counted is not None and uses is not None and not uses.left(counted, found.uses or 0):
         return Refused(Reason.EXPIRED, "used up")
-    shown = events.Credential(permit=found.id, key=found.holder)
+    shown = events.HolderCredential(permit=found.id, key=found.holder)
     return Proved(kind=ProofKind.PERMIT, images=found.images, counted=counted, credential=shown)
 
 
@@ -224,11 +224,13 @@ def _check_sequence(core: ModeView, call: Call, to: str, purpose: Purpose) -> _J
     key = (call.peer.id, to, purpose)
     so_far = core.sequences.pop(key, None)
     found = core.parts.advance(so_far, step, steps=settings.steps, window_ms=settings.window_ms, now_ms=call.now_ms)
-    if isinstance(found, sequence.Progress):
+    if isinstance(found, sequence.SequenceProgress):
         core.sequences[key] = found
         return Halfway(settings.steps - found.done)
     return (
-        Proved(kind=ProofKind.SEQUENCE) if isinstance(found, sequence.Opens) else Wrong("a step out of order or late")
+        Proved(kind=ProofKind.SEQUENCE)
+        if isinstance(found, sequence.Opens)
+        else WrongProof("a step out of order or late")
     )
 
 

@@ -302,7 +302,7 @@ def by(peer: Peer) -> By:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class HolderCredential:
     """Whose permit it was that was proved.
 
     Attributes:
@@ -320,7 +320,7 @@ class Credential:
 
 
 def of_step(
-    before: GateState, after: GateState, event: on.Event, running: str, credential: Credential | None
+    before: GateState, after: GateState, event: on.Event, running: str, credential: HolderCredential | None
 ) -> tuple[DeviceEvent, ...]:
     """What one step of the machine did, as far as anybody would ask for it later.
 
@@ -365,7 +365,7 @@ def _resumed(after: GateState) -> tuple[DeviceEvent, ...]:
 
 
 def _opened(
-    before: str, after: GateState, cause: str, who: By | None, credential: Credential | None
+    before: str, after: GateState, cause: str, who: By | None, credential: HolderCredential | None
 ) -> tuple[DeviceEvent, ...]:
     if after.session is None or after.session.ending:
         return ()
@@ -382,7 +382,9 @@ def _opened(
     )
 
 
-def _taken(after: GateState, event: on.EnterProved | on.AttachProved, credential: Credential | None) -> SessionTaken:
+def _taken(
+    after: GateState, event: on.EnterProved | on.AttachProved, credential: HolderCredential | None
+) -> SessionTaken:
     attaching = isinstance(event, on.AttachProved)
     session = after.session
     opened_by = None if session is None else session.proof

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyswitch.device.imgtool import Keys, keys_in, make_keys, sign
+from keyswitch.device.imgtool import SigningKeys, keys_in, make_keys, sign
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.proof.challenge import SECRET_SIZE
@@ -29,7 +29,7 @@ class Example:
 
     policy_file: Path
     policy: Policy
-    keys: Keys
+    keys: SigningKeys
 
     def image(self, version: str) -> Path:
         """Where the signed image of this version lies, once it is made."""

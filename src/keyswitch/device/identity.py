@@ -20,7 +20,7 @@ _ADDRESS: Final = re.compile(r"[C-F][0-9A-F](:[0-9A-F]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class RadioIdentity:
     """The device's identity.
 
     Attributes:
@@ -38,7 +38,7 @@ class Identity:
     origin: str
 
 
-def load_identity(state: StateDir, random: Callable[[int], bytes]) -> Identity:
+def load_identity(state: StateDir, random: Callable[[int], bytes]) -> RadioIdentity:
     """The identity that is kept in `state`; a new one where there is none yet.
 
     Args:
@@ -61,7 +61,7 @@ def load_identity(state: StateDir, random: Callable[[int], bytes]) -> Identity:
         state.write(BONDS, document)
 
     known = json.dumps(document["bonds"]).encode() if "bonds" in document else None
-    identity = Identity(
+    identity = RadioIdentity(
         address=addresses[0],
         second_address=addresses[1],
         bonds=known,

@@ -21,19 +21,19 @@ SIGN_WITHIN_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class SigningKeys:
     """A signing key of the demo's own; both files are PEM."""
 
     private: Path
     public: Path
 
 
-def keys_in(directory: Path) -> Keys:
+def keys_in(directory: Path) -> SigningKeys:
     """The key pair that `make_keys` makes, or has made, in `directory`."""
-    return Keys(private=directory / "root-ec-p256.pem", public=directory / "root-ec-p256.pub.pem")
+    return SigningKeys(private=directory / "root-ec-p256.pem", public=directory / "root-ec-p256.pub.pem")
 
 
-def make_keys(directory: Path) -> Keys:
+def make_keys(directory: Path) -> SigningKeys:
     """Make an ECDSA P-256 key pair in `directory`."""
     keys = keys_in(directory)
     _imgtool("keygen", "-k", str(keys.private), "-t", "ecdsa-p256")
@@ -42,7 +42,7 @@ def make_keys(directory: Path) -> Keys:
     return keys
 
 
-def sign(keys: Keys, payload: Path, version: str, slot_size: int, to: Path) -> None:
+def sign(keys: SigningKeys, payload: Path, version: str, slot_size: int, to: Path) -> None:
     """Sign `payload` as an MCUboot image.
 
     Raises:

@@ -17,14 +17,14 @@ from keyswitch.gate.effects import (
     ResetNow,
     ShowService,
 )
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 
 RuntimeEffect = DropReassembly | EndConnections | Inhibit | ModeChanged | ResetNow | ShowService
 """The effects of the gate that the server leaves to the runtime. All others it has carried out itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OutgoingAnswer:
     """One packet to send.
 
     Attributes:
@@ -35,7 +35,7 @@ class Answer:
 
     peer: int
     packet: bytes
-    door: Door = Door.SMP
+    door: Service = Service.SMP
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Output:
         events: what happened, in order, to be recorded before the answers go out.
     """
 
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[OutgoingAnswer, ...] = ()
     effects: tuple[RuntimeEffect, ...] = ()
     flash_us: int = 0
     refused: Refused | None = None

@@ -19,7 +19,7 @@ from keyswitch.gate.state import GateState
 from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
-from keyswitch.mcuboot.image import Fault
+from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.layout import Layout, Slot, max_image_size
 from keyswitch.mcuboot.trailer import SwapType
 from keyswitch.policy.model import LockoutSettings, Policy
@@ -50,10 +50,10 @@ class Writer(Protocol):
         ...
 
 
-class Arm(Protocol):
+class ArmImage(Protocol):
     """Marks an image for the next boot; `keyswitch.mcuboot.slots.arm` is one."""
 
-    def __call__(self, flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> slots.Arming:
+    def __call__(self, flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> slots.ArmResult:
         """See `keyswitch.mcuboot.slots.arm`."""
         ...
 
@@ -81,14 +81,14 @@ class Advance(Protocol):
     """Takes one step of a sequence; `keyswitch.proof.sequence.advance` is one."""
 
     def __call__(
-        self, progress: sequence.Progress | None, step: int, *, steps: int, window_ms: int, now_ms: int
-    ) -> sequence.Progress | sequence.Opens | sequence.Wrong:
+        self, progress: sequence.SequenceProgress | None, step: int, *, steps: int, window_ms: int, now_ms: int
+    ) -> sequence.SequenceProgress | sequence.Opens | sequence.WrongStep:
         """See `keyswitch.proof.sequence.advance`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Components:
     """The parts, each with its one real implementation as default.
 
     Attributes:
@@ -123,8 +123,8 @@ class Parts:
     receiver: Callable[[Transport, int], Receiver] = receiver_for
     writer: Callable[[Flash, Layout, Slot, int], Writer] = slots.SlotWriter
     max_image_size: Callable[[Layout, int], int] = max_image_size
-    computed_hash: Callable[[Flash, Layout, Slot], bytes | Fault] = slots.computed_hash
-    arm: Arm = slots.arm
+    computed_hash: Callable[[Flash, Layout, Slot], bytes | ImageFault] = slots.computed_hash
+    arm: ArmImage = slots.arm
     disarm: Callable[[Flash, Layout, int, Sequence[int]], SwapType] = slots.disarm
-    confirm: Callable[[Flash, Layout, Slot], slots.Arming] = slots.confirm
+    confirm: Callable[[Flash, Layout, Slot], slots.ArmResult] = slots.confirm
     boot: Boot = bootloader.boot

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from keyswitch.device.doors import Carrier
-from keyswitch.device.output import Answer, Output
+from keyswitch.device.doors import DeviceTransport
+from keyswitch.device.output import OutgoingAnswer, Output
 from keyswitch.device.sender import Sender, Upstream
 from keyswitch.device.server import Server
 from keyswitch.device.showing import PasskeyDisplay
@@ -71,7 +71,12 @@ class Peers:
     """
 
     def __init__(
-        self, inside: Inside, carriers: Mapping[Transport, Carrier], *, answer_room: int, display: PasskeyDisplay
+        self,
+        inside: Inside,
+        carriers: Mapping[Transport, DeviceTransport],
+        *,
+        answer_room: int,
+        display: PasskeyDisplay,
     ) -> None:
         self._inside = inside
         self._carriers = carriers
@@ -154,7 +159,7 @@ class Peers:
 
     # --- what the device wants ---
 
-    def answer(self, answers: Iterable[Answer]) -> None:
+    def answer(self, answers: Iterable[OutgoingAnswer]) -> None:
         """Hand answers to their peers' senders; those of peers that have gone are dropped."""
         for answer in answers:
             sender = self._senders.get(answer.peer)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from keyswitch.device.ble import BleCarrier
+from keyswitch.device.ble import BleTransport
 from keyswitch.device.clock import DeviceClock
 from keyswitch.device.controls import Controls
-from keyswitch.device.doors import Carrier
+from keyswitch.device.doors import DeviceTransport
 from keyswitch.device.event_log import CURRENT, EventLog, WallClock
 from keyswitch.device.event_recorder import Log
 from keyswitch.device.factory import check_first_image, install_first_image
@@ -24,15 +24,15 @@ from keyswitch.device.gpio import GpioButton, longest_hold_ms
 from keyswitch.device.identity import load_identity
 from keyswitch.device.options import NO_RADIO, VIRTUAL, flash_times, udp_address, virtual_port
 from keyswitch.device.panel import Panel
-from keyswitch.device.parts import Parts
-from keyswitch.device.radio_face import face_of
+from keyswitch.device.parts import Components
+from keyswitch.device.radio_face import gatt_profile
 from keyswitch.device.runtime import Runtime
-from keyswitch.device.serial import SerialCarrier
+from keyswitch.device.serial import SerialTransport
 from keyswitch.device.server import Server
 from keyswitch.device.showing import PasskeyDisplay
 from keyswitch.device.state_dir import FLASH, StateDir
 from keyswitch.device.store import Store
-from keyswitch.device.udp import UdpCarrier
+from keyswitch.device.udp import UdpTransport
 from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.gate.events import ButtonHeld
@@ -57,7 +57,7 @@ COMPUTER: Final = "the computer that the device runs on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class DeviceOptions:
     """What a person asked for, as it was written.
 
     Attributes:
@@ -97,10 +97,10 @@ def build(
     issuers: tuple[bytes, ...] = (),
     peripheral: Peripheral | None,
     second_address: str = "",
-    others: Mapping[Transport, Carrier] | None = None,
+    others: Mapping[Transport, DeviceTransport] | None = None,
     random: Callable[[int], bytes] = secrets.token_bytes,
     report: Report | None = None,
-    parts: Parts | None = None,
+    parts: Components | None = None,
     clock: DeviceClock | None = None,
     display: PasskeyDisplay | None = None,
     event_log: Log | None = None,
@@ -124,9 +124,9 @@ def build(
         display: where the radio shows passkeys.
         event_log: keeps what happens.
     """
-    made_of = parts or Parts()
+    made_of = parts or Components()
     address = "" if peripheral is None else peripheral.address
-    face = face_of(policy, address, second_address or address)
+    face = gatt_profile(policy, address, second_address or address)
     server = Server(
         policy,
         flash=flash,
@@ -141,7 +141,7 @@ def build(
     )
     carriers = dict(others or {})
     if peripheral is not None:
-        carriers[Transport.BLE] = BleCarrier(
+        carriers[Transport.BLE] = BleTransport(
             peripheral, face, receiver=lambda: made_of.receiver(Transport.BLE, policy.smp.buf_size)
         )
     return Runtime(
@@ -159,7 +159,7 @@ def build(
     )
 
 
-async def serve(options: Options, report: Report) -> None:
+async def serve(options: DeviceOptions, report: Report) -> None:
     """Run a device until it is cancelled.
 
     Args:
@@ -178,7 +178,7 @@ async def serve(options: Options, report: Report) -> None:
         raise InputError(str(error.filename or options.state), error.strerror or str(error)) from error
 
 
-async def _serve(options: Options, report: Report) -> None:
+async def _serve(options: DeviceOptions, report: Report) -> None:
     policy = read_policy(options.policy)
     secret = read_secret(policy) if policy.entry.challenge is not None else None
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
@@ -248,7 +248,7 @@ def _press(runtime: Runtime, hold_ms: int) -> None:
 
 
 async def _open_radio(
-    options: Options, air: AirSettings, name: str, report: Report, stack: AsyncExitStack
+    options: DeviceOptions, air: AirSettings, name: str, report: Report, stack: AsyncExitStack
 ) -> "Radio | None":
     if options.ble == NO_RADIO:
         return None
@@ -257,7 +257,7 @@ async def _open_radio(
     return await open_radio(options.ble, air=air, name=name, capture=options.capture, report=report, stack=stack)
 
 
-def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None, SerialCarrier | None]:
+def _other_carriers(options: DeviceOptions, policy: Policy) -> tuple[UdpTransport | None, SerialTransport | None]:
     served = policy.smp.transports
     for option, value, needed in (
         ("--udp", options.udp, Transport.UDP),
@@ -266,18 +266,18 @@ def _other_carriers(options: Options, policy: Policy) -> tuple[UdpCarrier | None
         if value is not None and needed not in served:
             raise InputError(option, f"{policy.origin} does not serve {needed.value}", "smp.transports to list it")
     size = policy.smp.buf_size
-    udp = UdpCarrier(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
+    udp = UdpTransport(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
     if options.serial is None:
         return udp, None
     if options.serial_framing == "raw":
-        return udp, SerialCarrier(options.serial, receiver=StreamReceiver(size), pieces=lambda packet: [packet])
-    return udp, SerialCarrier(options.serial, receiver=Parts().receiver(Transport.SERIAL, size))
+        return udp, SerialTransport(options.serial, receiver=StreamReceiver(size), pieces=lambda packet: [packet])
+    return udp, SerialTransport(options.serial, receiver=Components().receiver(Transport.SERIAL, size))
 
 
 async def _open_others(
-    udp: UdpCarrier | None, serial: SerialCarrier | None, state: StateDir, stack: AsyncExitStack
-) -> dict[Transport, Carrier]:
-    others: dict[Transport, Carrier] = {}
+    udp: UdpTransport | None, serial: SerialTransport | None, state: StateDir, stack: AsyncExitStack
+) -> dict[Transport, DeviceTransport]:
+    others: dict[Transport, DeviceTransport] = {}
     if udp is not None:
         stack.push_async_callback(udp.close)
         await udp.bind()
@@ -299,7 +299,7 @@ def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLo
     return log
 
 
-def _check_ble(options: Options, policy: Policy) -> None:
+def _check_ble(options: DeviceOptions, policy: Policy) -> None:
     if options.ble == NO_RADIO:
         if options.capture is not None:
             raise InputError(f"--capture {options.capture}", "there is no radio to capture", f"no --ble {NO_RADIO}")
@@ -312,7 +312,7 @@ def _check_ble(options: Options, policy: Policy) -> None:
     need("bumble", f"--ble {options.ble}")
 
 
-def first_image(options: Options, config: BootConfig) -> bytes | None:
+def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
     """The checked image for a new state directory; None where there is a flash already.
 
     Raises:

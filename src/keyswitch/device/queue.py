@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Waiting:
     """One packet. Attributes: position: where its next request begins."""
 
     packet: bytes
-    door: Door
+    door: Service
     position: int = 0
 
 
@@ -40,7 +40,7 @@ class Queues:
         """How many more packets the peer may send."""
         return self._count - len(self._waiting.get(peer, ()))
 
-    def put(self, peer: int, packet: bytes, door: Door, *, lane: Hashable = None) -> bool:
+    def put(self, peer: int, packet: bytes, door: Service, *, lane: Hashable = None) -> bool:
         """Keep a packet; False if the peer's buffers are full.
 
         Args:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keyswitch.device.identity import Identity
+from keyswitch.device.identity import RadioIdentity
 from keyswitch.device.options import virtual_port
-from keyswitch.device.radio_face import face_of
+from keyswitch.device.radio_face import gatt_profile
 from keyswitch.device.showing import PasskeyDisplay
 from keyswitch.link.air.hub import Hub
 from keyswitch.link.air.link import AirLink
@@ -37,7 +37,7 @@ class Radio:
     opener: Opener
     capture: Capture | None
 
-    def peripheral(self, policy: Policy, identity: Identity, display: PasskeyDisplay) -> BumblePeripheral:
+    def peripheral(self, policy: Policy, identity: RadioIdentity, display: PasskeyDisplay) -> BumblePeripheral:
         """The device on this radio.
 
         Raises:
@@ -46,7 +46,7 @@ class Radio:
         return BumblePeripheral(
             self.opener,
             address=identity.address,
-            table=face_of(policy, identity.address, identity.second_address).tables[False],
+            table=gatt_profile(policy, identity.address, identity.second_address).tables[False],
             name=policy.device.name,
             bonds=Bonds(identity.address, identity.bonds, save=identity.save_bonds, origin=identity.origin),
             show_passkey=display.show,

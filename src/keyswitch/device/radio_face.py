@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keyswitch.gatt.services import battery_service, device_information_service, device_table
-from keyswitch.gatt.table import Service as GattService
-from keyswitch.gatt.table import Table
+from keyswitch.gatt.table import GattService, GattTable
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Identity, InputType, Service
+from keyswitch.policy.words import Identity, InputType, Visibility
 from keyswitch.terms import Security
 
 BATTERY_INPUT = "battery_percent"
@@ -22,7 +21,7 @@ MANUFACTURER = "Keyswitch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Face:
+class GattProfile:
     """Everything about the radio that does not change while the device runs.
 
     Attributes:
@@ -36,13 +35,13 @@ class Face:
 
     name: str
     company_id: int
-    tables: Mapping[bool, Table]
+    tables: Mapping[bool, GattTable]
     addresses: Mapping[bool, str]
     live: bool
     battery: bool
 
 
-def face_of(policy: Policy, address: str, second_address: str) -> Face:
+def gatt_profile(policy: Policy, address: str, second_address: str) -> GattProfile:
     """The face of a device.
 
     Args:
@@ -51,18 +50,18 @@ def face_of(policy: Policy, address: str, second_address: str) -> Face:
         second_address: used in maintenance, if the policy asks for a second identity.
     """
     battery = any(each.name == BATTERY_INPUT and each.type is InputType.INT for each in policy.inputs)
-    second = policy.gate.identity is Identity.SECOND and policy.gate.service is Service.RECONNECT
-    return Face(
+    second = policy.gate.identity is Identity.SECOND and policy.gate.service is Visibility.RECONNECT
+    return GattProfile(
         name=policy.device.name,
         company_id=policy.device.company_id,
         tables={shown: _table(policy, shown=shown, battery=battery) for shown in (False, True)},
         addresses={False: address, True: second_address if second else address},
-        live=policy.gate.service is Service.LIVE,
+        live=policy.gate.service is Visibility.LIVE,
         battery=battery,
     )
 
 
-def _table(policy: Policy, *, shown: bool, battery: bool) -> Table:
+def _table(policy: Policy, *, shown: bool, battery: bool) -> GattTable:
     name = policy.device.name
     information = device_information_service(
         manufacturer=MANUFACTURER, model=name, firmware="", serial=policy.device.id
@@ -70,7 +69,7 @@ def _table(policy: Policy, *, shown: bool, battery: bool) -> Table:
     extra: tuple[GattService, ...] = (information, battery_service()) if battery else (information,)
     return device_table(
         name,
-        smp=shown or policy.gate.service is Service.ALWAYS,
+        smp=shown or policy.gate.service is Visibility.ALWAYS,
         smp_security=max((mode.security for mode in policy.modes.values() if mode.maintenance), default=Security.NONE),
         extra=extra,
     )

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keyswitch.device.parts import Parts
-from keyswitch.device.stage import Stage
+from keyswitch.device.parts import Components
+from keyswitch.device.stage import ReplayDevice
 from keyswitch.device.trace import FIELDS, check_trace
 from keyswitch.errors import InputError
 from keyswitch.policy.model import PermitEntry, Policy
@@ -25,7 +25,7 @@ from keyswitch.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class ReplayedEvent:
     """One event of a trace, played. Attributes: event: its word; expected, observed: the mode after it, None: off."""
 
     event: str
@@ -39,7 +39,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ReplayResult:
     """A trace, played.
 
     Attributes:
@@ -48,7 +48,7 @@ class Outcome:
         seen: what the trace claims was seen on the device.
     """
 
-    steps: tuple[Played, ...]
+    steps: tuple[ReplayedEvent, ...]
     claim: str
     seen: bool
 
@@ -58,7 +58,7 @@ class Outcome:
         return self.seen and all(step.ok for step in self.steps)
 
 
-async def play(policy: Policy, violation: dict[str, Any], parts: Parts | None = None) -> Outcome:
+async def play(policy: Policy, violation: dict[str, Any], parts: Components | None = None) -> ReplayResult:
     """Play one violation of `keyswitch check --json` on a device of its own.
 
     Args:
@@ -73,20 +73,20 @@ async def play(policy: Policy, violation: dict[str, Any], parts: Parts | None = 
     if policy.entry.permit is not None:
         clocked = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
         policy = replace(policy, entry=replace(policy.entry, permit=clocked))
-    stage = Stage(policy, parts)
-    played: list[Played] = []
+    stage = ReplayDevice(policy, parts)
+    played: list[ReplayedEvent] = []
     try:
         for number, event in enumerate([*violation["trace"], *violation.get("loop", ())]):
             await _acts(stage, event, number)(event)
             await stage.settle()
-            played.append(Played(event=event["event"], expected=event["mode"], observed=stage.now_in))
+            played.append(ReplayedEvent(event=event["event"], expected=event["mode"], observed=stage.now_in))
         claim, seen = await _claim(stage, violation)
     finally:
         await stage.runtime.close()
-    return Outcome(steps=tuple(played), claim=claim, seen=seen)
+    return ReplayResult(steps=tuple(played), claim=claim, seen=seen)
 
 
-def _acts(stage: Stage, event: dict[str, Any], number: int) -> Callable[[dict[str, Any]], Awaitable[None]]:
+def _acts(stage: ReplayDevice, event: dict[str, Any], number: int) -> Callable[[dict[str, Any]], Awaitable[None]]:
     name = event.get("event")
     if name not in FIELDS or "power_cut" in event or "slot" in event:
         raise InputError(f"trace[{number}]", f"{short(name)} cannot be played on a device", ", ".join(sorted(FIELDS)))
@@ -94,7 +94,7 @@ def _acts(stage: Stage, event: dict[str, Any], number: int) -> Callable[[dict[st
     return act
 
 
-async def _claim(stage: Stage, violation: dict[str, Any]) -> tuple[str, bool]:
+async def _claim(stage: ReplayDevice, violation: dict[str, Any]) -> tuple[str, bool]:
     """What the trace ends with, asked of the device itself."""
     rule, subject = violation["rule"], str(violation["subject"])
     if rule == "firmware-outside-maintenance":
@@ -123,7 +123,7 @@ def _remains(subject: str) -> str:
     return f"{subject} is left over" if " " in subject else f"{subject} was not asked for when it was due"
 
 
-def _goes_on(stage: Stage) -> tuple[str, bool]:
+def _goes_on(stage: ReplayDevice) -> tuple[str, bool]:
     here = stage.policy.modes.get(stage.now_in or "")
     lasts = here is not None and here.maintenance and stage.server.core.gate_open
     return f"maintenance goes on in mode {stage.now_in}", lasts

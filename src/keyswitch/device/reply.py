@@ -15,7 +15,7 @@ from keyswitch.gate.peer import Peer
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import GROUPS
-from keyswitch.smp.header import Header, Version
+from keyswitch.smp.header import Header, SmpVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ def encode(request: Header, reply: Reply, max_packet: int) -> bytes:
 
 def ends_packet(request: Header, reply: Reply) -> bool:
     """Whether the answer is `{rc}`: then what follows in the same packet is not looked at."""
-    return isinstance(reply, SmpError | Refused) or (isinstance(reply, GroupError) and request.version < Version.V2)
+    return isinstance(reply, SmpError | Refused) or (isinstance(reply, GroupError) and request.version < SmpVersion.V2)
 
 
 def _error_body(request: Header, reply: GroupError | SmpError | Refused) -> Body:
     if isinstance(reply, GroupError):
-        if request.version >= Version.V2:
+        if request.version >= SmpVersion.V2:
             return {"err": {"group": request.group, "rc": int(reply.code)}}
         rc = GROUPS[request.group].v1_code(reply.code)
     else:

@@ -14,17 +14,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
-from keyswitch.device.agenda import Agenda
+from keyswitch.device.agenda import WorkQueue
 from keyswitch.device.clock import DeviceClock
-from keyswitch.device.doors import Carrier
+from keyswitch.device.doors import DeviceTransport
 from keyswitch.device.event_recorder import EventRecorder, Log
 from keyswitch.device.failure import Failure, as_failure
 from keyswitch.device.output import NOTHING, Output, RuntimeEffect
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.device.peers import Peers
 from keyswitch.device.radio_face import BATTERY_INPUT
 from keyswitch.device.server import Server
-from keyswitch.device.showing import PasskeyDisplay, Showing, boot_event
+from keyswitch.device.showing import PasskeyDisplay, Presenter, boot_event
 from keyswitch.device.store import COUNTERS, SECURITY_COUNTERS, Store, security_counters
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, ModeChanged, ResetNow, ShowService
@@ -64,10 +64,10 @@ class Runtime:
         flash: Flash,
         boot_config: BootConfig,
         store: Store,
-        carriers: Mapping[Transport, Carrier],
+        carriers: Mapping[Transport, DeviceTransport],
         answer_room: int,
         report: Report | None = None,
-        parts: Parts | None = None,
+        parts: Components | None = None,
         clock: DeviceClock | None = None,
         display: PasskeyDisplay | None = None,
         event_log: Log | None = None,
@@ -82,12 +82,12 @@ class Runtime:
         self._clock = clock or DeviceClock()
         self._tell = report or _say_nothing
         self._recorder = EventRecorder(self.report, event_log)
-        self._boot = (parts or Parts()).boot
+        self._boot = (parts or Components()).boot
         self._inputs: dict[str, Value | None] = {}
-        self._agenda = Agenda()
+        self._agenda = WorkQueue()
         self._worker: asyncio.Task[None] | None = None
         self._failure = Failure()
-        self._showing = Showing(server, carriers.get(Transport.BLE))
+        self._showing = Presenter(server, carriers.get(Transport.BLE))
         self._display = display or PasskeyDisplay()
         self._lost: set[Transport] = set()
         self._peers = Peers(self, carriers, answer_room=answer_room, display=self._display)

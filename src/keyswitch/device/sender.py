@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from keyswitch.device.doors import Carrier
-from keyswitch.device.output import Answer
+from keyswitch.device.doors import DeviceTransport
+from keyswitch.device.output import OutgoingAnswer
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.peer import Peer
 
@@ -38,18 +38,18 @@ class Upstream:
 class Sender:
     """Sends one peer's answers, in order, at the pace of its link."""
 
-    def __init__(self, peer: Peer, carrier: Carrier, upstream: Upstream) -> None:
+    def __init__(self, peer: Peer, carrier: DeviceTransport, upstream: Upstream) -> None:
         self.peer = peer
         self.carrier = carrier
         self._upstream = upstream
-        self._waiting: deque[Answer] = deque()
+        self._waiting: deque[OutgoingAnswer] = deque()
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.task = asyncio.get_running_loop().create_task(self._run(), name=f"answers to {peer.id}")
         self.task.add_done_callback(self._ended)
 
-    def put(self, answer: Answer) -> None:
+    def put(self, answer: OutgoingAnswer) -> None:
         """Send this after all that came before."""
         self._waiting.append(answer)
         self._idle.clear()

@@ -20,11 +20,11 @@ from typing import Final
 
 import serial
 
-from keyswitch.device.doors import Arrivals
+from keyswitch.device.doors import TransportSink
 from keyswitch.device.store import Store
-from keyswitch.device.terminal import Terminal, port_at
+from keyswitch.device.terminal import Pty, port_at
 from keyswitch.errors import InputError, LinkLostError
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.smp.framing import Received, Receiver, console
 from keyswitch.terms import Transport
 
@@ -39,7 +39,7 @@ STUCK_MS: Final = 5_000
 """A line that takes no byte for this long has nobody at its end: the answer is lost, as on a real line."""
 
 
-class SerialCarrier:
+class SerialTransport:
     """The carrier. The line is opened once and outlives resets.
 
     Args:
@@ -55,9 +55,9 @@ class SerialCarrier:
         self._receiver = receiver
         self._pieces = pieces
         self._descriptor = -1
-        self._line: serial.Serial | Terminal | None = None
+        self._line: serial.Serial | Pty | None = None
         self._unplugged = False
-        self._arrivals: Arrivals | None = None
+        self._arrivals: TransportSink | None = None
         self._peer: Peer | None = None
         self._held_back: deque[bytes] = deque()
         self._taken = asyncio.Event()
@@ -81,14 +81,14 @@ class SerialCarrier:
         elif self._unplugged:
             raise InputError(f"--serial {self.path}", "the port is gone", "a port that is plugged in")
         else:
-            terminal = Terminal.make(self.path, notes)
+            terminal = Pty.make(self.path, notes)
             self._line, self._descriptor = terminal, terminal.descriptor
         os.set_blocking(self._descriptor, False)
         self._listen()
 
     # --- the carrier's side ---
 
-    async def start(self, arrivals: Arrivals) -> None:
+    async def start(self, arrivals: TransportSink) -> None:
         """Take bytes from now on."""
         if self._descriptor < 0:
             try:
@@ -137,7 +137,7 @@ class SerialCarrier:
         if held_back and self._arrivals is not None and self._peer is not None:
             self._arrivals.dropped(self._peer, held_back)
 
-    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+    async def send(self, peer_id: int, door: Service, packet: bytes) -> None:
         """Write one packet's lines, at the pace of the line."""
         del door
         if self._peer is None or self._peer.id != peer_id:

@@ -18,14 +18,14 @@ from typing import Any
 from keyswitch.device import dispatch, events
 from keyswitch.device.core import Core, Setup
 from keyswitch.device.handlers.image import listed
-from keyswitch.device.output import NOTHING, Answer, Output
-from keyswitch.device.parts import Parts
+from keyswitch.device.output import NOTHING, OutgoingAnswer, Output
+from keyswitch.device.parts import Components
 from keyswitch.device.queue import Waiting
 from keyswitch.device.reply import encode
 from keyswitch.device.store import Memory, Store
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import ButtonHeld, Connected, Disconnected, Event, SelfConfirmed
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
@@ -63,7 +63,7 @@ class Server:
         clock_s: Callable[[], int] | None = None,
         random: Callable[[int], bytes],
         maintenance_address: str = "",
-        parts: Parts | None = None,
+        parts: Components | None = None,
     ) -> None:
         self._core = Core(
             Setup(
@@ -76,7 +76,7 @@ class Server:
                 clock_s=clock_s,
                 random=random,
                 maintenance_address=maintenance_address,
-                parts=parts or Parts(),
+                parts=parts or Components(),
             )
         )
 
@@ -122,7 +122,7 @@ class Server:
         core.feed(Disconnected(peer=peer_id), now_ms)
         return self._output()
 
-    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Door = Door.SMP) -> Output:  # noqa: ARG002
+    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Service = Service.SMP) -> Output:  # noqa: ARG002
         """Queue one whole packet. If it cannot be queued, its first request is answered, and no other."""
         core = self._core
         if peer_id not in core.peers or core.state.down:
@@ -141,17 +141,17 @@ class Server:
         dispatch.refuse(core, peer_id, Waiting(packet, door), dispatch.NOMEM)
         return self._output()
 
-    def too_large(self, peer_id: int, header: bytes, *, door: Door = Door.SMP) -> Output:
+    def too_large(self, peer_id: int, header: bytes, *, door: Service = Service.SMP) -> Output:
         """Answer a packet that a receiver dropped because it is larger than `smp.buf_size` (`Dropped.header`)."""
         core = self._core
         core.counts.overflows += 1
         if peer_id not in core.peers or core.state.down or core.queues.held(peer_id) or len(header) < HEADER_SIZE:
             return NOTHING
         packet = encode(Header.decode(header), dispatch.TOO_LARGE, core.policy.smp.buf_size)
-        core.answer(Answer(peer_id, packet, door))
+        core.answer(OutgoingAnswer(peer_id, packet, door))
         return self._output()
 
-    def drop(self, peer_id: int, packet: bytes, *, door: Door = Door.SMP) -> Output:
+    def drop(self, peer_id: int, packet: bytes, *, door: Service = Service.SMP) -> Output:
         """Answer a packet that a link had held back and that the gate has dropped: it is not executed."""
         core = self._core
         if peer_id in core.peers:

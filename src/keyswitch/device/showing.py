@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from keyswitch.device.ble import BleCarrier, Shown
-from keyswitch.device.doors import Carrier
+from keyswitch.device.ble import BleTransport, Shown
+from keyswitch.device.doors import DeviceTransport
 from keyswitch.device.server import Server
 from keyswitch.gate.peer import Peer
 from keyswitch.link.peripheral import Pace
@@ -11,7 +11,7 @@ from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.terms import Security, Transport
 
 
-class Showing:
+class Presenter:
     """Keeps the radio's face in step with the server. Does nothing on a device without a radio.
 
     Args:
@@ -19,9 +19,9 @@ class Showing:
         carrier: of Bluetooth LE, if there is one.
     """
 
-    def __init__(self, server: Server, carrier: Carrier | None) -> None:
+    def __init__(self, server: Server, carrier: DeviceTransport | None) -> None:
         self._server = server
-        self._carrier = carrier if isinstance(carrier, BleCarrier) else None
+        self._carrier = carrier if isinstance(carrier, BleTransport) else None
         self._fast: int | None = None
         self.smp = False
         """Whether the SMP service is to be in the table."""

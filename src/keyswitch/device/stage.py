@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import Any, Final
 
 from keyswitch.device.clock import DeviceClock
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.server import Server
 from keyswitch.device.store import SESSION, MemoryStore
 from keyswitch.errors import InputError
 from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed, Timer
 from keyswitch.gate.machine import Step
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import ProofKind
@@ -67,7 +67,7 @@ class Link:
     def drop_partial(self) -> None:
         """Packets arrive whole here."""
 
-    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+    async def send(self, peer_id: int, door: Service, packet: bytes) -> None:
         """An answer of the device's."""
         del door
         if peer_id in self.answers:
@@ -86,14 +86,14 @@ def unsigned_image(version: int) -> bytes:
     return header + body + struct.pack("<HHHH", 0x6907, 4 + 4 + _HASH_SIZE, 0x10, _HASH_SIZE) + digest
 
 
-class Stage:
+class ReplayDevice:
     """One device, and everybody around it."""
 
-    def __init__(self, policy: Policy, parts: Parts | None = None) -> None:
-        made_of = replace(parts or Parts(), step=self._watched((parts or Parts()).step))
+    def __init__(self, policy: Policy, parts: Components | None = None) -> None:
+        made_of = replace(parts or Components(), step=self._watched((parts or Components()).step))
         self.undone: set[str] = set()
         self.policy = policy
-        config = BootConfig(layout=layout_of(policy), keys=Keys())
+        config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
         self.layout = config.layout
         self.flash = RamFlash(config.layout.geometry)
         slots.install(self.flash, self.layout, self.layout.pairs[0].primary, unsigned_image(1))

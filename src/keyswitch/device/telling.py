@@ -22,7 +22,7 @@ CLOSE_WITHIN_MS: Final = 1_000
 """Bound for the last lines when the device ends."""
 
 
-class Telling:
+class EventWriter:
     """Writes events as lines, in order. Made where the device starts, closed where it ends.
 
     Args:

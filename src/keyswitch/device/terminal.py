@@ -26,7 +26,7 @@ TERMINALS: Final = Path("/dev/pts")
 DEVICES: Final = Path("/dev")
 
 
-class Terminal:
+class Pty:
     """A pseudo-terminal of our own, with a link at a path.
 
     Attributes:

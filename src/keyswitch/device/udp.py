@@ -17,9 +17,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keyswitch.device.doors import Arrivals
+from keyswitch.device.doors import TransportSink
 from keyswitch.errors import InputError, LinkLostError
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.smp.framing import udp
 from keyswitch.terms import Transport
 
@@ -62,7 +62,7 @@ class _Heard:
         return not self.unanswered and silent_ms >= PLACE_MS and not (self.again and silent_ms <= CONVERSING_MS)
 
 
-class UdpCarrier(asyncio.DatagramProtocol):
+class UdpTransport(asyncio.DatagramProtocol):
     """The carrier. The socket is bound once and outlives resets; what comes while the device is down is lost.
 
     Args:
@@ -76,7 +76,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
         self._port = port
         self._receiver = udp.UdpReceiver(max_packet)
         self._socket: asyncio.DatagramTransport | None = None
-        self._arrivals: Arrivals | None = None
+        self._arrivals: TransportSink | None = None
         self._by_address: dict[Address, _Heard] = {}
         self._by_peer: dict[int, _Heard] = {}
 
@@ -105,7 +105,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
 
     # --- the carrier's side ---
 
-    async def start(self, arrivals: Arrivals) -> None:
+    async def start(self, arrivals: TransportSink) -> None:
         """Take datagrams from now on."""
         if self._socket is None:
             await self.bind()
@@ -127,7 +127,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
     def drop_partial(self) -> None:
         """Nothing is ever half received."""
 
-    async def send(self, peer_id: int, door: Door, packet: bytes) -> None:
+    async def send(self, peer_id: int, door: Service, packet: bytes) -> None:
         """Send one datagram."""
         del door
         heard = self._by_peer.get(peer_id)
@@ -162,7 +162,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """A peer has closed its socket (ICMP): it may open it again."""
 
-    def _meet(self, arrivals: Arrivals, address: Address, now_ms: int) -> _Heard | None:
+    def _meet(self, arrivals: TransportSink, address: Address, now_ms: int) -> _Heard | None:
         for old in [each for each in self._by_address.values() if now_ms - each.last_ms > SILENT_MS]:
             if not arrivals.owns(old.peer.id):
                 self._forget(arrivals, old)
@@ -174,7 +174,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
         arrivals.peer_came(peer)
         return heard
 
-    def _make_room(self, arrivals: Arrivals, address: Address, now_ms: int) -> bool:
+    def _make_room(self, arrivals: TransportSink, address: Address, now_ms: int) -> bool:
         """Whether there is a place for this address, which may be that of somebody idle from now on."""
         places = list(self._by_address.values())
         of_its_own = [each for each in places if each.address[0] == address[0]]
@@ -188,7 +188,7 @@ class UdpCarrier(asyncio.DatagramProtocol):
         self._forget(arrivals, min(idle, key=lambda each: each.last_ms))
         return True
 
-    def _forget(self, arrivals: Arrivals, old: _Heard) -> None:
+    def _forget(self, arrivals: TransportSink, old: _Heard) -> None:
         del self._by_address[old.address]
         del self._by_peer[old.peer.id]
         arrivals.peer_went(old.peer.id)

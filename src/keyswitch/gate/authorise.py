@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Final
 
 from keyswitch.gate.decision import ALLOWED, FIRST_TRIAL, RESETTING, Allowed, Decision, Refused
-from keyswitch.gate.peer import Door, Peer
+from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.policy.words import SessionRule
@@ -91,7 +91,7 @@ _STATE_OF_MODE: Final = CommandKey(mode.ID, mode.Id.STATE, Op.READ)
 _STATE_WRITE: Final = resolve("image.state:write")
 _STATE_OF_IMAGES: Final = resolve("image.state")
 _MODE_GROUP: Final = mode.ID
-_MODE_SERVICE: Final = Door.MODE
+_MODE_SERVICE: Final = Service.MODE
 _OWNED: Final = SessionRule.OWNER
 _NOT_HERE = Refused(Reason.NOT_ON_THIS_SERVICE)
 _NO_SESSION = Refused(Reason.WRONG_MODE, "nobody has entered")

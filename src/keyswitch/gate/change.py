@@ -15,7 +15,7 @@ from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing, must_leave, transitions_from
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
-from keyswitch.policy.words import ProofKind, Service, UploadRest
+from keyswitch.policy.words import ProofKind, UploadRest, Visibility
 
 NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
 _MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
@@ -59,10 +59,10 @@ def leave_way(policy: Policy, state: GateState, mode: str) -> Transition | None:
 def leave(change: Change) -> None:
     """End the mode's session or lease."""
     way = leave_way(change.policy, change.state, change.state.mode)
-    go(change, way.target if way is not None else change.policy.device.initial_mode, way, Opening())
+    enter_mode(change, way.target if way is not None else change.policy.device.initial_mode, way, Opening())
 
 
-def go(change: Change, target: str, way: Transition | None, opening: Opening) -> None:
+def enter_mode(change: Change, target: str, way: Transition | None, opening: Opening) -> None:
     """Change into `target`; clean up and revert first where a session ends."""
     if change.state.session is None:
         change.do(*NOTHING_WAITS)
@@ -83,7 +83,7 @@ def go(change: Change, target: str, way: Transition | None, opening: Opening) ->
     change.state = replace(change.state, mode=target, session=session)
     arrive(change, before, timers(change.mode))
     if session is not None:
-        _clear_the_air(change, opening)
+        _disconnect_for_table_change(change, opening)
 
 
 def clean_up(change: Change) -> None:
@@ -144,29 +144,29 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
 
 def service_wanted(policy: Policy, state: GateState) -> bool:
     """Whether the SMP service belongs into the table."""
-    return state.session is not None or state.first_trial or policy.gate.service is Service.ALWAYS
+    return state.session is not None or state.first_trial or policy.gate.service is Visibility.ALWAYS
 
 
-def show(change: Change) -> None:
+def sync_gatt_table(change: Change) -> None:
     """Bring the table in line with the session, if the strategy allows it now."""
     state = change.state
     wanted = service_wanted(change.policy, state)
     if wanted == state.service_shown or state.down:
         return
-    if change.policy.gate.service is Service.RECONNECT and state.connections:
+    if change.policy.gate.service is Visibility.RECONNECT and state.connections:
         return
     change.do(do.ShowService(shown=wanted))
     change.state = replace(state, service_shown=wanted)
 
 
-def _clear_the_air(change: Change, opening: Opening) -> None:
+def _disconnect_for_table_change(change: Change, opening: Opening) -> None:
     """With `reconnect`, everybody must go before the table can change."""
     state = change.state
-    if change.policy.gate.service is Service.RECONNECT and state.connections and not state.service_shown:
+    if change.policy.gate.service is Visibility.RECONNECT and state.connections and not state.service_shown:
         change.do(do.EndConnections(peers=state.connections, after_answer=opening.answering))
 
 
-def settle(change: Change) -> None:
+def apply_input_transitions(change: Change) -> None:
     """Take what inputs make true now: a session whose guards fail ends, `input` ways are taken.
 
     A mode is not entered twice in one step: ways that chase each other stop there (and the prover says so). A step that
@@ -181,7 +181,7 @@ def settle(change: Change) -> None:
             way = _input_way(change)
             if way is None or way.target in seen:
                 return
-            go(change, way.target, way, Opening())
+            enter_mode(change, way.target, way, Opening())
         seen.add(change.state.mode)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from keyswitch.reasons import Reason, spoken
+from keyswitch.reasons import Reason, format_reason
 from keyswitch.smp.codes import Rc
 
 
@@ -29,7 +29,7 @@ class Refused:
     @property
     def text(self) -> str:
         """What `rsn` says."""
-        return spoken(self.reason, self.detail)
+        return format_reason(self.reason, self.detail)
 
 
 Decision = Allowed | Refused

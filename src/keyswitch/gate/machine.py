@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 
 from keyswitch.gate import at_boot, in_session, moves
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change, settle, show
+from keyswitch.gate.change import Change, apply_input_transitions, sync_gatt_table
 from keyswitch.gate.decision import FIRST_TRIAL, RESETTING, Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event
@@ -43,7 +43,7 @@ Rule = Callable[[Change, Any], Refused | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EventRow:
     """What one kind of event does.
 
     Attributes:
@@ -55,26 +55,26 @@ class Row:
     rules: tuple[Rule, ...] = ()
 
 
-Table = Mapping[type[Event], Row]
+Table = Mapping[type[Event], EventRow]
 
 TABLE: Final[Table] = {
-    on.Booted: Row(at_boot.booted),
-    on.Connected: Row(moves.connected),
-    on.Disconnected: Row(moves.disconnected),
-    on.InputChanged: Row(moves.input_changed),
-    on.ButtonHeld: Row(moves.button_held),
-    on.EnterProved: Row(moves.enter_proved),
-    on.AttachProved: Row(
+    on.Booted: EventRow(at_boot.booted),
+    on.Connected: EventRow(moves.connected),
+    on.Disconnected: EventRow(moves.disconnected),
+    on.InputChanged: EventRow(moves.input_changed),
+    on.ButtonHeld: EventRow(moves.button_held),
+    on.EnterProved: EventRow(moves.enter_proved),
+    on.AttachProved: EventRow(
         in_session.attach_proved, (in_session.no_session, in_session.link_too_insecure, in_session.owner_is_here)
     ),
-    on.LeaveAsked: Row(moves.leave_asked),
-    on.ExtendAsked: Row(in_session.extend_asked, (in_session.no_session, in_session.not_extended)),
-    on.Expired: Row(moves.expired),
-    on.UploadStarted: Row(
+    on.LeaveAsked: EventRow(moves.leave_asked),
+    on.ExtendAsked: EventRow(in_session.extend_asked, (in_session.no_session, in_session.not_extended)),
+    on.Expired: EventRow(moves.expired),
+    on.UploadStarted: EventRow(
         in_session.upload_started, (in_session.stray_upload, in_session.trial_runs, in_session.anothers_upload)
     ),
-    on.UploadEnded: Row(in_session.upload_ended),
-    on.ArmAsked: Row(
+    on.UploadEnded: EventRow(in_session.upload_ended),
+    on.ArmAsked: EventRow(
         in_session.arm_asked,
         (
             in_session.stray_state_write,
@@ -86,11 +86,11 @@ TABLE: Final[Table] = {
             in_session.another_is_armed,
         ),
     ),
-    on.ArmFailed: Row(in_session.arm_failed),
-    on.ResetAsked: Row(in_session.reset_asked, in_session.RESET_RULES),
-    on.ConfirmAsked: Row(in_session.confirm_asked, (in_session.stray_confirm, in_session.confirmed_by_operator)),
-    on.SelfConfirmed: Row(in_session.self_confirmed, (in_session.confirmed_by_application,)),
-    on.CommandServed: Row(in_session.command_served),
+    on.ArmFailed: EventRow(in_session.arm_failed),
+    on.ResetAsked: EventRow(in_session.reset_asked, in_session.RESET_RULES),
+    on.ConfirmAsked: EventRow(in_session.confirm_asked, (in_session.stray_confirm, in_session.confirmed_by_operator)),
+    on.SelfConfirmed: EventRow(in_session.self_confirmed, (in_session.confirmed_by_application,)),
+    on.CommandServed: EventRow(in_session.command_served),
 }
 """Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
 
@@ -108,7 +108,7 @@ def initial(policy: Policy) -> GateState:
     return GateState(mode=policy.device.initial_mode, inputs=tuple(each.initial for each in policy.inputs), down=True)
 
 
-def _row(table: Table, event: Event) -> Row:  # noqa: C901, PLR0911, PLR0912 - one case for each row
+def _row(table: Table, event: Event) -> EventRow:  # noqa: C901, PLR0911, PLR0912 - one case for each row
     """The event's row. An event that is not here does not type-check: whoever adds one gives it a row in the table."""
     match event:
         case on.Booted():
@@ -175,6 +175,6 @@ def step(policy: Policy, state: GateState, event: Event, *, table: Table = TABLE
     if refused is not None:
         return Step(state=state, refused=refused)
     if kind is not on.CommandServed:
-        settle(change)
-        show(change)
+        apply_input_transitions(change)
+        sync_gatt_table(change)
     return Step(state=change.state, effects=tuple(change.effects), ways=tuple(change.ways))

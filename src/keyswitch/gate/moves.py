@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, go, leave, revert, service_wanted
+from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, enter_mode, leave, revert, service_wanted
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing, refused_by, transitions_from
@@ -25,7 +25,7 @@ from keyswitch.policy.model import (
     Trigger,
     Value,
 )
-from keyswitch.policy.words import InputType, Others, ProofKind, Service
+from keyswitch.policy.words import InputType, Others, ProofKind, Visibility
 from keyswitch.reasons import Reason
 
 
@@ -35,7 +35,7 @@ def connected(change: Change, event: on.Connected) -> Refused | None:
     first = not state.connections
     change.state = replace(state, connections=state.connections | {event.peer})
     waiting = service_wanted(change.policy, state) and not state.service_shown
-    if waiting and change.policy.gate.service is Service.RECONNECT:
+    if waiting and change.policy.gate.service is Visibility.RECONNECT:
         change.do(do.EndConnections(peers=frozenset({event.peer}), after_answer=False))
     if first:
         _take_first(change, OnConnect)
@@ -88,7 +88,7 @@ def button_held(change: Change, event: on.ButtonHeld) -> Refused | None:
     way = _first_open(change.state, ways)
     if isinstance(way, Refused):
         return way
-    go(change, way.target, way, Opening(proof=ProofKind.BUTTON))
+    enter_mode(change, way.target, way, Opening(proof=ProofKind.BUTTON))
     return None
 
 
@@ -100,10 +100,10 @@ def enter_proved(change: Change, event: on.EnterProved) -> Refused | None:
     if isinstance(way, Refused):
         return way
     others = change.state.connections - {event.peer.id}
-    if others and way.others is Others.DISCONNECT and change.policy.gate.service is not Service.RECONNECT:
+    if others and way.others is Others.DISCONNECT and change.policy.gate.service is not Visibility.RECONNECT:
         change.do(do.EndConnections(peers=others, after_answer=False))
     answering = event.peer.id in change.state.connections
-    go(
+    enter_mode(
         change,
         way.target,
         way,
@@ -213,7 +213,7 @@ def _take_first(change: Change, trigger: type[Trigger]) -> bool:
         return False
     for way in transitions_from(change.policy, change.state.mode, trigger):
         if failing(change.state, way) is None:
-            go(change, way.target, way, Opening())
+            enter_mode(change, way.target, way, Opening())
             return True
     return False
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from keyswitch.terms import Security, Transport
 
 
-class Door(StrEnum):
+class Service(StrEnum):
     """Through which service a request came."""
 
     SMP = "smp"
@@ -29,4 +29,4 @@ class Peer:
     id: int
     transport: Transport
     security: Security = Security.NONE
-    door: Door = Door.SMP
+    door: Service = Service.SMP

@@ -1,8 +1,8 @@
 """Who may do what with an attribute: properties first, then the link's security (Core spec Vol 3 Part F 4, G 8)."""
 
 from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, Error
-from keyswitch.gatt.client_state import Client
-from keyswitch.gatt.database import Attribute, Kind
+from keyswitch.gatt.client_state import GattClient
+from keyswitch.gatt.database import Attribute, AttributeKind
 from keyswitch.gatt.services import CLIENT_FEATURES_UUID
 from keyswitch.gatt.table import Characteristic, Property
 from keyswitch.terms import Security
@@ -24,22 +24,22 @@ class AttError(Exception):
         self.handle = handle
 
 
-def check_read(attribute: Attribute, client: Client, *, notify: bool = False) -> AttError | None:
+def check_read(attribute: Attribute, client: GattClient, *, notify: bool = False) -> AttError | None:
     """Why the client may not read this (or be notified of it); None if it may."""
     characteristic = attribute.characteristic
-    if characteristic is None or attribute.kind is Kind.DECLARATION:
+    if characteristic is None or attribute.kind is AttributeKind.DECLARATION:
         return None
-    if attribute.kind is Kind.VALUE and not notify and not characteristic.properties & Property.READ:
+    if attribute.kind is AttributeKind.VALUE and not notify and not characteristic.properties & Property.READ:
         return AttError(Error.READ_NOT_PERMITTED, attribute.handle)
     return _check_security(attribute, characteristic, client)
 
 
-def check_write(attribute: Attribute, client: Client, value: bytes, needed: Property) -> AttError | None:
+def check_write(attribute: Attribute, client: GattClient, value: bytes, needed: Property) -> AttError | None:
     """Why the client may not write this value in the way that `needed` names; None if it may."""
     characteristic = attribute.characteristic
-    if characteristic is None or attribute.kind is Kind.DECLARATION:
+    if characteristic is None or attribute.kind is AttributeKind.DECLARATION:
         return AttError(Error.WRITE_NOT_PERMITTED, attribute.handle)
-    if attribute.kind is Kind.VALUE and not characteristic.properties & needed:
+    if attribute.kind is AttributeKind.VALUE and not characteristic.properties & needed:
         return AttError(Error.WRITE_NOT_PERMITTED, attribute.handle)
     refused = _check_security(attribute, characteristic, client)
     if refused is None and (code := _value_error(attribute, characteristic, client, value)) is not None:
@@ -47,7 +47,7 @@ def check_write(attribute: Attribute, client: Client, value: bytes, needed: Prop
     return refused
 
 
-def _check_security(attribute: Attribute, characteristic: Characteristic, client: Client) -> AttError | None:
+def _check_security(attribute: Attribute, characteristic: Characteristic, client: GattClient) -> AttError | None:
     if client.security >= characteristic.security:
         return None
     if client.security is Security.NONE and client.has_key:
@@ -55,8 +55,10 @@ def _check_security(attribute: Attribute, characteristic: Characteristic, client
     return AttError(Error.INSUFFICIENT_AUTHENTICATION, attribute.handle)
 
 
-def _value_error(attribute: Attribute, characteristic: Characteristic, client: Client, value: bytes) -> Error | None:
-    if attribute.kind is Kind.CCC:
+def _value_error(
+    attribute: Attribute, characteristic: Characteristic, client: GattClient, value: bytes
+) -> Error | None:
+    if attribute.kind is AttributeKind.CCC:
         if len(value) != _CCC_SIZE:
             return Error.INVALID_LENGTH
         offered = CCC_NOTIFY if characteristic.properties & Property.NOTIFY else 0

@@ -30,7 +30,7 @@ CCC_NOTIFY = 0x0001
 CCC_INDICATE = 0x0002
 
 
-class Op(IntEnum):
+class AttOpcode(IntEnum):
     """Opcodes: Vol 3 Part F 3.4.8."""
 
     ERROR_RSP = 0x01
@@ -124,4 +124,4 @@ def short_uuid(number: int) -> str:
 
 def error_pdu(op: int, handle: int, error: int) -> bytes:
     """An ATT_ERROR_RSP: Vol 3 Part F 3.4.1.1."""
-    return struct.pack("<BBHB", Op.ERROR_RSP, op, handle, error)
+    return struct.pack("<BBHB", AttOpcode.ERROR_RSP, op, handle, error)

@@ -40,7 +40,7 @@ class ClientRecord:
 
 
 @dataclass(slots=True)
-class Client:
+class GattClient:
     """One connected client.
 
     Attributes:

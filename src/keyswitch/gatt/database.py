@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from keyswitch.gatt.att import CCC, CHARACTERISTIC, PRIMARY_SERVICE, uuid_bytes
-from keyswitch.gatt.table import Characteristic, Property, Service, Table
+from keyswitch.gatt.table import Characteristic, GattService, GattTable, Property
 
 _HASH_KEY = bytes(16)
 """Vol 3 Part G 7.3.1."""
 
 
-class Kind(Enum):
+class AttributeKind(Enum):
     """What an attribute is."""
 
     SERVICE = auto()
@@ -39,7 +39,7 @@ class Attribute:
 
     handle: int
     type: bytes
-    kind: Kind
+    kind: AttributeKind
     value: bytes
     group_end: int
     characteristic: Characteristic | None
@@ -52,12 +52,14 @@ class Database:
         table: what is shown.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GattTable) -> None:
         self.table = table
         self.attributes = tuple(attribute for service in table for attribute in _of_service(service))
         self._by_handle = {attribute.handle: attribute for attribute in self.attributes}
         self._values = {
-            a.characteristic.uuid: a.handle for a in self.attributes if a.kind is Kind.VALUE and a.characteristic
+            a.characteristic.uuid: a.handle
+            for a in self.attributes
+            if a.kind is AttributeKind.VALUE and a.characteristic
         }
 
     def at(self, handle: int) -> Attribute | None:
@@ -92,40 +94,42 @@ class Database:
 def _hashed(attribute: Attribute) -> bytes:
     head = struct.pack("<H", attribute.handle) + attribute.type
     match attribute.kind:
-        case Kind.SERVICE | Kind.DECLARATION:
+        case AttributeKind.SERVICE | AttributeKind.DECLARATION:
             return head + attribute.value
-        case Kind.CCC:
+        case AttributeKind.CCC:
             return head
-        case Kind.VALUE:
+        case AttributeKind.VALUE:
             return b""
 
 
-def _of_service(service: Service) -> list[Attribute]:
+def _of_service(service: GattService) -> list[Attribute]:
     handle = service.handle
     attributes = [
         Attribute(
             handle=handle,
             type=uuid_bytes(PRIMARY_SERVICE),
-            kind=Kind.SERVICE,
+            kind=AttributeKind.SERVICE,
             value=uuid_bytes(service.uuid),
             group_end=service.end,
             characteristic=None,
         )
     ]
     for characteristic in service.characteristics:
-        kinds = [Kind.DECLARATION, Kind.VALUE] + ([Kind.CCC] if characteristic.properties.has_ccc else [])
+        kinds = [AttributeKind.DECLARATION, AttributeKind.VALUE] + (
+            [AttributeKind.CCC] if characteristic.properties.has_ccc else []
+        )
         for kind in kinds:
             handle += 1
             attributes.append(_of_characteristic(characteristic, kind, handle))
     return attributes
 
 
-def _of_characteristic(characteristic: Characteristic, kind: Kind, handle: int) -> Attribute:
+def _of_characteristic(characteristic: Characteristic, kind: AttributeKind, handle: int) -> Attribute:
     value = b""
-    if kind is Kind.DECLARATION:
+    if kind is AttributeKind.DECLARATION:
         type_ = uuid_bytes(CHARACTERISTIC)
         value = struct.pack("<BH", Property(characteristic.properties), handle + 1) + uuid_bytes(characteristic.uuid)
-    elif kind is Kind.CCC:
+    elif kind is AttributeKind.CCC:
         type_ = uuid_bytes(CCC)
     else:
         type_ = uuid_bytes(characteristic.uuid)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from keyswitch.gatt.access import AttError, check_read
-from keyswitch.gatt.att import CHARACTERISTIC, INCLUDE, PRIMARY_SERVICE, SECONDARY_SERVICE, Error, Op, uuid_bytes
-from keyswitch.gatt.client_state import ALL_HANDLES, Client
-from keyswitch.gatt.database import Attribute, Database, Kind
+from keyswitch.gatt.att import CHARACTERISTIC, INCLUDE, PRIMARY_SERVICE, SECONDARY_SERVICE, AttOpcode, Error, uuid_bytes
+from keyswitch.gatt.client_state import ALL_HANDLES, GattClient
+from keyswitch.gatt.database import Attribute, AttributeKind, Database
 from keyswitch.gatt.services import DATABASE_HASH_UUID
 
 _MAX_ENTRY = 255
@@ -29,14 +29,14 @@ class View(Protocol):
         """The attributes."""
         ...
 
-    def value(self, attribute: Attribute, client: Client) -> bytes:
+    def value(self, attribute: Attribute, client: GattClient) -> bytes:
         """An attribute's value for this client."""
         ...
 
 
 def names_a_handle(pdu: bytes) -> bool:
     """Whether a request depends on what the client believes to be at a handle (Vol 3 Part G 2.5.2.1)."""
-    if pdu[0] == Op.READ_BY_TYPE_REQ:
+    if pdu[0] == AttOpcode.READ_BY_TYPE_REQ:
         try:
             first, last, wanted = _typed_range(pdu)
         except (struct.error, AttError):
@@ -47,22 +47,22 @@ def names_a_handle(pdu: bytes) -> bool:
 
 _BY_HANDLE: Final = frozenset(
     (
-        Op.READ_REQ,
-        Op.READ_BLOB_REQ,
-        Op.READ_MULTIPLE_REQ,
-        Op.READ_MULTIPLE_VARIABLE_REQ,
-        Op.WRITE_REQ,
-        Op.PREPARE_WRITE_REQ,
+        AttOpcode.READ_REQ,
+        AttOpcode.READ_BLOB_REQ,
+        AttOpcode.READ_MULTIPLE_REQ,
+        AttOpcode.READ_MULTIPLE_VARIABLE_REQ,
+        AttOpcode.WRITE_REQ,
+        AttOpcode.PREPARE_WRITE_REQ,
     )
 )
 
 
-def find_information(view: View, client: Client, pdu: bytes) -> bytes:
+def find_information(view: View, client: GattClient, pdu: bytes) -> bytes:
     """Handles and types."""
     _, first, last = struct.unpack("<BHH", pdu)
     found = _range(view, first, last)
     size = len(found[0].type)
-    body = bytearray((Op.FIND_INFORMATION_RSP, _FORMAT_SHORT if size == _SHORT else _FORMAT_LONG))
+    body = bytearray((AttOpcode.FIND_INFORMATION_RSP, _FORMAT_SHORT if size == _SHORT else _FORMAT_LONG))
     for attribute in found:
         if len(attribute.type) != size or len(body) + 2 + size > client.mtu:
             break
@@ -70,11 +70,11 @@ def find_information(view: View, client: Client, pdu: bytes) -> bytes:
     return bytes(body)
 
 
-def find_by_type_value(view: View, client: Client, pdu: bytes) -> bytes:
+def find_by_type_value(view: View, client: GattClient, pdu: bytes) -> bytes:
     """Handles of attributes with a type and a value: how a service is looked for."""
     head = struct.Struct("<BHHH")
     _, first, last, wanted = head.unpack_from(pdu)
-    body = bytearray((Op.FIND_BY_TYPE_VALUE_RSP,))
+    body = bytearray((AttOpcode.FIND_BY_TYPE_VALUE_RSP,))
     for attribute in _range(view, first, last):
         if attribute.type != uuid_bytes(wanted) or check_read(attribute, client) is not None:
             continue
@@ -88,7 +88,7 @@ def find_by_type_value(view: View, client: Client, pdu: bytes) -> bytes:
     return bytes(body)
 
 
-def read_by_type(view: View, client: Client, pdu: bytes) -> bytes:
+def read_by_type(view: View, client: GattClient, pdu: bytes) -> bytes:
     """Values of all attributes of a type: characteristics, or the Database Hash."""
     first, last, wanted = _typed_range(pdu)
     entries: list[bytes] = []
@@ -101,12 +101,12 @@ def read_by_type(view: View, client: Client, pdu: bytes) -> bytes:
                 raise refused
             break
         entries.append(struct.pack("<H", attribute.handle) + view.value(attribute, client))
-        if wanted == uuid_bytes(DATABASE_HASH_UUID) and attribute.kind is Kind.VALUE:
+        if wanted == uuid_bytes(DATABASE_HASH_UUID) and attribute.kind is AttributeKind.VALUE:
             client.hash_read = True
-    return _equal_entries(Op.READ_BY_TYPE_RSP, entries, client.mtu, first)
+    return _equal_entries(AttOpcode.READ_BY_TYPE_RSP, entries, client.mtu, first)
 
 
-def read_by_group_type(view: View, client: Client, pdu: bytes) -> bytes:
+def read_by_group_type(view: View, client: GattClient, pdu: bytes) -> bytes:
     """Services."""
     first, last, wanted = _typed_range(pdu)
     if wanted not in (uuid_bytes(PRIMARY_SERVICE), uuid_bytes(SECONDARY_SERVICE)):
@@ -116,45 +116,45 @@ def read_by_group_type(view: View, client: Client, pdu: bytes) -> bytes:
         for attribute in _range(view, first, last)
         if attribute.type == wanted
     ]
-    return _equal_entries(Op.READ_BY_GROUP_TYPE_RSP, entries, client.mtu, first)
+    return _equal_entries(AttOpcode.READ_BY_GROUP_TYPE_RSP, entries, client.mtu, first)
 
 
-def read(view: View, client: Client, pdu: bytes) -> bytes:
+def read(view: View, client: GattClient, pdu: bytes) -> bytes:
     """One value, as much as fits."""
     _, handle = struct.unpack("<BH", pdu)
-    return bytes((Op.READ_RSP,)) + _readable(view, client, handle)[: client.mtu - 1]
+    return bytes((AttOpcode.READ_RSP,)) + _readable(view, client, handle)[: client.mtu - 1]
 
 
-def read_blob(view: View, client: Client, pdu: bytes) -> bytes:
+def read_blob(view: View, client: GattClient, pdu: bytes) -> bytes:
     """A value from an offset on."""
     _, handle, offset = struct.unpack("<BHH", pdu)
     value = _readable(view, client, handle)
     if offset > len(value):
         raise AttError(Error.INVALID_OFFSET, handle)
-    return bytes((Op.READ_BLOB_RSP,)) + value[offset : offset + client.mtu - 1]
+    return bytes((AttOpcode.READ_BLOB_RSP,)) + value[offset : offset + client.mtu - 1]
 
 
-def read_multiple(view: View, client: Client, pdu: bytes) -> bytes:
+def read_multiple(view: View, client: GattClient, pdu: bytes) -> bytes:
     """Several values, with or without their lengths."""
     handles = struct.unpack(f"<{len(pdu) // 2}H", pdu[1:])
     if len(handles) < 2:  # noqa: PLR2004 - "a set of two or more": Vol 3 Part F 3.4.4.7
         raise AttError(Error.INVALID_PDU, 0)
     values = [_readable(view, client, handle) for handle in handles]
-    if pdu[0] == Op.READ_MULTIPLE_REQ:
-        return (bytes((Op.READ_MULTIPLE_RSP,)) + b"".join(values))[: client.mtu]
+    if pdu[0] == AttOpcode.READ_MULTIPLE_REQ:
+        return (bytes((AttOpcode.READ_MULTIPLE_RSP,)) + b"".join(values))[: client.mtu]
     body = b"".join(struct.pack("<H", len(value)) + value for value in values)
-    return (bytes((Op.READ_MULTIPLE_VARIABLE_RSP,)) + body)[: client.mtu]
+    return (bytes((AttOpcode.READ_MULTIPLE_VARIABLE_RSP,)) + body)[: client.mtu]
 
 
-READERS: Final[dict[int, Callable[[View, Client, bytes], bytes]]] = {
-    Op.FIND_INFORMATION_REQ: find_information,
-    Op.FIND_BY_TYPE_VALUE_REQ: find_by_type_value,
-    Op.READ_BY_TYPE_REQ: read_by_type,
-    Op.READ_BY_GROUP_TYPE_REQ: read_by_group_type,
-    Op.READ_REQ: read,
-    Op.READ_BLOB_REQ: read_blob,
-    Op.READ_MULTIPLE_REQ: read_multiple,
-    Op.READ_MULTIPLE_VARIABLE_REQ: read_multiple,
+READERS: Final[dict[int, Callable[[View, GattClient, bytes], bytes]]] = {
+    AttOpcode.FIND_INFORMATION_REQ: find_information,
+    AttOpcode.FIND_BY_TYPE_VALUE_REQ: find_by_type_value,
+    AttOpcode.READ_BY_TYPE_REQ: read_by_type,
+    AttOpcode.READ_BY_GROUP_TYPE_REQ: read_by_group_type,
+    AttOpcode.READ_REQ: read,
+    AttOpcode.READ_BLOB_REQ: read_blob,
+    AttOpcode.READ_MULTIPLE_REQ: read_multiple,
+    AttOpcode.READ_MULTIPLE_VARIABLE_REQ: read_multiple,
 }
 
 
@@ -176,7 +176,7 @@ def _typed_range(pdu: bytes) -> tuple[int, int, bytes]:
     return first, last, wanted
 
 
-def _readable(view: View, client: Client, handle: int) -> bytes:
+def _readable(view: View, client: GattClient, handle: int) -> bytes:
     attribute = view.database.at(handle)
     if attribute is None:
         raise AttError(Error.INVALID_HANDLE, handle)
@@ -186,7 +186,7 @@ def _readable(view: View, client: Client, handle: int) -> bytes:
     return view.value(attribute, client)
 
 
-def _equal_entries(op: Op, entries: list[bytes], mtu: int, first: int) -> bytes:
+def _equal_entries(op: AttOpcode, entries: list[bytes], mtu: int, first: int) -> bytes:
     """Entries of one length: as many from the start as are alike and fit; an only one is cut."""
     if not entries:
         raise AttError(Error.ATTRIBUTE_NOT_FOUND, first)

@@ -26,15 +26,15 @@ from keyswitch.gatt.att import (
     MAX_MTU,
     MAX_VALUE,
     VALUE_OVERHEAD,
+    AttOpcode,
     Error,
-    Op,
     error_pdu,
 )
-from keyswitch.gatt.client_state import ALL_HANDLES, KNOWN_FEATURES, Client, ClientRecord, merged
-from keyswitch.gatt.database import Attribute, Database, Kind
+from keyswitch.gatt.client_state import ALL_HANDLES, KNOWN_FEATURES, ClientRecord, GattClient, merged
+from keyswitch.gatt.database import Attribute, AttributeKind, Database
 from keyswitch.gatt.requests import READERS, names_a_handle
 from keyswitch.gatt.services import CLIENT_FEATURES_UUID, DATABASE_HASH_UUID, SERVICE_CHANGED_UUID
-from keyswitch.gatt.table import Property, Table
+from keyswitch.gatt.table import GattTable, Property
 from keyswitch.terms import Security
 
 
@@ -80,11 +80,11 @@ class GattServer:
         max_mtu: the largest ATT MTU that is agreed to.
     """
 
-    def __init__(self, table: Table, max_mtu: int = MAX_MTU) -> None:
+    def __init__(self, table: GattTable, max_mtu: int = MAX_MTU) -> None:
         self._database = Database(table)
         self._max_mtu = max_mtu
         self._values: dict[str, bytes] = {}
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, GattClient] = {}
 
     @property
     def database(self) -> Database:
@@ -95,7 +95,7 @@ class GattServer:
 
     def connect(self, connection: int, *, has_key: bool = False) -> None:
         """A client has connected. `has_key`: keys of an earlier pairing with it exist."""
-        self._clients[connection] = Client(has_key=has_key)
+        self._clients[connection] = GattClient(has_key=has_key)
 
     def disconnect(self, connection: int) -> None:
         """A client has gone."""
@@ -130,7 +130,7 @@ class GattServer:
             owed=missed,
         )
 
-    def _restore(self, client: Client, record: ClientRecord) -> None:
+    def _restore(self, client: GattClient, record: ClientRecord) -> None:
         client.bonded = client.has_key = True
         client.features |= record.features
         client.ccc = dict(record.ccc) | client.ccc
@@ -140,11 +140,11 @@ class GattServer:
     # --- what the device does ---
 
     @property
-    def table(self) -> Table:
+    def table(self) -> GattTable:
         """The table that is shown."""
         return self._database.table
 
-    def change(self, table: Table) -> list[Output]:
+    def change(self, table: GattTable) -> list[Output]:
         """Show another table; connected clients are told as the specification says."""
         before, self._database = self._database, Database(table)
         changed = before.difference(self._database)
@@ -189,7 +189,7 @@ class GattServer:
             return Held()
         if len(value) > min(client.mtu - VALUE_OVERHEAD, MAX_VALUE):
             raise LocalError(f"a notification of {len(value)} bytes does not fit an MTU of {client.mtu}")
-        return struct.pack("<BH", Op.NOTIFICATION, handle) + value
+        return struct.pack("<BH", AttOpcode.NOTIFICATION, handle) + value
 
     # --- PDUs ---
 
@@ -199,7 +199,7 @@ class GattServer:
         if client is None or not pdu:
             return []
         op = pdu[0]
-        if op == Op.CONFIRMATION:
+        if op == AttOpcode.CONFIRMATION:
             return self._confirmed(connection, client)
         if op & COMMAND_FLAG:
             return self._command(connection, client, pdu)
@@ -214,17 +214,17 @@ class GattServer:
         except struct.error:
             return [Send(connection, error_pdu(op, 0, Error.INVALID_PDU))]
 
-    def _answer(self, connection: int, client: Client, pdu: bytes) -> list[Output]:
+    def _answer(self, connection: int, client: GattClient, pdu: bytes) -> list[Output]:
         op = pdu[0]
         if reader := READERS.get(op):
             return [Send(connection, reader(self, client, pdu))]
-        if op == Op.WRITE_REQ:
+        if op == AttOpcode.WRITE_REQ:
             return self._write(connection, client, pdu)
-        if op == Op.EXCHANGE_MTU_REQ:
+        if op == AttOpcode.EXCHANGE_MTU_REQ:
             return self._exchange_mtu(connection, client, pdu)
         raise AttError(Error.REQUEST_NOT_SUPPORTED, _handle_of(pdu))
 
-    def _out_of_sync(self, client: Client, pdu: bytes) -> bytes | None:
+    def _out_of_sync(self, client: GattClient, pdu: bytes) -> bytes | None:
         """Change-awareness at a request (Vol 3 Part G 2.5.2.1): the error that it gets instead of an answer, if any."""
         if not client.unaware:
             return None
@@ -236,7 +236,7 @@ class GattServer:
         client.warned = True
         return error_pdu(pdu[0], 0, Error.DATABASE_OUT_OF_SYNC)
 
-    def _confirmed(self, connection: int, client: Client) -> list[Output]:
+    def _confirmed(self, connection: int, client: GattClient) -> list[Output]:
         if client.confirming is None:
             return []
         client.confirming = None
@@ -244,7 +244,7 @@ class GattServer:
             client.now_aware()
         return self._service_changed(connection, client)
 
-    def _service_changed(self, connection: int, client: Client) -> list[Output]:
+    def _service_changed(self, connection: int, client: GattClient) -> list[Output]:
         handle = self._database.value_handle(SERVICE_CHANGED_UUID)
         if client.owed is None or client.confirming is not None or handle is None:
             return []
@@ -252,27 +252,27 @@ class GattServer:
             client.owed = None
             return []
         client.confirming, client.owed = client.owed, None
-        return [Send(connection, struct.pack("<BHHH", Op.INDICATION, handle, *client.confirming))]
+        return [Send(connection, struct.pack("<BHHH", AttOpcode.INDICATION, handle, *client.confirming))]
 
-    def _command(self, connection: int, client: Client, pdu: bytes) -> list[Output]:
-        if pdu[0] != Op.WRITE_CMD or len(pdu) < VALUE_OVERHEAD or client.unaware:
+    def _command(self, connection: int, client: GattClient, pdu: bytes) -> list[Output]:
+        if pdu[0] != AttOpcode.WRITE_CMD or len(pdu) < VALUE_OVERHEAD or client.unaware:
             return []
         attribute = self._database.at(_handle_of(pdu))
         value = pdu[VALUE_OVERHEAD:]
-        if attribute is None or attribute.kind is not Kind.VALUE or attribute.characteristic is None:
+        if attribute is None or attribute.kind is not AttributeKind.VALUE or attribute.characteristic is None:
             return []
         if check_write(attribute, client, value, Property.WRITE_WITHOUT_RESPONSE) is not None:
             return []
         return [Written(connection, attribute.characteristic.uuid, value)]
 
-    def _exchange_mtu(self, connection: int, client: Client, pdu: bytes) -> list[Output]:
+    def _exchange_mtu(self, connection: int, client: GattClient, pdu: bytes) -> list[Output]:
         _, wanted = struct.unpack("<BH", pdu)
         if not client.mtu_exchanged:
             client.mtu = max(DEFAULT_MTU, min(wanted, self._max_mtu))
             client.mtu_exchanged = True
-        return [Send(connection, struct.pack("<BH", Op.EXCHANGE_MTU_RSP, self._max_mtu))]
+        return [Send(connection, struct.pack("<BH", AttOpcode.EXCHANGE_MTU_RSP, self._max_mtu))]
 
-    def _write(self, connection: int, client: Client, pdu: bytes) -> list[Output]:
+    def _write(self, connection: int, client: GattClient, pdu: bytes) -> list[Output]:
         _, handle = struct.unpack_from("<BH", pdu)
         value = pdu[VALUE_OVERHEAD:]
         attribute = self._database.at(handle)
@@ -281,11 +281,11 @@ class GattServer:
         refused = check_write(attribute, client, value, Property.WRITE)
         if refused is not None:
             raise refused
-        answer = Send(connection, bytes((Op.WRITE_RSP,)))
+        answer = Send(connection, bytes((AttOpcode.WRITE_RSP,)))
         if attribute.characteristic is None:  # unreachable: only characteristics are permitted
             raise AttError(Error.WRITE_NOT_PERMITTED, handle)
         uuid = attribute.characteristic.uuid
-        if attribute.kind is Kind.CCC:
+        if attribute.kind is AttributeKind.CCC:
             return [answer, *self._configured(connection, client, handle, uuid, value)]
         if uuid == CLIENT_FEATURES_UUID:
             client.features = value[0] & KNOWN_FEATURES
@@ -293,7 +293,7 @@ class GattServer:
             return [answer]
         return [answer, Written(connection, uuid, value)]
 
-    def _configured(self, connection: int, client: Client, handle: int, uuid: str, value: bytes) -> list[Output]:
+    def _configured(self, connection: int, client: GattClient, handle: int, uuid: str, value: bytes) -> list[Output]:
         before, now = client.ccc.get(handle, 0), int.from_bytes(value, "little")
         if now:
             client.ccc[handle] = now
@@ -305,11 +305,11 @@ class GattServer:
 
     # --- values ---
 
-    def value(self, attribute: Attribute, client: Client) -> bytes:
+    def value(self, attribute: Attribute, client: GattClient) -> bytes:
         """An attribute's value for this client."""
-        if attribute.kind is Kind.CCC:
+        if attribute.kind is AttributeKind.CCC:
             return struct.pack("<H", client.ccc.get(attribute.handle, 0))
-        if attribute.kind is not Kind.VALUE or attribute.characteristic is None:
+        if attribute.kind is not AttributeKind.VALUE or attribute.characteristic is None:
             return attribute.value
         uuid = attribute.characteristic.uuid
         if uuid == DATABASE_HASH_UUID:

@@ -15,7 +15,7 @@ The first two stand as Zephyr lays them out, so that what is known of its tables
 import struct
 
 from keyswitch.gatt.att import short_uuid
-from keyswitch.gatt.table import Characteristic, Property, Service, Table
+from keyswitch.gatt.table import Characteristic, GattService, GattTable, Property
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security
@@ -48,9 +48,9 @@ PREFERRED_PARAMETERS = struct.pack("<HHHH", 12, 24, 0, 42)
 _UNKNOWN_APPEARANCE = bytes(2)
 
 
-def gatt_service() -> Service:
+def gatt_service() -> GattService:
     """Generic Attribute (Core spec Vol 3 Part G 7). Its values are the server's own business."""
-    return Service(
+    return GattService(
         uuid=GATT_SERVICE_UUID,
         handle=GATT_HANDLE,
         characteristics=(
@@ -61,10 +61,10 @@ def gatt_service() -> Service:
     )
 
 
-def gap_service(name: str, parameters: bytes = PREFERRED_PARAMETERS) -> Service:
+def gap_service(name: str, parameters: bytes = PREFERRED_PARAMETERS) -> GattService:
     """Generic Access (Core spec Vol 3 Part C 12)."""
     read = Property.READ
-    return Service(
+    return GattService(
         uuid=GAP_SERVICE_UUID,
         handle=GAP_HANDLE,
         characteristics=(
@@ -75,9 +75,9 @@ def gap_service(name: str, parameters: bytes = PREFERRED_PARAMETERS) -> Service:
     )
 
 
-def mode_service(security: Security = Security.NONE) -> Service:
+def mode_service(security: Security = Security.NONE) -> GattService:
     """The mode service: in every table. Its state is there for everybody; its control may ask for security."""
-    return Service(
+    return GattService(
         uuid=mode.SERVICE_UUID,
         handle=MODE_HANDLE,
         characteristics=(
@@ -91,9 +91,9 @@ def mode_service(security: Security = Security.NONE) -> Service:
     )
 
 
-def smp_service(security: Security = Security.NONE) -> Service:
+def smp_service(security: Security = Security.NONE) -> GattService:
     """The SMP service, as Zephyr defines it."""
-    return Service(
+    return GattService(
         uuid=ble.SERVICE_UUID,
         handle=SMP_HANDLE,
         characteristics=(
@@ -106,7 +106,7 @@ def smp_service(security: Security = Security.NONE) -> Service:
     )
 
 
-def device_information_service(*, manufacturer: str, model: str, firmware: str, serial: str) -> Service:
+def device_information_service(*, manufacturer: str, model: str, firmware: str, serial: str) -> GattService:
     """Device Information (Device Information Service 1.1)."""
     values = (
         (MANUFACTURER_UUID, manufacturer),
@@ -114,7 +114,7 @@ def device_information_service(*, manufacturer: str, model: str, firmware: str, 
         (SERIAL_UUID, serial),
         (FIRMWARE_REVISION_UUID, firmware),
     )
-    return Service(
+    return GattService(
         uuid=DEVICE_INFORMATION_UUID,
         handle=DEVICE_INFORMATION_HANDLE,
         characteristics=tuple(
@@ -123,10 +123,10 @@ def device_information_service(*, manufacturer: str, model: str, firmware: str, 
     )
 
 
-def battery_service() -> Service:
+def battery_service() -> GattService:
     """Battery (Battery Service 1.0): the level in percent."""
     level = Characteristic(uuid=BATTERY_LEVEL_UUID, properties=Property.READ | Property.NOTIFY, value=b"\x64")
-    return Service(uuid=BATTERY_SERVICE_UUID, handle=BATTERY_HANDLE, characteristics=(level,))
+    return GattService(uuid=BATTERY_SERVICE_UUID, handle=BATTERY_HANDLE, characteristics=(level,))
 
 
 def device_table(
@@ -135,8 +135,8 @@ def device_table(
     smp: bool,
     smp_security: Security = Security.NONE,
     mode_security: Security = Security.NONE,
-    extra: tuple[Service, ...] = (),
-) -> Table:
+    extra: tuple[GattService, ...] = (),
+) -> GattTable:
     """The device's table, with or without the SMP service.
 
     Args:
@@ -147,4 +147,4 @@ def device_table(
         extra: Device Information and Battery, as far as the device has them.
     """
     shown = (smp_service(smp_security),) if smp else ()
-    return Table(services=(gatt_service(), gap_service(name), mode_service(mode_security), *extra, *shown))
+    return GattTable(services=(gatt_service(), gap_service(name), mode_service(mode_security), *extra, *shown))

@@ -53,7 +53,7 @@ class Characteristic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class GattService:
     """One primary service at its reserved handles.
 
     Attributes:
@@ -73,14 +73,14 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class GattTable:
     """All services, in handle order.
 
     Raises:
         LocalError: the services overlap, are out of order, or leave the range of handles.
     """
 
-    services: tuple[Service, ...]
+    services: tuple[GattService, ...]
     _by_uuid: dict[str, Characteristic] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +92,7 @@ class Table:
         by_uuid = {c.uuid: c for service in self.services for c in service.characteristics}
         object.__setattr__(self, "_by_uuid", by_uuid)
 
-    def __iter__(self) -> Iterator[Service]:
+    def __iter__(self) -> Iterator[GattService]:
         return iter(self.services)
 
     def characteristic(self, uuid: str) -> Characteristic | None:

@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.images import CheckedImage
 from keyswitch.host.job import Job, Result
 from keyswitch.host.rate_samples import RateSamples, Sample
 from keyswitch.host.verdict import Verdict
-from keyswitch.host.views import SlotView
+from keyswitch.host.views import SlotInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class RunHeader:
     """What a record says besides what happened.
 
     Attributes:
@@ -41,7 +41,7 @@ class Circumstances:
 
 
 @dataclass(slots=True)
-class Account:
+class RunRecorder:
     """Gathers the events of one run."""
 
     steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -55,11 +55,11 @@ class Account:
         match event:
             case StepDone():
                 self._step(event.name.value, event.at_ms, event.duration_ms, "done")
-            case StepMissed():
+            case StepFailed():
                 self._step(event.name.value, event.at_ms, event.duration_ms, event.why)
-            case Judged():
+            case VerdictFound():
                 self.verdicts.append({"at_ms": event.at_ms, **_verdict(event.verdict)})
-            case Said():
+            case Message():
                 self.said.append({"at_ms": event.at_ms, "text": event.text})
             case Ended():
                 self.result = event.result
@@ -85,7 +85,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def begun(circumstances: Circumstances) -> dict[str, Any]:
+def begun(circumstances: RunHeader) -> dict[str, Any]:
     """The body of the record that a run begins with. A run without a second record was cut off."""
     job = circumstances.job
     policy = circumstances.policy
@@ -121,7 +121,7 @@ def _storable(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
-def ended(account: Account, *, run: int) -> dict[str, Any]:
+def ended(account: RunRecorder, *, run: int) -> dict[str, Any]:
     """The body of the record that a run ends with.
 
     Args:
@@ -169,7 +169,7 @@ def ended(account: Account, *, run: int) -> dict[str, Any]:
     }
 
 
-def slots_of(slots: tuple[SlotView, ...] | None) -> list[dict[str, Any]] | None:
+def slots_of(slots: tuple[SlotInfo, ...] | None) -> list[dict[str, Any]] | None:
     """Slots as JSON values, None where they were never read."""
     if slots is None:
         return None

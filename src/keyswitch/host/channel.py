@@ -123,7 +123,7 @@ class GattChannel:
             sink(why)
 
 
-async def healed(heal: Callable[[], Awaitable[None]]) -> None:
+async def resubscribe(heal: Callable[[], Awaitable[None]]) -> None:
     """Heal a link that has fallen silent in the middle of something.
 
     What the peer refuses then is no fault of it: its service has gone, or lies elsewhere in its table. This link is of

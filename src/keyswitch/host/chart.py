@@ -56,7 +56,7 @@ _BAND_KIND: Final[dict[Band, str]] = {"shut": "card", "open": "card-open", "unkn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RunRow:
     """One row of the chart.
 
     Attributes:
@@ -201,12 +201,12 @@ def _written(page: Page, found: Sequence[tuple[str, str]], y: int) -> int:
 # --- the sequence ----------------------------------------------------------------------------------------------------
 
 
-def rows(body: Mapping[str, Any]) -> list[Row]:
+def rows(body: Mapping[str, Any]) -> list[RunRow]:
     """What is drawn, in order. A verdict that a step has found stands beside that step."""
     gated = any(verdict.get("mode") is not None for verdict in _dicts(body.get("verdicts")))
     leaves = gated or body.get("entered_by") is not None
     found = [_verdict_row(each) for each in _dicts(body.get("verdicts"))]
-    found += [Row(at_ms=int(each["at_ms"]), note=_text(each["text"])) for each in _dicts(body.get("said"))]
+    found += [RunRow(at_ms=int(each["at_ms"]), note=_text(each["text"])) for each in _dicts(body.get("said"))]
     found += [_step_row(each, leaves=leaves) for each in _dicts(body.get("steps"))]
     found.sort(key=lambda row: (row.at_ms, bool(row.step)))
     entries = [place for place, row in enumerate(found) if row.step == StepName.ENTER and row.band]
@@ -217,7 +217,7 @@ def rows(body: Mapping[str, Any]) -> list[Row]:
     if uploads and not found[uploads[-1]].idle:
         last = found[uploads[-1]]
         found[uploads[-1]] = replace(last, facts=" · ".join(each for each in (_upload(body), last.facts) if each))
-    joined: list[Row] = []
+    joined: list[RunRow] = []
     for row in found:
         if row.step == StepName.VERDICT and not row.failed and joined and joined[-1].remark and not joined[-1].step:
             verdict = joined.pop()
@@ -227,14 +227,14 @@ def rows(body: Mapping[str, Any]) -> list[Row]:
     return joined
 
 
-def _verdict_row(verdict: Mapping[str, Any]) -> Row:
+def _verdict_row(verdict: Mapping[str, Any]) -> RunRow:
     gate = _text(verdict["gate"])
     why = ": ".join(_text(verdict[key]) for key in ("reason", "detail") if verdict.get(key))
     mode = _text(verdict.get("mode"))
     told = (f"mode {mode}: " if mode else "") + f"gate {gate}"
     repeated = why == f"wrong mode: {mode}"
     band: Band = "open" if gate == "open" else "shut" if gate == "shut" else "unknown"
-    return Row(at_ms=int(verdict["at_ms"]), remark=told + (f" ({why})" if why and not repeated else ""), band=band)
+    return RunRow(at_ms=int(verdict["at_ms"]), remark=told + (f" ({why})" if why and not repeated else ""), band=band)
 
 
 _KNOWN_AFTER: Final[dict[str, tuple[Band, str]]] = {
@@ -248,21 +248,21 @@ _KNOWN_AFTER: Final[dict[str, tuple[Band, str]]] = {
 """What a step that was done says of the mode, and in words (`keyswitch.host.steps`)."""
 
 
-def _step_row(step: Mapping[str, Any], *, leaves: bool) -> Row:
+def _step_row(step: Mapping[str, Any], *, leaves: bool) -> RunRow:
     name, outcome, duration_ms = _text(step["step"]), _text(step["outcome"]), step["duration_ms"]
     at_ms = int(step["at_ms"])
     if duration_ms is None:
-        return Row(at_ms=at_ms, step=name, facts="nothing had to be done", idle=True)
+        return RunRow(at_ms=at_ms, step=name, facts="nothing had to be done", idle=True)
     took = _seconds(int(duration_ms))
     if outcome != "done":
-        return Row(at_ms=at_ms, step=name, facts=took, failed=True, remark=outcome)
+        return RunRow(at_ms=at_ms, step=name, facts=took, failed=True, remark=outcome)
     band, words = _KNOWN_AFTER.get(name, (None, ""))
     if name == StepName.LEFT and not leaves:
         band, words = None, ""
-    return Row(at_ms=at_ms, step=name, facts=took, remark=words, band=band)
+    return RunRow(at_ms=at_ms, step=name, facts=took, remark=words, band=band)
 
 
-def _sequence(page: Page, found: Sequence[Row], top: int) -> int:
+def _sequence(page: Page, found: Sequence[RunRow], top: int) -> int:
     """Draw the rows from there on; where they end."""
     for x, name in ((_OPERATOR, "operator"), (_DEVICE, "device")):
         page.rect(x - 44, top, (88, 26), "card", round_by=5)
@@ -281,7 +281,7 @@ def _sequence(page: Page, found: Sequence[Row], top: int) -> int:
     return foot
 
 
-def _bands(page: Page, found: Sequence[Row], heights: Sequence[int], ends: tuple[int, int]) -> None:
+def _bands(page: Page, found: Sequence[RunRow], heights: Sequence[int], ends: tuple[int, int]) -> None:
     """Draw what is known of the mode, from the middle of the row that tells it to that of the next one."""
     known: Band = "unknown"
     since, y = ends[0], ends[0]
@@ -310,37 +310,37 @@ _LABEL: Final = _DEVICE - _OPERATOR - 32
 """Pixels for the words on an arrow."""
 
 
-def _label(row: Row) -> list[str]:
+def _label(row: RunRow) -> list[str]:
     return wrap(" · ".join(each for each in (row.step, row.facts) if each), _LABEL, "strong")
 
 
-def _says(row: Row) -> str:
+def _says(row: RunRow) -> str:
     """What the step does; empty for one that this version does not know."""
     return next((step.says for name, step in BY_NAME.items() if name == row.step and not row.idle), "")
 
 
-def _remark(row: Row) -> list[str]:
+def _remark(row: RunRow) -> list[str]:
     lines = wrap(row.remark, _RIGHT - _REMARK, _remark_kind(row)) if row.remark else []
     return lines if len(lines) <= _MAX_LINES else [*lines[: _MAX_LINES - 1], "… (the record says all)"]
 
 
-def _remark_kind(row: Row) -> Kind:
+def _remark_kind(row: RunRow) -> Kind:
     return "failed" if row.failed else "open" if row.band == "open" else "strong" if row.band == "shut" else "note"
 
 
-def _note(row: Row) -> list[str]:
+def _note(row: RunRow) -> list[str]:
     lines = wrap(row.note, _LABEL, "small") if row.note else []
     return lines if len(lines) <= _MAX_LINES else [*lines[: _MAX_LINES - 1], "… (the record says all)"]
 
 
-def _high(row: Row) -> int:
+def _high(row: RunRow) -> int:
     """The height of a row."""
     left = LINE * (len(_label(row)) + bool(_says(row))) if row.step else LINE * len(_note(row))
     gap = 2 * LINE if row.band == "away" else 0
     return max(left, LINE * len(_remark(row)), LINE) + 20 + gap
 
 
-def _drawn(page: Page, row: Row, y: int) -> None:
+def _drawn(page: Page, row: RunRow, y: int) -> None:
     page.text(_TIME, y + 12, _seconds(row.at_ms), "note", "end")
     kind = _remark_kind(row)
     for number, line in enumerate(_remark(row)):

@@ -19,8 +19,8 @@ from keyswitch.host.reply import Refusal, Reply, classify
 from keyswitch.link.ports import PacketLink
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
-from keyswitch.smp.commands import spoken
-from keyswitch.smp.header import HEADER_SIZE, Header, Op, Version
+from keyswitch.smp.commands import command_name
+from keyswitch.smp.header import HEADER_SIZE, Header, Op, SmpVersion
 
 ANSWER_MS = 2_500
 """How long an ordinary request may go unanswered: ten connection events of the slowest usual link, and some flash."""
@@ -34,7 +34,7 @@ class SilenceError(LinkLostError):
 
 
 @dataclass(slots=True)
-class Dropped:
+class DroppedAnswer:
     """Packets that belonged to no request, counted."""
 
     late: int = 0
@@ -55,7 +55,7 @@ class _Asked:
         self.future = future
 
 
-class Client:
+class SmpClient:
     """The client. One for each link; it takes the link's packets from then on.
 
     Args:
@@ -63,10 +63,10 @@ class Client:
         version: protocol version to speak first; changed once when the device knows only the other.
     """
 
-    def __init__(self, link: PacketLink, *, version: Version = Version.V2) -> None:
+    def __init__(self, link: PacketLink, *, version: SmpVersion = SmpVersion.V2) -> None:
         self.link = link
         self.version = version
-        self.dropped = Dropped()
+        self.dropped = DroppedAnswer()
         self._asked: dict[int, _Asked] = {}
         self._given_up: set[int] = set()
         self._sequence = 0
@@ -152,16 +152,16 @@ class Client:
                 future = await self.begin(op, group, command, payload)
                 return await future
         except TimeoutError:
-            raise SilenceError(f"no answer to {spoken(group, command)} within {timeout_ms} ms") from None
+            raise SilenceError(f"no answer to {command_name(group, command)} within {timeout_ms} ms") from None
 
-    def _other_version(self, reply: Reply) -> Version | None:
+    def _other_version(self, reply: Reply) -> SmpVersion | None:
         """The version to try instead, if the device said that it does not know ours."""
         if not isinstance(reply, Refusal):
             return None
-        if reply.is_rc(Rc.UNSUPPORTED_TOO_NEW) and self.version == Version.V2:
-            return Version.V1
-        if reply.is_rc(Rc.UNSUPPORTED_TOO_OLD) and self.version == Version.V1:
-            return Version.V2
+        if reply.is_rc(Rc.UNSUPPORTED_TOO_NEW) and self.version == SmpVersion.V2:
+            return SmpVersion.V1
+        if reply.is_rc(Rc.UNSUPPORTED_TOO_OLD) and self.version == SmpVersion.V1:
+            return SmpVersion.V2
         return None
 
     def _free_sequence(self) -> int:
@@ -216,7 +216,7 @@ class Client:
 def _read(header: Header, packet: bytes) -> Reply:
     if len(packet) < HEADER_SIZE + header.length:
         raise RemoteError(
-            f"answer to {spoken(header.group, header.command)}: {len(packet) - HEADER_SIZE} bytes of payload, "
+            f"answer to {command_name(header.group, header.command)}: {len(packet) - HEADER_SIZE} bytes of payload, "
             f"the header says {header.length}"
         )
     return classify(cbor.loads_map(packet[HEADER_SIZE:]), version=header.version)

@@ -9,10 +9,10 @@ from typing import Final
 
 from keyswitch.host.client import SilenceError
 from keyswitch.host.job import Outcome, Stop
-from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
-from keyswitch.host.suiting import steps_back
-from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, find_out
-from keyswitch.host.way import NoEntry, NoWay, other_policy
+from keyswitch.host.scene import LINK_ENDS_MS, UpdateContext, pauses
+from keyswitch.host.suiting import is_downgrade
+from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict, probe_gate
+from keyswitch.host.way import AlreadyOpen, EntryRefused, other_policy
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -23,18 +23,18 @@ RESTART_MS: Final = 1_000
 """Pause before a device that restarts is asked over a line that does not end: until then the old program answers."""
 
 
-async def find(scene: Scene) -> Stop | None:
+async def find(scene: UpdateContext) -> Stop | None:
     """Connect to the device, whatever it shows."""
     await scene.connect(smp_shown=False)
     return None
 
 
-async def judge(scene: Scene) -> Stop | None:
+async def judge(scene: UpdateContext) -> Stop | None:
     """Ask the device about its gate."""
-    told = await find_out(scene.up())
+    told = await probe_gate(scene.up())
     other = _other_device(scene, told)
     if other is None and told.reason is Reason.OWNER and await scene.attached():
-        told = await find_out(scene.up())
+        told = await probe_gate(scene.up())
     if told.reason is Reason.SILENCE:
         raise SilenceError(told.detail)
     scene.on_verdict(replace(told, next_step="") if _is_next(scene, told) else told)
@@ -56,12 +56,12 @@ async def judge(scene: Scene) -> Stop | None:
     return None
 
 
-async def enter(scene: Scene) -> Stop | None:
+async def enter(scene: UpdateContext) -> Stop | None:
     """Enter maintenance mode by the job's way."""
     if scene.thrown_out is not None and scene.lease.in_vain:
         return scene.thrown_out
     told = await scene.job.way.enter(scene.up(), scene.say)
-    if isinstance(told, NoEntry):
+    if isinstance(told, EntryRefused):
         return _no_entry(scene, told)
     scene.entered = told
     scene.leaving = False
@@ -79,7 +79,7 @@ async def enter(scene: Scene) -> Stop | None:
     return None
 
 
-async def reconnect(scene: Scene) -> Stop | None:
+async def reconnect(scene: UpdateContext) -> Stop | None:
     """Come back to the same device once it shows its SMP service."""
     entered, connection = scene.entered, scene.connection
     if entered is not None and connection is not None:
@@ -101,7 +101,7 @@ async def reconnect(scene: Scene) -> Stop | None:
     return None
 
 
-async def verify(scene: Scene) -> Stop | None:
+async def verify(scene: UpdateContext) -> Stop | None:
     """Read mode and slots with the gate open."""
     await scene.look()
     if not scene.seen.open:
@@ -109,10 +109,10 @@ async def verify(scene: Scene) -> Stop | None:
     stop = await scene.read_slots()
     if stop is not None or scene.seen.slots is None or scene.seen.reset is not None:
         return stop
-    return steps_back(scene.job, scene.seen)
+    return is_downgrade(scene.job, scene.seen)
 
 
-async def leave(scene: Scene) -> Stop | None:
+async def leave(scene: UpdateContext) -> Stop | None:
     """Ask the device to leave."""
     scene.will_leave()
     no = await scene.job.way.leave(scene.up())
@@ -123,7 +123,7 @@ async def leave(scene: Scene) -> Stop | None:
     return None
 
 
-async def left(scene: Scene) -> Stop | None:
+async def left(scene: UpdateContext) -> Stop | None:
     """Ask until the device says that its gate is shut; a device that reverts first takes its time."""
     for pause_ms in pauses():
         await scene.look()
@@ -136,18 +136,18 @@ async def left(scene: Scene) -> Stop | None:
     return None
 
 
-def _other_device(scene: Scene, told: Verdict) -> Stop | None:
+def _other_device(scene: UpdateContext, told: Verdict) -> Stop | None:
     """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
     other = None if scene.seen.reset is not None else other_policy(scene.job.way.expected, told)
     return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other.detail, next_step=other.next_step)
 
 
-def _is_next(scene: Scene, told: Verdict) -> bool:
+def _is_next(scene: UpdateContext, told: Verdict) -> bool:
     """Whether the run itself now does what the verdict would have a person do."""
-    return told.reason in _OPENED_BY_ENTERING and not isinstance(scene.job.way, NoWay)
+    return told.reason in _OPENED_BY_ENTERING and not isinstance(scene.job.way, AlreadyOpen)
 
 
-def _no_entry(scene: Scene, told: NoEntry) -> Stop:
+def _no_entry(scene: UpdateContext, told: EntryRefused) -> Stop:
     verdict = scene.seen.verdict
     if told.reason is None and verdict is not None and verdict.reason is not None:
         detail = f"{told.detail}, and the gate is {verdict.line}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Refusal
 from keyswitch.proof import challenge, fields
 from keyswitch.smp.groups import mode
@@ -27,7 +27,7 @@ ENTER_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
+class EntryReply:
     """The device is in the mode asked for.
 
     Attributes:
@@ -155,7 +155,7 @@ class Steps:
         return {fields.STEP: step}
 
 
-async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
+async def ask_challenge(client: SmpClient, to: str) -> Asked | Refusal:
     """Ask for a nonce for entering the mode `to`."""
     reply = await client.read(mode.ID, mode.Id.CHALLENGE, {"to": to}, timeout_ms=ENTER_MS)
     if isinstance(reply, Refusal):
@@ -167,8 +167,8 @@ async def ask_challenge(client: Client, to: str) -> Asked | Refusal:
 
 
 async def enter(
-    client: Client, to: str, credentials: Sequence[Credential], *, expected: Expected | None = None
-) -> Entered | Refusal | CannotProve | OtherDevice:
+    client: SmpClient, to: str, credentials: Sequence[Credential], *, expected: Expected | None = None
+) -> EntryReply | Refusal | CannotProve | OtherDevice:
     """Enter the mode `to` by the first of the credentials that the device takes.
 
     Args:
@@ -186,7 +186,7 @@ async def enter(
         return told
     values, by = told
     session, lease_ms, address = values.get("session"), values.get("lease_ms"), values.get("address")
-    return Entered(
+    return EntryReply(
         session=session if isinstance(session, bytes) else b"",
         reconnect=values.get("reconnect") is True,
         address=address if isinstance(address, str) else None,
@@ -196,7 +196,7 @@ async def enter(
 
 
 async def attach(
-    client: Client, to: str, session: bytes, credentials: Sequence[Credential], *, expected: Expected | None = None
+    client: SmpClient, to: str, session: bytes, credentials: Sequence[Credential], *, expected: Expected | None = None
 ) -> Refusal | CannotProve | OtherDevice | None:
     """Prove that the session of the mode `to` is ours, on a new connection; None if the device agreed.
 
@@ -212,7 +212,7 @@ async def attach(
 
 
 async def _prove(
-    client: Client,
+    client: SmpClient,
     command: mode.Id,
     to: str,
     credentials: Sequence[Credential],
@@ -242,7 +242,7 @@ async def _prove(
     raise RemoteError(f"the device still wants steps after {MOST_STEPS}")
 
 
-async def extend(client: Client) -> int | Refusal | None:
+async def extend(client: SmpClient) -> int | Refusal | None:
     """Start the mode's lease again; what is left of it then in milliseconds, None where the device does not say.
 
     Raises:
@@ -256,7 +256,7 @@ async def extend(client: Client) -> int | Refusal | None:
     return lease_ms if isinstance(lease_ms, int) and not isinstance(lease_ms, bool) else None
 
 
-async def leave(client: Client) -> Refusal | None:
+async def leave(client: SmpClient) -> Refusal | None:
     """Leave the mode; None if the device agreed. Having left already is as good."""
     reply = await client.write(mode.ID, mode.Id.LEAVE, timeout_ms=ENTER_MS)
     return reply if isinstance(reply, Refusal) else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from keyswitch.host.job import Result
 from keyswitch.host.steps import StepName
-from keyswitch.host.upload import Progress
+from keyswitch.host.upload import UploadProgress
 from keyswitch.host.verdict import Verdict
 
 
@@ -33,7 +33,7 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepMissed:
+class StepFailed:
     """The act was done or given up and the proof does not hold; the run goes on from what the device really has."""
 
     name: StepName
@@ -43,7 +43,7 @@ class StepMissed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class VerdictFound:
     """A verdict was found."""
 
     verdict: Verdict
@@ -54,12 +54,12 @@ class Judged:
 class Uploading:
     """The upload moves."""
 
-    progress: Progress
+    progress: UploadProgress
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Message:
     """Something that a person should read: a prompt, a warning."""
 
     text: str
@@ -74,4 +74,4 @@ class Ended:
     at_ms: int
 
 
-Event = StepBegun | StepDone | StepMissed | Judged | Uploading | Said | Ended
+Event = StepBegun | StepDone | StepFailed | VerdictFound | Uploading | Message | Ended

@@ -16,11 +16,11 @@ from keyswitch.host.fitting import capacity_of
 from keyswitch.host.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
 from keyswitch.host.reboot import has_rebooted, was_tried
 from keyswitch.host.reply import Refusal
-from keyswitch.host.scene import LINK_ENDS_MS, Scene, pauses
+from keyswitch.host.scene import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.steps import BY_NAME, StepName
 from keyswitch.host.suiting import does_not_fit
 from keyswitch.host.upload import Uploaded, UploadRefused, UploadStalled, upload
-from keyswitch.host.views import SlotView, read_room, read_slots, slots_of
+from keyswitch.host.views import SlotInfo, read_room, read_slots, slots_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -55,7 +55,7 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 """What the image group's own errors say of the file."""
 
 
-async def upload_missing(scene: Scene) -> Stop | None:
+async def upload_missing(scene: UpdateContext) -> Stop | None:
     """Upload the first image that the device does not list, if it fits."""
     missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
     stop = does_not_fit(missing, await _room(scene))
@@ -101,7 +101,7 @@ async def upload_missing(scene: Scene) -> Stop | None:
             return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
 
 
-async def _wrong_sum(scene: Scene, image: JobImage) -> Stop | None:
+async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
     """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
     scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
     if image.hash not in scene.wrong_sums:
@@ -116,7 +116,7 @@ async def _wrong_sum(scene: Scene, image: JobImage) -> Stop | None:
     )
 
 
-async def _room(scene: Scene) -> Mapping[int, int]:
+async def _room(scene: UpdateContext) -> Mapping[int, int]:
     """The largest file of each image number; asked once in a run, and a device need not tell."""
     if scene.room is None:
         try:
@@ -137,7 +137,7 @@ def why_no_upload(refusal: Refusal) -> Reason | None:
     return Reason.BUSY if refusal.is_rc(Rc.EBUSY) else None
 
 
-async def test(scene: Scene) -> Stop | None:
+async def test(scene: UpdateContext) -> Stop | None:
     """Mark each image for a trial boot."""
     for image in scene.job.images:
         view = scene.seen.listed(image)
@@ -152,7 +152,7 @@ async def test(scene: Scene) -> Stop | None:
     return None
 
 
-async def reset(scene: Scene) -> Stop | None:
+async def reset(scene: UpdateContext) -> Stop | None:
     """Ask for a reset and see the link end."""
     await scene.lease.last(BY_NAME[StepName.SWAP].bound_ms, scene.up().mode)
     seen = scene.seen
@@ -177,7 +177,7 @@ async def reset(scene: Scene) -> Stop | None:
     return None
 
 
-async def swap(scene: Scene) -> Stop | None:
+async def swap(scene: UpdateContext) -> Stop | None:
     """Wait until the device is back and has shown that it was reset."""
     loop = asyncio.get_running_loop()
     since = loop.time()
@@ -202,7 +202,7 @@ async def swap(scene: Scene) -> Stop | None:
     return None
 
 
-async def _settle(scene: Scene) -> None:
+async def _settle(scene: UpdateContext) -> None:
     """The application runs again, after a reset that alone was to start the new image: what it lists is the proof.
 
     An application that lists no images (it has a firmware loader for that) leaves what the loader listed before.
@@ -217,7 +217,7 @@ async def _settle(scene: Scene) -> None:
     scene.seen = replace(scene.seen, settled=scene.seen.all_active, slots=None)
 
 
-async def prove(scene: Scene) -> Stop | None:
+async def prove(scene: UpdateContext) -> Stop | None:
     """The slots were read after the reset, and something else runs: say what."""
     runs = _running(scene.seen.slots)
     if scene.job.images and not scene.seen.rebooted:
@@ -241,7 +241,7 @@ async def prove(scene: Scene) -> Stop | None:
     )
 
 
-async def check_health(scene: Scene) -> Stop | None:
+async def check_health(scene: UpdateContext) -> Stop | None:
     """Run the health check on what runs. What it once found wrong stays wrong for this run."""
     scene.ran = True
     if scene.unwell is None and scene.job.health is not None:
@@ -262,7 +262,7 @@ async def check_health(scene: Scene) -> Stop | None:
     return await _unwell(scene, f"{said}; the image was not confirmed")
 
 
-async def confirm(scene: Scene) -> Stop | None:
+async def confirm(scene: UpdateContext) -> Stop | None:
     """Make what runs stay, or wait until the application has done so."""
     scene.ran = True
     if scene.job.confirm_by is ConfirmBy.OPERATOR:
@@ -270,7 +270,7 @@ async def confirm(scene: Scene) -> Stop | None:
     return await _look_while(scene, lambda: not scene.seen.all_confirmed)
 
 
-async def _look_while(scene: Scene, waiting: Callable[[], bool]) -> Stop | None:
+async def _look_while(scene: UpdateContext, waiting: Callable[[], bool]) -> Stop | None:
     """Look again and again while an application has still to confirm; ends when something else runs, too."""
     for pause_ms in pauses():
         if not (scene.seen.all_active and waiting()):
@@ -281,7 +281,7 @@ async def _look_while(scene: Scene, waiting: Callable[[], bool]) -> Stop | None:
     return None
 
 
-async def _unwell(scene: Scene, said: str) -> Stop:
+async def _unwell(scene: UpdateContext, said: str) -> Stop:
     """The new image must not stay. One of our devices goes back when its session ends; of others nobody knows it."""
     verdict = scene.seen.verdict
     if verdict is not None and verdict.state is not None:
@@ -304,7 +304,7 @@ async def _unwell(scene: Scene, said: str) -> Stop:
     return Stop(outcome=Outcome.FAILED, detail=f"{said}; {what}", next_step=_POWER_CYCLE)
 
 
-async def _start_again(scene: Scene) -> str:
+async def _start_again(scene: UpdateContext) -> str:
     """Reset the device, wait until it is back, and read its slots; why it was not reset, if it refused."""
     scene.seen = replace(scene.seen, rebooted=False)
     try:
@@ -321,12 +321,12 @@ async def _start_again(scene: Scene) -> str:
     return ""
 
 
-def _running(slots: tuple[SlotView, ...] | None) -> str:
+def _running(slots: tuple[SlotInfo, ...] | None) -> str:
     """What runs, in words; empty if that is not known."""
     return ", ".join(f"{view.version} ({view.hash.hex()[:8]})" for view in slots or () if view.active)
 
 
-async def _confirm_each(scene: Scene) -> Stop | None:
+async def _confirm_each(scene: UpdateContext) -> Stop | None:
     """Confirm what runs. With several images each is named: without a hash the first one is meant."""
     images = scene.job.images
     if not any(image.number for image in images):
@@ -339,7 +339,7 @@ async def _confirm_each(scene: Scene) -> Stop | None:
     return None
 
 
-async def _confirmed_by_theirs(scene: Scene) -> Stop | None:
+async def _confirmed_by_theirs(scene: UpdateContext) -> Stop | None:
     """Wait until the images that only their own applications confirm are confirmed."""
     loop = asyncio.get_running_loop()
     until = loop.time() + THEIRS_MS / 1000
@@ -358,7 +358,9 @@ async def _confirmed_by_theirs(scene: Scene) -> Stop | None:
     )
 
 
-async def _write_state(scene: Scene, body: Mapping[str, object], *, of_another: JobImage | None = None) -> Stop | None:
+async def _write_state(
+    scene: UpdateContext, body: Mapping[str, object], *, of_another: JobImage | None = None
+) -> Stop | None:
     """Mark or confirm an image; `of_another` names one that is not the running program's own."""
     client = scene.smp()
     scene.will_change("the image was to be confirmed" if body.get("confirm") else "the image was to be marked")
@@ -381,7 +383,7 @@ async def _write_state(scene: Scene, body: Mapping[str, object], *, of_another: 
     return await verify(scene)
 
 
-async def _has_rebooted(scene: Scene) -> bool | None:
+async def _has_rebooted(scene: UpdateContext) -> bool | None:
     """Whether the device shows that it was reset; None if nothing can be told yet."""
     before = scene.seen.reset
     if before is None:

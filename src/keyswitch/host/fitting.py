@@ -8,7 +8,7 @@ be twice: any answer, a refusal too, says that it arrived.
 from typing import Final
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.client import SilenceError, SmpClient
 from keyswitch.host.reply import Refusal
 from keyswitch.host.upload import Capacity
 from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, read_params
@@ -32,7 +32,7 @@ SMALLER: Final = (2475, 1024, 512, 256, 169, 128)
 """Sizes to try below the one that was told: usual buffers; 169 is two lines of a console."""
 
 
-async def capacity_of(client: Client, most_outstanding: int | None = None) -> Capacity:
+async def capacity_of(client: SmpClient, most_outstanding: int | None = None) -> Capacity:
     """What device and link carry; one buffer is left for the answers (Zephyr shares them).
 
     Args:
@@ -59,7 +59,7 @@ async def capacity_of(client: Client, most_outstanding: int | None = None) -> Ca
     )
 
 
-async def frame_that_arrives(client: Client, told: int) -> int:
+async def frame_that_arrives(client: SmpClient, told: int) -> int:
     """The largest frame, at most `told` bytes, that the device answers; the smallest one if it answers none.
 
     Raises:

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from keyswitch.errors import InputError
 from keyswitch.host.job import JobImage
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
-from keyswitch.mcuboot.image import Fault, parse_image
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.image import ImageFault, parse_image
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.padding import read_padding
 from keyswitch.mcuboot.verify import Limits, verify
 
@@ -36,7 +36,7 @@ class CheckedImage:
 
 
 def read_images(
-    path: Path, *, keys: Keys, limits: Limits, number: int | None = None, overrule: bool = False
+    path: Path, *, keys: VerificationKeys, limits: Limits, number: int | None = None, overrule: bool = False
 ) -> tuple[CheckedImage, ...]:
     """Read a file of one or more images: binary, Intel HEX, or a DFU package.
 
@@ -58,7 +58,7 @@ def read_images(
 
 
 def _read(
-    path: Path, file: BinaryIO, *, keys: Keys, limits: Limits, number: int | None, overrule: bool
+    path: Path, file: BinaryIO, *, keys: VerificationKeys, limits: Limits, number: int | None, overrule: bool
 ) -> tuple[CheckedImage, ...]:
     found = open_images(str(path), file)
     if number is not None and len(found) > 1:
@@ -71,9 +71,11 @@ def _read(
     return tuple(_check(named, keys, limits, number, overrule=overrule) for named in found)
 
 
-def _check(named: NamedImage, keys: Keys, limits: Limits, number: int | None, *, overrule: bool) -> CheckedImage:
+def _check(
+    named: NamedImage, keys: VerificationKeys, limits: Limits, number: int | None, *, overrule: bool
+) -> CheckedImage:
     image = parse_image(named.source)
-    if isinstance(image, Fault):
+    if isinstance(image, ImageFault):
         raise InputError(named.name, f"no MCUboot image: {image.line}")
     if not image.hash:
         raise InputError(named.name, "no image hash, or several", "exactly one hash entry, as imgtool writes it")

@@ -2,7 +2,7 @@
 
 Rules:
 
-* `Seen` holds what the device told over the connection that is up; what an older connection told is dropped with it.
+* `Observed` holds what the device told over the connection that is up; what an older connection told is dropped with it.
   What outlives a connection (a reset was asked for, a reboot was seen) is in fields of its own.
 * An outcome says what is true of the device, not which call failed.
 """
@@ -16,8 +16,8 @@ from keyswitch.host.bounds import Bounds
 from keyswitch.host.ours import ConfirmBy
 from keyswitch.host.upload import Uploaded
 from keyswitch.host.verdict import Verdict
-from keyswitch.host.views import SlotView
-from keyswitch.host.way import NoWay, Way
+from keyswitch.host.views import SlotInfo
+from keyswitch.host.way import AlreadyOpen, EntryStrategy
 from keyswitch.reasons import Reason
 
 __all__ = [
@@ -27,9 +27,9 @@ __all__ = [
     "HealthCheck",
     "Job",
     "JobImage",
+    "Observed",
     "Outcome",
     "Result",
-    "Seen",
     "SentBytes",
     "Stop",
     "at_rest",
@@ -91,7 +91,7 @@ class Job:
 
     images: tuple[JobImage, ...] = ()
     goal: Goal = Goal.FULL
-    way: Way = field(default_factory=NoWay)
+    way: EntryStrategy = field(default_factory=AlreadyOpen)
     confirm_by: ConfirmBy = ConfirmBy.OPERATOR
     health: HealthCheck | None = None
     most_outstanding: int | None = None
@@ -163,11 +163,11 @@ class BeforeReset:
     """What was true when a reset was asked for; anything else later shows that it took place."""
 
     boot_id: bytes
-    slots: tuple[SlotView, ...]
+    slots: tuple[SlotInfo, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Observed:
     """What is known of the device.
 
     Attributes:
@@ -200,7 +200,7 @@ class Seen:
     open: bool | None = None
     outside: bool | None = None
     verdict: Verdict | None = None
-    slots: tuple[SlotView, ...] | None = None
+    slots: tuple[SlotInfo, ...] | None = None
     boot_id: bytes = b""
     reset: BeforeReset | None = None
     rebooted: bool = False
@@ -211,9 +211,9 @@ class Seen:
     theirs: frozenset[bytes] = frozenset()
     well: bool = False
 
-    def without_connection(self) -> "Seen":
+    def without_connection(self) -> "Observed":
         """What outlives a connection."""
-        return Seen(
+        return Observed(
             images=self.images,
             health=self.health,
             reset=self.reset,
@@ -224,7 +224,7 @@ class Seen:
             theirs=self.theirs,
         )
 
-    def listed(self, image: JobImage) -> SlotView | None:
+    def listed(self, image: JobImage) -> SlotInfo | None:
         """The slot that holds this image; the active one if both do."""
         found = [view for view in self.slots or () if view.image == image.number and _is_it(view, image)]
         if image.hash in self.distrusted:
@@ -261,12 +261,12 @@ class Seen:
         return frozenset(view.hash for view in views if view.active and not view.confirmed)
 
 
-def _is_it(view: SlotView, image: JobImage) -> bool:
+def _is_it(view: SlotInfo, image: JobImage) -> bool:
     # Serial recoveries may be built without hashes in their lists; then the version is all there is to compare.
     return view.hash == image.hash if view.hash else view.version == image.version
 
 
-def at_rest(slots: tuple[SlotView, ...]) -> bool:
+def at_rest(slots: tuple[SlotInfo, ...]) -> bool:
     """Whether a device with these slots stays as it is: something runs, what runs is confirmed, nothing is pending.
 
     Anything else can change without us: a reset, the end of a lease or of a trial is enough.
@@ -321,8 +321,8 @@ class Result:
     resumed: int = 0
     resent_bytes: int = 0
     duration_ms: int = 0
-    before: tuple[SlotView, ...] | None = None
-    after: tuple[SlotView, ...] | None = None
+    before: tuple[SlotInfo, ...] | None = None
+    after: tuple[SlotInfo, ...] | None = None
     not_read_since: str = ""
     extensions: int = 0
     entered_by: str | None = None

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host import entry
-from keyswitch.host.client import Client, SilenceError
+from keyswitch.host.client import SilenceError, SmpClient
 from keyswitch.host.job import Outcome, Stop
 from keyswitch.host.reply import Refusal
 from keyswitch.reasons import Reason
@@ -94,7 +94,7 @@ class Lease:
             next_step="raise lease_s or lease_max_s in the device's policy, or use a faster link",
         )
 
-    async def extended(self, act: Awaitable[_T], client: Callable[[], Client | None]) -> _T:
+    async def extended(self, act: Awaitable[_T], client: Callable[[], SmpClient | None]) -> _T:
         """Wait for `act`, and extend the lease meanwhile.
 
         Args:
@@ -109,7 +109,7 @@ class Lease:
             with suppress(asyncio.CancelledError):
                 await keeper
 
-    async def last(self, needed_ms: int, client: Client | None) -> None:
+    async def last(self, needed_ms: int, client: SmpClient | None) -> None:
         """Extend it if it would not last so long, before an act during which it cannot be extended.
 
         Raises:
@@ -120,7 +120,7 @@ class Lease:
         if self._extends and left_ms is not None and left_ms < min(needed_ms, self._full_ms or needed_ms):
             await self._extend(client)
 
-    async def _keep(self, client: Callable[[], Client | None]) -> None:
+    async def _keep(self, client: Callable[[], SmpClient | None]) -> None:
         while self._extends and (left_ms := self.left_ms) is not None and self._full_ms is not None:
             early_ms = left_ms - self._full_ms // 2
             if early_ms > 0:
@@ -133,7 +133,7 @@ class Lease:
             except (LinkLostError, RemoteError):
                 return  # what is being done meets the same, and says so
 
-    async def _extend(self, client: Client | None) -> None:
+    async def _extend(self, client: SmpClient | None) -> None:
         begun_ms = self.left_ms
         if client is None or begun_ms is None:
             self._extends = False

@@ -36,7 +36,7 @@ MODE_INDEX_OR_ABOVE: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Near:
+class FoundDevice:
     """One device that was heard.
 
     Attributes:
@@ -70,7 +70,7 @@ class Near:
         return None if place == MODE_INDEX_OR_ABOVE and len(modes) > place + 1 else modes[place]
 
 
-def seen_as(heard: Sighting) -> Near:
+def seen_as(heard: Sighting) -> FoundDevice:
     """What an advertisement tells."""
     beacon = mode.Beacon.decode(heard.manufacturer[1]) if heard.manufacturer is not None else None
     shows = Shows.NEITHER
@@ -78,7 +78,7 @@ def seen_as(heard: Sighting) -> Near:
         shows = Shows.UPDATE_SERVICE
     elif mode.SERVICE_UUID in heard.services:
         shows = Shows.MODE_SERVICE
-    return Near(
+    return FoundDevice(
         address=heard.address,
         name=plain(heard.name),
         rssi_dbm=heard.rssi_dbm,
@@ -89,7 +89,7 @@ def seen_as(heard: Sighting) -> Near:
     )
 
 
-async def listen(adapter: Adapter, timeout_ms: int, *, everything: bool = False) -> tuple[Near, ...]:
+async def listen(adapter: Adapter, timeout_ms: int, *, everything: bool = False) -> tuple[FoundDevice, ...]:
     """Listen for `timeout_ms`; the devices heard, strongest first, each as it was heard last.
 
     Args:
@@ -100,7 +100,7 @@ async def listen(adapter: Adapter, timeout_ms: int, *, everything: bool = False)
     Raises:
         LinkLostError: the radio cannot be used.
     """
-    heard: dict[str, Near] = {}
+    heard: dict[str, FoundDevice] = {}
     try:
         async with asyncio.timeout((timeout_ms + START_MS) / 1000), aclosing(adapter.scan(timeout_ms)) as sightings:
             async for sighting in sightings:

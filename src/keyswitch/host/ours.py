@@ -10,7 +10,7 @@ from pathlib import Path
 from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.files.reading import read_file
 from keyswitch.host.entry import Credential, Expected, HeldPermit, Secret, Steps
-from keyswitch.host.way import ModeGroupWay
+from keyswitch.host.way import ModeGroupStrategy
 from keyswitch.mcuboot import keys as mcuboot_keys
 from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.model import OnButton, OnEnter, Policy
@@ -47,7 +47,7 @@ class KeyFiles:
     holder: Path | None = None
 
 
-def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = None) -> ModeGroupWay:
+def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = None) -> ModeGroupStrategy:
     """The way into maintenance of the policy's device alone, by whatever the policy takes and the person has.
 
     Args:
@@ -61,7 +61,7 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
     target = to or maintenance_mode(policy)
     if target not in policy.modes:
         raise InputError(Field("to"), f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
-    return ModeGroupWay(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected_of(policy))
+    return ModeGroupStrategy(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected_of(policy))
 
 
 def expected_of(policy: Policy) -> Expected:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from keyswitch.host.fitting import LEAST_FRAME, MOST_OUTSTANDING
-from keyswitch.host.job import Goal, Job, JobImage, Seen
+from keyswitch.host.job import Goal, Job, JobImage, Observed
 from keyswitch.host.rates import USUAL_FLASH, Line, Rate, rate
 from keyswitch.host.requests import Requests
 from keyswitch.host.steps import BY_NAME, WAY_OUT, WORK, StepName
-from keyswitch.host.suiting import arms_itself, does_not_fit, newer_that_runs, steps_back
+from keyswitch.host.suiting import arms_itself, does_not_fit, is_downgrade, newer_that_runs
 from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotView
-from keyswitch.host.way import NoWay, other_policy
+from keyswitch.host.views import DEFAULT_BUF_SIZE, Params, SlotInfo
+from keyswitch.host.way import AlreadyOpen, other_policy
 from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 
@@ -57,7 +57,7 @@ _IN_SESSION: Final = frozenset(StepName) - {StepName.FIND, StepName.VERDICT, Ste
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class PlannedLease:
     """How long the device stays in maintenance.
 
     Attributes:
@@ -76,7 +76,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class PlannedDevice:
     """What is known of the device before the update; None where it is not.
 
     Attributes:
@@ -93,10 +93,10 @@ class Device:
     bootloader: BootMode | None = None
     state_write: bool | None = None
     room: Mapping[int, int] | None = None
-    lease: Lease | None = None
+    lease: PlannedLease | None = None
 
     @property
-    def slots(self) -> tuple[SlotView, ...] | None:
+    def slots(self) -> tuple[SlotInfo, ...] | None:
         """What lies in its slots, if that was told."""
         return None if self.verdict is None else self.verdict.slots
 
@@ -163,7 +163,7 @@ class Plan:
         return sum(step.slow_ms for step in self.steps if not step.skipped)
 
 
-def make_plan(job: Job, device: Device, line: Line) -> Plan:
+def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     """The plan of `job` on `device` over `line`."""
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
@@ -229,7 +229,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _refused(job: Job, device: Device, line: Line) -> tuple[str, str]:
+def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
     """Why the update would be refused, and what a person can do; empty texts where nothing is known that would."""
     params, verdict = device.params, device.verdict
     unfit = arms_itself(job)
@@ -242,25 +242,25 @@ def _refused(job: Job, device: Device, line: Line) -> tuple[str, str]:
     other = other_policy(job.way.expected, verdict)
     if other is not None:
         return other.detail, other.next_step
-    if verdict.gate is Gate.SHUT and isinstance(job.way, NoWay):
+    if verdict.gate is Gate.SHUT and isinstance(job.way, AlreadyOpen):
         return f"no way to enter was given, and the gate is {verdict.line}", verdict.next_step
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}", verdict.next_step
-    stop = steps_back(job, Seen(images=job.images, slots=device.slots))
+    stop = is_downgrade(job, Observed(images=job.images, slots=device.slots))
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})
     return (stop.detail, stop.next_step) if stop is not None else ("", "")
 
 
-def _beyond_the_lease(lease: Lease | None, fast_ms: int) -> str:
+def _beyond_the_lease(lease: PlannedLease | None, fast_ms: int) -> str:
     """Why the update cannot be done at all before the device leaves maintenance; empty if it can be."""
     if lease is None or lease.keeps or fast_ms <= lease.max_ms:
         return ""
     return f"it cannot be done within {_limit(lease)}: it takes at least {fast_ms / 1000:.0f} s"
 
 
-def _lease_notes(lease: Lease | None, fast_ms: int, slow_ms: int) -> list[str]:
+def _lease_notes(lease: PlannedLease | None, fast_ms: int, slow_ms: int) -> list[str]:
     """What the lease means for an update that can be done."""
     if lease is None or _beyond_the_lease(lease, fast_ms):
         return []
@@ -277,16 +277,16 @@ def _lease_notes(lease: Lease | None, fast_ms: int, slow_ms: int) -> list[str]:
     return notes
 
 
-def _limit(lease: Lease) -> str:
+def _limit(lease: PlannedLease) -> str:
     return f"{'lease_max_s' if lease.max_ms > lease.ms else 'lease_s'} ({lease.max_ms / 1000:g} s)"
 
 
-def _listed(device: Device, image: JobImage) -> SlotView | None:
+def _listed(device: PlannedDevice, image: JobImage) -> SlotInfo | None:
     """The slot that holds the image, as far as slots were told; the active one if several do."""
-    return Seen(images=(image,), slots=device.slots).listed(image)
+    return Observed(images=(image,), slots=device.slots).listed(image)
 
 
-def _planned(name: StepName, job: Job, device: Device, upload_ms: tuple[int, int]) -> PlannedStep:
+def _planned(name: StepName, job: Job, device: PlannedDevice, upload_ms: tuple[int, int]) -> PlannedStep:
     step = BY_NAME[name]
     expected_ms, slow_ms = upload_ms if name is StepName.UPLOAD else (USUAL_MS[name], USUAL_MS[name])
     return PlannedStep(
@@ -299,7 +299,7 @@ def _planned(name: StepName, job: Job, device: Device, upload_ms: tuple[int, int
     )
 
 
-def _skipped(name: StepName, job: Job, device: Device) -> str:
+def _skipped(name: StepName, job: Job, device: PlannedDevice) -> str:
     verdict = device.verdict
     is_open = verdict is not None and verdict.gate is Gate.OPEN
     if name in {StepName.ENTER, StepName.RECONNECT} and is_open:
@@ -308,14 +308,14 @@ def _skipped(name: StepName, job: Job, device: Device) -> str:
         return _not_needed(name, job, device)
     if name is StepName.HEALTH and job.health is None:
         return "no health check was given"
-    if name is StepName.CONFIRM and Seen(images=job.images, slots=device.slots).all_confirmed:
+    if name is StepName.CONFIRM and Observed(images=job.images, slots=device.slots).all_confirmed:
         return "it is confirmed already"
     if name in {StepName.LEAVE, StepName.LEFT} and verdict is not None and is_open and verdict.state is None:
         return "the device has no mode to leave"
     return ""
 
 
-def _not_needed(name: StepName, job: Job, device: Device) -> str:
+def _not_needed(name: StepName, job: Job, device: PlannedDevice) -> str:
     """Why nothing has to be done for a step that brings images in, or starts them."""
     views = [_listed(device, image) for image in job.images]
     present = [view for view in views if view is not None]
@@ -340,7 +340,7 @@ def _requests(data: bytes, frame: int, number: int) -> int:
     return count
 
 
-def _notes(job: Job, device: Device, line: Line) -> list[str]:
+def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
     notes = [job.way.words]
     if device.slots is None:
         notes.append(NOT_CHECKED)

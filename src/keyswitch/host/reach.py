@@ -18,7 +18,7 @@ from typing import Protocol
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.channel import GattChannel
-from keyswitch.host.client import ANSWER_MS, Client, SilenceError
+from keyswitch.host.client import ANSWER_MS, SilenceError, SmpClient
 from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode, os
@@ -63,8 +63,8 @@ class Connection:
     def __init__(
         self,
         *,
-        smp: Client | None,
-        mode: Client | None,
+        smp: SmpClient | None,
+        mode: SmpClient | None,
         close: Callable[[], Awaitable[None]],
         closed: Callable[[], str | None],
         wait_closed: Callable[[int], Awaitable[str | None]],
@@ -92,7 +92,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class DeviceIdentity:
     """Who the device becomes for a while.
 
     Attributes:
@@ -137,7 +137,7 @@ def token_of(heard: Sighting) -> bytes | None:
     return None if beacon is None else beacon.token
 
 
-class Reach(Protocol):
+class Endpoint(Protocol):
     """A way to one device."""
 
     @property
@@ -178,7 +178,7 @@ class Reach(Protocol):
         """Remember what the device will be known by after the next disconnect."""
         ...
 
-    def visit(self, identity: Identity) -> None:
+    def visit(self, identity: DeviceIdentity) -> None:
         """Look for the device as somebody else from now on, until `go_home`."""
         ...
 
@@ -191,7 +191,7 @@ class Reach(Protocol):
         ...
 
 
-class BleReach:
+class BleEndpoint:
     """A device in the air.
 
     Args:
@@ -226,7 +226,7 @@ class BleReach:
         return ", ".join([*sorted(self.wanted.addresses), *tokens]) or (self.wanted.name or "")
 
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False, ours: bool = False) -> Connection:
-        """Scan, connect, discover, subscribe; see `Reach.connect`."""
+        """Scan, connect, discover, subscribe; see `Endpoint.connect`."""
         connection: Connection | None = None
         async with aclosing(self._heard(timeout_ms + NAMESAKES_MS, smp_shown=smp_shown)) as matching:
             heard = await self._first(matching, timeout_ms, smp_shown=smp_shown)
@@ -299,7 +299,7 @@ class BleReach:
         tokens = known.tokens | {token} if token else known.tokens
         self.wanted = Wanted(tokens=tokens, addresses=known.addresses | {address} if address else known.addresses)
 
-    def visit(self, identity: Identity) -> None:
+    def visit(self, identity: DeviceIdentity) -> None:
         """Look for another identity; what was known is kept for `go_home`."""
         self._home = self._home or self.wanted
         if identity.name is not None:
@@ -354,9 +354,9 @@ async def _open_gatt(link: GattLink, token: bytes) -> Connection:
     mode_client = None
     if mode.SERVICE_UUID in link.services:
         control = await GattChannel.open(link, mode.SERVICE_UUID, mode.CONTROL_UUID)
-        mode_client = Client(control)
+        mode_client = SmpClient(control)
         token = token or mode.StateValue.decode(await link.read(mode.SERVICE_UUID, mode.STATE_UUID)).token
-    smp_client: Client | None = None
+    smp_client: SmpClient | None = None
     heal: Callable[[], Awaitable[None]] | None = None
     trouble: RemoteError | None = None
     if ble.SERVICE_UUID in link.services:
@@ -365,7 +365,7 @@ async def _open_gatt(link: GattLink, token: bytes) -> Connection:
         except RemoteError as error:
             trouble = error
         else:
-            smp_client, heal = Client(channel), channel.heal
+            smp_client, heal = SmpClient(channel), channel.heal
     return Connection(
         smp=smp_client,
         mode=mode_client,
@@ -379,7 +379,7 @@ async def _open_gatt(link: GattLink, token: bytes) -> Connection:
     )
 
 
-class PacketReach:
+class PacketEndpoint:
     """A device behind a socket or a serial port: one packet link carries everything.
 
     Args:
@@ -425,7 +425,7 @@ class PacketReach:
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Nothing to learn: the address is the device."""
 
-    def visit(self, identity: Identity) -> None:
+    def visit(self, identity: DeviceIdentity) -> None:
         """The address stays the device's, whatever it becomes."""
 
     def go_home(self) -> None:
@@ -435,7 +435,7 @@ class PacketReach:
         """Nothing is held between connections."""
 
 
-async def _knock(client: Client) -> None:
+async def _knock(client: SmpClient) -> None:
     """Ask for the device's parameters until it answers anything at all; the caller bounds it."""
     wait_ms = KNOCK_MS
     try:
@@ -449,7 +449,7 @@ async def _knock(client: Client) -> None:
         raise
 
 
-class _Ending(Client):
+class _Ending(SmpClient):
     """A client that can be waited for."""
 
     def __init__(self, link: PacketLink) -> None:

@@ -7,15 +7,15 @@ Rules:
 * Without one, another running hash decides, then a pending mark that is gone, then a link that the device has ended.
 """
 
-from keyswitch.host.job import BeforeReset, Seen
-from keyswitch.host.views import SlotView
+from keyswitch.host.job import BeforeReset, Observed
+from keyswitch.host.views import SlotInfo
 
 
 def has_rebooted(
     before: BeforeReset,
     *,
     boot_id: bytes,
-    slots: tuple[SlotView, ...] | None,
+    slots: tuple[SlotInfo, ...] | None,
     hashes: frozenset[bytes],
     link_ended: bool,
 ) -> bool | None:
@@ -42,7 +42,7 @@ def has_rebooted(
     return link_ended
 
 
-def was_tried(seen: Seen) -> bool:
+def was_tried(seen: Observed) -> bool:
     """Whether each image lies in its slot, neither running nor about to: tried and given up.
 
     A bootloader that refuses an image erases it (MCUboot `boot_validated_swap_type`), so that it is listed no more.
@@ -51,9 +51,9 @@ def was_tried(seen: Seen) -> bool:
     return all(view is not None and not view.active and not view.pending for view in views)
 
 
-def _active(slots: tuple[SlotView, ...]) -> set[tuple[int, bytes]]:
+def _active(slots: tuple[SlotInfo, ...]) -> set[tuple[int, bytes]]:
     return {(view.image, view.hash) for view in slots if view.active}
 
 
-def _pending(slots: tuple[SlotView, ...], hashes: frozenset[bytes]) -> bool:
+def _pending(slots: tuple[SlotInfo, ...], hashes: frozenset[bytes]) -> bool:
     return any(view.hash in hashes and view.pending for view in slots)

@@ -61,7 +61,7 @@ class PromptStep:
     within_ms: int = WITHIN_MS
 
 
-Step = SmpStep | SettingStep | GattStep | PromptStep
+RecipeStep = SmpStep | SettingStep | GattStep | PromptStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +85,8 @@ class Recipe:
     name: str
     about: str
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    enter: tuple[Step, ...] = ()
-    leave: tuple[Step, ...] = ()
+    enter: tuple[RecipeStep, ...] = ()
+    leave: tuple[RecipeStep, ...] = ()
     again: Again = Again.SAME
     again_name: str = ""
     shows_smp: bool = True

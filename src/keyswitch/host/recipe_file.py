@@ -31,15 +31,15 @@ from typing import Any, Final, cast
 from keyswitch.errors import Field, InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
-from keyswitch.host.recipe import WITHIN_MS, Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep, Step
+from keyswitch.host.recipe import WITHIN_MS, Again, GattStep, PromptStep, Recipe, RecipeStep, SettingStep, SmpStep
 from keyswitch.schema.tables import (
     REQUIRED,
+    Boolean,
     Choice,
     Duration,
-    Flag,
-    Key,
     ListOf,
-    Table,
+    TomlKey,
+    TomlTable,
     Whole,
     as_table,
     below,
@@ -151,70 +151,72 @@ class RequestBody:
 
 
 _TEXT: Final = Characters()
-_WITHIN: Final = Key(
+_WITHIN: Final = TomlKey(
     name="within_s", kind=Duration(MOST_WITHIN_S), doc="How long to wait.", default=WITHIN_MS, default_text="30"
 )
-_RESTARTS: Final = Key(name="restarts", kind=Flag(), doc="The device restarts after it.", default=False)
+_RESTARTS: Final = TomlKey(name="restarts", kind=Boolean(), doc="The device restarts after it.", default=False)
 
-ROOT: Final = Table(
+ROOT: Final = TomlTable(
     keys=(
-        Key(name="schema", kind=Whole(1, 1), doc="Version of this language.", default=REQUIRED),
-        Key(name="about", kind=_TEXT, doc="One line, for people.", default=REQUIRED),
+        TomlKey(name="schema", kind=Whole(1, 1), doc="Version of this language.", default=REQUIRED),
+        TomlKey(name="about", kind=_TEXT, doc="One line, for people.", default=REQUIRED),
     ),
     tables=("variables", "enter", "leave", "again", "inside"),
 )
 
-AGAIN: Final = Table(
+AGAIN: Final = TomlTable(
     doc="How the device is known afterwards.",
     keys=(
-        Key(name="by", kind=Choice(Again), doc="What tells it from others.", default=Again.SAME),
-        Key(name="name", kind=_TEXT, doc="Its name then.", default=""),
-        Key(name="shows_smp", kind=Flag(), doc="It advertises the SMP service then.", default=True),
+        TomlKey(name="by", kind=Choice(Again), doc="What tells it from others.", default=Again.SAME),
+        TomlKey(name="name", kind=_TEXT, doc="Its name then.", default=""),
+        TomlKey(name="shows_smp", kind=Boolean(), doc="It advertises the SMP service then.", default=True),
         _WITHIN,
     ),
 )
 
-INSIDE: Final = Table(
+INSIDE: Final = TomlTable(
     doc="What shows that the device is in its update mode.",
     keys=(
-        Key(name="serves", kind=ListOf(CommandName(shows=True)), doc="Commands that are answered.", default=()),
-        Key(name="refuses", kind=ListOf(CommandName(shows=True)), doc="Commands that are unknown there.", default=()),
+        TomlKey(name="serves", kind=ListOf(CommandName(shows=True)), doc="Commands that are answered.", default=()),
+        TomlKey(
+            name="refuses", kind=ListOf(CommandName(shows=True)), doc="Commands that are unknown there.", default=()
+        ),
     ),
 )
 
-SMP_STEP: Final = Table(
+SMP_STEP: Final = TomlTable(
     doc="A command.",
     keys=(
-        Key(name="smp", kind=CommandName(), doc="Which one.", default=REQUIRED),
-        Key(name="body", kind=RequestBody(), doc="What goes with it."),
+        TomlKey(name="smp", kind=CommandName(), doc="Which one.", default=REQUIRED),
+        TomlKey(name="body", kind=RequestBody(), doc="What goes with it."),
         _RESTARTS,
     ),
 )
 
-SETTING_STEP: Final = Table(
+SETTING_STEP: Final = TomlTable(
     doc="A settings write.",
     keys=(
-        Key(name="setting", kind=_TEXT, doc="Name of the setting.", default=REQUIRED),
-        Key(name="value", kind=_TEXT, doc="Its value.", default=REQUIRED),
-        Key(name="save", kind=Flag(), doc="Store all settings afterwards.", default=False),
+        TomlKey(name="setting", kind=_TEXT, doc="Name of the setting.", default=REQUIRED),
+        TomlKey(name="value", kind=_TEXT, doc="Its value.", default=REQUIRED),
+        TomlKey(name="save", kind=Boolean(), doc="Store all settings afterwards.", default=False),
     ),
 )
 
-WRITE_STEP: Final = Table(
+WRITE_STEP: Final = TomlTable(
     doc="Bytes to a characteristic.",
     keys=(
-        Key(name="write", kind=Hexadecimal(), doc="The bytes.", default=REQUIRED),
-        Key(name="service", kind=_TEXT, doc="UUID of the service.", default=REQUIRED),
-        Key(name="characteristic", kind=_TEXT, doc="UUID of the characteristic.", default=REQUIRED),
-        Key(name="expect", kind=Hexadecimal(), doc="How the answer begins.", default=b""),
+        TomlKey(name="write", kind=Hexadecimal(), doc="The bytes.", default=REQUIRED),
+        TomlKey(name="service", kind=_TEXT, doc="UUID of the service.", default=REQUIRED),
+        TomlKey(name="characteristic", kind=_TEXT, doc="UUID of the characteristic.", default=REQUIRED),
+        TomlKey(name="expect", kind=Hexadecimal(), doc="How the answer begins.", default=b""),
         _WITHIN,
         _RESTARTS,
     ),
 )
 
-PROMPT_STEP: Final = Table(
+PROMPT_STEP: Final = TomlTable(
     doc="Something for a person.",
-    keys=(Key(name="prompt", kind=_TEXT, doc="What to do.", default=REQUIRED), _WITHIN),
+    keys=(TomlKey(name="prompt", kind=_TEXT, doc="What to do.", default=REQUIRED), _WITHIN),
 )
 
 
@@ -282,7 +284,7 @@ def _coherent(recipe: Recipe, where: str) -> Recipe:
     return recipe
 
 
-def _steps(given: dict[str, Any], key: str, where: str) -> tuple[Step, ...]:
+def _steps(given: dict[str, Any], key: str, where: str) -> tuple[RecipeStep, ...]:
     values: object = given.get(key, [])
     if not isinstance(values, list):
         raise wrong(below(where, key), values, f"[[{key}]] tables")
@@ -290,7 +292,7 @@ def _steps(given: dict[str, Any], key: str, where: str) -> tuple[Step, ...]:
     return tuple(_step(each, f"{below(where, key)}[{place}]") for place, each in enumerate(steps))
 
 
-def _step(value: object, where: str) -> Step:
+def _step(value: object, where: str) -> RecipeStep:
     given = as_table(value, where, f"a table with one of {', '.join(_STEPS)}")
     found = [kind for kind in _STEPS if kind in given]
     if len(found) != 1:
@@ -299,15 +301,15 @@ def _step(value: object, where: str) -> Step:
     return make(table.read(given, where))
 
 
-def _smp_step(read: dict[str, Any]) -> Step:
+def _smp_step(read: dict[str, Any]) -> RecipeStep:
     return SmpStep(command=read["smp"], body=read["body"] or {}, restarts=read["restarts"])
 
 
-def _setting_step(read: dict[str, Any]) -> Step:
+def _setting_step(read: dict[str, Any]) -> RecipeStep:
     return SettingStep(name=read["setting"], value=read["value"], save=read["save"])
 
 
-def _write_step(read: dict[str, Any]) -> Step:
+def _write_step(read: dict[str, Any]) -> RecipeStep:
     return GattStep(
         service=read["service"].lower(),
         characteristic=read["characteristic"].lower(),
@@ -318,11 +320,11 @@ def _write_step(read: dict[str, Any]) -> Step:
     )
 
 
-def _prompt_step(read: dict[str, Any]) -> Step:
+def _prompt_step(read: dict[str, Any]) -> RecipeStep:
     return PromptStep(text=read["prompt"], within_ms=read["within_s"])
 
 
-_STEPS: Final[dict[str, tuple[Table, Callable[[dict[str, Any]], Step]]]] = {
+_STEPS: Final[dict[str, tuple[TomlTable, Callable[[dict[str, Any]], RecipeStep]]]] = {
     "smp": (SMP_STEP, _smp_step),
     "setting": (SETTING_STEP, _setting_step),
     "write": (WRITE_STEP, _write_step),

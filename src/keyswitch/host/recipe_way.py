@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from keyswitch.errors import Field, InputError, LinkLostError, RemoteError
-from keyswitch.host.client import Client
-from keyswitch.host.reach import Connection, Identity
-from keyswitch.host.recipe import Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep, Step
+from keyswitch.host.client import SmpClient
+from keyswitch.host.reach import Connection, DeviceIdentity
+from keyswitch.host.recipe import Again, GattStep, PromptStep, Recipe, RecipeStep, SettingStep, SmpStep
 from keyswitch.host.reply import Refusal
-from keyswitch.host.way import Inside, NoEntry
+from keyswitch.host.way import EntryGranted, EntryRefused
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.group import Command
 from keyswitch.smp.groups import settings
@@ -36,7 +36,7 @@ WRONG_RECIPE_STEP: Final = "check that this recipe is for this device: it uses a
 _NAME: Final = re.compile(r"\{([a-z_]+)\}")
 
 
-class RecipeWay:
+class RecipeStrategy:
     """The way that a recipe describes.
 
     Args:
@@ -68,13 +68,13 @@ class RecipeWay:
         """What is done, for the plan."""
         return f"recipe {self.recipe.name}: {self.recipe.about}"
 
-    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:
         """Take the steps in."""
         no = await self._take(connection, self.recipe.enter, say)
         if no is not None:
             return no
         restarts = any(_restarts(step) for step in self.recipe.enter)
-        return Inside(
+        return EntryGranted(
             identity=self._identity(),
             reconnect=restarts,
             restarts=restarts or connection.announced_end,
@@ -84,7 +84,7 @@ class RecipeWay:
             prompt=next((self._filled(step.text) for step in self.recipe.enter if isinstance(step, PromptStep)), ""),
         )
 
-    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+    async def attach(self, connection: Connection, token: bytes) -> EntryRefused | None:
         """Nothing to attach to: such a device has no sessions."""
         del connection, token
         return None
@@ -103,24 +103,24 @@ class RecipeWay:
                 return False
         return True
 
-    async def leave(self, connection: Connection) -> NoEntry | None:
+    async def leave(self, connection: Connection) -> EntryRefused | None:
         """Take the steps out; without any, see that the device leaves by itself."""
         if not self.recipe.leave:
             return await self._leaves_itself(connection)
         return await self._take(connection, self.recipe.leave, lambda _text: None)
 
-    async def _leaves_itself(self, connection: Connection) -> NoEntry | None:
+    async def _leaves_itself(self, connection: Connection) -> EntryRefused | None:
         for _ in range(LEAVES_ITSELF_MS // ASK_AGAIN_MS):
             if not await self.is_inside(connection):
                 return None
             await asyncio.sleep(ASK_AGAIN_MS / 1000)
-        return NoEntry(detail=f"the device stays inside, and recipe {self.recipe.name} has no [[leave]]")
+        return EntryRefused(detail=f"the device stays inside, and recipe {self.recipe.name} has no [[leave]]")
 
     async def _take(
-        self, connection: Connection, steps: tuple[Step, ...], say: Callable[[str], None]
-    ) -> NoEntry | None:
+        self, connection: Connection, steps: tuple[RecipeStep, ...], say: Callable[[str], None]
+    ) -> EntryRefused | None:
         for step in steps:
-            no: NoEntry | None = None
+            no: EntryRefused | None = None
             try:
                 no = await self._one(connection, step, say)
             except LinkLostError:
@@ -130,7 +130,7 @@ class RecipeWay:
                 return no
         return None
 
-    async def _one(self, connection: Connection, step: Step, say: Callable[[str], None]) -> NoEntry | None:
+    async def _one(self, connection: Connection, step: RecipeStep, say: Callable[[str], None]) -> EntryRefused | None:
         match step:
             case SmpStep():
                 return await self._smp(connection, step)
@@ -141,25 +141,27 @@ class RecipeWay:
             case PromptStep():
                 return await self._prompt(connection, step, say)
 
-    async def _smp(self, connection: Connection, step: SmpStep) -> NoEntry | None:
+    async def _smp(self, connection: Connection, step: SmpStep) -> EntryRefused | None:
         client = connection.smp
         if client is None:
-            return NoEntry(detail=f"{step.command.name}: the device shows no SMP service")
+            return EntryRefused(detail=f"{step.command.name}: the device shows no SMP service")
         op = Op.WRITE if step.command.writes else Op.READ
         reply = await client.ask(op, step.command.group, step.command.id, self._values(step.body))
         return _refused(step.command.name, reply) if isinstance(reply, Refusal) else None
 
-    async def _setting(self, connection: Connection, step: SettingStep) -> NoEntry | None:
+    async def _setting(self, connection: Connection, step: SettingStep) -> EntryRefused | None:
         client = connection.smp
         if client is None:
-            return NoEntry(detail=f"setting {step.name}: the device shows no SMP service")
+            return EntryRefused(detail=f"setting {step.name}: the device shows no SMP service")
         body = {"name": self._filled(step.name), "val": self._filled(step.value).encode()}
         reply = await client.write(settings.ID, settings.Id.VALUE, body)
         if step.save and not isinstance(reply, Refusal):
             reply = await client.write(settings.ID, settings.Id.STORAGE)
         return _refused(f"setting {step.name}", reply) if isinstance(reply, Refusal) else None
 
-    async def _prompt(self, connection: Connection, step: PromptStep, say: Callable[[str], None]) -> NoEntry | None:
+    async def _prompt(
+        self, connection: Connection, step: PromptStep, say: Callable[[str], None]
+    ) -> EntryRefused | None:
         say(self._filled(step.text))
         if connection.announced_end:
             # The device is looked for by its advertisement, which says so earlier than this connection would.
@@ -168,16 +170,16 @@ class RecipeWay:
             if await self.is_inside(connection):
                 return None
             await asyncio.sleep(ASK_AGAIN_MS / 1000)
-        return NoEntry(detail=f"nothing happened within {step.within_ms // 1000} s", next_step=step.text)
+        return EntryRefused(detail=f"nothing happened within {step.within_ms // 1000} s", next_step=step.text)
 
-    def _identity(self) -> Identity | None:
+    def _identity(self) -> DeviceIdentity | None:
         match self.recipe.again:
             case Again.SAME:
                 return None
             case Again.NAME:
-                return Identity(name=self._again_name)
+                return DeviceIdentity(name=self._again_name)
             case Again.NEXT_ADDRESS:
-                return Identity(next_address=True)
+                return DeviceIdentity(next_address=True)
 
     def _values(self, body: Mapping[str, Any]) -> dict[str, object]:
         return {key: self._filled(value) if isinstance(value, str) else value for key, value in body.items()}
@@ -193,12 +195,12 @@ class RecipeWay:
         return _NAME.sub(value, text)
 
 
-async def _gatt(connection: Connection, step: GattStep) -> NoEntry | None:
+async def _gatt(connection: Connection, step: GattStep) -> EntryRefused | None:
     link = connection.gatt
     if link is None:
-        return NoEntry(detail="the recipe writes to a characteristic, and this is no Bluetooth LE target")
+        return EntryRefused(detail="the recipe writes to a characteristic, and this is no Bluetooth LE target")
     if step.service not in link.services:
-        return NoEntry(detail=f"the device has no service {step.service}")
+        return EntryRefused(detail=f"the device has no service {step.service}")
     told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     try:
         if step.expect:
@@ -211,22 +213,22 @@ async def _gatt(connection: Connection, step: GattStep) -> NoEntry | None:
         async with asyncio.timeout(step.within_ms / 1000):
             value = await told
     except RemoteError as error:
-        return NoEntry(detail=str(error))
+        return EntryRefused(detail=str(error))
     except TimeoutError:
-        return NoEntry(detail=f"the device did not answer the write within {step.within_ms} ms")
+        return EntryRefused(detail=f"the device did not answer the write within {step.within_ms} ms")
     if not value.startswith(step.expect):
-        return NoEntry(detail=f"the device answered {value.hex(' ')}, expected {step.expect.hex(' ')}")
+        return EntryRefused(detail=f"the device answered {value.hex(' ')}, expected {step.expect.hex(' ')}")
     return None
 
 
-async def _show(client: Client, command: Command) -> object:
+async def _show(client: SmpClient, command: Command) -> object:
     return await client.read(command.group, command.id)
 
 
-def _restarts(step: Step) -> bool:
+def _restarts(step: RecipeStep) -> bool:
     return not isinstance(step, PromptStep | SettingStep) and step.restarts
 
 
-def _refused(what: str, refusal: Refusal) -> NoEntry:
+def _refused(what: str, refusal: Refusal) -> EntryRefused:
     next_step = WRONG_RECIPE_STEP if refusal.is_rc(Rc.ENOTSUP) else ""
-    return NoEntry(detail=f"{what} was refused: {refusal}", reason=refusal.reason, next_step=next_step)
+    return EntryRefused(detail=f"{what} was refused: {refusal}", reason=refusal.reason, next_step=next_step)

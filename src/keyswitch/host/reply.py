@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from keyswitch.errors import RemoteError
-from keyswitch.reasons import Reason, detail_words, spoken
+from keyswitch.reasons import Reason, detail_words, format_reason
 from keyswitch.smp.codes import Rc, rc_name
 from keyswitch.smp.commands import GROUPS
 from keyswitch.text import plain
@@ -82,7 +82,7 @@ class Refusal:
         """For people: the reason in words, where the device gives one of ours; else the code and what it says."""
         reason = self.reason
         if reason is not None:
-            return spoken(reason, detail_words(reason, split_reason(self.text)[1]))
+            return format_reason(reason, detail_words(reason, split_reason(self.text)[1]))
         text = self.text or (_UNKNOWN_COMMAND if self.is_rc(Rc.ENOTSUP) else "")
         return f"{self.name}: {text}" if text else self.name
 
@@ -94,7 +94,7 @@ Reply = Answer | Refusal
 
 
 def reason_of(said: str) -> Reason | None:
-    """The reason that a device's words begin with, None if they are not ours (`keyswitch.reasons.spoken`)."""
+    """The reason that a device's words begin with, None if they are not ours (`keyswitch.reasons.format_reason`)."""
     word = said.partition(":")[0].strip()
     return Reason(word) if word in set(Reason) else None
 

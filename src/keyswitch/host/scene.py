@@ -4,7 +4,7 @@ Rules:
 
 * `seen` holds what the device told over the connection that is up; dropping the connection forgets it.
 * After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
-* What was read of the slots is forgotten at each act that can change them (`Scene.will_change`), and when the device is
+* What was read of the slots is forgotten at each act that can change them (`UpdateContext.will_change`), and when the device is
   out of sight in a state that it can leave by itself (`at_rest`).
 * A lease is extended while there is still time: before and within each act that takes long (`keyswitch.host.lease`).
 """
@@ -16,15 +16,15 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.client import Client
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Seen, Stop, at_rest
+from keyswitch.host.client import SmpClient
+from keyswitch.host.job import Goal, Job, JobImage, Observed, Outcome, Stop, at_rest
 from keyswitch.host.lease import Lease
-from keyswitch.host.reach import CONNECT_MS, Connection, Reach
+from keyswitch.host.reach import CONNECT_MS, Connection, Endpoint
 from keyswitch.host.reply import Refusal, reason_of
-from keyswitch.host.upload import Progress, Uploaded
+from keyswitch.host.upload import Uploaded, UploadProgress
 from keyswitch.host.verdict import NEXT_STEP, Verdict
-from keyswitch.host.views import ModeState, SlotView, mode_if_any, read_slots
-from keyswitch.host.way import Inside
+from keyswitch.host.views import ModeState, SlotInfo, mode_if_any, read_slots
+from keyswitch.host.way import EntryGranted
 from keyswitch.host.window import Sent
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -44,14 +44,14 @@ class SlotReadings:
     """What was read of the slots in a run; a reading counts until something begins that can change them."""
 
     def __init__(self) -> None:
-        self.before: tuple[SlotView, ...] | None = None
+        self.before: tuple[SlotInfo, ...] | None = None
         """When they were first read."""
-        self.now: tuple[SlotView, ...] | None = None
+        self.now: tuple[SlotInfo, ...] | None = None
         """As they are; None if they were never read, or not since something could have changed them."""
         self.not_read_since = ""
         """What that was; empty otherwise."""
 
-    def note(self, slots: tuple[SlotView, ...]) -> None:
+    def note(self, slots: tuple[SlotInfo, ...]) -> None:
         """They were read."""
         self.before = slots if self.before is None else self.before
         self.now, self.not_read_since = slots, ""
@@ -67,7 +67,7 @@ class SlotReadings:
         return self.now is None or at_rest(self.now)
 
 
-class Scene:
+class UpdateContext:
     """The shared state of one run.
 
     Args:
@@ -81,10 +81,10 @@ class Scene:
     def __init__(
         self,
         job: Job,
-        reach: Reach,
+        reach: Endpoint,
         *,
         say: Callable[[str], None],
-        on_progress: Callable[[JobImage, Progress], None],
+        on_progress: Callable[[JobImage, UploadProgress], None],
         on_verdict: Callable[[Verdict], None],
     ) -> None:
         self.job = job
@@ -92,9 +92,9 @@ class Scene:
         self.say = say
         self.on_progress = on_progress
         self.on_verdict = on_verdict
-        self.seen = Seen(images=job.images, health=job.health is not None and job.goal is not Goal.UPLOAD)
+        self.seen = Observed(images=job.images, health=job.health is not None and job.goal is not Goal.UPLOAD)
         self.connection: Connection | None = None
-        self.entered: Inside | None = None
+        self.entered: EntryGranted | None = None
         self.uploaded: Uploaded | None = None
         self.whole: set[bytes] = set()
         """Hashes of the images that this run has uploaded."""
@@ -128,7 +128,7 @@ class Scene:
         """What the device said when it put the last act off: how the run ends if it never stops saying so."""
 
     async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
-        """Connect; see `Reach.connect`."""
+        """Connect; see `Endpoint.connect`."""
         ours = self.job.way.expected is not None
         self.connection = await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours)
         self.seen = replace(self.seen, connected=True, smp=self.connection.smp is not None)
@@ -151,7 +151,7 @@ class Scene:
             raise LinkLostError("there is no connection")
         return self.connection
 
-    def smp(self) -> Client:
+    def smp(self) -> SmpClient:
         """The client for firmware commands.
 
         Raises:
@@ -233,7 +233,7 @@ class Scene:
         self.note_slots(slots)
         return None
 
-    def note_slots(self, slots: tuple[SlotView, ...]) -> None:
+    def note_slots(self, slots: tuple[SlotInfo, ...]) -> None:
         """Note what lies in the slots."""
         self.seen = replace(self.seen, slots=slots)
         self.slots.note(slots)

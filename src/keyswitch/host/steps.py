@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from keyswitch.host.job import Goal, Outcome, Seen
+from keyswitch.host.job import Goal, Observed, Outcome
 
 
 class StepName(StrEnum):
@@ -35,7 +35,7 @@ class StepName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class UpdateStep:
     """One step.
 
     Attributes:
@@ -53,53 +53,53 @@ class Step:
     says: str
     proof: str
     lacks: str
-    holds: Callable[[Seen], bool]
+    holds: Callable[[Observed], bool]
     bound_ms: int
     tries: int
     outcome: Outcome
 
 
-def _coming_back(seen: Seen) -> bool:
+def _coming_back(seen: Observed) -> bool:
     """A reset was asked for and not seen yet: until then nothing that the device says is believed."""
     return seen.reset is not None and not seen.rebooted and not seen.all_active
 
 
-def _unless_away(holds: Callable[[Seen], bool]) -> Callable[[Seen], bool]:
+def _unless_away(holds: Callable[[Observed], bool]) -> Callable[[Observed], bool]:
     return lambda seen: _coming_back(seen) or holds(seen)
 
 
-def _unless_over(holds: Callable[[Seen], bool]) -> Callable[[Seen], bool]:
+def _unless_over(holds: Callable[[Observed], bool]) -> Callable[[Observed], bool]:
     """Nothing has to be entered any more where the device came back as an application that lists no images."""
     return lambda seen: seen.settled or _coming_back(seen) or holds(seen)
 
 
-def _uploaded(seen: Seen) -> bool:
+def _uploaded(seen: Observed) -> bool:
     return seen.reset is not None or seen.all_present
 
 
-def _marked(seen: Seen) -> bool:
+def _marked(seen: Observed) -> bool:
     return seen.reset is not None or seen.by_reset or seen.all_pending
 
 
-def _reset_asked(seen: Seen) -> bool:
+def _reset_asked(seen: Observed) -> bool:
     return seen.reset is not None or seen.all_active
 
 
-def _swapped(seen: Seen) -> bool:
+def _swapped(seen: Observed) -> bool:
     return seen.rebooted or seen.all_active
 
 
-def _is_out(seen: Seen) -> bool:
+def _is_out(seen: Observed) -> bool:
     """The device itself says so, over the connection that is up now."""
     return seen.gated is False or seen.outside is True
 
 
-def _agreed_to_leave(seen: Seen) -> bool:
+def _agreed_to_leave(seen: Observed) -> bool:
     return seen.left or _is_out(seen)
 
 
 STEPS: Final = (
-    Step(
+    UpdateStep(
         name=StepName.FIND,
         says="find the device and connect",
         proof="a connection is up",
@@ -109,7 +109,7 @@ STEPS: Final = (
         tries=8,
         outcome=Outcome.UNREACHABLE,
     ),
-    Step(
+    UpdateStep(
         name=StepName.VERDICT,
         says="ask whether it would take an update, changing nothing",
         proof="the device has answered",
@@ -119,7 +119,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.UNREACHABLE,
     ),
-    Step(
+    UpdateStep(
         name=StepName.ENTER,
         says="enter maintenance mode",
         proof="the device says that its gate is open",
@@ -129,7 +129,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.REFUSED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.RECONNECT,
         says="reconnect to the same device in maintenance mode",
         proof="it takes firmware commands on this connection",
@@ -139,7 +139,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.UNREACHABLE,
     ),
-    Step(
+    UpdateStep(
         name=StepName.VERIFY,
         says="verify mode and slots",
         proof="the slots were read with the gate open",
@@ -149,7 +149,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.UNKNOWN,
     ),
-    Step(
+    UpdateStep(
         name=StepName.UPLOAD,
         says="upload the image",
         proof="the device lists its hash",
@@ -159,7 +159,7 @@ STEPS: Final = (
         tries=5,
         outcome=Outcome.FAILED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.TEST,
         says="mark it for a trial boot",
         proof="the device lists it as pending",
@@ -169,7 +169,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.FAILED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.RESET,
         says="reset the device",
         proof="the reset was asked for",
@@ -179,7 +179,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.FAILED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.SWAP,
         says="wait for the swap and reconnect",
         proof="the link has ended, or boot id, running hash or pending mark have changed",
@@ -189,7 +189,7 @@ STEPS: Final = (
         tries=2,
         outcome=Outcome.NEVER_CAME_BACK,
     ),
-    Step(
+    UpdateStep(
         name=StepName.PROVE,
         says="prove that the new image runs",
         proof="the active slot lists its hash",
@@ -199,7 +199,7 @@ STEPS: Final = (
         tries=2,
         outcome=Outcome.NOT_STARTED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.HEALTH,
         says="run the health check, if one was given",
         proof="it has found the running image well",
@@ -209,7 +209,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.FAILED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.CONFIRM,
         says="confirm it",
         proof="the active slot is listed as confirmed",
@@ -219,7 +219,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.FAILED,
     ),
-    Step(
+    UpdateStep(
         name=StepName.LEAVE,
         says="leave maintenance mode",
         proof="the device has agreed",
@@ -229,7 +229,7 @@ STEPS: Final = (
         tries=3,
         outcome=Outcome.STILL_IN_MAINTENANCE,
     ),
-    Step(
+    UpdateStep(
         name=StepName.LEFT,
         says="prove that it has left",
         proof="the device says that it is outside maintenance",
@@ -269,6 +269,6 @@ CHANGES: Final = frozenset({StepName.UPLOAD, StepName.TEST, StepName.RESET, Step
 """The steps that change firmware, or what is to run."""
 
 
-def first_missing(steps: tuple[StepName, ...], seen: Seen) -> Step | None:
+def first_missing(steps: tuple[StepName, ...], seen: Observed) -> UpdateStep | None:
     """The first of these steps whose proof does not hold; None if all do."""
     return next((BY_NAME[name] for name in steps if not BY_NAME[name].holds(seen)), None)

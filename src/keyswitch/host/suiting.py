@@ -11,26 +11,26 @@ Rules:
 from collections.abc import Mapping
 from typing import Final
 
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Seen, Stop
+from keyswitch.host.job import Goal, Job, JobImage, Observed, Outcome, Stop
 from keyswitch.host.verdict import NEXT_STEP
-from keyswitch.host.views import SlotView
-from keyswitch.mcuboot.image import Version
+from keyswitch.host.views import SlotInfo
+from keyswitch.mcuboot.image import ImageVersion
 from keyswitch.reasons import Reason
 
 GO_BACK: Final = "install a newer version, or say --downgrade to go back on purpose"
 
 
-def newer_that_runs(image: JobImage, slots: tuple[SlotView, ...] | None) -> SlotView | None:
+def newer_that_runs(image: JobImage, slots: tuple[SlotInfo, ...] | None) -> SlotInfo | None:
     """The running image of the same number, if it is newer than this one."""
-    version = Version.read(image.version)
+    version = ImageVersion.read(image.version)
     for view in slots or ():
-        runs = Version.read(view.version) if view.active and view.image == image.number else None
+        runs = ImageVersion.read(view.version) if view.active and view.image == image.number else None
         if version is not None and runs is not None and version < runs:
             return view
     return None
 
 
-def steps_back(job: Job, seen: Seen) -> Stop | None:
+def is_downgrade(job: Job, seen: Observed) -> Stop | None:
     """Why one of the job's images must not be started: it is older than what runs; None if none is, or it is meant.
 
     It does not matter how it came into its slot: after each swap the bootloader leaves the older image there.

@@ -5,10 +5,10 @@ from typing import Final
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.client import SilenceError
-from keyswitch.host.plan import Device, Lease
-from keyswitch.host.reach import Connection, Reach
+from keyswitch.host.plan import PlannedDevice, PlannedLease
+from keyswitch.host.reach import Connection, Endpoint
 from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import Given, advised, find_out, unopened
+from keyswitch.host.verdict import Given, advised, probe_gate, verdict_of_failed_connect
 from keyswitch.host.views import Params, read_bootloader_mode, read_params, read_room, read_slots
 from keyswitch.mcuboot.layout import BootMode
 from keyswitch.policy.model import Policy
@@ -22,7 +22,9 @@ one that has not says so (Zephyr `img_mgmt_state_write`, MCUboot `bs_set`). An e
 with one image takes it for that image, and marks it."""
 
 
-async def survey(reach: Reach, policy: Policy | None = None, *, to: str | None = None, option: str = "") -> Device:
+async def survey(
+    reach: Endpoint, policy: Policy | None = None, *, to: str | None = None, option: str = ""
+) -> PlannedDevice:
     """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
 
     Args:
@@ -40,7 +42,7 @@ async def survey(reach: Reach, policy: Policy | None = None, *, to: str | None =
     try:
         connection = await reach.connect()
     except RemoteError as error:
-        verdict = unopened(error)
+        verdict = verdict_of_failed_connect(error)
         return replace(known, verdict=replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given)))
     try:
         return await _ask(connection, known, given)
@@ -48,7 +50,7 @@ async def survey(reach: Reach, policy: Policy | None = None, *, to: str | None =
         await connection.close()
 
 
-def declared(policy: Policy | None, *, to: str | None = None) -> Device:
+def declared(policy: Policy | None, *, to: str | None = None) -> PlannedDevice:
     """What the policy alone says of its device.
 
     Args:
@@ -56,18 +58,18 @@ def declared(policy: Policy | None, *, to: str | None = None) -> Device:
         to: the maintenance mode that is to be entered.
     """
     if policy is None:
-        return Device()
+        return PlannedDevice()
     mode = policy.modes.get(to) if to is not None else None
     lease = None
     if mode is not None and mode.lease_ms is not None:
         keeps = policy.gate.upload is UploadRest.KEEP
-        lease = Lease(ms=mode.lease_ms, max_ms=mode.lease_max_ms or mode.lease_ms, keeps=keeps)
-    return Device(params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count), lease=lease)
+        lease = PlannedLease(ms=mode.lease_ms, max_ms=mode.lease_max_ms or mode.lease_ms, keeps=keeps)
+    return PlannedDevice(params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count), lease=lease)
 
 
-async def _ask(connection: Connection, known: Device, given: Given) -> Device:
+async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> PlannedDevice:
     """Ask; `known` is what the policy says."""
-    verdict = await find_out(connection)
+    verdict = await probe_gate(connection)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     client = connection.smp
     known = replace(known, verdict=verdict)

@@ -17,18 +17,18 @@ from typing import Final
 
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
 from keyswitch.host import entering, firmware
-from keyswitch.host.events import Ended, Event, Judged, Said, StepBegun, StepDone, StepMissed, Uploading
+from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
-from keyswitch.host.reach import NotPairedError, Reach
-from keyswitch.host.scene import Scene
-from keyswitch.host.steps import BY_NAME, CHANGES, WAY_OUT, WORK, Step, StepName, first_missing
+from keyswitch.host.reach import Endpoint, NotPairedError
+from keyswitch.host.scene import UpdateContext
+from keyswitch.host.steps import BY_NAME, CHANGES, WAY_OUT, WORK, StepName, UpdateStep, first_missing
 from keyswitch.host.suiting import arms_itself
-from keyswitch.host.upload import Progress
+from keyswitch.host.upload import UploadProgress
 from keyswitch.host.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
-_ACTS: Final[dict[StepName, Callable[[Scene], Awaitable[Stop | None]]]] = {
+_ACTS: Final[dict[StepName, Callable[[UpdateContext], Awaitable[Stop | None]]]] = {
     StepName.FIND: entering.find,
     StepName.VERDICT: entering.judge,
     StepName.ENTER: entering.enter,
@@ -78,7 +78,7 @@ _INTERRUPTED: Final = Stop(
 )
 
 
-async def update(reach: Reach, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
+async def update(reach: Endpoint, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
     """Carry `job` out on the device behind `reach`; returns how it ended.
 
     Cancelling ends the connection and leaves the device as it is; the same job goes on from there. `sink` is told how
@@ -112,12 +112,12 @@ def _stopped_by(error: KeyswitchError) -> Stop:
 
 
 class _Run:
-    def __init__(self, reach: Reach, job: Job, sink: Callable[[Event], None]) -> None:
+    def __init__(self, reach: Endpoint, job: Job, sink: Callable[[Event], None]) -> None:
         self.job = job
         self.sink = sink
         self.loop = asyncio.get_running_loop()
         self.begun_at = self.loop.time()
-        self.scene = Scene(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
+        self.scene = UpdateContext(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
         self.tries: Counter[StepName] = Counter()
         self.acted: set[StepName] = set()
         self.held: set[StepName] = set()
@@ -182,7 +182,7 @@ class _Run:
         self.already_held(steps)
         return None
 
-    async def take(self, step: Step) -> Stop | None:
+    async def take(self, step: UpdateStep) -> Stop | None:
         """One act, bounded; a lost link is noted and the run goes on from what holds then."""
         begun = self.now_ms()
         self.sink(StepBegun(name=step.name, says=step.says, at_ms=begun))
@@ -217,7 +217,7 @@ class _Run:
             self.to_continue = False
             self.resumed += 1
 
-    def tell(self, step: Step, begun: int, why: str) -> None:
+    def tell(self, step: UpdateStep, begun: int, why: str) -> None:
         now = self.now_ms()
         if step.holds(self.scene.seen):
             self.progress(step.name)
@@ -225,7 +225,7 @@ class _Run:
         else:
             why = self.scene.put_off.detail if self.scene.put_off is not None else why
             self.trouble = f"{step.name.value}: {why}"
-            self.sink(StepMissed(name=step.name, at_ms=now, duration_ms=now - begun, why=why))
+            self.sink(StepFailed(name=step.name, at_ms=now, duration_ms=now - begun, why=why))
 
     def already_held(self, names: tuple[StepName, ...]) -> None:
         """Tell each step once, also where nothing had to be done for it; a device that is away proves nothing."""
@@ -241,11 +241,11 @@ class _Run:
             self.held.add(name)
             self.tries.clear()
 
-    def most_tries(self, step: Step) -> int:
+    def most_tries(self, step: UpdateStep) -> int:
         """A device that was never there is given up sooner than one that has gone."""
         return FIRST_TRIES if step.name is StepName.FIND and step.name not in self.held else step.tries
 
-    def exhausted(self, step: Step) -> Stop:
+    def exhausted(self, step: UpdateStep) -> Stop:
         if self.scene.put_off is not None:
             return self.scene.put_off
         if step.name is StepName.ENTER and self.scene.thrown_out is not None:
@@ -336,12 +336,12 @@ class _Run:
         return round((self.loop.time() - self.begun_at) * 1000)
 
     def say(self, text: str) -> None:
-        self.sink(Said(text=text, at_ms=self.now_ms()))
+        self.sink(Message(text=text, at_ms=self.now_ms()))
 
     def judged(self, verdict: Verdict) -> None:
-        self.sink(Judged(verdict=verdict, at_ms=self.now_ms()))
+        self.sink(VerdictFound(verdict=verdict, at_ms=self.now_ms()))
 
-    def uploading(self, image: JobImage, progress: Progress) -> None:
+    def uploading(self, image: JobImage, progress: UploadProgress) -> None:
         if progress.off > self.scene.farthest[image.number]:
             self.scene.farthest[image.number] = progress.off
             self.tries.clear()

@@ -21,8 +21,8 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.bounds import Bounds
-from keyswitch.host.channel import healed
-from keyswitch.host.client import Client
+from keyswitch.host.channel import resubscribe
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Answer, Refusal, Reply
 from keyswitch.host.requests import Requests
 from keyswitch.host.window import Moved, Sent, Window
@@ -67,7 +67,7 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class UploadProgress:
     """How far the upload is.
 
     Attributes:
@@ -137,13 +137,13 @@ async def _never_there() -> bool:
 
 
 async def upload(
-    client: Client,
+    client: SmpClient,
     image: bytes,
     capacity: Capacity,
     *,
     number: int = 0,
     bounds: Bounds | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[UploadProgress], None] | None = None,
     is_there: Callable[[], Awaitable[bool]] = _never_there,
     heal: Callable[[], Awaitable[None]] | None = None,
     sent: Sent | None = None,
@@ -179,12 +179,12 @@ async def upload(
 class _Upload:
     def __init__(
         self,
-        client: Client,
+        client: SmpClient,
         requests: Requests,
         window: Window,
         *,
         bounds: Bounds,
-        on_progress: Callable[[Progress], None] | None,
+        on_progress: Callable[[UploadProgress], None] | None,
     ) -> None:
         self.client = client
         self.requests = requests
@@ -230,7 +230,7 @@ class _Upload:
             elif not heard:
                 self.silent()
                 if heal is not None:
-                    await healed(heal)
+                    await resubscribe(heal)
             if self.loop.time() - self.floor_at >= self.bounds.stall_ms / 1000 and not self.window.done:
                 return self.stalled()
         return self.finished()
@@ -382,10 +382,12 @@ class _Upload:
         why = f"{took}, and the least is {self.bounds.floor_bytes:,}"
         return UploadStalled(off=off, why=why, silent=False)
 
-    def progress(self, now: float) -> Progress:
+    def progress(self, now: float) -> UploadProgress:
         rate = self.rate(now)
         remaining = round((self.window.size - self.window.wanted) * 1000 / rate) if rate else None
-        return Progress(off=self.window.wanted, size=self.window.size, bytes_per_second=rate, remaining_ms=remaining)
+        return UploadProgress(
+            off=self.window.wanted, size=self.window.size, bytes_per_second=rate, remaining_ms=remaining
+        )
 
     def rate(self, now: float) -> int:
         if self.first_answer_at is None or now <= self.first_answer_at:

@@ -18,7 +18,7 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.client import SilenceError
 from keyswitch.host.reach import Connection, NotPairedError
 from keyswitch.host.reply import Answer, Refusal, split_reason
-from keyswitch.host.views import ModeState, SlotView, mode_if_any, read_slots
+from keyswitch.host.views import ModeState, SlotInfo, mode_if_any, read_slots
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import FalseGuard, Reason, detail_words
 from keyswitch.smp.codes import Rc
@@ -136,7 +136,7 @@ class Verdict:
     mode: str | None = None
     image_group: bool | None = None
     state: ModeState | None = None
-    slots: tuple[SlotView, ...] | None = None
+    slots: tuple[SlotInfo, ...] | None = None
 
     @property
     def line(self) -> str:
@@ -145,7 +145,7 @@ class Verdict:
         return f"{self.gate.value}{f' ({why})' if why else ''}"
 
 
-async def find_out(connection: Connection) -> Verdict:
+async def probe_gate(connection: Connection) -> Verdict:
     """Ask the device behind `connection`.
 
     Raises:
@@ -170,7 +170,7 @@ async def find_out(connection: Connection) -> Verdict:
         return replace(seen, detail=str(error), next_step=TELL)
 
 
-def unopened(error: RemoteError) -> Verdict:
+def verdict_of_failed_connect(error: RemoteError) -> Verdict:
     """The verdict on a device that answers, and with which no connection could be made ready."""
     unknown = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=TELL)
     if isinstance(error, NotPairedError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import Client
+from keyswitch.host.client import SmpClient
 from keyswitch.host.reply import Refusal, reason_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -39,7 +39,7 @@ class Params:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotView:
+class SlotInfo:
     """One listed image (image group, state)."""
 
     image: int
@@ -81,7 +81,7 @@ class ModeState:
         return not self.open and reason_of(self.reason) not in {Reason.OWNER, Reason.SECURITY}
 
 
-async def read_params(client: Client) -> Params | Refusal:
+async def read_params(client: SmpClient) -> Params | Refusal:
     """Ask for the device's buffers."""
     reply = await client.read(os.ID, os.Id.PARAMS)
     if isinstance(reply, Refusal):
@@ -93,19 +93,19 @@ async def read_params(client: Client) -> Params | Refusal:
     return Params(buf_size=size, buf_count=count)
 
 
-async def read_bootloader_mode(client: Client) -> int | Refusal:
+async def read_bootloader_mode(client: SmpClient) -> int | Refusal:
     """Ask how the bootloader exchanges images (os group, bootloader info, query "mode")."""
     reply = await client.read(os.ID, os.Id.BOOTLOADER, {"query": "mode"})
     return reply if isinstance(reply, Refusal) else _field(reply.values, "mode", int)
 
 
-async def read_slots(client: Client) -> tuple[SlotView, ...] | Refusal:
+async def read_slots(client: SmpClient) -> tuple[SlotInfo, ...] | Refusal:
     """Ask what lies in the slots."""
     reply = await client.read(image.ID, image.Id.STATE)
     return reply if isinstance(reply, Refusal) else slots_of(reply.values)
 
 
-async def read_room(client: Client) -> Mapping[int, int] | Refusal:
+async def read_room(client: SmpClient) -> Mapping[int, int] | Refusal:
     """Ask for the largest file of each image number (image group, slot info; Zephyr 4.0 and later).
 
     Where the device names no largest image, its largest slot that an upload may go to bounds it.
@@ -129,7 +129,7 @@ def _sizes(row: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
             yield number, max(_field(slot, "size", int) for slot in (taken.values() or slots))
 
 
-async def read_mode(client: Client) -> ModeState | Refusal:
+async def read_mode(client: SmpClient) -> ModeState | Refusal:
     """Ask the mode group for its state."""
     reply = await client.read(mode.ID, mode.Id.STATE)
     if isinstance(reply, Refusal):
@@ -146,7 +146,7 @@ async def read_mode(client: Client) -> ModeState | Refusal:
     )
 
 
-async def mode_if_any(client: Client | None) -> ModeState | None:
+async def mode_if_any(client: SmpClient | None) -> ModeState | None:
     """The mode group's state; None from a device that has no such group.
 
     A request that waits while the mode changes is refused unexecuted. That is no answer to the question: asked again,
@@ -160,7 +160,7 @@ async def mode_if_any(client: Client | None) -> ModeState | None:
     return None if isinstance(state, Refusal) else state
 
 
-def slots_of(values: Mapping[str, Any]) -> tuple[SlotView, ...]:
+def slots_of(values: Mapping[str, Any]) -> tuple[SlotInfo, ...]:
     """The images in the answer to a state read or write.
 
     Raises:
@@ -180,13 +180,13 @@ def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, A
     return cast("list[Mapping[str, Any]]", found)
 
 
-def _slot(values: Mapping[str, Any]) -> SlotView:
+def _slot(values: Mapping[str, Any]) -> SlotInfo:
 
     def flag(key: str) -> bool:
         # Left out when false by devices that save bytes (`MCUMGR_GRP_IMG_FRUGAL_LIST`).
         return _field(values, key, bool) if key in values else False
 
-    return SlotView(
+    return SlotInfo(
         image=_field(values, "image", int) if "image" in values else 0,
         slot=_field(values, "slot", int),
         version=plain(_field(values, "version", str)),

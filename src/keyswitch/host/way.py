@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from keyswitch.host import entry
-from keyswitch.host.reach import CONNECT_MS, Connection, Identity
+from keyswitch.host.reach import CONNECT_MS, Connection, DeviceIdentity
 from keyswitch.host.reply import Refusal
 from keyswitch.host.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.reasons import Reason
@@ -13,7 +13,7 @@ from keyswitch.smp.codes import Rc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inside:
+class EntryGranted:
     """The device is in maintenance mode, or on its way there.
 
     Attributes:
@@ -32,7 +32,7 @@ class Inside:
 
     token: bytes = b""
     address: str | None = None
-    identity: Identity | None = None
+    identity: DeviceIdentity | None = None
     reconnect: bool = False
     restarts: bool = False
     shows_smp: bool = True
@@ -99,7 +99,7 @@ NO_MODE_GROUP_STEP: Final = "check the target; a device that obeys no policy is 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoEntry:
+class EntryRefused:
     """The way did not lead in."""
 
     detail: str
@@ -107,7 +107,7 @@ class NoEntry:
     next_step: str = ""
 
 
-class Way(Protocol):
+class EntryStrategy(Protocol):
     """How maintenance mode is entered and left."""
 
     @property
@@ -125,11 +125,11 @@ class Way(Protocol):
         """The device that this way leads into; None if it leads into any."""
         ...
 
-    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:
         """Enter; `say` tells a person what to do."""
         ...
 
-    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+    async def attach(self, connection: Connection, token: bytes) -> EntryRefused | None:
         """Prove on a new connection that the session with this token is ours; None if the device agreed."""
         ...
 
@@ -137,12 +137,12 @@ class Way(Protocol):
         """Whether a device without a mode group is in maintenance; None if this way cannot tell, or need not."""
         ...
 
-    async def leave(self, connection: Connection) -> NoEntry | None:
+    async def leave(self, connection: Connection) -> EntryRefused | None:
         """Leave; None if the device agreed. Proving that it has left is the caller's business."""
         ...
 
 
-class ModeGroupWay:
+class ModeGroupStrategy:
     """The way into our own devices.
 
     Args:
@@ -163,15 +163,15 @@ class ModeGroupWay:
         """What is done, for the plan."""
         return f"enter {self.to} by {' or '.join(one.kind for one in self._credentials)}"
 
-    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:
         """Enter with the credential."""
         del say
         if connection.mode is None:
-            return NoEntry(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
+            return EntryRefused(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
         told = await entry.enter(connection.mode, self.to, self._credentials, expected=self.expected)
         match told:
-            case entry.Entered():
-                return Inside(
+            case entry.EntryReply():
+                return EntryGranted(
                     token=told.session,
                     address=told.address,
                     reconnect=told.reconnect,
@@ -182,7 +182,7 @@ class ModeGroupWay:
             case _:
                 return refused(told)
 
-    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+    async def attach(self, connection: Connection, token: bytes) -> EntryRefused | None:
         """Prove with the credential that the session is ours."""
         if connection.mode is None:
             return None
@@ -194,39 +194,39 @@ class ModeGroupWay:
         del connection
         return None
 
-    async def leave(self, connection: Connection) -> NoEntry | None:
+    async def leave(self, connection: Connection) -> EntryRefused | None:
         """Ask the device to leave."""
         return await leave_by_group(connection)
 
 
-class NoWay:
+class AlreadyOpen:
     """No way in is known: only a device whose gate is open already can be updated. Out goes by the mode group."""
 
     words = "nothing: the gate must be open already"
     option = ""
     expected = None
 
-    async def enter(self, connection: Connection, say: Callable[[str], None]) -> Inside | NoEntry:
+    async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:
         """Refuse, with what a person can do."""
         del connection, say
-        return NoEntry(detail="no way to enter was given", next_step=NEXT_STEP[Reason.WRONG_MODE])
+        return EntryRefused(detail="no way to enter was given", next_step=NEXT_STEP[Reason.WRONG_MODE])
 
-    async def attach(self, connection: Connection, token: bytes) -> NoEntry | None:
+    async def attach(self, connection: Connection, token: bytes) -> EntryRefused | None:
         """Refuse: there is nothing to prove a session with."""
         del connection, token
-        return NoEntry(detail="the session is another's", reason=Reason.OWNER, next_step=NEXT_STEP[Reason.OWNER])
+        return EntryRefused(detail="the session is another's", reason=Reason.OWNER, next_step=NEXT_STEP[Reason.OWNER])
 
     async def is_inside(self, connection: Connection) -> bool | None:
         """None: the mode group tells."""
         del connection
         return None
 
-    async def leave(self, connection: Connection) -> NoEntry | None:
+    async def leave(self, connection: Connection) -> EntryRefused | None:
         """Ask the device to leave, if it has a mode group."""
         return await leave_by_group(connection)
 
 
-async def leave_by_group(connection: Connection) -> NoEntry | None:
+async def leave_by_group(connection: Connection) -> EntryRefused | None:
     """Leave by the mode group; None if the device agreed or has none."""
     if connection.mode is None:
         return None
@@ -234,16 +234,16 @@ async def leave_by_group(connection: Connection) -> NoEntry | None:
     return None if refusal is None or refusal.is_rc(Rc.ENOTSUP) else refused(refusal)
 
 
-def refused(told: Refusal | entry.CannotProve | entry.OtherDevice) -> NoEntry:
+def refused(told: Refusal | entry.CannotProve | entry.OtherDevice) -> EntryRefused:
     """A refusal, with what to do about it."""
     if isinstance(told, entry.CannotProve):
         wanted = " or ".join(told.wanted) or "nothing that can be sent"
         detail = f"the device takes {wanted} as proof, not {' or '.join(told.have) or 'nothing'}"
-        return NoEntry(detail=detail, reason=Reason.PROOF, next_step=NEXT_STEP[Reason.PROOF])
+        return EntryRefused(detail=detail, reason=Reason.PROOF, next_step=NEXT_STEP[Reason.PROOF])
     if isinstance(told, entry.OtherDevice):
         detail = f"{told.answered!r} answers, not {told.expected!r}"
-        return NoEntry(detail=detail, reason=Reason.PROOF, next_step=OTHER_DEVICE_STEP)
+        return EntryRefused(detail=detail, reason=Reason.PROOF, next_step=OTHER_DEVICE_STEP)
     if told.is_rc(Rc.ENOTSUP):
-        return NoEntry(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
+        return EntryRefused(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
     reason = told.reason
-    return NoEntry(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")
+    return EntryRefused(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")

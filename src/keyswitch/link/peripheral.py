@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from keyswitch.gatt.table import Table
+from keyswitch.gatt.table import GattTable
 from keyswitch.terms import Security
 
 ADVERTISING_INTERVAL_MS = 100
@@ -110,7 +110,7 @@ class Peripheral(Protocol):
         """Change the static random address. Raises `LocalError` while advertising or connected."""
         ...
 
-    def set_table(self, table: Table, *, live: bool = False) -> None:
+    def set_table(self, table: GattTable, *, live: bool = False) -> None:
         """Show this table.
 
         With `live` false nobody may be connected (`LocalError`). With `live` true connected centrals are treated as

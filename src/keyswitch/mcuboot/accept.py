@@ -10,15 +10,15 @@ from dataclasses import replace
 
 from keyswitch.mcuboot.config import BootConfig, Downgrade
 from keyswitch.mcuboot.files import NamedImage
-from keyswitch.mcuboot.image import Fault, Version
+from keyswitch.mcuboot.image import ImageFault, ImageVersion
 from keyswitch.mcuboot.layout import max_image_size
 from keyswitch.mcuboot.padding import read_padding
-from keyswitch.mcuboot.verify import CheckResult, Verdict, verify
+from keyswitch.mcuboot.verify import CheckResult, ImageCheck, verify
 
 
 def accept(
-    named: NamedImage, config: BootConfig, *, running: Version | None = None, counters: tuple[int, ...] = ()
-) -> Verdict:
+    named: NamedImage, config: BootConfig, *, running: ImageVersion | None = None, counters: tuple[int, ...] = ()
+) -> ImageCheck:
     """Everything that stands between this file and its running.
 
     Args:
@@ -30,23 +30,25 @@ def accept(
     number = named.image or 0
     if number >= len(config.layout.pairs):
         there = f"image numbers 0 to {len(config.layout.pairs) - 1}"
-        fault = Fault(check="image number", expected=there, found=str(number))
-        return Verdict(image=None, checks=(CheckResult(name="image number", ok=False, detail=fault.line, fault=fault),))
+        fault = ImageFault(check="image number", expected=there, found=str(number))
+        return ImageCheck(
+            image=None, checks=(CheckResult(name="image number", ok=False, detail=fault.line, fault=fault),)
+        )
     limits = config.limits(number, counters)
     if config.downgrade is Downgrade.BY_VERSION:
         limits = replace(limits, min_version=running)
     verdict = verify(named.source, config.keys, limits)
-    return Verdict(image=verdict.image, checks=(_check_upload(named, verdict, config), *verdict.checks))
+    return ImageCheck(image=verdict.image, checks=(_check_upload(named, verdict, config), *verdict.checks))
 
 
-def _check_upload(named: NamedImage, verdict: Verdict, config: BootConfig) -> CheckResult:
+def _check_upload(named: NamedImage, verdict: ImageCheck, config: BootConfig) -> CheckResult:
     limit = max_image_size(config.layout, named.image or 0)
     size = named.source.size
-    fault: Fault | None = None
+    fault: ImageFault | None = None
     if size > limit:
-        fault = Fault(check="upload", expected=f"at most {limit} bytes", found=f"{size} bytes")
+        fault = ImageFault(check="upload", expected=f"at most {limit} bytes", found=f"{size} bytes")
     elif verdict.image is not None and read_padding(named.source, verdict.image).arms:
-        fault = Fault(
+        fault = ImageFault(
             check="upload",
             expected="a file without a trailer (imgtool sign without --pad, --test, --confirm)",
             found="a trailer at its end, which would start it by itself",

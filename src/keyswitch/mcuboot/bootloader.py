@@ -15,7 +15,7 @@ from keyswitch.mcuboot import swap as swaps
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
 from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.image import Fault, Image, parse_image
+from keyswitch.mcuboot.image import Image, ImageFault, parse_image
 from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, align_up, area
 from keyswitch.mcuboot.ops import (
     SYNC,
@@ -28,8 +28,8 @@ from keyswitch.mcuboot.ops import (
     erase_trailer,
 )
 from keyswitch.mcuboot.report import BootReport, ImageReport, SlotReport, look
-from keyswitch.mcuboot.trailer import Flag, Magic, SwapType
-from keyswitch.mcuboot.verify import Verdict, verify
+from keyswitch.mcuboot.trailer import Magic, SwapType, TrailerFlag
+from keyswitch.mcuboot.verify import ImageCheck, verify
 from keyswitch.mcuboot.xip import boot_in_place
 
 __all__ = ["BootConfig", "BootReport", "Downgrade", "ImageReport", "SlotReport", "boot"]
@@ -137,11 +137,11 @@ class _Pair:
         if refusal_line is not None:
             self._refuse(refusal_line)
 
-    def _downgrade(self, verdict: Verdict) -> str | None:
+    def _downgrade(self, verdict: ImageCheck) -> str | None:
         """Why the image may not replace the running one, None if it may (`check_downgrade_prevention`)."""
         running = parse_image(area(self._flash, self._pair.primary))
         new = verdict.image
-        if isinstance(running, Fault) or new is None or self._config.downgrade is Downgrade.ALLOWED:
+        if isinstance(running, ImageFault) or new is None or self._config.downgrade is Downgrade.ALLOWED:
             return None
         if self._config.downgrade is Downgrade.BY_VERSION:
             if new.version.without_build < running.version.without_build:
@@ -180,7 +180,7 @@ class _Pair:
         """What would run after the exchange."""
         source = area(self._flash, self._pair.primary) if self.kind is SwapType.NONE else self._source()
         image = parse_image(source)
-        return None if isinstance(image, Fault) else image
+        return None if isinstance(image, ImageFault) else image
 
     def perform(self) -> None:
         """Exchange, or overwrite."""
@@ -214,10 +214,10 @@ class _Pair:
                 self._because(f"nothing runs: {refusal.detail}")
                 return self.report
         image = parse_image(source)
-        if isinstance(image, Fault):
+        if isinstance(image, ImageFault):
             self._because(f"nothing runs: {image.line}")
             return self.report
-        kept = own.magic is not Magic.GOOD or own.image_ok is Flag.SET
+        kept = own.magic is not Magic.GOOD or own.image_ok is TrailerFlag.SET
         if kept and image.security_counter is not None:
             self.counter = max(self.counter, image.security_counter)
         trial = trailers.read_swap_type(self._flash, self._layout, self.number) is SwapType.REVERT
@@ -235,7 +235,7 @@ class _Pair:
 def _overwrite(layout: Layout, pair: SlotPair, source: Area) -> Plan:
     """Copy the secondary over the primary; begun again from the start if it is cut off (`boot_copy_image`)."""
     image = parse_image(source)
-    size = 0 if isinstance(image, Fault) else image.size
+    size = 0 if isinstance(image, ImageFault) else image.size
     sector, block = layout.geometry.sector_size, layout.geometry.write_block
     yield from erase_trailer(layout, pair.primary)
     for number in range(-(-size // sector)):

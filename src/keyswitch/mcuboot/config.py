@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from keyswitch.mcuboot.keys import Keys
+from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.layout import Layout, max_image_size
 from keyswitch.mcuboot.verify import Limits
 
@@ -35,7 +35,7 @@ class BootConfig:
     """
 
     layout: Layout
-    keys: Keys
+    keys: VerificationKeys
     downgrade: Downgrade = Downgrade.ALLOWED
     rollback_protection: bool = False
     validate_primary: bool = True

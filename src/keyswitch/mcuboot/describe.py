@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from keyswitch.mcuboot.files import NamedImage
 from keyswitch.mcuboot.image import DEPENDENCY as DEPENDENCY_STRUCT
-from keyswitch.mcuboot.image import HASH_CHUNK, Fault, Image, Tlv, Version, parse_image
+from keyswitch.mcuboot.image import HASH_CHUNK, Image, ImageFault, ImageVersion, Tlv, parse_image
 from keyswitch.mcuboot.padding import Padding, read_padding
 from keyswitch.mcuboot.tlvs import Flags, TlvType
 
@@ -64,10 +64,10 @@ class Description:
         }
 
 
-def describe(named: NamedImage) -> Description | Fault:
+def describe(named: NamedImage) -> Description | ImageFault:
     """Read one image of a file."""
     image = parse_image(named.source)
-    if isinstance(image, Fault):
+    if isinstance(image, ImageFault):
         return image
     return Description(named=named, image=image, padding=read_padding(named.source, image))
 
@@ -86,7 +86,7 @@ def tlv_words(tlv: Tlv) -> str:
         return str(int.from_bytes(value, "little"))
     if tlv.type == TlvType.DEPENDENCY and len(value) == DEPENDENCY_STRUCT.size:
         number, *version = DEPENDENCY_STRUCT.unpack(value)
-        return f"image {number}, version {Version(*version)} or newer"
+        return f"image {number}, version {ImageVersion(*version)} or newer"
     if tlv.type in _TEXT_TYPES or len(value) <= 2 * _SHOWN_BYTES:
         return value.hex()
     return f"{value[:_SHOWN_BYTES].hex()}… ({len(value)} bytes)"

@@ -2,7 +2,7 @@
 
 Rules kept here:
 
-* reading never executes, hashes or trusts: what is wrong is a value (`Fault`: check, expected, found, byte offset);
+* reading never executes, hashes or trusts: what is wrong is a value (`ImageFault`: check, expected, found, byte offset);
 * every length is checked against what is really there before it is used;
 * trailing bytes after the TLV areas (padding, trailer) are no part of the image, and are not read.
 
@@ -45,7 +45,7 @@ assert HEADER.size == HEADER_SIZE  # noqa: S101 - the format is a fact checked a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class ImageFault:
     """Why a file is refused.
 
     Attributes:
@@ -68,7 +68,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Version:
+class ImageVersion:
     """An image version; compares by all four numbers. Use `without_build` where the build number does not count."""
 
     major: int
@@ -87,7 +87,7 @@ class Version:
         return (self.major, self.minor, self.revision)
 
     @classmethod
-    def read(cls, text: str) -> "Version | None":
+    def read(cls, text: str) -> "ImageVersion | None":
         """A version as SMP's image list or imgtool writes it, `1.2.3`, `1.2.3.4` or `1.2.3+4`; None if it is none."""
         numbers = text.replace("+", ".").split(".")
         if len(numbers) not in {3, 4} or not all(_NUMBER.fullmatch(number) for number in numbers):
@@ -96,7 +96,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class ImageHeader:
     """The 32 bytes at the start of an image."""
 
     load_address: int
@@ -104,7 +104,7 @@ class Header:
     protected_size: int
     image_size: int
     flags: Flags
-    version: Version
+    version: ImageVersion
 
     @property
     def tlv_offset(self) -> int:
@@ -144,7 +144,7 @@ class Dependency:
     """Another image that must be there at least in this version."""
 
     image: int
-    version: Version
+    version: ImageVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +157,12 @@ class Image:
         size: of header, payload and both TLV areas in bytes.
     """
 
-    header: Header
+    header: ImageHeader
     tlvs: tuple[Tlv, ...]
     size: int
 
     @property
-    def version(self) -> Version:
+    def version(self) -> ImageVersion:
         """The version in the header."""
         return self.header.version
 
@@ -211,35 +211,37 @@ class Image:
         for tlv in self.find(TlvType.DEPENDENCY):
             if tlv.protected and len(tlv.value) == DEPENDENCY.size:
                 image, *version = DEPENDENCY.unpack(tlv.value)
-                found.append(Dependency(image=image, version=Version(*version)))
+                found.append(Dependency(image=image, version=ImageVersion(*version)))
         return tuple(found)
 
 
-def parse_header(source: Source) -> Header | Fault:
+def parse_header(source: Source) -> ImageHeader | ImageFault:
     """Read the header at the start of `source`."""
     if source.size < HEADER_SIZE:
-        return Fault(check="header", expected=f"at least {HEADER_SIZE} bytes", found=f"{source.size} bytes", offset=0)
+        return ImageFault(
+            check="header", expected=f"at least {HEADER_SIZE} bytes", found=f"{source.size} bytes", offset=0
+        )
     fields = HEADER.unpack(source.read(0, HEADER_SIZE))
     magic, load_address, header_size, protected_size, image_size, flags = fields[:6]
     if magic != IMAGE_MAGIC:
-        return Fault(check="magic", expected=f"{IMAGE_MAGIC:#010x}", found=_magic_words(magic), offset=0)
+        return ImageFault(check="magic", expected=f"{IMAGE_MAGIC:#010x}", found=_magic_words(magic), offset=0)
     if header_size < HEADER_SIZE:
-        return Fault(check="header size", expected=f"at least {HEADER_SIZE}", found=str(header_size), offset=8)
+        return ImageFault(check="header size", expected=f"at least {HEADER_SIZE}", found=str(header_size), offset=8)
     if header_size + image_size > source.size:
         missing = header_size + image_size - source.size
-        return Fault(
+        return ImageFault(
             check="image size",
             expected=f"header {header_size} + payload {image_size} = {header_size + image_size} bytes",
             found=f"{source.size} bytes ({missing} missing: truncated?)",
             offset=12,
         )
-    return Header(
+    return ImageHeader(
         load_address=load_address,
         header_size=header_size,
         protected_size=protected_size,
         image_size=image_size,
         flags=Flags(flags),
-        version=Version(*fields[6:10]),
+        version=ImageVersion(*fields[6:10]),
     )
 
 
@@ -251,39 +253,43 @@ def _magic_words(magic: int) -> str:
     return f"{magic:#010x}, no MCUboot image"
 
 
-def parse_image(source: Source) -> Image | Fault:
+def parse_image(source: Source) -> Image | ImageFault:
     """Read header and TLV areas at the start of `source`."""
     header = parse_header(source)
-    if isinstance(header, Fault):
+    if isinstance(header, ImageFault):
         return header
     tlvs: list[Tlv] = []
     offset = header.tlv_offset
     if header.protected_size:
         end = _read_area(source, offset, TLV_PROTECTED_INFO_MAGIC, tlvs, total=header.protected_size)
-        if isinstance(end, Fault):
+        if isinstance(end, ImageFault):
             return end
         offset = end
     end = _read_area(source, offset, TLV_INFO_MAGIC, tlvs)
-    if isinstance(end, Fault):
+    if isinstance(end, ImageFault):
         return end
     return Image(header=header, tlvs=tuple(tlvs), size=end)
 
 
-def _read_area(source: Source, start: int, magic: int, tlvs: list[Tlv], *, total: int | None = None) -> int | Fault:
+def _read_area(
+    source: Source, start: int, magic: int, tlvs: list[Tlv], *, total: int | None = None
+) -> int | ImageFault:
     """Read one TLV area into `tlvs`; its end, or what is wrong. `total` is what the header says of its length."""
     protected = magic == TLV_PROTECTED_INFO_MAGIC
     name = "protected TLV area" if protected else "TLV area"
     if start + TLV_INFO.size > source.size:
         left = max(0, source.size - start)
-        return Fault(check=name, expected=f"{TLV_INFO.size} bytes of info", found=f"{left} bytes", offset=start)
+        return ImageFault(check=name, expected=f"{TLV_INFO.size} bytes of info", found=f"{left} bytes", offset=start)
     info: tuple[int, int] = TLV_INFO.unpack(source.read(start, TLV_INFO.size))
     found_magic, length = info
     if found_magic != magic:
-        return Fault(check=f"{name} magic", expected=f"{magic:#06x}", found=f"{found_magic:#06x}", offset=start)
+        return ImageFault(check=f"{name} magic", expected=f"{magic:#06x}", found=f"{found_magic:#06x}", offset=start)
     if total is not None and length != total:
-        return Fault(check=f"{name} size", expected=f"{total}, as the header says", found=str(length), offset=start + 2)
+        return ImageFault(
+            check=f"{name} size", expected=f"{total}, as the header says", found=str(length), offset=start + 2
+        )
     if length < TLV_INFO.size or start + length > source.size:
-        return Fault(
+        return ImageFault(
             check=f"{name} size",
             expected=f"{TLV_INFO.size} to {source.size - start} bytes",
             found=str(length),
@@ -293,14 +299,14 @@ def _read_area(source: Source, start: int, magic: int, tlvs: list[Tlv], *, total
     at = TLV_INFO.size
     while at < length:
         if at + TLV_HEADER.size > length:
-            return Fault(
+            return ImageFault(
                 check="TLV", expected=f"{TLV_HEADER.size} bytes of header", found=f"{length - at}", offset=start + at
             )
         entry: tuple[int, int] = TLV_HEADER.unpack_from(data, at)
         kind, size = entry
         body = at + TLV_HEADER.size
         if body + size > length:
-            return Fault(
+            return ImageFault(
                 check=f"TLV {type_name(kind)}",
                 expected=f"at most {length - body} bytes, to the end of its area",
                 found=f"length {size}",

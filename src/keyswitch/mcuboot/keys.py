@@ -60,7 +60,7 @@ HASH_TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class VerificationKey:
     """One public key.
 
     Attributes:
@@ -128,10 +128,10 @@ def _digest(data: bytes, size: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class VerificationKeys:
     """Public keys, loaded once. Make it with `load_keys`; without any, only hashes are checked."""
 
-    keys: tuple[Key, ...] = ()
+    keys: tuple[VerificationKey, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -141,21 +141,21 @@ class Keys:
         """The signature TLVs that these keys can check."""
         return frozenset(key.signature_type for key in self.keys)
 
-    def find(self, tlv_type: int, value: bytes) -> Key | None:
+    def find(self, tlv_type: int, value: bytes) -> VerificationKey | None:
         """The key that a KEYHASH or PUBKEY entry names."""
         return next((key for key in self.keys if key.named_by(tlv_type, value)), None)
 
 
-def load_keys(*pems: tuple[str, bytes]) -> Keys:
+def load_keys(*pems: tuple[str, bytes]) -> VerificationKeys:
     """Load keys from PEM; each is (where it came from, its bytes). Of a private key the public half is taken.
 
     Raises:
         InputError: if one is no key, needs a passphrase, or is of a kind that MCUboot does not know.
     """
-    return Keys(tuple(_load_key(where, pem) for where, pem in pems))
+    return VerificationKeys(tuple(_load_key(where, pem) for where, pem in pems))
 
 
-def read_keys(*paths: Path) -> Keys:
+def read_keys(*paths: Path) -> VerificationKeys:
     """Load keys from PEM files.
 
     Raises:
@@ -164,7 +164,7 @@ def read_keys(*paths: Path) -> Keys:
     return load_keys(*((str(path), read_file(path, KEY_FILE)) for path in paths))
 
 
-def _load_key(where: str, pem: bytes) -> Key:
+def _load_key(where: str, pem: bytes) -> VerificationKey:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - heavy, and only needed with keys
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
@@ -181,7 +181,7 @@ def _load_key(where: str, pem: bytes) -> Key:
     return _as_key(where, public, wanted)
 
 
-def _as_key(where: str, public: object, wanted: str) -> Key:
+def _as_key(where: str, public: object, wanted: str) -> VerificationKey:
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - heavy, and only needed with keys
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
@@ -191,7 +191,9 @@ def _as_key(where: str, public: object, wanted: str) -> Key:
         kind = {2048: KeyKind.RSA2048, 3072: KeyKind.RSA3072}.get(public.key_size)
         if kind is None:
             raise InputError(where, f"an RSA key of {public.key_size} bits", wanted)
-        return Key(kind=kind, der=public.public_bytes(Encoding.DER, PublicFormat.PKCS1), where=where, public=public)
+        return VerificationKey(
+            kind=kind, der=public.public_bytes(Encoding.DER, PublicFormat.PKCS1), where=where, public=public
+        )
     if isinstance(public, ec.EllipticCurvePublicKey):
         kind = {"secp256r1": KeyKind.ECDSA_P256, "secp384r1": KeyKind.ECDSA_P384}.get(public.curve.name)
         if kind is None:
@@ -201,4 +203,4 @@ def _as_key(where: str, public: object, wanted: str) -> Key:
     else:
         raise InputError(where, "a key that signs nothing", wanted)
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Key(kind=kind, der=der, where=where, public=public)
+    return VerificationKey(kind=kind, der=der, where=where, public=public)

@@ -16,7 +16,7 @@ from keyswitch.mcuboot.layout import Layout, Slot, align_up, area
 from keyswitch.mcuboot.trailer import FLAG_SET, SwapType, magic_bytes, offsets
 
 
-class Field(Enum):
+class TrailerField(Enum):
     """Fields of the trailer."""
 
     MAGIC = "magic"
@@ -52,7 +52,7 @@ class Write:
     """Write one field of a slot's trailer; `entry` counts inside the status area."""
 
     slot: Slot
-    field: Field
+    field: TrailerField
     value: bytes
     entry: int = 0
 
@@ -67,7 +67,7 @@ Plan = Iterator[Op]
 SYNC = Sync()
 
 
-def write_flag(slot: Slot, field: Field) -> Plan:
+def write_flag(slot: Slot, field: TrailerField) -> Plan:
     """Set a flag, durably."""
     yield Write(slot, field, bytes([FLAG_SET]))
     yield SYNC
@@ -75,20 +75,20 @@ def write_flag(slot: Slot, field: Field) -> Plan:
 
 def write_magic(layout: Layout, slot: Slot) -> Plan:
     """Say that there is a trailer, durably; the last act of building one."""
-    yield Write(slot, Field.MAGIC, magic_bytes(layout.max_align))
+    yield Write(slot, TrailerField.MAGIC, magic_bytes(layout.max_align))
     yield SYNC
 
 
 def write_swap_info(slot: Slot, kind: SwapType) -> Plan:
     """Remember the kind of swap, durably."""
-    yield Write(slot, Field.SWAP_INFO, bytes([kind | slot.image << 4]))
+    yield Write(slot, TrailerField.SWAP_INFO, bytes([kind | slot.image << 4]))
     yield SYNC
 
 
 def write_status(slot: Slot, entry: int, value: int) -> Plan:
     """Remember that a step of the swap is done, durably, after making the step itself durable."""
     yield SYNC
-    yield Write(slot, Field.STATUS, bytes([value]), entry)
+    yield Write(slot, TrailerField.STATUS, bytes([value]), entry)
     yield SYNC
 
 
@@ -133,7 +133,7 @@ def carry_out(flash: Flash, layout: Layout, plan: Iterable[Op]) -> None:
 def _write(flash: Flash, layout: Layout, op: Write) -> None:
     slot = area(flash, op.slot)
     erased = bytes([layout.geometry.erased_value])
-    if op.field is Field.MAGIC:
+    if op.field is TrailerField.MAGIC:
         size = layout.magic_align_size
         slot.write(slot.size - size, op.value.rjust(size, erased))
         return
@@ -142,17 +142,17 @@ def _write(flash: Flash, layout: Layout, op: Write) -> None:
     slot.write(field_offset(layout, op.slot, op.field) + op.entry * block, value)
 
 
-def field_offset(layout: Layout, slot: Slot, field: Field) -> int:
+def field_offset(layout: Layout, slot: Slot, field: TrailerField) -> int:
     """Where a field lies in its slot."""
     at = offsets(layout, slot.size)
     places = {
-        Field.MAGIC: at.magic,
-        Field.IMAGE_OK: at.image_ok,
-        Field.COPY_DONE: at.copy_done,
-        Field.SWAP_INFO: at.swap_info,
-        Field.TLV_SIZES: at.tlv_sizes if at.tlv_sizes is not None else at.swap_size,
-        Field.SWAP_SIZE: at.swap_size,
-        Field.STATUS: at.status,
+        TrailerField.MAGIC: at.magic,
+        TrailerField.IMAGE_OK: at.image_ok,
+        TrailerField.COPY_DONE: at.copy_done,
+        TrailerField.SWAP_INFO: at.swap_info,
+        TrailerField.TLV_SIZES: at.tlv_sizes if at.tlv_sizes is not None else at.swap_size,
+        TrailerField.SWAP_SIZE: at.swap_size,
+        TrailerField.STATUS: at.status,
     }
     return places[field]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from keyswitch.mcuboot.flash import Flash
-from keyswitch.mcuboot.image import Fault, Version
+from keyswitch.mcuboot.image import ImageFault, ImageVersion
 from keyswitch.mcuboot.layout import Layout, Slot, area
 from keyswitch.mcuboot.slots import read_image
 from keyswitch.mcuboot.trailer import SwapType, Trailer, read_trailer
@@ -22,9 +22,9 @@ class SlotReport:
     """
 
     trailer: Trailer
-    version: Version | None
+    version: ImageVersion | None
     hash: bytes
-    problem: Fault | None
+    problem: ImageFault | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ImageReport:
     why: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     running_slot: int | None = None
-    running_version: Version | None = None
+    running_version: ImageVersion | None = None
     running_hash: bytes = b""
     trial: bool = False
     reverted: bool = False
@@ -103,6 +103,6 @@ def look(flash: Flash, layout: Layout, slot: Slot) -> SlotReport:
     """What lies in `slot` now."""
     image = read_image(flash, layout, slot)
     trailer = read_trailer(layout, area(flash, slot))
-    if isinstance(image, Fault):
+    if isinstance(image, ImageFault):
         return SlotReport(trailer=trailer, version=None, hash=b"", problem=image)
     return SlotReport(trailer=trailer, version=image.version, hash=image.hash, problem=None)

@@ -15,14 +15,14 @@ from enum import Enum
 from keyswitch.errors import LocalError
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.image import Fault, Image, Version, chunks, parse_image
+from keyswitch.mcuboot.image import Image, ImageFault, ImageVersion, chunks, parse_image
 from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, Slot, area
 from keyswitch.mcuboot.ops import (
     SYNC,
     CarryOut,
     Erase,
-    Field,
     Plan,
+    TrailerField,
     carry_out,
     erase_slot,
     erase_trailer,
@@ -31,7 +31,7 @@ from keyswitch.mcuboot.ops import (
     write_swap_info,
 )
 from keyswitch.mcuboot.tlvs import HASH_SIZES, HASHERS, TlvType
-from keyswitch.mcuboot.trailer import Flag, Magic, SwapType
+from keyswitch.mcuboot.trailer import Magic, SwapType, TrailerFlag
 
 Active = Sequence[int]
 """For each image, the slot (0 or 1) that it runs from; always 0 unless images run where they lie."""
@@ -58,7 +58,7 @@ class ListedImage:
     permanent: bool
 
     @property
-    def version(self) -> Version:
+    def version(self) -> ImageVersion:
         """The version in the header."""
         return self.image.version
 
@@ -73,7 +73,7 @@ class ListedImage:
         return self.image.bootable
 
 
-class Arming(Enum):
+class ArmResult(Enum):
     """What came of arming or confirming."""
 
     DONE = "done"
@@ -96,7 +96,7 @@ def image_area(flash: Flash, layout: Layout, slot: Slot) -> Area:
     return whole.part(start)
 
 
-def read_image(flash: Flash, layout: Layout, slot: Slot) -> Image | Fault:
+def read_image(flash: Flash, layout: Layout, slot: Slot) -> Image | ImageFault:
     """The image in `slot`, or why there is none that can be read."""
     return parse_image(image_area(flash, layout, slot))
 
@@ -108,7 +108,7 @@ def list_images(
     found: list[ListedImage] = []
     for slot in layout.slots:
         image = read_image(flash, layout, slot)
-        if isinstance(image, Fault) or [tlv.type for tlv in image.hashes] != [hash_type]:
+        if isinstance(image, ImageFault) or [tlv.type for tlv in image.hashes] != [hash_type]:
             continue
         if len(image.hash) == HASH_SIZES[hash_type]:
             found.append(_listed(flash, layout, slot, image, active_slot(active, slot.image)))
@@ -124,8 +124,8 @@ def _listed(flash: Flash, layout: Layout, slot: Slot, image: Image, active: int)
     running = slot.slot == active
     if layout.algorithm is Algorithm.DIRECT_XIP:
         own = trailers.read_trailer(layout, area(flash, slot))
-        kept = own.magic is Magic.GOOD and own.image_ok is Flag.SET
-        waiting = not running and own.magic is Magic.GOOD and own.copy_done is Flag.UNSET
+        kept = own.magic is Magic.GOOD and own.image_ok is TrailerFlag.SET
+        waiting = not running and own.magic is Magic.GOOD and own.copy_done is TrailerFlag.UNSET
         return ListedImage(
             slot=slot,
             image=image,
@@ -147,22 +147,22 @@ def _listed(flash: Flash, layout: Layout, slot: Slot, image: Image, active: int)
     )
 
 
-def computed_hash(flash: Flash, layout: Layout, slot: Slot) -> bytes | Fault:
+def computed_hash(flash: Flash, layout: Layout, slot: Slot) -> bytes | ImageFault:
     """The hash over what really lies in `slot`, of the kind that its one hash TLV names; for arming late."""
     source = image_area(flash, layout, slot)
     image = parse_image(source)
-    if isinstance(image, Fault):
+    if isinstance(image, ImageFault):
         return image
     hashes = image.hashes
     if len(hashes) != 1:
-        return Fault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
+        return ImageFault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
     hasher = HASHERS[TlvType(hashes[0].type)]()
     for piece in chunks(source, image.header.hashed_size):
         hasher.update(piece)
     return hasher.digest()
 
 
-def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool, do: CarryOut = carry_out) -> Arming:
+def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool, do: CarryOut = carry_out) -> ArmResult:
     """Have the bootloader start the image in the other slot, `slot`, at the next boot (bootutil `boot_set_next`).
 
     Armed already: made permanent if that is asked; a permanent one stays permanent.
@@ -170,16 +170,16 @@ def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool, do: CarryO
     whole = area(flash, slot)
     found = trailers.read_trailer(layout, whole)
     if found.magic is Magic.BAD:
-        return Arming.BAD_TRAILER
+        return ArmResult.BAD_TRAILER
     if found.magic is Magic.GOOD:
-        if permanent and found.image_ok is Flag.UNSET:
-            do(flash, layout, write_flag(slot, Field.IMAGE_OK))
-            return Arming.DONE
-        return Arming.ALREADY
+        if permanent and found.image_ok is TrailerFlag.UNSET:
+            do(flash, layout, write_flag(slot, TrailerField.IMAGE_OK))
+            return ArmResult.DONE
+        return ArmResult.ALREADY
     start = trailers.offsets(layout, whole.size).status
     clean = whole.is_erased(whole.read(start, whole.size - start))
     do(flash, layout, _arming(layout, slot, permanent=permanent, clean=clean))
-    return Arming.DONE
+    return ArmResult.DONE
 
 
 def _arming(layout: Layout, slot: Slot, *, permanent: bool, clean: bool) -> Plan:
@@ -189,26 +189,26 @@ def _arming(layout: Layout, slot: Slot, *, permanent: bool, clean: bool) -> Plan
             yield from erase_trailer(layout, slot)
         yield from write_swap_info(slot, kind)
         if permanent:
-            yield from write_flag(slot, Field.IMAGE_OK)
+            yield from write_flag(slot, TrailerField.IMAGE_OK)
         yield from write_magic(layout, slot)
         return
     # The trailer shares a sector with the image: nothing can be erased, so the magic goes first, as in MCUboot. Cut
     # there, a permanent start has become a trial, never the other way round.
     yield from write_magic(layout, slot)
     if permanent:
-        yield from write_flag(slot, Field.IMAGE_OK)
+        yield from write_flag(slot, TrailerField.IMAGE_OK)
     yield from write_swap_info(slot, kind)
 
 
-def confirm(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> Arming:
+def confirm(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> ArmResult:
     """Keep the running image, which lies in `slot` (bootutil `boot_set_next` on the active slot)."""
     found = trailers.read_trailer(layout, area(flash, slot))
     if found.magic is Magic.BAD:
-        return Arming.BAD_TRAILER
-    if found.magic is Magic.UNSET or found.image_ok is not Flag.UNSET:
-        return Arming.ALREADY
-    do(flash, layout, write_flag(slot, Field.IMAGE_OK))
-    return Arming.DONE
+        return ArmResult.BAD_TRAILER
+    if found.magic is Magic.UNSET or found.image_ok is not TrailerFlag.UNSET:
+        return ArmResult.ALREADY
+    do(flash, layout, write_flag(slot, TrailerField.IMAGE_OK))
+    return ArmResult.DONE
 
 
 def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do: CarryOut = carry_out) -> SwapType:
@@ -220,7 +220,7 @@ def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do:
     other = other_slot(layout, image, active)
     if layout.algorithm is Algorithm.DIRECT_XIP:
         own = trailers.read_trailer(layout, area(flash, other))
-        if own.magic is Magic.GOOD and own.copy_done is Flag.UNSET:
+        if own.magic is Magic.GOOD and own.copy_done is TrailerFlag.UNSET:
             do(flash, layout, (Erase(other, 0), SYNC))
         return SwapType.NONE
     kind = trailers.read_swap_type(flash, layout, image)
@@ -251,8 +251,8 @@ def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
     padded = image.ljust(-(-len(image) // block) * block, bytes([layout.geometry.erased_value]))
     area(flash, slot).write(0, padded)
     if layout.algorithm is Algorithm.DIRECT_XIP:
-        carry_out(flash, layout, write_flag(slot, Field.IMAGE_OK))
-        carry_out(flash, layout, write_flag(slot, Field.COPY_DONE))
+        carry_out(flash, layout, write_flag(slot, TrailerField.IMAGE_OK))
+        carry_out(flash, layout, write_flag(slot, TrailerField.COPY_DONE))
         carry_out(flash, layout, write_magic(layout, slot))
     flash.sync()
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.image import Fault, parse_image
+from keyswitch.mcuboot.image import ImageFault, parse_image
 from keyswitch.mcuboot.layout import Algorithm, Layout, Slot, SlotPair, area
 from keyswitch.mcuboot.ops import (
     SYNC,
     Copy,
     Erase,
-    Field,
     Plan,
+    TrailerField,
     Write,
     erase_trailer,
     write_flag,
@@ -30,7 +30,7 @@ from keyswitch.mcuboot.ops import (
     write_status,
     write_swap_info,
 )
-from keyswitch.mcuboot.trailer import Flag, Magic, SwapType, Trailer
+from keyswitch.mcuboot.trailer import Magic, SwapType, Trailer, TrailerFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def find_interrupted(flash: Flash, layout: Layout, pair: SlotPair) -> Swap | Non
     primary = area(flash, pair.primary)
     own = trailers.read_trailer(layout, primary)
     other = trailers.read_trailer(layout, area(flash, pair.secondary))
-    if own.magic is not Magic.GOOD or own.copy_done is not Flag.UNSET or other.magic is Magic.GOOD:
+    if own.magic is not Magic.GOOD or own.copy_done is not TrailerFlag.UNSET or other.magic is Magic.GOOD:
         return None
     if own.swap_type is SwapType.NONE:
         # A padded image that was programmed into the primary: no swap was ever begun.
@@ -84,7 +84,7 @@ def begin(flash: Flash, layout: Layout, pair: SlotPair, kind: SwapType) -> Swap:
     sizes: list[tuple[int, int]] = []
     for source in (area(flash, pair.primary), incoming(flash, layout, pair.secondary, kind)):
         image = parse_image(source)
-        sizes.append((0, 0) if isinstance(image, Fault) else (image.size, image.size - image.header.hashed_size))
+        sizes.append((0, 0) if isinstance(image, ImageFault) else (image.size, image.size - image.header.hashed_size))
     (primary, primary_tlvs), (secondary, secondary_tlvs) = sizes
     return Swap(kind=kind, size=max(primary, secondary), tlv_sizes=(primary_tlvs, secondary_tlvs))
 
@@ -124,10 +124,10 @@ def plan(flash: Flash, layout: Layout, pair: SlotPair, swap: Swap) -> Plan:
 def finish(flash: Flash, layout: Layout, slot: Slot, kind: SwapType) -> Plan:
     """The flags in the primary's trailer that end a swap: confirmed unless on trial, and done."""
     own = trailers.read_trailer(layout, area(flash, slot))
-    if kind is not SwapType.TEST and own.image_ok is Flag.UNSET:
-        yield from write_flag(slot, Field.IMAGE_OK)
-    if own.copy_done is Flag.UNSET:
-        yield from write_flag(slot, Field.COPY_DONE)
+    if kind is not SwapType.TEST and own.image_ok is TrailerFlag.UNSET:
+        yield from write_flag(slot, TrailerField.IMAGE_OK)
+    if own.copy_done is TrailerFlag.UNSET:
+        yield from write_flag(slot, TrailerField.COPY_DONE)
 
 
 def _prologue(layout: Layout, pair: SlotPair, swap: Swap, secondary: Trailer) -> Plan:
@@ -140,7 +140,7 @@ def _prologue(layout: Layout, pair: SlotPair, swap: Swap, secondary: Trailer) ->
         yield from erase_trailer(layout, pair.primary)
         yield from write_swap_info(pair.primary, swap.kind)
         if swap.kind is SwapType.PERM or (swap.kind is SwapType.REVERT and layout.algorithm is Algorithm.SWAP_MOVE):
-            yield from write_flag(pair.primary, Field.IMAGE_OK)
+            yield from write_flag(pair.primary, TrailerField.IMAGE_OK)
         yield from _write_size(layout, pair.primary, swap)
         yield from write_magic(layout, pair.primary)
     yield from erase_trailer(layout, pair.secondary)
@@ -154,18 +154,18 @@ def _note_revert(layout: Layout, slot: Slot, swap: Swap) -> Plan:
     """
     yield from erase_trailer(layout, slot)
     yield from write_swap_info(slot, SwapType.REVERT)
-    flag = Field.IMAGE_OK if layout.algorithm is Algorithm.SWAP_MOVE else Field.COPY_DONE
+    flag = TrailerField.IMAGE_OK if layout.algorithm is Algorithm.SWAP_MOVE else TrailerField.COPY_DONE
     yield from write_flag(slot, flag)
     yield from _write_size(layout, slot, swap)
     yield from write_magic(layout, slot)
 
 
 def _write_size(layout: Layout, slot: Slot, swap: Swap) -> Plan:
-    yield Write(slot, Field.SWAP_SIZE, swap.size.to_bytes(4, "little"))
+    yield Write(slot, TrailerField.SWAP_SIZE, swap.size.to_bytes(4, "little"))
     yield SYNC
     if layout.algorithm is Algorithm.SWAP_OFFSET:
         primary, secondary = swap.tlv_sizes
-        yield Write(slot, Field.TLV_SIZES, (primary | secondary << 16).to_bytes(4, "little"))
+        yield Write(slot, TrailerField.TLV_SIZES, (primary | secondary << 16).to_bytes(4, "little"))
         yield SYNC
 
 

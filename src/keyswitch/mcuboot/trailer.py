@@ -33,7 +33,7 @@ class Magic(Enum):
     BAD = "bad"
 
 
-class Flag(Enum):
+class TrailerFlag(Enum):
     """State of a flag field."""
 
     SET = "set"
@@ -65,13 +65,13 @@ class Trailer:
     """
 
     magic: Magic
-    image_ok: Flag
-    copy_done: Flag
+    image_ok: TrailerFlag
+    copy_done: TrailerFlag
     swap_type: SwapType = SwapType.NONE
     image_number: int = 0
 
 
-UNSET: Final = Trailer(magic=Magic.UNSET, image_ok=Flag.UNSET, copy_done=Flag.UNSET)
+UNSET: Final = Trailer(magic=Magic.UNSET, image_ok=TrailerFlag.UNSET, copy_done=TrailerFlag.UNSET)
 """An erased trailer."""
 
 
@@ -137,10 +137,10 @@ def _magic_state(layout: Layout, slot: Area, magic: bytes) -> Magic:
     return Magic.GOOD if magic == magic_bytes(layout.max_align) else Magic.BAD
 
 
-def _flag_state(slot: Area, value: int) -> Flag:
+def _flag_state(slot: Area, value: int) -> TrailerFlag:
     if value == slot.geometry.erased_value:
-        return Flag.UNSET
-    return Flag.SET if value == FLAG_SET else Flag.BAD
+        return TrailerFlag.UNSET
+    return TrailerFlag.SET if value == FLAG_SET else TrailerFlag.BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +148,11 @@ class SwapRow:
     """One row of the swap type table; None fits anything."""
 
     primary_magic: Magic | None = None
-    primary_image_ok: Flag | None = None
-    primary_copy_done: Flag | None = None
+    primary_image_ok: TrailerFlag | None = None
+    primary_copy_done: TrailerFlag | None = None
     secondary_magic: Magic | None = None
-    secondary_image_ok: Flag | None = None
-    secondary_copy_done: Flag | None = None
+    secondary_image_ok: TrailerFlag | None = None
+    secondary_copy_done: TrailerFlag | None = None
     result: SwapType
 
     def fits(self, primary: Trailer, secondary: Trailer) -> bool:
@@ -169,20 +169,20 @@ class SwapRow:
 
 
 SWAP_ROWS: Final = (
-    SwapRow(secondary_magic=Magic.GOOD, secondary_image_ok=Flag.UNSET, result=SwapType.TEST),
-    SwapRow(secondary_magic=Magic.GOOD, secondary_image_ok=Flag.SET, result=SwapType.PERM),
+    SwapRow(secondary_magic=Magic.GOOD, secondary_image_ok=TrailerFlag.UNSET, result=SwapType.TEST),
+    SwapRow(secondary_magic=Magic.GOOD, secondary_image_ok=TrailerFlag.SET, result=SwapType.PERM),
     SwapRow(
         primary_magic=Magic.GOOD,
-        primary_image_ok=Flag.UNSET,
-        primary_copy_done=Flag.SET,
+        primary_image_ok=TrailerFlag.UNSET,
+        primary_copy_done=TrailerFlag.SET,
         result=SwapType.REVERT,
     ),
 )
 """bootutil_public.c `boot_swap_tables`; the secondary's wishes come first."""
 REVERT_IN_PROGRESS: Final = SwapRow(
     secondary_magic=Magic.GOOD,
-    secondary_image_ok=Flag.UNSET,
-    secondary_copy_done=Flag.SET,
+    secondary_image_ok=TrailerFlag.UNSET,
+    secondary_copy_done=TrailerFlag.SET,
     result=SwapType.REVERT,
 )
 """Swap using offset only, before the others: a revert that was begun (swap_offset.c `fixup_revert`)."""

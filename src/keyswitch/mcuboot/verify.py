@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from keyswitch.mcuboot.flash import Source
-from keyswitch.mcuboot.image import DEPENDENCY, Fault, Image, Tlv, Version, chunks, parse_image
-from keyswitch.mcuboot.keys import HASH_TYPES, Key, Keys, load_keys
+from keyswitch.mcuboot.image import DEPENDENCY, Image, ImageFault, ImageVersion, Tlv, chunks, parse_image
+from keyswitch.mcuboot.keys import HASH_TYPES, VerificationKey, VerificationKeys, load_keys
 from keyswitch.mcuboot.tlvs import (
     COMPRESSED,
     ENCRYPTED,
@@ -26,7 +26,7 @@ from keyswitch.mcuboot.tlvs import (
     TlvType,
 )
 
-__all__ = ["CheckResult", "Keys", "Limits", "Verdict", "load_keys", "verify"]
+__all__ = ["CheckResult", "ImageCheck", "Limits", "VerificationKeys", "load_keys", "verify"]
 
 _KEY_TLVS: Final = frozenset({TlvType.KEYHASH, TlvType.PUBKEY})
 _ALWAYS_ALLOWED: Final = _KEY_TLVS | ENCRYPTION_KEYS | {TlvType.SIG_PURE}
@@ -56,7 +56,7 @@ class CheckResult:
     name: str
     ok: bool
     detail: str
-    fault: Fault | None = None
+    fault: ImageFault | None = None
 
     @property
     def skipped(self) -> bool:
@@ -86,7 +86,7 @@ class Limits:
 
     max_size: int | None = None
     min_counter: int | None = None
-    min_version: Version | None = None
+    min_version: ImageVersion | None = None
     rom_address: int | None = None
     decrypts: bool = False
     unpacks: bool = False
@@ -96,7 +96,7 @@ NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ImageCheck:
     """The checks of one image.
 
     Attributes:
@@ -129,7 +129,7 @@ class _Case:
 
     source: Source
     image: Image
-    keys: Keys
+    keys: VerificationKeys
     limits: Limits
     digests: dict[TlvType, bytes] = field(default_factory=dict[TlvType, bytes])
 
@@ -143,7 +143,7 @@ class _Case:
         return self.digests[kind]
 
 
-def verify(source: Source, keys: Keys, limits: Limits = NO_LIMITS) -> Verdict:
+def verify(source: Source, keys: VerificationKeys, limits: Limits = NO_LIMITS) -> ImageCheck:
     """Make all checks on the image at the start of `source`.
 
     Args:
@@ -152,27 +152,27 @@ def verify(source: Source, keys: Keys, limits: Limits = NO_LIMITS) -> Verdict:
         limits: what this bootloader asks for besides.
     """
     image = parse_image(source)
-    if isinstance(image, Fault):
-        return Verdict(image=None, checks=(_failed("format", image),))
+    if isinstance(image, ImageFault):
+        return ImageCheck(image=None, checks=(_failed("format", image),))
     readable = CheckResult(name="format", ok=True, detail=f"version {image.version}, {image.size} bytes")
     case = _Case(source=source, image=image, keys=keys, limits=limits)
     checks = [readable]
     for name, check in CHECKS:
         result = check(case)
-        if isinstance(result, Fault):
+        if isinstance(result, ImageFault):
             checks.append(_failed(name, result))
         elif isinstance(result, _Skipped):
             checks.append(CheckResult(name=name, ok=False, detail=result.why))
         elif result:
             checks.append(CheckResult(name=name, ok=True, detail=result))
-    return Verdict(image=image, checks=tuple(checks))
+    return ImageCheck(image=image, checks=tuple(checks))
 
 
-def _failed(name: str, fault: Fault) -> CheckResult:
+def _failed(name: str, fault: ImageFault) -> CheckResult:
     return CheckResult(name=name, ok=False, detail=fault.line, fault=fault)
 
 
-def _check_flags(case: _Case) -> str | Fault:
+def _check_flags(case: _Case) -> str | ImageFault:
     flags = case.image.header.flags
     encrypted = flags & ENCRYPTED and not case.limits.decrypts
     compressed = flags & COMPRESSED and not case.limits.unpacks
@@ -185,15 +185,15 @@ def _check_flags(case: _Case) -> str | Fault:
     )
     for present, expected, found in refused:
         if present:
-            return Fault(check="flags", expected=expected, found=f"{found} ({int(flags):#x})", offset=16)
+            return ImageFault(check="flags", expected=expected, found=f"{found} ({int(flags):#x})", offset=16)
     address = case.limits.rom_address
     if flags & Flags.ROM_FIXED and address is not None and case.image.header.load_address != address:
         found = f"{case.image.header.load_address:#x}"
-        return Fault(check="flags", expected=f"built for address {address:#x}", found=found, offset=4)
+        return ImageFault(check="flags", expected=f"built for address {address:#x}", found=found, offset=4)
     return f"{int(flags):#x}"
 
 
-def _check_tlvs(case: _Case) -> str | Fault:
+def _check_tlvs(case: _Case) -> str | ImageFault:
     allowed = _ALWAYS_ALLOWED | frozenset(HASH_SIZES) | (case.keys.signature_types or SIGNATURES)
     for tlv in case.image.tlvs:
         fault = _check_protected(tlv) if tlv.protected else _check_unprotected(tlv, allowed)
@@ -202,42 +202,46 @@ def _check_tlvs(case: _Case) -> str | Fault:
     return f"{len(case.image.tlvs)} entries"
 
 
-def _check_unprotected(tlv: Tlv, allowed: frozenset[TlvType]) -> Fault | None:
+def _check_unprotected(tlv: Tlv, allowed: frozenset[TlvType]) -> ImageFault | None:
     if tlv.type not in allowed:
-        return Fault(
+        return ImageFault(
             check="TLVs",
             expected="only hash, key and signature outside the protected area",
             found=tlv.name,
             offset=tlv.offset,
         )
     if tlv.type == TlvType.SIG_PURE and tlv.value != b"\x01":
-        return Fault(
+        return ImageFault(
             check="TLVs", expected="SIG_PURE of one byte 01", found=tlv.value.hex() or "empty", offset=tlv.offset
         )
     size = _EXACT_SIZES.get(tlv.type)
     if size is None and tlv.type == TlvType.ECDSA_SIG and len(tlv.value) < _SHORTEST_ECDSA:
         size = _SHORTEST_ECDSA
     if size is not None and len(tlv.value) != size:
-        return Fault(check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset)
+        return ImageFault(
+            check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset
+        )
     return None
 
 
-def _check_protected(tlv: Tlv) -> Fault | None:
+def _check_protected(tlv: Tlv) -> ImageFault | None:
     if tlv.type in HASH_SIZES or tlv.type in SIGNATURES or tlv.type in _KEY_TLVS or tlv.type == TlvType.SIG_PURE:
         expected = "hash, key and signature outside the protected area"
-        return Fault(check="TLVs", expected=expected, found=tlv.name, offset=tlv.offset)
+        return ImageFault(check="TLVs", expected=expected, found=tlv.name, offset=tlv.offset)
     size = _PROTECTED_ONLY_SIZES.get(tlv.type)
     if size is not None and len(tlv.value) != size:
-        return Fault(check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset)
+        return ImageFault(
+            check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset
+        )
     return None
 
 
-def _check_size(case: _Case) -> str | Fault:
+def _check_size(case: _Case) -> str | ImageFault:
     limit = case.limits.max_size
     if limit is None:
         return ""
     if case.image.size > limit:
-        return Fault(check="size", expected=f"at most {limit} bytes", found=f"{case.image.size} bytes")
+        return ImageFault(check="size", expected=f"at most {limit} bytes", found=f"{case.image.size} bytes")
     return f"{case.image.size} of {limit} bytes"
 
 
@@ -245,25 +249,25 @@ def _pure(image: Image) -> bool:
     return bool(image.find(TlvType.SIG_PURE))
 
 
-def _check_hash(case: _Case) -> str | Fault | _Skipped:
+def _check_hash(case: _Case) -> str | ImageFault | _Skipped:
     if case.image.encrypted:
         return _Skipped("not checked: the hash is over the decrypted image, which only the device has")
     hashes = case.image.hashes
     if not hashes and _pure(case.image) and case.keys:
         return "none; the signature is over the image itself"
     if len(hashes) != 1:
-        return Fault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
+        return ImageFault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
     tlv = hashes[0]
     if case.keys and not any(tlv.type in HASH_TYPES[key.kind] for key in case.keys.keys):
         kinds = ", ".join(sorted({key.kind.value for key in case.keys.keys}))
-        return Fault(check="hash", expected=f"a hash that goes with {kinds}", found=tlv.name, offset=tlv.offset)
+        return ImageFault(check="hash", expected=f"a hash that goes with {kinds}", found=tlv.name, offset=tlv.offset)
     computed = case.digest(TlvType(tlv.type))
     if computed != tlv.value:
-        return Fault(check="hash", expected=tlv.value.hex(), found=computed.hex(), offset=tlv.offset)
+        return ImageFault(check="hash", expected=tlv.value.hex(), found=computed.hex(), offset=tlv.offset)
     return f"{tlv.name} {computed.hex()}"
 
 
-def _check_signature(case: _Case) -> str | Fault | _Skipped:
+def _check_signature(case: _Case) -> str | ImageFault | _Skipped:
     """Signatures by known keys must all be good, and there must be one."""
     if not case.keys:
         return ""
@@ -273,7 +277,7 @@ def _check_signature(case: _Case) -> str | Fault | _Skipped:
     signatures = [tlv for tlv in case.image.tlvs if tlv.type in SIGNATURES and not tlv.protected]
     for tlv in signatures:
         if any(found.offset > tlv.offset for found in case.image.hashes):
-            return Fault(check="signature", expected="the hash before it", found=tlv.name, offset=tlv.offset)
+            return ImageFault(check="signature", expected="the hash before it", found=tlv.name, offset=tlv.offset)
         key = _key_of(case, tlv)
         if key is None:
             continue
@@ -285,12 +289,12 @@ def _check_signature(case: _Case) -> str | Fault | _Skipped:
         return ", ".join(good)
     wanted = f"a signature by {', '.join(key.where for key in case.keys.keys)}"
     names = ", ".join(tlv.name for tlv in signatures)
-    return Fault(check="signature", expected=wanted, found=f"{names} by another key" if names else "no signature")
+    return ImageFault(check="signature", expected=wanted, found=f"{names} by another key" if names else "no signature")
 
 
-def _key_of(case: _Case, signature: Tlv) -> Key | None:
+def _key_of(case: _Case, signature: Tlv) -> VerificationKey | None:
     """The known key that a signature claims to be by: the key entry right before it names it, and the kind fits."""
-    named: Key | None = None
+    named: VerificationKey | None = None
     for tlv in case.image.tlvs:
         if tlv.protected:
             continue
@@ -303,46 +307,48 @@ def _key_of(case: _Case, signature: Tlv) -> Key | None:
     return None
 
 
-def _check_one_signature(case: _Case, key: Key, tlv: Tlv) -> Fault | None:
+def _check_one_signature(case: _Case, key: VerificationKey, tlv: Tlv) -> ImageFault | None:
     if _pure(case.image):
         if key.signature_type != TlvType.ED25519:
-            return Fault(check="signature", expected="a signature over the hash", found="SIG_PURE", offset=tlv.offset)
+            return ImageFault(
+                check="signature", expected="a signature over the hash", found="SIG_PURE", offset=tlv.offset
+            )
         signed: bytes | memoryview = case.source.view(0, case.image.header.hashed_size)
     else:
         hashes = case.image.hashes
         if len(hashes) != 1 or hashes[0].type not in HASH_TYPES[key.kind]:
             found = ", ".join(found.name for found in hashes) or "no hash"
-            return Fault(check="signature", expected=f"one hash that goes with {key.kind.value}", found=found)
+            return ImageFault(check="signature", expected=f"one hash that goes with {key.kind.value}", found=found)
         signed = case.digest(TlvType(hashes[0].type))
     if not key.verifies(tlv.value, signed):
-        return Fault(
+        return ImageFault(
             check="signature", expected=f"a good signature by {key.where}", found="a bad one", offset=tlv.offset
         )
     return None
 
 
-def _check_counter(case: _Case) -> str | Fault:
+def _check_counter(case: _Case) -> str | ImageFault:
     stored = case.limits.min_counter
     if stored is None:
         return ""
     counter = case.image.security_counter
     if counter is None or counter < stored:
         found = "none" if counter is None else str(counter)
-        return Fault(check="security counter", expected=f"{stored} or more", found=found)
+        return ImageFault(check="security counter", expected=f"{stored} or more", found=found)
     return f"{counter}, stored {stored}"
 
 
-def _check_version(case: _Case) -> str | Fault:
+def _check_version(case: _Case) -> str | ImageFault:
     lowest = case.limits.min_version
     if lowest is None:
         return ""
     version = case.image.version
     if version.without_build < lowest.without_build:
-        return Fault(check="version", expected=f"{lowest} or newer", found=str(version), offset=20)
+        return ImageFault(check="version", expected=f"{lowest} or newer", found=str(version), offset=20)
     return f"{version}, running {lowest}"
 
 
-CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | Fault | _Skipped]], ...]] = (
+CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | ImageFault | _Skipped]], ...]] = (
     ("flags", _check_flags),
     ("TLVs", _check_tlvs),
     ("size", _check_size),

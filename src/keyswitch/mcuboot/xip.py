@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from keyswitch.mcuboot.config import BootConfig, stored_counter
 from keyswitch.mcuboot.flash import Flash
-from keyswitch.mcuboot.image import Fault, Header, Image, parse_header
+from keyswitch.mcuboot.image import Image, ImageFault, ImageHeader, parse_header
 from keyswitch.mcuboot.layout import Slot, SlotPair, area
-from keyswitch.mcuboot.ops import CarryOut, Field, Plan, erase_slot, write_flag
+from keyswitch.mcuboot.ops import CarryOut, Plan, TrailerField, erase_slot, write_flag
 from keyswitch.mcuboot.report import BootReport, ImageReport, look
 from keyswitch.mcuboot.tlvs import Flags
-from keyswitch.mcuboot.trailer import Flag, Magic, SwapType, Trailer, read_trailer
+from keyswitch.mcuboot.trailer import Magic, SwapType, Trailer, TrailerFlag, read_trailer
 from keyswitch.mcuboot.verify import verify
 
 
@@ -92,17 +92,17 @@ class _Choice:
             self._because(f"slot {self._slot.slot} passed over: {line}")
             self._open.remove(self._slot)
 
-    def _highest(self) -> tuple[Slot, Header] | None:
-        best: tuple[Slot, Header] | None = None
+    def _highest(self) -> tuple[Slot, ImageHeader] | None:
+        best: tuple[Slot, ImageHeader] | None = None
         for slot in self._open:
             header = parse_header(area(self._flash, slot))
-            if isinstance(header, Fault):
+            if isinstance(header, ImageFault):
                 continue
             if best is None or header.version.without_build > best[1].version.without_build:
                 best = slot, header
         return best
 
-    def _may_start(self, slot: Slot, header: Header) -> bool:
+    def _may_start(self, slot: Slot, header: ImageHeader) -> bool:
         address = self._config.flash_base + slot.offset
         if header.flags & Flags.ROM_FIXED and header.load_address != address:
             self._because(f"slot {slot.slot} passed over: built for {header.load_address:#x}, not {address:#x}")
@@ -110,14 +110,16 @@ class _Choice:
         own = read_trailer(self._layout, area(self._flash, slot))
         why = _given_up(own)
         if why is not None:
-            started = own.magic is Magic.GOOD and own.copy_done is Flag.SET
+            started = own.magic is Magic.GOOD and own.copy_done is TrailerFlag.SET
             self.report = replace(self.report, reverted=self.report.reverted or started)
             self._erase(slot, why)
             return False
-        if own.copy_done is Flag.UNSET:
-            self.report = replace(self.report, found=SwapType.TEST if own.image_ok is Flag.UNSET else SwapType.PERM)
+        if own.copy_done is TrailerFlag.UNSET:
+            self.report = replace(
+                self.report, found=SwapType.TEST if own.image_ok is TrailerFlag.UNSET else SwapType.PERM
+            )
             self._because(f"slot {slot.slot}: {header.version} is started for the first time")
-            self._carry_out(write_flag(slot, Field.COPY_DONE))
+            self._carry_out(write_flag(slot, TrailerField.COPY_DONE))
         return True
 
     def _is_good(self, slot: Slot) -> bool:
@@ -138,7 +140,7 @@ class _Choice:
         if self._slot is None or self.image is None:
             self._because("nothing runs: no slot holds an image that may")
             return self.report
-        trial = read_trailer(self._layout, area(self._flash, self._slot)).image_ok is not Flag.SET
+        trial = read_trailer(self._layout, area(self._flash, self._slot)).image_ok is not TrailerFlag.SET
         if not trial and self.image.security_counter is not None:
             self.counter = max(self.counter, self.image.security_counter)
         self._because(f"runs {self.image.version} in slot {self._slot.slot}" + (" on trial" if trial else ""))
@@ -156,8 +158,8 @@ def _given_up(own: Trailer) -> str | None:
     """Why an image may not start, as its trailer says it; None if it may."""
     if own.magic is not Magic.GOOD:
         return f"nobody asked for it (magic {own.magic.value})"
-    if own.copy_done is Flag.SET and own.image_ok is not Flag.SET:
+    if own.copy_done is TrailerFlag.SET and own.image_ok is not TrailerFlag.SET:
         return "it was started and not confirmed"
-    if own.copy_done is Flag.BAD or own.image_ok is Flag.BAD:
+    if own.copy_done is TrailerFlag.BAD or own.image_ok is TrailerFlag.BAD:
         return "its trailer is damaged"
     return None

@@ -4,7 +4,7 @@ Device and operator ask the same functions: an image that one of them takes is n
 """
 
 from keyswitch.mcuboot.config import BootConfig
-from keyswitch.mcuboot.keys import Keys, read_keys
+from keyswitch.mcuboot.keys import VerificationKeys, read_keys
 from keyswitch.mcuboot.layout import Layout
 from keyswitch.mcuboot.verify import Limits
 from keyswitch.policy.model import Policy
@@ -26,14 +26,14 @@ def layout_of(policy: Policy) -> Layout:
     )
 
 
-def keys_of(policy: Policy) -> Keys:
+def keys_of(policy: Policy) -> VerificationKeys:
     """The keys that images must be signed with; none where the policy names none.
 
     Raises:
         InputError: the file cannot be read, or is no key.
     """
     path = policy.bootloader.key
-    return Keys() if path is None else read_keys(path)
+    return VerificationKeys() if path is None else read_keys(path)
 
 
 def boot_config_of(policy: Policy) -> BootConfig:
@@ -51,4 +51,4 @@ def limits_of(policy: Policy) -> Limits:
     Raises:
         InputError: as `layout_of`.
     """
-    return BootConfig(layout=layout_of(policy), keys=Keys()).limits(image=0, counters=())
+    return BootConfig(layout=layout_of(policy), keys=VerificationKeys()).limits(image=0, counters=())

@@ -16,7 +16,7 @@ from keyswitch.policy.model import (
     Policy,
     Transition,
 )
-from keyswitch.policy.words import Identity, Others, ProofKind, Service, SessionRule, WhenFalse
+from keyswitch.policy.words import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.schema.tables import suggestion
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Transport
@@ -24,7 +24,7 @@ from keyswitch.terms import Transport
 Problem = tuple[str, str, str]
 
 
-def check_coherence(policy: Policy) -> None:
+def check_consistency(policy: Policy) -> None:
     """Raises: InputError: the first thing that does not fit."""
     for check in _CHECKS:
         for where, problem, expected in check(policy):
@@ -148,9 +148,9 @@ def _packets(policy: Policy) -> Iterator[Problem]:
 
 def _settings(policy: Policy) -> Iterator[Problem]:
     gate, boot, lockout = policy.gate, policy.bootloader, policy.entry.lockout
-    if gate.identity is Identity.SECOND and gate.service is not Service.RECONNECT:
+    if gate.identity is Identity.SECOND and gate.service is not Visibility.RECONNECT:
         problem = "an address cannot change under a connection"
-        yield "gate.identity", problem, f'"{Identity.SAME}", or service = "{Service.RECONNECT}"'
+        yield "gate.identity", problem, f'"{Identity.SAME}", or service = "{Visibility.RECONNECT}"'
     if boot.slot_size % boot.sector_size:
         yield "bootloader.slot_size", f"not whole sectors of {boot.sector_size} bytes", "a multiple of sector_size"
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):

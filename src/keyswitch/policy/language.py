@@ -14,13 +14,13 @@ from keyswitch.policy.words import (
     InputType,
     Others,
     ProofKind,
-    Service,
     SessionRule,
     TriggerWord,
     UploadRest,
+    Visibility,
     WhenFalse,
 )
-from keyswitch.schema.tables import NAME, REQUIRED, Choice, Either, Flag, Key, ListOf, Table, Text, Whole
+from keyswitch.schema.tables import NAME, REQUIRED, Boolean, Choice, Either, ListOf, Text, TomlKey, TomlTable, Whole
 from keyswitch.terms import Security, Transport
 
 SCHEMA_VERSION: Final = 1
@@ -30,33 +30,33 @@ INT_INPUT: Final = Whole(INT_MIN, INT_MAX)
 _PATH: Final = Text(meaning="a file name, relative to this file")
 _NAMES: Final = ListOf(NAME, least=1)
 
-ROOT: Final = Table(
+ROOT: Final = TomlTable(
     keys=(
-        Key(
+        TomlKey(
             name="schema", kind=Whole(SCHEMA_VERSION, SCHEMA_VERSION), doc="Version of this language.", default=REQUIRED
         ),
     ),
     tables=("device", "inputs", "modes", "entry", "transitions", "gate", "update", "bootloader", "smp"),
 )
 
-DEVICE: Final = Table(
+DEVICE: Final = TomlTable(
     doc="Who this is.",
     keys=(
-        Key(name="name", kind=Text(29), doc="Shown to people and advertised.", default=REQUIRED),
-        Key(
+        TomlKey(name="name", kind=Text(29), doc="Shown to people and advertised.", default=REQUIRED),
+        TomlKey(
             name="id",
             kind=Text(64),
             doc="Identity that proofs and permits are bound to. One for each unit.",
             default_text="`name`",
         ),
-        Key(name="initial_mode", kind=NAME, doc="The mode in which the device comes up.", default=REQUIRED),
-        Key(
+        TomlKey(name="initial_mode", kind=NAME, doc="The mode in which the device comes up.", default=REQUIRED),
+        TomlKey(
             name="bypasses",
             kind=ListOf(Text()),
             doc="Ways past this gate that the policy cannot close. Printed by every proof and report.",
             default=(),
         ),
-        Key(
+        TomlKey(
             name="company_id",
             kind=Whole(0, 0xFFFF),
             doc="Company identifier of the advertisement's manufacturer data. 0xFFFF is for tests.",
@@ -65,84 +65,84 @@ DEVICE: Final = Table(
     ),
 )
 
-INPUT: Final = Table(
+INPUT: Final = TomlTable(
     doc="Something that the device senses and guards ask about; one table for each, `[inputs]` `NAME = { ... }`.",
     keys=(
-        Key(name="type", kind=Choice(InputType), doc="What values it takes.", default=REQUIRED),
-        Key(
+        TomlKey(name="type", kind=Choice(InputType), doc="What values it takes.", default=REQUIRED),
+        TomlKey(
             name="safety",
-            kind=Flag(),
+            kind=Boolean(),
             doc="A guard over it that turns false ends maintenance at once, whatever `when_false` says.",
             default=False,
         ),
-        Key(
+        TomlKey(
             name="operated",
-            kind=Flag(),
+            kind=Boolean(),
             doc="A person moves it on purpose (key switch, jumper): only moving such an input may open maintenance.",
             default=False,
         ),
-        Key(
+        TomlKey(
             name="initial",
-            kind=Either((Flag(), INT_INPUT)),
+            kind=Either((Boolean(), INT_INPUT)),
             doc="Value until the first report. Without it the input is unknown, and guards over it are false.",
             default_text="unknown",
         ),
     ),
 )
 
-MODE: Final = Table(
+MODE: Final = TomlTable(
     doc="What the device is doing; one table for each, `[modes.NAME]`. Their order numbers them.",
     keys=(
-        Key(
+        TomlKey(
             name="allow",
             kind=ListOf(Served(), most=256),
             doc="The commands that this mode serves: `group`, `group.command`, either with `:read` or `:write`.",
             default=REQUIRED,
         ),
-        Key(
+        TomlKey(
             name="maintenance",
-            kind=Flag(),
+            kind=Boolean(),
             doc="The only kind of mode in which firmware may change.",
             default=False,
         ),
-        Key(
+        TomlKey(
             name="inhibits",
             kind=ListOf(NAME),
             doc="What the application must not do meanwhile: safety is mutual.",
             default=(),
         ),
-        Key(
+        TomlKey(
             name="security",
             kind=SecurityLevel(),
             doc="Least security of the link for the allowed commands. Asking and entering are judged by themselves.",
             default=Security.NONE,
             default_text='`"none"`',
         ),
-        Key(
+        TomlKey(
             name="session",
             kind=Choice(SessionRule),
             doc="Who may use a maintenance session: anyone, or only the peer that entered and its reconnect.",
             default=SessionRule.ANYONE,
         ),
-        Key(
+        TomlKey(
             name="lease_s",
             kind=DURATION,
             doc="The mode ends by itself after this long. A maintenance mode needs one.",
             default_text="no limit",
         ),
-        Key(
+        TomlKey(
             name="lease_max_s",
             kind=DURATION,
             doc="`extend` starts the lease again, but never beyond this long after entry.",
             default_text="`lease_s`: no extension",
         ),
-        Key(
+        TomlKey(
             name="idle_s",
             kind=DURATION,
             doc="The mode ends when no command was executed for this long; in an owned session, none of its owner's.",
             default_text="no limit",
         ),
-        Key(
+        TomlKey(
             name="timeout_s",
             kind=DURATION,
             doc='After this long the mode\'s `on = "timeout"` transition is taken.',
@@ -151,43 +151,43 @@ MODE: Final = Table(
     ),
 )
 
-TRANSITION: Final = Table(
+TRANSITION: Final = TomlTable(
     doc="One way from some modes into another; one `[[transitions]]` for each.",
     keys=(
-        Key(name="from", kind=_NAMES, doc="The modes it starts in.", default=REQUIRED),
-        Key(name="to", kind=NAME, doc="The mode it leads to.", default=REQUIRED),
-        Key(name="on", kind=Choice(TriggerWord), doc="What sets it off.", default=REQUIRED),
-        Key(
+        TomlKey(name="from", kind=_NAMES, doc="The modes it starts in.", default=REQUIRED),
+        TomlKey(name="to", kind=NAME, doc="The mode it leads to.", default=REQUIRED),
+        TomlKey(name="on", kind=Choice(TriggerWord), doc="What sets it off.", default=REQUIRED),
+        TomlKey(
             name="when",
             kind=ListOf(Text(80, meaning='a condition like "motion == false"')),
             doc="Guards: all must hold. A maintenance session goes on only while they do; arming and reset ask again.",
             default=(),
         ),
-        Key(
+        TomlKey(
             name="proofs",
             kind=ListOf(Choice(ProofKind, without=(ProofKind.BUTTON,)), least=1),
             doc='With `on = "enter"`: the kinds of proof that are taken. Without: anyone may; never into maintenance.',
             default_text="none",
         ),
-        Key(
+        TomlKey(
             name="hold_s",
             kind=DURATION,
             doc='With `on = "button"`: held at least this long; below 1 it happens by accident.',
             default_text="none",
         ),
-        Key(
+        TomlKey(
             name="security",
             kind=SecurityLevel(),
             doc='With `on = "enter"`: least security of the link that asks.',
             default_text='"none"',
         ),
-        Key(
+        TomlKey(
             name="others",
             kind=Choice(Others),
             doc="Into maintenance by `enter`: what happens to other connected centrals.",
             default_text='"refuse"',
         ),
-        Key(
+        TomlKey(
             name="when_false",
             kind=Choice(WhenFalse),
             doc="Into maintenance: what a guard does that turns false during the session. Safety inputs always leave.",
@@ -196,22 +196,22 @@ TRANSITION: Final = Table(
     ),
 )
 
-ENTRY: Final = Table(
+ENTRY: Final = TomlTable(
     doc="What the kinds of proof need.", tables=("sequence", "challenge", "permit", "button", "lockout")
 )
 
-SEQUENCE: Final = Table(
+SEQUENCE: Final = TomlTable(
     doc="Commands in order within a time window. No key: it guards against accident only.",
     keys=(
-        Key(name="steps", kind=Whole(2, 16), doc="How many.", default=3),
-        Key(name="window_s", kind=DURATION, doc="From the first to the last.", default=10_000, default_text="10"),
+        TomlKey(name="steps", kind=Whole(2, 16), doc="How many.", default=3),
+        TomlKey(name="window_s", kind=DURATION, doc="From the first to the last.", default=10_000, default_text="10"),
     ),
 )
 
-CHALLENGE: Final = Table(
+CHALLENGE: Final = TomlTable(
     doc="A shared secret: HMAC-SHA256 over the device's fresh nonce.",
     keys=(
-        Key(
+        TomlKey(
             name="secret",
             kind=_PATH,
             doc="File with 64 hexadecimal digits, readable by its owner alone (mode 0600).",
@@ -220,16 +220,16 @@ CHALLENGE: Final = Table(
     ),
 )
 
-PERMIT: Final = Table(
+PERMIT: Final = TomlTable(
     doc="A signed permission (COSE_Sign1, Ed25519) and its holder's signature over the device's fresh nonce.",
     keys=(
-        Key(
+        TomlKey(
             name="issuers",
             kind=ListOf(_PATH, least=1, most=16),
             doc="Files with the Ed25519 public keys (PEM) that may sign permits.",
             default=REQUIRED,
         ),
-        Key(
+        TomlKey(
             name="clock",
             kind=Choice(Clock),
             doc="Whether the device knows the time well enough to judge validity; if not, uses are counted.",
@@ -238,10 +238,10 @@ PERMIT: Final = Table(
     ),
 )
 
-BUTTON: Final = Table(
+BUTTON: Final = TomlTable(
     doc="Where the button is.",
     keys=(
-        Key(
+        TomlKey(
             name="gpio",
             kind=Whole(0, 1023),
             doc="Pin on a Linux board (needs the extra `gpio`).",
@@ -250,32 +250,32 @@ BUTTON: Final = Table(
     ),
 )
 
-LOCKOUT: Final = Table(
+LOCKOUT: Final = TomlTable(
     doc="How wrong proofs are slowed, each kind for itself. The button is never locked.",
     keys=(
-        Key(name="free_tries", kind=Whole(0, 100), doc="Wrong proofs that cost nothing.", default=3),
-        Key(
+        TomlKey(name="free_tries", kind=Whole(0, 100), doc="Wrong proofs that cost nothing.", default=3),
+        TomlKey(
             name="first_s",
             kind=DURATION,
             doc="Wait after the next one; doubles with each further one.",
             default=1_000,
             default_text="1",
         ),
-        Key(name="max_s", kind=DURATION, doc="No wait is longer.", default=300_000, default_text="300"),
+        TomlKey(name="max_s", kind=DURATION, doc="No wait is longer.", default=300_000, default_text="300"),
     ),
 )
 
-GATE: Final = Table(
+GATE: Final = TomlTable(
     doc="How the gate looks from outside.",
     tables=("on_leave",),
     keys=(
-        Key(
+        TomlKey(
             name="service",
-            kind=Choice(Service),
+            kind=Choice(Visibility),
             doc="How the SMP service is shown on BLE. A courtesy, never protection.",
-            default=Service.RECONNECT,
+            default=Visibility.RECONNECT,
         ),
-        Key(
+        TomlKey(
             name="identity",
             kind=Choice(Identity),
             doc="The BLE identity in maintenance; a second one has no stale cache anywhere.",
@@ -284,22 +284,22 @@ GATE: Final = Table(
     ),
 )
 
-ON_LEAVE: Final = Table(
+ON_LEAVE: Final = TomlTable(
     doc="What becomes of things when maintenance ends.",
-    keys=(Key(name="upload", kind=Choice(UploadRest), doc="A half-done upload.", default=UploadRest.DISCARD),),
+    keys=(TomlKey(name="upload", kind=Choice(UploadRest), doc="A half-done upload.", default=UploadRest.DISCARD),),
 )
 
-UPDATE: Final = Table(
+UPDATE: Final = TomlTable(
     doc="How an update goes.",
     keys=(
-        Key(
+        TomlKey(
             name="arm",
             kind=Choice(Arm),
             doc="When the swap is armed: as the last act before the session's own reset, or at the state write.",
             default=Arm.LATE,
         ),
-        Key(name="confirm", kind=Choice(Confirm), doc="Who makes a new image stay.", default=Confirm.OPERATOR),
-        Key(
+        TomlKey(name="confirm", kind=Choice(Confirm), doc="Who makes a new image stay.", default=Confirm.OPERATOR),
+        TomlKey(
             name="trial_deadline_s",
             kind=DURATION,
             doc="An unconfirmed trial ends by reset and revert, still in maintenance.",
@@ -308,30 +308,30 @@ UPDATE: Final = Table(
     ),
 )
 
-BOOTLOADER: Final = Table(
+BOOTLOADER: Final = TomlTable(
     doc="What boots.",
     keys=(
-        Key(
+        TomlKey(
             name="algorithm",
             kind=Choice(Algorithm),
             doc="How the bootloader brings a new image into place.",
             default=Algorithm.SWAP_MOVE,
         ),
-        Key(
+        TomlKey(
             name="key",
             kind=_PATH,
             doc="File with the public key (PEM) that images must be signed with.",
             default_text="none: signatures are not asked for",
         ),
-        Key(
+        TomlKey(
             name="slot_size",
             kind=Whole(8_192, 2**28, "bytes"),
             doc="Size of each slot, whole sectors.",
             default=458_752,
         ),
-        Key(name="sector_size", kind=Whole(128, 2**20, "bytes"), doc="Erased together.", default=4_096),
-        Key(name="write_block", kind=Whole(1, 32, "bytes"), doc="Written together.", default=4),
-        Key(
+        TomlKey(name="sector_size", kind=Whole(128, 2**20, "bytes"), doc="Erased together.", default=4_096),
+        TomlKey(name="write_block", kind=Whole(1, 32, "bytes"), doc="Written together.", default=4),
+        TomlKey(
             name="downgrade",
             kind=Choice(Downgrade),
             doc="What keeps older images from coming back.",
@@ -340,17 +340,17 @@ BOOTLOADER: Final = Table(
     ),
 )
 
-SMP: Final = Table(
+SMP: Final = TomlTable(
     doc="The SMP server.",
     keys=(
-        Key(
+        TomlKey(
             name="buf_size",
             kind=Whole(128, 65_535, "bytes"),
             doc="The largest packet, its header included; every transport must be able to carry it.",
             default=2475,
         ),
-        Key(name="buf_count", kind=Whole(1, 32), doc="How many packets it holds at once.", default=4),
-        Key(
+        TomlKey(name="buf_count", kind=Whole(1, 32), doc="How many packets it holds at once.", default=4),
+        TomlKey(
             name="transports",
             kind=ListOf(Choice(Transport), least=1),
             doc="How it can be reached.",
@@ -360,7 +360,7 @@ SMP: Final = Table(
     ),
 )
 
-SECTIONS: Final[dict[str, Table]] = {
+SECTIONS: Final[dict[str, TomlTable]] = {
     "": ROOT,
     "device": DEVICE,
     "inputs.*": INPUT,

@@ -14,12 +14,12 @@ from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy import language
-from keyswitch.policy.coherence import check_coherence
+from keyswitch.policy.coherence import check_consistency
 from keyswitch.policy.model import (
     BootloaderSettings,
     ButtonEntry,
     ChallengeEntry,
-    Device,
+    DeviceSettings,
     EntrySettings,
     GateSettings,
     Input,
@@ -33,7 +33,7 @@ from keyswitch.policy.model import (
 )
 from keyswitch.policy.transitions import read_transitions
 from keyswitch.policy.words import InputType
-from keyswitch.schema.tables import NAME, Table, as_table, below, shown
+from keyswitch.schema.tables import NAME, TomlTable, as_table, below, shown
 from keyswitch.smp.commands import resolve
 
 MAX_FILE_SIZE: Final = 1_000_000
@@ -83,7 +83,7 @@ def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Po
         digest=hashlib.sha256(data).digest(),
         origin=origin,
     )
-    check_coherence(policy)
+    check_consistency(policy)
     return policy
 
 
@@ -95,7 +95,7 @@ def _parse(data: bytes, origin: str) -> object:
     return parse_toml(data, origin, POLICY_FILE.expected, parse_float=Decimal)
 
 
-def _plain(table: Table, root: Any, name: str, at: str) -> dict[str, Any]:
+def _plain(table: TomlTable, root: Any, name: str, at: str) -> dict[str, Any]:
     return table.read(root.get(name, {}), below(at, name))
 
 
@@ -104,9 +104,9 @@ def _ms(values: dict[str, Any]) -> dict[str, Any]:
     return {f"{name[:-2]}_ms" if name.endswith("_s") else name: value for name, value in values.items()}
 
 
-def _device(value: object, where: str) -> Device:
+def _device(value: object, where: str) -> DeviceSettings:
     read = language.DEVICE.read(value, where)
-    return Device(**{**read, "id": read["id"] or read["name"]})
+    return DeviceSettings(**{**read, "id": read["id"] or read["name"]})
 
 
 def _inputs(value: object, where: str) -> tuple[Input, ...]:

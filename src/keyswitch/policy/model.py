@@ -24,9 +24,9 @@ from keyswitch.policy.words import (
     InputType,
     Others,
     ProofKind,
-    Service,
     SessionRule,
     UploadRest,
+    Visibility,
     WhenFalse,
 )
 from keyswitch.reasons import is_words
@@ -213,7 +213,7 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class DeviceSettings:
     """Who this is.
 
     Attributes:
@@ -301,7 +301,7 @@ class EntrySettings:
 class GateSettings:
     """How the gate looks from outside. `upload`: what becomes of a half-done upload on leaving."""
 
-    service: Service = Service.RECONNECT
+    service: Visibility = Visibility.RECONNECT
     identity: Identity = Identity.SAME
     upload: UploadRest = UploadRest.DISCARD
 
@@ -369,7 +369,7 @@ class Policy:
         origin: the file's name, for messages.
     """
 
-    device: Device
+    device: DeviceSettings
     inputs: tuple[Input, ...]
     modes: Mapping[str, Mode]
     transitions: tuple[Transition, ...]

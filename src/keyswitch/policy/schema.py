@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from keyswitch.policy.language import SECTIONS
-from keyswitch.schema.tables import NAME, REQUIRED, Key, Table
+from keyswitch.schema.tables import NAME, REQUIRED, TomlKey, TomlTable
 
 SCHEMA_FILE: Final = "policy.schema.json"
 """What the schema's file is called in a wheel, in `docs/` and beside a policy that `keyswitch init` starts."""
@@ -28,7 +28,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _table(place: str, table: Table) -> dict[str, Any]:
+def _table(place: str, table: TomlTable) -> dict[str, Any]:
     properties: dict[str, Any] = {key.name: _key(key) for key in table.keys}
     required = [key.name for key in table.keys if key.default is REQUIRED]
     for name in table.tables:
@@ -50,7 +50,7 @@ def _inner(place: str) -> dict[str, Any]:
     return _table(place, SECTIONS[place])
 
 
-def _key(key: Key) -> dict[str, Any]:
+def _key(key: TomlKey) -> dict[str, Any]:
     return {**key.kind.schema(), "description": key.doc}
 
 
@@ -60,7 +60,7 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _section(place: str, table: Table) -> str:
+def _section(place: str, table: TomlTable) -> str:
     title = place.replace(".*", ".NAME").replace("[]", "") if place else "at the top"
     if place.endswith("[]"):
         title = f"[[{title}]]"
@@ -80,7 +80,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _default(key: Key) -> str:
+def _default(key: TomlKey) -> str:
     if key.default is REQUIRED:
         return "**required**"
     if key.default_text:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.policy.schema import SCHEMA_FILE
-from keyswitch.policy.words import ProofKind, Service
+from keyswitch.policy.words import ProofKind, Visibility
 from keyswitch.terms import Transport
 
 
@@ -28,7 +28,7 @@ class Choices:
     proofs: tuple[ProofKind, ...]
     button: bool = True
     safety_input: str = "motion"
-    service: Service = Service.RECONNECT
+    service: Visibility = Visibility.RECONNECT
     transports: tuple[Transport, ...] = (Transport.BLE,)
     secret: str = "keys/device.hmac"  # noqa: S105 - a file name
     issuer: str = "keys/issuer.pub.pem"

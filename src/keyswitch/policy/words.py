@@ -57,7 +57,7 @@ class WhenFalse(StrEnum):
     """Leave when the running upload has ended; at once if none runs."""
 
 
-class Service(StrEnum):
+class Visibility(StrEnum):
     """How the SMP service is shown on BLE. A courtesy to people and tools, never protection."""
 
     RECONNECT = "reconnect"

@@ -84,7 +84,7 @@ class Permit:
     images: frozenset[bytes] | None = None
 
 
-class Fault(StrEnum):
+class PermitFault(StrEnum):
     """Why a permit opens nothing. For the log and for tests; a peer is told `proof`, or `expired` where that is all."""
 
     MALFORMED = "malformed"
@@ -119,10 +119,10 @@ def issue(permit: Permit, issuer_key: bytes) -> bytes:
     return data
 
 
-def read(data: bytes) -> Permit | Fault:
+def read(data: bytes) -> Permit | PermitFault:
     """What a permit says, verified by nobody: for `keyswitch permit show`."""
     parts = _parts(data)
-    return Fault.MALFORMED if parts is None else _permit(parts.payload) or Fault.MALFORMED
+    return PermitFault.MALFORMED if parts is None else _permit(parts.payload) or PermitFault.MALFORMED
 
 
 def is_issued_by(data: bytes, issuer: bytes) -> bool:
@@ -144,7 +144,7 @@ def sign(holder_key: bytes, challenge: Challenge, permit: bytes) -> bytes:
 
 def verify(
     data: bytes, signature: bytes, challenge: Challenge, issuers: Iterable[bytes], now_s: int | None
-) -> Permit | Fault:
+) -> Permit | PermitFault:
     """Whether a permit and its holder's signature answer `challenge`.
 
     Args:
@@ -156,32 +156,32 @@ def verify(
     """
     parts = _parts(data)
     if parts is None or len(challenge.nonce) != NONCE_SIZE:
-        return Fault.MALFORMED
+        return PermitFault.MALFORMED
     signed = _to_be_signed(parts.payload)
     # The key id is not signed: it orders the keys and rules none out.
     ordered = sorted(issuers, key=lambda key: key_id(key) != parts.key_id)
     if not any(_signed_by(key, parts.signature, signed) for key in ordered):
-        return Fault.ISSUER
+        return PermitFault.ISSUER
     permit = _permit(parts.payload)
     if permit is None:
-        return Fault.MALFORMED
+        return PermitFault.MALFORMED
     if not _signed_by(permit.holder, signature, _holders_message(challenge, data)):
-        return Fault.HOLDER
+        return PermitFault.HOLDER
     if challenge.device not in permit.devices:
-        return Fault.DEVICE
+        return PermitFault.DEVICE
     if challenge.mode != permit.mode:
-        return Fault.MODE
+        return PermitFault.MODE
     return _judge_limits(permit, now_s) or permit
 
 
-def _judge_limits(permit: Permit, now_s: int | None) -> Fault | None:
+def _judge_limits(permit: Permit, now_s: int | None) -> PermitFault | None:
     if now_s is None:
-        return Fault.UNLIMITED if permit.uses is None else None
+        return PermitFault.UNLIMITED if permit.uses is None else None
     if permit.expires_s is None:
-        return Fault.UNLIMITED
+        return PermitFault.UNLIMITED
     if now_s < (permit.not_before_s or 0):
-        return Fault.EARLY
-    return Fault.EXPIRED if now_s >= permit.expires_s else None
+        return PermitFault.EARLY
+    return PermitFault.EXPIRED if now_s >= permit.expires_s else None
 
 
 def public_key(private_key: bytes) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class SequenceProgress:
     """Steps done by one peer. Attributes: done: how many; until_ms: end of the window."""
 
     done: int
@@ -24,13 +24,13 @@ class Opens:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongStep:
     """Out of order or too late."""
 
 
 def advance(
-    progress: Progress | None, step: int, *, steps: int, window_ms: int, now_ms: int
-) -> Progress | Opens | Wrong:
+    progress: SequenceProgress | None, step: int, *, steps: int, window_ms: int, now_ms: int
+) -> SequenceProgress | Opens | WrongStep:
     """What step number `step` does.
 
     Args:
@@ -41,11 +41,11 @@ def advance(
         now_ms: the device's time.
     """
     if step == 1:
-        return Progress(done=1, until_ms=now_ms + window_ms)
+        return SequenceProgress(done=1, until_ms=now_ms + window_ms)
     if progress is None or now_ms >= progress.until_ms:
-        return Wrong()
+        return WrongStep()
     if step == progress.done:
         return progress
     if step != progress.done + 1:
-        return Wrong()
-    return Opens() if step == steps else Progress(done=step, until_ms=progress.until_ms)
+        return WrongStep()
+    return Opens() if step == steps else SequenceProgress(done=step, until_ms=progress.until_ms)

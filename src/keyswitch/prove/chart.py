@@ -23,7 +23,7 @@ from keyswitch.policy.words import Others, SessionRule, WhenFalse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ChartRow:
     """One way.
 
     Attributes:
@@ -46,7 +46,7 @@ class Chart:
     title: str
     columns: tuple[Mode, ...]
     initial: int
-    rows: tuple[Row, ...]
+    rows: tuple[ChartRow, ...]
     bypasses: tuple[str, ...]
 
 
@@ -59,7 +59,7 @@ def chart(policy: Policy) -> Chart:
     """The chart of a policy."""
     columns = tuple(policy.modes.values())
     rows = [
-        Row(
+        ChartRow(
             sources=tuple(policy.modes[source].index for source in way.sources),
             target=policy.modes[way.target].index,
             label=label(policy, way),
@@ -69,7 +69,7 @@ def chart(policy: Policy) -> Chart:
     for mode in columns:
         if mode.maintenance and not policy.ways(mode.name, OnLeave):
             text = ending(policy, mode)
-            rows.append(Row(sources=(mode.index,), target=policy.initial.index, label=text, implied=True))
+            rows.append(ChartRow(sources=(mode.index,), target=policy.initial.index, label=text, implied=True))
     return Chart(
         title=policy.device.name,
         columns=columns,

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from keyswitch.policy.model import Policy
 from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
-from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.liveness import LIVENESS, LivenessRule, Stuck
 from keyswitch.prove.safety import SAFETY, Check, SafetyRule, early_window
 from keyswitch.prove.traces import ContradictionError, Target, Traces
-from keyswitch.prove.warnings import Warning_, doubts
+from keyswitch.prove.warnings import LintWarning, lint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ProofResult:
     """What the prover found out.
 
     Attributes:
@@ -58,7 +58,7 @@ class Verdict:
 
     stopped: str | None
     violations: tuple[Violation, ...]
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[LintWarning, ...]
     early: tuple[Edge, ...]
     bypasses: tuple[str, ...]
     states: int
@@ -85,13 +85,13 @@ class Rules:
 
 
 _ALL: Final = Rules()
-_GATE: Final = Gate()
+_GATE: Final = GateUnderProof()
 
 
 class _Watch:
     """Sees everything once, and keeps what each rule finds wrong: for each subject, every place where it is."""
 
-    def __init__(self, policy: Policy, gate: Gate, rules: Rules) -> None:
+    def __init__(self, policy: Policy, gate: GateUnderProof, rules: Rules) -> None:
         self._policy = policy
         self._of_edges = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if not rule.of_worlds]
         self._of_worlds = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if rule.of_worlds]
@@ -116,12 +116,12 @@ class _Watch:
 def check(
     policy: Policy,
     *,
-    gate: Gate = _GATE,
+    gate: GateUnderProof = _GATE,
     rules: Rules = _ALL,
     max_states: int = MAX_STATES,
     meter: Meter | None = None,
     whole: bool = False,
-) -> Verdict:
+) -> ProofResult:
     """Explore the gate under this policy and judge it by every rule.
 
     Args:
@@ -147,10 +147,10 @@ def check(
         for rule in rules.liveness:
             violations += _stuck(graph, traces, rule, policy)
     violations.sort(key=lambda each: order[each.rule])
-    return Verdict(
+    return ProofResult(
         stopped=graph.stopped,
         violations=tuple(violations),
-        warnings=doubts(policy),
+        warnings=lint(policy),
         early=traces.to(_targets(watch.early)).steps if watch.early else (),
         bypasses=policy.device.bypasses,
         states=len(graph.worlds),

@@ -9,13 +9,13 @@ from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.prove import moves
 from keyswitch.prove.explore import explore
-from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.moves import Space
 from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World
 from keyswitch.schema.tables import suggestion
-from keyswitch.smp.commands import CommandKey, patterns, resolve, spoken
+from keyswitch.smp.commands import CommandKey, command_name, patterns, resolve
 from keyswitch.smp.header import Op
 
 
@@ -58,7 +58,7 @@ def explain(policy: Policy, mode: str, command: str) -> Explanation:
 
 
 def _named(keys: Iterable[CommandKey]) -> str:
-    return ", ".join(f"{spoken(key.group, key.id)}:{'read' if key.op == Op.READ else 'write'}" for key in keys)
+    return ", ".join(f"{command_name(key.group, key.id)}:{'read' if key.op == Op.READ else 'write'}" for key in keys)
 
 
 def _why_not(mode: Mode, missing: list[CommandKey]) -> str:
@@ -85,7 +85,7 @@ def _why(policy: Policy, mode: Mode) -> str:
 
 
 def _way(policy: Policy, mode: str, keys: frozenset[CommandKey]) -> tuple[Edge, ...] | None:
-    inputs, gate = Inputs(policy), Gate()
+    inputs, gate = Inputs(policy), GateUnderProof()
     graph = explore(inputs, gate, _Nobody())
     space = Space(policy, inputs)
     start = next((n for n, world in enumerate(graph.own_worlds()) if not world.off and world.gate.mode == mode), None)
@@ -108,7 +108,7 @@ class _Nobody:
 
 
 def _served(space: Space, world: World, keys: frozenset[CommandKey]) -> bool:
-    gate = Gate()
+    gate = GateUnderProof()
     return not world.off and any(
         not any(isinstance(gate.authorise(space.policy, world.gate, peer, key), Refused) for key in keys)
         for peer in space.present(world)

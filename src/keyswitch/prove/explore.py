@@ -13,7 +13,7 @@ from keyswitch.gate.guards import failing, must_leave
 from keyswitch.gate.machine import Step, initial
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import OnInput, Policy, Value
-from keyswitch.prove.happen import Edge, Gate, follow, happen, told
+from keyswitch.prove.happen import Edge, GateUnderProof, follow, successors, told
 from keyswitch.prove.inputs import Box, Inputs, bits, lowest, singles
 from keyswitch.prove.left_behind import left_behind
 from keyswitch.prove.moves import Move, Space
@@ -41,7 +41,7 @@ class Graph:
     """
 
     inputs: Inputs
-    gate: Gate
+    gate: GateUnderProof
     space: Space
     worlds: list[World] = field(default_factory=list[World])
     edges: list[list[tuple[int, Edge]]] = field(default_factory=list[list[tuple[int, Edge]]])
@@ -82,7 +82,7 @@ class Visitor(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class ExploreProgress:
     """How far an exploration has come. Attributes: found, explored: states; moves: out of the explored ones."""
 
     found: int
@@ -90,13 +90,13 @@ class Progress:
     moves: int
 
 
-Meter = Callable[[Progress], str | None]
+Meter = Callable[[ExploreProgress], str | None]
 """Asked now and then while it lasts: why it must stop, or None."""
 
 
 def explore(
     inputs: Inputs,
-    gate: Gate,
+    gate: GateUnderProof,
     visitor: Visitor,
     *,
     max_states: int = MAX_STATES,
@@ -134,7 +134,7 @@ class _Told:
 
 
 class _Explorer:
-    def __init__(self, inputs: Inputs, gate: Gate, visitor: Visitor, *, whole: bool) -> None:
+    def __init__(self, inputs: Inputs, gate: GateUnderProof, visitor: Visitor, *, whole: bool) -> None:
         self.inputs = inputs
         self.policy = inputs.policy
         self.gate = gate
@@ -173,7 +173,7 @@ class _Explorer:
         if len(graph.worlds) > max_states:
             graph.stopped = f"more than {max_states} states (--max-states)"
         elif graph.stopped is None and meter is not None and number % METERED == 0:
-            graph.stopped = meter(Progress(found=len(graph.worlds), explored=len(graph.edges), moves=self.moves))
+            graph.stopped = meter(ExploreProgress(found=len(graph.worlds), explored=len(graph.edges), moves=self.moves))
         return graph.stopped is not None
 
     def _take(self, before: int, edges: Iterable[tuple[Edge, World]]) -> None:
@@ -254,7 +254,7 @@ class _Explorer:
             world = plain if inputs == plain.gate.inputs else _concrete(plain, inputs)
             move = told.moves[0] if told.changed is None else told.moves[lowest(now[-1])]
             if told.done is None or now != told.part:
-                edges = list(happen(self.policy, self.gate, world, move))
+                edges = list(successors(self.policy, self.gate, world, move))
             else:
                 edges = list(follow(self.policy, self.gate, world, move, told.done))
             for edge in edges:

@@ -21,7 +21,7 @@ from keyswitch.prove.world import OLD, World, boot_event, bootloader, canonical,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class GateUnderProof:
     """What is proved: the machine and the door. Tests put broken ones here, and expect to hear of it."""
 
     step: Callable[[Policy, GateState, Event], Step] = step
@@ -69,7 +69,7 @@ _InFlash = (
 """What is written to flash: between any two of these power can be cut."""
 
 
-def happen(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edge]:
+def successors(policy: Policy, gate: GateUnderProof, world: World, move: Move) -> Iterator[Edge]:
     """Every outcome of a move; none if the gate or the machine refuses it, or if nothing changes."""
     if move is moves.COME_UP or move.left is not None:
         yield from _come_up(policy, gate, world, move)
@@ -83,7 +83,7 @@ def happen(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edg
             yield from follow(policy, gate, world, move, done)
 
 
-def _come_up(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[Edge]:
+def _come_up(policy: Policy, gate: GateUnderProof, world: World, move: Move) -> Iterator[Edge]:
     if move.left is not None:
         world = replace(world, record=move.left.record, pending=move.left.pending, blank=move.left.blank)
     started, swapped = bootloader(policy, world)
@@ -94,7 +94,7 @@ def _come_up(policy: Policy, gate: Gate, world: World, move: Move) -> Iterator[E
         yield edge
 
 
-def told(policy: Policy, gate: Gate, state: GateState, move: Move) -> Step | None:
+def told(policy: Policy, gate: GateUnderProof, state: GateState, move: Move) -> Step | None:
     """What the machine makes of a move; None if the door or the machine refuses it, or is not told of it."""
     if move.event is None:
         return None
@@ -141,7 +141,7 @@ class _Draft:
         return canonical(policy, switched_off(policy, made) if self.off else made)
 
 
-def follow(policy: Policy, gate: Gate, world: World, move: Move, done: Step) -> Iterator[Edge]:
+def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done: Step) -> Iterator[Edge]:
     """What a step leads to: everything it asks for is done, or power is cut in between; none if nothing changes."""
     now = _Draft(world)
     if isinstance(move.event, Expired):
@@ -165,7 +165,7 @@ def follow(policy: Policy, gate: Gate, world: World, move: Move, done: Step) -> 
         yield Edge(before=world, move=move, after=after, step=done)
 
 
-def _arming_fails(policy: Policy, gate: Gate, now: World, done: Step) -> World:
+def _arming_fails(policy: Policy, gate: GateUnderProof, now: World, done: Step) -> World:
     """The slot holds another image by now: the rest of the step is off, and the machine is told."""
     told = gate.step(policy, done.state, ArmFailed())
     after = _Draft(now)

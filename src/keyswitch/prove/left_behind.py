@@ -24,7 +24,7 @@ from keyswitch.gate.guards import Binding, opens, strictest
 from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.policy.words import ProofKind, SessionRule
-from keyswitch.prove.moves import Left, Move
+from keyswitch.prove.moves import LeftBehind, Move
 from keyswitch.prove.world import NEW, OLD, OTHER, World
 
 LEFT_BEHIND: Final = "boot_after_another"
@@ -44,7 +44,7 @@ def left_behind(policy: Policy, world: World) -> Iterator[Move]:
             name=LEFT_BEHIND,
             details=(("record", None), ("blank", blank), ("trial", True)),
             words=f"the device comes up with {why} on trial",
-            left=Left(record=None, pending=(NEW, False), blank=blank),
+            left=LeftBehind(record=None, pending=(NEW, False), blank=blank),
         )
     for record in records(policy):
         for running, pending in ((OLD, None), (NEW, (NEW, False))):
@@ -66,7 +66,7 @@ def _move(record: SessionRecord, running: bytes, pending: tuple[bytes, bool] | N
             ("trial", pending is not None),
         ),
         words=f'the device comes up with a session record for mode "{record.mode}" that another firmware wrote',
-        left=Left(record=replace(record, expected=expected), pending=pending),
+        left=LeftBehind(record=replace(record, expected=expected), pending=pending),
     )
 
 

@@ -26,7 +26,7 @@ POWER_CUT: Final = "power_cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class LeftBehind:
     """What another firmware left in flash. Attributes: as in `World`."""
 
     record: SessionRecord | None
@@ -54,7 +54,7 @@ class Move:
     command: CommandKey | None = None
     peer: Peer | None = None
     words: str
-    left: Left | None = None
+    left: LeftBehind | None = None
 
 
 def name_of(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a table

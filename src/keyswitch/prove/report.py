@@ -6,7 +6,7 @@ from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from keyswitch.policy.model import Policy
-from keyswitch.prove.check import Verdict, Violation, trace_json, trace_words
+from keyswitch.prove.check import ProofResult, Violation, trace_json, trace_words
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
 
@@ -36,14 +36,14 @@ UNDECIDED: Final = "not decided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class ReportHeader:
     """Which check it was. Attributes: tool: name and version; time: when, in ISO 8601, UTC."""
 
     tool: str
     time: str
 
 
-def report_json(policy: Policy, verdict: Verdict, circumstances: Circumstances) -> dict[str, Any]:
+def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> dict[str, Any]:
     """Everything about one check as one JSON object."""
     told: dict[str, Any] = {
         "tool": circumstances.tool,
@@ -69,14 +69,14 @@ def report_json(policy: Policy, verdict: Verdict, circumstances: Circumstances) 
     return told
 
 
-def verdict_of(verdict: Verdict) -> str:
+def verdict_of(verdict: ProofResult) -> str:
     """One word or two for the whole."""
     if verdict.violations:
         return REFUTED
     return HOLDS if verdict.complete else UNDECIDED
 
 
-def promise_verdict(verdict: Verdict, name: str) -> str:
+def promise_verdict(verdict: ProofResult, name: str) -> str:
     """The same for one promise."""
     if any(each.rule == name for each in verdict.violations):
         return REFUTED
@@ -121,13 +121,13 @@ def sentence(rule_promise: str, word: str) -> str:
     return f"{'Not so' if word == REFUTED else 'Not known'}: “{rule_promise}”"
 
 
-def summary(verdict: Verdict) -> str:
+def summary(verdict: ProofResult) -> str:
     """How much was explored, and why no more."""
     counts = f"{verdict.states} states found, {verdict.explored} of them explored, {verdict.edges} moves"
     return counts if verdict.stopped is None else f"{counts}; stopped: {verdict.stopped}"
 
 
-def markdown(policy: Policy, verdict: Verdict, circumstances: Circumstances) -> str:
+def markdown(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> str:
     """The report for a page or a ticket."""
     rows = [("Policy", policy.device.name), ("File", policy.origin), ("SHA-256", policy.digest.hex())]
     rows += [("Checked by", circumstances.tool), ("Time", circumstances.time), ("Explored", summary(verdict))]
@@ -153,7 +153,7 @@ def markdown(policy: Policy, verdict: Verdict, circumstances: Circumstances) -> 
     return "\n".join(lines) + "\n"
 
 
-def junit(policy: Policy, verdict: Verdict, circumstances: Circumstances) -> str:
+def junit(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> str:
     """The report for a CI server: a test case for each promise."""
     words = [promise_verdict(verdict, name) for name, _ in PROMISES]
     head = f'tests="{len(words)}" failures="{words.count(REFUTED)}" errors="0" skipped="{words.count(UNDECIDED)}"'

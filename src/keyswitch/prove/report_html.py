@@ -4,11 +4,11 @@ from html import escape
 from typing import Final
 
 from keyswitch.policy.model import Policy
-from keyswitch.prove.check import Verdict, trace_words
+from keyswitch.prove.check import ProofResult, trace_words
 from keyswitch.prove.report import (
     NOT_PROVED,
     PROMISES,
-    Circumstances,
+    ReportHeader,
     clean,
     counterexample,
     promise_verdict,
@@ -30,7 +30,7 @@ code, pre { font-family: ui-monospace, monospace; overflow-wrap: anywhere }
 """
 
 
-def html(policy: Policy, verdict: Verdict, circumstances: Circumstances) -> str:
+def html(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> str:
     """The page."""
     word = verdict_of(verdict)
     parts = [

@@ -18,25 +18,25 @@ from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState, least
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
-from keyswitch.policy.words import Arm, Service, SessionRule
+from keyswitch.policy.words import Arm, SessionRule, Visibility
 from keyswitch.prove import moves
-from keyswitch.prove.happen import Edge, Gate
+from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.world import FIRST, SECOND, bootloader
-from keyswitch.smp.commands import ALL_KEYS, CommandKey, resolve, spoken
+from keyswitch.smp.commands import ALL_KEYS, CommandKey, command_name, resolve
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import Op
 from keyswitch.terms import Security, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wrong:
+class BrokenPromise:
     """What is wrong with an edge. Attributes: subject: what it is about (one trace for each); text: in words."""
 
     subject: str
     text: str
 
 
-Check = Callable[[Edge], Iterator[Wrong]]
+Check = Callable[[Edge], Iterator[BrokenPromise]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +52,18 @@ class SafetyRule:
 
     name: str
     promise: str
-    prepare: Callable[[Policy, Gate], Check]
+    prepare: Callable[[Policy, GateUnderProof], Check]
     of_worlds: bool = False
 
 
-def _each(check: Callable[[Policy, Gate, Edge], Iterator[Wrong]]) -> Callable[[Policy, Gate], Check]:
+def _each(
+    check: Callable[[Policy, GateUnderProof, Edge], Iterator[BrokenPromise]],
+) -> Callable[[Policy, GateUnderProof], Check]:
     """A rule that has nothing to prepare."""
     return lambda policy, gate: lambda edge: check(policy, gate, edge)
 
 
-def _firmware(policy: Policy, gate: Gate) -> Check:
+def _firmware(policy: Policy, gate: GateUnderProof) -> Check:
     # What the door says depends on the mode alone outside a session: it is asked once for each mode.
     known: dict[str, tuple[CommandKey, ...]] = {}
 
@@ -73,7 +75,7 @@ def _firmware(policy: Policy, gate: Gate) -> Check:
             if any(isinstance(gate.authorise(policy, state, peer, key), Allowed) for peer in _EVERYBODY)
         )
 
-    def check(edge: Edge) -> Iterator[Wrong]:
+    def check(edge: Edge) -> Iterator[BrokenPromise]:
         if edge.after.off or edge.after.session is not None or edge.after.gate.first_trial:
             return
         mode = edge.after.gate.mode
@@ -82,13 +84,13 @@ def _firmware(policy: Policy, gate: Gate) -> Check:
         for key in known[mode]:
             name = _named(key)
             text = f'{name} is served in mode "{mode}", outside maintenance: it {FIRMWARE_COMMANDS[key]}'
-            yield Wrong(subject=f"{mode} {name}", text=text)
+            yield BrokenPromise(subject=f"{mode} {name}", text=text)
 
     return check
 
 
 def _named(key: CommandKey) -> str:
-    return f"{spoken(key.group, key.id)}:{'read' if key.op == Op.READ else 'write'}"
+    return f"{command_name(key.group, key.id)}:{'read' if key.op == Op.READ else 'write'}"
 
 
 _EVERYBODY: Final = tuple(
@@ -98,17 +100,17 @@ _EVERYBODY: Final = tuple(
 """Every transport and every security, the SMP service always visible: what is not seen is not protected."""
 
 
-def _on_purpose(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _on_purpose(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     after = edge.after
     if after.off or not policy.modes[after.gate.mode].maintenance:
         return
     if after.session is None:
-        yield Wrong(subject="initial", text=f'the device comes up in maintenance mode "{after.gate.mode}"')
+        yield BrokenPromise(subject="initial", text=f'the device comes up in maintenance mode "{after.gate.mode}"')
         return
     if not _begins(policy, edge):
         return
     if after.session.way is None:
-        yield Wrong(subject="way", text=f'maintenance mode "{after.gate.mode}" begins by no transition')
+        yield BrokenPromise(subject="way", text=f'maintenance mode "{after.gate.mode}" begins by no transition')
         return
     way = policy.transitions[after.session.way]
     if _by_a_person(policy, way, edge.move.event):
@@ -117,7 +119,7 @@ def _on_purpose(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
         f'maintenance mode "{after.gate.mode}" begins by transitions[{way.index}] when {edge.move.words}, which is no '
         f"act of a person. {_needed(policy, way)}"
     )
-    yield Wrong(subject=f"transitions[{way.index}]", text=text)
+    yield BrokenPromise(subject=f"transitions[{way.index}]", text=text)
 
 
 def _begins(policy: Policy, edge: Edge) -> bool:
@@ -160,18 +162,18 @@ def _needed(policy: Policy, way: Transition) -> str:
     return "Let a proof, a button, or an input that a person operates set it off"
 
 
-def _one_session(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _one_session(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     if edge.before.session is not None and _begins(policy, edge):
         text = f'a maintenance session begins in mode "{edge.after.gate.mode}" in the step that ends another'
-        yield Wrong(subject=edge.after.gate.mode, text=f"{text}: what limited the first is forgotten")
+        yield BrokenPromise(subject=edge.after.gate.mode, text=f"{text}: what limited the first is forgotten")
 
 
-def _planned_start(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _planned_start(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     if not edge.swapped or _carried(edge) or edge.move.left is not None:
         return  # what another firmware armed is not this gate's doing: its trial reverts ("trial-ends")
     if policy.update.arm is Arm.EARLY:
         return  # known and reported for what it is: `warnings.early_window`
-    yield Wrong(subject="start", text="a new image starts although no session carries it")
+    yield BrokenPromise(subject="start", text="a new image starts although no session carries it")
 
 
 def early_window(policy: Policy, edge: Edge) -> bool:
@@ -185,7 +187,7 @@ def _carried(edge: Edge) -> bool:
     return record is not None and pending is not None and record.expected == pending[0]
 
 
-def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _clean_leave(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     before, after = edge.before, edge.after
     if after.off or after.session is not None:
         return
@@ -198,15 +200,15 @@ def _clean_leave(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     }
     for what, remains in left.items():
         if remains:
-            yield Wrong(subject=what, text=f'{what} remains in mode "{after.gate.mode}", outside maintenance')
+            yield BrokenPromise(subject=what, text=f'{what} remains in mode "{after.gate.mode}", outside maintenance')
     if before.session is not None and edge.step is not None:
         dropped = {type(effect) for effect in edge.step.effects}
         for kind in (do.DropQueued, do.DropReassembly, do.DropUpload):
             if kind not in dropped:
-                yield Wrong(subject=kind.__name__, text=f"{kind.__name__} is missing when the session ends")
+                yield BrokenPromise(subject=kind.__name__, text=f"{kind.__name__} is missing when the session ends")
 
 
-def _fresh_start(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _fresh_start(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     before, after = edge.before, edge.after
     if before.off or after.off or edge.step is None or before.gate.mode == after.gate.mode:
         return
@@ -214,41 +216,41 @@ def _fresh_start(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
     for kind in (do.DropQueued, do.DropReassembly):
         if kind not in dropped:
             text = f'{kind.__name__} is missing when "{before.gate.mode}" becomes "{after.gate.mode}"'
-            yield Wrong(subject=kind.__name__, text=text)
+            yield BrokenPromise(subject=kind.__name__, text=text)
 
 
-def _trial_ends(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _trial_ends(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     after = edge.after
     if after.gate.first_trial:
         return  # "first-trial" asks how it ends
     if not after.off and after.session is None and (after.trial or after.gate.trial):
-        yield Wrong(subject="trial", text=f'an unconfirmed image runs on in mode "{after.gate.mode}"')
+        yield BrokenPromise(subject="trial", text=f'an unconfirmed image runs on in mode "{after.gate.mode}"')
 
 
-def _guards(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _guards(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     session, gate = edge.after.session, edge.after.gate
     if session is not None and must_leave(policy, gate, session):
         guard = session_failing(policy, gate, session)
         text = f'maintenance goes on although "{guard.text if guard else ""}" does not hold'
-        yield Wrong(subject="session", text=text)
+        yield BrokenPromise(subject="session", text=text)
     before = edge.before.session
     if edge.step is None or before is None:
         return
     for effect in edge.step.effects:
         if isinstance(effect, do.WriteTrailer) and session_failing(policy, edge.before.gate, before) is not None:
-            yield Wrong(subject="arming", text="an image is armed although a guard of the entry does not hold")
+            yield BrokenPromise(subject="arming", text="an image is armed although a guard of the entry does not hold")
 
 
-def _permits(_policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _permits(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     session = edge.before.session
     if edge.step is None or session is None or session.images is None:
         return
     for effect in edge.step.effects:
         if isinstance(effect, do.WriteTrailer) and effect.image not in session.images:
-            yield Wrong(subject="image", text="an image is armed that the permit does not name")
+            yield BrokenPromise(subject="image", text="an image is armed that the permit does not name")
 
 
-def _owner(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _owner(policy: Policy, gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     session, state = edge.after.session, edge.after.gate
     if session is None or policy.modes[state.mode].session is not SessionRule.OWNER:
         return
@@ -258,35 +260,35 @@ def _owner(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]:
             for key in sorted(policy.modes[state.mode].allow & FIRMWARE_COMMANDS.keys()):
                 if isinstance(gate.authorise(policy, state, peer, key), Allowed):
                     text = f"{_named(key)} is served to a peer that does not own the session"
-                    yield Wrong(subject=_named(key), text=text)
+                    yield BrokenPromise(subject=_named(key), text=text)
 
 
-def _inhibits(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _inhibits(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     after = edge.after
     if after.off:
         return
     missing = frozenset(policy.modes[after.gate.mode].inhibits) - after.inhibits
     for name in sorted(missing):
-        yield Wrong(subject=name, text=f'"{name}" is not inhibited in mode "{after.gate.mode}"')
+        yield BrokenPromise(subject=name, text=f'"{name}" is not inhibited in mode "{after.gate.mode}"')
 
 
-def _still_table(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
-    if policy.gate.service is not Service.RECONNECT or edge.step is None:
+def _still_table(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
+    if policy.gate.service is not Visibility.RECONNECT or edge.step is None:
         return
     # At boot there are no connections, and a peer that has just gone no longer sees the table.
     connected = edge.step.state.connections
     if connected and any(isinstance(effect, do.ShowService) for effect in edge.step.effects):
-        yield Wrong(subject="table", text="the GATT table changes under a connection")
+        yield BrokenPromise(subject="table", text="the GATT table changes under a connection")
 
 
-def _visible(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _visible(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     after = edge.after
-    waiting = policy.gate.service is Service.RECONNECT and after.gate.connections
+    waiting = policy.gate.service is Visibility.RECONNECT and after.gate.connections
     if after.session is not None and not after.gate.service_shown and not waiting:
-        yield Wrong(subject="service", text="maintenance without the SMP service in the table")
+        yield BrokenPromise(subject="service", text="maintenance without the SMP service in the table")
 
 
-def _way_in_is_served(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _way_in_is_served(policy: Policy, gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     event = edge.move.event
     if edge.step is None or not isinstance(event, EnterProved) or not _begins(policy, edge):
         return
@@ -309,51 +311,57 @@ def _way_in_is_served(policy: Policy, gate: Gate, edge: Edge) -> Iterator[Wrong]
                 if weak
                 else f"Allow {_named(command)} in modes.{mode.name}"
             )
-            yield Wrong(subject=f"{mode.name} {mode_group.Id(command.id).name.lower()}", text=f"{text}. {todo}")
+            yield BrokenPromise(subject=f"{mode.name} {mode_group.Id(command.id).name.lower()}", text=f"{text}. {todo}")
 
 
 _STATE: Final = CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)
 _LEAVE: Final = CommandKey(mode_group.ID, mode_group.Id.LEAVE, Op.WRITE)
 
 
-def _carried_session(policy: Policy, _gate: Gate, edge: Edge) -> Iterator[Wrong]:
+def _carried_session(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
     before, step = edge.before, edge.step
     if not before.off or step is None or step.state.session is None or step.ways or edge.cut:
         return
     record, session = before.record, step.state.session
     if record is None:
-        yield Wrong(subject="record", text="a session goes on that nothing recorded")
+        yield BrokenPromise(subject="record", text="a session goes on that nothing recorded")
         return
     started, _ = bootloader(policy, before)
     own = record.policy == policy.digest
     if record.expected != started.running and (record.expected is not None or started.trial or not own):
-        yield Wrong(subject="image", text="a session goes on although another image runs than it expects")
+        yield BrokenPromise(subject="image", text="a session goes on although another image runs than it expects")
     if record.ending and not session.ending:
-        yield Wrong(subject="ending", text="a session goes on that was over")
+        yield BrokenPromise(subject="ending", text="a session goes on that was over")
     if record.mode != step.state.mode:
-        yield Wrong(subject="mode", text=f'a session of mode "{record.mode}" goes on in mode "{step.state.mode}"')
+        yield BrokenPromise(
+            subject="mode", text=f'a session of mode "{record.mode}" goes on in mode "{step.state.mode}"'
+        )
         return
     if (record.images, record.proof) != (session.images, session.proof):
-        yield Wrong(subject="session", text="a session goes on with other images or another proof than were recorded")
+        yield BrokenPromise(
+            subject="session", text="a session goes on with other images or another proof than were recorded"
+        )
     yield from _carried_guards(policy, record, step.state)
     yield from _carried_limits(policy, record, step)
 
 
-def _carried_guards(policy: Policy, record: SessionRecord, state: GateState) -> Iterator[Wrong]:
+def _carried_guards(policy: Policy, record: SessionRecord, state: GateState) -> Iterator[BrokenPromise]:
     session = state.session
     if session is None or session.ending:
         return
     into = [way for way in policy.transitions if way.target == record.mode and opens(way, record.proof)]
     known = [way for way in into if record.policy == policy.digest and entry_of(way) == record.entry]
     if record.policy == policy.digest and record.entry and not known:
-        yield Wrong(subject="way", text="a session goes on that no transition of its own policy has opened")
+        yield BrokenPromise(subject="way", text="a session goes on that no transition of its own policy has opened")
     guards = known[0].when if known else strictest(policy, record.mode, record.proof).guards
     for guard in guards:
         if not guard.holds(state.inputs[guard.index]):
-            yield Wrong(subject=guard.text, text=f'a session goes on after a reset although "{guard.text}" is false')
+            yield BrokenPromise(
+                subject=guard.text, text=f'a session goes on after a reset although "{guard.text}" is false'
+            )
 
 
-def _carried_limits(policy: Policy, record: SessionRecord, step: Step) -> Iterator[Wrong]:
+def _carried_limits(policy: Policy, record: SessionRecord, step: Step) -> Iterator[BrokenPromise]:
     if step.state.down:
         return
     mode = policy.modes[record.mode]
@@ -367,33 +375,37 @@ def _carried_limits(policy: Policy, record: SessionRecord, step: Step) -> Iterat
         limits[Timer.LEASE] = None  # a limit that its own policy has not was never there
     for timer, limit_ms in limits.items():
         if limit_ms is not None and runs.get(timer, limit_ms + 1) > limit_ms:
-            yield Wrong(subject=timer.value, text=f"a session goes on for longer than its {timer.value} has left")
+            yield BrokenPromise(
+                subject=timer.value, text=f"a session goes on for longer than its {timer.value} has left"
+            )
 
 
-def _first_trial(policy: Policy, gate: Gate) -> Check:
+def _first_trial(policy: Policy, gate: GateUnderProof) -> Check:
     maintenance = [mode for mode in policy.modes.values() if mode.maintenance]
     inhibits = frozenset(name for mode in maintenance for name in mode.inhibits)
     asked = frozenset({CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)}) | resolve("image.state")
 
-    def check(edge: Edge) -> Iterator[Wrong]:
+    def check(edge: Edge) -> Iterator[BrokenPromise]:
         before, after = edge.before, edge.after
         if after.off or not after.gate.first_trial:
             return
         if before.off and not (before.blank and before.record is None):
-            yield Wrong(subject="again", text="an image without a session is on trial on a store that was in use")
+            yield BrokenPromise(
+                subject="again", text="an image without a session is on trial on a store that was in use"
+            )
         if after.blank:
-            yield Wrong(
+            yield BrokenPromise(
                 subject="store", text="the first trial runs, and the store does not say so: it may happen again"
             )
         if after.session is not None or after.gate.mode != policy.initial.name or not after.gate.trial:
-            yield Wrong(subject="mode", text="the first trial goes on in another mode, or without a trial")
+            yield BrokenPromise(subject="mode", text="the first trial goes on in another mode, or without a trial")
         if Timer.TRIAL not in after.timers:
-            yield Wrong(subject="deadline", text="nothing ends the first trial")
+            yield BrokenPromise(subject="deadline", text="nothing ends the first trial")
         for name in sorted(inhibits - after.inhibits):
-            yield Wrong(subject=name, text=f'"{name}" is not inhibited during the first trial')
+            yield BrokenPromise(subject=name, text=f'"{name}" is not inhibited during the first trial')
         for key in sorted(ALL_KEYS - asked):
             if any(isinstance(gate.authorise(policy, after.gate, peer, key), Allowed) for peer in _EVERYBODY):
-                yield Wrong(subject=_named(key), text=f"{_named(key)} is served during the first trial")
+                yield BrokenPromise(subject=_named(key), text=f"{_named(key)} is served during the first trial")
 
     return check
 

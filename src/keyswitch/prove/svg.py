@@ -9,7 +9,7 @@ from typing import Final
 
 from keyswitch.drawing import LINE, Page, width, wrap
 from keyswitch.policy.model import Mode
-from keyswitch.prove.chart import Chart, Row, conditions
+from keyswitch.prove.chart import Chart, ChartRow, conditions
 
 _MARGIN: Final = 24
 _NARROWEST: Final = 640
@@ -128,7 +128,7 @@ def _placed(words: str, left: int, right: int) -> tuple[int, list[str]]:
     return left, wrap(words, right - left)
 
 
-def _spoken(chart: Chart, row: Row) -> str:
+def _spoken(chart: Chart, row: ChartRow) -> str:
     """The row's label; where the columns' names are far away, with the modes it leads from and to."""
     if len(chart.columns) <= _MANY:
         return row.label
@@ -136,7 +136,7 @@ def _spoken(chart: Chart, row: Row) -> str:
     return f"{sources} → {chart.columns[row.target].name}: {row.label}"
 
 
-def _way(page: Page, chart: Chart, row: Row, columns: list[int], y: int) -> None:
+def _way(page: Page, chart: Chart, row: ChartRow, columns: list[int], y: int) -> None:
     target = columns[row.target]
     kind = "implied" if row.implied else "open" if chart.columns[row.target].maintenance else ""
     for source in row.sources:

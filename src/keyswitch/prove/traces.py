@@ -14,7 +14,7 @@ from keyswitch.gate.events import InputChanged
 from keyswitch.gate.machine import initial
 from keyswitch.policy.model import Policy
 from keyswitch.prove.explore import Graph
-from keyswitch.prove.happen import Edge, Gate, happen
+from keyswitch.prove.happen import Edge, GateUnderProof, successors
 from keyswitch.prove.inputs import Box, lowest
 from keyswitch.prove.moves import Move, Space
 from keyswitch.prove.world import World, switched_off
@@ -95,7 +95,7 @@ _Node = tuple[int, Box]
 class Traces:
     """Finds ways through one graph. Policy and gate are those that the device runs; nobody watches them here."""
 
-    def __init__(self, graph: Graph, policy: Policy, gate: Gate) -> None:
+    def __init__(self, graph: Graph, policy: Policy, gate: GateUnderProof) -> None:
         self._graph = graph
         self._policy = policy
         self._gate = gate
@@ -246,7 +246,7 @@ class Traces:
 
     def _step(self, part: list[Edge], world: World, move: Move, found: Edge | None) -> World:
         """Let the move happen on the whole machine, and take the outcome that was found in the graph."""
-        for edge in happen(self._policy, self._gate, world, move):
+        for edge in successors(self._policy, self._gate, world, move):
             expected = bare(world if found is None else found.after)
             marks = (False,) * 3 if found is None else (found.cut, found.failed, found.swapped)
             if (edge.cut, edge.failed, edge.swapped) == marks and bare(edge.after) == expected:

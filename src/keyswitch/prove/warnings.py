@@ -8,14 +8,14 @@ from typing import Final
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.firmware_commands import REVEALING_READS
 from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, OnButton, OnEnter, Policy, Transition
-from keyswitch.policy.words import Arm, InputType, ProofKind, Service, SessionRule
+from keyswitch.policy.words import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.prove.limits import long_uploads, seconds, upload_ms
-from keyswitch.smp.commands import spoken
+from keyswitch.smp.commands import command_name
 from keyswitch.terms import Security, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warning_:  # noqa: N801 - `Warning` is Python's
+class LintWarning:
     """One doubt. Attributes: name: in JSON; text: in words, with the key path."""
 
     name: str
@@ -52,7 +52,7 @@ def _owner_by_line(policy: Policy) -> Iterator[str]:
 
 
 def _always_visible(policy: Policy) -> Iterator[str]:
-    if policy.gate.service is Service.ALWAYS:
+    if policy.gate.service is Visibility.ALWAYS:
         yield 'gate.service: "always" shows the SMP service in every mode'
 
 
@@ -91,7 +91,7 @@ def _revealing(policy: Policy) -> Iterator[str]:
     for mode in policy.modes.values():
         for key in sorted(mode.allow & REVEALING_READS.keys()):
             if not mode.maintenance:
-                yield f"modes.{mode.name}: {spoken(key.group, key.id)}:read {REVEALING_READS[key]}"
+                yield f"modes.{mode.name}: {command_name(key.group, key.id)}:read {REVEALING_READS[key]}"
 
 
 def _unsigned(policy: Policy) -> Iterator[str]:
@@ -247,6 +247,6 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
 }
 
 
-def doubts(policy: Policy) -> tuple[Warning_, ...]:
+def lint(policy: Policy) -> tuple[LintWarning, ...]:
     """Every warning about a policy, in a fixed order."""
-    return tuple(Warning_(name=name, text=text) for name, check in CHECKS.items() for text in check(policy))
+    return tuple(LintWarning(name=name, text=text) for name, check in CHECKS.items() for text in check(policy))

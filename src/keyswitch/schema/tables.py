@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, cast
 from keyswitch.errors import InputError
 
 
-class Kind(Protocol):
+class ValueType(Protocol):
     """One kind of value."""
 
     @property
@@ -103,7 +103,7 @@ NAME: Final = Text(32, r"[a-z][a-z0-9_-]*", "a name of lower-case letters, digit
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Boolean:
     """True or false."""
 
     @property
@@ -206,7 +206,7 @@ class Choice:
 class ListOf:
     """A list of one kind, each value once."""
 
-    item: Kind
+    item: ValueType
     least: int = 0
     most: int = 64
 
@@ -241,7 +241,7 @@ class ListOf:
 class Either:
     """One of several kinds; the first that fits."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ValueType, ...]
 
     @property
     def expected(self) -> str:
@@ -263,7 +263,7 @@ class Either:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class TomlKey:
     """One key of a table.
 
     Attributes:
@@ -275,7 +275,7 @@ class Key:
     """
 
     name: str
-    kind: Kind
+    kind: ValueType
     doc: str
     default: object = None
     default_text: str = ""
@@ -290,7 +290,7 @@ REQUIRED: Final = _Required()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class TomlTable:
     """A table with fixed keys.
 
     Attributes:
@@ -299,7 +299,7 @@ class Table:
         doc: what it is for.
     """
 
-    keys: tuple[Key, ...] = ()
+    keys: tuple[TomlKey, ...] = ()
     tables: tuple[str, ...] = ()
     doc: str = ""
 

@@ -75,7 +75,7 @@ def patterns() -> tuple[str, ...]:
     return tuple(pattern for pattern in (*names, *directed) if resolve(pattern))
 
 
-def spoken(group: int, command: int) -> str:
+def command_name(group: int, command: int) -> str:
     """The command's name, or its numbers where it has none."""
     known = COMMANDS.get((group, command))
     return known.name if known else f"{group}/{command}"

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from keyswitch.errors import LocalError, RemoteError
 from keyswitch.smp import cbor
-from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD, Header, Op, Version
+from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD, Header, Op, SmpVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def request(
     command: int,
     sequence: int,
     body: Mapping[str, object] | None = None,
-    version: Version = Version.V2,
+    version: SmpVersion = SmpVersion.V2,
 ) -> Frame:
     """A request. `body` None sends no payload at all, which some commands take and others refuse.
 

@@ -36,7 +36,7 @@ class Op(IntEnum):
     WRITE_RESPONSE = 3
 
 
-class Version(IntEnum):
+class SmpVersion(IntEnum):
     """The protocol versions as they stand in the header: `V1` says 0."""
 
     V1 = 0
@@ -49,7 +49,7 @@ class Header:
 
     Attributes:
         op: bits 2-0 of the first byte; an `Op`, or 4 to 7 in what a peer made up.
-        version: bits 4-3 of the first byte; a `Version`, or the reserved 2 and 3.
+        version: bits 4-3 of the first byte; a `SmpVersion`, or the reserved 2 and 3.
         length: bytes of payload that follow.
         group: SMP group.
         sequence: 0 to 255.
@@ -57,7 +57,7 @@ class Header:
     """
 
     op: int
-    version: int = Version.V2
+    version: int = SmpVersion.V2
     length: int
     group: int
     sequence: int
@@ -92,7 +92,7 @@ class Header:
         Op 1 answers op 0 and op 3 answers everything else; a version above 1 is answered with 1.
         """
         op = Op.READ_RESPONSE if self.op == Op.READ else Op.WRITE_RESPONSE
-        version = min(self.version, Version.V2)
+        version = min(self.version, SmpVersion.V2)
         return _LAYOUT.pack(version << 3 | op, 0, length, self.group, self.sequence, self.command)
 
 

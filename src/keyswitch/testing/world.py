@@ -9,14 +9,14 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from keyswitch.device.doors import Carrier
+from keyswitch.device.doors import DeviceTransport
 from keyswitch.device.factory import install_first_image
-from keyswitch.device.parts import Parts
+from keyswitch.device.parts import Components
 from keyswitch.device.process import build
-from keyswitch.device.radio_face import face_of
+from keyswitch.device.radio_face import gatt_profile
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.store import MemoryStore
-from keyswitch.host.reach import BleReach
+from keyswitch.host.reach import BleEndpoint
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.link.bumble.central import BumbleAdapter
@@ -32,7 +32,7 @@ SECOND_ADDRESS = "C4:00:00:00:00:08"
 OPERATOR_ADDRESS = "C8:00:00:00:00:0{}"
 
 
-class World:
+class VirtualWorld:
     """One device on one air. Use it as an async context manager; it powers the device up and down.
 
     If the device itself fails meanwhile, leaving the context manager raises what it failed by.
@@ -59,10 +59,10 @@ class World:
         issuers: tuple[bytes, ...] = (),
         air: AirSettings | None = None,
         flash_times: FlashTimes = NO_TIMES,
-        parts: Parts | None = None,
+        parts: Components | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         seed: int = 0,
-        others: Mapping[Transport, Carrier] | None = None,
+        others: Mapping[Transport, DeviceTransport] | None = None,
     ) -> None:
         self.policy = policy
         self.air = AirLink(air)
@@ -72,7 +72,7 @@ class World:
         self.flash: Flash = RamFlash(config.layout.geometry, flash_times)
         install_first_image(self.flash, config.layout, image)
         name = policy.device.name
-        table = face_of(policy, DEVICE_ADDRESS, SECOND_ADDRESS).tables[False]
+        table = gatt_profile(policy, DEVICE_ADDRESS, SECOND_ADDRESS).tables[False]
         self.passkeys: list[str] = []
         """What the device has shown for pairing, oldest first."""
         self.peripheral = BumblePeripheral(
@@ -115,7 +115,7 @@ class World:
         self._adapters.append(adapter)
         return adapter
 
-    def reach(self) -> BleReach:
+    def reach(self) -> BleEndpoint:
         """A way to the device that knows nothing but its name, on a radio of its own."""
         name = self.policy.device.name
-        return BleReach(self.adapter(), target=f"air:{name}", name=name)
+        return BleEndpoint(self.adapter(), target=f"air:{name}", name=name)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.handlers.views import SettingsView
 from keyswitch.device.reply import DONE, Call, Reply
 from keyswitch.smp.groups import basic
@@ -15,4 +15,4 @@ def erase_storage(core: SettingsView, _call: Call) -> Reply:
     return DONE
 
 
-HANDLERS: Final[Table] = {(basic.ID, basic.Id.ERASE_STORAGE, Op.WRITE): Row(erase_storage, Payload.IGNORED)}
+HANDLERS: Final[Table] = {(basic.ID, basic.Id.ERASE_STORAGE, Op.WRITE): CommandRow(erase_storage, Payload.IGNORED)}

@@ -3,7 +3,7 @@
 from typing import Final, cast
 
 from keyswitch.device.handlers import fields
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.reply import Body, Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import GROUPS
@@ -48,8 +48,8 @@ def _detail(group: int) -> Body:
 
 
 HANDLERS: Final[Table] = {
-    (enum.ID, enum.Id.COUNT, Op.READ): Row(count, Payload.IGNORED),
-    (enum.ID, enum.Id.LIST, Op.READ): Row(listing, Payload.IGNORED),
-    (enum.ID, enum.Id.SINGLE, Op.READ): Row(single, Payload.MAP),
-    (enum.ID, enum.Id.DETAILS, Op.READ): Row(details, Payload.MAP),
+    (enum.ID, enum.Id.COUNT, Op.READ): CommandRow(count, Payload.IGNORED),
+    (enum.ID, enum.Id.LIST, Op.READ): CommandRow(listing, Payload.IGNORED),
+    (enum.ID, enum.Id.SINGLE, Op.READ): CommandRow(single, Payload.MAP),
+    (enum.ID, enum.Id.DETAILS, Op.READ): CommandRow(details, Payload.MAP),
 }

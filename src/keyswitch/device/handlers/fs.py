@@ -3,7 +3,7 @@
 from typing import Final
 
 from keyswitch.device.handlers import fields
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.reply import DONE, Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import fs
@@ -38,10 +38,10 @@ def close(_device: object, _call: Call) -> Reply:
 
 
 HANDLERS: Final[Table] = {
-    (fs.ID, fs.Id.FILE, Op.READ): Row(no_file, Payload.MAP),
-    (fs.ID, fs.Id.FILE, Op.WRITE): Row(read_only, Payload.MAP),
-    (fs.ID, fs.Id.STATUS, Op.READ): Row(no_file, Payload.MAP),
-    (fs.ID, fs.Id.HASH, Op.READ): Row(no_file, Payload.MAP),
-    (fs.ID, fs.Id.HASH_TYPES, Op.READ): Row(hash_types, Payload.IGNORED),
-    (fs.ID, fs.Id.CLOSE, Op.WRITE): Row(close, Payload.IGNORED),
+    (fs.ID, fs.Id.FILE, Op.READ): CommandRow(no_file, Payload.MAP),
+    (fs.ID, fs.Id.FILE, Op.WRITE): CommandRow(read_only, Payload.MAP),
+    (fs.ID, fs.Id.STATUS, Op.READ): CommandRow(no_file, Payload.MAP),
+    (fs.ID, fs.Id.HASH, Op.READ): CommandRow(no_file, Payload.MAP),
+    (fs.ID, fs.Id.HASH_TYPES, Op.READ): CommandRow(hash_types, Payload.IGNORED),
+    (fs.ID, fs.Id.CLOSE, Op.WRITE): CommandRow(close, Payload.IGNORED),
 }

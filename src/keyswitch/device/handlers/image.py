@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from keyswitch.device import events
 from keyswitch.device.handlers import fields, upload
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.handlers.views import FirmwareView
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import ArmAsked, ConfirmAsked, UploadEnded
 from keyswitch.mcuboot import slots
-from keyswitch.mcuboot.image import Fault
+from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.slots import ListedImage
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image
@@ -153,7 +153,7 @@ def _arm(core: FirmwareView, call: Call, target: ListedImage, *, permanent: bool
     if target.pending:
         return None
     computed = core.parts.computed_hash(core.flash, core.layout, target.slot)
-    if isinstance(computed, Fault) or computed != target.hash:
+    if isinstance(computed, ImageFault) or computed != target.hash:
         return _CHANGED
     refused = core.feed(ArmAsked(peer=call.peer, image=computed, permanent=permanent), call.now_ms)
     if refused is not None:
@@ -200,9 +200,9 @@ def slot_info(core: FirmwareView, _call: Call) -> Reply:
 
 
 HANDLERS: Final[Table] = {
-    (image.ID, image.Id.STATE, Op.READ): Row(state_read, Payload.IGNORED),
-    (image.ID, image.Id.STATE, Op.WRITE): Row(state_write, Payload.MAP),
-    (image.ID, image.Id.UPLOAD, Op.WRITE): Row(upload.upload, Payload.MAP),
-    (image.ID, image.Id.ERASE, Op.WRITE): Row(erase, Payload.MAP),
-    (image.ID, image.Id.SLOTS, Op.READ): Row(slot_info, Payload.IGNORED),
+    (image.ID, image.Id.STATE, Op.READ): CommandRow(state_read, Payload.IGNORED),
+    (image.ID, image.Id.STATE, Op.WRITE): CommandRow(state_write, Payload.MAP),
+    (image.ID, image.Id.UPLOAD, Op.WRITE): CommandRow(upload.upload, Payload.MAP),
+    (image.ID, image.Id.ERASE, Op.WRITE): CommandRow(erase, Payload.MAP),
+    (image.ID, image.Id.SLOTS, Op.READ): CommandRow(slot_info, Payload.IGNORED),
 }

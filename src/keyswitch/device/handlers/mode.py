@@ -5,15 +5,15 @@ from typing import Final
 
 from keyswitch.device import entry
 from keyswitch.device.handlers import fields
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.handlers.views import ModeView
 from keyswitch.device.reply import Body, Call, Reply, SmpError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import AttachProved, EnterProved, ExtendAsked, LeaveAsked
-from keyswitch.gate.peer import Door
+from keyswitch.gate.peer import Service
 from keyswitch.policy.model import OnEnter
 from keyswitch.proof.challenge import Purpose
-from keyswitch.reasons import FalseGuard, Reason, spoken
+from keyswitch.reasons import FalseGuard, Reason, format_reason
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import CommandKey
@@ -28,7 +28,7 @@ _MALFORMED: Final = SmpError(Rc.EINVAL)
 def state(core: ModeView, call: Call) -> Reply:
     """Where the device is, and whether its gate is open for this peer; if not, why."""
     told: Body = {"mode": core.state.mode}
-    asked = core.decide(replace(call.peer, door=Door.SMP), UPLOAD)
+    asked = core.decide(replace(call.peer, door=Service.SMP), UPLOAD)
     told["gate"] = not isinstance(asked, Refused)
     _add_lease(core, call, told)
     told["boot_id"] = core.boot_id
@@ -51,7 +51,7 @@ def _fits(core: ModeView, told: Body) -> bool:
 def _shorter(refused: Refused) -> str:
     """The reason without the value that an input has now."""
     guard = FalseGuard.parse(refused.detail)
-    return refused.text if guard is None else spoken(refused.reason, replace(guard, now=None).detail)
+    return refused.text if guard is None else format_reason(refused.reason, replace(guard, now=None).detail)
 
 
 def challenge(core: ModeView, call: Call) -> Reply:
@@ -156,10 +156,10 @@ def _add_lease(core: ModeView, call: Call, told: Body) -> None:
 
 
 HANDLERS: Final[Table] = {
-    (mode.ID, mode.Id.STATE, Op.READ): Row(state, Payload.IGNORED),
-    (mode.ID, mode.Id.CHALLENGE, Op.READ): Row(challenge, Payload.MAP),
-    (mode.ID, mode.Id.ENTER, Op.WRITE): Row(enter, Payload.MAP),
-    (mode.ID, mode.Id.ATTACH, Op.WRITE): Row(attach, Payload.MAP),
-    (mode.ID, mode.Id.EXTEND, Op.WRITE): Row(extend, Payload.IGNORED),
-    (mode.ID, mode.Id.LEAVE, Op.WRITE): Row(leave, Payload.IGNORED),
+    (mode.ID, mode.Id.STATE, Op.READ): CommandRow(state, Payload.IGNORED),
+    (mode.ID, mode.Id.CHALLENGE, Op.READ): CommandRow(challenge, Payload.MAP),
+    (mode.ID, mode.Id.ENTER, Op.WRITE): CommandRow(enter, Payload.MAP),
+    (mode.ID, mode.Id.ATTACH, Op.WRITE): CommandRow(attach, Payload.MAP),
+    (mode.ID, mode.Id.EXTEND, Op.WRITE): CommandRow(extend, Payload.IGNORED),
+    (mode.ID, mode.Id.LEAVE, Op.WRITE): CommandRow(leave, Payload.IGNORED),
 }

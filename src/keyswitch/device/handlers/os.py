@@ -9,7 +9,7 @@ from typing import Final
 
 from keyswitch import __version__
 from keyswitch.device.handlers import clock, fields
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.handlers.views import ServerView
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.gate.events import ResetAsked
@@ -99,14 +99,14 @@ def reset(core: ServerView, call: Call) -> Reply:
 
 
 HANDLERS: Final[Table] = {
-    (os.ID, os.Id.ECHO, Op.READ): Row(echo, Payload.MAP),
-    (os.ID, os.Id.ECHO, Op.WRITE): Row(echo, Payload.MAP),
-    (os.ID, os.Id.TASKSTAT, Op.READ): Row(taskstat, Payload.IGNORED),
-    (os.ID, os.Id.MEMORY, Op.READ): Row(memory, Payload.IGNORED),
-    (os.ID, os.Id.DATETIME, Op.READ): Row(clock.read, Payload.IGNORED),
-    (os.ID, os.Id.DATETIME, Op.WRITE): Row(clock.write, Payload.MAP),
-    (os.ID, os.Id.RESET, Op.WRITE): Row(reset, Payload.LENIENT),
-    (os.ID, os.Id.PARAMS, Op.READ): Row(params, Payload.IGNORED),
-    (os.ID, os.Id.INFO, Op.READ): Row(info, Payload.MAP),
-    (os.ID, os.Id.BOOTLOADER, Op.READ): Row(bootloader, Payload.MAP),
+    (os.ID, os.Id.ECHO, Op.READ): CommandRow(echo, Payload.MAP),
+    (os.ID, os.Id.ECHO, Op.WRITE): CommandRow(echo, Payload.MAP),
+    (os.ID, os.Id.TASKSTAT, Op.READ): CommandRow(taskstat, Payload.IGNORED),
+    (os.ID, os.Id.MEMORY, Op.READ): CommandRow(memory, Payload.IGNORED),
+    (os.ID, os.Id.DATETIME, Op.READ): CommandRow(clock.read, Payload.IGNORED),
+    (os.ID, os.Id.DATETIME, Op.WRITE): CommandRow(clock.write, Payload.MAP),
+    (os.ID, os.Id.RESET, Op.WRITE): CommandRow(reset, Payload.LENIENT),
+    (os.ID, os.Id.PARAMS, Op.READ): CommandRow(params, Payload.IGNORED),
+    (os.ID, os.Id.INFO, Op.READ): CommandRow(info, Payload.MAP),
+    (os.ID, os.Id.BOOTLOADER, Op.READ): CommandRow(bootloader, Payload.MAP),
 }

@@ -6,7 +6,7 @@ Zephyr finds a handler by the first part of a name and knows nothing under other
 from typing import Final
 
 from keyswitch.device.handlers import fields
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.handlers.views import SettingsView
 from keyswitch.device.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.errors import RemoteError
@@ -73,10 +73,10 @@ def nothing(_device: object, _call: Call) -> Reply:
 
 
 HANDLERS: Final[Table] = {
-    (settings.ID, settings.Id.VALUE, Op.READ): Row(read, Payload.MAP),
-    (settings.ID, settings.Id.VALUE, Op.WRITE): Row(write, Payload.MAP),
-    (settings.ID, settings.Id.DELETE, Op.WRITE): Row(delete, Payload.MAP),
-    (settings.ID, settings.Id.COMMIT, Op.WRITE): Row(nothing, Payload.IGNORED),
-    (settings.ID, settings.Id.STORAGE, Op.READ): Row(nothing, Payload.IGNORED),
-    (settings.ID, settings.Id.STORAGE, Op.WRITE): Row(nothing, Payload.IGNORED),
+    (settings.ID, settings.Id.VALUE, Op.READ): CommandRow(read, Payload.MAP),
+    (settings.ID, settings.Id.VALUE, Op.WRITE): CommandRow(write, Payload.MAP),
+    (settings.ID, settings.Id.DELETE, Op.WRITE): CommandRow(delete, Payload.MAP),
+    (settings.ID, settings.Id.COMMIT, Op.WRITE): CommandRow(nothing, Payload.IGNORED),
+    (settings.ID, settings.Id.STORAGE, Op.READ): CommandRow(nothing, Payload.IGNORED),
+    (settings.ID, settings.Id.STORAGE, Op.WRITE): CommandRow(nothing, Payload.IGNORED),
 }

@@ -2,7 +2,7 @@
 
 from typing import Final, cast
 
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.reply import Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import shell
@@ -28,4 +28,4 @@ def execute(_device: object, call: Call) -> Reply:
     return {"o": f"{words[0]}: command not found\n", "ret": ENOEXEC}
 
 
-HANDLERS: Final[Table] = {(shell.ID, shell.Id.EXEC, Op.WRITE): Row(execute, Payload.MAP)}
+HANDLERS: Final[Table] = {(shell.ID, shell.Id.EXEC, Op.WRITE): CommandRow(execute, Payload.MAP)}

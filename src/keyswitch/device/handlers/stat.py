@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Final
 
 from keyswitch.device.handlers import fields
-from keyswitch.device.handlers.table import Payload, Row, Table
+from keyswitch.device.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.handlers.views import CountsView
 from keyswitch.device.reply import Call, GroupError, Reply, SmpError
 from keyswitch.smp.codes import Rc
@@ -32,6 +32,6 @@ def listing(_device: object, _call: Call) -> Reply:
 
 
 HANDLERS: Final[Table] = {
-    (stat.ID, stat.Id.SHOW, Op.READ): Row(show, Payload.MAP),
-    (stat.ID, stat.Id.LIST, Op.READ): Row(listing, Payload.IGNORED),
+    (stat.ID, stat.Id.SHOW, Op.READ): CommandRow(show, Payload.MAP),
+    (stat.ID, stat.Id.LIST, Op.READ): CommandRow(listing, Payload.IGNORED),
 }

@@ -18,12 +18,12 @@ class Payload(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CommandRow:
     """One command in one direction."""
 
     handler: Handler
     payload: Payload
 
 
-Table = dict[tuple[int, int, int], Row]
+Table = dict[tuple[int, int, int], CommandRow]
 """Rows by (group, command id, op)."""

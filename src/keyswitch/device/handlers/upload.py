@@ -17,7 +17,7 @@ from keyswitch.device.reply import Body, Call, GroupError, Reply
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import UploadEnded, UploadStarted
 from keyswitch.mcuboot import slots
-from keyswitch.mcuboot.image import HASH_CHUNK, HEADER, HEADER_SIZE, Fault, Version
+from keyswitch.mcuboot.image import HASH_CHUNK, HEADER, HEADER_SIZE, ImageFault, ImageVersion
 from keyswitch.mcuboot.layout import Slot, area
 from keyswitch.mcuboot.tlvs import IMAGE_MAGIC
 from keyswitch.reasons import Reason
@@ -138,9 +138,9 @@ def _unfit(core: FirmwareView, chunk: Chunk, slot: Slot) -> GroupError | None:
         return GroupError(Err.INVALID_IMAGE_TOO_LARGE, "img too large")
     if chunk.upgrade:
         running = slots.read_image(core.flash, core.layout, slots.running_slot(core.layout, slot.image, core.active))
-        if isinstance(running, Fault):
+        if isinstance(running, ImageFault):
             return GroupError(Err.VERSION_GET_FAILED)
-        new = Version(*HEADER.unpack(chunk.data[:HEADER_SIZE])[6:10])
+        new = ImageVersion(*HEADER.unpack(chunk.data[:HEADER_SIZE])[6:10])
         if running.version.without_build >= new.without_build:
             return GroupError(Err.CURRENT_VERSION_IS_NEWER, "downgrade")
     if len(chunk.data) > length:

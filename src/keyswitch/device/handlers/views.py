@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from keyswitch.device.core import Counts, SequenceKey, UploadSession
-from keyswitch.device.events import Credential, DeviceEvent
-from keyswitch.device.parts import Parts
+from keyswitch.device.events import DeviceEvent, HolderCredential
+from keyswitch.device.parts import Components
 from keyswitch.gate.decision import Decision, Refused
 from keyswitch.gate.events import Event
 from keyswitch.gate.lockout import Lockout
@@ -20,7 +20,7 @@ from keyswitch.gate.uses import Uses
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
 from keyswitch.policy.model import Policy
-from keyswitch.proof.sequence import Progress
+from keyswitch.proof.sequence import SequenceProgress
 
 
 class Recorder(Protocol):
@@ -44,7 +44,7 @@ class Machine(Recorder, Protocol):
         """What the machine knows now."""
         ...
 
-    def feed(self, event: Event, now_ms: int, credential: Credential | None = None) -> Refused | None:
+    def feed(self, event: Event, now_ms: int, credential: HolderCredential | None = None) -> Refused | None:
         """Tell the machine, and carry out what it wants; why it refuses, if it does."""
         ...
 
@@ -116,7 +116,7 @@ class FirmwareView(Machine, Protocol):
         ...
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Components:
         """What hashes slots and takes uploads."""
         ...
 
@@ -184,7 +184,7 @@ class ModeView(Machine, Protocol):
         ...
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Components:
         """What hears and checks proofs."""
         ...
 
@@ -199,7 +199,7 @@ class ModeView(Machine, Protocol):
         ...
 
     @property
-    def sequences(self) -> dict[SequenceKey, Progress]:
+    def sequences(self) -> dict[SequenceKey, SequenceProgress]:
         """Sequences half done."""
         ...
 

@@ -23,7 +23,7 @@ class Heard:
     connectable: bool
 
 
-class Advertiser(controller.LegacyAdvertiser):
+class AirAdvertiser(controller.LegacyAdvertiser):
     """Legacy advertising with its real interval, its random delay, and a scan response.
 
     Args:

@@ -18,7 +18,7 @@ from bumble import controller, hci, ll
 from bumble.core import PhysicalTransport
 
 from keyswitch.errors import RemoteError
-from keyswitch.link.air.advertising import Advertiser, Heard
+from keyswitch.link.air.advertising import AirAdvertiser, Heard
 from keyswitch.link.air.connection import AirConnection, AirEnd
 from keyswitch.link.air.link import AirLink, Member
 from keyswitch.link.air.model import Side
@@ -76,8 +76,8 @@ class AirController(Procedures):
         super().__init__(name, link=air, public_address=public_address)  # pyright: ignore[reportUnknownMemberType]  # not all annotated
         self.le_legacy_advertiser = self._new_advertiser()
 
-    def _new_advertiser(self) -> Advertiser:
-        return Advertiser(self, self.air.chance, lambda heard: self.air.broadcast(self, heard))
+    def _new_advertiser(self) -> AirAdvertiser:
+        return AirAdvertiser(self, self.air.chance, lambda heard: self.air.broadcast(self, heard))
 
     # --- packets to and from the host ---
 

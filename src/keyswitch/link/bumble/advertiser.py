@@ -6,7 +6,7 @@ from collections.abc import Callable
 from bumble import hci
 
 from keyswitch.errors import LinkLostError, LocalError
-from keyswitch.link.bumble.radio import Radio
+from keyswitch.link.bumble.radio import HciRadio
 from keyswitch.link.peripheral import Advertisement
 from keyswitch.timing.rules import ADVERTISING_UNIT_US
 
@@ -31,7 +31,7 @@ class Advertiser:
         on: whether the controller advertises.
     """
 
-    def __init__(self, radio: Radio) -> None:
+    def __init__(self, radio: HciRadio) -> None:
         self.on = False
         self._radio = radio
         self._turn = asyncio.Lock()

@@ -21,8 +21,8 @@ from keyswitch.gatt.att import (
     CHARACTERISTIC,
     DEFAULT_MTU,
     PRIMARY_SERVICE,
+    AttOpcode,
     Error,
-    Op,
     error_words,
     uuid_bytes,
     uuid_string,
@@ -37,14 +37,14 @@ _LAST_HANDLE = 0xFFFF
 _CHARACTERISTIC_HANDLES = 2
 """The fewest: its declaration and its value (Vol 3 Part G 3.3)."""
 _RESPONSES = {
-    Op.EXCHANGE_MTU_REQ: Op.EXCHANGE_MTU_RSP,
-    Op.FIND_INFORMATION_REQ: Op.FIND_INFORMATION_RSP,
-    Op.FIND_BY_TYPE_VALUE_REQ: Op.FIND_BY_TYPE_VALUE_RSP,
-    Op.READ_BY_TYPE_REQ: Op.READ_BY_TYPE_RSP,
-    Op.READ_REQ: Op.READ_RSP,
-    Op.READ_BLOB_REQ: Op.READ_BLOB_RSP,
-    Op.READ_BY_GROUP_TYPE_REQ: Op.READ_BY_GROUP_TYPE_RSP,
-    Op.WRITE_REQ: Op.WRITE_RSP,
+    AttOpcode.EXCHANGE_MTU_REQ: AttOpcode.EXCHANGE_MTU_RSP,
+    AttOpcode.FIND_INFORMATION_REQ: AttOpcode.FIND_INFORMATION_RSP,
+    AttOpcode.FIND_BY_TYPE_VALUE_REQ: AttOpcode.FIND_BY_TYPE_VALUE_RSP,
+    AttOpcode.READ_BY_TYPE_REQ: AttOpcode.READ_BY_TYPE_RSP,
+    AttOpcode.READ_REQ: AttOpcode.READ_RSP,
+    AttOpcode.READ_BLOB_REQ: AttOpcode.READ_BLOB_RSP,
+    AttOpcode.READ_BY_GROUP_TYPE_REQ: AttOpcode.READ_BY_GROUP_TYPE_RSP,
+    AttOpcode.WRITE_REQ: AttOpcode.WRITE_RSP,
 }
 
 
@@ -114,9 +114,9 @@ class AttClient:
 
     def receive(self, pdu: bytes) -> None:
         """A PDU from the server."""
-        if len(pdu) >= 3 and pdu[0] in (Op.NOTIFICATION, Op.INDICATION):  # noqa: PLR2004 - opcode and handle
-            if pdu[0] == Op.INDICATION:
-                self._send(bytes((Op.CONFIRMATION,)))
+        if len(pdu) >= 3 and pdu[0] in (AttOpcode.NOTIFICATION, AttOpcode.INDICATION):  # noqa: PLR2004 - opcode and handle
+            if pdu[0] == AttOpcode.INDICATION:
+                self._send(bytes((AttOpcode.CONFIRMATION,)))
             self._on_value(int.from_bytes(pdu[1:3], "little"), pdu[3:])
         elif pdu and self._waiting is not None and pdu[0] & 1 and not self._waiting[1].done():
             self._waiting[1].set_result(pdu)
@@ -160,16 +160,16 @@ class AttClient:
     async def exchange_mtu(self, mtu: int) -> None:
         """Agree on an MTU. A server that does not know the request stays with the default."""
         with contextlib.suppress(AttRefused):
-            response = await self.request(struct.pack("<BH", Op.EXCHANGE_MTU_REQ, mtu))
+            response = await self.request(struct.pack("<BH", AttOpcode.EXCHANGE_MTU_REQ, mtu))
             self.mtu = max(DEFAULT_MTU, min(mtu, _unpack("<BH", response)[1]))
 
     async def read(self, handle: int) -> bytes:
         """A whole value, however long."""
-        value = (await self.request(struct.pack("<BH", Op.READ_REQ, handle)))[1:]
+        value = (await self.request(struct.pack("<BH", AttOpcode.READ_REQ, handle)))[1:]
         part = value
         while len(part) == self.mtu - 1:
             try:
-                blob = await self.request(struct.pack("<BHH", Op.READ_BLOB_REQ, handle, len(value)))
+                blob = await self.request(struct.pack("<BHH", AttOpcode.READ_BLOB_REQ, handle, len(value)))
             except AttRefused:
                 break  # "attribute not long": it ended exactly there
             part = blob[1:]
@@ -178,13 +178,13 @@ class AttClient:
 
     async def write(self, handle: int, value: bytes) -> None:
         """Write, and wait for the response."""
-        await self.request(struct.pack("<BH", Op.WRITE_REQ, handle) + value)
+        await self.request(struct.pack("<BH", AttOpcode.WRITE_REQ, handle) + value)
 
     def write_command(self, handle: int, value: bytes) -> None:
         """Write without response."""
         if self._lost is not None:
             raise LinkLostError(self._lost)
-        self._send(struct.pack("<BH", Op.WRITE_CMD, handle) + value)
+        self._send(struct.pack("<BH", AttOpcode.WRITE_CMD, handle) + value)
 
     # --- discovery ---
 
@@ -194,7 +194,7 @@ class AttClient:
         By its UUID, as it has to be (Vol 3 Part G 7.3): a client that has missed a change is answered all the same.
         """
         with contextlib.suppress(RemoteError):
-            head = struct.pack("<BHH", Op.READ_BY_TYPE_REQ, 1, _LAST_HANDLE)
+            head = struct.pack("<BHH", AttOpcode.READ_BY_TYPE_REQ, 1, _LAST_HANDLE)
             for entry in await self._entries(head + uuid_bytes(DATABASE_HASH_UUID)):
                 return entry[2:]
         return b""
@@ -215,7 +215,7 @@ class AttClient:
         found: list[FoundService] = []
         first = 1
         while first <= _LAST_HANDLE:
-            head = struct.pack("<BHH", Op.READ_BY_GROUP_TYPE_REQ, first, _LAST_HANDLE)
+            head = struct.pack("<BHH", AttOpcode.READ_BY_GROUP_TYPE_REQ, first, _LAST_HANDLE)
             entries = await self._entries(head + uuid_bytes(PRIMARY_SERVICE))
             for entry in entries:
                 start, end = _unpack("<HH", entry[:4])
@@ -230,7 +230,7 @@ class AttClient:
         declared: list[_Declared] = []
         first = 1
         while first + _CHARACTERISTIC_HANDLES - 1 <= last:
-            head = struct.pack("<BHH", Op.READ_BY_TYPE_REQ, first, last)
+            head = struct.pack("<BHH", AttOpcode.READ_BY_TYPE_REQ, first, last)
             entries = await self._entries(head + uuid_bytes(CHARACTERISTIC))
             for entry in entries:
                 at, properties, handle = _unpack("<HBH", entry[:5])
@@ -247,7 +247,7 @@ class AttClient:
             return first  # the only descriptor, and one that must be there: Vol 3 Part G 3.3.3.3
         while first <= characteristic.end:
             try:
-                request = struct.pack("<BHH", Op.FIND_INFORMATION_REQ, first, characteristic.end)
+                request = struct.pack("<BHH", AttOpcode.FIND_INFORMATION_REQ, first, characteristic.end)
                 response = await self.request(request)
             except AttRefused as refused:
                 if refused.code == Error.ATTRIBUTE_NOT_FOUND:
@@ -289,10 +289,10 @@ def _with_characteristics(service: FoundService, declared: list[_Declared]) -> F
 
 
 def _checked(op: int, response: bytes) -> bytes:
-    if response[0] == Op.ERROR_RSP:
+    if response[0] == AttOpcode.ERROR_RSP:
         _, about, handle, code = _unpack("<BBHB", response)
         raise AttRefused(about, handle, code)
-    if response[0] != _RESPONSES.get(Op(op)):
+    if response[0] != _RESPONSES.get(AttOpcode(op)):
         raise RemoteError(f"opcode {response[0]:#04x} is no answer to request {op:#04x}")
     return response
 

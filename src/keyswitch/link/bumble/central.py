@@ -20,7 +20,7 @@ from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.gatt_link import BumbleLink, Wishes
 from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.pairing import AskPasskey
-from keyswitch.link.bumble.radio import Opener, Radio, switch_on
+from keyswitch.link.bumble.radio import HciRadio, Opener, switch_on
 from keyswitch.link.bumble.sightings import merged
 from keyswitch.link.bumble.stack import QuietHost
 from keyswitch.link.ports import Sighting
@@ -59,7 +59,7 @@ class BumbleAdapter:
         self._ask_passkey = ask_passkey
         self._address = address
         self._wishes = wishes or Wishes()
-        self._radio: Radio | None = None
+        self._radio: HciRadio | None = None
         self._closing: asyncio.Future[None] | None = None
         self._starting = asyncio.Lock()
         self._connecting = asyncio.Lock()
@@ -107,7 +107,7 @@ class BumbleAdapter:
                 with contextlib.suppress(LinkLostError):
                     await self._set_scanning(radio, on=False)
 
-    async def _set_scanning(self, radio: Radio, *, on: bool) -> None:
+    async def _set_scanning(self, radio: HciRadio, *, on: bool) -> None:
         if on:
             await self._command(
                 radio,
@@ -148,7 +148,7 @@ class BumbleAdapter:
                 raise LinkLostError(f"{address}: not connected within {timeout_ms} ms") from None
             raise
 
-    async def _establish(self, radio: Radio, address: str) -> BumbleLink:
+    async def _establish(self, radio: HciRadio, address: str) -> BumbleLink:
         device: Any = radio.device
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -199,7 +199,7 @@ class BumbleAdapter:
             max_ce_length=0,
         )
 
-    async def _cancel(self, radio: Radio, done: "asyncio.Future[Any]") -> None:
+    async def _cancel(self, radio: HciRadio, done: "asyncio.Future[Any]") -> None:
         """Give an attempt up; if a connection came of it all the same, end it."""
         with contextlib.suppress(LinkLostError, RemoteError, TimeoutError):
             async with asyncio.timeout(CANCEL_WITHIN_S):
@@ -220,7 +220,7 @@ class BumbleAdapter:
 
     # --- the radio ---
 
-    async def _on(self) -> Radio:
+    async def _on(self) -> HciRadio:
         async with self._starting:
             if self._radio is None:
                 self._radio = await switch_on(
@@ -251,7 +251,7 @@ class BumbleAdapter:
         if radio is not None:
             self._closing = asyncio.ensure_future(radio.close())
 
-    async def _command(self, radio: Radio, command: Any) -> None:
+    async def _command(self, radio: HciRadio, command: Any) -> None:
         try:
             await radio.command(command)
         except hci.HCI_Error as error:

@@ -21,7 +21,7 @@ from keyswitch.gatt.table import Property
 from keyswitch.link.bumble.att_client import AttClient, FoundCharacteristic, FoundService
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.known_tables import KnownTables
-from keyswitch.link.bumble.radio import Radio
+from keyswitch.link.bumble.radio import HciRadio
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.ports import Sink
 from keyswitch.timing.rules import MAX_DATA_LENGTH, Phy, air_us
@@ -62,7 +62,7 @@ class BumbleLink:
 
     can_rediscover = True
 
-    def __init__(self, radio: Radio, connection: Any, bonds: Bonds, tables: KnownTables | None = None) -> None:
+    def __init__(self, radio: HciRadio, connection: Any, bonds: Bonds, tables: KnownTables | None = None) -> None:
         self._radio = radio
         self._bonds = bonds
         self._connection = connection

@@ -12,7 +12,7 @@ from keyswitch.terms import Security
 
 
 @dataclass(slots=True)
-class Connected:
+class SecuredConnection:
     """One connection."""
 
     number: int
@@ -50,8 +50,8 @@ class LinkSecurity:
         *,
         show_passkey: Callable[[str], None] | None,
         deliver: Callable[[list[Output]], None],
-        tell: Callable[[Connected], None],
-        refuse: Callable[[Connected], None],
+        tell: Callable[[SecuredConnection], None],
+        refuse: Callable[[SecuredConnection], None],
     ) -> None:
         self.bonds = bonds
         self.pairable = True
@@ -64,10 +64,10 @@ class LinkSecurity:
     def config(self, _connection: Any) -> Any:
         """How Bumble is to answer pairing on a connection."""
         most = Security.ENCRYPTED if self._show_passkey is None else Security.AUTHENTICATED
-        delegate = pairing.Showing(lambda: self.pairable and self.bonds.takes(most), self._show_passkey)
+        delegate = pairing.PairingDisplay(lambda: self.pairable and self.bonds.takes(most), self._show_passkey)
         return pairing.config(delegate, mitm=self._show_passkey is not None)
 
-    def watch(self, link: Connected) -> None:
+    def watch(self, link: SecuredConnection) -> None:
         """Follow a new connection."""
         connection = link.connection
 
@@ -89,7 +89,7 @@ class LinkSecurity:
         connection.on("pairing", paired)
         connection.on("connection_encryption_change", encrypted)
 
-    def _encrypted(self, link: Connected) -> None:
+    def _encrypted(self, link: SecuredConnection) -> None:
         """Encryption is on. What a pairing that is under way will be worth shows at its end: until then, the least."""
         if not link.connection.encryption:
             self._secure(link, Security.NONE)
@@ -98,7 +98,7 @@ class LinkSecurity:
         else:
             self._secure(link, max(Security.ENCRYPTED, self.bonds.security(link.peer)))
 
-    def _paired(self, link: Connected, keys: Any) -> None:
+    def _paired(self, link: SecuredConnection, keys: Any) -> None:
         if link.peer in self.bonds.refused_weaker:
             self.bonds.refused_weaker.discard(link.peer)
             self._refuse(link)
@@ -108,7 +108,7 @@ class LinkSecurity:
         self._secure(link, keys_security(keys))
         self.remember(link)
 
-    def _secure(self, link: Connected, security: Security) -> None:
+    def _secure(self, link: SecuredConnection, security: Security) -> None:
         record = self.bonds.client(link.peer) if security > Security.NONE and not link.pairing else None
         before, link.security = link.security, security
         self._deliver(self._server.secured(link.number, security, record))
@@ -116,7 +116,7 @@ class LinkSecurity:
         if security != before:
             self._tell(link)
 
-    def remember(self, link: Connected) -> None:
+    def remember(self, link: SecuredConnection) -> None:
         """Keep what the server knows of a bonded central."""
         record = self._server.record(link.number)
         if record is not None:

@@ -16,7 +16,7 @@ _Io = PairingDelegate.IoCapability
 PASSKEY_DIGITS = 6
 
 
-class Showing(PairingDelegate):
+class PairingDisplay(PairingDelegate):
     """The device's side.
 
     Args:

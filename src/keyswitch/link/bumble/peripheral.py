@@ -15,15 +15,15 @@ from typing import Any
 from bumble import hci
 
 from keyswitch.errors import LinkLostError, LocalError
-from keyswitch.gatt.att import MAX_VALUE, VALUE_OVERHEAD, Op
+from keyswitch.gatt.att import MAX_VALUE, VALUE_OVERHEAD, AttOpcode
 from keyswitch.gatt.server import GattServer, Held, Output, Send, Subscribed, Written
-from keyswitch.gatt.table import Table
+from keyswitch.gatt.table import GattTable
 from keyswitch.link.bumble.advertiser import Advertiser, check
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.capture import Capture
-from keyswitch.link.bumble.link_security import Connected, LinkSecurity
+from keyswitch.link.bumble.link_security import LinkSecurity, SecuredConnection
 from keyswitch.link.bumble.outflow import Outflow
-from keyswitch.link.bumble.radio import Opener, Radio, switch_on
+from keyswitch.link.bumble.radio import HciRadio, Opener, switch_on
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.bumble.stack import QuietHost
 from keyswitch.link.peripheral import Advertisement, Pace, PeripheralSink
@@ -38,7 +38,7 @@ SUPERVISION = 200
 """Supervision timeout asked for, in units of 10 ms: twenty missed events at the longest usual interval."""
 HELD_WITHIN_S = 2.0
 """How long a notification waits for a client to learn of a changed table: confirming takes two events."""
-_REMEMBERED = frozenset((Op.WRITE_REQ, Op.CONFIRMATION))
+_REMEMBERED = frozenset((AttOpcode.WRITE_REQ, AttOpcode.CONFIRMATION))
 """After these, what is known of a client may be other than before."""
 
 
@@ -60,7 +60,7 @@ class BumblePeripheral:
         opener: Opener,
         *,
         address: str,
-        table: Table,
+        table: GattTable,
         name: str = "keyswitch",
         bonds: Bonds | None = None,
         show_passkey: Callable[[str], None] | None = None,
@@ -81,10 +81,10 @@ class BumblePeripheral:
             refuse=lambda link: self._spawn(self.disconnect(link.number), "refuse a weaker bond"),
         )
         self._capture = capture
-        self._radio: Radio | None = None
+        self._radio: HciRadio | None = None
         self._sink: PeripheralSink | None = None
-        self._links: dict[int, Connected] = {}
-        self._by_handle: dict[int, Connected] = {}
+        self._links: dict[int, SecuredConnection] = {}
+        self._by_handle: dict[int, SecuredConnection] = {}
         self._numbers = 0
         self._advertisement: Advertisement | None = None
         self._advertiser: Advertiser | None = None
@@ -189,7 +189,7 @@ class BumblePeripheral:
 
     # --- the table ---
 
-    def set_table(self, table: Table, *, live: bool = False) -> None:
+    def set_table(self, table: GattTable, *, live: bool = False) -> None:
         """Show this table."""
         if self._links and not live:
             raise LocalError("the table may not change while somebody is connected")
@@ -228,7 +228,7 @@ class BumblePeripheral:
             self._host_send(link, pdu)
             return True
 
-    async def _when_aware(self, link: Connected, make: Callable[[], bytes | Held | None]) -> bytes | None:
+    async def _when_aware(self, link: SecuredConnection, make: Callable[[], bytes | Held | None]) -> bytes | None:
         """The PDU, once the client may have it: after a change of the table it may have to learn of that first."""
         made = make()
         if not isinstance(made, Held):
@@ -292,7 +292,7 @@ class BumblePeripheral:
             raise LinkLostError("the radio is off")
         return self._radio.host.outflow
 
-    def _link(self, connection: int) -> Connected:
+    def _link(self, connection: int) -> SecuredConnection:
         link = self._links.get(connection)
         if link is None:
             raise LinkLostError("the central has gone")
@@ -309,7 +309,7 @@ class BumblePeripheral:
 
     # --- events ---
 
-    def _secured(self, link: Connected) -> None:
+    def _secured(self, link: SecuredConnection) -> None:
         if self._sink is not None:
             self._sink.secured(link.number, link.security)
 
@@ -317,7 +317,7 @@ class BumblePeripheral:
         if self._sink is None:
             return
         self._numbers += 1
-        link = Connected(
+        link = SecuredConnection(
             number=self._numbers,
             handle=connection.handle,
             address=connection.peer_address.to_string(False),
@@ -336,7 +336,7 @@ class BumblePeripheral:
         self._sink.connected(link.number, link.address)
         self._readvertise()
 
-    def _end(self, link: Connected, reason: str) -> None:
+    def _end(self, link: SecuredConnection, reason: str) -> None:
         if link.ended.is_set():
             return
         self._security.remember(link)
@@ -346,7 +346,7 @@ class BumblePeripheral:
         if self._advertiser is not None and not self._advertiser.on:
             self._readvertise()
 
-    def _forget(self, link: Connected) -> None:
+    def _forget(self, link: SecuredConnection) -> None:
         link.ended.set()
         link.heard.set()
         self._links.pop(link.number, None)
@@ -381,7 +381,7 @@ class BumblePeripheral:
                 case Subscribed(_, characteristic, on):
                     self._sink.subscribed(link.number, characteristic, on)
 
-    def _host_send(self, link: Connected, pdu: bytes) -> None:
+    def _host_send(self, link: SecuredConnection, pdu: bytes) -> None:
         if self._radio is None:
             return
         if self._outflow.waiting(link.handle) > FLOOD:

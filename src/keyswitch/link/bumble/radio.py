@@ -96,7 +96,7 @@ def on_air(air: AirLink, name: str) -> Opener:
 
 
 @dataclass(frozen=True, slots=True)
-class Radio:
+class HciRadio:
     """A controller that is on, and Bumble's device on it."""
 
     device: QuietDevice
@@ -150,7 +150,7 @@ class Radio:
 
 async def switch_on(
     opener: Opener, *, name: str, address: str, bonds: Bonds, prepare: Callable[[Any, QuietHost], None]
-) -> Radio:
+) -> HciRadio:
     """Open the controller, reset it, and set its address.
 
     Args:
@@ -174,7 +174,7 @@ async def switch_on(
         async with asyncio.timeout(OPEN_WITHIN_S):
             await device.power_on()
     except BaseException as error:
-        await Radio(device, host, way).close()
+        await HciRadio(device, host, way).close()
         if isinstance(error, TimeoutError):
             raise LinkLostError(f"the controller did not answer within {OPEN_WITHIN_S:g} s") from None
         if isinstance(error, TransportLostError):
@@ -182,4 +182,4 @@ async def switch_on(
         if isinstance(error, hci.HCI_Error):
             raise LinkLostError(f"the controller refused to start: {error}") from error
         raise
-    return Radio(device, host, way)
+    return HciRadio(device, host, way)
