@@ -23,8 +23,8 @@ from statistics import median
 
 from tests.device.server_rig import packet
 
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.smp.groups import os as os_group
 from keyswitch.smp.header import Op

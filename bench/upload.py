@@ -12,10 +12,10 @@ from typing import Any
 
 from keyswitch.demo import workshop
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host import entry
-from keyswitch.host.job import Goal, Job, JobImage, Outcome
-from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access import mode_group
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.update.job import Goal, Job, JobImage, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, BytesSource
@@ -110,7 +110,7 @@ async def upload(cell: Cell, files: Workshop, most_outstanding: int | None) -> i
     job = Job(
         images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),),
         goal=Goal.UPLOAD,
-        way=ModeGroupStrategy("maintenance", entry.Secret(secret)),
+        way=ModeGroupStrategy("maintenance", mode_group.Secret(secret)),
         most_outstanding=most_outstanding,
     )
     world = VirtualWorld(

@@ -17,13 +17,13 @@ from typing import Any, Final
 from keyswitch.device.example import write_example
 from keyswitch.gatt.att import CHARACTERISTIC, PRIMARY_SERVICE, AttOpcode, uuid_bytes
 from keyswitch.gatt.services import DATABASE_HASH_UUID
-from keyswitch.host import entry
-from keyswitch.host.events import Ended, Event, StepBegun
-from keyswitch.host.job import Job, JobImage, Outcome
-from keyswitch.host.ours import expected_of
-from keyswitch.host.reach import BleEndpoint
-from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access import mode_group
+from keyswitch.host.access.policy_profile import expected_of
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.update.events import Ended, Event, StepBegun
+from keyswitch.host.update.job import Job, JobImage, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.link.bumble.central import BumbleAdapter
@@ -324,7 +324,7 @@ async def _updated(case: Case, files: Files) -> Waits:
     parsed = parse_image(BytesSource(data))
     if not isinstance(parsed, Image):
         raise TypeError(parsed.line)
-    way = ModeGroupStrategy("maintenance", entry.Secret(secret), expected=expected_of(files.policy))
+    way = ModeGroupStrategy("maintenance", mode_group.Secret(secret), expected=expected_of(files.policy))
     job = Job(images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),), way=way)
     waits = Waits()
     flash = TIMES_BY_PROFILE[case.flash]

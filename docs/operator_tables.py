@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from keyswitch.cli.update import update
-from keyswitch.host.job import Outcome
-from keyswitch.host.recipe_file import read_recipe, shipped
-from keyswitch.host.steps import STEPS
-from keyswitch.host.verdict import NEXT_STEP
+from keyswitch.host.access.recipe_loader import read_recipe, shipped
+from keyswitch.host.connect.verdict import NEXT_STEP
+from keyswitch.host.update.job import Outcome
+from keyswitch.host.update.steps import STEPS
 
 PAGE = Path(__file__).parent / "operator.md"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from keyswitch.app.endpoints import open_reach
-from keyswitch.host.fitting import capacity_of
-from keyswitch.host.reach import Endpoint
-from keyswitch.host.reply import Refusal
-from keyswitch.host.upload import Uploaded, upload
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.upload.frame_size import capacity_of
+from keyswitch.host.upload.uploader import Uploaded, upload
 from keyswitch.smp.groups import image
 
 ERASE_MS: Final = 40_000

@@ -15,7 +15,7 @@ _HOMES = {
     "KeyswitchError": ("keyswitch.errors", "KeyswitchError"),
     "LinkLostError": ("keyswitch.errors", "LinkLostError"),
     "LocalError": ("keyswitch.errors", "LocalError"),
-    "Outcome": ("keyswitch.host.job", "Outcome"),
+    "Outcome": ("keyswitch.host.update.job", "Outcome"),
     "RemoteError": ("keyswitch.errors", "RemoteError"),
     "UpdateRequest": ("keyswitch.app.request", "UpdateRequest"),
     "check_policy": ("keyswitch.prove.check", "check"),

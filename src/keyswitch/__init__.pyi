@@ -5,7 +5,7 @@ from keyswitch.app.scan import scan
 from keyswitch.app.status import status
 from keyswitch.app.update import update
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
-from keyswitch.host.job import Outcome
+from keyswitch.host.update.job import Outcome
 from keyswitch.policy.load import read_policy as load_policy
 from keyswitch.prove.check import check as check_policy
 from keyswitch.testing.device import DeviceUnderTest as Device

@@ -8,14 +8,14 @@ import pytest
 
 from keyswitch.app import events
 from keyswitch.app.status import Looked
-from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.job import Outcome, Result, SentBytes
-from keyswitch.host.near import FoundDevice, Shows
-from keyswitch.host.steps import StepName
-from keyswitch.host.upload import UploadProgress
-from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import SlotInfo
-from keyswitch.host.way import OtherPolicy
+from keyswitch.host.access.strategy import OtherPolicy
+from keyswitch.host.connect.scan import FoundDevice, Shows
+from keyswitch.host.connect.verdict import Gate, Verdict
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
+from keyswitch.host.update.job import Outcome, Result, SentBytes
+from keyswitch.host.update.steps import StepName
+from keyswitch.host.upload.uploader import UploadProgress
 from keyswitch.reasons import FalseGuard, Reason
 
 VERDICT = "gate reason detail guard next_step mode image_group"

@@ -15,7 +15,7 @@ from tests.host.udp_peer import UdpPeerThread
 from keyswitch.cli.main import main
 from keyswitch.evidence.chain import Head, encode_head
 from keyswitch.exits import Exit
-from keyswitch.host.journal import append, close, head_path
+from keyswitch.host.report.evidence_file import append, close, head_path
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----

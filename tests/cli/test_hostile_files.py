@@ -18,7 +18,7 @@ from keyswitch.cli.making import GeneratedKey, make_key
 from keyswitch.demo.workshop import Workshop
 from keyswitch.evidence.chain import Head, encode, encode_head, next_record
 from keyswitch.exits import Exit
-from keyswitch.host.journal import head_path
+from keyswitch.host.report.evidence_file import head_path
 
 NAME = "a\x1b[2J\nb\u202e\x9b.toml"
 """A name that clears a terminal, breaks a line in two and turns what follows round."""

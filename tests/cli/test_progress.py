@@ -4,10 +4,10 @@ import sys
 import pytest
 
 from keyswitch.cli.progress import Out, Terminal, shown
-from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, Uploading
-from keyswitch.host.job import Outcome, Result
-from keyswitch.host.steps import StepName
-from keyswitch.host.upload import UploadProgress
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, Uploading
+from keyswitch.host.update.job import Outcome, Result
+from keyswitch.host.update.steps import StepName
+from keyswitch.host.upload.uploader import UploadProgress
 from keyswitch.link.air.clock import run
 
 FIND = StepBegun(name=StepName.FIND, says="find the device and connect", at_ms=0)

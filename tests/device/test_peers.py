@@ -10,8 +10,8 @@ from tests.integration.wires import Datagrams
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.showing import PasskeyDisplay
 from keyswitch.gate.peer import Peer
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
 from keyswitch.smp.groups import os
 from keyswitch.terms import Security, Transport
 from keyswitch.testing.world import VirtualWorld

@@ -18,7 +18,7 @@ from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
-from keyswitch.host.journal import append, close
+from keyswitch.host.report.evidence_file import append, close
 from keyswitch.testing.device import DeviceUnderTest, running_device
 
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
@@ -202,7 +202,7 @@ def owned(place: Place) -> Told:
 
 def silent_line(place: Place) -> Told:
     del place
-    with served() as peer, mock.patch("keyswitch.host.reach.PacketEndpoint.connect.__kwdefaults__", AWAY):
+    with served() as peer, mock.patch("keyswitch.host.connect.endpoint.PacketEndpoint.connect.__kwdefaults__", AWAY):
         peer.peer.silent = True
         return told_by("status", peer.target)
 
@@ -211,7 +211,7 @@ def not_heard(place: Place) -> Told:
     del place
     with (
         mock.patch("keyswitch.app.endpoints.open_adapter", return_value=PeerAir()),
-        mock.patch("keyswitch.host.reach.BleEndpoint.connect.__kwdefaults__", AWAY),
+        mock.patch("keyswitch.host.connect.endpoint.BleEndpoint.connect.__kwdefaults__", AWAY),
     ):
         return told_by("status", "ble:Pump 7")
 

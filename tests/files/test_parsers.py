@@ -12,8 +12,8 @@ from tests.policy.samples import PUMP_FILE
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import check, decode_head
-from keyswitch.host.recipe_file import RECIPE_FILE, read_recipe, shipped
-from keyswitch.host.recipe_file import load as load_recipe
+from keyswitch.host.access.recipe_loader import RECIPE_FILE, read_recipe, shipped
+from keyswitch.host.access.recipe_loader import load as load_recipe
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.mcuboot.keys import load_keys
 from keyswitch.policy.load import load as load_policy

@@ -52,13 +52,13 @@ def test_no_arrow_runs_back() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "found"),
     [
-        ("ours", "from keyswitch.host.job import ConfirmBy", ["job"]),
-        ("upload", "from keyswitch.host.reach import Connection", ["reach"]),
+        ("ours", "from keyswitch.host.update.job import ConfirmBy", ["job"]),
+        ("upload", "from keyswitch.host.connect.endpoint import Connection", ["reach"]),
         ("reach", "def late():\n    from keyswitch.host import upload", ["upload"]),
-        ("client", "from keyswitch.host.window import Window", ["window"]),
-        ("job", "from keyswitch.host.journal import Journal", ["journal"]),
-        ("job", "from keyswitch.host.steps import Step", []),
-        ("way", "from keyswitch.host.verdict import Verdict", []),
+        ("client", "from keyswitch.host.upload.window import Window", ["window"]),
+        ("job", "from keyswitch.host.report.evidence_file import Journal", ["journal"]),
+        ("job", "from keyswitch.host.update.steps import Step", []),
+        ("way", "from keyswitch.host.connect.verdict import Verdict", []),
     ],
 )
 def test_an_arrow_that_runs_back_is_found(module: str, source: str, found: list[str]) -> None:

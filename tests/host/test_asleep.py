@@ -10,9 +10,9 @@ from tests.host.test_whole_device import ON_TRIAL, Scissors, check, run, strike_
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.clock import DeviceClock
-from keyswitch.host.events import Event, Uploading
-from keyswitch.host.job import Goal, Outcome
-from keyswitch.host.steps import WORK, StepName
+from keyswitch.host.update.events import Event, Uploading
+from keyswitch.host.update.job import Goal, Outcome
+from keyswitch.host.update.steps import WORK, StepName
 from keyswitch.link.air import clock
 from keyswitch.testing.world import VirtualWorld
 

@@ -5,9 +5,9 @@ from tests.host.images import make_image
 from tests.host.smp_peer import CONTROL, MODE_SERVICE, SMP_SERVICE, Faults, PeerGattLink, SmpPeer
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.channel import GattChannel
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.gatt_channel import GattChannel
+from keyswitch.host.smp.reply import Answer
 from keyswitch.link.air.clock import run
 
 SMP_CHARACTERISTIC = "da2e7828-fbce-4e01-ae9e-260174997c48"

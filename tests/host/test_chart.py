@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pictures import check, rects, texts
 
-from keyswitch.host.chart import chart, fault, rows, ticks
-from keyswitch.host.steps import STEPS
+from keyswitch.host.report.sequence_chart import chart, fault, rows, ticks
+from keyswitch.host.update.steps import STEPS
 
 LONG = "the device took 512 bytes in 15 s, and the least is 1,024; " * 3
 

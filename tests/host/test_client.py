@@ -7,8 +7,8 @@ from tests.host.images import make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
-from keyswitch.host.client import SEQUENCES, SilenceError, SmpClient
-from keyswitch.host.reply import Answer, Refusal
+from keyswitch.host.smp.client import SEQUENCES, SilenceError, SmpClient
+from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.link.air.clock import run
 from keyswitch.smp.header import Op
 

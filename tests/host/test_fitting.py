@@ -6,10 +6,10 @@ from tests.host.images import make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.client import SmpClient
-from keyswitch.host.fitting import LEAST_FRAME, SMALLER, TRY_MS, capacity_of, frame_that_arrives
-from keyswitch.host.requests import Requests
-from keyswitch.host.upload import Capacity
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.upload.encoder import Requests
+from keyswitch.host.upload.frame_size import LEAST_FRAME, SMALLER, TRY_MS, capacity_of, frame_that_arrives
+from keyswitch.host.upload.uploader import Capacity
 from keyswitch.link.air.clock import run
 
 

@@ -15,12 +15,12 @@ from keyswitch.app.health import HEALTH_MS, health_bound_ms, health_command
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
 from keyswitch.exits import Exit
-from keyswitch.host.entry import Secret
-from keyswitch.host.job import Goal, Job, Outcome, Result
-from keyswitch.host.ours import trial_ms
-from keyswitch.host.reach import PacketEndpoint
-from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.policy_profile import trial_ms
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import PacketEndpoint
+from keyswitch.host.update.job import Goal, Job, Outcome, Result
+from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy

@@ -6,7 +6,7 @@ import pytest
 from tests.host.images import make_image
 
 from keyswitch.errors import InputError
-from keyswitch.host.images import read_images
+from keyswitch.host.update.images import read_images
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.verify import NO_LIMITS, Limits
 

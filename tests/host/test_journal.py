@@ -9,7 +9,7 @@ import pytest
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Head, check, encode, next_record
 from keyswitch.files.reading import FileKind
-from keyswitch.host.journal import append, close, head_path, read_journal
+from keyswitch.host.report.evidence_file import append, close, head_path, read_journal
 
 
 def appended(path: Path, count: int = 1) -> None:
@@ -233,7 +233,9 @@ def test_a_file_larger_than_evidence_can_be_is_neither_read_nor_continued(
     appended(path)
     size = path.stat().st_size
     for most, taken in ((size, True), (size - 1, False)):
-        monkeypatch.setattr("keyswitch.host.journal.EVIDENCE_FILE", FileKind(expected="evidence", max_size=most))
+        monkeypatch.setattr(
+            "keyswitch.host.report.evidence_file.EVIDENCE_FILE", FileKind(expected="evidence", max_size=most)
+        )
         if taken:
             assert read_journal(path).ok
             continue

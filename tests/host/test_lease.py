@@ -8,8 +8,8 @@ from tests.host.other_peers import LeasePeer
 from tests.host.smp_peer import SmpPeer
 from tests.host.test_update import NEW, OLD, job, whole
 
-from keyswitch.host.events import Event, Message, StepFailed
-from keyswitch.host.job import Goal, Outcome, Result
+from keyswitch.host.update.events import Event, Message, StepFailed
+from keyswitch.host.update.job import Goal, Outcome, Result
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
 

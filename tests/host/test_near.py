@@ -9,7 +9,7 @@ from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, SmpPeer
 from tests.policy.samples import PUMP_FILE
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.near import FoundDevice, Shows, listen, seen_as
+from keyswitch.host.connect.scan import FoundDevice, Shows, listen, seen_as
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
 from keyswitch.policy.load import read_policy

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from keyswitch.host.job import Outcome
-from keyswitch.host.recipe_file import load
+from keyswitch.host.access.recipe_loader import load
+from keyswitch.host.update.job import Outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "operator.md").read_text(encoding="utf-8")

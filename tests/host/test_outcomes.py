@@ -16,12 +16,12 @@ from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.exits import Exit
-from keyswitch.host.entry import Secret
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleEndpoint
-from keyswitch.host.update import update
-from keyswitch.host.verdict import Given, next_step
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.verdict import Given, next_step
+from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
 

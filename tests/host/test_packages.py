@@ -15,8 +15,8 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.events import Ended, Message
-from keyswitch.host.job import Job, Outcome
+from keyswitch.host.update.events import Ended, Message
+from keyswitch.host.update.job import Job, Outcome
 from keyswitch.link.air.clock import run
 
 NET = make_image("1.9.0", fill=1)

@@ -6,16 +6,16 @@ import pytest
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
-from keyswitch.host.entry import Secret
-from keyswitch.host.job import Goal, Job, JobImage
-from keyswitch.host.plan import Plan, PlannedDevice, PlannedLease, make_plan, plan_json
-from keyswitch.host.rates import Line, rate
-from keyswitch.host.reach import BleEndpoint, PacketEndpoint
-from keyswitch.host.steps import StepName
-from keyswitch.host.survey import survey
-from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import Params, SlotInfo
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.verdict import Gate, Verdict
+from keyswitch.host.smp.queries import Params, SlotInfo
+from keyswitch.host.update.job import Goal, Job, JobImage
+from keyswitch.host.update.plan import Plan, PlannedDevice, PlannedLease, make_plan, plan_json
+from keyswitch.host.update.steps import StepName
+from keyswitch.host.update.survey import survey
+from keyswitch.host.upload.throughput import Line, rate
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.mcuboot.layout import BootMode

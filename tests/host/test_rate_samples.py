@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyswitch.host.rate_samples import MAX_SAMPLES, RateSamples, Sample, rates
+from keyswitch.host.report.rate_samples import MAX_SAMPLES, RateSamples, Sample, rates
 
 
 def sample(at_ms: int, off: int, size: int = 1_000_000) -> Sample:

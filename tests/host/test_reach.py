@@ -7,11 +7,11 @@ from tests.host.images import make_image
 from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.job import Job, JobImage, Outcome
-from keyswitch.host.reach import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint, Wanted, token_of
-from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Expected, Secret
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint, Wanted, token_of
+from keyswitch.host.update.job import Job, JobImage, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
 from keyswitch.link.ports import Sighting

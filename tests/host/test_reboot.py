@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from keyswitch.host.job import BeforeReset, JobImage, Observed
-from keyswitch.host.reboot import has_rebooted, was_tried
-from keyswitch.host.views import SlotInfo
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.job import BeforeReset, JobImage, Observed
+from keyswitch.host.update.reboot import has_rebooted, was_tried
 
 OLD, NEW = b"old" * 8, b"new" * 8
 A, B = b"boot aaa", b"boot bbb"

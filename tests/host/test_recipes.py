@@ -7,14 +7,14 @@ from tests.host.other_peers import ButtonlessAir, ButtonlessPeer, ButtonPeer, Lo
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.errors import InputError
-from keyswitch.host.events import Event, Message, StepDone
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleEndpoint, Endpoint, PacketEndpoint
-from keyswitch.host.recipe import Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep
-from keyswitch.host.recipe_file import load, read_recipe, shipped
-from keyswitch.host.recipe_way import RecipeStrategy
-from keyswitch.host.steps import StepName
-from keyswitch.host.update import update
+from keyswitch.host.access.recipe import Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep
+from keyswitch.host.access.recipe_loader import load, read_recipe, shipped
+from keyswitch.host.access.recipe_strategy import RecipeStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
+from keyswitch.host.update.events import Event, Message, StepDone
+from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.update.run import update
+from keyswitch.host.update.steps import StepName
 from keyswitch.link.air.clock import run
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.reply import Answer, Refusal, classify
+from keyswitch.host.smp.reply import Answer, Refusal, classify
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 

@@ -12,13 +12,13 @@ from tests.host.test_update import OLD, ble, hangs, job, whole
 
 from keyswitch.app.events import result_json
 from keyswitch.cli.progress import _result_lines
-from keyswitch.host.account import RunRecorder, ended
-from keyswitch.host.events import Ended, Event, Message, StepDone, Uploading
-from keyswitch.host.job import ConfirmBy, Goal, Outcome, Result, at_rest
-from keyswitch.host.scene import SlotReadings
-from keyswitch.host.steps import StepName
-from keyswitch.host.update import update
-from keyswitch.host.views import SlotInfo
+from keyswitch.host.report.run_record import RunRecorder, ended
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.context import SlotReadings
+from keyswitch.host.update.events import Ended, Event, Message, StepDone, Uploading
+from keyswitch.host.update.job import ConfirmBy, Goal, Outcome, Result, at_rest
+from keyswitch.host.update.run import update
+from keyswitch.host.update.steps import StepName
 from keyswitch.link.air.clock import run
 
 

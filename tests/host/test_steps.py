@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from keyswitch.host.job import BeforeReset, Goal, JobImage, Observed, Outcome
-from keyswitch.host.steps import BY_NAME, CHANGES, STEPS, WAY_OUT, WORK, StepName, first_missing
-from keyswitch.host.verdict import Gate, Verdict
-from keyswitch.host.views import SlotInfo
+from keyswitch.host.connect.verdict import Gate, Verdict
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.job import BeforeReset, Goal, JobImage, Observed, Outcome
+from keyswitch.host.update.steps import BY_NAME, CHANGES, STEPS, WAY_OUT, WORK, StepName, first_missing
 
 OLD, NEW = b"old" * 8, b"new" * 8
 IMAGES = (JobImage(data=b"", hash=NEW, version="1.1.0"),)

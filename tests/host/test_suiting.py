@@ -11,11 +11,11 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.job import Goal, Job, JobImage, Observed, Outcome, Result
-from keyswitch.host.reach import BleEndpoint
-from keyswitch.host.suiting import GO_BACK, arms_itself, does_not_fit, is_downgrade
-from keyswitch.host.update import update
-from keyswitch.host.views import SlotInfo
+from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Result
+from keyswitch.host.update.preflight import GO_BACK, arms_itself, does_not_fit, is_downgrade
+from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
 

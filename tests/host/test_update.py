@@ -11,17 +11,17 @@ from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 from keyswitch.cli.progress import _result_lines
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.exits import Exit
-from keyswitch.host.bounds import Bounds
-from keyswitch.host.client import SmpClient
-from keyswitch.host.entry import Expected, Secret
-from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleEndpoint, PacketEndpoint
-from keyswitch.host.steps import STEPS, WORK, StepName
-from keyswitch.host.update import update
-from keyswitch.host.upload import Capacity
-from keyswitch.host.verdict import NEXT_STEP, Gate
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Expected, Secret
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.verdict import NEXT_STEP, Gate
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
+from keyswitch.host.update.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.update.run import update
+from keyswitch.host.update.steps import STEPS, WORK, StepName
+from keyswitch.host.upload.limits import Bounds
+from keyswitch.host.upload.uploader import Capacity
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import Sighting
 from keyswitch.reasons import Reason
@@ -416,7 +416,7 @@ def test_whatever_goes_wrong_inside_ends_in_a_result_and_outside(
     async def fail(_client: SmpClient, _most: int | None = None) -> Capacity:
         raise error
 
-    monkeypatch.setattr("keyswitch.host.firmware.capacity_of", fail)
+    monkeypatch.setattr("keyswitch.host.update.firmware_steps.capacity_of", fail)
 
     async def story() -> None:
         peer = SmpPeer(OLD)

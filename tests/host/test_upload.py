@@ -12,10 +12,10 @@ from tests.host.images import Made, make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
 from keyswitch.errors import KeyswitchError, LinkLostError, LocalError, RemoteError
-from keyswitch.host.bounds import Bounds
-from keyswitch.host.client import SmpClient
-from keyswitch.host.requests import Requests
-from keyswitch.host.upload import (
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.upload.encoder import Requests
+from keyswitch.host.upload.limits import Bounds
+from keyswitch.host.upload.uploader import (
     Capacity,
     Uploaded,
     UploadProgress,
@@ -23,7 +23,7 @@ from keyswitch.host.upload import (
     UploadStalled,
     upload,
 )
-from keyswitch.host.window import Piece
+from keyswitch.host.upload.window import Piece
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 

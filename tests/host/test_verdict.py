@@ -6,10 +6,10 @@ from tests.host.smp_peer import DatagramLink, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.app.status import look
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.job import Job, JobImage, Outcome
-from keyswitch.host.reach import BleEndpoint, PacketEndpoint
-from keyswitch.host.update import update
-from keyswitch.host.verdict import NEXT_STEP, Gate, Given, Verdict, advised, next_step, probe_gate, unreached
+from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Given, Verdict, advised, next_step, probe_gate, unreached
+from keyswitch.host.update.job import Job, JobImage, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason

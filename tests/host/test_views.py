@@ -5,9 +5,8 @@ from tests.host.images import make_image
 from tests.host.smp_peer import PeerLink, SmpPeer
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Refusal
-from keyswitch.host.views import (
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.queries import (
     ModeState,
     read_bootloader_mode,
     read_mode,
@@ -16,6 +15,7 @@ from keyswitch.host.views import (
     read_slots,
     slots_of,
 )
+from keyswitch.host.smp.reply import Refusal
 from keyswitch.link.air.clock import run
 
 ROW = {"slot": 0, "version": "1.0.0", "hash": b"h" * 32}

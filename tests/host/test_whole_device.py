@@ -20,14 +20,14 @@ from tests.link.radios import ADDRESS, Device
 from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.events import InputChanged
-from keyswitch.host.entry import Secret
-from keyswitch.host.events import Event, StepBegun, StepDone, Uploading
-from keyswitch.host.job import Goal, Job, Outcome, Result
-from keyswitch.host.ours import way_into
-from keyswitch.host.reach import BleEndpoint
-from keyswitch.host.steps import WORK, StepName
-from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.policy_profile import way_into
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.update.events import Event, StepBegun, StepDone, Uploading
+from keyswitch.host.update.job import Goal, Job, Outcome, Result
+from keyswitch.host.update.run import update
+from keyswitch.host.update.steps import WORK, StepName
 from keyswitch.link.air import clock
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.window import REOPEN_AFTER, Moved, Piece, Window
+from keyswitch.host.upload.window import REOPEN_AFTER, Moved, Piece, Window
 
 ROOM = 100
 

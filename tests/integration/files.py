@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keyswitch.host.job import JobImage
+from keyswitch.host.update.job import JobImage
 from keyswitch.mcuboot.flash import BytesSource
 from keyswitch.mcuboot.image import Image, parse_image
 

@@ -14,9 +14,9 @@ from tests.integration.wires import Datagrams, Line
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.parts import Components
 from keyswitch.gate.events import ButtonHeld, InputChanged
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reach import Connection
-from keyswitch.host.upload import Capacity, upload
+from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.upload.uploader import Capacity, upload
 from keyswitch.link.air.settings import parse_air
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret

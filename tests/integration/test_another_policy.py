@@ -7,12 +7,12 @@ from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.parts import Components
-from keyswitch.host.entry import Secret
-from keyswitch.host.job import Job, Outcome, Result
-from keyswitch.host.ours import expected_of
-from keyswitch.host.reply import Answer
-from keyswitch.host.update import update
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.policy_profile import expected_of
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.smp.reply import Answer
+from keyswitch.host.update.job import Job, Outcome, Result
+from keyswitch.host.update.run import update
 from keyswitch.link.air import clock
 from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport

@@ -8,13 +8,13 @@ from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import InputChanged
-from keyswitch.host import entry
-from keyswitch.host.job import Goal, Job, Outcome
-from keyswitch.host.reply import Answer, Refusal
-from keyswitch.host.update import update
-from keyswitch.host.verdict import Gate, probe_gate
-from keyswitch.host.views import ModeState, read_mode
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access import mode_group
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.smp.queries import ModeState, read_mode
+from keyswitch.host.smp.reply import Answer, Refusal
+from keyswitch.host.update.job import Goal, Job, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import AirSettings, parse_air
 from keyswitch.policy.secrets import read_secret
@@ -37,7 +37,7 @@ def world(pump: Workshop, air: AirSettings = AIR) -> VirtualWorld:
 
 
 def way(pump: Workshop, secret: bytes | None = None) -> ModeGroupStrategy:
-    return ModeGroupStrategy("maintenance", entry.Secret(secret or read_secret(pump.policy)))
+    return ModeGroupStrategy("maintenance", mode_group.Secret(secret or read_secret(pump.policy)))
 
 
 def running(world: VirtualWorld) -> str:
@@ -86,14 +86,14 @@ def test_the_guard_is_named_and_entry_works_over_the_same_connection_once_it_hol
             connection = await reach.connect()
             assert connection.mode is not None
             here.device.happen(InputChanged(name="motion", value=True))
-            secret = (entry.Secret(read_secret(pump.policy)),)
-            refused = await entry.enter(connection.mode, "maintenance", secret)
+            secret = (mode_group.Secret(read_secret(pump.policy)),)
+            refused = await mode_group.enter(connection.mode, "maintenance", secret)
             assert isinstance(refused, Refusal)
             assert refused.reason is Reason.GUARD
             assert "motion == false" in refused.text
             here.device.happen(InputChanged(name="motion", value=False))
-            entered = await entry.enter(connection.mode, "maintenance", secret)
-            assert isinstance(entered, entry.EntryReply)
+            entered = await mode_group.enter(connection.mode, "maintenance", secret)
+            assert isinstance(entered, mode_group.EntryReply)
             assert entered.reconnect
             assert await connection.wait_closed(2_000) is not None
             reach.learn(token=entered.session)
@@ -184,7 +184,7 @@ def test_an_upload_that_is_left_behind_is_of_no_use_after_leaving(pump: Workshop
             image = job_image(pump.new)
             marked = await connection.smp.write(image_group.ID, image_group.Id.STATE, {"hash": image.hash})
             assert isinstance(marked, Answer)
-            assert await entry.leave(connection.mode) is None
+            assert await mode_group.leave(connection.mode) is None
             await connection.close()
             await here.device.power_cycle()
             assert (running(here), here.device.status()["mode"]) == ("1.0.0", "normal")

@@ -16,8 +16,8 @@ from tests.device.test_server_fuzz import frames, mutate
 from tests.integration.places import WAYS, Place, place
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer, Refusal
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.link.air import clock
 from keyswitch.smp.framing import PIECE_LIMIT_MS, ble, console
 from keyswitch.smp.groups import mode

@@ -26,10 +26,10 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.device.state_dir import FLASH, SESSION
 from keyswitch.errors import KeyswitchError
 from keyswitch.gate.in_session import RESET_DELAY_MS
-from keyswitch.host import entry
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
-from keyswitch.host.upload import Capacity, UploadProgress, upload
+from keyswitch.host.access import mode_group
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
+from keyswitch.host.upload.uploader import Capacity, UploadProgress, upload
 from keyswitch.link.udp import UdpLink
 from keyswitch.panel.client import ask
 from keyswitch.policy.bootloader import boot_config_of
@@ -155,7 +155,7 @@ class Lives:
             while True:
                 if is_open:  # on trial perhaps, or confirmed already
                     await client.write(*STATE, {"confirm": True})
-                    await entry.leave(client)
+                    await mode_group.leave(client)
                     is_open = False
                     self.count("gone on")
                 await asyncio.to_thread(ask, self.state, {"do": "press", "hold_ms": 5_000})
@@ -187,7 +187,7 @@ class Lives:
             await asyncio.sleep(0.02)
         self.count("swapped")
         assert isinstance(await client.write(*STATE, {"confirm": True}), Answer)
-        await entry.leave(client)
+        await mode_group.leave(client)
         self.count("left")
 
 

@@ -12,7 +12,7 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.device.sender import FLUSH_WITHIN_MS
 from keyswitch.device.serial import SerialTransport
 from keyswitch.errors import KeyswitchError
-from keyswitch.host.reply import Refusal
+from keyswitch.host.smp.reply import Refusal
 from keyswitch.smp.frame import Frame
 from keyswitch.smp.framing import console
 from keyswitch.smp.groups import mode, os

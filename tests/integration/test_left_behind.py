@@ -12,8 +12,8 @@ from keyswitch.device.controls import Controls
 from keyswitch.device.failure import DeviceFailedError
 from keyswitch.device.parts import Components
 from keyswitch.gate.events import ButtonHeld, InputChanged
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
 from keyswitch.mcuboot.flash import NRF52840_TIMES
 from keyswitch.policy.secrets import read_secret
 from keyswitch.smp.frame import Frame, request

@@ -18,10 +18,10 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.device.output import Output
 from keyswitch.device.server import Server
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reach import Connection
-from keyswitch.host.reply import Answer
-from keyswitch.host.upload import Capacity, upload
+from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
+from keyswitch.host.upload.uploader import Capacity, upload
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import parse_air
 from keyswitch.mcuboot.flash import NO_TIMES, TIMES_BY_PROFILE, FlashTimes

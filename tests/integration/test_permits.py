@@ -9,9 +9,9 @@ from tests.integration.places import WAYS, place
 from tests.integration.test_traps import run
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host import entry
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Refusal
+from keyswitch.host.access import mode_group
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Refusal
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy
 from keyswitch.policy.words import Clock, ProofKind
 from keyswitch.proof import fields, permit
@@ -69,13 +69,13 @@ def test_a_permit_that_is_not_good_here_and_now_opens_nothing(pump: Workshop, wa
         async with place(pump, policy, issuers=(permit.public_key(ISSUER),)) as here:
             client = await here.client(way)
             before = here.unchanged()
-            wrong = entry.HeldPermit(issued(policy, **changes), shown_by)
-            answer = await entry.enter(client, "maintenance", (wrong,))
+            wrong = mode_group.HeldPermit(issued(policy, **changes), shown_by)
+            answer = await mode_group.enter(client, "maintenance", (wrong,))
             assert isinstance(answer, Refusal), answer
             assert answer.reason is reason
             assert (here.unchanged(), here.status["gate"]) == (before, "shut")
-            right = entry.HeldPermit(issued(policy), HOLDER)
-            assert isinstance(await entry.enter(client, "maintenance", (right,)), entry.EntryReply)
+            right = mode_group.HeldPermit(issued(policy), HOLDER)
+            assert isinstance(await mode_group.enter(client, "maintenance", (right,)), mode_group.EntryReply)
 
     run(story())
 
@@ -87,10 +87,10 @@ def test_a_permit_that_is_used_up_has_expired(pump: Workshop, way: str) -> None:
     async def story() -> None:
         async with place(pump, policy, issuers=(permit.public_key(ISSUER),)) as here:
             client = await here.client(way)
-            once = entry.HeldPermit(issued(policy), HOLDER)
-            assert isinstance(await entry.enter(client, "maintenance", (once,)), entry.EntryReply)
-            assert await entry.leave(client) is None
-            again = await entry.enter(client, "maintenance", (once,))
+            once = mode_group.HeldPermit(issued(policy), HOLDER)
+            assert isinstance(await mode_group.enter(client, "maintenance", (once,)), mode_group.EntryReply)
+            assert await mode_group.leave(client) is None
+            again = await mode_group.enter(client, "maintenance", (once,))
             assert isinstance(again, Refusal), again
             assert (again.reason, here.status["gate"]) == (Reason.EXPIRED, "shut")
 
@@ -108,7 +108,7 @@ def test_a_proof_that_was_heard_opens_nothing_a_second_time(pump: Workshop, way:
             body = await proved(client, issued(policy))
             first = await client.write(mode.ID, mode.Id.ENTER, body)
             assert not isinstance(first, Refusal), first
-            assert await entry.leave(client) is None
+            assert await mode_group.leave(client) is None
             for replaying in (client, await here.client("line" if way == "net" else "net")):
                 again = await replaying.write(mode.ID, mode.Id.ENTER, body)
                 assert isinstance(again, Refusal), again
@@ -119,7 +119,7 @@ def test_a_proof_that_was_heard_opens_nothing_a_second_time(pump: Workshop, way:
 
 async def proved(client: SmpClient, given: bytes) -> dict[str, Any]:
     """The body of a right request to enter."""
-    asked = await entry.ask_challenge(client, "maintenance")
+    asked = await mode_group.ask_challenge(client, "maintenance")
     assert not isinstance(asked, Refusal), asked
     answered = Challenge(nonce=asked.nonce, device=asked.device, mode="maintenance")
     return {

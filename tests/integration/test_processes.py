@@ -26,7 +26,7 @@ from keyswitch.device import process as device_process
 from keyswitch.device.imgtool import make_keys, sign
 from keyswitch.device.state_dir import StateDir
 from keyswitch.exits import Exit
-from keyswitch.host.reach import BleEndpoint
+from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 from keyswitch.panel.client import ask
 
@@ -37,7 +37,7 @@ WITHIN_S = 20
 
 OPERATOR = """
 import asyncio, sys
-from keyswitch.host.reach import BleReach
+from keyswitch.host.connect.endpoint import BleReach
 from keyswitch.link.targets import BleTarget, open_adapter
 
 async def hold():

@@ -9,13 +9,13 @@ from tests.integration.test_first_light import AIR, run, way
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.host.channel import GattChannel
-from keyswitch.host.client import SmpClient
-from keyswitch.host.job import Job, Outcome
-from keyswitch.host.reach import BleEndpoint
-from keyswitch.host.reply import Answer
-from keyswitch.host.update import update
-from keyswitch.host.verdict import Gate, probe_gate
+from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.gatt_channel import GattChannel
+from keyswitch.host.smp.reply import Answer
+from keyswitch.host.update.job import Job, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.ports import GattRefused
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret

@@ -23,8 +23,8 @@ from keyswitch.device.runtime import Runtime
 from keyswitch.device.serial import SerialTransport
 from keyswitch.device.store import MemoryStore
 from keyswitch.device.udp import UdpTransport
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.link.udp import UdpLink
 from keyswitch.mcuboot.bootloader import BootConfig

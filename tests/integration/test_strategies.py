@@ -15,9 +15,9 @@ from keyswitch.device.state_dir import BONDS, StateDir
 from keyswitch.errors import InputError
 from keyswitch.gate.events import InputChanged
 from keyswitch.gatt import services
-from keyswitch.host.job import Job, Outcome
-from keyswitch.host.update import update
-from keyswitch.host.verdict import Gate, probe_gate
+from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.update.job import Job, Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.ports import Sighting
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret

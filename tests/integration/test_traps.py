@@ -14,11 +14,11 @@ from tests.integration.files import job_image
 from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place, with_maintenance
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host import entry
-from keyswitch.host.client import SilenceError, SmpClient
-from keyswitch.host.reply import Answer, Refusal, Reply
-from keyswitch.host.upload import Capacity, upload
-from keyswitch.host.views import ModeState, read_mode
+from keyswitch.host.access import mode_group
+from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.queries import ModeState, read_mode
+from keyswitch.host.smp.reply import Answer, Refusal, Reply
+from keyswitch.host.upload.uploader import Capacity, upload
 from keyswitch.link.air import clock
 from keyswitch.link.ports import GattRefused
 from keyswitch.mcuboot.layout import max_image_size
@@ -209,12 +209,16 @@ def test_a_second_central_that_is_there_keeps_maintenance_shut(pump: Workshop) -
         async with place(pump, entering(pump, Others.REFUSE)) as here:
             operator, other = await here.central(), await here.central()
             assert operator.mode is not None
-            answer = await entry.enter(operator.mode, "maintenance", (entry.Secret(read_secret(pump.policy)),))
+            answer = await mode_group.enter(
+                operator.mode, "maintenance", (mode_group.Secret(read_secret(pump.policy)),)
+            )
             assert refused(answer, Reason.BUSY) or refused(answer, Reason.GUARD), answer  # type: ignore[arg-type]
             assert here.status["gate"] == "shut"
             await other.close()
-            entered = await entry.enter(operator.mode, "maintenance", (entry.Secret(read_secret(pump.policy)),))
-            assert isinstance(entered, entry.EntryReply)
+            entered = await mode_group.enter(
+                operator.mode, "maintenance", (mode_group.Secret(read_secret(pump.policy)),)
+            )
+            assert isinstance(entered, mode_group.EntryReply)
 
     run(story())
 
@@ -224,8 +228,10 @@ def test_a_second_central_is_sent_away_where_the_policy_says_so(pump: Workshop) 
         async with place(pump, entering(pump, Others.DISCONNECT)) as here:
             operator, other = await here.central(), await here.central()
             assert operator.mode is not None
-            entered = await entry.enter(operator.mode, "maintenance", (entry.Secret(read_secret(pump.policy)),))
-            assert isinstance(entered, entry.EntryReply)
+            entered = await mode_group.enter(
+                operator.mode, "maintenance", (mode_group.Secret(read_secret(pump.policy)),)
+            )
+            assert isinstance(entered, mode_group.EntryReply)
             assert await other.wait_closed(5_000) is not None
 
     run(story())
@@ -311,7 +317,7 @@ def test_marked_for_test_then_maintenance_left_then_a_power_cycle(pump: Workshop
             assert isinstance(await client.write(*STATE, {"hash": new.hash, "confirm": how == "motion"}), Answer)
             assert [slot["pending"] for slot in here.status["slots"]] == [False, True]
             if how == "leave":
-                assert await entry.leave(client) is None
+                assert await mode_group.leave(client) is None
             elif how == "motion":
                 await here.move(moving=True)
             else:
@@ -401,7 +407,7 @@ def test_the_gate_closes_under_an_upload(pump: Workshop, way: str, how: str) -> 
             elif how == "guard":
                 await here.move(moving=True)
             elif how == "leave by another":
-                assert await entry.leave(await here.client("line" if way == "net" else "net")) is None
+                assert await mode_group.leave(await here.client("line" if way == "net" else "net")) is None
             else:
                 await here.world.device.power_cycle()
                 await asyncio.sleep(3)
@@ -550,10 +556,10 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
                 await send(data)
 
             client.link.send = heard  # type: ignore[method-assign]
-            entered = await entry.enter(client, "maintenance", (entry.Secret(secret),))
-            assert isinstance(entered, entry.EntryReply)
+            entered = await mode_group.enter(client, "maintenance", (mode_group.Secret(secret),))
+            assert isinstance(entered, mode_group.EntryReply)
             proof = sent[-1]
-            assert await entry.leave(client) is None
+            assert await mode_group.leave(client) is None
             if way == "ble":
                 client = await here.client(way)
             got = listen(client)
@@ -562,7 +568,9 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
             assert len(got) == 1
             assert b"proof" in got[0]
             other = await here.client("net" if way != "net" else "line")
-            answer = await entry.enter(other, "maintenance", (entry.Secret(bytes(32)),))  # another device's secret
+            answer = await mode_group.enter(
+                other, "maintenance", (mode_group.Secret(bytes(32)),)
+            )  # another device's secret
             assert refused(answer, Reason.PROOF), answer  # type: ignore[arg-type]
             assert here.status["mode"] == "normal"
 
@@ -580,7 +588,7 @@ def test_an_answer_to_a_nonce_of_long_ago_is_no_proof(pump: Workshop) -> None:
                 return await write(*args, **named)
 
             client.write = late  # type: ignore[method-assign]
-            answer = await entry.enter(client, "maintenance", (entry.Secret(read_secret(pump.policy)),))
+            answer = await mode_group.enter(client, "maintenance", (mode_group.Secret(read_secret(pump.policy)),))
             assert refused(answer, Reason.PROOF), answer  # type: ignore[arg-type]
             client.write = write  # type: ignore[method-assign]
             state = await read_mode(client)

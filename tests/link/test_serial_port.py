@@ -9,8 +9,8 @@ from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.client import SilenceError, SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.smp.framing import cobs, console, raw
 

@@ -7,8 +7,8 @@ from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeer
 
 from keyswitch.errors import LinkLostError
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer
 from keyswitch.link.udp import UdpLink, _room
 
 

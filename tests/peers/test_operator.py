@@ -13,8 +13,8 @@ from tests.rigs.line import line
 from tests.rigs.process import run
 from tests.rigs.qemu import State
 
-from keyswitch.host.client import SmpClient
-from keyswitch.host.reply import Answer, Refusal, Reply
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.reply import Answer, Refusal, Reply
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.link.udp import UdpLink
 

@@ -13,12 +13,12 @@ from dataclasses import asdict
 from typing import Any, Final, TypedDict, assert_never
 
 from keyswitch.app.status import Looked
-from keyswitch.host.account import slots_of
-from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.job import Result
-from keyswitch.host.near import FoundDevice
-from keyswitch.host.plan import Plan, plan_json
-from keyswitch.host.verdict import Verdict
+from keyswitch.host.connect.scan import FoundDevice
+from keyswitch.host.connect.verdict import Verdict
+from keyswitch.host.report.run_record import slots_of
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
+from keyswitch.host.update.job import Result
+from keyswitch.host.update.plan import Plan, plan_json
 from keyswitch.policy.model import Policy
 
 SCHEMA_VERSION: Final = 2

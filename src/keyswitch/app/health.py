@@ -5,8 +5,8 @@ import shlex
 from typing import Final
 
 from keyswitch.errors import Field, InputError
-from keyswitch.host.job import HealthCheck
-from keyswitch.host.ours import maintenance_mode, trial_ms
+from keyswitch.host.access.policy_profile import maintenance_mode, trial_ms
+from keyswitch.host.update.job import HealthCheck
 from keyswitch.policy.model import Policy
 
 HEALTH_MS: Final = 90_000

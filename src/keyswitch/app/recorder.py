@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from keyswitch.evidence.chain import Signer
-from keyswitch.host import account
-from keyswitch.host.account import RunHeader, RunRecorder
-from keyswitch.host.events import Event
-from keyswitch.host.journal import append, close
+from keyswitch.host.report import run_record
+from keyswitch.host.report.evidence_file import append, close
+from keyswitch.host.report.run_record import RunHeader, RunRecorder
+from keyswitch.host.update.events import Event
 from keyswitch.policy.secrets import read_private_key
 
 
@@ -30,7 +30,7 @@ class EvidenceRecorder:
         self._path = path
         self._signer = signer
         self._account = RunRecorder()
-        body = account.begun(circumstances)
+        body = run_record.begun(circumstances)
         self._clock = platform.node() or "this computer"
         self._run = append(path, at=_now(), clock=self._clock, kind="update begun", body=body, signer=signer).n
 
@@ -40,7 +40,7 @@ class EvidenceRecorder:
 
     def end(self) -> None:
         """Write the record that the run ends with, however it ends, and close the chain."""
-        body = account.ended(self._account, run=self._run)
+        body = run_record.ended(self._account, run=self._run)
         append(self._path, at=_now(), clock=self._clock, kind="update ended", body=body, signer=self._signer)
         close(self._path, at=_now(), clock=self._clock, signer=self._signer)
 

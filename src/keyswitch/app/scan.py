@@ -3,7 +3,7 @@
 from typing import Final
 
 from keyswitch.errors import InputError
-from keyswitch.host.near import FoundDevice, listen
+from keyswitch.host.connect.scan import FoundDevice, listen
 from keyswitch.link.targets import BleTarget, open_adapter, parse
 
 LISTEN_MS: Final = 5_000

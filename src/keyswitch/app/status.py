@@ -5,13 +5,13 @@ from pathlib import Path
 
 from keyswitch.app.endpoints import AskPasskey, open_reach
 from keyswitch.errors import RemoteError
-from keyswitch.host.client import SilenceError, SmpClient
-from keyswitch.host.ours import expected_of, ways_in_words
-from keyswitch.host.reach import Endpoint
-from keyswitch.host.reply import Refusal
-from keyswitch.host.verdict import Given, Verdict, advised, probe_gate, verdict_of_failed_connect
-from keyswitch.host.views import SlotInfo, read_slots
-from keyswitch.host.way import OtherPolicy, other_policy
+from keyswitch.host.access.policy_profile import expected_of, ways_in_words
+from keyswitch.host.access.strategy import OtherPolicy, other_policy
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.verdict import Given, Verdict, advised, probe_gate, verdict_of_failed_connect
+from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.queries import SlotInfo, read_slots
+from keyswitch.host.smp.reply import Refusal
 from keyswitch.policy.model import Policy
 from keyswitch.policy.words import InputType
 from keyswitch.reasons import Reason

@@ -23,11 +23,7 @@ from keyswitch.app.health import health_bound_ms, health_command
 from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
 from keyswitch.errors import Field, InputError, Phrase
-from keyswitch.host.account import RunHeader
-from keyswitch.host.events import Ended, Event
-from keyswitch.host.images import CheckedImage, read_images
-from keyswitch.host.job import ConfirmBy, Goal, Job, Outcome, Result
-from keyswitch.host.ours import (
+from keyswitch.host.access.policy_profile import (
     KeyFiles,
     confirm_by,
     image_keys,
@@ -37,11 +33,15 @@ from keyswitch.host.ours import (
     way_into,
     why_reverted,
 )
-from keyswitch.host.reach import Endpoint
-from keyswitch.host.recipe_file import read_recipe
-from keyswitch.host.recipe_way import RecipeStrategy
-from keyswitch.host.update import update as carry_out
-from keyswitch.host.way import AlreadyOpen, EntryStrategy
+from keyswitch.host.access.recipe_loader import read_recipe
+from keyswitch.host.access.recipe_strategy import RecipeStrategy
+from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.report.run_record import RunHeader
+from keyswitch.host.update.events import Ended, Event
+from keyswitch.host.update.images import CheckedImage, read_images
+from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
+from keyswitch.host.update.run import update as carry_out
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy

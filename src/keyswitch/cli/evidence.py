@@ -14,7 +14,7 @@ from keyswitch.errors import InputError
 from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Verifier
 from keyswitch.exits import Exit
 from keyswitch.files.writing import write_output
-from keyswitch.host.journal import read_journal
+from keyswitch.host.report.evidence_file import read_journal
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -181,8 +181,8 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
-    from keyswitch.host.chart import chart as draw  # noqa: PLC0415 - imported for what is run
-    from keyswitch.host.chart import fault  # noqa: PLC0415
+    from keyswitch.host.report.sequence_chart import chart as draw  # noqa: PLC0415 - imported for what is run
+    from keyswitch.host.report.sequence_chart import fault  # noqa: PLC0415
 
     checked = read_journal(file)
     ended = [record for record in checked.records if record.kind == "update ended"]

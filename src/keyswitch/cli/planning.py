@@ -5,10 +5,10 @@ from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
-from keyswitch.host.plan import Plan, PlannedDevice, make_plan
-from keyswitch.host.rates import Line, Rate
-from keyswitch.host.survey import declared, survey
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.update.plan import Plan, PlannedDevice, make_plan
+from keyswitch.host.update.survey import declared, survey
+from keyswitch.host.upload.throughput import Line, Rate
 from keyswitch.link.serial_port import FRAMINGS
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.link.udp import IPV4_ROOM

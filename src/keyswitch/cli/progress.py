@@ -12,10 +12,10 @@ import click
 
 from keyswitch.app.events import event_json, to_line
 from keyswitch.cli.output import echo
-from keyswitch.host.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.job import Result, SentBytes
-from keyswitch.host.upload import UploadProgress
-from keyswitch.host.views import SlotInfo
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
+from keyswitch.host.update.job import Result, SentBytes
+from keyswitch.host.upload.uploader import UploadProgress
 
 Show = Callable[[Event], None]
 

@@ -9,8 +9,8 @@ from keyswitch.app.update import run as run_update
 from keyswitch.cli.progress import Show
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
-from keyswitch.host.events import Ended, Event
-from keyswitch.host.job import Outcome, Result
+from keyswitch.host.update.events import Ended, Event
+from keyswitch.host.update.job import Outcome, Result
 
 
 async def run(prepared: Prepared, show: Show) -> Exit:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from keyswitch.host.upload import UploadProgress
+from keyswitch.host.upload.uploader import UploadProgress
 
 Stage = TypeVar("Stage")
 

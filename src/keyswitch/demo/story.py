@@ -15,17 +15,17 @@ from keyswitch.demo.child import DeviceProcess
 from keyswitch.demo.scene import DemoStep, Observed, Teller
 from keyswitch.demo.workshop import NEW_VERSION, OLD_VERSION, Workshop
 from keyswitch.errors import LinkLostError, LocalError
-from keyswitch.host import entry
-from keyswitch.host.events import Event, StepDone, Uploading
-from keyswitch.host.job import Goal, Job, JobImage, Outcome, Result
-from keyswitch.host.reach import BleEndpoint, Connection
-from keyswitch.host.reply import Answer, Refusal
-from keyswitch.host.steps import StepName
-from keyswitch.host.update import update
-from keyswitch.host.upload import Uploaded
-from keyswitch.host.verdict import Gate, probe_gate
-from keyswitch.host.views import ModeState, read_mode, read_slots
-from keyswitch.host.way import ModeGroupStrategy
+from keyswitch.host.access import mode_group
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint, Connection
+from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.smp.queries import ModeState, read_mode, read_slots
+from keyswitch.host.smp.reply import Answer, Refusal
+from keyswitch.host.update.events import Event, StepDone, Uploading
+from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
+from keyswitch.host.update.run import update
+from keyswitch.host.update.steps import StepName
+from keyswitch.host.upload.uploader import Uploaded
 from keyswitch.link.ports import Adapter
 from keyswitch.mcuboot.flash import BytesSource
 from keyswitch.mcuboot.image import ImageFault, parse_image
@@ -74,9 +74,9 @@ class DemoStage:
         name = self.workshop.policy.device.name
         return BleEndpoint(self.adapter, target=name, name=name)
 
-    def secret(self) -> entry.Secret:
+    def secret(self) -> mode_group.Secret:
         """What proves that the operator may enter."""
-        return entry.Secret(read_secret(self.workshop.policy))
+        return mode_group.Secret(read_secret(self.workshop.policy))
 
     def way(self) -> ModeGroupStrategy:
         """Into maintenance by the shared secret."""
@@ -165,7 +165,7 @@ async def entry_while_active(stage: DemoStage) -> Observed:
     connection = await stage.up()
     assert connection.mode is not None  # noqa: S101 - the device has a mode service in every mode
     state = await read_mode(connection.mode)
-    told = await entry.enter(connection.mode, MAINTENANCE, (stage.secret(),))
+    told = await mode_group.enter(connection.mode, MAINTENANCE, (stage.secret(),))
     await stage.device.panel({"do": "set", "name": "motion", "value": "false"})
     mode = state.mode if isinstance(state, ModeState) else "?"
     ok = (
@@ -181,8 +181,8 @@ async def entry_in_normal_mode(stage: DemoStage) -> Observed:
     """Motion has ended; the same question again, over the same connection."""
     connection = await stage.up()
     assert connection.mode is not None  # noqa: S101 - the device has a mode service in every mode
-    told = await entry.enter(connection.mode, MAINTENANCE, (stage.secret(),))
-    if not isinstance(told, entry.EntryReply):
+    told = await mode_group.enter(connection.mode, MAINTENANCE, (stage.secret(),))
+    if not isinstance(told, mode_group.EntryReply):
         return Observed(text=f"{told}", ok=False)
     stage.reach.learn(token=told.session, address=told.address)
     why = await connection.wait_closed(LINK_ENDS_MS)

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
 from keyswitch.demo.scene import DemoStepResult, Summary, Teller
-from keyswitch.host.upload import UploadProgress
+from keyswitch.host.upload.uploader import UploadProgress
 
 
 class Person:

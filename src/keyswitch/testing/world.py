@@ -16,7 +16,7 @@ from keyswitch.device.process import build
 from keyswitch.device.radio_face import gatt_profile
 from keyswitch.device.runtime import Runtime
 from keyswitch.device.store import MemoryStore
-from keyswitch.host.reach import BleEndpoint
+from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.link.bumble.central import BumbleAdapter

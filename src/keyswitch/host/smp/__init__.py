@@ -1,0 +1,1 @@
+"""SMP as a client speaks it: requests, replies, channels, what devices tell about themselves."""

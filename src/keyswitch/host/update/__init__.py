@@ -1,0 +1,1 @@
+"""The update as a table of steps: job, context, steps, plan, run."""

@@ -1,0 +1,95 @@
+"""Files to install: read, checked as the device's bootloader would check them, before a byte is sent.
+
+Rules:
+
+* What the bootloader would refuse is refused here: name of the check, what was found, what was expected, byte offset.
+* What cannot be checked (no key is known) is said, not assumed.
+* The whole file is sent, so the whole file is read; it has at most the size of a slot.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from keyswitch.errors import InputError
+from keyswitch.host.update.job import JobImage
+from keyswitch.mcuboot.files import NamedImage, open_file, open_images
+from keyswitch.mcuboot.image import ImageFault, parse_image
+from keyswitch.mcuboot.keys import VerificationKeys
+from keyswitch.mcuboot.padding import read_padding
+from keyswitch.mcuboot.verify import Limits, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedImage:
+    """One image and what was found out about it.
+
+    Attributes:
+        image: to install.
+        name: the file, or the file inside a package.
+        signature: `verified`, `not checked` where no key is known, or `refused: …` where that was overruled.
+    """
+
+    image: JobImage
+    name: str
+    signature: str
+
+
+def read_images(
+    path: Path, *, keys: VerificationKeys, limits: Limits, number: int | None = None, overrule: bool = False
+) -> tuple[CheckedImage, ...]:
+    """Read a file of one or more images: binary, Intel HEX, or a DFU package.
+
+    Args:
+        path: the file.
+        keys: that images must be signed with; none: signatures are not checked.
+        limits: what the device's bootloader asks for besides.
+        number: image number, instead of what a package says.
+        overrule: take images that the bootloader would refuse, as long as they can be read.
+
+    Raises:
+        InputError: the file cannot be read, or the bootloader would refuse an image in it.
+    """
+    try:
+        with open_file(path) as file:
+            return _read(path, file, keys=keys, limits=limits, number=number, overrule=overrule)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", "a signed MCUboot image") from error
+
+
+def _read(
+    path: Path, file: BinaryIO, *, keys: VerificationKeys, limits: Limits, number: int | None, overrule: bool
+) -> tuple[CheckedImage, ...]:
+    found = open_images(str(path), file)
+    if number is not None and len(found) > 1:
+        raise InputError(str(path), f"{len(found)} images, and one image number", "no image number for a package")
+    numbers = [named.image or 0 for named in found]
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
+        expected = "each image number once; of a direct-XIP package the file for the slot that does not run"
+        raise InputError(str(path), f"several images with the number {twice[0]}", expected)
+    return tuple(_check(named, keys, limits, number, overrule=overrule) for named in found)
+
+
+def _check(
+    named: NamedImage, keys: VerificationKeys, limits: Limits, number: int | None, *, overrule: bool
+) -> CheckedImage:
+    image = parse_image(named.source)
+    if isinstance(image, ImageFault):
+        raise InputError(named.name, f"no MCUboot image: {image.line}")
+    if not image.hash:
+        raise InputError(named.name, "no image hash, or several", "exactly one hash entry, as imgtool writes it")
+    refusal = verify(named.source, keys, limits).refusal
+    if refusal is not None and not overrule:
+        raise InputError(named.name, f"the device would not run this image: {refusal.detail}")
+    checked = "verified" if keys else "not checked"
+    signature = checked if refusal is None else f"refused: {refusal.detail}"
+    data = named.source.read(0, named.source.size)
+    job = JobImage(
+        data=data,
+        hash=image.hash,
+        version=str(image.version),
+        number=named.image or 0 if number is None else number,
+        arms_itself=read_padding(named.source, image).arms,
+    )
+    return CheckedImage(image=job, name=named.name, signature=signature)

@@ -1,0 +1,89 @@
+"""Whether a device should get these images, and start them: what it tells of its slots, held against the files.
+
+Rules:
+
+* Going back to an older version is done on purpose (`Job.downgrade`): with most bootloaders it works without a word.
+* Versions are compared as people count them, by major, minor, revision, then build (MCUboot leaves the build out unless
+  it is built to use it); each image with the running one of its own number.
+* What a device does not tell, or tells in words that mean nothing, is not held against it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from keyswitch.host.connect.verdict import NEXT_STEP
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop
+from keyswitch.mcuboot.image import ImageVersion
+from keyswitch.reasons import Reason
+
+GO_BACK: Final = "install a newer version, or say --downgrade to go back on purpose"
+
+
+def newer_that_runs(image: JobImage, slots: tuple[SlotInfo, ...] | None) -> SlotInfo | None:
+    """The running image of the same number, if it is newer than this one."""
+    version = ImageVersion.read(image.version)
+    for view in slots or ():
+        runs = ImageVersion.read(view.version) if view.active and view.image == image.number else None
+        if version is not None and runs is not None and version < runs:
+            return view
+    return None
+
+
+def is_downgrade(job: Job, seen: Observed) -> Stop | None:
+    """Why one of the job's images must not be started: it is older than what runs; None if none is, or it is meant.
+
+    It does not matter how it came into its slot: after each swap the bootloader leaves the older image there.
+    """
+    if job.downgrade or job.goal is Goal.CONFIRM:
+        return None
+    for image in job.images:
+        listed = seen.listed(image)
+        view = newer_that_runs(image, seen.slots) if listed is None or not listed.active else None
+        if view is not None:
+            detail = f"{_name(image)} is older than {view.version}, which the device runs"
+            return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.DOWNGRADE, next_step=GO_BACK)
+    return None
+
+
+def arms_itself(job: Job) -> Stop | None:
+    """Why one of the job's files must not be sent: the next reset would start it unasked; None if none would.
+
+    What the device says of an upload or a trial would not be so then: the image is marked for good once it is there.
+    """
+    if job.unchecked or job.goal is Goal.CONFIRM:
+        return None
+    for image in job.images:
+        if image.arms_itself:
+            detail = f"{_name(image)} brings its own trailer: once it is there, the next reset starts it"
+            next_step = NEXT_STEP[Reason.TRAILER]
+            return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.TRAILER, next_step=next_step)
+    return None
+
+
+def does_not_fit(images: tuple[JobImage, ...], room: Mapping[int, int]) -> Stop | None:
+    """Why one of these images must not be sent; None if all may.
+
+    Args:
+        images: those that would be sent.
+        room: largest file of each image number; empty where the device does not tell.
+    """
+    return next((stop for image in images if (stop := _size(image, room)) is not None), None)
+
+
+def _size(image: JobImage, room: Mapping[int, int]) -> Stop | None:
+    if not room:
+        return None
+    most = room.get(image.number)
+    if most is None:
+        there = ", ".join(str(number) for number in sorted(room))
+        detail = f"the device has no image {image.number}, it has {there}"
+        return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.IMAGE, next_step=NEXT_STEP[Reason.IMAGE])
+    if len(image.data) <= most:
+        return None
+    detail = f"{_name(image)} has {len(image.data):,} bytes, the device takes {most:,}"
+    return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.SIZE, next_step=NEXT_STEP[Reason.SIZE])
+
+
+def _name(image: JobImage) -> str:
+    return f"{image.version} (image {image.number})" if image.number else image.version

@@ -1,0 +1,59 @@
+"""Whether a device was really reset, from what it tells before and after. Pure.
+
+Rules:
+
+* Time proves nothing: an old image answers for a while after it agreed to a reset, and a slow device for longer.
+* A boot id decides where the device has one: it is drawn at each boot.
+* Without one, another running hash decides, then a pending mark that is gone, then a link that the device has ended.
+"""
+
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.job import BeforeReset, Observed
+
+
+def has_rebooted(
+    before: BeforeReset,
+    *,
+    boot_id: bytes,
+    slots: tuple[SlotInfo, ...] | None,
+    hashes: frozenset[bytes],
+    link_ended: bool,
+) -> bool | None:
+    """Whether the reset took place.
+
+    Args:
+        before: what was told before it was asked for.
+        boot_id: told now; empty if the device has none.
+        slots: told now; None if the device does not tell.
+        hashes: of the images that the reset was to start.
+        link_ended: whether the device ended the link after it had agreed to the reset.
+
+    Returns:
+        None if nothing can be told yet.
+    """
+    if boot_id and before.boot_id:
+        return boot_id != before.boot_id
+    if slots is None:
+        return link_ended or None
+    if _active(slots) != _active(before.slots):
+        return True
+    if _pending(before.slots, hashes):
+        return not _pending(slots, hashes)
+    return link_ended
+
+
+def was_tried(seen: Observed) -> bool:
+    """Whether each image lies in its slot, neither running nor about to: tried and given up.
+
+    A bootloader that refuses an image erases it (MCUboot `boot_validated_swap_type`), so that it is listed no more.
+    """
+    views = [seen.listed(image) for image in seen.images]
+    return all(view is not None and not view.active and not view.pending for view in views)
+
+
+def _active(slots: tuple[SlotInfo, ...]) -> set[tuple[int, bytes]]:
+    return {(view.image, view.hash) for view in slots if view.active}
+
+
+def _pending(slots: tuple[SlotInfo, ...], hashes: frozenset[bytes]) -> bool:
+    return any(view.hash in hashes and view.pending for view in slots)

@@ -1,0 +1,1 @@
+"""The upload of one image: window, encoder, frame size, limits."""
