@@ -18,11 +18,11 @@ from pathlib import Path
 
 from tests.device.server_rig import SECRET, make_image, pump
 
-from keyswitch.device.factory import install_first_image
-from keyswitch.device.flash_file import FlashFile
-from keyswitch.device.process import build
-from keyswitch.device.state_dir import FLASH, StateDir
-from keyswitch.device.udp import UdpTransport
+from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.process import build
+from keyswitch.device.storage.flash_file import FlashFile
+from keyswitch.device.storage.state_dir import FLASH, StateDir
+from keyswitch.device.transport.udp import UdpTransport
 from keyswitch.gatt.services import device_table
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.bumble.peripheral import BumblePeripheral

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keyswitch.device.example import Example, example_policy, write_example
 from keyswitch.testing.device import DeviceUnderTest, running_device
+from keyswitch.testing.example import Example, example_policy, write_example
 from keyswitch.timing import bound
 from keyswitch.timing.rules import Phy
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from keyswitch.device.example import write_example
 from keyswitch.gatt.att import CHARACTERISTIC, PRIMARY_SERVICE, AttOpcode, uuid_bytes
 from keyswitch.gatt.services import DATABASE_HASH_UUID
 from keyswitch.host.access import mode_group
@@ -34,6 +33,7 @@ from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.smp.header import Op as SmpOp
+from keyswitch.testing.example import write_example
 from keyswitch.testing.world import VirtualWorld
 from keyswitch.timing.rules import Phy
 

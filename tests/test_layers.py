@@ -22,7 +22,7 @@ UPWARD = [
 SIDEWAYS = [
     ("host", "device"),
     ("device", "host"),
-    ("demo", "testing"),
+    ("testing", "replay"),
     ("mcuboot", "smp"),
     ("proof", "evidence"),
     ("timing", "mcuboot"),

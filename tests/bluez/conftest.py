@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.device.example import example_policy, write_example
+from keyswitch.testing.example import example_policy, write_example
 
 FIRMWARE = bytes(range(256)) * 64
 

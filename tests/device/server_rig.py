@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keyswitch.device.output import OutgoingAnswer, Output
-from keyswitch.device.parts import Components
-from keyswitch.device.server import Server
-from keyswitch.device.store import MemoryStore
+from keyswitch.device.server.components import Components
+from keyswitch.device.server.output import OutgoingAnswer, Output
+from keyswitch.device.server.server import Server
+from keyswitch.device.storage.store import MemoryStore
 from keyswitch.gate.effects import EndConnections, ModeChanged, ResetNow
 from keyswitch.gate.events import InputChanged
 from keyswitch.gate.peer import Peer, Service

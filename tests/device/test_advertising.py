@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyswitch.device.advertising import MAX_DATA, advertisement
+from keyswitch.device.transport.advertising import MAX_DATA, advertisement
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
 from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS, Beacon
 

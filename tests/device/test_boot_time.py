@@ -6,7 +6,7 @@ from typing import Any
 from tests.integration.test_first_light import run
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, Flash
 from keyswitch.policy.bootloader import boot_config_of

@@ -10,8 +10,8 @@ from tests.integration.places import place
 from tests.integration.test_first_light import run, world
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.controls import Controls, RefusedAtPanelError
-from keyswitch.device.failure import DeviceFailedError
+from keyswitch.device.process.controls import Controls, RefusedAtPanelError
+from keyswitch.device.runtime.failure import DeviceFailedError
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.panel.protocol import MAX_LINE

@@ -14,7 +14,7 @@ import time
 import pytest
 from tests.mcuboot import imgtool_images as images
 
-from keyswitch.device.flash_file import FlashFile
+from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.mcuboot.bootloader import BootConfig, boot
 from keyswitch.mcuboot.layout import Algorithm, Layout, area
 from keyswitch.mcuboot.slots import install
@@ -25,7 +25,7 @@ B = images.signed("2.0.0", size=13000, seed=1)
 WORKER = """
 import sys
 from pathlib import Path
-from keyswitch.device.flash_file import FlashFile
+from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig, boot
 from keyswitch.mcuboot.keys import load_keys

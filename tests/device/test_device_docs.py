@@ -3,8 +3,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from keyswitch.device import event_log, state_dir
 from keyswitch.device.events import DeviceEvent
+from keyswitch.device.storage import event_log, state_dir
 from keyswitch.panel.protocol import SOCKET
 
 DOCS = Path(__file__).parents[2] / "docs"

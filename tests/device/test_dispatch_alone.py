@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.device.server_rig import Rig, bodies, image_hash, make_image, packet, pump
 
-from keyswitch.device.dispatch import HANDLERS
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
+from keyswitch.device.server.dispatch import HANDLERS
 from keyswitch.gate.decision import ALLOWED, Decision, Refused
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.gate.peer import Peer, Service

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyswitch.device.event_limits import (
+from keyswitch.device.events import Suppressed
+from keyswitch.device.runtime.event_limits import (
     FIRST_COUNT_MS,
     LAST_COUNT_MS,
     OWNERS,
@@ -12,7 +13,6 @@ from keyswitch.device.event_limits import (
     EventLimits,
     budget_of,
 )
-from keyswitch.device.events import Suppressed
 
 REFUSED = "command-refused"
 

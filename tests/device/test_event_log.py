@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.device import event_log
-from keyswitch.device.event_log import CURRENT, KEEP_FILES, EventLog, WallClock, read_log
-from keyswitch.device.state_dir import StateDir
+from keyswitch.device.storage import event_log
+from keyswitch.device.storage.event_log import CURRENT, KEEP_FILES, EventLog, WallClock, read_log
+from keyswitch.device.storage.state_dir import StateDir
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import EARLIER, VERSION, Checked, Head, State, decode_head, encode_head
 
@@ -183,8 +183,8 @@ def test_a_death_between_a_files_name_and_its_heads_is_mended(tmp_path: Path) ->
 
 KILLED = """
 import os, pathlib, signal, sys
-from keyswitch.device.event_log import EventLog
-from keyswitch.device.state_dir import StateDir
+from keyswitch.device.storage.event_log import EventLog
+from keyswitch.device.storage.state_dir import StateDir
 log = EventLog(StateDir.open(pathlib.Path(sys.argv[1])), clock=None, failed=print, max_bytes=900)
 real, left = os.{call}, [int(sys.argv[2])]
 def killed(*arguments, **named):

@@ -10,11 +10,11 @@ import pytest
 from tests.device.server_rig import Rig, image_hash, make_image, packet
 
 from keyswitch.cli.main import main
-from keyswitch.device.event_limits import STRANGERS
-from keyswitch.device.event_log import read_log
-from keyswitch.device.event_recorder import EventRecorder
 from keyswitch.device.events import ClockSet, by
-from keyswitch.device.showing import boot_event
+from keyswitch.device.runtime.event_limits import STRANGERS
+from keyswitch.device.runtime.event_recorder import EventRecorder
+from keyswitch.device.runtime.presenter import boot_event
+from keyswitch.device.storage.event_log import read_log
 from keyswitch.evidence.chain import CLOSING, State
 from keyswitch.exits import Exit
 from keyswitch.gate.peer import Peer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.policy.samples import small
 
-from keyswitch.device.factory import check_first_image
+from keyswitch.device.process.factory import check_first_image
 from keyswitch.errors import InputError
 from keyswitch.policy.bootloader import boot_config_of
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from keyswitch.device.flash_file import FlashFile
+from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.errors import InputError, LocalError
 from keyswitch.mcuboot.flash import NRF52840_TIMES, Geometry
 
@@ -69,7 +69,7 @@ def test_closing_twice_does_no_harm(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from keyswitch.device.flash_file import FlashFile
+from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.mcuboot.flash import Geometry
 flash = FlashFile(Path(sys.argv[1]), Geometry(size=0x4000, sector_size=0x1000), create=True)
 for block in range(0, 0x4000, 4):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.policy.samples import pump, small
 
-from keyswitch.device.gpio import GpioButton, longest_hold_ms
+from keyswitch.device.process.gpio import GpioButton, longest_hold_ms
 from keyswitch.errors import InputError
 
 

@@ -8,12 +8,12 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from keyswitch.device import entry
-from keyswitch.device.core import Core, Counts
-from keyswitch.device.dispatch import HANDLERS
 from keyswitch.device.events import ClockSet, DeviceEvent
-from keyswitch.device.handlers import basic, clock, settings, stat, views
-from keyswitch.device.reply import DONE, Call
+from keyswitch.device.server import entry_proofs
+from keyswitch.device.server.core import Core, Counts
+from keyswitch.device.server.dispatch import HANDLERS
+from keyswitch.device.server.handlers import basic, clock, settings, stat, views
+from keyswitch.device.server.reply import DONE, Call
 from keyswitch.gate.peer import Peer
 from keyswitch.terms import Transport
 
@@ -36,7 +36,13 @@ def test_every_handler_is_given_a_view(key: tuple[int, int, int]) -> None:
 
 
 def test_proofs_are_checked_through_a_view() -> None:
-    for function in (entry.check, entry.kept_by_owner, entry.spend, entry.why_shut, entry.kinds_into):
+    for function in (
+        entry_proofs.check,
+        entry_proofs.kept_by_owner,
+        entry_proofs.spend,
+        entry_proofs.why_shut,
+        entry_proofs.kinds_into,
+    ):
         assert device_of(function) is views.ModeView
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.device.server_rig import Rig, image_hash, make_image, packet
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate.decision import ALLOWED
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.gate.peer import Service

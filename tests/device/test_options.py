@@ -5,7 +5,7 @@ import re
 import pytest
 from bumble.transport import open_transport
 
-from keyswitch.device.options import WITH_PARAMETERS, WITHOUT_PARAMETERS, udp_address, virtual_port
+from keyswitch.device.process.options import WITH_PARAMETERS, WITHOUT_PARAMETERS, udp_address, virtual_port
 from keyswitch.errors import InputError
 
 

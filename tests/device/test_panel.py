@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keyswitch.device.panel import Panel
+from keyswitch.device.process.panel_server import Panel
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.panel.client import RefusedByDeviceError, ask

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.device.server_rig import Rig, image_hash, make_image
 
-from keyswitch.device.store import MemoryStore
+from keyswitch.device.storage.store import MemoryStore
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.mcuboot.power import Leftovers, WatchedFlash

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.device.arrivals import Heard
 
-from keyswitch.device.serial import SerialTransport
+from keyswitch.device.transport.serial import SerialTransport
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.peer import Service
 from keyswitch.smp.framing.console import ConsoleReceiver, pieces
@@ -75,7 +75,7 @@ def test_half_a_frame_does_not_survive_a_drop_or_a_power_cut(tmp_path: Path) -> 
 def test_a_line_that_nobody_reads_holds_up_its_own_answers_and_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyswitch.device.serial.STUCK_MS", 20)
+    monkeypatch.setattr("keyswitch.device.transport.serial.STUCK_MS", 20)
 
     async def story() -> None:
         carrier, heard = await started(tmp_path / "tty")

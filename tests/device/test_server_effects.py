@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.device.server_rig import Rig, early, image_hash, make_image, packet, pump
 
-from keyswitch.device.parts import Components
-from keyswitch.device.store import Memory, MemoryStore
+from keyswitch.device.server.components import Components
+from keyswitch.device.storage.store import Memory, MemoryStore
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import ALLOWED
 from keyswitch.gate.machine import step

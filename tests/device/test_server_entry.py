@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.device.server_rig import Rig, image_hash, make_image, pump
 
-from keyswitch.device.entry import OWNER_SILENT_MS
+from keyswitch.device.server.entry_proofs import OWNER_SILENT_MS
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy, SequenceEntry
 from keyswitch.policy.words import Clock, ProofKind, SessionRule

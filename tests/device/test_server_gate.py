@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.device.server_rig import SECRET, Rig, bodies, image_hash, make_image, packet, pump
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.mcuboot.config import Downgrade

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.device.server_rig import Rig, bodies, packet, pump
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate.peer import Service
 from keyswitch.terms import Transport
 

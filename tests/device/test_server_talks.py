@@ -16,7 +16,7 @@ from tests.peers.talk import Talk, difference, play
 from tests.peers.talks_image import Images
 from tests.rigs.images import Image
 
-from keyswitch.device.output import Output
+from keyswitch.device.server.output import Output
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.layout import Algorithm, Layout
 from keyswitch.policy.model import Policy

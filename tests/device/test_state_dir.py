@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.device import state_dir
-from keyswitch.device.state_dir import StateDir
+from keyswitch.device.storage import state_dir
+from keyswitch.device.storage.state_dir import StateDir
 from keyswitch.errors import InputError
 
 HOLD = """
 import pathlib, sys, time
-from keyswitch.device.state_dir import StateDir
+from keyswitch.device.storage.state_dir import StateDir
 held = StateDir.open(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.policy.samples import pump
 
-from keyswitch.device.store import COUNTERS, Memory, MemoryStore, security_counters
+from keyswitch.device.storage.store import COUNTERS, Memory, MemoryStore, security_counters
 from keyswitch.errors import InputError
 from keyswitch.gate.lockout import restore
 from keyswitch.policy.words import ProofKind

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyswitch.device import telling
-from keyswitch.device.telling import EventWriter
+from keyswitch.device.process import event_writer
+from keyswitch.device.process.event_writer import EventWriter
 
 LIMIT_S = 5
 
@@ -24,7 +24,7 @@ def read_all(descriptor: int) -> list[bytes]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that does much else, a thread may get its turn late."""
-    monkeypatch.setattr(telling, "CLOSE_WITHIN_MS", LIMIT_S * 1_000)
+    monkeypatch.setattr(event_writer, "CLOSE_WITHIN_MS", LIMIT_S * 1_000)
 
 
 def test_everything_is_said_in_order_before_it_closes() -> None:
@@ -59,7 +59,7 @@ def test_what_finds_no_room_is_counted_in_its_place() -> None:
 
 
 def test_nothing_is_waited_for_when_nobody_reads(monkeypatch: Any) -> None:
-    monkeypatch.setattr(telling, "CLOSE_WITHIN_MS", 50)
+    monkeypatch.setattr(event_writer, "CLOSE_WITHIN_MS", 50)
     reader, writer = os.pipe()
     told = EventWriter(writer, line)
     for _ in range(3):
@@ -77,7 +77,7 @@ def test_a_reader_that_has_gone_ends_it() -> None:
     told = EventWriter(writer, line)
     told.tell({"event": "first"})
     told._thread.join(LIMIT_S)
-    for _ in range(telling.ROOM * 2):
+    for _ in range(event_writer.ROOM * 2):
         told.tell({"event": "more"})
     assert not told._waiting
     told.close()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.device import terminal
-from keyswitch.device.state_dir import SERIAL
-from keyswitch.device.store import MemoryStore
-from keyswitch.device.terminal import Pty, port_at
+from keyswitch.device.storage.state_dir import SERIAL
+from keyswitch.device.storage.store import MemoryStore
+from keyswitch.device.transport import pty
+from keyswitch.device.transport.pty import Pty, port_at
 from keyswitch.errors import InputError
 
 
@@ -110,6 +110,6 @@ def test_what_the_system_refuses_is_the_persons_to_mend(tmp_path: Path, monkeypa
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "tty").symlink_to("/dev/pts/99999")
-    monkeypatch.setattr(terminal.Path, "unlink", forbidden)
+    monkeypatch.setattr(pty.Path, "unlink", forbidden)
     with pytest.raises(InputError, match=r"--serial .*Permission denied"):
         Pty.make(tmp_path / "tty", None)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.device.arrivals import Heard
 
-from keyswitch.device.udp import (
+from keyswitch.device.transport.udp import (
     CONVERSING_MS,
     MAX_PEERS,
     MAX_PEERS_OF_AN_ADDRESS,

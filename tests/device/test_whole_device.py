@@ -12,8 +12,8 @@ from tests.device.oracle import Oracle
 from tests.device.server_rig import Rig, image_hash, make_image, packet
 from tests.prove import faults
 
-from keyswitch.device.output import Output
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
+from keyswitch.device.server.output import Output
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate.effects import ShowService

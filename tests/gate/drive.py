@@ -1,6 +1,6 @@
 """A gate that is driven by events: keeps the state, and what was asked for in the last step."""
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import Decision
 from keyswitch.gate.events import Booted, Event

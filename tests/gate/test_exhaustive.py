@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from keyswitch.device.core import Core
-from keyswitch.device.output import RuntimeEffect
-from keyswitch.device.runtime import Runtime
+from keyswitch.device.runtime.runtime import Runtime
+from keyswitch.device.server.core import Core
+from keyswitch.device.server.output import RuntimeEffect
 from keyswitch.gate import machine
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event

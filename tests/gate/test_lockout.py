@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate.lockout import Lockout, wait_ms
 from keyswitch.policy.model import LockoutSettings
 from keyswitch.policy.words import ProofKind

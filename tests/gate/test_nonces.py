@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate.nonces import LIFETIME_MS, MAX_OUTSTANDING
 
 A, B = b"a" * 16, b"b" * 16

@@ -9,7 +9,7 @@ import pytest
 from tests.host.test_whole_device import ON_TRIAL, Scissors, check, run, strike_at, updated
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.clock import DeviceClock
+from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.host.update.events import Event, Uploading
 from keyswitch.host.update.job import Goal, Outcome
 from keyswitch.host.update.steps import WORK, StepName

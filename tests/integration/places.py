@@ -12,7 +12,7 @@ from tests.integration.files import job_image
 from tests.integration.wires import Datagrams, Line
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.smp.client import SmpClient

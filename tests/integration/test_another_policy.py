@@ -6,7 +6,7 @@ from typing import Any
 from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy

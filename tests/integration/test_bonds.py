@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.integration.test_processes import device
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.state_dir import BONDS
+from keyswitch.device.storage.state_dir import BONDS
 from keyswitch.gatt.services import CLIENT_FEATURES_UUID, SERVICE_CHANGED_UUID
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.central import BumbleAdapter

@@ -23,7 +23,7 @@ import pytest
 from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.state_dir import FLASH, SESSION
+from keyswitch.device.storage.state_dir import FLASH, SESSION
 from keyswitch.errors import KeyswitchError
 from keyswitch.gate.in_session import RESET_DELAY_MS
 from keyswitch.host.access import mode_group
@@ -48,7 +48,7 @@ SWAP_S = 0.02
 NURSERY = """
 import asyncio, json, os, signal, sys
 from pathlib import Path
-from keyswitch.device.process import Options, serve
+from keyswitch.device.process.process import Options, serve
 
 def say(event):
     os.write(1, json.dumps({"pid": os.getpid(), **event}, default=str).encode() + b"\\n")

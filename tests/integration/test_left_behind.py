@@ -8,9 +8,9 @@ from tests.integration.test_first_light import AIR, run
 from tests.integration.wires import Line
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.controls import Controls
-from keyswitch.device.failure import DeviceFailedError
-from keyswitch.device.parts import Components
+from keyswitch.device.process.controls import Controls
+from keyswitch.device.runtime.failure import DeviceFailedError
+from keyswitch.device.server.components import Components
 from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer

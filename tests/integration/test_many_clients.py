@@ -15,8 +15,8 @@ from tests.integration.files import job_image
 from tests.integration.wires import Datagrams, Line
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.output import Output
-from keyswitch.device.server import Server
+from keyswitch.device.server.output import Output
+from keyswitch.device.server.server import Server
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.smp.client import SmpClient

@@ -22,13 +22,13 @@ from tests.docs.transcript import observed, scenes, transcript
 from keyswitch import private_files
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device import process as device_process
-from keyswitch.device.imgtool import make_keys, sign
-from keyswitch.device.state_dir import StateDir
+from keyswitch.device.process import process as device_process
+from keyswitch.device.storage.state_dir import StateDir
 from keyswitch.exits import Exit
 from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 from keyswitch.panel.client import ask
+from keyswitch.testing.imgtool import make_keys, sign
 
 KEYSWITCH = [sys.executable, "-m", "keyswitch"]
 

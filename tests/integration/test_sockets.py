@@ -17,12 +17,12 @@ import pytest
 from tests.device.server_rig import make_image, packet, pump
 from tests.device.test_server_fuzz import frames
 
-from keyswitch.device.factory import install_first_image
-from keyswitch.device.process import build
-from keyswitch.device.runtime import Runtime
-from keyswitch.device.serial import SerialTransport
-from keyswitch.device.store import MemoryStore
-from keyswitch.device.udp import UdpTransport
+from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.process import build
+from keyswitch.device.runtime.runtime import Runtime
+from keyswitch.device.storage.store import MemoryStore
+from keyswitch.device.transport.serial import SerialTransport
+from keyswitch.device.transport.udp import UdpTransport
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer
 from keyswitch.link.serial_port import SerialLink

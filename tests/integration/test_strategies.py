@@ -10,8 +10,8 @@ from tests.integration.files import job_image
 from tests.integration.test_first_light import AIR, run, way
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.identity import load_identity
-from keyswitch.device.state_dir import BONDS, StateDir
+from keyswitch.device.storage.identity import load_identity
+from keyswitch.device.storage.state_dir import BONDS, StateDir
 from keyswitch.errors import InputError
 from keyswitch.gate.events import InputChanged
 from keyswitch.gatt import services

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keyswitch.device import serial
-from keyswitch.device.doors import TransportSink
-from keyswitch.device.serial import SerialTransport
-from keyswitch.device.store import Store
-from keyswitch.device.udp import UdpTransport
+from keyswitch.device.storage.store import Store
+from keyswitch.device.transport import serial
+from keyswitch.device.transport.ports import TransportSink
+from keyswitch.device.transport.serial import SerialTransport
+from keyswitch.device.transport.udp import UdpTransport
 from keyswitch.errors import LinkLostError
 from keyswitch.smp.framing import console
 from keyswitch.smp.framing.console import ConsoleReceiver

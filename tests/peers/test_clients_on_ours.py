@@ -15,11 +15,11 @@ import pytest
 from tests.rigs import places
 from tests.rigs.clients import SMPCLIENT, TOOLKIT, Client, all_ok, smpmgr
 
-from keyswitch.device.example import example_policy, write_example
 from keyswitch.mcuboot.flash import BytesSource
 from keyswitch.mcuboot.image import Image, parse_image
 from keyswitch.smp.framing.udp import PORT
 from keyswitch.testing.device import FIRMWARE, DeviceUnderTest, running_device
+from keyswitch.testing.example import example_policy, write_example
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
 

@@ -6,10 +6,10 @@ from functools import partial
 
 from tests.planted.fault import Fault
 
-from keyswitch.device import checks
-from keyswitch.device.checks import CHECKS, Check
-from keyswitch.device.parts import Components
-from keyswitch.device.queue import Queues, Waiting
+from keyswitch.device.server import checks
+from keyswitch.device.server.checks import CHECKS, Check
+from keyswitch.device.server.components import Components
+from keyswitch.device.server.queue import Queues, Waiting
 from keyswitch.gate import authorise as gate
 from keyswitch.gate import hearing, lockout
 from keyswitch.gate.authorise import RULES, DoorRule

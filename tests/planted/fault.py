@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

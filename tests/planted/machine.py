@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.planted.fault import Fault
 
-from keyswitch.device.parts import Components
+from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import in_session as rules

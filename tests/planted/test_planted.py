@@ -9,8 +9,8 @@ import pytest
 from tests.planted.fault import Fault, noticed, runs_of
 from tests.planted.table import ALL, FAULTS
 
-from keyswitch.device.checks import CHECKS
-from keyswitch.device.parts import Components
+from keyswitch.device.server.checks import CHECKS
+from keyswitch.device.server.components import Components
 from keyswitch.gate import authorise, hearing
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.machine import TABLE

@@ -168,7 +168,7 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
         return read_journal(file, noted=noted, verifier=verifier)
     if noted is not None:
         raise InputError("--head", "is for one file", "FILE to be the evidence file that the head was noted of")
-    from keyswitch.device.event_log import read_log  # noqa: PLC0415 - imported for what is run
+    from keyswitch.device.storage.event_log import read_log  # noqa: PLC0415 - imported for what is run
 
     return read_log(file, verifier=verifier)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from keyswitch.cli.output import echo
-from keyswitch.device.replay import ReplayResult, play
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy.model import Policy
+from keyswitch.replay.play import ReplayResult, play
 
 VERDICT_FILE: Final = FileKind(expected="what `keyswitch check POLICY --json` prints", max_size=16_000_000)
 

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 from typing import Final
 
-from keyswitch.device.imgtool import HEADER_SIZE
+from keyswitch.testing.imgtool import HEADER_SIZE
 
 PAYLOAD_SIZE: Final = 160 * 1024
 """Bytes of the firmware that the demo makes up."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from keyswitch.demo.images import flip_one_bit, make_payload
-from keyswitch.device.example import example_policy, write_example
 from keyswitch.errors import LocalError
 from keyswitch.policy.model import Policy
+from keyswitch.testing.example import example_policy, write_example
 
 SHORTER: Final = {"trial_deadline_s = 120": "trial_deadline_s = 5"}
 """What the demo changes in the example: nobody watches a trial for two minutes."""

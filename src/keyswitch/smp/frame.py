@@ -1,7 +1,7 @@
 """A whole SMP packet: a header and the payload it announces.
 
 Rules kept here: a `Frame` is what one peer meant to send; its header's length is its payload's. What a *server* does
-with packets that lie about their length is the server's business (`keyswitch.device.server`), not the codec's.
+with packets that lie about their length is the server's business (`keyswitch.device.server.server`), not the codec's.
 """
 
 from collections.abc import Mapping

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from keyswitch.device.example import Example, read_example, write_example
 from keyswitch.errors import KeyswitchError
 from keyswitch.panel.client import ask
+from keyswitch.testing.example import Example, read_example, write_example
 
 ENDS_WITHIN_S: Final = 5
 LAST_LINES: Final = 20

@@ -9,13 +9,13 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from keyswitch.device.doors import DeviceTransport
-from keyswitch.device.factory import install_first_image
-from keyswitch.device.parts import Components
-from keyswitch.device.process import build
-from keyswitch.device.radio_face import gatt_profile
-from keyswitch.device.runtime import Runtime
-from keyswitch.device.store import MemoryStore
+from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.process import build
+from keyswitch.device.runtime.runtime import Runtime
+from keyswitch.device.server.components import Components
+from keyswitch.device.storage.store import MemoryStore
+from keyswitch.device.transport.gatt_profile import gatt_profile
+from keyswitch.device.transport.ports import DeviceTransport
 from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import AirSettings

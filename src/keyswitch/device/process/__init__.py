@@ -1,0 +1,1 @@
+"""The device as a process: options, state, panel, event output."""

@@ -1,0 +1,1 @@
+"""What gives the server time, flash, radio and power."""

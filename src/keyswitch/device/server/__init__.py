@@ -1,0 +1,1 @@
+"""The pure server: packets and time in, answers and effects out."""

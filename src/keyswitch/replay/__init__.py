@@ -1,0 +1,1 @@
+"""The prover's traces, played on the whole device."""
