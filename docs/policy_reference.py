@@ -1,6 +1,6 @@
 """Writes what is generated about the policy language: the reference in policy.md, and policy.schema.json.
 
-Run it after a change of `keyswitch.policy.language`; a test compares both files with what it writes.
+Run it after a change of `keyswitch.policy.grammar`; a test compares both files with what it writes.
 """
 
 from pathlib import Path

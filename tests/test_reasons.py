@@ -1,7 +1,7 @@
 import pytest
 from tests.policy.samples import pump
 
-from keyswitch.policy.words import Compare
+from keyswitch.policy.enums import Compare
 from keyswitch.reasons import FalseGuard, Reason, detail_words, format_reason, is_words
 
 WORDS = {

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.policy_commands import Ran, Run, run
 from tests.policy.samples import PUMP_FILE
 
-from keyswitch.cli.making import GeneratedKey, make_key
+from keyswitch.cli.keygen import GeneratedKey, make_key
 from keyswitch.demo.workshop import Workshop
 from keyswitch.evidence.chain import Head, encode, encode_head, next_record
 from keyswitch.exits import Exit

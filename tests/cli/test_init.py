@@ -8,11 +8,11 @@ import pytest
 from tests.cli.policy_commands import Run, run
 
 from keyswitch.exits import Exit
+from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.schema import schema_document
 from keyswitch.policy.secrets import read_issuers, read_secret
 from keyswitch.policy.template import Choices, template
-from keyswitch.policy.words import ProofKind, Visibility
 from keyswitch.prove.check import check
 from keyswitch.terms import Transport
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keyswitch.app.endpoints import open_reach
-from keyswitch.cli.asking import ask_passkey
+from keyswitch.cli.prompt import ask_passkey
 from keyswitch.errors import InputError
 
 

@@ -21,9 +21,9 @@ from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.flash import NO_TIMES, FlashTimes, RamFlash
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.layout import Algorithm, Layout
+from keyswitch.policy.enums import Arm
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Arm
 from keyswitch.proof import challenge
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.smp import cbor

@@ -6,7 +6,7 @@ import pytest
 from tests.device.server_rig import Rig
 
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 from keyswitch.proof.challenge import Purpose
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security, Transport

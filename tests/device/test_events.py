@@ -11,7 +11,7 @@ from tests.device.test_server_entry import HOLDER, STRANGER, make_permit, permit
 from keyswitch.device import events
 from keyswitch.device.events import DeviceEvent, to_json
 from keyswitch.gate.events import ButtonHeld, SelfConfirmed
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 from keyswitch.proof.challenge import Purpose
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image, mode, os

@@ -14,8 +14,8 @@ from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.slots import ArmResult
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
-from keyswitch.policy.words import ProofKind
 from keyswitch.smp.groups import mode
 
 NEW = make_image("1.1.0")

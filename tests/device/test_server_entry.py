@@ -8,8 +8,8 @@ from tests.device.server_rig import Rig, image_hash, make_image, pump
 
 from keyswitch.device.server.entry_proofs import OWNER_SILENT_MS
 from keyswitch.gate.events import ButtonHeld
+from keyswitch.policy.enums import Clock, ProofKind, SessionRule
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy, SequenceEntry
-from keyswitch.policy.words import Clock, ProofKind, SessionRule
 from keyswitch.proof import permit
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.proof.permit import Permit

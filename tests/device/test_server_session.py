@@ -7,7 +7,7 @@ from tests.device.server_rig import Rig, image_hash, pump
 from tests.device.ways_to_leave import MODE, NEW, assert_shut, leave_by_guard, leave_by_idling, leave_by_request
 
 from keyswitch.mcuboot.slots import disarm
-from keyswitch.policy.words import SessionRule
+from keyswitch.policy.enums import SessionRule
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Transport
 

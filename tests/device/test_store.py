@@ -8,7 +8,7 @@ from tests.policy.samples import pump
 from keyswitch.device.storage.store import COUNTERS, Memory, MemoryStore, security_counters
 from keyswitch.errors import InputError
 from keyswitch.gate.lockout import restore
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 
 
 def stored(**document: Any) -> MemoryStore:

@@ -11,8 +11,8 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import binding
 from keyswitch.gate.record import SessionRecord, entry_of, make
+from keyswitch.policy.enums import ProofKind, WhenFalse
 from keyswitch.policy.model import OnLeave, OnReset, Policy, Transition
-from keyswitch.policy.words import ProofKind, WhenFalse
 from keyswitch.reasons import Reason
 from keyswitch.terms import Security
 

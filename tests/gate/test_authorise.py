@@ -11,7 +11,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.authorise import ASKING
 from keyswitch.gate.decision import ALLOWED, Allowed, Refused
 from keyswitch.gate.peer import Peer, Service
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import ALL_KEYS, resolve

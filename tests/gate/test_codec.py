@@ -27,7 +27,7 @@ from keyswitch.gate.events import Booted, EnterProved, Event, InputChanged, Time
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 from keyswitch.terms import Security, Transport
 
 HASHES = st.binary(min_size=32, max_size=32) | st.binary(min_size=64, max_size=64)

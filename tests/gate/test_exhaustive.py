@@ -18,14 +18,14 @@ from keyswitch.device.server.output import RuntimeEffect
 from keyswitch.gate import machine
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event
-from keyswitch.prove import happen, moves
+from keyswitch.prove import environment, successors
 
 INTERPRETERS: dict[str, tuple[Any, tuple[Callable[..., Any], ...]]] = {
     "the machine": (Event, (machine._row,)),
     "the device": (Effect, (Core._carry_out, Core._change_store, Core._change_slots)),
     "the device's runtime": (RuntimeEffect, (Runtime._effect,)),
-    "the prover": (Effect, (happen._apply, happen._apply_to_flash)),
-    "the prover's moves": (Event, (moves.name_of,)),
+    "the prover": (Effect, (successors._apply, successors._apply_to_flash)),
+    "the prover's moves": (Event, (environment.name_of,)),
 }
 
 

@@ -10,8 +10,8 @@ from keyswitch.gate.decision import ALLOWED, FIRST_TRIAL
 from keyswitch.gate.events import Timer
 from keyswitch.gate.machine import TABLE
 from keyswitch.gate.record import SessionRecord
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import ProofKind
 from keyswitch.reasons import Reason
 from keyswitch.smp.commands import ALL_KEYS, resolve
 from keyswitch.terms import Security

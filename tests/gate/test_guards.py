@@ -9,6 +9,7 @@ from tests.policy.samples import small
 from keyswitch.gate import events as on
 from keyswitch.gate import record
 from keyswitch.gate.events import Timer
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import (
     OnButton,
     OnConnect,
@@ -22,7 +23,6 @@ from keyswitch.policy.model import (
     Transition,
     Trigger,
 )
-from keyswitch.policy.words import ProofKind
 from keyswitch.reasons import Reason
 
 FACTORY = """

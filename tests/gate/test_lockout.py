@@ -6,8 +6,8 @@ import pytest
 
 from keyswitch.device.server.components import Components
 from keyswitch.gate.lockout import Lockout, wait_ms
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import LockoutSettings
-from keyswitch.policy.words import ProofKind
 
 SETTINGS = LockoutSettings(free_tries=3, first_ms=1_000, max_ms=10_000)
 CHALLENGE, PERMIT, BUTTON = ProofKind.CHALLENGE, ProofKind.PERMIT, ProofKind.BUTTON

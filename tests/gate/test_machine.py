@@ -10,8 +10,8 @@ from keyswitch.gate import record
 from keyswitch.gate.events import Timer
 from keyswitch.gate.machine import TABLE, initial
 from keyswitch.gate.state import Arming, Upload
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import ProofKind
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.terms import Security

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyswitch.gate.uses import MAX_PERMITS, Uses, restore
+from keyswitch.gate.permit_uses import MAX_PERMITS, Uses, restore
 
 A, B = b"a" * 16, b"b" * 16
 

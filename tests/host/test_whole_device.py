@@ -34,9 +34,9 @@ from keyswitch.link.air.settings import parse_air
 from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS, Advertisement
 from keyswitch.link.ports import Adapter, GattLink, Sighting, Sink
+from keyswitch.policy.enums import SessionRule, Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import SessionRule, Visibility
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import image
 from keyswitch.testing.world import VirtualWorld

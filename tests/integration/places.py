@@ -18,9 +18,9 @@ from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.upload.uploader import Capacity, upload
 from keyswitch.link.air.settings import parse_air
+from keyswitch.policy.enums import Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Visibility
 from keyswitch.smp.framing import ble, console
 from keyswitch.smp.groups import image, os
 from keyswitch.terms import Transport

@@ -25,7 +25,7 @@ from tests.integration.files import job_image
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.storage.state_dir import FLASH, SESSION
 from keyswitch.errors import KeyswitchError
-from keyswitch.gate.in_session import RESET_DELAY_MS
+from keyswitch.gate.session import RESET_DELAY_MS
 from keyswitch.host.access import mode_group
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer

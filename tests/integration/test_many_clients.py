@@ -25,8 +25,8 @@ from keyswitch.host.upload.uploader import Capacity, upload
 from keyswitch.link.air import clock
 from keyswitch.link.air.settings import parse_air
 from keyswitch.mcuboot.flash import NO_TIMES, TIMES_BY_PROFILE, FlashTimes
+from keyswitch.policy.enums import Visibility
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Visibility
 from keyswitch.smp.framing import ble, console
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.terms import Transport

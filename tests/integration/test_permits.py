@@ -12,8 +12,8 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.host.access import mode_group
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.policy.enums import Clock, ProofKind
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy
-from keyswitch.policy.words import Clock, ProofKind
 from keyswitch.proof import fields, permit
 from keyswitch.proof.challenge import Challenge
 from keyswitch.reasons import Reason

@@ -19,9 +19,9 @@ from keyswitch.host.connect.verdict import Gate, probe_gate
 from keyswitch.host.update.job import Job, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.ports import Sighting
+from keyswitch.policy.enums import Identity, Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Identity, Visibility
 from keyswitch.reasons import Reason
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode

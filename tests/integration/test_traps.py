@@ -23,8 +23,8 @@ from keyswitch.link.air import clock
 from keyswitch.link.ports import GattRefused
 from keyswitch.mcuboot.layout import max_image_size
 from keyswitch.policy.bootloader import layout_of
+from keyswitch.policy.enums import Arm, Others, Visibility
 from keyswitch.policy.secrets import read_secret
-from keyswitch.policy.words import Arm, Others, Visibility
 from keyswitch.reasons import Reason
 from keyswitch.smp.commands import ALL_KEYS
 from keyswitch.smp.framing import ble

@@ -18,8 +18,8 @@ from keyswitch.gate.hearing import HearingRule
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer, Service
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import LockoutSettings
-from keyswitch.policy.words import ProofKind
 from keyswitch.proof import challenge, sequence
 from keyswitch.proof.challenge import Purpose
 from keyswitch.smp import cbor

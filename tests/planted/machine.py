@@ -10,14 +10,14 @@ from tests.planted.fault import Fault
 from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate import in_session as rules
 from keyswitch.gate import machine
+from keyswitch.gate import session as rules
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.machine import TABLE, Rule, Step
 from keyswitch.gate.state import GateState
+from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import InputType
 from keyswitch.terms import Security
 
 Machine = Callable[[Policy, GateState, Event], Step]

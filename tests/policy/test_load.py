@@ -11,9 +11,9 @@ from tests.policy.samples import PUMP_FILE, SMALL, pump, pump_with, small
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.enums import Arm, Confirm, ProofKind, SessionRule, Visibility
 from keyswitch.policy.load import MAX_FILE_SIZE, load, read_policy
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, OnTimeout, Policy
-from keyswitch.policy.words import Arm, Confirm, ProofKind, SessionRule, Visibility
 from keyswitch.smp.commands import resolve
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Security, Transport

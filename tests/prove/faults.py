@@ -13,9 +13,9 @@ from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
+from keyswitch.policy.enums import Arm, Visibility
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Arm, Visibility
-from keyswitch.prove.happen import Edge, GateUnderProof
+from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import Op

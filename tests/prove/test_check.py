@@ -19,10 +19,10 @@ from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import ExploreProgress, explore
-from keyswitch.prove.happen import GateUnderProof
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
+from keyswitch.prove.successors import GateUnderProof
 from keyswitch.prove.traces import ContradictionError, Target, Traces
 from keyswitch.terms import Security
 

@@ -11,10 +11,10 @@ from keyswitch.gate.events import Timer
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import Graph, explore
-from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.inputs import Inputs, singles
 from keyswitch.prove.left_behind import LEFT_BEHIND, records
 from keyswitch.prove.safety import SAFETY
+from keyswitch.prove.successors import Edge, GateUnderProof
 
 ONE_TRIAL = "[update]\ntrial_deadline_s = 90\n"
 BUTTON = '[[transitions]]\nfrom = ["normal"]\nto = "maintenance"\non = "button"\nhold_s = 5\nwhen = ["battery >= 10"]\n'

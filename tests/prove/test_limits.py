@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.policy.samples import pump, pump_with, small
 
-from keyswitch.gate.in_session import RESET_DELAY_MS
+from keyswitch.gate.session import RESET_DELAY_MS
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.model import Policy
 from keyswitch.prove.limits import reset_and_swap_ms, seconds, too_short, upload_ms

@@ -4,7 +4,7 @@ import pytest
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.policy.model import Policy
-from keyswitch.prove.warnings import CHECKS, lint
+from keyswitch.prove.lint import CHECKS, lint
 
 PERMIT = '[entry.permit]\nissuers = ["a.pem"]\nclock = "trusted"\n'
 OWN_WAY = """

@@ -12,8 +12,8 @@ from keyswitch.host.connect.verdict import Given, Verdict, advised, probe_gate, 
 from keyswitch.host.smp.client import SilenceError, SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import InputType
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups.mode import POLICY_SIZE
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from keyswitch.cli.making import GeneratedKey, make_key, write_new
+from keyswitch.cli.keygen import GeneratedKey, make_key, write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
-from keyswitch.policy.language import DEVICE
+from keyswitch.policy.enums import ProofKind, Visibility
+from keyswitch.policy.grammar import DEVICE
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
-from keyswitch.policy.words import ProofKind, Visibility
 from keyswitch.prove.check import check
 from keyswitch.schema.tables import NAME
 from keyswitch.terms import Transport

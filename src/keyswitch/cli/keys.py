@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from keyswitch.cli.making import GeneratedKey, make_key
+from keyswitch.cli.keygen import GeneratedKey, make_key
 from keyswitch.cli.output import echo
 
 FILE = click.Path(path_type=Path)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from keyswitch.cli.making import write_new
+from keyswitch.cli.keygen import write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
 from keyswitch.exits import Exit

@@ -41,8 +41,8 @@ def status(
     from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
     from keyswitch.app.events import status_json, to_line  # noqa: PLC0415
     from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.cli.asking import ask_passkey  # noqa: PLC0415
     from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
+    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
     from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 

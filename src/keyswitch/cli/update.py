@@ -79,10 +79,10 @@ def update(
     """
     from keyswitch.app.request import UpdateRequest  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.app.update import prepare  # noqa: PLC0415
-    from keyswitch.cli.asking import ask_passkey  # noqa: PLC0415
-    from keyswitch.cli.planning import plan  # noqa: PLC0415
+    from keyswitch.cli.plan import plan  # noqa: PLC0415
     from keyswitch.cli.progress import shown  # noqa: PLC0415
-    from keyswitch.cli.running import run  # noqa: PLC0415
+    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.run import run  # noqa: PLC0415
 
     request = UpdateRequest(target=target, image=image, variables=_variables(variables), **options)
     prepared = prepare(request, ask_passkey=ask_passkey)

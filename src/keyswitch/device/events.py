@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, assert_never, cast
 from keyswitch.gate import events as on
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 from keyswitch.proof.challenge import Purpose
 from keyswitch.reasons import Reason
 from keyswitch.terms import Security, Transport

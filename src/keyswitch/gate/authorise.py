@@ -21,8 +21,8 @@ from typing import Final
 from keyswitch.gate.decision import ALLOWED, FIRST_TRIAL, RESETTING, Allowed, Decision, Refused
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
+from keyswitch.policy.enums import SessionRule
 from keyswitch.policy.model import Mode, Policy
-from keyswitch.policy.words import SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.smp.groups import mode

@@ -14,8 +14,8 @@ from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing, must_leave, transitions_from
 from keyswitch.gate.state import GateState, Session
+from keyswitch.policy.enums import ProofKind, UploadRest, Visibility
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
-from keyswitch.policy.words import ProofKind, UploadRest, Visibility
 
 NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
 _MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)

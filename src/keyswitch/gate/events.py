@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Value
-from keyswitch.policy.words import ProofKind
 
 
 class Timer(StrEnum):

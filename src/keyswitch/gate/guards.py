@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.state import GateState, Session
+from keyswitch.policy.enums import ProofKind, WhenFalse
 from keyswitch.policy.model import Guard, OnButton, OnEnter, Policy, Transition, Trigger, value_text
-from keyswitch.policy.words import ProofKind, WhenFalse
 from keyswitch.reasons import FalseGuard, Reason
 from keyswitch.terms import Security
 

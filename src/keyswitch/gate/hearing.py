@@ -9,7 +9,7 @@ from typing import Final
 
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.lockout import Lockout
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 from keyswitch.reasons import Reason
 
 HearingRule = Callable[[ProofKind, tuple[ProofKind, ...], Lockout, int], Refused | None]

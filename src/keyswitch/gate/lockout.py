@@ -11,8 +11,8 @@ Rules kept here:
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import LockoutSettings
-from keyswitch.policy.words import ProofKind
 
 
 def wait_ms(settings: LockoutSettings, failures: int) -> int:

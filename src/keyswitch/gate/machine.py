@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from keyswitch.gate import at_boot, in_session, moves
+from keyswitch.gate import boot, session, transitions
 from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, apply_input_transitions, sync_gatt_table
 from keyswitch.gate.decision import FIRST_TRIAL, RESETTING, Refused
@@ -58,39 +58,39 @@ class EventRow:
 Table = Mapping[type[Event], EventRow]
 
 TABLE: Final[Table] = {
-    on.Booted: EventRow(at_boot.booted),
-    on.Connected: EventRow(moves.connected),
-    on.Disconnected: EventRow(moves.disconnected),
-    on.InputChanged: EventRow(moves.input_changed),
-    on.ButtonHeld: EventRow(moves.button_held),
-    on.EnterProved: EventRow(moves.enter_proved),
+    on.Booted: EventRow(boot.booted),
+    on.Connected: EventRow(transitions.connected),
+    on.Disconnected: EventRow(transitions.disconnected),
+    on.InputChanged: EventRow(transitions.input_changed),
+    on.ButtonHeld: EventRow(transitions.button_held),
+    on.EnterProved: EventRow(transitions.enter_proved),
     on.AttachProved: EventRow(
-        in_session.attach_proved, (in_session.no_session, in_session.link_too_insecure, in_session.owner_is_here)
+        session.attach_proved, (session.no_session, session.link_too_insecure, session.owner_is_here)
     ),
-    on.LeaveAsked: EventRow(moves.leave_asked),
-    on.ExtendAsked: EventRow(in_session.extend_asked, (in_session.no_session, in_session.not_extended)),
-    on.Expired: EventRow(moves.expired),
+    on.LeaveAsked: EventRow(transitions.leave_asked),
+    on.ExtendAsked: EventRow(session.extend_asked, (session.no_session, session.not_extended)),
+    on.Expired: EventRow(transitions.expired),
     on.UploadStarted: EventRow(
-        in_session.upload_started, (in_session.stray_upload, in_session.trial_runs, in_session.anothers_upload)
+        session.upload_started, (session.stray_upload, session.trial_runs, session.anothers_upload)
     ),
-    on.UploadEnded: EventRow(in_session.upload_ended),
+    on.UploadEnded: EventRow(session.upload_ended),
     on.ArmAsked: EventRow(
-        in_session.arm_asked,
+        session.arm_asked,
         (
-            in_session.stray_state_write,
-            in_session.guard_shut,
-            in_session.trial_runs,
-            in_session.upload_runs,
-            in_session.not_in_permit,
-            in_session.permanent_by_operator,
-            in_session.another_is_armed,
+            session.stray_state_write,
+            session.guard_shut,
+            session.trial_runs,
+            session.upload_runs,
+            session.not_in_permit,
+            session.permanent_by_operator,
+            session.another_is_armed,
         ),
     ),
-    on.ArmFailed: EventRow(in_session.arm_failed),
-    on.ResetAsked: EventRow(in_session.reset_asked, in_session.RESET_RULES),
-    on.ConfirmAsked: EventRow(in_session.confirm_asked, (in_session.stray_confirm, in_session.confirmed_by_operator)),
-    on.SelfConfirmed: EventRow(in_session.self_confirmed, (in_session.confirmed_by_application,)),
-    on.CommandServed: EventRow(in_session.command_served),
+    on.ArmFailed: EventRow(session.arm_failed),
+    on.ResetAsked: EventRow(session.reset_asked, session.RESET_RULES),
+    on.ConfirmAsked: EventRow(session.confirm_asked, (session.stray_confirm, session.confirmed_by_operator)),
+    on.SelfConfirmed: EventRow(session.self_confirmed, (session.confirmed_by_application,)),
+    on.CommandServed: EventRow(session.command_served),
 }
 """Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
 

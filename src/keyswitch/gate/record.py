@@ -1,7 +1,7 @@
 """The session record: what carries a maintenance session across the update's own reset. Single use, versioned.
 
 The *new* firmware reads what the old one wrote, and may bring another revision of the policy. So a record holds no
-index: names, hashes and times mean the same under every revision. `gate.at_boot` decides what it is worth. A record of
+index: names, hashes and times mean the same under every revision. `gate.boot` decides what it is worth. A record of
 another version is worth nothing: the device then comes up outside maintenance. `gate.codec` writes and reads it.
 """
 
@@ -12,8 +12,8 @@ from typing import Final
 
 from keyswitch.errors import LocalError
 from keyswitch.gate.state import GateState, idle_limit_ms
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
-from keyswitch.policy.words import ProofKind
 
 VERSION: Final = 2
 """Version 1 named the transition by its place in the file, which another revision of the policy numbers differently."""

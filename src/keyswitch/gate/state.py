@@ -5,8 +5,8 @@ A field says only what is true now: there is a `session` exactly while a mainten
 
 from dataclasses import dataclass
 
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Mode, Value
-from keyswitch.policy.words import ProofKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class GateState:
         arming: what boots next, if not what runs.
         trial: what runs is on trial and not confirmed.
         first_trial: the first gated image that this device runs is on trial, outside any session: it may be asked
-            about and confirmed, and nothing else happens until then (`gate.at_boot`).
+            about and confirmed, and nothing else happens until then (`gate.boot`).
         reset_pending: a reset was granted and takes place when its timer expires.
         service_shown: the SMP service is in the GATT table (and the second identity in use, where there is one).
         down: a reset has been ordered: nothing is served until `Booted`.

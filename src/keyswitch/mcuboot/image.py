@@ -2,7 +2,7 @@
 
 Rules kept here:
 
-* reading never executes, hashes or trusts: what is wrong is a value (`ImageFault`: check, expected, found, byte offset);
+* reading never executes, hashes or trusts: what is wrong is a value (`ImageFault`: check, expected, found, offset);
 * every length is checked against what is really there before it is used;
 * trailing bytes after the TLV areas (padding, trailer) are no part of the image, and are not read.
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
-from keyswitch.policy import language
-from keyswitch.policy.coherence import check_consistency
+from keyswitch.policy import grammar
+from keyswitch.policy.consistency import check_consistency
+from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import (
     BootloaderSettings,
     ButtonEntry,
@@ -32,7 +33,6 @@ from keyswitch.policy.model import (
     UpdateSettings,
 )
 from keyswitch.policy.transitions import read_transitions
-from keyswitch.policy.words import InputType
 from keyswitch.schema.tables import NAME, TomlTable, as_table, below, shown
 from keyswitch.smp.commands import resolve
 
@@ -63,12 +63,12 @@ def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Po
     Raises:
         InputError: no valid policy.
     """
-    root = as_table(_parse(data, origin), origin, language.ROOT.expected)
+    root = as_table(_parse(data, origin), origin, grammar.ROOT.expected)
     at = f"{origin}: "
-    language.ROOT.read(root, at)
+    grammar.ROOT.read(root, at)
     for name in ("device", "modes"):
         if name not in root:
-            raise InputError(below(at, name), "missing", language.SECTIONS[name if name == "device" else "modes.*"].doc)
+            raise InputError(below(at, name), "missing", grammar.SECTIONS[name if name == "device" else "modes.*"].doc)
     inputs = _inputs(root.get("inputs", {}), below(at, "inputs"))
     policy = Policy(
         device=_device(root["device"], below(at, "device")),
@@ -77,9 +77,9 @@ def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Po
         transitions=read_transitions(root.get("transitions", []), below(at, "transitions"), inputs),
         entry=_entry(root.get("entry", {}), below(at, "entry"), directory),
         gate=_gate(root.get("gate", {}), below(at, "gate")),
-        update=UpdateSettings(**_ms(_plain(language.UPDATE, root, "update", at))),
-        bootloader=_bootloader(_plain(language.BOOTLOADER, root, "bootloader", at), directory),
-        smp=SmpSettings(**_plain(language.SMP, root, "smp", at)),
+        update=UpdateSettings(**_ms(_plain(grammar.UPDATE, root, "update", at))),
+        bootloader=_bootloader(_plain(grammar.BOOTLOADER, root, "bootloader", at), directory),
+        smp=SmpSettings(**_plain(grammar.SMP, root, "smp", at)),
         digest=hashlib.sha256(data).digest(),
         origin=origin,
     )
@@ -105,7 +105,7 @@ def _ms(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _device(value: object, where: str) -> DeviceSettings:
-    read = language.DEVICE.read(value, where)
+    read = grammar.DEVICE.read(value, where)
     return DeviceSettings(**{**read, "id": read["id"] or read["name"]})
 
 
@@ -115,7 +115,7 @@ def _inputs(value: object, where: str) -> tuple[Input, ...]:
     for name, each in table.items():
         place = below(where, name)
         NAME.read(name, place)
-        read = language.INPUT.read(each, place)
+        read = grammar.INPUT.read(each, place)
         kind, initial = read["type"], read["initial"]
         if initial is not None and isinstance(initial, bool) is not (kind is InputType.BOOL):
             expected = "true or false" if kind is InputType.BOOL else "a whole number"
@@ -133,7 +133,7 @@ def _modes(value: object, where: str) -> dict[str, Mode]:
 
 def _mode(name: str, index: int, value: object, where: str) -> Mode:
     NAME.read(name, where)
-    read = _ms(language.MODE.read(value, where))
+    read = _ms(grammar.MODE.read(value, where))
     allow_text = read.pop("allow")
     lease_max_ms = read.pop("lease_max_ms") or read["lease_ms"]
     return Mode(
@@ -147,11 +147,11 @@ def _mode(name: str, index: int, value: object, where: str) -> Mode:
 
 
 def _entry(value: object, where: str, directory: Path) -> EntrySettings:
-    language.ENTRY.read(value, where)
-    table = as_table(value, where, language.ENTRY.expected)
+    grammar.ENTRY.read(value, where)
+    table = as_table(value, where, grammar.ENTRY.expected)
 
     def section(name: str) -> dict[str, Any] | None:
-        read = language.SECTIONS[f"entry.{name}"].read(table[name], below(where, name)) if name in table else None
+        read = grammar.SECTIONS[f"entry.{name}"].read(table[name], below(where, name)) if name in table else None
         return None if read is None else _ms(read)
 
     sequence, challenge, permit = section("sequence"), section("challenge"), section("permit")
@@ -167,9 +167,9 @@ def _entry(value: object, where: str, directory: Path) -> EntrySettings:
 
 
 def _gate(value: object, where: str) -> GateSettings:
-    read = language.GATE.read(value, where)
-    table = as_table(value, where, language.GATE.expected)
-    on_leave = language.ON_LEAVE.read(table.get("on_leave", {}), below(where, "on_leave"))
+    read = grammar.GATE.read(value, where)
+    table = as_table(value, where, grammar.GATE.expected)
+    on_leave = grammar.ON_LEAVE.read(table.get("on_leave", {}), below(where, "on_leave"))
     return GateSettings(**read, **on_leave)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.words import (
+from keyswitch.policy.enums import (
     Arm,
     Clock,
     Compare,

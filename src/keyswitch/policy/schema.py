@@ -1,12 +1,12 @@
 """The policy language for editors (JSON Schema, draft 2020-12) and for people (the reference in `docs/policy.md`).
 
-Both are made from `policy.language`, which the loader reads by: they cannot say anything else than it does.
+Both are made from `policy.grammar`, which the loader reads by: they cannot say anything else than it does.
 """
 
 import json
 from typing import Any, Final
 
-from keyswitch.policy.language import SECTIONS
+from keyswitch.policy.grammar import SECTIONS
 from keyswitch.schema.tables import NAME, REQUIRED, TomlKey, TomlTable
 
 SCHEMA_FILE: Final = "policy.schema.json"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.schema import SCHEMA_FILE
-from keyswitch.policy.words import ProofKind, Visibility
 from keyswitch.terms import Transport
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from keyswitch.errors import InputError
-from keyswitch.policy import language
+from keyswitch.policy import grammar
+from keyswitch.policy.enums import Compare, InputType, Others, TriggerWord, WhenFalse
 from keyswitch.policy.model import (
     Guard,
     Input,
@@ -21,7 +22,6 @@ from keyswitch.policy.model import (
     Trigger,
     Value,
 )
-from keyswitch.policy.words import Compare, InputType, Others, TriggerWord, WhenFalse
 from keyswitch.schema.tables import below, shown, suggestion, wrong
 from keyswitch.terms import Security
 
@@ -62,7 +62,7 @@ def read_transitions(value: object, where: str, inputs: tuple[Input, ...]) -> tu
 
 
 def _transition(value: object, index: int, where: str, inputs: tuple[Input, ...]) -> Transition:
-    read = language.TRANSITION.read(value, where)
+    read = grammar.TRANSITION.read(value, where)
     word = read["on"]
     for owner, names in _KEYS_OF.items():
         for name in sorted(names):
@@ -104,4 +104,4 @@ def _constant(source: Input, compare: Compare, text: str, where: str) -> Value:
         return text == "true"
     if text in {"true", "false"}:
         raise InputError(where, f"{source.name} is an int", "a comparison with a whole number")
-    return language.INT_INPUT.read(int(text), where)
+    return grammar.INT_INPUT.read(int(text), where)

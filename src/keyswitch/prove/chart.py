@@ -6,6 +6,7 @@ nothing can lie on top of anything else. Ways out of maintenance that need no tr
 
 from dataclasses import dataclass
 
+from keyswitch.policy.enums import Others, SessionRule, WhenFalse
 from keyswitch.policy.model import (
     Mode,
     OnButton,
@@ -19,7 +20,6 @@ from keyswitch.policy.model import (
     Policy,
     Transition,
 )
-from keyswitch.policy.words import Others, SessionRule, WhenFalse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from keyswitch.policy.model import Policy
 from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
-from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.lint import LintWarning, lint
 from keyswitch.prove.liveness import LIVENESS, LivenessRule, Stuck
 from keyswitch.prove.safety import SAFETY, Check, SafetyRule, early_window
+from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.traces import ContradictionError, Target, Traces
-from keyswitch.prove.warnings import LintWarning, lint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from keyswitch.errors import Field, InputError
 from keyswitch.gate.decision import Refused
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Mode, Policy
-from keyswitch.prove import moves
+from keyswitch.prove import environment
+from keyswitch.prove.environment import Space
 from keyswitch.prove.explore import explore
-from keyswitch.prove.happen import Edge, GateUnderProof
 from keyswitch.prove.inputs import Inputs
-from keyswitch.prove.moves import Space
+from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World
 from keyswitch.schema.tables import suggestion
@@ -94,7 +94,7 @@ def _way(policy: Policy, mode: str, keys: frozenset[CommandKey]) -> tuple[Edge, 
 
 
 def _wanted(edge: Edge) -> bool:
-    return edge.move.left is None and edge.move is not moves.CUT and not edge.cut and not edge.failed
+    return edge.move.left is None and edge.move is not environment.CUT and not edge.cut and not edge.failed
 
 
 class _Nobody:

@@ -13,10 +13,10 @@ from keyswitch.gate.guards import failing, must_leave
 from keyswitch.gate.machine import Step, initial
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import OnInput, Policy, Value
-from keyswitch.prove.happen import Edge, GateUnderProof, follow, successors, told
+from keyswitch.prove.environment import Move, Space
 from keyswitch.prove.inputs import Box, Inputs, bits, lowest, singles
 from keyswitch.prove.left_behind import left_behind
-from keyswitch.prove.moves import Move, Space
+from keyswitch.prove.successors import Edge, GateUnderProof, follow, successors, told
 from keyswitch.prove.world import World, switched_off, with_inputs
 
 MAX_STATES: Final = 2_000_000

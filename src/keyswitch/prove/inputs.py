@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final, TypeVar
 
+from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, Input, Policy, Value
-from keyswitch.policy.words import InputType
 
 Box = tuple[int, ...]
 """For each input, bit n: its region n. While an input changes there is one more place: what it changes to."""

@@ -22,9 +22,9 @@ from typing import Final
 
 from keyswitch.gate.guards import Binding, opens, strictest
 from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import OnEnter, Policy
-from keyswitch.policy.words import ProofKind, SessionRule
-from keyswitch.prove.moves import LeftBehind, Move
+from keyswitch.prove.environment import LeftBehind, Move
 from keyswitch.prove.world import NEW, OLD, OTHER, World
 
 LEFT_BEHIND: Final = "boot_after_another"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from keyswitch.gate.in_session import RESET_DELAY_MS
+from keyswitch.gate.session import RESET_DELAY_MS
 from keyswitch.mcuboot.duration import full_swap
 from keyswitch.mcuboot.flash import NRF52840_TIMES
 from keyswitch.mcuboot.layout import Algorithm

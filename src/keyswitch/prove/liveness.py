@@ -10,14 +10,14 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.events import Expired, Timer
 from keyswitch.gate.guards import failing
+from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, OnInput, Policy, Transition
-from keyswitch.policy.words import InputType
-from keyswitch.prove import moves
+from keyswitch.prove import environment
 from keyswitch.prove.explore import Graph
-from keyswitch.prove.happen import Edge
 from keyswitch.prove.inputs import regions
 from keyswitch.prove.limits import too_short
 from keyswitch.prove.obstacles import Obstacle, no_confirmation, obstacle
+from keyswitch.prove.successors import Edge
 from keyswitch.prove.world import World
 from keyswitch.smp.commands import resolve
 
@@ -85,7 +85,7 @@ def _way_home(policy: Policy, graph: Graph) -> Iterator[Stuck]:
 
 
 def _ordinary(edge: Edge) -> bool:
-    return edge.move is not moves.CUT and not edge.cut
+    return edge.move is not environment.CUT and not edge.cut
 
 
 def _no_chase(policy: Policy, graph: Graph) -> Iterator[Stuck]:

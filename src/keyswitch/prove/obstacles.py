@@ -6,9 +6,9 @@ from typing import Final
 
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import ArmAsked, ResetAsked, SelfConfirmed, UploadStarted
+from keyswitch.policy.enums import Confirm, SessionRule
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Confirm, SessionRule
-from keyswitch.prove import moves
+from keyswitch.prove import environment
 from keyswitch.prove.explore import Graph
 from keyswitch.prove.world import World
 from keyswitch.reasons import Reason
@@ -24,9 +24,9 @@ class Obstacle:
 
 
 _STEPS: Final = (
-    (UploadStarted, moves.UPLOAD, "image.upload:write", "sends the image"),
-    (ArmAsked, moves.STATE_WRITE, "image.state:write", "marks the image for the next boot"),
-    (ResetAsked, moves.RESET, "os.reset:write", "lets it start"),
+    (UploadStarted, environment.UPLOAD, "image.upload:write", "sends the image"),
+    (ArmAsked, environment.STATE_WRITE, "image.state:write", "marks the image for the next boot"),
+    (ResetAsked, environment.RESET, "os.reset:write", "lets it start"),
 )
 """What an update needs, in this order."""
 
@@ -51,7 +51,7 @@ def no_confirmation(policy: Policy, graph: Graph, mode: str, on_trial: Iterable[
     if policy.update.confirm is Confirm.SELF:
         return Obstacle(text=f"the application is not heard ({SelfConfirmed.__name__})")
     name = "image.state:write"
-    why = _why(policy, graph, worlds, moves.STATE_WRITE, name)
+    why = _why(policy, graph, worlds, environment.STATE_WRITE, name)
     return Obstacle(text=f"{why}, which confirms an image", refused=name)
 
 

@@ -16,11 +16,11 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState, least
+from keyswitch.policy.enums import Arm, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
-from keyswitch.policy.words import Arm, SessionRule, Visibility
-from keyswitch.prove import moves
-from keyswitch.prove.happen import Edge, GateUnderProof
+from keyswitch.prove import environment
+from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.world import FIRST, SECOND, bootloader
 from keyswitch.smp.commands import ALL_KEYS, CommandKey, command_name, resolve
 from keyswitch.smp.groups import mode as mode_group
@@ -302,7 +302,7 @@ def _way_in_is_served(policy: Policy, gate: GateUnderProof, edge: Edge) -> Itera
         decision = gate.authorise(policy, state, event.peer, command)
         if isinstance(decision, Refused):
             text = (
-                f'{moves.named(event.peer)} enters "{mode.name}" by transitions[{way.index}] and is then refused '
+                f'{environment.named(event.peer)} enters "{mode.name}" by transitions[{way.index}] and is then refused '
                 f"{_named(command)} there ({decision.text})"
             )
             weak = command in mode.allow and event.peer.security < mode.security

@@ -13,10 +13,10 @@ from keyswitch.exits import Exit
 from keyswitch.gate.events import InputChanged
 from keyswitch.gate.machine import initial
 from keyswitch.policy.model import Policy
+from keyswitch.prove.environment import Move, Space
 from keyswitch.prove.explore import Graph
-from keyswitch.prove.happen import Edge, GateUnderProof, successors
 from keyswitch.prove.inputs import Box, lowest
-from keyswitch.prove.moves import Move, Space
+from keyswitch.prove.successors import Edge, GateUnderProof, successors
 from keyswitch.prove.world import World, switched_off
 
 

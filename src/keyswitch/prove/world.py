@@ -12,8 +12,8 @@ from keyswitch.gate.machine import initial
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.enums import SessionRule
 from keyswitch.policy.model import Policy, Value
-from keyswitch.policy.words import SessionRule
 
 OLD: Final = b"old"
 """The image that runs when an update begins; a confirmed image becomes it."""

@@ -17,8 +17,8 @@ from typing import Any
 
 from keyswitch.device.server.components import Components
 from keyswitch.errors import InputError
+from keyswitch.policy.enums import Clock
 from keyswitch.policy.model import PermitEntry, Policy
-from keyswitch.policy.words import Clock
 from keyswitch.replay.rig import ReplayDevice
 from keyswitch.replay.trace import FIELDS, check_trace
 from keyswitch.text import short

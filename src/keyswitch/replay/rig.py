@@ -22,8 +22,8 @@ from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.policy.bootloader import layout_of
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import ProofKind
 from keyswitch.proof import challenge, fields, permit
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.smp.codes import Rc

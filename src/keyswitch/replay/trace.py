@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 
 from keyswitch.errors import InputError
 from keyswitch.gate.events import Timer
-from keyswitch.policy.kinds import MAX_DURATION_S
-from keyswitch.policy.language import INT_INPUT
+from keyswitch.policy.enums import InputType, ProofKind
+from keyswitch.policy.grammar import INT_INPUT
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import InputType, ProofKind
+from keyswitch.policy.value_types import MAX_DURATION_S
 from keyswitch.smp.commands import BY_NAME
 from keyswitch.terms import Transport
 from keyswitch.text import short

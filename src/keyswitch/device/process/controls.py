@@ -18,8 +18,8 @@ from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.errors import InputError, KeyswitchError
 from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed
 from keyswitch.panel.protocol import MAX_LINE
+from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, Policy, Value
-from keyswitch.policy.words import InputType
 
 LOG_BYTES: Final = MAX_LINE - 256
 """For the events of one answer; the rest is for what is around them."""

@@ -26,8 +26,8 @@ from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import ArmFailed, AttachProved, Booted, CommandServed, EnterProved, Event, Expired, Timer
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
+from keyswitch.gate.permit_uses import Uses
 from keyswitch.gate.record import SessionRecord
-from keyswitch.gate.uses import Uses
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash

@@ -19,10 +19,10 @@ from keyswitch.device import events
 from keyswitch.device.server.handlers.views import ModeView
 from keyswitch.device.server.reply import Call
 from keyswitch.gate.decision import Refused
-from keyswitch.gate.moves import entry_way
 from keyswitch.gate.peer import Peer
+from keyswitch.gate.transitions import entry_way
+from keyswitch.policy.enums import Clock, ProofKind, SessionRule
 from keyswitch.policy.model import OnEnter
-from keyswitch.policy.words import Clock, ProofKind, SessionRule
 from keyswitch.proof import fields, sequence
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.reasons import Reason

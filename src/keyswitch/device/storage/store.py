@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 from keyswitch.errors import InputError
-from keyswitch.gate import uses
+from keyswitch.gate import permit_uses
 from keyswitch.gate.codec import record_from_json, record_to_json
+from keyswitch.gate.permit_uses import Uses
 from keyswitch.gate.record import SessionRecord
-from keyswitch.gate.uses import Uses
-from keyswitch.policy.words import ProofKind
+from keyswitch.policy.enums import ProofKind
 
 GATE: Final = "gate.json"
 SESSION: Final = "session.json"
@@ -138,7 +138,7 @@ class Memory:
         """How often each permit was used; None if that is damaged: then no permit may be accepted."""
         counts = self._counts("permits")
         try:
-            return None if counts is None else uses.restore(counts)
+            return None if counts is None else permit_uses.restore(counts)
         except ValueError:
             return None
 

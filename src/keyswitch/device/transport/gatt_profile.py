@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from keyswitch.gatt.services import battery_service, device_information_service, device_table
 from keyswitch.gatt.table import GattService, GattTable
+from keyswitch.policy.enums import Identity, InputType, Visibility
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import Identity, InputType, Visibility
 from keyswitch.terms import Security
 
 BATTERY_INPUT = "battery_percent"

@@ -13,9 +13,9 @@ from keyswitch.host.access.mode_group import Credential, Expected, HeldPermit, S
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.mcuboot import keys as mcuboot_keys
 from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.enums import Confirm, ProofKind
 from keyswitch.policy.model import OnButton, OnEnter, Policy
 from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
-from keyswitch.policy.words import Confirm, ProofKind
 from keyswitch.proof.permit import PERMIT_FILE
 from keyswitch.smp.groups.mode import POLICY_SIZE
 

@@ -4,9 +4,9 @@ Rules:
 
 * `seen` holds what the device told over the connection that is up; dropping the connection forgets it.
 * After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
-* What was read of the slots is forgotten at each act that can change them (`UpdateContext.will_change`), and when the device is
-  out of sight in a state that it can leave by itself (`at_rest`).
-* A lease is extended while there is still time: before and within each act that takes long (`keyswitch.host.access.lease`).
+* What was read of the slots is forgotten at each act that can change them (`UpdateContext.will_change`), and when the
+  device is out of sight in a state that it can leave by itself (`at_rest`).
+* A lease is extended while there is still time: before and within each act that takes long (`host.access.lease`).
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
-"""How firmware is uploaded, marked, started, proved and confirmed: the acts of those steps (`keyswitch.host.update.steps`).
+"""How firmware is uploaded, marked, started, proved and confirmed: the acts of those steps (`host.update.steps`).
 
-After a reset nothing is believed before the device has shown that the reset took place (`keyswitch.host.update.reboot`).
+After a reset nothing is believed before the device has shown that the reset took place (`host.update.reboot`).
 """
 
 import asyncio

@@ -2,8 +2,8 @@
 
 Rules:
 
-* `Observed` holds what the device told over the connection that is up; what an older connection told is dropped with it.
-  What outlives a connection (a reset was asked for, a reboot was seen) is in fields of its own.
+* `Observed` holds what the device told over the connection that is up; what an older connection told is dropped with
+  it. What outlives a connection (a reset was asked for, a reboot was seen) is in fields of its own.
 * An outcome says what is true of the device, not which call failed.
 """
 

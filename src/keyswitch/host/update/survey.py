@@ -11,8 +11,8 @@ from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.update.plan import PlannedDevice, PlannedLease
 from keyswitch.mcuboot.layout import BootMode
+from keyswitch.policy.enums import UploadRest
 from keyswitch.policy.model import Policy
-from keyswitch.policy.words import UploadRest
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
 

@@ -20,7 +20,7 @@ TRY_MS: Final = 1_500
 """For an echo there and back: 384 bytes each way at 9600 baud take 1.1 s."""
 
 LEAST_FRAME: Final = 110
-"""Holds the first request of any upload, which carries an image header of 32 bytes (`keyswitch.host.upload.encoder`)."""
+"""Holds the first request of any upload, which carries an image header of 32 bytes (`host.upload.encoder`)."""
 
 LARGEST_FRAME: Final = HEADER_SIZE + 0xFFFF
 """The header's length has two bytes."""

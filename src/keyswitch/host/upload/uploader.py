@@ -2,7 +2,7 @@
 
 Rules:
 
-* As many requests under way as the device has buffers, less the one it needs to answer (`keyswitch.host.upload.window`).
+* As many requests under way as the device has buffers, less the one it needs to answer (`host.upload.window`).
 * Frames as large as the device takes; the image's own file SHA-256 goes with the first, so that an interrupted upload
   of the same file goes on where it was.
 * Nothing answered for a while: a small question is asked. Devices answer in order, so an answer to it says that what

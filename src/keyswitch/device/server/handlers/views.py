@@ -15,8 +15,8 @@ from keyswitch.gate.events import Event
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer
+from keyswitch.gate.permit_uses import Uses
 from keyswitch.gate.state import GateState
-from keyswitch.gate.uses import Uses
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
 from keyswitch.policy.model import Policy

@@ -8,9 +8,10 @@ from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, enter_mode, le
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing, refused_by, transitions_from
-from keyswitch.gate.in_session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.peer import Peer
+from keyswitch.gate.session import owned_by_other, reset_due, too_insecure
 from keyswitch.gate.state import GateState, idle_limit_ms
+from keyswitch.policy.enums import InputType, Others, ProofKind, Visibility
 from keyswitch.policy.model import (
     INT_MAX,
     INT_MIN,
@@ -25,7 +26,6 @@ from keyswitch.policy.model import (
     Trigger,
     Value,
 )
-from keyswitch.policy.words import InputType, Others, ProofKind, Visibility
 from keyswitch.reasons import Reason
 
 

@@ -6,9 +6,9 @@ from itertools import combinations
 from typing import Final
 
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.enums import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import REVEALING_READS
 from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, OnButton, OnEnter, Policy, Transition
-from keyswitch.policy.words import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.prove.limits import long_uploads, seconds, upload_ms
 from keyswitch.smp.commands import command_name
 from keyswitch.terms import Security, Transport

@@ -25,8 +25,8 @@ from keyswitch.gate.events import Timer
 from keyswitch.gate.guards import failing, opens, strictest, transitions_from
 from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState, Session, least
+from keyswitch.policy.enums import WhenFalse
 from keyswitch.policy.model import OnReset, Policy, Transition
-from keyswitch.policy.words import WhenFalse
 
 
 def booted(change: Change, event: on.Booted) -> Refused | None:

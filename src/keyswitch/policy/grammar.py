@@ -4,9 +4,7 @@ from typing import Final
 
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.kinds import DURATION, SecurityLevel, Served
-from keyswitch.policy.model import INT_MAX, INT_MIN
-from keyswitch.policy.words import (
+from keyswitch.policy.enums import (
     Arm,
     Clock,
     Confirm,
@@ -20,6 +18,8 @@ from keyswitch.policy.words import (
     Visibility,
     WhenFalse,
 )
+from keyswitch.policy.model import INT_MAX, INT_MIN
+from keyswitch.policy.value_types import DURATION, SecurityLevel, Served
 from keyswitch.schema.tables import NAME, REQUIRED, Boolean, Choice, Either, ListOf, Text, TomlKey, TomlTable, Whole
 from keyswitch.terms import Security, Transport
 

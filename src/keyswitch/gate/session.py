@@ -16,7 +16,7 @@ from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.guards import binding, refused_by, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms
-from keyswitch.policy.words import Arm, Confirm, SessionRule
+from keyswitch.policy.enums import Arm, Confirm, SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import CommandKey, resolve

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.policy.enums import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.policy.model import (
     Mode,
     OnEnter,
@@ -16,7 +17,6 @@ from keyswitch.policy.model import (
     Policy,
     Transition,
 )
-from keyswitch.policy.words import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.schema.tables import suggestion
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Transport

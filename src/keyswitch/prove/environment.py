@@ -1,7 +1,7 @@
 """Everything that can happen around a gate: what people, peers, sensors, time and the power line do next.
 
-A move is what the world does; `prove.happen` says what comes of it. Inputs have one value for each set of guards that
-it makes true; every time limit that runs may end; power may be cut at any moment, and between any two writes to flash.
+A move is what the world does; `prove.successors` says what comes of it. Inputs have one value for each set of guards
+that it makes true; every time limit that runs may end; power may be cut at any moment, and between any two writes to flash.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
+from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import Input, OnButton, OnEnter, Policy, Value
-from keyswitch.policy.words import ProofKind, SessionRule
 from keyswitch.prove.inputs import Inputs
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
 from keyswitch.smp.commands import CommandKey, resolve
@@ -94,7 +94,7 @@ def name_of(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a tab
         case on.SelfConfirmed():
             return "self_confirm"
         case on.ArmFailed():
-            return None  # what comes of an arming: `prove.happen`
+            return None  # what comes of an arming: `prove.successors`
         case on.ExtendAsked() | on.CommandServed():
             return None  # they start time limits again, and every limit that runs may end at any moment
         case _:

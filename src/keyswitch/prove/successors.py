@@ -14,9 +14,9 @@ from keyswitch.gate.machine import Step, step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
-from keyswitch.prove import moves
+from keyswitch.prove import environment
+from keyswitch.prove.environment import Move
 from keyswitch.prove.inputs import Box
-from keyswitch.prove.moves import Move
 from keyswitch.prove.world import OLD, World, boot_event, bootloader, canonical, switched_off
 
 
@@ -71,12 +71,12 @@ _InFlash = (
 
 def successors(policy: Policy, gate: GateUnderProof, world: World, move: Move) -> Iterator[Edge]:
     """Every outcome of a move; none if the gate or the machine refuses it, or if nothing changes."""
-    if move is moves.COME_UP or move.left is not None:
+    if move is environment.COME_UP or move.left is not None:
         yield from _come_up(policy, gate, world, move)
-    elif move is moves.CUT:
+    elif move is environment.CUT:
         yield Edge(before=world, move=move, after=switched_off(policy, world))
-    elif move is moves.LOCK or move is moves.UNLOCK:
-        yield Edge(before=world, move=move, after=replace(world, locked=move is moves.LOCK))
+    elif move is environment.LOCK or move is environment.UNLOCK:
+        yield Edge(before=world, move=move, after=replace(world, locked=move is environment.LOCK))
     else:
         done = told(policy, gate, world.gate, move)
         if done is not None:
