@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from tests.device.server.test_power_at_the_gate import Left, Watch
 from tests.device.server_rig import Rig, image_hash, make_image, pump
-from tests.device.test_power_at_the_gate import Left, Watch
 from tests.policy.samples import pump_with
 
 from keyswitch.mcuboot import slots

@@ -8,7 +8,7 @@ from keyswitch.device.storage import event_log, state_dir
 from keyswitch.panel.protocol import SOCKET
 
 DOCS = Path(__file__).parents[2] / "docs"
-SOURCES = Path(state_dir.__file__).parent
+SOURCES = Path(state_dir.__file__).parents[1]
 
 
 def test_the_page_says_what_the_tables_say():
@@ -34,7 +34,7 @@ def test_every_file_of_the_state_directory_is_explained():
 
 def test_every_event_is_explained():
     text = (DOCS / "device.md").read_text()
-    told = {name for path in SOURCES.glob("*.py") for name in re.findall(r'"event": "([a-z-]+)"', path.read_text())}
+    told = {name for path in SOURCES.rglob("*.py") for name in re.findall(r'"event": "([a-z-]+)"', path.read_text())}
     assert {"ready", "boot", "mode", "reset"} <= told
     told |= {kind.NAME for kind in get_args(DeviceEvent)}
     hand_made, generated = (part.split("\n\n")[0] for part in text.split("| `event` |")[1:])

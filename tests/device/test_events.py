@@ -5,8 +5,8 @@ import json
 from typing import get_args
 
 import pytest
+from tests.device.server.test_entry_proofs import HOLDER, STRANGER, make_permit, permit_rig, show
 from tests.device.server_rig import SECRET, Rig, image_hash, make_image, pump
-from tests.device.test_server_entry import HOLDER, STRANGER, make_permit, permit_rig, show
 
 from keyswitch.device import events
 from keyswitch.device.events import DeviceEvent, to_json

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from tests.device.test_server_fuzz import frames, mutate
+from tests.device.server.test_fuzz import frames, mutate
 from tests.integration.places import WAYS, Place, place
 
 from keyswitch.demo.workshop import Workshop

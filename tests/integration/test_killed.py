@@ -48,7 +48,7 @@ SWAP_S = 0.02
 NURSERY = """
 import asyncio, json, os, signal, sys
 from pathlib import Path
-from keyswitch.device.process.process import Options, serve
+from keyswitch.device.process.process import DeviceOptions, serve
 
 def say(event):
     os.write(1, json.dumps({"pid": os.getpid(), **event}, default=str).encode() + b"\\n")
@@ -59,7 +59,7 @@ for line in sys.stdin:
     if os.fork() == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         say({"event": "born"})
-        options = Options(policy=Path(given["policy"]), state=Path(given["state"]), image=Path(given["image"]),
+        options = DeviceOptions(policy=Path(given["policy"]), state=Path(given["state"]), image=Path(given["image"]),
                           ble="none", udp="127.0.0.1:0")
         asyncio.run(serve(options, say))
 """

@@ -37,11 +37,11 @@ WITHIN_S = 20
 
 OPERATOR = """
 import asyncio, sys
-from keyswitch.host.connect.endpoint import BleReach
+from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 
 async def hold():
-    reach = BleReach(open_adapter(BleTarget(text="t", transport=sys.argv[1])), target="t", name="Pump 7")
+    reach = BleEndpoint(open_adapter(BleTarget(text="t", transport=sys.argv[1])), target="t", name="Pump 7")
     connection = await reach.connect()
     print("connected", flush=True)
     await asyncio.sleep(60)

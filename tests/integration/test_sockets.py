@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.device.server.test_fuzz import frames
 from tests.device.server_rig import make_image, packet, pump
-from tests.device.test_server_fuzz import frames
 
 from keyswitch.device.process.factory import install_first_image
 from keyswitch.device.process.process import build

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.host.other_peers import LeasePeer
 from tests.host.smp_peer import SmpPeer
-from tests.host.test_update import NEW, OLD, job, whole
+from tests.host.update.test_run import NEW, OLD, job, whole
 
 from keyswitch.host.update.events import Event, Message, StepFailed
 from keyswitch.host.update.job import Goal, Outcome, Result

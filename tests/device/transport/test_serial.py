@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.device.arrivals import Heard
+from tests.device.transport.sink import Heard
 
 from keyswitch.device.transport.serial import SerialTransport
 from keyswitch.errors import LinkLostError

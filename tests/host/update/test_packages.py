@@ -9,9 +9,9 @@ import pytest
 from tests.host.images import make_image, read_image
 from tests.host.other_peers import TwoImagePeer
 from tests.host.smp_peer import Fate, Faults
-from tests.host.test_images import package
-from tests.host.test_update import NEW, OLD, image_of, job, whole
 from tests.host.udp_peer import UdpPeerThread
+from tests.host.update.test_images import package
+from tests.host.update.test_run import NEW, OLD, image_of, job, whole
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from tests.device.arrivals import Heard
+from tests.device.transport.sink import Heard
 
 from keyswitch.device.transport.udp import (
     CONVERSING_MS,

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.host.access.test_recipes import updated
 from tests.host.other_peers import ButtonPeer
 from tests.host.smp_peer import SmpPeer
-from tests.host.test_recipes import updated
-from tests.host.test_update import OLD, ble, hangs, job, whole
+from tests.host.update.test_run import OLD, ble, hangs, job, whole
 
 from keyswitch.app.events import result_json
 from keyswitch.cli.progress import _result_lines

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.host.access.test_recipes import updated
 from tests.host.other_peers import ConfirmingPeer, LoaderPeer
 from tests.host.smp_peer import DatagramLink, SmpPeer
-from tests.host.test_recipes import updated
-from tests.host.test_update import NEW, OLD, ble, image_of, job, whole
+from tests.host.update.test_run import NEW, OLD, ble, image_of, job, whole
 
 from keyswitch.app.health import HEALTH_MS, health_bound_ms, health_command
 from keyswitch.cli.main import main
