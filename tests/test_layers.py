@@ -36,6 +36,11 @@ FORBIDDEN = [
         ("app", f"keyswitch.{inside}.planted", "app knows no device from inside")
         for inside in ("device", "gate", "gatt", "prove")
     ),
+    ("host/smp", "keyswitch.host.connect.planted", "inside the operator imports point down"),
+    ("host/connect", "keyswitch.host.upload.planted", "inside the operator imports point down"),
+    ("host/upload", "keyswitch.host.access.planted", "inside the operator imports point down"),
+    ("host/access", "keyswitch.host.update.planted", "inside the operator imports point down"),
+    ("host/update", "keyswitch.host.report.planted", "inside the operator imports point down"),
     ("audit", "keyswitch.device.planted", "audit judges from outside"),
     ("audit", "keyswitch.gate.planted", "audit judges from outside"),
     ("audit", "keyswitch.gatt.planted", "audit judges from outside"),
@@ -66,13 +71,14 @@ def copy_of_the_tree(to: Path) -> Path:
 
 def plant(tree: Path, package: str, imported: str) -> str:
     """Add a module to `package` that imports `imported`; returns the new module's name."""
-    for name in (package, *([imported.split(".")[1]] if imported.startswith("keyswitch.") else [])):
+    room = "/".join(imported.split(".")[1:-1]) if imported.startswith("keyswitch.") else package
+    for name in (package, room):
         if not (tree / "src/keyswitch" / name).is_dir():
             continue
         (tree / "src/keyswitch" / name / "planted.py").touch()
     module = f"planted_{imported.replace('.', '_')}"
     (tree / "src/keyswitch" / package / f"{module}.py").write_text(f"import {imported}\n")
-    return f"keyswitch.{package}.{module}"
+    return f"keyswitch.{package.replace('/', '.')}.{module}"
 
 
 def test_the_tree_keeps_every_rule(tmp_path: Path) -> None:
@@ -105,3 +111,7 @@ def test_a_module_without_a_layer_is_refused(tmp_path: Path) -> None:
     result = lint(tree)
     assert result.returncode != 0
     assert "helpers" in result.stdout
+
+
+def test_every_module_of_the_operator_has_a_room() -> None:
+    assert [path.name for path in (ROOT / "src/keyswitch/host").glob("*.py")] == ["__init__.py"]

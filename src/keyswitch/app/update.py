@@ -26,10 +26,7 @@ from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.host.access.policy_profile import (
     KeyFiles,
     confirm_by,
-    image_keys,
-    image_limits,
     maintenance_mode,
-    read_keys,
     way_into,
     why_reverted,
 )
@@ -42,7 +39,9 @@ from keyswitch.host.update.events import Ended, Event
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
+from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
+from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Security
@@ -257,8 +256,8 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
         return ()
     keys = read_keys(*request.keys)
     if not keys and policy is not None:
-        keys = image_keys(policy)
-    limits = image_limits(policy) if policy is not None else NO_LIMITS
+        keys = keys_of(policy)
+    limits = limits_of(policy) if policy is not None else NO_LIMITS
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
 
 

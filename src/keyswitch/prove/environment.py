@@ -1,7 +1,8 @@
 """Everything that can happen around a gate: what people, peers, sensors, time and the power line do next.
 
 A move is what the world does; `prove.successors` says what comes of it. Inputs have one value for each set of guards
-that it makes true; every time limit that runs may end; power may be cut at any moment, and between any two writes to flash.
+that it makes true; every time limit that runs may end; power may be cut at any moment, and between any two writes to
+flash.
 """
 
 from collections.abc import Iterator

@@ -11,8 +11,6 @@ from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.files.reading import read_file
 from keyswitch.host.access.mode_group import Credential, Expected, HeldPermit, Secret, Steps
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.mcuboot import keys as mcuboot_keys
-from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.enums import Confirm, ProofKind
 from keyswitch.policy.model import OnButton, OnEnter, Policy
 from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
@@ -105,12 +103,6 @@ def why_reverted(policy: Policy, new: Policy, mode: str) -> str | None:
     if not any(way.target == mode for way in new.transitions):
         return f'no transition of it leads into "{mode}"'
     return None
-
-
-# What the update's options ask for here; the functions themselves are for every side.
-image_keys = keys_of
-image_limits = limits_of
-read_keys = mcuboot_keys.read_keys
 
 
 def ways_in_words(policy: Policy, mode: str) -> str:

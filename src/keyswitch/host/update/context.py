@@ -6,7 +6,7 @@ Rules:
 * After a lost link nothing is repaired here: it is raised, and the run begins again at the first missing proof.
 * What was read of the slots is forgotten at each act that can change them (`UpdateContext.will_change`), and when the
   device is out of sight in a state that it can leave by itself (`at_rest`).
-* A lease is extended while there is still time: before and within each act that takes long (`host.access.lease`).
+* A lease is extended while there is still time: before and within each act that takes long (`host.update.lease`).
 """
 
 from collections import Counter
@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.access.lease import Lease
 from keyswitch.host.access.strategy import EntryGranted
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, Endpoint
 from keyswitch.host.connect.verdict import NEXT_STEP, Verdict
@@ -24,6 +23,7 @@ from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
 from keyswitch.host.smp.reply import Refusal, reason_of
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop, at_rest
+from keyswitch.host.update.lease import Lease
 from keyswitch.host.upload.uploader import Uploaded, UploadProgress
 from keyswitch.host.upload.window import Sent
 from keyswitch.reasons import Reason

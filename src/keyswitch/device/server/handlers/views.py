@@ -1,6 +1,6 @@
 """What a handler may see of the device: for each group of commands a narrow view, and nothing beside it.
 
-`keyswitch.device.server.core.Core` fits every one of them. A handler that needs more asks for it here, where it is seen.
+`device.server.core.Core` fits every one of them. A handler that needs more asks for it here, where it is seen.
 """
 
 from collections.abc import Callable, Mapping
