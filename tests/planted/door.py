@@ -29,9 +29,9 @@ from keyswitch.smp.header import HEADER_SIZE, Header, Op
 from keyswitch.terms import Transport
 
 AUTHORISE = "gate/test_authorise.py::"
-DISPATCH = "device/test_dispatch_alone.py::"
-QUEUE = "device/test_server_queue.py::"
-ENTRY = "device/test_entry_alone.py::"
+DISPATCH = "device/server/test_dispatch_alone.py::"
+QUEUE = "device/server/test_queue.py::"
+ENTRY = "device/server/test_entry_proofs_alone.py::"
 NONCES = "gate/test_nonces.py::"
 LOCKOUT = "gate/test_lockout.py::"
 
@@ -298,7 +298,7 @@ HEARING = [
         name="a proof that no way takes is looked at",
         rule=hearing.is_asked_for,
         parts=hears(hearing.is_asked_for),
-        caught_by="device/test_server_entry.py::test_what_is_not_asked_for_is_not_counted",
+        caught_by="device/server/test_entry_proofs.py::test_what_is_not_asked_for_is_not_counted",
     ),
     Fault(
         name="a right proof is heard while its kind waits",
@@ -525,22 +525,22 @@ PROOFS = [
     Fault(
         name="every MAC is right",
         parts=Components(mac=lambda *_: True),
-        caught_by="device/test_server_gate.py::test_the_secret_is_needed",
+        caught_by="device/server/test_gate.py::test_the_secret_is_needed",
     ),
     Fault(
         name="a MAC made for attaching enters",
         parts=Components(mac=for_any_purpose),
-        caught_by="device/test_server_entering.py::test_attach_gives_the_session_to_its_owners_new_connection",
+        caught_by="device/server/test_entering.py::test_attach_gives_the_session_to_its_owners_new_connection",
     ),
     Fault(
         name="a sequence in any order opens",
         parts=Components(advance=in_any_order),
-        caught_by="device/test_server_entry.py::test_sequence_out_of_order",
+        caught_by="device/server/test_entry_proofs.py::test_sequence_out_of_order",
     ),
     Fault(
         name="a sequence takes as long as it likes",
         parts=Components(advance=without_a_window),
-        caught_by="device/test_server_entry.py::test_sequence_has_a_window",
+        caught_by="device/server/test_entry_proofs.py::test_sequence_has_a_window",
     ),
 ]
 
