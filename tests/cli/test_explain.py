@@ -45,8 +45,8 @@ def test_for_a_program(run: Run) -> None:
 @pytest.mark.parametrize(
     ("mode", "command", "line"),
     [
-        ("norml", "os.echo", '--mode: "norml" is no mode of'),
-        ("normal", "os.ehco", '--command: "os.ehco" is no known command'),
+        ("norml", "os.echo", '--mode: "norml" is not a mode of'),
+        ("normal", "os.ehco", '--command: "os.ehco" is not a command'),
     ],
 )
 def test_what_does_not_exist(run: Run, mode: str, command: str, line: str) -> None:
