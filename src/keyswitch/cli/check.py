@@ -70,7 +70,7 @@ def check(
     Explores the same machine that the device runs, with everything around it: connections, inputs, time limits,
     uploads, pending and trial images, lock-out, and power cuts at every moment.
 
-    Exit code 0: it holds, 1: it is refuted, 3: not decided, for it needs more states or memory than allowed.
+    Exit code 0: it is proved, 1: it is refuted, 3: not decided, for it needs more states or memory than allowed.
 
     \b
     Examples:
@@ -120,7 +120,7 @@ def _say(name: str, verdict: ProofResult) -> None:
     if not verdict.complete:
         echo(f"{name}: not decided: {verdict.stopped}; {verdict.states} states found, {explored}")
     elif verdict.holds:
-        echo(f"{name}: holds ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
+        echo(f"{name}: proved ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:
         _say_violation(name, violation)
     if verdict.violations:

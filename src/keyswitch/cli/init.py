@@ -83,8 +83,8 @@ def init(
             _make(directory, *_KEYS[kind])
     _make(directory, "image.pem", GeneratedKey.IMAGE)
     if not check(read_policy(place)).holds:
-        raise LocalError(f"{place}: a policy of our own making does not hold")
-    echo(f"it holds; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+        raise LocalError(f"{place}: the policy that was written is refuted; this is a fault of Keyswitch")
+    echo(f"the policy is proved; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
 
 
 def _make(directory: Path, file: str, kind: GeneratedKey) -> None:
