@@ -84,7 +84,7 @@ def test_violations_for_a_program(run: Run, trapped: Path) -> None:
     (missing,) = json.loads(run("check", broken("no-reset"), "--json").out)["violations"]
     assert missing["refused"] == "os.reset:write"
     (dead,) = json.loads(run("check", broken("nowhere"), "--json").out)["violations"]
-    assert dead["explored"] == "no way leads into it"
+    assert dead["explored"] == "no transition leads into it"
 
 
 def test_early_arming_is_shown(run: Run, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ CLAIMS = {
     "upload-in-normal": "an armed image is left over",
     "reset-while-working": "a granted reset is left over",
     "no-reset": "os.reset:write is refused in mode maintenance",
-    "no-limit": "maintenance goes on in mode maintenance",
+    "no-limit": "maintenance continues in mode maintenance",
     "trap": "the device is in mode fault",
 }
 

@@ -29,7 +29,7 @@ def test_a_served_command(run: Run) -> None:
 def test_a_command_that_is_served_nowhere(run: Run) -> None:
     ran = run("explain", PUMP_FILE, "--mode", "normal", "--command", "shell")
     assert ran.code == Exit.NO
-    assert "no way leads to where it is served" in ran.out
+    assert "no transitions lead to a mode that serves it" in ran.out
     assert json.loads(run("explain", PUMP_FILE, "--mode", "normal", "--command", "shell", "--json").out)["path"] is None
 
 

@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 BEGIN, END = "<!-- generated: situations -->\n", "<!-- end -->\n"
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
-AWAY = {"timeout_ms": 200, "smp_shown": False}
+AWAY = {"timeout_ms": 200, "smp_shown": False, "ours": False}
 """So long a device is waited for here; ten seconds in the program."""
 
 

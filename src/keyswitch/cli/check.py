@@ -35,17 +35,24 @@ _REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
     help="Play the traces of an earlier `check --json` on the device itself.",
 )
 @click.option(
-    "--report", type=click.Choice(sorted(_REPORTS)), help="Write a report to file: a page, a text, or for a CI server."
+    "--report",
+    type=click.Choice(sorted(_REPORTS)),
+    help="Write a report: a web page (html), a text (md), or results for a CI server (junit).",
 )
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where the report goes; else to stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report to this file instead of standard output.",
 )
 @click.option(
     "--max-states",
     type=click.IntRange(min=1),
     default=MAX_STATES,
     show_default=True,
-    help="Stop when there are more states than this.",
+    metavar="N",
+    help="Stop when there are more than N states.",
 )
 @click.option(
     "--max-memory",
@@ -53,7 +60,7 @@ _REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
     type=click.IntRange(min=1),
     default=MAX_MEMORY_MB,
     show_default=True,
-    help="Stop when the process holds more memory than this.",
+    help="Stop when the process uses more than MB megabytes of memory.",
 )
 def check(
     policy: Path,

@@ -151,9 +151,9 @@ def _weaker(weak: Transition, proof: ProofKind, strong: Transition, strong_proof
     if weak.security < strong.security:
         asks.append(f'security "{weak.security.word}", not "{strong.security.word}"')
     if asks:
-        what = f'transitions[{weak.index}] is a weaker way into "{weak.target}" than transitions[{strong.index}]'
+        what = f'transitions[{weak.index}] is a weaker transition into "{weak.target}" than transitions[{strong.index}]'
         if weak is strong:
-            what = f'transitions[{weak.index}] has a weaker way into "{weak.target}" beside a stronger one'
+            what = f'transitions[{weak.index}] has a weaker proof for entering "{weak.target}" beside a stronger one'
         yield f"{what}: it takes {' and '.join(asks)}"
 
 
