@@ -465,8 +465,10 @@ def test_a_loop_ends_with_the_inputs_as_they_were() -> None:
         ),
         (
             ('session = "anyone"', 'session = "owner"'),
-            "entering by this transition makes nobody the owner), so it refuses image.upload:write, "
-            + "which sends the image",
+            (
+                "entering by this transition makes nobody the owner), so it refuses image.upload:write, "
+                "which sends the image"
+            ),
             "image.upload:write",
         ),
         (
