@@ -41,7 +41,7 @@ def _unsecured(policy: Policy) -> Iterator[str]:
 def _owner_by_address(policy: Policy) -> Iterator[str]:
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and Transport.UDP in policy.smp.transports:
-            yield f'modes.{mode.name}: session = "owner" over UDP: an address and port is no identity: it can be forged'
+            yield f'modes.{mode.name}: session = "owner" over UDP: an address and port can be forged'
 
 
 def _owner_by_line(policy: Policy) -> Iterator[str]:
