@@ -28,7 +28,7 @@ OUTCOMES = {
     Outcome.NEVER_CAME_BACK: "it was reset and not heard again",
     Outcome.UNKNOWN: "the device answers what no gate answers",
     Outcome.STILL_IN_MAINTENANCE: "whatever else happened: it could not be proved that the device has left",
-    Outcome.INTERRUPTED: "Ctrl-C or SIGTERM; the device stays as the run has left it; the same command goes on",
+    Outcome.INTERRUPTED: "Ctrl-C or SIGTERM; the device stays as the run has left it; the same command resumes",
 }
 
 

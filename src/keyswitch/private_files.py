@@ -67,7 +67,7 @@ def open_file(path: Path, flags: int, *, directory: int | None = None) -> int:
         descriptor = os.open(name, flags | _SAFE, FILE_MODE, dir_fd=directory)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a socket, or a pipe that nobody reads
-            what = "is a symbolic link" if error.errno == errno.ELOOP else "is no regular file"
+            what = "is a symbolic link" if error.errno == errno.ELOOP else "is not a regular file"
             raise InputError(str(path), what, "a file of this user's, or none") from error
         raise
     return _checked(descriptor, path, regular=True)
@@ -100,7 +100,7 @@ def _checked(descriptor: int, path: Path, *, regular: bool) -> int:
 
 def _fault(found: os.stat_result, path: Path, *, regular: bool) -> InputError | None:
     if regular and not stat.S_ISREG(found.st_mode):
-        return InputError(str(path), "is no regular file", "a file of this user's, or none")
+        return InputError(str(path), "is not a regular file", "a file of this user's, or none")
     if found.st_uid != os.geteuid():
         return InputError(str(path), f"belongs to another user ({found.st_uid})", "one of this user's own")
     if found.st_mode & OTHERS_WRITE:

@@ -69,7 +69,7 @@ TOLD: list[tuple[str, str, Event]] = [
     ("StepBegunJson", "step_begun", StepBegun(name=STEP, says="look", at_ms=1)),
     ("StepDoneJson", "step_done", StepDone(name=STEP, at_ms=1, duration_ms=2)),
     ("StepDoneJson", "step_done", StepDone(name=STEP, at_ms=1, duration_ms=None)),
-    ("StepMissedJson", "step_missed", StepFailed(name=STEP, at_ms=1, duration_ms=2, why="gone")),
+    ("StepMissedJson", "step_missed", StepFailed(name=STEP, at_ms=1, duration_ms=2, why="gone", refused=False)),
     ("VerdictJson", "verdict", VerdictFound(verdict=UNKNOWN, at_ms=1)),
     ("VerdictJson", "verdict", VerdictFound(verdict=SHUT, at_ms=1)),
     (

@@ -25,7 +25,7 @@ def broken(name: str) -> Path:
 def test_a_policy_that_holds(run: Run) -> None:
     ran = run("check", PUMP_FILE)
     assert ran.code == Exit.YES
-    assert "policy.toml: holds (23 promises," in ran.out
+    assert "policy.toml: proved (23 promises," in ran.out
     assert "bypass, declared by the policy: mcuboot serial recovery (pin)" in ran.out
     assert ran.out.count("warning: ") == 2
 
@@ -84,7 +84,7 @@ def test_violations_for_a_program(run: Run, trapped: Path) -> None:
     (missing,) = json.loads(run("check", broken("no-reset"), "--json").out)["violations"]
     assert missing["refused"] == "os.reset:write"
     (dead,) = json.loads(run("check", broken("nowhere"), "--json").out)["violations"]
-    assert dead["explored"] == "no way leads into it"
+    assert dead["explored"] == "no transition leads into it"
 
 
 def test_early_arming_is_shown(run: Run, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ CLAIMS = {
     "upload-in-normal": "an armed image is left over",
     "reset-while-working": "a granted reset is left over",
     "no-reset": "os.reset:write is refused in mode maintenance",
-    "no-limit": "maintenance goes on in mode maintenance",
+    "no-limit": "maintenance continues in mode maintenance",
     "trap": "the device is in mode fault",
 }
 
@@ -282,7 +282,7 @@ def test_a_report_for_a_program_says_what_was_checked_when_and_by_what(run: Run)
     assert told["tool"] == f"keyswitch {__version__}"
     assert datetime.fromisoformat(told["time"]).utcoffset() == timedelta(0)
     assert {each["name"]: each["verdict"] for each in told["promises"]}["way-home"] == "refuted"
-    assert [each["verdict"] for each in told["promises"]].count("holds") == len(told["promises"]) - 1
+    assert [each["verdict"] for each in told["promises"]].count("proved") == len(told["promises"]) - 1
     assert len(told["not_proved"]) > 5
 
 

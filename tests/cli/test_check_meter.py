@@ -50,7 +50,7 @@ def test_memory_ends_it_at_its_limit_and_not_before() -> None:
     watched.mb = 100
     assert watched.at(1, 20) is None
     watched.mb = 101
-    assert watched.at(2, 40) == "it holds 101 MB, more than 100 MB (--max-memory)"
+    assert watched.at(2, 40) == "it uses 101 MB, more than 100 MB (--max-memory)"
 
 
 def test_the_memory_of_this_process_is_known_where_the_system_says_it() -> None:

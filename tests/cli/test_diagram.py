@@ -16,7 +16,7 @@ __all__ = ["run"]
 def test_a_picture_is_written(run: Run, tmp_path: Path, name: str, start: str) -> None:
     ran = run("diagram", PUMP_FILE, "-o", tmp_path / name)
     assert ran.code == Exit.YES
-    assert "4 modes, 7 ways" in ran.out
+    assert "4 modes, 7 transitions" in ran.out
     assert (tmp_path / name).read_text().startswith(start)
 
 

@@ -29,7 +29,7 @@ def test_a_served_command(run: Run) -> None:
 def test_a_command_that_is_served_nowhere(run: Run) -> None:
     ran = run("explain", PUMP_FILE, "--mode", "normal", "--command", "shell")
     assert ran.code == Exit.NO
-    assert "no way leads to where it is served" in ran.out
+    assert "no transitions lead to a mode that serves it" in ran.out
     assert json.loads(run("explain", PUMP_FILE, "--mode", "normal", "--command", "shell", "--json").out)["path"] is None
 
 
@@ -45,8 +45,8 @@ def test_for_a_program(run: Run) -> None:
 @pytest.mark.parametrize(
     ("mode", "command", "line"),
     [
-        ("norml", "os.echo", '--mode: "norml" is no mode of'),
-        ("normal", "os.ehco", '--command: "os.ehco" is no known command'),
+        ("norml", "os.echo", '--mode: "norml" is not a mode of'),
+        ("normal", "os.ehco", '--command: "os.ehco" is not a command'),
     ],
 )
 def test_what_does_not_exist(run: Run, mode: str, command: str, line: str) -> None:

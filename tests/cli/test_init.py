@@ -27,7 +27,7 @@ def test_defaults_make_a_policy_and_keys_that_can_be_used(run: Run, tmp_path: Pa
     policy = read_policy(tmp_path / "pump" / "policy.toml")
     assert policy.device.name == "pump"
     assert len(read_secret(policy)) == 32
-    assert "it holds" in ran.out
+    assert "the policy is proved" in ran.out
     for path in (tmp_path / "pump" / "keys").iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == (0o644 if path.name.endswith(".pub.pem") else 0o600)
 

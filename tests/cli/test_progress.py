@@ -1,10 +1,11 @@
 import asyncio
 import sys
+from dataclasses import replace
 
 import pytest
 
 from keyswitch.cli.progress import Out, Terminal, shown
-from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, Uploading
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading
 from keyswitch.host.update.job import Outcome, Result
 from keyswitch.host.update.steps import StepName
 from keyswitch.host.upload.uploader import UploadProgress
@@ -35,8 +36,18 @@ def uploading(off: int, size: int) -> Uploading:
 def test_a_slow_step_is_named_while_it_goes_on(capsys: pytest.CaptureFixture[str]):
     told(FIND, 5.0, FOUND, 5.0)
     assert capsys.readouterr().out.splitlines() == [
-        "    2.00 s  find                     goes on: find the device and connect",
+        "    2.00 s  find                     still working: find the device and connect",
         "    5.00 s  find                     done in 5.00 s",
+    ]
+
+
+def test_a_step_says_how_it_ended(capsys: pytest.CaptureFixture[str]):
+    failed = StepFailed(name=StepName.ENTER, at_ms=1_000, duration_ms=90, why="guard", refused=True)
+    told(StepDone(name=StepName.FIND, at_ms=0, duration_ms=None), failed, replace(failed, why="gone", refused=False))
+    assert capsys.readouterr().out.splitlines() == [
+        "    0.00 s  find                     already done",
+        "    1.00 s  enter                    refused: guard",
+        "    1.00 s  enter                    not done: gone",
     ]
 
 

@@ -52,7 +52,7 @@ def test_what_is_not_there_may_be_asked_for(tmp_path: Path) -> None:
 def test_a_pipe_without_a_writer_does_not_hang_and_one_with_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert read_file(tmp_path / "pipe", KIND) == b""
-    with pytest.raises(InputError, match="pipe: this is no regular file"):
+    with pytest.raises(InputError, match="pipe: this is not a regular file"):
         open_regular(tmp_path / "pipe", "a note")
     read, write = os.pipe()
     os.write(write, b"said")

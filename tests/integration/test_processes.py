@@ -271,7 +271,7 @@ def policy_with(pump: Workshop, directory: Path, old: str, new: str) -> Path:
     [
         ("idle_s = 120", "idel_s = 120", "modes.maintenance.idel_s"),
         ("lease_s = 900", 'lease_s = "long"', "modes.maintenance.lease_s"),
-        ('key = "keys/root-ec-p256.pub.pem"', 'key = "policy.toml"', "this is no key"),
+        ('key = "keys/root-ec-p256.pub.pem"', 'key = "policy.toml"', "this is not a key"),
         ('key = "keys/root-ec-p256.pub.pem"', 'key = "keys/none.pem"', "none.pem"),
         ("slot_size = 458752", "slot_size = 458753", "bootloader.slot_size"),
     ],

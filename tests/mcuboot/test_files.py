@@ -101,9 +101,9 @@ def test_padded_hex_keeps_its_trailer():
     ("text", "said"),
     [
         (b":00000001FF\n", "the HEX file holds no data"),
-        (b":0400000001020304F3\n:00000001FF\n", "this is no Intel HEX file: line 1: its checksum is wrong"),
-        (b":zz\n", "this is no Intel HEX file"),
-        (b":\xff\xfe", "this is no Intel HEX file"),
+        (b":0400000001020304F3\n:00000001FF\n", "this is not an Intel HEX file: line 1: its checksum is wrong"),
+        (b":zz\n", "this is not an Intel HEX file"),
+        (b":\xff\xfe", "this is not an Intel HEX file"),
         (
             b":0100000001FE\n:020000040400F6\n:0100000001FE\n:00000001FF\n",
             "the HEX file spans addresses 0x0 to 0x4000000 with 2 bytes of data .expected at most 4194304 bytes",

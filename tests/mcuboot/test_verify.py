@@ -220,9 +220,9 @@ def test_every_hash_without_keys(sha):
 @pytest.mark.parametrize(
     ("pem", "said"),
     [
-        (b"", "this is no key"),
-        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "this is no key"),
-        (GOOD, "this is no key"),
+        (b"", "this is not a key"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "this is not a key"),
+        (GOOD, "this is not a key"),
     ],
 )
 def test_what_is_no_key_is_named(pem, said):

@@ -87,54 +87,63 @@ def test_guards_compare(compare: str, below: bool, at: bool, above: bool) -> Non
 
 
 WRONG = {
-    "another schema": (("schema = 1", "schema = 2"), "schema: 2 cannot stand here"),
+    "another schema": (("schema = 1", "schema = 2"), "schema: 2 is not allowed"),
     "no schema": (("schema = 1", ""), "schema: missing"),
     "unknown section": (("[modes.normal]", "[update2]\n[modes.normal]"), 'update2: unknown key.*did you mean "update"'),
     "unknown key": (("lease_s = 60", "lease = 60"), 'modes.maintenance.lease: unknown key.*did you mean "lease_s"'),
     "key that needs quotes": (("lease_s = 60", '"le ase" = 60'), 'modes.maintenance."le ase": unknown key'),
     "no name": (('name = "Small"', ""), "device.name: missing"),
     "name too long": (('name = "Small"', f'name = "{"x" * 30}"'), "device.name: .*1 to 29 bytes"),
-    "name over two lines": (('name = "Small"', r'name = "a\nb"'), r"device.name: \"a\?b\" cannot stand here"),
-    "two initial modes": (('initial_mode = "normal"', 'initial_mode = ["normal", "maintenance"]'), "a list cannot"),
+    "name over two lines": (('name = "Small"', r'name = "a\nb"'), r"device.name: \"a\?b\" is not allowed"),
+    "two initial modes": (
+        ('initial_mode = "normal"', 'initial_mode = ["normal", "maintenance"]'),
+        "a list is not allowed",
+    ),
     "initial mode nowhere": (
         ('initial_mode = "normal"', 'initial_mode = "norml"'),
-        'device.initial_mode: "norml" is no mode.*did you mean "normal"',
+        'device.initial_mode: "norml" is not a mode.*did you mean "normal"',
     ),
     "mode with a bad name": (("[modes.normal]", "[modes.Normal]"), "modes.Normal: .*lower-case"),
     "input with a bad name": (("motion = {", "Motion = {"), "inputs.Motion: .*lower-case"),
     "input of no type": (('type = "bool"', 'type = "boolean"'), 'inputs.motion.type: .*did you mean "bool"'),
-    "input with the wrong start": (("initial = false", "initial = 0"), "inputs.motion.initial: 0 is no bool"),
-    "int that is a bool": (("initial = 80", "initial = true"), "inputs.battery.initial: true is no int"),
+    "input with the wrong start": (("initial = false", "initial = 0"), "inputs.motion.initial: 0 is not a bool"),
+    "int that is a bool": (("initial = 80", "initial = true"), "inputs.battery.initial: true is not an int"),
     "int out of range": (("initial = 80", "initial = 2147483648"), "inputs.battery.initial: "),
     "unknown command": (
         ('allow = ["os.echo"', 'allow = ["os.ehco"'),
-        r'modes.normal.allow\[0\]: "os.ehco" is no known command.*did you mean "os.echo"',
+        r'modes.normal.allow\[0\]: "os.ehco" is not a command.*did you mean "os.echo"',
     ),
-    "no such direction": (('"os.echo"', '"os.reset:read"'), r'modes.normal.allow\[0\]: "os.reset:read" is no known'),
+    "no such direction": (
+        ('"os.echo"', '"os.reset:read"'),
+        r'modes.normal.allow\[0\]: "os.reset:read" is not a command',
+    ),
     "allow twice": (
         ('["os.echo", "mode"]', '["mode", "mode"]'),
         r"modes.normal.allow\[1\]: \"mode\" stands here twice",
     ),
     "allow is no list": (('allow = ["os.echo", "mode"]', 'allow = "os.echo"'), "modes.normal.allow: .*a list"),
     "no allow": (('allow = ["os.echo", "mode"]', ""), "modes.normal.allow: missing"),
-    "lease of -1": (("lease_s = 60", "lease_s = -1"), "modes.maintenance.lease_s: -1 cannot stand here"),
-    "lease of 0": (("lease_s = 60", "lease_s = 0"), "lease_s: 0 cannot"),
+    "lease of -1": (("lease_s = 60", "lease_s = -1"), "modes.maintenance.lease_s: -1 is not allowed"),
+    "lease of 0": (("lease_s = 60", "lease_s = 0"), "lease_s: 0 is not allowed"),
     "lease too fine": (("lease_s = 60", "lease_s = 0.0001"), "whole milliseconds"),
-    "lease without end": (("lease_s = 60", "lease_s = inf"), "lease_s: Infinity cannot"),
-    "lease that is no number": (("lease_s = 60", "lease_s = nan"), "lease_s: NaN cannot"),
-    "lease that is a bool": (("lease_s = 60", "lease_s = true"), "lease_s: true cannot"),
-    "lease as a date": (("lease_s = 60", "lease_s = 2026-01-01"), "a date or time cannot stand here"),
-    "lease too long": (("lease_s = 60", "lease_s = 2592001"), "lease_s: 2592001 cannot"),
+    "lease without end": (("lease_s = 60", "lease_s = inf"), "lease_s: Infinity is not allowed"),
+    "lease that is no number": (("lease_s = 60", "lease_s = nan"), "lease_s: NaN is not allowed"),
+    "lease that is a bool": (("lease_s = 60", "lease_s = true"), "lease_s: true is not allowed"),
+    "lease as a date": (("lease_s = 60", "lease_s = 2026-01-01"), "a date or time is not allowed"),
+    "lease too long": (("lease_s = 60", "lease_s = 2592001"), "lease_s: 2592001 is not allowed"),
     "extension without lease": (("lease_s = 60", "lease_max_s = 60"), "means nothing without lease_s"),
     "extension that shortens": (
         ("lease_s = 60", "lease_s = 60\nlease_max_s = 59"),
         "lease_max_s: shorter than lease_s",
     ),
     "owner outside": (("[modes.normal]", '[modes.normal]\nsession = "owner"'), "modes.normal.session: means nothing"),
-    "timeout to nowhere": (("[modes.normal]", "[modes.normal]\ntimeout_s = 5"), "timeout_s: nothing happens then"),
+    "timeout to nowhere": (
+        ("[modes.normal]", "[modes.normal]\ntimeout_s = 5"),
+        "timeout_s: nothing happens when it ends",
+    ),
     "way from nowhere": (
         ('from = ["normal"]', 'from = ["cellar"]'),
-        r'transitions\[0\].from\[0\]: "cellar" is no mode',
+        r'transitions\[0\].from\[0\]: "cellar" is not a mode',
     ),
     "way to nowhere": (
         ('to = "maintenance"', 'to = "maintenence"'),
@@ -144,7 +153,7 @@ WRONG = {
     "way from nothing": (('from = ["normal"]', "from = []"), r"transitions\[0\].from: 0 entries"),
     "unknown trigger": (('on = "enter"', 'on = "entry"'), r'transitions\[0\].on: .*did you mean "enter"'),
     "unknown proof": (('["challenge"]', '["chalenge"]'), r'proofs\[0\]: .*did you mean "challenge"'),
-    "button as a proof": (('["challenge"]', '["button"]'), r'proofs\[0\]: "button" cannot stand here'),
+    "button as a proof": (('["challenge"]', '["button"]'), r'proofs\[0\]: "button" is not allowed'),
     "proof without settings": (('["challenge"]', '["permit"]'), r"proofs\[0\]: \[entry.permit\] is missing"),
     "no proof into maintenance": (('proofs = ["challenge"]', ""), "proofs: missing"),
     "empty proofs": (('proofs = ["challenge"]', "proofs = []"), "proofs: 0 entries"),
@@ -156,17 +165,17 @@ WRONG = {
         ('on = "enter"\nproofs = ["challenge"]', 'on = "leave"'),
         "cannot lead into maintenance",
     ),
-    "guard on nothing": (('"motion == false"', '"mution == false"'), r'when\[0\]: "mution" is no input.*"motion"'),
-    "guard that is none": (('"motion == false"', '"motion"'), r'when\[0\]: "motion" is no condition'),
+    "guard on nothing": (('"motion == false"', '"mution == false"'), r'when\[0\]: "mution" is not an input.*"motion"'),
+    "guard that is none": (('"motion == false"', '"motion"'), r'when\[0\]: "motion" is not a condition'),
     "bool with a number": (('"motion == false"', '"motion == 0"'), r"when\[0\]: motion is a bool"),
     "bool in order": (('"motion == false"', '"motion < true"'), r"when\[0\]: motion is a bool"),
     "int with a word": (('"battery >= 30"', '"battery >= true"'), r"when\[1\]: battery is an int"),
-    "guard out of range": (('"battery >= 30"', '"battery >= 9999999999"'), r"when\[1\]: 9999999999 cannot"),
+    "guard out of range": (('"battery >= 30"', '"battery >= 9999999999"'), r"when\[1\]: 9999999999 is not allowed"),
     "secret without a file": (('secret = "secret.hmac"', ""), "entry.challenge.secret: missing"),
     "odd slot": (("schema = 1", "schema = 1\n[bootloader]\nslot_size = 9000"), "slot_size: not whole sectors"),
     "odd sector": (
         ("schema = 1", "schema = 1\n[bootloader]\nsector_size = 3000\nslot_size = 30000"),
-        "sector_size: 3000 is no power of two",
+        "sector_size: 3000 is not a power of two",
     ),
     "no transport": (("schema = 1", "schema = 1\n[smp]\ntransports = []"), "smp.transports: 0 entries"),
     "unknown transport": (("schema = 1", 'schema = 1\n[smp]\ntransports = ["bel"]'), 'did you mean "ble"'),
@@ -175,9 +184,12 @@ WRONG = {
         "gate.identity: an address cannot change under a connection",
     ),
     "lockout upside down": (("schema = 1", "schema = 1\n[entry.lockout]\nfirst_s = 9\nmax_s = 8"), "first_s: longer"),
-    "section that is no table": (("schema = 1", "schema = 1\ngate = 5"), "gate: 5 cannot stand here"),
-    "modes that are no tables": (("[modes.normal]", "[modes]\nnormal = 5\n[modes.x]"), "modes.normal: 5 cannot"),
-    "input that is no table": (("motion = {", "flag = 5\nmotion = {"), "inputs.flag: 5 cannot"),
+    "section that is no table": (("schema = 1", "schema = 1\ngate = 5"), "gate: 5 is not allowed"),
+    "modes that are no tables": (
+        ("[modes.normal]", "[modes]\nnormal = 5\n[modes.x]"),
+        "modes.normal: 5 is not allowed",
+    ),
+    "input that is no table": (("motion = {", "flag = 5\nmotion = {"), "inputs.flag: 5 is not allowed"),
 }
 
 
@@ -187,7 +199,7 @@ WRONG = {
 def test_a_packet_fits_every_transport_that_is_served(transport: Transport, most: int) -> None:
     smp = f'[smp]\ntransports = ["ble", "{transport.value}"]\nbuf_size'
     assert small("", ("schema = 1", f"schema = 1\n{smp} = {most}")).smp.buf_size == most
-    with pytest.raises(InputError, match=rf"smp.buf_size: {transport.value} carries no packet of {most + 1} bytes"):
+    with pytest.raises(InputError, match=rf"smp.buf_size: {transport.value} cannot carry a packet of {most + 1} bytes"):
         small("", ("schema = 1", f"schema = 1\n{smp} = {most + 1}"))
     assert small("", ("schema = 1", "schema = 1\n[smp]\nbuf_size = 65535")).smp.buf_size == 65_535
 
@@ -263,7 +275,7 @@ def test_no_transition_leads_from_maintenance_into_maintenance(trigger: str, mor
         (b"schema = 1\n", "policy: device: missing"),
         (b"schema = 1\n[device]\nname='x'\ninitial_mode='y'\n", "policy: modes: missing"),
         (b"schema = 1\n[device]\nname='x'\ninitial_mode='y'\n[modes]\n", "modes: 0 modes"),
-        (b"schema = 1\nmodes = 1\n[device]\nname='x'\ninitial_mode='y'\n", "modes: 1 cannot stand here"),
+        (b"schema = 1\nmodes = 1\n[device]\nname='x'\ninitial_mode='y'\n", "modes: 1 is not allowed"),
         (b"schema = 1\ntransitions = 1\n[device]\nname='x'\ninitial_mode='y'\n[modes.y]\nallow=[]\n", "transitions: 1"),
     ],
 )

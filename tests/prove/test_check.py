@@ -339,7 +339,7 @@ def test_what_is_no_act_of_a_person_begins_no_maintenance(what: str) -> None:
     verdict = check(small(NO_ACT[what]))
     assert "maintenance-on-purpose" in broken(verdict)
     found = next(each for each in verdict.violations if each.rule == "maintenance-on-purpose")
-    assert "which is no act of a person" in found.text
+    assert "which is not an act of a person" in found.text
 
 
 def test_neither_idle_time_nor_a_timeout_is_an_end() -> None:
@@ -465,7 +465,10 @@ def test_a_loop_ends_with_the_inputs_as_they_were() -> None:
         ),
         (
             ('session = "anyone"', 'session = "owner"'),
-            "entering this way makes nobody the owner), so it refuses image.upload:write, which sends the image",
+            (
+                "entering by this transition makes nobody the owner), so it refuses image.upload:write, "
+                "which sends the image"
+            ),
             "image.upload:write",
         ),
         (

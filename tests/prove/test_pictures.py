@@ -92,13 +92,13 @@ def test_no_way_crosses_a_label(policy: Policy) -> None:
 
 def test_the_legend_says_what_each_sign_means_and_nothing_else() -> None:
     told = " ".join(text.words for text in texts(check(svg(chart(EVERYTHING)))))
-    assert "a way into maintenance, from a mode with a dot to the one at the tip" in told
+    assert "a transition into maintenance, from a mode with a dot to the one at the tip" in told
     assert "without a transition of its own" not in told
-    assert "way past this gate" not in told
+    assert "bypass of this gate" not in told
     root = check(svg(chart(pump())))
     told = " ".join(text.words for text in texts(root))
     assert "how the maintenance session ends, without a transition of its own" in told
-    assert "way past this gate, which the policy declares: mcuboot serial recovery (pin)" in told
+    assert "bypass of this gate, which the policy declares: mcuboot serial recovery (pin)" in told
     kinds = [path.get("class") for path in root.iter(f"{SVG}path")]
     assert {kind for kind in kinds if kind and kind.startswith("arrow")} == {"arrow", "arrow-open", "arrow dashed"}
 

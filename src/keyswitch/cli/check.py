@@ -35,17 +35,24 @@ _REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
     help="Play the traces of an earlier `check --json` on the device itself.",
 )
 @click.option(
-    "--report", type=click.Choice(sorted(_REPORTS)), help="Write a report to file: a page, a text, or for a CI server."
+    "--report",
+    type=click.Choice(sorted(_REPORTS)),
+    help="Write a report: a web page (html), a text (md), or results for a CI server (junit).",
 )
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where the report goes; else to stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report to this file instead of standard output.",
 )
 @click.option(
     "--max-states",
     type=click.IntRange(min=1),
     default=MAX_STATES,
     show_default=True,
-    help="Stop when there are more states than this.",
+    metavar="N",
+    help="Stop when there are more than N states.",
 )
 @click.option(
     "--max-memory",
@@ -53,7 +60,7 @@ _REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
     type=click.IntRange(min=1),
     default=MAX_MEMORY_MB,
     show_default=True,
-    help="Stop when the process holds more memory than this.",
+    help="Stop when the process uses more than MB megabytes of memory.",
 )
 def check(
     policy: Path,
@@ -70,7 +77,7 @@ def check(
     Explores the same machine that the device runs, with everything around it: connections, inputs, time limits,
     uploads, pending and trial images, lock-out, and power cuts at every moment.
 
-    Exit code 0: it holds, 1: it is refuted, 3: not decided, for it needs more states or memory than allowed.
+    Exit code 0: it is proved, 1: it is refuted, 3: not decided, for it needs more states or memory than allowed.
 
     \b
     Examples:
@@ -120,7 +127,7 @@ def _say(name: str, verdict: ProofResult) -> None:
     if not verdict.complete:
         echo(f"{name}: not decided: {verdict.stopped}; {verdict.states} states found, {explored}")
     elif verdict.holds:
-        echo(f"{name}: holds ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
+        echo(f"{name}: proved ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:
         _say_violation(name, violation)
     if verdict.violations:

@@ -61,7 +61,7 @@ class CheckMeter:
         """Say how far it has come, if it is time to; why to stop, if it is."""
         held = self._held()
         if held is not None and held > self._max_mb:
-            return f"it holds {held} MB, more than {self._max_mb} MB (--max-memory)"
+            return f"it uses {held} MB, more than {self._max_mb} MB (--max-memory)"
         now_ms = self._now_ms()
         if now_ms >= self._next_ms:
             self._next_ms = now_ms + (RENEW_MS if self._terminal else LINE_MS)

@@ -12,7 +12,7 @@ from keyswitch.exits import Exit
     "--payload",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Your own firmware binary, signed with the demo's key.",
+    help="Play with your own firmware binary, which is signed with the demo's key.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the summary.")
 @click.option("--quiet", is_flag=True, help="Print the summary alone, and what went wrong.")

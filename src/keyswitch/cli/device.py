@@ -22,42 +22,50 @@ from keyswitch.text import plain
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="What the device keeps: flash, session, bonds, counters.",
+    help="Keep the device's flash, session, bonds and counters in this directory.",
 )
 @click.option(
-    "--image", metavar="FILE", type=click.Path(path_type=Path), help="Signed image that a new DIR starts with."
+    "--image", metavar="FILE", type=click.Path(path_type=Path), help="Start a new DIR with this signed image."
 )
 @click.option(
     "--ble",
     default="virtual",
     metavar="virtual[:PORT]|none|HCI",
     show_default=True,
-    help="The radio. virtual: a modelled air that other processes join by HCI over TCP on PORT (0: any). "
+    help="Use this radio. virtual: a modelled air that other processes join by HCI over TCP on PORT (0: any). "
     "HCI: a real controller, such as usb:0 or serial:/dev/ttyACM0.",
 )
-@click.option("--air", default="", metavar="KEY=VALUE,…", help="The modelled air: interval_ms=15,phy=2M,loss=0.")
-@click.option("--udp", metavar="HOST:PORT", help="Serve SMP over UDP there too.")
+@click.option(
+    "--air", default="", metavar="KEY=VALUE,…", help="Set the modelled air, such as interval_ms=15,phy=2M,loss=0."
+)
+@click.option("--udp", metavar="HOST:PORT", help="Serve SMP over UDP at this address as well.")
 @click.option(
     "--serial",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Serve SMP on this port, or make a pseudo-terminal.",
+    help="Serve SMP on this serial port, or on a new pseudo-terminal.",
 )
 @click.option(
     "--capture",
     metavar="FILE.btsnoop",
     type=click.Path(path_type=Path),
-    help="Write down what passes between the device and its radio; Wireshark opens it.",
+    help="Write what passes between the device and its radio to this file, which Wireshark opens.",
 )
 @click.option(
     "--serial-framing",
     type=click.Choice(["console", "raw"]),
     default="console",
     show_default=True,
-    help="console: base64 lines between other text; raw: bare packets.",
+    help="Frame serial packets like this. console: base64 lines between other text; raw: bare packets.",
 )
 @click.option("--virtual-time", is_flag=True, help="Let `keyswitch panel DIR advance` move the device's clock.")
-@click.option("--flash", default="none", metavar="PROFILE", show_default=True, help="Flash times: none or nrf52840.")
+@click.option(
+    "--flash",
+    default="none",
+    metavar="PROFILE",
+    show_default=True,
+    help="Let flash operations take as long as on this part: none or nrf52840.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as one JSON object a line.")
 def device(as_json: bool, **options: Any) -> Exit:
     """Run the device that POLICY describes, until SIGTERM or Ctrl-C.

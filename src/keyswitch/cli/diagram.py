@@ -25,10 +25,10 @@ _KINDS = ".svg, .mmd or .png"
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help=f"Its ending says what: {_KINDS}.",
+    help=f"Write the diagram to this file; its ending says as what: {_KINDS}.",
 )
 def diagram(policy: Path, output: Path) -> None:
-    """Draw the modes of POLICY, the ways between them with proofs and guards, and what each mode allows.
+    """Draw the modes of POLICY, the transitions between them with proofs and guards, and what each mode allows.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def diagram(policy: Path, output: Path) -> None:
         case _:
             raise InputError(str(output), f'cannot draw "{output.suffix}"', _KINDS)
     write_output(output, data)
-    echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} ways")
+    echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} transitions")
 
 
 def _png(picture: str) -> bytes:

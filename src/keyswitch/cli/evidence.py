@@ -51,8 +51,18 @@ def show(file: Path, as_json: bool) -> Exit:
 
 @evidence.command()
 @FILE
-@click.option("--key", metavar="PEM", type=click.Path(path_type=Path), help="Every record must be signed by this key.")
-@click.option("--head", "noted", metavar="N:HASH", help="A last record that was noted elsewhere, now or earlier.")
+@click.option(
+    "--key",
+    metavar="PEM",
+    type=click.Path(path_type=Path),
+    help="Check that this public key's owner has signed every record.",
+)
+@click.option(
+    "--head",
+    "noted",
+    metavar="N:HASH",
+    help="Check that the file holds this last record, noted elsewhere now or earlier.",
+)
 @JSON
 def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Exit:
     """Check that no record was changed, moved, left out or cut off.
@@ -175,9 +185,13 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
 
 @evidence.command()
 @FILE
-@click.option("--record", "number", metavar="N", type=click.IntRange(1), help="Which run; the last one if not given.")
+@click.option("--record", "number", metavar="N", type=click.IntRange(1), help="Draw run N instead of the last one.")
 @click.option(
-    "-o", "--output", metavar="SVG", type=click.Path(path_type=Path), help="Where to; standard output if not."
+    "-o",
+    "--output",
+    metavar="SVG",
+    type=click.Path(path_type=Path),
+    help="Write the picture to this file instead of standard output.",
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""

@@ -1,4 +1,4 @@
-"""`keyswitch explain`: why a mode serves a command or not, and the shortest way to where it is served."""
+"""`keyswitch explain`: why a mode serves a command or not, and the shortest steps to a mode that serves it."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,16 @@ from keyswitch.prove.explain import explain as asked
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
-@click.option("--mode", required=True, metavar="MODE", help="The mode the device is in.")
-@click.option("--command", required=True, metavar="COMMAND", help="As in an allow list: os.reset, image.state:read.")
+@click.option("--mode", required=True, metavar="MODE", help="Explain what this mode serves.")
+@click.option(
+    "--command",
+    required=True,
+    metavar="COMMAND",
+    help="Explain this command, written as in an allow list: os.reset, image.state:read.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain(policy: Path, mode: str, command: str, *, as_json: bool) -> Exit:
-    """Say whether MODE serves COMMAND, why, and the shortest way to where it is served.
+    """Say whether MODE serves COMMAND, why, and the shortest steps to a mode that serves it.
 
     Exit code 0: it is served, 1: it is refused.
 
@@ -33,9 +38,9 @@ def explain(policy: Path, mode: str, command: str, *, as_json: bool) -> Exit:
         return Exit.YES if found.allowed else Exit.NO
     echo(f"{command} in {mode}: {'served' if found.allowed else 'refused'}: {found.reason}")
     if found.path is None:
-        echo("no way leads to where it is served")
+        echo("no transitions lead to a mode that serves it")
     elif found.path:
-        echo("the shortest way to where it is served:")
+        echo("the shortest steps to a mode that serves it:")
         for number, line in enumerate(trace_words(found.path), 1):
             echo(f"  {number:2}. {line}")
     return Exit.YES if found.allowed else Exit.NO

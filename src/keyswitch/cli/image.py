@@ -107,12 +107,30 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
 
 @image.command("verify")
 @click.argument("file", metavar="FILE", type=FILE)
-@click.option("--key", "key_files", metavar="PEM", type=FILE, multiple=True, help="Public key; may be repeated.")
-@click.option("--policy", "policy_file", metavar="POLICY", type=FILE, help="Ask for the device that this describes.")
-@click.option("--running", metavar="VERSION", callback=_version, help="What the device runs now (for downgrades).")
+@click.option(
+    "--key",
+    "key_files",
+    metavar="PEM",
+    type=FILE,
+    multiple=True,
+    help="Check the signature with this public key; repeatable.",
+)
+@click.option(
+    "--policy",
+    "policy_file",
+    metavar="POLICY",
+    type=FILE,
+    help="Check whether the device that this policy describes would start it.",
+)
+@click.option(
+    "--running",
+    metavar="VERSION",
+    callback=_version,
+    help="Check for a downgrade from this version, which the device runs now.",
+)
 @click.option("--hash-only", is_flag=True, help="Check the hash alone: finds damage, not forgery.")
-@click.option("--decrypts", is_flag=True, help="The bootloader takes encrypted images.")
-@click.option("--unpacks", is_flag=True, help="The bootloader takes compressed images.")
+@click.option("--decrypts", is_flag=True, help="Assume a bootloader that takes encrypted images.")
+@click.option("--unpacks", is_flag=True, help="Assume a bootloader that takes compressed images.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify_(
     file: Path,

@@ -28,17 +28,27 @@ _KEYS = {
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--name", metavar="TEXT", help="The device's name, as advertised.")
-@click.option("--proof", "proofs", multiple=True, type=click.Choice(_PROOFS), help="How entry is proved; repeatable.")
-@click.option("--button/--no-button", default=None, help="A button opens maintenance as well.")
-@click.option("--safety-input", metavar="NAME", help='Must be false for maintenance; "" for none.')
-@click.option("--service", type=click.Choice([each.value for each in Visibility]), help="How the SMP service is shown.")
+@click.option("--name", metavar="TEXT", help="Let the device advertise this name.")
+@click.option(
+    "--proof",
+    "proofs",
+    multiple=True,
+    type=click.Choice(_PROOFS),
+    help="Let whoever enters prove that they may like this; repeatable.",
+)
+@click.option("--button/--no-button", default=None, help="Let a button open maintenance as well.")
+@click.option(
+    "--safety-input", metavar="NAME", help='Require that this input is false during maintenance; "" for none.'
+)
+@click.option(
+    "--service", type=click.Choice([each.value for each in Visibility]), help="Show the SMP service like this."
+)
 @click.option(
     "--transport",
     "transports",
     multiple=True,
     type=click.Choice([each.value for each in Transport]),
-    help="Repeatable.",
+    help="Serve SMP over this transport; repeatable.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
 def init(
@@ -83,8 +93,8 @@ def init(
             _make(directory, *_KEYS[kind])
     _make(directory, "image.pem", GeneratedKey.IMAGE)
     if not check(read_policy(place)).holds:
-        raise LocalError(f"{place}: a policy of our own making does not hold")
-    echo(f"it holds; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+        raise LocalError(f"{place}: the policy that was written is refuted; this is a fault of Keyswitch")
+    echo(f"the policy is proved; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
 
 
 def _make(directory: Path, file: str, kind: GeneratedKey) -> None:

@@ -29,7 +29,7 @@ def keys() -> None:
     type=click.Choice([kind.value for kind in GeneratedKey]),
     default=GeneratedKey.PERMIT.value,
     show_default=True,
-    help="What it is for.",
+    help="Make a key for this purpose.",
 )
 def new(file: Path, kind: str) -> None:
     """Write a new key to FILE, readable by you alone; the public part of a pair goes beside it as ….pub.pem.

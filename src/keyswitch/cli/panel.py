@@ -52,7 +52,13 @@ def power_cycle(directory: Path, as_json: bool) -> None:
 
 @panel.command()
 @click.argument("what", metavar="button", type=click.Choice(["button"]))
-@click.option("--hold", default="0s", show_default=True, metavar="TIME", help="How long: 5s, 500ms.")
+@click.option(
+    "--hold",
+    default="0s",
+    show_default=True,
+    metavar="TIME",
+    help="Hold the button for this long, such as 5s or 500ms.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def press(directory: Path, what: str, hold: str, as_json: bool) -> None:
@@ -113,7 +119,7 @@ def _milliseconds(text: str) -> int:
     try:
         return round(float(number) * factor)
     except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is no time", param_hint="TIME such as 5s or 500ms") from None
+        raise click.BadParameter(f"{text!r} is not a time", param_hint="TIME such as 5s or 500ms") from None
 
 
 def _mode(answer: dict[str, Any]) -> str:

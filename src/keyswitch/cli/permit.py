@@ -51,20 +51,42 @@ def permit() -> None:
 
 
 @permit.command(name="issue")
-@click.option("--issuer", required=True, type=FILE, metavar="KEY", help="Your private key (Ed25519, PEM).")
-@click.option("--holder", required=True, type=FILE, metavar="KEY", help="Public key of who may use the permit.")
-@click.option("--policy", type=FILE, metavar="FILE", help="The device's policy: gives device and mode.")
-@click.option("--device", "devices", multiple=True, metavar="ID", help="Identity of a device; repeat it for several.")
-@click.option("--mode", metavar="MODE", help="The maintenance mode that may be entered.")
 @click.option(
-    "--days", type=click.IntRange(1, 3660), default=1, show_default=True, help="Valid from now for this long."
+    "--issuer", required=True, type=FILE, metavar="KEY", help="Sign the permit with this private key (Ed25519, PEM)."
 )
 @click.option(
-    "--uses", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Uses, where no clock counts."
+    "--holder", required=True, type=FILE, metavar="KEY", help="Let only the owner of this public key use the permit."
 )
-@click.option("--image", "images", multiple=True, metavar="FILE|HASH", help="Only this image; repeat it for several.")
-@click.option("--name", default="", metavar="TEXT", help="Who issues it, for people.")
-@click.option("-o", "--output", required=True, type=FILE, metavar="FILE", help="Where the permit goes.")
+@click.option("--policy", type=FILE, metavar="FILE", help="Take the device and the mode from this policy.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="ID",
+    help="Let the permit open the device of this identity; repeatable.",
+)
+@click.option("--mode", metavar="MODE", help="Permit to enter this maintenance mode.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3660),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Let the permit be valid for N days from now.",
+)
+@click.option(
+    "--uses",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Let a device that has no clock take the permit N times.",
+)
+@click.option(
+    "--image", "images", multiple=True, metavar="FILE|HASH", help="Permit to install this image alone; repeatable."
+)
+@click.option("--name", default="", metavar="TEXT", help="Name the issuer, for people who read the permit.")
+@click.option("-o", "--output", required=True, type=FILE, metavar="FILE", help="Write the permit to this file.")
 def issue_permit(
     issuer: Path,
     holder: Path,
@@ -111,7 +133,7 @@ def issue_permit(
 
 @permit.command()
 @click.argument("file", metavar="FILE", type=FILE)
-@click.option("--issuer", type=FILE, metavar="KEY", help="Public key that must have signed it.")
+@click.option("--issuer", type=FILE, metavar="KEY", help="Check that this public key's owner has signed it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
     """Say what the permit in FILE permits, and whether ISSUER signed it.

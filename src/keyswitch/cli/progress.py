@@ -115,7 +115,7 @@ class Terminal:
             note = f"{_at(event.at_ms)}  {event.name.value:<24} {event.says} …"
             self._out.write(note[: shutil.get_terminal_size().columns - 1], end=False)
             return
-        line = f"{_at(event.at_ms + SLOW_MS)}  {event.name.value:<24} goes on: {event.says}"
+        line = f"{_at(event.at_ms + SLOW_MS)}  {event.name.value:<24} still working: {event.says}"
         self._slow = asyncio.get_running_loop().call_later(SLOW_MS / 1000, self._out.write, line)
 
     def _unnote(self) -> None:
@@ -131,9 +131,10 @@ class Terminal:
             case StepDone(duration_ms=int(duration_ms)):
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} done in {duration_ms / 1000:.2f} s"]
             case StepDone():
-                return [f"{_at(event.at_ms)}  {event.name.value:<24} holds"]
+                return [f"{_at(event.at_ms)}  {event.name.value:<24} already done"]
             case StepFailed():
-                return [f"{_at(event.at_ms)}  {event.name.value:<24} not yet: {event.why}"]
+                end = "refused" if event.refused else "not done"
+                return [f"{_at(event.at_ms)}  {event.name.value:<24} {end}: {event.why}"]
             case VerdictFound():
                 verdict = event.verdict
                 then = [f"            next: {verdict.next_step}"] if verdict.next_step else []

@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("target", metavar="[RADIO]", default="ble:")
-@click.option("--seconds", type=click.FloatRange(0.1, 300), default=5.0, show_default=True, help="How long to listen.")
-@click.option("--all", "everything", is_flag=True, help="Also devices that show no update service.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 300),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Listen for this long.",
+)
+@click.option("--all", "everything", is_flag=True, help="List devices that show no update service as well.")
 @click.option(
     "--policy",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Name the mode of its device, if it obeys this file.",
+    help="Name the mode of each device that obeys this policy.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_json: bool) -> Exit:

@@ -13,11 +13,24 @@ from keyswitch.exits import Exit
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("target", metavar="TARGET")
 @click.option(
-    "--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy, to say what leads in."
+    "--policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Say how to enter maintenance, as this policy of the device has it.",
 )
 @click.option("--pair", is_flag=True, help="Pair with the device first, or encrypt with earlier keys.")
-@click.option("--passkey", type=click.IntRange(0, 999_999), help="The six digits that it shows, instead of asking.")
-@click.option("--bonds", metavar="FILE", type=click.Path(path_type=Path), help="Keeps the keys of an hci: target.")
+@click.option(
+    "--passkey",
+    type=click.IntRange(0, 999_999),
+    metavar="DIGITS",
+    help="Pair with these six digits, which the device shows, instead of asking.",
+)
+@click.option(
+    "--bonds",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep the pairing keys of an hci: target in this file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(
     target: str, *, policy: Path | None, pair: bool, passkey: int | None, bonds: Path | None, as_json: bool

@@ -13,44 +13,91 @@ from keyswitch.exits import Exit
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("target", metavar="TARGET")
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
-@click.option("--policy", metavar="FILE", type=click.Path(path_type=Path), help="The device's policy: way in, keys.")
+@click.option(
+    "--policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Use this policy of the device: it says how to enter maintenance, and names the keys.",
+)
 @click.option(
     "--new-policy",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The policy that the image brings: refuse if the update would revert under it. Not known without.",
+    help="Refuse an update that would revert under this policy, which the image brings; else that is not known.",
 )
-@click.option("--recipe", metavar="NAME|FILE", help="The way into a device that is not ours: boot-mode, button, ….")
+@click.option(
+    "--recipe",
+    metavar="NAME|FILE",
+    help="Enter a device without our mode service as this recipe says: boot-mode, button, … or a file.",
+)
 @click.option("--set", "variables", metavar="NAME=VALUE", multiple=True, help="Set a variable of the recipe.")
-@click.option("--secret", metavar="FILE", type=click.Path(path_type=Path), help="The entry secret, if elsewhere.")
-@click.option("--permit", metavar="FILE", type=click.Path(path_type=Path), help="A signed permission to enter.")
-@click.option("--holder", metavar="PEM", type=click.Path(path_type=Path), help="The key that the permit names.")
-@click.option("--to", metavar="MODE", help="The maintenance mode to enter, if the policy has several.")
 @click.option(
-    "--key", "keys", metavar="PEM", multiple=True, type=click.Path(path_type=Path), help="Key of the image's signer."
+    "--secret",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Read the entry secret from this file instead of the one that the policy names.",
+)
+@click.option("--permit", metavar="FILE", type=click.Path(path_type=Path), help="Enter with this signed permission.")
+@click.option(
+    "--holder",
+    metavar="PEM",
+    type=click.Path(path_type=Path),
+    help="Prove with this private key that the permit is yours.",
+)
+@click.option("--to", metavar="MODE", help="Enter this maintenance mode; needed if the policy has several.")
+@click.option(
+    "--key",
+    "keys",
+    metavar="PEM",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Check the image's signature with this public key; repeatable.",
 )
 @click.option(
-    "--only", type=click.Choice(["upload", "test", "confirm"]), help="Stop after that; confirm: do nothing else."
+    "--only",
+    type=click.Choice(["upload", "test", "confirm"]),
+    help="Stop after the upload or the trial boot; or only confirm what runs.",
 )
 @click.option(
-    "--confirm-by", type=click.Choice(["operator", "self"]), help="self: wait for the application to confirm."
+    "--confirm-by",
+    type=click.Choice(["operator", "self"]),
+    help="Who confirms the new image; self: wait until the application does.",
 )
 @click.option(
-    "--health", metavar="COMMAND", help="Run once the new image runs, before it is confirmed; it must end with 0."
+    "--health",
+    metavar="COMMAND",
+    help="Run this once the new image runs; confirm the image only if it ends with exit code 0.",
 )
-@click.option("--image-number", type=click.IntRange(0, 255), help="For devices with several images.")
-@click.option("--window", type=click.IntRange(1, 255), help="At most so many requests under way.")
+@click.option(
+    "--image-number", type=click.IntRange(0, 255), metavar="N", help="Update image N of a device that has several."
+)
+@click.option("--window", type=click.IntRange(1, 255), metavar="N", help="Keep at most N requests outstanding.")
 @click.option("--pair", is_flag=True, help="Pair with the device, or encrypt with the keys of an earlier pairing.")
-@click.option("--passkey", type=click.IntRange(0, 999_999), help="The six digits that it shows, instead of asking.")
-@click.option("--bonds", metavar="FILE", type=click.Path(path_type=Path), help="Keeps the keys of an hci: target.")
+@click.option(
+    "--passkey",
+    type=click.IntRange(0, 999_999),
+    metavar="DIGITS",
+    help="Pair with these six digits, which the device shows, instead of asking.",
+)
+@click.option(
+    "--bonds",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep the pairing keys of an hci: target in this file.",
+)
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--downgrade", is_flag=True, help="Install the image even if the device runs a newer one.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; ask the device, change nothing.")
 @click.option(
-    "--evidence", metavar="FILE", type=click.Path(path_type=Path), help="Append a record of this run (hash-chained)."
+    "--evidence",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Append a hash-chained record of this run to the file.",
 )
-@click.option("--sign", metavar="PEM", type=click.Path(path_type=Path), help="Ed25519 key that signs the record.")
+@click.option(
+    "--sign", metavar="PEM", type=click.Path(path_type=Path), help="Sign the record with this private Ed25519 key."
+)
 @click.option("--unit", metavar="TEXT", help="Record which unit this is, as its owner calls it.")
 @click.option("--serial-number", metavar="TEXT", help="Record the unit's serial number.")
 @click.option("--note", metavar="TEXT", help="Record this as well: an order, a reason.")
@@ -68,7 +115,7 @@ def update(
 ) -> Exit:
     """Update the device at TARGET with IMAGE: enter maintenance, upload, test, prove, confirm, leave.
 
-    Interrupted anywhere, the same command goes on from what the device really has. IMAGE is a signed MCUboot image
+    Interrupted anywhere, the same command resumes from what the device really has. IMAGE is a signed MCUboot image
     (binary or Intel HEX) or a DFU package. `keyswitch status --help` lists the kinds of TARGET.
 
     \b

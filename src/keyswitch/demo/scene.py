@@ -1,4 +1,4 @@
-"""The words of the demo: a scene is tried, something is observed, and that was right or wrong."""
+"""The words of the demo: a scene is tried, something is observed, and that was as expected, or not."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Stage = TypeVar("Stage")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What came back. Attributes: text: in one line; ok: whether that was right."""
+    """What came back. Attributes: text: in one line; ok: whether that was expected."""
 
     text: str
     ok: bool

@@ -124,6 +124,11 @@ class DemoStage:
         return str(status["running"]["version"])
 
 
+def format_reply(reply: object) -> str:
+    """What the device answered: that it refused stands before why."""
+    return f"refused: {reply}" if isinstance(reply, Refusal) else f"{reply}"
+
+
 async def images_are_signed(stage: DemoStage) -> Observed:
     """Key and images were made by imgtool before the device was started."""
     images = [stage.image(path) for path in (stage.workshop.old, stage.workshop.new)]
@@ -156,7 +161,7 @@ async def upload_at_the_mode_service(stage: DemoStage) -> Observed:
     body = {"off": 0, "len": len(data), "sha": hashlib.sha256(data).digest(), "data": data[:FIRST_CHUNK]}
     reply = await connection.mode.write(image_group.ID, image_group.Id.UPLOAD, body)
     ok = isinstance(reply, Refusal) and reply.reason is Reason.NOT_ON_THIS_SERVICE
-    return Observed(text=f"{reply}", ok=ok)
+    return Observed(text=format_reply(reply), ok=ok)
 
 
 async def entry_while_active(stage: DemoStage) -> Observed:
@@ -174,7 +179,7 @@ async def entry_while_active(stage: DemoStage) -> Observed:
         and "motion == false" in told.text
         and mode == "active"
     )
-    return Observed(text=f"mode {mode}; {told}", ok=ok)
+    return Observed(text=f"mode {mode}; {format_reply(told)}", ok=ok)
 
 
 async def entry_in_normal_mode(stage: DemoStage) -> Observed:
@@ -356,7 +361,7 @@ SCENES: Final[tuple[DemoStep[DemoStage], ...]] = (
     ),
     DemoStep(
         name="upload",
-        tried="upload 1.1.0, three requests under way",
+        tried="upload 1.1.0, three requests outstanding",
         expected="it lies in the slot; 1.0.0 still runs",
         act=uploaded,
     ),

@@ -54,7 +54,7 @@ class Person:
     def ends(self, played: DemoStepResult) -> None:
         """A scene has been played."""
         self._end_bar()
-        mark = "[green]right[/green]" if played.observed.ok else "[bold red]WRONG[/bold red]"
+        mark = "[green]ok[/green]" if played.observed.ok else "[bold red]FAILED[/bold red]"
         self._line("observed", played.observed.text)
         self._console.print(f"  {'':9}{mark} ({played.duration_ms / 1000:.1f} s)", highlight=False)
 

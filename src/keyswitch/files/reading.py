@@ -83,7 +83,7 @@ def open_regular(path: Path, expected: str) -> BinaryIO:
     """A file opened for reading; a directory, pipe, socket or device is none.
 
     Raises:
-        InputError: it is no regular file, or cannot be opened.
+        InputError: it is not a regular file, or cannot be opened.
     """
     try:
         descriptor = _opened(path)
@@ -92,7 +92,7 @@ def open_regular(path: Path, expected: str) -> BinaryIO:
         os.close(descriptor)
     except OSError as error:
         raise unreadable(str(path), error, expected) from error
-    raise InputError(str(path), "this is no regular file", expected)
+    raise InputError(str(path), "this is not a regular file", expected)
 
 
 def unreadable(where: str, error: OSError, expected: str) -> InputError:

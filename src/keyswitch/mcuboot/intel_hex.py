@@ -107,4 +107,4 @@ def _decoded(where: str, number: int, record: bytes) -> tuple[int, int, bytes]:
 
 
 def _wrong(where: str, number: int, problem: str) -> InputError:
-    return InputError(where, f"this is no Intel HEX file: line {number}: {problem}", _EXPECTED)
+    return InputError(where, f"this is not an Intel HEX file: line {number}: {problem}", _EXPECTED)

@@ -177,7 +177,7 @@ def _load_key(where: str, pem: bytes) -> VerificationKey:
     except TypeError as error:
         raise InputError(where, "the private key is encrypted", "its public half") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise InputError(where, "this is no key", wanted) from error
+        raise InputError(where, "this is not a key", wanted) from error
     return _as_key(where, public, wanted)
 
 

@@ -34,11 +34,11 @@ def check_consistency(policy: Policy) -> None:
 def _initial_mode(policy: Policy) -> Iterator[Problem]:
     name = policy.device.initial_mode
     if name not in policy.modes:
-        yield "device.initial_mode", f'"{name}" is no mode', _modes(policy, name)
+        yield "device.initial_mode", f'"{name}" is not a mode', _modes(policy, name)
 
 
 def _modes(policy: Policy, name: str) -> str:
-    return ", ".join(policy.modes) + suggestion(name, policy.modes)
+    return f"one of the modes {', '.join(policy.modes)}{suggestion(name, policy.modes)}"
 
 
 def _mode_limits(policy: Policy) -> Iterator[Problem]:
@@ -51,7 +51,11 @@ def _mode_limits(policy: Policy) -> Iterator[Problem]:
         if mode.session is SessionRule.OWNER and not mode.maintenance:
             yield f"{at}.session", "means nothing outside maintenance", "maintenance = true beside it"
         if mode.timeout_ms is not None and not policy.ways(mode.name, OnTimeout):
-            yield f"{at}.timeout_s", "nothing happens then", f'a transition from "{mode.name}" with on = "timeout"'
+            yield (
+                f"{at}.timeout_s",
+                "nothing happens when it ends",
+                f'a transition from "{mode.name}" with on = "timeout"',
+            )
 
 
 def _ways(policy: Policy) -> Iterator[Problem]:
@@ -59,11 +63,11 @@ def _ways(policy: Policy) -> Iterator[Problem]:
         at = f"transitions[{way.index}]"
         for place, source in enumerate(way.sources):
             if source not in policy.modes:
-                yield f"{at}.from[{place}]", f'"{source}" is no mode', _modes(policy, source)
+                yield f"{at}.from[{place}]", f'"{source}" is not a mode', _modes(policy, source)
             if source == way.target:
                 yield f"{at}.to", f'leads from "{source}" to itself', "another mode"
         if way.target not in policy.modes:
-            yield f"{at}.to", f'"{way.target}" is no mode', _modes(policy, way.target)
+            yield f"{at}.to", f'"{way.target}" is not a mode', _modes(policy, way.target)
         else:
             yield from _way(policy, way, policy.modes[way.target], at)
 
@@ -99,7 +103,11 @@ def _outside_maintenance(policy: Policy) -> Iterator[Problem]:
             ("others", way.others is Others.DISCONNECT),
         ):
             if stated:
-                yield f"transitions[{way.index}].{name}", "means nothing outside maintenance", "a way into maintenance"
+                yield (
+                    f"transitions[{way.index}].{name}",
+                    "means nothing outside maintenance",
+                    "a transition into maintenance",
+                )
 
 
 def _unconfigured(policy: Policy, proofs: tuple[ProofKind, ...], at: str) -> Iterator[Problem]:
@@ -121,7 +129,11 @@ def _duplicates(policy: Policy) -> Iterator[Problem]:
             key = (source, way.target, way.trigger, frozenset(way.when))
             if key in seen:
                 other = seen[key]
-                yield f"transitions[{way.index}]", f"the same as transitions[{other}] from {source}", "each way once"
+                yield (
+                    f"transitions[{way.index}]",
+                    f"the same as transitions[{other}] from {source}",
+                    "each transition once",
+                )
             seen[key] = way.index
 
 
@@ -141,7 +153,7 @@ def _packets(policy: Policy) -> Iterator[Problem]:
         if most is not None and policy.smp.buf_size > most:
             yield (
                 "smp.buf_size",
-                f"{transport.value} carries no packet of {policy.smp.buf_size} bytes",
+                f"{transport.value} cannot carry a packet of {policy.smp.buf_size} bytes",
                 f"at most {most}",
             )
 
@@ -155,7 +167,7 @@ def _settings(policy: Policy) -> Iterator[Problem]:
         yield "bootloader.slot_size", f"not whole sectors of {boot.sector_size} bytes", "a multiple of sector_size"
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
         if value & (value - 1):
-            yield f"bootloader.{name}", f"{value} is no power of two", "a power of two"
+            yield f"bootloader.{name}", f"{value} is not a power of two", "a power of two"
     if lockout.first_ms > lockout.max_ms:
         yield "entry.lockout.first_s", "longer than max_s", "at most max_s"
 

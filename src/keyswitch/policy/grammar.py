@@ -152,7 +152,7 @@ MODE: Final = TomlTable(
 )
 
 TRANSITION: Final = TomlTable(
-    doc="One way from some modes into another; one `[[transitions]]` for each.",
+    doc="One transition from some modes into another; one `[[transitions]]` for each.",
     keys=(
         TomlKey(name="from", kind=_NAMES, doc="The modes it starts in.", default=REQUIRED),
         TomlKey(name="to", kind=NAME, doc="The mode it leads to.", default=REQUIRED),
@@ -160,7 +160,7 @@ TRANSITION: Final = TomlTable(
         TomlKey(
             name="when",
             kind=ListOf(Text(80, meaning='a condition like "motion == false"')),
-            doc="Guards: all must hold. A maintenance session goes on only while they do; arming and reset ask again.",
+            doc="Guards: all must be true. Maintenance continues only while they are; arming and reset ask again.",
             default=(),
         ),
         TomlKey(

@@ -118,8 +118,8 @@ def _inputs(value: object, where: str) -> tuple[Input, ...]:
         read = grammar.INPUT.read(each, place)
         kind, initial = read["type"], read["initial"]
         if initial is not None and isinstance(initial, bool) is not (kind is InputType.BOOL):
-            expected = "true or false" if kind is InputType.BOOL else "a whole number"
-            raise InputError(below(place, "initial"), f"{shown(initial)} is no {kind.value}", expected)
+            sort, expected = ("a bool", "true or false") if kind is InputType.BOOL else ("an int", "a whole number")
+            raise InputError(below(place, "initial"), f"{shown(initial)} is not {sort}", expected)
         inputs.append(Input(name=name, **read))
     return tuple(inputs)
 

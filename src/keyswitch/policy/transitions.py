@@ -87,12 +87,12 @@ def _transition(value: object, index: int, where: str, inputs: tuple[Input, ...]
 def _guard(text: str, where: str, inputs: tuple[Input, ...]) -> Guard:
     found = _GUARD.fullmatch(text)
     if found is None:
-        raise InputError(where, f"{shown(text)} is no condition", 'like "motion == false" or "battery >= 30"')
+        raise InputError(where, f"{shown(text)} is not a condition", 'like "motion == false" or "battery >= 30"')
     name, compare, constant = found.group(1), Compare(found.group(2)), found.group(3)
     names = [each.name for each in inputs]
     if name not in names:
         known = ", ".join(names) if names else "an [inputs] table"
-        raise InputError(where, f'"{name}" is no input', known + suggestion(name, names))
+        raise InputError(where, f'"{name}" is not an input', known + suggestion(name, names))
     index = names.index(name)
     return Guard(input=name, index=index, compare=compare, value=_constant(inputs[index], compare, constant, where))
 

@@ -28,9 +28,7 @@ class Served:
         if not isinstance(value, str):
             raise wrong(where, value, self.expected)
         if not resolve(value):
-            raise InputError(
-                where, f"{shown(value)} is no known command", self.expected + suggestion(value, patterns())
-            )
+            raise InputError(where, f"{shown(value)} is not a command", self.expected + suggestion(value, patterns()))
         return value
 
     def schema(self) -> dict[str, Any]:

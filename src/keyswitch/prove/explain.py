@@ -46,12 +46,12 @@ def explain(policy: Policy, mode: str, command: str) -> Explanation:
         InputError: no such mode or command.
     """
     if mode not in policy.modes:
-        known = ", ".join(policy.modes) + suggestion(mode, policy.modes)
-        raise InputError(Field("mode"), f'"{mode}" is no mode of {policy.origin}', known)
+        known = f"one of the modes {', '.join(policy.modes)}{suggestion(mode, policy.modes)}"
+        raise InputError(Field("mode"), f'"{mode}" is not a mode of {policy.origin}', known)
     keys = resolve(command)
     if not keys:
         expected = "a group or command like image.upload or image.state:read" + suggestion(command, patterns())
-        raise InputError(Field("command"), f'"{command}" is no known command', expected)
+        raise InputError(Field("command"), f'"{command}" is not a command', expected)
     missing = sorted(keys - policy.modes[mode].allow)
     reason = _why_not(policy.modes[mode], missing) if missing else _why(policy, policy.modes[mode])
     return Explanation(allowed=not missing, reason=reason, path=_way(policy, mode, keys) if missing else ())

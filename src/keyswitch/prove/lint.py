@@ -41,7 +41,7 @@ def _unsecured(policy: Policy) -> Iterator[str]:
 def _owner_by_address(policy: Policy) -> Iterator[str]:
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and Transport.UDP in policy.smp.transports:
-            yield f'modes.{mode.name}: session = "owner" over UDP: an address and port is no identity: it can be forged'
+            yield f'modes.{mode.name}: session = "owner" over UDP: an address and port can be forged'
 
 
 def _owner_by_line(policy: Policy) -> Iterator[str]:
@@ -151,9 +151,9 @@ def _weaker(weak: Transition, proof: ProofKind, strong: Transition, strong_proof
     if weak.security < strong.security:
         asks.append(f'security "{weak.security.word}", not "{strong.security.word}"')
     if asks:
-        what = f'transitions[{weak.index}] is a weaker way into "{weak.target}" than transitions[{strong.index}]'
+        what = f'transitions[{weak.index}] is a weaker transition into "{weak.target}" than transitions[{strong.index}]'
         if weak is strong:
-            what = f'transitions[{weak.index}] has a weaker way into "{weak.target}" beside a stronger one'
+            what = f'transitions[{weak.index}] has a weaker proof for entering "{weak.target}" beside a stronger one'
         yield f"{what}: it takes {' and '.join(asks)}"
 
 

@@ -69,7 +69,7 @@ def _maintenance_ends(policy: Policy, graph: Graph) -> Iterator[Stuck]:
         if session is None or not isinstance(event, Expired) or event.timer not in _LIMITS:
             continue
         if graph.worlds[after].session is not None:
-            text = f'mode "{edge.before.gate.mode}" goes on after its {event.timer.value} has run out'
+            text = f'mode "{edge.before.gate.mode}" continues after its {event.timer.value} has run out'
             yield Stuck(subject=event.timer.value, text=text, place=before, loop=(edge,))
 
 
@@ -80,7 +80,7 @@ def _way_home(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     reached = _backwards(home, ((before, after) for before, after, edge in graph.all_edges() if _ordinary(edge)))
     for place, world in enumerate(graph.worlds):
         if not world.off and place not in reached:
-            text = f'no way leads from mode "{world.gate.mode}" back to "{policy.initial.name}" but a power cut'
+            text = f'no transitions lead from mode "{world.gate.mode}" back to "{policy.initial.name}" but a power cut'
             yield Stuck(subject=world.gate.mode, text=text, place=place, loop=_loop(graph, place, reached))
 
 
@@ -94,7 +94,7 @@ def _no_chase(policy: Policy, graph: Graph) -> Iterator[Stuck]:
             continue
         for way in policy.ways(world.gate.mode, OnInput):
             if failing(world.gate, way) is None:
-                text = f'input ways chase each other: "{world.gate.mode}" to "{way.target}" and back, for ever'
+                text = f'input transitions chase each other: "{world.gate.mode}" to "{way.target}" and back, for ever'
                 yield Stuck(subject=world.gate.mode, text=text, place=place)
 
 
@@ -103,7 +103,7 @@ def _modes_reached(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     for mode in policy.modes:
         if mode not in reached:
             into = [f"transitions[{way.index}]" for way in policy.transitions if way.target == mode]
-            why = f"ways into it, none ever taken: {', '.join(into)}" if into else "no way leads into it"
+            why = f"transitions into it, none ever taken: {', '.join(into)}" if into else "no transition leads into it"
             yield Stuck(subject=mode, text=f'mode "{mode}" is never reached', explored=why)
 
 
@@ -251,7 +251,7 @@ LIVENESS: Final = (
     ),
     LivenessRule(
         name="no-chase",
-        promise="Ways that inputs take come to rest.",
+        promise="Transitions that inputs take come to rest.",
         check=_no_chase,
     ),
     LivenessRule(name="mode-reached", promise="Every mode can be reached.", check=_modes_reached),

@@ -68,7 +68,7 @@ def _why(policy: Policy, graph: Graph, worlds: list[World], key: CommandKey, nam
                 refusals.add((decision.reason, decision.detail))
     reasons = {reason for reason, _ in refusals}
     if reasons == {Reason.OWNER} and mode.session is SessionRule.OWNER:
-        owned = 'session = "owner", and entering this way makes nobody the owner'
+        owned = 'session = "owner", and entering by this transition makes nobody the owner'
         return f'mode "{mode.name}" serves its owner alone ({owned}), so it refuses {name}'
     if reasons == {Reason.SECURITY}:
         needed = min(detail for _, detail in refusals)

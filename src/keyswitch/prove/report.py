@@ -30,7 +30,7 @@ PROMISES: Final = (
 )
 """Name and sentence of each promise, in order."""
 
-HOLDS: Final = "holds"
+PROVED: Final = "proved"
 REFUTED: Final = "refuted"
 UNDECIDED: Final = "not decided"
 
@@ -73,14 +73,14 @@ def verdict_of(verdict: ProofResult) -> str:
     """One word or two for the whole."""
     if verdict.violations:
         return REFUTED
-    return HOLDS if verdict.complete else UNDECIDED
+    return PROVED if verdict.complete else UNDECIDED
 
 
 def promise_verdict(verdict: ProofResult, name: str) -> str:
     """The same for one promise."""
     if any(each.rule == name for each in verdict.violations):
         return REFUTED
-    return HOLDS if verdict.complete else UNDECIDED
+    return PROVED if verdict.complete else UNDECIDED
 
 
 def _violation_json(violation: Violation) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def counterexample(violation: Violation) -> list[str]:
 
 def sentence(rule_promise: str, word: str) -> str:
     """A promise so that nobody takes it for true where it is not."""
-    if word == HOLDS:
+    if word == PROVED:
         return rule_promise
     return f"{'Not so' if word == REFUTED else 'Not known'}: “{rule_promise}”"
 

@@ -116,8 +116,8 @@ def _on_purpose(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[B
     if _by_a_person(policy, way, edge.move.event):
         return
     text = (
-        f'maintenance mode "{after.gate.mode}" begins by transitions[{way.index}] when {edge.move.words}, which is no '
-        f"act of a person. {_needed(policy, way)}"
+        f'maintenance mode "{after.gate.mode}" begins by transitions[{way.index}] when {edge.move.words}, which is not '
+        f"an act of a person. {_needed(policy, way)}"
     )
     yield BrokenPromise(subject=f"transitions[{way.index}]", text=text)
 
@@ -231,7 +231,7 @@ def _guards(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[Broke
     session, gate = edge.after.session, edge.after.gate
     if session is not None and must_leave(policy, gate, session):
         guard = session_failing(policy, gate, session)
-        text = f'maintenance goes on although "{guard.text if guard else ""}" does not hold'
+        text = f'maintenance continues although "{guard.text if guard else ""}" does not hold'
         yield BrokenPromise(subject="session", text=text)
     before = edge.before.session
     if edge.step is None or before is None:
@@ -324,22 +324,22 @@ def _carried_session(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Itera
         return
     record, session = before.record, step.state.session
     if record is None:
-        yield BrokenPromise(subject="record", text="a session goes on that nothing recorded")
+        yield BrokenPromise(subject="record", text="a session continues that nothing recorded")
         return
     started, _ = bootloader(policy, before)
     own = record.policy == policy.digest
     if record.expected != started.running and (record.expected is not None or started.trial or not own):
-        yield BrokenPromise(subject="image", text="a session goes on although another image runs than it expects")
+        yield BrokenPromise(subject="image", text="a session continues although another image runs than it expects")
     if record.ending and not session.ending:
-        yield BrokenPromise(subject="ending", text="a session goes on that was over")
+        yield BrokenPromise(subject="ending", text="a session continues that was over")
     if record.mode != step.state.mode:
         yield BrokenPromise(
-            subject="mode", text=f'a session of mode "{record.mode}" goes on in mode "{step.state.mode}"'
+            subject="mode", text=f'a session of mode "{record.mode}" continues in mode "{step.state.mode}"'
         )
         return
     if (record.images, record.proof) != (session.images, session.proof):
         yield BrokenPromise(
-            subject="session", text="a session goes on with other images or another proof than were recorded"
+            subject="session", text="a session continues with other images or another proof than were recorded"
         )
     yield from _carried_guards(policy, record, step.state)
     yield from _carried_limits(policy, record, step)
@@ -352,12 +352,12 @@ def _carried_guards(policy: Policy, record: SessionRecord, state: GateState) -> 
     into = [way for way in policy.transitions if way.target == record.mode and opens(way, record.proof)]
     known = [way for way in into if record.policy == policy.digest and entry_of(way) == record.entry]
     if record.policy == policy.digest and record.entry and not known:
-        yield BrokenPromise(subject="way", text="a session goes on that no transition of its own policy has opened")
+        yield BrokenPromise(subject="way", text="a session continues that no transition of its own policy has opened")
     guards = known[0].when if known else strictest(policy, record.mode, record.proof).guards
     for guard in guards:
         if not guard.holds(state.inputs[guard.index]):
             yield BrokenPromise(
-                subject=guard.text, text=f'a session goes on after a reset although "{guard.text}" is false'
+                subject=guard.text, text=f'a session continues after a reset although "{guard.text}" is false'
             )
 
 
@@ -376,7 +376,7 @@ def _carried_limits(policy: Policy, record: SessionRecord, step: Step) -> Iterat
     for timer, limit_ms in limits.items():
         if limit_ms is not None and runs.get(timer, limit_ms + 1) > limit_ms:
             yield BrokenPromise(
-                subject=timer.value, text=f"a session goes on for longer than its {timer.value} has left"
+                subject=timer.value, text=f"a session continues for longer than its {timer.value} has left"
             )
 
 
@@ -398,7 +398,7 @@ def _first_trial(policy: Policy, gate: GateUnderProof) -> Check:
                 subject="store", text="the first trial runs, and the store does not say so: it may happen again"
             )
         if after.session is not None or after.gate.mode != policy.initial.name or not after.gate.trial:
-            yield BrokenPromise(subject="mode", text="the first trial goes on in another mode, or without a trial")
+            yield BrokenPromise(subject="mode", text="the first trial continues in another mode, or without a trial")
         if Timer.TRIAL not in after.timers:
             yield BrokenPromise(subject="deadline", text="nothing ends the first trial")
         for name in sorted(inhibits - after.inhibits):
@@ -450,8 +450,8 @@ SAFETY: Final = (
     ),
     SafetyRule(
         name="carried-session",
-        promise="A session goes on after a reset only where the image that it expects runs, as what it was, no longer "
-        "than it had left.",
+        promise="A session continues after a reset only where the image that it expects runs, as what it was, no "
+        "longer than it had left.",
         prepare=_each(_carried_session),
     ),
     SafetyRule(
@@ -462,7 +462,7 @@ SAFETY: Final = (
     ),
     SafetyRule(
         name="guards",
-        promise="Maintenance goes on, and an image is armed, only while the guards of the entry hold.",
+        promise="Maintenance continues, and an image is armed, only while the guards of the entry are true.",
         prepare=_each(_guards),
     ),
     SafetyRule(

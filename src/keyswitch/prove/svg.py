@@ -168,9 +168,11 @@ def _legend(page: Page, chart: Chart, top: int, right: int) -> None:
     signs = [("card-open", "maintenance: firmware may be changed here, and is meant to be changed nowhere else")]
     signs += [("card", "any other mode")]
     signs += (
-        [("open", "a way into maintenance, from a mode with a dot to the one at the tip")] if True in targets else []
+        [("open", "a transition into maintenance, from a mode with a dot to the one at the tip")]
+        if True in targets
+        else []
     )
-    signs += [("", "any other way that the policy gives")] if False in targets else []
+    signs += [("", "any other transition that the policy gives")] if False in targets else []
     if any(row.implied for row in chart.rows):
         signs.append(("implied", "how the maintenance session ends, without a transition of its own"))
     y, x = top, _MARGIN + _SYMBOL + 12
@@ -183,5 +185,5 @@ def _legend(page: Page, chart: Chart, top: int, right: int) -> None:
             page.arrow(_MARGIN + 4, _MARGIN + _SYMBOL, y + 1, kind)
         y = page.lines(x, y + 5, words, right - x, "note") + 1
     for bypass in chart.bypasses:
-        words = f"way past this gate, which the policy declares: {bypass}"
+        words = f"bypass of this gate, which the policy declares: {bypass}"
         y = page.lines(_MARGIN, y + 5, words, right - _MARGIN, "failed")

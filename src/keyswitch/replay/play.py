@@ -126,4 +126,4 @@ def _remains(subject: str) -> str:
 def _goes_on(stage: ReplayDevice) -> tuple[str, bool]:
     here = stage.policy.modes.get(stage.now_in or "")
     lasts = here is not None and here.maintenance and stage.server.core.gate_open
-    return f"maintenance goes on in mode {stage.now_in}", lasts
+    return f"maintenance continues in mode {stage.now_in}", lasts

@@ -69,7 +69,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def wrong(where: str, value: object, expected: str) -> InputError:
     """The error for a value that is not what its place needs."""
-    return InputError(where, f"{shown(value)} cannot stand here", expected)
+    return InputError(where, f"{shown(value)} is not allowed", expected)
 
 
 @dataclass(frozen=True, slots=True)

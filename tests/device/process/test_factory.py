@@ -14,9 +14,9 @@ from keyswitch.policy.bootloader import boot_config_of
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("pipe", "pipe: this is no regular file"),
+        ("pipe", "pipe: this is not a regular file"),
         ("none", "none: No such file"),
-        ("/dev/zero", "/dev/zero: this is no regular file"),
+        ("/dev/zero", "/dev/zero: this is not a regular file"),
         ("/proc/self/mem", "/proc/self/mem: Invalid argument"),
     ],
 )

@@ -123,7 +123,7 @@ def plant(path: Path, what: str, victim: Path) -> None:
 PLANTED = {
     "link": "is a symbolic link",
     "dangling link": "is a symbolic link",
-    "pipe": "is no regular file",
+    "pipe": "is not a regular file",
     "writable": "others may write to it",
 }
 

@@ -268,15 +268,15 @@ def test_the_whole_language():
     ("line_", "instead", "said"),
     [
         ("schema = 1", "", "schema: missing"),
-        ("schema = 1", "schema = 2", "schema: 2 cannot stand here (expected a whole number from 1 to 1)"),
+        ("schema = 1", "schema = 2", "schema: 2 is not allowed (expected a whole number from 1 to 1)"),
         ('about = "everything"', "", "about: missing"),
         ('about = "everything"', "about = 7", "about: 7"),
         (
             'smp = "os.reset"\nbody',
             'smp = "os.rset"\nbody',
-            'enter[0].smp: "os.rset" is no known command … did you mean "os.reset"?',
+            'enter[0].smp: "os.rset" is not a command … did you mean "os.reset"?',
         ),
-        ("restarts = true", 'restarts = "yes"', 'enter[0].restarts: "yes" cannot stand here (expected true or false)'),
+        ("restarts = true", 'restarts = "yes"', 'enter[0].restarts: "yes" is not allowed (expected true or false)'),
         (
             "restarts = true",
             "restart = true",
@@ -290,7 +290,7 @@ def test_the_whole_language():
         (
             'by = "name"',
             'by = "nam"',
-            'again.by: "nam" cannot stand here … did you mean "name"?',
+            'again.by: "nam" is not allowed … did you mean "name"?',
         ),
         ('by = "name"', 'by = "same"', "again.name: a name and `by` do not fit"),
         ('serves = ["image.state"]\nrefuses = ["os.info"]', "", "inside: nothing shows"),
@@ -298,7 +298,7 @@ def test_the_whole_language():
         ('serves = ["image.state"]', 'serves = "image.state"', 'inside.serves: "image.state"'),
         ('word = "w_{random}"', "word = 1", "variables.word: 1"),
         ("[inside]", "[insight]", 'insight: unknown key … did you mean "inside"?'),
-        ("[[leave]]", "[leave]", "leave: a table cannot stand here (expected [[leave]] tables)"),
+        ("[[leave]]", "[leave]", "leave: a table is not allowed (expected [[leave]] tables)"),
         ("[[leave]]", "x = [", "not TOML"),
         ("boot_mode = 1", "boot_mode = [1, {at = 2026-01-01}]", "enter[0].body.boot_mode[1].at: a date or time"),
         ("within_s = 1.5", "within_s = 1.0001", "enter[2].within_s: 1.0001"),

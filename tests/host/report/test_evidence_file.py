@@ -189,7 +189,7 @@ def test_a_head_that_is_none(tmp_path: Path, content: bytes):
     appended(path)
     head_path(path).write_bytes(content)
     for use in (lambda: read_journal(path), lambda: appended(path)):
-        with pytest.raises(InputError, match=r"pump\.jsonl\.head: (this is no head|larger than)"):
+        with pytest.raises(InputError, match=r"pump\.jsonl\.head: (this is not a head|larger than)"):
             use()
 
 

@@ -151,8 +151,11 @@ def test_whatever_stands_in_a_field_the_picture_is_whole(name: str) -> None:
 
 def test_a_sample_that_is_none_is_named() -> None:
     assert fault({"uploading": [{"at_ms": 1, "off": 2}]}) == "uploading[0].size is missing"
-    assert fault({"uploading": [{"at_ms": 1, "off": "2", "size": 3}]}) == "uploading[0].off is no number of bytes"
-    assert fault({"uploading": [{"at_ms": True, "off": 2, "size": 3}]}) == "uploading[0] has a time that is none"
+    assert fault({"uploading": [{"at_ms": 1, "off": "2", "size": 3}]}) == "uploading[0].off is not a number of bytes"
+    assert (
+        fault({"uploading": [{"at_ms": True, "off": 2, "size": 3}]})
+        == "uploading[0].at_ms is not a number of milliseconds"
+    )
 
 
 @settings(max_examples=25)

@@ -152,7 +152,7 @@ def test_interrupted_leaves_the_device_as_it_is(number: signal.Signals, tmp_path
     assert process.returncode == Exit.INTERRUPTED
     last = json.loads(told.splitlines()[-1])
     assert (last["event"], last["outcome"], said) == ("result", "interrupted", "")
-    assert last["next_step"] == "run the same command again: it goes on from what the device has"
+    assert last["next_step"] == "run the same command again: it resumes from what the device has"
     assert b'"outcome":"interrupted"' in evidence.read_bytes()
 
 

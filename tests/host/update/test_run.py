@@ -361,8 +361,8 @@ def test_a_device_that_is_busy_with_another_upload_says_so_in_the_end():
         result, events = await whole(peer)
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.BUSY), result
         assert (result.detail, result.next_step) == ("busy: EBUSY: another upload", NEXT_STEP[Reason.BUSY])
-        missed = [event.why for event in events if isinstance(event, StepFailed)]
-        assert set(missed) == {"busy: EBUSY: another upload"}
+        missed = [(event.refused, event.why) for event in events if isinstance(event, StepFailed)]
+        assert set(missed) == {(True, "busy: EBUSY: another upload")}
         assert peer.mode == "normal"
 
     run(story())

@@ -96,7 +96,7 @@ def port_at(path: Path, notes: Store | None) -> bool:
         _check_free(path, target)
         return False
     if not stat.S_ISCHR(mode):
-        raise InputError(_where(path), "there is something that is no port", "a port, or a free path")
+        raise InputError(_where(path), "there is something that is not a port", "a port, or a free path")
     if target is None or not target.is_relative_to(TERMINALS):
         return True
     if not _is_own(path, notes):

@@ -117,7 +117,7 @@ class CommandName:
         if not isinstance(value, str):
             raise wrong(where, value, self.expected)
         if value not in BY_NAME:
-            raise InputError(where, f"{shown(value)} is no known command", self.expected + suggestion(value, BY_NAME))
+            raise InputError(where, f"{shown(value)} is not a command", self.expected + suggestion(value, BY_NAME))
         command = BY_NAME[value]
         if self.shows and not command.reads:
             raise InputError(where, f"{command.name} cannot be read", self.expected)

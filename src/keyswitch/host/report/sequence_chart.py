@@ -85,7 +85,7 @@ def fault(body: Mapping[str, Any]) -> str:
     for name, keys in _KEYS.items():
         rows: object = body.get(name, ())
         if not isinstance(rows, list | tuple):
-            return f"{name} is no list"
+            return f"{name} is not a list"
         for number, row in enumerate(cast("Sequence[object]", rows)):
             what = _row_fault(row, keys)
             if what:
@@ -95,7 +95,7 @@ def fault(body: Mapping[str, Any]) -> str:
 
 def _row_fault(row: object, keys: Sequence[str]) -> str:
     if not isinstance(row, dict):
-        return " is no object"
+        return " is not an object"
     fields = cast("dict[str, Any]", row)
     missing = [key for key in keys if key not in fields]
     if missing:
@@ -104,7 +104,7 @@ def _row_fault(row: object, keys: Sequence[str]) -> str:
     wrong = [key for key in numbers if not _is_number(fields[key])]
     if not wrong:
         return ""
-    return " has a time that is none" if wrong[0].endswith("_ms") else f".{wrong[0]} is no number of bytes"
+    return f".{wrong[0]} is not a number of {'milliseconds' if wrong[0].endswith('_ms') else 'bytes'}"
 
 
 def _is_number(value: object) -> bool:

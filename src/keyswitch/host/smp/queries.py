@@ -172,11 +172,11 @@ def slots_of(values: Mapping[str, Any]) -> tuple[SlotInfo, ...]:
 def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
     rows: object = values.get(key)
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
-        raise RemoteError(f"the {what} list is no list but {rows!r}")
+        raise RemoteError(f"the {what} list is not a list but {rows!r}")
     found = list(cast("Sequence[object]", rows))
     for row in found:
         if not isinstance(row, dict):
-            raise RemoteError(f"an entry of the {what} list is no map but {row!r}")
+            raise RemoteError(f"an entry of the {what} list is not a map but {row!r}")
     return cast("list[Mapping[str, Any]]", found)
 
 
@@ -203,4 +203,4 @@ def _field(values: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
     value = values.get(key)
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise RemoteError(f"the device's {key} is no {kind.__name__} but {value!r}")
+    raise RemoteError(f"the device's {key} is not of the type {kind.__name__} but {value!r}")

@@ -128,12 +128,12 @@ def classify(values: Mapping[str, Any], *, version: int = 1) -> Reply:
 
 def _group_error(item: object) -> tuple[int, int]:
     if not isinstance(item, dict):
-        raise RemoteError(f"the answer's err is no map but {item!r}")
+        raise RemoteError(f"the answer's err is not a map but {item!r}")
     fields = cast("dict[object, object]", item)
     return _number(fields.get("group"), "err.group"), _number(fields.get("rc"), "err.rc")
 
 
 def _number(item: object, key: str) -> int:
     if isinstance(item, bool) or not isinstance(item, int):
-        raise RemoteError(f"the answer's {key} is no number but {item!r}")
+        raise RemoteError(f"the answer's {key} is not a number but {item!r}")
     return item

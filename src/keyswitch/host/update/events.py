@@ -34,12 +34,21 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
-    """The act was done or given up and the proof does not hold; the run goes on from what the device really has."""
+    """The act was done or given up and the proof does not hold; the run goes on from what the device really has.
+
+    Attributes:
+        name: which.
+        at_ms: since the run's beginning.
+        duration_ms: of the act.
+        why: what stood in its way, or what is still not known of the device.
+        refused: whether it was refused; else it was tried and is not done.
+    """
 
     name: StepName
     at_ms: int
     duration_ms: int
     why: str
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

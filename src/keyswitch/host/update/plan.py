@@ -271,7 +271,7 @@ def _lease_notes(lease: PlannedLease | None, fast_ms: int, slow_ms: int) -> list
         notes.append(f"needs {count} extension{'' if count == '1' else 's'} of the lease of {lease.ms / 1000:g} s")
     if slow_ms > lease.max_ms:
         if lease.keeps:
-            notes.append(f"takes longer than {_limit(lease)}: what was sent is kept, and goes on in another session")
+            notes.append(f"takes longer than {_limit(lease)}: what was sent is kept, and resumed in another session")
         else:
             notes.append(f"with a usual part's flash it cannot be done within {_limit(lease)}")
     return notes

@@ -74,7 +74,7 @@ _TOUCHES: Final = CHANGES | {StepName.ENTER}
 """From these steps on the device is not as it was: a run ends with a result, whatever goes wrong."""
 
 _INTERRUPTED: Final = Stop(
-    outcome=Outcome.INTERRUPTED, next_step="run the same command again: it goes on from what the device has"
+    outcome=Outcome.INTERRUPTED, next_step="run the same command again: it resumes from what the device has"
 )
 
 
@@ -208,7 +208,7 @@ class _Run:
                 raise
             stop = _stopped_by(error)
         self.count_continued()
-        self.tell(step, begun, stop.detail if stop else why)
+        self.tell(step, begun, stop, why)
         return stop
 
     def count_continued(self) -> None:
@@ -217,15 +217,17 @@ class _Run:
             self.to_continue = False
             self.resumed += 1
 
-    def tell(self, step: UpdateStep, begun: int, why: str) -> None:
+    def tell(self, step: UpdateStep, begun: int, stop: Stop | None, why: str) -> None:
         now = self.now_ms()
         if step.holds(self.scene.seen):
             self.progress(step.name)
             self.sink(StepDone(name=step.name, at_ms=now, duration_ms=now - begun))
         else:
-            why = self.scene.put_off.detail if self.scene.put_off is not None else why
+            end = self.scene.put_off or stop
+            why = why if end is None else end.detail
+            refused = end is not None and end.outcome is Outcome.REFUSED
             self.trouble = f"{step.name.value}: {why}"
-            self.sink(StepFailed(name=step.name, at_ms=now, duration_ms=now - begun, why=why))
+            self.sink(StepFailed(name=step.name, at_ms=now, duration_ms=now - begun, why=why, refused=refused))
 
     def already_held(self, names: tuple[StepName, ...]) -> None:
         """Tell each step once, also where nothing had to be done for it; a device that is away proves nothing."""

@@ -72,4 +72,4 @@ def _uint(major: int, value: int) -> bytes:
     for additional, width in ((24, 1), (25, 2), (26, 4)):
         if value < 1 << 8 * width:
             return bytes([major | additional]) + value.to_bytes(width, "big")
-    raise LocalError(f"upload: {value} is no offset in an image")
+    raise LocalError(f"upload: {value} is not an offset in an image")

@@ -293,7 +293,7 @@ def _checked(op: int, response: bytes) -> bytes:
         _, about, handle, code = _unpack("<BBHB", response)
         raise AttRefused(about, handle, code)
     if response[0] != _RESPONSES.get(AttOpcode(op)):
-        raise RemoteError(f"opcode {response[0]:#04x} is no answer to request {op:#04x}")
+        raise RemoteError(f"opcode {response[0]:#04x} does not answer request {op:#04x}")
     return response
 
 
