@@ -1,4 +1,4 @@
-"""The first image of a new device: what is no regular file is refused before it is read."""
+"""The first image of a new device: what is not a regular file is refused before it is read."""
 
 import os
 from pathlib import Path

@@ -94,7 +94,7 @@ def test_closing_removes_no_link_that_came_later(tmp_path: Path, strangers: str)
 
 def test_a_file_is_no_port_and_stays(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="no port"):
+    with pytest.raises(InputError, match="not a port"):
         port_at(tmp_path / "file", None)
     assert (tmp_path / "file").read_text() == "mine"
 
