@@ -15,13 +15,12 @@ The first trial is that of the first gated image, which firmware without a gate 
 The store is marked before anything is served, so that it happens once, however it ends.
 """
 
-from dataclasses import replace
-
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, arrive, leave_way, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, opens, strictest, transitions_from
 from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState, Session, least

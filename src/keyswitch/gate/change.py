@@ -6,12 +6,13 @@
 * The GATT table follows the session as the policy's visibility strategy says.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Timer
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave, transitions_from
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.enums import ProofKind, UploadRest, Visibility
@@ -19,6 +20,7 @@ from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Tran
 
 NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
 _MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
+_STOP: Final = {timer: do.StopTimer(timer=timer) for timer in Timer}
 
 
 @dataclass(slots=True)
@@ -92,12 +94,13 @@ def clean_up(change: Change) -> None:
     discard = state.upload is not None and change.policy.gate.upload is UploadRest.DISCARD
     change.do(*NOTHING_WAITS, do.DropUpload(discard=discard))
     if state.reset_pending:
-        change.do(do.StopTimer(timer=Timer.RESET))
+        change.do(_STOP[Timer.RESET])
     if state.arming is not None and state.arming.written:
         change.do(do.Disarm())
     # A session of another revision of the policy may have limits that the mode has not.
-    foreign = (do.StopTimer(timer=timer) for timer in (Timer.LEASE, Timer.IDLE) if timer not in timers(change.mode))
-    change.do(*foreign, do.StopTimer(timer=Timer.TRIAL), do.ClearSessionRecord())
+    own = timers(change.mode)
+    foreign = [_STOP[timer] for timer in (Timer.LEASE, Timer.IDLE) if timer not in own]
+    change.do(*foreign, _STOP[Timer.TRIAL], do.ClearSessionRecord())
     change.state = replace(state, session=None, upload=None, arming=None, reset_pending=False)
 
 
@@ -106,20 +109,20 @@ def revert(change: Change, *, ending: bool) -> None:
     session = change.state.session
     assert session is not None  # noqa: S101 - callers ask first
     clean_up(change)
-    change.do(*(do.StopTimer(timer=timer) for timer in _MODE_TIMERS))
+    change.do(*[_STOP[timer] for timer in _MODE_TIMERS])
     change.do(do.WriteSessionRecord(image=None), do.ResetNow())
     change.state = replace(change.state, session=replace(session, ending=ending), down=True)
 
 
 def timers(mode: Mode) -> dict[Timer, int]:
     """The time limits that begin with the mode."""
-    limits = {
-        Timer.TIMEOUT: mode.timeout_ms,
-        Timer.LEASE: mode.lease_ms,
-        Timer.LEASE_MAX: mode.lease_max_ms if mode.lease_max_ms != mode.lease_ms else None,
-        Timer.IDLE: mode.idle_ms,
-    }
-    return {timer: ms for timer, ms in limits.items() if ms is not None}
+    limits = (
+        (Timer.TIMEOUT, mode.timeout_ms),
+        (Timer.LEASE, mode.lease_ms),
+        (Timer.LEASE_MAX, mode.lease_max_ms if mode.lease_max_ms != mode.lease_ms else None),
+        (Timer.IDLE, mode.idle_ms),
+    )
+    return {timer: ms for timer, ms in limits if ms is not None}
 
 
 def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> None:
@@ -130,16 +133,17 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
         before: the mode before; None at boot, when the caller knows nothing yet.
         limits: the time limits to start.
     """
-    stopped = () if before is None else (timer for timer in timers(before) if timer not in limits)
-    change.do(*(do.StopTimer(timer=timer) for timer in stopped))
-    change.do(*(do.StartTimer(timer=timer, ms=ms) for timer, ms in limits.items()))
-    inhibits = frozenset(change.mode.inhibits)
+    mode = change.mode
+    if before is not None:
+        change.do(*[_STOP[timer] for timer in timers(before) if timer not in limits])
+    change.do(*[do.StartTimer(timer=timer, ms=ms) for timer, ms in limits.items()])
+    inhibits = frozenset(mode.inhibits)
     if before is None or inhibits != frozenset(before.inhibits):
         change.do(do.Inhibit(names=inhibits))
-    outlives = bool(change.policy.ways(change.mode.name, OnReset))
+    outlives = bool(change.policy.ways(mode.name, OnReset))
     if outlives or (before is not None and change.policy.ways(before.name, OnReset)):
-        change.do(do.PersistMode(mode=change.mode.name if outlives else None))
-    change.do(do.ModeChanged(mode=change.mode.name))
+        change.do(do.PersistMode(mode=mode.name if outlives else None))
+    change.do(do.ModeChanged(mode=mode.name))
 
 
 def service_wanted(policy: Policy, state: GateState) -> bool:

@@ -67,7 +67,11 @@ def binding(policy: Policy, mode: str, session: Session) -> Binding:
     """What binds this session of `mode`: the way that opened it, or all that could have (`strictest`)."""
     if session.way is None:
         return strictest(policy, mode, session.proof)
-    way = policy.transitions[session.way]
+    return policy.once(_binding_of_way, session.way)
+
+
+def _binding_of_way(policy: Policy, index: int) -> Binding:
+    way = policy.transitions[index]
     return Binding(guards=way.when, when_false=way.when_false, security=way.security)
 
 
@@ -77,6 +81,10 @@ def strictest(policy: Policy, mode: str, proof: ProofKind | None) -> Binding:
     Every guard of every way by which this proof opens the mode (of every way into it, if the proof opens none), and
     besides, the guards over safety inputs of every way into it.
     """
+    return policy.once(_strictest, mode, proof)
+
+
+def _strictest(policy: Policy, mode: str, proof: ProofKind | None) -> Binding:
     into = [way for way in policy.transitions if way.target == mode]
     open_to = [way for way in into if opens(way, proof)] or into
     guards = [guard for way in open_to for guard in way.when]
@@ -110,8 +118,7 @@ def must_leave(policy: Policy, state: GateState, session: Session) -> bool:
     bound = binding(policy, state.mode, session)
     held = bound.when_false is WhenFalse.HOLD and state.upload is not None
     # The first one decides: what is not asked, the prover need not tell apart.
-    return any(
-        not guard.holds(state.inputs[guard.index])
-        for guard in bound.guards
-        if not held or policy.inputs[guard.index].safety
-    )
+    for guard in bound.guards:
+        if (not held or policy.inputs[guard.index].safety) and not guard.holds(state.inputs[guard.index]):
+            return True
+    return False

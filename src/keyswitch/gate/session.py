@@ -5,7 +5,6 @@ firmware. A sound policy serves them within sessions only. The device does what 
 what `keyswitch check` finds can be seen; but no session carries it, and a stray trial is reverted at boot.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from keyswitch.gate import effects as do
@@ -13,6 +12,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Event, Timer
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import binding, refused_by, session_failing
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms

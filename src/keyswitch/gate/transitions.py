@@ -1,12 +1,11 @@
 """Rows of the table that can change the mode: connections, inputs, button, entry, leaving, time limits."""
 
-from dataclasses import replace
-
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, enter_mode, leave, revert, service_wanted
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, refused_by, transitions_from
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.session import owned_by_other, reset_due, too_insecure

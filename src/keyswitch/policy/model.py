@@ -9,9 +9,10 @@ Rules that every `Policy` keeps, because the loader refuses anything else:
 * Which commands can change firmware is not here at all: `policy.firmware_commands` fixes it for every product.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple, Unpack, cast
 
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
@@ -32,6 +33,9 @@ from keyswitch.policy.enums import (
 from keyswitch.reasons import is_words
 from keyswitch.smp.commands import CommandKey
 from keyswitch.terms import Security, Transport
+
+_T = TypeVar("_T")
+_Of = TypeVarTuple("_Of")
 
 Value = bool | int
 """What an input can be. A bool input is never compared with a number, nor the other way round."""
@@ -383,6 +387,9 @@ class Policy:
     _ways: dict[tuple[str, type], tuple[Transition, ...]] = field(
         default_factory=dict[tuple[str, type], tuple[Transition, ...]], init=False, repr=False, compare=False
     )
+    _known: dict[Hashable, object] = field(
+        default_factory=dict[Hashable, object], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Index the transitions by (mode, kind of trigger): the machine asks at every event."""
@@ -394,6 +401,16 @@ class Policy:
     def ways(self, mode: str, trigger: type[Trigger]) -> tuple[Transition, ...]:
         """Transitions that start in `mode` by this kind of trigger, in file order."""
         return self._ways.get((mode, trigger), ())
+
+    def once(self, work_out: "Callable[[Policy, Unpack[_Of]], _T]", *of: *_Of) -> _T:
+        """What `work_out(policy, *of)` gives, worked out once: it follows from the policy and `of` alone.
+
+        For what the machine asks at every event. The answer is kept as long as the policy is, and so is `of`.
+        """
+        key = (work_out, *of)
+        if key not in self._known:
+            self._known[key] = work_out(self, *of)
+        return cast("_T", self._known[key])
 
     @property
     def initial(self) -> Mode:

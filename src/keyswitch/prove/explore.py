@@ -5,10 +5,11 @@ Why inputs leave nothing out: docs/decisions/prover-splits-where-a-guard-asks.md
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from keyswitch.gate.events import Expired
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave
 from keyswitch.gate.machine import Step, initial
 from keyswitch.gate.state import GateState
@@ -154,10 +155,13 @@ class _Explorer:
         self._walk(max_states, meter)
         graph.own = len(graph.worlds)
         # What the policy does by itself is seen first: a trace has another firmware in it only where it is needed.
-        for before in range(graph.own):
-            if not self._stops(max_states, meter, before):
+        for number, (before, wider) in enumerate(self._off_largest_first()):
+            if not self._stops(max_states, meter, number):
                 world = graph.worlds[before]
-                self._take(before, self._edges(before, world, left_behind(self.policy, world)))
+                if wider is None:
+                    self._take(before, self._edges(before, world, left_behind(self.policy, world)))
+                else:
+                    self._take(before, self._narrowed(before, wider))
         self._walk(max_states, meter)
         return graph
 
@@ -226,6 +230,34 @@ class _Explorer:
             for targets in bits(everything) if self.whole else (everything,):
                 for each in self._told(world, (*world.box, targets), changes, changed):
                     yield from self._outcomes(before, plain, each)
+
+    # --- what another firmware left: asked for the largest boxes, and read off for what lies in them ---
+
+    def _off_largest_first(self) -> Iterator[tuple[int, int | None]]:
+        """The own worlds without power, each with one before it that differs in a larger box alone, if there is one."""
+        graph = self.graph
+        off = [place for place in range(graph.own) if graph.worlds[place].off]
+        off.sort(key=lambda place: -sum(mask.bit_count() for mask in graph.worlds[place].box))
+        alike: dict[World, list[int]] = {}
+        for place in off:
+            world = graph.worlds[place]
+            others = alike.setdefault(replace(world, gate=with_inputs(world.gate, ()), box=()), [])
+            yield place, next((each for each in others if _within(world.box, graph.worlds[each].box)), None)
+            others.append(place)
+
+    def _narrowed(self, before: int, wider: int) -> Iterator[tuple[Edge, World]]:
+        """The edges of the world whose box is wider, as they are for the values of this one."""
+        world = self.graph.worlds[before]
+        for place, edge in tuple(self.graph.edges[wider]):
+            box = tuple(mask & each for mask, each in zip(edge.box, world.box, strict=True))
+            if edge.move.left is None or not all(box):
+                continue
+            inputs = self.inputs.one_of(box)
+            step = None if edge.step is None else replace(edge.step, state=with_inputs(edge.step.state, inputs))
+            after = _concrete(edge.after, inputs)
+            narrow = replace(edge, before=_concrete(edge.before, inputs), step=step, after=after, box=box)
+            self.visitor.edge(before, narrow)
+            yield narrow, _concrete(after, inputs, box) if after.off else self.graph.worlds[place]
 
     def _told(self, world: World, box: Box, moves: tuple[Move, ...], changed: int | None) -> "list[_Told]":
         """What the machine makes of a move, or of an input's change to anything: it knows nothing but its own state."""
@@ -331,21 +363,13 @@ class _Explorer:
 
 
 def _concrete(world: World, inputs: tuple[Value | None, ...], box: Box = ()) -> World:
-    """The same moment with these inputs; this is done so often that `replace` would take half the time."""
-    return World(
-        world.gate if inputs == world.gate.inputs else with_inputs(world.gate, inputs),
-        world.pending,
-        world.running,
-        world.trial,
-        world.record,
-        world.mode_before,
-        world.timers,
-        world.inhibits,
-        world.blank,
-        world.locked,
-        world.off,
-        box,
-    )
+    """The same moment with these inputs."""
+    gate = world.gate if inputs == world.gate.inputs else with_inputs(world.gate, inputs)
+    return replace(world, gate=gate, box=box)
+
+
+def _within(box: Box, wider: Box) -> bool:
+    return all(not mask & ~each for mask, each in zip(box, wider, strict=True))
 
 
 def _at_rest(policy: Policy, world: World) -> bool:

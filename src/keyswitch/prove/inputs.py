@@ -145,19 +145,20 @@ class Inputs:
             now = todo.pop()
             notes.clear()
             result = run(now)
+            if not notes:
+                yield now, result
+                continue
             part = list(now)
-            for index, where, value, holds in notes[:]:
-                for place in self._places(now, index, value, changed):
+            for index, where, value, holds in notes:
+                for place in (index,) if index != changed else self._places(now, value, index):
                     alike = part[place] & (where if holds else ~where)
                     if alike != part[place]:
                         todo.append((*part[:place], part[place] & ~alike, *part[place + 1 :]))
                         part[place] = alike
             yield tuple(part), result
 
-    def _places(self, now: Box, index: int, value: Value | None, changed: int | None) -> tuple[int, ...]:
-        """Where a guard has looked: at an input that changes, before or after it, or both if the value is the same."""
-        if changed is None or index != changed:
-            return (index,)
+    def _places(self, now: Box, value: Value | None, changed: int) -> tuple[int, ...]:
+        """Where a guard has looked: at the input before it changes, or after, or both if the value is the same."""
         values = self.values[changed]
         looked = ((changed, values[lowest(now[changed])]), (len(now) - 1, values[lowest(now[-1])]))
         return tuple(place for place, seen in looked if seen == value)

@@ -1,7 +1,7 @@
 """What comes of a move: the machine's step, and what its effects leave behind, power cuts in between included."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, assert_never
 
 from keyswitch.gate import effects as do
@@ -10,6 +10,7 @@ from keyswitch.gate.authorise import authorise
 from keyswitch.gate.decision import Decision, Refused
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import ArmFailed, Event, Expired, InputChanged
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.machine import Step, step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState

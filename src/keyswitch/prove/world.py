@@ -4,10 +4,11 @@ The gate's part is the machine's own state; the rest is what flash, bootloader, 
 not in it: a time limit that runs may end at any moment, so whatever holds here holds for every length of it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.gate.events import Booted, Timer
+from keyswitch.gate.frozen import replace
 from keyswitch.gate.machine import initial
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
@@ -69,20 +70,8 @@ class World:
 
 
 def with_inputs(gate: GateState, inputs: tuple[Value | None, ...]) -> GateState:
-    """The same state with these inputs; done for every step of every exploration, and so without `replace`."""
-    return GateState(
-        mode=gate.mode,
-        inputs=inputs,
-        connections=gate.connections,
-        session=gate.session,
-        upload=gate.upload,
-        arming=gate.arming,
-        trial=gate.trial,
-        first_trial=gate.first_trial,
-        reset_pending=gate.reset_pending,
-        service_shown=gate.service_shown,
-        down=gate.down,
-    )
+    """The same state with these inputs."""
+    return replace(gate, inputs=inputs)
 
 
 def switched_off(policy: Policy, world: World) -> World:
