@@ -11,7 +11,7 @@ from keyswitch.gate.events import Timer
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import Graph, explore
-from keyswitch.prove.inputs import Inputs, singles
+from keyswitch.prove.input_values import Inputs, singles
 from keyswitch.prove.left_behind import LEFT_BEHIND, records
 from keyswitch.prove.safety import SAFETY
 from keyswitch.prove.successors import Edge, GateUnderProof

@@ -15,7 +15,7 @@ from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import Input, OnButton, OnEnter, Policy, Value
-from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.terms import Security, Transport

@@ -10,7 +10,7 @@ from keyswitch.policy.model import Mode, Policy
 from keyswitch.prove import environment
 from keyswitch.prove.environment import Space
 from keyswitch.prove.explore import explore
-from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World

@@ -15,7 +15,7 @@ from keyswitch.gate.machine import Step, initial
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import OnInput, Policy, Value
 from keyswitch.prove.environment import Move, Space
-from keyswitch.prove.inputs import Box, Inputs, bits, lowest, singles
+from keyswitch.prove.input_values import Box, Inputs, bits, lowest, singles
 from keyswitch.prove.left_behind import left_behind
 from keyswitch.prove.successors import Edge, GateUnderProof, follow, successors, told
 from keyswitch.prove.world import World, switched_off, with_inputs
