@@ -1,6 +1,6 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
-from keyswitch.app.events import plan_of_json, to_line
+from keyswitch.app.json_output import plan_of_json, to_line
 from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from keyswitch.app.events import event_json, to_line
+from keyswitch.app.json_output import event_json, to_line
 from keyswitch.cli.output import echo
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound

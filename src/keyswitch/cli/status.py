@@ -52,7 +52,7 @@ def status(
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
     from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
-    from keyswitch.app.events import status_json, to_line  # noqa: PLC0415
+    from keyswitch.app.json_output import status_json, to_line  # noqa: PLC0415
     from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
     from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
-from keyswitch.app import events
+from keyswitch.app import json_output
 from keyswitch.app.status import Looked
 from keyswitch.host.access.strategy import OtherPolicy
 from keyswitch.host.connect.scan import FoundDevice, Shows
@@ -92,21 +92,21 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def check(shape: str, values: Any) -> None:
-    hints = get_type_hints(getattr(events, shape))
+    hints = get_type_hints(getattr(json_output, shape))
     assert values.keys() == hints.keys() == set(SHAPES[shape].split())
     assert {key for key, value in values.items() if not fits(value, hints[key])} == set()
-    assert json.loads(events.to_line(values)) == {"schema_version": VERSION_OF_SHAPES, **values}
+    assert json.loads(json_output.to_line(values)) == {"schema_version": VERSION_OF_SHAPES, **values}
 
 
 def test_every_shape_stands_in_the_table():
-    found = {name for name, each in vars(events).items() if is_typeddict(each) and name.endswith("Json")}
+    found = {name for name, each in vars(json_output).items() if is_typeddict(each) and name.endswith("Json")}
     assert found == set(SHAPES)
-    assert events.SCHEMA_VERSION == VERSION_OF_SHAPES
+    assert json_output.SCHEMA_VERSION == VERSION_OF_SHAPES
 
 
 @pytest.mark.parametrize(("shape", "name", "event"), TOLD)
 def test_events_of_an_update(shape: str, name: str, event: Event):
-    told = events.event_json(event)
+    told = json_output.event_json(event)
     assert told["event"] == name
     check(shape, told)
 
@@ -119,7 +119,7 @@ def test_every_event_is_tried():
 @pytest.mark.parametrize("same", [None, True, False])
 def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parameter of the test
     other = None if same is None else OtherPolicy(detail="pump-8", next_step="", same_device=same)
-    told = events.status_json(Looked(verdict=verdict, other=other))
+    told = json_output.status_json(Looked(verdict=verdict, other=other))
     check("StatusJson", told)
     assert (told["other_revision"], told["other_device"]) == {
         None: (None, None),
@@ -138,4 +138,4 @@ def test_scan(known: bool):  # noqa: FBT001 - a parameter of the test
         mode_index=0 if known else None,
         token=b"\1" if known else b"",
     )
-    check("ScanJson", events.scan_json(near))
+    check("ScanJson", json_output.scan_json(near))
