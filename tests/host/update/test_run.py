@@ -416,7 +416,7 @@ def test_whatever_goes_wrong_inside_ends_in_a_result_and_outside(
     async def fail(_client: SmpClient, _most: int | None = None) -> Capacity:
         raise error
 
-    monkeypatch.setattr("keyswitch.host.update.firmware_steps.capacity_of", fail)
+    monkeypatch.setattr("keyswitch.host.update.firmware_acts.capacity_of", fail)
 
     async def story() -> None:
         peer = SmpPeer(OLD)

@@ -18,7 +18,7 @@ from typing import Final
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
 from keyswitch.host.connect.endpoint import Endpoint, NotPairedError
 from keyswitch.host.connect.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
-from keyswitch.host.update import access_steps, firmware_steps
+from keyswitch.host.update import access_acts, firmware_acts
 from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
@@ -29,20 +29,20 @@ from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
 _ACTS: Final[dict[StepName, Callable[[UpdateContext], Awaitable[Stop | None]]]] = {
-    StepName.FIND: access_steps.find,
-    StepName.VERDICT: access_steps.judge,
-    StepName.ENTER: access_steps.enter,
-    StepName.RECONNECT: access_steps.reconnect,
-    StepName.VERIFY: access_steps.verify,
-    StepName.UPLOAD: firmware_steps.upload_missing,
-    StepName.TEST: firmware_steps.test,
-    StepName.RESET: firmware_steps.reset,
-    StepName.SWAP: firmware_steps.swap,
-    StepName.PROVE: firmware_steps.prove,
-    StepName.HEALTH: firmware_steps.check_health,
-    StepName.CONFIRM: firmware_steps.confirm,
-    StepName.LEAVE: access_steps.leave,
-    StepName.LEFT: access_steps.left,
+    StepName.FIND: access_acts.find,
+    StepName.VERDICT: access_acts.judge,
+    StepName.ENTER: access_acts.enter,
+    StepName.RECONNECT: access_acts.reconnect,
+    StepName.VERIFY: access_acts.verify,
+    StepName.UPLOAD: firmware_acts.upload_missing,
+    StepName.TEST: firmware_acts.test,
+    StepName.RESET: firmware_acts.reset,
+    StepName.SWAP: firmware_acts.swap,
+    StepName.PROVE: firmware_acts.prove,
+    StepName.HEALTH: firmware_acts.check_health,
+    StepName.CONFIRM: firmware_acts.confirm,
+    StepName.LEAVE: access_acts.leave,
+    StepName.LEFT: access_acts.left,
 }
 
 FIRST_TRIES: Final = 2

@@ -13,7 +13,7 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal
-from keyswitch.host.update.access_steps import verify
+from keyswitch.host.update.access_acts import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
 from keyswitch.host.update.preflight import does_not_fit
