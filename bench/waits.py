@@ -19,7 +19,7 @@ from keyswitch.gatt.services import DATABASE_HASH_UUID
 from keyswitch.host.access import mode_group
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.update.events import Ended, Event, StepBegun
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update

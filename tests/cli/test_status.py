@@ -175,7 +175,7 @@ def test_no_target_is_bad_usage(capsys: pytest.CaptureFixture[str], target: str)
 
 def test_nobody_there_is_unreachable(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        "keyswitch.host.connect.endpoint.PacketEndpoint.connect.__kwdefaults__",
+        "keyswitch.host.connect.packet_endpoint.PacketEndpoint.connect.__kwdefaults__",
         {"timeout_ms": 300, "smp_shown": False, "ours": False},
     )
     with UdpPeerThread(lambda: SmpPeer(OLD)) as served:

@@ -18,7 +18,8 @@ from tests.policy.samples import pump, pump_with
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import why_reverted
-from keyswitch.host.connect.endpoint import BleEndpoint, Connection
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Connection
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
@@ -304,7 +305,7 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
     peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
     reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
     monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
-    monkeypatch.setattr("keyswitch.host.connect.endpoint.NAMESAKES_MS", 200)
+    monkeypatch.setattr("keyswitch.host.connect.ble_endpoint.NAMESAKES_MS", 200)
     evidence = tmp_path / "run.jsonl"
     assert ended("update", "ble:Pump 7", str(new), "--json", "--evidence", str(evidence)) == Exit.USAGE
     last = lines(capsys)[-1]

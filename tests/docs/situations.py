@@ -202,7 +202,10 @@ def owned(place: Place) -> Told:
 
 def silent_line(place: Place) -> Told:
     del place
-    with served() as peer, mock.patch("keyswitch.host.connect.endpoint.PacketEndpoint.connect.__kwdefaults__", AWAY):
+    with (
+        served() as peer,
+        mock.patch("keyswitch.host.connect.packet_endpoint.PacketEndpoint.connect.__kwdefaults__", AWAY),
+    ):
         peer.peer.silent = True
         return told_by("status", peer.target)
 
@@ -211,7 +214,7 @@ def not_heard(place: Place) -> Told:
     del place
     with (
         mock.patch("keyswitch.app.endpoints.open_adapter", return_value=PeerAir()),
-        mock.patch("keyswitch.host.connect.endpoint.BleEndpoint.connect.__kwdefaults__", AWAY),
+        mock.patch("keyswitch.host.connect.ble_endpoint.BleEndpoint.connect.__kwdefaults__", AWAY),
     ):
         return told_by("status", "ble:Pump 7")
 

@@ -25,7 +25,7 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.device.process import process as device_process
 from keyswitch.device.storage.state_dir import StateDir
 from keyswitch.exits import Exit
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 from keyswitch.panel.client import ask
 from keyswitch.testing.imgtool import make_keys, sign
@@ -37,7 +37,7 @@ WITHIN_S = 20
 
 OPERATOR = """
 import asyncio, sys
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 
 async def hold():

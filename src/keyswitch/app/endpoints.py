@@ -10,7 +10,9 @@ from keyswitch.errors import Field, InputError
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import SECRET, replace_file
-from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
 
 BONDS_FILE: Final = FileKind(expected="a file that `keyswitch update --bonds` made", max_size=1_000_000)

@@ -17,7 +17,8 @@ from keyswitch.demo.workshop import NEW_VERSION, OLD_VERSION, Workshop
 from keyswitch.errors import LinkLostError, LocalError
 from keyswitch.host.access import mode_group
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, Connection
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.connect.verdict import Gate, probe_gate
 from keyswitch.host.smp.queries import ModeState, read_mode, read_slots
 from keyswitch.host.smp.reply import Answer, Refusal

@@ -6,7 +6,8 @@ from tests.host.smp_peer import DatagramLink, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.app.status import look
 from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Given, Verdict, advised, next_step, probe_gate, unreached
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update

@@ -18,7 +18,7 @@ from keyswitch.exits import Exit
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.policy_profile import trial_ms
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import PacketEndpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.update.job import Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run

@@ -18,7 +18,7 @@ from tests.host.udp_peer import UdpPeerThread
 from keyswitch.exits import Exit
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.verdict import Given, next_step
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.update.run import update

@@ -8,7 +8,8 @@ from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage

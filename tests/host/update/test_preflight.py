@@ -11,7 +11,7 @@ from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Result
 from keyswitch.host.update.preflight import GO_BACK, arms_itself, does_not_fit, is_downgrade

@@ -13,7 +13,8 @@ from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalErr
 from keyswitch.exits import Exit
 from keyswitch.host.access.mode_group import Expected, Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound

@@ -9,7 +9,8 @@ from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.access.mode_group import Expected, Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint, Wanted, token_of
+from keyswitch.host.connect.ble_endpoint import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint
+from keyswitch.host.connect.recognition import Wanted
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
@@ -21,41 +22,6 @@ from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
 OLD = make_image()
 NEW = make_image("1.1.0")
 TOKEN = b"\x01\x02\x03\x04"
-
-
-def heard(address: str = "C0:00:00:00:00:01", name: str = "Pump 7", token: bytes | None = TOKEN) -> Sighting:
-    manufacturer = None if token is None else (0xFFFF, b"\x10" + token)
-    return Sighting(address=address, name=name, manufacturer=manufacturer)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "matches"),
-    [
-        (Wanted(name="Pump 7"), True),
-        (Wanted(name="Pump 8"), False),
-        (Wanted(), False),
-        (Wanted(addresses=frozenset({"C0:00:00:00:00:01"})), True),
-        (Wanted(tokens=frozenset({TOKEN})), True),
-        (Wanted(tokens=frozenset({b"else"}), addresses=frozenset({"C0:00:00:00:00:01"})), True),
-        (Wanted(name="Pump 7", tokens=frozenset({b"else"})), False),
-        (Wanted(name="Pump 7", addresses=frozenset({"C0:00:00:00:00:02"})), False),
-    ],
-)
-def test_what_tells_the_device_from_others(wanted: Wanted, *, matches: bool):
-    assert wanted.matches(heard()) is matches
-
-
-@pytest.mark.parametrize(
-    ("sighting", "token"),
-    [
-        (heard(), TOKEN),
-        (heard(token=None), None),
-        (Sighting(address="", manufacturer=(0x59, b"\x01\x02")), None),
-        (Sighting(address="", manufacturer=(0x59, b"\x20\x01\x02\x03\x04")), None),
-    ],
-)
-def test_tokens(sighting: Sighting, token: bytes | None):
-    assert token_of(sighting) == token
 
 
 def test_the_first_connection_learns_what_the_next_ones_look_for():
