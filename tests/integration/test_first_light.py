@@ -10,7 +10,8 @@ from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import InputChanged
 from keyswitch.host.access import mode_group
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.queries import ModeState, read_mode
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.update.job import Goal, Job, Outcome

@@ -8,7 +8,8 @@ from keyswitch.errors import RemoteError
 from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
 from keyswitch.host.connect.endpoint import Endpoint
-from keyswitch.host.connect.verdict import Given, Verdict, advised, probe_gate, verdict_of_failed_connect
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Given, Verdict, advised, verdict_of_failed_connect
 from keyswitch.host.smp.client import SilenceError, SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal

@@ -19,7 +19,8 @@ from keyswitch.host.access import mode_group
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Connection
-from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.queries import ModeState, read_mode, read_slots
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.update.events import Event, StepDone, Uploading

@@ -1,12 +1,11 @@
-"""The verdict: would the device take an update now, if not why, and what to do. Found out without changing anything.
+"""The verdict: would the device take an update now, if not why, and what to do. What was seen goes in, no device.
 
-Rules:
+Rules (who asks the device is `keyswitch.host.connect.probe`):
 
 * What the device says of its own gate counts; what is only visible (a service, an advertisement) does not open it.
-* Reading is all that is done, but for one upload request for an offset that cannot be: every server answers it with the
-  offset that it wants, or with a refusal, and writes nothing (Zephyr `img_mgmt_upload`). A refusal tells that the gate
-  is shut; an offset does not tell that every chunk is taken: Zephyr asks its hook for chunks (`DFU_CHUNK`) once the
-  offset was found right. So where nothing but that answer says open, the verdict says what it rests on.
+* A refused upload tells that the gate is shut; an offset does not tell that every chunk is taken: Zephyr asks its hook
+  for chunks (`DFU_CHUNK`) once the offset was found right. So where nothing but that answer says open, the verdict says
+  what it rests on.
 * Unknown is said where it is: an answer that fits nothing is not bent into a yes or a no.
 """
 
@@ -14,19 +13,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.connect.endpoint import Connection, NotPairedError
-from keyswitch.host.smp.client import SilenceError
-from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
+from keyswitch.errors import RemoteError
+from keyswitch.host.connect.endpoint import NotPairedError
+from keyswitch.host.smp.queries import ModeState, SlotInfo
 from keyswitch.host.smp.reply import Answer, Refusal, split_reason
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import FalseGuard, Reason, detail_words
 from keyswitch.smp.codes import Rc
-from keyswitch.smp.groups import image
-
-PROBE_OFFSET: Final = 0x7FFF_FFFF
-"""No image is that large, so no session wants this offset; it still fits the 32 bits of small servers."""
-
 
 PROBED: Final = "by a probe alone: a hook for uploads may still refuse"
 """What an open gate rests on where the device has no mode group to say it."""
@@ -112,6 +105,11 @@ NOT_PAIRED_STEP: Final = "check the passkey; if one side has forgotten the other
 """What a person can do where pairing was tried."""
 
 
+TELL: Final = "tell the device's maker that it breaks the protocol"
+
+_LOOK: Final = "look into the device's log: this answer is none that a gate gives"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What was found out.
@@ -145,31 +143,6 @@ class Verdict:
         return f"{self.gate.value}{f' ({why})' if why else ''}"
 
 
-async def probe_gate(connection: Connection) -> Verdict:
-    """Ask the device behind `connection`.
-
-    Raises:
-        LinkLostError: the connection ended meanwhile. (A device that is only silent gets a verdict.)
-    """
-    seen = Verdict(gate=Gate.UNKNOWN)
-    try:
-        state = await mode_if_any(connection.mode)
-        seen = replace(seen, mode=state.mode if state else None, state=state)
-        if state is not None and not state.open:
-            return _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
-        if connection.smp is None:
-            return _unseen(seen, connection.trouble)
-        slots = await read_slots(connection.smp)
-        if isinstance(slots, Refusal):
-            return judge(seen, slots)
-        seen = replace(seen, image_group=True, slots=slots)
-        return judge(seen, await _probe(connection)) if state is None else replace(seen, gate=Gate.OPEN)
-    except SilenceError as error:
-        return await _diagnose(connection, seen, str(error))
-    except RemoteError as error:
-        return replace(seen, detail=str(error), next_step=TELL)
-
-
 def verdict_of_failed_connect(error: RemoteError) -> Verdict:
     """The verdict on a device that answers, and with which no connection could be made ready."""
     unknown = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=TELL)
@@ -195,40 +168,30 @@ def judge(seen: Verdict, reply: Answer | Refusal) -> Verdict:
     return replace(seen, detail=f"the device answers {reply}", next_step=_LOOK)
 
 
-TELL: Final = "tell the device's maker that it breaks the protocol"
-
-_LOOK: Final = "look into the device's log: this answer is none that a gate gives"
-
-
-async def _probe(connection: Connection) -> Answer | Refusal:
-    """Ask for an upload at an offset that no session wants; writes nothing."""
-    assert connection.smp is not None  # noqa: S101 - for the type checker; the only caller has asked it already
-    return await connection.smp.write(image.ID, image.Id.UPLOAD, {"off": PROBE_OFFSET, "data": b""})
+def judge_own_word(seen: Verdict, state: ModeState) -> Verdict:
+    """What the device says of its own gate."""
+    return replace(seen, gate=Gate.OPEN) if state.open else _shut(seen, *_split(state.reason, Reason.WRONG_MODE))
 
 
-def _unseen(seen: Verdict, trouble: RemoteError | None) -> Verdict:
-    """The device shows no SMP service, or refuses it to us."""
-    return _shut(seen, Reason.NO_SERVICE) if trouble is None else _refused_request(seen, trouble)
+def judge_no_service(seen: Verdict, trouble: RemoteError | None) -> Verdict:
+    """The device shows no SMP service, or refuses it to us (`trouble`)."""
+    return _shut(seen, Reason.NO_SERVICE) if trouble is None else judge_refused_request(seen, trouble)
 
 
-async def _diagnose(connection: Connection, seen: Verdict, silence: str) -> Verdict:
-    """A device was silent: a request that must be answered says why."""
-    if connection.closed is not None:
-        raise LinkLostError(f"the link is gone: {connection.closed}")
-    if connection.heal is None:
-        return replace(seen, reason=Reason.SILENCE, detail=silence, next_step=NEXT_STEP[Reason.SILENCE])
-    try:
-        await connection.heal()
-    except RemoteError as error:
-        return _refused_request(seen, error)
-    detail = f"{silence}, though the subscription is in order"
-    return replace(seen, reason=Reason.SILENCE, detail=detail, next_step=NEXT_STEP[Reason.SILENCE])
+def judge_silence(seen: Verdict, silence: str) -> Verdict:
+    """The device was silent, and nothing that was asked says why. `silence`: to what, in words."""
+    return replace(seen, reason=Reason.SILENCE, detail=silence, next_step=NEXT_STEP[Reason.SILENCE])
 
 
-def _refused_request(seen: Verdict, error: RemoteError) -> Verdict:
+def judge_refused_request(seen: Verdict, error: RemoteError) -> Verdict:
     """A GATT request that was refused: only security can be told from it, all else is a table that has changed."""
     wants_security = isinstance(error, GattRefused) and error.wants_security
     return _shut(seen, Reason.SECURITY if wants_security else Reason.SILENCE, str(error))
+
+
+def judge_broken_protocol(seen: Verdict, error: RemoteError) -> Verdict:
+    """The device answered with what is no answer."""
+    return replace(seen, detail=str(error), next_step=TELL)
 
 
 def _split(said: str, otherwise: Reason) -> tuple[Reason, str]:

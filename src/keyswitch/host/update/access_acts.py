@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from keyswitch.host.access.strategy import AlreadyOpen, EntryRefused, other_policy
-from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict, probe_gate
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import Outcome, Stop

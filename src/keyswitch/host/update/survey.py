@@ -5,7 +5,8 @@ from typing import Final
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.connect.endpoint import Connection, Endpoint
-from keyswitch.host.connect.verdict import Given, advised, probe_gate, verdict_of_failed_connect
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Given, advised, verdict_of_failed_connect
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params, read_room, read_slots
 from keyswitch.host.smp.reply import Refusal
