@@ -169,6 +169,14 @@ def test_with_live_only_the_others_are_sent_away() -> None:
     assert gate.asked_for(do.EndConnections) == [do.EndConnections(peers=frozenset({2}), after_answer=False)]
 
 
+def test_others_are_sent_away_also_where_the_table_need_not_change() -> None:
+    gate = inside(pump_with(('others = "refuse"', 'others = "disconnect"')))
+    gate.happens(on.Connected(peer=3), on.LeaveAsked(peer=ble(2)))
+    assert gate.state.service_shown  # it goes when nobody is connected
+    gate.happens(on.EnterProved(peer=ble(2), to="maintenance", proof=ProofKind.CHALLENGE))
+    assert gate.asked_for(do.EndConnections) == [do.EndConnections(peers=frozenset({3}), after_answer=False)]
+
+
 def test_entering_again_changes_nothing_but_the_owner_and_idleness() -> None:
     gate = inside()
     before = gate.state

@@ -3,7 +3,7 @@
 * Leaving maintenance cleans up first: queue, reassembly, upload, arming, granted reset, session record.
 * A trial that nobody confirmed is reverted before maintenance is left: the session is marked as ending, the device
   resets, and `Booted` then leaves.
-* The GATT table follows the session as the policy's visibility strategy says.
+* The GATT table follows the session as the policy's visibility strategy says (`gate.visibility`).
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave, transitions_from
 from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.enums import ProofKind, UploadRest, Visibility
+from keyswitch.gate.visibility import must_go, shown_now
+from keyswitch.policy.enums import ProofKind, UploadRest
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
 
 NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
@@ -146,28 +147,18 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
     change.do(do.ModeChanged(mode=mode.name))
 
 
-def service_wanted(policy: Policy, state: GateState) -> bool:
-    """Whether the SMP service belongs into the table."""
-    return state.session is not None or state.first_trial or policy.gate.service is Visibility.ALWAYS
-
-
 def sync_gatt_table(change: Change) -> None:
     """Bring the table in line with the session, if the strategy allows it now."""
-    state = change.state
-    wanted = service_wanted(change.policy, state)
-    if wanted == state.service_shown or state.down:
-        return
-    if change.policy.gate.service is Visibility.RECONNECT and state.connections:
-        return
-    change.do(do.ShowService(shown=wanted))
-    change.state = replace(state, service_shown=wanted)
+    shown = shown_now(change.policy, change.state)
+    if shown != change.state.service_shown:
+        change.do(do.ShowService(shown=shown))
+        change.state = replace(change.state, service_shown=shown)
 
 
 def _disconnect_for_table_change(change: Change, opening: Opening) -> None:
-    """With `reconnect`, everybody must go before the table can change."""
-    state = change.state
-    if change.policy.gate.service is Visibility.RECONNECT and state.connections and not state.service_shown:
-        change.do(do.EndConnections(peers=state.connections, after_answer=opening.answering))
+    peers = must_go(change.policy, change.state)
+    if peers:
+        change.do(do.EndConnections(peers=peers, after_answer=opening.answering))
 
 
 def apply_input_transitions(change: Change) -> None:
