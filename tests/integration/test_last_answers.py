@@ -9,7 +9,7 @@ from tests.integration.places import UPLOAD, WAYS, first_chunk, place
 from tests.integration.test_first_light import run
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.transport.sender import FLUSH_WITHIN_MS
+from keyswitch.device.transport.disconnect import FLUSH_WITHIN_MS
 from keyswitch.device.transport.serial import SerialTransport
 from keyswitch.errors import KeyswitchError
 from keyswitch.host.smp.reply import Refusal

@@ -73,7 +73,10 @@ class Link:
         if peer_id in self.answers:
             self.answers[peer_id].put_nowait(packet)
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """Answers arrive at once."""
+
+    async def end(self, peer_id: int) -> None:
         """The trace says when a link is gone; until then it is as slow as a link can be."""
 
 

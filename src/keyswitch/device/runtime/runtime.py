@@ -189,7 +189,7 @@ class Runtime:
         await self._power_down()
         await self._power_up()
 
-    # --- what the peers need (device.peers.Inside) ---
+    # --- what the peers need (device.transport.ports.RuntimePort) ---
 
     def now_ms(self) -> int:
         """The device's time in milliseconds."""

@@ -24,9 +24,6 @@ from keyswitch.smp.framing import Receiver, ble
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security, Transport
 
-DELIVERED_WITHIN_MS: Final = 2_000
-"""Bound for the last answer before a connection is ended: several connection events at the longest usual interval."""
-
 DOORS: Final = {ble.CHARACTERISTIC_UUID: Service.SMP, mode.CONTROL_UUID: Service.MODE}
 """Characteristics that carry SMP, and the door that each is."""
 
@@ -136,14 +133,17 @@ class BleTransport:
             if not await self._peripheral.notify(central.connection, CHARACTERISTICS[door], value):
                 raise LinkLostError("the central has not subscribed to answers")
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
-        """End the central's connection; before that, with `after_delivery`, let the last answer arrive (bounded)."""
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """Wait until the central's link layer has acknowledged what was sent, at most that long."""
         central = self._by_peer.get(peer_id)
-        if central is None:
-            return
-        if after_delivery:
-            await self._peripheral.delivered(central.connection, DELIVERED_WITHIN_MS)
-        await self._peripheral.disconnect(central.connection)
+        if central is not None:
+            await self._peripheral.delivered(central.connection, within_ms)
+
+    async def end(self, peer_id: int) -> None:
+        """End the central's connection."""
+        central = self._by_peer.get(peer_id)
+        if central is not None:
+            await self._peripheral.disconnect(central.connection)
 
     async def pace(self, peer_id: int, pace: Pace) -> None:
         """Ask the central for a faster or slower connection; it may do as it likes."""

@@ -154,7 +154,10 @@ class SerialTransport:
             except OSError as error:
                 raise LinkLostError(f"the line is gone: {error.strerror}") from error
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """A line does not tell."""
+
+    async def end(self, peer_id: int) -> None:
         """A line has no connection that could be ended."""
 
     # --- the line's side ---

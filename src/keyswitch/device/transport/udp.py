@@ -137,7 +137,10 @@ class UdpTransport(asyncio.DatagramProtocol):
         heard.unanswered = max(0, heard.unanswered - 1)  # a packet of several requests has several answers
         self._socket.sendto(packet, heard.address)
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """A datagram that was sent is gone: nobody tells whether it arrived."""
+
+    async def end(self, peer_id: int) -> None:
         """There is no connection that could be ended."""
 
     # --- the socket's side ---
