@@ -4,6 +4,7 @@
 * `LocalError`: ours: a call that the program's own rules forbid. A bug, or a caller who did not read the contract.
 * `RemoteError`: the peer's: bytes or an order of events that the protocol forbids.
 * `LinkLostError`: the link's: the way to the peer is gone or never was.
+* `SilenceError`: not known whose: the peer did not answer in time, and nothing says that the link is gone.
 
 A *refusal* is none of these: it is a value with a reason (`keyswitch.reasons`), because being refused is normal here.
 """
@@ -132,5 +133,11 @@ class RemoteError(KeyswitchError):
 
 class LinkLostError(KeyswitchError):
     """The link to the peer is gone, or could not be made within its bound."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+class SilenceError(KeyswitchError):
+    """The peer did not answer in time, on a link that is up as far as is known. What was asked may have been done."""
 
     exit_code = Exit.UNREACHABLE

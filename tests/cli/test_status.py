@@ -9,6 +9,7 @@ from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
+from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
 
 OLD, NEW = make_image(), make_image("1.1.0")
@@ -171,6 +172,18 @@ def test_a_device_that_breaks_the_protocol_is_unknown(capsys: pytest.CaptureFixt
 def test_no_target_is_bad_usage(capsys: pytest.CaptureFixture[str], target: str):
     assert ended("status", target) == Exit.USAGE
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_device_that_falls_silent_is_unreachable_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    async def falls_silent(*_arguments: object) -> None:
+        raise SilenceError("no answer to image.state within 2500 ms")
+
+    monkeypatch.setattr("keyswitch.app.status.look", falls_silent)
+    assert ended("status", "udp:127.0.0.1:9", "--json") == Exit.UNREACHABLE
+    told = json.loads(capsys.readouterr().out)
+    assert (told["gate"], told["detail"]) == ("unknown", "no answer to image.state within 2500 ms")
 
 
 def test_nobody_there_is_unreachable(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

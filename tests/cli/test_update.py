@@ -16,6 +16,7 @@ from tests.host.udp_peer import UdpPeerThread
 from tests.policy.samples import pump, pump_with
 
 from keyswitch.cli.main import main
+from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import why_reverted
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
@@ -242,6 +243,20 @@ def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
     (told,) = [json.loads(line) for line in said.out.splitlines()]
     assert (told["event"], told["unreachable"]) == ("plan", "ble:Pump 7 was not heard within 10 ms")
     assert (told["slots_checked"], told["image_bytes"]) == (False, 16_384)
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_plan_of_a_device_that_falls_silent_is_one_object_too(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def falls_silent(*_arguments: object, **_options: object) -> None:
+        raise SilenceError("no answer to os.params within 2500 ms")
+
+    monkeypatch.setattr("keyswitch.cli.plan.survey", falls_silent)
+    assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.UNREACHABLE
+    said = capsys.readouterr()
+    (told,) = [json.loads(line) for line in said.out.splitlines()]
+    assert told["unreachable"] == "no answer to os.params within 2500 ms"
     assert len(said.err.splitlines()) == 1
 
 

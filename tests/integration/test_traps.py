@@ -14,8 +14,9 @@ from tests.integration.files import job_image
 from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place, with_maintenance
 
 from keyswitch.demo.workshop import Workshop
+from keyswitch.errors import SilenceError
 from keyswitch.host.access import mode_group
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, read_mode
 from keyswitch.host.smp.reply import Answer, Refusal, Reply
 from keyswitch.host.upload.uploader import Capacity, upload

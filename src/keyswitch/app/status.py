@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keyswitch.app.endpoints import AskPasskey, open_reach
-from keyswitch.errors import RemoteError
+from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.verdict import Given, Verdict, advised, verdict_of_failed_connect
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.policy.enums import InputType

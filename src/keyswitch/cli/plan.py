@@ -3,7 +3,7 @@
 from keyswitch.app.json_output import plan_of_json, to_line
 from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.exits import Exit
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.plan import Plan, PlannedDevice, make_plan
@@ -19,12 +19,13 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
 
     Raises:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
+        SilenceError: it was reached and answered nothing more; the same.
     """
     reach = prepared.reach
     to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupStrategy) else None
     try:
         device = await survey(reach, prepared.policy, to=to, option=prepared.job.way.option)
-    except LinkLostError as error:
+    except (LinkLostError, SilenceError) as error:
         if as_json:
             made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
             echo(to_line(plan_of_json(made, unreachable=str(error))))

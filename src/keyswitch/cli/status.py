@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from keyswitch.cli.output import echo
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.exits import Exit
 
 
@@ -63,7 +63,7 @@ def status(
     reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)
     try:
         looked = asyncio.run(look(reach, rules))
-    except LinkLostError as error:
+    except (LinkLostError, SilenceError) as error:
         next_step = unreached(Given(radio=reach.radio))
         if as_json:
             verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)

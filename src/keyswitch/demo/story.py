@@ -14,7 +14,7 @@ from typing import Final
 from keyswitch.demo.child import DeviceProcess
 from keyswitch.demo.scene import DemoStep, Observed, Teller
 from keyswitch.demo.workshop import NEW_VERSION, OLD_VERSION, Workshop
-from keyswitch.errors import LinkLostError, LocalError
+from keyswitch.errors import LinkLostError, LocalError, SilenceError
 from keyswitch.host.access import mode_group
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
@@ -306,7 +306,7 @@ async def _mode_after_revert(stage: DemoStage, reverted: Callable[[str], bool]) 
                 await stage.down()
     except TimeoutError:
         return "unknown (no revert in time)"
-    except LinkLostError as error:
+    except (LinkLostError, SilenceError) as error:
         return f"unknown ({error})"
 
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
-from keyswitch.host.smp.client import ANSWER_MS, SilenceError, SmpClient
+from keyswitch.host.smp.client import ANSWER_MS, SmpClient
 from keyswitch.link.ports import PacketLink
 from keyswitch.smp.groups import os
 

@@ -7,7 +7,7 @@ offset that it wants, or with a refusal, and writes nothing (Zephyr `img_mgmt_up
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.connect.verdict import (
     Gate,
@@ -19,7 +19,7 @@ from keyswitch.host.connect.verdict import (
     judge_refused_request,
     judge_silence,
 )
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import mode_if_any, read_slots
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.smp.groups import image

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.errors import LinkLostError, LocalError, RemoteError, SilenceError
 from keyswitch.host.smp.reply import Refusal, Reply, classify
 from keyswitch.link.ports import PacketLink
 from keyswitch.smp import cbor
@@ -27,10 +27,6 @@ ANSWER_MS = 2_500
 
 SEQUENCES = 256
 """The header's sequence number is one byte."""
-
-
-class SilenceError(LinkLostError):
-    """The link is up as far as is known, but the device did not answer in time."""
 
 
 @dataclass(slots=True)

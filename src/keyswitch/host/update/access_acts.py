@@ -7,10 +7,10 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from keyswitch.errors import SilenceError
 from keyswitch.host.access.strategy import AlreadyOpen, EntryRefused, other_policy
 from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
-from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import Outcome, Stop
 from keyswitch.host.update.preflight import is_downgrade

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access.strategy import EntryGranted
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, Endpoint
 from keyswitch.host.connect.verdict import NEXT_STEP, Verdict
@@ -265,7 +265,7 @@ class UpdateContext:
         client = self.connection.smp if self.connection is not None else None
         if client is None:
             return
-        with suppress(LinkLostError, RemoteError):
+        with suppress(LinkLostError, SilenceError, RemoteError):
             slots = await read_slots(client)
             if not isinstance(slots, Refusal):
                 self.note_slots(slots)

@@ -9,8 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError
-from keyswitch.host.smp.client import SilenceError
+from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.update.access_acts import verify
@@ -96,7 +95,7 @@ async def upload_missing(scene: UpdateContext) -> Stop | None:
             await asyncio.sleep(BUSY_MS / 1000)
             return None
         case UploadStalled(silent=True):
-            raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
+            raise SilenceError(f"the upload stands at byte {end.off}: {end.why}")
         case UploadStalled():
             return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
 
@@ -162,7 +161,7 @@ async def reset(scene: UpdateContext) -> Stop | None:
     connection = scene.up()
     try:
         reply = await scene.smp().write(os_group.ID, os_group.Id.RESET)
-    except LinkLostError:
+    except (LinkLostError, SilenceError):
         # The request or its answer was lost. What happened is seen when the device is back.
         await scene.drop()
         return None
@@ -186,7 +185,7 @@ async def swap(scene: UpdateContext) -> Stop | None:
             if scene.connection is None:
                 await scene.connect(smp_shown=False)
             rebooted = await _has_rebooted(scene)
-        except LinkLostError:
+        except (LinkLostError, SilenceError):
             await scene.drop()
             rebooted = None
         if rebooted:
@@ -315,7 +314,7 @@ async def _start_again(scene: UpdateContext) -> str:
             await scene.look()
             if scene.up().smp is not None:
                 await scene.read_slots()
-    except (LinkLostError, TimeoutError):
+    except (LinkLostError, SilenceError, TimeoutError):
         await scene.drop()
     scene.seen = replace(scene.seen, reset=None)
     return ""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Endpoint, NotPairedError
 from keyswitch.host.connect.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
 from keyswitch.host.update import access_acts, firmware_acts
@@ -183,7 +183,7 @@ class _Run:
         return None
 
     async def take(self, step: UpdateStep) -> Stop | None:
-        """One act, bounded; a lost link is noted and the run goes on from what holds then."""
+        """One act, bounded; a lost link or a silence is noted and the run goes on from what holds then."""
         begun = self.now_ms()
         self.sink(StepBegun(name=step.name, says=step.says, at_ms=begun))
         self.acted.add(step.name)
@@ -198,7 +198,7 @@ class _Run:
         except TimeoutError:
             why = f"took longer than {step.bound_ms} ms"
             await self.scene.drop()
-        except LinkLostError as error:
+        except (LinkLostError, SilenceError) as error:
             why = str(error)
             self.link_lost = True
             self.to_continue = StepName.FIND in self.held

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import RemoteError
+from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Connection, Endpoint
 from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.verdict import Given, advised, verdict_of_failed_connect
-from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params, read_room, read_slots
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.update.plan import PlannedDevice, PlannedLease
@@ -36,6 +35,7 @@ async def survey(
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
+        SilenceError: it did not answer what every device can be asked.
         InputError: the target names several devices.
     """
     known = declared(policy, to=to)

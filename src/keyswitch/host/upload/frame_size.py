@@ -7,8 +7,8 @@ be twice: any answer, a refusal too, says that it arrived.
 
 from typing import Final
 
-from keyswitch.errors import RemoteError
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.errors import LinkLostError, RemoteError, SilenceError
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, read_params
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.upload.uploader import Capacity
@@ -71,9 +71,9 @@ async def frame_that_arrives(client: SmpClient, told: int) -> int:
     for size in sizes[:-1]:
         try:
             await client.write(os.ID, os.Id.ECHO, {"d": _padding(size)}, timeout_ms=TRY_MS)
-        except SilenceError:
+        except SilenceError as error:
             if client.link.closed is not None:
-                raise
+                raise LinkLostError(f"the link is gone: {client.link.closed}") from error
         else:
             return size
     return sizes[-1]
