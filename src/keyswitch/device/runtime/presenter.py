@@ -48,6 +48,11 @@ class Presenter:
             )
         )
 
+    def follow_reset(self) -> None:
+        """Let the radio know whether a reset is due."""
+        if self._carrier is not None:
+            self._carrier.expect_reset(due=self._server.resetting)
+
     async def set_pace(self) -> None:
         """Ask for a fast connection while an upload runs over it, and give it back afterwards."""
         uploader = self._server.uploader

@@ -185,6 +185,7 @@ class Runtime:
         self._agenda.forget()
 
     async def _reset(self) -> None:
+        self._showing.follow_reset()
         await self._peers.end_all()
         await self._power_down()
         await self._power_up()
@@ -316,6 +317,7 @@ class Runtime:
                 await self._reset()
                 return  # what else was wanted was wanted by the life before
             self._effect(effect)
+        self._showing.follow_reset()
         await self._showing.set_pace()
 
     def _effect(self, effect: RuntimeEffect) -> None:

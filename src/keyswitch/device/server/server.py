@@ -174,6 +174,12 @@ class Server:
         upload = self._core.state.upload
         return None if upload is None else upload.owner
 
+    @property
+    def resetting(self) -> bool:
+        """Whether a granted reset is due, or takes place: what runs now is about to go."""
+        state = self._core.state
+        return state.reset_pending or state.down
+
     def hold(self, peer_id: int, *, held: bool) -> None:
         """Execute nothing for this peer while it does not take its answers."""
         if peer_id in self._core.peers:

@@ -78,6 +78,7 @@ class BleTransport:
         self._shown: Shown | None = None
         self._smp_in_table: bool | None = None
         self._awaiting = False
+        self._reset_due = False
         self._changed = asyncio.Event()
         self._advertising: asyncio.Task[None] | None = None
 
@@ -115,6 +116,7 @@ class BleTransport:
         self._advertising = None
         self._shown = None
         self._smp_in_table = None
+        self._reset_due = False
         self._by_connection.clear()
         self._by_peer.clear()
 
@@ -155,6 +157,12 @@ class BleTransport:
         """Show this from now on: table, advertisement, state characteristic and its notifications."""
         self._shown = shown
         self._apply()
+
+    def expect_reset(self, *, due: bool) -> None:
+        """Invite nobody while a reset is due: who connected now would meet the firmware that is about to go."""
+        if due != self._reset_due:
+            self._reset_due = due
+            self._changed.set()
 
     # --- the radio's side ---
 
@@ -235,6 +243,10 @@ class BleTransport:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if self._reset_due:
+                self._awaiting = False
+                await self._peripheral.advertise(None)
+                continue
             if self._shown is not None and self._may_change(self._shown):
                 await self._change_identity()
             shown = self._shown
