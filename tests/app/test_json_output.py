@@ -117,7 +117,7 @@ def test_every_event_is_tried():
 
 @pytest.mark.parametrize("verdict", [UNKNOWN, SHUT], ids=["unknown", "shut"])
 @pytest.mark.parametrize("same", [None, True, False])
-def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parameter of the test
+def test_status(verdict: Verdict, same: bool | None):
     other = None if same is None else OtherPolicy(detail="pump-8", next_step="", same_device=same)
     told = json_output.status_json(Looked(verdict=verdict, other=other))
     check("StatusJson", told)
@@ -129,7 +129,7 @@ def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parame
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_scan(known: bool):  # noqa: FBT001 - a parameter of the test
+def test_scan(known: bool):
     near = FoundDevice(
         address="C0:00:00:00:00:01",
         name="Pump 7",

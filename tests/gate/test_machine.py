@@ -128,7 +128,7 @@ def test_always_shows_the_service_from_boot_and_never_touches_it() -> None:
     ("motion", "battery", "guard"),
     [(True, 100, "motion == false, is true"), (False, 29, "battery_percent >= 30, is 29")],
 )
-def test_entering_names_the_guard_that_shuts(motion: bool, battery: int, guard: str) -> None:  # noqa: FBT001
+def test_entering_names_the_guard_that_shuts(motion: bool, battery: int, guard: str) -> None:
     gate = Gate(pump())
     gate.happens(
         on.InputChanged(name="motion", value=motion), on.InputChanged(name="battery_percent", value=battery), ENTER
@@ -652,7 +652,7 @@ def test_a_served_command_is_not_idleness() -> None:
 @pytest.mark.parametrize(
     ("value", "taken"), [(-(2**31) - 1, False), (-(2**31), True), (2**31 - 1, True), (2**31, False)]
 )
-def test_a_number_is_what_an_int_holds(value: int, taken: bool) -> None:  # noqa: FBT001
+def test_a_number_is_what_an_int_holds(value: int, taken: bool) -> None:
     gate = Gate(pump())
     gate.happens(on.InputChanged(name="battery_percent", value=value))
     assert (gate.last.refused is None) is taken

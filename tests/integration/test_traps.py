@@ -257,7 +257,7 @@ def padded_image(pump: Workshop, directory: Path, how: str) -> bytes:
 
 
 @pytest.mark.parametrize("confirm", [False, True])
-def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, confirm: bool) -> None:  # noqa: FBT001
+def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, confirm: bool) -> None:
     """Neither as it is, nor cut to what is allowed and sent on from there."""
     content = padded_image(pump, tmp_path, "--confirm" if confirm else "--pad")
     layout = layout_of(pump.policy)
@@ -505,7 +505,7 @@ def test_a_client_that_never_subscribed_gets_nothing_and_holds_nobody_up(pump: W
 
 @by_every_way
 @pytest.mark.parametrize("moving", [False, True])
-def test_no_door_but_the_front_door(pump: Workshop, way: str, moving: bool) -> None:  # noqa: FBT001
+def test_no_door_but_the_front_door(pump: Workshop, way: str, moving: bool) -> None:
     """Unknown and bridged groups, `boot_mode`, storage erase, shell, files, settings: in no mode but maintenance."""
     bodies: dict[tuple[int, int], dict[str, Any]] = {
         (os.ID, os.Id.RESET): {"force": True, "boot_mode": 1},

@@ -267,7 +267,7 @@ def keys(*, authenticated: bool) -> PairingKeys:
 
 
 @pytest.mark.parametrize("authenticated", [False, True])
-def test_pairing_without_a_person_fills_the_store_for_nobody(authenticated: bool):  # noqa: FBT001
+def test_pairing_without_a_person_fills_the_store_for_nobody(authenticated: bool):
     async def main():
         store = bonds()
         await store.update("operator", keys(authenticated=True))
@@ -319,7 +319,7 @@ def test_over_the_air_a_full_store_takes_the_next_one_in_the_place_of_the_oldest
 @pytest.mark.parametrize("shows", [False, True])
 def test_over_the_air_nobody_pairs_without_a_person_in_the_place_of_who_paired_with_one(
     monkeypatch,
-    shows: bool,  # noqa: FBT001
+    shows: bool,
 ):
     monkeypatch.setattr("keyswitch.link.bumble.bonds.MAX_BONDS", 1)
     shown: list[str] = []

@@ -79,7 +79,7 @@ def test_fractions_of_a_second_are_exact() -> None:
         (">=", False, True, True),
     ],
 )
-def test_guards_compare(compare: str, below: bool, at: bool, above: bool) -> None:  # noqa: FBT001
+def test_guards_compare(compare: str, below: bool, at: bool, above: bool) -> None:
     policy = small("", ("battery >= 30", f"battery {compare} -5"))
     guard = policy.transitions[0].when[1]
     assert [guard.holds(value) for value in (-6, -5, -4, None)] == [below, at, above, False]

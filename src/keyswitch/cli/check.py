@@ -92,7 +92,7 @@ def check(
         raise click.UsageError("--json and --report both go to stdout: name a file for the report with --output")
     rules = read_policy(policy)
     if replay is not None:
-        from keyswitch.cli.replay import replay_file  # noqa: PLC0415 - brings the whole device
+        from keyswitch.cli.replay import replay_file
 
         return replay_file(rules, replay, as_json=as_json)
     meter = CheckMeter(max_memory, now_ms=lambda: time.monotonic_ns() // 1_000_000)

@@ -76,8 +76,8 @@ def device(as_json: bool, **options: Any) -> Exit:
       keyswitch device policy.toml --state pump-state --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
       keyswitch device policy.toml --state pump-state --udp 127.0.0.1:1337 --serial pump-state/tty --ble none
     """
-    from keyswitch.device.process.event_writer import EventWriter  # noqa: PLC0415
-    from keyswitch.device.process.process import DeviceOptions, serve  # noqa: PLC0415 - a BLE stack is imported with it
+    from keyswitch.device.process.event_writer import EventWriter
+    from keyswitch.device.process.process import DeviceOptions, serve
 
     telling = EventWriter(_stdout(), _json if as_json else _line)
     try:

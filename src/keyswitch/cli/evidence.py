@@ -75,8 +75,8 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
 
     Exit code 0: verified or consistent. 1: changed. 2: a file cannot be used. 3: open.
     """
-    from keyswitch.evidence.signing import EvidenceVerifier  # noqa: PLC0415 - cryptography, only where it is needed
-    from keyswitch.policy.secrets import read_public_key  # noqa: PLC0415
+    from keyswitch.evidence.signing import EvidenceVerifier
+    from keyswitch.policy.secrets import read_public_key
 
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
     checked = _read(file, noted=_head(noted), verifier=verifier)
@@ -178,7 +178,7 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
         return read_journal(file, noted=noted, verifier=verifier)
     if noted is not None:
         raise InputError("--head", "is for one file", "FILE to be the evidence file that the head was noted of")
-    from keyswitch.device.storage.event_log import read_log  # noqa: PLC0415 - imported for what is run
+    from keyswitch.device.storage.event_log import read_log
 
     return read_log(file, verifier=verifier)
 
@@ -195,8 +195,8 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
-    from keyswitch.host.report.sequence_chart import chart as draw  # noqa: PLC0415 - imported for what is run
-    from keyswitch.host.report.sequence_chart import fault  # noqa: PLC0415
+    from keyswitch.host.report.sequence_chart import chart as draw
+    from keyswitch.host.report.sequence_chart import fault
 
     checked = read_journal(file)
     ended = [record for record in checked.records if record.kind == "update ended"]

@@ -171,8 +171,8 @@ def verify_(
 
 def _config(path: Path) -> BootConfig:
     # The policy's loader is only needed for this option.
-    from keyswitch.policy.bootloader import boot_config_of  # noqa: PLC0415
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+    from keyswitch.policy.bootloader import boot_config_of
+    from keyswitch.policy.load import read_policy
 
     return boot_config_of(read_policy(path))
 

@@ -63,19 +63,19 @@ def write_new(path: Path, data: bytes, *, secret: bool) -> None:
 
 
 def _ed25519() -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - slow to import
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return _pem(Ed25519PrivateKey.generate())
 
 
 def _p256() -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
     return _pem(generate_private_key(SECP256R1()))
 
 
 def _pem(key: "Ed25519PrivateKey | EllipticCurvePrivateKey") -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives import serialization as s  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization as s
 
     private = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
     public = key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)

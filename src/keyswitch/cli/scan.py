@@ -42,9 +42,9 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
       keyswitch scan
       keyswitch scan hci:tcp-client:127.0.0.1:6402 --seconds 2 --json
     """
-    from keyswitch.app.json_output import scan_json, to_line  # noqa: PLC0415
-    from keyswitch.app.scan import scan as listen  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+    from keyswitch.app.json_output import scan_json, to_line
+    from keyswitch.app.scan import scan as listen
+    from keyswitch.policy.load import read_policy
 
     rules = read_policy(policy) if policy is not None else None
     found = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=everything))

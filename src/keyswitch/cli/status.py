@@ -51,13 +51,13 @@ def status(
       hci:TRANSPORT#NAME           a controller that Bumble opens: hci:tcp-client:127.0.0.1:6402#Pump 7
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
-    from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
-    from keyswitch.app.json_output import status_json, to_line  # noqa: PLC0415
-    from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
-    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
-    from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+    from keyswitch.app.endpoints import open_reach
+    from keyswitch.app.json_output import status_json, to_line
+    from keyswitch.app.status import Looked, look
+    from keyswitch.cli.progress import slot_lines
+    from keyswitch.cli.prompt import ask_passkey
+    from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached
+    from keyswitch.policy.load import read_policy
 
     rules = read_policy(policy) if policy is not None else None
     reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)

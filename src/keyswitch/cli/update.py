@@ -124,12 +124,12 @@ def update(
       keyswitch update serial:/dev/ttyACM0 app.signed.bin --key root-ec-p256.pub.pem
       keyswitch update "ble:Pump 7" pump.zip --policy policy.toml --only upload
     """
-    from keyswitch.app.request import UpdateRequest  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.app.update import prepare  # noqa: PLC0415
-    from keyswitch.cli.plan import plan  # noqa: PLC0415
-    from keyswitch.cli.progress import shown  # noqa: PLC0415
-    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
-    from keyswitch.cli.run import run  # noqa: PLC0415
+    from keyswitch.app.request import UpdateRequest
+    from keyswitch.app.update import prepare
+    from keyswitch.cli.plan import plan
+    from keyswitch.cli.progress import shown
+    from keyswitch.cli.prompt import ask_passkey
+    from keyswitch.cli.run import run
 
     request = UpdateRequest(target=target, image=image, variables=_variables(variables), **options)
     prepared = prepare(request, ask_passkey=ask_passkey)

@@ -81,7 +81,7 @@ class DeviceProcess:
 
 async def _ready(process: asyncio.subprocess.Process) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101 - it was asked for
-    assert process.stderr is not None  # noqa: S101
+    assert process.stderr is not None  # noqa: S101 - it was opened as a pipe
     while line := await process.stdout.readline():
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "ready":
@@ -93,7 +93,7 @@ async def _ready(process: asyncio.subprocess.Process) -> dict[str, Any]:
 async def _drain(process: asyncio.subprocess.Process) -> None:
     """Read on, so that the device never waits for a reader."""
     assert process.stdout is not None  # noqa: S101 - it was asked for
-    assert process.stderr is not None  # noqa: S101
+    assert process.stderr is not None  # noqa: S101 - it was opened as a pipe
     await asyncio.gather(_read_all(process.stdout), _read_all(process.stderr))
 
 

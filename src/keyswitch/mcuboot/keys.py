@@ -98,8 +98,8 @@ class VerificationKey:
 
     def _verify(self, signature: bytes, signed: bytes | memoryview) -> None:
         from cryptography.hazmat.primitives.asymmetric import ec, padding, utils  # noqa: PLC0415 - as above
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA256, SHA384  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives.hashes import SHA256, SHA384  # noqa: PLC0415 - as above
 
         public = self.public
         if isinstance(public, RSAPublicKey):
@@ -166,7 +166,7 @@ def read_keys(*paths: Path) -> VerificationKeys:
 
 def _load_key(where: str, pem: bytes) -> VerificationKey:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - heavy, and only needed with keys
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
 
     wanted = "a PEM file with an RSA-2048, RSA-3072, ECDSA P-256, ECDSA P-384 or Ed25519 key"
     try:
@@ -183,9 +183,9 @@ def _load_key(where: str, pem: bytes) -> VerificationKey:
 
 def _as_key(where: str, public: object, wanted: str) -> VerificationKey:
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - heavy, and only needed with keys
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
 
     if isinstance(public, RSAPublicKey):
         kind = {2048: KeyKind.RSA2048, 3072: KeyKind.RSA3072}.get(public.key_size)

@@ -113,7 +113,7 @@ def test_the_peer_that_was_silent_longest_makes_room() -> None:
 
 
 @pytest.mark.parametrize(("silent_ms", "heard_still"), [(CONVERSING_MS, True), (CONVERSING_MS + 1, False)])
-def test_a_flood_of_addresses_cuts_no_conversation_off(silent_ms: int, heard_still: bool) -> None:  # noqa: FBT001
+def test_a_flood_of_addresses_cuts_no_conversation_off(silent_ms: int, heard_still: bool) -> None:
     async def story() -> None:
         carrier, heard = await started()
         for _ in range(2):
@@ -255,7 +255,7 @@ def test_what_is_read_at_once_is_the_whole_datagram(size: int) -> None:
 def test_a_silent_peer_is_forgotten_when_somebody_new_comes(
     silent_ms: int,
     forgotten: list[int],
-    answered: bool,  # noqa: FBT001
+    answered: bool,
 ) -> None:
     async def story() -> None:
         carrier, heard = await started()

@@ -896,7 +896,7 @@ def test_every_step_can_be_shown_as_a_plan():
         assert step.says
         assert step.proof
         assert step.bound_ms > 0
-    words: Callable[[], set[str]] = lambda: {step.name.value for step in STEPS}  # noqa: E731
+    words: Callable[[], set[str]] = lambda: {step.name.value for step in STEPS}  # noqa: E731 - one line
     assert len(words()) == len(STEPS)
 
 

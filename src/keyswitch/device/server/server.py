@@ -123,7 +123,7 @@ class Server:
         core.feed(Disconnected(peer=peer_id), now_ms)
         return self._output()
 
-    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Service = Service.SMP) -> Output:  # noqa: ARG002
+    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Service = Service.SMP) -> Output:  # noqa: ARG002 - all that comes from outside brings its time
         """Queue one whole packet. If it cannot be queued, its first request is answered, and no other."""
         core = self._core
         if peer_id not in core.peers or core.state.down:
