@@ -14,7 +14,7 @@ from keyswitch.policy.load import read_policy
 from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
 from keyswitch.prove.check import check
-from keyswitch.schema.tables import NAME
+from keyswitch.schema.value_types import NAME
 from keyswitch.terms import Transport
 
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]

@@ -33,7 +33,7 @@ from keyswitch.proof.permit import (
 from keyswitch.proof.permit import (
     issue as signed,
 )
-from keyswitch.schema.tables import suggestion
+from keyswitch.schema.value_types import suggestion
 
 FILE = click.Path(path_type=Path)
 _DAY_S: Final = 86_400

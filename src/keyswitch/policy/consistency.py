@@ -17,7 +17,7 @@ from keyswitch.policy.model import (
     Policy,
     Transition,
 )
-from keyswitch.schema.tables import suggestion
+from keyswitch.schema.value_types import suggestion
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Transport
 

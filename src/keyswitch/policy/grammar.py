@@ -1,7 +1,12 @@
-"""The policy language as one table: the loader, the reference in `docs/policy.md` and the JSON Schema come from it."""
+"""The policy language as one table: the loader, the reference in `docs/policy.md` and the JSON Schema come from it.
 
-from typing import Final
+Kinds of value that only policy files have stand first; all others are in `keyswitch.schema.value_types`.
+"""
 
+from dataclasses import dataclass
+from typing import Any, Final
+
+from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
@@ -19,11 +24,74 @@ from keyswitch.policy.enums import (
     WhenFalse,
 )
 from keyswitch.policy.model import INT_MAX, INT_MIN
-from keyswitch.policy.value_types import DURATION, SecurityLevel, Served
-from keyswitch.schema.tables import NAME, REQUIRED, Boolean, Choice, Either, ListOf, Text, TomlKey, TomlTable, Whole
+from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
+from keyswitch.schema.value_types import (
+    NAME,
+    Boolean,
+    Choice,
+    Duration,
+    Either,
+    ListOf,
+    Text,
+    Whole,
+    shown,
+    suggestion,
+    wrong,
+)
+from keyswitch.smp.commands import patterns, resolve
 from keyswitch.terms import Security, Transport
 
 SCHEMA_VERSION: Final = 1
+
+MAX_DURATION_S: Final = 30 * 24 * 3600
+"""Thirty days: beyond it a limit limits nothing."""
+
+DURATION: Final = Duration(MAX_DURATION_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A command or a group of commands, as allow lists name them (`smp.commands.resolve`)."""
+
+    @property
+    def expected(self) -> str:
+        """What a person should write."""
+        return "a group or command like os.echo or image.state:read"
+
+    def read(self, value: object, where: str) -> str:
+        """The value, checked."""
+        if not isinstance(value, str):
+            raise wrong(where, value, self.expected)
+        if not resolve(value):
+            raise InputError(where, f"{shown(value)} is not a command", self.expected + suggestion(value, patterns()))
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": sorted(patterns())}
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityLevel:
+    """How well a link is protected, by its word."""
+
+    @property
+    def expected(self) -> str:
+        """What a person should write."""
+        return "one of " + ", ".join(f'"{each.word}"' for each in Security)
+
+    def read(self, value: object, where: str) -> Security:
+        """The value, checked."""
+        for each in Security:
+            if value == each.word:
+                return each
+        near = suggestion(value, (each.word for each in Security)) if isinstance(value, str) else ""
+        raise wrong(where, value, self.expected + near)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": [each.word for each in Security]}
+
 
 INT_INPUT: Final = Whole(INT_MIN, INT_MAX)
 

@@ -33,7 +33,8 @@ from keyswitch.policy.model import (
     UpdateSettings,
 )
 from keyswitch.policy.transitions import read_transitions
-from keyswitch.schema.tables import NAME, TomlTable, as_table, below, shown
+from keyswitch.schema.tables import TomlTable, as_table, below
+from keyswitch.schema.value_types import NAME, shown
 from keyswitch.smp.commands import resolve
 
 MAX_FILE_SIZE: Final = 1_000_000

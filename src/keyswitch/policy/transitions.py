@@ -22,7 +22,8 @@ from keyswitch.policy.model import (
     Trigger,
     Value,
 )
-from keyswitch.schema.tables import below, shown, suggestion, wrong
+from keyswitch.schema.tables import below
+from keyswitch.schema.value_types import shown, suggestion, wrong
 from keyswitch.terms import Security
 
 MAX_TRANSITIONS: Final = 1000

@@ -14,7 +14,7 @@ from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World
-from keyswitch.schema.tables import suggestion
+from keyswitch.schema.value_types import suggestion
 from keyswitch.smp.commands import CommandKey, command_name, patterns, resolve
 from keyswitch.smp.header import Op
 

@@ -9,9 +9,8 @@ from typing import Any, Final, cast
 from keyswitch.errors import InputError
 from keyswitch.gate.events import Timer
 from keyswitch.policy.enums import InputType, ProofKind
-from keyswitch.policy.grammar import INT_INPUT
+from keyswitch.policy.grammar import INT_INPUT, MAX_DURATION_S
 from keyswitch.policy.model import Policy
-from keyswitch.policy.value_types import MAX_DURATION_S
 from keyswitch.smp.commands import BY_NAME
 from keyswitch.terms import Transport
 from keyswitch.text import short
