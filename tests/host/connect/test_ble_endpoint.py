@@ -15,7 +15,7 @@ from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
-from keyswitch.link.ports import Sighting
+from keyswitch.link.ports import PairingError, PairingFailure, Sighting
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
 
@@ -407,7 +407,7 @@ def test_pairing_is_done_before_anything_is_asked(*, asked: bool, monkeypatch: p
 
 def test_a_pairing_that_fails_is_a_refusal_with_what_to_do(monkeypatch: pytest.MonkeyPatch):
     async def refuse(_self: PeerGattLink) -> None:
-        raise RemoteError("pairing failed: confirm value failed")
+        raise PairingError(PairingFailure.FORGOTTEN)
 
     monkeypatch.setattr(PeerGattLink, "pair", refuse)
 
@@ -415,7 +415,7 @@ def test_a_pairing_that_fails_is_a_refusal_with_what_to_do(monkeypatch: pytest.M
         peer = SmpPeer(OLD)
         result = await update(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True), Job())
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.SECURITY), result
-        assert "remove the bond on both sides" in result.next_step
+        assert "remove the bond on this computer" in result.next_step
         assert not peer.links
 
     run(story())

@@ -13,7 +13,7 @@ from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
-from keyswitch.link.ports import GattRefused
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure
 from keyswitch.reasons import Reason
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -181,7 +181,7 @@ def test_a_request_that_must_be_answered_says_why_it_was_silent(error: RemoteErr
 @pytest.mark.parametrize(
     ("method", "error", "gate", "reason"),
     [
-        ("pair", RemoteError("pairing failed: confirm value failed"), Gate.SHUT, Reason.SECURITY),
+        ("pair", PairingError(PairingFailure.OTHER, "confirm value failed"), Gate.SHUT, Reason.SECURITY),
         ("subscribe", GattRefused("insufficient encryption", 0x0F), Gate.SHUT, Reason.SECURITY),
         ("subscribe", GattRefused("invalid handle", 0x01), Gate.UNKNOWN, None),
         ("read", RemoteError("another version of the state"), Gate.UNKNOWN, None),

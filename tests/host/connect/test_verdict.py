@@ -1,12 +1,32 @@
 import pytest
 
-from keyswitch.host.connect.verdict import NEXT_STEP, Given, advised, next_step, unreached
+from keyswitch.host.connect.verdict import (
+    AFTER_PAIRING,
+    NEXT_STEP,
+    Gate,
+    Given,
+    advised,
+    next_step,
+    unreached,
+    verdict_of_failed_connect,
+)
+from keyswitch.link.ports import PairingError, PairingFailure
 from keyswitch.reasons import Reason
 
 
 def test_every_reason_has_a_next_step():
     assert set(NEXT_STEP) == set(Reason)
     assert all(words == words.strip() and "\n" not in words for words in NEXT_STEP.values())
+
+
+@pytest.mark.parametrize("failure", list(PairingFailure))
+def test_every_failed_pairing_has_its_own_next_step(failure: PairingFailure):
+    verdict = verdict_of_failed_connect(PairingError(failure))
+    assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.SECURITY)
+    assert failure.value in verdict.detail
+    others = [step for other, step in AFTER_PAIRING.items() if other is not failure]
+    assert verdict.next_step
+    assert verdict.next_step not in others
 
 
 @pytest.mark.parametrize("reason", list(Reason))

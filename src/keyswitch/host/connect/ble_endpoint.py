@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity, NotPairedError
+from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
 from keyswitch.host.connect.recognition import Wanted, token_of
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.gatt_channel import GattChannel
@@ -123,7 +123,8 @@ class BleEndpoint:
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
             if self.pair:
-                await _paired(link)
+                async with asyncio.timeout(PAIR_MS / 1000):
+                    await link.pair()
             async with asyncio.timeout(OPEN_MS / 1000):
                 return await _open_gatt(link, self._known_token(heard))
         except TimeoutError:
@@ -177,14 +178,6 @@ class BleEndpoint:
             async for heard in sightings:
                 if self.wanted.is_device(heard, smp_shown=smp_shown):
                     yield heard
-
-
-async def _paired(link: GattLink) -> None:
-    try:
-        async with asyncio.timeout(PAIR_MS / 1000):
-            await link.pair()
-    except RemoteError as error:
-        raise NotPairedError(str(error)) from error
 
 
 async def _open_gatt(link: GattLink, token: bytes) -> Connection:

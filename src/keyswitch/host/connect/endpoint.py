@@ -15,10 +15,6 @@ CONNECT_MS = 10_000
 """Bound for finding and connecting once: tens of advertisements of the slowest usual kind."""
 
 
-class NotPairedError(RemoteError):
-    """The device and we could not agree on keys: a wrong passkey, or a bond that one side has forgotten."""
-
-
 class Connection:
     """One connection to the device, and what can be asked over it.
 

@@ -14,10 +14,9 @@ from enum import StrEnum
 from typing import Final
 
 from keyswitch.errors import RemoteError
-from keyswitch.host.connect.endpoint import NotPairedError
 from keyswitch.host.smp.queries import ModeState, SlotInfo
 from keyswitch.host.smp.reply import Answer, Refusal, split_reason
-from keyswitch.link.ports import GattRefused
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure
 from keyswitch.reasons import FalseGuard, Reason, detail_words
 from keyswitch.smp.codes import Rc
 
@@ -101,7 +100,14 @@ def advised(reason: Reason | None, step: str, given: Given) -> str:
     return next_step(reason, given) if reason is not None and step in {"", NEXT_STEP[reason]} else step
 
 
-NOT_PAIRED_STEP: Final = "check the passkey; if one side has forgotten the other, remove the bond on both sides"
+AFTER_PAIRING: Final = {
+    PairingFailure.NO_PASSKEY: "give the six digits that the device shows: type them when asked, or use --passkey",
+    PairingFailure.WRONG_PASSKEY: "compare the passkey with what the device shows now, and run the same command again",
+    PairingFailure.NOT_NOW: "let the device take pairing (its pairing mode), then run the same command again",
+    PairingFailure.TOO_OFTEN: "wait a minute without trying, then run the same command again",
+    PairingFailure.FORGOTTEN: "remove the bond on this computer, then run the same command again: it pairs anew",
+    PairingFailure.OTHER: "check the passkey; if one side has forgotten the other, remove the bond on both sides",
+}
 """What a person can do where pairing was tried."""
 
 
@@ -146,8 +152,8 @@ class Verdict:
 def verdict_of_failed_connect(error: RemoteError) -> Verdict:
     """The verdict on a device that answers, and with which no connection could be made ready."""
     unknown = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=TELL)
-    if isinstance(error, NotPairedError):
-        return replace(_shut(unknown, Reason.SECURITY, str(error)), next_step=NOT_PAIRED_STEP)
+    if isinstance(error, PairingError):
+        return replace(_shut(unknown, Reason.SECURITY, str(error)), next_step=AFTER_PAIRING[error.failure])
     if isinstance(error, GattRefused) and error.wants_security:
         return _shut(unknown, Reason.SECURITY, str(error))
     return unknown

@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import Final
 
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError, SilenceError
-from keyswitch.host.connect.endpoint import Endpoint, NotPairedError
-from keyswitch.host.connect.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.verdict import AFTER_PAIRING, NEXT_STEP, TELL, Given, Verdict, advised, unreached
 from keyswitch.host.update import access_acts, firmware_acts
 from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
@@ -25,7 +25,7 @@ from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result, Sent
 from keyswitch.host.update.preflight import arms_itself
 from keyswitch.host.update.steps import BY_NAME, CHANGES, WAY_OUT, WORK, StepName, UpdateStep, first_missing
 from keyswitch.host.upload.uploader import UploadProgress
-from keyswitch.link.ports import GattRefused
+from keyswitch.link.ports import GattRefused, PairingError
 from keyswitch.reasons import Reason
 
 _ACTS: Final[dict[StepName, Callable[[UpdateContext], Awaitable[Stop | None]]]] = {
@@ -99,8 +99,9 @@ async def update(reach: Endpoint, job: Job, *, sink: Callable[[Event], None] | N
 
 def _stopped_by(error: KeyswitchError) -> Stop:
     match error:
-        case NotPairedError():
-            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=NOT_PAIRED_STEP)
+        case PairingError(failure=failure):
+            next_step = AFTER_PAIRING[failure]
+            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)
         case GattRefused(wants_security=True):
             next_step = NEXT_STEP[Reason.SECURITY]
             return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)

@@ -21,7 +21,7 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError, BleakError, BleakGATTProtocolError
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
-from keyswitch.link.ports import GattRefused, Sighting, Sink
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure, Sighting, Sink
 
 _T = TypeVar("_T")
 
@@ -133,8 +133,12 @@ class BleakLink:
 
     async def pair(self) -> None:
         """Pair by means of the system; macOS does so by itself when it is needed."""
-        with contextlib.suppress(NotImplementedError):
+        try:
             await self._bounded(self._client.pair(), PAIR_WITHIN_S)
+        except NotImplementedError:
+            return
+        except RemoteError as error:
+            raise PairingError(PairingFailure.OTHER, str(error)) from error
 
     async def close(self) -> None:
         """End the connection."""
