@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from keyswitch.gatt.att import CHARACTERISTIC, PRIMARY_SERVICE, AttOpcode, uuid_bytes
 from keyswitch.gatt.services import DATABASE_HASH_UUID
-from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
@@ -324,7 +324,7 @@ async def _updated(case: Case, files: Files) -> Waits:
     parsed = parse_image(BytesSource(data))
     if not isinstance(parsed, Image):
         raise TypeError(parsed.line)
-    way = ModeGroupStrategy("maintenance", mode_group.Secret(secret), expected=expected_of(files.policy))
+    way = ModeGroupStrategy("maintenance", Secret(secret), expected=expected_of(files.policy))
     job = Job(images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),), way=way)
     waits = Waits()
     flash = TIMES_BY_PROFILE[case.flash]

@@ -16,6 +16,7 @@ from keyswitch.demo.scene import DemoStep, Observed, Teller
 from keyswitch.demo.workshop import NEW_VERSION, OLD_VERSION, Workshop
 from keyswitch.errors import LinkLostError, LocalError, SilenceError
 from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Connection
@@ -76,9 +77,9 @@ class DemoStage:
         name = self.workshop.policy.device.name
         return BleEndpoint(self.adapter, target=name, name=name)
 
-    def secret(self) -> mode_group.Secret:
+    def secret(self) -> Secret:
         """What proves that the operator may enter."""
-        return mode_group.Secret(read_secret(self.workshop.policy))
+        return Secret(read_secret(self.workshop.policy))
 
     def way(self) -> ModeGroupStrategy:
         """Into maintenance by the shared secret."""

@@ -7,7 +7,8 @@ from tests.host.images import make_image
 from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.access.mode_group import Expected, Secret
+from keyswitch.host.access.credentials import Secret
+from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint
 from keyswitch.host.connect.recognition import Wanted

@@ -15,7 +15,7 @@ from keyswitch.app.health import HEALTH_MS, health_bound_ms, health_command
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
 from keyswitch.exits import Exit
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.policy_profile import trial_ms
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint

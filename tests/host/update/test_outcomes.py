@@ -16,7 +16,7 @@ from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.exits import Exit
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.verdict import Given, next_step

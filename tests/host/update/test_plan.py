@@ -6,7 +6,7 @@ import pytest
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint

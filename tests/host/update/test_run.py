@@ -11,7 +11,8 @@ from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 from keyswitch.cli.progress import _result_lines
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.exits import Exit
-from keyswitch.host.access.mode_group import Expected, Secret
+from keyswitch.host.access.credentials import Secret
+from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint

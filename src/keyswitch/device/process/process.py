@@ -19,7 +19,7 @@ from keyswitch.device.process.options import NO_RADIO, VIRTUAL, flash_times, udp
 from keyswitch.device.process.panel_server import Panel
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.event_recorder import Log
-from keyswitch.device.runtime.presenter import PasskeyDisplay
+from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.server.components import Components
 from keyswitch.device.server.server import Server

@@ -17,7 +17,8 @@ from typing import Any, Final, assert_never
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.event_recorder import EventRecorder, Log
 from keyswitch.device.runtime.failure import Failure, as_failure
-from keyswitch.device.runtime.presenter import PasskeyDisplay, Presenter, boot_event
+from keyswitch.device.runtime.passkey import PasskeyDisplay
+from keyswitch.device.runtime.presenter import Presenter, boot_event
 from keyswitch.device.runtime.work_queue import WorkQueue
 from keyswitch.device.server.components import Components
 from keyswitch.device.server.output import NOTHING, Output, RuntimeEffect

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from keyswitch.device.runtime.presenter import PasskeyDisplay
+from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.device.server.output import OutgoingAnswer, Output
 from keyswitch.device.transport.disconnect import disconnect
 from keyswitch.device.transport.ports import DeviceTransport, RuntimePort

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keyswitch.device.process.options import virtual_port
-from keyswitch.device.runtime.presenter import PasskeyDisplay
+from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.device.storage.identity import RadioIdentity
 from keyswitch.device.transport.gatt_profile import gatt_profile
 from keyswitch.link.air.hub import Hub

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.files.reading import read_file
-from keyswitch.host.access.mode_group import Credential, Expected, HeldPermit, Secret, Steps
+from keyswitch.host.access.credentials import Credential, HeldPermit, Secret, Steps
+from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.policy.enums import Confirm, ProofKind
 from keyswitch.policy.model import OnButton, OnEnter, Policy

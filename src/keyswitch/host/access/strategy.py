@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Credential
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.smp.reply import Refusal
@@ -153,9 +154,7 @@ class ModeGroupStrategy:
 
     option = "--policy"
 
-    def __init__(
-        self, to: str, *credentials: mode_group.Credential, expected: mode_group.Expected | None = None
-    ) -> None:
+    def __init__(self, to: str, *credentials: Credential, expected: mode_group.Expected | None = None) -> None:
         self.to = to
         self.expected = expected
         self._credentials = credentials
