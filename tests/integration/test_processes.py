@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from tests.device.server_rig import packet
 from tests.docs.consoles import settled
+from tests.docs.json_reference import DEVICE_EVENTS, PRINTED
 from tests.docs.transcript import observed, scenes, transcript
+from tests.shapes import faults
 
 from keyswitch import private_files
 from keyswitch.cli.main import main
@@ -28,6 +30,7 @@ from keyswitch.exits import Exit
 from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.link.targets import BleTarget, open_adapter
 from keyswitch.panel.client import ask
+from keyswitch.schema.output import SCHEMA_VERSION
 from keyswitch.testing.imgtool import make_keys, sign
 
 KEYSWITCH = [sys.executable, "-m", "keyswitch"]
@@ -50,6 +53,9 @@ asyncio.run(hold())
 """
 
 
+SHAPES = {shape.NAME: shape for shape in DEVICE_EVENTS}
+
+
 class Device:
     """A device process and what it says."""
 
@@ -61,6 +67,8 @@ class Device:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             event: dict[str, Any] = json.loads(line)
+            assert event.pop("schema_version") == SCHEMA_VERSION
+            assert faults(event, SHAPES[event["event"]]) == []
             if event["event"] == name:
                 return event
         raise AssertionError(f"the device ended before {name!r}")
@@ -353,18 +361,13 @@ def test_the_demo_goes_as_expected_and_sums_up_in_one_line(tmp_path: Path) -> No
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == Exit.YES, done.stdout[-2000:] + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
+    story = dict(zip(("begins", "progress", "step", "step_ended", "summary"), PRINTED["keyswitch demo"], strict=True))
+    assert {event["event"] for event in events} == story.keys()
+    for event in events:
+        assert event.pop("schema_version") == SCHEMA_VERSION
+        assert faults(event, story[event["event"]]) == []
     summary = events[-1]
-    assert set(summary) == {
-        "event",
-        "ok",
-        "image_bytes",
-        "seconds",
-        "upload_bytes_per_second",
-        "link_bound_bytes_per_second",
-        "steps",
-    }
     assert (summary["event"], summary["ok"]) == ("summary", True)
-    assert all(set(step) == {"name", "expected", "observed", "ok"} for step in summary["steps"])
     assert len(summary["steps"]) >= 12
     assert summary["image_bytes"] > 16 * 1024
     assert 0 < summary["upload_bytes_per_second"] <= summary["link_bound_bytes_per_second"]

@@ -1,6 +1,5 @@
 """`keyswitch check`: prove a policy, or show the shortest counterexample."""
 
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.report import ReportHeader, counterexample, junit, markdown, report_json
 from keyswitch.prove.report_html import html
 from keyswitch.prove.safety import SAFETY
+from keyswitch.schema.output import to_line
 
 _REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
 
@@ -104,7 +104,7 @@ def check(
     if report is not None:
         _write(_REPORTS[report](rules, verdict, circumstances), output)
     if as_json:
-        echo(json.dumps(report_json(rules, verdict, circumstances)))
+        echo(to_line(report_json(rules, verdict, circumstances)))
     elif report is None or output is not None:
         _say(str(policy), verdict)
     if verdict.violations:

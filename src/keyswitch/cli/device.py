@@ -1,7 +1,6 @@
 """`keyswitch device`: run a gated device from a policy file."""
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,7 @@ import click
 
 from keyswitch.cli.event_words import event_words
 from keyswitch.exits import Exit
+from keyswitch.schema.output import to_line
 from keyswitch.text import plain
 
 
@@ -104,7 +104,7 @@ async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
 
 
 def _json(event: dict[str, Any]) -> bytes:
-    return json.dumps(event).encode() + b"\n"
+    return f"{to_line(event)}\n".encode()
 
 
 def _line(event: dict[str, Any]) -> bytes:

@@ -1,6 +1,6 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
-from keyswitch.app.events import plan_of_json, to_line
+from keyswitch.app.events import plan_json, to_line
 from keyswitch.app.update import Prepared
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
@@ -27,12 +27,12 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
     except LinkLostError as error:
         if as_json:
             made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
-            echo(to_line(plan_of_json(made, unreachable=str(error))))
+            echo(to_line(plan_json(made, unreachable=str(error))))
         raise
     finally:
         await reach.close()
     made = make_plan(prepared.job, device, _line(prepared.request.target))
-    for line in [to_line(plan_of_json(made))] if as_json else _plan_lines(made, device):
+    for line in [to_line(plan_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES
 

@@ -70,7 +70,7 @@ def test_boots_swaps_and_reverts_are_kept_and_the_boot_is_reported_elsewhere():
         "swap": "test",
         "trial": True,
     }
-    assert [each["event"] for each in told] == ["image-swapped", "image-reverted"]
+    assert [each.NAME for each in told] == ["image-swapped", "image-reverted"]
 
 
 def test_counts_are_kept_when_they_are_due_and_at_the_end():

@@ -6,13 +6,14 @@ import pytest
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
+from keyswitch.app.events import plan_json
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage
-from keyswitch.host.update.plan import Plan, PlannedDevice, PlannedLease, make_plan, plan_json
+from keyswitch.host.update.plan import Plan, PlannedDevice, PlannedLease, make_plan
 from keyswitch.host.update.steps import StepName
 from keyswitch.host.update.survey import survey
 from keyswitch.host.upload.throughput import Line, rate

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from keyswitch.device.events import DeviceReady, LogEnded, to_json
 from keyswitch.device.process.controls import Controls
 from keyswitch.device.process.factory import check_first_image, install_first_image
 from keyswitch.device.process.gpio import GpioButton, longest_hold_ms
@@ -222,15 +223,15 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
         await panel.start()
         stack.push_async_callback(panel.close)
         _listen_to_button(policy, runtime, stack)
-        report({
-            "event": "ready",
-            "mode": controls.status()["mode"],
-            "ble": None if radio is None else radio.name,
-            "udp": None if udp is None else udp.name,
-            "serial": None if serial is None else str(serial.path),
-            "name": policy.device.name,
-            "address": None if peripheral is None else peripheral.address,
-        })  # fmt: skip
+        ready = DeviceReady(
+            mode=controls.status()["mode"],
+            ble=None if radio is None else radio.name,
+            udp=None if udp is None else udp.name,
+            serial=None if serial is None else str(serial.path),
+            name=policy.device.name,
+            address=None if peripheral is None else peripheral.address,
+        )
+        report(to_json(ready))
         await runtime.failed()
 
 
@@ -291,7 +292,7 @@ async def _open_others(
 
 def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLog:
     def failed(why: str) -> None:
-        report({"event": "log-ended", "file": str(state.path / CURRENT), "why": why})
+        report(to_json(LogEnded(file=str(state.path / CURRENT), why=why)))
 
     clock = WallClock(owner=COMPUTER, now_s=time.time)
     log = EventLog(state, clock=clock, failed=failed)

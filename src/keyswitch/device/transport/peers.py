@@ -11,8 +11,9 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
+from keyswitch.device.events import LiveEvent, PeerConnected, PeerDisconnected
 from keyswitch.device.runtime.presenter import PasskeyDisplay
 from keyswitch.device.server.output import OutgoingAnswer, Output
 from keyswitch.device.server.server import Server
@@ -47,7 +48,7 @@ class Inside(Protocol):
         """There may be something to execute."""
         ...
 
-    def report(self, event: dict[str, Any]) -> None:
+    def report(self, event: LiveEvent) -> None:
         """Say what has happened."""
         ...
 
@@ -106,7 +107,7 @@ class Peers:
             return
         self._senders[peer.id] = Sender(peer, self._carriers[peer.transport], self._upstream)
         inside.take(inside.ask(lambda: inside.server.peer_connected(peer, inside.now_ms())))
-        inside.report({"event": "connected", "transport": peer.transport, "peer": peer.id})
+        inside.report(PeerConnected(transport=peer.transport, peer=peer.id))
 
     def peer_went(self, peer_id: int) -> None:
         """A peer has gone."""
@@ -117,7 +118,7 @@ class Peers:
         sender.task.cancel()
         self._display.peer_went(peer_id)
         inside.take(inside.ask(lambda: inside.server.peer_gone(peer_id, inside.now_ms())))
-        inside.report({"event": "disconnected", "transport": sender.peer.transport, "peer": peer_id})
+        inside.report(PeerDisconnected(transport=sender.peer.transport, peer=peer_id))
 
     def received(self, peer: Peer, received: Received) -> None:
         """Queue what arrived; what is too large is answered."""
