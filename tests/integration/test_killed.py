@@ -59,7 +59,8 @@ for line in sys.stdin:
     if os.fork() == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         say({"event": "born"})
-        options = DeviceOptions(policy=Path(given["policy"]), state=Path(given["state"]), image=Path(given["image"]),
+        options = DeviceOptions(policy=Path(given["policy"]), state=Path(given["state"]),
+                          first_image=Path(given["image"]),
                           ble="none", udp="127.0.0.1:0")
         asyncio.run(serve(options, say))
 """

@@ -25,7 +25,11 @@ from keyswitch.text import plain
     help="Keep the device's flash, session, bonds and counters in this directory.",
 )
 @click.option(
-    "--image", metavar="FILE", type=click.Path(path_type=Path), help="Start a new DIR with this signed image."
+    "--image",
+    "first_image",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start a new DIR with this signed image.",
 )
 @click.option(
     "--ble",

@@ -18,7 +18,7 @@ from keyswitch.text import short
 
 MAX_EVENTS: Final = 1_000
 """In a trace; the prover's are the shortest ones."""
-_EXPECTED: Final = "what `keyswitch check POLICY --json` prints"
+_EXPECTED: Final = "the JSON of `keyswitch check`"
 _PEERS: Final = range(1, 4)
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {

@@ -287,7 +287,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     async def story() -> None:
         carrier, _ = await started()
         port = int(carrier.name.rsplit(":", 1)[1])
-        with pytest.raises(InputError, match=f"--udp 127.0.0.1:{port}"):
+        with pytest.raises(InputError, match=f"^udp 127.0.0.1:{port}"):
             await UdpTransport("127.0.0.1", port, max_packet=64).bind()
         await carrier.close()
 

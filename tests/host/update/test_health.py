@@ -138,7 +138,7 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
         result = await unwell(peer)
         still = f"the device was reset and still runs 1.1.0 ({NEW.hash.hex()[:8]}): its bootloader takes nothing back"
         assert result.detail == f"{UNWELL}{still}"
-        assert result.next_step == "install the old image again (--downgrade)"
+        assert result.next_step == "install the old image again (downgrade)"
 
     async def is_gone() -> None:
         peer = SmpPeer(OLD, gated=False, mode_group=False)
@@ -184,7 +184,7 @@ def test_it_is_run_where_the_image_comes_up_confirmed_and_says_what_is_left_to_d
         result = await unwell(peer, goal=goal, **way)
         assert (result.outcome, result.outcome.exit_code) == (Outcome.FAILED, Exit.NO), result
         assert result.detail == f"the health check says: pressure 0; {STAYS}"
-        assert result.next_step == "install the old image again (--downgrade)"
+        assert result.next_step == "install the old image again (downgrade)"
         assert (peer.running()[0], peer.boots) == ("1.1.0", 1)
         assert peer.mode == ("normal" if gated else "maintenance")
 
@@ -216,7 +216,7 @@ def test_it_is_run_where_a_reset_alone_started_the_image_and_nothing_is_listed()
         result, _ = await updated(ble(peer), "firmware-loader", health=health)
         assert result.outcome is Outcome.FAILED, result
         assert "nothing says whether it stays" in result.detail
-        assert result.next_step == "install the old image again (--downgrade)"
+        assert result.next_step == "install the old image again (downgrade)"
         assert (result.after, result.not_read_since) == (None, "the reset")
 
     run(story())

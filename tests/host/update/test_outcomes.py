@@ -193,5 +193,5 @@ def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: P
 def test_each_reason_comes_with_what_to_do(reason: Reason):
     result = run(ended(refuse(2, 19283, 2, {"rc": 11, "rsn": f"{reason.value}: this one"})))
     assert (result.outcome, result.reason) == (Outcome.REFUSED, reason)
-    assert result.next_step == next_step(reason, Given(option="--policy"))
+    assert result.next_step == next_step(reason, Given(entry="policy"))
     assert "this one" in result.detail

@@ -182,7 +182,7 @@ def test_a_downgrade_would_be_refused_and_is_planned_when_it_is_meant():
     device = PlannedDevice(verdict=running(OLD.hash, "1.2.0"))
     plan = make_plan(job(), device, BLE)
     assert plan.refused == "1.1.0 is older than 1.2.0, which the device runs"
-    assert plan.next_step.startswith("install a newer version, or say --downgrade")
+    assert plan.next_step.startswith("install a newer version, or say downgrade")
     meant = make_plan(job(downgrade=True), device, BLE)
     assert (meant.refused, meant.next_step) == ("", "")
 
