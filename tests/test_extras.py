@@ -113,7 +113,7 @@ def test_a_device_without_a_radio_runs_without_bumble(pump: Workshop, tmp_path: 
         asked = [["status", f"udp:{ready['udp']}"], ["status", f"serial:{ready['serial']}"]]
         answered = ends_without(["bumble"], asked)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert process.returncode == Exit.YES
     assert [code for code, _ in answered] == [Exit.NO, Exit.NO], answered  # shut: the device said so itself
 
