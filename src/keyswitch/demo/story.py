@@ -39,7 +39,7 @@ LINK_ENDS_MS: Final = 5_000
 TRIAL_LEFT_MS: Final = 2_000
 """Of the trial's deadline, to be waited for in real time; the device's clock is moved over the rest."""
 REVERTED_WITHIN_MS: Final = 60_000
-"""What is left of the deadline, a boot that swaps back, and a reconnect; a bound for what hangs, not for what is slow."""
+"""What is left of the deadline, a boot that swaps back, and a reconnect: a bound for what hangs."""
 FIRST_CHUNK: Final = 400
 """Bytes of the image in the upload that is forced where none belongs."""
 

@@ -166,12 +166,9 @@ def test_going_back_is_one_word_of_the_command(tmp_path: Path, capsys: pytest.Ca
                 main(["update", served.target, str(path), "--quiet", *words])
             assert raised.value.code == code
         assert served.peer.running()[0] == "1.0.0"
-    said = capsys.readouterr().out.splitlines()
-    assert said == [
-        "refused: 1.0.0 is older than 1.1.0, which the device runs",
-        f"next: {in_options(GO_BACK)}",
-        "confirmed",
-    ]
+    refused, step, confirmed = capsys.readouterr().out.splitlines()
+    assert refused == "refused: 1.0.0 is older than 1.1.0, which the device runs"
+    assert (step, confirmed) == (f"next: {in_options(GO_BACK)}", "confirmed")
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
