@@ -6,6 +6,8 @@ time limit that the trace names.
 
     trace's event    on the device
     boot             power comes back, or the device has come up by itself
+    boot_after_another
+                     the same, with the session record, the image on trial or the blank store of another firmware
     enter, attach    the challenge command, and a right proof of the kind named
     upload           the first chunk; `upload_ended` sends the rest
     expired          the clock stands at that limit's end; the other limits are as far away as before
