@@ -13,7 +13,6 @@ from tests.host.update.test_run import NEW, OLD, ble, image_of, job, whole
 
 from keyswitch.app.health import HEALTH_MS, health_bound_ms, health_command
 from keyswitch.cli.main import main
-from keyswitch.demo.workshop import Workshop
 from keyswitch.exits import Exit
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.policy_profile import trial_ms
@@ -54,12 +53,12 @@ def test_shorter_than_deadline_and_idle_time(
     assert health_bound_ms(policy, "maintenance") == bound_ms
 
 
-def test_the_usual_bound_is_below_what_the_shipped_policy_and_the_demo_end_a_trial_by(shipped: Policy, pump: Workshop):
+def test_the_usual_bound_is_below_what_the_shipped_policy_ends_a_trial_by(shipped: Policy):
     mode = shipped.modes["maintenance"]
     assert mode.idle_ms is not None
     assert shipped.update.trial_deadline_ms is not None
     assert min(mode.idle_ms, shipped.update.trial_deadline_ms) > HEALTH_MS
-    assert trial_ms(pump.policy, "maintenance") == 3_750
+    assert trial_ms(with_limits(shipped, deadline_ms=5_000, idle_ms=None), "maintenance") == 3_750
     assert health_bound_ms(None, None) == HEALTH_MS
 
 
