@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.fields import in_options
 from keyswitch.cli.update import update
 from keyswitch.host.access.recipe_loader import read_recipe, shipped
 from keyswitch.host.connect.verdict import NEXT_STEP
@@ -48,7 +49,7 @@ def outcomes() -> str:
 def reasons() -> str:
     """Why a gate is shut, and what a person can do."""
     lines = ["| Reason | Next step |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {reason.value} | {words} |" for reason, words in NEXT_STEP.items())])
+    return "\n".join([*lines, *(f"| {reason.value} | {in_options(words)} |" for reason, words in NEXT_STEP.items())])
 
 
 def recipes() -> str:

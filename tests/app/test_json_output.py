@@ -1,20 +1,22 @@
 """Every shape that goes out, held as it is: whoever changes one changes this table and the schema's version."""
 
 import json
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, get_args, is_typeddict
 
 import pytest
+from tests.shapes import faults
 
 from keyswitch.app import json_output
 from keyswitch.app.status import Looked
-from keyswitch.host.access.strategy import OtherPolicy
+from keyswitch.host.access.strategy import AlreadyOpen, OtherPolicy
 from keyswitch.host.connect.scan import FoundDevice, Shows
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.update.job import Outcome, Result, SentBytes
+from keyswitch.host.update.job import Job, Outcome, Result, SentBytes
+from keyswitch.host.update.plan import PlannedDevice, make_plan
 from keyswitch.host.update.steps import StepName
+from keyswitch.host.upload.throughput import Line
 from keyswitch.host.upload.uploader import UploadProgress
 from keyswitch.reasons import FalseGuard, Reason
 
@@ -31,6 +33,9 @@ SHAPES = {
     "SaidJson": "event at_ms text",
     "ResultJson": "event outcome detail reason next_step duration_ms upload_bytes_per_second sent_bytes "
     "already_there_bytes resumed before after not_read_since extensions",
+    "PlannedStepJson": "step says proof expected_ms slow_ms skipped",
+    "PlanJson": "event steps image_bytes requests bound_bytes_per_second limited_by expected_ms slow_bytes_per_second "
+    "slow_limited_by slow_ms extensions slow_extensions slots_checked refused next_step notes unreachable",
 }
 VERSION_OF_SHAPES = 2
 
@@ -83,18 +88,9 @@ TOLD: list[tuple[str, str, Event]] = [
 ]
 
 
-def fits(value: Any, kind: Any) -> bool:
-    if kind is Any:
-        return True
-    if isinstance(kind, UnionType):
-        return any(fits(value, each) for each in get_args(kind))
-    return type(value) is (get_origin(kind) or kind)
-
-
 def check(shape: str, values: Any) -> None:
-    hints = get_type_hints(getattr(json_output, shape))
-    assert values.keys() == hints.keys() == set(SHAPES[shape].split())
-    assert {key for key, value in values.items() if not fits(value, hints[key])} == set()
+    assert values.keys() == set(SHAPES[shape].split())
+    assert faults(values, getattr(json_output, shape)) == []
     assert json.loads(json_output.to_line(values)) == {"schema_version": VERSION_OF_SHAPES, **values}
 
 
@@ -139,3 +135,12 @@ def test_scan(known: bool):
         token=b"\1" if known else b"",
     )
     check("ScanJson", json_output.scan_json(near))
+
+
+@pytest.mark.parametrize("verdict", [None, SHUT])
+def test_plan(verdict: Verdict | None):
+    job = Job(images=(), way=AlreadyOpen())
+    told = json_output.plan_json(make_plan(job, PlannedDevice(verdict=verdict), Line(kind="ble")))
+    check("PlanJson", told)
+    assert told["unreachable"] is None
+    assert {step["step"] for step in told["steps"]} >= {"find", "upload"}

@@ -113,6 +113,21 @@ def test_a_policy_that_takes_too_much_memory_is_not_decided(run: Run) -> None:
     assert {each["verdict"] for each in told["promises"]} == {"not decided"}
 
 
+LEFT = {
+    "event": "boot_after_another",
+    "mode": "normal",
+    "record": "maintenance",
+    "proof": "challenge",
+    "same_policy": False,
+    "expected": "old",
+    "limited": False,
+    "ending": False,
+    "timed": True,
+    "transition": None,
+    "trial": False,
+}
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [
@@ -242,6 +257,18 @@ def test_a_sound_policy_does_not_do_what_a_trace_of_another_says(run: Run, tmp_p
         (
             json.dumps({"violations": [VIOLATION | {"trace": [{"event": "earthquake", "mode": None}]}]}),
             "trace[0]: 'earthquake' cannot be played",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"expected": "newest"}]}]}),
+            "trace[0].expected: found 'newest'",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"transition": 99}]}]}),
+            "trace[0].transition: found 99",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"record": None}]}]}),
+            "trace[0].blank: missing",
         ),
     ],
 )

@@ -96,7 +96,7 @@ def test_verify(work, arguments, code, said):
 
 def test_verify_json(work):
     told = json.loads(run("verify", "bad.bin", "--key", "key.pem", "--json").output)
-    assert set(told) == {"ok", "version", "hash", "checks"}
+    assert set(told) == {"schema_version", "ok", "version", "hash", "checks", "images"}
     assert (told["ok"], told["version"]) == (False, "1.2.3")
     assert told["hash"] == GOOD[512 + 900 + 8 :][:32].hex()
     assert [(check["name"], check["ok"]) for check in told["checks"]] == [
@@ -204,6 +204,7 @@ def test_diff(work):
     assert run("diff", "good.bin", "good.bin").return_value == 0
     told = json.loads(run("diff", "good.bin", "bad.bin", "--json").output)
     assert told == {
+        "schema_version": 2,
         "same": False,
         "differences": [
             {"image": "good.bin", "what": "payload", "a": "1 bytes differ", "b": "first at 188 (0xbc)"},

@@ -165,7 +165,7 @@ def test_what_is_not_confirmed_reverts_inside_maintenance(pump: Workshop) -> Non
         async with made as here:
             result = await update(here.reach(), Job(images=(job_image(pump.new),), goal=Goal.TEST, way=way(pump)))
             assert (result.outcome, running(here)) == (Outcome.ON_TRIAL, "1.1.0"), result
-            await clock_passes(6_000)
+            await clock_passes(pump.trial_deadline_ms)
             assert running(here) == "1.0.0"
             assert modes == ["1.0.0", "normal", "maintenance", "1.1.0", "maintenance", "1.0.0", "maintenance"]
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.mcuboot import imgtool_images as images
 
+from keyswitch.app.image_json import image_json
 from keyswitch.errors import InputError
 from keyswitch.mcuboot import files
 from keyswitch.mcuboot.accept import accept
@@ -372,7 +373,7 @@ def described(data: bytes) -> Description:
 
 def test_a_description_says_everything():
     data = images.signed("1.2.3", "--security-counter", "7", "--dependencies", "(1, 2.0.0)", "--confirm")
-    told = described(data).as_json()
+    told = image_json(described(data))
     assert (told["version"], told["security_counter"], told["bootable"]) == ("1.2.3", 7, True)
     assert told["dependencies"] == [{"image": 1, "version": "2.0.0"}]
     assert told["trailer"] == {"max_align": 8, "image_ok": True}

@@ -15,7 +15,7 @@ from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
 
-BONDS_FILE: Final = FileKind(expected="a file that `keyswitch update --bonds` made", max_size=1_000_000)
+BONDS_FILE: Final = FileKind(expected="a file of pairing keys that `keyswitch update` made", max_size=1_000_000)
 """Thirty-two bonds have 20 kB."""
 
 _OWN_ADDRESS: Final = re.compile("[C-Fc-f][0-9A-Fa-f](:[0-9A-Fa-f]{2}){5}")

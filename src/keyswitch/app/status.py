@@ -73,7 +73,7 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
         verdict = await _found_out(reach)
     finally:
         await reach.close()
-    given = Given(option="--policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
+    given = Given(entry="policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
         return Looked(verdict=verdict)

@@ -1,6 +1,5 @@
 """`keyswitch check`: prove a policy, or show the shortest counterexample."""
 
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 
 from keyswitch import __version__
 from keyswitch.cli.check_meter import MAX_MEMORY_MB, CheckMeter
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
@@ -104,7 +104,7 @@ def check(
     if report is not None:
         _write(_REPORTS[report](rules, verdict, circumstances), output)
     if as_json:
-        echo(json.dumps(report_json(rules, verdict, circumstances)))
+        echo(json_line(report_json(rules, verdict, circumstances)))
     elif report is None or output is not None:
         _say(str(policy), verdict)
     if verdict.violations:
@@ -125,7 +125,8 @@ def _write(text: str, output: Path | None) -> None:
 def _say(name: str, verdict: ProofResult) -> None:
     explored = f"{verdict.explored} states and {verdict.edges} moves explored"
     if not verdict.complete:
-        echo(f"{name}: not decided: {verdict.stopped}; {verdict.states} states found, {explored}")
+        why = in_options(verdict.stopped or "")
+        echo(f"{name}: not decided: {why}; {verdict.states} states found, {explored}")
     elif verdict.holds:
         echo(f"{name}: proved ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:

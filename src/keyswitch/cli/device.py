@@ -1,7 +1,6 @@
 """`keyswitch device`: run a gated device from a policy file."""
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,7 @@ import click
 
 from keyswitch.cli.event_words import event_words
 from keyswitch.exits import Exit
+from keyswitch.schema.output import to_line
 from keyswitch.text import plain
 
 
@@ -25,7 +25,11 @@ from keyswitch.text import plain
     help="Keep the device's flash, session, bonds and counters in this directory.",
 )
 @click.option(
-    "--image", metavar="FILE", type=click.Path(path_type=Path), help="Start a new DIR with this signed image."
+    "--image",
+    "first_image",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start a new DIR with this signed image.",
 )
 @click.option(
     "--ble",
@@ -104,7 +108,7 @@ async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
 
 
 def _json(event: dict[str, Any]) -> bytes:
-    return json.dumps(event).encode() + b"\n"
+    return f"{to_line(event)}\n".encode()
 
 
 def _line(event: dict[str, Any]) -> bytes:

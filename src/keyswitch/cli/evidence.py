@@ -1,6 +1,5 @@
 """`keyswitch evidence`: what updates have left behind: shown, verified, drawn."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Final, cast
 
 import click
 
+from keyswitch.app.evidence_json import checked_json, record_json
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
@@ -15,6 +15,7 @@ from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Veri
 from keyswitch.exits import Exit
 from keyswitch.files.writing import write_output
 from keyswitch.host.report.evidence_file import read_journal
+from keyswitch.schema.output import to_line
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -45,7 +46,7 @@ def show(file: Path, as_json: bool) -> Exit:
     """List the records. A chain that was changed is shown as far as it can be read, and ends with exit code 1."""
     checked = _read(file)
     for record in checked.records:
-        echo(json.dumps(_json(record)) if as_json else _line(record))
+        echo(to_line(record_json(record)) if as_json else _line(record))
     return _told(checked)
 
 
@@ -81,7 +82,7 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
     checked = _read(file, noted=_head(noted), verifier=verifier)
     if as_json:
-        echo(json.dumps(_checked_json(checked)))
+        echo(to_line(checked_json(checked, _never_ended(checked))))
         return _CODES[checked.state]
     _told(checked)
     for line in _checked_lines(checked, verifier, one_file=not file.is_dir()):
@@ -90,23 +91,6 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
 
 
 _CODES: Final = {State.VERIFIED: Exit.YES, State.CONSISTENT: Exit.YES, State.OPEN: Exit.UNKNOWN, State.CHANGED: Exit.NO}
-
-
-def _checked_json(checked: Checked) -> dict[str, Any]:
-    return {
-        "state": checked.state.value,
-        "ok": checked.state in {State.VERIFIED, State.CONSISTENT},
-        "closed": checked.closed,
-        "forms": list(checked.forms),
-        "records": len(checked.records),
-        "signed": _signed(checked),
-        "signatures_verified": checked.signed,
-        "head": {"n": checked.head.n, "hash": checked.head.hash},
-        "end_checked": checked.end_checked,
-        "noted": checked.noted,
-        "never_ended": _never_ended(checked),
-        "findings": [{"line": finding.line, "what": finding.what} for finding in checked.findings],
-    }
 
 
 def _checked_lines(checked: Checked, verifier: Verifier | None, *, one_file: bool) -> Iterator[str]:
@@ -235,17 +219,6 @@ def _told(checked: Checked) -> Exit:
         place = f"line {finding.line}" if finding.line else "the file"
         echo(f"{place}: {finding.what}", err=True)
     return Exit.YES if checked.ok else Exit.NO
-
-
-def _json(record: Record) -> dict[str, Any]:
-    return {
-        "n": record.n,
-        "at": record.at,
-        "clock": record.clock or None,
-        "kind": record.kind,
-        "signed_by": record.key or None,
-        "body": record.body,
-    }
 
 
 def _line(record: Record) -> str:

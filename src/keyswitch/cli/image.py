@@ -1,12 +1,11 @@
 """`keyswitch image`: look at a firmware file, and ask whether a device would run it, before a byte is sent."""
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 
+from keyswitch.app.image_json import diff_json, image_file_json, verify_json
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
@@ -17,6 +16,7 @@ from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import ImageFault, ImageVersion
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import CheckResult, ImageCheck, Limits, verify
+from keyswitch.schema.output import to_line
 
 FILE = click.Path(path_type=Path)
 
@@ -56,7 +56,7 @@ def show(file: Path, *, as_json: bool) -> None:
     with ExitStack() as files:
         descriptions = _described(files, file)
         if as_json:
-            echo(json.dumps({"file": str(file), "images": [entry.as_json() for entry in descriptions]}))
+            echo(to_line(image_file_json(str(file), descriptions)))
             return
         for number, description in enumerate(descriptions):
             if number:
@@ -160,7 +160,7 @@ def verify_(
             else:
                 verdicts.append((named, verify(named.source, keys, limits)))
     if as_json:
-        echo(json.dumps(_verdicts_json(verdicts)))
+        echo(to_line(verify_json(verdicts)))
     else:
         for named, verdict in verdicts:
             _print_verdict(named, verdict)
@@ -175,26 +175,6 @@ def _config(path: Path) -> BootConfig:
     from keyswitch.policy.load import read_policy
 
     return boot_config_of(read_policy(path))
-
-
-def _verdicts_json(verdicts: list[tuple[NamedImage, ImageCheck]]) -> dict[str, Any]:
-    images = [_verdict_json(verdict) for _, verdict in verdicts]
-    if len(images) == 1:
-        return images[0]
-    for (named, _), entry in zip(verdicts, images, strict=True):
-        entry["name"], entry["image"] = named.name, named.image
-    ok = all(entry["ok"] for entry in images)
-    return {"ok": ok, "version": images[0]["version"], "hash": images[0]["hash"], "images": images}
-
-
-def _verdict_json(verdict: ImageCheck) -> dict[str, Any]:
-    found = verdict.image
-    return {
-        "ok": verdict.ok,
-        "version": None if found is None else str(found.version),
-        "hash": None if found is None else found.hash.hex(),
-        "checks": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in verdict.checks],
-    }
 
 
 def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
@@ -229,8 +209,7 @@ def diff(first: Path, second: Path, *, as_json: bool) -> int:
             for difference in differences(one, other)
         ]
     if as_json:
-        entries = [{"image": name, "what": entry.what, "a": entry.first, "b": entry.second} for name, entry in found]
-        echo(json.dumps({"same": not found, "differences": entries}))
+        echo(to_line(diff_json(found)))
     else:
         for name, entry in found:
             where = f"{name}: " if len(ones) > 1 else ""

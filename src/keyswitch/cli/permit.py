@@ -1,15 +1,15 @@
 """`keyswitch permit`: issue a signed permission to enter maintenance, and read one."""
 
-import json
 import secrets
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
+from keyswitch.app.permit_json import permit_json
 from keyswitch.cli.keygen import write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
@@ -33,6 +33,7 @@ from keyswitch.proof.permit import (
 from keyswitch.proof.permit import (
     issue as signed,
 )
+from keyswitch.schema.output import to_line
 from keyswitch.schema.value_types import suggestion
 
 FILE = click.Path(path_type=Path)
@@ -150,7 +151,7 @@ def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
         raise InputError(str(file), "no permit", "a file written by `keyswitch permit issue`")
     signed_by = None if issuer is None else is_issued_by(data, read_public_key(issuer))
     if as_json:
-        echo(json.dumps({**_json(found), "signed": signed_by}))
+        echo(to_line(permit_json(found, signed=signed_by)))
     else:
         _say(found)
         if signed_by is not None:
@@ -215,20 +216,6 @@ def _when(seconds: int | None) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):  # beyond the year 9999, which no calendar here has
         return f"{seconds} s after 1970"
-
-
-def _json(found: Permit) -> dict[str, Any]:
-    return {
-        "id": found.id.hex(),
-        "issuer": found.issuer,
-        "devices": list(found.devices),
-        "mode": found.mode,
-        "holder": key_id(found.holder).hex(),
-        "not_before_s": found.not_before_s,
-        "expires_s": found.expires_s,
-        "uses": found.uses,
-        "images": None if found.images is None else sorted(each.hex() for each in found.images),
-    }
 
 
 def _say(found: Permit) -> None:

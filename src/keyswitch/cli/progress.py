@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from keyswitch.app.json_output import event_json, to_line
+from keyswitch.app.json_output import event_json
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
@@ -30,7 +31,7 @@ def shown(*, as_json: bool, quiet: bool) -> Show:
     """How events are shown."""
     out = Out()
     if as_json:
-        return lambda event: out.write(to_line(event_json(event)))
+        return lambda event: out.write(json_line(event_json(event)))
     return _result_only(out) if quiet else Terminal(out).show
 
 
@@ -67,7 +68,7 @@ def _result_only(out: Out) -> Show:
             case Ended():
                 out.write(event.result.line)
                 if event.result.next_step:
-                    out.write(f"next: {event.result.next_step}")
+                    out.write(f"next: {in_options(event.result.next_step)}")
             case Message():
                 out.write(event.text, error=True)
             case _:
@@ -137,7 +138,7 @@ class Terminal:
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} {end}: {event.why}"]
             case VerdictFound():
                 verdict = event.verdict
-                then = [f"            next: {verdict.next_step}"] if verdict.next_step else []
+                then = [f"            next: {in_options(verdict.next_step)}"] if verdict.next_step else []
                 return [f"{_at(event.at_ms)}  gate {verdict.line}", *then]
             case Message():
                 return [f"{_at(event.at_ms)}  {event.text}"]
@@ -180,7 +181,7 @@ def _progress_line(progress: UploadProgress) -> str:
 def _result_lines(result: Result) -> list[str]:
     lines = [result.line]
     if result.next_step:
-        lines.append(f"next: {result.next_step}")
+        lines.append(f"next: {in_options(result.next_step)}")
     if result.sent is not None:
         lines.append(_sent_line(result.sent))
     if result.not_read_since:

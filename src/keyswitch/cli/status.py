@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo
+from keyswitch.cli.pairing import pairing_options
 from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.exits import Exit
 
@@ -18,19 +20,7 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Say how to enter maintenance, as this policy of the device has it.",
 )
-@click.option("--pair", is_flag=True, help="Pair with the device first, or encrypt with earlier keys.")
-@click.option(
-    "--passkey",
-    type=click.IntRange(0, 999_999),
-    metavar="DIGITS",
-    help="Pair with these six digits, which the device shows, instead of asking.",
-)
-@click.option(
-    "--bonds",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Keep the pairing keys of an hci: target in this file.",
-)
+@pairing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(
     target: str, *, policy: Path | None, pair: bool, passkey: int | None, bonds: Path | None, as_json: bool
@@ -52,7 +42,7 @@ def status(
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
     from keyswitch.app.endpoints import open_reach
-    from keyswitch.app.json_output import status_json, to_line
+    from keyswitch.app.json_output import status_json
     from keyswitch.app.status import Looked, look
     from keyswitch.cli.progress import slot_lines
     from keyswitch.cli.prompt import ask_passkey
@@ -67,20 +57,20 @@ def status(
         next_step = unreached(Given(radio=reach.radio))
         if as_json:
             verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)
-            echo(to_line(status_json(Looked(verdict=verdict))))
+            echo(json_line(status_json(Looked(verdict=verdict))))
         echo(f"keyswitch: {error}", err=True)
-        echo(f"next: {next_step}", err=True)
+        echo(f"next: {in_options(next_step)}", err=True)
         return Exit.UNREACHABLE
     verdict = looked.verdict
     if as_json:
-        echo(to_line(status_json(looked)))
+        echo(json_line(status_json(looked)))
     else:
         echo(f"gate: {verdict.line}")
         if looked.other is not None:
             word = "another revision" if looked.other.same_device else "another device"
             echo(f"{word}: {looked.other.detail}")
         if verdict.next_step:
-            echo(f"next: {verdict.next_step}")
+            echo(f"next: {in_options(verdict.next_step)}")
         if verdict.mode is not None:
             echo(f"mode: {verdict.mode}")
         for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):

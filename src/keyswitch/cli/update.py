@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.pairing import pairing_options
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
@@ -72,19 +73,7 @@ from keyswitch.exits import Exit
     "--image-number", type=click.IntRange(0, 255), metavar="N", help="Update image N of a device that has several."
 )
 @click.option("--window", type=click.IntRange(1, 255), metavar="N", help="Keep at most N requests outstanding.")
-@click.option("--pair", is_flag=True, help="Pair with the device, or encrypt with the keys of an earlier pairing.")
-@click.option(
-    "--passkey",
-    type=click.IntRange(0, 999_999),
-    metavar="DIGITS",
-    help="Pair with these six digits, which the device shows, instead of asking.",
-)
-@click.option(
-    "--bonds",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Keep the pairing keys of an hci: target in this file.",
-)
+@pairing_options
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--downgrade", is_flag=True, help="Install the image even if the device runs a newer one.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")

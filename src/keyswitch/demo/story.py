@@ -39,8 +39,10 @@ from keyswitch.smp.groups import os as os_group
 
 MAINTENANCE: Final = "maintenance"
 LINK_ENDS_MS: Final = 5_000
-REVERTED_WITHIN_MS: Final = 30_000
-"""The trial's deadline of 5 s, a boot that swaps back, and a reconnect."""
+TRIAL_LEFT_MS: Final = 2_000
+"""Of the trial's deadline, to be waited for in real time; the device's clock is moved over the rest."""
+REVERTED_WITHIN_MS: Final = 60_000
+"""What is left of the deadline, a boot that swaps back, and a reconnect: a bound for what hangs."""
 FIRST_CHUNK: Final = 400
 """Bytes of the image in the upload that is forced where none belongs."""
 
@@ -284,6 +286,7 @@ async def never_confirmed(stage: DemoStage) -> Observed:
     on_trial = await stage.running()
     if result.outcome is not Outcome.ON_TRIAL or on_trial != image.version:
         return Observed(text=f"{result.line}; {on_trial} runs", ok=False)
+    await stage.device.panel({"do": "advance", "ms": stage.workshop.trial_deadline_ms - TRIAL_LEFT_MS})
     mode = await _mode_after_revert(stage, lambda version: version != on_trial)
     version = await stage.running()
     left = await stage.update(Job(goal=Goal.CONFIRM, way=stage.way()))
@@ -394,7 +397,7 @@ SCENES: Final[tuple[DemoStep[DemoStage], ...]] = (
     ),
     DemoStep(
         name="never confirmed",
-        tried="in a third session, start a good image and confirm nothing",
+        tried="in a third session, start a good image, confirm nothing, and move the device's clock to the deadline",
         expected="it reverts, still inside maintenance",
         act=never_confirmed,
     ),

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from xml.sax.saxutils import escape, quoteattr
 
 from keyswitch.policy.model import Policy
@@ -43,9 +43,75 @@ class ReportHeader:
     time: str
 
 
-def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> dict[str, Any]:
+class CheckedPolicyJson(TypedDict):
+    """Which policy it was."""
+
+    name: str
+    file: str
+    sha256: str
+
+
+class PromiseJson(TypedDict):
+    """One promise; its verdict is `proved`, `refuted` or `not decided`."""
+
+    name: str
+    promise: str
+    verdict: str
+
+
+class ViolationJson(TypedDict):
+    """A promise that is not kept.
+
+    `trace` is what happens until then, `loop` what can go on for ever then: objects with `event`, what belongs to it,
+    and `mode`, the mode after it (null: off). `kind` is `safety` or `liveness`; `explored` says what was tried where
+    something never happens at all; `refused` is the command that is refused then, where the violation is that.
+    """
+
+    rule: str
+    kind: str
+    subject: str
+    text: str
+    trace: list[dict[str, Any]]
+    loop: list[dict[str, Any]]
+    explored: str | None
+    refused: str | None
+
+
+class WarningJson(TypedDict):
+    """Something that is legal but doubtful."""
+
+    name: str
+    text: str
+
+
+class PolicyCheckJson(TypedDict):
+    """The object of `check --json`.
+
+    `stopped` says why something was left out; null: everything was explored. `early_arming_window` is a trace; null:
+    there is no such window.
+    """
+
+    tool: str
+    time: str
+    policy: CheckedPolicyJson
+    verdict: str
+    holds: bool
+    promises: list[PromiseJson]
+    violations: list[ViolationJson]
+    warnings: list[WarningJson]
+    bypasses: list[str]
+    not_proved: list[str]
+    states: int
+    explored: int
+    moves: int
+    complete: bool
+    stopped: str | None
+    early_arming_window: list[dict[str, Any]] | None
+
+
+def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> PolicyCheckJson:
     """Everything about one check as one JSON object."""
-    told: dict[str, Any] = {
+    return {
         "tool": circumstances.tool,
         "time": circumstances.time,
         "policy": {"name": policy.device.name, "file": policy.origin, "sha256": policy.digest.hex()},
@@ -63,10 +129,8 @@ def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeade
         "moves": verdict.edges,
         "complete": verdict.complete,
         "stopped": verdict.stopped,
+        "early_arming_window": trace_json(verdict.early) if verdict.early else None,
     }
-    if verdict.early:
-        told["early_arming_window"] = trace_json(verdict.early)
-    return told
 
 
 def verdict_of(verdict: ProofResult) -> str:
@@ -83,21 +147,17 @@ def promise_verdict(verdict: ProofResult, name: str) -> str:
     return PROVED if verdict.complete else UNDECIDED
 
 
-def _violation_json(violation: Violation) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _violation_json(violation: Violation) -> ViolationJson:
+    return {
         "rule": violation.rule,
         "kind": "safety" if violation.safety else "liveness",
         "subject": violation.subject,
         "text": violation.text,
         "trace": trace_json(violation.trace),
+        "loop": trace_json(violation.loop),
+        "explored": violation.explored or None,
+        "refused": violation.refused,
     }
-    if not violation.safety:
-        told["loop"] = trace_json(violation.loop)
-    if violation.explored:
-        told["explored"] = violation.explored
-    if violation.refused:
-        told["refused"] = violation.refused
-    return told
 
 
 def counterexample(violation: Violation) -> list[str]:

@@ -1,5 +1,6 @@
 import pytest
 
+from keyswitch.errors import Phrase
 from keyswitch.host.connect.verdict import (
     AFTER_PAIRING,
     NEXT_STEP,
@@ -30,20 +31,21 @@ def test_every_failed_pairing_has_its_own_next_step(failure: PairingFailure):
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-@pytest.mark.parametrize("option", ["", "--policy", "--recipe"])
+@pytest.mark.parametrize("entry", ["", "policy", "recipe"])
 @pytest.mark.parametrize("pair", [False, True])
 @pytest.mark.parametrize("radio", [False, True])
-def test_no_advice_asks_for_what_was_given(reason: Reason, option: str, *, pair: bool, radio: bool):
-    step = next_step(reason, Given(option=option, pair=pair, radio=radio))
+def test_no_advice_asks_for_what_was_given(reason: Reason, entry: str, *, pair: bool, radio: bool):
+    step = next_step(reason, Given(entry=entry, pair=pair, radio=radio))
     assert step
-    assert not option or option not in step
-    assert not (option and "--policy or --recipe" in step)
-    assert not (pair and radio and "--pair" in step)
-    if not option and not pair and radio:
+    asked = step.template if isinstance(step, Phrase) else ""
+    assert not entry or f"{{{entry}}}" not in asked
+    assert not (entry and "{policy} or {recipe}" in asked)
+    assert not (pair and radio and "{pair}" in asked)
+    if not entry and not pair and radio:
         assert step == NEXT_STEP[reason]
-    assert advised(reason, "", Given(option=option, pair=pair, radio=radio)) == step
-    assert advised(reason, NEXT_STEP[reason], Given(option=option, pair=pair, radio=radio)) == step
-    assert advised(reason, "something special", Given(option=option)) == "something special"
+    assert advised(reason, "", Given(entry=entry, pair=pair, radio=radio)) == step
+    assert advised(reason, NEXT_STEP[reason], Given(entry=entry, pair=pair, radio=radio)) == step
+    assert advised(reason, "something special", Given(entry=entry)) == "something special"
     assert advised(None, "", Given()) == ""
 
 

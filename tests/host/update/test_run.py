@@ -186,7 +186,7 @@ def test_another_device_than_the_one_that_is_meant_is_left_alone(expected: Expec
         result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected)))
         assert result.outcome is Outcome.REFUSED, result
         assert said in result.detail
-        assert result.next_step.startswith("check target and --policy: they name two devices")
+        assert result.next_step.startswith("check target and policy: they name two devices")
         assert peer.mode == mode
         assert peer.received_image_bytes == 0
         assert not {"19283/2/2", "19283/3/2", "19283/5/2"} & set(peer.log)
@@ -517,7 +517,7 @@ def test_after_it_never_came_back_one_looks_first_and_the_same_command_tries_onc
         hangs(peer, 2)
         result, _ = await whole(peer)
         assert result.outcome is Outcome.NEVER_CAME_BACK, result
-        assert "--only confirm" in result.next_step
+        assert "only confirm" in result.next_step
         assert "tries the new image once more" in result.next_step
         peer.boot()
         sent, boots = peer.received_image_bytes, peer.boots

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from keyswitch.device.events import DeviceReady, LogEnded, to_json
 from keyswitch.device.process.controls import Controls
 from keyswitch.device.process.factory import check_first_image, install_first_image
 from keyswitch.device.process.gpio import GpioButton, longest_hold_ms
@@ -33,7 +34,7 @@ from keyswitch.device.transport.gatt_profile import gatt_profile
 from keyswitch.device.transport.ports import DeviceTransport
 from keyswitch.device.transport.serial import SerialTransport
 from keyswitch.device.transport.udp import UdpTransport
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.extras import need
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.link.air.settings import AirSettings, parse_air
@@ -63,7 +64,7 @@ class DeviceOptions:
     Attributes:
         policy: the policy file.
         state: the state directory.
-        image: the image that a new state directory starts with.
+        first_image: the image that a new state directory starts with.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
         flash: name of a flash profile.
@@ -76,7 +77,7 @@ class DeviceOptions:
 
     policy: Path
     state: Path
-    image: Path | None = None
+    first_image: Path | None = None
     ble: str = VIRTUAL
     air: str = ""
     flash: str = "none"
@@ -222,15 +223,15 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
         await panel.start()
         stack.push_async_callback(panel.close)
         _listen_to_button(policy, runtime, stack)
-        report({
-            "event": "ready",
-            "mode": controls.status()["mode"],
-            "ble": None if radio is None else radio.name,
-            "udp": None if udp is None else udp.name,
-            "serial": None if serial is None else str(serial.path),
-            "name": policy.device.name,
-            "address": None if peripheral is None else peripheral.address,
-        })  # fmt: skip
+        ready = DeviceReady(
+            mode=controls.status()["mode"],
+            ble=None if radio is None else radio.name,
+            udp=None if udp is None else udp.name,
+            serial=None if serial is None else str(serial.path),
+            name=policy.device.name,
+            address=None if peripheral is None else peripheral.address,
+        )
+        report(to_json(ready))
         await runtime.failed()
 
 
@@ -259,12 +260,14 @@ async def _open_radio(
 
 def _other_carriers(options: DeviceOptions, policy: Policy) -> tuple[UdpTransport | None, SerialTransport | None]:
     served = policy.smp.transports
-    for option, value, needed in (
-        ("--udp", options.udp, Transport.UDP),
-        ("--serial", options.serial, Transport.SERIAL),
+    for field, value, needed in (
+        ("udp", options.udp, Transport.UDP),
+        ("serial", options.serial, Transport.SERIAL),
     ):
         if value is not None and needed not in served:
-            raise InputError(option, f"{policy.origin} does not serve {needed.value}", "smp.transports to list it")
+            raise InputError(
+                Field(field), f"{policy.origin} does not serve {needed.value}", "smp.transports to list it"
+            )
     size = policy.smp.buf_size
     udp = UdpTransport(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
     if options.serial is None:
@@ -291,7 +294,7 @@ async def _open_others(
 
 def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLog:
     def failed(why: str) -> None:
-        report({"event": "log-ended", "file": str(state.path / CURRENT), "why": why})
+        report(to_json(LogEnded(file=str(state.path / CURRENT), why=why)))
 
     clock = WallClock(owner=COMPUTER, now_s=time.time)
     log = EventLog(state, clock=clock, failed=failed)
@@ -302,14 +305,18 @@ def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLo
 def _check_ble(options: DeviceOptions, policy: Policy) -> None:
     if options.ble == NO_RADIO:
         if options.capture is not None:
-            raise InputError(f"--capture {options.capture}", "there is no radio to capture", f"no --ble {NO_RADIO}")
+            raise InputError(
+                Field("capture", str(options.capture)), "there is no radio to capture", Phrase(f"no {{ble}} {NO_RADIO}")
+            )
         return
     virtual_port(options.ble)
     if Transport.BLE not in policy.smp.transports:
         raise InputError(
-            "--ble", f"{policy.origin} does not serve ble", f"--ble {NO_RADIO}, or smp.transports to list it"
+            Field("ble"),
+            f"{policy.origin} does not serve ble",
+            Phrase(f"{{ble}} {NO_RADIO}, or smp.transports to list it"),
         )
-    need("bumble", f"--ble {options.ble}")
+    need("bumble", Field("ble", options.ble))
 
 
 def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
@@ -320,9 +327,11 @@ def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
     """
     if (options.state / FLASH).exists():
         return None
-    if options.image is None:
-        raise InputError(str(options.state), "a new state directory has nothing to run", "--image FILE, a signed image")
-    return check_first_image(config, options.image)
+    if options.first_image is None:
+        raise InputError(
+            str(options.state), "a new state directory has nothing to run", Phrase("{first_image} FILE, a signed image")
+        )
+    return check_first_image(config, options.first_image)
 
 
 def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:

@@ -1,7 +1,6 @@
 """What the device shows of itself: on the radio, at its own pace, and in the events that it reports."""
 
-from typing import Any
-
+from keyswitch.device.events import BootDecided, BootedImage
 from keyswitch.device.server.server import Server
 from keyswitch.device.transport.ble import BleTransport, Shown
 from keyswitch.device.transport.ports import DeviceTransport
@@ -62,21 +61,20 @@ class Presenter:
                 await self._carrier.pace(peer_id, pace)
 
 
-def boot_event(report: BootReport) -> dict[str, Any]:
+def boot_event(report: BootReport) -> BootDecided:
     """What is reported of a boot."""
-    return {
-        "event": "boot",
-        "runs": report.runs,
-        "images": [
-            {
-                "image": image.image,
-                "version": str(image.running_version) if image.running_version else None,
-                "hash": image.running_hash.hex(),
-                "swap": image.done.name.lower(),
-                "trial": image.trial,
-                "reverted": image.reverted,
-                "why": list(image.why),
-            }
+    return BootDecided(
+        runs=report.runs,
+        images=tuple(
+            BootedImage(
+                image=image.image,
+                version=str(image.running_version) if image.running_version else None,
+                hash=image.running_hash.hex(),
+                swap=image.done.name.lower(),
+                trial=image.trial,
+                reverted=image.reverted,
+                why=image.why,
+            )
             for image in report.images
-        ],
-    }
+        ),
+    )

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
+from keyswitch.device.events import DeviceEvent, InhibitChanged, LiveEvent, NewMode, ResetBegan, TransportLost, to_json
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.event_recorder import EventRecorder, Log
 from keyswitch.device.runtime.failure import Failure, as_failure
@@ -32,6 +33,7 @@ from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, Mode
 from keyswitch.gate.events import Event, InputChanged
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.panel.protocol import PanelStatusJson
 from keyswitch.policy.model import Value
 from keyswitch.terms import Transport
 
@@ -220,14 +222,15 @@ class Runtime:
         """There may be something to execute."""
         self._agenda.wake()
 
-    def report(self, event: dict[str, Any]) -> None:
+    def report(self, event: DeviceEvent | LiveEvent) -> None:
         """Say what has happened, and keep it for the panel's log."""
-        self.log.append({"at_ms": self.now_ms(), **event})
-        self._tell(event)
+        told = to_json(event)
+        self.log.append({"at_ms": self.now_ms(), **told})
+        self._tell(told)
 
     def lost(self, transport: Transport, error: BaseException) -> None:
         """One transport is gone until the next boot finds it again; the device stops if it was the last."""
-        self.report({"event": "transport-lost", "transport": transport, "why": str(error)})
+        self.report(TransportLost(transport=transport, why=str(error)))
         self._lost.add(transport)
         if self._lost >= self._carriers.keys():
             self.broken(error)
@@ -264,8 +267,8 @@ class Runtime:
         if self._powered:
             self.take(self.ask(lambda: self.server.due(self.now_ms())))
 
-    def status(self) -> dict[str, Any]:
-        """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
+    def status(self) -> PanelStatusJson:
+        """What the panel shows; `mode` is None while nothing can run."""
         if self._powered:
             return {**self.server.status(self.now_ms()), "passkey": self._display.passkey}
         return {"mode": None, "lease_ms": None, "gate": "shut", "running": None, "slots": [], "passkey": None}
@@ -314,7 +317,7 @@ class Runtime:
         self._peers.answer(output.answers)
         for effect in output.effects:
             if isinstance(effect, ResetNow):
-                self.report({"event": "reset"})
+                self.report(ResetBegan())
                 await self._reset()
                 return  # what else was wanted was wanted by the life before
             self._effect(effect)
@@ -332,10 +335,10 @@ class Runtime:
                 self._showing.smp = shown
                 self._show()
             case ModeChanged(mode=mode):
-                self.report({"event": "mode", "mode": mode})
+                self.report(NewMode(mode=mode))
                 self._show()
             case Inhibit(names=names):
-                self.report({"event": "inhibit", "names": sorted(names)})
+                self.report(InhibitChanged(names=tuple(sorted(names))))
             case ResetNow():
                 pass  # carried out where the order of effects ends
             case _:

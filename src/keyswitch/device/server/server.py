@@ -13,7 +13,6 @@ Rules kept here:
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from keyswitch.device import events
 from keyswitch.device.server import dispatch
@@ -30,6 +29,7 @@ from keyswitch.gate.peer import Peer, Service
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
+from keyswitch.panel.protocol import GateStatus, PanelSlotJson
 from keyswitch.policy.model import Policy, Value
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header
@@ -233,10 +233,10 @@ class Server:
         """When the next time limit is due; None if none runs."""
         return self._core.next_due_ms()
 
-    def status(self, now_ms: int) -> dict[str, Any]:
-        """For the panel: mode, lease_ms, gate ("open" or "shut"), running, slots."""
+    def status(self, now_ms: int) -> GateStatus:
+        """For the panel."""
         core = self._core
-        slots = [
+        slots: list[PanelSlotJson] = [
             {
                 "image": each.slot.image,
                 "slot": each.slot.slot,

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from keyswitch.device.events import PeerConnected, PeerDisconnected
 from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.device.server.output import OutgoingAnswer, Output
 from keyswitch.device.transport.disconnect import disconnect
@@ -68,7 +69,7 @@ class Peers:
             return
         self._senders[peer.id] = Sender(peer, self._carriers[peer.transport], self._upstream)
         runtime.take(runtime.ask(lambda: runtime.server.peer_connected(peer, runtime.now_ms())))
-        runtime.report({"event": "connected", "transport": peer.transport, "peer": peer.id})
+        runtime.report(PeerConnected(transport=peer.transport, peer=peer.id))
 
     def peer_went(self, peer_id: int) -> None:
         """A peer has gone."""
@@ -79,7 +80,7 @@ class Peers:
         sender.task.cancel()
         self._display.peer_went(peer_id)
         runtime.take(runtime.ask(lambda: runtime.server.peer_gone(peer_id, runtime.now_ms())))
-        runtime.report({"event": "disconnected", "transport": sender.peer.transport, "peer": peer_id})
+        runtime.report(PeerDisconnected(transport=sender.peer.transport, peer=peer_id))
 
     def received(self, peer: Peer, received: Received) -> None:
         """Queue what arrived; what is too large is answered."""

@@ -8,8 +8,9 @@ Rules that every transport keeps:
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
+from keyswitch.device.events import LiveEvent
 from keyswitch.device.server.output import Output
 from keyswitch.device.server.server import Server
 from keyswitch.gate.peer import Peer, Service
@@ -126,7 +127,7 @@ class RuntimePort(Protocol):
         """There may be something to execute."""
         ...
 
-    def report(self, event: dict[str, Any]) -> None:
+    def report(self, event: LiveEvent) -> None:
         """Say what has happened."""
         ...
 

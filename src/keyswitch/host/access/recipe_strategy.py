@@ -48,7 +48,7 @@ class RecipeStrategy:
         InputError: a variable is set that the recipe does not have, or used that nobody sets.
     """
 
-    option = "--recipe"
+    field = "recipe"
     expected = None
     """A recipe describes a kind of device, not one."""
 

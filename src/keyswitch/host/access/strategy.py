@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from keyswitch.errors import Phrase
 from keyswitch.host.access import mode_group
 from keyswitch.host.access.credentials import Credential
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
@@ -44,10 +45,10 @@ class EntryGranted:
     prompt: str = ""
 
 
-OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
+OTHER_DEVICE_STEP: Final = Phrase("check target and {policy}: they name two devices")
 """What a person can do where another device answers than the one that is meant."""
 
-OTHER_REVISION_STEP: Final = "give the revision of the policy that the device has (--policy)"
+OTHER_REVISION_STEP: Final = Phrase("give the revision of the policy that the device has ({policy})")
 """What a person can do where the device that is meant obeys another revision of its policy."""
 
 
@@ -86,7 +87,7 @@ def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPo
             return OtherPolicy(detail=detail, next_step=OTHER_REVISION_STEP, same_device=True)
         case "":
             detail = f"another policy than that of {expected.device!r}: {has}"
-            step = f"{OTHER_DEVICE_STEP}, or two revisions of one policy"
+            step = Phrase(f"{OTHER_DEVICE_STEP.template}, or two revisions of one policy")
             return OtherPolicy(detail=detail, next_step=step, same_device=False)
         case device:
             detail = f"{device!r} answers, not {expected.device!r}: {has}"
@@ -95,7 +96,9 @@ def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPo
 
 NO_MODE_GROUP: Final = "the device has no mode group: it obeys no policy"
 
-NO_MODE_GROUP_STEP: Final = "check the target; a device that obeys no policy is updated with --recipe and --key"
+NO_MODE_GROUP_STEP: Final = Phrase(
+    "check the target; a device that obeys no policy is updated with {recipe} and {keys}"
+)
 """What a person can do who has given a policy for such a device."""
 
 
@@ -117,8 +120,8 @@ class EntryStrategy(Protocol):
         ...
 
     @property
-    def option(self) -> str:
-        """The option that gave it, for advice; empty if none did."""
+    def field(self) -> str:
+        """The field of a request that gave it, for advice; empty if none did."""
         ...
 
     @property
@@ -152,7 +155,7 @@ class ModeGroupStrategy:
         expected: the device that is meant; another one is refused. None: whichever answers.
     """
 
-    option = "--policy"
+    field = "policy"
 
     def __init__(self, to: str, *credentials: Credential, expected: mode_group.Expected | None = None) -> None:
         self.to = to
@@ -204,7 +207,7 @@ class AlreadyOpen:
     """No way in is known: only a device whose gate is open already can be updated. Out goes by the mode group."""
 
     words = "nothing: the gate must be open already"
-    option = ""
+    field = ""
     expected = None
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from keyswitch.errors import RemoteError
+from keyswitch.errors import Phrase, RemoteError
 from keyswitch.host.smp.queries import ModeState, SlotInfo
 from keyswitch.host.smp.reply import Answer, Refusal, split_reason
 from keyswitch.link.ports import GattRefused, PairingError, PairingFailure
@@ -33,21 +33,25 @@ class Gate(StrEnum):
 
 
 NEXT_STEP: Final = {
-    Reason.WRONG_MODE: "put the device into maintenance mode, or let the update enter it (--policy or --recipe)",
+    Reason.WRONG_MODE: Phrase(
+        "put the device into maintenance mode, or let the update enter it ({policy} or {recipe})"
+    ),
     Reason.GUARD: "make it so, then run the same command again",
     Reason.PROOF: "use the key or permit that belongs to this device",
     Reason.EXPIRED: "enter maintenance mode again: the permission or session is over",
     Reason.LOCKED_OUT: "wait until the lock-out is over, or use the device's button",
     Reason.OWNER: "ask whoever has the session to leave, or wait for the end of its lease",
-    Reason.SECURITY: "pair with the device first (--pair)",
+    Reason.SECURITY: Phrase("pair with the device first ({pair})"),
     Reason.BUSY: "wait until the other upload is done and try again",
     Reason.IMAGE: "use an image that this device accepts",
     Reason.SIZE: "use an image that fits the slot",
-    Reason.TRAILER: "sign the image without --pad: it must not bring its own trailer",
+    Reason.TRAILER: "sign the image without padding (imgtool sign without --pad): it must not bring its own trailer",
     Reason.DOWNGRADE: "use a newer version",
     Reason.NOT_ON_THIS_SERVICE: "enter maintenance mode and use the SMP service",
-    Reason.NO_SERVICE: "put the device into its update mode (button, or a --recipe), then look again",
-    Reason.NO_IMAGE_GROUP: "the running program takes no images: start its firmware loader or recovery (--recipe)",
+    Reason.NO_SERVICE: Phrase("put the device into its update mode (button, or {recipe}), then look again"),
+    Reason.NO_IMAGE_GROUP: Phrase(
+        "the running program takes no images: start its firmware loader or recovery ({recipe})"
+    ),
     Reason.VETO: "the application refuses uploads: ask its maker what it waits for",
     Reason.SILENCE: "reconnect; if it stays silent, power-cycle the device",
 }
@@ -59,12 +63,12 @@ class Given:
     """What the person has given, so that no advice asks for it again.
 
     Attributes:
-        option: the option that says how maintenance is entered, `--policy` or `--recipe`; empty if none was given.
-        pair: whether the link is paired (`--pair`).
+        entry: the field that says how maintenance is entered, `policy` or `recipe`; empty if none was given.
+        pair: whether the link is paired.
         radio: whether the device is reached over Bluetooth LE.
     """
 
-    option: str = ""
+    entry: str = ""
     pair: bool = False
     radio: bool = True
 
@@ -72,17 +76,17 @@ class Given:
 def next_step(reason: Reason, given: Given) -> str:
     """What a person can do who has given that: nothing that they have done, or that their line does not have."""
     match reason:
-        case Reason.WRONG_MODE if given.option:
+        case Reason.WRONG_MODE if given.entry:
             return "bring the device into a mode that maintenance is entered from, then run the same command again"
         case Reason.SECURITY if not given.radio:
-            return "use Bluetooth LE with --pair: this line cannot be protected"
+            return Phrase("use Bluetooth LE with {pair}: this line cannot be protected")
         case Reason.SECURITY if given.pair:
             return "remove the bond on both sides and pair again: this pairing protects less than the device asks for"
-        case Reason.NO_SERVICE | Reason.NO_IMAGE_GROUP if given.option == "--recipe":
+        case Reason.NO_SERVICE | Reason.NO_IMAGE_GROUP if given.entry == "recipe":
             return "check that this recipe is for this device: look what it does after a reset"
-        case Reason.NO_SERVICE if given.option == "--policy":
+        case Reason.NO_SERVICE if given.entry == "policy":
             return "check the target: a device that obeys a policy shows its mode service"
-        case Reason.NO_IMAGE_GROUP if given.option == "--policy":
+        case Reason.NO_IMAGE_GROUP if given.entry == "policy":
             return "check the target: a device that obeys a policy takes images in maintenance mode"
         case _:
             return NEXT_STEP[reason]
@@ -101,7 +105,7 @@ def advised(reason: Reason | None, step: str, given: Given) -> str:
 
 
 AFTER_PAIRING: Final = {
-    PairingFailure.NO_PASSKEY: "give the six digits that the device shows: type them when asked, or use --passkey",
+    PairingFailure.NO_PASSKEY: Phrase("give the six digits that the device shows: type them when asked, or {passkey}"),
     PairingFailure.WRONG_PASSKEY: "compare the passkey with what the device shows now, and run the same command again",
     PairingFailure.NOT_NOW: "let the device take pairing (its pairing mode), then run the same command again",
     PairingFailure.TOO_OFTEN: "wait a minute without trying, then run the same command again",

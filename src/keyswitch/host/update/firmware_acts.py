@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError, SilenceError
+from keyswitch.errors import LinkLostError, Phrase, RemoteError, SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.update.access_acts import verify
@@ -42,7 +42,7 @@ _POWER_CYCLE: Final = "power-cycle it: an image that was not confirmed does not 
 
 _LOOK: Final = "look into what the health check says"
 
-_BACK_ON_PURPOSE: Final = "install the old image again (--downgrade)"
+_BACK_ON_PURPOSE: Final = Phrase("install the old image again ({downgrade})")
 
 _OF_THE_IMAGE: Final[dict[int, Reason]] = {
     Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,

@@ -10,7 +10,7 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from keyswitch.host.access.strategy import AlreadyOpen, other_policy
 from keyswitch.host.connect.verdict import Gate, Verdict
@@ -195,38 +195,6 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
         next_step=next_step,
         notes=(*_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
     )
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as `update --dry-run --json` prints it."""
-    return {
-        "event": "plan",
-        "steps": [
-            {
-                "step": step.name.value,
-                "says": step.says,
-                "proof": step.proof,
-                "expected_ms": step.expected_ms,
-                "slow_ms": step.slow_ms,
-                "skipped": step.skipped or None,
-            }
-            for step in plan.steps
-        ],
-        "image_bytes": plan.image_bytes,
-        "requests": plan.requests,
-        "bound_bytes_per_second": plan.fast.bytes_per_second,
-        "limited_by": plan.fast.limited_by,
-        "expected_ms": plan.expected_ms,
-        "slow_bytes_per_second": plan.slow.bytes_per_second,
-        "slow_limited_by": plan.slow.limited_by,
-        "slow_ms": plan.slow_ms,
-        "extensions": plan.extensions,
-        "slow_extensions": plan.slow_extensions,
-        "slots_checked": plan.slots_checked,
-        "refused": plan.refused or None,
-        "next_step": plan.next_step or None,
-        "notes": list(plan.notes),
-    }
 
 
 def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:

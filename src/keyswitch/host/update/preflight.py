@@ -11,13 +11,14 @@ Rules:
 from collections.abc import Mapping
 from typing import Final
 
+from keyswitch.errors import Phrase
 from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop
 from keyswitch.mcuboot.image import ImageVersion
 from keyswitch.reasons import Reason
 
-GO_BACK: Final = "install a newer version, or say --downgrade to go back on purpose"
+GO_BACK: Final = Phrase("install a newer version, or say {downgrade} to go back on purpose")
 
 
 def newer_that_runs(image: JobImage, slots: tuple[SlotInfo, ...] | None) -> SlotInfo | None:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError, SilenceError
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError, Phrase, RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.verdict import AFTER_PAIRING, NEXT_STEP, TELL, Given, Verdict, advised, unreached
 from keyswitch.host.update import access_acts, firmware_acts
@@ -60,8 +60,8 @@ _REACHED: Final = {
     Goal.CONFIRM: Outcome.CONFIRMED,
 }
 
-_AWAY: Final = (
-    "wait a minute, and look what runs: keyswitch status, or the same command with --only confirm; if it is not "
+_AWAY: Final = Phrase(
+    "wait a minute, and look what runs: keyswitch status, or the same command with {only} confirm; if it is not "
     "found: power-cycle it, which brings the old image back; the same command tries the new image once more"
 )
 """What a person can do about a device that never came back."""
@@ -276,7 +276,7 @@ class _Run:
     def given(self) -> Given:
         """What the person has given, for advice."""
         reach = self.scene.reach
-        return Given(option=self.job.way.option, pair=reach.pair, radio=reach.radio)
+        return Given(entry=self.job.way.field, pair=reach.pair, radio=reach.radio)
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:

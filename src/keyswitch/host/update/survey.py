@@ -23,7 +23,7 @@ with one image takes it for that image, and marks it."""
 
 
 async def survey(
-    reach: Endpoint, policy: Policy | None = None, *, to: str | None = None, option: str = ""
+    reach: Endpoint, policy: Policy | None = None, *, to: str | None = None, entry: str = ""
 ) -> PlannedDevice:
     """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
 
@@ -31,7 +31,7 @@ async def survey(
         reach: the way to the device.
         policy: what the device is thought to obey.
         to: the maintenance mode of the policy that is to be entered; tells the lease.
-        option: the option that says how maintenance is entered, for advice.
+        entry: the field that says how maintenance is entered, for advice.
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
@@ -39,7 +39,7 @@ async def survey(
         InputError: the target names several devices.
     """
     known = declared(policy, to=to)
-    given = Given(option=option, pair=reach.pair, radio=reach.radio)
+    given = Given(entry=entry, pair=reach.pair, radio=reach.radio)
     try:
         connection = await reach.connect()
     except RemoteError as error:
