@@ -129,7 +129,7 @@ def _owner(item: pytest.Item, scope: str) -> pytest.Item | pytest.Collector:
 
 def _started(node: pytest.Item | pytest.Collector, directory: Path, like: dict[str, Any]) -> "DeviceUnderTest":
     from keyswitch.errors import KeyswitchError  # noqa: PLC0415 - the plugin is imported in every test run
-    from keyswitch.testing.device import running_device  # noqa: PLC0415
+    from keyswitch.testing.device import running_device  # noqa: PLC0415 - no import until a test asks for a device
 
     with ExitStack() as stack:
         try:
