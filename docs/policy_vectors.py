@@ -180,6 +180,26 @@ buf_count = 2
 transports = ["serial", "udp", "ble"]
 """
 
+QUIET = """\
+schema = 1
+[device]
+name = "Quiet"
+initial_mode = "normal"
+[modes.normal]
+allow = ["mode"]
+[modes.maintenance]
+maintenance = true
+allow = ["os", "image", "mode"]
+inhibits = ["motion"]
+quiet_after_s = 30
+lease_s = 900
+[[transitions]]
+from = ["normal"]
+to = "maintenance"
+on = "button"
+hold_s = 5
+"""
+
 POLICIES = {
     "smallest": SMALLEST,
     "the same rules as smallest": SAME_AS_SMALLEST,
@@ -187,6 +207,7 @@ POLICIES = {
     "the same rules as sets": SAME_AS_SETS,
     "everything": EVERYTHING,
     "a second identity": SMALLEST + '[gate]\nidentity = "second"\n',
+    "a quiet time": QUIET,
     "the pump of the examples": (HERE.parent / "examples" / "pump" / "policy.toml").read_text(encoding="utf-8"),
 }
 

@@ -2,7 +2,16 @@
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, enter_mode, leave, revert, service_wanted
+from keyswitch.gate.change import (
+    NOTHING_WAITS,
+    Change,
+    Opening,
+    end_quiet,
+    enter_mode,
+    leave,
+    revert,
+    service_wanted,
+)
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
@@ -201,10 +210,16 @@ def _limit_reached(change: Change, event: on.Expired) -> None:
             if idle_limit_ms(mode, state.session) is not None:
                 leave(change)
         case Timer.TRIAL:
-            if state.session is not None and state.trial:
-                revert(change, ending=False)
+            _trial_over(change)
+        case Timer.QUIET:
+            end_quiet(change)
         case Timer.RESET:
             reset_due(change, event)
+
+
+def _trial_over(change: Change) -> None:
+    if change.state.session is not None and change.state.trial:
+        revert(change, ending=False)
 
 
 def _take_first(change: Change, trigger: type[Trigger]) -> bool:
