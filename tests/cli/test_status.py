@@ -116,7 +116,7 @@ def test_the_policy_says_what_leads_in(capsys: pytest.CaptureFixture[str]):
     with UdpPeerThread(lambda: SmpPeer(OLD, policy=read_policy(PUMP).digest[:8])) as served:
         ended("status", served.target, "--policy", str(PUMP))
     told = capsys.readouterr().out
-    assert "hold the button for 5 s, once motion is false" in told
+    assert "hold the button for 5 s while motion is false" in told
     assert "--policy" not in told
     assert "another device" not in told
 

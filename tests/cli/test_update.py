@@ -465,3 +465,18 @@ def test_another_unit_than_the_one_of_the_inventory_is_refused(
     assert ended("status", served.target, "--inventory", str(unit)) == Exit.USAGE
     assert "--inventory: means nothing without a policy" in capsys.readouterr().err
     assert served.peer.received_image_bytes == 0
+
+
+def test_a_refusal_says_what_somebody_at_the_device_can_do(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    (policy.parent / "keys" / "pump7.hmac").write_text("00" * 32, encoding="ascii")
+    evidence = policy.parent / "run.jsonl"
+    command = ("update", served.target, str(new), "--policy", str(policy), "--evidence", str(evidence), "--json")
+    assert ended(*command) == Exit.NO
+    told = lines(capsys)[-1]
+    assert told["reason"] == "proof"
+    assert told["next_step"].endswith("; or by hand: hold the button for 5 s while motion is false")
+    served.peer.mode = "normal"
+    assert ended(*command[:3]) == Exit.NO
+    assert "by hand" not in capsys.readouterr().out  # nobody has said which policy it obeys

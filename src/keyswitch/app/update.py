@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -24,6 +24,7 @@ from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.units import policy_of_unit
 from keyswitch.errors import Field, InputError, Phrase
+from keyswitch.host.access.by_hand import OPENED_BY_HAND, by_hand
 from keyswitch.host.access.policy_profile import (
     KeyFiles,
     confirm_by,
@@ -36,7 +37,7 @@ from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.report.run_record import PolicyHeader, RunHeader
-from keyswitch.host.update.events import Ended, Event
+from keyswitch.host.update.events import Ended, Event, VerdictFound
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
@@ -145,9 +146,11 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
             told as a result that is refused.
     """
     recorder = prepared.recording() if prepared.recording is not None else None
+    guide = _Guide(prepared.policy)
     begun_at = asyncio.get_running_loop().time()
 
     def tell(event: Event) -> None:
+        event = guide.heard(event)
         if recorder is not None:
             recorder.add(event)
         sink(event)
@@ -158,7 +161,7 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         tell(Ended(result=result, at_ms=duration_ms))
 
     try:
-        return await carry_out(prepared.reach, prepared.job, sink=tell)
+        return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
     except InputError as error:
         fail(Outcome.REFUSED, str(error))
         raise
@@ -171,6 +174,34 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         finally:
             if recorder is not None:
                 recorder.end()
+
+
+class _Guide:
+    """Adds to a refusal what somebody at the device can do, as the policy has it."""
+
+    def __init__(self, policy: Policy | None) -> None:
+        self._policy = policy
+        self._mode: str | None = None
+
+    def heard(self, event: Event) -> Event:
+        """The event, as it is told."""
+        match event:
+            case VerdictFound(verdict=verdict):
+                self._mode = verdict.mode or self._mode
+            case Ended(result=result):
+                return replace(event, result=self.advised(result))
+            case _:
+                pass
+        return event
+
+    def advised(self, result: Result) -> Result:
+        """The result, with the way in by hand behind its next step."""
+        policy, mode = self._policy, self._mode
+        opens = result.outcome is Outcome.REFUSED and result.reason in OPENED_BY_HAND
+        hand = by_hand(policy, mode) if opens and policy is not None and mode in policy.modes else ""
+        if not hand:
+            return result
+        return replace(result, next_step="; or by hand: ".join(each for each in (result.next_step, hand) if each))
 
 
 async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passkey: AskPasskey | None = None) -> Result:
