@@ -198,7 +198,7 @@ class _Guide:
         """The result, with the way in by hand behind its next step."""
         policy, mode = self._policy, self._mode
         opens = result.outcome is Outcome.REFUSED and result.reason in OPENED_BY_HAND
-        hand = by_hand(policy, mode) if opens and policy is not None and mode in policy.modes else ""
+        hand = by_hand(policy, mode) if opens and policy is not None and mode is not None else ""
         if not hand:
             return result
         return replace(result, next_step="; or by hand: ".join(each for each in (result.next_step, hand) if each))
