@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -22,7 +22,9 @@ from keyswitch.app.endpoints import AskPasskey, open_reach
 from keyswitch.app.health import health_bound_ms, health_command
 from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
+from keyswitch.app.units import policy_of_unit
 from keyswitch.errors import Field, InputError, Phrase
+from keyswitch.host.access.by_hand import OPENED_BY_HAND, by_hand
 from keyswitch.host.access.policy_profile import (
     KeyFiles,
     confirm_by,
@@ -34,16 +36,18 @@ from keyswitch.host.access.recipe_loader import read_recipe
 from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
-from keyswitch.host.report.run_record import RunHeader
-from keyswitch.host.update.events import Ended, Event
+from keyswitch.host.report.run_record import PolicyHeader, RunHeader
+from keyswitch.host.update.events import Ended, Event, VerdictFound
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.fingerprints import fingerprints
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
+from keyswitch.policy.units import Unit
 from keyswitch.terms import Security
 
 RANDOM_LETTERS: Final = 5
@@ -100,7 +104,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
     if request.health is not None and goal is Goal.UPLOAD:
         problem = Phrase("means nothing with {only} upload: the image is not started")
         raise InputError(Field("health"), problem, "one of the two")
-    policy = read_policy(request.policy) if request.policy is not None else None
+    policy, unit = policy_of_unit(request.policy, request.inventory, request.unit)
     _check_new_policy(policy, request)
     images = _images(policy, request)
     job = Job(
@@ -120,7 +124,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
         policy=policy,
         images=images,
         job=job,
-        recording=_recording(policy, images, job, request),
+        recording=_recording(policy, images, job, request, unit),
         reach=open_reach(
             request.target,
             pair=request.pair,
@@ -142,9 +146,11 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
             told as a result that is refused.
     """
     recorder = prepared.recording() if prepared.recording is not None else None
+    guide = _Guide(prepared.policy)
     begun_at = asyncio.get_running_loop().time()
 
     def tell(event: Event) -> None:
+        event = guide.heard(event)
         if recorder is not None:
             recorder.add(event)
         sink(event)
@@ -155,7 +161,7 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         tell(Ended(result=result, at_ms=duration_ms))
 
     try:
-        return await carry_out(prepared.reach, prepared.job, sink=tell)
+        return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
     except InputError as error:
         fail(Outcome.REFUSED, str(error))
         raise
@@ -168,6 +174,34 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         finally:
             if recorder is not None:
                 recorder.end()
+
+
+class _Guide:
+    """Adds to a refusal what somebody at the device can do, as the policy has it."""
+
+    def __init__(self, policy: Policy | None) -> None:
+        self._policy = policy
+        self._mode: str | None = None
+
+    def heard(self, event: Event) -> Event:
+        """The event, as it is told."""
+        match event:
+            case VerdictFound(verdict=verdict):
+                self._mode = verdict.mode or self._mode
+            case Ended(result=result):
+                return replace(event, result=self.advised(result))
+            case _:
+                pass
+        return event
+
+    def advised(self, result: Result) -> Result:
+        """The result, with the way in by hand behind its next step."""
+        policy, mode = self._policy, self._mode
+        opens = result.outcome is Outcome.REFUSED and result.reason in OPENED_BY_HAND
+        hand = by_hand(policy, mode) if opens and policy is not None and mode is not None else ""
+        if not hand:
+            return result
+        return replace(result, next_step="; or by hand: ".join(each for each in (result.next_step, hand) if each))
 
 
 async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passkey: AskPasskey | None = None) -> Result:
@@ -225,12 +259,17 @@ def _check_security(policy: Policy | None, request: UpdateRequest) -> None:
         raise InputError(where, f"the device asks for a link that is {mode.security.word}", Phrase("{pair}"))
 
 
+def _policy_header(policy: Policy) -> PolicyHeader:
+    return PolicyHeader(file=policy.origin, sha256=policy.digest.hex(), keys=fingerprints(policy))
+
+
 def _recording(
-    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest
+    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest, unit: Unit | None
 ) -> Callable[[], EvidenceRecorder] | None:
     for name in ("sign", "unit", "serial_number", "note"):
         value = getattr(request, name)
-        if value is not None and request.evidence is None:
+        chooses = name == "unit" and unit is not None
+        if value is not None and request.evidence is None and not chooses:
             raise InputError(Field(name), "means nothing without evidence", Phrase("{evidence} FILE"))
         if isinstance(value, str) and len(value) > MAX_NOTE:
             raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
@@ -240,12 +279,12 @@ def _recording(
         who=this_person(),
         tool=f"keyswitch {__version__}",
         target=request.target,
-        policy=None if policy is None else (policy.origin, policy.digest.hex()),
+        policy=None if policy is None else _policy_header(policy),
         images=images,
         job=job,
         device_id=None if policy is None else policy.device.id,
-        unit=request.unit,
-        serial_number=request.serial_number,
+        unit=request.unit if unit is None else unit.id,
+        serial_number=request.serial_number or (None if unit is None else unit.serial),
         note=request.note,
     )
     return partial(EvidenceRecorder, request.evidence, circumstances, read_signer(request.sign))

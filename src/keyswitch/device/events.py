@@ -570,6 +570,7 @@ def _cause(event: on.Event) -> tuple[str, By | None]:
             | on.ArmAsked(peer=peer)
             | on.ResetAsked(peer=peer)
             | on.ConfirmAsked(peer=peer)
+            | on.FirmwareCommand(peer=peer)
             | on.CommandServed(peer=peer)
         ):
             return "request", by(peer)

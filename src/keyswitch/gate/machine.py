@@ -90,6 +90,7 @@ TABLE: Final[Table] = {
     on.ResetAsked: EventRow(session.reset_asked, session.RESET_RULES),
     on.ConfirmAsked: EventRow(session.confirm_asked, (session.stray_confirm, session.confirmed_by_operator)),
     on.SelfConfirmed: EventRow(session.self_confirmed, (session.confirmed_by_application,)),
+    on.FirmwareCommand: EventRow(session.firmware_command),
     on.CommandServed: EventRow(time_limits.command_served),
 }
 """Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
@@ -101,6 +102,9 @@ _HEARD_ON_FIRST_TRIAL: Final = frozenset(
     {on.Booted, on.Connected, on.Disconnected, on.InputChanged, on.Expired, on.ConfirmAsked, on.SelfConfirmed}
 )
 """Until the first gated image is confirmed or reverted; nothing of these changes the mode."""
+
+_OF_TIME_ALONE: Final = frozenset({on.FirmwareCommand, on.CommandServed})
+"""They start time limits again, and no transition follows from them."""
 
 
 def initial(policy: Policy) -> GateState:
@@ -145,6 +149,8 @@ def _row(table: Table, event: Event) -> EventRow:  # noqa: C901, PLR0911, PLR091
             return table[on.ConfirmAsked]
         case on.SelfConfirmed():
             return table[on.SelfConfirmed]
+        case on.FirmwareCommand():
+            return table[on.FirmwareCommand]
         case on.CommandServed():
             return table[on.CommandServed]
         case _:
@@ -174,7 +180,7 @@ def step(policy: Policy, state: GateState, event: Event, *, table: Table = TABLE
     refused = row.act(change, event)
     if refused is not None:
         return Step(state=state, refused=refused)
-    if kind is not on.CommandServed:
+    if kind not in _OF_TIME_ALONE:
         apply_input_transitions(change)
         sync_gatt_table(change)
     return Step(state=change.state, effects=tuple(change.effects), ways=tuple(change.ways))

@@ -9,7 +9,7 @@ from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
+from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, keep_quiet, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.frozen import replace
@@ -170,6 +170,7 @@ def owned_by_other(change: Change, session: Session, peer: Peer) -> bool:
 
 def upload_started(change: Change, event: on.UploadStarted) -> Refused | None:
     """One upload, one owner. What was armed is not any more: its slot is about to change."""
+    keep_quiet(change, change.mode)
     state, arming = change.state, change.state.arming
     if arming is not None and arming.written:
         change.do(do.Disarm())
@@ -186,6 +187,7 @@ def upload_ended(change: Change, event: on.UploadEnded) -> Refused | None:
 
 def arm_asked(change: Change, event: on.ArmAsked) -> Refused | None:
     """Mark an image for the next boot: now in flash, or only remembered until the session's own reset."""
+    keep_quiet(change, change.mode)
     early = change.policy.update.arm is Arm.EARLY
     arming = Arming(image=event.image, permanent=event.permanent, written=early)
     if change.state.arming == arming:
@@ -209,6 +211,7 @@ def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
 def reset_asked(change: Change, event: on.ResetAsked) -> Refused | None:
     """Grant a reset; it takes place when its answer has had time to leave."""
     del event
+    keep_quiet(change, change.mode)
     if not change.state.reset_pending:
         change.do(do.StartTimer(timer=Timer.RESET, ms=RESET_DELAY_MS))
         change.state = replace(change.state, reset_pending=True)
@@ -239,6 +242,7 @@ def reset_due(change: Change, event: on.Expired) -> None:
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
     """The operator says that the running image is good."""
     del event
+    keep_quiet(change, change.mode)
     _confirm(change)
     return None
 
@@ -257,3 +261,10 @@ def _confirm(change: Change) -> None:
         change.state = replace(change.state, trial=False, first_trial=False)
         if first:
             arrive(change, None, timers(change.mode))  # from here on, a device like any other
+
+
+def firmware_command(change: Change, event: on.FirmwareCommand) -> Refused | None:
+    """Firmware is being worked on, with whatever success."""
+    del event
+    keep_quiet(change, change.mode)
+    return None

@@ -7,12 +7,13 @@ lease, lease_max   the session is over: it is left, whoever is connected
 idle               nothing allowed was asked for that long (in an owned session by its owner): it is left as well
 timeout            the mode's own way out is taken, or the time begins anew while guards shut it
 trial              nobody has confirmed: the trial is reverted
+quiet              what was inhibited while firmware was worked on may go on
 reset              the granted reset is due
 """
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change, leave, revert
+from keyswitch.gate.change import NOTHING_WAITS, Change, end_quiet, leave, revert
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.frozen import replace
@@ -74,7 +75,13 @@ def _limit_reached(change: Change, event: on.Expired) -> None:
             if idle_limit_ms(mode, state.session) is not None:
                 leave(change)
         case Timer.TRIAL:
-            if state.session is not None and state.trial:
-                revert(change, ending=False)
+            _trial_over(change)
+        case Timer.QUIET:
+            end_quiet(change)
         case Timer.RESET:
             reset_due(change, event)
+
+
+def _trial_over(change: Change) -> None:
+    if change.state.session is not None and change.state.trial:
+        revert(change, ending=False)

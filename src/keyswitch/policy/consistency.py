@@ -50,6 +50,12 @@ def _mode_limits(policy: Policy) -> Iterator[Problem]:
             yield f"{at}.lease_max_s", "shorter than lease_s", "at least lease_s"
         if mode.session is SessionRule.OWNER and not mode.maintenance:
             yield f"{at}.session", "means nothing outside maintenance", "maintenance = true beside it"
+        if mode.quiet_after_ms is not None and not (mode.maintenance and mode.inhibits):
+            yield (
+                f"{at}.quiet_after_s",
+                "means nothing here: no firmware changes, or nothing is inhibited",
+                "maintenance = true and inhibits beside it",
+            )
         if mode.timeout_ms is not None and not policy.ways(mode.name, OnTimeout):
             yield (
                 f"{at}.timeout_s",

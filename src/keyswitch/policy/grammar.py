@@ -180,6 +180,12 @@ MODE: Final = TomlTable(
             default=(),
         ),
         TomlKey(
+            name="quiet_after_s",
+            kind=DURATION,
+            doc="What it inhibits stays inhibited this long after the last command that can change firmware.",
+            default_text="it ends with the mode",
+        ),
+        TomlKey(
             name="security",
             kind=SecurityLevel(),
             doc="Least security of the link for the allowed commands. Asking and entering are judged by themselves.",

@@ -122,6 +122,8 @@ class Mode:
         allow_text: the same as it is written in the file.
         maintenance: the only kind of mode in which firmware may change.
         inhibits: what the application must not do meanwhile.
+        quiet_after_ms: what it inhibits stays inhibited this long after the last command in it that can change
+            firmware, however the mode ended; None: it ends with the mode.
         security: least level for every allowed command, except asking (mode group: state, challenge, enter, attach).
         session: who may use the session.
         lease_ms: the mode ends by itself after this long.
@@ -136,6 +138,7 @@ class Mode:
     allow_text: tuple[str, ...] = ()
     maintenance: bool = False
     inhibits: tuple[str, ...] = ()
+    quiet_after_ms: int | None = None
     security: Security = Security.NONE
     session: SessionRule = SessionRule.ANYONE
     lease_ms: int | None = None
@@ -369,7 +372,9 @@ class Policy:
         update: how an update goes.
         bootloader: what boots.
         smp: the server's parameters.
-        digest: SHA-256 of the file's bytes; its first 8 bytes are what the mode group tells.
+        digest: of the rules, however they are written (`policy.digest`); its first 8 bytes are what the mode group
+            tells.
+        file_digest: SHA-256 of the file's bytes, which devices of before told instead of it.
         origin: the file's name, for messages.
     """
 
@@ -383,6 +388,7 @@ class Policy:
     bootloader: BootloaderSettings = field(default_factory=BootloaderSettings)
     smp: SmpSettings = field(default_factory=SmpSettings)
     digest: bytes = b""
+    file_digest: bytes = b""
     origin: str = "policy"
     _ways: dict[tuple[str, type], tuple[Transition, ...]] = field(
         default_factory=dict[tuple[str, type], tuple[Transition, ...]], init=False, repr=False, compare=False

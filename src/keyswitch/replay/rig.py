@@ -13,7 +13,7 @@ from keyswitch.device.server.components import Components
 from keyswitch.device.server.server import Server
 from keyswitch.device.storage.store import SESSION, Memory, MemoryStore
 from keyswitch.errors import InputError
-from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed, Timer
+from keyswitch.gate.events import ButtonHeld, Event, FirmwareCommand, InputChanged, SelfConfirmed, Timer
 from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord, entry_of
@@ -349,6 +349,10 @@ class ReplayDevice:
     async def leave(self, event: dict[str, Any]) -> None:
         """Leave."""
         await self.ask(event, Op.WRITE, (mode.ID, mode.Id.LEAVE))
+
+    async def firmware_command(self, event: dict[str, Any]) -> None:
+        """Any one that the mode serves, executed in vain: all that the gate is told of it."""
+        self.runtime.happen(FirmwareCommand(peer=self._secured(event)))
 
     async def upload(self, event: dict[str, Any]) -> None:
         """The first chunk."""

@@ -35,6 +35,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "attach": ("peer", "transport"),
     "leave": ("peer", "transport"),
     "upload": ("peer", "transport"),
+    "firmware_command": ("peer", "transport"),
     "arm": ("peer", "transport", "image", "permanent"),
     "reset": ("peer", "transport"),
     "confirm": ("peer", "transport"),
