@@ -12,12 +12,11 @@ from typing import Any
 
 import cbor2
 import pytest
-from keyswitch.policy.value_types import DURATION
 from tests.policy.samples import PUMP_FILE, ROOT, small
 
 from keyswitch.policy import digest as policy_digest_module
 from keyswitch.policy.digest import OUTSIDE, WHETHER, canonical_rules, policy_digest
-from keyswitch.policy.grammar import SECTIONS
+from keyswitch.policy.grammar import DURATION, SECTIONS
 from keyswitch.policy.load import load, read_policy
 from keyswitch.schema.tables import TomlKey, TomlTable
 from keyswitch.schema.value_types import Boolean, Duration, ListOf, Text, Whole

@@ -59,7 +59,7 @@ class CheckedPolicyJson(TypedDict):
     file: str
     sha256: str
     form: int
-    issuers: list[str]
+    issuers: list[str | None]
     image_key: str | None
 
 
