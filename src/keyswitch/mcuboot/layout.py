@@ -254,9 +254,8 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
 
     MCUboot's own numbers (`bootutil_max_image_size`, `app_max_size` of swap_move.c and swap_offset.c): the trailer is
     rounded up to sectors where sectors are exchanged; swap using move needs one sector more to move up into; with swap
-    using offset the upload starts at sector 1 of the secondary. There MCUboot counts the secondary's trailer only if
-    the secondary is a sector larger than the primary, as it recommends; here it always counts, because the swap erases
-    it before the image's last sector is read.
+    using offset the upload starts at sector 1 of the secondary, and its trailer counts as well (MCUboot before v2.3.0
+    counted it only if the secondary is a sector larger than the primary).
     """
     pair = layout.pairs[image]
     sector = layout.geometry.sector_size
