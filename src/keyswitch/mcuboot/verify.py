@@ -325,7 +325,7 @@ def _check_build(case: _Case) -> str | ImageFault | _Skipped:
     if not case.keys:
         return ""
     wanted = next((build for build in VerifiedHash if _made_for(case.image, build)), None)
-    if wanted is None or case.builds == {wanted}:
+    if wanted is None or case.builds == frozenset({wanted}):
         return ""
     if wanted in case.builds:
         return _Skipped(f"yes, if the bootloader is built for {wanted.words}")
