@@ -1,4 +1,3 @@
-import hashlib
 import json
 import platform
 import re
@@ -16,6 +15,8 @@ from keyswitch.cli.main import main
 from keyswitch.evidence.chain import Head, encode_head
 from keyswitch.exits import Exit
 from keyswitch.host.report.evidence_file import append, close, head_path
+from keyswitch.policy.digest import POLICY_FORM
+from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
@@ -320,10 +321,13 @@ def test_the_device_is_named_by_its_policy_and_by_itself(tmp_path: Path):
     secret = tmp_path / "pump.hmac"
     secret.write_text("73" * 32, encoding="ascii")
     secret.chmod(0o600)
-    digest = hashlib.sha256(policy.read_bytes()).digest()[:8]
+    digest = read_policy(policy).digest[:8]
     with UdpPeerThread(lambda: SmpPeer(OLD, device="Pump 7", policy=digest, reset_ms=20, boot_ms=20)) as served:
         options = ("--policy", policy, "--secret", secret, "--unchecked", "--evidence", path, "--quiet")
         assert ended("update", served.target, image, *options) == Exit.YES
     begun, over, _ = (json.loads(line)["body"] for line in path.read_bytes().splitlines())
     assert begun["device_id"] == "Pump 7"
+    assert begun["policy_form"] == POLICY_FORM
+    digest_of = {"file": str(policy), "sha256": read_policy(policy).digest.hex()}
+    assert begun["policy"] == {**digest_of, "issuers": [], "image_key": None}
     assert {verdict["device_id"] for verdict in over["verdicts"]} == {"Pump 7"}

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import why_reverted
 from keyswitch.host.connect.endpoint import BleEndpoint, Connection
+from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
@@ -32,8 +32,8 @@ def ended(*arguments: str) -> int:
 
 @pytest.fixture
 def served(policy: Path) -> Iterator[UdpPeerThread]:
-    obeyed = hashlib.sha256(policy.read_bytes()).digest()[:8]
-    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20, policy=obeyed)) as thread:
+    obeyed = read_policy(policy).digest[:8]
+    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20, policy=obeyed, device="Pump 7")) as thread:
         yield thread
 
 
@@ -116,13 +116,21 @@ def test_options(
     assert capsys.readouterr().out.splitlines()[0].startswith(outcome)
 
 
-def test_the_policy_of_another_device(
-    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ("Pump 7", "'Pump 7' answers, not 'Pump 8': another unit with the same policy"),
+        ("", "the device obeys the policy, and does not tell whether it is 'Pump 8'"),
+    ],
+)
+def test_the_policy_of_another_unit(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path, answers: str, words: str
 ):
-    served.peer.mode = "maintenance"
+    """The same rules say nothing of which unit it is that is in maintenance."""
+    served.peer.mode, served.peer.device = "maintenance", answers
     policy.write_text(policy.read_text(encoding="utf-8").replace('"Pump 7"', '"Pump 8"'), encoding="utf-8")
     assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet") == Exit.NO
-    assert "another policy than that of 'Pump 8'" in capsys.readouterr().out
+    assert words in capsys.readouterr().out
     assert served.peer.received_image_bytes == 0
     assert served.peer.mode == "maintenance"
 
@@ -205,7 +213,7 @@ def test_a_plan_is_printed_and_nothing_is_done(
 def test_a_plan_that_would_be_refused_says_so(
     capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
 ):
-    served.peer.policy = b"another!"
+    served.peer.policy, served.peer.device = b"another!", ""
     assert ended("update", served.target, str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.NO
     (told,) = lines(capsys)
     assert told["refused"].startswith(
@@ -399,3 +407,11 @@ def test_the_record_of_somebody_without_an_account(
     command = ["update", served.target, str(new), "--policy", str(policy), "--quiet", "--evidence", str(evidence)]
     assert ended(*command) == Exit.YES
     assert f'"who":"uid {os.getuid()}@'.encode() in evidence.read_bytes()
+
+
+def test_a_device_of_before_is_updated_by_the_very_file_that_it_has(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    served.peer.policy = read_policy(policy).file_digest[:8]
+    assert ended("update", served.target, str(new), "--policy", str(policy)) == Exit.YES
+    assert capsys.readouterr().out.count("same policy, older form") == 1

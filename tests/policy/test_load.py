@@ -39,7 +39,7 @@ def test_the_pump_is_what_its_file_says() -> None:
     assert policy.bootloader.algorithm is Algorithm.SWAP_MOVE
     assert policy.bootloader.downgrade is Downgrade.ALLOWED
     assert policy.smp.transports == (Transport.BLE, Transport.UDP, Transport.SERIAL)
-    assert policy.digest == hashlib.sha256(PUMP_FILE.read_bytes()).digest()
+    assert policy.file_digest == hashlib.sha256(PUMP_FILE.read_bytes()).digest()
 
 
 def test_the_pumps_transitions() -> None:

@@ -15,7 +15,6 @@ from keyswitch.host.smp.reply import Refusal
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
-from keyswitch.smp.groups.mode import POLICY_SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +24,12 @@ class Looked:
     Attributes:
         verdict: on the gate.
         other: that it does not obey the policy that is meant; None if it does, or nothing was told.
+        policy_form: the form in which it tells the policy that is meant (`Expected.form_of`); None: it does not.
     """
 
     verdict: Verdict
     other: OtherPolicy | None = None
+    policy_form: int | None = None
 
 
 async def status(
@@ -76,19 +77,22 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
         return Looked(verdict=verdict)
-    other = other_policy(expected_of(policy), verdict)
+    expected = expected_of(policy)
+    other = other_policy(expected, verdict)
+    form = None if verdict.state is None else expected.form_of(verdict.state.policy)
     if other is not None:
-        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other)
-    verdict = _named(verdict, policy)
+        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other, policy_form=form)
+    if form is not None:
+        verdict = _named(verdict, policy)
     words = ""
     if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
         words = ways_in_words(policy, verdict.mode)
-    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step))
+    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step), policy_form=form)
 
 
 def _named(verdict: Verdict, policy: Policy) -> Verdict:
     """The verdict with the name of its guard's input, from a device that tells the input's place alone."""
-    if verdict.guard is None or verdict.state is None or verdict.state.policy != policy.digest[:POLICY_SIZE]:
+    if verdict.guard is None:
         return verdict
     guard = verdict.guard.named([(each.name, each.type is InputType.BOOL) for each in policy.inputs])
     return replace(verdict, guard=guard, detail=guard.words)

@@ -34,7 +34,7 @@ from keyswitch.host.access.recipe_loader import read_recipe
 from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
-from keyswitch.host.report.run_record import RunHeader
+from keyswitch.host.report.run_record import PolicyHeader, RunHeader
 from keyswitch.host.update.events import Ended, Event
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
@@ -42,6 +42,7 @@ from keyswitch.host.update.run import update as carry_out
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.fingerprints import fingerprints
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Security
@@ -225,6 +226,10 @@ def _check_security(policy: Policy | None, request: UpdateRequest) -> None:
         raise InputError(where, f"the device asks for a link that is {mode.security.word}", Phrase("{pair}"))
 
 
+def _policy_header(policy: Policy) -> PolicyHeader:
+    return PolicyHeader(file=policy.origin, sha256=policy.digest.hex(), keys=fingerprints(policy))
+
+
 def _recording(
     policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest
 ) -> Callable[[], EvidenceRecorder] | None:
@@ -240,7 +245,7 @@ def _recording(
         who=this_person(),
         tool=f"keyswitch {__version__}",
         target=request.target,
-        policy=None if policy is None else (policy.origin, policy.digest.hex()),
+        policy=None if policy is None else _policy_header(policy),
         images=images,
         job=job,
         device_id=None if policy is None else policy.device.id,

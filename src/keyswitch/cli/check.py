@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,10 +15,13 @@ from keyswitch.cli.check_meter import MAX_MEMORY_MB, CheckMeter
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+from keyswitch.policy.fingerprints import fingerprints, missing_key_files
 from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Violation, trace_words
 from keyswitch.prove.check import check as prove
 from keyswitch.prove.explore import MAX_STATES
+from keyswitch.prove.lint import LintWarning
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.report import ReportHeader, counterexample, junit, markdown, report_json
 from keyswitch.prove.report_html import html
@@ -98,8 +103,11 @@ def check(
     meter = CheckMeter(max_memory, now_ms=lambda: time.monotonic_ns() // 1_000_000)
     verdict = prove(rules, max_states=max_states, meter=meter)
     meter.done()
+    verdict = replace(verdict, warnings=(*verdict.warnings, *_missing_files(rules)))
     circumstances = ReportHeader(
-        tool=f"keyswitch {__version__}", time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        tool=f"keyswitch {__version__}",
+        time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        keys=fingerprints(rules),
     )
     if report is not None:
         _write(_REPORTS[report](rules, verdict, circumstances), output)
@@ -110,6 +118,13 @@ def check(
     if verdict.violations:
         return Exit.NO
     return Exit.YES if verdict.complete else Exit.UNKNOWN
+
+
+def _missing_files(policy: Policy) -> Iterator[LintWarning]:
+    """The policy is proved without its keys; whoever runs it needs them."""
+    for where, path in missing_key_files(policy):
+        text = f"{where}: {path} is not there; a device cannot start without it"
+        yield LintWarning(name="key-file-missing", text=text)
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -56,7 +56,9 @@ def status(
     from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
     from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
+    from keyswitch.host.access.strategy import OLDER_FORM  # noqa: PLC0415
     from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
+    from keyswitch.policy.digest import FILE_FORM  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
@@ -79,6 +81,8 @@ def status(
         if looked.other is not None:
             word = "another revision" if looked.other.same_device else "another device"
             echo(f"{word}: {looked.other.detail}")
+        elif looked.policy_form == FILE_FORM:
+            echo(f"policy: {OLDER_FORM}")
         if verdict.next_step:
             echo(f"next: {verdict.next_step}")
         if verdict.mode is not None:

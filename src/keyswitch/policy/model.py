@@ -369,7 +369,9 @@ class Policy:
         update: how an update goes.
         bootloader: what boots.
         smp: the server's parameters.
-        digest: SHA-256 of the file's bytes; its first 8 bytes are what the mode group tells.
+        digest: of the rules, however they are written (`policy.digest`); its first 8 bytes are what the mode group
+            tells.
+        file_digest: SHA-256 of the file's bytes, which devices of before told instead of it.
         origin: the file's name, for messages.
     """
 
@@ -383,6 +385,7 @@ class Policy:
     bootloader: BootloaderSettings = field(default_factory=BootloaderSettings)
     smp: SmpSettings = field(default_factory=SmpSettings)
     digest: bytes = b""
+    file_digest: bytes = b""
     origin: str = "policy"
     _ways: dict[tuple[str, type], tuple[Transition, ...]] = field(
         default_factory=dict[tuple[str, type], tuple[Transition, ...]], init=False, repr=False, compare=False

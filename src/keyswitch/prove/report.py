@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
+from keyswitch.policy.digest import POLICY_FORM
+from keyswitch.policy.fingerprints import KeyFingerprints
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Violation, trace_json, trace_words
 from keyswitch.prove.liveness import LIVENESS
@@ -37,10 +39,17 @@ UNDECIDED: Final = "not decided"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHeader:
-    """Which check it was. Attributes: tool: name and version; time: when, in ISO 8601, UTC."""
+    """Which check it was.
+
+    Attributes:
+        tool: name and version.
+        time: when, in ISO 8601, UTC.
+        keys: fingerprints of the public keys that the policy names; they are not in its digest.
+    """
 
     tool: str
     time: str
+    keys: KeyFingerprints = KeyFingerprints()  # noqa: RUF009 - frozen
 
 
 def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> dict[str, Any]:
@@ -48,7 +57,14 @@ def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeade
     told: dict[str, Any] = {
         "tool": circumstances.tool,
         "time": circumstances.time,
-        "policy": {"name": policy.device.name, "file": policy.origin, "sha256": policy.digest.hex()},
+        "policy": {
+            "name": policy.device.name,
+            "file": policy.origin,
+            "sha256": policy.digest.hex(),
+            "form": POLICY_FORM,
+            "issuers": list(circumstances.keys.issuers),
+            "image_key": circumstances.keys.image_key,
+        },
         "verdict": verdict_of(verdict),
         "holds": verdict.holds,
         "promises": [
@@ -129,7 +145,7 @@ def summary(verdict: ProofResult) -> str:
 
 def markdown(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> str:
     """The report for a page or a ticket."""
-    rows = [("Policy", policy.device.name), ("File", policy.origin), ("SHA-256", policy.digest.hex())]
+    rows = [("Policy", policy.device.name), ("File", policy.origin), ("Digest", policy.digest.hex())]
     rows += [("Checked by", circumstances.tool), ("Time", circumstances.time), ("Explored", summary(verdict))]
     lines = [f"# {_md(policy.device.name)}: {verdict_of(verdict)}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_md(value)} |" for name, value in rows]
@@ -162,6 +178,7 @@ def junit(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> 
         "policy.name": policy.device.name,
         "policy.file": policy.origin,
         "policy.sha256": policy.digest.hex(),
+        "policy.form": str(POLICY_FORM),
         "explored": summary(verdict),
         **{f"warning.{number}": each.text for number, each in enumerate(verdict.warnings, 1)},
         **{f"bypass.{number}": text for number, text in enumerate(verdict.bypasses, 1)},

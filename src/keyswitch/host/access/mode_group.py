@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 from keyswitch.errors import RemoteError
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.policy.digest import FILE_FORM, POLICY_FORM
 from keyswitch.proof import challenge, fields
 from keyswitch.smp.groups import mode
 from keyswitch.text import plain
@@ -74,11 +75,20 @@ class Expected:
 
     Attributes:
         device: identity that its challenges name.
-        policy: what its mode group tells of the file: the first bytes of its SHA-256.
+        policy: what its mode group tells of its rules: the first bytes of the policy's digest.
+        file: what a device tells instead whose program is of before policies had a form: the first bytes of the
+            SHA-256 of this very file; empty if that is not known.
     """
 
     device: str
     policy: bytes
+    file: bytes = b""
+
+    def form_of(self, told: bytes) -> int | None:
+        """The form in which a device tells this policy: `POLICY_FORM`, `FILE_FORM`; None: it tells another policy."""
+        if told == self.policy:
+            return POLICY_FORM
+        return FILE_FORM if self.file and told == self.file else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
 
 def expected_of(policy: Policy) -> Expected:
     """What the policy's device tells of itself."""
-    return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
+    return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE], file=policy.file_digest[:POLICY_SIZE])
 
 
 class ConfirmBy(StrEnum):

@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.host.access.strategy import AlreadyOpen, EntryRefused, other_policy
+from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, EntryRefused, other_policy, tells_older_form
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict, probe_gate
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
@@ -40,6 +40,8 @@ async def judge(scene: UpdateContext) -> Stop | None:
     scene.on_verdict(replace(told, next_step="") if _is_next(scene, told) else told)
     if other is not None:
         return other
+    if tells_older_form(scene.job.way.expected, told) and scene.seen.reset is None:
+        scene.say(OLDER_FORM)
     is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
     scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False)
     if told.state is not None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keyswitch.host.access.strategy import AlreadyOpen, other_policy
+from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, other_policy, tells_older_form
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
@@ -193,7 +193,7 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
         slots_checked=device.slots is not None,
         refused=refused,
         next_step=next_step,
-        notes=(*_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
+        notes=(*_policy_notes(job, device), *_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
     )
 
 
@@ -258,6 +258,11 @@ def _beyond_the_lease(lease: PlannedLease | None, fast_ms: int) -> str:
     if lease is None or lease.keeps or fast_ms <= lease.max_ms:
         return ""
     return f"it cannot be done within {_limit(lease)}: it takes at least {fast_ms / 1000:.0f} s"
+
+
+def _policy_notes(job: Job, device: PlannedDevice) -> list[str]:
+    verdict = device.verdict
+    return [OLDER_FORM] if verdict is not None and tells_older_form(job.way.expected, verdict) else []
 
 
 def _lease_notes(lease: PlannedLease | None, fast_ms: int, slow_ms: int) -> list[str]:
