@@ -5,8 +5,9 @@ Device and operator ask the same functions: an image that one of them takes is n
 
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import BootConfig
-from keyswitch.mcuboot.keys import VerificationKeys, read_keys
+from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash, read_keys
 from keyswitch.mcuboot.layout import Layout
+from keyswitch.mcuboot.tlvs import TlvType
 from keyswitch.mcuboot.verify import Limits
 from keyswitch.policy.model import BootloaderSettings, Policy
 
@@ -69,3 +70,13 @@ def limits_of(policy: Policy) -> Limits:
     """
     config = BootConfig(layout=layout_of(policy), keys=VerificationKeys(), hash=policy.bootloader.hash)
     return config.limits(image=0, counters=())
+
+
+def listed_hash_of(policy: Policy) -> TlvType:
+    """Which hash the device's image list shows; another thing than what the bootloader verifies.
+
+    Zephyr's image management knows two: SHA-512 where the bootloader is built for it, which pure signatures come with
+    as well (`CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512`), else SHA-256.
+    """
+    long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
+    return TlvType.SHA512 if long else TlvType.SHA256
