@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import platform
 import re
@@ -331,3 +332,16 @@ def test_the_device_is_named_by_its_policy_and_by_itself(tmp_path: Path):
     digest_of = {"file": str(policy), "sha256": read_policy(policy).digest.hex()}
     assert begun["policy"] == {**digest_of, "issuers": [], "image_key": None}
     assert {verdict["device_id"] for verdict in over["verdicts"]} == {"Pump 7"}
+
+
+def test_a_picture_is_a_png_or_it_is_said_why_not(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Never one kind of picture in a file of another name."""
+    code = ended("evidence", "chart", recorded, "-o", tmp_path / "run.png")
+    if importlib.util.find_spec("cairosvg") is None:
+        assert code == Exit.USAGE
+        assert "cairosvg is not installed: install keyswitch[png]" in capsys.readouterr().err
+    else:
+        assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert ended("evidence", "chart", recorded, "-o", tmp_path / "run.pdf") == Exit.USAGE
+    assert 'cannot draw ".pdf" (expected .svg or .png)' in capsys.readouterr().err
+    assert not (tmp_path / "run.pdf").exists()

@@ -13,6 +13,7 @@ from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.schema import schema_document
 from keyswitch.policy.secrets import read_issuers, read_secret
 from keyswitch.policy.template import Choices, template
+from keyswitch.policy.units import Unit, only_unit
 from keyswitch.prove.check import check
 from keyswitch.terms import Transport
 
@@ -93,3 +94,21 @@ def test_a_schema_that_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:
     (tmp_path / "policy.schema.json").write_text("{}")
     assert run("init", tmp_path, "--yes").code == Exit.YES
     assert (tmp_path / "policy.schema.json").read_text() == "{}"
+
+
+def test_an_image_key_that_is_there_already_is_named_and_none_is_made(run: Run, tmp_path: Path) -> None:
+    run("keys", "new", tmp_path / "product" / "root.pem", "--kind", "image")
+    key = tmp_path / "product" / "root.pub.pem"
+    assert run("init", tmp_path / "pump", "--yes", "--image-key", key).code == Exit.YES
+    policy = read_policy(tmp_path / "pump" / "policy.toml")
+    assert policy.bootloader.key is not None
+    assert policy.bootloader.key.resolve() == key.resolve()
+    assert not (tmp_path / "pump" / "keys" / "image.pem").exists()
+
+
+def test_a_unit_is_begun_beside_the_policy(run: Run, tmp_path: Path) -> None:
+    assert run("init", tmp_path / "a", "--yes", "--unit", 'P "7"').code == Exit.YES
+    assert only_unit(tmp_path / "a" / "unit.toml") == Unit(id='P "7"')
+    ran = run("init", tmp_path / "b", "--yes", "--unit", "x" * 65)
+    assert ran.code == Exit.USAGE
+    assert not (tmp_path / "b").exists()

@@ -415,3 +415,53 @@ def test_a_device_of_before_is_updated_by_the_very_file_that_it_has(
     served.peer.policy = read_policy(policy).file_digest[:8]
     assert ended("update", served.target, str(new), "--policy", str(policy)) == Exit.YES
     assert capsys.readouterr().out.count("same policy, older form") == 1
+
+
+INVENTORY = "id,serial,secret\nP-1,SN 1,keys/p-1.hmac\nP-2,SN 2,keys/pump7.hmac\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "code", "words"),
+    [
+        (("--unit", "P-2"), Exit.YES, "confirmed"),
+        (("--unit", "P-3"), Exit.USAGE, "has no unit 'P-3'"),
+        ((), Exit.USAGE, "2 units"),
+    ],
+)
+def test_one_policy_serves_every_unit_of_the_inventory(
+    capsys: pytest.CaptureFixture[str],
+    served: UdpPeerThread,
+    new: Path,
+    policy: Path,
+    unit: tuple[str, ...],
+    code: Exit,
+    words: str,
+):
+    inventory, evidence = policy.parent / "units.csv", policy.parent / "run.jsonl"
+    inventory.write_text(INVENTORY, encoding="utf-8")
+    served.peer.device = served.peer.name = "P-2"
+    command = ("update", served.target, str(new), "--policy", str(policy), "--inventory", str(inventory), *unit)
+    assert ended(*command, "--evidence", str(evidence), "--quiet") == code
+    told = capsys.readouterr()
+    assert words in told.out + told.err
+    if code == Exit.YES:
+        begun = json.loads(evidence.read_bytes().splitlines()[0])["body"]
+        assert (begun["unit"], begun["device_id"], begun["serial_number"]) == ("P-2", "P-2", "SN 2")
+
+
+def test_another_unit_than_the_one_of_the_inventory_is_refused(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    unit = policy.parent / "unit.toml"
+    unit.write_text('[unit]\nid = "P-1"\n', encoding="utf-8")
+    served.peer.device = "P-2"
+    command = ("update", served.target, str(new), "--policy", str(policy), "--inventory", str(unit), "--quiet")
+    assert ended(*command) == Exit.NO
+    assert "'P-2' answers, not 'P-1': another unit with the same policy" in capsys.readouterr().out
+    assert ended("status", served.target, "--policy", str(policy), "--inventory", str(unit)) == Exit.NO
+    assert "another device: 'P-2' answers, not 'P-1'" in capsys.readouterr().out
+    assert ended("status", served.target, "--policy", str(policy), "--unit", "P-2") == Exit.USAGE
+    assert "--unit: means nothing without an inventory" in capsys.readouterr().err
+    assert ended("status", served.target, "--inventory", str(unit)) == Exit.USAGE
+    assert "--inventory: means nothing without a policy" in capsys.readouterr().err
+    assert served.peer.received_image_bytes == 0

@@ -38,7 +38,8 @@ class UpdateRequest:
         unchecked: send the image even if the bootloader would refuse it.
         evidence: file that a record of this run is appended to.
         sign: file of the Ed25519 key that signs the record.
-        unit: which unit this is, as its owner calls it; for the record.
+        inventory: file with the units of the product; says the unit's id, serial number and secret.
+        unit: which unit this is, as its owner calls it, for the record; with an inventory, its id there.
         serial_number: of the unit; for the record.
         note: an order, a reason; for the record.
     """
@@ -67,6 +68,7 @@ class UpdateRequest:
     unchecked: bool = False
     evidence: Path | None = None
     sign: Path | None = None
+    inventory: Path | None = None
     unit: str | None = None
     serial_number: str | None = None
     note: str | None = None

@@ -22,6 +22,7 @@ from keyswitch.app.endpoints import AskPasskey, open_reach
 from keyswitch.app.health import health_bound_ms, health_command
 from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
+from keyswitch.app.units import policy_of_unit
 from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.host.access.policy_profile import (
     KeyFiles,
@@ -45,6 +46,7 @@ from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.fingerprints import fingerprints
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
+from keyswitch.policy.units import Unit
 from keyswitch.terms import Security
 
 RANDOM_LETTERS: Final = 5
@@ -101,7 +103,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
     if request.health is not None and goal is Goal.UPLOAD:
         problem = Phrase("means nothing with {only} upload: the image is not started")
         raise InputError(Field("health"), problem, "one of the two")
-    policy = read_policy(request.policy) if request.policy is not None else None
+    policy, unit = policy_of_unit(request.policy, request.inventory, request.unit)
     _check_new_policy(policy, request)
     images = _images(policy, request)
     job = Job(
@@ -121,7 +123,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
         policy=policy,
         images=images,
         job=job,
-        recording=_recording(policy, images, job, request),
+        recording=_recording(policy, images, job, request, unit),
         reach=open_reach(
             request.target,
             pair=request.pair,
@@ -231,11 +233,12 @@ def _policy_header(policy: Policy) -> PolicyHeader:
 
 
 def _recording(
-    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest
+    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest, unit: Unit | None
 ) -> Callable[[], EvidenceRecorder] | None:
     for name in ("sign", "unit", "serial_number", "note"):
         value = getattr(request, name)
-        if value is not None and request.evidence is None:
+        chooses = name == "unit" and unit is not None
+        if value is not None and request.evidence is None and not chooses:
             raise InputError(Field(name), "means nothing without evidence", Phrase("{evidence} FILE"))
         if isinstance(value, str) and len(value) > MAX_NOTE:
             raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
@@ -249,8 +252,8 @@ def _recording(
         images=images,
         job=job,
         device_id=None if policy is None else policy.device.id,
-        unit=request.unit,
-        serial_number=request.serial_number,
+        unit=request.unit if unit is None else unit.id,
+        serial_number=request.serial_number or (None if unit is None else unit.serial),
         note=request.note,
     )
     return partial(EvidenceRecorder, request.evidence, circumstances, read_signer(request.sign))

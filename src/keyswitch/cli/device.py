@@ -25,6 +25,12 @@ from keyswitch.text import plain
     help="Keep the device's flash, session, bonds and counters in this directory.",
 )
 @click.option(
+    "--unit",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the unit's id and secret from this file, so that one policy serves many units.",
+)
+@click.option(
     "--image", metavar="FILE", type=click.Path(path_type=Path), help="Start a new DIR with this signed image."
 )
 @click.option(

@@ -10,9 +10,11 @@ import click
 
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
+from keyswitch.cli.picture import png
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Verifier
 from keyswitch.exits import Exit
+from keyswitch.extras import need
 from keyswitch.files.writing import write_output
 from keyswitch.host.report.evidence_file import read_journal
 
@@ -189,15 +191,17 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
 @click.option(
     "-o",
     "--output",
-    metavar="SVG",
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the picture to this file instead of standard output.",
+    help="Write the picture to this file instead of standard output; its ending says as what: .svg or .png.",
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
     from keyswitch.host.report.sequence_chart import chart as draw  # noqa: PLC0415 - imported for what is run
     from keyswitch.host.report.sequence_chart import fault  # noqa: PLC0415
 
+    if output is not None:
+        _check_kind(output)
     checked = read_journal(file)
     ended = [record for record in checked.records if record.kind == "update ended"]
     wanted = [record for record in ended if number in (record.n, record.body.get("run"))] if number else ended
@@ -211,8 +215,15 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     if output is None:
         echo_document(svg)
     else:
-        write_output(output, svg.encode())
+        write_output(output, png(svg) if output.suffix == ".png" else svg.encode())
     return _told(checked)
+
+
+def _check_kind(output: Path) -> None:
+    if output.suffix == ".png":
+        need("cairosvg", str(output))
+    elif output.suffix != ".svg":
+        raise InputError(str(output), f'cannot draw "{output.suffix}"', ".svg or .png")
 
 
 def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 """`keyswitch init`: a commented policy and its keys, to start from."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -8,16 +10,19 @@ import click
 from keyswitch.cli.keygen import GeneratedKey, make_key, write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
+from keyswitch.mcuboot.keys import read_keys
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.grammar import DEVICE
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
+from keyswitch.policy.units import UNIT
 from keyswitch.prove.check import check
 from keyswitch.schema.tables import NAME
 from keyswitch.terms import Transport
 
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]
+_IMAGE_KEY = "keys/image.pub.pem"
 _NAME_BYTES = 29
 """A scan response holds 31, two of them length and type (Core spec Vol 3 Part C 11)."""
 _KEYS = {
@@ -50,6 +55,13 @@ _KEYS = {
     type=click.Choice([each.value for each in Transport]),
     help="Serve SMP over this transport; repeatable.",
 )
+@click.option(
+    "--image-key",
+    metavar="PEM",
+    type=click.Path(path_type=Path),
+    help="Require that images are signed with this existing key, instead of making one.",
+)
+@click.option("--unit", metavar="ID", help="Write DIR/unit.toml as well, for the unit of this identity.")
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
 def init(
     directory: Path,
@@ -59,6 +71,8 @@ def init(
     safety_input: str | None,
     service: str | None,
     transports: tuple[str, ...],
+    image_key: Path | None,
+    unit: str | None,
     yes: bool,
 ) -> None:
     """Write DIR/policy.toml with comments, its schema, and the keys it names; the result passes `keyswitch check`.
@@ -69,11 +83,15 @@ def init(
     Examples:
       keyswitch init pump
       keyswitch init pump --yes --name "Pump 7" --proof permit --transport ble --transport serial
+      keyswitch init pump --yes --image-key keys/root.pub.pem --unit P-0007
     """
     quiet = yes or not sys.stdin.isatty()
     place = directory / "policy.toml"
     if place.exists():
         raise InputError(str(place), "is there already", "a directory without a policy: nothing is overwritten")
+    if image_key is not None:
+        read_keys(image_key)
+    unit_file = None if unit is None else _unit_file(unit)
     choices = Choices(
         name=_name(name or _asked(quiet, "The device's name", _default_name(directory))),
         proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
@@ -81,6 +99,7 @@ def init(
         safety_input=_input(safety_input, quiet=quiet),
         service=Visibility(service or _one_of(quiet, "The SMP service is shown", [each.value for each in Visibility])),
         transports=tuple(Transport(each) for each in dict.fromkeys(transports)) or (Transport.BLE,),
+        image_key=_IMAGE_KEY if image_key is None else os.path.relpath(image_key.resolve(), directory.resolve()),
     )
     write_new(place, template(choices).encode(), secret=False)
     echo(f"{place}: the policy")
@@ -91,10 +110,26 @@ def init(
     for kind in choices.proofs:
         if kind in _KEYS:
             _make(directory, *_KEYS[kind])
-    _make(directory, "image.pem", GeneratedKey.IMAGE)
+    if image_key is None:
+        _make(directory, "image.pem", GeneratedKey.IMAGE)
+    if unit_file is not None:
+        write_new(directory / "unit.toml", unit_file.encode(), secret=False)
+        echo(f"{directory / 'unit.toml'}: the unit, for --unit of `keyswitch device`")
     if not check(read_policy(place)).holds:
         raise LocalError(f"{place}: the policy that was written is refuted; this is a fault of Keyswitch")
     echo(f"the policy is proved; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+
+
+def _unit_file(unit: str) -> str:
+    (key,) = (key for key in UNIT.keys if key.name == "id")
+    quoted = json.dumps(key.kind.read(unit, "--unit"), ensure_ascii=False)
+    return f"""\
+# Who this unit is; the policy is the same for all of its product.
+[unit]
+id = {quoted}
+# serial = "..."                  # for records
+# secret = "keys/..."             # its own entry secret, instead of the one that the policy names
+"""
 
 
 def _make(directory: Path, file: str, kind: GeneratedKey) -> None:

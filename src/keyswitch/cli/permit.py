@@ -17,9 +17,10 @@ from keyswitch.exits import Exit
 from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.files import open_file, open_images
 from keyswitch.mcuboot.image import ImageFault, parse_image
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.load import read_policy
-from keyswitch.policy.model import Policy
-from keyswitch.policy.secrets import read_private_key, read_public_key
+from keyswitch.policy.model import OnEnter, Policy
+from keyswitch.policy.secrets import read_issuers, read_private_key, read_public_key
 from keyswitch.proof.permit import (
     HASH_SIZES,
     ID_SIZE,
@@ -28,6 +29,7 @@ from keyswitch.proof.permit import (
     PermitFault,
     is_issued_by,
     key_id,
+    public_key,
     read,
 )
 from keyswitch.proof.permit import (
@@ -122,6 +124,8 @@ def issue_permit(
         images=frozenset(_image(each) for each in images) if images else None,
     )
     key = read_private_key(issuer)
+    if rules is not None:
+        _taken_by(rules, made.mode, key)
     try:
         data = signed(made, key)
     except LocalError as error:
@@ -182,6 +186,17 @@ def _mode(rules: Policy | None, mode: str | None) -> str:
         near = "" if mode is None else suggestion(mode, known)
         raise InputError("--mode", "missing" if mode is None else f'"{mode}"', f"one of {', '.join(known)}{near}")
     return mode
+
+
+def _taken_by(rules: Policy, mode: str, key: bytes) -> None:
+    """Refuse to sign what no device with this policy would ever take."""
+    ways = [way for way in rules.transitions if way.target == mode and isinstance(way.trigger, OnEnter)]
+    if not any(ProofKind.PERMIT in way.trigger.proofs for way in ways if isinstance(way.trigger, OnEnter)):
+        problem = f"no transition into {mode} takes a permit"
+        raise InputError(f"{rules.origin}: transitions", problem, f'proofs = ["{ProofKind.PERMIT}"] in one of them')
+    if public_key(key) not in read_issuers(rules):
+        problem = f"the policy does not name the issuer, key {key_id(public_key(key)).hex()}"
+        raise InputError(f"{rules.origin}: entry.permit.issuers", problem, "its public key there, or another --issuer")
 
 
 def _image(text: str) -> bytes:

@@ -2,12 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from keyswitch.cli.output import echo
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import InputError, LinkLostError
 from keyswitch.exits import Exit
+
+if TYPE_CHECKING:
+    from keyswitch.app.status import Looked
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -18,6 +22,13 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Say how to enter maintenance, as this policy of the device has it.",
 )
+@click.option(
+    "--inventory",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the unit's id from this file (TOML or CSV); --unit names it there.",
+)
+@click.option("--unit", metavar="ID", help="Expect this unit of the inventory.")
 @click.option("--pair", is_flag=True, help="Pair with the device first, or encrypt with earlier keys.")
 @click.option(
     "--passkey",
@@ -33,7 +44,13 @@ from keyswitch.exits import Exit
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(
-    target: str, *, policy: Path | None, pair: bool, passkey: int | None, bonds: Path | None, as_json: bool
+    target: str,
+    *,
+    policy: Path | None,
+    inventory: Path | None,
+    unit: str | None,
+    as_json: bool,
+    **link: Any,
 ) -> Exit:
     """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
 
@@ -54,15 +71,14 @@ def status(
     from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
     from keyswitch.app.events import status_json, to_line  # noqa: PLC0415
     from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
+    from keyswitch.app.units import policy_of_unit  # noqa: PLC0415
     from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
-    from keyswitch.host.access.strategy import OLDER_FORM  # noqa: PLC0415
     from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
-    from keyswitch.policy.digest import FILE_FORM  # noqa: PLC0415
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
-    rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)
+    if unit is not None and inventory is None:
+        raise InputError("--unit", "means nothing without an inventory", "--inventory FILE")
+    rules, _ = policy_of_unit(policy, inventory, unit)
+    reach = open_reach(target, ask_passkey=ask_passkey, **link)
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:
@@ -77,18 +93,27 @@ def status(
     if as_json:
         echo(to_line(status_json(looked)))
     else:
-        echo(f"gate: {verdict.line}")
-        if looked.other is not None:
-            word = "another revision" if looked.other.same_device else "another device"
-            echo(f"{word}: {looked.other.detail}")
-        elif looked.policy_form == FILE_FORM:
-            echo(f"policy: {OLDER_FORM}")
-        if verdict.next_step:
-            echo(f"next: {verdict.next_step}")
-        if verdict.mode is not None:
-            echo(f"mode: {verdict.mode}")
-        for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):
-            echo(line)
+        _say(looked)
     if looked.other is not None:
         return Exit.NO
     return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]
+
+
+def _say(looked: "Looked") -> None:
+    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415 - as above
+    from keyswitch.host.access.strategy import OLDER_FORM  # noqa: PLC0415
+    from keyswitch.policy.digest import FILE_FORM  # noqa: PLC0415
+
+    verdict = looked.verdict
+    echo(f"gate: {verdict.line}")
+    if looked.other is not None:
+        word = "another revision" if looked.other.same_device else "another device"
+        echo(f"{word}: {looked.other.detail}")
+    elif looked.policy_form == FILE_FORM:
+        echo(f"policy: {OLDER_FORM}")
+    if verdict.next_step:
+        echo(f"next: {verdict.next_step}")
+    if verdict.mode is not None:
+        echo(f"mode: {verdict.mode}")
+    for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):
+        echo(line)

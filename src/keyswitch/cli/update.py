@@ -98,6 +98,12 @@ from keyswitch.exits import Exit
 @click.option(
     "--sign", metavar="PEM", type=click.Path(path_type=Path), help="Sign the record with this private Ed25519 key."
 )
+@click.option(
+    "--inventory",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the unit's id, serial number and secret from this file (TOML or CSV); --unit names it there.",
+)
 @click.option("--unit", metavar="TEXT", help="Record which unit this is, as its owner calls it.")
 @click.option("--serial-number", metavar="TEXT", help="Record the unit's serial number.")
 @click.option("--note", metavar="TEXT", help="Record this as well: an order, a reason.")

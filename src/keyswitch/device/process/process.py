@@ -26,7 +26,7 @@ from keyswitch.device.server.server import Server
 from keyswitch.device.storage.event_log import CURRENT, EventLog, WallClock
 from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.device.storage.identity import load_identity
-from keyswitch.device.storage.state_dir import FLASH, StateDir
+from keyswitch.device.storage.state_dir import FLASH, UNIT, StateDir, check_owner
 from keyswitch.device.storage.store import Store
 from keyswitch.device.transport.ble import BleTransport
 from keyswitch.device.transport.gatt_profile import gatt_profile
@@ -44,6 +44,7 @@ from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
+from keyswitch.policy.units import only_unit, with_unit
 from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
@@ -63,6 +64,7 @@ class DeviceOptions:
     Attributes:
         policy: the policy file.
         state: the state directory.
+        unit: file that says which unit this is; None: the policy does.
         image: the image that a new state directory starts with.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
@@ -85,6 +87,7 @@ class DeviceOptions:
     serial_framing: str = "console"
     virtual_time: bool = False
     capture: Path | None = None
+    unit: Path | None = None
 
 
 def build(
@@ -180,6 +183,8 @@ async def serve(options: DeviceOptions, report: Report) -> None:
 
 async def _serve(options: DeviceOptions, report: Report) -> None:
     policy = read_policy(options.policy)
+    if options.unit is not None:
+        policy = with_unit(policy, only_unit(options.unit))
     secret = read_secret(policy) if policy.entry.challenge is not None else None
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
     config = boot_config_of(policy)
@@ -192,10 +197,12 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     async with AsyncExitStack() as stack:
         content = first_image(options, config)
         state = stack.enter_context(StateDir.open(options.state))
+        check_owner(state, policy.device.id)
         others = await _open_others(udp, serial, state, stack)
         radio = await _open_radio(options, air, policy.device.name, report, stack)
         if content is not None:
             make_flash(state, config, content)
+        state.write(UNIT, {"id": policy.device.id})
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         identity = load_identity(state, secrets.token_bytes)
         display = PasskeyDisplay()
