@@ -6,6 +6,7 @@ Device and operator ask the same functions: an image that one of them takes is n
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash, read_keys
+from keyswitch.mcuboot.known_faults import BootloaderKind
 from keyswitch.mcuboot.layout import Layout
 from keyswitch.mcuboot.tlvs import TlvType
 from keyswitch.mcuboot.verify import Limits
@@ -80,3 +81,15 @@ def listed_hash_of(policy: Policy) -> TlvType:
     """
     long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
     return TlvType.SHA512 if long else TlvType.SHA256
+
+
+def bootloader_kind_of(policy: Policy) -> BootloaderKind:
+    """What of the bootloader decides which known faults of MCUboot it has."""
+    settings = policy.bootloader
+    numbers = None if settings.mcuboot is None else settings.mcuboot.split(".")
+    return BootloaderKind(
+        algorithm=settings.algorithm,
+        downgrade=settings.downgrade,
+        needs_erase=settings.needs_erase,
+        version=None if numbers is None else (int(numbers[0]), int(numbers[1]), int(numbers[2])),
+    )

@@ -362,6 +362,18 @@ BOOTLOADER: Final = TomlTable(
             doc="What keeps older images from coming back.",
             default=Downgrade.ALLOWED,
         ),
+        TomlKey(
+            name="mcuboot",
+            kind=Text(20, pattern=r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", meaning="MCUboot's version like 2.2.0"),
+            doc="Version of MCUboot; `check` warns of the faults that it is known to have.",
+            default_text="not known: of all faults that it may have",
+        ),
+        TomlKey(
+            name="guessed",
+            kind=Boolean(),
+            doc="The numbers of this table are a board's usual ones, not read from the build.",
+            default=False,
+        ),
     ),
 )
 

@@ -341,6 +341,8 @@ class BootloaderSettings:
         write_block: bytes that are written together.
         needs_erase: whether flash is erased before it is written.
         downgrade: what keeps older images from coming back.
+        mcuboot: its version; None: not known.
+        guessed: the numbers are a board's usual ones, not read from the build.
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
@@ -353,6 +355,8 @@ class BootloaderSettings:
     write_block: int = 4
     needs_erase: bool = True
     downgrade: Downgrade = Downgrade.ALLOWED
+    mcuboot: str | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

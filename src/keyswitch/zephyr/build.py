@@ -101,7 +101,7 @@ def read_build(directory: Path) -> Build:
     """
     mcuboot = directory / _MCUBOOT / _CONFIG
     if not mcuboot.is_file():
-        expected = f"a build directory with {_MCUBOOT}/{_CONFIG} (west build --sysbuild, with SB_CONFIG_BOOTLOADER_MCUBOOT=y)"
+        expected = f"a directory of `west build --sysbuild` with MCUboot, so with {_MCUBOOT}/{_CONFIG}"
         raise InputError(str(directory), "no build with MCUboot", expected)
     top = directory / _CONFIG
     top_config = read_kconfig(top) if top.is_file() else None
@@ -160,13 +160,17 @@ def bootloader_of(build: Build) -> BuiltBootloader:
     for symbol, words in NOT_DESCRIBED.items():
         if config.on(symbol):
             expected = ", ".join(f"CONFIG_{each}" for each in ALGORITHMS)
-            raise InputError(f"{config.path}: CONFIG_{symbol}", f"{words} cannot be described yet", f"one of {expected}")
+            raise InputError(
+                f"{config.path}: CONFIG_{symbol}", f"{words} cannot be described yet", f"one of {expected}"
+            )
     algorithm = next((each for symbol, each in ALGORITHMS.items() if config.on(symbol)), None)
     if algorithm is None:
         raise InputError(str(config.path), "no image upgrade mode", "a .config of MCUboot")
     if algorithm is Algorithm.DIRECT_XIP and not config.on("BOOT_DIRECT_XIP_REVERT"):
         expected = "CONFIG_BOOT_DIRECT_XIP_REVERT=y"
-        raise InputError(f"{config.path}: CONFIG_BOOT_DIRECT_XIP", "direct-XIP without revert cannot be described yet", expected)
+        raise InputError(
+            f"{config.path}: CONFIG_BOOT_DIRECT_XIP", "direct-XIP without revert cannot be described yet", expected
+        )
     primary, secondary = build.slots.primary, build.slots.secondary
     if secondary is None:
         raise InputError(str(build.slots.source), "no secondary slot", "two slots")

@@ -1,6 +1,6 @@
 """The configuration that a build really has: a `.config` file, as Kconfig writes it.
 
-Kconfig leaves out what it could not set, without a word; so what is asked for in `prj.conf` says nothing, this file does.
+Kconfig leaves out what it could not set, without a word: what `prj.conf` asks for says nothing, this file does.
 """
 
 import re

@@ -14,7 +14,7 @@ from keyswitch.files.reading import FileKind, read_file
 PARTITIONS_FILE: Final = FileKind(expected="a partitions.yml of nRF Connect SDK", max_size=2**20)
 DEVICETREE_FILE: Final = FileKind(expected="a zephyr.dts as Zephyr's build writes it", max_size=8 * 2**20)
 
-_NODE: Final = re.compile(r"^(?P<indent>\s*)(?P<label>[A-Za-z0-9_]+):\s*(?:[A-Za-z0-9_]+:\s*)*[A-Za-z0-9_,.-]+(?:@[0-9a-f]+)?\s*\{")
+_NODE: Final = re.compile(r"^\s*(?:[A-Za-z0-9_]+:\s*)+[A-Za-z0-9_,.-]+(?:@[0-9a-f]+)?\s*\{")
 _REG: Final = re.compile(r"reg\s*=\s*<\s*(?P<offset>0x[0-9a-fA-F]+|\d+)\s+(?P<size>0x[0-9a-fA-F]+|\d+)\s*>")
 _CELL: Final = r"{}\s*=\s*<\s*(0x[0-9a-fA-F]+|\d+)\s*>"
 
@@ -114,8 +114,7 @@ _HEADER_LINES: Final = 40
 
 def _node(lines: list[str], label: str) -> int | None:
     for number, line in enumerate(lines):
-        found = _NODE.match(line)
-        if found is not None and re.search(rf"\b{label}:", line):
+        if _NODE.match(line) and re.search(rf"\b{label}:", line):
             return number
     return None
 
