@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.policy_commands import Run, run
+from tests.mcuboot import imgtool_images as images
 from tests.zephyr.builds import DEVICETREE, MCUBOOT, PARTITIONS, write_build
 
 from keyswitch.exits import Exit
@@ -70,6 +71,36 @@ def test_a_board_is_a_guess_that_check_names(run: Run, tmp_path: Path, board: st
     assert policy.bootloader.guessed
     assert policy.bootloader.hash is BOARDS[board].bootloader.hash
     assert "guessed-bootloader" in [each.name for each in lint(policy)]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_boards_policy_takes_the_images_of_its_product(run: Run, tmp_path: Path, board: str) -> None:
+    """Yes for a right image, and for a wrong one the check that refuses it."""
+    assert run("init", tmp_path, "--yes", "--board", board).code == Exit.YES
+    right, wrong = ("512", "256") if BOARDS[board].bootloader.hash is VerifiedHash.SHA512 else ("256", "512")
+    key, policy = tmp_path / "keys" / "image.pem", tmp_path / "policy.toml"
+    found = {}
+    for sha in (right, wrong):
+        image = tmp_path / f"{sha}.bin"
+        signing = ("--key", str(key)) if right in {sha, "512"} else ()
+        (tmp_path / "raw").write_bytes(images.payload(3000))
+        images.run(
+            "sign", *signing, "--sha", sha, "--header-size", "0x200", "--pad-header", "--align", "4",
+            "--version", "1.0.0", "--slot-size", "0x70000", str(tmp_path / "raw"), str(image),
+        )  # fmt: skip
+        found[sha] = run("image", "verify", image, "--policy", policy)
+    assert (found[right].code, found[right].out.splitlines()[-1]) == (Exit.YES, f"{tmp_path / f'{right}.bin'}: yes")
+    assert found[wrong].code == Exit.NO
+    assert f": no: build: found an image for SHA-{wrong}, expected " in found[wrong].out.splitlines()[-1]
+
+
+def test_a_key_that_does_not_go_with_the_bootloader(run: Run, tmp_path: Path) -> None:
+    key = tmp_path / "root.pub.pem"
+    key.write_bytes(images.public_pem("ecdsa-p256"))
+    ran = run("init", tmp_path / "pump", "--yes", "--board", "nrf54l15dk", "--image-key", key)
+    assert ran.code == Exit.USAGE
+    assert "does not go with SHA-512, which the bootloader verifies" in ran.err
+    assert not (tmp_path / "pump").exists()
 
 
 def test_a_build_that_does_not_say_how_flash_is_written_leaves_a_guess(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import click
 from keyswitch.cli.keygen import GeneratedKey, make_key, write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
-from keyswitch.mcuboot.keys import read_keys
+from keyswitch.mcuboot.keys import VERIFIED_HASHES, KeyKind, VerifiedHash, read_keys
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.grammar import DEVICE
 from keyswitch.policy.load import read_policy
@@ -106,10 +106,9 @@ def init(
     place = directory / "policy.toml"
     if place.exists():
         raise InputError(str(place), "is there already", "a directory without a policy: nothing is overwritten")
-    if image_key is not None:
-        read_keys(image_key)
     unit_file = None if unit is None else _unit_file(unit)
     bootloader, sources = _bootloader(build, board)
+    image_kind = _image_key(image_key, None if bootloader is None else bootloader.hash)
     choices = Choices(
         name=_name(name or _asked(quiet, "The device's name", _default_name(directory))),
         proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
@@ -131,13 +130,26 @@ def init(
         if kind in _KEYS:
             _make(directory, *_KEYS[kind])
     if image_key is None:
-        _make(directory, "image.pem", GeneratedKey.IMAGE)
+        _make(directory, "image.pem", image_kind)
     if unit_file is not None:
         write_new(directory / "unit.toml", unit_file.encode(), secret=False)
         echo(f"{directory / 'unit.toml'}: the unit, for --unit of `keyswitch device`")
     if not check(read_policy(place)).holds:
         raise LocalError(f"{place}: the policy that was written is refuted; this is a fault of Keyswitch")
     echo(f"the policy is proved; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+
+
+def _image_key(given: Path | None, build: VerifiedHash | None) -> GeneratedKey:
+    """The kind of key to make, one that goes with what the bootloader verifies.
+
+    Raises:
+        InputError: the key that is given cannot be read, or does not go with it.
+    """
+    if given is not None and build is not None and build not in read_keys(given).verified_hashes:
+        raise InputError(str(given), f"does not go with {build.words}, which the bootloader verifies", "its own key")
+    if given is not None:
+        read_keys(given)
+    return GeneratedKey.IMAGE if build in {None, *VERIFIED_HASHES[KeyKind.ECDSA_P256]} else GeneratedKey.IMAGE_ED25519
 
 
 def _bootloader(build: Path | None, board: str | None) -> tuple[BootloaderSettings | None, tuple[str, ...]]:
