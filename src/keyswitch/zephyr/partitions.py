@@ -73,14 +73,14 @@ def read_partitions_yml(path: Path) -> SlotPartitions:
 
 
 def _area(path: Path, table: dict[str, Any], name: str) -> Partition | None:
-    entry = table.get(name)
-    if entry is None:
+    found = table.get(name)
+    if found is None:
         return None
-    address, size = (entry.get(key) if isinstance(entry, dict) else None for key in ("address", "size"))
+    entry = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    address, size, region = (entry.get(key) for key in ("address", "size", "region"))
     if not isinstance(address, int) or not isinstance(size, int) or size <= 0 or address < 0:
         raise InputError(f"{path}: {name}", "no address and size", "two numbers")
-    region = entry.get("region", "flash_primary")
-    return Partition(offset=address, size=size, external=region != "flash_primary")
+    return Partition(offset=address, size=size, external=region not in {None, "flash_primary"})
 
 
 def read_devicetree(path: Path) -> SlotPartitions:
