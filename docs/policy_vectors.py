@@ -170,9 +170,13 @@ trial_deadline_s = 60
 [bootloader]
 algorithm = "swap-offset"
 key = "keys/image.pub.pem"
+hash = "sha512"
 slot_size = 524288
+secondary_size = 532480
+max_sectors = 128
 sector_size = 8192
 write_block = 8
+needs_erase = false
 downgrade = "version"
 [smp]
 buf_size = 1024

@@ -210,3 +210,20 @@ def test_diff(work):
             {"image": "good.bin", "what": "payload", "a": "1 bytes differ", "b": "first at 188 (0xbc)"},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ((), 3, "pump.bin: yes, if the bootloader is built for SHA-512"),
+        (("--hash", "sha512"), 0, "pump.bin: yes"),
+        (("--hash", "sha256"), 1, "pump.bin: no: build: found an image for SHA-512, expected one for SHA-256, which"),
+        (("--hash", "pure"), 1, "pump.bin: no: build: found an image for SHA-512, expected one for pure signatures"),
+    ],
+)
+def test_an_ed25519_image_is_for_one_build_of_the_bootloader(work, options, code, said):
+    (work / "pump.bin").write_bytes(images.signed("1.2.3", "--sha", "512", key="ed25519"))
+    (work / "ed25519.pem").write_bytes(images.public_pem("ed25519"))
+    result = run("verify", "pump.bin", "--key", "ed25519.pem", *options)
+    assert result.return_value == code
+    assert last_line(result).startswith(said)

@@ -19,6 +19,7 @@ from keyswitch.mcuboot.files import FileSource, NamedImage, open_images
 from keyswitch.mcuboot.flash import BytesSource
 from keyswitch.mcuboot.image import ImageVersion, parse_image
 from keyswitch.mcuboot.intel_hex import FREE_SPAN
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.padding import read_padding
 
@@ -344,7 +345,7 @@ def test_the_largest_file(beyond):
     limit = max_image_size(LAYOUT)
     overhead = len(images.signed("1.2.3", size=1000, key="ed25519")) - 1000
     data = images.signed("1.2.3", size=limit - overhead + beyond, key="ed25519", slot_size=0x20000)
-    config = BootConfig(layout=LAYOUT, keys=images.keys("ed25519"))
+    config = BootConfig(layout=LAYOUT, keys=images.keys("ed25519"), hash=VerifiedHash.SHA256)
     assert accepted(data, config).ok is (beyond <= 0)
 
 

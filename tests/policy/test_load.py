@@ -177,6 +177,22 @@ WRONG = {
         ("schema = 1", "schema = 1\n[bootloader]\nsector_size = 3000\nslot_size = 30000"),
         "sector_size: 3000 is not a power of two",
     ),
+    "no room in the slots": (
+        ("schema = 1", "schema = 1\n[bootloader]\nslot_size = 8192"),
+        "bootloader.slot_size: 8192 bytes leave no room for an image",
+    ),
+    "more sectors than entries": (
+        ("schema = 1", "schema = 1\n[bootloader]\nmax_sectors = 100"),
+        "bootloader.slot_size: 112 sectors of 4096 bytes",
+    ),
+    "odd second slot": (
+        ("schema = 1", "schema = 1\n[bootloader]\nsecondary_size = 9000"),
+        "bootloader.slot_size: 9000 bytes",
+    ),
+    "another hash": (
+        ("schema = 1", 'schema = 1\n[bootloader]\nhash = "sha1"'),
+        'bootloader.hash: "sha1" is not allowed',
+    ),
     "no transport": (("schema = 1", "schema = 1\n[smp]\ntransports = []"), "smp.transports: 0 entries"),
     "unknown transport": (("schema = 1", 'schema = 1\n[smp]\ntransports = ["bel"]'), 'did you mean "ble"'),
     "second address without reconnect": (

@@ -1,6 +1,7 @@
 """`keyswitch image`: look at a firmware file, and ask whether a device would run it, before a byte is sent."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.describe import Description, describe, differences, flag_names, tlv_words
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import ImageFault, ImageVersion
-from keyswitch.mcuboot.keys import read_keys
+from keyswitch.mcuboot.keys import VerifiedHash, read_keys
 from keyswitch.mcuboot.verify import CheckResult, ImageCheck, Limits, verify
 from keyswitch.schema.output import to_line
 
@@ -128,6 +129,12 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     callback=_version,
     help="Check for a downgrade from this version, which the device runs now.",
 )
+@click.option(
+    "--hash",
+    "built_for",
+    type=click.Choice([build.value for build in VerifiedHash]),
+    help="What the bootloader is built to verify; needed for Ed25519, where the key does not say it.",
+)
 @click.option("--hash-only", is_flag=True, help="Check the hash alone: finds damage, not forgery.")
 @click.option("--decrypts", is_flag=True, help="Assume a bootloader that takes encrypted images.")
 @click.option("--unpacks", is_flag=True, help="Assume a bootloader that takes compressed images.")
@@ -138,6 +145,7 @@ def verify_(
     key_files: tuple[Path, ...],
     policy_file: Path | None,
     running: ImageVersion | None,
+    built_for: str | None,
     hash_only: bool,
     decrypts: bool,
     unpacks: bool,
@@ -145,12 +153,14 @@ def verify_(
 ) -> int:
     """Would a bootloader run FILE? If not, which check refuses it.
 
-    Exit code 0: yes. 1: no. 2: a file cannot be used. 3: it cannot be told here (an encrypted image).
+    Exit code 0: yes. 1: no. 2: a file cannot be used. 3: it cannot be told here (an encrypted image, or an Ed25519 key
+    and no --hash).
     """
     if not key_files and policy_file is None and not hash_only:
         raise click.UsageError("nothing to check signatures with: give --key, --policy, or --hash-only")
-    limits = Limits(decrypts=decrypts, unpacks=unpacks)
-    config = None if policy_file is None else _config(policy_file)
+    build = None if built_for is None else VerifiedHash(built_for)
+    limits = Limits(decrypts=decrypts, unpacks=unpacks, hash=build)
+    config = None if policy_file is None else _config(policy_file, build)
     keys = read_keys(*key_files)
     with ExitStack() as files:
         verdicts: list[tuple[NamedImage, ImageCheck]] = []
@@ -169,12 +179,13 @@ def verify_(
     return Exit.YES if all(verdict.ok for _, verdict in verdicts) else Exit.UNKNOWN
 
 
-def _config(path: Path) -> BootConfig:
+def _config(path: Path, build: VerifiedHash | None) -> BootConfig:
     # The policy's loader is only needed for this option.
     from keyswitch.policy.bootloader import boot_config_of
     from keyswitch.policy.load import read_policy
 
-    return boot_config_of(read_policy(path))
+    config = boot_config_of(read_policy(path))
+    return config if build is None else replace(config, hash=build)
 
 
 def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
@@ -184,9 +195,15 @@ def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
     if verdict.refusal is not None:
         echo(f"{named.name}: no: {verdict.refusal.detail}")
     elif verdict.inconclusive:
-        echo(f"{named.name}: cannot be told here")
+        echo(f"{named.name}: {_inconclusive(verdict)}")
     else:
         echo(f"{named.name}: yes")
+
+
+def _inconclusive(verdict: ImageCheck) -> str:
+    """The one thing that is not known, if there is only one."""
+    open_ = [check.detail for check in verdict.checks if check.skipped]
+    return open_[0] if len(open_) == 1 and open_[0].startswith("yes, if ") else "cannot be told here"
 
 
 def _mark(check: CheckResult) -> str:

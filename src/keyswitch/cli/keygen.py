@@ -25,6 +25,8 @@ class GeneratedKey(StrEnum):
     """Ed25519 pair of who issues permits, or of who holds one."""
     IMAGE = "image"
     """ECDSA P-256 pair that signs firmware images."""
+    IMAGE_ED25519 = "image-ed25519"
+    """Ed25519 pair that signs firmware images, as for nRF54L."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,4 +87,5 @@ def _pem(key: "Ed25519PrivateKey | EllipticCurvePrivateKey") -> tuple[bytes, byt
 _PAIRS: dict[GeneratedKey, Callable[[], tuple[bytes, bytes]]] = {
     GeneratedKey.PERMIT: _ed25519,
     GeneratedKey.IMAGE: _p256,
+    GeneratedKey.IMAGE_ED25519: _ed25519,
 }

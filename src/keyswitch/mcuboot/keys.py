@@ -9,7 +9,7 @@ Rules kept here:
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,14 +49,44 @@ SIGNATURE_TYPES: Final = {
     KeyKind.ECDSA_P384: TlvType.ECDSA_SIG,
     KeyKind.ED25519: TlvType.ED25519,
 }
-HASH_TYPES: Final = {
-    KeyKind.RSA2048: frozenset({TlvType.SHA256}),
-    KeyKind.RSA3072: frozenset({TlvType.SHA256}),
-    KeyKind.ECDSA_P256: frozenset({TlvType.SHA256}),
-    KeyKind.ECDSA_P384: frozenset({TlvType.SHA384}),
-    KeyKind.ED25519: frozenset({TlvType.SHA256, TlvType.SHA512}),
+
+
+class VerifiedHash(StrEnum):
+    """What a bootloader verifies of an image: exactly one, chosen when it is built. The value is the word in policies.
+
+    `EXPECTED_HASH_TLV` and `MCUBOOT_SIGN_PURE` (bootutil/crypto/sha.h, bootutil/image_validate.c).
+    """
+
+    SHA256 = "sha256"
+    SHA384 = "sha384"
+    SHA512 = "sha512"
+    PURE = "pure"
+    """No hash at all: the signature is over the image itself."""
+
+    @property
+    def tlv(self) -> TlvType | None:
+        """The TLV that holds the hash; None for a pure signature, which asks for none."""
+        return {
+            VerifiedHash.SHA256: TlvType.SHA256,
+            VerifiedHash.SHA384: TlvType.SHA384,
+            VerifiedHash.SHA512: TlvType.SHA512,
+            VerifiedHash.PURE: None,
+        }[self]
+
+    @property
+    def words(self) -> str:
+        """For people: `SHA-512`, `pure signatures`."""
+        return "pure signatures" if self is VerifiedHash.PURE else f"SHA-{self.value.removeprefix('sha')}"
+
+
+VERIFIED_HASHES: Final = {
+    KeyKind.RSA2048: frozenset({VerifiedHash.SHA256}),
+    KeyKind.RSA3072: frozenset({VerifiedHash.SHA256}),
+    KeyKind.ECDSA_P256: frozenset({VerifiedHash.SHA256}),
+    KeyKind.ECDSA_P384: frozenset({VerifiedHash.SHA384}),
+    KeyKind.ED25519: frozenset({VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE}),
 }
-"""Which image hash a key may go with (imgtool `ALLOWED_KEY_SHA`)."""
+"""What a bootloader with a key of this kind can be built for (imgtool `ALLOWED_KEY_SHA`, `ALLOWED_PURE_KEY_SHA`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +170,13 @@ class VerificationKeys:
     def signature_types(self) -> frozenset[TlvType]:
         """The signature TLVs that these keys can check."""
         return frozenset(key.signature_type for key in self.keys)
+
+    @property
+    def verified_hashes(self) -> frozenset[VerifiedHash]:
+        """What a bootloader with these keys can be built to verify; without any, any hash."""
+        if not self.keys:
+            return frozenset(VerifiedHash) - {VerifiedHash.PURE}
+        return frozenset[VerifiedHash]().union(*(VERIFIED_HASHES[key.kind] for key in self.keys))
 
     def find(self, tlv_type: int, value: bytes) -> VerificationKey | None:
         """The key that a KEYHASH or PUBKEY entry names."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.policy.bootloader import slots_of
 from keyswitch.policy.enums import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.policy.model import (
+    BootloaderSettings,
     Mode,
     OnEnter,
     OnLeave,
@@ -164,6 +166,17 @@ def _packets(policy: Policy) -> Iterator[Problem]:
             )
 
 
+def _slots(boot: BootloaderSettings) -> Iterator[Problem]:
+    """What the bootloader itself would say of its slots, once their numbers are possible at all."""
+    blocks = (boot.sector_size, boot.write_block)
+    if boot.slot_size % boot.sector_size or any(value & (value - 1) for value in blocks):
+        return
+    try:
+        slots_of(boot, where="bootloader.slot_size")
+    except InputError as error:
+        yield error.where, error.problem, error.expected or "slots that the algorithm can use"
+
+
 def _settings(policy: Policy) -> Iterator[Problem]:
     gate, boot, lockout = policy.gate, policy.bootloader, policy.entry.lockout
     if gate.identity is Identity.SECOND and gate.service is not Visibility.RECONNECT:
@@ -174,6 +187,7 @@ def _settings(policy: Policy) -> Iterator[Problem]:
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
         if value & (value - 1):
             yield f"bootloader.{name}", f"{value} is not a power of two", "a power of two"
+    yield from _slots(boot)
     if lockout.first_ms > lockout.max_ms:
         yield "entry.lockout.first_s", "longer than max_s", "at most max_s"
 

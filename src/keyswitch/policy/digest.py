@@ -38,11 +38,14 @@ OUTSIDE: Final = frozenset(
         ".schema",
         "device.name",
         "device.id",
+        "bootloader.guessed",
+        "bootloader.mcuboot",
         "entry.challenge.secret",
         "entry.permit.issuers",
     }
 )
-"""Keys that are not in the form, by place and name: the file's version, who the unit is, and which keys it takes."""
+"""Keys that are not in the form, by place and name: the file's version, who the unit is, which keys it takes, and where
+the bootloader's numbers are from."""
 
 WHETHER: Final = frozenset({"bootloader.key"})
 """Keys of which only that they are there is in the form: whether signatures are asked for is a rule, the key is not."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
     Arm,
@@ -398,18 +399,54 @@ BOOTLOADER: Final = TomlTable(
             default_text="none: signatures are not asked for",
         ),
         TomlKey(
+            name="hash",
+            kind=Choice(VerifiedHash),
+            doc="What the bootloader is built to verify, one of them; an Ed25519 key does not say which.",
+            default_text="not known for Ed25519; else what the key goes with",
+        ),
+        TomlKey(
             name="slot_size",
             kind=Whole(8_192, 2**28, "bytes"),
-            doc="Size of each slot, whole sectors.",
+            doc="Size of the primary slot, whole sectors.",
             default=458_752,
+        ),
+        TomlKey(
+            name="secondary_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of the secondary slot, whole sectors, wherever it lies.",
+            default_text="`slot_size`",
+        ),
+        TomlKey(
+            name="max_sectors",
+            kind=Whole(1, 2**16, "sectors"),
+            doc="Entries in the status area of a swap (`BOOT_MAX_IMG_SECTORS`).",
+            default_text="the sectors of the larger slot",
         ),
         TomlKey(name="sector_size", kind=Whole(128, 2**20, "bytes"), doc="Erased together.", default=4_096),
         TomlKey(name="write_block", kind=Whole(1, 32, "bytes"), doc="Written together.", default=4),
+        TomlKey(
+            name="needs_erase",
+            kind=Boolean(),
+            doc="Flash is erased before it is written; `false` for RRAM and MRAM.",
+            default=True,
+        ),
         TomlKey(
             name="downgrade",
             kind=Choice(Downgrade),
             doc="What keeps older images from coming back.",
             default=Downgrade.ALLOWED,
+        ),
+        TomlKey(
+            name="mcuboot",
+            kind=Text(20, pattern=r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", meaning="MCUboot's version like 2.2.0"),
+            doc="Version of MCUboot; `check` warns of the faults that it is known to have.",
+            default_text="not known: of all faults that it may have",
+        ),
+        TomlKey(
+            name="guessed",
+            kind=Boolean(),
+            doc="The numbers of this table are a board's usual ones, not read from the build.",
+            default=False,
         ),
     ),
 )

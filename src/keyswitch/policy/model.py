@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack, cast
 
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
     Arm,
@@ -335,18 +336,30 @@ class BootloaderSettings:
     Attributes:
         algorithm: how images are exchanged.
         key: file with the public key (PEM) that images must be signed with; None: no signature is asked for.
-        slot_size: bytes of each slot.
+        hash: what the bootloader is built to verify; None: what the key goes with, not known for Ed25519.
+        slot_size: bytes of the primary slot.
+        secondary_size: bytes of the secondary slot; None: as the primary.
+        max_sectors: entries in the status area of a swap; None: the sectors of the larger slot.
         sector_size: bytes that are erased together.
         write_block: bytes that are written together.
+        needs_erase: whether flash is erased before it is written.
         downgrade: what keeps older images from coming back.
+        mcuboot: its version; None: not known.
+        guessed: the numbers are a board's usual ones, not read from the build.
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
     key: Path | None = None
+    hash: VerifiedHash | None = None
     slot_size: int = 458_752
+    secondary_size: int | None = None
+    max_sectors: int | None = None
     sector_size: int = 4_096
     write_block: int = 4
+    needs_erase: bool = True
     downgrade: Downgrade = Downgrade.ALLOWED
+    mcuboot: str | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

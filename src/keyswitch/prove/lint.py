@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
+from keyswitch.mcuboot.known_faults import faults_of
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.bootloader import bootloader_kind_of
 from keyswitch.policy.enums import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import REVEALING_READS
 from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, OnButton, OnEnter, Policy, Transition
@@ -243,6 +245,21 @@ def _unknown_rate(policy: Policy) -> Iterator[str]:
             )
 
 
+def _guessed(policy: Policy) -> Iterator[str]:
+    if policy.bootloader.guessed:
+        yield (
+            "bootloader: the numbers are a board's usual ones and not confirmed: have them read from the build "
+            "(keyswitch init --build)"
+        )
+
+
+def _mcuboot_faults(policy: Policy) -> Iterator[str]:
+    for fault in faults_of(bootloader_kind_of(policy)):
+        known = policy.bootloader.mcuboot
+        which = f"MCUboot {known}" if known else f"MCUboot since {fault.since_words}" if any(fault.since) else "MCUboot"
+        yield f"bootloader.algorithm: {which}, {fault.name}: {fault.what}; {fault.advice}"
+
+
 CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "entry-without-key": _keyless,
     "unsecured-session": _unsecured,
@@ -265,6 +282,8 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "long-lockout": _long_lockout,
     "always-true": _always_true,
     "unknown-rate": _unknown_rate,
+    "guessed-bootloader": _guessed,
+    "mcuboot-fault": _mcuboot_faults,
 }
 
 
