@@ -13,10 +13,11 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.access_steps import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
-from keyswitch.host.update.preflight import does_not_fit
+from keyswitch.host.update.preflight import does_not_fit, no_free_slot
 from keyswitch.host.update.reboot import has_rebooted, was_tried
 from keyswitch.host.update.steps import BY_NAME, StepName
 from keyswitch.host.upload.frame_size import capacity_of
@@ -61,7 +62,7 @@ async def upload_missing(scene: UpdateContext) -> Stop | None:
     stop = does_not_fit(missing, await _room(scene))
     if stop is not None:
         return stop
-    image = missing[0]
+    image, listed = missing[0], scene.seen.slots
     capacity = await capacity_of(scene.smp(), scene.job.most_outstanding)
     scene.will_change("the upload began")
 
@@ -88,6 +89,8 @@ async def upload_missing(scene: UpdateContext) -> Stop | None:
             scene.whole.add(image.hash)
             scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
             return await verify(scene)
+        case UploadRefused(refusal=refusal, off=0) if says_no_slot(refusal, trial_or_mark=_in_the_way(listed, image)):
+            return no_free_slot(listed, image, str(refusal))
         case UploadRefused(refusal=refusal):
             stop = await scene.refused(refusal, reason=why_no_upload(refusal))
             if not refusal.is_rc(Rc.EBUSY):
@@ -125,6 +128,23 @@ async def _room(scene: UpdateContext) -> Mapping[int, int]:
             told = {}
         scene.room = {} if isinstance(told, Refusal) else told
     return scene.room
+
+
+def _in_the_way(slots: tuple[SlotInfo, ...] | None, image: JobImage) -> bool:
+    return trial_of(slots, image.number) is not None or marked_of(slots, image.number) is not None
+
+
+def says_no_slot(refusal: Refusal, *, trial_or_mark: bool) -> bool:
+    """Whether the first piece was refused because there is no slot for the image.
+
+    Args:
+        refusal: what the device said.
+        trial_or_mark: whether the list tells why there would be none.
+    """
+    if (refusal.group, refusal.code) == (image_group.ID, Err.NO_FREE_SLOT) or refusal.is_rc(Rc.ENOMEM):
+        return True  # rc 2 to a lone piece, twice: servers of 2018 to 2022 have no other word for it
+    # In version 1 the code stands for other things, too (`keyswitch.smp.groups.image`).
+    return trial_or_mark and refusal.is_rc(Rc.EBADSTATE)
 
 
 def why_no_upload(refusal: Refusal) -> Reason | None:

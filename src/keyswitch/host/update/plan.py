@@ -16,7 +16,7 @@ from keyswitch.host.access.strategy import AlreadyOpen, other_policy
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
-from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs
+from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs, trial_in_the_way
 from keyswitch.host.update.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.upload.encoder import Requests
 from keyswitch.host.upload.frame_size import LEAST_FRAME, MOST_OUTSTANDING
@@ -247,6 +247,7 @@ def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}", verdict.next_step
     stop = is_downgrade(job, Observed(images=job.images, slots=device.slots))
+    stop = trial_in_the_way(job, device.slots) or stop
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})

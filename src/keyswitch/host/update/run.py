@@ -140,7 +140,7 @@ class _Run:
             await self.scene.read_again()
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
-        elif stop is None or self.scene.entered is not None:
+        elif stop is None or self.scene.entered is not None or reached.reason is Reason.NO_SLOT:
             reached = self.left_inside(reached)
         return self.end(reached)
 
@@ -280,6 +280,8 @@ class _Run:
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
             return False
+        if reached.reason is Reason.NO_SLOT and self.scene.entered is None:
+            return False  # the trial of somebody else would end with it
         if reached.outcome in {Outcome.ALREADY_RUNNING, _REACHED[self.job.goal]}:
             return True
         return self.scene.entered is not None or bool(self.acted & {*CHANGES, StepName.HEALTH})

@@ -1,0 +1,144 @@
+"""Devices by behaviour: what a device does, what the operator does about it, and how that ends.
+
+Each row is a device that a test updates (`tests/host/update/test_foreign_devices.py`), and a line of docs/operator.md;
+`python -m tests.host.behaviours` writes those.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.host.foreign_peer import ForeignPeer, Quirk
+from tests.host.images import Made, make_image
+
+from keyswitch.host.update.job import Job, JobImage, Outcome
+
+PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
+BEGIN, END = "<!-- devices by behaviour -->\n", "<!-- end of devices -->\n"
+
+OLD, NEW, OTHER = make_image("1.0.0"), make_image("1.1.0"), make_image("1.0.5")
+
+
+def image_of(made: Made, **values: Any) -> JobImage:
+    return JobImage(data=made.data, hash=made.hash, version=made.version, **values)
+
+
+def one_image() -> Job:
+    return Job(images=(image_of(NEW),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """One kind of device, and an update of it.
+
+    Attributes:
+        device: what it does, in words.
+        operator: what the operator does about it, in words.
+        quirks: what is different about it.
+        make: the device, as it is before the update.
+        outcome: how the update ends.
+        detail: what it says then; a regular expression for the whole of it.
+        next_step: what it says to do.
+        job: what is to be done.
+        line: `ble`, or `udp`: no connection, nobody can end it.
+        says: what it says on the way.
+    """
+
+    device: str
+    operator: str
+    quirks: tuple[Quirk, ...]
+    outcome: Outcome
+    detail: str = ""
+    next_step: str = ""
+    make: Callable[..., ForeignPeer] = ForeignPeer
+    job: Callable[[], Job] = one_image
+    line: str = "ble"
+    says: tuple[str, ...] = ()
+
+    def peer(self) -> ForeignPeer:
+        return self.make(OLD, *self.quirks)
+
+
+def on_trial(running: Made, *quirks: Quirk) -> ForeignPeer:
+    peer = ForeignPeer(running, *quirks)
+    peer.on_trial(OTHER)
+    return peer
+
+
+def _trial_unlisted(running: Made, *quirks: Quirk) -> ForeignPeer:
+    return on_trial(running, Quirk.LISTS_WHAT_RUNS, *quirks)
+
+
+def marked(running: Made, *quirks: Quirk) -> ForeignPeer:
+    peer = ForeignPeer(running, *quirks)
+    peer.marked(OTHER)
+    return peer
+
+
+ON_TRIAL = "no free slot: 1.0.5 runs on trial, and the other slot holds the way back"
+ON_TRIAL_STEP = "confirm it (--only confirm), or reset the device to go back to 1.0.0; then run the same command again"
+MARKED = "no free slot: another image, 1.0.5, is marked: the next reset starts it"
+MARKED_STEP = "reset the device, which starts the marked image; then run the same command again"
+UNTOLD = "no free slot: the list of the slots does not tell why"
+UNTOLD_STEP = "confirm what runs on trial, or reset the device; then run the same command again"
+
+BEHAVIOURS = (
+    Behaviour(
+        device="runs another image on trial",
+        operator="sends nothing: the other slot holds the way back; `status` says so, too",
+        quirks=(),
+        make=on_trial,
+        outcome=Outcome.REFUSED,
+        detail=ON_TRIAL,
+        next_step=ON_TRIAL_STEP,
+    ),
+    Behaviour(
+        device="takes no upload while another image is marked (image error 9)",
+        operator="says which image is marked",
+        quirks=(Quirk.NO_FREE_SLOT,),
+        make=marked,
+        outcome=Outcome.REFUSED,
+        detail=rf"{MARKED} \(the device says image NO_FREE_SLOT\)",
+        next_step=MARKED_STEP,
+    ),
+    Behaviour(
+        device="says so with rc 2, which means *no memory* as well (servers of 2018 to 2022)",
+        operator="asks twice with one piece alone, then believes it",
+        quirks=(Quirk.ENOMEM_FOR_NO_SLOT,),
+        make=marked,
+        outcome=Outcome.REFUSED,
+        detail=rf"{MARKED} \(the device says ENOMEM\)",
+        next_step=MARKED_STEP,
+    ),
+    Behaviour(
+        device="says so, and does not list why",
+        operator="says what the device says, and leaves it as it is",
+        quirks=(Quirk.ENOMEM_FOR_NO_SLOT,),
+        make=_trial_unlisted,
+        outcome=Outcome.REFUSED,
+        detail=rf"{UNTOLD} \(the device says ENOMEM\)",
+        next_step=UNTOLD_STEP,
+    ),
+)
+
+
+def table() -> str:
+    """The rows, as the page has them."""
+    lines = ["| The device | The operator | Outcome |", "|---|---|---|"]
+    rows = (
+        f"| {each.device} | {each.operator} | {each.outcome.value} ({each.outcome.exit_code.value}) |"
+        for each in BEHAVIOURS
+    )
+    return "\n".join([*lines, *rows])
+
+
+def renewed(text: str) -> str:
+    """The page with the table as it is now."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,74 @@
+"""A device that nobody of us built: one whole SMP server, whose ways are named values.
+
+Each `Quirk` is a way in which servers and bootloaders of the field differ from ours; a device has any number of them.
+`tests/host/behaviours.py` says what the operator does about each, and a test runs it.
+"""
+
+from enum import Enum, auto
+from typing import Any
+
+from tests.host.images import Made
+from tests.host.other_peers import TwoImagePeer
+from tests.host.smp_peer import Slot
+
+Body = dict[str, Any]
+
+
+class Quirk(Enum):
+    """A way in which a device differs."""
+
+    NO_FREE_SLOT = auto()
+    """Takes no upload while an image is marked or runs on trial: image error 9."""
+    ENOMEM_FOR_NO_SLOT = auto()
+    """The same with rc 2, as servers of 2018 to 2022 say it."""
+    LISTS_WHAT_RUNS = auto()
+    """Lists what runs alone."""
+
+
+class ForeignPeer(TwoImagePeer):
+    """The device, without gate and mode group unless it is said.
+
+    Args:
+        running: what runs.
+        quirks: what is different about it.
+        second: what runs as image 1; None: it has one image.
+        settings: as `SmpPeer` takes them.
+    """
+
+    def __init__(self, running: Made, *quirks: Quirk, second: Made | None = None, **settings: Any) -> None:
+        super().__init__(running, second or running, **{"gated": False, "mode_group": False, **settings})
+        self.quirks = frozenset(quirks)
+        if second is None:
+            del self.pairs[1], self.stays[1]
+
+    def has(self, quirk: Quirk) -> bool:
+        return quirk in self.quirks
+
+    # --- states to begin with ---------------------------------------------------------------------------------------
+
+    def on_trial(self, new: Made) -> None:
+        """`new` runs on trial."""
+        self.pairs[0] = [Slot(new.data), Slot(self.pairs[0][0].data)]
+        self.stays[0] = False
+
+    def marked(self, new: Made) -> None:
+        """`new` is marked for the next reset."""
+        self.pairs[0][1] = Slot(new.data, pending=True)
+
+    # --- what differs -----------------------------------------------------------------------------------------------
+
+    def listing(self) -> list[Body]:
+        rows = super().listing()
+        if len(self.pairs) == 1:
+            for row in rows:
+                del row["image"]
+        return [row for row in rows if row["active"] or not self.has(Quirk.LISTS_WHAT_RUNS)]
+
+    def do_1_1_2(self, body: Body, peer: int) -> Body:
+        number = body.get("image", 0) if len(self.pairs) > 1 else 0
+        if body["off"] == 0 and (self.pairs[number][1].pending or not self.stays[number]):
+            if self.has(Quirk.NO_FREE_SLOT):
+                return {"err": {"group": 1, "rc": 9}}
+            if self.has(Quirk.ENOMEM_FOR_NO_SLOT):
+                return {"rc": 2}
+        return super().do_1_1_2({**body, "image": number}, peer)

@@ -1,0 +1,188 @@
+"""Devices that nobody of us built: each behaviour with its outcome, its words, what to do, and its exit code."""
+
+import asyncio
+import re
+
+import pytest
+from tests.host.behaviours import BEHAVIOURS, NEW, OLD, OTHER, PAGE, Behaviour, image_of, marked, on_trial, renewed
+from tests.host.foreign_peer import ForeignPeer, Quirk
+from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
+from tests.host.udp_peer import UdpPeerThread
+
+from keyswitch.app.status import look
+from keyswitch.cli.main import main
+from keyswitch.exits import Exit
+from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
+from keyswitch.host.connect.verdict import Gate
+from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.smp.slots import marked_of, trial_of
+from keyswitch.host.update.events import Event, Message
+from keyswitch.host.update.job import Job, Outcome, Result
+from keyswitch.host.update.plan import make_plan
+from keyswitch.host.update.run import update
+from keyswitch.host.update.survey import survey
+from keyswitch.host.upload.throughput import Line
+from keyswitch.link.air.clock import run
+from keyswitch.reasons import Reason
+
+
+def reach_of(peer: SmpPeer, line: str = "ble") -> Endpoint:
+    if line == "ble":
+        return BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+
+    async def opened() -> DatagramLink:
+        return DatagramLink(peer)
+
+    return PacketEndpoint("udp:pump", opened)
+
+
+async def updated(peer: SmpPeer, job: Job, line: str = "ble") -> tuple[Result, list[Event]]:
+    events: list[Event] = []
+    result = await update(reach_of(peer, line), job, sink=events.append)
+    return result, events
+
+
+def said(events: list[Event]) -> tuple[str, ...]:
+    return tuple(event.text for event in events if isinstance(event, Message))
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda each: each.device)
+def test_each_behaviour_ends_as_the_page_says(behaviour: Behaviour):
+    async def story() -> None:
+        result, events = await updated(behaviour.peer(), behaviour.job(), behaviour.line)
+        assert result.outcome is behaviour.outcome, result
+        assert re.fullmatch(behaviour.detail, result.detail), result.detail
+        assert result.next_step == behaviour.next_step
+        assert said(events) == behaviour.says
+
+    run(story())
+
+
+def test_the_page_has_each_behaviour():
+    page = PAGE.read_text(encoding="utf-8")
+    assert renewed(page) == page, "run python -m tests.host.behaviours"
+
+
+def test_no_quirk_is_left_out():
+    used = {quirk for each in BEHAVIOURS for quirk in each.peer().quirks}
+    assert used == set(Quirk)
+
+
+# --- a slot that is not free ----------------------------------------------------------------------------------------
+
+
+def row(slot: int, *flags: str, image: int = 0) -> SlotInfo:
+    told = {flag: flag in flags for flag in ("bootable", "pending", "confirmed", "active", "permanent")}
+    return SlotInfo(image=image, slot=slot, version=f"1.{image}.{slot}", hash=bytes([image, slot]), **told)
+
+
+@pytest.mark.parametrize(
+    ("rows", "number", "trial"),
+    [
+        ([], None, False),
+        ([row(0, "active", "confirmed"), row(1)], None, False),
+        ([row(0, "active"), row(1)], None, False),
+        ([row(0), row(1, "confirmed")], None, False),
+        ([row(0, "active"), row(1, "confirmed")], None, True),
+        ([row(0, "confirmed"), row(1, "active")], 0, True),
+        ([row(0, "active"), row(1, "confirmed")], 1, False),
+        ([row(0, "active"), row(0, "active", "confirmed", image=1)], None, False),
+        ([row(0, "active"), row(1, "active", "confirmed")], None, False),
+    ],
+)
+def test_what_a_list_says_of_a_trial(rows: list[SlotInfo], number: int | None, *, trial: bool):
+    assert (trial_of(rows, number) is not None) is trial
+
+
+def test_what_a_list_says_of_a_mark():
+    rows = [row(0, "active", "pending"), row(1, "pending", image=1)]
+    assert marked_of(rows, 0) is None
+    assert marked_of(rows, 1) == marked_of(rows) == rows[1]
+    assert marked_of(None) is None
+
+
+def test_a_trial_is_not_sent_over_and_stays():
+    async def story() -> None:
+        peer = on_trial(OLD)
+        await updated(peer, Job(images=(image_of(NEW),)))
+        assert peer.received_image_bytes == 0
+        assert not peer.stays[0]
+        assert (peer.pairs[0][0].data, peer.boots) == (OTHER.data, 0)
+
+    run(story())
+
+
+def test_ones_own_trial_is_not_in_the_way():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.NO_FREE_SLOT)
+        peer.on_trial(NEW)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.received_image_bytes == 0
+
+    run(story())
+
+
+def test_somebody_elses_trial_does_not_end_with_a_refused_update():
+    """One of ours in maintenance would go back to its old image if it were asked to leave."""
+
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.NO_FREE_SLOT, Quirk.LISTS_WHAT_RUNS, gated=True, mode_group=True)
+        peer.on_trial(OTHER)
+        peer.mode, peer.confirmed = "maintenance", False
+        result, _ = await updated(
+            peer, Job(images=(image_of(NEW),), way=ModeGroupStrategy("maintenance", Secret(b"s")))
+        )
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.NO_SLOT), result
+        assert "the device was left in maintenance mode" in result.detail
+        assert peer.mode == "maintenance"
+        assert peer.log.count("19283/5/2") == 0
+
+    run(story())
+
+
+@pytest.mark.parametrize("quirk", [Quirk.NO_FREE_SLOT, Quirk.ENOMEM_FOR_NO_SLOT])
+def test_a_device_without_a_free_slot_is_asked_for_one_no_longer_than_it_takes(quirk: Quirk):
+    async def story() -> None:
+        peer = marked(OLD, quirk)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.reason is Reason.NO_SLOT
+        assert peer.log.count("1/1/2") <= 3  # the probe's one among them
+        assert asyncio.get_running_loop().time() < 5
+
+    run(story())
+
+
+def test_a_status_says_what_the_next_update_will_meet():
+    async def story() -> None:
+        verdict = (await look(reach_of(on_trial(OLD)))).verdict
+        assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.NO_SLOT)
+        assert verdict.line == "shut (no free slot: 1.0.5 runs on trial, and the other slot holds the way back)"
+        assert verdict.next_step.startswith("confirm it (--only confirm), or reset the device to go back to 1.0.0")
+        verdict = (await look(reach_of(marked(OLD)))).verdict
+        assert verdict.line == "open (but another image, 1.0.5, is marked: the next reset starts it)"
+        assert verdict.next_step.startswith("reset the device, which starts the marked image")
+        assert (await look(reach_of(ForeignPeer(OLD)))).verdict.next_step == ""
+
+    run(story())
+
+
+def test_a_command_says_it_and_ends_with_no(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: on_trial(OLD)) as served, pytest.raises(SystemExit) as raised:
+        main(["status", served.target])
+    assert raised.value.code == Exit.NO
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("gate: shut (no free slot: 1.0.5 runs on trial")
+    assert lines[1].startswith("next: confirm it (--only confirm)")
+
+
+def test_a_plan_refuses_what_the_update_would():
+    async def story() -> None:
+        device = await survey(reach_of(on_trial(OLD)))
+        plan = make_plan(Job(images=(image_of(NEW),)), device, Line(kind="ble"))
+        assert plan.refused.startswith("no free slot: 1.0.5 runs on trial")
+        assert plan.next_step.startswith("confirm it (--only confirm)")
+
+    run(story())
