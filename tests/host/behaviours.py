@@ -76,6 +76,18 @@ def marked(running: Made, *quirks: Quirk) -> ForeignPeer:
     return peer
 
 
+NET, NEW_NET = make_image("2.0.0", fill=1), make_image("2.1.0", fill=1)
+
+
+def two_images() -> Job:
+    """As packages list them: the application first."""
+    return Job(images=(image_of(NEW), image_of(NEW_NET, number=1)))
+
+
+def _with_a_network_core(running: Made, *quirks: Quirk) -> ForeignPeer:
+    return ForeignPeer(running, *quirks, second=NET)
+
+
 ON_TRIAL = "no free slot: 1.0.5 runs on trial, and the other slot holds the way back"
 ON_TRIAL_STEP = "confirm it (--only confirm), or reset the device to go back to 1.0.0; then run the same command again"
 MARKED = "no free slot: another image, 1.0.5, is marked: the next reset starts it"
@@ -119,6 +131,14 @@ BEHAVIOURS = (
         outcome=Outcome.REFUSED,
         detail=rf"{UNTOLD} \(the device says ENOMEM\)",
         next_step=UNTOLD_STEP,
+    ),
+    Behaviour(
+        device="has a bootloader that leaves image 1 out if image 0 was marked before it (nRF5340)",
+        operator="marks and confirms from the highest number down, image 0 last; the plan says so",
+        quirks=(Quirk.APPLICATION_MARKED_LAST,),
+        make=_with_a_network_core,
+        job=two_images,
+        outcome=Outcome.CONFIRMED,
     ),
 )
 

@@ -23,6 +23,8 @@ class Quirk(Enum):
     """The same with rc 2, as servers of 2018 to 2022 say it."""
     LISTS_WHAT_RUNS = auto()
     """Lists what runs alone."""
+    APPLICATION_MARKED_LAST = auto()
+    """Its bootloader leaves out image 1 if image 0 was marked before it."""
 
 
 class ForeignPeer(TwoImagePeer):
@@ -38,6 +40,8 @@ class ForeignPeer(TwoImagePeer):
     def __init__(self, running: Made, *quirks: Quirk, second: Made | None = None, **settings: Any) -> None:
         super().__init__(running, second or running, **{"gated": False, "mode_group": False, **settings})
         self.quirks = frozenset(quirks)
+        self.marks: list[int] = []
+        """Numbers of the images that were marked since the last boot, in order."""
         if second is None:
             del self.pairs[1], self.stays[1]
 
@@ -63,6 +67,18 @@ class ForeignPeer(TwoImagePeer):
             for row in rows:
                 del row["image"]
         return [row for row in rows if row["active"] or not self.has(Quirk.LISTS_WHAT_RUNS)]
+
+    def do_1_0_2(self, body: Body, peer: int) -> Body:
+        before = [slots[1].pending for slots in self.pairs]
+        answer = super().do_1_0_2(body, peer)
+        self.marks += [number for number, slots in enumerate(self.pairs) if slots[1].pending and not before[number]]
+        return answer
+
+    def boot(self, *, keep: bool = False) -> None:
+        if self.has(Quirk.APPLICATION_MARKED_LAST) and self.marks[:1] == [0] and len(self.pairs) > 1:
+            self.pairs[1][1].pending = False
+        self.marks = []
+        super().boot(keep=keep)
 
     def do_1_1_2(self, body: Body, peer: int) -> Body:
         number = body.get("image", 0) if len(self.pairs) > 1 else 0

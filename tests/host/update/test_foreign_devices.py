@@ -4,8 +4,23 @@ import asyncio
 import re
 
 import pytest
-from tests.host.behaviours import BEHAVIOURS, NEW, OLD, OTHER, PAGE, Behaviour, image_of, marked, on_trial, renewed
-from tests.host.foreign_peer import ForeignPeer, Quirk
+from tests.host.behaviours import (
+    BEHAVIOURS,
+    NET,
+    NEW,
+    NEW_NET,
+    OLD,
+    OTHER,
+    PAGE,
+    Behaviour,
+    image_of,
+    marked,
+    on_trial,
+    renewed,
+    two_images,
+)
+from tests.host.foreign_peer import Body, ForeignPeer, Quirk
+from tests.host.images import read_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
@@ -20,7 +35,7 @@ from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.events import Event, Message
 from keyswitch.host.update.job import Job, Outcome, Result
-from keyswitch.host.update.plan import make_plan
+from keyswitch.host.update.plan import PlannedDevice, make_plan
 from keyswitch.host.update.run import update
 from keyswitch.host.update.survey import survey
 from keyswitch.host.upload.throughput import Line
@@ -186,3 +201,34 @@ def test_a_plan_refuses_what_the_update_would():
         assert plan.next_step.startswith("confirm it (--only confirm)")
 
     run(story())
+
+
+# --- several images -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_image_0_is_marked_and_confirmed_last(*, turned: bool):
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.APPLICATION_MARKED_LAST, second=NET)
+        images = two_images().images[:: -1 if turned else 1]
+        written: list[tuple[bytes, bool]] = []
+        write = peer.do_1_0_2
+
+        def noted(body: Body, connection: int) -> Body:
+            written.append((body["hash"], body["confirm"]))
+            return write(body, connection)
+
+        peer.do_1_0_2 = noted  # type: ignore[method-assign]
+        result, _ = await updated(peer, Job(images=images))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert written == [(made.hash, confirm) for confirm in (False, True) for made in (NEW_NET, NEW)]
+        assert peer.boots == 1
+        assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", NEW_NET.hash)]
+
+    run(story())
+
+
+def test_a_plan_says_in_which_order_images_are_marked():
+    note = "the images are marked and confirmed from the highest number down: 1, 0"
+    assert note in make_plan(two_images(), PlannedDevice(), Line(kind="ble")).notes
+    assert note not in make_plan(Job(images=(image_of(NEW),)), PlannedDevice(), Line(kind="ble")).notes

@@ -159,7 +159,7 @@ def why_no_upload(refusal: Refusal) -> Reason | None:
 
 async def test(scene: UpdateContext) -> Stop | None:
     """Mark each image for a trial boot."""
-    for image in scene.job.images:
+    for image in scene.job.marking_order:
         view = scene.seen.listed(image)
         if view is not None and not view.active and not view.pending:
             stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
@@ -348,7 +348,7 @@ def _running(slots: tuple[SlotInfo, ...] | None) -> str:
 
 async def _confirm_each(scene: UpdateContext) -> Stop | None:
     """Confirm what runs. With several images each is named: without a hash the first one is meant."""
-    images = scene.job.images
+    images = scene.job.marking_order
     if not any(image.number for image in images):
         return await _write_state(scene, {"confirm": True})
     for image in images:

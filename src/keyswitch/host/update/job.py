@@ -100,6 +100,15 @@ class Job:
     unchecked: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
+    @property
+    def marking_order(self) -> tuple[JobImage, ...]:
+        """The images from the highest number down: image 0, the application, is marked and confirmed last.
+
+        A bootloader for several images looks at the application's mark to see whether there is anything to do, and may
+        leave out what was marked after it (MCUboot's network core update on the nRF5340).
+        """
+        return tuple(sorted(self.images, key=lambda image: -image.number))
+
 
 class Outcome(StrEnum):
     """How an update ended. The value is the word in JSON."""

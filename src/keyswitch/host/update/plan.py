@@ -353,6 +353,9 @@ def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
+    if len(job.images) > 1:
+        order = ", ".join(str(image.number) for image in job.marking_order)
+        notes.append(f"the images are marked and confirmed from the highest number down: {order}")
     older = [image.version for image in job.images if newer_that_runs(image, device.slots) is not None]
     if older:
         notes.append(f"a downgrade: the device runs something newer than {', '.join(older)}")
