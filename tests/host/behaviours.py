@@ -84,6 +84,13 @@ def two_images() -> Job:
     return Job(images=(image_of(NEW), image_of(NEW_NET, number=1)))
 
 
+def network_core() -> Job:
+    return Job(images=(image_of(NEW_NET, number=1),))
+
+
+TAKEN = r"the reset took image 1 \(2\.1\.0\) out of the slot where it was marked, and no list shows whether it runs"
+
+
 def _with_a_network_core(running: Made, *quirks: Quirk) -> ForeignPeer:
     return ForeignPeer(running, *quirks, second=NET)
 
@@ -139,6 +146,34 @@ BEHAVIOURS = (
         make=_with_a_network_core,
         job=two_images,
         outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="takes image 1 out of its slot at the reset, and lists nothing of it since",
+        operator="confirms what is listed, and says what no list shows",
+        quirks=(Quirk.HIDES_IMAGE_1,),
+        make=_with_a_network_core,
+        job=two_images,
+        outcome=Outcome.CONFIRMED,
+        detail=TAKEN,
+    ),
+    Behaviour(
+        device="the same, and image 1 is the only one of the update",
+        operator="says that nothing can be proved",
+        quirks=(Quirk.HIDES_IMAGE_1,),
+        make=_with_a_network_core,
+        job=network_core,
+        outcome=Outcome.UNKNOWN,
+        detail=TAKEN,
+        next_step="ask the device itself, or its maker's tool, which version it runs",
+    ),
+    Behaviour(
+        device="empties the slot at the reset, and what runs is what ran before",
+        operator="says that the image was refused, or is a bootloader, which no list shows",
+        quirks=(Quirk.REFUSES,),
+        outcome=Outcome.NOT_STARTED,
+        detail=r"the bootloader did not start the new image; the device runs 1\.0\.0 \([0-9a-f]{8}\); the image lies in "
+        "no slot any more: it was refused, unless it is a bootloader, which no list shows",
+        next_step="check signature and version of the image (keyswitch image verify)",
     ),
 )
 

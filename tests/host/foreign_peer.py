@@ -25,6 +25,10 @@ class Quirk(Enum):
     """Lists what runs alone."""
     APPLICATION_MARKED_LAST = auto()
     """Its bootloader leaves out image 1 if image 0 was marked before it."""
+    HIDES_IMAGE_1 = auto()
+    """Lists of image 1 only what waits in its slot: what runs there is out of its sight."""
+    REFUSES = auto()
+    """Its bootloader refuses every image, and erases it."""
 
 
 class ForeignPeer(TwoImagePeer):
@@ -66,6 +70,8 @@ class ForeignPeer(TwoImagePeer):
         if len(self.pairs) == 1:
             for row in rows:
                 del row["image"]
+        if self.has(Quirk.HIDES_IMAGE_1):
+            rows = [row for row in rows if not (row["image"] and row["active"])]
         return [row for row in rows if row["active"] or not self.has(Quirk.LISTS_WHAT_RUNS)]
 
     def do_1_0_2(self, body: Body, peer: int) -> Body:
@@ -78,7 +84,12 @@ class ForeignPeer(TwoImagePeer):
         if self.has(Quirk.APPLICATION_MARKED_LAST) and self.marks[:1] == [0] and len(self.pairs) > 1:
             self.pairs[1][1].pending = False
         self.marks = []
+        if self.has(Quirk.REFUSES):
+            for slots in self.pairs:
+                slots[1].data = b"refused" if slots[1].pending else slots[1].data
         super().boot(keep=keep)
+        if self.has(Quirk.HIDES_IMAGE_1):
+            self.pairs[1][1] = Slot()  # what ran before is overwritten, there is no way back
 
     def do_1_1_2(self, body: Body, peer: int) -> Body:
         number = body.get("image", 0) if len(self.pairs) > 1 else 0

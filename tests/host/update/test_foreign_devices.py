@@ -34,7 +34,7 @@ from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.events import Event, Message
-from keyswitch.host.update.job import Job, Outcome, Result
+from keyswitch.host.update.job import BeforeReset, Job, JobImage, Observed, Outcome, Result
 from keyswitch.host.update.plan import PlannedDevice, make_plan
 from keyswitch.host.update.run import update
 from keyswitch.host.update.survey import survey
@@ -232,3 +232,45 @@ def test_a_plan_says_in_which_order_images_are_marked():
     note = "the images are marked and confirmed from the highest number down: 1, 0"
     assert note in make_plan(two_images(), PlannedDevice(), Line(kind="ble")).notes
     assert note not in make_plan(Job(images=(image_of(NEW),)), PlannedDevice(), Line(kind="ble")).notes
+
+
+def test_an_image_that_was_refused_was_not_taken():
+    """Where the device lists what runs in its place, an image that is gone was refused."""
+
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.REFUSES, second=NET)
+        result, _ = await updated(peer, two_images())
+        assert result.outcome is Outcome.NOT_STARTED, result
+        assert "no list shows whether" not in result.detail
+
+    run(story())
+
+
+def test_beside_an_image_that_was_taken_one_that_did_not_start_is_told():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.HIDES_IMAGE_1, Quirk.REFUSES, second=NET)
+        result, _ = await updated(peer, two_images())
+        assert result.outcome is Outcome.NOT_STARTED, result
+        assert result.detail.endswith("and no list shows whether it runs")
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("rebooted", "was", "now", "taken"),
+    [
+        (True, [row(1, "pending", image=1)], [row(0, "active")], True),
+        (False, [row(1, "pending", image=1)], [row(0, "active")], False),
+        (True, [row(1, image=1)], [row(0, "active")], False),
+        (True, [row(1, "pending", image=1)], [row(0, "active"), row(0, "active", image=1)], False),
+        (True, [row(1, "pending", image=1)], [row(1, image=1)], False),
+        (True, [row(1, "pending")], [row(0, "active")], False),
+        (True, [row(1, "pending", image=1)], None, False),
+    ],
+)
+def test_what_was_taken(*, rebooted: bool, was: list[SlotInfo], now: list[SlotInfo] | None, taken: bool):
+    image = JobImage(data=b"", hash=bytes([1, 1]), version="1.1.1", number=1)
+    before = BeforeReset(boot_id=b"", slots=tuple(was))
+    slots = None if now is None else tuple(now)
+    seen = Observed(images=(image,), reset=before, rebooted=rebooted, slots=slots)
+    assert seen.taken == ((image,) if taken else ())

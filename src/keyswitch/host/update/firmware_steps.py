@@ -16,7 +16,7 @@ from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.access_steps import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
-from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
+from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Observed, Outcome, Stop
 from keyswitch.host.update.preflight import does_not_fit, no_free_slot
 from keyswitch.host.update.reboot import has_rebooted, was_tried
 from keyswitch.host.update.steps import BY_NAME, StepName
@@ -254,11 +254,24 @@ async def prove(scene: UpdateContext) -> Stop | None:
             why = scene.thrown_out
             return Stop(outcome=Outcome.REVERTED, detail=f"{why.detail}; {again}", next_step=why.next_step)
         return Stop(outcome=Outcome.REVERTED, detail=again, next_step="look into the new image's log: it did not stay")
+    detail = f"the bootloader did not start the new image; the device runs {runs}"
+    if any(scene.seen.listed(image) is None for image in scene.job.images):
+        detail += "; the image lies in no slot any more: it was refused, unless it is a bootloader, which no list shows"
+    if scene.seen.taken:
+        detail += f"; {taken_words(scene.seen)}"
     return Stop(
         outcome=Outcome.NOT_STARTED,
-        detail=f"the bootloader did not start the new image; the device runs {runs}",
+        detail=detail,
         next_step="check signature and version of the image (keyswitch image verify)",
     )
+
+
+def taken_words(seen: Observed) -> str:
+    """What cannot be proved of images that no list shows; empty if there are none."""
+    if not seen.taken:
+        return ""
+    names = ", ".join(f"image {image.number} ({image.version})" for image in seen.taken)
+    return f"the reset took {names} out of the slot where it was marked, and no list shows whether it runs"
 
 
 async def check_health(scene: UpdateContext) -> Stop | None:
@@ -348,8 +361,8 @@ def _running(slots: tuple[SlotInfo, ...] | None) -> str:
 
 async def _confirm_each(scene: UpdateContext) -> Stop | None:
     """Confirm what runs. With several images each is named: without a hash the first one is meant."""
-    images = scene.job.marking_order
-    if not any(image.number for image in images):
+    images = [image for image in scene.job.marking_order if image not in scene.seen.taken]
+    if not any(image.number for image in scene.job.images):
         return await _write_state(scene, {"confirm": True})
     for image in images:
         body = {"hash": image.hash, "confirm": True}

@@ -241,6 +241,24 @@ class Observed:
         return next((view for view in found if view.active), found[0] if found else None)
 
     @property
+    def taken(self) -> tuple[JobImage, ...]:
+        """The images that the reset took out of their slots to where no list shows them, such as a network core.
+
+        They were listed as pending before it and are in no list since, and the device lists nothing that would run in
+        their place: where it does, they were refused. Nothing shows that they run.
+        """
+        before = self.reset
+        if before is None or not self.rebooted or self.slots is None:
+            return ()
+        pending = {(view.image, view.hash) for view in before.slots if view.pending and view.hash}
+        run = {view.image for view in self.slots if view.active}
+        return tuple(
+            image
+            for image in self.images
+            if (image.number, image.hash) in pending and image.number not in run and self.listed(image) is None
+        )
+
+    @property
     def all_present(self) -> bool:
         """Each image lies in a slot."""
         return all(self.listed(image) is not None for image in self.images)
@@ -252,9 +270,10 @@ class Observed:
 
     @property
     def all_active(self) -> bool:
-        """Each image runs."""
+        """Each image runs, as far as lists can show it."""
+        shown = [image for image in self.images if image not in self.taken]
         return self.slots is not None and all(
-            (view := self.listed(image)) is not None and view.active for image in self.images
+            (view := self.listed(image)) is not None and view.active for image in shown
         )
 
     @property

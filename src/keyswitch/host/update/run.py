@@ -150,7 +150,15 @@ class _Run:
         return result
 
     def reached(self) -> Stop:
-        """All proofs hold; without a change they did before."""
+        """All proofs hold; without a change they did before. What no list can show is said beside it."""
+        taken = firmware_steps.taken_words(self.scene.seen)
+        if taken and len(self.scene.seen.taken) == len(self.job.images):
+            next_step = "ask the device itself, or its maker's tool, which version it runs"
+            return Stop(outcome=Outcome.UNKNOWN, detail=taken, next_step=next_step)
+        reached = self.proved()
+        return replace(reached, detail="; ".join(part for part in (reached.detail, taken) if part))
+
+    def proved(self) -> Stop:
         seen, goal = self.scene.seen, self.job.goal
         if goal is Goal.UPLOAD and not seen.all_active:
             there = "" if self.acted & CHANGES else "already in the slot"
