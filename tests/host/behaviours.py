@@ -84,10 +84,15 @@ def two_images() -> Job:
     return Job(images=(image_of(NEW), image_of(NEW_NET, number=1)))
 
 
+def forced() -> Job:
+    return Job(images=(image_of(NEW),), force=True)
+
+
 def network_core() -> Job:
     return Job(images=(image_of(NEW_NET, number=1),))
 
 
+NOT_STARTED = r"the bootloader did not start the new image; the device runs 1\.0\.0 \([0-9a-f]{8}\)"
 TAKEN = r"the reset took image 1 \(2\.1\.0\) out of the slot where it was marked, and no list shows whether it runs"
 
 
@@ -171,9 +176,39 @@ BEHAVIOURS = (
         operator="says that the image was refused, or is a bootloader, which no list shows",
         quirks=(Quirk.REFUSES,),
         outcome=Outcome.NOT_STARTED,
-        detail=r"the bootloader did not start the new image; the device runs 1\.0\.0 \([0-9a-f]{8}\); the image lies in "
-        "no slot any more: it was refused, unless it is a bootloader, which no list shows",
+        detail=f"{NOT_STARTED}; the image lies in no slot any more: it was refused, unless it is a bootloader, which no "
+        "list shows",
         next_step="check signature and version of the image (keyswitch image verify)",
+    ),
+    Behaviour(
+        device="confirms by the hash alone (rc 3 without one)",
+        operator="names what runs by its hash, once",
+        quirks=(Quirk.CONFIRMS_BY_HASH,),
+        outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="confirms nothing",
+        operator="says when the image goes back",
+        quirks=(Quirk.CONFIRMS_NOTHING,),
+        outcome=Outcome.REFUSED,
+        detail="the device refuses to confirm the image: EINVAL",
+        next_step="confirm it before the next reset, which takes it back: keyswitch update TARGET --only confirm",
+    ),
+    Behaviour(
+        device="is too busy for a reset (rc 10)",
+        operator="asks again for eight seconds, then offers `--force`",
+        quirks=(Quirk.BUSY_AT_RESET,),
+        outcome=Outcome.REFUSED,
+        detail="the device refuses the reset: busy: EBUSY",
+        next_step="wait until it is done and run the same command again, or say --force to reset it all the same",
+    ),
+    Behaviour(
+        device="the same, and `--force` was said",
+        operator="asks once without it, then with it",
+        quirks=(Quirk.BUSY_AT_RESET,),
+        job=forced,
+        outcome=Outcome.CONFIRMED,
+        says=("the device says that it is busy, and is reset all the same (--force)",),
     ),
 )
 

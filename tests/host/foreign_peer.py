@@ -4,6 +4,7 @@ Each `Quirk` is a way in which servers and bootloaders of the field differ from 
 `tests/host/behaviours.py` says what the operator does about each, and a test runs it.
 """
 
+import asyncio
 from enum import Enum, auto
 from typing import Any
 
@@ -29,6 +30,12 @@ class Quirk(Enum):
     """Lists of image 1 only what waits in its slot: what runs there is out of its sight."""
     REFUSES = auto()
     """Its bootloader refuses every image, and erases it."""
+    CONFIRMS_BY_HASH = auto()
+    """Confirms what is named by its hash alone: rc 3 without one."""
+    CONFIRMS_NOTHING = auto()
+    """Refuses every confirmation with rc 3."""
+    BUSY_AT_RESET = auto()
+    """Is too busy for a reset for `busy_ms`, unless that is forced."""
 
 
 class ForeignPeer(TwoImagePeer):
@@ -44,6 +51,8 @@ class ForeignPeer(TwoImagePeer):
     def __init__(self, running: Made, *quirks: Quirk, second: Made | None = None, **settings: Any) -> None:
         super().__init__(running, second or running, **{"gated": False, "mode_group": False, **settings})
         self.quirks = frozenset(quirks)
+        self.busy_ms = 60_000
+        self.busy_until = 0.0
         self.marks: list[int] = []
         """Numbers of the images that were marked since the last boot, in order."""
         if second is None:
@@ -74,7 +83,18 @@ class ForeignPeer(TwoImagePeer):
             rows = [row for row in rows if not (row["image"] and row["active"])]
         return [row for row in rows if row["active"] or not self.has(Quirk.LISTS_WHAT_RUNS)]
 
+    def do_0_5_2(self, body: Body, peer: int) -> Body:
+        loop = asyncio.get_running_loop()
+        if self.has(Quirk.BUSY_AT_RESET) and body.get("force") is not True:
+            self.busy_until = self.busy_until or loop.time() + self.busy_ms / 1000
+            if loop.time() < self.busy_until:
+                return {"rc": 10}
+        return super().do_0_5_2(body, peer)
+
     def do_1_0_2(self, body: Body, peer: int) -> Body:
+        named = "hash" in body and not self.has(Quirk.CONFIRMS_NOTHING)
+        if body.get("confirm") and not named and self.quirks & {Quirk.CONFIRMS_BY_HASH, Quirk.CONFIRMS_NOTHING}:
+            return {"rc": 3}
         before = [slots[1].pending for slots in self.pairs]
         answer = super().do_1_0_2(body, peer)
         self.marks += [number for number, slots in enumerate(self.pairs) if slots[1].pending and not before[number]]

@@ -36,6 +36,7 @@ class UpdateRequest:
         stay: do not leave maintenance mode at the end.
         downgrade: install the image even if the device runs a newer one.
         unchecked: send the image even if the bootloader would refuse it.
+        force: reset the device even if it says that it is busy.
         evidence: file that a record of this run is appended to.
         sign: file of the Ed25519 key that signs the record.
         unit: which unit this is, as its owner calls it; for the record.
@@ -65,6 +66,7 @@ class UpdateRequest:
     stay: bool = False
     downgrade: bool = False
     unchecked: bool = False
+    force: bool = False
     evidence: Path | None = None
     sign: Path | None = None
     unit: str | None = None

@@ -113,6 +113,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
         stay=request.stay,
         downgrade=request.downgrade,
         unchecked=request.unchecked,
+        force=request.force,
     )
     _check_security(policy, request)
     return Prepared(

@@ -88,6 +88,7 @@ from keyswitch.exits import Exit
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--downgrade", is_flag=True, help="Install the image even if the device runs a newer one.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
+@click.option("--force", is_flag=True, help="Reset the device even if it says that it is busy.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; ask the device, change nothing.")
 @click.option(
     "--evidence",

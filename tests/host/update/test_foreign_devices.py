@@ -211,16 +211,10 @@ def test_image_0_is_marked_and_confirmed_last(*, turned: bool):
     async def story() -> None:
         peer = ForeignPeer(OLD, Quirk.APPLICATION_MARKED_LAST, second=NET)
         images = two_images().images[:: -1 if turned else 1]
-        written: list[tuple[bytes, bool]] = []
-        write = peer.do_1_0_2
-
-        def noted(body: Body, connection: int) -> Body:
-            written.append((body["hash"], body["confirm"]))
-            return write(body, connection)
-
-        peer.do_1_0_2 = noted  # type: ignore[method-assign]
+        bodies = noted_bodies(peer)
         result, _ = await updated(peer, Job(images=images))
         assert result.outcome is Outcome.CONFIRMED, result
+        written = [(body["hash"], body["confirm"]) for body in bodies]
         assert written == [(made.hash, confirm) for confirm in (False, True) for made in (NEW_NET, NEW)]
         assert peer.boots == 1
         assert [read_image(slots[0].data) for slots in peer.pairs] == [("1.1.0", NEW.hash), ("2.1.0", NEW_NET.hash)]
@@ -274,3 +268,66 @@ def test_what_was_taken(*, rebooted: bool, was: list[SlotInfo], now: list[SlotIn
     slots = None if now is None else tuple(now)
     seen = Observed(images=(image,), reset=before, rebooted=rebooted, slots=slots)
     assert seen.taken == ((image,) if taken else ())
+
+
+# --- confirm and reset ----------------------------------------------------------------------------------------------
+
+
+def test_a_hash_is_named_only_where_it_is_asked_for():
+    async def story() -> None:
+        for quirks, times in (((), 1), ((Quirk.CONFIRMS_BY_HASH,), 2)):
+            peer = ForeignPeer(OLD, *quirks)
+            bodies = noted_bodies(peer)
+            result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+            assert result.outcome is Outcome.CONFIRMED, result
+            confirmed = [body for body in bodies if body.get("confirm")]
+            assert confirmed == [{"confirm": True}, {"confirm": True, "hash": NEW.hash}][:times]
+            assert peer.stays == [True]
+
+    run(story())
+
+
+def noted_bodies(peer: ForeignPeer) -> list[Body]:
+    """The bodies of the state writes that the device gets from now on."""
+    bodies: list[Body] = []
+    write = peer.do_1_0_2
+
+    def noted(body: Body, connection: int) -> Body:
+        bodies.append(body)
+        return write(body, connection)
+
+    peer.do_1_0_2 = noted  # type: ignore[method-assign]
+    return bodies
+
+
+@pytest.mark.parametrize(("busy_ms", "outcome"), [(7_000, Outcome.CONFIRMED), (10_000, Outcome.REFUSED)])
+def test_a_busy_device_is_waited_for_before_its_reset(busy_ms: int, outcome: Outcome):
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.BUSY_AT_RESET)
+        peer.busy_ms = busy_ms
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is outcome, result
+        assert peer.boots == (outcome is Outcome.CONFIRMED)
+
+    run(story())
+
+
+def test_a_reset_that_is_forced_goes_as_a_request_with_a_bool():
+    """Zephyr's decoder takes a bool alone; anything else counts as not said."""
+
+    async def story() -> None:
+        peer = ForeignPeer(OLD)
+        asked: list[Body] = []
+
+        def busy(_op: int, group: int, command: int, body: Body) -> Body | None:
+            if (group, command) == (0, 5):
+                asked.append(body)
+                return {"rc": 10} if body.get("force") is not True else {"rc": 3}
+            return None
+
+        peer.veto = busy
+        result, _ = await updated(peer, Job(images=(image_of(NEW),), force=True))
+        assert (result.outcome, result.detail) == (Outcome.REFUSED, "the device refuses the reset: EINVAL"), result
+        assert asked == [{}, {"force": True}]
+
+    run(story())

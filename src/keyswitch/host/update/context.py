@@ -270,12 +270,13 @@ class UpdateContext:
             if not isinstance(slots, Refusal):
                 self.note_slots(slots)
 
-    async def refused(self, refusal: Refusal, *, reason: Reason | None = None) -> Stop | None:
+    async def refused(self, refusal: Refusal, *, reason: Reason | None = None, act: str = "") -> Stop | None:
         """A refused command: the gate may have closed meanwhile, which is no reason to stop.
 
         Args:
             refusal: what the device said.
             reason: what that means where it does not say so in our words.
+            act: what was refused, as it stands behind "the device refuses"; told where the device gives a code alone.
         """
         if refusal.is_rc(Rc.EACCESSDENIED):
             await self.look()
@@ -285,9 +286,12 @@ class UpdateContext:
                 return None
         # A code alone says nothing to a person: what it means stands before it.
         meant = "" if reason is None or refusal.reason is not None else f"{reason.value}: "
+        detail = (
+            f"the device refuses {act}: {meant}{refusal}" if act and refusal.reason is None else f"{meant}{refusal}"
+        )
         reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""
-        return Stop(outcome=Outcome.REFUSED, detail=f"{meant}{refusal}", reason=reason, next_step=next_step)
+        return Stop(outcome=Outcome.REFUSED, detail=detail, reason=reason, next_step=next_step)
 
     async def _state(self) -> ModeState | None:
         """The mode group's state, noted; None from a device that has none."""

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
-from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.smp.reply import Refusal, Reply
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.access_steps import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
@@ -34,6 +35,9 @@ RESET_LOST_MS: Final = 10_000
 BUSY_MS: Final = 2_000
 """Pause before an upload that met another one is tried again."""
 
+RESET_BUSY_MS: Final = 8_000
+"""How long a device that is too busy for a reset is asked again; within the step's bound."""
+
 THEIRS_MS: Final = 60_000
 """How long an application may take to confirm its own image, beside ours: its self-test after the start."""
 
@@ -41,6 +45,10 @@ WRITE_STATE_MS: Final = 10_000
 """Bound for the answer to a state write: trailers are written, and sectors may be erased for it."""
 
 _POWER_CYCLE: Final = "power-cycle it: an image that was not confirmed does not start again"
+
+_FORCE: Final = "wait until it is done and run the same command again, or say --force to reset it all the same"
+
+_UNCONFIRMED: Final = "confirm it before the next reset, which takes it back: keyswitch update TARGET --only confirm"
 
 _LOOK: Final = "look into what the health check says"
 
@@ -181,20 +189,43 @@ async def reset(scene: UpdateContext) -> Stop | None:
     scene.ended_by_reset = False
     connection = scene.up()
     try:
-        reply = await scene.smp().write(os_group.ID, os_group.Id.RESET)
+        reply = await _agreed_to_reset(scene)
     except LinkLostError:
         # The request or its answer was lost. What happened is seen when the device is back.
         await scene.drop()
         return None
     if isinstance(reply, Refusal):
         scene.seen = replace(scene.seen, reset=None)
-        return await scene.refused(reply)
+        stop = await scene.refused(reply, reason=Reason.BUSY if reply.is_rc(Rc.EBUSY) else None, act="the reset")
+        offered = stop is not None and reply.is_rc(Rc.EBUSY) and not scene.job.force
+        return replace(stop, next_step=_FORCE) if stop is not None and offered else stop
     if connection.announced_end:
         scene.ended_by_reset = await connection.wait_closed(LINK_ENDS_MS) is not None
     await scene.drop()
     if scene.seen.by_reset:
         scene.reach.go_home()
     return None
+
+
+async def _agreed_to_reset(scene: UpdateContext) -> Reply:
+    """What the device says to a reset; one that is busy is asked again for a while, or told that it is meant.
+
+    `force` is for the application's hook, which may reset all the same (Zephyr `os_mgmt_reset`).
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + RESET_BUSY_MS / 1000
+    client = scene.smp()
+    for pause_ms in pauses():
+        reply = await client.write(os_group.ID, os_group.Id.RESET)
+        if not (isinstance(reply, Refusal) and reply.is_rc(Rc.EBUSY)):
+            return reply
+        if scene.job.force:
+            scene.say("the device says that it is busy, and is reset all the same (--force)")
+            return await client.write(os_group.ID, os_group.Id.RESET, {"force": True})
+        if loop.time() >= until:
+            return reply
+        await asyncio.sleep(pause_ms / 1000)
+    raise AssertionError("pauses never end")
 
 
 async def swap(scene: UpdateContext) -> Stop | None:
@@ -395,9 +426,14 @@ async def _write_state(
     scene: UpdateContext, body: Mapping[str, object], *, of_another: JobImage | None = None
 ) -> Stop | None:
     """Mark or confirm an image; `of_another` names one that is not the running program's own."""
-    client = scene.smp()
+    client, slots = scene.smp(), scene.seen.slots
     scene.will_change("the image was to be confirmed" if body.get("confirm") else "the image was to be marked")
     reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    running = _only_running(slots)
+    if isinstance(reply, Refusal) and _wants_a_hash(reply) and "hash" not in body and running is not None:
+        # Some servers know what to confirm by its hash alone.
+        body = {**body, "hash": running}
+        reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
     if isinstance(reply, Refusal):
         if reply.is_rc(Rc.ENOTSUP) and "hash" in body:
             scene.seen = replace(scene.seen, by_reset=True)
@@ -409,11 +445,29 @@ async def _write_state(
             )
             scene.seen = replace(scene.seen, theirs=scene.seen.theirs | {of_another.hash})
             return await verify(scene)
-        return await scene.refused(reply)
+        stop = await scene.refused(reply, act="to confirm the image" if body.get("confirm") else "to mark the image")
+        step = _UNCONFIRMED if body.get("confirm") else _step_of_a_mark(reply)
+        return stop if stop is None or stop.next_step else replace(stop, next_step=step)
     if "images" in reply.values:
         scene.note_slots(slots_of(reply.values))
         return None
     return await verify(scene)
+
+
+def _wants_a_hash(refusal: Refusal) -> bool:
+    return refusal.is_rc(Rc.EINVAL) or (refusal.group, refusal.code) == (image_group.ID, Err.INVALID_HASH)
+
+
+def _only_running(slots: tuple[SlotInfo, ...] | None) -> bytes | None:
+    """The hash of what runs, where that is one image and its hash is told."""
+    running = [view.hash for view in slots or () if view.active]
+    return running[0] if len(running) == 1 and running[0] else None
+
+
+def _step_of_a_mark(refusal: Refusal) -> str:
+    """What a person can do where a mark was refused."""
+    pending = (refusal.group, refusal.code) == (image_group.ID, Err.IMAGE_ALREADY_PENDING)
+    return NEXT_STEP[Reason.NO_SLOT] if pending else ""
 
 
 async def _has_rebooted(scene: UpdateContext) -> bool | None:

@@ -86,6 +86,7 @@ class Job:
         stay: do not leave maintenance mode at the end.
         downgrade: install also what is older than what runs.
         unchecked: send also a file that arms itself.
+        force: reset the device also where it says that it is busy.
         bounds: of the upload.
     """
 
@@ -98,6 +99,7 @@ class Job:
     stay: bool = False
     downgrade: bool = False
     unchecked: bool = False
+    force: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
     @property
