@@ -176,8 +176,8 @@ BEHAVIOURS = (
         operator="says that the image was refused, or is a bootloader, which no list shows",
         quirks=(Quirk.REFUSES,),
         outcome=Outcome.NOT_STARTED,
-        detail=f"{NOT_STARTED}; the image lies in no slot any more: it was refused, unless it is a bootloader, which no "
-        "list shows",
+        detail=f"{NOT_STARTED}; the image lies in no slot any more: it was refused, unless it is a bootloader, which "
+        "no list shows",
         next_step="check signature and version of the image (keyswitch image verify)",
     ),
     Behaviour(
@@ -209,6 +209,32 @@ BEHAVIOURS = (
         job=forced,
         outcome=Outcome.CONFIRMED,
         says=("the device says that it is busy, and is reset all the same (--force)",),
+    ),
+    Behaviour(
+        device="is a serial recovery of before mid-2023: drops requests of version 2, and marks nothing",
+        operator="knocks in version 2, then in version 1; its reset alone starts the image",
+        quirks=(Quirk.DROPS_VERSION_2,),
+        line="udp",
+        outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="is a still older one: silent about what it does not have",
+        operator="asks once for what it need not have, with a short bound; sends the smallest frames",
+        quirks=(Quirk.DROPS_VERSION_2, Quirk.SILENT_IF_UNKNOWN, Quirk.SILENT_TO_MARKS),
+        line="udp",
+        outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="tells of large buffers, has no reassembly, and answers a frame that is cut with rc 9",
+        operator="takes the next smaller frame that is answered; `--frame` bounds it",
+        quirks=(Quirk.NO_REASSEMBLY,),
+        outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="the same, and says so at the first piece alone",
+        operator="sends that in the next smaller frame",
+        quirks=(Quirk.NO_REASSEMBLY, Quirk.NO_ECHO),
+        outcome=Outcome.CONFIRMED,
     ),
 )
 

@@ -8,9 +8,9 @@ import asyncio
 from enum import Enum, auto
 from typing import Any
 
-from tests.host.images import Made
+from tests.host.images import Made, is_sound
 from tests.host.other_peers import TwoImagePeer
-from tests.host.smp_peer import Slot
+from tests.host.smp_peer import Session, Slot
 
 Body = dict[str, Any]
 
@@ -34,6 +34,16 @@ class Quirk(Enum):
     """Confirms what is named by its hash alone: rc 3 without one."""
     CONFIRMS_NOTHING = auto()
     """Refuses every confirmation with rc 3."""
+    DROPS_VERSION_2 = auto()
+    """Is MCUboot's serial recovery of before mid-2023: takes version 1 alone, writes slot 0, marks nothing."""
+    SILENT_IF_UNKNOWN = auto()
+    """Is a still older one: answers list, upload and reset, and nothing else."""
+    SILENT_TO_MARKS = auto()
+    """Does not answer a state write."""
+    NO_REASSEMBLY = auto()
+    """Tells of large buffers, and takes each write for a whole frame: one that was cut is answered with rc 9."""
+    NO_ECHO = auto()
+    """Answers no echo as sent, but whatever its size with an empty one: a hook, say."""
     BUSY_AT_RESET = auto()
     """Is too busy for a reset for `busy_ms`, unless that is forced."""
 
@@ -51,6 +61,9 @@ class ForeignPeer(TwoImagePeer):
     def __init__(self, running: Made, *quirks: Quirk, second: Made | None = None, **settings: Any) -> None:
         super().__init__(running, second or running, **{"gated": False, "mode_group": False, **settings})
         self.quirks = frozenset(quirks)
+        self.reassembles = not self.has(Quirk.NO_REASSEMBLY)
+        self.recovers = self.has(Quirk.DROPS_VERSION_2)
+        """Its recovery runs, not its application."""
         self.busy_ms = 60_000
         self.busy_until = 0.0
         self.marks: list[int] = []
@@ -74,8 +87,26 @@ class ForeignPeer(TwoImagePeer):
 
     # --- what differs -----------------------------------------------------------------------------------------------
 
+    def serve(self, packet: bytes, door: str, peer: int) -> list[bytes]:
+        if self.recovers and packet[0] >> 3:
+            return []
+        if not self.reassembles and len(packet) != 8 + int.from_bytes(packet[2:4]):
+            if self.has(Quirk.NO_ECHO) and packet[4:8] == bytes([0, 0, packet[6], 0]):
+                return [bytes([packet[0] | 1, 0, 0, 1, *packet[4:8]]) + b"\xa0"]
+            return [bytes([packet[0] & 0x08 | 3, 0, 0, 5, *packet[4:8]]) + b"\xa1\x62rc\x09"]
+        return super().serve(packet, door, peer)
+
+    def judge(self, key: tuple[int, int, int], body: Body, door: str, peer: int) -> Body | None:
+        if self.recovers and key[:2] not in {(1, 0), (1, 1), (0, 5)}:
+            return None if self.has(Quirk.SILENT_IF_UNKNOWN) else {"rc": 8}
+        if self.recovers and key == (1, 0, 2):
+            return None if self.has(Quirk.SILENT_TO_MARKS) else self.do_1_0_0(body, peer)
+        return super().judge(key, body, door, peer)
+
     def listing(self) -> list[Body]:
         rows = super().listing()
+        if self.recovers:
+            return [{key: row[key] for key in ("slot", "version", "hash")} for row in rows]
         if len(self.pairs) == 1:
             for row in rows:
                 del row["image"]
@@ -104,6 +135,7 @@ class ForeignPeer(TwoImagePeer):
         if self.has(Quirk.APPLICATION_MARKED_LAST) and self.marks[:1] == [0] and len(self.pairs) > 1:
             self.pairs[1][1].pending = False
         self.marks = []
+        self.recovers = self.recovers and not is_sound(self.pairs[0][0].data)
         if self.has(Quirk.REFUSES):
             for slots in self.pairs:
                 slots[1].data = b"refused" if slots[1].pending else slots[1].data
@@ -112,6 +144,8 @@ class ForeignPeer(TwoImagePeer):
             self.pairs[1][1] = Slot()  # what ran before is overwritten, there is no way back
 
     def do_1_1_2(self, body: Body, peer: int) -> Body:
+        if self.recovers:
+            return self.recover(body)
         number = body.get("image", 0) if len(self.pairs) > 1 else 0
         if body["off"] == 0 and (self.pairs[number][1].pending or not self.stays[number]):
             if self.has(Quirk.NO_FREE_SLOT):
@@ -119,3 +153,17 @@ class ForeignPeer(TwoImagePeer):
             if self.has(Quirk.ENOMEM_FOR_NO_SLOT):
                 return {"rc": 2}
         return super().do_1_1_2({**body, "image": number}, peer)
+
+    def recover(self, body: Body) -> Body:
+        """A piece for slot 0."""
+        off, data = body["off"], body.get("data", b"")
+        if off == 0:
+            self.session = Session(body["len"], body.get("sha", b""))
+        at = len(self.session.data) if self.session is not None else 0
+        if self.session is None or off != at:
+            return {"rc": 0, "off": at}
+        self.session.data += data
+        self.pairs[0][0] = Slot(bytes(self.session.data))
+        off = len(self.session.data)
+        self.session = self.session if off < self.session.size else None
+        return {"rc": 0, "off": off}

@@ -30,6 +30,7 @@ class UpdateRequest:
         health: command to run once the new image runs, before it is confirmed; it must end with 0.
         image_number: 0 to 255, for devices with several images.
         window: 1 to 255: at most so many requests under way; None: what the device's buffers allow.
+        frame: 110 to 65543: frames of at most so many bytes; None: what the device's buffers allow.
         pair: pair with the device, or encrypt with the keys of an earlier pairing.
         passkey: the six digits that the device shows; None: a person is asked.
         bonds: file that keeps the keys of a radio of ours.
@@ -60,6 +61,7 @@ class UpdateRequest:
     health: str | None = None
     image_number: int | None = None
     window: int | None = None
+    frame: int | None = None
     pair: bool = False
     passkey: int | None = None
     bonds: Path | None = None

@@ -72,6 +72,9 @@ from keyswitch.exits import Exit
     "--image-number", type=click.IntRange(0, 255), metavar="N", help="Update image N of a device that has several."
 )
 @click.option("--window", type=click.IntRange(1, 255), metavar="N", help="Keep at most N requests outstanding.")
+@click.option(
+    "--frame", type=click.IntRange(110, 65_543), metavar="BYTES", help="Send frames of at most this many bytes."
+)
 @click.option("--pair", is_flag=True, help="Pair with the device, or encrypt with the keys of an earlier pairing.")
 @click.option(
     "--passkey",

@@ -21,17 +21,20 @@ from tests.host.behaviours import (
 )
 from tests.host.foreign_peer import Body, ForeignPeer, Quirk
 from tests.host.images import read_image
-from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
+from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, PeerLink, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.app.status import look
 from keyswitch.cli.main import main
+from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.host.access.mode_group import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
 from keyswitch.host.connect.verdict import Gate
-from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.queries import IF_ANY_MS, SlotInfo, read_params
+from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.events import Event, Message
 from keyswitch.host.update.job import BeforeReset, Job, JobImage, Observed, Outcome, Result
@@ -41,6 +44,8 @@ from keyswitch.host.update.survey import survey
 from keyswitch.host.upload.throughput import Line
 from keyswitch.link.air.clock import run
 from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.header import SmpVersion
 
 
 def reach_of(peer: SmpPeer, line: str = "ble") -> Endpoint:
@@ -329,5 +334,153 @@ def test_a_reset_that_is_forced_goes_as_a_request_with_a_bool():
         result, _ = await updated(peer, Job(images=(image_of(NEW),), force=True))
         assert (result.outcome, result.detail) == (Outcome.REFUSED, "the device refuses the reset: EINVAL"), result
         assert asked == [{}, {"force": True}]
+
+    run(story())
+
+
+# --- old servers ----------------------------------------------------------------------------------------------------
+
+OLDEST = (Quirk.DROPS_VERSION_2, Quirk.SILENT_IF_UNKNOWN, Quirk.SILENT_TO_MARKS)
+
+
+@pytest.mark.parametrize(("quirks", "within_s"), [(OLDEST[:1], 30), (OLDEST[:2], 40), (OLDEST, 50)])
+def test_an_old_recovery_is_updated_in_reasonable_time(quirks: tuple[Quirk, ...], within_s: int):
+    async def story() -> None:
+        peer = ForeignPeer(OLD, *quirks)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)), "udp")
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert (peer.boots, read_image(peer.pairs[0][0].data)) == (1, ("1.1.0", NEW.hash))
+        assert peer.received_image_bytes < 1.1 * len(NEW.data)
+        assert asyncio.get_running_loop().time() < within_s
+
+    run(story())
+
+
+@pytest.mark.parametrize("quirks", [OLDEST[:1], OLDEST[:2], OLDEST])
+def test_a_plan_of_an_old_recovery_knows_that_it_takes_no_mark(quirks: tuple[Quirk, ...]):
+    async def story() -> None:
+        device = await survey(reach_of(ForeignPeer(OLD, *quirks), "udp"))
+        assert device.verdict is not None
+        assert device.verdict.gate is Gate.OPEN
+        assert (device.state_write, device.bootloader, device.params, device.room) == (False, None, None, {})
+
+    run(story())
+
+
+def slow(delay_ms: int, versions: set[int]) -> Faults:
+    """Answers take so long where the request is of one of these versions."""
+    late = Fate(delay_ms=delay_ms)
+    return Faults(lambda way, _n, packet: late if way == "request" and packet[0] >> 3 in versions else None)
+
+
+@pytest.mark.parametrize(
+    ("quirks", "faults", "old"),
+    [
+        ((), Faults(), False),
+        ((), slow(400, {0, 1}), False),
+        ((), slow(400, {1}), False),
+        ((), Faults(lambda way, n, _p: Fate(drop=way == "request" and n in {1, 3})), False),
+        (OLDEST[:1], Faults(), True),
+        (OLDEST[:1], slow(400, {0}), True),
+        (OLDEST[:1], Faults(lambda way, n, _p: Fate(drop=way == "request" and n == 2)), True),
+    ],
+)
+def test_a_server_is_old_if_it_answers_in_version_1_alone(quirks: tuple[Quirk, ...], faults: Faults, *, old: bool):
+    async def story() -> None:
+        link = DatagramLink(ForeignPeer(OLD, *quirks), faults)
+
+        async def opened() -> DatagramLink:
+            return link
+
+        connection = await PacketEndpoint("udp:pump", opened).connect()
+        assert connection.smp is not None
+        assert connection.smp.old_server is old
+        assert connection.smp.version == (SmpVersion.V1 if old else SmpVersion.V2)
+        assert (connection.mode is None) is old
+
+    run(story())
+
+
+def test_what_an_old_server_is_silent_about_is_asked_once():
+    async def story() -> None:
+        link = DatagramLink(ForeignPeer(OLD, *OLDEST))
+        client = SmpClient(link, version=SmpVersion.V1)
+        client.old_server = True
+        for _ in range(3):
+            told = await read_params(client)
+            assert isinstance(told, Refusal)
+            assert told.is_rc(Rc.ENOTSUP)
+        assert len(link.sent) == 1
+        assert asyncio.get_running_loop().time() == pytest.approx(IF_ANY_MS / 1000)
+
+    run(story())
+
+
+def test_a_lost_link_is_not_taken_for_an_old_servers_silence():
+    async def story() -> None:
+        link = PeerLink(ForeignPeer(OLD, *OLDEST))
+        client = SmpClient(link, version=SmpVersion.V1)
+        client.old_server = True
+        asyncio.get_running_loop().call_later(0.1, link.lost, "gone")
+        with pytest.raises(LinkLostError, match="gone"):
+            await read_params(client)
+        assert client.unanswered == set()
+
+    run(story())
+
+
+def test_a_recovery_whose_application_is_not_heard_on_the_line_is_not_said_to_go_back():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, *OLDEST)
+        boot = peer.boot
+
+        def boots(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            peer.silent = True
+
+        peer.boot = boots  # type: ignore[method-assign]
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)), "udp")
+        assert result.outcome is Outcome.NEVER_CAME_BACK, result
+        assert result.next_step.startswith("look at the device itself: its application may not speak on this line")
+
+    run(story())
+
+
+# --- frames ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quirks", [(), (Quirk.NO_ECHO,)])
+def test_without_reassembly_an_upload_goes_in_single_writes_as_fast_as_buffers_allow(quirks: tuple[Quirk, ...]):
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.NO_REASSEMBLY, *quirks)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.log.count("1/1/2") == pytest.approx(len(NEW.data) / 215, rel=0.1)
+        assert result.upload is not None
+        assert result.upload.bytes_per_second > 10_000
+        assert result.resent_bytes < (5_000 if quirks else 1)  # larger first pieces, one of each size
+
+    run(story())
+
+
+def test_a_frame_that_was_asked_for_is_not_exceeded():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.NO_REASSEMBLY, Quirk.NO_ECHO)
+        lengths: list[int] = []
+        faults = Faults(lambda way, _n, packet: lengths.append(len(packet)) if way == "request" else None)
+        reach = BleEndpoint(PeerAir(peer, faults=faults), target="ble:Pump 7", name="Pump 7")
+        result = await update(reach, Job(images=(image_of(NEW),), max_frame=200))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert max(lengths) == 200
+
+    run(story())
+
+
+def test_a_device_that_finds_every_frame_too_large_is_refused_in_the_end():
+    async def story() -> None:
+        peer = ForeignPeer(OLD)
+        peer.veto = lambda _op, group, command, body: {"rc": 7} if (group, command) == (1, 1) and body["data"] else None
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert (result.outcome, result.detail) == (Outcome.REFUSED, "EMSGSIZE"), result
 
     run(story())

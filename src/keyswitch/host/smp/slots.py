@@ -63,6 +63,11 @@ def marked_of(slots: Sequence[SlotInfo] | None, number: int | None = None) -> Sl
     return next((view for view in marked if number is None or view.image == number), None)
 
 
+def none_runs(slots: Sequence[SlotInfo]) -> bool:
+    """Whether there are images in the list and none of them runs: a recovery or loader tells it, and runs itself."""
+    return bool(slots) and not any(view.active for view in slots)
+
+
 def marked_words(view: SlotInfo) -> str:
     """What is, for a person."""
     return f"another image, {view.version}, is marked: the next reset starts it"

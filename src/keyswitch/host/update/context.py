@@ -276,7 +276,7 @@ class UpdateContext:
         Args:
             refusal: what the device said.
             reason: what that means where it does not say so in our words.
-            act: what was refused, as it stands behind "the device refuses"; told where the device gives a code alone.
+            act: what was refused, as it stands behind "the device refuses"; empty where the step says it.
         """
         if refusal.is_rc(Rc.EACCESSDENIED):
             await self.look()
@@ -286,9 +286,8 @@ class UpdateContext:
                 return None
         # A code alone says nothing to a person: what it means stands before it.
         meant = "" if reason is None or refusal.reason is not None else f"{reason.value}: "
-        detail = (
-            f"the device refuses {act}: {meant}{refusal}" if act and refusal.reason is None else f"{meant}{refusal}"
-        )
+        what = f"the device refuses {act}: " if act else ""
+        detail = f"{what}{meant}{refusal}"
         reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""
         return Stop(outcome=Outcome.REFUSED, detail=detail, reason=reason, next_step=next_step)

@@ -1,4 +1,4 @@
-"""How firmware is uploaded, marked, started, proved and confirmed: the acts of those steps (`host.update.steps`).
+"""How firmware is marked, started, proved and confirmed: the acts of those steps (`host.update.steps`).
 
 After a reset nothing is believed before the device has shown that the reset took place (`host.update.reboot`).
 """
@@ -6,23 +6,19 @@ After a reset nothing is believed before the device has shown that the reset too
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import LinkLostError
 from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.client import SilenceError
-from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
+from keyswitch.host.smp.queries import SlotInfo, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal, Reply
-from keyswitch.host.smp.slots import marked_of, trial_of
+from keyswitch.host.smp.slots import none_runs
 from keyswitch.host.update.access_steps import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Observed, Outcome, Stop
-from keyswitch.host.update.preflight import does_not_fit, no_free_slot
 from keyswitch.host.update.reboot import has_rebooted, was_tried
 from keyswitch.host.update.steps import BY_NAME, StepName
-from keyswitch.host.upload.frame_size import capacity_of
-from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -31,9 +27,6 @@ from keyswitch.smp.groups.image import Err
 
 RESET_LOST_MS: Final = 10_000
 """A device that still answers as before after this long has not been reset: the request was lost."""
-
-BUSY_MS: Final = 2_000
-"""Pause before an upload that met another one is tried again."""
 
 RESET_BUSY_MS: Final = 8_000
 """How long a device that is too busy for a reset is asked again; within the step's bound."""
@@ -53,116 +46,6 @@ _UNCONFIRMED: Final = "confirm it before the next reset, which takes it back: ke
 _LOOK: Final = "look into what the health check says"
 
 _BACK_ON_PURPOSE: Final = "install the old image again (--downgrade)"
-
-_OF_THE_IMAGE: Final[dict[int, Reason]] = {
-    Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,
-    Err.INVALID_IMAGE_HEADER: Reason.IMAGE,
-    Err.INVALID_IMAGE_HEADER_MAGIC: Reason.IMAGE,
-    Err.INVALID_IMAGE_VECTOR_TABLE: Reason.IMAGE,
-    Err.INVALID_IMAGE_TOO_LARGE: Reason.SIZE,
-}
-"""What the image group's own errors say of the file."""
-
-
-async def upload_missing(scene: UpdateContext) -> Stop | None:
-    """Upload the first image that the device does not list, if it fits."""
-    missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
-    stop = does_not_fit(missing, await _room(scene))
-    if stop is not None:
-        return stop
-    image, listed = missing[0], scene.seen.slots
-    capacity = await capacity_of(scene.smp(), scene.job.most_outstanding)
-    scene.will_change("the upload began")
-
-    async def is_there() -> bool:
-        slots = await read_slots(scene.smp())
-        return not isinstance(slots, Refusal) and any(view.hash == image.hash for view in slots)
-
-    end = await upload(
-        scene.smp(),
-        image.data,
-        capacity,
-        number=image.number,
-        bounds=scene.job.bounds,
-        on_progress=partial(scene.on_progress, image),
-        is_there=is_there,
-        heal=scene.up().heal,
-        sent=scene.sent[image.number],
-    )
-    match end:
-        case Uploaded(match=False):
-            return await _wrong_sum(scene, image)
-        case Uploaded():
-            scene.uploaded = end
-            scene.whole.add(image.hash)
-            scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
-            return await verify(scene)
-        case UploadRefused(refusal=refusal, off=0) if says_no_slot(refusal, trial_or_mark=_in_the_way(listed, image)):
-            return no_free_slot(listed, image, str(refusal))
-        case UploadRefused(refusal=refusal):
-            stop = await scene.refused(refusal, reason=why_no_upload(refusal))
-            if not refusal.is_rc(Rc.EBUSY):
-                return stop
-            scene.put_off = stop
-            await asyncio.sleep(BUSY_MS / 1000)
-            return None
-        case UploadStalled(silent=True):
-            raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
-        case UploadStalled():
-            return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
-
-
-async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
-    """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
-    scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
-    if image.hash not in scene.wrong_sums:
-        scene.wrong_sums.add(image.hash)
-        scene.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
-        return await verify(scene)
-    return Stop(
-        outcome=Outcome.FAILED,
-        detail="the device says, twice, that the SHA-256 of what it received is wrong; the image was not marked",
-        reason=Reason.IMAGE,
-        next_step="try another link; if it stays so, look into the device's flash",
-    )
-
-
-async def _room(scene: UpdateContext) -> Mapping[int, int]:
-    """The largest file of each image number; asked once in a run, and a device need not tell."""
-    if scene.room is None:
-        try:
-            told = await read_room(scene.smp())
-        except (SilenceError, RemoteError):
-            told = {}
-        scene.room = {} if isinstance(told, Refusal) else told
-    return scene.room
-
-
-def _in_the_way(slots: tuple[SlotInfo, ...] | None, image: JobImage) -> bool:
-    return trial_of(slots, image.number) is not None or marked_of(slots, image.number) is not None
-
-
-def says_no_slot(refusal: Refusal, *, trial_or_mark: bool) -> bool:
-    """Whether the first piece was refused because there is no slot for the image.
-
-    Args:
-        refusal: what the device said.
-        trial_or_mark: whether the list tells why there would be none.
-    """
-    if (refusal.group, refusal.code) == (image_group.ID, Err.NO_FREE_SLOT) or refusal.is_rc(Rc.ENOMEM):
-        return True  # rc 2 to a lone piece, twice: servers of 2018 to 2022 have no other word for it
-    # In version 1 the code stands for other things, too (`keyswitch.smp.groups.image`).
-    return trial_or_mark and refusal.is_rc(Rc.EBADSTATE)
-
-
-def why_no_upload(refusal: Refusal) -> Reason | None:
-    """What a refused upload means, where the device does not say so in our words."""
-    if refusal.group == image_group.ID:
-        return _OF_THE_IMAGE.get(refusal.code)
-    if refusal.group is not None or refusal.is_rc(Rc.EACCESSDENIED):
-        # What an application's hook says; it is asked only once a piece is at its place, so that no probe meets it.
-        return Reason.VETO
-    return Reason.BUSY if refusal.is_rc(Rc.EBUSY) else None
 
 
 async def test(scene: UpdateContext) -> Stop | None:
@@ -374,7 +257,7 @@ async def _start_again(scene: UpdateContext) -> str:
     try:
         async with asyncio.timeout(BY_NAME[StepName.SWAP].bound_ms / 1000):
             if (stop := await reset(scene)) is not None:
-                return f"it refused the reset: {stop.detail}"
+                return stop.detail
             await swap(scene)
             await scene.look()
             if scene.up().smp is not None:
@@ -428,7 +311,12 @@ async def _write_state(
     """Mark or confirm an image; `of_another` names one that is not the running program's own."""
     client, slots = scene.smp(), scene.seen.slots
     scene.will_change("the image was to be confirmed" if body.get("confirm") else "the image was to be marked")
-    reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    try:
+        reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    except SilenceError:
+        if not client.old_server:
+            raise
+        reply = Refusal(code=Rc.ENOTSUP)
     running = _only_running(slots)
     if isinstance(reply, Refusal) and _wants_a_hash(reply) and "hash" not in body and running is not None:
         # Some servers know what to confirm by its hash alone.
@@ -449,7 +337,11 @@ async def _write_state(
         step = _UNCONFIRMED if body.get("confirm") else _step_of_a_mark(reply)
         return stop if stop is None or stop.next_step else replace(stop, next_step=step)
     if "images" in reply.values:
-        scene.note_slots(slots_of(reply.values))
+        listed = slots_of(reply.values)
+        scene.note_slots(listed)
+        if none_runs(listed) and not scene.seen.all_pending:
+            # A recovery that answers a mark with its list, and marks nothing.
+            scene.seen = replace(scene.seen, by_reset=True)
         return None
     return await verify(scene)
 

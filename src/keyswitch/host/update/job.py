@@ -83,6 +83,7 @@ class Job:
         confirm_by: who confirms.
         health: asked once the image runs, confirmed or not, and before we confirm; a failure is never a success.
         most_outstanding: upper bound of requests under way, None for what the device's buffers allow.
+        max_frame: upper bound of a frame in bytes, None for what the device's buffers allow.
         stay: do not leave maintenance mode at the end.
         downgrade: install also what is older than what runs.
         unchecked: send also a file that arms itself.
@@ -96,6 +97,7 @@ class Job:
     confirm_by: ConfirmBy = ConfirmBy.OPERATOR
     health: HealthCheck | None = None
     most_outstanding: int | None = None
+    max_frame: int | None = None
     stay: bool = False
     downgrade: bool = False
     unchecked: bool = False

@@ -168,7 +168,7 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
     most = max(LEAST_FRAME, params.buf_size - line.framing_bytes)
-    frame = min(most, line.max_packet or most)
+    frame = min(most, line.max_packet or most, job.max_frame or most)
     outstanding = max(1, min(params.buf_count - 1, job.most_outstanding or MOST_OUTSTANDING, MOST_OUTSTANDING))
     fast, slow = (rate(line, frame=frame, outstanding=outstanding, flash=flash) for flash in (None, USUAL_FLASH))
     size = sum(len(image.data) for image in to_send)

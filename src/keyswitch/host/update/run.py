@@ -18,7 +18,7 @@ from typing import Final
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
 from keyswitch.host.connect.endpoint import Endpoint, NotPairedError
 from keyswitch.host.connect.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
-from keyswitch.host.update import access_steps, firmware_steps
+from keyswitch.host.update import access_steps, firmware_steps, upload_step
 from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
@@ -34,7 +34,7 @@ _ACTS: Final[dict[StepName, Callable[[UpdateContext], Awaitable[Stop | None]]]] 
     StepName.ENTER: access_steps.enter,
     StepName.RECONNECT: access_steps.reconnect,
     StepName.VERIFY: access_steps.verify,
-    StepName.UPLOAD: firmware_steps.upload_missing,
+    StepName.UPLOAD: upload_step.upload_missing,
     StepName.TEST: firmware_steps.test,
     StepName.RESET: firmware_steps.reset,
     StepName.SWAP: firmware_steps.swap,
@@ -65,6 +65,13 @@ _AWAY: Final = (
     "found: power-cycle it, which brings the old image back; the same command tries the new image once more"
 )
 """What a person can do about a device that never came back."""
+
+
+_AWAY_BY_RESET: Final = (
+    "look at the device itself: its application may not speak on this line; a loader or recovery keeps no old image, "
+    "so that no power cycle brings one back"
+)
+"""The same where a loader or recovery has written the image, and the reset alone was to start it."""
 
 
 _LONG: Final = frozenset({StepName.UPLOAD, StepName.HEALTH, StepName.CONFIRM})
@@ -275,6 +282,8 @@ class _Run:
         match outcome:
             case Outcome.UNREACHABLE:
                 return unreached(self.given())
+            case Outcome.NEVER_CAME_BACK if self.scene.seen.by_reset:
+                return _AWAY_BY_RESET
             case Outcome.NEVER_CAME_BACK:
                 return _AWAY
             case _:

@@ -4,7 +4,7 @@ Rules:
 
 * A step is done when its proof holds in what the device tells now, not when its act has returned.
 * Each act has a bound in time, and each step a number of tries without progress. Both ends have an outcome.
-* This module is the plan; how the acts are done is in `access_steps` and `firmware_steps` beside it.
+* This module is the plan; how the acts are done is in `access_steps`, `upload_step` and `firmware_steps` beside it.
 """
 
 from collections.abc import Callable
