@@ -96,6 +96,12 @@ NOT_STARTED = r"the bootloader did not start the new image; the device runs 1\.0
 TAKEN = r"the reset took image 1 \(2\.1\.0\) out of the slot where it was marked, and no list shows whether it runs"
 
 
+def _stays_in_recovery(running: Made, *quirks: Quirk) -> ForeignPeer:
+    peer = ForeignPeer(running, *quirks)
+    peer.pin_held = True
+    return peer
+
+
 def _with_a_network_core(running: Made, *quirks: Quirk) -> ForeignPeer:
     return ForeignPeer(running, *quirks, second=NET)
 
@@ -235,6 +241,33 @@ BEHAVIOURS = (
         operator="sends that in the next smaller frame",
         quirks=(Quirk.NO_REASSEMBLY, Quirk.NO_ECHO),
         outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="lists two images without saying which row is whose",
+        operator="knows them by their hashes",
+        quirks=(Quirk.NO_IMAGE_KEYS,),
+        make=_with_a_network_core,
+        job=two_images,
+        outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="lists no hashes",
+        operator="uploads whatever lies there under the version, resets once, and says that nothing can be proved",
+        quirks=(Quirk.NO_HASHES,),
+        outcome=Outcome.UNKNOWN,
+        detail=r"the device lists no hashes: that 1\.1\.0 runs and stays is told by its version alone",
+        next_step="look which version the device itself says that it runs",
+    ),
+    Behaviour(
+        device="is a recovery that lists no hashes, and starts again at the reset",
+        operator="resets once, and says what is listed",
+        quirks=(Quirk.DROPS_VERSION_2, Quirk.NO_HASHES),
+        make=_stays_in_recovery,
+        line="udp",
+        outcome=Outcome.UNKNOWN,
+        detail="the device has agreed to the reset and still answers as its loader or recovery, which lists "
+        r"1\.1\.0 \(slot 0\)",
+        next_step="let it start its application (pin, button, power), then look what runs: keyswitch status",
     ),
 )
 

@@ -44,6 +44,10 @@ class Quirk(Enum):
     """Tells of large buffers, and takes each write for a whole frame: one that was cut is answered with rc 9."""
     NO_ECHO = auto()
     """Answers no echo as sent, but whatever its size with an empty one: a hook, say."""
+    NO_IMAGE_KEYS = auto()
+    """Lists two images without saying which row is whose."""
+    NO_HASHES = auto()
+    """Lists versions alone."""
     BUSY_AT_RESET = auto()
     """Is too busy for a reset for `busy_ms`, unless that is forced."""
 
@@ -64,6 +68,8 @@ class ForeignPeer(TwoImagePeer):
         self.reassembles = not self.has(Quirk.NO_REASSEMBLY)
         self.recovers = self.has(Quirk.DROPS_VERSION_2)
         """Its recovery runs, not its application."""
+        self.pin_held = False
+        """Its recovery starts again at each reset."""
         self.busy_ms = 60_000
         self.busy_until = 0.0
         self.marks: list[int] = []
@@ -105,11 +111,16 @@ class ForeignPeer(TwoImagePeer):
 
     def listing(self) -> list[Body]:
         rows = super().listing()
+        left_out = {"hash"} if self.has(Quirk.NO_HASHES) else set[str]()
+        left_out |= {"image"} if self.has(Quirk.NO_IMAGE_KEYS) else set()
+        left_out |= rows[0].keys() - {"slot", "version", "hash"} if self.recovers else set()
+        if left_out:
+            rows = [{key: value for key, value in row.items() if key not in left_out} for row in rows]
         if self.recovers:
-            return [{key: row[key] for key in ("slot", "version", "hash")} for row in rows]
+            return rows
         if len(self.pairs) == 1:
             for row in rows:
-                del row["image"]
+                row.pop("image", None)
         if self.has(Quirk.HIDES_IMAGE_1):
             rows = [row for row in rows if not (row["image"] and row["active"])]
         return [row for row in rows if row["active"] or not self.has(Quirk.LISTS_WHAT_RUNS)]
@@ -135,7 +146,7 @@ class ForeignPeer(TwoImagePeer):
         if self.has(Quirk.APPLICATION_MARKED_LAST) and self.marks[:1] == [0] and len(self.pairs) > 1:
             self.pairs[1][1].pending = False
         self.marks = []
-        self.recovers = self.recovers and not is_sound(self.pairs[0][0].data)
+        self.recovers = self.recovers and (self.pin_held or not is_sound(self.pairs[0][0].data))
         if self.has(Quirk.REFUSES):
             for slots in self.pairs:
                 slots[1].data = b"refused" if slots[1].pending else slots[1].data

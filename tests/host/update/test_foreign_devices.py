@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 from tests.host.behaviours import (
@@ -20,7 +21,7 @@ from tests.host.behaviours import (
     two_images,
 )
 from tests.host.foreign_peer import Body, ForeignPeer, Quirk
-from tests.host.images import read_image
+from tests.host.images import make_image, read_image
 from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, PeerLink, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
@@ -39,6 +40,7 @@ from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.events import Event, Message
 from keyswitch.host.update.job import BeforeReset, Job, JobImage, Observed, Outcome, Result
 from keyswitch.host.update.plan import PlannedDevice, make_plan
+from keyswitch.host.update.preflight import newer_that_runs
 from keyswitch.host.update.run import update
 from keyswitch.host.update.survey import survey
 from keyswitch.host.upload.throughput import Line
@@ -482,5 +484,71 @@ def test_a_device_that_finds_every_frame_too_large_is_refused_in_the_end():
         peer.veto = lambda _op, group, command, body: {"rc": 7} if (group, command) == (1, 1) and body["data"] else None
         result, _ = await updated(peer, Job(images=(image_of(NEW),)))
         assert (result.outcome, result.detail) == (Outcome.REFUSED, "EMSGSIZE"), result
+
+    run(story())
+
+
+# --- lists that tell little -----------------------------------------------------------------------------------------
+
+
+def test_rows_without_an_image_are_known_by_their_hash_and_each_image_is_sent_once():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.NO_IMAGE_KEYS, second=NET)
+        result, _ = await updated(peer, two_images())
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.received_image_bytes == len(NEW.data) + len(NEW_NET.data)
+        assert peer.stays == [True, True]
+
+    run(story())
+
+
+def test_an_image_that_is_listed_under_another_number_is_another():
+    image = image_of(NEW_NET, number=1)
+    view = replace(row(1, "active"), hash=NEW_NET.hash)
+    assert Observed(images=(image,), slots=(view,)).listed(image) is None
+    assert Observed(images=(image,), slots=(replace(view, image_told=False),)).listed(image) is not None
+
+
+@pytest.mark.parametrize(("versions", "older"), [(["1.2.0"], True), (["1.0.0"], False), (["1.0.0", "2.0.0"], False)])
+def test_a_downgrade_is_not_read_from_rows_that_may_be_another_images(versions: list[str], *, older: bool):
+    slots = tuple(replace(row(0, "active"), version=version, image_told=False) for version in versions)
+    assert (newer_that_runs(image_of(NEW), slots) is not None) is older
+
+
+@pytest.mark.parametrize("line", ["ble", "udp"])
+def test_without_hashes_one_reset_is_enough_and_versions_are_shown(line: str):
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.NO_HASHES)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)), line)
+        assert (result.outcome, result.outcome.exit_code) == (Outcome.UNKNOWN, Exit.UNKNOWN), result
+        assert peer.boots == 1
+        assert peer.stays == [True]
+        assert result.after is not None
+        assert [(view.version, view.hash) for view in result.after] == [("1.1.0", b""), ("1.0.0", b"")]
+
+    run(story())
+
+
+def test_without_hashes_an_equal_version_is_not_taken_for_the_image():
+    async def story() -> None:
+        other = make_image(NEW.version, fill=7)
+        peer = ForeignPeer(other, Quirk.NO_HASHES)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.UNKNOWN, result
+        assert peer.received_image_bytes == len(NEW.data)
+        assert read_image(peer.pairs[0][0].data) == ("1.1.0", NEW.hash)
+
+    run(story())
+
+
+def test_a_recovery_that_starts_again_is_reset_once():
+    async def story() -> None:
+        for quirks in ((), (Quirk.NO_HASHES,)):
+            peer = ForeignPeer(OLD, Quirk.DROPS_VERSION_2, *quirks)
+            peer.pin_held = True
+            result, _ = await updated(peer, Job(images=(image_of(NEW),)), "udp")
+            assert result.outcome is Outcome.UNKNOWN, result
+            assert peer.boots == 1
+            assert read_image(peer.pairs[0][0].data) == ("1.1.0", NEW.hash)
 
     run(story())

@@ -100,7 +100,7 @@ def test_the_least_frame_holds_the_first_request_of_any_image():
     assert Requests(bytes(1 << 24), frame=LEAST_FRAME, number=255).room(0) >= Requests.LEAST_FIRST
 
 
-@pytest.mark.parametrize("said", [{"rc": 3}, {"rc": 8}, {"rc": 11, "rsn": "wrong mode"}])
+@pytest.mark.parametrize("said", [{"rc": 7}, {"rc": 8}, {"rc": 11, "rsn": "wrong mode"}])
 def test_a_refusal_says_that_it_arrived(said: dict[str, Any]):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False)
@@ -110,13 +110,12 @@ def test_a_refusal_says_that_it_arrived(said: dict[str, Any]):
     run(story())
 
 
-@pytest.mark.parametrize("rc", [7, 9])
 @pytest.mark.parametrize(("takes", "frame"), [(2475, 2475), (2474, 1024), (300, 256), (244, 244), (10, 128)])
-def test_what_is_refused_for_its_size_did_not_arrive_and_costs_a_round_trip_alone(rc: int, takes: int, frame: int):
+def test_what_is_refused_as_cut_did_not_arrive_and_costs_a_round_trip_alone(takes: int, frame: int):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False)
         link = PeerLink(peer)
-        peer.veto = lambda *_asked: {"rc": rc} if len(link.sent[-1]) > takes else None
+        peer.veto = lambda *_asked: {"rc": 9} if len(link.sent[-1]) > takes else None
         assert await frame_that_arrives(SmpClient(link), 2475) == ArrivingFrame(size=frame)
         assert asyncio.get_running_loop().time() < TRY_MS / 1000
 
@@ -154,5 +153,21 @@ def test_a_lost_link_is_told():
         link = PeerLink(peer, Faults(lambda _w, _n, _p: Fate(cut=True)))
         with pytest.raises(LinkLostError, match="cut"):
             await frame_that_arrives(SmpClient(link), 2475)
+
+    run(story())
+
+
+def test_a_garbled_echo_is_asked_for_once_more():
+    async def story() -> None:
+        peer = SmpPeer(make_image(), gated=False)
+        echoes: list[object] = []
+
+        def garbled(_op: int, group: int, command: int, body: object) -> dict[str, Any] | None:
+            echoes.append(body)
+            return {"rc": "what"} if len(echoes) == 1 else None
+
+        peer.veto = garbled
+        assert await frame_that_arrives(SmpClient(PeerLink(peer)), 2475) == ArrivingFrame(size=2475)
+        assert len(echoes) == 2
 
     run(story())

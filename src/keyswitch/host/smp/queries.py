@@ -43,7 +43,11 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotInfo:
-    """One listed image (image group, state)."""
+    """One listed image (image group, state).
+
+    `hash` is empty where the list has none (serial recoveries may be built so). `image_told` says whether any row of
+    the list names its image; where none does, 0 stands in each, and says nothing if the device has several.
+    """
 
     image: int
     slot: int
@@ -54,6 +58,7 @@ class SlotInfo:
     confirmed: bool
     active: bool
     permanent: bool
+    image_told: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +192,9 @@ def slots_of(values: Mapping[str, Any]) -> tuple[SlotInfo, ...]:
     Raises:
         RemoteError: the answer is no list of images.
     """
-    return tuple(_slot(row) for row in _rows(values, "images", "image"))
+    rows = _rows(values, "images", "image")
+    image_told = any("image" in row for row in rows)
+    return tuple(_slot(row, image_told=image_told) for row in rows)
 
 
 def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
@@ -201,7 +208,7 @@ def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, A
     return cast("list[Mapping[str, Any]]", found)
 
 
-def _slot(values: Mapping[str, Any]) -> SlotInfo:
+def _slot(values: Mapping[str, Any], *, image_told: bool) -> SlotInfo:
 
     def flag(key: str) -> bool:
         # Left out when false by devices that save bytes (`MCUMGR_GRP_IMG_FRUGAL_LIST`).
@@ -217,6 +224,7 @@ def _slot(values: Mapping[str, Any]) -> SlotInfo:
         confirmed=flag("confirmed"),
         active=flag("active"),
         permanent=flag("permanent"),
+        image_told=image_told,
     )
 
 

@@ -4,7 +4,7 @@ Rules:
 
 * A trial is told by two rows: what runs is not confirmed, and another row of the same image is: the way back (Zephyr
   `img_mgmt_state_flags`). One of the two alone says nothing: recoveries mark nothing as confirmed.
-* A list that does not tell image numbers is one list: what stands in it counts for every image.
+* A list that does not tell image numbers is taken for that of image 0: what it says of others is not known.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def trial_of(slots: Sequence[SlotInfo] | None, number: int | None = None) -> Tri
         number: of the image; None: of any.
     """
     for runs in slots or ():
-        if not runs.active or runs.confirmed or (number is not None and runs.image != number):
+        if not runs.active or runs.confirmed or number not in {None, runs.image}:
             continue
         for other in slots or ():
             if other.image == runs.image and other.confirmed and not other.active:
@@ -60,7 +60,7 @@ def trial_of(slots: Sequence[SlotInfo] | None, number: int | None = None) -> Tri
 def marked_of(slots: Sequence[SlotInfo] | None, number: int | None = None) -> SlotInfo | None:
     """The row of an image that the next reset starts, by the list; `number` as in `trial_of`."""
     marked = (view for view in slots or () if view.pending and not view.active)
-    return next((view for view in marked if number is None or view.image == number), None)
+    return next((view for view in marked if number in {None, view.image}), None)
 
 
 def none_runs(slots: Sequence[SlotInfo]) -> bool:

@@ -96,8 +96,6 @@ class UpdateContext:
         self.connection: Connection | None = None
         self.entered: EntryGranted | None = None
         self.uploaded: Uploaded | None = None
-        self.whole: set[bytes] = set()
-        """Hashes of the images that this run has uploaded."""
         self.sent = {image.number: Sent() for image in job.images}
         """What was sent of the image of each number."""
         self.inside: bool | None = False
@@ -115,6 +113,8 @@ class UpdateContext:
         """What the health check has said was wrong."""
         self.wrong_sums: set[bytes] = set()
         """Hashes of images of which the device has said once that it received something else."""
+        self.reset_agreed = False
+        """The device has agreed to the last reset that was asked for."""
         self.ended_by_reset = False
         """The device has ended the link after it had agreed to a reset."""
         self.ran = False

@@ -43,6 +43,9 @@ _FORCE: Final = "wait until it is done and run the same command again, or say --
 
 _UNCONFIRMED: Final = "confirm it before the next reset, which takes it back: keyswitch update TARGET --only confirm"
 
+BY_VERSION: Final = "look which version the device itself says that it runs"
+"""What a person can do where a device lists no hashes."""
+
 _LOOK: Final = "look into what the health check says"
 
 _BACK_ON_PURPOSE: Final = "install the old image again (--downgrade)"
@@ -54,7 +57,7 @@ async def test(scene: UpdateContext) -> Stop | None:
         view = scene.seen.listed(image)
         if view is not None and not view.active and not view.pending:
             stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
-            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.whole:
+            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.seen.uploaded:
                 # A hash in a list says what the file says of itself, not what lies in the flash.
                 scene.say(f"the copy in the slot is refused ({stop.detail}): it is uploaded again")
                 scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
@@ -69,7 +72,7 @@ async def reset(scene: UpdateContext) -> Stop | None:
     seen = scene.seen
     scene.will_change("the reset")
     scene.seen = replace(scene.seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))
-    scene.ended_by_reset = False
+    scene.ended_by_reset = scene.reset_agreed = False
     connection = scene.up()
     try:
         reply = await _agreed_to_reset(scene)
@@ -82,6 +85,7 @@ async def reset(scene: UpdateContext) -> Stop | None:
         stop = await scene.refused(reply, reason=Reason.BUSY if reply.is_rc(Rc.EBUSY) else None, act="the reset")
         offered = stop is not None and reply.is_rc(Rc.EBUSY) and not scene.job.force
         return replace(stop, next_step=_FORCE) if stop is not None and offered else stop
+    scene.reset_agreed = True
     if connection.announced_end:
         scene.ended_by_reset = await connection.wait_closed(LINK_ENDS_MS) is not None
     await scene.drop()
@@ -130,9 +134,26 @@ async def swap(scene: UpdateContext) -> Stop | None:
                 await _settle(scene)
             return None
         if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
+            if scene.reset_agreed and (stop := _nothing_would_show(scene)) is not None:
+                return stop
             scene.seen = replace(scene.seen, reset=None, slots=None)
             return None
         await asyncio.sleep(pause_ms / 1000)
+    return None
+
+
+def _nothing_would_show(scene: UpdateContext) -> Stop | None:
+    """The device has agreed to a reset and answers as before, and another one would show as little."""
+    before = scene.seen.reset
+    slots = () if before is None else before.slots
+    listed = ", ".join(f"{view.version} (slot {view.slot})" for view in slots)
+    if none_runs(slots):
+        detail = f"the device has agreed to the reset and still answers as its loader or recovery, which lists {listed}"
+        next_step = "let it start its application (pin, button, power), then look what runs: keyswitch status"
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=next_step)
+    if slots and not any(view.hash for view in slots):
+        detail = f"the device has agreed to the reset, and nothing shows it: it lists no hashes, but {listed}"
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=BY_VERSION)
     return None
 
 
@@ -270,7 +291,8 @@ async def _start_again(scene: UpdateContext) -> str:
 
 def _running(slots: tuple[SlotInfo, ...] | None) -> str:
     """What runs, in words; empty if that is not known."""
-    return ", ".join(f"{view.version} ({view.hash.hex()[:8]})" for view in slots or () if view.active)
+    names = (f"{view.version} ({view.hash.hex()[:8] or 'no hash'})" for view in slots or () if view.active)
+    return ", ".join(names)
 
 
 async def _confirm_each(scene: UpdateContext) -> Stop | None:

@@ -201,6 +201,7 @@ class Observed:
             read before the reset are the proof.
         left: the device agreed to leave.
         distrusted: hashes that the device lists of copies that it refuses to start; they are not there for us.
+        uploaded: hashes of the images that this run has uploaded whole.
         theirs: hashes of running images whose confirmation the device leaves to their own applications.
         well: the health check has found what runs well, over this connection.
     """
@@ -221,6 +222,7 @@ class Observed:
     settled: bool = False
     left: bool = False
     distrusted: frozenset[bytes] = frozenset()
+    uploaded: frozenset[bytes] = frozenset()
     theirs: frozenset[bytes] = frozenset()
     well: bool = False
 
@@ -234,15 +236,29 @@ class Observed:
             by_reset=self.by_reset,
             settled=self.settled,
             distrusted=self.distrusted,
+            uploaded=self.uploaded,
             theirs=self.theirs,
         )
 
     def listed(self, image: JobImage) -> SlotInfo | None:
         """The slot that holds this image; the active one if both do."""
-        found = [view for view in self.slots or () if view.image == image.number and _is_it(view, image)]
+        found = [view for view in self.slots or () if self._is_it(view, image)]
         if image.hash in self.distrusted:
             found = [view for view in found if view.active]
         return next((view for view in found if view.active), found[0] if found else None)
+
+    def _is_it(self, view: SlotInfo, image: JobImage) -> bool:
+        if view.hash:
+            return view.hash == image.hash and (view.image == image.number or not view.image_told)
+        # A version says nothing of what lies there, unless it was this run that brought it; what runs before the reset
+        # is what ran before.
+        brought = image.hash in self.uploaded and (self.rebooted or not view.active)
+        return brought and view.version == image.version and view.image == image.number
+
+    @property
+    def unproved(self) -> tuple[JobImage, ...]:
+        """The images whose rows have no hash: that it is them is told by their versions alone."""
+        return tuple(image for image in self.images if (view := self.listed(image)) is not None and not view.hash)
 
     @property
     def taken(self) -> tuple[JobImage, ...]:
@@ -291,11 +307,6 @@ class Observed:
         wanted = [view for image in self.images if (view := self.listed(image)) is not None]
         views = wanted if self.images else self.slots or ()
         return frozenset(view.hash for view in views if view.active and not view.confirmed)
-
-
-def _is_it(view: SlotInfo, image: JobImage) -> bool:
-    # Serial recoveries may be built without hashes in their lists; then the version is all there is to compare.
-    return view.hash == image.hash if view.hash else view.version == image.version
 
 
 def at_rest(slots: tuple[SlotInfo, ...]) -> bool:

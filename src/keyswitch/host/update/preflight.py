@@ -24,8 +24,11 @@ GO_BACK: Final = "install a newer version, or say --downgrade to go back on purp
 def newer_that_runs(image: JobImage, slots: tuple[SlotInfo, ...] | None) -> SlotInfo | None:
     """The running image of the same number, if it is newer than this one."""
     version = ImageVersion.read(image.version)
-    for view in slots or ():
-        runs = ImageVersion.read(view.version) if view.active and view.image == image.number else None
+    running = [view for view in slots or () if view.active and view.image == image.number]
+    if len(running) > 1 and not running[0].image_told:
+        return None  # which of them is this image's is not told
+    for view in running:
+        runs = ImageVersion.read(view.version)
         if version is not None and runs is not None and version < runs:
             return view
     return None

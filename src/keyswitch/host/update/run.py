@@ -163,6 +163,11 @@ class _Run:
             next_step = "ask the device itself, or its maker's tool, which version it runs"
             return Stop(outcome=Outcome.UNKNOWN, detail=taken, next_step=next_step)
         reached = self.proved()
+        if (unproved := self.scene.seen.unproved) and reached.outcome is not Outcome.STAGED:
+            versions = ", ".join(image.version for image in unproved)
+            does = "runs on trial" if reached.outcome is Outcome.ON_TRIAL else "runs and stays"
+            detail = f"the device lists no hashes: that {versions} {does} is told by its version alone"
+            reached = Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=firmware_steps.BY_VERSION)
         return replace(reached, detail="; ".join(part for part in (reached.detail, taken) if part))
 
     def proved(self) -> Stop:

@@ -47,8 +47,8 @@ async def upload_missing(scene: UpdateContext) -> Stop | None:
             return await _wrong_sum(scene, image)
         case Uploaded() as end:
             scene.uploaded = end
-            scene.whole.add(image.hash)
-            scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
+            distrusted, uploaded = scene.seen.distrusted - {image.hash}, scene.seen.uploaded | {image.hash}
+            scene.seen = replace(scene.seen, distrusted=distrusted, uploaded=uploaded)
             return await verify(scene)
         case UploadRefused(refusal=refusal, off=0) if says_no_slot(refusal, trial_or_mark=_in_the_way(listed, image)):
             return no_free_slot(listed, image, str(refusal))

@@ -2,8 +2,9 @@
 
 A UART driver with two buffers for lines loses longer frames without a word (Zephyr `UART_MCUMGR_RX_BUF_COUNT`), and a
 server without reassembly takes each write for a whole frame, and answers one that was cut with rc 9. So a frame of the
-full size is tried with an echo, twice if it is lost: an answer says that it arrived, a refusal too, unless it is about
-the size.
+full size is tried with an echo, twice if it is lost: an answer says that it arrived, a refusal too, but for rc 9. (rc 7
+says that the *answer* does not fit: Zephyr's is a byte longer than the request.) Where the first piece of an upload is
+refused with either, its frame was too large.
 """
 
 from dataclasses import dataclass, replace
@@ -35,8 +36,8 @@ SMALLER: Final = (2475, 1024, 512, 256, 244, 169, 128)
 """Sizes to try below the one that was told: usual buffers; 244 is one write at the usual ATT MTU of 247, 169 two lines
 of a console."""
 
-TOO_LARGE: Final = frozenset({Rc.ECORRUPT, Rc.EMSGSIZE})
-"""What servers say to a frame of which they got, or could keep, a part alone (Zephyr `smp_process_request_packet`)."""
+CUT: Final = Rc.ECORRUPT
+"""What servers say to a frame of which they got a part alone (Zephyr `smp_process_request_packet`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +104,22 @@ async def frame_that_arrives(client: SmpClient, told: int) -> ArrivingFrame:
         if reply is None and not lost:
             reply = await _echo(client, size)  # a radio or a network loses one now and then; a narrow line loses each
         lost = lost or reply is None
-        if reply is not None and not says_too_large(reply):
+        if reply is not None and not (isinstance(reply, Refusal) and reply.is_rc(CUT)):
             return ArrivingFrame(size=size, lost=lost)
     return ArrivingFrame(size=sizes[-1], lost=lost)
 
 
 def says_too_large(reply: Reply) -> bool:
-    """Whether a server says that a frame did not arrive whole."""
-    return isinstance(reply, Refusal) and any(reply.is_rc(rc) for rc in TOO_LARGE)
+    """Whether a server says of a piece, whose answer is short, that its frame was too large."""
+    return isinstance(reply, Refusal) and (reply.is_rc(CUT) or reply.is_rc(Rc.EMSGSIZE))
 
 
 async def _echo(client: SmpClient, frame: int) -> Reply | None:
-    """The answer to an echo of this size, None if there is none in time."""
+    """The answer to an echo of this size; None if there is none in time, or a garbled one, as one that lost a piece is."""
     try:
         return await client.write(os.ID, os.Id.ECHO, {"d": _padding(frame)}, timeout_ms=TRY_MS)
+    except RemoteError:
+        return None
     except SilenceError:
         if client.link.closed is not None:
             raise
