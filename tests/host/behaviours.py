@@ -12,7 +12,7 @@ from typing import Any
 from tests.host.foreign_peer import ForeignPeer, Quirk
 from tests.host.images import Made, make_image
 
-from keyswitch.host.update.job import Job, JobImage, Outcome
+from keyswitch.host.update.job import ConfirmBy, Job, JobImage, Outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
 BEGIN, END = "<!-- devices by behaviour -->\n", "<!-- end of devices -->\n"
@@ -86,6 +86,17 @@ def two_images() -> Job:
 
 def forced() -> Job:
     return Job(images=(image_of(NEW),), force=True)
+
+
+WITHOUT_SLOTS = (
+    r"the device was reset to start 1\.1\.0, and is back without showing its slots: "
+    r"whether that runs on trial, is confirmed or has gone back cannot be seen \(.*\)"
+)
+WAITED_FOR = "the device is back from the reset without its SMP service: it is waited for"
+
+
+def confirms_itself() -> Job:
+    return Job(images=(image_of(NEW),), confirm_by=ConfirmBy.SELF)
 
 
 def network_core() -> Job:
@@ -268,6 +279,32 @@ BEHAVIOURS = (
         detail="the device has agreed to the reset and still answers as its loader or recovery, which lists "
         r"1\.1\.0 \(slot 0\)",
         next_step="let it start its application (pin, button, power), then look what runs: keyswitch status",
+    ),
+    Behaviour(
+        device="has a new application that shows its SMP service some seconds after the start",
+        operator="waits for it, for half a minute",
+        quirks=(Quirk.SHOWS_SMP_LATE,),
+        outcome=Outcome.CONFIRMED,
+        says=(WAITED_FOR,),
+    ),
+    Behaviour(
+        device="has a new application that shows no SMP service (products with an update mode of their own)",
+        operator="says that the reset was seen, and what was not",
+        quirks=(Quirk.HIDES_SMP,),
+        outcome=Outcome.UNKNOWN,
+        detail=WITHOUT_SLOTS,
+        next_step="put it into its update mode, then confirm it (--only confirm) before its next reset",
+        says=(WAITED_FOR,),
+    ),
+    Behaviour(
+        device="the same, and `--confirm-by self` was said",
+        operator="the same: nothing shows a confirmation",
+        quirks=(Quirk.HIDES_SMP,),
+        job=confirms_itself,
+        outcome=Outcome.UNKNOWN,
+        detail=WITHOUT_SLOTS,
+        next_step="put it into its update mode, then look what runs (keyswitch status)",
+        says=(WAITED_FOR,),
     ),
 )
 

@@ -48,6 +48,10 @@ class Quirk(Enum):
     """Lists two images without saying which row is whose."""
     NO_HASHES = auto()
     """Lists versions alone."""
+    HIDES_SMP = auto()
+    """Its new application shows no SMP service, but in an update mode of its own, and confirms itself."""
+    SHOWS_SMP_LATE = auto()
+    """Its new application shows its SMP service after ten seconds."""
     BUSY_AT_RESET = auto()
     """Is too busy for a reset for `busy_ms`, unless that is forced."""
 
@@ -68,6 +72,8 @@ class ForeignPeer(TwoImagePeer):
         self.reassembles = not self.has(Quirk.NO_REASSEMBLY)
         self.recovers = self.has(Quirk.DROPS_VERSION_2)
         """Its recovery runs, not its application."""
+        self.hidden = False
+        """It shows no SMP service."""
         self.pin_held = False
         """Its recovery starts again at each reset."""
         self.busy_ms = 60_000
@@ -92,6 +98,10 @@ class ForeignPeer(TwoImagePeer):
         self.pairs[0][1] = Slot(new.data, pending=True)
 
     # --- what differs -----------------------------------------------------------------------------------------------
+
+    @property
+    def visible(self) -> bool:
+        return not self.hidden and super().visible
 
     def serve(self, packet: bytes, door: str, peer: int) -> list[bytes]:
         if self.recovers and packet[0] >> 3:
@@ -151,6 +161,11 @@ class ForeignPeer(TwoImagePeer):
             for slots in self.pairs:
                 slots[1].data = b"refused" if slots[1].pending else slots[1].data
         super().boot(keep=keep)
+        if self.has(Quirk.HIDES_SMP):
+            self.hidden, self.stays[0] = True, True
+        if self.has(Quirk.SHOWS_SMP_LATE):
+            self.hidden = True
+            asyncio.get_running_loop().call_later(10, setattr, self, "hidden", False)
         if self.has(Quirk.HIDES_IMAGE_1):
             self.pairs[1][1] = Slot()  # what ran before is overwritten, there is no way back
 

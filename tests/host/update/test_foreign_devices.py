@@ -30,6 +30,8 @@ from keyswitch.cli.main import main
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.recipe_loader import read_recipe
+from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
 from keyswitch.host.connect.verdict import Gate
@@ -550,5 +552,62 @@ def test_a_recovery_that_starts_again_is_reset_once():
             assert result.outcome is Outcome.UNKNOWN, result
             assert peer.boots == 1
             assert read_image(peer.pairs[0][0].data) == ("1.1.0", NEW.hash)
+
+    run(story())
+
+
+# --- a new application that shows nothing ---------------------------------------------------------------------------
+
+
+def test_slots_of_before_the_reset_are_not_shown_as_those_after_it():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.HIDES_SMP)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.UNKNOWN, result
+        assert result.before is not None
+        assert (result.after, result.not_read_since) == (None, "the reset")
+        assert (peer.boots, peer.stays) == (1, [True])
+
+    run(story())
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_a_person_who_brings_it_into_its_update_mode_again_makes_it_seen(*, pressed: bool):
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.HIDES_SMP)
+
+        def press(event: Event) -> None:
+            if pressed and isinstance(event, Message) and "button" in event.text:
+                peer.hidden = False
+                peer.end_links("button")
+
+        way = RecipeStrategy(read_recipe("button"), random="abcde")
+        result = await update(reach_of(peer), Job(images=(image_of(NEW),), way=way), sink=press)
+        if pressed:
+            assert result.outcome is not Outcome.UNKNOWN, result
+            assert [view.version for view in result.after or () if view.active] == ["1.1.0"]
+        else:
+            assert result.outcome is Outcome.UNKNOWN, result
+            assert "is back without showing its slots" in result.detail
+            assert result.next_step.startswith("put it into its update mode")
+
+    run(story(), limit_s=3600)
+
+
+def test_a_device_with_a_mode_group_that_refuses_after_the_reset_is_refused():
+    """One of ours tells where it is: nothing is unseen there."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        boot = peer.boot
+
+        def boots(*, keep: bool = False) -> None:
+            boot(keep=False)
+            peer.guard = "motion == false"
+
+        peer.boot = boots  # type: ignore[method-assign]
+        way = ModeGroupStrategy("maintenance", Secret(b"s" * 32))
+        result, _ = await updated(peer, Job(images=(image_of(NEW),), way=way))
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.GUARD), result
 
     run(story())

@@ -108,6 +108,8 @@ class UpdateContext:
         self.farthest: Counter[int] = Counter()
         """How far the image of each number has got."""
         self.slots = SlotReadings()
+        self.tells_mode = False
+        """It has a mode group."""
         self._boot_id: bytes = b""
         self.unwell: str | None = None
         """What the health check has said was wrong."""
@@ -176,6 +178,7 @@ class UpdateContext:
 
     def note_state(self, state: ModeState) -> None:
         """Note what the mode group told."""
+        self.tells_mode = True
         if self._boot_id and state.boot_id not in {b"", self._boot_id}:
             self.will_change("the device restarted")
         self._boot_id = state.boot_id or self._boot_id

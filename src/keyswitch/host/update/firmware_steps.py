@@ -5,10 +5,12 @@ After a reset nothing is believed before the device has shown that the reset too
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from keyswitch.errors import LinkLostError
+from keyswitch.host.access.strategy import AlreadyOpen
 from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_slots, slots_of
@@ -27,6 +29,9 @@ from keyswitch.smp.groups.image import Err
 
 RESET_LOST_MS: Final = 10_000
 """A device that still answers as before after this long has not been reset: the request was lost."""
+
+SERVICE_MS: Final = 30_000
+"""How long an application may take after its start to show its SMP service, which it showed before."""
 
 RESET_BUSY_MS: Final = 8_000
 """How long a device that is too busy for a reset is asked again; within the step's bound."""
@@ -132,6 +137,8 @@ async def swap(scene: UpdateContext) -> Stop | None:
             scene.seen = replace(scene.seen, rebooted=True, slots=None)
             if scene.seen.by_reset and scene.session_lost:
                 await _settle(scene)
+            elif _shows_nothing(scene):
+                await _await_service(scene)
             return None
         if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
             if scene.reset_agreed and (stop := _nothing_would_show(scene)) is not None:
@@ -140,6 +147,21 @@ async def swap(scene: UpdateContext) -> Stop | None:
             return None
         await asyncio.sleep(pause_ms / 1000)
     return None
+
+
+def _shows_nothing(scene: UpdateContext) -> bool:
+    """The device is back and shows neither SMP nor a mode, and nothing was given to bring it into its update mode."""
+    connection = scene.connection
+    silent = connection is not None and connection.smp is None and connection.mode is None
+    return silent and isinstance(scene.job.way, AlreadyOpen)
+
+
+async def _await_service(scene: UpdateContext) -> None:
+    """Wait a while for the SMP service: an application may register it some time after its start, or never."""
+    scene.say("the device is back from the reset without its SMP service: it is waited for")
+    await scene.drop()
+    with suppress(LinkLostError):
+        await scene.connect(smp_shown=True, timeout_ms=SERVICE_MS)
 
 
 def _nothing_would_show(scene: UpdateContext) -> Stop | None:

@@ -21,7 +21,7 @@ from keyswitch.host.connect.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Giv
 from keyswitch.host.update import access_steps, firmware_steps, upload_step
 from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
+from keyswitch.host.update.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
 from keyswitch.host.update.preflight import arms_itself
 from keyswitch.host.update.steps import BY_NAME, CHANGES, WAY_OUT, WORK, StepName, UpdateStep, first_missing
 from keyswitch.host.upload.uploader import UploadProgress
@@ -132,13 +132,14 @@ class _Run:
         self.trouble = ""
         self.link_lost = False
         self.to_continue = False
+        self.last_step = StepName.FIND
 
     async def to_the_end(self) -> Result:
         unfit = arms_itself(self.job)
         if unfit is not None:
             return self.end(unfit)
         stop = await self.follow(WORK[self.job.goal])
-        reached = stop or self.reached()
+        reached = self.reached() if stop is None else self.unseen_after_reset(stop)
         await self.scene.read_again()
         if self.must_leave(reached):
             if self.scene.inside is None:
@@ -170,6 +171,25 @@ class _Run:
             reached = Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=firmware_steps.BY_VERSION)
         return replace(reached, detail="; ".join(part for part in (reached.detail, taken) if part))
 
+    def unseen_after_reset(self, stop: Stop) -> Stop:
+        """Why the run ends, where that is only that nothing of the new image can be seen: the reset has shown itself.
+
+        A device with a mode group tells where it is; what it refuses then is the answer.
+        """
+        seen = self.scene.seen
+        ways_in = {StepName.VERDICT, StepName.ENTER, StepName.RECONNECT}
+        unseen = seen.rebooted and seen.slots is None and self.last_step in ways_in
+        if not unseen or self.scene.tells_mode:
+            return stop
+        versions = ", ".join(image.version for image in self.job.images)
+        detail = (
+            f"the device was reset to start {versions}, and is back without showing its slots: "
+            f"whether that runs on trial, is confirmed or has gone back cannot be seen ({stop.detail})"
+        )
+        theirs = self.job.confirm_by is ConfirmBy.SELF
+        look = "look what runs (keyswitch status)" if theirs else "confirm it (--only confirm) before its next reset"
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=f"put it into its update mode, then {look}")
+
     def proved(self) -> Stop:
         seen, goal = self.scene.seen, self.job.goal
         if goal is Goal.UPLOAD and not seen.all_active:
@@ -186,6 +206,7 @@ class _Run:
         """Take steps until all hold; a Stop if that cannot be."""
         self.tries.clear()
         while (step := first_missing(steps, self.scene.seen)) is not None:
+            self.last_step = step.name
             self.already_held(steps[: steps.index(step.name)])
             if step.name is StepName.ENTER and self.tries[StepName.RECONNECT] >= BY_NAME[StepName.RECONNECT].tries:
                 return self.exhausted(BY_NAME[StepName.RECONNECT])  # nobody would look whether it is inside this time

@@ -115,7 +115,7 @@ def says_too_large(reply: Reply) -> bool:
 
 
 async def _echo(client: SmpClient, frame: int) -> Reply | None:
-    """The answer to an echo of this size; None if there is none in time, or a garbled one, as one that lost a piece is."""
+    """The answer to an echo of this size; None if there is none in time, or one that lost a piece on its way."""
     try:
         return await client.write(os.ID, os.Id.ECHO, {"d": _padding(frame)}, timeout_ms=TRY_MS)
     except RemoteError:
