@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.host.foreign_peer import ForeignPeer, Quirk
-from tests.host.images import Made, make_image
+from tests.host.images import Made, make_compressed, make_image
 
 from keyswitch.host.update.job import ConfirmBy, Job, JobImage, Outcome
 
@@ -97,6 +97,13 @@ WAITED_FOR = "the device is back from the reset without its SMP service: it is w
 
 def confirms_itself() -> Job:
     return Job(images=(image_of(NEW),), confirm_by=ConfirmBy.SELF)
+
+
+PACKED, UNPACKED_HASH = make_compressed(NEW)
+
+
+def compressed() -> Job:
+    return Job(images=(image_of(PACKED, unpacked_hash=UNPACKED_HASH),))
 
 
 def network_core() -> Job:
@@ -305,6 +312,20 @@ BEHAVIOURS = (
         detail=WITHOUT_SLOTS,
         next_step="put it into its update mode, then look what runs (keyswitch status)",
         says=(WAITED_FOR,),
+    ),
+    Behaviour(
+        device="lists a compressed image by the hash of what it unpacks to",
+        operator="takes either hash for it; `--unpacks` lets such a file through",
+        quirks=(Quirk.LISTS_UNPACKED,),
+        job=compressed,
+        outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="lists it by its own hash",
+        operator="the same",
+        quirks=(),
+        job=compressed,
+        outcome=Outcome.CONFIRMED,
     ),
 )
 

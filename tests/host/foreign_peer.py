@@ -8,7 +8,7 @@ import asyncio
 from enum import Enum, auto
 from typing import Any
 
-from tests.host.images import Made, is_sound
+from tests.host.images import Made, is_sound, read_image, unpacked_hash
 from tests.host.other_peers import TwoImagePeer
 from tests.host.smp_peer import Session, Slot
 
@@ -52,6 +52,8 @@ class Quirk(Enum):
     """Its new application shows no SMP service, but in an update mode of its own, and confirms itself."""
     SHOWS_SMP_LATE = auto()
     """Its new application shows its SMP service after ten seconds."""
+    LISTS_UNPACKED = auto()
+    """Lists a compressed image by the hash of what it unpacks to, and knows it by that alone."""
     BUSY_AT_RESET = auto()
     """Is too busy for a reset for `busy_ms`, unless that is forced."""
 
@@ -121,6 +123,11 @@ class ForeignPeer(TwoImagePeer):
 
     def listing(self) -> list[Body]:
         rows = super().listing()
+        if self.has(Quirk.LISTS_UNPACKED):
+            slots = [slot.data for pair in self.pairs for slot in pair]
+            names = {found[1]: unpacked_hash(data) for data in slots if (found := read_image(data)) is not None}
+            for row in rows:
+                row["hash"] = names[row["hash"]] or row["hash"]
         left_out = {"hash"} if self.has(Quirk.NO_HASHES) else set[str]()
         left_out |= {"image"} if self.has(Quirk.NO_IMAGE_KEYS) else set()
         left_out |= rows[0].keys() - {"slot", "version", "hash"} if self.recovers else set()
@@ -147,10 +154,19 @@ class ForeignPeer(TwoImagePeer):
         named = "hash" in body and not self.has(Quirk.CONFIRMS_NOTHING)
         if body.get("confirm") and not named and self.quirks & {Quirk.CONFIRMS_BY_HASH, Quirk.CONFIRMS_NOTHING}:
             return {"rc": 3}
+        body = {**body, "hash": self.packed(body["hash"])} if "hash" in body else body
         before = [slots[1].pending for slots in self.pairs]
         answer = super().do_1_0_2(body, peer)
         self.marks += [number for number, slots in enumerate(self.pairs) if slots[1].pending and not before[number]]
         return answer
+
+    def packed(self, listed: bytes) -> bytes:
+        """The hash TLV of the image that is listed by this hash; nothing's, if it is that of a packed image itself."""
+        for slot in (slot for slots in self.pairs for slot in slots):
+            found, unpacked = read_image(slot.data), unpacked_hash(slot.data)
+            if found is not None and unpacked is not None and self.has(Quirk.LISTS_UNPACKED):
+                listed = {unpacked: found[1], found[1]: b""}.get(listed, listed)
+        return listed
 
     def boot(self, *, keep: bool = False) -> None:
         if self.has(Quirk.APPLICATION_MARKED_LAST) and self.marks[:1] == [0] and len(self.pairs) > 1:

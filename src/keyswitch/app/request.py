@@ -25,6 +25,8 @@ class UpdateRequest:
         holder: file of the key that the permit names.
         to: the mode to enter; None: the policy's first maintenance mode.
         keys: files of the keys that the image may be signed with; none: the policy's.
+        decrypts: the device's bootloader takes encrypted images.
+        unpacks: the device's bootloader takes compressed images.
         only: `upload`, `test` or `confirm`: how far to go; None: until the image is confirmed and maintenance left.
         confirm_by: `operator` or `self`; None: what the policy says.
         health: command to run once the new image runs, before it is confirmed; it must end with 0.
@@ -56,6 +58,8 @@ class UpdateRequest:
     holder: Path | None = None
     to: str | None = None
     keys: tuple[Path, ...] = ()
+    decrypts: bool = False
+    unpacks: bool = False
     only: str | None = None
     confirm_by: str | None = None
     health: str | None = None

@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -266,6 +266,7 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     if not keys and policy is not None:
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
+    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks)
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
 
 

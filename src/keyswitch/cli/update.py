@@ -53,6 +53,8 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Check the image's signature with this public key; repeatable.",
 )
+@click.option("--decrypts", is_flag=True, help="Send also an encrypted image: the device's bootloader takes them.")
+@click.option("--unpacks", is_flag=True, help="Send also a compressed image: the device's bootloader takes them.")
 @click.option(
     "--only",
     type=click.Choice(["upload", "test", "confirm"]),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.host.behaviours import (
@@ -12,8 +13,11 @@ from tests.host.behaviours import (
     NEW_NET,
     OLD,
     OTHER,
+    PACKED,
     PAGE,
+    UNPACKED_HASH,
     Behaviour,
+    compressed,
     image_of,
     marked,
     on_trial,
@@ -21,7 +25,7 @@ from tests.host.behaviours import (
     two_images,
 )
 from tests.host.foreign_peer import Body, ForeignPeer, Quirk
-from tests.host.images import make_image, read_image
+from tests.host.images import make_compressed, make_image, read_image
 from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, PeerLink, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
@@ -611,3 +615,45 @@ def test_a_device_with_a_mode_group_that_refuses_after_the_reset_is_refused():
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.GUARD), result
 
     run(story())
+
+
+# --- compressed and encrypted images --------------------------------------------------------------------------------
+
+
+def test_a_compressed_image_that_runs_is_known_by_what_it_unpacked_to():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.LISTS_UNPACKED)
+        for outcome in (Outcome.CONFIRMED, Outcome.ALREADY_RUNNING):
+            result, _ = await updated(peer, compressed())
+            assert result.outcome is outcome, result
+        assert peer.received_image_bytes == len(PACKED.data)
+        assert peer.boots == 1
+
+    run(story())
+
+
+def test_a_compressed_second_image_is_marked_and_confirmed_by_what_is_listed():
+    async def story() -> None:
+        packed, unpacked = make_compressed(NEW_NET)
+        peer = ForeignPeer(OLD, Quirk.LISTS_UNPACKED, second=NET)
+        bodies = noted_bodies(peer)
+        result, _ = await updated(peer, Job(images=(image_of(packed, number=1, unpacked_hash=unpacked),)))
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert [body["hash"] for body in bodies] == [unpacked, unpacked]
+
+    run(story())
+
+
+def test_a_compressed_file_needs_its_option_and_is_updated_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path, record = tmp_path / "packed.bin", tmp_path / "record.jsonl"
+    path.write_bytes(PACKED.data)
+    with UdpPeerThread(lambda: ForeignPeer(OLD, Quirk.LISTS_UNPACKED, reset_ms=20, boot_ms=20)) as served:
+        with pytest.raises(SystemExit) as raised:
+            main(["update", served.target, str(path)])
+        assert raised.value.code == Exit.USAGE
+        assert "a compressed image, which this bootloader cannot unpack" in capsys.readouterr().err
+        with pytest.raises(SystemExit) as raised:
+            main(["update", served.target, str(path), "--unpacks", "--quiet", "--evidence", str(record)])
+        assert raised.value.code == Exit.YES
+    assert capsys.readouterr().out == "confirmed\n"
+    assert f'"unpacked_hash":"{UNPACKED_HASH.hex()}"' in record.read_text().replace(" ", "")

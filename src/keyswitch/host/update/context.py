@@ -115,8 +115,6 @@ class UpdateContext:
         """What the health check has said was wrong."""
         self.wrong_sums: set[bytes] = set()
         """Hashes of images of which the device has said once that it received something else."""
-        self.reset_agreed = False
-        """The device has agreed to the last reset that was asked for."""
         self.ended_by_reset = False
         """The device has ended the link after it had agreed to a reset."""
         self.ran = False

@@ -61,7 +61,7 @@ async def test(scene: UpdateContext) -> Stop | None:
     for image in scene.job.marking_order:
         view = scene.seen.listed(image)
         if view is not None and not view.active and not view.pending:
-            stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
+            stop = await _write_state(scene, {"hash": view.hash or image.hash, "confirm": False})
             if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.seen.uploaded:
                 # A hash in a list says what the file says of itself, not what lies in the flash.
                 scene.say(f"the copy in the slot is refused ({stop.detail}): it is uploaded again")
@@ -76,8 +76,9 @@ async def reset(scene: UpdateContext) -> Stop | None:
     await scene.lease.last(BY_NAME[StepName.SWAP].bound_ms, scene.up().mode)
     seen = scene.seen
     scene.will_change("the reset")
-    scene.seen = replace(scene.seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))
-    scene.ended_by_reset = scene.reset_agreed = False
+    before = BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ())
+    scene.seen = replace(scene.seen, reset=before)
+    scene.ended_by_reset = False
     connection = scene.up()
     try:
         reply = await _agreed_to_reset(scene)
@@ -90,7 +91,7 @@ async def reset(scene: UpdateContext) -> Stop | None:
         stop = await scene.refused(reply, reason=Reason.BUSY if reply.is_rc(Rc.EBUSY) else None, act="the reset")
         offered = stop is not None and reply.is_rc(Rc.EBUSY) and not scene.job.force
         return replace(stop, next_step=_FORCE) if stop is not None and offered else stop
-    scene.reset_agreed = True
+    scene.seen = replace(scene.seen, reset=replace(before, agreed=True))
     if connection.announced_end:
         scene.ended_by_reset = await connection.wait_closed(LINK_ENDS_MS) is not None
     await scene.drop()
@@ -141,7 +142,7 @@ async def swap(scene: UpdateContext) -> Stop | None:
                 await _await_service(scene)
             return None
         if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
-            if scene.reset_agreed and (stop := _nothing_would_show(scene)) is not None:
+            if (stop := _nothing_would_show(scene)) is not None:
                 return stop
             scene.seen = replace(scene.seen, reset=None, slots=None)
             return None
@@ -167,7 +168,7 @@ async def _await_service(scene: UpdateContext) -> None:
 def _nothing_would_show(scene: UpdateContext) -> Stop | None:
     """The device has agreed to a reset and answers as before, and another one would show as little."""
     before = scene.seen.reset
-    slots = () if before is None else before.slots
+    slots = before.slots if before is not None and before.agreed else ()
     listed = ", ".join(f"{view.version} (slot {view.slot})" for view in slots)
     if none_runs(slots):
         detail = f"the device has agreed to the reset and still answers as its loader or recovery, which lists {listed}"
@@ -323,7 +324,8 @@ async def _confirm_each(scene: UpdateContext) -> Stop | None:
     if not any(image.number for image in scene.job.images):
         return await _write_state(scene, {"confirm": True})
     for image in images:
-        body = {"hash": image.hash, "confirm": True}
+        view = scene.seen.listed(image)
+        body = {"hash": (view.hash if view is not None else b"") or image.hash, "confirm": True}
         stop = await _write_state(scene, body, of_another=image if image.number else None)
         if stop is not None:
             return stop
@@ -341,7 +343,7 @@ async def _confirmed_by_theirs(scene: UpdateContext) -> Stop | None:
     stop = await _look_while(scene, lambda: bool(left()) and loop.time() < until)
     if stop is not None or not scene.seen.all_active or not left():
         return stop
-    numbers = ", ".join(str(image.number) for image in scene.job.images if image.hash in left())
+    numbers = ", ".join(str(image.number) for image in scene.job.images if image.hashes & left())
     return Stop(
         outcome=Outcome.FAILED,
         detail=f"image {numbers} runs, and its own application, which alone may, has not confirmed it",
@@ -375,7 +377,7 @@ async def _write_state(
             scene.say(
                 f"image {of_another.number} is confirmed by its own application: the device takes it from no other"
             )
-            scene.seen = replace(scene.seen, theirs=scene.seen.theirs | {of_another.hash})
+            scene.seen = replace(scene.seen, theirs=scene.seen.theirs | of_another.hashes)
             return await verify(scene)
         stop = await scene.refused(reply, act="to confirm the image" if body.get("confirm") else "to mark the image")
         step = _UNCONFIRMED if body.get("confirm") else _step_of_a_mark(reply)
@@ -423,6 +425,6 @@ async def _has_rebooted(scene: UpdateContext) -> bool | None:
         before,
         boot_id=scene.seen.boot_id,
         slots=None if isinstance(slots, Refusal) else slots,
-        hashes=frozenset(image.hash for image in scene.job.images),
+        hashes=frozenset[bytes]().union(*(image.hashes for image in scene.job.images)),
         link_ended=scene.ended_by_reset or scene.seen.outside is True,
     )

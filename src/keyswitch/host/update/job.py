@@ -46,6 +46,7 @@ class JobImage:
         version: as in its header.
         number: image number, for devices with several.
         arms_itself: the file brings its own trailer: written whole, it is started by the next reset unasked.
+        unpacked_hash: of the image that a bootloader makes of a compressed file; empty for any other.
     """
 
     data: bytes
@@ -53,6 +54,12 @@ class JobImage:
     version: str
     number: int = 0
     arms_itself: bool = False
+    unpacked_hash: bytes = b""
+
+    @property
+    def hashes(self) -> frozenset[bytes]:
+        """What a device may list it by."""
+        return frozenset({self.hash, self.unpacked_hash} - {b""})
 
 
 class Goal(StrEnum):
@@ -173,10 +180,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeReset:
-    """What was true when a reset was asked for; anything else later shows that it took place."""
+    """What was true when a reset was asked for; anything else later shows that it took place.
+
+    `agreed` says whether the device has answered that it will.
+    """
 
     boot_id: bytes
     slots: tuple[SlotInfo, ...]
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +260,7 @@ class Observed:
 
     def _is_it(self, view: SlotInfo, image: JobImage) -> bool:
         if view.hash:
-            return view.hash == image.hash and (view.image == image.number or not view.image_told)
+            return view.hash in image.hashes and (view.image == image.number or not view.image_told)
         # A version says nothing of what lies there, unless it was this run that brought it; what runs before the reset
         # is what ran before.
         brought = image.hash in self.uploaded and (self.rebooted or not view.active)
@@ -272,10 +283,14 @@ class Observed:
             return ()
         pending = {(view.image, view.hash) for view in before.slots if view.pending and view.hash}
         run = {view.image for view in self.slots if view.active}
+
+        def was_pending(image: JobImage) -> bool:
+            return any((image.number, each) in pending for each in image.hashes)
+
         return tuple(
             image
             for image in self.images
-            if (image.number, image.hash) in pending and image.number not in run and self.listed(image) is None
+            if was_pending(image) and image.number not in run and self.listed(image) is None
         )
 
     @property

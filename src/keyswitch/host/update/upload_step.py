@@ -72,7 +72,7 @@ async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
 
     async def is_there() -> bool:
         slots = await read_slots(scene.smp())
-        return not isinstance(slots, Refusal) and any(view.hash == image.hash for view in slots)
+        return not isinstance(slots, Refusal) and any(view.hash in image.hashes for view in slots)
 
     while True:
         end = await upload(
