@@ -106,6 +106,9 @@ def compressed() -> Job:
     return Job(images=(image_of(PACKED, unpacked_hash=UNPACKED_HASH),))
 
 
+FLASH_STEP = "look into the device's log: whether its slot holds 16,384 bytes, and its flash takes writes"
+
+
 def network_core() -> Job:
     return Job(images=(image_of(NEW_NET, number=1),))
 
@@ -326,6 +329,22 @@ BEHAVIOURS = (
         quirks=(),
         job=compressed,
         outcome=Outcome.CONFIRMED,
+    ),
+    Behaviour(
+        device="goes silent at the end of its slot, and answers everything else",
+        operator="connects once more; if it stands there again, says so",
+        quirks=(Quirk.SILENT_AT_THE_END,),
+        outcome=Outcome.FAILED,
+        detail=r"the upload stands at byte \d+ each time, of 16384, and the device answers everything else",
+        next_step=FLASH_STEP,
+    ),
+    Behaviour(
+        device="asks for the same byte for ever",
+        operator="gives it a minute",
+        quirks=(Quirk.STANDS,),
+        outcome=Outcome.FAILED,
+        detail=r"the upload stands at byte (\d+): the device keeps asking for offset \1",
+        next_step=FLASH_STEP,
     ),
 )
 

@@ -54,6 +54,10 @@ class Quirk(Enum):
     """Its new application shows its SMP service after ten seconds."""
     LISTS_UNPACKED = auto()
     """Lists a compressed image by the hash of what it unpacks to, and knows it by that alone."""
+    SILENT_AT_THE_END = auto()
+    """Does not answer a piece that would go behind `end` of its slot, and everything else."""
+    STANDS = auto()
+    """Answers each piece behind `end` of its slot with the offset of before."""
     BUSY_AT_RESET = auto()
     """Is too busy for a reset for `busy_ms`, unless that is forced."""
 
@@ -78,6 +82,7 @@ class ForeignPeer(TwoImagePeer):
         """It shows no SMP service."""
         self.pin_held = False
         """Its recovery starts again at each reset."""
+        self.end = 12_000
         self.busy_ms = 60_000
         self.busy_until = 0.0
         self.marks: list[int] = []
@@ -185,7 +190,13 @@ class ForeignPeer(TwoImagePeer):
         if self.has(Quirk.HIDES_IMAGE_1):
             self.pairs[1][1] = Slot()  # what ran before is overwritten, there is no way back
 
-    def do_1_1_2(self, body: Body, peer: int) -> Body:
+    def do_1_1_2(self, body: Body, peer: int) -> Body | None:  # type: ignore[override]
+        if self.session is not None and 0 < body["off"] < 1 << 30:
+            end = len(self.session.data) + len(body["data"])
+            if end > self.end and self.has(Quirk.SILENT_AT_THE_END):
+                return None
+            if end > self.end and self.has(Quirk.STANDS):
+                return {"off": len(self.session.data)}
         if self.recovers:
             return self.recover(body)
         number = body.get("image", 0) if len(self.pairs) > 1 else 0

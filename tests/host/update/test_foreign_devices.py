@@ -43,7 +43,7 @@ from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import IF_ANY_MS, SlotInfo, read_params
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.smp.slots import marked_of, trial_of
-from keyswitch.host.update.events import Event, Message
+from keyswitch.host.update.events import Event, Message, StepFailed
 from keyswitch.host.update.job import BeforeReset, Job, JobImage, Observed, Outcome, Result
 from keyswitch.host.update.plan import PlannedDevice, make_plan
 from keyswitch.host.update.preflight import newer_that_runs
@@ -657,3 +657,50 @@ def test_a_compressed_file_needs_its_option_and_is_updated_with_it(tmp_path: Pat
         assert raised.value.code == Exit.YES
     assert capsys.readouterr().out == "confirmed\n"
     assert f'"unpacked_hash":"{UNPACKED_HASH.hex()}"' in record.read_text().replace(" ", "")
+
+
+# --- devices that do not get on -------------------------------------------------------------------------------------
+
+
+def test_a_device_that_stands_at_one_byte_is_given_up_in_minutes():
+    async def story() -> None:
+        for quirk in (Quirk.SILENT_AT_THE_END, Quirk.STANDS):
+            peer = ForeignPeer(OLD, quirk)
+            begun_at = asyncio.get_running_loop().time()
+            result, events = await updated(peer, Job(images=(image_of(NEW),)))
+            assert result.outcome is Outcome.FAILED, result
+            assert asyncio.get_running_loop().time() - begun_at < 180
+            why = [event.why for event in events if isinstance(event, StepFailed)]
+            assert len(why) == (2 if quirk is Quirk.SILENT_AT_THE_END else 1)
+            if quirk is Quirk.SILENT_AT_THE_END:
+                assert re.search(r"no answer, asked \d+ times, and the device answers everything else$", why[0])
+
+    run(story())
+
+
+def test_a_device_that_was_silent_once_goes_on():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.SILENT_AT_THE_END)
+        asyncio.get_running_loop().call_later(100, setattr, peer, "end", 1 << 20)
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.CONFIRMED, result
+
+    run(story())
+
+
+def test_a_device_that_is_silent_altogether_is_unreachable():
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.SILENT_AT_THE_END)
+        silence = peer.do_1_1_2
+
+        def silent(body: Body, connection: int) -> Body | None:
+            answer = silence(body, connection)
+            peer.silent = peer.silent or answer is None
+            return answer
+
+        peer.do_1_1_2 = silent  # type: ignore[method-assign]
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.UNREACHABLE, result
+        assert "everything else" not in result.detail
+
+    run(story())

@@ -95,7 +95,7 @@ def test_a_number_of_our_own(tmp_path: Path):
 
 
 def flagged(flags: int) -> bytes:
-    """The image with these flags, and without a hash that fits: an encrypted one's is over what only the device sees."""
+    """The image with these flags, and a hash that does not fit: an encrypted one's is over what the device sees."""
     return NEW.data[:16] + flags.to_bytes(4, "little") + NEW.data[20:]
 
 

@@ -67,6 +67,16 @@ class SlotReadings:
         return self.now is None or at_rest(self.now)
 
 
+class UploadFaults:
+    """What was wrong with uploads of a run: once is bad luck, twice it is the device."""
+
+    def __init__(self) -> None:
+        self.wrong_sums: set[bytes] = set()
+        """Hashes of images of which the device has said once that it received something else."""
+        self.stood_at: dict[int, int] = {}
+        """Where the upload of the image of each number stood when the device was silent last."""
+
+
 class UpdateContext:
     """The shared state of one run.
 
@@ -105,6 +115,7 @@ class UpdateContext:
         """It was asked to leave."""
         self.thrown_out: Stop | None = None
         """Why it left maintenance by itself, the last time that it did."""
+        self.upload_faults = UploadFaults()
         self.farthest: Counter[int] = Counter()
         """How far the image of each number has got."""
         self.slots = SlotReadings()
@@ -113,8 +124,6 @@ class UpdateContext:
         self._boot_id: bytes = b""
         self.unwell: str | None = None
         """What the health check has said was wrong."""
-        self.wrong_sums: set[bytes] = set()
-        """Hashes of images of which the device has said once that it received something else."""
         self.ended_by_reset = False
         """The device has ended the link after it had agreed to a reset."""
         self.ran = False

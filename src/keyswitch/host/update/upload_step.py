@@ -59,10 +59,29 @@ async def upload_missing(scene: UpdateContext) -> Stop | None:
             scene.put_off = stop
             await asyncio.sleep(BUSY_MS / 1000)
             return None
-        case UploadStalled(silent=True) as end:
-            raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
         case UploadStalled() as end:
-            return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
+            return _stands(scene, image, end)
+
+
+def _stands(scene: UpdateContext, image: JobImage, end: UploadStalled) -> Stop:
+    """An upload that does not get on. A silent device is connected to once more: if it stands there again, it is it.
+
+    Raises:
+        LinkLostError: it was silent there for the first time.
+    """
+    where = f"the upload stands at byte {end.off}"
+    if not end.silent:
+        return Stop(outcome=Outcome.FAILED, detail=f"{where}: {end.why}", next_step=_of_its_flash(image))
+    if scene.upload_faults.stood_at.get(image.number) != end.off:
+        scene.upload_faults.stood_at[image.number] = end.off
+        raise LinkLostError(f"{where}: {end.why}")
+    # It was found, asked for its gate, and told its slots in between.
+    detail = f"{where} each time, of {len(image.data)}, and the device answers everything else"
+    return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_of_its_flash(image))
+
+
+def _of_its_flash(image: JobImage) -> str:
+    return f"look into the device's log: whether its slot holds {len(image.data):,} bytes, and its flash takes writes"
 
 
 async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
@@ -95,8 +114,8 @@ async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
 async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
     """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
     scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
-    if image.hash not in scene.wrong_sums:
-        scene.wrong_sums.add(image.hash)
+    if image.hash not in scene.upload_faults.wrong_sums:
+        scene.upload_faults.wrong_sums.add(image.hash)
         scene.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
         return await verify(scene)
     return Stop(

@@ -209,6 +209,7 @@ class _Upload:
         self.silences = 0
         self.restarts = 0
         self.gone = False
+        self.answers_else = False
         self.lone_refusals = 0
         self.rests_until = 0.0
         self.match: bool | None = None
@@ -294,6 +295,7 @@ class _Upload:
         """The small question was answered: what was sent before it and is not answered now was lost."""
         if done.cancelled() or done.exception() is not None or self.heard_at > asked_at or not self.flying:
             return
+        self.answers_else = True
         self.known_lost = True
         self.woken.set()
 
@@ -359,6 +361,7 @@ class _Upload:
             self.match = match
         if moved in {Moved.ON, Moved.DONE}:
             self.silences = self.lone_refusals = 0
+            self.answers_else = False
             if self.window.wanted - self.floor_off >= self.bounds.floor_bytes:
                 self.floor_at, self.floor_off = now, self.window.wanted
             if self.on_progress is not None:
@@ -400,7 +403,8 @@ class _Upload:
         off = self.window.wanted
         slept = self.loop.time() - self.heard_at >= self.bounds.stall_ms / 1000  # this computer, and its clock went on
         if self.silences or slept:
-            return UploadStalled(off=off, why=f"no answer, asked {self.silences} times", silent=True)
+            others = ", and the device answers everything else" if self.answers_else else ""
+            return UploadStalled(off=off, why=f"no answer, asked {self.silences} times{others}", silent=True)
         if off <= self.floor_off:
             return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
         within_s = self.bounds.stall_ms / 1000
