@@ -346,6 +346,12 @@ BEHAVIOURS = (
         detail=r"the upload stands at byte (\d+): the device keeps asking for offset \1",
         next_step=FLASH_STEP,
     ),
+    Behaviour(
+        device="answers nothing for a minute in the middle of an upload",
+        operator="waits, connects again and resumes; the bar says since when it stands",
+        quirks=(Quirk.PAUSES,),
+        outcome=Outcome.CONFIRMED,
+    ),
 )
 
 

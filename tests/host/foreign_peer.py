@@ -56,6 +56,8 @@ class Quirk(Enum):
     """Lists a compressed image by the hash of what it unpacks to, and knows it by that alone."""
     SILENT_AT_THE_END = auto()
     """Does not answer a piece that would go behind `end` of its slot, and everything else."""
+    PAUSES = auto()
+    """Answers nothing for 70 seconds, once, when a piece would go behind `end` of its slot."""
     STANDS = auto()
     """Answers each piece behind `end` of its slot with the offset of before."""
     BUSY_AT_RESET = auto()
@@ -83,6 +85,7 @@ class ForeignPeer(TwoImagePeer):
         self.pin_held = False
         """Its recovery starts again at each reset."""
         self.end = 12_000
+        self.paused = False
         self.busy_ms = 60_000
         self.busy_until = 0.0
         self.marks: list[int] = []
@@ -111,7 +114,7 @@ class ForeignPeer(TwoImagePeer):
         return not self.hidden and super().visible
 
     def serve(self, packet: bytes, door: str, peer: int) -> list[bytes]:
-        if self.recovers and packet[0] >> 3:
+        if self.recovers and self.has(Quirk.DROPS_VERSION_2) and packet[0] >> 3:
             return []
         if not self.reassembles and len(packet) != 8 + int.from_bytes(packet[2:4]):
             if self.has(Quirk.NO_ECHO) and packet[4:8] == bytes([0, 0, packet[6], 0]):
@@ -194,6 +197,10 @@ class ForeignPeer(TwoImagePeer):
         if self.session is not None and 0 < body["off"] < 1 << 30:
             end = len(self.session.data) + len(body["data"])
             if end > self.end and self.has(Quirk.SILENT_AT_THE_END):
+                return None
+            if end > self.end and self.has(Quirk.PAUSES) and not self.paused:
+                self.paused = self.silent = True
+                asyncio.get_running_loop().call_later(70, setattr, self, "silent", False)
                 return None
             if end > self.end and self.has(Quirk.STANDS):
                 return {"off": len(self.session.data)}

@@ -704,3 +704,16 @@ def test_a_device_that_is_silent_altogether_is_unreachable():
         assert "everything else" not in result.detail
 
     run(story())
+
+
+def test_a_loader_that_starts_again_is_called_that():
+    """Over Bluetooth LE the reset shows itself by the end of the link: the application was not started."""
+
+    async def story() -> None:
+        peer = ForeignPeer(OLD, Quirk.REFUSES)
+        peer.recovers = peer.pin_held = True
+        result, _ = await updated(peer, Job(images=(image_of(NEW),)))
+        assert result.outcome is Outcome.NOT_STARTED, result
+        assert "the device runs its loader or recovery" in result.detail
+
+    run(story())

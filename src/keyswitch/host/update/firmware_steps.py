@@ -197,7 +197,7 @@ async def _settle(scene: UpdateContext) -> None:
 
 async def prove(scene: UpdateContext) -> Stop | None:
     """The slots were read after the reset, and something else runs: say what."""
-    runs = _running(scene.seen.slots)
+    runs = _running(scene.seen.slots) or "its loader or recovery"
     if scene.job.images and not scene.seen.rebooted:
         return Stop(outcome=Outcome.FAILED, detail=f"the device runs {runs}", next_step="run a full update")
     if scene.session_lost and not scene.tried_again:
@@ -217,10 +217,11 @@ async def prove(scene: UpdateContext) -> Stop | None:
         detail += "; the image lies in no slot any more: it was refused, unless it is a bootloader, which no list shows"
     if scene.seen.taken:
         detail += f"; {taken_words(scene.seen)}"
+    held = ", and what holds the device there (pin, button)" if none_runs(scene.seen.slots or ()) else ""
     return Stop(
         outcome=Outcome.NOT_STARTED,
         detail=detail,
-        next_step="check signature and version of the image (keyswitch image verify)",
+        next_step=f"check signature and version of the image (keyswitch image verify){held}",
     )
 
 

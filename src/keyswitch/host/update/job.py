@@ -259,12 +259,14 @@ class Observed:
         return next((view for view in found if view.active), found[0] if found else None)
 
     def _is_it(self, view: SlotInfo, image: JobImage) -> bool:
+        if view.image_told and view.image != image.number:
+            return False
         if view.hash:
-            return view.hash in image.hashes and (view.image == image.number or not view.image_told)
+            return view.hash in image.hashes
         # A version says nothing of what lies there, unless it was this run that brought it; what runs before the reset
         # is what ran before.
         brought = image.hash in self.uploaded and (self.rebooted or not view.active)
-        return brought and view.version == image.version and view.image == image.number
+        return brought and view.version == image.version
 
     @property
     def unproved(self) -> tuple[JobImage, ...]:

@@ -9,6 +9,7 @@ Rules:
 """
 
 from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.smp.slots import none_runs
 from keyswitch.host.update.job import BeforeReset, Observed
 
 
@@ -48,6 +49,8 @@ def was_tried(seen: Observed) -> bool:
 
     A bootloader that refuses an image erases it (MCUboot `boot_validated_swap_type`), so that it is listed no more.
     """
+    if none_runs(seen.slots or ()):
+        return False  # a loader or recovery marks nothing
     views = [seen.listed(image) for image in seen.images]
     return all(view is not None and not view.active and not view.pending for view in views)
 
