@@ -218,7 +218,7 @@ BEHAVIOURS = (
         operator="says when the image goes back",
         quirks=(Quirk.CONFIRMS_NOTHING,),
         outcome=Outcome.REFUSED,
-        detail="the device refuses to confirm the image: EINVAL",
+        detail="the confirmation: EINVAL",
         next_step="confirm it before the next reset, which takes it back: keyswitch update TARGET --only confirm",
     ),
     Behaviour(
@@ -226,7 +226,7 @@ BEHAVIOURS = (
         operator="asks again for eight seconds, then offers `--force`",
         quirks=(Quirk.BUSY_AT_RESET,),
         outcome=Outcome.REFUSED,
-        detail="the device refuses the reset: busy: EBUSY",
+        detail="the reset: busy: EBUSY",
         next_step="wait until it is done and run the same command again, or say --force to reset it all the same",
     ),
     Behaviour(

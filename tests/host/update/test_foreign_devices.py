@@ -340,7 +340,7 @@ def test_a_reset_that_is_forced_goes_as_a_request_with_a_bool():
 
         peer.veto = busy
         result, _ = await updated(peer, Job(images=(image_of(NEW),), force=True))
-        assert (result.outcome, result.detail) == (Outcome.REFUSED, "the device refuses the reset: EINVAL"), result
+        assert (result.outcome, result.detail) == (Outcome.REFUSED, "the reset: EINVAL"), result
         assert asked == [{}, {"force": True}]
 
     run(story())

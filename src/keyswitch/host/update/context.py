@@ -286,7 +286,7 @@ class UpdateContext:
         Args:
             refusal: what the device said.
             reason: what that means where it does not say so in our words.
-            act: what was refused, as it stands behind "the device refuses"; empty where the step says it.
+            act: what was refused, as it stands behind "refused"; told where the device gives no reason of ours.
         """
         if refusal.is_rc(Rc.EACCESSDENIED):
             await self.look()
@@ -296,7 +296,7 @@ class UpdateContext:
                 return None
         # A code alone says nothing to a person: what it means stands before it.
         meant = "" if reason is None or refusal.reason is not None else f"{reason.value}: "
-        what = f"the device refuses {act}: " if act else ""
+        what = f"{act}: " if act and refusal.reason is None else ""
         detail = f"{what}{meant}{refusal}"
         reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""

@@ -302,7 +302,7 @@ async def _start_again(scene: UpdateContext) -> str:
     try:
         async with asyncio.timeout(BY_NAME[StepName.SWAP].bound_ms / 1000):
             if (stop := await reset(scene)) is not None:
-                return stop.detail
+                return f"it was not reset: {stop.detail}"
             await swap(scene)
             await scene.look()
             if scene.up().smp is not None:
@@ -380,7 +380,7 @@ async def _write_state(
             )
             scene.seen = replace(scene.seen, theirs=scene.seen.theirs | of_another.hashes)
             return await verify(scene)
-        stop = await scene.refused(reply, act="to confirm the image" if body.get("confirm") else "to mark the image")
+        stop = await scene.refused(reply, act="the confirmation" if body.get("confirm") else "the mark")
         step = _UNCONFIRMED if body.get("confirm") else _step_of_a_mark(reply)
         return stop if stop is None or stop.next_step else replace(stop, next_step=step)
     if "images" in reply.values:
