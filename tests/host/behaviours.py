@@ -13,6 +13,7 @@ from tests.host.foreign_peer import ForeignPeer, Quirk
 from tests.host.images import Made, make_compressed, make_image
 
 from keyswitch.host.update.job import ConfirmBy, Job, JobImage, Outcome
+from keyswitch.host.upload.limits import Bounds
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
 BEGIN, END = "<!-- devices by behaviour -->\n", "<!-- end of devices -->\n"
@@ -70,6 +71,10 @@ def _trial_unlisted(running: Made, *quirks: Quirk) -> ForeignPeer:
     return on_trial(running, Quirk.LISTS_WHAT_RUNS, *quirks)
 
 
+def on_trial_of_old() -> ForeignPeer:
+    return on_trial(OLD)
+
+
 def marked(running: Made, *quirks: Quirk) -> ForeignPeer:
     peer = ForeignPeer(running, *quirks)
     peer.marked(OTHER)
@@ -93,6 +98,11 @@ WITHOUT_SLOTS = (
     r"whether that runs on trial, is confirmed or has gone back cannot be seen \(.*\)"
 )
 WAITED_FOR = "the device is back from the reset without its SMP service: it is waited for"
+
+
+def impatient() -> Job:
+    """A tenth of the minute that is waited for progress."""
+    return Job(images=(image_of(NEW),), bounds=Bounds(stall_ms=6_000))
 
 
 def confirms_itself() -> Job:
@@ -342,6 +352,7 @@ BEHAVIOURS = (
         device="asks for the same byte for ever",
         operator="gives it a minute",
         quirks=(Quirk.STANDS,),
+        job=impatient,
         outcome=Outcome.FAILED,
         detail=r"the upload stands at byte (\d+): the device keeps asking for offset \1",
         next_step=FLASH_STEP,
