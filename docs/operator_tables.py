@@ -27,7 +27,7 @@ OUTCOMES = {
     Outcome.REVERTED: "the image ran, or was tried, and the old one runs again",
     Outcome.UNREACHABLE: "the device was not heard, or the link was lost too often",
     Outcome.NEVER_CAME_BACK: "it was reset and not heard again",
-    Outcome.UNKNOWN: "the device answers what no gate answers",
+    Outcome.UNKNOWN: "the device answers what no gate answers, or nothing shows what runs since its reset",
     Outcome.STILL_IN_MAINTENANCE: "whatever else happened: it could not be proved that the device has left",
     Outcome.INTERRUPTED: "Ctrl-C or SIGTERM; the device stays as the run has left it; the same command resumes",
 }

@@ -9,10 +9,11 @@ from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.probe import probe_gate
-from keyswitch.host.connect.verdict import Given, Verdict, advised, verdict_of_failed_connect
+from keyswitch.host.connect.verdict import Gate, Given, Verdict, advised, verdict_of_failed_connect
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.smp.slots import MARKED_STEP, marked_of, marked_words, trial_of
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
@@ -74,6 +75,7 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
         verdict = await _found_out(reach)
     finally:
         await reach.close()
+    verdict = _with_slots(verdict)
     given = Given(entry="policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
@@ -97,6 +99,19 @@ def _named(verdict: Verdict, policy: Policy) -> Verdict:
         return verdict
     guard = verdict.guard.named([(each.name, each.type is InputType.BOOL) for each in policy.inputs])
     return replace(verdict, guard=guard, detail=guard.words)
+
+
+def _with_slots(verdict: Verdict) -> Verdict:
+    """The verdict with what the list of the slots says of the next image; the gate alone does not tell that."""
+    if verdict.gate is not Gate.OPEN:
+        return verdict
+    if (trial := trial_of(verdict.slots)) is not None:
+        shut = replace(verdict, gate=Gate.SHUT, reason=Reason.NO_SLOT, detail=trial.words)
+        return replace(shut, next_step=trial.next_step)
+    if (marked := marked_of(verdict.slots)) is not None:
+        # Some servers take another image over it, some do not: that is seen when it is sent.
+        return replace(verdict, detail=f"but {marked_words(marked)}", next_step=MARKED_STEP)
+    return verdict
 
 
 async def _found_out(reach: Endpoint) -> Verdict:

@@ -41,6 +41,7 @@ from keyswitch.host.update.events import Ended, Event, VerdictFound
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
+from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
@@ -114,9 +115,11 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
         confirm_by=_confirm_by(policy, request.confirm_by),
         health=None if request.health is None else health_command(request.health, health_bound_ms(policy, request.to)),
         most_outstanding=request.window,
+        max_frame=request.frame,
         stay=request.stay,
         downgrade=request.downgrade,
         unchecked=request.unchecked,
+        force=request.force,
     )
     _check_security(policy, request)
     return Prepared(
@@ -226,7 +229,12 @@ def _goal(word: str | None) -> Goal:
 
 
 def _check_numbers(request: UpdateRequest) -> None:
-    for name, least, most in (("image_number", 0, MAX_IMAGE_NUMBER), ("window", 1, MAX_WINDOW)):
+    numbers = (
+        ("image_number", 0, MAX_IMAGE_NUMBER),
+        ("window", 1, MAX_WINDOW),
+        ("frame", LEAST_FRAME, LARGEST_FRAME),
+    )
+    for name, least, most in numbers:
         value: int | None = getattr(request, name)
         if value is not None and not least <= value <= most:
             raise InputError(Field(name), f"{value}", f"{least} to {most}")
@@ -297,6 +305,7 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     if not keys and policy is not None:
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
+    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks)
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
 
 

@@ -54,6 +54,8 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Check the image's signature with this public key; repeatable.",
 )
+@click.option("--decrypts", is_flag=True, help="Send also an encrypted image: the device's bootloader takes them.")
+@click.option("--unpacks", is_flag=True, help="Send also a compressed image: the device's bootloader takes them.")
 @click.option(
     "--only",
     type=click.Choice(["upload", "test", "confirm"]),
@@ -73,10 +75,14 @@ from keyswitch.exits import Exit
     "--image-number", type=click.IntRange(0, 255), metavar="N", help="Update image N of a device that has several."
 )
 @click.option("--window", type=click.IntRange(1, 255), metavar="N", help="Keep at most N requests outstanding.")
+@click.option(
+    "--frame", type=click.IntRange(110, 65_543), metavar="BYTES", help="Send frames of at most this many bytes."
+)
 @pairing_options
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--downgrade", is_flag=True, help="Install the image even if the device runs a newer one.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
+@click.option("--force", is_flag=True, help="Reset the device even if it says that it is busy.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; ask the device, change nothing.")
 @click.option(
     "--evidence",

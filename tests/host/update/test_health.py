@@ -122,7 +122,7 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
             {"rc": 10} if (op, group, command) == (2, 0, 5) and peer.boots else None
         )
         result = await unwell(peer)
-        assert (result.outcome, result.detail) == (Outcome.FAILED, f"{UNWELL}it refused the reset: EBUSY")
+        assert (result.outcome, result.detail) == (Outcome.FAILED, f"{UNWELL}it was not reset: the reset: busy: EBUSY")
         assert result.next_step.startswith("power-cycle it")
 
     async def stays() -> None:

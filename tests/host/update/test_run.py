@@ -415,10 +415,10 @@ def test_out_of_reach_for_good_says_where_the_device_was_left():
 def test_whatever_goes_wrong_inside_ends_in_a_result_and_outside(
     error: KeyswitchError, monkeypatch: pytest.MonkeyPatch
 ):
-    async def fail(_client: SmpClient, _most: int | None = None) -> Capacity:
+    async def fail(_client: SmpClient, _most: int | None = None, **_bounds: int | None) -> Capacity:
         raise error
 
-    monkeypatch.setattr("keyswitch.host.update.firmware_acts.capacity_of", fail)
+    monkeypatch.setattr("keyswitch.host.update.upload_acts.capacity_of", fail)
 
     async def story() -> None:
         peer = SmpPeer(OLD)

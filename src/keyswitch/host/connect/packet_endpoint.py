@@ -8,10 +8,17 @@ from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
 from keyswitch.host.smp.client import ANSWER_MS, SmpClient
 from keyswitch.link.ports import PacketLink
-from keyswitch.smp.groups import os
+from keyswitch.smp.groups import image
+from keyswitch.smp.header import SmpVersion
 
 KNOCK_MS = 250
 """First wait for an answer on a socket or serial port; doubled until `ANSWER_MS`."""
+
+SURE_KNOCKS = 2
+"""How often a server that answered in version 1 is asked in version 2 again, before it is said not to know that."""
+
+SURE_MS = 500
+"""The wait for each of those: it has just answered sooner."""
 
 
 class PacketEndpoint:
@@ -50,7 +57,7 @@ class PacketEndpoint:
         link = client.link
         return Connection(
             smp=client,
-            mode=client,
+            mode=None if client.old_server else client,  # our mode group is younger than version 2
             close=client.close,
             closed=lambda: link.closed,
             wait_closed=client.wait_closed,
@@ -71,17 +78,38 @@ class PacketEndpoint:
 
 
 async def _knock(client: SmpClient) -> None:
-    """Ask for the device's parameters until it answers anything at all; the caller bounds it."""
+    """Ask for the list of images until it is answered in any way; the caller bounds it.
+
+    Every SMP server has that list, or says that it has not. MCUboot's serial recovery of before mid-2023 takes the
+    version's bits for a part of the operation, and drops what it does not know: it is asked in version 1 as well.
+    """
     wait_ms = KNOCK_MS
     try:
-        while True:
-            with suppress(SilenceError):
-                await client.read(os.ID, os.Id.PARAMS, timeout_ms=wait_ms)
-                return
+        while not (await _answers(client, SmpVersion.V2, wait_ms) or await _is_old(client, wait_ms)):
             wait_ms = min(2 * wait_ms, ANSWER_MS)
     except BaseException:
         await client.close()
         raise
+
+
+async def _is_old(client: SmpClient, wait_ms: int) -> bool:
+    """Whether somebody answers in version 1; `client.old_server` says whether in that alone: it may only be slow."""
+    if not await _answers(client, SmpVersion.V1, wait_ms):
+        return False
+    for _ in range(SURE_KNOCKS):
+        if await _answers(client, SmpVersion.V2, SURE_MS):
+            return True
+    client.version = SmpVersion.V1
+    client.old_server = True
+    return True
+
+
+async def _answers(client: SmpClient, version: SmpVersion, wait_ms: int) -> bool:
+    client.version = version
+    with suppress(SilenceError):
+        await client.read(image.ID, image.Id.STATE, timeout_ms=wait_ms)
+        return True
+    return False
 
 
 class _Ending(SmpClient):

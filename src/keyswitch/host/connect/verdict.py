@@ -54,6 +54,7 @@ NEXT_STEP: Final = {
     ),
     Reason.VETO: "the application refuses uploads: ask its maker what it waits for",
     Reason.SILENCE: "reconnect; if it stays silent, power-cycle the device",
+    Reason.NO_SLOT: "confirm what runs on trial, or reset the device; then run the same command again",
 }
 """What a person can do about it, who has given nothing yet."""
 

@@ -133,6 +133,7 @@ def begun(circumstances: RunHeader) -> dict[str, Any]:
                 "image": checked.image.number,
                 "version": checked.image.version,
                 "hash": checked.image.hash.hex(),
+                **({"unpacked_hash": checked.image.unpacked_hash.hex()} if checked.image.unpacked_hash else {}),
                 "size": len(checked.image.data),
                 "signature": checked.signature,
             }

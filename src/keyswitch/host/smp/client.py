@@ -63,6 +63,10 @@ class SmpClient:
         self.link = link
         self.version = version
         self.dropped = DroppedAnswer()
+        self.old_server = False
+        """It answers in version 1 alone. Servers so old are silent about commands that they do not have."""
+        self.unanswered: set[tuple[int, int]] = set()
+        """Group and command of what an old server was asked in vain."""
         self._asked: dict[int, _Asked] = {}
         self._given_up: set[int] = set()
         self._sequence = 0

@@ -16,7 +16,7 @@ from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, other_policy
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
-from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs
+from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs, trial_in_the_way
 from keyswitch.host.update.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.upload.encoder import Requests
 from keyswitch.host.upload.frame_size import LEAST_FRAME, MOST_OUTSTANDING
@@ -168,7 +168,7 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
     most = max(LEAST_FRAME, params.buf_size - line.framing_bytes)
-    frame = min(most, line.max_packet or most)
+    frame = min(most, line.max_packet or most, job.max_frame or most)
     outstanding = max(1, min(params.buf_count - 1, job.most_outstanding or MOST_OUTSTANDING, MOST_OUTSTANDING))
     fast, slow = (rate(line, frame=frame, outstanding=outstanding, flash=flash) for flash in (None, USUAL_FLASH))
     size = sum(len(image.data) for image in to_send)
@@ -215,6 +215,7 @@ def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}", verdict.next_step
     stop = is_downgrade(job, Observed(images=job.images, slots=device.slots))
+    stop = trial_in_the_way(job, device.slots) or stop
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})
@@ -325,6 +326,9 @@ def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
+    if len(job.images) > 1:
+        order = ", ".join(str(image.number) for image in job.marking_order)
+        notes.append(f"the images are marked and confirmed from the highest number down: {order}")
     older = [image.version for image in job.images if newer_that_runs(image, device.slots) is not None]
     if older:
         notes.append(f"a downgrade: the device runs something newer than {', '.join(older)}")

@@ -18,10 +18,10 @@ from typing import Final
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, Phrase, RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.verdict import AFTER_PAIRING, NEXT_STEP, TELL, Given, Verdict, advised, unreached
-from keyswitch.host.update import access_acts, firmware_acts
+from keyswitch.host.update import access_acts, firmware_acts, upload_acts
 from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
+from keyswitch.host.update.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
 from keyswitch.host.update.preflight import arms_itself
 from keyswitch.host.update.steps import BY_NAME, CHANGES, WAY_OUT, WORK, StepName, UpdateStep, first_missing
 from keyswitch.host.upload.uploader import UploadProgress
@@ -34,7 +34,7 @@ _ACTS: Final[dict[StepName, Callable[[UpdateContext], Awaitable[Stop | None]]]] 
     StepName.ENTER: access_acts.enter,
     StepName.RECONNECT: access_acts.reconnect,
     StepName.VERIFY: access_acts.verify,
-    StepName.UPLOAD: firmware_acts.upload_missing,
+    StepName.UPLOAD: upload_acts.upload_missing,
     StepName.TEST: firmware_acts.test,
     StepName.RESET: firmware_acts.reset,
     StepName.SWAP: firmware_acts.swap,
@@ -65,6 +65,13 @@ _AWAY: Final = Phrase(
     "found: power-cycle it, which brings the old image back; the same command tries the new image once more"
 )
 """What a person can do about a device that never came back."""
+
+
+_AWAY_BY_RESET: Final = (
+    "look at the device itself: its application may not speak on this line; a loader or recovery keeps no old image, "
+    "so that no power cycle brings one back"
+)
+"""The same where a loader or recovery has written the image, and the reset alone was to start it."""
 
 
 _LONG: Final = frozenset({StepName.UPLOAD, StepName.HEALTH, StepName.CONFIRM})
@@ -126,13 +133,14 @@ class _Run:
         self.trouble = ""
         self.link_lost = False
         self.to_continue = False
+        self.last_step = StepName.FIND
 
     async def to_the_end(self) -> Result:
         unfit = arms_itself(self.job)
         if unfit is not None:
             return self.end(unfit)
         stop = await self.follow(WORK[self.job.goal])
-        reached = stop or self.reached()
+        reached = self.reached() if stop is None else self.unseen_after_reset(stop)
         await self.scene.read_again()
         if self.must_leave(reached):
             if self.scene.inside is None:
@@ -141,7 +149,7 @@ class _Run:
             await self.scene.read_again()
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
-        elif stop is None or self.scene.entered is not None:
+        elif stop is None or self.scene.entered is not None or reached.reason is Reason.NO_SLOT:
             reached = self.left_inside(reached)
         return self.end(reached)
 
@@ -151,7 +159,40 @@ class _Run:
         return result
 
     def reached(self) -> Stop:
-        """All proofs hold; without a change they did before."""
+        """All proofs hold; without a change they did before. What no list can show is said beside it."""
+        taken = firmware_acts.taken_words(self.scene.seen)
+        if taken and len(self.scene.seen.taken) == len(self.job.images):
+            next_step = "ask the device itself, or its maker's tool, which version it runs"
+            return Stop(outcome=Outcome.UNKNOWN, detail=taken, next_step=next_step)
+        reached = self.proved()
+        if (unproved := self.scene.seen.unproved) and reached.outcome is not Outcome.STAGED:
+            versions = ", ".join(image.version for image in unproved)
+            does = "runs on trial" if reached.outcome is Outcome.ON_TRIAL else "runs and stays"
+            detail = f"the device lists no hashes: that {versions} {does} is told by its version alone"
+            reached = Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=firmware_acts.BY_VERSION)
+        return replace(reached, detail="; ".join(part for part in (reached.detail, taken) if part))
+
+    def unseen_after_reset(self, stop: Stop) -> Stop:
+        """Why the run ends, where that is only that nothing of the new image can be seen: the reset has shown itself.
+
+        A device with a mode group tells where it is; what it refuses then is the answer.
+        """
+        seen = self.scene.seen
+        ways_in = {StepName.VERDICT, StepName.ENTER, StepName.RECONNECT}
+        unseen = seen.rebooted and seen.slots is None and self.last_step in ways_in
+        if not unseen or self.scene.tells_mode:
+            return stop
+        versions = ", ".join(image.version for image in self.job.images)
+        detail = (
+            f"the device was reset to start {versions}, and is back without showing its slots: "
+            f"whether that runs on trial, is confirmed or has gone back cannot be seen ({stop.detail})"
+        )
+        theirs = self.job.confirm_by is ConfirmBy.SELF
+        look = "look what runs (keyswitch status)" if theirs else "confirm it ({only} confirm) before its next reset"
+        next_step = Phrase(f"put it into its update mode, then {look}")
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=next_step)
+
+    def proved(self) -> Stop:
         seen, goal = self.scene.seen, self.job.goal
         if goal is Goal.UPLOAD and not seen.all_active:
             there = "" if self.acted & CHANGES else "already in the slot"
@@ -167,6 +208,7 @@ class _Run:
         """Take steps until all hold; a Stop if that cannot be."""
         self.tries.clear()
         while (step := first_missing(steps, self.scene.seen)) is not None:
+            self.last_step = step.name
             self.already_held(steps[: steps.index(step.name)])
             if step.name is StepName.ENTER and self.tries[StepName.RECONNECT] >= BY_NAME[StepName.RECONNECT].tries:
                 return self.exhausted(BY_NAME[StepName.RECONNECT])  # nobody would look whether it is inside this time
@@ -268,6 +310,8 @@ class _Run:
         match outcome:
             case Outcome.UNREACHABLE:
                 return unreached(self.given())
+            case Outcome.NEVER_CAME_BACK if self.scene.seen.by_reset:
+                return _AWAY_BY_RESET
             case Outcome.NEVER_CAME_BACK:
                 return _AWAY
             case _:
@@ -281,6 +325,8 @@ class _Run:
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
             return False
+        if reached.reason is Reason.NO_SLOT and self.scene.entered is None:
+            return False  # the trial of somebody else would end with it
         if reached.outcome in {Outcome.ALREADY_RUNNING, _REACHED[self.job.goal]}:
             return True
         return self.scene.entered is not None or bool(self.acted & {*CHANGES, StepName.HEALTH})

@@ -7,8 +7,10 @@ from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Connection, Endpoint
 from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.verdict import Given, advised, verdict_of_failed_connect
-from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params, read_room, read_slots
-from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params, read_room, read_slots, slots_of
+from keyswitch.host.smp.reply import Answer, Refusal, Reply
+from keyswitch.host.smp.slots import none_runs
 from keyswitch.host.update.plan import PlannedDevice, PlannedLease
 from keyswitch.mcuboot.layout import BootMode
 from keyswitch.policy.enums import UploadRest
@@ -90,8 +92,10 @@ async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> Pl
         room = {}
     params = await read_params(client)
     number = await read_bootloader_mode(client)
-    reply = await client.write(image.ID, image.Id.STATE, NO_STATE_WRITE)
+    reply = await _no_state_write(client)
     state_write = not (isinstance(reply, Refusal) and reply.is_rc(Rc.ENOTSUP))
+    if isinstance(reply, Answer) and "images" in reply.values and none_runs(slots_of(reply.values)):
+        state_write = False  # a recovery that answers with its list, whatever it was asked
     refused = isinstance(reply, Refusal) and reply.is_rc(Rc.EACCESSDENIED)
     return replace(
         known,
@@ -101,6 +105,15 @@ async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> Pl
         bootloader=None if isinstance(number, Refusal) else _bootloader(number),
         state_write=None if refused else state_write,
     )
+
+
+async def _no_state_write(client: SmpClient) -> Reply:
+    try:
+        return await client.write(image.ID, image.Id.STATE, NO_STATE_WRITE)
+    except SilenceError:
+        if not client.old_server:
+            raise
+        return Refusal(code=Rc.ENOTSUP)
 
 
 def _bootloader(number: int) -> BootMode | None:
