@@ -226,4 +226,4 @@ def test_another_unit_with_the_same_policy_is_another_device(capsys: pytest.Capt
         assert ended("status", served.target, "--policy", str(PUMP), "--json") == Exit.NO
     told = json.loads(capsys.readouterr().out)
     assert told["other_device"] == "'Pump 8' answers, not 'Pump 7': another unit with the same policy"
-    assert told["next_step"] == "check target and unit: they name two devices of one product"
+    assert told["next_step"] == "check target and unit (--inventory, --unit): they name two devices of one product"
