@@ -33,11 +33,13 @@ from keyswitch.app.status import look
 from keyswitch.cli.main import main
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.recipe_loader import read_recipe
 from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import IF_ANY_MS, SlotInfo, read_params
