@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, assert_never, get_args
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import record
@@ -69,6 +69,9 @@ _InFlash = (
 )
 """What is written to flash: between any two of these power can be cut."""
 
+_IN_FLASH: Final = get_args(_InFlash)
+_ALWAYS_WORTH_KNOWING: Final = (Expired, InputChanged)
+
 
 def successors(policy: Policy, gate: GateUnderProof, world: World, move: Move) -> Iterator[Edge]:
     """Every outcome of a move; none if the gate or the machine refuses it, or if nothing changes."""
@@ -110,9 +113,22 @@ def told(policy: Policy, gate: GateUnderProof, state: GateState, move: Move) -> 
 class _Draft:
     """A world while a step's effects are carried out: made once for each step, not once for each effect."""
 
-    __slots__ = ("blank", "inhibits", "locked", "mode_before", "off", "pending", "record", "running", "timers", "trial")
+    __slots__ = (
+        "_begun",
+        "blank",
+        "inhibits",
+        "locked",
+        "mode_before",
+        "off",
+        "pending",
+        "record",
+        "running",
+        "timers",
+        "trial",
+    )
 
     def __init__(self, world: World) -> None:
+        self._begun = world
         self.pending = world.pending
         self.running = world.running
         self.trial = world.trial
@@ -126,18 +142,20 @@ class _Draft:
 
     def world(self, policy: Policy, gate: GateState) -> World:
         """The world as it is now, under its one name."""
-        made = World(
-            gate,
-            self.pending,
-            self.running,
-            self.trial,
-            self.record,
-            self.mode_before,
-            self.timers,
-            self.inhibits,
-            self.blank,
-            self.locked,
-            self.off,
+        made = replace(
+            self._begun,
+            gate=gate,
+            pending=self.pending,
+            running=self.running,
+            trial=self.trial,
+            record=self.record,
+            mode_before=self.mode_before,
+            timers=self.timers,
+            inhibits=self.inhibits,
+            blank=self.blank,
+            locked=self.locked,
+            off=self.off,
+            box=(),
         )
         return canonical(policy, switched_off(policy, made) if self.off else made)
 
@@ -149,7 +167,7 @@ def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done:
         now.timers = now.timers - {move.event.timer}
     written = 0
     for effect in done.effects:
-        if isinstance(effect, _InFlash):
+        if isinstance(effect, _IN_FLASH):
             if written or isinstance(effect, do.MarkStore):
                 # What RAM held is gone; of the step's writes, those so far have happened.
                 off = switched_off(policy, now.world(policy, done.state))
@@ -162,7 +180,7 @@ def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done:
     after = now.world(policy, done.state)
     # A time limit that ends and changes nothing is a fact worth knowing: something goes on. Whether an input is another
     # than before is not asked here: no guard would know.
-    if after != world or done.ways or isinstance(move.event, Expired | InputChanged):
+    if isinstance(move.event, _ALWAYS_WORTH_KNOWING) or done.ways or after != world:
         yield Edge(before=world, move=move, after=after, step=done)
 
 
