@@ -162,9 +162,14 @@ class _Draft:
 
 def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done: Step) -> Iterator[Edge]:
     """What a step leads to: everything it asks for is done, or power is cut in between; none if nothing changes."""
+    timers = world.timers - {move.event.timer} if isinstance(move.event, Expired) else world.timers
+    if not done.effects and not world.off:
+        after = canonical(policy, replace(world, gate=done.state, timers=timers, box=()))
+        if isinstance(move.event, _ALWAYS_WORTH_KNOWING) or done.ways or after != world:
+            yield Edge(before=world, move=move, after=after, step=done)
+        return
     now = _Draft(world)
-    if isinstance(move.event, Expired):
-        now.timers = now.timers - {move.event.timer}
+    now.timers = timers
     written = 0
     for effect in done.effects:
         if isinstance(effect, _IN_FLASH):
@@ -194,11 +199,21 @@ def _arming_fails(policy: Policy, gate: GateUnderProof, now: World, done: Step) 
 
 
 def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> None:
+    # The most frequent ones first.
     match effect:
-        case do.StartTimer():
-            world.timers |= {effect.timer}
+        case (
+            do.DropQueued()
+            | do.DropReassembly()
+            | do.DropUpload()
+            | do.ModeChanged()
+            | do.EndConnections()
+            | do.ShowService()
+        ):
+            pass  # frames, radio and people: a world knows of them by the machine's own state
         case do.StopTimer():
             world.timers -= {effect.timer}
+        case do.StartTimer():
+            world.timers |= {effect.timer}
         case do.Inhibit():
             world.inhibits = effect.names
         case do.ResetNow():
@@ -213,15 +228,6 @@ def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> N
             | do.PersistMode()
         ):
             _apply_to_flash(policy, world, state, effect)
-        case (
-            do.DropQueued()
-            | do.DropReassembly()
-            | do.DropUpload()
-            | do.EndConnections()
-            | do.ShowService()
-            | do.ModeChanged()
-        ):
-            pass  # frames, radio and people: a world knows of them by the machine's own state
         case _:
             assert_never(effect)
 
