@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.gate.guards import Binding, opens, strictest
-from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.prove.environment import LeftBehind, Move
@@ -109,7 +109,7 @@ def _of_sessions(policy: Policy, mode: str) -> Iterator[SessionRecord]:
         for way in into:
             if opens(way, proof):
                 known = _Class(Binding(guards=way.when, when_false=way.when_false, security=way.security), shown_again)
-                own.setdefault(known, replace(record, policy=policy.digest, entry=entry_of(way)))
+                own.setdefault(known, replace(record, policy=policy.digest, entry=entry_at(policy, way.index)))
     # Where no permit limits sessions of this policy's own, one image is enough to see that a limit is kept.
     permits = any(
         isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in policy.transitions

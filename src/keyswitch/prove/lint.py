@@ -249,7 +249,7 @@ def _guessed(policy: Policy) -> Iterator[str]:
     if policy.bootloader.guessed:
         yield (
             "bootloader: the numbers are a board's usual ones and not confirmed: have them read from the build "
-            "(keyswitch init --build)"
+            "(keyswitch init)"
         )
 
 
