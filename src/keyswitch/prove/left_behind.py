@@ -54,6 +54,7 @@ def left_behind(policy: Policy, world: World) -> Iterator[Move]:
 def _move(policy: Policy, record: SessionRecord, running: bytes, pending: tuple[bytes, bool] | None) -> Move:
     # In the classes "old" stands for the image that runs and "other" for one that does not.
     expected = running if record.expected == OLD else record.expected
+    transition = next((way.index for way in policy.transitions if entry_at(policy, way.index) == record.entry), None)
     return Move(
         name=LEFT_BEHIND,
         details=(
@@ -64,7 +65,10 @@ def _move(policy: Policy, record: SessionRecord, running: bytes, pending: tuple[
             ("limited", record.images is not None),
             ("ending", record.ending),
             ("timed", record.lease_ms is not None),
-            ("transition", next((way.index for way in policy.transitions if entry_of(way) == record.entry), None)),
+            (
+                "transition",
+                next((way.index for way in policy.transitions if entry_at(policy, way.index) == record.entry), None),
+            ),
             ("trial", pending is not None),
         ),
         words=f'the device comes up with a session record for mode "{record.mode}" that another firmware wrote',
