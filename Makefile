@@ -15,7 +15,7 @@ BEGAN := $(shell date +%s)
 took = @echo "make $@: $$(($$(date +%s) - $(BEGAN))) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs test-peers test-install bluez powercut deep bench bench-quick man dist format clean
+.PHONY: help demo test check docs test-peers test-install test-firmware bluez powercut deep bench bench-quick man dist format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,11 @@ test-peers: $(READY)  ## real servers and real clients, in environments of their
 test-install: $(READY) dist  ## the built wheel in fresh environments: bare, with extras, lowest versions, beside smpmgr
 	@tools/apt-ensure libcairo2
 	@$(BIN)/pytest -q --install -m install --timeout=600
+	$(took)
+
+test-firmware: $(READY)  ## the C core of the firmware module against the Python gate, on every compiler; fuzzed; weighed
+	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@$(BIN)/python -m tests.firmware
 	$(took)
 
 bluez: $(READY)  ## our device as centrals on real Linux and BlueZ meet it; the first time it builds a small Linux
