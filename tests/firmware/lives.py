@@ -270,6 +270,10 @@ class Life:
             self.now_ms = max(self.now_ms, due_ms + self.chance.choice((-1, 0, 0, 1)))
         else:
             self.now_ms += self.chance.choice((0, 1, 100, 1000, 29_999, 30_000, 400_000))
+        self.fire()
+
+    def fire(self) -> None:
+        """Time limits that are over by now."""
         self.core.fire(self.now_ms)
         self._note(3, b"", self._told(), "time passes")
 
@@ -286,18 +290,18 @@ class Life:
             core.nonces.forget(gone)
             core.sequences = {key: each for key, each in core.sequences.items() if key[0] != gone}
             core.ending -= {gone}
-            self._event(on.Disconnected(peer=gone))
+            self.happens(on.Disconnected(peer=gone))
         elif kind in {2, 3} and self.policy.inputs:
             place = chance.randrange(len(self.policy.inputs))
             name = self.policy.inputs[place].name
-            self._event(on.InputChanged(name=name, value=chance.choice(self.values[place])))
+            self.happens(on.InputChanged(name=name, value=chance.choice(self.values[place])))
         elif kind == 4:
             holds = [way.trigger.hold_ms for way in self.policy.transitions if isinstance(way.trigger, OnButton)]
-            self._event(on.ButtonHeld(hold_ms=max(0, chance.choice((*holds, 0)) + chance.choice((-1, 0, 1)))))
+            self.happens(on.ButtonHeld(hold_ms=max(0, chance.choice((*holds, 0)) + chance.choice((-1, 0, 1)))))
         elif known:
             peer = self.peers[chance.choice(known)]
             image = chance.choice(IMAGES)
-            self._event(
+            self.happens(
                 chance.choice(
                     (
                         on.UploadStarted(peer=peer),
@@ -314,12 +318,17 @@ class Life:
             )
 
     def _connect(self) -> None:
-        peer = Peer(id=self.next_peer, transport=Transport.BLE, security=self.chance.choice(list(Security)))
+        self.connect(self.chance.choice(list(Security)))
+
+    def connect(self, security: Security) -> Peer:
+        """A central comes."""
+        peer = Peer(id=self.next_peer, transport=Transport.BLE, security=security)
         self.next_peer += 1
         self.peers[peer.id] = self.core.peers[peer.id] = peer
-        self._event(on.Connected(peer=peer.id))
+        self.happens(on.Connected(peer=peer.id))
+        return peer
 
-    def _event(self, event: Event) -> None:
+    def happens(self, event: Event) -> None:
         refused = self.core.feed(event, self.now_ms)
         expected = self._told()
         if refused is not None:
@@ -327,7 +336,8 @@ class Life:
             expected = self.wire.told_step(self.core._last)
         self._note(1, self.wire.event(event), expected, str(event))
 
-    def look(self) -> None:
+    def look(self) -> tuple[bytes, bytes, bytes]:
+        """State characteristic, advertisement, scan response."""
         core = self.core
         lease_ms = core.lease_ms(self.now_ms)
         flags = mode.StateFlags(0)
@@ -345,6 +355,7 @@ class Life:
         due_ms = core.next_due_ms()
         due = _U32.pack(0xFFFF_FFFF if due_ms is None else due_ms)
         self._note(4, b"", value.encode() + said.data + said.scan_response + due, "look")
+        return value.encode(), said.data, said.scan_response
 
     # --- frames ---
 
@@ -354,6 +365,10 @@ class Life:
         peer = self.peers[self.chance.choice(list(self.peers))]
         peer = replace(peer, door=self.chance.choice(list(Service)))
         packet = self._packet(peer)
+        self._learn(peer, packet, self.exchange(peer, packet))
+
+    def exchange(self, peer: Peer, packet: bytes) -> bytes:
+        """The answer to this request, as the C core has to give it."""
         core = self.core
         dispatch.execute(core, peer, Waiting(packet, peer.door), self.now_ms)
         (answer,) = core._answers
@@ -366,8 +381,8 @@ class Life:
                 *(_U32.pack(core.lockout.failures.get(kind, 0)) for kind in _KINDS),
             )
         )
-        self._learn(peer, packet, answer.packet)
         self._note(2, peer_bytes(peer) + _U16.pack(len(packet)) + packet, told, f"{peer} {packet!r}")
+        return canonical(answer.packet)
 
     def _packet(self, peer: Peer) -> bytes:
         chance = self.chance

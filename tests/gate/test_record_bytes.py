@@ -59,7 +59,7 @@ def test_the_full_one_byte_by_byte() -> None:
             b"\x02\x03\xff\x03" + b"\x77" * 32 + b"\x20" + b"a" * 32 + b"12345678" + b"abcd",
             b"\x02\x20" + b"\x11" * 32 + b"\x40" + b"\x22" * 64,
             b"\x40" + b"\x22" * 64,
-            b"\0\0\0\0\1\0\0\0\xfe\xff\xff\xff\2\0\0\0\3\0\0\0",
+            b"".join(each.to_bytes(4, "little") for each in (0, 1, MAX_TIME_MS, 2, 3)),
         )
     )
     assert to_bytes(FULL) == head + zlib.crc32(head).to_bytes(4, "little")

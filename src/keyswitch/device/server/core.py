@@ -210,7 +210,7 @@ class Core:
         return self.parts.authorise(self.policy, self.state, peer, command)
 
     def fire(self, now_ms: int) -> None:
-        """Tell the machine of each time limit that is due, the earliest first, of two at once in the order of `Timer`."""
+        """Tell the machine of each time limit that is due, the earliest first; of two at once, as `Timer` has them."""
         for _ in range(MAX_FIRED):
             due = min(self.timers.items(), key=lambda item: (item[1], _ORDER[item[0]]), default=None)
             if due is None or due[1] > now_ms:
