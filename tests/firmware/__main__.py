@@ -6,7 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.firmware import equivalence, toolchain
+from tests.firmware import equivalence, footprint, fuzzing, toolchain
 from tests.firmware.equivalence import Count, DifferenceError
 from tests.firmware.odd_policies import odd_policies
 from tests.firmware.toolchain import ALL, GCC, BuildFailedError, Compiler
@@ -15,6 +15,7 @@ from keyswitch.policy.load import read_policy
 
 WORKERS = 2
 GENERATED, AT_ONCE = 200, 10
+FUZZ_SECONDS = 30
 ODD_STATES = 400
 """Of each odd policy: they are large."""
 LIVES = 20
@@ -64,10 +65,17 @@ def _run(into: Path, began: float) -> str:
                 for n in range(WORKERS)
             ],
         }
+        fuzzed = pool.submit(fuzzing.fuzz, into / "fuzz", FUZZ_SECONDS)
+        known = pool.submit(equivalence.compare_vectors, into / "vectors", cores)
+        weighed = pool.submit(footprint.page)
         total = Count()
         for what, futures in parts.items():
             _report(what, futures, total, began)
-    return f"equivalence: {total.total} pairs, 0 differences"
+        _say(weighed.result())
+        if weighed.result() != footprint.PAGE.read_text("utf-8"):
+            raise DifferenceError("docs/footprint.md is not what was measured: python -m tests.firmware.footprint")
+        compared = f"equivalence: {total.total} pairs, 0 differences"
+        return f"{compared}; vectors: {known.result()}; fuzz: {fuzzed.result()} inputs, 0 findings"
 
 
 def _report(what: str, parts: list[Future[Count]], total: Count, began: float) -> None:

@@ -1,5 +1,6 @@
 """The C core and the Python gate, asked the same questions: same state, same effects, same refusal, same decision."""
 
+import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.firmware import lives, pairs, toolchain
+from tests.firmware import lives, pairs, toolchain, vectors
 from tests.firmware.lives import Life
 from tests.firmware.toolchain import Compiler, build_tables, link_harness
 from tests.firmware.wire import Wire, commands_bytes, decision_bytes
@@ -96,13 +97,14 @@ class Batch:
         for _ in range(count):
             found = lives.foreign_record(wire.policy, chance)
             data = record_bytes.to_bytes(found)
-            self._record(wire, data)
+            self.record(wire, data)
             for _ in range(4):
-                self._record(wire, spoilt(data, chance))
-            self._record(wire, with_crc(spoilt(data[:-4], chance)))
+                self.record(wire, spoilt(data, chance))
+            self.record(wire, with_crc(spoilt(data[:-4], chance)))
         return 6 * count
 
-    def _record(self, wire: Wire, data: bytes) -> None:
+    def record(self, wire: Wire, data: bytes) -> None:
+        """Ask what these bytes say."""
         found = record_bytes.from_bytes(data)
         if found is not None and found.images is not None and len(found.images) > MOST_IMAGES:
             found = None
@@ -180,6 +182,28 @@ def compare_lives(
         place.mkdir(parents=True)
         batch.compare(link_harness(place, core, build_tables(place, policies, compiler), compiler))
     return count
+
+
+def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> int:
+    """The known answers of the docs, from the core as each compiler built it; how many."""
+    known, policy = json.loads(vectors.FILE.read_text("utf-8")), vectors.policy()
+    batch, wire = Batch(), Wire(policy, 0)
+    life, _, _ = vectors.exchanges(wire)
+    batch.asked.append(life.question())
+    batch.told.append(life.answer())
+    batch.about.append(life)
+    for each in known["proofs"]:
+        nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
+        batch.asked.append(wire.ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac))
+        batch.told.append(len(message).to_bytes(2, "little") + message + b"\1")
+        batch.about.append(each)
+    for each in known["records"]:
+        batch.record(wire, bytes.fromhex(each["bytes"]))
+    for number, (compiler, core) in enumerate(cores.items()):
+        place = into / str(number)
+        place.mkdir(parents=True)
+        batch.compare(link_harness(place, core, build_tables(place, [policy], compiler), compiler))
+    return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records"))
 
 
 def spoilt(data: bytes, chance: Random) -> bytes:

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <keyswitch/ks_crypto.h>
 #include <keyswitch/ks_gate.h>
 #include <keyswitch/ks_mode_group.h>
 #include <keyswitch/ks_record.h>
@@ -472,6 +473,23 @@ static void answer_record(struct input *in, const struct ks_policy *policy)
 	free(bytes);
 }
 
+/* What a proof covers, and whether this is the right answer. */
+static void answer_proof(struct input *in, const struct ks_policy *policy)
+{
+	uint8_t message[KS_PROOF_MESSAGE_MAX];
+	uint8_t place = get8(in);
+	uint8_t purpose = get8(in);
+	const uint8_t *nonce = take(in, KS_NONCE_SIZE);
+	const uint8_t *token = take(in, KS_TOKEN_SIZE);
+	const uint8_t *mac = take(in, KS_MAC_SIZE);
+	size_t size = ks_proof_message(policy, place, purpose, nonce, token, message, sizeof(message));
+
+	put16((uint32_t)size);
+	put_bytes(message, size);
+	put8(ks_hmac_sha256_verify(message, size, mac));
+	must(ks_proof_message(policy, place, purpose, nonce, token, message, size - 1) == 0, "a message's size");
+}
+
 /* --- a life --- */
 
 static void put_failures(const struct ks_device *device)
@@ -634,6 +652,9 @@ int main(int argc, char **argv)
 			break;
 		case 3:
 			answer_life(&in, policy);
+			break;
+		case 4:
+			answer_proof(&in, policy);
 			break;
 		default:
 			must(false, "no such question");

@@ -20,6 +20,7 @@ from keyswitch.device.server.core import Core, Setup
 from keyswitch.device.server.queue import Waiting
 from keyswitch.device.storage.store import SESSION, Memory, MemoryStore
 from keyswitch.device.transport.advertising import advertisement
+from keyswitch.errors import RemoteError
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import machine, record, record_bytes
@@ -34,6 +35,7 @@ from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import OnButton, Policy
 from keyswitch.proof import challenge
+from keyswitch.smp import cbor
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header, Op
 from keyswitch.terms import Security, Transport
@@ -42,6 +44,8 @@ SECRET: Final = bytes(range(0x40, 0x60))
 """`TEST_SECRET_FIRST` in harness.h."""
 NONCES: Final = 34
 """`KS_MAX_NONCES` of the tests' build: connections and two more."""
+MAX_KEYS: Final = 16
+"""`KS_MAX_KEYS`."""
 RUNNING: Final = b"\x11" * 32
 IMAGES: Final = (RUNNING, b"\x22" * 32, b"\x33" * 64)
 _U16, _U32 = Struct("<H"), Struct("<I")
@@ -404,8 +408,8 @@ class Life:
         elif spoilt < 0.08:
             body[chance.choice(("to", "proof", "mac", "step"))] = chance.choice((1, "x", b"y", None, -2, 1.5, 300))
         payload = cbor2.dumps(body, indefinite_containers=chance.random() < 0.5)
-        if 0.08 <= spoilt < 0.1:
-            payload = payload[:-1] if payload else payload
+        if 0.08 <= spoilt < 0.2:
+            payload = self._spoilt(payload)
         header = Header(
             op=op,
             version=version,
@@ -415,6 +419,22 @@ class Life:
             command=command,
         )
         return header.encode() + payload
+
+    def _spoilt(self, payload: bytes) -> bytes:
+        """The payload with bytes changed, put in or left out; not one that only the C core refuses."""
+        chance = self.chance
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(payload) + 1)
+            put = bytes([chance.choice((chance.randrange(256), 0xFF, 0xBF, 0x5F, 0x60, 0xF6, 0xF9, 0x1B))])
+            kind = chance.randrange(3)
+            payload = payload[:place] + put * (kind != 1) + payload[place + (kind != 2) :]
+        try:
+            read = cbor.loads_request(payload)
+        except RemoteError:
+            return payload
+        # Maps and lists inside, and more keys than a core has room for, are the two things that it refuses by itself.
+        plain = len(read) <= MAX_KEYS and not any(isinstance(each, dict | list) for each in read.values())
+        return payload if plain else b"\xa0"
 
     def _proof(self, peer: Peer, *, attaching: bool) -> dict[str, Any]:
         chance, core = self.chance, self.core

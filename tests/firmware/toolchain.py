@@ -50,17 +50,17 @@ ALL = (
 )
 
 
-def run(command: Sequence[str | Path], *, cwd: Path | None = None) -> str:
-    """What it printed.
+def run(command: Sequence[str | Path], *, with_errors: bool = False) -> str:
+    """What it printed; on request, what it said beside it too.
 
     Raises:
         BuildFailedError: it failed.
     """
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False, cwd=cwd)
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
     if done.returncode:
         shown = " ".join(str(each) for each in command[:6])
         raise BuildFailedError(f"{shown} …: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
+    return done.stdout + (done.stderr if with_errors else "")
 
 
 def build_core(into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE) -> list[Path]:

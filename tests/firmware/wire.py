@@ -95,6 +95,10 @@ class Wire:
     def ask_record(self, data: bytes) -> bytes:
         return b"\2" + self.number + _U16.pack(len(data)) + data
 
+    def ask_proof(self, mode: str, attaching: bool, nonce: bytes, token: bytes, mac: bytes) -> bytes:  # noqa: FBT001 - one byte
+        head = b"\4" + self.number + bytes([self.modes[mode], attaching])
+        return head + nonce + token.ljust(4, b"\xee") + mac
+
     def state(self, state: GateState, *, asked: bool) -> bytes:
         session, upload, arming = state.session, state.upload, state.arming
         flags = sum(
