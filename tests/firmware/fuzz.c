@@ -53,7 +53,7 @@ static void try_record(const struct ks_policy *policy, const uint8_t *bytes, siz
 	if (ks_record_read(policy, bytes, size, &record)) {
 		come_up(&device, policy, &record);
 		if (device.state.has_session) {
-			size_t used = ks_record_write(policy, &device.state, NULL, device.token, &device.left, written,
+			size_t used = ks_record_write(policy, &device.state, false, device.token, &device.left, written,
 						      sizeof(written));
 
 			must(used != 0 && ks_record_read(policy, written, used, &record), "what is written is read");

@@ -16,6 +16,8 @@
 
 extern const struct ks_policy *const TEST_POLICIES[];
 extern const size_t TEST_POLICY_COUNT;
+/* As many effects as the exporter has worked out for each. */
+extern const unsigned TEST_POLICY_EFFECTS[];
 
 /* --- reading and writing --- */
 
@@ -356,12 +358,14 @@ static void put_refusal(const struct ks_policy *policy, const struct ks_refusal 
 }
 
 static unsigned most_effects;
+static unsigned room_for_effects;
 
 /* What a step did: refusal, effects, state afterwards. token, left: to write the record by, where there are some. */
 static void put_step(const struct ks_policy *policy, const struct ks_state *state, const struct ks_step *step,
 		     const struct ks_device *device)
 {
 	must(!step->overflow, "more effects than there is room for");
+	must(step->count <= room_for_effects, "more effects than the exporter has worked out");
 	most_effects = step->count > most_effects ? step->count : most_effects;
 	put_refusal(policy, &step->refusal);
 	put16(step->count);
@@ -374,16 +378,16 @@ static void put_step(const struct ks_policy *policy, const struct ks_state *stat
 			put_peers(state, effect->value);
 		} else if (effect->kind == KS_WRITE_TRAILER ||
 			   (effect->kind == KS_WRITE_SESSION_RECORD && effect->arg != 0)) {
-			put_hash(&step->image);
+			put_hash(&state->armed);
 		} else {
 			put32(effect->value);
 		}
 		if (effect->kind == KS_WRITE_SESSION_RECORD && device != NULL) {
 			uint8_t bytes[KS_RECORD_MAX];
-			size_t size = ks_record_write(policy, state, effect->arg != 0 ? &step->image : NULL,
+			size_t size = ks_record_write(policy, state, effect->arg != 0,
 						      device->token, &device->left, bytes, sizeof(bytes));
 
-			must(size != 0 && ks_record_write(policy, state, effect->arg != 0 ? &step->image : NULL,
+			must(size != 0 && ks_record_write(policy, state, effect->arg != 0,
 							  device->token, &device->left, bytes, size - 1) == 0,
 			     "a record's size");
 			put16((uint32_t)size);
@@ -640,6 +644,7 @@ int main(int argc, char **argv)
 
 		must(number < TEST_POLICY_COUNT, "no such policy");
 		policy = TEST_POLICIES[number];
+		room_for_effects = TEST_POLICY_EFFECTS[number];
 		switch (kind) {
 		case 0:
 			answer_step(&in, policy);

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keyswitch.export.limits import most_effects
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.policy.model import Policy
 
@@ -17,7 +18,7 @@ CRYPTO = Path(__file__).with_name("sha256.c")
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 _ROOMY = (
     "/* Room for every policy that the tests compare. */\n#include <keyswitch/ks_abi.h>\n"
-    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n"
+    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n#define KS_POLICY_SEQUENCES 1\n"
     "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
 )
 
@@ -97,6 +98,8 @@ def build_tables(into: Path, policies: Sequence[Policy], compiler: Compiler) -> 
         + "extern const struct ks_policy *const TEST_POLICIES[];\nextern const size_t TEST_POLICY_COUNT;\n"
         + f"const struct ks_policy *const TEST_POLICIES[] = {{{', '.join(f'&{name}' for name in names)}}};\n"
         + f"const size_t TEST_POLICY_COUNT = {len(names)};\n"
+        + "extern const unsigned TEST_POLICY_EFFECTS[];\n"
+        + f"const unsigned TEST_POLICY_EFFECTS[] = {{{', '.join(str(most_effects(each)) for each in policies)}}};\n"
     )
     built = into / "policies.o"
     run((*compiler.command, *WARNINGS, "-I", FIRMWARE / "include", "-c", listed, "-o", built))

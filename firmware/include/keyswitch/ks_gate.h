@@ -57,7 +57,7 @@ struct ks_state {
 	uint32_t upload_owner; /* KS_NO_PEER after that peer has gone */
 	struct ks_value inputs[KS_INPUT_SLOTS];
 	struct ks_session session; /* means something while has_session */
-	struct ks_hash armed; /* means something while arming */
+	struct ks_hash armed; /* means something while arming, and to the effects of the step that asked for it */
 	uint8_t mode;
 	bool has_session;
 	bool uploading;
@@ -150,10 +150,10 @@ enum ks_effect_kind {
 	KS_DROP_QUEUED = 2, /* forget every request that was received and not yet executed */
 	KS_DROP_REASSEMBLY = 3, /* forget every half-received frame */
 	KS_DROP_UPLOAD = 4, /* arg: make what was written unusable as well */
-	KS_WRITE_TRAILER = 5, /* arg: permanent; ks_step.image. If the slot has another hash: KS_ARM_FAILED */
+	KS_WRITE_TRAILER = 5, /* arg: permanent; of ks_state.armed. If the slot has another hash: KS_ARM_FAILED */
 	KS_DISARM = 6, /* only if the swap type is TEST or PERM, never during a trial */
 	KS_CONFIRM_IMAGE = 7,
-	KS_WRITE_SESSION_RECORD = 8, /* arg: ks_step.image must run afterwards */
+	KS_WRITE_SESSION_RECORD = 8, /* arg: ks_state.armed must run afterwards */
 	KS_CLEAR_SESSION_RECORD = 9,
 	KS_MARK_STORE = 10, /* from here on the store is not blank */
 	KS_PERSIST_MODE = 11, /* arg: mode; KS_NO_MODE: forget it */
@@ -210,7 +210,6 @@ struct ks_refusal {
 /* What one event did. Refused: the state is as before, and there are no effects. */
 struct ks_step {
 	struct ks_effect effects[KS_MAX_EFFECTS];
-	struct ks_hash image; /* of KS_WRITE_TRAILER and KS_WRITE_SESSION_RECORD */
 	struct ks_refusal refusal;
 	uint16_t count;
 	/* More was asked for than there is room for: the tables are not this core's. The only right thing is to reset. */

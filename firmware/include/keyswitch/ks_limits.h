@@ -28,6 +28,11 @@
 #define KS_MAX_NONCES (KS_MAX_CONNECTIONS + 2)
 #endif
 
+/* Sequences that are under way at once; none, where the policy takes none. */
+#ifndef KS_MAX_SEQUENCES
+#define KS_MAX_SEQUENCES ((KS_POLICY_SEQUENCES != 0) ? KS_MAX_NONCES : 1)
+#endif
+
 /* The longest hash of an image: SHA-512 (MCUboot IMAGE_HASH_SIZE). */
 #define KS_MAX_HASH 64u
 

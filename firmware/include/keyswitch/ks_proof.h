@@ -83,7 +83,7 @@ struct ks_sequence {
 
 /* The oldest first. */
 struct ks_sequences {
-	struct ks_sequence going[KS_MAX_NONCES];
+	struct ks_sequence going[KS_MAX_SEQUENCES];
 	uint8_t count;
 };
 

@@ -45,9 +45,9 @@ struct ks_record_times {
 
 /*
  * The record of the session in `state`, for KS_WRITE_SESSION_RECORD: `state` is the one after the step that asked for it,
- * `image` is ks_step.image, or NULL where the effect names none. Returns its size; 0: there is no session, or no room.
+ * `expects` is the effect's arg: ks_state.armed must run afterwards. Returns its size; 0: there is no session, or no room.
  */
-size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, const struct ks_hash *image,
+size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, bool expects,
 		       const uint8_t token[KS_TOKEN_SIZE], const struct ks_record_times *times, uint8_t *bytes,
 		       size_t size);
 

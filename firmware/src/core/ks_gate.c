@@ -97,7 +97,6 @@ void ks_step(const struct ks_policy *policy, struct ks_state *state, const struc
 
 	step->count = 0u;
 	step->overflow = false;
-	step->image.size = 0u;
 	ks_refuse(&step->refusal, KS_NOT_REFUSED, 0u);
 	if (state->down && ((kind & HEARD_WHILE_DOWN) == 0u)) {
 		ks_refuse(&step->refusal, KS_WHY_RESETTING, 0u);

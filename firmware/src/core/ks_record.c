@@ -115,7 +115,7 @@ static void put_images(struct writer *writer, const struct ks_images *images)
 	}
 }
 
-size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, const struct ks_hash *image,
+size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, bool expects,
 		       const uint8_t token[KS_TOKEN_SIZE], const struct ks_record_times *times, uint8_t *bytes,
 		       size_t size)
 {
@@ -138,7 +138,7 @@ size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *st
 	flags |= session->ending ? FLAG_ENDING : 0u;
 	flags |= (session->transition != KS_NO_TRANSITION) ? FLAG_ENTRY : 0u;
 	flags |= session->images.limited ? FLAG_IMAGES : 0u;
-	flags |= (image != NULL) ? FLAG_EXPECTED : 0u;
+	flags |= expects ? FLAG_EXPECTED : 0u;
 	for (uint8_t place = 0; place < TIMES; place++) {
 		flags |= (left_ms[place] != KS_NO_LIMIT) ? ((uint32_t)FLAG_LEASE << place) : 0u;
 	}
@@ -155,8 +155,8 @@ size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *st
 	if (session->images.limited) {
 		put_images(&writer, &session->images);
 	}
-	if (image != NULL) {
-		put_hash(&writer, image);
+	if (expects) {
+		put_hash(&writer, &state->armed);
 	}
 	for (uint8_t place = 0; place < TIMES; place++) {
 		if (left_ms[place] != KS_NO_LIMIT) {

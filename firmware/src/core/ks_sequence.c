@@ -49,7 +49,7 @@ static bool take(struct ks_sequences *sequences, uint32_t peer, uint8_t mode, ui
 
 static void keep(struct ks_sequences *sequences, const struct ks_sequence *progress)
 {
-	if (sequences->count >= (uint8_t)KS_MAX_NONCES) {
+	if (sequences->count >= (uint8_t)KS_MAX_SEQUENCES) {
 		/* The oldest goes: its peer begins anew. */
 		remove_at(sequences, 0u);
 	}

@@ -172,7 +172,6 @@ bool ks_arm_asked(struct ks_change *change, const struct ks_event *event)
 		return true;
 	}
 	if (early) {
-		change->step->image = *event->image;
 		ks_do(change, KS_WRITE_TRAILER, event->permanent ? 1u : 0u, 0u);
 	}
 	state->arming = true;
@@ -219,7 +218,6 @@ void ks_reset_due(struct ks_change *change)
 		return;
 	}
 	if (state->arming) {
-		change->step->image = state->armed;
 		if (state->has_session) {
 			ks_do(change, KS_WRITE_SESSION_RECORD, 1u, 0u);
 		}

@@ -6,7 +6,7 @@ from typing import Final
 from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
 from keyswitch.policy.enums import Identity, ProofKind, SessionRule
-from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, Policy
+from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
 
 MAX_MODES: Final = 32
@@ -91,13 +91,13 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
 _CLEAN_UP: Final = 9
 """`clean_up` in ks_change.c: queue, half frames, upload, reset timer, trailer, two foreign timers, trial, record."""
 _REVERT: Final = 6
-"""What `ks_revert` adds: four timers, record, reset."""
-_ENTER: Final = 5
-"""`ks_enter_mode` without clean-up and timers: queue, half frames, inhibits, mode to come back to, mode."""
-_AROUND: Final = 3
-"""Once in a step: what the event itself asks for, connections to end, the GATT table."""
-_RESET: Final = 7
-"""`ks_reset_due`, or a confirmation that arrives: more than `_AROUND` counts for the event."""
+"""What `ks_revert` adds to it: four timers, record, reset."""
+_ENTER: Final = 3
+"""`ks_enter_mode` without clean-up, timers, and what only some policies have: queue, half frames, mode."""
+_AROUND: Final = 4
+"""What the event asks for by itself (at most two: a confirmation), connections to end, the GATT table."""
+_RESET: Final = 6
+"""`ks_reset_due`, after which nothing follows: record, trailer, queue, half frames, reset, connections."""
 
 
 def most_effects(policy: Policy) -> int:
@@ -115,7 +115,12 @@ def most_effects(policy: Policy) -> int:
     started = most + sum(_timers(policy.modes[name]) for name in by_input) + left_to
     stopped = most + started
     entered = 2 + len(by_input)
-    return _AROUND + _RESET + 2 * _CLEAN_UP + _REVERT + entered * _ENTER + started + stopped
+    # Where a session ends, the clean-up stands in place of the first two of entering; a revert enters nothing more.
+    inhibits = bool(inhibits_of(policy))
+    each = _ENTER + inhibits + any(isinstance(way.trigger, OnReset) for way in policy.transitions)
+    ended = max(_CLEAN_UP - 2, _CLEAN_UP + _REVERT - each)
+    comes_up = 0 if inhibits else 1  # which always says what is inhibited
+    return max(_RESET, _AROUND + entered * each + comes_up + started + stopped + ended + _CLEAN_UP)
 
 
 def _timers(mode: Mode) -> int:

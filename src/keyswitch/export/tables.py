@@ -45,6 +45,7 @@ def policy_h(policy: Policy, header: str) -> str:
             "/* Sizes of the core's arrays. */",
             f"#define KS_POLICY_INPUTS {len(policy.inputs)}",
             f"#define KS_POLICY_EFFECTS {most_effects(policy)}",
+            f"#define KS_POLICY_SEQUENCES {int(policy.entry.sequence is not None)}",
             "",
             "/* What the application names: modes, inputs, what it must not do. */",
             *names,

@@ -103,7 +103,8 @@ def from_bytes(data: bytes) -> SessionRecord | None:
     """The record that `to_bytes` made; None for anything else, another version first of all."""
     if len(data) < _HEAD.size + _CRC.size or _CRC.unpack_from(data, len(data) - _CRC.size)[0] != zlib.crc32(data[:-4]):
         return None
-    version, proof, flags, policy, size = _HEAD.unpack_from(data)
+    head: tuple[int, int, int, bytes, int] = _HEAD.unpack_from(data)
+    version, proof, flags, policy, size = head
     if version != VERSION or proof >= len(PROOFS) or flags & ~_KNOWN:
         return None
     rest = _Rest(data[_HEAD.size : -_CRC.size])
