@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from tests.firmware import lives, pairs, toolchain, vectors
+from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
 from tests.firmware.toolchain import Compiler, build_tables, link_harness
 from tests.firmware.wire import Wire, commands_bytes, decision_bytes
@@ -23,6 +24,8 @@ from keyswitch.policy.model import Policy
 
 MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
+OPERATIONS = 200
+"""On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
 """Of each life."""
 
@@ -112,6 +115,18 @@ class Batch:
         self.told.append(b"\0" if found is None else b"\1" + wire.told_record(found))
         self.about.append((wire.policy.origin, data))
 
+    def memories(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask lock-out, nonces and sequences by themselves; how many operations."""
+        asked = 0
+        for _ in range(count):
+            memory = GateMemory(wire, chance)
+            memory.happens(OPERATIONS)
+            self.asked.append(memory.question())
+            self.told.append(memory.answer())
+            self.about.append((wire.policy.origin, memory.seen))
+            asked += len(memory.asked)
+        return asked
+
     def compare(self, harness: Path) -> None:
         """Raises: DifferenceError: the core said something else."""
         heard = toolchain.ask(harness, b"".join(self.asked))
@@ -177,6 +192,7 @@ def compare_lives(
             count.lives += 1
             count.steps += len(life.actions)
         count.records += batch.records(wire, Random(first + number), 3 * lives_each)
+        count.steps += batch.memories(wire, Random(first + number), lives_each)
     for number, (compiler, core) in enumerate(cores.items()):
         place = into / str(number)
         place.mkdir(parents=True)

@@ -494,6 +494,70 @@ static void answer_proof(struct input *in, const struct ks_policy *policy)
 	must(ks_proof_message(policy, place, purpose, nonce, token, message, size - 1) == 0, "a message's size");
 }
 
+/* Lock-out, nonces and sequences by themselves: one operation after the other. */
+static void answer_memory(struct input *in, const struct ks_policy *policy)
+{
+	struct ks_lockout lockout;
+	struct ks_nonces nonces;
+	struct ks_sequences sequences;
+	uint16_t operations = get16(in);
+
+	memset(&nonces, 0, sizeof(nonces));
+	memset(&sequences, 0, sizeof(sequences));
+	ks_lockout_restore(policy, &lockout, NULL, 0);
+	for (uint16_t operation = 0; operation < operations; operation++) {
+		uint8_t kind = get8(in);
+		uint64_t now_ms = get32(in);
+		uint32_t failures[KS_LOCKOUT_KINDS];
+		uint8_t nonce[KS_NONCE_SIZE] = {0};
+		uint8_t first;
+		uint8_t second;
+		uint8_t left = 0;
+
+		now_ms |= (uint64_t)get32(in) << 32;
+		first = get8(in);
+		second = get8(in);
+		switch (kind) {
+		case 0:
+			for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
+				failures[place] = get32(in);
+			}
+			ks_lockout_restore(policy, &lockout, failures, now_ms);
+			break;
+		case 1:
+			ks_lockout_wrong(policy, &lockout, first, now_ms);
+			break;
+		case 2:
+			put8(ks_lockout_right(&lockout, first));
+			break;
+		case 3:
+			ks_nonces_give(&nonces, first, second, take(in, KS_NONCE_SIZE), now_ms);
+			break;
+		case 4:
+			put8(ks_nonces_take(&nonces, first, second, now_ms, nonce));
+			put_bytes(nonce, sizeof(nonce));
+			break;
+		case 5:
+			ks_nonces_forget(&nonces, first);
+			ks_sequences_forget(&sequences, first);
+			break;
+		default:
+			put8((uint32_t)ks_sequences_advance(policy, &sequences, first, second & 0x7Fu, second >> 7,
+							    get8(in), now_ms, &left));
+			put8(left);
+			break;
+		}
+		for (uint8_t proof = 0; proof <= KS_PROOF_BUTTON + 1; proof++) {
+			put32(ks_lockout_remaining_ms(&lockout, proof, now_ms));
+		}
+		for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
+			put32(lockout.failures[place]);
+		}
+		put8(nonces.count);
+		put8(sequences.count);
+	}
+}
+
 /* --- a life --- */
 
 static void put_failures(const struct ks_device *device)
@@ -660,6 +724,9 @@ int main(int argc, char **argv)
 			break;
 		case 4:
 			answer_proof(&in, policy);
+			break;
+		case 5:
+			answer_memory(&in, policy);
 			break;
 		default:
 			must(false, "no such question");

@@ -130,6 +130,10 @@ security = "authenticated"
 [entry.sequence]
 steps = 2
 window_s = 1
+[entry.lockout]
+free_tries = 0
+first_s = 0.001
+max_s = 2592000
 [[transitions]]
 from = ["work"]
 to = "service"
