@@ -66,6 +66,9 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@$(BIN)/pytest -q -n auto --deep --timeout=7200
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
 	@$(BIN)/python -m bench.powercut --keep
+	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@$(BIN)/python -m tests.firmware --deep
+	@$(BIN)/python -m tests.firmware.mutants
 	@$(BIN)/python -m bench.deep
 	$(took)
 

@@ -16,6 +16,8 @@ from keyswitch.policy.load import read_policy
 WORKERS = 2
 GENERATED, AT_ONCE = 200, 10
 FUZZ_SECONDS = 30
+DEEP_SECONDS = 1_200
+"""With `--deep`: some ten million inputs."""
 ODD_STATES = 400
 """Of each odd policy: they are large."""
 LIVES = 20
@@ -24,11 +26,12 @@ FIRST = 20_000
 """Number of the first policy by chance; the prover's own tests take others."""
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     began = time.monotonic()
+    seconds = DEEP_SECONDS if "--deep" in arguments else FUZZ_SECONDS
     with TemporaryDirectory(prefix="keyswitch-firmware-") as name:
         try:
-            line = _run(Path(name), began)
+            line = _run(Path(name), began, seconds)
         except (DifferenceError, BuildFailedError) as error:
             print(f"firmware: {error}", file=sys.stderr)  # noqa: T201 - the runner's own output
             return 1
@@ -40,7 +43,7 @@ def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - the runner's own output
 
 
-def _run(into: Path, began: float) -> str:
+def _run(into: Path, began: float, seconds: int) -> str:
     with ProcessPoolExecutor(WORKERS) as pool:
         built = {each: pool.submit(toolchain.build_core, into / f"core-{n}", each) for n, each in enumerate(ALL)}
         cores: dict[Compiler, list[Path]] = {compiler: each.result() for compiler, each in built.items()}
@@ -65,7 +68,7 @@ def _run(into: Path, began: float) -> str:
                 for n in range(WORKERS)
             ],
         }
-        fuzzed = pool.submit(fuzzing.fuzz, into / "fuzz", FUZZ_SECONDS)
+        fuzzed = pool.submit(fuzzing.fuzz, into / "fuzz", seconds)
         known = pool.submit(equivalence.compare_vectors, into / "vectors", cores)
         weighed = pool.submit(footprint.page)
         total = Count()
@@ -92,4 +95,4 @@ def _report(what: str, parts: list[Future[Count]], total: Count, began: float) -
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -27,7 +27,6 @@ from keyswitch.gate import machine, record, record_bytes
 from keyswitch.gate.codec import record_from_json
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.machine import Step
-from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot.flash import RamFlash
@@ -42,8 +41,6 @@ from keyswitch.terms import Security, Transport
 
 SECRET: Final = bytes(range(0x40, 0x60))
 """`TEST_SECRET_FIRST` in harness.h."""
-NONCES: Final = 34
-"""`KS_MAX_NONCES` of the tests' build: connections and two more."""
 MAX_KEYS: Final = 16
 """`KS_MAX_KEYS`."""
 RUNNING: Final = b"\x11" * 32
@@ -89,16 +86,6 @@ class Chance:
         return bytes(drawn)
 
 
-class FewNonces(Nonces):
-    """As many as the C core keeps."""
-
-    def give(self, peer: int, mode: str, random: bytes, now_ms: int) -> bytes:
-        self._given.pop(peer, None)
-        while len(self._given) >= NONCES:
-            del self._given[next(iter(self._given))]
-        return super().give(peer, mode, random, now_ms)
-
-
 class LifeCore(Core):
     """The device's core, without slots: what it is told is noted, with the bytes of each record that it writes."""
 
@@ -124,7 +111,7 @@ class LifeCore(Core):
                 clock_s=None,
                 random=chance,
                 maintenance_address="",
-                parts=Components(step=step, nonces=FewNonces),
+                parts=Components(step=step),
             )
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keyswitch.export.limits import most_effects
 from keyswitch.export.tables import policy_c, policy_h
+from keyswitch.gate.nonces import MAX_OUTSTANDING
 from keyswitch.policy.model import Policy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ _ROOMY = (
     "/* Room for every policy that the tests compare. */\n#include <keyswitch/ks_abi.h>\n"
     "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n#define KS_POLICY_SEQUENCES 1\n"
     "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
+    f"#define KS_MAX_NONCES {MAX_OUTSTANDING}\n"  # as many as Python keeps
 )
 
 
