@@ -1,0 +1,454 @@
+"""The device on the bench: brought into a mode, looked at, and put back. Checks work with this and nothing else.
+
+Rules:
+
+* Where the device is, it is asked, not remembered; an act that did not lead where it should is an error.
+* A snapshot is taken in maintenance, because there the slots may be read; it is a flat table of named texts.
+* What a check needs and the device, the policy or the person does not give is `NotReachedError`, never a guess.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from keyswitch.audit.route import Act, Disconnect, Enter, Hold, Leave, PowerCycle, SetInput, Wait, route
+from keyswitch.audit.target import NotReachedError, Target
+from keyswitch.audit.wire import Visit
+from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.host.access import mode_group
+from keyswitch.host.access.strategy import EntryGranted, EntryRefused
+from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
+from keyswitch.host.smp.reply import Answer, Refusal
+from keyswitch.host.upload.frame_size import capacity_of
+from keyswitch.host.upload.uploader import Uploaded, upload
+from keyswitch.policy.enums import SessionRule
+from keyswitch.reasons import Reason
+from keyswitch.smp.commands import CommandKey, resolve
+from keyswitch.smp.groups import fs, image, settings
+from keyswitch.smp.header import Op
+from keyswitch.terms import Transport
+
+GONE_MS: Final = 5_000
+"""Within this the device ends a connection that it said it would end."""
+
+OWNER_SILENT_MS: Final = 11_000
+"""A session whose owner has no connection that could end is taken up again after ten seconds of its silence."""
+
+SETTING: Final = "app/ks-audit"
+"""A name that no product uses; the auditor makes it, and deletes it at the end."""
+
+SETTING_VALUE: Final = b"left here by an audit"
+
+FILE: Final = "/lfs/ks-audit"
+
+READS_SETTING: Final = CommandKey(settings.ID, settings.Id.VALUE, Op.READ)
+WRITES_SETTING: Final = CommandKey(settings.ID, settings.Id.VALUE, Op.WRITE)
+READS_FILES: Final = CommandKey(fs.ID, fs.Id.STATUS, Op.READ)
+READS_SLOTS: Final = CommandKey(image.ID, image.Id.STATE, Op.READ)
+
+SLOTS: Final = "slot "
+BOOT: Final = "boot"
+SETTINGS: Final = "setting "
+FILES: Final = "file "
+EYE: Final = "inside: "
+"""How the names in a snapshot begin, by what they were read with."""
+
+_OF_SLOTS: Final = resolve("image")
+_OF_BOOT: Final = resolve("os.reset")
+_OF_SETTINGS: Final = resolve("settings") | resolve("basic")
+_OF_FILES: Final = resolve("fs")
+
+SMP_SERVES: Final = {
+    "image.*": "image.state:read in maintenance, and --next, an image for the slot that does not run",
+    "os.reset": "a boot id in the mode group's state",
+    "settings and basic": "settings.value:read and :write in maintenance",
+    "fs.*": "fs.status:read in maintenance",
+    "shell.exec": "an --observe program that sees what the shell can change",
+}
+"""What would decide, by the commands that it decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the device showed at one moment in maintenance, by name.
+
+    Attributes:
+        values: the table.
+        inside: commands that the eye of the target decides.
+    """
+
+    values: Mapping[str, str]
+    inside: frozenset[CommandKey] = frozenset()
+
+    def decides(self, key: CommandKey) -> bool:
+        """Whether an effect of this command would show in such a snapshot."""
+        names = tuple(self.values)
+        if key in self.inside:
+            return True
+        if key in _OF_SLOTS:
+            return sum(name.startswith(SLOTS) for name in names) > 1
+        for commands, prefix in ((_OF_BOOT, BOOT), (_OF_SETTINGS, SETTINGS), (_OF_FILES, FILES)):
+            if key in commands:
+                return any(name.startswith(prefix) for name in names)
+        return False
+
+    def changes(self, after: "Snapshot") -> tuple[str, ...]:
+        """What is different in `after`, in words."""
+        names = [*self.values, *(name for name in after.values if name not in self.values)]
+        return tuple(
+            f"{name}: {self.values.get(name, 'nothing')} → {after.values.get(name, 'nothing')}"
+            for name in names
+            if self.values.get(name) != after.values.get(name)
+        )
+
+
+def would_decide(key: CommandKey) -> str:
+    """What would have to be there so that an effect of this command could be seen."""
+    for pattern, what in SMP_SERVES.items():
+        if any(key in resolve(word.removesuffix(".*")) for word in pattern.split(" and ")):
+            return what
+    return "an --observe program"
+
+
+@dataclass(slots=True)
+class Costs:
+    """What an audit has cost so far. Attributes: in whole acts, and milliseconds of waiting."""
+
+    entries: int = 0
+    resets: int = 0
+    attempts: int = 0
+    waited_ms: int = 0
+    by_hand: int = 0
+
+
+@dataclass(slots=True)
+class Bench:
+    """The device, and who works on it.
+
+    Attributes:
+        target: what is audited.
+        say: told what a person should read.
+        costs: so far.
+    """
+
+    target: Target
+    say: Callable[[str], None]
+    costs: Costs = field(default_factory=Costs)
+    _open: list[Visit] = field(default_factory=list[Visit])
+    _owner: Visit | None = None
+
+    # --- connections ---
+
+    @property
+    def main(self) -> Transport:
+        """The way by which maintenance is entered."""
+        return next(iter(self.target.ways))
+
+    async def visit(self, way: Transport | None = None, *, smp_shown: bool = False) -> Visit:
+        """Connect as one more peer.
+
+        Raises:
+            LinkLostError: the device was not reached.
+        """
+        transport = way or self.main
+        opened: Connection = await self.target.ways[transport].connect(smp_shown=smp_shown)
+        visit = Visit(transport, opened)
+        self._open.append(visit)
+        return visit
+
+    async def hang_up(self) -> None:
+        """End every connection."""
+        visits, self._open = self._open, []
+        for visit in visits:
+            with suppress(LinkLostError):
+                await visit.close()
+
+    async def sleep(self, ms: int) -> None:
+        """Let time pass.
+
+        Raises:
+            NotReachedError: that is longer than what is allowed.
+        """
+        if ms > self.target.max_wait_ms:
+            needed, most = ms / 1000, self.target.max_wait_ms / 1000
+            raise NotReachedError(f"this needs a wait of {needed:g} s, and --max-wait is {most:g} s")
+        self.costs.waited_ms += ms
+        await asyncio.sleep(ms / 1000)
+
+    # --- modes ---
+
+    async def state(self) -> ModeState | None:
+        """What the mode group tells, over a connection that is up; None from a device without one."""
+        up = next((visit for visit in self._open if not visit.closed), None)
+        try:
+            return await mode_if_any((up or await self.visit()).mode)
+        except LinkLostError:
+            await self.hang_up()
+            return await mode_if_any((await self.visit()).mode)
+
+    async def mode(self) -> str:
+        """The device's mode now.
+
+        Raises:
+            NotReachedError: it does not tell.
+        """
+        state = await self.state()
+        if state is None:
+            raise NotReachedError("the device does not tell its mode: it has no mode group, or refuses to be asked")
+        return state.mode
+
+    @property
+    def maintenance(self) -> str:
+        """The maintenance mode that is entered.
+
+        Raises:
+            NotReachedError: the policy has none.
+        """
+        to = getattr(self.target.strategy, "to", None)
+        if isinstance(to, str):
+            return to
+        for each in self.target.policy.modes.values():
+            if each.maintenance:
+                return each.name
+        raise NotReachedError("the policy has no maintenance mode")
+
+    async def enter(self) -> Visit:
+        """Bring the device into maintenance; returns a connection that may work there.
+
+        Raises:
+            NotReachedError: it did not let us in.
+        """
+        here = await self.mode()
+        if here != self.maintenance:
+            await self._go(here, self.maintenance)
+        elif self._owned and (self._owner is None or self._owner.closed or self._owner not in self._open):
+            await self._enter(Enter(self.maintenance))  # entering again takes our session up where it is
+        if self._owned and self._owner is not None:
+            return self._owner
+        visit = next((each for each in self._open if not each.closed and each.smp is not None), None)
+        return visit or await self.visit(smp_shown=True)
+
+    @property
+    def _owned(self) -> bool:
+        """Whether the session is its owner's alone, and entered by command."""
+        owned = self.target.policy.modes[self.maintenance].session is SessionRule.OWNER
+        return owned and self.target.strategy is not None
+
+    async def go(self, to: str) -> None:
+        """Bring the device into a mode.
+
+        Raises:
+            NotReachedError: no way is known, somebody would have to do something, or it did not lead there.
+        """
+        here = await self.mode()
+        if here != to:
+            await self._go(here, to)
+
+    async def _go(self, here: str, to: str) -> None:
+        acts = route(self.target.policy, here, to, by_command=self.target.strategy is not None)
+        if acts is None:
+            raise NotReachedError(f"the policy has no way from mode {here} to mode {to} that could be taken")
+        for act in acts:
+            await self._do(act)
+        there = await self.mode()
+        if there != to:
+            raise NotReachedError(f"the device is in mode {there} after what should have led to mode {to}")
+
+    async def _do(self, act: Act) -> None:
+        match act:
+            case SetInput(name=name, value=value):
+                self.costs.by_hand += 1
+                await self.target.hand.set_input(name, value)
+            case Hold(ms=ms):
+                self.costs.by_hand += 1
+                await self.target.hand.hold_button(ms)
+            case PowerCycle():
+                await self.power_cycle()
+            case Enter():
+                await self._enter(act)
+            case Leave():
+                await self._leave()
+            case Wait(ms=ms):
+                await self.sleep(ms + 500)
+            case Disconnect():
+                await self.hang_up()
+                await asyncio.sleep(0.5)
+            case _:
+                assert_never(act)
+
+    async def power_cycle(self) -> None:
+        """Take the power away and give it back; every connection is gone.
+
+        Raises:
+            NotReachedError: nobody did.
+        """
+        self.costs.by_hand += 1
+        self.costs.resets += 1
+        await self.target.hand.power_cycle()
+        await self.hang_up()
+
+    async def _enter(self, act: Enter) -> None:
+        granted, visit = await self._prove()
+        if isinstance(granted, EntryRefused) and granted.reason is Reason.GUARD:
+            for each in act.inputs:
+                await self._do(each)
+            granted, visit = await self._prove()
+        if isinstance(granted, EntryRefused) and granted.reason is Reason.OWNER:
+            await asyncio.sleep(OWNER_SILENT_MS / 1000)  # the owner was a connection of ours that has gone
+            granted, visit = await self._prove()
+        if isinstance(granted, EntryRefused):
+            raise NotReachedError(f"maintenance was refused: {granted.detail}")
+        self.target.ways[self.main].learn(token=granted.token, address=granted.address)
+        self._owner = await self._come_back(visit, granted)
+
+    async def _prove(self) -> tuple[EntryGranted | EntryRefused, Visit]:
+        strategy = self.target.strategy
+        assert strategy is not None  # noqa: S101 - no entry is planned without one
+        await self.hang_up()
+        visit = await self.visit()
+        self.costs.entries += 1
+        return await strategy.enter(visit.connection, self.say), visit
+
+    async def _come_back(self, visit: Visit, granted: EntryGranted) -> Visit:
+        """The connection that works in the session: the one that entered, or a new one where the device ends that."""
+        if not granted.reconnect:
+            return visit
+        await visit.connection.wait_closed(GONE_MS)
+        await self.hang_up()
+        again = await self.visit(smp_shown=granted.shows_smp)
+        if self._owned and self.target.strategy is not None:
+            refused = await self.target.strategy.attach(again.connection, granted.token)
+            if refused is not None:
+                raise NotReachedError(f"the session could not be taken up again: {refused.detail}")
+        return again
+
+    async def _leave(self) -> None:
+        await self.leave(await self.enter())
+
+    async def leave(self, visit: Visit) -> None:
+        """Leave maintenance over this connection.
+
+        Raises:
+            NotReachedError: the device refuses to be left.
+        """
+        if visit.mode is None:
+            raise NotReachedError("the device has no mode group to leave by")
+        with suppress(LinkLostError):
+            refusal = await mode_group.leave(visit.mode)
+            if refusal is not None:
+                raise NotReachedError(f"leaving was refused: {refusal}")
+        if self.target.ways[visit.transport].radio:
+            await visit.connection.wait_closed(500)
+
+    # --- looking ---
+
+    async def snapshot(self, visit: Visit | None = None) -> Snapshot:
+        """What the device shows in maintenance; it is brought there if it is elsewhere.
+
+        Raises:
+            NotReachedError: it could not be brought there.
+        """
+        inside = visit if visit is not None and not visit.closed else await self.enter()
+        values: dict[str, str] = {}
+        client = inside.smp
+        if client is not None:
+            for slot in await self._slots(client):
+                values[f"{SLOTS}{slot.slot}"] = slot_words(slot)
+            values |= await self._setting(client)
+            values |= await self._files(client)
+        state = await mode_if_any(inside.mode)
+        if state is not None and state.boot_id:
+            values[BOOT] = state.boot_id.hex()
+        eye = self.target.eye
+        if eye is not None:
+            values |= {f"{EYE}{name}": text for name, text in (await eye.look()).items()}
+        return Snapshot(values, eye.decides if eye is not None else frozenset())
+
+    async def _slots(self, client: SmpClient) -> tuple[SlotInfo, ...]:
+        if not self.allowed(READS_SLOTS):
+            return ()
+        slots = await read_slots(client)
+        return () if isinstance(slots, Refusal) else slots
+
+    async def _setting(self, client: SmpClient) -> dict[str, str]:
+        if not (self.allowed(READS_SETTING) and self.allowed(WRITES_SETTING)):
+            return {}
+        reply = await client.read(settings.ID, settings.Id.VALUE, {"name": SETTING})
+        if isinstance(reply, Answer):
+            value: object = reply.values.get("val")
+            return {f"{SETTINGS}{SETTING}": value.hex() if isinstance(value, bytes) else repr(value)}
+        return {f"{SETTINGS}{SETTING}": "not there"} if reply.group == settings.ID else {}
+
+    async def _files(self, client: SmpClient) -> dict[str, str]:
+        if not self.allowed(READS_FILES):
+            return {}
+        reply = await client.read(fs.ID, fs.Id.STATUS, {"name": FILE})
+        if isinstance(reply, Answer):
+            return {f"{FILES}{FILE}": f"{reply.values.get('len')} bytes"}
+        return {f"{FILES}{FILE}": "not there"} if reply.group == fs.ID else {}
+
+    def allowed(self, key: CommandKey) -> bool:
+        """Whether the maintenance mode serves the command."""
+        return key in self.target.policy.modes[self.maintenance].allow
+
+    # --- putting things where checks need them ---
+
+    async def prepare(self) -> Visit:
+        """Enter, and put the newer image and the setting where an effect on them would show.
+
+        Raises:
+            NotReachedError: the device did not take them.
+        """
+        visit = await self.enter()
+        await self.fill(visit)
+        client = visit.smp
+        if client is not None and self.allowed(WRITES_SETTING):
+            with suppress(SilenceError, RemoteError):
+                await client.write(settings.ID, settings.Id.VALUE, {"name": SETTING, "val": SETTING_VALUE})
+        return visit
+
+    async def fill(self, visit: Visit) -> None:
+        """Put the newer image into the slot that does not run, unless it is there.
+
+        Raises:
+            NotReachedError: the device did not take it.
+        """
+        firmware, client = self.target.next, visit.smp
+        if firmware is None or client is None or not self.allowed(READS_SLOTS):
+            return
+        slots = await self._slots(client)
+        if any(slot.hash == firmware.hash and not slot.active for slot in slots):
+            return
+        end = await upload(client, firmware.data, await capacity_of(client))
+        if not isinstance(end, Uploaded):
+            raise NotReachedError(f"the device did not take --next in maintenance: {end}")
+
+    async def put_back(self) -> tuple[str, ...]:
+        """Take away what the audit has left, and leave maintenance; what could not be put back, in words."""
+        left: list[str] = []
+        try:
+            visit = await self.enter()
+            client = visit.smp
+            if client is not None:
+                if self.allowed(WRITES_SETTING):
+                    await client.write(settings.ID, settings.Id.DELETE, {"name": SETTING})
+                if self.target.next is not None and CommandKey(image.ID, image.Id.ERASE, Op.WRITE) in (
+                    self.target.policy.modes[self.maintenance].allow
+                ):
+                    await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
+            await self.leave(visit)
+        except (LinkLostError, RemoteError, NotReachedError) as error:
+            left.append(str(error))
+        await self.hang_up()
+        return tuple(left)
+
+
+def slot_words(slot: SlotInfo) -> str:
+    """An image in a slot, as snapshots have it: everything that a state write could change."""
+    flags = ("bootable", "pending", "confirmed", "active", "permanent")
+    said = ", ".join(flag for flag in flags if getattr(slot, flag))
+    return f"{slot.version} {slot.hash.hex()[:16]} ({said})"

@@ -1,0 +1,51 @@
+"""KS-408: a right proof does not replace the conditions of entry."""
+
+from typing import Final
+
+from keyswitch.audit.bench import Bench
+from keyswitch.audit.catalogue import Check, Impact, Story
+from keyswitch.audit.route import value_for
+from keyswitch.audit.story import GONE_ON_MS, entry, go_outside, not_entered, not_for, proof_not_sent, send_proof
+from keyswitch.audit.verdict import Part
+
+ID: Final = "KS-408"
+
+
+async def play(bench: Bench) -> tuple[Part, ...]:
+    """Make each condition of entry false, and prove."""
+    way = entry(bench)
+    if not way.when:
+        return (not_for("a condition of entry", "the policy has none"),)
+    parts: list[Part] = []
+    for guard in way.when:
+        other = value_for(bench.target.policy, [guard], true=False)
+        fine = value_for(bench.target.policy, [each for each in way.when if each.input == guard.input])
+        words = f"a right proof while {guard.text} is not so"
+        if other is None or fine is None:
+            parts.append(not_for(words, "it cannot be made false"))
+            continue
+        await go_outside(bench)
+        visit, body = await proof_not_sent(bench)
+        bench.costs.by_hand += 1
+        await bench.target.hand.set_input(guard.input, other)
+        try:
+            await bench.sleep(GONE_ON_MS)
+            parts.append(await not_entered(bench, words, await send_proof(visit, ID, words, body)))
+        finally:
+            await bench.target.hand.set_input(guard.input, fine)
+        await bench.hang_up()
+    return tuple(parts)
+
+
+CHECK: Final = Check(
+    id=ID,
+    title="a right proof does not replace the conditions of entry",
+    requirement="While a condition of entry is not true, nobody enters.",
+    why="The technician has the right key, and the machine still moves.",
+    how="Each input that a condition of entry asks about is made wrong at the device, and a right proof is sent.",
+    finding="Maintenance begins in a machine that works.",
+    remedy="Ask the conditions when the proof has been found right, at the moment of entering.",
+    catches="entry does not ask its conditions",
+    impact=Impact.REVERSIBLE,
+    act=Story(play=play),
+)
