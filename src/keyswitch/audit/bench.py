@@ -149,21 +149,37 @@ class Bench:
         return next(iter(self.target.ways))
 
     async def visit(self, way: Transport | None = None, *, smp_shown: bool = False) -> Visit:
-        """Connect as one more peer.
+        """Connect as one more peer. A radio has one connection to a device: the one before is ended.
 
         Raises:
             LinkLostError: the device was not reached.
         """
         transport = way or self.main
+        if self.target.ways[transport].radio:
+            await self._end([visit for visit in self._open if visit.transport is transport])
         opened: Connection = await self.target.ways[transport].connect(smp_shown=smp_shown)
         visit = Visit(transport, opened)
         self._open.append(visit)
         return visit
 
+    async def stranger(self) -> Visit:
+        """Connect as another peer, while the one that is there stays.
+
+        Raises:
+            NotReachedError: the only way is a radio, which has one connection to a device.
+        """
+        others = [way for way, endpoint in self.target.ways.items() if not endpoint.radio or way is not self.main]
+        if not others:
+            raise NotReachedError("this needs another peer at the same time: give another way to the device (--also)")
+        return await self.visit(others[0])
+
     async def hang_up(self) -> None:
         """End every connection."""
-        visits, self._open = self._open, []
+        await self._end(list(self._open))
+
+    async def _end(self, visits: list[Visit]) -> None:
         for visit in visits:
+            self._open.remove(visit)
             with suppress(LinkLostError):
                 await visit.close()
 

@@ -108,7 +108,7 @@ class MatrixRun:
                     for check in parts
                 }
             for check, more in found.items():
-                parts[check] += more
+                parts[check] += _hidden(mode, more)
         return parts
 
     # --- one mode ---
@@ -314,6 +314,16 @@ class MatrixRun:
             return Verdict.PASS, f"{outcome.words}, and nothing was different afterwards"
         needed = would_decide(attempt.key)
         return Verdict.INCONCLUSIVE, f"{outcome.words}, and an effect could not have been seen; to decide: {needed}"
+
+
+def _hidden(mode: Mode, parts: list[Part]) -> list[Part]:
+    """The same parts; where none of a mode could be tried, because no service was shown, that is no verdict."""
+    if not parts or any(part.verdict is not Verdict.NOT_APPLICABLE for part in parts):
+        return parts
+    needed = "another way (--also), or a client that has kept the handles"
+    why = f"no way to try it: {parts[0].why}, and hiding is no gate; to decide: {needed}"
+    told = Part(verdict=Verdict.INCONCLUSIVE, what=f"mode {mode.name}", why=why, mode=mode.name)
+    return [*parts, told]
 
 
 def _shows_firmware(snapshot: Snapshot) -> bool:

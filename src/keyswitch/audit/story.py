@@ -1,5 +1,6 @@
 """What the stories of several checks have in common: uploads begun, proofs made and not sent, and how it is told."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -65,7 +66,9 @@ def shut(what: str, outcome: Outcome) -> Part:
             return failed(what, f"the device took it ({outcome.words})", exchange=outcome.exchange)
         case Told.REFUSED | Told.HANDLED:
             return passed(what, outcome.words)
-        case Told.SILENT | Told.LOST | Told.NO_WAY:
+        case Told.NO_WAY:
+            return not_for(what, outcome.words)
+        case Told.SILENT | Told.LOST:
             return undecided(what, f"{outcome.words}: try again")
 
 
@@ -232,23 +235,59 @@ def wrong(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, fields.STEP: 99}
 
 
-async def lock_out(bench: Bench, check: str) -> None:
-    """Send wrong proofs until the device waits.
+LONG_ENOUGH_MS: Final = 10_000
+"""A lock-out in which somebody can take the power away, and a radio can connect again."""
+
+
+async def lock_out(bench: Bench, check: str) -> int:
+    """Send wrong proofs until the device has to wait for a while; how long, in milliseconds.
 
     Raises:
-        NotReachedError: no proof can be made here.
+        NotReachedError: no proof can be made here, or --max-wait does not allow it.
     """
     settings = bench.target.policy.entry.lockout
     if not (settings.first_ms and settings.max_ms):
         raise NotReachedError("the policy has no lock-out")
-    for number in range(settings.free_tries + 1):
-        visit, body = await proof_not_sent(bench)
-        await send_proof(visit, check, f"wrong proof {number + 1}", wrong(body))
+    for number in range(settings.free_tries):
+        await _wrong_proof(bench, check, number + 1)
+    number, waits_ms = settings.free_tries, 0
+    while waits_ms < min(LONG_ENOUGH_MS, settings.max_ms):
+        if waits_ms:
+            await bench.sleep(waits_ms + GONE_ON_MS)
+        number += 1
+        await _wrong_proof(bench, check, number)
+        waits_ms = min(settings.first_ms << (number - settings.free_tries - 1), settings.max_ms)
+    return waits_ms
 
 
-async def wait_lock_out(bench: Bench) -> None:
+async def _wrong_proof(bench: Bench, check: str, number: int) -> None:
+    visit, body = await proof_not_sent(bench)
+    await send_proof(visit, check, f"wrong proof {number}", wrong(body))
+
+
+async def still_locked_out(bench: Bench, words: str, outcome: Outcome, *, began_s: float, waits_ms: int) -> Part:
+    """The verdict on a right proof in a lock-out: what came when its time was over says nothing.
+
+    Args:
+        bench: the device.
+        words: what was tried.
+        outcome: of the right proof.
+        began_s: when the wait began at the latest, by the event loop's clock.
+        waits_ms: how long it lasts.
+    """
+    took_ms = (asyncio.get_running_loop().time() - began_s) * 1000
+    part = await not_entered(bench, words, outcome)
+    if part.verdict is Verdict.FAIL and took_ms >= waits_ms:
+        return undecided(
+            words, f"it was sent {took_ms / 1000:.1f} s after a lock-out of {waits_ms / 1000:g} s had begun"
+        )
+    return part
+
+
+async def wait_lock_out(bench: Bench, waits_ms: int | None = None) -> None:
     """Wait until proofs are heard again, and give a right one, so that the count begins anew."""
     settings = bench.target.policy.entry.lockout
-    await bench.sleep(min(settings.max_ms, settings.first_ms * 4) + GONE_ON_MS)
+    await bench.hang_up()
+    await bench.sleep(min(settings.max_ms, 4 * settings.first_ms if waits_ms is None else waits_ms) + GONE_ON_MS)
     await bench.enter()
     await go_outside(bench)

@@ -80,6 +80,16 @@ _WORST_FIRST: Final = (
 )
 
 
+MAX_TOLD: Final = 3
+"""Parts that passed and are still told one by one."""
+
+
+def _passed(parts: list[Part]) -> str:
+    """Why all of them passed: their own words where these are few, else how many there were."""
+    words = "; ".join(dict.fromkeys(part.why for part in parts))
+    return words if len(parts) <= MAX_TOLD else f"{len(parts)} tried, none had an effect"
+
+
 def together(check: str, parts: Iterable[Part]) -> Found:
     """The verdict of a check: its worst part's. Parts that do not apply count only where there are no others."""
     tried = tuple(parts)
@@ -90,6 +100,6 @@ def together(check: str, parts: Iterable[Part]) -> Found:
         return Found(check=check, verdict=verdict, why="nothing of this device can be tried", parts=tried)
     first = deciding[0]
     more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 and verdict is not Verdict.PASS else ""
-    why = f"{len(deciding)} tried, none had an effect" if verdict is Verdict.PASS and len(deciding) > 1 else first.why
+    why = _passed(deciding) if verdict is Verdict.PASS else first.why
     where = "" if verdict is Verdict.PASS else f"{first.what}: "
     return Found(check=check, verdict=verdict, why=f"{where}{why}{more}", parts=tried)

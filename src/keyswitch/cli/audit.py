@@ -37,6 +37,7 @@ FILE = click.Path(path_type=Path)
     show_default=True,
     help="Wait no longer than this for a lease, a lock-out or a time limit.",
 )
+@click.option("--observe", metavar="COMMAND", help="Look at the device with this program too; it prints JSON.")
 @click.option("--expect", metavar="FILE", type=FILE, help="Findings that are known and accepted for a while (TOML).")
 @click.option(
     "--controls",

@@ -26,6 +26,7 @@ from keyswitch.audit.table import CoverageOf
 from keyswitch.audit.target import Firmware, Hand, NobodyThere, Target
 from keyswitch.audit.verdict import Verdict
 from keyswitch.cli.audit_hands import AskedPerson, PanelHand
+from keyswitch.cli.audit_observe import observer
 from keyswitch.cli.output import echo
 from keyswitch.cli.prompt import ask_passkey
 from keyswitch.errors import InputError, LinkLostError
@@ -101,6 +102,7 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
         strategy=_strategy(policy, options),
         hand=_hand(options),
         next=firmware,
+        eye=observer(options["observe"]) if options["observe"] is not None else None,
         max_wait_ms=round(options["max_wait"] * 1000),
     )
     return PreparedAudit(

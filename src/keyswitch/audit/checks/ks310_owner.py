@@ -18,7 +18,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     if bench.target.policy.modes[bench.maintenance].session is not SessionRule.OWNER:
         return (not_for(what, "the policy lets anyone use the session"),)
     before = await bench.snapshot(await bench.prepare())
-    stranger = await bench.visit()
+    stranger = await bench.stranger()
     outcome = await stranger.try_out(attempt(ID, ERASE, "erase the other slot"))
     await bench.sleep(bench.target.settle_ms)
     await go_outside(bench)

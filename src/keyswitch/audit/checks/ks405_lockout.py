@@ -1,10 +1,11 @@
 """KS-405: wrong proofs make the device wait."""
 
+import asyncio
 from typing import Final
 
 from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
-from keyswitch.audit.story import go_outside, lock_out, not_entered, proof_not_sent, send_proof, wait_lock_out
+from keyswitch.audit.story import go_outside, lock_out, proof_not_sent, send_proof, still_locked_out, wait_lock_out
 from keyswitch.audit.verdict import Part
 
 ID: Final = "KS-405"
@@ -13,11 +14,13 @@ ID: Final = "KS-405"
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Too many wrong proofs, then a right one."""
     await go_outside(bench)
-    await lock_out(bench, ID)
+    waits_ms = await lock_out(bench, ID)
+    began_s = asyncio.get_running_loop().time()
     visit, body = await proof_not_sent(bench)
     words = "a right proof right after too many wrong ones"
-    part = await not_entered(bench, words, await send_proof(visit, ID, words, body))
-    await wait_lock_out(bench)
+    outcome = await send_proof(visit, ID, words, body)
+    part = await still_locked_out(bench, words, outcome, began_s=began_s, waits_ms=waits_ms)
+    await wait_lock_out(bench, waits_ms)
     return (part,)
 
 

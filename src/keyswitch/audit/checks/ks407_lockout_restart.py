@@ -1,5 +1,6 @@
 """KS-407: a lock-out outlives a restart."""
 
+import asyncio
 from typing import Final
 
 from keyswitch.audit.bench import Bench
@@ -8,9 +9,9 @@ from keyswitch.audit.story import (
     GONE_ON_MS,
     go_outside,
     lock_out,
-    not_entered,
     proof_not_sent,
     send_proof,
+    still_locked_out,
     wait_lock_out,
 )
 from keyswitch.audit.verdict import Part
@@ -21,13 +22,15 @@ ID: Final = "KS-407"
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Too many wrong proofs, then a right one."""
     await go_outside(bench)
-    await lock_out(bench, ID)
-    await bench.power_cycle()
+    waits_ms = await lock_out(bench, ID)
+    await bench.power_cycle()  # the wait begins anew with the boot
+    began_s = asyncio.get_running_loop().time()
     await bench.sleep(GONE_ON_MS)
     visit, body = await proof_not_sent(bench)
     words = "a right proof right after a restart"
-    part = await not_entered(bench, words, await send_proof(visit, ID, words, body))
-    await wait_lock_out(bench)
+    outcome = await send_proof(visit, ID, words, body)
+    part = await still_locked_out(bench, words, outcome, began_s=began_s, waits_ms=waits_ms)
+    await wait_lock_out(bench, waits_ms)
     return (part,)
 
 

@@ -26,9 +26,15 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
 table { border-collapse: collapse; width: 100% }
 td, th { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
 td { overflow-wrap: anywhere }
+td a { white-space: nowrap }
 th { font-weight: 600 }
 .wide { overflow-x: auto }
-.wide table { min-width: 34rem }
+@media (max-width: 44rem) {
+  .wide thead { display: none } .wide tr, .wide td { display: block; border: 0; padding: .1rem 0 }
+  .wide tr { border-bottom: 1px solid var(--line); padding: .5rem 0 }
+  .wide td::before { content: attr(data-head) ": "; opacity: .7 }
+  code, pre { overflow-wrap: anywhere }
+}
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; border: 1px solid var(--line) }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere }
 .fail { color: var(--bad); font-weight: 600 } .pass { color: var(--good) }
@@ -234,17 +240,16 @@ def _text_lines(lines: Iterable[str]) -> str:
 
 
 def _table(rows: Iterable[tuple[str, ...]], head: tuple[str, ...] = ()) -> str:
+    """A table of cells that are HTML already. On a narrow screen each cell has its column's name before it."""
     top = f"<thead><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr></thead>" if head else ""
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<{'td' if head or place else 'th'}>{cell}</{'td' if head or place else 'th'}>"
-            for place, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
+    body = "".join(f"<tr>{_row(row, head)}</tr>" for row in rows)
     return f"<table>{top}<tbody>{body}</tbody></table>"
+
+
+def _row(row: tuple[str, ...], head: tuple[str, ...]) -> str:
+    if head:
+        return "".join(f'<td data-head="{name}">{cell}</td>' for name, cell in zip(head, row, strict=True))
+    return f"<th>{row[0]}</th>" + "".join(f"<td>{cell}</td>" for cell in row[1:])
 
 
 def _wide(table: str) -> str:

@@ -76,7 +76,8 @@ def make_image(major: int, *, signer: bytes = _SIGNER) -> MadeImage:
     return MadeImage(data=data, hash=digest, version=f"{major}.0.0")
 
 
-def _public_pem(signer: bytes) -> bytes:
+def signer_pem(signer: bytes = _SIGNER) -> bytes:
+    """The public key that goes with `make_image`, as PEM."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - heavy
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
 
@@ -110,7 +111,7 @@ class DeviceInProcess:
             policy = replace(policy, entry=replace(policy.entry, permit=untimed))
         self.policy = policy
         self.next = make_image(2)
-        keys = load_keys(("the key of this device", _public_pem(_SIGNER)))
+        keys = load_keys(("the key of this device", signer_pem()))
         config = BootConfig(layout=layout_of(policy), keys=keys, downgrade=policy.bootloader.downgrade)
         self.flash = RamFlash(config.layout.geometry)
         install_first_image(self.flash, config.layout, make_image(1).data)
