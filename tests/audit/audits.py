@@ -39,6 +39,9 @@ WIDE = with_maintenance(PUMP, allow=PUMP.modes["maintenance"].allow | EVERYTHING
 
 OWNED = with_maintenance(WIDE, session=SessionRule.OWNER)
 
+CHEAP = over(OWNED, Transport.BLE, Transport.UDP)
+"""Whatever can be broken is broken over these two: a radio with two services, and packets of several frames."""
+
 
 def audit(
     policy: Policy,

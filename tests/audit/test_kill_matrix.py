@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.audit.audits import OWNED, PUMP, WIDE, audit, over, verdicts
+from tests.audit.audits import CHEAP, OWNED, PUMP, WIDE, audit, over, verdicts
 
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.verdict import Verdict
@@ -14,8 +14,6 @@ from keyswitch.terms import Transport
 from keyswitch.testing.holes.table import HOLES, Hole
 
 ALL = tuple(BY_ID)
-CHEAP = over(OWNED, Transport.BLE, Transport.UDP)
-"""Whatever can be broken is broken over these two: a radio with two services, and packets of several frames."""
 
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: hole.check)

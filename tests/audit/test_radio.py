@@ -8,7 +8,7 @@ from tests.audit.audits import PUMP, over, verdicts
 
 from keyswitch.audit.checks import BY_ID
 from keyswitch.audit.run import Audited, Auditor, Permitted
-from keyswitch.audit.target import Firmware, Target
+from keyswitch.audit.target import Firmware, NotReachedError, Target
 from keyswitch.cli.audit_controls import LIMIT_S
 from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.access.mode_group import Secret
@@ -50,6 +50,9 @@ class AtTheWorld:
 
     async def power_cycle(self) -> None:
         await self._device.power_cycle()
+
+    async def bring(self, mode: str) -> None:
+        raise NotReachedError(mode)
 
 
 def audit(policy: Policy) -> Audited:

@@ -4,6 +4,7 @@ Rules:
 
 * Where the device is, it is asked, not remembered; an act that did not lead where it should is an error.
 * A snapshot is taken in maintenance, because there the slots may be read; it is a flat table of named texts.
+* A device that tells no mode is brought into each by whoever is there, and that person is believed.
 * What a check needs and the device, the policy or the person does not give is `NotReachedError`, never a guess.
 """
 
@@ -139,7 +140,10 @@ class Bench:
     say: Callable[[str], None]
     costs: Costs = field(default_factory=Costs)
     _open: list[Visit] = field(default_factory=list[Visit])
+    tells_mode: bool = True
+    """Whether the device has a mode group; else somebody brings it into each mode."""
     _owner: Visit | None = None
+    _brought: str | None = None
 
     # --- connections ---
 
@@ -213,9 +217,19 @@ class Bench:
             NotReachedError: it does not tell.
         """
         state = await self.state()
-        if state is None:
-            raise NotReachedError("the device does not tell its mode: it has no mode group, or refuses to be asked")
-        return state.mode
+        self.tells_mode = state is not None
+        if state is not None:
+            return state.mode
+        if self._brought is None:
+            await self._bring(self.target.policy.device.initial_mode)
+        return self._brought or self.target.policy.device.initial_mode
+
+    async def _bring(self, mode: str) -> None:
+        """Have a device without a mode group brought into a mode; that it is there rests on whoever did it."""
+        await self.hang_up()
+        self.costs.by_hand += 1
+        await self.target.hand.bring(mode)
+        self._brought = mode
 
     @property
     def maintenance(self) -> str:
@@ -252,7 +266,7 @@ class Bench:
     def _owned(self) -> bool:
         """Whether the session is its owner's alone, and entered by command."""
         owned = self.target.policy.modes[self.maintenance].session is SessionRule.OWNER
-        return owned and self.target.strategy is not None
+        return owned and self.target.strategy is not None and self.tells_mode
 
     async def go(self, to: str) -> None:
         """Bring the device into a mode.
@@ -265,6 +279,9 @@ class Bench:
             await self._go(here, to)
 
     async def _go(self, here: str, to: str) -> None:
+        if not self.tells_mode:
+            await self._bring(to)
+            return
         acts = route(self.target.policy, here, to, by_command=self.target.strategy is not None)
         if acts is None:
             raise NotReachedError(f"the policy has no way from mode {here} to mode {to} that could be taken")
@@ -351,8 +368,9 @@ class Bench:
         Raises:
             NotReachedError: the device refuses to be left.
         """
-        if visit.mode is None:
-            raise NotReachedError("the device has no mode group to leave by")
+        if visit.mode is None or not self.tells_mode:
+            await self._bring(self.target.policy.device.initial_mode)
+            return
         with suppress(LinkLostError):
             refusal = await mode_group.leave(visit.mode)
             if refusal is not None:

@@ -66,9 +66,15 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A check by a sequence of acts, with the device brought where it has to be."""
+    """A check by a sequence of acts, with the device brought where it has to be.
+
+    Attributes:
+        play: the acts.
+        needs_mode: whether the device has to tell its mode; a person's word is not enough to judge by.
+    """
 
     play: "Callable[[Bench], Awaitable[tuple[Part, ...]]]"
+    needs_mode: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,17 +139,22 @@ class Auditor:
     async def _play(self, check: Check) -> tuple[Part, ...]:
         assert isinstance(check.act, Story)  # noqa: S101 - the caller has looked
         try:
+            await self._bench.mode()
+            if check.act.needs_mode and not self._bench.tells_mode:
+                return (_undecided(check, "the device tells no mode, and this check judges by it"),)
             return await check.act.play(self._bench)
         except NotReachedError as error:
-            return (Part(verdict=Verdict.INCONCLUSIVE, what=check.title, why=str(error)),)
+            return (_undecided(check, str(error)),)
         except (LinkLostError, RemoteError) as error:
-            why = f"the device was lost in the middle: {error}"
-            return (Part(verdict=Verdict.INCONCLUSIVE, what=check.title, why=why),)
+            return (_undecided(check, f"the device was lost in the middle: {error}"),)
         finally:
             with suppress(LinkLostError):
                 await self._bench.hang_up()
 
 
+def _undecided(check: Check, why: str) -> Part:
+    return Part(verdict=Verdict.INCONCLUSIVE, what=check.title, why=why)
+
+
 def _not_run(check: Check, why: str) -> Found:
-    part = Part(verdict=Verdict.INCONCLUSIVE, what=check.title, why=why)
-    return Found(check=check.id, verdict=Verdict.INCONCLUSIVE, why=why, parts=(part,))
+    return Found(check=check.id, verdict=Verdict.INCONCLUSIVE, why=why, parts=(_undecided(check, why),))

@@ -47,6 +47,14 @@ class Hand(Protocol):
         """
         ...
 
+    async def bring(self, mode: str) -> None:
+        """Bring a device that tells no mode into this one, by whatever means it has.
+
+        Raises:
+            NotReachedError: it was not done.
+        """
+        ...
+
 
 class NobodyThere:
     """Nobody is at the device."""
@@ -62,6 +70,10 @@ class NobodyThere:
     async def power_cycle(self) -> None:
         """Not done."""
         raise NotReachedError(f"somebody has to take the power away and give it back: {_HELP}")
+
+    async def bring(self, mode: str) -> None:
+        """Not done."""
+        raise NotReachedError(f"the device tells no mode: somebody has to bring it into mode {mode} (--ask)")
 
 
 _HELP = "use --ask, or --panel DIR for a device of ours"

@@ -54,6 +54,10 @@ class _Hand:
         """Take the power away and give it back."""
         await self._device.power_cycle()
 
+    async def bring(self, mode: str) -> None:
+        """It tells its mode, and is brought by acts."""
+        raise NotReachedError(f"the device does not tell that it is in mode {mode}")
+
 
 def target_in_process(device: DeviceInProcess) -> Target:
     """What is audited, with everything that can be seen of it."""

@@ -27,6 +27,10 @@ class AskedPerson:
         """Ask for the power."""
         await self._ask("take the power away, and give it back")
 
+    async def bring(self, mode: str) -> None:
+        """Ask for a mode."""
+        await self._ask(f"bring the device into mode {mode}")
+
     async def _ask(self, what: str) -> None:
         if sys.stdin is None or not sys.stdin.isatty():
             raise NotReachedError(f"somebody has to {what}, and there is no terminal to ask at")
@@ -53,6 +57,10 @@ class PanelHand:
     async def power_cycle(self) -> None:
         """As `keyswitch panel DIR power-cycle`."""
         await self._do({"do": "power-cycle"})
+
+    async def bring(self, mode: str) -> None:
+        """A device of ours tells its mode."""
+        raise NotReachedError(f"the device tells no mode, and a panel cannot bring it into mode {mode}")
 
     async def _do(self, request: dict[str, Any]) -> None:
         try:

@@ -56,5 +56,5 @@ CHECK: Final = Check(
     ),
     catches="an upload may reach the trailer",
     impact=Impact.REVERSIBLE,
-    act=Story(play=play),
+    act=Story(play=play, needs_mode=False),
 )

@@ -51,5 +51,5 @@ CHECK: Final = Check(
     remedy="img_mgmt_reset_upload() when maintenance ends.",
     catches="leaving keeps the upload",
     impact=Impact.REVERSIBLE,
-    act=Story(play=play),
+    act=Story(play=play, needs_mode=False),
 )
