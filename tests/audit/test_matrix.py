@@ -1,5 +1,6 @@
 """What the matrix makes of devices that lie, are silent, lose packets, or show too little."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,11 +9,13 @@ import pytest
 from tests.audit.audits import OWNED, PUMP, WIDE, audit, blind, over, verdicts
 
 from keyswitch.audit.checks import BY_ID, CHECKS
-from keyswitch.audit.run import Permitted
+from keyswitch.audit.run import Audited, Auditor, Permitted
 from keyswitch.audit.target import NobodyThere
 from keyswitch.audit.verdict import Verdict
+from keyswitch.cli.audit_controls import LIMIT_S, target_in_process
 from keyswitch.device.server.components import Components
 from keyswitch.gate.peer import Peer, Service
+from keyswitch.link.air import clock
 from keyswitch.smp import cbor
 from keyswitch.smp.groups import image, mode
 from keyswitch.smp.header import HEADER_SIZE, Header
@@ -152,3 +155,31 @@ def test_what_is_not_allowed_is_not_run_and_says_how() -> None:
 
 def test_a_stranger_finds_the_owners_session_shut_in_the_matrix_too() -> None:
     assert verdicts(audit(over(OWNED, Transport.BLE), ["KS-106", "KS-119"])) == {"KS-106": "pass", "KS-119": "pass"}
+
+
+def test_an_audit_that_is_interrupted_tells_what_it_found_and_puts_back() -> None:
+    told: list[Audited] = []
+
+    async def story() -> None:
+        async with DeviceInProcess(UDP) as device:
+            auditor = Auditor(
+                target_in_process(device),
+                [BY_ID["KS-106"], BY_ID["KS-304"], BY_ID["KS-402"]],
+                permitted=Permitted(),
+                say=lambda _text: None,
+                progress=lambda _words, _step, _steps: None,
+            )
+            told.append(auditor.audited)
+            task = asyncio.ensure_future(auditor.run())
+            await asyncio.sleep(60)  # in the middle of a lease that is waited for
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert device.runtime.status()["mode"] == "normal"
+            assert device.runtime.server.core.settings == {}
+
+    clock.run(story(), limit_s=LIMIT_S)
+    (audited,) = told
+    assert verdicts(audited) == {"KS-106": "pass", "KS-304": "inconclusive", "KS-402": "inconclusive"}
+    assert audited.found[1].why == "not run: the audit ended before (interrupted)"
+    assert audited.left_behind == ()

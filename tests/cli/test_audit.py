@@ -43,7 +43,7 @@ def test_the_list_for_scripts(run: Run) -> None:
     _, out, _ = run("--list", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["id"] for row in rows] == [check.id for check in CHECKS]
-    assert all(set(row) == {"id", "title", "class", "resets", "clauses", "catches"} for row in rows)
+    assert all(set(row) == {"schema_version", "id", "title", "class", "resets", "clauses", "catches"} for row in rows)
     assert all(row["clauses"] and row["catches"] for row in rows)
 
 

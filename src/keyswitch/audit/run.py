@@ -1,5 +1,6 @@
 """An audit from its first look to its last: plan, gate matrix, stories, confirmation, putting back."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -83,18 +84,25 @@ class Auditor:
         """Carry it out, and put back what was changed."""
         try:
             await self._run()
+        except asyncio.CancelledError:
+            self.audited.ended = "interrupted"
+            raise
         except BaseException as error:
             self.audited.ended = str(error) or type(error).__name__
             raise
         finally:
+            self._complete()
             with suppress(LinkLostError, RemoteError):
                 self.audited.left_behind = await self._bench.put_back()
-            done = {found.check for found in self.audited.found}
-            why = f"not run: the audit ended before ({self.audited.ended})" if self.audited.ended else "not run"
-            self.audited.found += [_not_run(check, why) for check in self._checks if check.id not in done]
-            order = [check.id for check in self._checks]
-            self.audited.found.sort(key=lambda found: order.index(found.check))
         return self.audited
+
+    def _complete(self) -> None:
+        """Each check has its place, the ones that were not reached too, in the order of the catalogue."""
+        done = {found.check for found in self.audited.found}
+        why = f"not run: the audit ended before ({self.audited.ended})"
+        self.audited.found += [_not_run(check, why) for check in self._checks if check.id not in done]
+        order = [check.id for check in self._checks]
+        self.audited.found.sort(key=lambda found: order.index(found.check))
 
     async def _run(self) -> None:
         allowed = [check for check in self._checks if self._permitted.forbids(check) is None]

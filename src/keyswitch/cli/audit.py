@@ -1,6 +1,5 @@
 """`keyswitch audit`: attack a device's gate from outside, and hand over what was found."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,14 +93,15 @@ def audit(target: str | None, *, only_list: bool, as_json: bool, **options: Any)
 
 
 def _list(*, as_json: bool) -> Exit:
-    from keyswitch.audit.checks import CHECKS  # noqa: PLC0415 - imported for what is run
+    from keyswitch.app.events import to_line  # noqa: PLC0415 - imported for what is run
+    from keyswitch.audit.checks import CHECKS  # noqa: PLC0415
     from keyswitch.audit.clauses import clauses_of  # noqa: PLC0415
 
     for check in CHECKS:
         if as_json:
             clauses = [clause.name for clause in clauses_of(check.id)]
             told = {"id": check.id, "title": check.title, "class": check.impact.value, "resets": check.resets}
-            echo(json.dumps({**told, "clauses": clauses, "catches": check.catches}))
+            echo(to_line({**told, "clauses": clauses, "catches": check.catches}))
         else:
             more = ", resets" if check.resets else ""
             echo(f"{check.id}  {check.title} ({check.impact.value}{more})")

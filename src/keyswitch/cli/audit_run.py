@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import platform
 import signal
 import time
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from keyswitch import __version__
 from keyswitch.app.endpoints import open_reach
+from keyswitch.app.events import to_line
 from keyswitch.app.recorder import read_signer
 from keyswitch.audit.catalogue import Check, Matrix
 from keyswitch.audit.checks import BY_ID, CHECKS
@@ -233,6 +233,7 @@ def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
     show = _Show(as_json=as_json)
     done = asyncio.run(_carry_out(prepared, show))
     report = _report(prepared, done)
+    show.found(report)
     _write(prepared, report)
     show.end(report, prepared.output)
     return Exit.INTERRUPTED if done.interrupted else exit_of(report)
@@ -280,8 +281,6 @@ async def _reachable(prepared: PreparedAudit) -> None:
 
 def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
     audited = done.audited
-    if done.interrupted:
-        audited.ended = "interrupted"
     failed = {found.check for found in audited.found if found.verdict is Verdict.FAIL}
     controls, why = _controls(prepared, failed, interrupted=done.interrupted)
     not_chosen = {check.id: "not asked for" for check in CHECKS if check not in prepared.checks}
@@ -377,21 +376,21 @@ class _Show:
         self._begun = time.monotonic()
 
     def say(self, text: str) -> None:
-        echo(json.dumps({"event": "said", "text": text}) if self._json else text, err=not self._json)
+        echo(to_line({"event": "said", "text": text}) if self._json else text, err=not self._json)
 
     def progress(self, words: str, step: int, steps: int) -> None:
         took = time.monotonic() - self._begun
         remaining = round(took / (step - 1) * (steps - step + 1)) if step > 1 else None
         if self._json:
             told = {"event": "progress", "step": step, "steps": steps, "what": words}
-            echo(json.dumps({**told, "remaining_ms": None if remaining is None else remaining * 1000}))
+            echo(to_line({**told, "remaining_ms": None if remaining is None else remaining * 1000}))
             return
         left = "" if remaining is None else f", about {remaining} s left"
         echo(f"[{step}/{steps}] {words}{left}", err=True)
 
-    def end(self, report: Report, output: Path) -> None:
+    def found(self, report: Report) -> None:
+        """What was found, for people; it is shown even if the report cannot be written."""
         if self._json:
-            echo(json.dumps(summary(report)))
             return
         for found in report.audited.found:
             accepted = report.compared.accepted.get(found.check)
@@ -409,4 +408,10 @@ class _Show:
         echo(report.controls_why)
         if report.audited.left_behind:
             echo(f"not put back as it was: {'; '.join(report.audited.left_behind)}")
+
+    def end(self, report: Report, output: Path) -> None:
+        """Where the report is; the summary for scripts."""
+        if self._json:
+            echo(to_line(summary(report)))
+            return
         echo(f"report: {output}; absence of findings is not proof")
