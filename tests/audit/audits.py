@@ -13,13 +13,14 @@ from keyswitch.cli.audit_controls import LIMIT_S, target_in_process
 from keyswitch.device.server.components import Components
 from keyswitch.link.air import clock
 from keyswitch.policy.enums import SessionRule
-from keyswitch.policy.load import read_policy
+from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.smp.commands import resolve
 from keyswitch.terms import Transport
 from keyswitch.testing.holes.device import DeviceInProcess
 
-PUMP = read_policy(Path(__file__).parents[2] / "examples" / "pump" / "policy.toml")
+PUMP_FILE = Path(__file__).parents[2] / "examples" / "pump" / "policy.toml"
+PUMP = read_policy(PUMP_FILE)
 
 
 def with_maintenance(policy: Policy, **changes: Any) -> Policy:
@@ -39,7 +40,28 @@ WIDE = with_maintenance(PUMP, allow=PUMP.modes["maintenance"].allow | EVERYTHING
 
 OWNED = with_maintenance(WIDE, session=SessionRule.OWNER)
 
-CHEAP = over(OWNED, Transport.BLE, Transport.UDP)
+
+def _without_pairing() -> Policy:
+    text = PUMP_FILE.read_text("utf-8")
+    for block in (
+        '[modes.pairing]\nallow = ["mode"]\ntimeout_s = 60\n',
+        '[[transitions]]\nfrom = ["normal"]\nto = "pairing"\non = "button"\nhold_s = 2\n',
+        '[[transitions]]\nfrom = ["pairing"]\nto = "normal"\non = "timeout"\n',
+        ', "pairing"',
+    ):
+        assert text.count(block) == 1
+        text = text.replace(block, "")
+    return load(text.encode(), directory=PUMP_FILE.parent)
+
+
+SMALL = _without_pairing()
+"""The pump with two modes outside maintenance: one that is entered by itself, and one by a hand."""
+
+CHEAP = over(
+    with_maintenance(SMALL, allow=WIDE.modes["maintenance"].allow, session=SessionRule.OWNER),
+    Transport.BLE,
+    Transport.UDP,
+)
 """Whatever can be broken is broken over these two: a radio with two services, and packets of several frames."""
 
 

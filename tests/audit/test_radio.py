@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.audit.audits import PUMP, over, verdicts
+from tests.audit.audits import SMALL, over, verdicts
 
 from keyswitch.audit.checks import BY_ID
 from keyswitch.audit.run import Audited, Auditor, Permitted
@@ -30,7 +30,7 @@ CHECKS = ("KS-106", "KS-108", "KS-119", "KS-301", "KS-303", "KS-308", "KS-402", 
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
     key = tmp_path_factory.mktemp("key") / "image.pub.pem"
     key.write_bytes(signer_pem())
-    over_ble = over(PUMP, Transport.BLE)
+    over_ble = over(SMALL, Transport.BLE)
     return replace(over_ble, bootloader=replace(over_ble.bootloader, key=Path(key)))
 
 

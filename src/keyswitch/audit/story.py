@@ -201,9 +201,9 @@ async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
     here = await bench.mode()
     if bench.target.policy.modes[here].maintenance:
         return failed(what, f"it opened: the device is in mode {here}", exchange=outcome.exchange)
-    if outcome.told is Told.SERVED:
-        return failed(what, f"the device took it ({outcome.words})", exchange=outcome.exchange)
-    if outcome.told is Told.REFUSED or outcome.delivered:
+    if "session" in outcome.gave:
+        return failed(what, "it opened: the device gave a session", exchange=outcome.exchange)
+    if outcome.delivered:
         return passed(what, f"{outcome.words}, and the device stays in mode {here}")
     return undecided(what, f"{outcome.words}: whether it arrived is not known; try again")
 

@@ -9,7 +9,7 @@ Rules:
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -111,12 +111,14 @@ class Outcome:
         words: the answer in words.
         delivered: whether it is known that the packet arrived.
         exchange: the packets.
+        gave: keys of a result.
     """
 
     told: Told
     words: str
     delivered: bool = False
     exchange: tuple[str, ...] = ()
+    gave: frozenset[str] = frozenset()
 
 
 class WithheldError(LinkLostError):
@@ -297,8 +299,7 @@ class Visit:
             return Outcome(told=Told.LOST, words=str(error), exchange=tuple(link.kept[first:]))
         finally:
             link.forget(sequence)
-        told, words = judged(what, packet)
-        return Outcome(told=told, words=words, delivered=True, exchange=tuple(link.kept[first:]))
+        return replace(judged(what, packet), exchange=tuple(link.kept[first:]))
 
     async def _still_heard(self, link: KeptLink) -> bool:
         """Whether a question behind a silent packet is answered, on a line that keeps its order."""
@@ -321,16 +322,18 @@ _DOORS_OWN: Final = frozenset(
 """What is said by whoever stands before the handlers; every other code is a handler's."""
 
 
-def judged(what: Attempt, packet: bytes) -> tuple[Told, str]:
-    """What an answer says of the gate, and in words."""
+def judged(what: Attempt, packet: bytes) -> Outcome:
+    """What an answer says of the gate."""
     try:
         header = Header.decode(packet)
         reply: Reply = classify(cbor.loads_map(packet[HEADER_SIZE:]), version=header.version)
     except RemoteError as error:
-        return Told.SILENT, f"an answer that cannot be read: {error}"
+        return Outcome(told=Told.SILENT, words=f"an answer that cannot be read: {error}", delivered=True)
     if isinstance(reply, Answer):
-        return Told.SERVED, "carried out, by its answer" if reply.values else "success, by its answer"
-    return (Told.HANDLED if _by_handler(what, reply) else Told.REFUSED), f"refused: {reply}"
+        words = "carried out, by its answer" if reply.values else "success, by its answer"
+        return Outcome(told=Told.SERVED, words=words, delivered=True, gave=frozenset(reply.values))
+    told = Told.HANDLED if _by_handler(what, reply) else Told.REFUSED
+    return Outcome(told=told, words=f"refused: {reply}", delivered=True)
 
 
 def _by_handler(what: Attempt, refusal: Refusal) -> bool:
