@@ -140,6 +140,8 @@ class Bench:
     say: Callable[[str], None]
     costs: Costs = field(default_factory=Costs)
     _open: list[Visit] = field(default_factory=list[Visit])
+    made: list[Visit] = field(default_factory=list[Visit])
+    """Every connection since a story began."""
     tells_mode: bool = True
     """Whether the device has a mode group; else somebody brings it into each mode."""
     _owner: Visit | None = None
@@ -164,6 +166,7 @@ class Bench:
         opened: Connection = await self.target.ways[transport].connect(smp_shown=smp_shown)
         visit = Visit(transport, opened)
         self._open.append(visit)
+        self.made.append(visit)
         return visit
 
     async def stranger(self) -> Visit:

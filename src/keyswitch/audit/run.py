@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from keyswitch.audit.bench import Bench, Costs
@@ -13,6 +13,8 @@ from keyswitch.audit.target import NotReachedError, Target
 from keyswitch.audit.verdict import Found, Part, Verdict, together
 from keyswitch.errors import LinkLostError, RemoteError
 
+MAX_PACKETS: Final = 40
+"""Of a story that are kept with its finding: the last ones, which led to it."""
 _NOT_ALONE: Final = "not so when it was tried again alone"
 
 
@@ -144,13 +146,21 @@ class Auditor:
         )
         return together(check.id, parts)
 
+    def _with_packets(self, part: Part) -> Part:
+        """A finding with the last packets of its story, where it does not say which they were."""
+        if part.verdict is not Verdict.FAIL or part.exchange:
+            return part
+        kept = [line for visit in self._bench.made for line in visit.kept]
+        return replace(part, exchange=tuple(kept[-MAX_PACKETS:]))
+
     async def _play(self, check: Check) -> tuple[Part, ...]:
         assert isinstance(check.act, Story)  # noqa: S101 - the caller has looked
         try:
             await self._bench.mode()
             if check.act.needs_mode and not self._bench.tells_mode:
                 return (_undecided(check, "the device tells no mode, and this check judges by it"),)
-            return await check.act.play(self._bench)
+            self._bench.made.clear()
+            return tuple(self._with_packets(part) for part in await check.act.play(self._bench))
         except NotReachedError as error:
             return (_undecided(check, str(error)),)
         except (LinkLostError, RemoteError) as error:

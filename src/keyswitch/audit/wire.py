@@ -265,6 +265,12 @@ class Visit:
         """The link of the SMP service, or of the mode service."""
         return self._links.get(control)
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The packets of this connection, those of each service in order."""
+        links = dict.fromkeys(self._links.values())
+        return tuple(line for link in links for line in link.kept)
+
     def next_sequence(self) -> int:
         """A number for a packet that is sent beside the client."""
         sequence, self._sequence = self._sequence, (self._sequence - 1) & 0xFF

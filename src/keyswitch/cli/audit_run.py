@@ -34,12 +34,14 @@ from keyswitch.evidence.chain import Signer
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import KeyFiles, way_into
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.endpoint import Connection, Endpoint
+from keyswitch.host.smp.queries import mode_if_any
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import OnEnter, Policy
+from keyswitch.smp.groups.mode import POLICY_SIZE
 from keyswitch.terms import Transport
 from keyswitch.text import plain
 
@@ -220,12 +222,14 @@ class CarriedOut:
         begun: when, in ISO 8601.
         duration_ms: of it.
         interrupted: whether a signal ended it.
+        facts: what the device told of itself before.
     """
 
     audited: Audited
     begun: str
     duration_ms: int
     interrupted: bool
+    facts: Mapping[str, str]
 
 
 def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
@@ -242,7 +246,7 @@ def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
 async def _carry_out(prepared: PreparedAudit, show: "_Show") -> CarriedOut:
     """The audit itself; SIGINT and SIGTERM end it in order."""
     begun, at = time.monotonic(), _now()
-    await _reachable(prepared)
+    facts = await _look(prepared, show)
     auditor = Auditor(
         prepared.target, prepared.checks, permitted=prepared.permitted, say=show.say, progress=show.progress
     )
@@ -260,23 +264,45 @@ async def _carry_out(prepared: PreparedAudit, show: "_Show") -> CarriedOut:
         for endpoint in prepared.target.ways.values():
             await endpoint.close()
     took_ms = round((time.monotonic() - begun) * 1000)
-    return CarriedOut(audited=auditor.audited, begun=at, duration_ms=took_ms, interrupted=interrupted)
+    return CarriedOut(audited=auditor.audited, begun=at, duration_ms=took_ms, interrupted=interrupted, facts=facts)
 
 
-async def _reachable(prepared: PreparedAudit) -> None:
-    """Connect once over each way: a device that is not there is an error, no verdict.
+async def _look(prepared: PreparedAudit, show: "_Show") -> dict[str, str]:
+    """Connect once over each way, and see what is there: a device that is not reached is an error, no verdict.
 
     Raises:
         LinkLostError: one of them does not lead to a device.
     """
-    for endpoint in prepared.target.ways.values():
-        try:
+    facts: dict[str, str] = {}
+    ways = prepared.target.ways
+    try:
+        for transport, endpoint in ways.items():
             connection = await endpoint.connect()
-        except LinkLostError:
-            for each in prepared.target.ways.values():
-                await each.close()
-            raise
-        await connection.close()
+            try:
+                facts |= {f"{name} ({transport.value})": told for name, told in (await _told(connection)).items()}
+            finally:
+                await connection.close()
+    except LinkLostError:
+        for each in ways.values():
+            await each.close()
+        raise
+    digest = prepared.target.policy.digest[:POLICY_SIZE].hex()
+    for name, told in facts.items():
+        if name.startswith(_POLICY) and told != digest:
+            show.say(f"the device tells another policy ({told}) than the one that is declared ({digest})")
+    return facts
+
+
+_POLICY: Final = "Policy told by the device"
+
+
+async def _told(connection: Connection) -> dict[str, str]:
+    """What the device tells over one way, without being asked for anything that it would have to gate."""
+    state = await mode_if_any(connection.mode)
+    told = {"Services found": ", ".join(sorted(connection.gatt.services))} if connection.gatt is not None else {}
+    if state is None:
+        return told | {"Mode group": "none"}
+    return told | {"Mode at the beginning": state.mode, _POLICY: state.policy.hex() or "none"}
 
 
 def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
@@ -309,6 +335,7 @@ def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
         controls=controls,
         controls_why=why,
         cells=tested.cells(audited.found),
+        facts=done.facts,
     )
 
 

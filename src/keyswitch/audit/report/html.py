@@ -7,6 +7,7 @@ from typing import Final
 from keyswitch.audit.catalogue import Check
 from keyswitch.audit.clauses import Clause, clauses_of
 from keyswitch.audit.report.document import DISCLAIMER, NOT_SAID, Report, replay_command
+from keyswitch.audit.report.packets import packet_words
 from keyswitch.audit.table import SERVED, SITUATIONS, Cell
 from keyswitch.audit.verdict import Part, Verdict
 from keyswitch.text import plain
@@ -169,7 +170,8 @@ def _check(report: Report, check: Check) -> list[str]:
 def _part(part: Part) -> list[str]:
     lines = [f"<p><strong>{_text(part.what)}</strong>: {_text(part.why)}</p>"]
     if part.exchange:
-        lines.append(f"<pre>{_text_lines(part.exchange)}</pre>")
+        told = [each for line in part.exchange for each in (line, f"  {packet_words(line)}")]
+        lines.append(f"<pre>{_text_lines(told)}</pre>")
     return lines
 
 
