@@ -63,13 +63,13 @@ _OF_BOOT: Final = resolve("os.reset")
 _OF_SETTINGS: Final = resolve("settings") | resolve("basic")
 _OF_FILES: Final = resolve("fs")
 
-SMP_SERVES: Final = {
-    "image.*": "image.state:read in maintenance, and --next, an image for the slot that does not run",
-    "os.reset": "a boot id in the mode group's state",
-    "settings and basic": "settings.value:read and :write in maintenance",
-    "fs.*": "fs.status:read in maintenance",
-    "shell.exec": "an --observe program that sees what the shell can change",
-}
+_TO_DECIDE: Final = (
+    (_OF_SLOTS, "image.state:read in maintenance, and --next, an image for the slot that does not run"),
+    (_OF_BOOT, "a boot id in the mode group's state"),
+    (_OF_SETTINGS, "settings.value:read and :write in maintenance"),
+    (_OF_FILES, "fs.status:read in maintenance"),
+    (resolve("shell"), "an --observe program that sees what the shell can change"),
+)
 """What would decide, by the commands that it decides."""
 
 
@@ -109,10 +109,7 @@ class Snapshot:
 
 def would_decide(key: CommandKey) -> str:
     """What would have to be there so that an effect of this command could be seen."""
-    for pattern, what in SMP_SERVES.items():
-        if any(key in resolve(word.removesuffix(".*")) for word in pattern.split(" and ")):
-            return what
-    return "an --observe program"
+    return next((what for commands, what in _TO_DECIDE if key in commands), "an --observe program")
 
 
 @dataclass(slots=True)

@@ -28,21 +28,15 @@ class Situation:
     """What the attempts of one mode are made for.
 
     Attributes:
-        allowed: what the policy lets the mode serve.
         other_hash: hash of the image in the slot that does not run; empty where none is known.
-        running_hash: hash of the image that runs; empty where it is not known.
         chunk: the first piece of an image that this device would take; empty without an image.
         size: bytes of that whole image.
-        maintenance: whether the mode is a maintenance mode.
         shows: commands whose effect would be seen on this device.
     """
 
-    allowed: frozenset[CommandKey]
     other_hash: bytes = b""
-    running_hash: bytes = b""
     chunk: bytes = b""
     size: int = 0
-    maintenance: bool = False
     shows: frozenset[CommandKey] = frozenset()
 
     def seen(self, attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from keyswitch.audit.bench import BOOT, SLOTS, Bench, Snapshot, would_decide
 from keyswitch.audit.catalogue import Check, Matrix, Situation
+from keyswitch.audit.story import PIECE
 from keyswitch.audit.target import NotReachedError
 from keyswitch.audit.verdict import Part, Verdict
 from keyswitch.audit.wire import Attempt, Outcome, Told, Visit, key_name
@@ -22,9 +23,6 @@ from keyswitch.policy.model import Mode
 from keyswitch.smp.commands import ALL_KEYS, resolve
 from keyswitch.smp.groups.mode import POLICY_SIZE
 from keyswitch.terms import Transport
-
-CHUNK: Final = 256
-"""Bytes of the first piece of an image: fits every usual buffer, and holds the image's header."""
 
 _RESET: Final = resolve("os.reset")
 
@@ -135,7 +133,7 @@ class MatrixRun:
         visit = await self._bench.prepare()
         state = await self._bench.state()
         self._strict = state is not None and state.policy == self._bench.target.policy.digest[:POLICY_SIZE]
-        situation = await self._situation(mode, visit, await self._bench.snapshot(visit))
+        situation = await self._situation(visit, await self._bench.snapshot(visit))
         places: list[Place] = []
         for check in self._checks.values():
             assert isinstance(check.act, Matrix)  # noqa: S101 - only those were kept
@@ -146,17 +144,14 @@ class MatrixRun:
                     places += [Place(each, mode.name, transport, control) for each in attempts]
         return sorted(places, key=lambda place: place.attempt.key in _RESET)
 
-    async def _situation(self, mode: Mode, visit: Visit, before: Snapshot) -> Situation:
+    async def _situation(self, visit: Visit, before: Snapshot) -> Situation:
         target = self._bench.target
         found = await read_slots(visit.smp) if visit.smp is not None else ()
         slots = () if isinstance(found, Refusal) else found
         return Situation(
-            allowed=mode.allow,
             other_hash=next((slot.hash for slot in slots if not slot.active), b""),
-            running_hash=next((slot.hash for slot in slots if slot.active), b""),
-            chunk=target.next.data[:CHUNK] if target.next is not None else b"",
+            chunk=target.next.data[:PIECE] if target.next is not None else b"",
             size=len(target.next.data) if target.next is not None else 0,
-            maintenance=mode.maintenance,
             shows=frozenset(key for key in ALL_KEYS if before.decides(key)),
         )
 

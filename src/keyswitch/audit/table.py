@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.audit.catalogue import Check
-from keyswitch.audit.verdict import Found, Verdict
+from keyswitch.audit.verdict import Found, Verdict, worst
 from keyswitch.audit.wire import key_name
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Policy
@@ -36,9 +36,6 @@ class Cell:
     verdict: Verdict | None
     checks: tuple[str, ...] = ()
     why: str = ""
-
-
-_WORST: Final = (Verdict.FAIL, Verdict.UNCONFIRMED, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +72,8 @@ class CoverageOf:
         name = key_name(key)
         if not tried:
             return Cell(command=name, mode=mode, way=way.value, verdict=None, why=self._why_not(key, mode, way))
-        verdicts = {verdict for _, verdict in tried}
-        worst = next(verdict for verdict in _WORST if verdict in verdicts)
         ids = tuple(sorted({check for check, _ in tried}))
-        return Cell(command=name, mode=mode, way=way.value, verdict=worst, checks=ids)
+        return Cell(command=name, mode=mode, way=way.value, verdict=worst(verdict for _, verdict in tried), checks=ids)
 
     def _why_not(self, key: CommandKey, mode: str, way: Transport) -> str:
         if key in self.policy.modes[mode].allow:

@@ -80,6 +80,12 @@ _WORST_FIRST: Final = (
 )
 
 
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The one that decides."""
+    there = set(verdicts)
+    return next((each for each in _WORST_FIRST if each in there), Verdict.NOT_APPLICABLE)
+
+
 MAX_TOLD: Final = 3
 """Parts that passed and are still told one by one."""
 
@@ -93,8 +99,7 @@ def _passed(parts: list[Part]) -> str:
 def together(check: str, parts: Iterable[Part]) -> Found:
     """The verdict of a check: its worst part's. Parts that do not apply count only where there are no others."""
     tried = tuple(parts)
-    verdicts = {part.verdict for part in tried}
-    verdict = next((each for each in _WORST_FIRST if each in verdicts), Verdict.NOT_APPLICABLE)
+    verdict = worst(part.verdict for part in tried)
     deciding = [part for part in tried if part.verdict is verdict]
     if not deciding:
         return Found(check=check, verdict=verdict, why="nothing of this device can be tried", parts=tried)

@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -32,7 +33,7 @@ FIRST_SEQUENCE: Final = 255
 """Attempts count down from here, the client counts up from 0; neither comes near the other on one connection."""
 
 MAX_KEPT: Final = 400
-"""Packets of one connection that are kept for the report."""
+"""Packets of one connection that are kept for the report: the last ones."""
 
 _ORDERED: Final = frozenset({Transport.BLE, Transport.SERIAL})
 """What loses nothing without losing the link. A datagram may be lost."""
@@ -132,7 +133,9 @@ class KeptLink:
         self._inner = inner
         self._sink: Sink | None = None
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
-        self.kept: list[str] = []
+        self.kept = deque[str](maxlen=MAX_KEPT)
+        self.passed = 0
+        """How many packets have passed; for `since`."""
         self.withhold: CommandKey | None = None
         """A request that is to be made and not sent; then it is in `withheld`."""
         self.withheld = b""
@@ -178,6 +181,11 @@ class KeptLink:
         """End the link."""
         await self._inner.close()
 
+    def since(self, passed: int) -> tuple[str, ...]:
+        """The packets since that many had passed, as far as they are kept."""
+        newer = self.passed - passed
+        return tuple(self.kept)[-newer:] if newer else ()
+
     def expect(self, sequence: int) -> "asyncio.Future[bytes]":
         """The answer to the packet with this number."""
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -198,8 +206,8 @@ class KeptLink:
             self._sink(packet)
 
     def _keep(self, arrow: str, packet: bytes) -> None:
-        if len(self.kept) < MAX_KEPT:
-            self.kept.append(f"{arrow} {packet.hex()}")
+        self.passed += 1
+        self.kept.append(f"{arrow} {packet.hex()}")
 
 
 class Visit:
@@ -287,7 +295,7 @@ class Visit:
         link = self.link(control=control)
         if link is None:
             return Outcome(told=Told.NO_WAY, words="the service is not in the device's table in this mode")
-        first = len(link.kept)
+        first = link.passed
         sequence = self.next_sequence()
         answer = link.expect(sequence)
         try:
@@ -297,15 +305,15 @@ class Visit:
         except TimeoutError:
             delivered = await self._still_heard(link)
             words = "no answer, though a question behind it was answered" if delivered else "no answer"
-            exchange = tuple(link.kept[first:])
+            exchange = link.since(first)
             if self.closed:
                 return Outcome(told=Told.LOST, words="the link ended", exchange=exchange)
             return Outcome(told=Told.SILENT, words=words, delivered=delivered, exchange=exchange)
         except LinkLostError as error:
-            return Outcome(told=Told.LOST, words=str(error), exchange=tuple(link.kept[first:]))
+            return Outcome(told=Told.LOST, words=str(error), exchange=link.since(first))
         finally:
             link.forget(sequence)
-        return replace(judged(what, packet), exchange=tuple(link.kept[first:]))
+        return replace(judged(what, packet), exchange=link.since(first))
 
     async def _still_heard(self, link: KeptLink) -> bool:
         """Whether a question behind a silent packet is answered, on a line that keeps its order."""

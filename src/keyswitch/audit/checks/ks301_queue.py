@@ -29,11 +29,11 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     visit = await bench.enter()
     link = visit.link()
     assert link is not None  # noqa: S101 - a connection that works in maintenance
-    first = len(link.kept)
+    first = link.passed
     for each in behind(data, digest):
         await link.send(each.packet(visit.next_sequence()))
     await bench.sleep(bench.target.settle_ms)
-    exchange = link.kept[first:]
+    exchange = link.since(first)
     await go_outside(bench)
     after = await bench.snapshot()
     return (by_effect("erase, upload, mark and reset sent behind a leave, without waiting", before, after, exchange),)

@@ -19,11 +19,11 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     link = visit.link()
     if BOOT not in before.values or link is None:
         return (undecided(what, "the device tells no boot id: a reset could not be seen"),)
-    first = len(link.kept)
+    first = link.passed
     for each in (attempt(ID, RESET, "reset"), attempt(ID, LEAVE, "leave")):
         await link.send(each.packet(visit.next_sequence()))
     await bench.sleep(bench.target.settle_ms)
-    exchange = link.kept[first:]
+    exchange = link.since(first)
     await go_outside(bench)
     after = await bench.snapshot()
     if after.values.get(BOOT) != before.values[BOOT]:
