@@ -141,6 +141,7 @@ class Bench:
     """Every connection since a story began."""
     tells_mode: bool = True
     """Whether the device has a mode group; else somebody brings it into each mode."""
+    _handles: dict[Transport, int] = field(default_factory=dict[Transport, int])
     _owner: Visit | None = None
     _brought: str | None = None
 
@@ -162,6 +163,10 @@ class Bench:
             await self._end([visit for visit in self._open if visit.transport is transport])
         opened: Connection = await self.target.ways[transport].connect(smp_shown=smp_shown)
         visit = Visit(transport, opened)
+        if (handle := visit.smp_handle) is not None:
+            self._handles[transport] = handle
+        elif transport in self._handles:
+            visit.use_stale(self._handles[transport])
         self._open.append(visit)
         self.made.append(visit)
         return visit

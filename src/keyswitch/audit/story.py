@@ -68,6 +68,8 @@ def shut(what: str, outcome: Outcome) -> Part:
             return passed(what, outcome.words)
         case Told.NO_WAY:
             return not_for(what, outcome.words)
+        case Told.SILENT if outcome.delivered:
+            return passed(what, outcome.words)
         case Told.SILENT | Told.LOST:
             return undecided(what, f"{outcome.words}: try again")
 

@@ -105,7 +105,7 @@ class SituationRow:
     why: str = ""
 
 
-_NO_HANDLES: Final = "a link here names characteristics by UUID; for handles there are other tools (BSAM-SE-02)"
+_SUBSCRIBES: Final = "a client here always subscribes, and asks for the table's hash first; for others: BSAM-SE-02"
 
 SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(
@@ -153,8 +153,12 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
         what="truncated, downgraded and wrong-key images", why="this needs images that only their signer can make"
     ),
     SituationRow(what="confirming after the swap", why="it would make --next stay: `keyswitch update` does it"),
-    SituationRow(what="clients that never subscribed, and change-unaware ones", why=_NO_HANDLES),
-    SituationRow(what="stale handles", why=_NO_HANDLES),
+    SituationRow(what="clients that never subscribed, and change-unaware ones", why=_SUBSCRIBES),
+    SituationRow(
+        what="stale handles, where the link can write to them and nothing else lies there",
+        checks=tuple(f"KS-{number}" for number in range(101, 119)),
+    ),
+    SituationRow(what="a stale handle that belongs to another service now", why="it may do anything there"),
     SituationRow(
         what="visibility, Service Changed, Database Hash, the reconnect that the strategy promises",
         why="visibility is a courtesy and never protection; it comes after the gate",

@@ -18,10 +18,11 @@ from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.smp.client import SilenceError, SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal, Reply, classify
-from keyswitch.link.ports import PacketLink, Sink
+from keyswitch.link.ports import GattLink, HandleLink, PacketLink, Sink
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import COMMANDS, CommandKey, command_name
+from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header, Op, SmpVersion
 from keyswitch.terms import Transport
@@ -210,6 +211,43 @@ class KeptLink:
         self.kept.append(f"{arrow} {packet.hex()}")
 
 
+class StaleLink:
+    """A packet link that writes to the handle at which the SMP characteristic was, as a client with an old table does.
+
+    Nothing is ever heard over it: the characteristic that would notify has gone.
+    """
+
+    max_packet: int | None = None
+    framing_bytes = 0
+
+    def __init__(self, gatt: GattLink, writes: HandleLink, handle: int) -> None:
+        self._gatt = gatt
+        self._writes = writes
+        self._handle = handle
+
+    @property
+    def closed(self) -> str | None:
+        """Why the connection has ended."""
+        return self._gatt.closed
+
+    def on_packet(self, sink: Sink) -> None:
+        """Nothing comes."""
+
+    def on_closed(self, sink: Callable[[str], None]) -> None:
+        """The other links of the connection tell."""
+
+    async def send(self, packet: bytes) -> None:
+        """Write one packet in its pieces."""
+        if self.closed is not None:
+            raise LinkLostError(f"the link is gone: {self.closed}")
+        for piece in ble.pieces(packet, min(self._gatt.max_write, ble.MAX_VALUE)):
+            await self._writes.write_handle(self._handle, piece)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._gatt.close()
+
+
 class Visit:
     """One connection of ours, and what can be tried over it.
 
@@ -244,6 +282,22 @@ class Visit:
             trouble=opened.trouble,
             announced_end=opened.announced_end,
         )
+
+    @property
+    def smp_handle(self) -> int | None:
+        """Where the SMP characteristic lies in this connection's table; None where it is not shown, or not told."""
+        gatt = self._opened.gatt
+        if not isinstance(gatt, HandleLink) or self._opened.smp is None:
+            return None
+        return gatt.handle_of(ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+
+    def use_stale(self, handle: int) -> None:
+        """Try firmware commands at this handle of an earlier table, if the service is hidden and nothing lies there."""
+        gatt = self._opened.gatt
+        if gatt is None or not isinstance(gatt, HandleLink) or self._opened.smp is not None:
+            return
+        if gatt.is_free(handle):
+            self._links[False] = KeptLink(StaleLink(gatt, gatt, handle))
 
     @property
     def smp(self) -> SmpClient | None:
@@ -319,8 +373,9 @@ class Visit:
         """Whether a question behind a silent packet is answered, on a line that keeps its order."""
         if self.transport not in _ORDERED or link.closed is not None:
             return False
-        client = self.mode if link is self._links.get(True) else self.smp
-        assert client is not None  # noqa: S101 - a link has its client
+        client = self.mode if self.smp is None or link is self._links.get(True) else self.smp
+        if client is None:
+            return False
         try:
             await client.read(mode.ID, mode.Id.STATE, timeout_ms=ANSWER_MS)
         except (SilenceError, LinkLostError):
