@@ -16,7 +16,7 @@ from tests.audit.audits import PUMP, audit, over
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare
 from keyswitch.audit.manifest import EVIDENCE, MANIFEST, verify_report, write_report
-from keyswitch.audit.report.document import Control, Report, summary, to_json
+from keyswitch.audit.report.document import Control, ImageUsed, Report, replay_command, summary, to_json
 from keyswitch.audit.report.html import to_html
 from keyswitch.audit.report.junit import to_junit
 from keyswitch.audit.report.sarif import to_sarif
@@ -39,6 +39,9 @@ ACCEPTED = Accepted(
     expires=date(2027, 3, 1),
     where="e.toml",
 )
+
+
+USED = ImageUsed(role="next", file="pump-2.bin", version="2.0.0", hash="00", sha256="00")
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +145,14 @@ def test_the_page_says_what_was_found_and_what_not(report: Report) -> None:
         assert said in text, said
     assert "\x1b" not in text
     assert "<b>a</b>" not in text
+
+
+def test_a_finding_says_how_to_try_it_again(report: Report) -> None:
+    other = replace(report, target=("ble:Pump 7", "udp:192.0.2.7"), images=(USED,))
+    assert replay_command(other, BY_ID["KS-113"]) == (
+        f"keyswitch audit 'ble:Pump 7' --policy {POLICY.origin} --only KS-113 --also udp:192.0.2.7"
+        " --next pump-2.bin --irreversible -o again"
+    )
 
 
 def test_junit_tells_findings_from_what_was_accepted(report: Report) -> None:

@@ -125,7 +125,7 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="leave and another command in one write", checks=("KS-302",)),
     SituationRow(
         what="a half-sent frame across a mode change",
-        why="a link here carries whole packets; the device's own tests do it (tests/integration/test_traps.py)",
+        why="a link here carries whole packets",
     ),
     SituationRow(what="an upload begun in maintenance and continued outside, at each offset", checks=("KS-303",)),
     SituationRow(what="the lease ends in the middle of an upload", checks=("KS-304",)),

@@ -1,11 +1,12 @@
 """The report as a value, and as JSON. Every other form is made from it."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from keyswitch.audit.catalogue import Check
+from keyswitch.audit.catalogue import Check, Impact
 from keyswitch.audit.clauses import clauses_of
 from keyswitch.audit.expect import Accepted, Compared
 from keyswitch.audit.run import Audited
@@ -196,7 +197,10 @@ def _accepted_json(entry: Accepted) -> dict[str, Any]:
 
 
 def replay_command(report: Report, check: Check) -> str:
-    """The line that tries one check again."""
-    more = " --irreversible" if check.impact.value == "irreversible" else ""
-    more += " --resets" if check.resets else ""
-    return f"keyswitch audit {report.target[0]!r} --policy {report.policy.origin} --only {check.id}{more} -o again"
+    """The line that tries one check again; inputs that somebody moved at the device are to be moved again (`--ask`)."""
+    words = ["keyswitch", "audit", report.target[0], "--policy", report.policy.origin, "--only", check.id]
+    words += [word for other in report.target[1:] for word in ("--also", other)]
+    words += [word for image in report.images for word in (f"--{image.role}", image.file)]
+    words += ["--irreversible"] if check.impact is Impact.IRREVERSIBLE else []
+    words += ["--resets"] if check.resets else []
+    return shlex.join([*words, "-o", "again"])
