@@ -183,3 +183,29 @@ def test_an_audit_that_is_interrupted_tells_what_it_found_and_puts_back() -> Non
     assert verdicts(audited) == {"KS-106": "pass", "KS-304": "inconclusive", "KS-402": "inconclusive"}
     assert audited.found[1].why == "not run: the audit ended before (interrupted)"
     assert audited.left_behind == ()
+
+
+def test_checks_that_only_read_write_nothing() -> None:
+    seen: list[tuple[DeviceInProcess, int]] = []
+    audited = audit(UDP, ["KS-117"], at=lambda device: seen.append((device, device.flash.wear.sectors_erased)))
+    assert verdicts(audited) == {"KS-117": "pass"}
+    ((device, erased),) = seen
+    assert device.runtime.server.core.settings == {}
+    assert device.flash.wear.sectors_erased == erased
+
+
+def test_an_effect_behind_an_error_of_the_commands_own_group_is_found_too() -> None:
+    """On a device that obeys no policy of ours such an error may be the gate's own word: the effect tells."""
+
+    def odd(header: Header, packet: bytes) -> bytes:
+        erase = (header.group, header.command) == (image.ID, image.Id.ERASE)
+        body = cbor.loads_map(packet[HEADER_SIZE:])
+        if header.group == mode.ID and "policy" in body:
+            return answer(header, {**body, "policy": bytes(8)})
+        return answer(header, {"err": {"group": 1, "rc": 32}}) if erase else packet
+
+    (found,) = audit(UDP, ["KS-106"], hole("KS-106"), of=blind, at=answering(odd)).found
+    assert found.verdict is Verdict.FAIL
+    assert found.findings[0].effects
+    (sound,) = audit(UDP, ["KS-106"], of=blind, at=answering(odd)).found
+    assert (sound.verdict, "cannot be told apart" in sound.why) == (Verdict.INCONCLUSIVE, True)

@@ -136,6 +136,9 @@ class Bench:
     target: Target
     say: Callable[[str], None]
     costs: Costs = field(default_factory=Costs)
+    read_only: bool = False
+    """Whether nothing on the device may be changed, not even what is put back."""
+    _written: set[str] = field(default_factory=set[str])
     _open: list[Visit] = field(default_factory=list[Visit])
     made: list[Visit] = field(default_factory=list[Visit])
     """Every connection since a story began."""
@@ -201,6 +204,14 @@ class Bench:
         if ms > self.target.max_wait_ms:
             needed, most = ms / 1000, self.target.max_wait_ms / 1000
             raise NotReachedError(f"this needs a wait of {needed:g} s, and --max-wait is {most:g} s")
+        await self.pause(ms)
+
+    async def settle(self) -> None:
+        """Leave the device alone until everything that was granted has happened."""
+        await self.pause(self.target.settle_ms)
+
+    async def pause(self, ms: int) -> None:
+        """Let a short while pass, whatever the longest wait is."""
         self.costs.waited_ms += ms
         await asyncio.sleep(ms / 1000)
 
@@ -443,12 +454,19 @@ class Bench:
             NotReachedError: the device did not take them.
         """
         visit = await self.enter()
+        if self.read_only:
+            return visit
         await self.fill(visit)
         client = visit.smp
         if client is not None and self.allowed(WRITES_SETTING):
+            self._written.add(SETTING)
             with suppress(SilenceError, RemoteError):
                 await client.write(settings.ID, settings.Id.VALUE, {"name": SETTING, "val": SETTING_VALUE})
         return visit
+
+    def note_upload(self) -> None:
+        """The slot that does not run is about to be written: it is erased at the end."""
+        self._written.add(SLOTS)
 
     async def fill(self, visit: Visit) -> None:
         """Put the newer image into the slot that does not run, unless it is there.
@@ -462,6 +480,7 @@ class Bench:
         slots = await self._slots(client)
         if any(slot.hash == firmware.hash and not slot.active for slot in slots):
             return
+        self.note_upload()
         end = await upload(client, firmware.data, await capacity_of(client))
         if not isinstance(end, Uploaded):
             raise NotReachedError(f"the device did not take --next in maintenance: {end}")
@@ -473,11 +492,9 @@ class Bench:
             visit = await self.enter()
             client = visit.smp
             if client is not None:
-                if self.allowed(WRITES_SETTING):
+                if SETTING in self._written:
                     await client.write(settings.ID, settings.Id.DELETE, {"name": SETTING})
-                if self.target.next is not None and CommandKey(image.ID, image.Id.ERASE, Op.WRITE) in (
-                    self.target.policy.modes[self.maintenance].allow
-                ):
+                if SLOTS in self._written and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE)):
                     await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
             await self.leave(visit)
         except (LinkLostError, RemoteError, NotReachedError) as error:

@@ -51,11 +51,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of it."""
+    """What came of it.
+
+    Attributes:
+        place: what was tried where.
+        outcome: its answer.
+        effects: what it changed.
+        shared: what it and others of its check changed together, where that cannot be told apart.
+    """
 
     place: Place
     outcome: Outcome
     effects: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ class MatrixRun:
             return found
         batch = await self._batch(mode, places)
         tried = list(batch.tried)
-        quiet = [each.place for each in tried if not _is_loud(each.outcome)]
+        quiet = [each.place for each in tried if not self._is_fail(each)]
         if batch.changes:
             effects = await self._bisect(mode, quiet, batch.changes if len(quiet) == len(places) else None)
             tried = [replace(each, effects=effects.get(each.place, ())) for each in tried]
@@ -168,7 +176,7 @@ class MatrixRun:
             tried.append(Tried(place, await self._try(place, visits)))
             if _is_loud(tried[-1].outcome) and place.attempt.key in _RESET:
                 await self._after_reset(mode, visits)
-        await bench.sleep(bench.target.settle_ms)
+        await bench.settle()
         if (
             not mode.maintenance
             and await bench.mode() != mode.name
@@ -201,7 +209,7 @@ class MatrixRun:
     async def _after_reset(self, mode: Mode, visits: dict[Transport, Visit]) -> None:
         """A reset was let through: wait for it, and bring the device back where the next attempts are to be made."""
         self._bench.costs.resets += 1
-        await self._bench.sleep(self._bench.target.settle_ms)
+        await self._bench.settle()
         await self._bench.hang_up()
         visits.clear()
         with suppress(NotReachedError, LinkLostError):
@@ -243,8 +251,9 @@ class MatrixRun:
                 except (NotReachedError, LinkLostError, RemoteError):
                     await self._bench.hang_up()
                     continue
-                for each in batch.tried:
-                    again[each.place] = replace(each, effects=batch.changes)
+                for first, each in zip(batch_of, batch.tried, strict=True):
+                    own = batch.changes if len(batch_of) == 1 or first.effects else ()
+                    again[each.place] = replace(each, effects=own, shared=() if own else batch.changes)
         return again
 
     # --- verdicts ---
@@ -260,8 +269,9 @@ class MatrixRun:
             if again is None or not self._is_fail(again):
                 verdict, why = Verdict.UNCONFIRMED, f"once: {why}; not so when it was tried again alone"
             else:
-                effects = effects or again.effects
-                why = f"{why}; then {', '.join(effects)}" if effects else why
+                effects = effects or again.effects or again.shared
+                after = "after the attempts of this check together" if again.shared else "then"
+                why = f"{why}; {after}: {', '.join(effects)}" if effects else why
         place = tried.place
         return Part(
             verdict=verdict,

@@ -121,6 +121,7 @@ class Auditor:
             step = min(step + 1, steps)
             self._progress(words, step, steps)
 
+        self._bench.read_only = all(check.impact is Impact.READ_ONLY for check in allowed)
         parts = await MatrixRun(self._bench, of_matrix, next_step).run()
         self.audited.found += [together(check, of_check) for check, of_check in parts.items()]
         for check in stories:

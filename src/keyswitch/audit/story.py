@@ -99,6 +99,7 @@ async def begin_upload(bench: Bench, check: str) -> Visit:
     """
     data, _ = firmware(bench)
     visit = await bench.enter()
+    bench.note_upload()
     outcome = await visit.try_out(piece(check, data, 0))
     if outcome.told is not Told.SERVED:
         raise NotReachedError(f"the first piece of --next was not taken in maintenance: {outcome.words}")
@@ -148,7 +149,7 @@ async def reset_in_maintenance(bench: Bench, visit: Visit) -> Visit:
     if isinstance(reply, Refusal):
         raise NotReachedError(f"a reset was refused in maintenance: {reply}")
     bench.costs.resets += 1
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     await bench.hang_up()
     return await bench.visit()
 
@@ -199,7 +200,7 @@ async def send_proof(visit: Visit, check: str, words: str, body: dict[str, Any])
 
 async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
     """The verdict on a proof that must not open: by the mode in which the device is then."""
-    await bench.sleep(GONE_ON_MS)
+    await bench.pause(GONE_ON_MS)
     here = await bench.mode()
     if bench.target.policy.modes[here].maintenance:
         return failed(what, f"it opened: the device is in mode {here}", exchange=outcome.exchange)

@@ -386,9 +386,12 @@ class Visit:
 
 
 _DOORS_OWN: Final = frozenset(
-    {Rc.EACCESSDENIED, Rc.EBUSY, Rc.ENOTSUP, Rc.UNSUPPORTED_TOO_NEW, Rc.UNSUPPORTED_TOO_OLD, Rc.ECORRUPT}
+    {
+        *(Rc.EACCESSDENIED, Rc.EBUSY, Rc.ENOTSUP, Rc.UNSUPPORTED_TOO_NEW, Rc.UNSUPPORTED_TOO_OLD, Rc.ECORRUPT),
+        *(Rc.ENOMEM, Rc.EMSGSIZE),
+    }
 )
-"""What is said by whoever stands before the handlers; every other code is a handler's."""
+"""What is said by whoever stands before the handlers, or has no buffer; every other code is a handler's."""
 
 
 def judged(what: Attempt, packet: bytes) -> Outcome:

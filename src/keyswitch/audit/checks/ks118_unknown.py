@@ -38,6 +38,6 @@ CHECK: Final = Check(
     finding="There is a command that the policy does not know, and it is open.",
     remedy="Refuse by default; list product groups in the policy before they are served.",
     catches="an unknown group is executed",
-    impact=Impact.READ_ONLY,
+    impact=Impact.REVERSIBLE,
     act=Matrix(attempts=attempts),
 )

@@ -23,6 +23,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     size = bench.target.policy.bootloader.slot_size
     padded = data + b"\xff" * (size - len(data) - len(magic)) + magic
     what = f"an upload of {size} bytes, with a trailer at its end"
+    bench.note_upload()
     end = await upload(visit.smp, padded, await capacity_of(visit.smp))
     match end:
         case UploadRefused(refusal=refusal):
@@ -33,7 +34,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
             told = passed(what, "taken whole, and nothing is pending")
         case _:
             return (undecided(what, f"{end.why}: try again"),)
-    await bench.sleep(GONE_ON_MS)
+    await bench.pause(GONE_ON_MS)
     if armed:
         words = f"slot {armed[0].slot} is pending, and nobody has marked it"
         return (failed(what, words, effects=[words]),)

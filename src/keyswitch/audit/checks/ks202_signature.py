@@ -45,6 +45,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     what = "an image with one bit of its firmware changed, and its hash made to fit"
     visit = await bench.enter()
     assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+    bench.note_upload()
     end = await upload(visit.smp, other, await capacity_of(visit.smp))
     if not isinstance(end, Uploaded):
         return (passed(what, f"not taken: {end}"),)

@@ -25,7 +25,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     works = passed("an update in maintenance", "uploaded, marked, started, and the session went on")
     await bench.leave(visit)
     await bench.hang_up()
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     await bench.go(bench.target.policy.device.initial_mode)
     runs = await running(await bench.enter())
     what = "maintenance left during the trial, without a confirmation"

@@ -32,7 +32,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     first = link.passed
     for each in behind(data, digest):
         await link.send(each.packet(visit.next_sequence()))
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     exchange = link.since(first)
     await go_outside(bench)
     after = await bench.snapshot()

@@ -33,7 +33,7 @@ async def _both(bench: Bench, visit: Visit, words: str, first: CommandKey, befor
     """Both frames in one write, and what is different afterwards."""
     in_front = attempt(ID, first, words).packet(visit.next_sequence())
     outcome = await visit.try_out(replace(attempt(ID, ERASE, "erase the other slot"), before=in_front))
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     await go_outside(bench)
     after = await bench.snapshot()
     return by_effect(f"{words} and an erase in one write", before, after, outcome.exchange)

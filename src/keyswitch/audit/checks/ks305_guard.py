@@ -40,7 +40,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
 
 
 async def _after(bench: Bench, what: str, data: bytes) -> list[Part]:
-    await bench.sleep(GONE_ON_MS)
+    await bench.pause(GONE_ON_MS)
     await bench.hang_up()
     here = await bench.mode()
     if bench.target.policy.modes[here].maintenance:

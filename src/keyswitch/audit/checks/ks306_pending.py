@@ -30,7 +30,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
         await bench.power_cycle()
     except NotReachedError:
         return tuple(parts)  # the list has told; the power would only have confirmed it
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     runs = await running(await bench.enter())
     again = "the same, and then the power taken away"
     same = runs == old

@@ -19,7 +19,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     _, digest = firmware(bench)
     old = await running(await mark(bench, digest))
     await bench.power_cycle()
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     runs = await running(await bench.enter())
     if runs == old:
         return (passed(what, "the old image runs"),)

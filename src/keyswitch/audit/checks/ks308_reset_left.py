@@ -22,7 +22,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     first = link.passed
     for each in (attempt(ID, RESET, "reset"), attempt(ID, LEAVE, "leave")):
         await link.send(each.packet(visit.next_sequence()))
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     exchange = link.since(first)
     await go_outside(bench)
     after = await bench.snapshot()

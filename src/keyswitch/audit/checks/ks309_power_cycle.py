@@ -4,7 +4,7 @@ from typing import Final
 
 from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
-from keyswitch.audit.story import GONE_ON_MS, failed, passed
+from keyswitch.audit.story import failed, passed
 from keyswitch.audit.verdict import Part
 
 ID: Final = "KS-309"
@@ -15,7 +15,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     what = "the power taken away in maintenance"
     await bench.enter()
     await bench.power_cycle()
-    await bench.sleep(bench.target.settle_ms + GONE_ON_MS)
+    await bench.settle()
     here = await bench.mode()
     if bench.target.policy.modes[here].maintenance:
         return (failed(what, f"the device comes up in mode {here}", effects=["maintenance without anybody's act"]),)

@@ -20,7 +20,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     before = await bench.snapshot(await bench.prepare())
     stranger = await bench.stranger()
     outcome = await stranger.try_out(attempt(ID, ERASE, "erase the other slot"))
-    await bench.sleep(bench.target.settle_ms)
+    await bench.settle()
     await go_outside(bench)
     after = await bench.snapshot()
     return (by_effect(what, before, after, outcome.exchange),)

@@ -25,7 +25,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     waits_ms = await lock_out(bench, ID)
     await bench.power_cycle()  # the wait begins anew with the boot
     began_s = asyncio.get_running_loop().time()
-    await bench.sleep(GONE_ON_MS)
+    await bench.pause(GONE_ON_MS)
     visit, body = await proof_not_sent(bench)
     words = "a right proof right after a restart"
     outcome = await send_proof(visit, ID, words, body)

@@ -30,7 +30,7 @@ async def play(bench: Bench) -> tuple[Part, ...]:
         bench.costs.by_hand += 1
         await bench.target.hand.set_input(guard.input, other)
         try:
-            await bench.sleep(GONE_ON_MS)
+            await bench.pause(GONE_ON_MS)
             parts.append(await _prove(bench, words))
         finally:
             await bench.target.hand.set_input(guard.input, fine)
