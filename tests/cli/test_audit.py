@@ -12,12 +12,22 @@ from keyswitch.audit.checks import CHECKS
 from keyswitch.cli import audit_controls
 from keyswitch.cli import main as cli
 from keyswitch.cli.audit_observe import observer
+from keyswitch.cli.audit_run import prepare
 from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.smp.commands import resolve
 
 TARGET = "udp:127.0.0.1:9"
+NOTHING_GIVEN: dict[str, Any] = {
+    **dict.fromkeys(
+        ("next_image", "expect", "panel", "observe", "secret", "permit", "holder", "to", "passkey", "bonds", "sign")
+    ),
+    **dict.fromkeys(("irreversible", "resets", "ask", "pair"), False),
+    **dict.fromkeys(("also", "only", "skip"), ()),
+    "max_wait": 60,
+    "controls": "none",
+}
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -152,3 +162,26 @@ def test_controls_are_kept_by_version_and_policy(
     monkeypatch.setattr(audit_controls, "controls", lambda *_: pytest.fail("they are in the cache"))
     assert audit_controls.cached_controls(pump.policy, checks) == (first, digest)
     assert all(control.right for both in first.values() for control in both)
+
+
+@pytest.mark.parametrize(
+    ("check", "says"),
+    [("KS-117", "changes nothing: these checks only read"), ("KS-106", "may change: a setting app/ks-audit")],
+)
+def test_what_may_be_changed_is_said_before(pump: Workshop, tmp_path: Path, check: str, says: str) -> None:
+    prepared = prepare(
+        TARGET, {**NOTHING_GIVEN, "policy": pump.policy_file, "output": tmp_path / "new", "only": (check,)}
+    )
+    assert any(line.startswith(says) for line in prepared.declared)
+    assert sum(line.startswith("may change") for line in prepared.declared) == (check == "KS-106")
+    assert any("mcuboot serial recovery (pin)" in line for line in prepared.declared)
+
+
+def test_what_is_not_allowed_is_said_before(pump: Workshop, tmp_path: Path) -> None:
+    prepared = prepare(TARGET, {**NOTHING_GIVEN, "policy": pump.policy_file, "output": tmp_path / "new"})
+    told = [line.split()[2] for line in prepared.declared if line.startswith("not run: ")]
+    assert {"KS-105", "KS-108", "KS-113", "KS-203"} <= set(told)
+    assert not prepared.permitted_something
+    assert prepare(
+        TARGET, {**NOTHING_GIVEN, "policy": pump.policy_file, "output": tmp_path / "new", "resets": True}
+    ).permitted_something

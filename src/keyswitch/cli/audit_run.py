@@ -16,7 +16,7 @@ from keyswitch import __version__
 from keyswitch.app.endpoints import open_reach
 from keyswitch.app.events import to_line
 from keyswitch.app.recorder import read_signer
-from keyswitch.audit.catalogue import Check, Matrix
+from keyswitch.audit.catalogue import Check, Impact, Matrix
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare, read_expectations
 from keyswitch.audit.manifest import free, write_report
@@ -198,9 +198,12 @@ def _declared(
         f"plan: about {modes + 1 + 2 * stories} entries into maintenance, {minutes} minutes",
         f"plan: no wait is longer than {target.max_wait_ms / 1000:g} s",
     ]
-    if target.next is not None:
-        lines.append("may change: the slot that does not run gets --next, and is erased at the end")
-    lines.append("may change: a setting app/ks-audit, deleted at the end, where maintenance serves settings")
+    if all(check.impact is Impact.READ_ONLY for check in run):
+        lines.append("changes nothing: these checks only read")
+    else:
+        if target.next is not None:
+            lines.append("may change: the slot that does not run gets --next, and is erased at the end")
+        lines.append("may change: a setting app/ks-audit, deleted at the end, where maintenance serves settings")
     lines += [f"not run: {check.id} ({permitted.forbids(check)})" for check in checks if permitted.forbids(check)]
     lines += [f"not tested, declared by the policy as a bypass: {each}" for each in target.policy.device.bypasses]
     lines += [
