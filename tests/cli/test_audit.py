@@ -111,7 +111,7 @@ def test_a_device_that_is_not_there_is_no_verdict(
     async def nobody(*_: Any, **__: Any) -> None:
         raise LinkLostError("nobody answered")
 
-    monkeypatch.setattr("keyswitch.host.connect.endpoint.PacketEndpoint.connect", nobody)
+    monkeypatch.setattr("keyswitch.host.connect.packet_endpoint.PacketEndpoint.connect", nobody)
     code, _, err = run(TARGET, "--policy", str(pump.policy_file), "--only", "KS-106", "-o", str(tmp_path / "new"))
     assert code == Exit.UNREACHABLE
     assert "nobody answered" in err

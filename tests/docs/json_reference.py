@@ -16,8 +16,10 @@ from keyswitch.app import json_output
 from keyswitch.app.evidence_json import CheckedJson, RecordJson
 from keyswitch.app.image_json import DiffJson, ImageFileJson, VerifyJson
 from keyswitch.app.permit_json import PermitJson
+from keyswitch.audit.json_output import AuditCheckJson, AuditJson, AuditProgressJson, AuditSaidJson
 from keyswitch.demo.scene import BeginsJson, DemoProgressJson, StepEndedJson, StepProvedJson, SummaryJson
 from keyswitch.device.events import DeviceEvent, LiveEvent
+from keyswitch.export.zephyr import DriftJson, ExportJson
 from keyswitch.panel.protocol import PanelStatusJson
 from keyswitch.prove.explain import ExplainJson
 from keyswitch.prove.report import PolicyCheckJson
@@ -30,6 +32,8 @@ DEVICE_EVENTS: Final[tuple[Shape, ...]] = (*get_args(LiveEvent), *get_args(Devic
 PANEL: Final = ("advance", "confirm", "power-cycle", "press", "set", "status")
 
 PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
+    "keyswitch audit": (AuditSaidJson, AuditProgressJson, AuditJson),
+    "keyswitch audit --list": (AuditCheckJson,),
     "keyswitch check": (PolicyCheckJson,),
     "keyswitch check --replay": (ReplayJson,),
     "keyswitch demo": (BeginsJson, DemoProgressJson, StepProvedJson, StepEndedJson, SummaryJson),
@@ -37,6 +41,8 @@ PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch evidence show": (RecordJson,),
     "keyswitch evidence verify": (CheckedJson,),
     "keyswitch explain": (ExplainJson,),
+    "keyswitch export zephyr": (ExportJson,),
+    "keyswitch export zephyr --check": (DriftJson,),
     "keyswitch image diff": (DiffJson,),
     "keyswitch image show": (ImageFileJson,),
     "keyswitch image verify": (VerifyJson,),

@@ -167,7 +167,7 @@ def main(names: list[str]) -> int:
         every = [each for source in CORE if not names or source.name in names for each in mutants(source)]
         unchanged = Mutant(CORE[0], 0, "", CORE[0].read_text().splitlines()[0])
         if not survives(unchanged, into / "unchanged", objects, tables):
-            print("mutants: the core itself is not what Python says", file=sys.stderr)  # noqa: T201 - the runner's output
+            print("mutants: the core itself is not what Python says", file=sys.stderr)
             return 1
         work = [(number, each, into, objects, tables) for number, each in enumerate(every)]
         with ProcessPoolExecutor(2) as pool:
@@ -178,9 +178,9 @@ def main(names: list[str]) -> int:
         if alive and (each.source.name, each.line.strip()) not in SAME
     ]
     for each in left:
-        print(f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}")  # noqa: T201
+        print(f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}")
     built = sum(each is not None for each in judged)
-    print(f"mutants: {built} built, {built - sum(map(bool, judged))} noticed, {len(left)} survive")  # noqa: T201
+    print(f"mutants: {built} built, {built - sum(map(bool, judged))} noticed, {len(left)} survive")
     return 1 if left else 0
 
 

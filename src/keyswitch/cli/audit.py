@@ -94,14 +94,12 @@ def audit(target: str | None, *, only_list: bool, as_json: bool, **options: Any)
 
 def _list(*, as_json: bool) -> Exit:
     from keyswitch.audit.checks import CHECKS
-    from keyswitch.audit.clauses import clauses_of
+    from keyswitch.audit.json_output import check_json
     from keyswitch.schema.output import to_line
 
     for check in CHECKS:
         if as_json:
-            clauses = [clause.name for clause in clauses_of(check.id)]
-            told = {"id": check.id, "title": check.title, "class": check.impact.value, "resets": check.resets}
-            echo(to_line({**told, "clauses": clauses, "catches": check.catches}))
+            echo(to_line(check_json(check)))
         else:
             more = ", resets" if check.resets else ""
             echo(f"{check.id}  {check.title} ({check.impact.value}{more})")

@@ -18,6 +18,7 @@ from keyswitch.app.recorder import read_signer
 from keyswitch.audit.catalogue import Check, Impact, Matrix
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare, read_expectations
+from keyswitch.audit.json_output import progress_json, said_json
 from keyswitch.audit.manifest import free, write_report
 from keyswitch.audit.report.document import Control, ImageUsed, Report, summary, to_json
 from keyswitch.audit.run import Audited, Auditor, Permitted
@@ -406,14 +407,13 @@ class _Show:
         self._begun = time.monotonic()
 
     def say(self, text: str) -> None:
-        echo(to_line({"event": "said", "text": text}) if self._json else text, err=not self._json)
+        echo(to_line(said_json(text)) if self._json else text, err=not self._json)
 
     def progress(self, words: str, step: int, steps: int) -> None:
         took = time.monotonic() - self._begun
         remaining = round(took / (step - 1) * (steps - step + 1)) if step > 1 else None
         if self._json:
-            told = {"event": "progress", "step": step, "steps": steps, "what": words}
-            echo(to_line({**told, "remaining_ms": None if remaining is None else remaining * 1000}))
+            echo(to_line(progress_json(words, step, steps, remaining)))
             return
         left = "" if remaining is None else f", about {remaining} s left"
         echo(f"[{step}/{steps}] {words}{left}", err=True)

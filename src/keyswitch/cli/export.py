@@ -1,6 +1,5 @@
 """`keyswitch export`: a policy as what firmware is built from."""
 
-import json
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from keyswitch.export.settings import DEFAULT, NCS, RELEASES, release_of
 from keyswitch.export.zephyr import ZephyrExport, drift, export_zephyr, write_export
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.check import check as prove
+from keyswitch.schema.output import to_line
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -70,7 +70,7 @@ def zephyr(policy: Path, output: Path, zephyr: str | None, ncs: str | None, *, o
         return _say_drift(made, output, as_json=as_json)
     write_export(made, output)
     if as_json:
-        echo(json.dumps(made.as_json()))
+        echo(to_line(made.as_json()))
     else:
         _say(made, output)
     return Exit.YES
@@ -85,7 +85,7 @@ def _say(made: ZephyrExport, output: Path) -> None:
 def _say_drift(made: ZephyrExport, output: Path, *, as_json: bool) -> Exit:
     other = drift(made, output)
     if as_json:
-        echo(json.dumps({**made.as_json(), "drift": list(other)}))
+        echo(to_line({**made.as_json(), "drift": list(other)}))
     elif other:
         echo(f"{output}: not what the policy gives: {', '.join(other)}; write it again without --check")
     else:

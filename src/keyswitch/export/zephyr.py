@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from keyswitch import __version__
 from keyswitch.errors import InputError
@@ -42,6 +42,31 @@ class Unenforced:
     why: str
 
 
+class UnenforcedJson(TypedDict):
+    """A promise that the module does not keep."""
+
+    promise: str
+    why: str
+
+
+class ExportJson(TypedDict):
+    """What was exported. Sizes are null: nothing was built."""
+
+    event: str
+    digest: str
+    zephyr: str
+    files: list[str]
+    flash_bytes: int | None
+    ram_bytes: int | None
+    unenforced: list[UnenforcedJson]
+
+
+class DriftJson(ExportJson):
+    """With `--check`: the files in the directory that are not what the policy gives."""
+
+    drift: list[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZephyrExport:
     """What an export consists of.
@@ -58,7 +83,7 @@ class ZephyrExport:
     files: Mapping[str, str]
     unenforced: tuple[Unenforced, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ExportJson:
         """The object of `keyswitch export zephyr --json`. Sizes are null: nothing was built."""
         return {
             "event": "export",

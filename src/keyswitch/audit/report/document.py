@@ -9,6 +9,7 @@ from typing import Any, Final
 from keyswitch.audit.catalogue import Check, Impact
 from keyswitch.audit.clauses import clauses_of
 from keyswitch.audit.expect import Accepted, Compared
+from keyswitch.audit.json_output import AuditJson
 from keyswitch.audit.run import Audited
 from keyswitch.audit.table import SITUATIONS, Cell
 from keyswitch.audit.verdict import Found, Part, Verdict
@@ -108,7 +109,7 @@ class Report:
         return tuple(cell for cell in self.cells if cell.verdict is None)
 
 
-def summary(report: Report) -> dict[str, Any]:
+def summary(report: Report) -> AuditJson:
     """The last line of `keyswitch audit --json`."""
     return {
         "event": "audit",

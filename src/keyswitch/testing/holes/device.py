@@ -79,7 +79,7 @@ def make_image(major: int, *, signer: bytes = _SIGNER) -> MadeImage:
 def signer_pem(signer: bytes = _SIGNER) -> bytes:
     """The public key that goes with `make_image`, as PEM."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - heavy
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - heavy
 
     return (
         Ed25519PrivateKey.from_private_bytes(signer)
