@@ -35,8 +35,8 @@ from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.report.run_record import RunHeader
-from keyswitch.host.update.events import Ended, Event
-from keyswitch.host.update.images import CheckedImage, read_images
+from keyswitch.host.update.events import Ended, Event, Message
+from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.mcuboot.keys import read_keys
@@ -154,6 +154,9 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.reach.known_by)
         tell(Ended(result=result, at_ms=duration_ms))
 
+    for image in prepared.job.images:
+        if image.left_out:
+            tell(Message(text=f"{LEFT_OUT}: {image.left_out}", at_ms=0))
     try:
         return await carry_out(prepared.reach, prepared.job, sink=tell)
     except InputError as error:

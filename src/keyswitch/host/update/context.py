@@ -22,6 +22,7 @@ from keyswitch.host.connect.verdict import NEXT_STEP, Verdict
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
 from keyswitch.host.smp.reply import Refusal, reason_of
+from keyswitch.host.update.direct_xip import for_the_free_slots
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop, at_rest
 from keyswitch.host.update.lease import Lease
 from keyswitch.host.upload.uploader import Uploaded, UploadProgress
@@ -234,7 +235,16 @@ class UpdateContext:
         return None
 
     def note_slots(self, slots: tuple[SlotInfo, ...]) -> None:
-        """Note what lies in the slots."""
+        """Note what lies in the slots. The first time they decide which files of a direct-XIP package are meant."""
+        chosen = for_the_free_slots(self.job.images, slots)
+        if chosen != self.job.images:
+            self.job = replace(self.job, images=chosen)
+            self.seen = replace(self.seen, images=chosen)
+            for image in chosen:
+                if image.slot is not None:
+                    self.say(
+                        f"direct-XIP: of image {image.number} the file for slot {image.slot} is the one to install"
+                    )
         self.seen = replace(self.seen, slots=slots)
         self.slots.note(slots)
 

@@ -11,16 +11,18 @@ from typing import Final
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.smp.client import SilenceError
-from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots, slots_of
+from keyswitch.host.smp.queries import SlotInfo, read_bootloader_mode, read_room, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.update.access_steps import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
+from keyswitch.host.update.direct_xip import cannot_run
 from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
 from keyswitch.host.update.preflight import does_not_fit
 from keyswitch.host.update.reboot import has_rebooted, was_tried
 from keyswitch.host.update.steps import BY_NAME, StepName
 from keyswitch.host.upload.frame_size import capacity_of
 from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -58,7 +60,7 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 async def upload_missing(scene: UpdateContext) -> Stop | None:
     """Upload the first image that the device does not list, if it fits."""
     missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
-    stop = does_not_fit(missing, await _room(scene))
+    stop = await _linked_elsewhere(scene, missing) or does_not_fit(missing, await _room(scene))
     if stop is not None:
         return stop
     image = missing[0]
@@ -99,6 +101,14 @@ async def upload_missing(scene: UpdateContext) -> Stop | None:
             raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
         case UploadStalled():
             return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
+
+
+async def _linked_elsewhere(scene: UpdateContext, images: tuple[JobImage, ...]) -> Stop | None:
+    """Why one of these files would not run where an upload puts it: asked only for files that are linked for a slot."""
+    if all(image.slot is None for image in images):
+        return None
+    told = await read_bootloader_mode(scene.smp())
+    return cannot_run(images, scene.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
 
 
 async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
