@@ -49,6 +49,7 @@ def status(
     TARGET:
       ble:NAME or ble:ADDRESS      this computer's own adapter
       hci:TRANSPORT#NAME           a controller that Bumble opens: hci:tcp-client:127.0.0.1:6402#Pump 7
+      ble:"C0:FF:EE:00:00:07"      in quotation marks anything is a NAME
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
     from keyswitch.app.endpoints import open_reach  # noqa: PLC0415

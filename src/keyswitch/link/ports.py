@@ -28,6 +28,7 @@ class Sighting:
         manufacturer: company id and data of the manufacturer specific field, if any.
         rssi_dbm: signal strength, if known.
         connectable: whether it takes connections.
+        short_name: shortened local name, a beginning of the complete one; empty if none was heard.
     """
 
     address: str
@@ -36,6 +37,7 @@ class Sighting:
     manufacturer: tuple[int, bytes] | None = None
     rssi_dbm: int | None = None
     connectable: bool = True
+    short_name: str = ""
 
 
 class GattRefused(RemoteError):  # noqa: N818 - the peer's refusal, not our mistake

@@ -5,13 +5,15 @@
     udp:HOST[:PORT]                   datagrams; IPv6 hosts in brackets
     serial:PATH[@BAUD][,FRAMING]      console framing, raw packets, or COBS
 
-Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name.
+Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name. A
+NAME or PATH may stand in quotation marks: it means what stands between them then, whatever it looks like. The first `#`
+ends TRANSPORT, but for the one that counts USB devices of a kind (`usb:VENDOR:PRODUCT#2#NAME`).
 """
 
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.errors import InputError
@@ -31,6 +33,9 @@ LAST_PORT: Final = 0xFFFF
 FRAMINGS: Final = ("console", "raw", "cobs")
 
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_COUNTED_USB: Final = re.compile(r"(?:py)?usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}#[0-9]+(?=#|$)")
+"""The second (third, …) device of a vendor and product, as Bumble names it."""
+_QUOTED: Final = re.compile(r'"([^"]*)"')
 _APPLE_ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 """macOS shows no addresses but identifiers of its own."""
 
@@ -92,7 +97,11 @@ def parse(text: str, *, anyone: bool = False) -> Target:
         case "ble":
             return _ble(text, None, rest, anyone=anyone)
         case "hci":
-            transport, _, device = rest.rpartition("#") if "#" in rest else (rest, "", "")
+            counted = _COUNTED_USB.match(rest)
+            if counted is None or (counted.end() == len(rest) and not anyone):
+                transport, _, device = rest.partition("#")
+            else:
+                transport, device = counted[0], rest[counted.end() + 1 :]
             if not transport:
                 raise InputError(text, "no HCI transport", "hci:TRANSPORT#NAME, such as hci:usb:0#Pump 7")
             return _ble(text, transport, device, anyone=anyone)
@@ -167,11 +176,20 @@ def own_address() -> str:
 
 
 def _ble(text: str, transport: str | None, device: str, *, anyone: bool) -> BleTarget:
+    quoted = _QUOTED.fullmatch(device)
+    if device.startswith('"') and quoted is None:
+        raise InputError(text, "the quotation mark is not closed", 'a name between two quotation marks, "Pump #7"')
+    if quoted is not None and quoted[1]:
+        return BleTarget(text=text, transport=transport, name=quoted[1])
+    device = "" if quoted is not None else device
     if _ADDRESS.fullmatch(device) or _APPLE_ADDRESS.fullmatch(device):
         return BleTarget(text=text, transport=transport, address=device.upper())
     if not device and not anyone:
         raise InputError(text, "no device", "a name or an address")
     return BleTarget(text=text, transport=transport, name=device or None)
+
+
+_SERIAL: Final = f"serial:PATH[@BAUD][,FRAMING] with framing {' or '.join(FRAMINGS)}"
 
 
 def _udp(text: str, rest: str) -> UdpTarget:
@@ -183,12 +201,20 @@ def _udp(text: str, rest: str) -> UdpTarget:
 
 
 def _serial(text: str, rest: str) -> SerialTarget:
+    quoted = _QUOTED.match(rest)
+    if quoted is None and rest.startswith('"'):
+        raise InputError(text, "the quotation mark is not closed", _SERIAL)
+    if quoted is not None:
+        target = _serial(text, f"x{rest[quoted.end() :]}")
+        if target.path != "x" or not quoted[1]:
+            raise InputError(text, "no path", _SERIAL)
+        return replace(target, path=quoted[1])
     path, comma, framing = (
         rest.rpartition(",") if rest.endswith(tuple(f",{word}" for word in FRAMINGS)) else (rest, "", "")
     )
     path, at, baud = path.rpartition("@") if re.search(r"@[0-9]+$", path) else (path, "", "")
     if not path:
-        raise InputError(text, "no path", f"serial:PATH[@BAUD][,FRAMING] with framing {' or '.join(FRAMINGS)}")
+        raise InputError(text, "no path", _SERIAL)
     speed = DEFAULT_BAUD if not at else int(baud) if len(baud) <= len(str(MAX_BAUD)) else MAX_BAUD + 1
     if not 0 < speed <= MAX_BAUD:
         raise InputError(text, "no such speed", f"a speed from 1 to {MAX_BAUD} baud")

@@ -10,7 +10,7 @@ Rules kept here:
 * a package is one however it was zipped: inside a folder, with `./` or backslashes before its names.
 
 The manifest is Nordic's (nRF Connect SDK, `dfu_application.zip`): `files`, each with `file` and `image_index`; of an
-image that is executed in place two files, each with the `slot` that it is linked for (2 × image, or that plus one).
+image that is executed in place two files, each with the `slot` that it is linked for (2 * image, or that plus one).
 """
 
 import codecs

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.access.mode_group import Expected, Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint, Wanted, token_of
+from keyswitch.host.connect.endpoint import (
+    DEVICE_NAME_UUID,
+    NAMESAKES_MS,
+    NOT_SHOWN_MS,
+    OURS_NAMESAKES_MS,
+    BleEndpoint,
+    Wanted,
+    token_of,
+)
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
@@ -341,17 +350,112 @@ def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wan
     async def story() -> None:
         peer = SmpPeer(OLD)
         reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
-        asyncio.get_running_loop().call_later(3, lambda: setattr(peer, "mode", "maintenance"))
+        asyncio.get_running_loop().call_later(1.9, lambda: setattr(peer, "mode", "maintenance"))
         connection = await reach.connect(smp_shown=True)
         assert connection.smp is not None
-        assert asyncio.get_running_loop().time() > 3
+        assert asyncio.get_running_loop().time() > 1.9
+
+    run(story())
+
+
+def test_a_device_that_goes_on_showing_its_mode_service_is_looked_at():
+    """The session ended meanwhile: ten seconds were waited for a service that was not to come."""
+
+    async def story() -> None:
+        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:", address="C0:00:00:00:00:01")
+        connection = await reach.connect(smp_shown=True)
+        assert (connection.smp, connection.mode is None) == (None, False)
+        assert NOT_SHOWN_MS <= now_ms() < NOT_SHOWN_MS + 300
+
+    run(story())
+
+
+class NamedAir(PeerAir):
+    """Devices whose advertisements are changed: other names, other addresses, shortened names."""
+
+    def __init__(self, *peers: SmpPeer, **changes: Any) -> None:
+        super().__init__(*peers)
+        self.changes = changes
+
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+        async for sighting in super().scan(timeout_ms):
+            yield replace(sighting, **self.changes)
+
+
+def test_what_was_heard_is_said_where_the_device_was_not():
+    async def story() -> None:
+        peers = [
+            SmpPeer(OLD, address=f"C0:00:00:00:00:{number:02X}", name=name)
+            for number, name in enumerate(["Lamp", "PUMP 7", "", "Pump 8", "Cup", "Jug", "Box"])
+        ]
+        reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
+        with pytest.raises(LinkLostError) as raised:
+            await reach.connect(timeout_ms=1_000)
+        assert str(raised.value) == (
+            'ble:Pump 7 was not heard within 1000 ms; heard: "PUMP 7" at C0:00:00:00:00:01 (differs by upper and lower '
+            'case), "Lamp" at C0:00:00:00:00:00, "Pump 8" at C0:00:00:00:00:03, "Cup" at C0:00:00:00:00:04, 3 more'
+        )
+
+    run(story())
+
+
+def test_what_is_said_where_nobody_is_or_nobody_takes_connections():
+    async def said(air: PeerAir) -> str:
+        with pytest.raises(LinkLostError) as raised:
+            await BleEndpoint(air, target="ble:Pump 7", name="Pump 7").connect(timeout_ms=300)
+        return str(raised.value)
+
+    async def story() -> None:
+        assert (await said(PeerAir())).endswith("within 300 ms; nothing was heard at all")
+        assert (await said(NamedAir(SmpPeer(OLD), name=""))).endswith("; heard: 1 without a name")
+        busy = await said(NamedAir(SmpPeer(OLD), connectable=False))
+        assert busy.endswith('; heard: "Pump 7" at C0:00:00:00:00:01 (takes no connection now)')
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("target", "short", "whole", "problem"),
+    [
+        ("Pump 7 in the hall", "Pump 7 in", "Pump 7 in the hall", ""),
+        ("Pump 7 in", "Pump 7 in", "Pump 7 in the hall", ""),
+        ("Pump 7 in the hall", "Pump 7 in", "Pump 7 in the shed", "it calls itself 'Pump 7 in the shed'"),
+        ("Pump 7 in the hall", "Pump 7 in", None, "it does not tell the whole"),
+        ("Pump 7 in the hall", "", "Pump 7 in the hall", "was not heard"),
+        ("Lamp", "Pump 7 in", "Lamp", "was not heard"),
+    ],
+)
+def test_a_shortened_name_is_heard_and_the_whole_one_asked_for(
+    target: str, short: str, whole: str | None, problem: str, monkeypatch: pytest.MonkeyPatch
+):
+    read = PeerGattLink.read
+
+    async def reads(self: PeerGattLink, service: str, characteristic: str) -> bytes:
+        if characteristic != DEVICE_NAME_UUID:
+            return await read(self, service, characteristic)
+        if whole is None:
+            raise RemoteError("ATT error 0x02 (read not permitted)")
+        return whole.encode()
+
+    monkeypatch.setattr(PeerGattLink, "read", reads)
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        reach = BleEndpoint(NamedAir(peer, name="", short_name=short), target=f"ble:{target}", name=target)
+        if problem:
+            with pytest.raises((InputError, LinkLostError), match=problem):
+                await reach.connect(timeout_ms=1_000)
+            assert (peer.served, len(peer.links)) == (0, 0)
+        else:
+            await reach.connect()
 
     run(story())
 
 
 def test_what_is_not_heard_in_time():
     async def story() -> None:
-        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
+        plain = SmpPeer(OLD, mode_group=False)
+        reach = BleEndpoint(NamedAir(plain, services=frozenset()), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="was not heard with the SMP service within 10000 ms"):
             await reach.connect(smp_shown=True)
         assert 10 <= asyncio.get_running_loop().time() < 11

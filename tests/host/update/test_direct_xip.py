@@ -52,7 +52,7 @@ def test_the_file_for_the_slot_that_does_not_run_is_sent(tmp_path: Path, capsys:
         assert raised.value.code == Exit.YES
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     said = [line["text"] for line in lines if "text" in line]
-    assert said[0] == f"direct-XIP: of image 0 the file for slot {1 - runs} is the one to install"
+    assert said[0] == f"direct-XIP: of image 0 the file for slot {1 - runs} is installed"
     assert [line["outcome"] for line in lines if "outcome" in line] == ["confirmed", "already running"]
 
 
@@ -74,7 +74,7 @@ def test_a_bootloader_that_moves_images_gets_none_that_is_linked_for_a_slot():
         peer = XipPeer(OLD, mode=BootMode.SWAP_MOVE)
         result, _ = await whole(peer, job(images=IMAGES))
         assert result.outcome is Outcome.REFUSED, result
-        assert result.detail.endswith("runs images where they lie, and the device has swap move")
+        assert result.detail.endswith("runs images where they lie, the device has swap move")
         assert peer.received_image_bytes == 0
 
     run(story())

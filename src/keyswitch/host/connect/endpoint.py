@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.host.connect.heard import Heard, may_be_called
 from keyswitch.host.smp.client import ANSWER_MS, SilenceError, SmpClient
 from keyswitch.host.smp.gatt_channel import GattChannel
 from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting
@@ -42,6 +43,15 @@ NAMESAKES_MS = 2_000
 
 OURS_NAMESAKES_MS = 4 * (SLOWEST_ADVERTISING_MS + ADVERTISING_DELAY_US // 1000)
 """The same where only a device with our mode service can be meant: four advertisements of the slowest."""
+
+
+NOT_SHOWN_MS = 2_000
+"""How long a device of ours is heard without its SMP service before that is believed: a system may repeat what it heard
+before, and the device changes its table once everybody is gone."""
+
+GAP_SERVICE_UUID = "00001800-0000-1000-8000-00805f9b34fb"
+DEVICE_NAME_UUID = "00002a00-0000-1000-8000-00805f9b34fb"
+"""The whole name of a device (Core spec Vol 3 Part C 12.1)."""
 
 
 class NotPairedError(RemoteError):
@@ -126,7 +136,7 @@ class Wanted:
         """Whether this advertisement is the device's."""
         if self.tokens or self.addresses:
             return heard.address in self.addresses or token_of(heard) in self.tokens
-        return self.name is not None and heard.name == self.name
+        return self.name is not None and may_be_called(heard, self.name)
 
 
 def token_of(heard: Sighting) -> bytes | None:
@@ -165,7 +175,8 @@ class Endpoint(Protocol):
 
         Args:
             timeout_ms: bound for hearing the device, and again for connecting to it.
-            smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed.
+            smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed. A device that
+                goes on showing our mode service alone is connected to as it is: there is nothing to wait for.
             ours: the device that is meant has our mode service, and no other would be worked with.
 
         Raises:
@@ -188,6 +199,13 @@ class Endpoint(Protocol):
 
     async def close(self) -> None:
         """Give the radio or port back."""
+        ...
+
+    async def connect_elsewhere(self) -> Connection | None:
+        """Connect to the only device that has the device's name now, and another address; None if there is none.
+
+        Nothing is learned by it: a name proves nothing. Who finds a proof that it is the device calls `learn`.
+        """
         ...
 
 
@@ -218,6 +236,7 @@ class BleEndpoint:
         self.pair = pair
         self._adapter = adapter
         self._home: Wanted | None = None
+        self._alone_of_its_name = ""
 
     @property
     def known_by(self) -> str:
@@ -228,10 +247,13 @@ class BleEndpoint:
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False, ours: bool = False) -> Connection:
         """Scan, connect, discover, subscribe; see `Endpoint.connect`."""
         connection: Connection | None = None
-        async with aclosing(self._heard(timeout_ms + NAMESAKES_MS, smp_shown=smp_shown)) as matching:
-            heard = await self._first(matching, timeout_ms, smp_shown=smp_shown)
+        around = Heard(self.wanted.name)
+        async with aclosing(self._heard(timeout_ms + NAMESAKES_MS, around, smp_shown=smp_shown)) as matching:
+            heard = await self._first(matching, timeout_ms, around, smp_shown=smp_shown)
             if self.wanted.name is not None:
+                name = self.wanted.name
                 connection = await self._connect_to_the_only(heard, matching, timeout_ms, ours=ours)
+                self._alone_of_its_name = name if self._home is None else ""
         if connection is None:
             connection = await self._open(heard, timeout_ms)
         self.learn(token=token_of(heard) or b"", address=heard.address)
@@ -282,6 +304,7 @@ class BleEndpoint:
         try:
             if self.pair:
                 await _paired(link)
+            await self._check_name(link, heard)
             async with asyncio.timeout(OPEN_MS / 1000):
                 return await _open_gatt(link, self._known_token(heard))
         except TimeoutError:
@@ -290,6 +313,43 @@ class BleEndpoint:
         except BaseException:
             await link.close()
             raise
+
+    async def _check_name(self, link: GattLink, heard: Sighting) -> None:
+        """Ask a device that tells a beginning of its name for all of it.
+
+        Raises:
+            InputError: it has another name, or does not tell.
+        """
+        name = self.wanted.name
+        if name is None or name in {heard.name, heard.short_name}:
+            return
+        try:
+            async with asyncio.timeout(OPEN_MS / 1000):
+                whole = (await link.read(GAP_SERVICE_UUID, DEVICE_NAME_UUID)).decode("utf-8", "replace")
+        except RemoteError:
+            whole = ""
+        if whole != name:
+            has = f"it calls itself {whole!r}" if whole else "it does not tell the whole"
+            problem = f"only {heard.address} is near, with the shortened name {heard.short_name!r}; {has}"
+            raise InputError(self.target, problem, "the shortened name, or an address")
+
+    async def connect_elsewhere(self) -> Connection | None:
+        """See `Endpoint.connect_elsewhere`: only where the name was the device's alone, and nothing better is known."""
+        name = self._alone_of_its_name
+        if not name or self.pair or self.wanted.tokens or self._home is not None:
+            return None
+        found: dict[str, Sighting] = {}
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(2 * NAMESAKES_MS / 1000),
+                aclosing(self._adapter.scan(NAMESAKES_MS)) as sightings,
+            ):
+                async for heard in sightings:
+                    if heard.name == name and heard.connectable:
+                        found[heard.address] = heard
+        if len(found) != 1 or found.keys() & self.wanted.addresses:
+            return None
+        return await self._open(next(iter(found.values())), CONNECT_MS)
 
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Remember a token or address of the device; its name is not used any more."""
@@ -321,25 +381,31 @@ class BleEndpoint:
         token = token_of(heard) or b""
         return token if token in self.wanted.tokens else b""
 
-    async def _first(self, matching: AsyncGenerator[Sighting, None], timeout_ms: int, *, smp_shown: bool) -> Sighting:
+    async def _first(
+        self, matching: AsyncGenerator[Sighting, None], timeout_ms: int, around: Heard, *, smp_shown: bool
+    ) -> Sighting:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_ms / 1000):
                 async for heard in matching:
                     return heard
         showing = " with the SMP service" if smp_shown else ""
-        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
+        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms; {around.words}")
 
-    async def _heard(self, timeout_ms: int, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
-        """Advertisements of the device, or of devices of its name."""
+    async def _heard(self, timeout_ms: int, around: Heard, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
+        """Advertisements of the device, or of devices of its name; everybody's are noted in `around`."""
+        loop = asyncio.get_running_loop()
+        without: float | None = None
         async with aclosing(self._adapter.scan(timeout_ms)) as sightings:
             async for heard in sightings:
-                if self._is_it(heard, smp_shown=smp_shown):
-                    yield heard
-
-    def _is_it(self, heard: Sighting, *, smp_shown: bool) -> bool:
-        if smp_shown and ble.SERVICE_UUID not in heard.services:
-            return False
-        return heard.connectable and self.wanted.matches(heard)
+                around.note(heard)
+                if not heard.connectable or not self.wanted.matches(heard):
+                    continue
+                if smp_shown and ble.SERVICE_UUID not in heard.services:
+                    # Our mode service alone, again and again: the session that was to be returned to is over.
+                    without = loop.time() if without is None else without
+                    if mode.SERVICE_UUID not in heard.services or loop.time() - without < NOT_SHOWN_MS / 1000:
+                        continue
+                yield heard
 
 
 async def _paired(link: GattLink) -> None:
@@ -430,6 +496,10 @@ class PacketEndpoint:
 
     def go_home(self) -> None:
         """Nothing was left."""
+
+    async def connect_elsewhere(self) -> Connection | None:
+        """Never: the address is the device."""
+        return None
 
     async def close(self) -> None:
         """Nothing is held between connections."""

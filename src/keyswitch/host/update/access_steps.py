@@ -98,6 +98,8 @@ async def reconnect(scene: UpdateContext) -> Stop | None:
     if isinstance(trouble, GattRefused) and trouble.wants_security:
         # It shows its SMP service and refuses the subscription: no reconnect helps against that.
         raise trouble
+    if scene.up().smp is None and scene.up().mode is not None:
+        await scene.look()  # the session may be over: what the device says decides what is next
     return None
 
 

@@ -131,8 +131,12 @@ class UpdateContext:
     async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
         """Connect; see `Endpoint.connect`."""
         ours = self.job.way.expected is not None
-        self.connection = await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours)
-        self.seen = replace(self.seen, connected=True, smp=self.connection.smp is not None)
+        self.adopt(await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours))
+
+    def adopt(self, connection: Connection) -> None:
+        """Use this connection to the device from now on."""
+        self.connection = connection
+        self.seen = replace(self.seen, connected=True, smp=connection.smp is not None)
 
     async def drop(self) -> None:
         """End the connection and forget what was seen over it."""
@@ -242,9 +246,7 @@ class UpdateContext:
             self.seen = replace(self.seen, images=chosen)
             for image in chosen:
                 if image.slot is not None:
-                    self.say(
-                        f"direct-XIP: of image {image.number} the file for slot {image.slot} is the one to install"
-                    )
+                    self.say(f"direct-XIP: of image {image.number} the file for slot {image.slot} is installed")
         self.seen = replace(self.seen, slots=slots)
         self.slots.note(slots)
 

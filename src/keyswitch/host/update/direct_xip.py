@@ -15,9 +15,7 @@ from keyswitch.reasons import Reason
 IN_PLACE: Final = frozenset({BootMode.XIP, BootMode.XIP_REVERT})
 """Bootloaders that move nothing."""
 
-NOT_KNOWN_YET: Final = (
-    "direct-XIP: which of the two files is sent depends on the slot that runs, which is not known yet"
-)
+NOT_KNOWN_YET: Final = "direct-XIP: which of the two files is sent depends on the slot that runs, not known yet"
 
 
 def for_the_free_slots(images: tuple[JobImage, ...], slots: tuple[SlotInfo, ...]) -> tuple[JobImage, ...]:
@@ -57,9 +55,7 @@ def cannot_run(
     if not linked or slots is None:
         return None
     if bootloader is not None and bootloader not in IN_PLACE:
-        detail = (
-            f"the package is for a bootloader that runs images where they lie, and the device has {bootloader.words}"
-        )
+        detail = f"the package is for a bootloader that runs images where they lie, the device has {bootloader.words}"
         return _stop(detail, "use the package that was built for this device")
     for image in linked:
         runs = next((view.slot for view in slots if view.image == image.number and view.active), None)

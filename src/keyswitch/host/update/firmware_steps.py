@@ -5,11 +5,12 @@ After a reset nothing is believed before the device has shown that the reset too
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.smp.queries import SlotInfo, read_bootloader_mode, read_room, read_slots, slots_of
 from keyswitch.host.smp.reply import Refusal
@@ -191,6 +192,7 @@ async def swap(scene: UpdateContext) -> Stop | None:
     """Wait until the device is back and has shown that it was reset."""
     loop = asyncio.get_running_loop()
     since = loop.time()
+    strangers: set[str] = set()
     for pause_ms in pauses():
         try:
             if scene.connection is None:
@@ -199,6 +201,8 @@ async def swap(scene: UpdateContext) -> Stop | None:
         except LinkLostError:
             await scene.drop()
             rebooted = None
+            if await _is_elsewhere(scene, strangers):
+                continue
         if rebooted:
             scene.session_lost = scene.seen.outside is True
             scene.seen = replace(scene.seen, rebooted=True, slots=None)
@@ -210,6 +214,35 @@ async def swap(scene: UpdateContext) -> Stop | None:
             return None
         await asyncio.sleep(pause_ms / 1000)
     return None
+
+
+async def _is_elsewhere(scene: UpdateContext, strangers: set[str]) -> bool:
+    """Whether the device is back under another address: connected to then, and known by it.
+
+    The proof is the new image: the only device of a name that was the device's alone, which runs what was just sent.
+    `strangers` are the addresses of which that was said already.
+    """
+    try:
+        connection = await scene.reach.connect_elsewhere()
+    except (LinkLostError, RemoteError, InputError):
+        return False
+    if connection is None:
+        return False
+    address = connection.gatt.address if connection.gatt is not None else "another address"
+    wanted = {image.hash for image in scene.job.images}
+    slots: tuple[SlotInfo, ...] | Refusal | None = None
+    with suppress(SilenceError, LinkLostError, RemoteError):
+        slots = await read_slots(connection.smp) if connection.smp is not None else None
+    if slots is None or isinstance(slots, Refusal) or not any(row.active and row.hash in wanted for row in slots):
+        await connection.close()
+        if address not in strangers:
+            strangers.add(address)
+            scene.say(f"a device of that name is heard at {address}; nothing shows that it is the one")
+        return False
+    scene.say(f"the device is back at another address, {address}: it alone has the name, and it runs the new image")
+    scene.reach.learn(address=address)
+    scene.adopt(connection)
+    return True
 
 
 async def _settle(scene: UpdateContext) -> None:

@@ -168,7 +168,7 @@ class Plan:
 def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     """The plan of `job` on `device` over `line`."""
     meant = for_the_free_slots(job.images, device.slots or ())
-    undecided = len(one_of_each(meant)) < len(meant)
+    undecided = (NOT_KNOWN_YET,) if len(one_of_each(meant)) < len(meant) else ()
     unfit = cannot_run(meant, device.slots, device.bootloader)
     job = replace(job, images=one_of_each(meant))
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
@@ -202,7 +202,7 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
         refused=refused,
         next_step=next_step,
         notes=(
-            *((NOT_KNOWN_YET,) if undecided else ()),
+            *undecided,
             *_notes(job, device, line),
             *_lease_notes(device.lease, *session_ms),
         ),
