@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 
 from keyswitch import __version__
 from keyswitch.cli.fields import in_options
-from keyswitch.errors import KeyswitchError
+from keyswitch.errors import KeyswitchError, LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.text import plain
 
@@ -104,6 +104,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(Exit.INTERRUPTED)
     except KeyswitchError as error:
         _say(in_options(error))
+        if isinstance(error, LinkLostError) and error.next_step:
+            _say(error.next_step, before="next")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.
@@ -116,6 +118,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(Exit.FAULT)
 
 
-def _say(line: str) -> None:
+def _say(line: str, *, before: str = "keyswitch") -> None:
     with suppress(OSError):  # nobody reads stderr: the exit code still says it
-        print(f"keyswitch: {plain(line)}", file=sys.stderr)  # noqa: T201 - stderr is where errors go
+        print(f"{before}: {plain(line)}", file=sys.stderr)  # noqa: T201 - stderr is where errors go

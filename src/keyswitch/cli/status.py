@@ -65,7 +65,7 @@ def status(
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:
-        next_step = unreached(Given(radio=reach.radio))
+        next_step = error.next_step or unreached(Given(radio=reach.radio))
         if as_json:
             verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)
             echo(to_line(status_json(Looked(verdict=verdict))))

@@ -17,6 +17,7 @@ from typing import Any, Final
 import serial
 
 from keyswitch.errors import InputError, LinkLostError
+from keyswitch.link.local_advice import port_step
 from keyswitch.link.ports import Sink
 from keyswitch.smp.framing import Receiver, cobs, console, raw
 from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
@@ -70,7 +71,8 @@ class SerialLink:
         try:
             port = serial.Serial(path, baud, timeout=None if os.name == "nt" else 0, exclusive=True)
         except serial.SerialException as error:
-            raise LinkLostError(f"serial:{path}: {_why(error)}") from error
+            step = port_step(path, _number(error), _ports)
+            raise LinkLostError(f"serial:{path}: {_why(error)}", next_step=step) from error
         except (ValueError, OSError) as error:
             raise InputError(
                 f"serial:{path}@{baud}", f"cannot be set: {error}", "a speed that the port takes"
@@ -182,6 +184,20 @@ class SerialLink:
 
 def _can_be_watched(loop: asyncio.AbstractEventLoop, port: Any) -> bool:
     return os.name == "posix" and hasattr(loop, "add_reader") and hasattr(port, "fileno")
+
+
+def _number(error: serial.SerialException) -> int | None:
+    """The system's number of a port that did not open; pyserial wraps it, and says a lock that is taken in words."""
+    for each in (error, error.__context__):
+        if isinstance(each, OSError) and isinstance(each.errno, int):
+            return each.errno
+    return None
+
+
+def _ports() -> list[str]:
+    from serial.tools import list_ports  # noqa: PLC0415 - looks through the whole system; only where a port is missing
+
+    return [port.device for port in list_ports.comports()]
 
 
 def _why(error: Exception) -> str:

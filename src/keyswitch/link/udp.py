@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from keyswitch.errors import LinkLostError
+from keyswitch.link.local_advice import host_step
 from keyswitch.link.ports import Sink
 from keyswitch.smp.framing import udp
 
@@ -57,9 +58,11 @@ class UdpLink(asyncio.DatagramProtocol):
             async with asyncio.timeout(OPEN_WITHIN_S):
                 _, link = await loop.create_datagram_endpoint(cls, remote_addr=(host, port))
         except TimeoutError:
-            raise LinkLostError(f"udp:{host}: the name was not resolved within {OPEN_WITHIN_S:g} s") from None
+            line = f"udp:{host}: the name was not resolved within {OPEN_WITHIN_S:g} s"
+            raise LinkLostError(line, next_step=host_step(None, resolved=False)) from None
         except OSError as error:
-            raise LinkLostError(f"udp:{host}:{port}: {error.strerror or error}") from error
+            step = host_step(error.errno, resolved=not isinstance(error, socket.gaierror))
+            raise LinkLostError(f"udp:{host}:{port}: {error.strerror or error}", next_step=step) from error
         return link
 
     @property

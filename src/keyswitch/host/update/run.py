@@ -124,6 +124,7 @@ class _Run:
         self.resumed = 0
         self.trouble = ""
         self.link_lost = False
+        self.local_step = ""
         self.to_continue = False
 
     async def to_the_end(self) -> Result:
@@ -201,6 +202,7 @@ class _Run:
         except LinkLostError as error:
             why = str(error)
             self.link_lost = True
+            self.local_step = error.next_step
             self.to_continue = StepName.FIND in self.held
             await self.scene.drop()
         except KeyswitchError as error:
@@ -266,7 +268,7 @@ class _Run:
         """What a person can do where the device does not answer."""
         match outcome:
             case Outcome.UNREACHABLE:
-                return unreached(self.given())
+                return self.local_step or unreached(self.given())
             case Outcome.NEVER_CAME_BACK:
                 return _AWAY
             case _:

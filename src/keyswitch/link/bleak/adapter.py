@@ -21,6 +21,7 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError, BleakError, BleakGATTProtocolError
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.link.local_advice import bluetooth_step
 from keyswitch.link.ports import GattRefused, Sighting, Sink
 
 _T = TypeVar("_T")
@@ -245,10 +246,9 @@ class BleakAdapter:
             async with asyncio.timeout(OPERATION_WITHIN_S):
                 await scanner.start()
         except BleakBluetoothNotAvailableError as error:
-            reason = error.reason.name.lower().replace("_", " ")
-            raise LinkLostError(f"Bluetooth is not available on this computer: {reason}") from error
+            raise _not_available(error, error.reason.name.lower().replace("_", " ")) from error
         except (BleakError, OSError, EOFError) as error:
-            raise LinkLostError(f"Bluetooth is not available on this computer: {_words(error)}") from error
+            raise _not_available(error) from error
         return scanner
 
     async def connect(self, address: str, timeout_ms: int) -> BleakLink:
@@ -267,7 +267,7 @@ class BleakAdapter:
         try:
             link = BleakLink(address, make)
         except (BleakError, OSError) as error:
-            raise LinkLostError(f"Bluetooth is not available on this computer: {_words(error)}") from error
+            raise _not_available(error) from error
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._connecting:
                 await link.open()
@@ -297,6 +297,11 @@ def _sighting(device: BLEDevice, data: AdvertisementData) -> Sighting:
         manufacturer=manufacturer,
         rssi_dbm=data.rssi,
     )
+
+
+def _not_available(error: Exception, reason: str = "") -> LinkLostError:
+    line = f"Bluetooth is not available on this computer: {reason or _words(error)}"
+    return LinkLostError(line, next_step=bluetooth_step(error, reason))
 
 
 def _words(error: Exception) -> str:
