@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import NoReturn
 
 import click
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("keyswitch.cli.scan", "List the devices near, with the service and mode that they advertise."),
     "status": ("keyswitch.cli.status", "Ask whether a device would take an update now; if not why, and what to do."),
     "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
+    "smp": ("keyswitch.cli.smp", "Send one SMP request as it is written; its answer, and what the gate says."),
     "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
 }
@@ -58,6 +60,16 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module_name), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong entry in COMMANDS; every entry is tested
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; one that is misspelt is answered with what may be meant."""
+        name = args[0]
+        close = [] if name in COMMANDS or name.startswith("-") else get_close_matches(name, COMMANDS, 2)
+        if close and not ctx.resilient_parsing:
+            raise click.UsageError(f"no such command: {name}. Did you mean {' or '.join(close)}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete names, with summaries, without importing a command."""
