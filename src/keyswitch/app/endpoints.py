@@ -11,7 +11,10 @@ from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import SECRET, replace_file
 from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
-from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
+from keyswitch.link.packet_capture import CapturedAdapter, CapturedPackets, PacketCapture
+from keyswitch.link.ports import Adapter, PacketLink
+from keyswitch.link.targets import BleTarget, PacketTarget, Pairing, open_adapter, open_packets, own_address, parse
+from keyswitch.smp.words import packet_words
 
 BONDS_FILE: Final = FileKind(expected="a file that `keyswitch update --bonds` made", max_size=1_000_000)
 """Thirty-two bonds have 20 kB."""
@@ -34,6 +37,7 @@ def open_reach(
     passkey: int | None = None,
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
+    capture: Path | None = None,
 ) -> Endpoint:
     """The way to the device that `text` names. Nothing is opened yet.
 
@@ -43,19 +47,46 @@ def open_reach(
         passkey: the six digits that the device shows; None: a person is asked when it shows them.
         bonds: file that keeps the keys of a radio of ours; made if it is not there.
         ask_passkey: asks that person; None: pairing without digits (Just Works), which protects less.
+        capture: new file for what is sent and received: btsnoop where we are the host of the radio, else pcapng.
 
     Raises:
-        InputError: it names nothing that can be reached, or the bonds are none.
+        InputError: it names nothing that can be reached, the bonds are none, or the capture cannot be made.
     """
     if passkey is not None and not 0 <= passkey <= MAX_PASSKEY:
         raise InputError(Field("passkey"), f"{passkey}", f"six digits, at most {MAX_PASSKEY}")
     target = parse(text)
     if isinstance(target, BleTarget):
-        adapter = open_adapter(target, _pairing(passkey, bonds, ask_passkey) if pair else None)
+        pairing = _pairing(passkey, bonds, ask_passkey) if pair else None
+        if capture is not None and target.transport is None:
+            adapter: Adapter = CapturedAdapter(open_adapter(target, pairing), _packets_into(capture, text))
+        else:
+            adapter = open_adapter(target, pairing, capture)
         return BleEndpoint(adapter, target=text, name=target.name, address=target.address, pair=pair)
     if pair:
         raise InputError(Field("pair"), "means nothing here", "a Bluetooth LE target")
+    if capture is not None:
+        return _CapturedEndpoint(text, target, _packets_into(capture, text))
     return PacketEndpoint(text, partial(open_packets, target))
+
+
+class _CapturedEndpoint(PacketEndpoint):
+    """A device behind a socket or port, whose packets are written down; closing it closes the file."""
+
+    def __init__(self, text: str, target: PacketTarget, capture: PacketCapture) -> None:
+        self._capture = capture
+
+        async def opened() -> PacketLink:
+            return CapturedPackets(await open_packets(target), capture)
+
+        super().__init__(text, opened)
+
+    async def close(self) -> None:
+        await super().close()
+        self._capture.close()
+
+
+def _packets_into(path: Path, name: str) -> PacketCapture:
+    return PacketCapture(path, name=name, words=packet_words)
 
 
 def _pairing(passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None) -> Pairing:

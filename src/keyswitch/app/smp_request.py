@@ -119,6 +119,7 @@ async def ask(
     passkey: int | None = None,
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
+    capture: Path | None = None,
 ) -> Asked:
     """Ask the device that `target` names about its gate, then send it the request.
 
@@ -130,12 +131,13 @@ async def ask(
         passkey: the six digits that the device shows.
         bonds: file that keeps the keys of a radio of ours.
         ask_passkey: asks a person for the six digits.
+        capture: new file for what is sent and received.
 
     Raises:
         LinkLostError: the device was not reached.
         InputError: the target names nothing that can be reached, or several devices.
     """
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)
+    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture)
     try:
         return await _asked(reach, request, timeout_ms)
     finally:

@@ -10,6 +10,7 @@ Rules:
 """
 
 import asyncio
+import logging
 import secrets
 import string
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.report.run_record import RunHeader
-from keyswitch.host.update.events import Ended, Event, Message
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
@@ -45,6 +46,8 @@ from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Security
+
+_log = logging.getLogger(__name__)
 
 RANDOM_LETTERS: Final = 5
 """Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
@@ -126,6 +129,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
             pair=request.pair,
             passkey=request.passkey,
             bonds=request.bonds,
+            capture=request.capture,
             ask_passkey=ask_passkey,
         ),
     )
@@ -147,6 +151,7 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
     def tell(event: Event) -> None:
         if recorder is not None:
             recorder.add(event)
+        _note(event)
         sink(event)
 
     def fail(outcome: Outcome, detail: str) -> None:
@@ -185,6 +190,25 @@ async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passke
         InputError: a file cannot be used, values contradict each other, or the target names several devices.
     """
     return await run(prepare(request, ask_passkey=ask_passkey), sink or (lambda _event: None))
+
+
+def _note(event: Event) -> None:
+    """Log what happens, but for each piece of an upload."""
+    match event:
+        case StepBegun():
+            _log.info("%s: %s", event.name.value, event.says)
+        case StepDone():
+            _log.info("%s: done", event.name.value)
+        case StepFailed():
+            _log.info("%s: not done: %s", event.name.value, event.why)
+        case VerdictFound():
+            _log.info("gate: %s", event.verdict.line)
+        case Message():
+            _log.info("%s", event.text)
+        case Ended():
+            _log.info("%s", event.result.line)
+        case Uploading():
+            pass
 
 
 def _goal(word: str | None) -> Goal:

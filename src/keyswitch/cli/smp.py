@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -42,6 +43,7 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Keep the pairing keys of an hci: target in this file.",
 )
+@diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def smp(
     target: str,
@@ -54,6 +56,7 @@ def smp(
     pair: bool,
     passkey: int | None,
     bonds: Path | None,
+    capture: Path | None,
     as_json: bool,
 ) -> Exit:
     """Send one SMP request to the device at TARGET, and print what it answers and what its gate says.
@@ -84,6 +87,7 @@ def smp(
             passkey=passkey,
             bonds=bonds,
             ask_passkey=ask_passkey,
+            capture=capture,
         )
     )
     reply, verdict = asked.reply, asked.verdict

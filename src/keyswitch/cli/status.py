@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
@@ -31,9 +32,17 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Keep the pairing keys of an hci: target in this file.",
 )
+@diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(
-    target: str, *, policy: Path | None, pair: bool, passkey: int | None, bonds: Path | None, as_json: bool
+    target: str,
+    *,
+    policy: Path | None,
+    pair: bool,
+    passkey: int | None,
+    bonds: Path | None,
+    capture: Path | None,
+    as_json: bool,
 ) -> Exit:
     """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
 
@@ -61,7 +70,7 @@ def status(
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey)
+    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture)
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:

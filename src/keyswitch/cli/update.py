@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
@@ -101,6 +102,7 @@ from keyswitch.exits import Exit
 @click.option("--unit", metavar="TEXT", help="Record which unit this is, as its owner calls it.")
 @click.option("--serial-number", metavar="TEXT", help="Record the unit's serial number.")
 @click.option("--note", metavar="TEXT", help="Record this as well: an order, a reason.")
+@diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
 def update(

@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -39,6 +40,8 @@ FRAMINGS: Final[dict[str, tuple[Callable[[int], Receiver], Callable[[bytes], lis
 """Receiver, pieces, and bytes of the peer's buffer that the framing takes."""
 
 READ_MOST: Final = 65_536
+
+_log = logging.getLogger(__name__)
 
 
 class SerialLink:
@@ -77,6 +80,7 @@ class SerialLink:
             raise InputError(
                 f"serial:{path}@{baud}", f"cannot be set: {error}", "a speed that the port takes"
             ) from error
+        _log.info("%s is open, %d baud, %s", path, baud, framing)
         return cls(port, framing=framing)
 
     @property
@@ -171,6 +175,7 @@ class SerialLink:
     def _end(self, why: str) -> None:
         if self._closed is not None:
             return
+        _log.info("%s: %s", self._port.name, why)
         self._closed = why
         if self._watched:
             self._loop.remove_reader(self._port.fileno())

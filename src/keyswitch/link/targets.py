@@ -10,16 +10,20 @@ NAME or PATH may stand in quotation marks: it means what stands between them the
 ends TRANSPORT, but for the one that counts USB devices of a kind (`usb:VENDOR:PRODUCT#2#NAME`).
 """
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.link.ports import Adapter, PacketLink
 from keyswitch.smp.framing import udp
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_BAUD: Final = 115_200
 """Zephyr's usual console speed."""
@@ -132,11 +136,17 @@ class Pairing:
     ask_passkey: Callable[[], Awaitable[int | None]] | None = None
 
 
-def open_adapter(target: BleTarget, pairing: Pairing | None = None) -> Adapter:
+def open_adapter(target: BleTarget, pairing: Pairing | None = None, capture: Path | None = None) -> Adapter:
     """The radio of a target. Nothing is switched on before it is used.
 
+    Args:
+        target: names it.
+        pairing: what a radio of ours pairs with.
+        capture: new file for what passes between us and a controller of ours (btsnoop); closed with the radio.
+
     Raises:
-        InputError: there is no such radio, the bonds are none, or the extra `virtual` is not installed.
+        InputError: there is no such radio, the bonds are none, the file cannot be made, or the extra `virtual` is not
+            installed.
     """
     if target.transport is None:
         from keyswitch.link.bleak.adapter import BleakAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
@@ -144,13 +154,24 @@ def open_adapter(target: BleTarget, pairing: Pairing | None = None) -> Adapter:
         return BleakAdapter()
     need("bumble", target.text)
     from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.link.bumble.capture import Capture  # noqa: PLC0415
     from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415
     from keyswitch.link.bumble.radio import transport  # noqa: PLC0415
 
     chosen = pairing or Pairing()
     address = chosen.address or own_address()
     bonds = Bonds(address, chosen.bonds, save=chosen.save, origin=chosen.origin)
-    return BumbleAdapter(transport(target.transport), address=address, bonds=bonds, ask_passkey=chosen.ask_passkey)
+    return BumbleAdapter(
+        transport(target.transport),
+        address=address,
+        bonds=bonds,
+        ask_passkey=chosen.ask_passkey,
+        capture=None if capture is None else Capture(capture, _capture_ended),
+    )
+
+
+def _capture_ended(why: str) -> None:
+    _log.warning("captured no further: %s", why)
 
 
 async def open_packets(target: PacketTarget) -> PacketLink:

@@ -6,6 +6,7 @@ a lost one like any other.
 """
 
 import asyncio
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -35,6 +36,8 @@ IP_MTU: Final = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (sock
 OPEN_WITHIN_S: Final = 5.0
 """For the name to be looked up."""
 
+_log = logging.getLogger(__name__)
+
 
 class UdpLink(asyncio.DatagramProtocol):
     """A `PacketLink` over a connected datagram socket. Make it with `UdpLink.open`."""
@@ -63,6 +66,7 @@ class UdpLink(asyncio.DatagramProtocol):
         except OSError as error:
             step = host_step(error.errno, resolved=not isinstance(error, socket.gaierror))
             raise LinkLostError(f"udp:{host}:{port}: {error.strerror or error}", next_step=step) from error
+        _log.info("socket to %s, port %d, is open", host, port)
         return link
 
     @property

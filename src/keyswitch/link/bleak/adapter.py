@@ -11,6 +11,7 @@ Rules kept here beyond those of `link.ports`:
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,8 @@ from keyswitch.link.local_advice import bluetooth_step
 from keyswitch.link.ports import GattRefused, Sighting, Sink
 
 _T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
 
 OPERATION_WITHIN_S = 31.0
 """A GATT procedure's own limit is 30 s (Core spec Vol 3 Part F 3.3.3): the stack below should say so first."""
@@ -153,6 +156,7 @@ class BleakLink:
 
     def _lose(self, reason: str) -> None:
         if self._closed is None:
+            _log.info("%s: %s", self._address, reason)
             self._closed = reason
             self._ended.set()
 
@@ -253,6 +257,7 @@ class BleakAdapter:
 
     async def connect(self, address: str, timeout_ms: int) -> BleakLink:
         """Connect and discover."""
+        _log.info("connecting to %s", address)
         known = self._seen.get(address.upper())
 
         def make(ended: Callable[[BleakClient], None]) -> BleakClient:
@@ -278,6 +283,7 @@ class BleakAdapter:
             if isinstance(error, RemoteError):
                 raise LinkLostError(f"{address}: {error}") from error
             raise
+        _log.info("connected to %s: %s", address, ", ".join(sorted(link.services)))
         self._links = [*(other for other in self._links if other.closed is None), link]
         return link
 
