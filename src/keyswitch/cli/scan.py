@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from keyswitch.cli.defaults import default_policy
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -52,6 +53,7 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
     from keyswitch.host.connect.scan import Shows  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
+    policy = policy or default_policy()
     rules = read_policy(policy) if policy is not None else None
     heard = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=True))
     found = [near for near in heard if everything or near.shows is not Shows.NEITHER]

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.defaults import with_target
 from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("target", metavar="TARGET")
-@click.argument("group", metavar="GROUP")
-@click.argument("command", metavar="COMMAND")
+@click.argument("target", metavar="[TARGET]", required=False)
+@click.argument("group", metavar="GROUP", required=False)
+@click.argument("command", metavar="COMMAND", required=False)
 @click.argument("body", metavar="[JSON]", required=False)
 @click.option(
     "--op",
@@ -46,9 +47,9 @@ from keyswitch.exits import Exit
 @diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def smp(
-    target: str,
-    group: str,
-    command: str,
+    target: str | None,
+    group: str | None,
+    command: str | None,
     body: str | None,
     *,
     op: str | None,
@@ -77,6 +78,9 @@ def smp(
     from keyswitch.host.smp.reply import Refusal  # noqa: PLC0415
     from keyswitch.smp.header import Op  # noqa: PLC0415
 
+    target, group, command, body = with_target(target, group, command, body)
+    if target is None or group is None or command is None:
+        raise click.UsageError("Missing argument 'GROUP' or 'COMMAND'.")
     request = request_of(group, command, body, op=None if op is None else Op.READ if op == "read" else Op.WRITE)
     asked = asyncio.run(
         ask(

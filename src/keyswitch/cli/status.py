@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
@@ -12,7 +13,7 @@ from keyswitch.exits import Exit
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="[TARGET]", required=False)
 @click.option(
     "--policy",
     metavar="FILE",
@@ -35,7 +36,7 @@ from keyswitch.exits import Exit
 @diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(
-    target: str,
+    target: str | None,
     *,
     policy: Path | None,
     pair: bool,
@@ -69,8 +70,10 @@ def status(
     from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
+    (named,) = with_target(target)
+    policy = policy or default_policy()
     rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture)
+    reach = open_reach(named or "", pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture)
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:

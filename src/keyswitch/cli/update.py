@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="[TARGET]", required=False)
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--policy",
@@ -106,9 +107,11 @@ from keyswitch.exits import Exit
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
 def update(
-    target: str,
+    target: str | None,
     image: Path | None,
     *,
+    policy: Path | None,
+    recipe: str | None,
     variables: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -133,7 +136,15 @@ def update(
     from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
     from keyswitch.cli.run import run  # noqa: PLC0415
 
-    request = UpdateRequest(target=target, image=image, variables=_variables(variables), **options)
+    named, file = with_target(target, None if image is None else str(image))
+    request = UpdateRequest(
+        target=named or "",
+        image=None if file is None else Path(file),
+        policy=policy or (default_policy() if recipe is None else None),
+        recipe=recipe,
+        variables=_variables(variables),
+        **options,
+    )
     prepared = prepare(request, ask_passkey=ask_passkey)
     if dry_run:
         return asyncio.run(plan(prepared, as_json=as_json))
