@@ -12,7 +12,7 @@ from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import SECRET, replace_file
 from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
 from keyswitch.link.packet_capture import CapturedAdapter, CapturedPackets, PacketCapture
-from keyswitch.link.ports import Adapter, PacketLink
+from keyswitch.link.ports import Adapter, PacketLink, PairingNumbers
 from keyswitch.link.targets import BleTarget, PacketTarget, Pairing, open_adapter, open_packets, own_address, parse
 from keyswitch.smp.words import packet_words
 
@@ -38,6 +38,7 @@ def open_reach(
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
     capture: Path | None = None,
+    numbers: PairingNumbers | None = None,
 ) -> Endpoint:
     """The way to the device that `text` names. Nothing is opened yet.
 
@@ -47,6 +48,7 @@ def open_reach(
         passkey: the six digits that the device shows; None: a person is asked when it shows them.
         bonds: file that keeps the keys of a radio of ours; made if it is not there.
         ask_passkey: asks that person; None: pairing without digits (Just Works), which protects less.
+        numbers: shows that person numbers, to be compared or typed on the device.
         capture: new file for what is sent and received: btsnoop where we are the host of the radio, else pcapng.
 
     Raises:
@@ -56,7 +58,7 @@ def open_reach(
         raise InputError(Field("passkey"), f"{passkey}", f"six digits, at most {MAX_PASSKEY}")
     target = parse(text)
     if isinstance(target, BleTarget):
-        pairing = _pairing(passkey, bonds, ask_passkey) if pair else None
+        pairing = _pairing(passkey, bonds, ask_passkey, numbers) if pair else None
         if capture is not None and target.transport is None:
             adapter: Adapter = CapturedAdapter(open_adapter(target, pairing), _packets_into(capture, text))
         else:
@@ -89,20 +91,24 @@ def _packets_into(path: Path, name: str) -> PacketCapture:
     return PacketCapture(path, name=name, words=packet_words)
 
 
-def _pairing(passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None) -> Pairing:
+def _pairing(
+    passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None, numbers: PairingNumbers | None
+) -> Pairing:
     async def known() -> int | None:
         return passkey
 
     ask = ask_passkey if passkey is None else known
+    numbers = numbers if passkey is None else None
     if bonds is None:
-        return Pairing(ask_passkey=ask)
+        return Pairing(ask_passkey=ask, numbers=numbers)
     document = read_file_if_there(bonds, BONDS_FILE)
     return Pairing(
         address=_address_in(bonds, document) or own_address(),
         bonds=document,
-        save=partial(_keep, bonds),
+        save=partial(keep_bonds, bonds),
         origin=str(bonds),
         ask_passkey=ask,
+        numbers=numbers,
     )
 
 
@@ -118,6 +124,6 @@ def _address_in(path: Path, document: bytes | None) -> str | None:
     raise InputError(str(path), "no bonds", BONDS_FILE.expected)
 
 
-def _keep(path: Path, document: bytes) -> None:
+def keep_bonds(path: Path, document: bytes) -> None:
     """Write the keys where nobody else can read them."""
     replace_file(path, document, mode=SECRET)

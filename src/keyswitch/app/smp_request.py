@@ -22,6 +22,7 @@ from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.verdict import Verdict, probe_gate, verdict_of_failed_connect
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal
+from keyswitch.link.ports import PairingNumbers
 from keyswitch.smp.commands import BY_NAME, COMMANDS, GROUP_BY_NAME, command_name
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import Op
@@ -120,6 +121,7 @@ async def ask(
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
     capture: Path | None = None,
+    numbers: PairingNumbers | None = None,
 ) -> Asked:
     """Ask the device that `target` names about its gate, then send it the request.
 
@@ -132,12 +134,15 @@ async def ask(
         bonds: file that keeps the keys of a radio of ours.
         ask_passkey: asks a person for the six digits.
         capture: new file for what is sent and received.
+        numbers: shows that person numbers, to be compared or typed on the device.
 
     Raises:
         LinkLostError: the device was not reached.
         InputError: the target names nothing that can be reached, or several devices.
     """
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture)
+    reach = open_reach(
+        target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture, numbers=numbers
+    )
     try:
         return await _asked(reach, request, timeout_ms)
     finally:

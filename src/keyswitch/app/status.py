@@ -16,6 +16,7 @@ from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups.mode import POLICY_SIZE
+from keyswitch.terms import Security
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,12 @@ class Looked:
     Attributes:
         verdict: on the gate.
         other: that it does not obey the policy that is meant; None if it does, or nothing was told.
+        security: what the Bluetooth LE link was worth; None elsewhere, and where the system does not say.
     """
 
     verdict: Verdict
     other: OtherPolicy | None = None
+    security: Security | None = None
 
 
 async def status(
@@ -69,21 +72,21 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
         InputError: the target names several devices.
     """
     try:
-        verdict = await _found_out(reach)
+        verdict, security = await _found_out(reach)
     finally:
         await reach.close()
     given = Given(option="--policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
-        return Looked(verdict=verdict)
+        return Looked(verdict=verdict, security=security)
     other = other_policy(expected_of(policy), verdict)
     if other is not None:
-        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other)
+        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other, security=security)
     verdict = _named(verdict, policy)
     words = ""
     if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
         words = ways_in_words(policy, verdict.mode)
-    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step))
+    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step), security=security)
 
 
 def _named(verdict: Verdict, policy: Policy) -> Verdict:
@@ -94,16 +97,17 @@ def _named(verdict: Verdict, policy: Policy) -> Verdict:
     return replace(verdict, guard=guard, detail=guard.words)
 
 
-async def _found_out(reach: Endpoint) -> Verdict:
+async def _found_out(reach: Endpoint) -> tuple[Verdict, Security | None]:
     try:
         connection = await reach.connect()
     except RemoteError as error:
-        return verdict_of_failed_connect(error)
+        return verdict_of_failed_connect(error), None
     try:
         verdict = await probe_gate(connection)
+        security = connection.gatt.security if connection.gatt is not None else None
         if verdict.slots is not None or connection.smp is None or verdict.reason is Reason.SILENCE:
-            return verdict
-        return replace(verdict, slots=await _slots(connection.smp))
+            return verdict, security
+        return replace(verdict, slots=await _slots(connection.smp)), security
     finally:
         await connection.close()
 

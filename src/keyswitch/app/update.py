@@ -40,6 +40,7 @@ from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepD
 from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
+from keyswitch.link.ports import PairingNumbers
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
@@ -86,12 +87,15 @@ class Prepared:
     recording: Callable[[], EvidenceRecorder] | None = None
 
 
-def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) -> Prepared:
+def prepare(
+    request: UpdateRequest, *, ask_passkey: AskPasskey | None = None, numbers: PairingNumbers | None = None
+) -> Prepared:
     """Read the files that the request names, and check its values against each other. Nothing is opened.
 
     Args:
         request: what is asked for.
         ask_passkey: asks a person for the six digits that the device shows; None: pairing without digits.
+        numbers: shows that person numbers, to be compared or typed on the device.
 
     Raises:
         InputError: a file cannot be used, or values contradict each other.
@@ -131,6 +135,7 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
             bonds=request.bonds,
             capture=request.capture,
             ask_passkey=ask_passkey,
+            numbers=numbers,
         ),
     )
 

@@ -74,7 +74,7 @@ def smp(
       keyswitch smp serial:/dev/ttyACM0 image state '{"hash": "hex:5af1…", "confirm": false}' --op write
     """
     from keyswitch.app.smp_request import ask, json_words, reply_json, request_of  # noqa: PLC0415 - not for --help
-    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey  # noqa: PLC0415
     from keyswitch.host.smp.reply import Refusal  # noqa: PLC0415
     from keyswitch.smp.header import Op  # noqa: PLC0415
 
@@ -92,6 +92,7 @@ def smp(
             bonds=bonds,
             ask_passkey=ask_passkey,
             capture=capture,
+            numbers=TerminalNumbers(),
         )
     )
     reply, verdict = asked.reply, asked.verdict

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,6 +11,7 @@ from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
+from keyswitch.terms import Security
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -66,14 +68,22 @@ def status(
     from keyswitch.app.events import status_json, to_line  # noqa: PLC0415
     from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
     from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
-    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey  # noqa: PLC0415
     from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
     from keyswitch.policy.load import read_policy  # noqa: PLC0415
 
     (named,) = with_target(target)
     policy = policy or default_policy()
     rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(named or "", pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture)
+    reach = open_reach(
+        named or "",
+        pair=pair,
+        passkey=passkey,
+        bonds=bonds,
+        ask_passkey=ask_passkey,
+        capture=capture,
+        numbers=TerminalNumbers(),
+    )
     try:
         looked = asyncio.run(look(reach, rules))
     except LinkLostError as error:
@@ -96,8 +106,18 @@ def status(
             echo(f"next: {verdict.next_step}")
         if verdict.mode is not None:
             echo(f"mode: {verdict.mode}")
+        if reach.radio:
+            echo(f"link: {_LINK[looked.security]}")
         for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):
             echo(line)
     if looked.other is not None:
         return Exit.NO
     return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]
+
+
+_LINK: Final = {
+    None: "this computer's system does not say whether it is encrypted",
+    Security.NONE: "not encrypted",
+    Security.ENCRYPTED: "encrypted, without protection against somebody in the middle",
+    Security.AUTHENTICATED: "encrypted and authenticated",
+}

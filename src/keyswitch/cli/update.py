@@ -133,7 +133,7 @@ def update(
     from keyswitch.app.update import prepare  # noqa: PLC0415
     from keyswitch.cli.plan import plan  # noqa: PLC0415
     from keyswitch.cli.progress import shown  # noqa: PLC0415
-    from keyswitch.cli.prompt import ask_passkey  # noqa: PLC0415
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey  # noqa: PLC0415
     from keyswitch.cli.run import run  # noqa: PLC0415
 
     named, file = with_target(target, None if image is None else str(image))
@@ -145,7 +145,7 @@ def update(
         variables=_variables(variables),
         **options,
     )
-    prepared = prepare(request, ask_passkey=ask_passkey)
+    prepared = prepare(request, ask_passkey=ask_passkey, numbers=TerminalNumbers())
     if dry_run:
         return asyncio.run(plan(prepared, as_json=as_json))
     return asyncio.run(run(prepared, shown(as_json=as_json, quiet=quiet)))

@@ -28,6 +28,7 @@ from keyswitch.errors import Field, InputError
 from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting, Sink
 from keyswitch.smp.framing.ble import BleReceiver
 from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
+from keyswitch.terms import Security
 
 _log = logging.getLogger(__name__)
 
@@ -187,6 +188,11 @@ class CapturedGatt:
     def max_write(self) -> int:
         """As the link below."""
         return self._link.max_write
+
+    @property
+    def security(self) -> Security | None:
+        """As the link below."""
+        return self._link.security
 
     @property
     def can_rediscover(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from keyswitch.errors import RemoteError
+from keyswitch.terms import Security
 
 Sink = Callable[[bytes], None]
 
@@ -57,6 +58,18 @@ class GattRefused(RemoteError):  # noqa: N818 - the peer's refusal, not our mist
         return self.code in (0x05, 0x0F)
 
 
+class PairingNumbers(Protocol):
+    """A person who sees numbers while we pair (Core spec Vol 3 Part H 2.3.5.1: numeric comparison, passkey entry)."""
+
+    async def same(self, number: str) -> bool:
+        """Whether the device shows these six digits, too."""
+        ...
+
+    def show(self, number: str) -> None:
+        """Show six digits that are to be typed on the device."""
+        ...
+
+
 class GattLink(Protocol):
     """One connection to one peripheral, with its GATT services discovered."""
 
@@ -73,6 +86,11 @@ class GattLink(Protocol):
     @property
     def max_write(self) -> int:
         """Largest value in bytes for one write without response: min(ATT MTU - 3, 512)."""
+        ...
+
+    @property
+    def security(self) -> Security | None:
+        """What the link is worth now; None where the system does not say."""
         ...
 
     @property

@@ -16,12 +16,13 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from keyswitch.errors import InputError
 from keyswitch.extras import need
-from keyswitch.link.ports import Adapter, PacketLink
+from keyswitch.link.ports import Adapter, PacketLink, PairingNumbers
 from keyswitch.smp.framing import udp
+from keyswitch.terms import Security
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class Pairing:
         save: keeps the document.
         origin: of the document, for messages.
         ask_passkey: asks a person for the six digits that the device shows; None pairs without.
+        numbers: shows that person numbers, to be compared or typed on the device; None: only what it shows is typed.
     """
 
     address: str | None = None
@@ -134,6 +136,7 @@ class Pairing:
     save: Callable[[bytes], None] | None = None
     origin: str = "bonds"
     ask_passkey: Callable[[], Awaitable[int | None]] | None = None
+    numbers: PairingNumbers | None = None
 
 
 def open_adapter(target: BleTarget, pairing: Pairing | None = None, capture: Path | None = None) -> Adapter:
@@ -166,8 +169,47 @@ def open_adapter(target: BleTarget, pairing: Pairing | None = None, capture: Pat
         address=address,
         bonds=bonds,
         ask_passkey=chosen.ask_passkey,
+        numbers=chosen.numbers,
         capture=None if capture is None else Capture(capture, _capture_ended),
     )
+
+
+class BondStore(Protocol):
+    """The bonds of our addresses, one address at a time."""
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """All our addresses that have bonds, or had some."""
+        ...
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Addresses of bonded peers, the oldest bond first."""
+        ...
+
+    def switch(self, identity: str) -> None:
+        """From now on these are the bonds of another of our addresses."""
+        ...
+
+    def security(self, peer: str) -> Security:
+        """What encryption with this peer's keys is worth."""
+        ...
+
+    def forget(self, peer: str) -> None:
+        """Forget a peer; no error if it is not known."""
+        ...
+
+
+def open_bonds(document: bytes, save: Callable[[bytes], None], origin: str) -> BondStore:
+    """The bonds in a document (`Pairing.bonds`), to be looked at and removed.
+
+    Raises:
+        InputError: they are none, or the extra `virtual` is not installed.
+    """
+    need("bumble", origin)
+    from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
+
+    return Bonds("", document, save=save, origin=origin)
 
 
 def _capture_ended(why: str) -> None:

@@ -95,6 +95,23 @@ class AirController(Procedures):
         elif isinstance(packet, hci.HCI_AclDataPacket):
             self._on_acl(bytes(packet))
 
+    def on_hci_command(self, command: hci.HCI_Command) -> Any:
+        """A command that nothing here serves, answered as the specification asks for, and silently.
+
+        Bumble's controller writes two lines for each, and leaves a host without an answer that it waits for (Vol 4 Part
+        E 4.5: an unknown command is answered with 0x01). One command has no answer at all: Zephyr's host sends
+        Host_Number_Of_Completed_Packets for each packet (7.3.40). The buffers that a host tells of are not counted.
+        """
+        if command.op_code == hci.HCI_HOST_NUMBER_OF_COMPLETED_PACKETS_COMMAND:
+            return None
+        if isinstance(command, hci.HCI_SyncCommand):
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR)
+        unknown = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
+        self.send_hci_packet(
+            hci.HCI_Command_Status_Event(status=unknown, num_hci_command_packets=1, command_opcode=command.op_code)
+        )
+        return None
+
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """A packet to the host."""
         self.to_host(bytes(packet))

@@ -24,6 +24,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakError, BleakGATTProt
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.link.local_advice import bluetooth_step
 from keyswitch.link.ports import GattRefused, Sighting, Sink
+from keyswitch.terms import Security
 
 _T = TypeVar("_T")
 
@@ -71,6 +72,11 @@ class BleakLink:
         if self._closed is not None:
             return frozenset()
         return frozenset(service.uuid.lower() for service in self._client.services)
+
+    @property
+    def security(self) -> Security | None:
+        """Not known: no system below says it."""
+        return None
 
     @property
     def max_write(self) -> int:

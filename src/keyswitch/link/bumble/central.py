@@ -25,7 +25,7 @@ from keyswitch.link.bumble.pairing import AskPasskey
 from keyswitch.link.bumble.radio import HciRadio, Opener, switch_on
 from keyswitch.link.bumble.sightings import merged
 from keyswitch.link.bumble.stack import QuietHost
-from keyswitch.link.ports import Sighting
+from keyswitch.link.ports import PairingNumbers, Sighting
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class BumbleAdapter:
         wishes: what is asked for on each connection.
         bonds: keys of earlier pairings; None: none, and new ones are forgotten with the adapter.
         ask_passkey: asks a person for what the device shows; None: pairing without (Just Works).
+        numbers: shows that person numbers, to be compared or typed on the device; None: pairing without those models.
         capture: takes down what passes between host and controller; None: nothing does. Closed with the adapter.
     """
 
@@ -58,12 +59,14 @@ class BumbleAdapter:
         wishes: Wishes | None = None,
         bonds: Bonds | None = None,
         ask_passkey: AskPasskey | None = None,
+        numbers: PairingNumbers | None = None,
         capture: Capture | None = None,
     ) -> None:
         self._opener = opener
         self._capture = capture
         self._bonds = bonds or Bonds(address)
         self._ask_passkey = ask_passkey
+        self._numbers = numbers
         self._address = address
         self._wishes = wishes or Wishes()
         self._radio: HciRadio | None = None
@@ -252,7 +255,7 @@ class BumbleAdapter:
             link.receive(pdu)
 
     def _pairing(self, _connection: Any) -> Any:
-        return pairing.config(pairing.Asking(self._ask_passkey), mitm=self._ask_passkey is not None)
+        return pairing.config(pairing.Asking(self._ask_passkey, self._numbers), mitm=self._ask_passkey is not None)
 
     def _on_transport_lost(self) -> None:
         for link in list(self._links.values()):
