@@ -1,5 +1,6 @@
 """One look at a device: connect, ask, go."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from keyswitch.errors import RemoteError
 from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
 from keyswitch.host.connect.endpoint import Endpoint
-from keyswitch.host.connect.verdict import Given, Verdict, advised, probe_gate, verdict_of_failed_connect
+from keyswitch.host.connect.stale_table import cure, what_is_stale
+from keyswitch.host.connect.verdict import Gate, Given, Verdict, advised, probe_gate, verdict_of_failed_connect
 from keyswitch.host.smp.client import SilenceError, SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
@@ -105,6 +107,10 @@ async def _found_out(reach: Endpoint) -> tuple[Verdict, Security | None]:
     try:
         verdict = await probe_gate(connection)
         security = connection.gatt.security if connection.gatt is not None else None
+        stale = what_is_stale(verdict, connection)
+        if stale:
+            step = cure(connection, sys.platform)
+            return replace(verdict, gate=Gate.UNKNOWN, reason=None, detail=stale, next_step=step), security
         if verdict.slots is not None or connection.smp is None or verdict.reason is Reason.SILENCE:
             return verdict, security
         return replace(verdict, slots=await _slots(connection.smp)), security

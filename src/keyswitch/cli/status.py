@@ -8,7 +8,7 @@ import click
 
 from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
-from keyswitch.cli.output import echo
+from keyswitch.cli.output import colour_of, echo
 from keyswitch.errors import LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.terms import Security
@@ -95,10 +95,11 @@ def status(
         echo(f"next: {next_step}", err=True)
         return Exit.UNREACHABLE
     verdict = looked.verdict
+    codes = {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}
     if as_json:
         echo(to_line(status_json(looked)))
     else:
-        echo(f"gate: {verdict.line}")
+        echo(f"gate: {verdict.line}", colour=colour_of(codes[verdict.gate]))
         if looked.other is not None:
             word = "another revision" if looked.other.same_device else "another device"
             echo(f"{word}: {looked.other.detail}")
@@ -112,7 +113,7 @@ def status(
             echo(line)
     if looked.other is not None:
         return Exit.NO
-    return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[verdict.gate]
+    return codes[verdict.gate]
 
 
 _LINK: Final = {
