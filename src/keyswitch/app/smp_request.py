@@ -107,7 +107,7 @@ def request_of(group: str, command: str, body: str | None = None, *, op: Op | No
         op=op or (ops[0] if len(ops) == 1 else Op.READ),
         group=number,
         command=identifier,
-        body=cast("dict[str, object]", from_json(fields)),
+        body=cast("dict[str, object]", from_json(cast("object", fields))),
     )
 
 

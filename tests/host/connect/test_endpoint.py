@@ -13,7 +13,6 @@ from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.endpoint import (
     DEVICE_NAME_UUID,
     NAMESAKES_MS,
-    NOT_SHOWN_MS,
     OURS_NAMESAKES_MS,
     BleEndpoint,
     Wanted,
@@ -350,22 +349,10 @@ def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wan
     async def story() -> None:
         peer = SmpPeer(OLD)
         reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
-        asyncio.get_running_loop().call_later(1.9, lambda: setattr(peer, "mode", "maintenance"))
+        asyncio.get_running_loop().call_later(3, lambda: setattr(peer, "mode", "maintenance"))
         connection = await reach.connect(smp_shown=True)
         assert connection.smp is not None
-        assert asyncio.get_running_loop().time() > 1.9
-
-    run(story())
-
-
-def test_a_device_that_goes_on_showing_its_mode_service_is_looked_at():
-    """The session ended meanwhile: ten seconds were waited for a service that was not to come."""
-
-    async def story() -> None:
-        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:", address="C0:00:00:00:00:01")
-        connection = await reach.connect(smp_shown=True)
-        assert (connection.smp, connection.mode is None) == (None, False)
-        assert NOT_SHOWN_MS <= now_ms() < NOT_SHOWN_MS + 300
+        assert asyncio.get_running_loop().time() > 3
 
     run(story())
 
@@ -454,8 +441,7 @@ def test_a_shortened_name_is_heard_and_the_whole_one_asked_for(
 
 def test_what_is_not_heard_in_time():
     async def story() -> None:
-        plain = SmpPeer(OLD, mode_group=False)
-        reach = BleEndpoint(NamedAir(plain, services=frozenset()), target="ble:Pump 7", name="Pump 7")
+        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="was not heard with the SMP service within 10000 ms"):
             await reach.connect(smp_shown=True)
         assert 10 <= asyncio.get_running_loop().time() < 11

@@ -45,10 +45,6 @@ OURS_NAMESAKES_MS = 4 * (SLOWEST_ADVERTISING_MS + ADVERTISING_DELAY_US // 1000)
 """The same where only a device with our mode service can be meant: four advertisements of the slowest."""
 
 
-NOT_SHOWN_MS = 2_000
-"""How long a device of ours is heard without its SMP service before that is believed: a system may repeat what it heard
-before, and the device changes its table once everybody is gone."""
-
 GAP_SERVICE_UUID = "00001800-0000-1000-8000-00805f9b34fb"
 DEVICE_NAME_UUID = "00002a00-0000-1000-8000-00805f9b34fb"
 """The whole name of a device (Core spec Vol 3 Part C 12.1)."""
@@ -175,8 +171,7 @@ class Endpoint(Protocol):
 
         Args:
             timeout_ms: bound for hearing the device, and again for connecting to it.
-            smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed. A device that
-                goes on showing our mode service alone is connected to as it is: there is nothing to wait for.
+            smp_shown: wait for an advertisement that shows the SMP service; an older one is not believed.
             ours: the device that is meant has our mode service, and no other would be worked with.
 
         Raises:
@@ -393,19 +388,16 @@ class BleEndpoint:
 
     async def _heard(self, timeout_ms: int, around: Heard, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
         """Advertisements of the device, or of devices of its name; everybody's are noted in `around`."""
-        loop = asyncio.get_running_loop()
-        without: float | None = None
         async with aclosing(self._adapter.scan(timeout_ms)) as sightings:
             async for heard in sightings:
                 around.note(heard)
-                if not heard.connectable or not self.wanted.matches(heard):
-                    continue
-                if smp_shown and ble.SERVICE_UUID not in heard.services:
-                    # Our mode service alone, again and again: the session that was to be returned to is over.
-                    without = loop.time() if without is None else without
-                    if mode.SERVICE_UUID not in heard.services or loop.time() - without < NOT_SHOWN_MS / 1000:
-                        continue
-                yield heard
+                if self._is_it(heard, smp_shown=smp_shown):
+                    yield heard
+
+    def _is_it(self, heard: Sighting, *, smp_shown: bool) -> bool:
+        if smp_shown and ble.SERVICE_UUID not in heard.services:
+            return False
+        return heard.connectable and self.wanted.matches(heard)
 
 
 async def _paired(link: GattLink) -> None:

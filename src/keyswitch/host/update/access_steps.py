@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from keyswitch.errors import LinkLostError
 from keyswitch.host.access.strategy import AlreadyOpen, EntryRefused, other_policy
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict, probe_gate
 from keyswitch.host.smp.client import SilenceError
@@ -18,6 +19,10 @@ from keyswitch.reasons import Reason
 
 _OPENED_BY_ENTERING: Final = frozenset({Reason.WRONG_MODE, Reason.NO_SERVICE, Reason.NO_IMAGE_GROUP, Reason.VETO})
 """What is different in maintenance, so that the run goes there."""
+
+SHOWN_MS: Final = 3_000
+"""How long a device that has entered is given to show its SMP service, and to be connected to; then what is there is
+looked at. It changes its table when everybody is gone; a system may repeat for a moment what it heard before."""
 
 RESTART_MS: Final = 1_000
 """Pause before a device that restarts is asked over a line that does not end: until then the old program answers."""
@@ -89,10 +94,10 @@ async def reconnect(scene: UpdateContext) -> Stop | None:
             await asyncio.sleep(RESTART_MS / 1000)
     verdict = scene.seen.verdict
     await scene.drop()
-    if entered is None:
-        await scene.connect(smp_shown=True)
-    else:
+    if entered is not None and (entered.prompt or entered.restarts or not entered.shows_smp):
         await scene.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
+    else:
+        await _come_back(scene)
     scene.seen = replace(scene.seen, verdict=verdict, open=True)
     trouble = scene.up().trouble
     if isinstance(trouble, GattRefused) and trouble.wants_security:
@@ -101,6 +106,17 @@ async def reconnect(scene: UpdateContext) -> Stop | None:
     if scene.up().smp is None and scene.up().mode is not None:
         await scene.look()  # the session may be over: what the device says decides what is next
     return None
+
+
+async def _come_back(scene: UpdateContext) -> None:
+    """Connect once the device shows its SMP service; to what is there, where it does not show it soon.
+
+    It was inside by its own word and had nothing to wait for: shut meanwhile, it shows its mode service for good.
+    """
+    try:
+        await scene.connect(smp_shown=True, timeout_ms=SHOWN_MS)
+    except LinkLostError:
+        await scene.connect(smp_shown=False)
 
 
 async def verify(scene: UpdateContext) -> Stop | None:

@@ -51,6 +51,8 @@ class SlotReadings:
         """As they are; None if they were never read, or not since something could have changed them."""
         self.not_read_since = ""
         """What that was; empty otherwise."""
+        self.strangers: set[str] = set()
+        """Addresses of devices of the same name whose slots did not show that they are the one."""
 
     def note(self, slots: tuple[SlotInfo, ...]) -> None:
         """They were read."""

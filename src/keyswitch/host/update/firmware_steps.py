@@ -192,7 +192,6 @@ async def swap(scene: UpdateContext) -> Stop | None:
     """Wait until the device is back and has shown that it was reset."""
     loop = asyncio.get_running_loop()
     since = loop.time()
-    strangers: set[str] = set()
     for pause_ms in pauses():
         try:
             if scene.connection is None:
@@ -201,7 +200,7 @@ async def swap(scene: UpdateContext) -> Stop | None:
         except LinkLostError:
             await scene.drop()
             rebooted = None
-            if await _is_elsewhere(scene, strangers):
+            if await _is_elsewhere(scene):
                 continue
         if rebooted:
             scene.session_lost = scene.seen.outside is True
@@ -216,11 +215,10 @@ async def swap(scene: UpdateContext) -> Stop | None:
     return None
 
 
-async def _is_elsewhere(scene: UpdateContext, strangers: set[str]) -> bool:
+async def _is_elsewhere(scene: UpdateContext) -> bool:
     """Whether the device is back under another address: connected to then, and known by it.
 
     The proof is the new image: the only device of a name that was the device's alone, which runs what was just sent.
-    `strangers` are the addresses of which that was said already.
     """
     try:
         connection = await scene.reach.connect_elsewhere()
@@ -235,8 +233,8 @@ async def _is_elsewhere(scene: UpdateContext, strangers: set[str]) -> bool:
         slots = await read_slots(connection.smp) if connection.smp is not None else None
     if slots is None or isinstance(slots, Refusal) or not any(row.active and row.hash in wanted for row in slots):
         await connection.close()
-        if address not in strangers:
-            strangers.add(address)
+        if address not in scene.slots.strangers:
+            scene.slots.strangers.add(address)
             scene.say(f"a device of that name is heard at {address}; nothing shows that it is the one")
         return False
     scene.say(f"the device is back at another address, {address}: it alone has the name, and it runs the new image")
