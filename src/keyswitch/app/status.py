@@ -107,7 +107,7 @@ async def _found_out(reach: Endpoint) -> tuple[Verdict, Security | None]:
     try:
         verdict = await probe_gate(connection)
         security = connection.gatt.security if connection.gatt is not None else None
-        stale = what_is_stale(verdict, connection)
+        stale = what_is_stale(connection, is_open=verdict.state is not None and verdict.state.open)
         if stale:
             step = cure(connection, sys.platform)
             return replace(verdict, gate=Gate.UNKNOWN, reason=None, detail=stale, next_step=step), security

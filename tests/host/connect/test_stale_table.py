@@ -3,10 +3,13 @@
 import pytest
 from tests.host.images import make_image
 from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink, SmpPeer
+from tests.host.update.test_run import job
 
 from keyswitch.app.status import Looked, look
 from keyswitch.host.connect.endpoint import BleEndpoint
 from keyswitch.host.connect.verdict import Gate
+from keyswitch.host.update.job import Outcome
+from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
@@ -83,3 +86,18 @@ def test_a_device_that_is_shut_shows_no_service_and_nothing_is_stale():
     verdict = looked(air("normal")).verdict
     assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.WRONG_MODE)
     assert "old" not in verdict.detail
+
+
+def test_an_update_says_the_same(monkeypatch: pytest.MonkeyPatch):
+    """The device has entered, and the system goes on showing the services of before."""
+    monkeypatch.setattr("sys.platform", "linux")
+
+    async def story() -> None:
+        kept = air("normal")
+        result = await update(BleEndpoint(kept, target="ble:it", address=ADDRESS), job())
+        assert result.outcome is Outcome.UNREACHABLE, result
+        assert "the list is old" in result.detail
+        assert result.next_step.startswith(f"bluetoothctl remove {ADDRESS}"), result
+        assert kept.peers[0].mode == "normal", "it was left again: the mode service is all that it takes"
+
+    run(story())

@@ -8,7 +8,6 @@ nowhere. No system lets a program refresh the list within a connection, and blea
 from typing import Final
 
 from keyswitch.host.connect.endpoint import Connection
-from keyswitch.host.connect.verdict import Verdict
 from keyswitch.link.ports import GattRefused
 
 _OF_THE_TABLE: Final = frozenset({0x01, 0x0A, 0x12})
@@ -23,12 +22,17 @@ _CURES: Final = {
 _OURS: Final = "run the same command again; if it stays so, the device changes its services and not its Database Hash"
 
 
-def what_is_stale(verdict: Verdict, connection: Connection) -> str:
-    """Why the list of services must be old; empty if nothing shows that it is."""
+def what_is_stale(connection: Connection, *, is_open: bool) -> str:
+    """Why the list of services must be old; empty if nothing shows that it is.
+
+    Args:
+        connection: to the device.
+        is_open: whether the device says, over this connection, that its gate is open.
+    """
     trouble = connection.trouble
     if isinstance(trouble, GattRefused) and trouble.code in _OF_THE_TABLE:
         return f"this computer's list of the device's services is old: {trouble}"
-    if connection.smp is None and trouble is None and verdict.state is not None and verdict.state.open:
+    if connection.smp is None and trouble is None and is_open:
         says = "the device says that its gate is open"
         return f"{says}, and this computer's list of its services lacks the SMP service: the list is old"
     return ""

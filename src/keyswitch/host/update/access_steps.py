@@ -4,11 +4,13 @@ Each act changes what was seen to what the device told, and returns a `Stop` onl
 """
 
 import asyncio
+import sys
 from dataclasses import replace
 from typing import Final
 
 from keyswitch.errors import LinkLostError
 from keyswitch.host.access.strategy import AlreadyOpen, EntryRefused, other_policy
+from keyswitch.host.connect.stale_table import cure, what_is_stale
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict, probe_gate
 from keyswitch.host.smp.client import SilenceError
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
@@ -105,6 +107,9 @@ async def reconnect(scene: UpdateContext) -> Stop | None:
         raise trouble
     if scene.up().smp is None and scene.up().mode is not None:
         await scene.look()  # the session may be over: what the device says decides what is next
+        stale = what_is_stale(scene.up(), is_open=scene.seen.open is True)
+        if stale:
+            raise LinkLostError(stale, next_step=cure(scene.up(), sys.platform))
     return None
 
 
