@@ -23,7 +23,7 @@ _OURS: Final = "run the same command again; if it stays so, the device changes i
 
 
 def what_is_stale(connection: Connection, *, is_open: bool) -> str:
-    """Why the list of services must be old; empty if nothing shows that it is.
+    """Why the list of services must be old, or may be; empty if nothing shows that it is.
 
     Args:
         connection: to the device.
@@ -33,8 +33,9 @@ def what_is_stale(connection: Connection, *, is_open: bool) -> str:
     if isinstance(trouble, GattRefused) and trouble.code in _OF_THE_TABLE:
         return f"this computer's list of the device's services is old: {trouble}"
     if connection.smp is None and trouble is None and is_open:
-        says = "the device says that its gate is open"
-        return f"{says}, and this computer's list of its services lacks the SMP service: the list is old"
+        # One of our devices changes its table once nobody is connected: this may be the moment before.
+        says = "the device says that its gate is open, and its SMP service is not to be seen"
+        return f"{says}: it has not changed its services yet, or this computer's list of them is old"
     return ""
 
 
@@ -49,4 +50,4 @@ def cure(connection: Connection, system: str) -> str:
     if gatt is None or gatt.can_rediscover:
         return _OURS
     words = _CURES.get(system, "make the system forget the device")
-    return f"{words.format(address=gatt.address)}; then run the same command again"
+    return f"run the same command again; if it stays so: {words.format(address=gatt.address)}"
