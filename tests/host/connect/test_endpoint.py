@@ -357,6 +357,21 @@ def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wan
     run(story())
 
 
+def test_a_stranger_with_a_beginning_of_the_name_is_nobody_where_the_whole_name_is_told():
+    class Air(PeerAir):
+        def sighting(self, peer: SmpPeer) -> Sighting:
+            heard = super().sighting(peer)
+            return heard if peer is self.peers[1] else replace(heard, name="", short_name="Pu")
+
+    async def story() -> None:
+        peers = two()
+        connection = await BleEndpoint(Air(*peers), target="ble:Pump 7", name="Pump 7").connect()
+        assert connection.gatt is not None
+        assert connection.gatt.address == peers[1].address
+
+    run(story())
+
+
 class NamedAir(PeerAir):
     """Devices whose advertisements are changed: other names, other addresses, shortened names."""
 
@@ -431,7 +446,7 @@ def test_a_shortened_name_is_heard_and_the_whole_one_asked_for(
         reach = BleEndpoint(NamedAir(peer, name="", short_name=short), target=f"ble:{target}", name=target)
         if problem:
             with pytest.raises((InputError, LinkLostError), match=problem):
-                await reach.connect(timeout_ms=1_000)
+                await reach.connect(timeout_ms=5_000)
             assert (peer.served, len(peer.links)) == (0, 0)
         else:
             await reach.connect()

@@ -297,9 +297,9 @@ class BleEndpoint:
     async def _open(self, heard: Sighting, timeout_ms: int) -> Connection:
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
+            await self._check_name(link, heard)
             if self.pair:
                 await _paired(link)
-            await self._check_name(link, heard)
             async with asyncio.timeout(OPEN_MS / 1000):
                 return await _open_gatt(link, self._known_token(heard))
         except TimeoutError:
@@ -387,12 +387,22 @@ class BleEndpoint:
         raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms; {around.words}")
 
     async def _heard(self, timeout_ms: int, around: Heard, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
-        """Advertisements of the device, or of devices of its name; everybody's are noted in `around`."""
+        """Advertisements of the device, or of devices of its name; everybody's are noted in `around`.
+
+        One that tells a beginning of the name alone counts only where nobody tells the whole one meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        held_until = loop.time() + NAMESAKES_MS / 1000
         async with aclosing(self._adapter.scan(timeout_ms)) as sightings:
             async for heard in sightings:
                 around.note(heard)
-                if self._is_it(heard, smp_shown=smp_shown):
-                    yield heard
+                if not self._is_it(heard, smp_shown=smp_shown):
+                    continue
+                if self.wanted.name is not None and heard.name == self.wanted.name:
+                    held_until = float("inf")
+                elif self.wanted.name is not None and loop.time() < held_until:
+                    continue
+                yield heard
 
     def _is_it(self, heard: Sighting, *, smp_shown: bool) -> bool:
         if smp_shown and ble.SERVICE_UUID not in heard.services:
