@@ -37,9 +37,10 @@ test: $(READY)  ## the tests, in virtual time
 	@$(BIN)/pytest -q -n auto
 	$(took)
 
-test-peers: $(READY)  ## real servers and real clients, in environments of their own
+test-peers: $(READY) dist  ## real servers and real clients, in environments of their own; our wheel beside smpmgr
 	@tools/peers/setup
 	@$(BIN)/pytest -q -n auto --peers -m peers
+	@$(BIN)/pytest -q --install -m install --timeout=600 -k beside_smpmgr tests/install
 	$(took)
 
 test-install: $(READY) dist  ## the built wheel in fresh environments: bare, with extras, lowest versions, beside smpmgr

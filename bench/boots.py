@@ -25,6 +25,7 @@ class Shape:
     write_block: int = 4
     max_align: int = 8
     erased_value: int = 0xFF
+    secondary_sectors_more: int = 0
     old_size: int = 700
     new_size: int = 1100
 
@@ -35,6 +36,9 @@ SHAPES = (
     Shape(name="wide write blocks", sector_size=512, slot_size=8192, write_block=32, max_align=32),
     Shape(name="bytes, erased to 0", sector_size=1024, slot_size=6144, write_block=1, erased_value=0, old_size=1500),
     Shape(name="as large as it goes", sector_size=512, slot_size=4096, new_size=0),
+    Shape(name="primary a sector larger", sector_size=512, slot_size=4608, secondary_sectors_more=-1, new_size=0),
+    Shape(name="secondary a sector larger", sector_size=512, slot_size=4096, secondary_sectors_more=1, new_size=0),
+    Shape(name="blocks of 16 bytes", sector_size=512, slot_size=6144, write_block=16, max_align=16),
     Shape(name="one sector", sector_size=2048, slot_size=10240, old_size=300, new_size=200),
 )
 
@@ -290,7 +294,7 @@ def make_world(algorithm: Algorithm, shape: Shape) -> World:
         write_block=shape.write_block,
         erased_value=shape.erased_value,
         max_align=shape.max_align,
-        max_sectors=shape.slot_size // shape.sector_size,
+        secondary_size=shape.slot_size + shape.secondary_sectors_more * shape.sector_size,
     )
     make = partial(images.signed, key=KEY, header_size=32)
     overhead = len(make(OLD, size=100)) - 100

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench import plots
+from bench import plots, waits
 
 SOURCE = Path("build/bench.json")
 PAGE = Path("docs/bench.md")
@@ -55,6 +55,7 @@ def main() -> None:
     modelled = [cell for cell in cells if not cell["peers"]]
     lines = [INTRODUCTION, COMPARED, *_compared(compared), MODELLED, *_modelled(modelled)]
     lines += [FLOODED, *_flooded(measured["hostile"])] if "hostile" in measured else []
+    lines += [waits.SECTION, *waits.page_table(measured["waits"])] if "waits" in measured else []
     PAGE.write_text("\n".join(lines) + "\n")
     plots.main([str(PAGE)])
     print(f"written: {PAGE}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from keyswitch.demo import workshop
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome
 from keyswitch.host.update.run import update
@@ -110,7 +110,7 @@ async def upload(cell: Cell, files: Workshop, most_outstanding: int | None) -> i
     job = Job(
         images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),),
         goal=Goal.UPLOAD,
-        way=ModeGroupStrategy("maintenance", mode_group.Secret(secret)),
+        way=ModeGroupStrategy("maintenance", Secret(secret)),
         most_outstanding=most_outstanding,
     )
     world = VirtualWorld(

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from keyswitch.gatt.att import CHARACTERISTIC, PRIMARY_SERVICE, AttOpcode, uuid_bytes
 from keyswitch.gatt.services import DATABASE_HASH_UUID
-from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.update.events import Ended, Event, StepBegun
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
@@ -71,7 +71,7 @@ WHY: Final = {
     RESET_DELAY: "250 ms in which the answer arrives, as in Zephyr",
     "device says goodbye": "the end of the link is evidence; without it the supervision timeout is, after 2 s",
     SWAP: "the bootloader's time",
-    "mode.leave": "the way out",
+    "mode.leave": "maintenance is over when the device says so",
 }
 """Why each wait is needed."""
 
@@ -273,8 +273,12 @@ def run() -> dict[str, object]:
     for case, rows in found.items():
         print(f"flash {case.flash}, advertising {case.seed}: {beyond_ms(rows)} ms besides {own_words(rows)}")
     missed = [f"{case}: {line}" for case, rows in found.items() for line in misses(rows)]
-    waits = [{"step": step, "what": what, "ms": ms, "why": WHY[what]} for (step, what), ms in found[CASES[0]].items()]
-    return {"waits": waits, "missed": missed}
+    return {"waits": as_cells(found[CASES[0]]), "missed": missed}
+
+
+def as_cells(rows: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """The rows as build/bench.json and its page have them."""
+    return [{"step": step, "what": what, "ms": ms, "why": WHY.get(what, "?")} for (step, what), ms in rows.items()]
 
 
 def prepare(directory: Path) -> Files:
@@ -317,6 +321,23 @@ def table(rows: dict[tuple[str, str], int]) -> None:
         print(f"{step:24}{what:26}{ms:>6}  {WHY.get(what, '?')}")
 
 
+SECTION: Final = """
+## What a whole update waits for, in virtual time
+
+An image of 160 kB over the modelled radio (15 ms, 2M), from the command to proved left, as `python -m bench waits`
+prints it: each span of time belongs to what ended it, so the rows add up to the run. Everything but the upload, the
+device's own delay before its reset and the swap takes at most two seconds, wherever the device's advertising stands.
+"""
+"""How the page's part begins (docs/bench.md)."""
+
+
+def page_table(cells: list[dict[str, Any]]) -> list[str]:
+    """The lines of the page's table."""
+    rows = [f"| {each['step']} | {each['what']} | {each['ms']} | {each['why']} |" for each in cells]
+    total_ms = sum(each["ms"] for each in cells)
+    return ["| step | wait | ms | why it is needed |", "|---|---|---|---|", *rows, f"| | all of it | {total_ms} | |"]
+
+
 async def _updated(case: Case, files: Files) -> Waits:
     secret = read_secret(files.policy)
     air = AirSettings(interval_us=15_000, phy=Phy.LE_2M, data_length=251, seed=case.seed)
@@ -324,7 +345,7 @@ async def _updated(case: Case, files: Files) -> Waits:
     parsed = parse_image(BytesSource(data))
     if not isinstance(parsed, Image):
         raise TypeError(parsed.line)
-    way = ModeGroupStrategy("maintenance", mode_group.Secret(secret), expected=expected_of(files.policy))
+    way = ModeGroupStrategy("maintenance", Secret(secret), expected=expected_of(files.policy))
     job = Job(images=(JobImage(data=data, hash=parsed.hash, version=str(parsed.version)),), way=way)
     waits = Waits()
     flash = TIMES_BY_PROFILE[case.flash]

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from keyswitch.mcuboot.keys import HASH_TYPES, SIGNATURE_TYPES
+from keyswitch.mcuboot.keys import SIGNATURE_TYPES, VERIFIED_HASHES, VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
-from keyswitch.mcuboot.tlvs import TlvType
 from keyswitch.mcuboot.trailer import SwapRow, swap_rows
 from keyswitch.mcuboot.verify import CHECKS
 
@@ -58,11 +57,11 @@ def _cells(row: SwapRow) -> list[str]:
 
 def keys() -> str:
     """Kinds of keys, with their signatures and hashes."""
-    lines = ["| Key | Signature TLV | Hash TLV |", "|---|---|---|"]
+    lines = ["| Key | Signature TLV | The bootloader is built for |", "|---|---|---|"]
     for kind, signature in SIGNATURE_TYPES.items():
-        hashes = " or ".join(TlvType(entry).name for entry in sorted(HASH_TYPES[kind]))
-        pure = ", or SIG_PURE" if signature is TlvType.ED25519 else ""
-        lines.append(f"| {kind.value} | {signature.name} | {hashes}{pure} |")
+        builds = [build.words for build in VerifiedHash if build in VERIFIED_HASHES[kind]]
+        one_of = "" if len(builds) == 1 else "one of "
+        lines.append(f"| {kind.value} | {signature.name} | {one_of}{', '.join(builds)} |")
     return "\n".join(lines)
 
 

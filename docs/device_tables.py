@@ -8,14 +8,14 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
 from keyswitch import exits
 from keyswitch.cli.device import device
 from keyswitch.cli.panel import panel
-from keyswitch.device.events import DeviceEvent
+from keyswitch.device.events import DeviceEvent, LiveEvent
 
 PAGE = Path(__file__).parent / "device.md"
 
@@ -70,8 +70,17 @@ def _meanings() -> dict[str, str]:
 
 def events() -> str:
     """What is recorded, from the events' own words."""
+    return _table(get_args(DeviceEvent))
+
+
+def live_events() -> str:
+    """The same for what is told and not kept."""
+    return _table(get_args(LiveEvent))
+
+
+def _table(kinds: tuple[Any, ...]) -> str:
     lines = ["| `event` | | With |", "|---|---|---|"]
-    for kind in get_args(DeviceEvent):
+    for kind in kinds:
         said = (kind.__doc__ or "").strip().partition("Attributes")[0].strip()
         fields = ", ".join(f"`{each.name}`" for each in dataclasses.fields(kind))
         lines.append(f"| `{kind.NAME}` | {said} | {fields} |")
@@ -80,6 +89,7 @@ def events() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "options": options,
+    "live events": live_events,
     "events": events,
     "panel": requests,
     "exit codes": exit_codes,

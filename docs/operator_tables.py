@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.fields import in_options
 from keyswitch.cli.update import update
 from keyswitch.host.access.recipe_loader import read_recipe, shipped
 from keyswitch.host.connect.verdict import NEXT_STEP
@@ -26,7 +27,7 @@ OUTCOMES = {
     Outcome.REVERTED: "the image ran, or was tried, and the old one runs again",
     Outcome.UNREACHABLE: "the device was not heard, or the link was lost too often",
     Outcome.NEVER_CAME_BACK: "it was reset and not heard again",
-    Outcome.UNKNOWN: "the device answers what no gate answers",
+    Outcome.UNKNOWN: "the device answers what no gate answers, or nothing shows what runs since its reset",
     Outcome.STILL_IN_MAINTENANCE: "whatever else happened: it could not be proved that the device has left",
     Outcome.INTERRUPTED: "Ctrl-C or SIGTERM; the device stays as the run has left it; the same command resumes",
 }
@@ -48,7 +49,7 @@ def outcomes() -> str:
 def reasons() -> str:
     """Why a gate is shut, and what a person can do."""
     lines = ["| Reason | Next step |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {reason.value} | {words} |" for reason, words in NEXT_STEP.items())])
+    return "\n".join([*lines, *(f"| {reason.value} | {in_options(words)} |" for reason, words in NEXT_STEP.items())])
 
 
 def recipes() -> str:

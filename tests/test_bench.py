@@ -67,7 +67,7 @@ def test_the_page_shows_every_cell(tmp_path: Path):
     # In a process of its own: pygal leaves an import hook behind that warns.
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
-    subprocess.run([sys.executable, "-m", "bench.page"], cwd=tmp_path, env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "bench.page"], cwd=tmp_path, env=environment, check=True, timeout=250)
     docs = tmp_path / "docs"
     page = (docs / "bench.md").read_text(encoding="utf-8").splitlines()
     assert len([line for line in page if line.startswith("| ")]) == len(cells) + 2
@@ -85,7 +85,7 @@ def test_the_plots_show_what_the_tables_beside_them_say(tmp_path: Path):
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
     command = [sys.executable, "-m", "bench.plots", "docs/bench.md", str(tmp_path)]
-    subprocess.run(command, cwd=root, env=environment, check=True, timeout=60)
+    subprocess.run(command, cwd=root, env=environment, check=True, timeout=250)
     for name in ("bench.svg", "bench-wires.svg", "bench-model.svg"):
         drawn = (tmp_path / name).read_text(encoding="utf-8")
         assert drawn == (root / "docs" / name).read_text(encoding="utf-8"), "python -m bench.plots draws them anew"

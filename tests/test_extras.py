@@ -12,7 +12,7 @@ import pytest
 
 from keyswitch.cli import main as cli
 from keyswitch.demo.workshop import Workshop
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 from keyswitch.exits import Exit
 from keyswitch.extras import EXTRAS, need
 
@@ -115,7 +115,7 @@ def test_a_device_without_a_radio_runs_without_bumble(pump: Workshop, tmp_path: 
         asked = [["status", f"udp:{ready['udp']}"], ["status", f"serial:{ready['serial']}"]]
         answered = ends_without(["bumble"], asked)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert process.returncode == Exit.YES
     assert [code for code, _ in answered] == [Exit.NO, Exit.NO], answered  # shut: the device said so itself
 
@@ -146,12 +146,12 @@ def test_another_version_than_the_one_that_fits_is_said(monkeypatch: pytest.Monk
     """smpmgr brings an older Bumble: where both are installed, ours must not try its luck with it."""
     monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0.228")
     with pytest.raises(InputError) as refused:
-        need("bumble", "--ble virtual")
+        need("bumble", Field("ble", "virtual"))
     assert str(refused.value) == (
-        "--ble virtual: bumble 0.0.228 is installed, and only 0.0.236 fits: "
+        "ble virtual: bumble 0.0.228 is installed, and only 0.0.236 fits: "
         "install keyswitch[virtual] in an environment of its own"
     )
 
 
 def test_what_is_there_is_not_missed() -> None:
-    need("bumble", "--ble virtual")
+    need("bumble", Field("ble", "virtual"))

@@ -23,6 +23,7 @@ NAMES = {
     "LocalError",
     "Outcome",
     "RemoteError",
+    "SilenceError",
     "UpdateRequest",
     "__version__",
     "check_policy",

@@ -42,3 +42,18 @@ def test_the_page_gives_the_same_reasons():
     page = (Path(__file__).parents[1] / "docs" / "operator.md").read_text(encoding="utf-8")
     table = page.partition("| Wait | Why it is needed |\n|---|---|\n")[2].partition("\n\n")[0]
     assert table == "\n".join(f"| {what} | {why} |" for what, why in waits.WHY.items())
+
+
+EVENT_MS = 15
+"""A signature is some bytes shorter or longer each time: an upload ends an event earlier or later."""
+
+
+def test_the_page_shows_what_is_waited_for(rows: dict[tuple[str, str], int]):
+    text = (Path(__file__).parents[1] / "docs" / "bench.md").read_text(encoding="utf-8")
+    shown = [row.split(" | ") for row in text.partition(waits.SECTION)[2].splitlines() if row.startswith("| ")]
+    now = [row.split(" | ") for row in waits.page_table(waits.as_cells(rows)) if row.startswith("| ")]
+    assert [row[:2] + row[3:] for row in shown] == [row[:2] + row[3:] for row in now], (
+        "make bench, python -m bench.page"
+    )
+    for was, is_now in zip(shown[1:], now[1:], strict=True):
+        assert abs(int(was[2]) - int(is_now[2])) <= EVENT_MS, was

@@ -17,6 +17,7 @@ _HOMES = {
     "LocalError": ("keyswitch.errors", "LocalError"),
     "Outcome": ("keyswitch.host.update.job", "Outcome"),
     "RemoteError": ("keyswitch.errors", "RemoteError"),
+    "SilenceError": ("keyswitch.errors", "SilenceError"),
     "UpdateRequest": ("keyswitch.app.request", "UpdateRequest"),
     "check_policy": ("keyswitch.prove.check", "check"),
     "load_policy": ("keyswitch.policy.load", "read_policy"),

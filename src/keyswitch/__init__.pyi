@@ -4,7 +4,7 @@ from keyswitch.app.request import UpdateRequest
 from keyswitch.app.scan import scan
 from keyswitch.app.status import status
 from keyswitch.app.update import update
-from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError, SilenceError
 from keyswitch.host.update.job import Outcome
 from keyswitch.policy.load import read_policy as load_policy
 from keyswitch.prove.check import check as check_policy
@@ -21,6 +21,7 @@ __all__ = [
     "LocalError",
     "Outcome",
     "RemoteError",
+    "SilenceError",
     "UpdateRequest",
     "__version__",
     "check_policy",

@@ -4,12 +4,14 @@
 * `LocalError`: ours: a call that the program's own rules forbid. A bug, or a caller who did not read the contract.
 * `RemoteError`: the peer's: bytes or an order of events that the protocol forbids.
 * `LinkLostError`: the link's: the way to the peer is gone or never was.
+* `SilenceError`: not known whose: the peer did not answer in time, and nothing says that the link is gone.
 
 A *refusal* is none of these: it is a value with a reason (`keyswitch.reasons`), because being refused is normal here.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from keyswitch.exits import Exit
 from keyswitch.text import plain
@@ -35,11 +37,20 @@ class Field:
         return f"{spell(self.name)} {self.value}" if self.value else spell(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A sentence of ours that names fields: `one of {policy} and {recipe}`. Never made of what somebody else wrote."""
+class Phrase(str):
+    """A sentence of ours that names fields: `one of {policy} and {recipe}`. Never made of what somebody else wrote.
 
+    It is the text as a program has it, and keeps what it takes to write it for somebody else.
+    """
+
+    __slots__ = ("template",)
     template: str
+
+    def __new__(cls, template: str) -> Self:
+        """The sentence, its fields between braces."""
+        made = super().__new__(cls, template.format_map(_Names(as_in_programs)))
+        made.template = template
+        return made
 
     def spelled(self, spell: Spell) -> str:
         """The sentence with each name as `spell` writes it."""
@@ -77,8 +88,8 @@ class InputError(KeyswitchError):
 
     Args:
         where: what was read: a path, a path with a key (`policy.toml: modes.normal.allow[2]`), or a field of a request.
-        problem: what is wrong there, in one line.
-        expected: what would be right, in one line; empty where the problem says it.
+        problem: what is wrong there, in one line; a `Phrase` where it names fields.
+        expected: what would be right, in one line, or a `Phrase`; empty where the problem says it.
 
     Attributes:
         field: the field of the request that is wrong, None if the fault is in a file or elsewhere.
@@ -86,7 +97,7 @@ class InputError(KeyswitchError):
 
     exit_code = Exit.USAGE
 
-    def __init__(self, where: str | Field, problem: str | Phrase, expected: str | Phrase = "") -> None:
+    def __init__(self, where: str | Field, problem: str, expected: str = "") -> None:
         self._where = where
         self._expected = expected
         self._problem = problem
@@ -114,8 +125,8 @@ class InputError(KeyswitchError):
         return f"{where}: {problem}" + (f" (expected {expected})" if expected else "")
 
 
-def _spelled(words: str | Field | Phrase, spell: Spell) -> str:
-    return words if isinstance(words, str) else words.spelled(spell)
+def _spelled(words: str | Field, spell: Spell) -> str:
+    return words.spelled(spell) if isinstance(words, Field | Phrase) else words
 
 
 class LocalError(KeyswitchError):
@@ -134,11 +145,17 @@ class LinkLostError(KeyswitchError):
     """The link to the peer is gone, or could not be made within its bound.
 
     Attributes:
-        next_step: what a person can do, where whoever raised it knows; empty otherwise.
+        next_step: what a person can do, where whoever raised it knows (a `Phrase` names fields); empty otherwise.
     """
 
     exit_code = Exit.UNREACHABLE
 
     def __init__(self, line: str = "", *, next_step: str = "") -> None:
         super().__init__(line)
-        self.next_step = plain(next_step)
+        self.next_step = next_step if isinstance(next_step, Phrase) else plain(next_step)
+
+
+class SilenceError(KeyswitchError):
+    """The peer did not answer in time, on a link that is up as far as is known. What was asked may have been done."""
+
+    exit_code = Exit.UNREACHABLE

@@ -8,7 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Final
 
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ EXTRAS: Final = {
 """Library, which is its package's name as well: its extra."""
 
 
-def need(library: str, where: str) -> None:
+def need(library: str, where: str | Field) -> None:
     """Make sure that a library of an extra is there.
 
     Args:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_IMAGE_GROUP = "no image group"
     VETO = "upload vetoed"
     SILENCE = "no answer"
+    NO_SLOT = "no free slot"
 
 
 def format_reason(reason: Reason, detail: str = "") -> str:

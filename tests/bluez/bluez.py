@@ -28,19 +28,19 @@ class Agent(ServiceInterface):
         super().__init__("org.bluez.Agent1")
 
     @dbus_method()
-    def RequestAuthorization(self, device: "o") -> None:  # type: ignore[name-defined]  # noqa: N802, F821
+    def RequestAuthorization(self, device: "o") -> None:  # type: ignore[name-defined]  # noqa: N802, F821 - D-Bus's names and types
         """Agree to pair."""
 
     @dbus_method()
-    def RequestConfirmation(self, device: "o", passkey: "u") -> None:  # type: ignore[name-defined]  # noqa: N802, F821
+    def RequestConfirmation(self, device: "o", passkey: "u") -> None:  # type: ignore[name-defined]  # noqa: N802, F821 - D-Bus's names and types
         """Agree to a number."""
 
     @dbus_method()
-    def Cancel(self) -> None:  # noqa: N802
+    def Cancel(self) -> None:  # noqa: N802 - D-Bus's name
         """Nothing is under way for long."""
 
     @dbus_method()
-    def Release(self) -> None:  # noqa: N802
+    def Release(self) -> None:  # noqa: N802 - D-Bus's name
         """Nothing to give back."""
 
 

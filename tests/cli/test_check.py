@@ -1,6 +1,5 @@
 """`keyswitch check`: what it prints, and its exit codes; every safety trace on the device itself."""
 
-import hashlib
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,8 @@ from tests.policy.samples import PUMP_FILE, ROOT
 
 from keyswitch import __version__
 from keyswitch.exits import Exit
+from keyswitch.policy.digest import POLICY_FORM
+from keyswitch.policy.load import read_policy
 
 __all__ = ["run"]
 
@@ -27,7 +28,9 @@ def test_a_policy_that_holds(run: Run) -> None:
     assert ran.code == Exit.YES
     assert "policy.toml: proved (23 promises," in ran.out
     assert "bypass, declared by the policy: mcuboot serial recovery (pin)" in ran.out
-    assert ran.out.count("warning: ") == 2
+    assert ran.out.count("warning: ") == 4
+    assert "warning: entry.challenge.secret: " in ran.out
+    assert "keys/root-ec-p256.pub.pem is not there; a device cannot start without it" in ran.out
 
 
 def test_a_policy_that_holds_for_a_program(run: Run) -> None:
@@ -111,6 +114,21 @@ def test_a_policy_that_takes_too_much_memory_is_not_decided(run: Run) -> None:
     assert "more than 1 MB (--max-memory)" in told["stopped"]
     assert (told["holds"], told["complete"], told["verdict"]) == (False, False, "not decided")
     assert {each["verdict"] for each in told["promises"]} == {"not decided"}
+
+
+LEFT = {
+    "event": "boot_after_another",
+    "mode": "normal",
+    "record": "maintenance",
+    "proof": "challenge",
+    "same_policy": False,
+    "expected": "old",
+    "limited": False,
+    "ending": False,
+    "timed": True,
+    "transition": None,
+    "trial": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -243,6 +261,18 @@ def test_a_sound_policy_does_not_do_what_a_trace_of_another_says(run: Run, tmp_p
             json.dumps({"violations": [VIOLATION | {"trace": [{"event": "earthquake", "mode": None}]}]}),
             "trace[0]: 'earthquake' cannot be played",
         ),
+        (
+            json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"expected": "newest"}]}]}),
+            "trace[0].expected: found 'newest'",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"transition": 99}]}]}),
+            "trace[0].transition: found 99",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"record": None}]}]}),
+            "trace[0].blank: missing",
+        ),
     ],
 )
 def test_what_cannot_be_replayed(run: Run, tmp_path: Path, content: str | None, line: str) -> None:
@@ -278,7 +308,8 @@ def test_numbers_say_what_is_needed_and_what_is_allowed(run: Run) -> None:
 
 def test_a_report_for_a_program_says_what_was_checked_when_and_by_what(run: Run) -> None:
     told = json.loads(run("check", broken("trap"), "--json").out)
-    assert told["policy"]["sha256"] == hashlib.sha256(broken("trap").read_bytes()).hexdigest()
+    assert told["policy"]["sha256"] == read_policy(Path(broken("trap"))).digest.hex()
+    assert told["policy"]["form"] == POLICY_FORM
     assert told["tool"] == f"keyswitch {__version__}"
     assert datetime.fromisoformat(told["time"]).utcoffset() == timedelta(0)
     assert {each["name"]: each["verdict"] for each in told["promises"]}["way-home"] == "refuted"

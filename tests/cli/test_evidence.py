@@ -1,4 +1,4 @@
-import hashlib
+import importlib.util
 import json
 import platform
 import re
@@ -16,6 +16,8 @@ from keyswitch.cli.main import main
 from keyswitch.evidence.chain import Head, encode_head
 from keyswitch.exits import Exit
 from keyswitch.host.report.evidence_file import append, close, head_path
+from keyswitch.policy.digest import POLICY_FORM
+from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
@@ -320,10 +322,26 @@ def test_the_device_is_named_by_its_policy_and_by_itself(tmp_path: Path):
     secret = tmp_path / "pump.hmac"
     secret.write_text("73" * 32, encoding="ascii")
     secret.chmod(0o600)
-    digest = hashlib.sha256(policy.read_bytes()).digest()[:8]
+    digest = read_policy(policy).digest[:8]
     with UdpPeerThread(lambda: SmpPeer(OLD, device="Pump 7", policy=digest, reset_ms=20, boot_ms=20)) as served:
         options = ("--policy", policy, "--secret", secret, "--unchecked", "--evidence", path, "--quiet")
         assert ended("update", served.target, image, *options) == Exit.YES
     begun, over, _ = (json.loads(line)["body"] for line in path.read_bytes().splitlines())
     assert begun["device_id"] == "Pump 7"
+    assert begun["policy_form"] == POLICY_FORM
+    digest_of = {"file": str(policy), "sha256": read_policy(policy).digest.hex()}
+    assert begun["policy"] == {**digest_of, "issuers": [], "image_key": None}
     assert {verdict["device_id"] for verdict in over["verdicts"]} == {"Pump 7"}
+
+
+def test_a_picture_is_a_png_or_it_is_said_why_not(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Never one kind of picture in a file of another name."""
+    code = ended("evidence", "chart", recorded, "-o", tmp_path / "run.png")
+    if importlib.util.find_spec("cairosvg") is None:
+        assert code == Exit.USAGE
+        assert "cairosvg is not installed: install keyswitch[png]" in capsys.readouterr().err
+    else:
+        assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert ended("evidence", "chart", recorded, "-o", tmp_path / "run.pdf") == Exit.USAGE
+    assert 'cannot draw ".pdf" (expected .svg or .png)' in capsys.readouterr().err
+    assert not (tmp_path / "run.pdf").exists()

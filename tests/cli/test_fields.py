@@ -1,20 +1,26 @@
 """Only the command line knows how a field is spelled there."""
 
 import ast
+import json
+import re
 from dataclasses import fields
 from pathlib import Path
+from string import Formatter
 
 import pytest
-from click import Argument
+from click import Argument, Option
 
 from keyswitch.app.request import UpdateRequest
-from keyswitch.cli.fields import in_options, option
+from keyswitch.cli.device import device
+from keyswitch.cli.fields import in_options, json_line, option
 from keyswitch.cli.update import update
+from keyswitch.device.process.process import DeviceOptions
 from keyswitch.errors import Field, InputError, KeyswitchError, Phrase
+from keyswitch.host.connect.verdict import NEXT_STEP
 
 SOURCE = Path(__file__).parents[2] / "src/keyswitch"
-AT_THE_TERMINAL = {"cli", "demo", "device"}
-"""`device` is a program of its own as well: its process names its own options."""
+AT_THE_TERMINAL = {"cli", "demo", "testing"}
+"""`testing` types commands, as a person would: its words are arguments of processes."""
 
 
 def test_every_field_of_an_update_is_an_option_of_the_command():
@@ -44,23 +50,50 @@ def test_what_others_wrote_is_never_taken_for_a_field():
 
 
 def spelled_in(path: Path) -> list[str]:
-    """The options that errors raised in this file name."""
+    """The options of ours that texts in this file name: not docstrings, not variables of a style sheet."""
+    tree = ast.parse(path.read_text())
+    comments = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
     return [
         f"{path.name}:{part.lineno}: {part.value}"
-        for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in {"InputError", "Field"}
-        for part in ast.walk(call)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.lstrip().startswith("--")
+        for part in ast.walk(tree)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and id(part) not in comments
+        if re.search(r"(^|[ `]|(?<!var)\()--[a-z](?![a-z-]*:)", part.value) and "imgtool" not in part.value
     ]
 
 
 @pytest.mark.parametrize(
     "package", sorted(path.name for path in SOURCE.iterdir() if path.is_dir() and path.name not in AT_THE_TERMINAL)
 )
-def test_no_library_error_names_an_option(package: str):
+def test_no_text_of_the_library_names_an_option(package: str):
     assert [found for path in (SOURCE / package).rglob("*.py") for found in spelled_in(path)] == []
 
 
-def test_an_option_in_a_library_error_would_be_found(tmp_path: Path):
-    (tmp_path / "planted.py").write_text('raise InputError("--permit", "x")\n')
-    assert spelled_in(tmp_path / "planted.py") == ["planted.py:1: --permit"]
+@pytest.mark.parametrize(
+    "planted", ['raise InputError("--permit", "x")', 'STEP = "look (--only confirm)"', 'f"{name} --udp {port}"']
+)
+def test_an_option_in_a_text_would_be_found(tmp_path: Path, planted: str):
+    (tmp_path / "planted.py").write_text(f'"""--permit is an option."""\n{planted}\n')
+    assert len(spelled_in(tmp_path / "planted.py")) == 1
+
+
+def test_an_advice_is_a_text_that_the_command_line_spells_in_its_way():
+    advice = Phrase("say {downgrade}, or give {keys}")
+    assert (advice, in_options(advice)) == ("say downgrade, or give keys", "say --downgrade, or give --key")
+    assert in_options("say downgrade") == "say downgrade"
+    told = json.loads(json_line({"next_step": advice, "rows": [{"next_step": advice}], "n": 1}))
+    assert told["next_step"] == told["rows"][0]["next_step"] == in_options(advice)
+
+
+def test_every_field_that_an_advice_names_is_an_option():
+    named = [word for step in NEXT_STEP.values() if isinstance(step, Phrase) for word in fields_of(step)]
+    assert {"policy", "recipe", "pair"} == set(named) <= {each.name for each in fields(UpdateRequest)}
+
+
+def fields_of(phrase: Phrase) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(phrase.template) if name]
+
+
+def test_every_option_of_a_device_is_a_field_of_its_own():
+    spelled = {each.name: each.opts[0] for each in device.params if isinstance(each, Option)}
+    for each in fields(DeviceOptions):
+        assert each.name == "policy" or option(each.name) == spelled[each.name]

@@ -96,7 +96,7 @@ def test_verify(work, arguments, code, said):
 
 def test_verify_json(work):
     told = json.loads(run("verify", "bad.bin", "--key", "key.pem", "--json").output)
-    assert set(told) == {"ok", "version", "hash", "checks"}
+    assert set(told) == {"schema_version", "ok", "version", "hash", "checks", "images"}
     assert (told["ok"], told["version"]) == (False, "1.2.3")
     assert told["hash"] == GOOD[512 + 900 + 8 :][:32].hex()
     assert [(check["name"], check["ok"]) for check in told["checks"]] == [
@@ -204,8 +204,26 @@ def test_diff(work):
     assert run("diff", "good.bin", "good.bin").return_value == 0
     told = json.loads(run("diff", "good.bin", "bad.bin", "--json").output)
     assert told == {
+        "schema_version": 2,
         "same": False,
         "differences": [
             {"image": "good.bin", "what": "payload", "a": "1 bytes differ", "b": "first at 188 (0xbc)"},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ((), 3, "pump.bin: yes, if the bootloader is built for SHA-512"),
+        (("--hash", "sha512"), 0, "pump.bin: yes"),
+        (("--hash", "sha256"), 1, "pump.bin: no: build: found an image for SHA-512, expected one for SHA-256, which"),
+        (("--hash", "pure"), 1, "pump.bin: no: build: found an image for SHA-512, expected one for pure signatures"),
+    ],
+)
+def test_an_ed25519_image_is_for_one_build_of_the_bootloader(work, options, code, said):
+    (work / "pump.bin").write_bytes(images.signed("1.2.3", "--sha", "512", key="ed25519"))
+    (work / "ed25519.pem").write_bytes(images.public_pem("ed25519"))
+    result = run("verify", "pump.bin", "--key", "ed25519.pem", *options)
+    assert result.return_value == code
+    assert last_line(result).startswith(said)

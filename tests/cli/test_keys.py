@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 from tests.cli.policy_commands import Run, run
+from tests.policy.samples import PUMP_FILE
 
 from keyswitch.exits import Exit
-from keyswitch.policy.secrets import read_private_key, read_public_key, read_secret_file
+from keyswitch.policy.bootloader import boot_config_of
+from keyswitch.policy.fingerprints import missing_key_files
+from keyswitch.policy.load import read_policy
+from keyswitch.policy.secrets import read_private_key, read_public_key, read_secret, read_secret_file
 from keyswitch.proof.permit import public_key
 
 __all__ = ["run"]
@@ -47,3 +51,28 @@ def test_a_place_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     ran = run("keys", "new", tmp_path / "file" / "k.pem")
     assert ran.code == Exit.USAGE
     assert ran.err.count("\n") == 1
+
+
+def test_the_shipped_example_has_its_keys_by_one_command(run: Run, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_bytes(PUMP_FILE.read_bytes())
+    assert missing_key_files(read_policy(policy))
+    assert run("keys", "make", policy).code == Exit.YES
+    rules = read_policy(policy)
+    assert missing_key_files(rules) == ()
+    assert len(read_secret(rules)) == 32
+    assert boot_config_of(rules).keys
+    made = {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
+    assert {path.name for path in made} == {"pump7.hmac", "root-ec-p256.pem", "root-ec-p256.pub.pem"}
+    ran = run("keys", "make", policy)
+    assert (ran.code, ran.out) == (Exit.YES, f"{policy}: every key that it names is there\n")
+    assert {path: path.read_bytes() for path in made} == made
+
+
+def test_a_key_whose_private_part_has_no_name_is_not_made(run: Run, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(PUMP_FILE.read_text("utf-8").replace("root-ec-p256.pub.pem", "root.der"), "utf-8")
+    ran = run("keys", "make", policy)
+    assert ran.code == Exit.USAGE
+    assert "bootloader.key" in ran.err
+    assert not (tmp_path / "keys").exists()

@@ -25,6 +25,15 @@ def keys(run: Run, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def policy(keys: Path) -> Path:
+    """The pump's, entered by a permit of our issuer."""
+    text = PUMP_FILE.read_text("utf-8").replace('proofs = ["challenge"]', 'proofs = ["challenge", "permit"]')
+    path = keys / "policy.toml"
+    path.write_text(f'{text}\n[entry.permit]\nissuers = ["issuer.pub.pem"]\n', "utf-8")
+    return path
+
+
 def issue(run: Run, keys: Path, *more: object) -> Path:
     path = keys / "ann.permit"
     ran = run("permit", "issue", "--issuer", keys / "issuer.pem", "--holder", keys / "ann.pub.pem", "-o", path, *more)
@@ -32,8 +41,8 @@ def issue(run: Run, keys: Path, *more: object) -> Path:
     return path
 
 
-def test_a_permit_opens_the_device_it_names(run: Run, keys: Path) -> None:
-    data = issue(run, keys, "--policy", PUMP_FILE).read_bytes()
+def test_a_permit_opens_the_device_it_names(run: Run, keys: Path, policy: Path) -> None:
+    data = issue(run, keys, "--policy", policy).read_bytes()
     asked = Challenge(nonce=bytes(16), device="Pump 7", mode="maintenance")
     signature = sign(read_private_key(keys / "ann.pem"), asked, data)
     now_s = int(time.time())
@@ -61,8 +70,8 @@ def test_a_permit_is_shown(run: Run, keys: Path) -> None:
     assert (told["mode"], told["uses"], told["issuer"], told["signed"]) == ("service", 5, "Service, north", None)
 
 
-def test_a_permit_of_somebody_else_is_told(run: Run, keys: Path) -> None:
-    path = issue(run, keys, "--policy", PUMP_FILE)
+def test_a_permit_of_somebody_else_is_told(run: Run, keys: Path, policy: Path) -> None:
+    path = issue(run, keys, "--policy", policy)
     ran = run("permit", "show", path, "--issuer", keys / "ann.pub.pem")
     assert ran.code == Exit.NO
     assert "ann.pub.pem: NO" in ran.out
@@ -88,11 +97,35 @@ def test_a_permit_of_somebody_else_is_told(run: Run, keys: Path) -> None:
         (("--policy", PUMP_FILE, "--name", "x" * 1_000), "at most 1024"),
     ],
 )
-def test_what_cannot_be_issued(run: Run, keys: Path, options: tuple[object, ...], line: str) -> None:
+def test_what_cannot_be_issued(run: Run, keys: Path, policy: Path, options: tuple[object, ...], line: str) -> None:
+    options = tuple(
+        policy if each is PUMP_FILE and options[place - 1] == "--policy" else each for place, each in enumerate(options)
+    )
     ran = run(
         "permit", "issue", "--issuer", keys / "issuer.pem", "--holder", keys / "ann.pub.pem", "-o", keys / "p", *options
     )
     assert ran.code == Exit.USAGE
+    assert line in ran.err
+    assert not (keys / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('["challenge", "permit"]', '["challenge"]', "transitions: no transition into maintenance takes a permit"),
+        ("issuer.pub.pem", "ann.pub.pem", "entry.permit.issuers: the policy does not name the issuer, key "),
+        ("issuer.pub.pem", "nobody.pub.pem", "nobody.pub.pem: "),
+    ],
+)
+def test_what_the_policy_would_never_take_is_not_signed(
+    run: Run, keys: Path, policy: Path, old: str, new: str, line: str
+) -> None:
+    policy.write_text(policy.read_text("utf-8").replace(old, new), "utf-8")
+    ran = run(
+        "permit", "issue", "--issuer", keys / "issuer.pem", "--holder", keys / "ann.pub.pem", "-o", keys / "p",
+        "--policy", policy,
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (Exit.USAGE, "")
     assert line in ran.err
     assert not (keys / "p").exists()
 

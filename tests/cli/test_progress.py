@@ -99,3 +99,43 @@ def narrow(write: object) -> object:
         return write(text)
 
     return narrowed
+
+
+def test_a_step_that_takes_long_is_named_again(capsys: pytest.CaptureFixture[str]):
+    told(FIND, 200.0, FOUND, 500.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["2.00", "10.00", "30.00", "60.00", "120.00", "180.00", "5.00"]
+    assert all("still working: find the device" in line for line in lines[:-1])
+
+
+def test_an_upload_that_does_not_move_says_since_when(capsys: pytest.CaptureFixture[str]):
+    stands = replace(uploading(500, 1000), at_ms=12_340)
+    told(stands, 77.0, uploading(600, 1000), 9.9, uploading(1000, 1000), 500.0)
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "   22.34 s  upload                   no progress at byte 500 of 1,000 since 12.34 s",
+        "   42.34 s  upload                   no progress at byte 500 of 1,000 since 12.34 s",
+        "   72.34 s  upload                   no progress at byte 500 of 1,000 since 12.34 s",
+    ]
+    told(stands, 77.0, FOUND, 500.0)
+    assert capsys.readouterr().out.count("no progress") == 3
+
+
+def test_a_bar_that_does_not_move_says_since_when(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    told(replace(uploading(500, 1000), at_ms=12_340), 11.0, uploading(600, 1000))
+    drawn = capsys.readouterr().out.split("\r\x1b[K")
+    assert [text.partition("] ")[2] for text in drawn[1:]] == [
+        " 50 % of 1,000 bytes, 1.0 kB/s",
+        " 50 % of 1,000 bytes, no progress since 12.34 s (5 s)",
+        " 50 % of 1,000 bytes, no progress since 12.34 s (10 s)",
+        " 60 % of 1,000 bytes, 1.0 kB/s",
+    ]
+
+
+def test_a_note_on_a_terminal_says_how_long_it_has_stood(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    told(FIND, 11.0, FOUND)
+    notes = capsys.readouterr().out.split("\r\x1b[K")
+    assert [note.partition("…")[2] for note in notes[:3]] == ["", " 5 s", " 10 s"]

@@ -1,4 +1,3 @@
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.main import main
+from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
+from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image(), make_image("1.1.0")
 
@@ -100,7 +101,7 @@ def test_a_shut_device_that_lists_its_slots_shows_what_runs(capsys: pytest.Captu
 def test_a_guard_is_said_in_words(
     capsys: pytest.CaptureFixture[str], guard: str, words: str, told: list[str | None] | None
 ):
-    with UdpPeerThread(lambda: SmpPeer(OLD, policy=hashlib.sha256(PUMP.read_bytes()).digest()[:8])) as served:
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=read_policy(PUMP).digest[:8])) as served:
         served.peer.guard = guard
         ended("status", served.target, "--policy", str(PUMP))
         assert capsys.readouterr().out.splitlines()[0] == f"gate: shut (guard: {words})"
@@ -113,10 +114,10 @@ PUMP = Path("examples/pump/policy.toml")
 
 
 def test_the_policy_says_what_leads_in(capsys: pytest.CaptureFixture[str]):
-    with UdpPeerThread(lambda: SmpPeer(OLD, policy=hashlib.sha256(PUMP.read_bytes()).digest()[:8])) as served:
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=read_policy(PUMP).digest[:8])) as served:
         ended("status", served.target, "--policy", str(PUMP))
     told = capsys.readouterr().out
-    assert "hold the button for 5 s, once motion is false" in told
+    assert "hold the button for 5 s while motion is false" in told
     assert "--policy" not in told
     assert "another device" not in told
 
@@ -173,9 +174,21 @@ def test_no_target_is_bad_usage(capsys: pytest.CaptureFixture[str], target: str)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_device_that_falls_silent_is_unreachable_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    async def falls_silent(*_arguments: object) -> None:
+        raise SilenceError("no answer to image.state within 2500 ms")
+
+    monkeypatch.setattr("keyswitch.app.status.look", falls_silent)
+    assert ended("status", "udp:127.0.0.1:9", "--json") == Exit.UNREACHABLE
+    told = json.loads(capsys.readouterr().out)
+    assert (told["gate"], told["detail"]) == ("unknown", "no answer to image.state within 2500 ms")
+
+
 def test_nobody_there_is_unreachable(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        "keyswitch.host.connect.endpoint.PacketEndpoint.connect.__kwdefaults__",
+        "keyswitch.host.connect.packet_endpoint.PacketEndpoint.connect.__kwdefaults__",
         {"timeout_ms": 300, "smp_shown": False, "ours": False},
     )
     with UdpPeerThread(lambda: SmpPeer(OLD)) as served:
@@ -186,3 +199,31 @@ def test_nobody_there_is_unreachable(capsys: pytest.CaptureFixture[str], monkeyp
     told = json.loads(capsys.readouterr().out)
     assert (told["gate"], told["reason"], told["other_device"]) == ("unknown", None, None)
     assert "nobody answered within 300 ms" in told["detail"]
+
+
+def test_a_device_that_tells_the_bytes_of_this_very_file_has_the_same_policy(capsys: pytest.CaptureFixture[str]):
+    """As programs do of before policies were told by their rules."""
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=read_policy(PUMP).file_digest[:8], device="Pump 7")) as served:
+        assert ended("status", served.target, "--policy", str(PUMP)) == Exit.NO
+        lines = capsys.readouterr().out.splitlines()
+        ended("status", served.target, "--policy", str(PUMP), "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert lines[1] == "policy: same policy, older form: the device tells it by the bytes of this file"
+    assert (told["policy_form"], told["other_device"], told["other_revision"]) == (0, None, None)
+
+
+def test_the_same_rules_in_another_file_are_the_same_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    mine = tmp_path / "pump.toml"
+    mine.write_bytes(b"# mine\r\n" + PUMP.read_bytes().replace(b"\n", b"\r\n"))
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=read_policy(PUMP).digest[:8], device="Pump 7")) as served:
+        ended("status", served.target, "--policy", str(mine), "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["policy_form"], told["other_device"], told["other_revision"]) == (1, None, None)
+
+
+def test_another_unit_with_the_same_policy_is_another_device(capsys: pytest.CaptureFixture[str]):
+    with UdpPeerThread(lambda: SmpPeer(OLD, policy=read_policy(PUMP).digest[:8], device="Pump 8")) as served:
+        assert ended("status", served.target, "--policy", str(PUMP), "--json") == Exit.NO
+    told = json.loads(capsys.readouterr().out)
+    assert told["other_device"] == "'Pump 8' answers, not 'Pump 7': another unit with the same policy"
+    assert told["next_step"] == "check target and unit (--inventory, --unit): they name two devices of one product"

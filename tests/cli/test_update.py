@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import shutil
@@ -16,9 +15,12 @@ from tests.host.udp_peer import UdpPeerThread
 from tests.policy.samples import pump, pump_with
 
 from keyswitch.cli.main import main
+from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import why_reverted
-from keyswitch.host.connect.endpoint import BleEndpoint, Connection
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Connection
+from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
 
@@ -32,8 +34,8 @@ def ended(*arguments: str) -> int:
 
 @pytest.fixture
 def served(policy: Path) -> Iterator[UdpPeerThread]:
-    obeyed = hashlib.sha256(policy.read_bytes()).digest()[:8]
-    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20, policy=obeyed)) as thread:
+    obeyed = read_policy(policy).digest[:8]
+    with UdpPeerThread(lambda: SmpPeer(OLD, reset_ms=20, boot_ms=20, policy=obeyed, device="Pump 7")) as thread:
         yield thread
 
 
@@ -116,13 +118,21 @@ def test_options(
     assert capsys.readouterr().out.splitlines()[0].startswith(outcome)
 
 
-def test_the_policy_of_another_device(
-    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ("Pump 7", "'Pump 7' answers, not 'Pump 8': another unit with the same policy"),
+        ("", "the device obeys the policy, and does not tell whether it is 'Pump 8'"),
+    ],
+)
+def test_the_policy_of_another_unit(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path, answers: str, words: str
 ):
-    served.peer.mode = "maintenance"
+    """The same rules say nothing of which unit it is that is in maintenance."""
+    served.peer.mode, served.peer.device = "maintenance", answers
     policy.write_text(policy.read_text(encoding="utf-8").replace('"Pump 7"', '"Pump 8"'), encoding="utf-8")
     assert ended("update", served.target, str(new), "--policy", str(policy), "--quiet") == Exit.NO
-    assert "another policy than that of 'Pump 8'" in capsys.readouterr().out
+    assert words in capsys.readouterr().out
     assert served.peer.received_image_bytes == 0
     assert served.peer.mode == "maintenance"
 
@@ -205,7 +215,7 @@ def test_a_plan_is_printed_and_nothing_is_done(
 def test_a_plan_that_would_be_refused_says_so(
     capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
 ):
-    served.peer.policy = b"another!"
+    served.peer.policy, served.peer.device = b"another!", ""
     assert ended("update", served.target, str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.NO
     (told,) = lines(capsys)
     assert told["refused"].startswith(
@@ -244,6 +254,20 @@ def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
         "ble:Pump 7 was not heard within 10 ms; nothing was heard at all",
     )
     assert (told["slots_checked"], told["image_bytes"]) == (False, 16_384)
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_plan_of_a_device_that_falls_silent_is_one_object_too(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def falls_silent(*_arguments: object, **_options: object) -> None:
+        raise SilenceError("no answer to os.params within 2500 ms")
+
+    monkeypatch.setattr("keyswitch.cli.plan.survey", falls_silent)
+    assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.UNREACHABLE
+    said = capsys.readouterr()
+    (told,) = [json.loads(line) for line in said.out.splitlines()]
+    assert told["unreachable"] == "no answer to os.params within 2500 ms"
     assert len(said.err.splitlines()) == 1
 
 
@@ -307,7 +331,7 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
     peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
     reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
     monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
-    monkeypatch.setattr("keyswitch.host.connect.endpoint.NAMESAKES_MS", 200)
+    monkeypatch.setattr("keyswitch.host.connect.ble_endpoint.NAMESAKES_MS", 200)
     evidence = tmp_path / "run.jsonl"
     assert ended("update", "ble:Pump 7", str(new), "--json", "--evidence", str(evidence)) == Exit.USAGE
     last = lines(capsys)[-1]
@@ -402,3 +426,76 @@ def test_the_record_of_somebody_without_an_account(
     command = ["update", served.target, str(new), "--policy", str(policy), "--quiet", "--evidence", str(evidence)]
     assert ended(*command) == Exit.YES
     assert f'"who":"uid {os.getuid()}@'.encode() in evidence.read_bytes()
+
+
+def test_a_device_of_before_is_updated_by_the_very_file_that_it_has(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    served.peer.policy = read_policy(policy).file_digest[:8]
+    assert ended("update", served.target, str(new), "--policy", str(policy)) == Exit.YES
+    assert capsys.readouterr().out.count("same policy, older form") == 1
+
+
+INVENTORY = "id,serial,secret\nP-1,SN 1,keys/p-1.hmac\nP-2,SN 2,keys/pump7.hmac\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "code", "words"),
+    [
+        (("--unit", "P-2"), Exit.YES, "confirmed"),
+        (("--unit", "P-3"), Exit.USAGE, "has no unit 'P-3'"),
+        ((), Exit.USAGE, "2 units"),
+    ],
+)
+def test_one_policy_serves_every_unit_of_the_inventory(
+    capsys: pytest.CaptureFixture[str],
+    served: UdpPeerThread,
+    new: Path,
+    policy: Path,
+    unit: tuple[str, ...],
+    code: Exit,
+    words: str,
+):
+    inventory, evidence = policy.parent / "units.csv", policy.parent / "run.jsonl"
+    inventory.write_text(INVENTORY, encoding="utf-8")
+    served.peer.device = served.peer.name = "P-2"
+    command = ("update", served.target, str(new), "--policy", str(policy), "--inventory", str(inventory), *unit)
+    assert ended(*command, "--evidence", str(evidence), "--quiet") == code
+    told = capsys.readouterr()
+    assert words in told.out + told.err
+    if code == Exit.YES:
+        begun = json.loads(evidence.read_bytes().splitlines()[0])["body"]
+        assert (begun["unit"], begun["device_id"], begun["serial_number"]) == ("P-2", "P-2", "SN 2")
+
+
+def test_another_unit_than_the_one_of_the_inventory_is_refused(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    unit = policy.parent / "unit.toml"
+    unit.write_text('[unit]\nid = "P-1"\n', encoding="utf-8")
+    served.peer.device = "P-2"
+    command = ("update", served.target, str(new), "--policy", str(policy), "--inventory", str(unit), "--quiet")
+    assert ended(*command) == Exit.NO
+    assert "'P-2' answers, not 'P-1': another unit with the same policy" in capsys.readouterr().out
+    assert ended("status", served.target, "--policy", str(policy), "--inventory", str(unit)) == Exit.NO
+    assert "another device: 'P-2' answers, not 'P-1'" in capsys.readouterr().out
+    assert ended("status", served.target, "--policy", str(policy), "--unit", "P-2") == Exit.USAGE
+    assert "--unit: means nothing without an inventory" in capsys.readouterr().err
+    assert ended("status", served.target, "--inventory", str(unit)) == Exit.USAGE
+    assert "--inventory: means nothing without a policy" in capsys.readouterr().err
+    assert served.peer.received_image_bytes == 0
+
+
+def test_a_refusal_says_what_somebody_at_the_device_can_do(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path
+):
+    (policy.parent / "keys" / "pump7.hmac").write_text("00" * 32, encoding="ascii")
+    evidence = policy.parent / "run.jsonl"
+    command = ("update", served.target, str(new), "--policy", str(policy), "--evidence", str(evidence), "--json")
+    assert ended(*command) == Exit.NO
+    told = lines(capsys)[-1]
+    assert told["reason"] == "proof"
+    assert told["next_step"].endswith("; or by hand: hold the button for 5 s while motion is false")
+    served.peer.mode = "normal"
+    assert ended(*command[:3]) == Exit.NO
+    assert "by hand" not in capsys.readouterr().out  # nobody has said which policy it obeys

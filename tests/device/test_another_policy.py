@@ -112,6 +112,30 @@ def test_a_record_of_version_1_is_not_taken() -> None:
     assert "session.json" not in rig.store.documents
 
 
+@pytest.mark.parametrize("changes", [(), ((">= 30", ">= 20"),)], ids=["the same rules", "revised"])
+def test_a_record_of_a_program_that_took_the_bytes_of_the_file_goes_on(changes: tuple[tuple[str, str], ...]) -> None:
+    """It is one of another revision: it goes on where its image runs, and nothing else of it is believed."""
+    policy = revision(*changes)
+    rig = Rig(brings={image_hash(NEW): policy})
+    peer = rig.in_maintenance()
+    rig.upload(peer, NEW)
+    rig.test(peer, NEW)
+    arm = rig.server.core.parts.arm
+
+    def by_the_files_bytes(flash, layout, slot, *, permanent):  # type: ignore[no-untyped-def]
+        rig.store.documents["session.json"]["record"]["policy"] = rig.policy.file_digest.hex()
+        return arm(flash, layout, slot, permanent=permanent)
+
+    rig.server.core.parts = replace(rig.server.core.parts, arm=by_the_files_bytes)
+    rig.reset(peer)
+    rig.server.core.parts = replace(rig.server.core.parts, arm=arm)
+    peer = rig.peer()
+    assert (running(rig), rig.mode) == (image_hash(NEW), "maintenance")
+    assert "images" in confirm(rig, peer)
+    assert rig.write(peer, mode.ID, mode.Id.LEAVE) == {"mode": "normal"}
+    assert stays(rig)
+
+
 def after_cut(rig: Rig, left: Left) -> Rig:
     """Another device of the same kind, with its firmware, and this in flash and store."""
     content, documents = left

@@ -3,6 +3,7 @@
 import importlib
 import re
 import runpy
+import textwrap
 from collections.abc import Iterator
 from typing import Final
 
@@ -40,14 +41,22 @@ def page() -> str:
 def _section(name: str, command: click.Command) -> str:
     context = click.Context(command, info_name=name)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    told = re.split(r"\n*[\b]?\n?Examples?:", command.help or "")[0].replace("\b", "")
-    paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", told) if paragraph.strip()]
+    told = re.split(r"\n*[\b]?\n?Examples?:", command.help or "")[0]
+    paragraphs = [_paragraph(paragraph) for paragraph in re.split(r"\n\s*\n", told) if paragraph.strip("\b \n")]
     level = "#" * (name.count(" ") + 1)
-    parts = [f"\n{level} {name}\n", f"`{usage}`\n", *(f"{_escaped(paragraph)}\n" for paragraph in paragraphs)]
+    parts = [f"\n{level} {name}\n", f"`{usage}`\n", *(f"{paragraph}\n" for paragraph in paragraphs)]
     options = [_option(each, context) for each in command.params if isinstance(each, click.Option) and not each.hidden]
     if options:
         parts.append("\n".join(["| Option | |", "|---|---|", *options]) + "\n")
     return "\n".join(parts)
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of a help; the lines of one that click keeps as they are (`\\b`) are kept here too."""
+    if text.strip().startswith("\b"):
+        lines = [line.rstrip() for line in textwrap.dedent(text.replace("\b", "")).splitlines() if line.strip()]
+        return "\n".join(["```text", *lines, "```"])
+    return _escaped(" ".join(text.split()))
 
 
 def _option(option: click.Option, context: click.Context) -> str:

@@ -235,7 +235,7 @@ class Place:
                 stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
-                timeout=50,
+                timeout=200,
             )
             code, said = done.returncode, done.stdout
         for written, free in self.ports.items():

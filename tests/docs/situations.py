@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.host import behaviours
 from tests.host.images import make_image
 from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
@@ -183,6 +184,12 @@ def vetoed(place: Place) -> Told:
         return told_by("update", peer.target, place.image(), "--quiet")
 
 
+def on_trial(place: Place) -> Told:
+    del place
+    with UdpPeerThread(behaviours.on_trial_of_old) as peer:
+        return told_by("status", peer.target)
+
+
 def older(place: Place) -> Told:
     with served(gated=False, mode_group=False) as peer:
         return told_by("update", peer.target, place.file("old.bin", make_image("0.9.0").data), "--quiet")
@@ -202,7 +209,10 @@ def owned(place: Place) -> Told:
 
 def silent_line(place: Place) -> Told:
     del place
-    with served() as peer, mock.patch("keyswitch.host.connect.endpoint.PacketEndpoint.connect.__kwdefaults__", AWAY):
+    with (
+        served() as peer,
+        mock.patch("keyswitch.host.connect.packet_endpoint.PacketEndpoint.connect.__kwdefaults__", AWAY),
+    ):
         peer.peer.silent = True
         return told_by("status", peer.target)
 
@@ -211,7 +221,7 @@ def not_heard(place: Place) -> Told:
     del place
     with (
         mock.patch("keyswitch.app.endpoints.open_adapter", return_value=PeerAir()),
-        mock.patch("keyswitch.host.connect.endpoint.BleEndpoint.connect.__kwdefaults__", AWAY),
+        mock.patch("keyswitch.host.connect.ble_endpoint.BleEndpoint.connect.__kwdefaults__", AWAY),
     ):
         return told_by("status", "ble:Pump 7")
 
@@ -258,6 +268,7 @@ SITUATIONS: dict[str, dict[str, tuple[str, Callable[[Place], Told]]]] = {
         "Nothing refused so far": ("status TARGET", probed),
         "The running program takes no images": ("status TARGET", no_images),
         "The application refuses uploads": ("update TARGET IMAGE", vetoed),
+        "Another image runs on trial": ("status TARGET", on_trial),
     },
     "The image": {
         "It is older than what runs": ("update TARGET IMAGE", older),

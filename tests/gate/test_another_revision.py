@@ -177,7 +177,7 @@ def test_one_way_that_asks_for_all_of_it_stands_for_it() -> None:
 
 
 @pytest.mark.parametrize("trial", [True, False])
-def test_a_guard_of_the_new_policy_that_does_not_hold_ends_it(trial: bool) -> None:  # noqa: FBT001
+def test_a_guard_of_the_new_policy_that_does_not_hold_ends_it(trial: bool) -> None:
     gate = come_up(several(), kept(), trial=trial, docked=False)
     if trial:
         assert gate.last.effects[-2:] == (do.WriteSessionRecord(image=None), do.ResetNow())

@@ -105,6 +105,7 @@ EVENTS: dict[type[on.Event], on.Event] = {
     on.ArmAsked: on.ArmAsked(peer=ble(), image=OTHER, permanent=False),
     on.ArmFailed: on.ArmFailed(),
     on.ResetAsked: on.ResetAsked(peer=ble()),
+    on.FirmwareCommand: on.FirmwareCommand(peer=ble()),
     on.CommandServed: on.CommandServed(peer=ble()),
 }
 

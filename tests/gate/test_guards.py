@@ -90,7 +90,7 @@ def test_a_step_that_ends_a_session_begins_none() -> None:
 
 
 @pytest.mark.parametrize("ending", [False, True])
-def test_a_record_resumes_the_mode_that_its_session_was_in_and_no_other(ending: bool) -> None:  # noqa: FBT001
+def test_a_record_resumes_the_mode_that_its_session_was_in_and_no_other(ending: bool) -> None:
     policy = leading_on(OnLeave())
     gate = Gate(policy)
     gate.happens(on.EnterProved(peer=ble(), to="maintenance", proof=ProofKind.CHALLENGE))

@@ -128,7 +128,7 @@ def test_always_shows_the_service_from_boot_and_never_touches_it() -> None:
     ("motion", "battery", "guard"),
     [(True, 100, "motion == false, is true"), (False, 29, "battery_percent >= 30, is 29")],
 )
-def test_entering_names_the_guard_that_shuts(motion: bool, battery: int, guard: str) -> None:  # noqa: FBT001
+def test_entering_names_the_guard_that_shuts(motion: bool, battery: int, guard: str) -> None:
     gate = Gate(pump())
     gate.happens(
         on.InputChanged(name="motion", value=motion), on.InputChanged(name="battery_percent", value=battery), ENTER
@@ -167,6 +167,14 @@ def test_with_live_only_the_others_are_sent_away() -> None:
     gate = Gate(pump_with(('others = "refuse"', 'others = "disconnect"'), ('"reconnect"', '"live"')))
     gate.happens(on.Connected(peer=1), on.Connected(peer=2), ENTER)
     assert gate.asked_for(do.EndConnections) == [do.EndConnections(peers=frozenset({2}), after_answer=False)]
+
+
+def test_others_are_sent_away_also_where_the_table_need_not_change() -> None:
+    gate = inside(pump_with(('others = "refuse"', 'others = "disconnect"')))
+    gate.happens(on.Connected(peer=3), on.LeaveAsked(peer=ble(2)))
+    assert gate.state.service_shown  # it goes when nobody is connected
+    gate.happens(on.EnterProved(peer=ble(2), to="maintenance", proof=ProofKind.CHALLENGE))
+    assert gate.asked_for(do.EndConnections) == [do.EndConnections(peers=frozenset({3}), after_answer=False)]
 
 
 def test_entering_again_changes_nothing_but_the_owner_and_idleness() -> None:
@@ -644,7 +652,7 @@ def test_a_served_command_is_not_idleness() -> None:
 @pytest.mark.parametrize(
     ("value", "taken"), [(-(2**31) - 1, False), (-(2**31), True), (2**31 - 1, True), (2**31, False)]
 )
-def test_a_number_is_what_an_int_holds(value: int, taken: bool) -> None:  # noqa: FBT001
+def test_a_number_is_what_an_int_holds(value: int, taken: bool) -> None:
     gate = Gate(pump())
     gate.happens(on.InputChanged(name="battery_percent", value=value))
     assert (gate.last.refused is None) is taken

@@ -30,7 +30,7 @@ def test_asking_for_the_wrong_mode_uses_the_nonce_up() -> None:
 
 
 @pytest.mark.parametrize(("age_ms", "good"), [(LIFETIME_MS - 1, True), (LIFETIME_MS, False), (LIFETIME_MS + 1, False)])
-def test_a_nonce_lives_for_a_while(age_ms: int, good: bool) -> None:  # noqa: FBT001
+def test_a_nonce_lives_for_a_while(age_ms: int, good: bool) -> None:
     nonces = Components().nonces()
     nonces.give(1, "m", A, 100)
     assert (nonces.take(1, "m", 100 + age_ms) == A) is good

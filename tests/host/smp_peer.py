@@ -115,6 +115,8 @@ class SmpPeer:
         self.boot_ms = boot_ms
         self.policy = policy
         self.slot_size = slot_size
+        self.reassembles = True
+        """Over Bluetooth LE it puts a frame together from its writes; else each write is one."""
         self.device = device
         """What its mode group calls it; empty from a device that does not tell there."""
         self.slots = [Slot(running.data), Slot()]
@@ -553,6 +555,9 @@ class PeerGattLink:
         if self.closed is not None:
             raise LinkLostError(self.closed)
         assert len(data) <= self.max_write
+        if not self.peer.reassembles:
+            await self.doors[characteristic].send(data)
+            return
         held = self.partial.get(characteristic, b"") + data
         if len(held) < 8 + struct.unpack_from("!H", held, 2)[0]:
             self.partial[characteristic] = held

@@ -20,10 +20,10 @@ from tests.link.radios import ADDRESS, Device
 from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.gate.events import InputChanged
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.policy_profile import way_into
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.update.events import Event, StepBegun, StepDone, Uploading
 from keyswitch.host.update.job import Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update

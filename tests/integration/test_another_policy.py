@@ -7,7 +7,7 @@ from tests.integration.files import job_image
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.server.components import Components
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.smp.reply import Answer

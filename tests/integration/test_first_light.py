@@ -9,8 +9,10 @@ from tests.integration.files import job_image
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import InputChanged
 from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.queries import ModeState, read_mode
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.update.job import Goal, Job, Outcome
@@ -37,7 +39,7 @@ def world(pump: Workshop, air: AirSettings = AIR) -> VirtualWorld:
 
 
 def way(pump: Workshop, secret: bytes | None = None) -> ModeGroupStrategy:
-    return ModeGroupStrategy("maintenance", mode_group.Secret(secret or read_secret(pump.policy)))
+    return ModeGroupStrategy("maintenance", Secret(secret or read_secret(pump.policy)))
 
 
 def running(world: VirtualWorld) -> str:
@@ -86,7 +88,7 @@ def test_the_guard_is_named_and_entry_works_over_the_same_connection_once_it_hol
             connection = await reach.connect()
             assert connection.mode is not None
             here.device.happen(InputChanged(name="motion", value=True))
-            secret = (mode_group.Secret(read_secret(pump.policy)),)
+            secret = (Secret(read_secret(pump.policy)),)
             refused = await mode_group.enter(connection.mode, "maintenance", secret)
             assert isinstance(refused, Refusal)
             assert refused.reason is Reason.GUARD
@@ -163,7 +165,7 @@ def test_what_is_not_confirmed_reverts_inside_maintenance(pump: Workshop) -> Non
         async with made as here:
             result = await update(here.reach(), Job(images=(job_image(pump.new),), goal=Goal.TEST, way=way(pump)))
             assert (result.outcome, running(here)) == (Outcome.ON_TRIAL, "1.1.0"), result
-            await clock_passes(6_000)
+            await clock_passes(pump.trial_deadline_ms)
             assert running(here) == "1.0.0"
             assert modes == ["1.0.0", "normal", "maintenance", "1.1.0", "maintenance", "1.0.0", "maintenance"]
 

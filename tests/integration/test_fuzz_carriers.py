@@ -130,7 +130,7 @@ def allowed(batches: int) -> float:
 
 @pytest.mark.parametrize("moving", [False, True], ids=["normal", "active"])
 @pytest.mark.parametrize("way", WAYS)
-def test_mutated_frames_through_every_carrier(pump: Workshop, way: str, moving: bool) -> None:  # noqa: FBT001
+def test_mutated_frames_through_every_carrier(pump: Workshop, way: str, moving: bool) -> None:
     batches = BATCHES_BEFORE_COUNTING + 80
     assert fuzz(pump, way, moving=moving, batches=batches, seed=1) < allowed(batches)
 
@@ -143,7 +143,7 @@ def test_a_million_mutated_frames_through_every_carrier(
     pump: Workshop,
     tell: Callable[[str], None],
     way: str,
-    moving: bool,  # noqa: FBT001
+    moving: bool,
 ) -> None:
     batches = 1_000_000 // BATCH // 6 + 1
     grown = fuzz(pump, way, moving=moving, batches=batches, seed=2)

@@ -37,7 +37,6 @@ from keyswitch.smp.groups import image
 from keyswitch.smp.groups import os as os_group
 
 STATE = (image.ID, image.Id.STATE)
-READY_WITHIN_S = 20
 LONGEST_LIFE_S = 0.5
 """A whole session takes about this long, the swap included."""
 IN_THE_SWAP = 0.3
@@ -59,7 +58,8 @@ for line in sys.stdin:
     if os.fork() == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         say({"event": "born"})
-        options = DeviceOptions(policy=Path(given["policy"]), state=Path(given["state"]), image=Path(given["image"]),
+        options = DeviceOptions(policy=Path(given["policy"]), state=Path(given["state"]),
+                          first_image=Path(given["image"]),
                           ble="none", udp="127.0.0.1:0")
         asyncio.run(serve(options, say))
 """
@@ -70,13 +70,14 @@ class Nursery:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self._said: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._said.put(json.loads(line))
+        self._said.put(None)
 
     def birth(self, given: dict[str, str]) -> int:
         """A new device's process id."""
@@ -87,7 +88,8 @@ class Nursery:
 
     def heard(self, name: str, pid: int | None = None) -> dict[str, Any]:
         while True:
-            event = self._said.get(timeout=READY_WITHIN_S)
+            event = self._said.get()
+            assert event is not None, f"the nursery ended before {name!r}"
             if event["event"] == name and pid in {None, event["pid"]}:
                 return event
 

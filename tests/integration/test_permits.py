@@ -10,6 +10,7 @@ from tests.integration.test_traps import run
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import HeldPermit
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.policy.enums import Clock, ProofKind
@@ -69,12 +70,12 @@ def test_a_permit_that_is_not_good_here_and_now_opens_nothing(pump: Workshop, wa
         async with place(pump, policy, issuers=(permit.public_key(ISSUER),)) as here:
             client = await here.client(way)
             before = here.unchanged()
-            wrong = mode_group.HeldPermit(issued(policy, **changes), shown_by)
+            wrong = HeldPermit(issued(policy, **changes), shown_by)
             answer = await mode_group.enter(client, "maintenance", (wrong,))
             assert isinstance(answer, Refusal), answer
             assert answer.reason is reason
             assert (here.unchanged(), here.status["gate"]) == (before, "shut")
-            right = mode_group.HeldPermit(issued(policy), HOLDER)
+            right = HeldPermit(issued(policy), HOLDER)
             assert isinstance(await mode_group.enter(client, "maintenance", (right,)), mode_group.EntryReply)
 
     run(story())
@@ -87,7 +88,7 @@ def test_a_permit_that_is_used_up_has_expired(pump: Workshop, way: str) -> None:
     async def story() -> None:
         async with place(pump, policy, issuers=(permit.public_key(ISSUER),)) as here:
             client = await here.client(way)
-            once = mode_group.HeldPermit(issued(policy), HOLDER)
+            once = HeldPermit(issued(policy), HOLDER)
             assert isinstance(await mode_group.enter(client, "maintenance", (once,)), mode_group.EntryReply)
             assert await mode_group.leave(client) is None
             again = await mode_group.enter(client, "maintenance", (once,))

@@ -9,8 +9,9 @@ from tests.integration.test_first_light import AIR, run, way
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.gate.events import ButtonHeld
-from keyswitch.host.connect.endpoint import BleEndpoint
-from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.gatt_channel import GattChannel
 from keyswitch.host.smp.reply import Answer

@@ -15,7 +15,8 @@ from keyswitch.device.storage.state_dir import BONDS, StateDir
 from keyswitch.errors import InputError
 from keyswitch.gate.events import InputChanged
 from keyswitch.gatt import services
-from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.update.job import Job, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.ports import Sighting

@@ -14,8 +14,10 @@ from tests.integration.files import job_image
 from tests.integration.places import STATE, UPLOAD, WAYS, Place, first_chunk, place, with_maintenance
 
 from keyswitch.demo.workshop import Workshop
+from keyswitch.errors import SilenceError
 from keyswitch.host.access import mode_group
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.access.credentials import Secret
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, read_mode
 from keyswitch.host.smp.reply import Answer, Refusal, Reply
 from keyswitch.host.upload.uploader import Capacity, upload
@@ -209,15 +211,11 @@ def test_a_second_central_that_is_there_keeps_maintenance_shut(pump: Workshop) -
         async with place(pump, entering(pump, Others.REFUSE)) as here:
             operator, other = await here.central(), await here.central()
             assert operator.mode is not None
-            answer = await mode_group.enter(
-                operator.mode, "maintenance", (mode_group.Secret(read_secret(pump.policy)),)
-            )
+            answer = await mode_group.enter(operator.mode, "maintenance", (Secret(read_secret(pump.policy)),))
             assert refused(answer, Reason.BUSY) or refused(answer, Reason.GUARD), answer  # type: ignore[arg-type]
             assert here.status["gate"] == "shut"
             await other.close()
-            entered = await mode_group.enter(
-                operator.mode, "maintenance", (mode_group.Secret(read_secret(pump.policy)),)
-            )
+            entered = await mode_group.enter(operator.mode, "maintenance", (Secret(read_secret(pump.policy)),))
             assert isinstance(entered, mode_group.EntryReply)
 
     run(story())
@@ -228,9 +226,7 @@ def test_a_second_central_is_sent_away_where_the_policy_says_so(pump: Workshop) 
         async with place(pump, entering(pump, Others.DISCONNECT)) as here:
             operator, other = await here.central(), await here.central()
             assert operator.mode is not None
-            entered = await mode_group.enter(
-                operator.mode, "maintenance", (mode_group.Secret(read_secret(pump.policy)),)
-            )
+            entered = await mode_group.enter(operator.mode, "maintenance", (Secret(read_secret(pump.policy)),))
             assert isinstance(entered, mode_group.EntryReply)
             assert await other.wait_closed(5_000) is not None
 
@@ -256,7 +252,7 @@ def padded_image(pump: Workshop, directory: Path, how: str) -> bytes:
 
 
 @pytest.mark.parametrize("confirm", [False, True])
-def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, confirm: bool) -> None:  # noqa: FBT001
+def test_a_padded_image_does_not_arm_itself(pump: Workshop, tmp_path: Path, confirm: bool) -> None:
     """Neither as it is, nor cut to what is allowed and sent on from there."""
     content = padded_image(pump, tmp_path, "--confirm" if confirm else "--pad")
     layout = layout_of(pump.policy)
@@ -504,7 +500,7 @@ def test_a_client_that_never_subscribed_gets_nothing_and_holds_nobody_up(pump: W
 
 @by_every_way
 @pytest.mark.parametrize("moving", [False, True])
-def test_no_door_but_the_front_door(pump: Workshop, way: str, moving: bool) -> None:  # noqa: FBT001
+def test_no_door_but_the_front_door(pump: Workshop, way: str, moving: bool) -> None:
     """Unknown and bridged groups, `boot_mode`, storage erase, shell, files, settings: in no mode but maintenance."""
     bodies: dict[tuple[int, int], dict[str, Any]] = {
         (os.ID, os.Id.RESET): {"force": True, "boot_mode": 1},
@@ -556,7 +552,7 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
                 await send(data)
 
             client.link.send = heard  # type: ignore[method-assign]
-            entered = await mode_group.enter(client, "maintenance", (mode_group.Secret(secret),))
+            entered = await mode_group.enter(client, "maintenance", (Secret(secret),))
             assert isinstance(entered, mode_group.EntryReply)
             proof = sent[-1]
             assert await mode_group.leave(client) is None
@@ -568,9 +564,7 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
             assert len(got) == 1
             assert b"proof" in got[0]
             other = await here.client("net" if way != "net" else "line")
-            answer = await mode_group.enter(
-                other, "maintenance", (mode_group.Secret(bytes(32)),)
-            )  # another device's secret
+            answer = await mode_group.enter(other, "maintenance", (Secret(bytes(32)),))  # another device's secret
             assert refused(answer, Reason.PROOF), answer  # type: ignore[arg-type]
             assert here.status["mode"] == "normal"
 
@@ -588,7 +582,7 @@ def test_an_answer_to_a_nonce_of_long_ago_is_no_proof(pump: Workshop) -> None:
                 return await write(*args, **named)
 
             client.write = late  # type: ignore[method-assign]
-            answer = await mode_group.enter(client, "maintenance", (mode_group.Secret(read_secret(pump.policy)),))
+            answer = await mode_group.enter(client, "maintenance", (Secret(read_secret(pump.policy)),))
             assert refused(answer, Reason.PROOF), answer  # type: ignore[arg-type]
             client.write = write  # type: ignore[method-assign]
             state = await read_mode(client)

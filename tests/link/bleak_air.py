@@ -75,7 +75,7 @@ class AirClient(BaseBleakClient):
     def is_connected(self) -> bool:
         return self.link is not None and self.link.closed is None
 
-    async def connect(self, pair: bool, **_options: Any) -> None:  # noqa: FBT001 - bleak's
+    async def connect(self, pair: bool, **_options: Any) -> None:
         try:
             self.link = await self.radio.connect(self.address, int(self._timeout * 1000))
         except KeyswitchError as error:
@@ -116,12 +116,12 @@ class AirClient(BaseBleakClient):
     async def read_gatt_char(self, characteristic: Any, **_options: Any) -> bytearray:
         return bytearray(await self.ask(self.link.read(characteristic.service_uuid, characteristic.uuid)))
 
-    async def write_gatt_char(self, characteristic: Any, data: Any, response: bool) -> None:  # noqa: FBT001
+    async def write_gatt_char(self, characteristic: Any, data: Any, response: bool) -> None:
         assert not response
         await self.ask(self.link.write(characteristic.service_uuid, characteristic.uuid, bytes(data)))
 
     async def start_notify(self, characteristic: Any, callback: Any, **_options: Any) -> None:
-        sink = lambda value: callback(bytearray(value))  # noqa: E731
+        sink = lambda value: callback(bytearray(value))  # noqa: E731 - one line
         await self.ask(self.link.subscribe(characteristic.service_uuid, characteristic.uuid, sink))
 
     async def stop_notify(self, characteristic: Any) -> None:

@@ -57,7 +57,7 @@ class Device:
             self.got -= self.size
             self.tasks.append(asyncio.ensure_future(self.radio.notify(connection, characteristic, bytes(20))))
 
-    def subscribed(self, connection: int, characteristic: str, on: bool) -> None:  # noqa: FBT001
+    def subscribed(self, connection: int, characteristic: str, on: bool) -> None:
         self.seen.append(("subscribed", connection, characteristic, on))
 
     def secured(self, connection: int, security: Security) -> None:

@@ -13,7 +13,7 @@ from tests.host.images import make_image
 from tests.host.smp_peer import PeerAir, PeerLink, SmpPeer
 
 from keyswitch.errors import InputError
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.link.air.clock import run
 from keyswitch.link.packet_capture import CapturedAdapter, CapturedPackets, PacketCapture

@@ -7,10 +7,10 @@ from bumble.keys import PairingKeys
 from bumble.pairing import PairingConfig, PairingDelegate
 from tests.link.radios import ADDRESS, SMP, World, bonds, person, table
 
-from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.errors import InputError, LinkLostError
 from keyswitch.link.air.clock import run
 from keyswitch.link.bumble.bonds import MAX_BONDS, Bonds
-from keyswitch.link.ports import GattRefused
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure
 from keyswitch.terms import Security
 
 NONE, ENCRYPTED, AUTHENTICATED = Security
@@ -95,7 +95,10 @@ def test_every_host_with_every_way_to_pair(host, sc, mitm, shows):
     assert AUTHENTICATED not in levels[:-1]
 
 
-WRONG = [(lambda code: (code + 1) % 1_000_000, "not the one that the device shows"), (lambda _: None, "no passkey")]
+WRONG = [
+    (lambda code: (code + 1) % 1_000_000, PairingFailure.WRONG_PASSKEY),
+    (lambda _: None, PairingFailure.NO_PASSKEY),
+]
 
 
 @pytest.mark.parametrize(("typed", "why"), WRONG)
@@ -111,8 +114,9 @@ def test_a_wrong_or_missing_passkey_pairs_nothing(typed, why):
 
         async with World(shown=table(security=AUTHENTICATED), show_passkey=shown.append) as world:
             link = await world.adapter(ask_passkey=ask).connect(ADDRESS, 5_000)
-            with pytest.raises(RemoteError, match=why):
+            with pytest.raises(PairingError, match=why.value) as failed:
                 await link.pair()
+            assert failed.value.failure is why
             return await try_smp(link), world.device.levels(), link.closed
 
     code, levels, closed = run(main())
@@ -143,7 +147,7 @@ def test_a_device_that_is_not_pairable_refuses():
         async with World(shown=table(security=ENCRYPTED)) as world:
             world.device.radio.pairable = False
             link = await world.adapter().connect(ADDRESS, 5_000)
-            with pytest.raises(RemoteError, match="does not take pairing now"):
+            with pytest.raises(PairingError, match=PairingFailure.NOT_NOW.value):
                 await link.pair()
             assert await try_smp(link) == 0x05
             assert world.device.levels() == []
@@ -188,8 +192,9 @@ def test_the_device_forgot_the_bond():
             for peer in device_bonds.peers:
                 device_bonds.forget(peer)
             link = await adapter.connect(ADDRESS, 5_000)
-            with pytest.raises(RemoteError, match="does not know this bond any more: forget it here"):
+            with pytest.raises(PairingError, match="does not know this bond any more: forget it here") as failed:
                 await link.pair()
+            assert failed.value.failure is PairingFailure.FORGOTTEN
             assert await try_smp(link) == 0x05
             # Forgetting it here too makes pairing possible again.
             adapter.forget(ADDRESS)
@@ -267,7 +272,7 @@ def keys(*, authenticated: bool) -> PairingKeys:
 
 
 @pytest.mark.parametrize("authenticated", [False, True])
-def test_pairing_without_a_person_fills_the_store_for_nobody(authenticated: bool):  # noqa: FBT001
+def test_pairing_without_a_person_fills_the_store_for_nobody(authenticated: bool):
     async def main():
         store = bonds()
         await store.update("operator", keys(authenticated=True))
@@ -319,7 +324,7 @@ def test_over_the_air_a_full_store_takes_the_next_one_in_the_place_of_the_oldest
 @pytest.mark.parametrize("shows", [False, True])
 def test_over_the_air_nobody_pairs_without_a_person_in_the_place_of_who_paired_with_one(
     monkeypatch,
-    shows: bool,  # noqa: FBT001
+    shows: bool,
 ):
     monkeypatch.setattr("keyswitch.link.bumble.bonds.MAX_BONDS", 1)
     shown: list[str] = []
@@ -334,7 +339,7 @@ def test_over_the_air_nobody_pairs_without_a_person_in_the_place_of_who_paired_w
                 await stranger.pair()
                 assert await stranger.wait_closed(2_000) is not None
             else:
-                with pytest.raises(RemoteError, match="does not take pairing now"):
+                with pytest.raises(PairingError, match=PairingFailure.NOT_NOW.value):
                     await stranger.pair()
             assert store.peers == ("C0:00:00:00:00:99",)
             if shows:
@@ -413,7 +418,7 @@ def test_a_number_that_both_show_is_compared(agrees):
             link = await world.adapter(ask_passkey=person(seen), numbers=we).connect(ADDRESS, 5_000)
             assert link.security is NONE
             if not agrees:
-                with pytest.raises(RemoteError, match="pairing"):
+                with pytest.raises(PairingError, match="pairing"):
                     await link.pair()
                 return await try_smp(link), link.security
             await link.pair()

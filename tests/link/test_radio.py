@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import aclosing
 from types import SimpleNamespace
 
 import pytest
@@ -193,6 +194,19 @@ def test_connecting_to_nobody_ends_in_time_and_the_radio_stays_usable():
         assert isinstance(second, LinkLostError)  # one connection between two radios
         await adapter.close()
         await device.radio.close()
+
+    run(main())
+
+
+def test_a_controller_that_was_given_back_is_not_waited_for():
+    async def main():
+        async with World("") as world:
+            adapter, now = world.adapter(), asyncio.get_running_loop().time
+            async with aclosing(adapter.scan(5_000)) as sightings:
+                await anext(sightings)
+                await adapter.close()
+                began = now()
+            assert now() - began < 0.1
 
     run(main())
 

@@ -8,8 +8,8 @@ import pytest
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 
-from keyswitch.errors import LinkLostError
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.errors import LinkLostError, SilenceError
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer
 from keyswitch.link.serial_port import SerialLink
 from keyswitch.smp.framing import cobs, console, raw

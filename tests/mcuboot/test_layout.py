@@ -34,7 +34,12 @@ def test_the_trailer_is_rounded_up_to_sectors(sector_size, trailer):
         ({"slot_size": 4095}, "4095 bytes .expected a multiple of the flash sector of 4096"),
         ({"slot_size": 0}, "0 bytes .expected a multiple"),
         ({"slot_size": -4096}, "-4096 bytes .expected a multiple"),
-        ({"slot_size": 129 * 4096}, "129 sectors of 4096 bytes .expected at most 128 sectors"),
+        ({"slot_size": 129 * 4096, "max_sectors": 128}, "129 sectors of 4096 bytes .expected at most 128 sectors"),
+        ({"slot_size": SLOT, "secondary_size": 4097}, "4097 bytes .expected a multiple of the flash sector of 4096"),
+        (
+            {"slot_size": 3 * 4096, "secondary_size": 4096},
+            "12288 bytes leave no room for an image .expected room beside swap-move's trailer",
+        ),
         ({"slot_size": 8192}, "8192 bytes leave no room for an image .expected room beside swap-move's trailer"),
         (
             {"slot_size": SLOT, "write_block": 16, "max_align": 8},
@@ -85,3 +90,35 @@ def test_what_smp_calls_the_algorithms():
         "overwrite-only": 2,
         "direct-xip": 5,
     }
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "primary", "secondary", "largest"),
+    [
+        # The sector that swap using move needs to move up into, and the one that an upload with offset starts behind,
+        # cost nothing where the other slot is a sector smaller.
+        (Algorithm.SWAP_MOVE, 10, 10, 8),
+        (Algorithm.SWAP_MOVE, 11, 10, 9),
+        (Algorithm.SWAP_MOVE, 10, 11, 8),
+        (Algorithm.SWAP_OFFSET, 10, 10, 8),
+        (Algorithm.SWAP_OFFSET, 10, 11, 9),
+        (Algorithm.SWAP_OFFSET, 11, 10, 8),
+    ],
+)
+def test_unequal_slots(algorithm, primary, secondary, largest):
+    layout = Layout.for_slots(algorithm, primary * 4096, secondary_size=secondary * 4096)
+    assert max_image_size(layout) == largest * 4096
+    assert layout.max_sectors == max(primary, secondary)
+    assert layout.pairs[0].secondary.offset == primary * 4096
+    assert layout.geometry.size == (primary + secondary) * 4096
+
+
+# A slot of Zephyr's nrf54l15dk (RRAM, write block 16), and of products with the second slot on another chip.
+@pytest.mark.parametrize(
+    ("slot_size", "write_block", "trailer_sectors"),
+    [(679_936, 16, 2), (712_704, 16, 3), (999_424, 4, 1), (999_424, 16, 3)],
+)
+def test_slots_of_more_than_128_sectors(slot_size, write_block, trailer_sectors):
+    layout = Layout.for_slots(Algorithm.SWAP_MOVE, slot_size, write_block=write_block)
+    assert layout.trailer_sectors == trailer_sectors
+    assert max_image_size(layout) == slot_size - (trailer_sectors + 1) * 4096

@@ -16,7 +16,7 @@ from tests.mcuboot.surgery import Parts, take_apart
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.flash import BytesSource
 from keyswitch.mcuboot.image import ImageVersion
-from keyswitch.mcuboot.keys import VerificationKeys, load_keys
+from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash, load_keys
 from keyswitch.mcuboot.verify import ImageCheck, Limits, verify
 
 KEYS = images.keys()
@@ -37,7 +37,8 @@ def line(data: bytes, keys: VerificationKeys = KEYS, limits: Limits | None = Non
 @pytest.mark.parametrize("key_format", ["hash", "full"])
 def test_every_kind_of_key(kind, key_format):
     image = images.signed("1.2.3", "--public-key-format", key_format, key=kind, size=900)
-    assert judge(image, images.keys(kind)).ok
+    known = Limits(hash=VerifiedHash.SHA256 if kind == "ed25519" else None)
+    assert judge(image, images.keys(kind), known).ok
     for other in images.KEY_TYPES:
         if other != kind:
             assert not judge(image, images.keys(other)).ok
@@ -152,7 +153,9 @@ def test_encrypted_images_are_recognised_and_refused_unless_the_bootloader_takes
     assert "an encrypted image, which this bootloader cannot decrypt" in line(image, images.keys(signer))
     verdict = judge(image, images.keys(signer), Limits(decrypts=True))
     assert verdict.inconclusive
-    assert [check.name for check in verdict.checks if check.skipped] == ["hash", "signature"]
+    # Only for Ed25519 the key does not say what the bootloader is built to verify.
+    build = ["build"] if signer == "ed25519" else []
+    assert [check.name for check in verdict.checks if check.skipped] == [*build, "hash", "signature"]
 
 
 @pytest.mark.parametrize("compression", ["lzma2", "lzma2armthumb"])
@@ -205,6 +208,78 @@ def test_a_wrong_hash_says_both():
     offset = len(parts.hashed()) + 4
     computed = hashlib.sha256(parts.hashed()).hexdigest()
     assert line(image) == f"hash: found {computed}, expected {parts.entries[0][1].hex()} at byte {offset} ({offset:#x})"
+
+
+ED25519_IMAGES = {
+    VerifiedHash.SHA256: images.signed("1.2.3", key="ed25519"),
+    VerifiedHash.SHA512: images.signed("1.2.3", "--sha", "512", key="ed25519"),
+    VerifiedHash.PURE: images.signed("1.2.3", "--pure", key="ed25519"),
+}
+
+
+@pytest.mark.parametrize("made_for", ED25519_IMAGES)
+@pytest.mark.parametrize("built_for", ED25519_IMAGES)
+def test_a_bootloader_takes_one_kind_of_ed25519_image(made_for, built_for):
+    """Each of the nine was tried with the real MCUboot in its three builds."""
+    verdict = judge(ED25519_IMAGES[made_for], images.keys("ed25519"), Limits(hash=built_for))
+    assert verdict.ok is (made_for is built_for)
+    assert (verdict.refusal is None) is (made_for is built_for)
+
+
+@pytest.mark.parametrize("made_for", ED25519_IMAGES)
+def test_no_yes_where_it_is_not_known_what_the_bootloader_is_built_for(made_for):
+    verdict = judge(ED25519_IMAGES[made_for], images.keys("ed25519"))
+    assert verdict.inconclusive
+    (build,) = (check for check in verdict.checks if check.skipped)
+    assert build.detail == f"yes, if the bootloader is built for {made_for.words}"
+
+
+def test_a_policy_that_asks_for_another_hash_than_the_image_has():
+    assert line(GOOD, limits=Limits(hash=VerifiedHash.SHA512)) == (
+        "build: found an image for SHA-256, expected one for SHA-512, which the bootloader is built for"
+    )
+
+
+def signed_with(kind: str, entries: list[tuple[int, bytes]], protected: tuple[tuple[int, bytes], ...] = ()) -> bytes:
+    parts = take_apart(images.signed("1.2.3", key=kind, size=900, header_size=32))
+    return Parts(parts.header, parts.payload, protected, tuple(entries)).signed_again(kind).build()
+
+
+@pytest.mark.parametrize(("value", "ok"), [(b"", False), (b"\0", True)])
+@pytest.mark.parametrize("kind", [0x00A0, 0x60, 0x74, 0x1234])
+def test_an_empty_last_entry_of_the_protected_area(kind, value, ok):
+    entries = list(take_apart(GOOD).entries)
+    verdict = judge(signed_with("ecdsa-p256", entries, ((0xA1, b"first"), (kind, value))))
+    assert verdict.ok is ok
+    assert judge(signed_with("ecdsa-p256", entries, ((kind, value), (0xA1, b"last")))).ok
+
+
+@pytest.mark.parametrize(("size", "ok"), [(31, True), (32, True), (33, False)])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_key_hash_that_is_longer_than_the_bootloaders_buffer(size, ok, place):
+    """Shorter ones name no key; a longer one ends the check, wherever it stands (`KEY_BUF_SIZE`)."""
+    entries = list(take_apart(GOOD).entries)
+    entries.insert(place, (0x01, b"\0" * size))
+    assert judge(signed_with("ecdsa-p256", entries)).ok is ok
+
+
+def test_a_key_of_the_newer_encryption_is_no_entry_of_a_plain_image():
+    entries = [*take_apart(GOOD).entries, (0x34, b"\0" * 32)]
+    assert line(signed_with("ecdsa-p256", entries)).startswith("TLVs: found ENC_X25519_SHA512")
+    assert judge(signed_with("ecdsa-p256", [*entries[:-1], (0x33, b"\0" * 32)])).ok
+
+
+@pytest.mark.parametrize(("size", "ok"), [(127, True), (128, True), (129, False)])
+def test_a_signature_longer_than_the_bootloaders_buffer(size, ok):
+    parts = take_apart(GOOD)
+    entries = (*parts.entries[:2], (parts.entries[2][0], parts.entries[2][1].ljust(size, b"\0")))
+    assert judge(Parts(parts.header, parts.payload, (), entries).build()).ok is ok
+
+
+def test_a_pure_signature_is_nothing_for_a_bootloader_without_keys():
+    refusal = judge(ED25519_IMAGES[VerifiedHash.PURE], VerificationKeys()).refusal
+    assert refusal is not None
+    assert refusal.detail.startswith("TLVs: found SIG_PURE")
 
 
 def test_a_hash_that_does_not_go_with_the_key():

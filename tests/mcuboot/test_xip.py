@@ -3,7 +3,7 @@ from tests.mcuboot import imgtool_images as images
 from tests.mcuboot.devices import Device, device
 
 from keyswitch.mcuboot.layout import Algorithm, area
-from keyswitch.mcuboot.ops import TrailerField, Write, carry_out
+from keyswitch.mcuboot.ops import TrailerField, Write, carry_out, erase_trailer
 from keyswitch.mcuboot.trailer import Magic, TrailerFlag, magic_bytes, read_trailer
 
 OLD = images.signed("1.0.0", size=3000)
@@ -102,12 +102,32 @@ def test_every_trailer(magic, copy_done, image_ok):
         plan.append(Write(made.secondary, TrailerField.MAGIC, value))
     carry_out(made.flash, made.layout, plan)
     report = made.boot()
-    good = magic is Magic.GOOD and TrailerFlag.BAD not in (copy_done, image_ok)
-    runs = good and not (copy_done is TrailerFlag.SET and image_ok is TrailerFlag.UNSET)
+    damaged = TrailerFlag.BAD in (copy_done, image_ok) and image_ok is not TrailerFlag.SET
+    runs = magic is Magic.GOOD and not damaged and not (copy_done is TrailerFlag.SET and image_ok is TrailerFlag.UNSET)
     assert report.active == ((1,) if runs else (0,))
     assert report.trial == (runs and image_ok is TrailerFlag.UNSET)
-    if runs:
+    passed_over = magic is Magic.GOOD and damaged and copy_done is not TrailerFlag.SET
+    assert ("1 1.1.0" in " ".join(made.shown())) == (runs or passed_over)
+    if runs and copy_done is not TrailerFlag.BAD:
         assert read_trailer(made.layout, area(made.flash, made.secondary)).copy_done is TrailerFlag.SET
+
+
+@pytest.mark.parametrize(
+    ("image_ok", "copy_done", "runs"),
+    [(TrailerFlag.SET, TrailerFlag.BAD, True), (TrailerFlag.BAD, TrailerFlag.UNSET, False),
+     (TrailerFlag.BAD, TrailerFlag.BAD, False), (TrailerFlag.UNSET, TrailerFlag.BAD, False)],
+)  # fmt: skip
+def test_the_only_image_is_not_erased_because_of_a_damaged_flag(image_ok, copy_done, runs):
+    """A confirmed one runs, as with MCUboot; of the others MCUboot runs each, and nothing here knows what they are."""
+    made = device(Algorithm.DIRECT_XIP, OLD)
+    carry_out(made.flash, made.layout, erase_trailer(made.layout, made.primary))
+    values = {TrailerFlag.SET: b"\x01", TrailerFlag.BAD: b"\x05"}
+    flags = ((TrailerField.IMAGE_OK, image_ok), (TrailerField.COPY_DONE, copy_done))
+    plan = [Write(made.primary, field, values[flag]) for field, flag in flags if flag in values]
+    carry_out(made.flash, made.layout, [*plan, Write(made.primary, TrailerField.MAGIC, magic_bytes(8))])
+    before = bytes(made.flash.read(0, made.primary.size))
+    assert made.boot().runs is runs
+    assert bytes(made.flash.read(0, made.primary.size)) == before
 
 
 def test_a_bad_image_is_erased_and_the_other_runs():

@@ -90,7 +90,7 @@ def device_for(way: Way, folder: Path) -> Iterator[Under]:
     parsed = parse_image(BytesSource(new.read_bytes()))
     assert isinstance(parsed, Image)
     with running_device(
-        folder / "run", policy=example.policy_file, image=old, udp=f"{host}:{PORT}", serial=True
+        folder / "run", policy=example.policy_file, image=old, ble=True, udp=f"{host}:{PORT}", serial=True
     ) as device:
         yield Under(device=device, update=new, hash=parsed.hash.hex())
 

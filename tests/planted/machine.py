@@ -10,7 +10,7 @@ from tests.planted.fault import Fault
 from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate import machine
+from keyswitch.gate import machine, time_limits
 from keyswitch.gate import session as rules
 from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event, Timer
@@ -36,7 +36,7 @@ RULES: dict[tuple[type[Event], Rule], str] = {
     (on.AttachProved, rules.link_too_insecure): "test_who_joins_a_session_needs_the_security_that_its_way_asks_for",
     (on.AttachProved, rules.owner_is_here): "test_a_session_is_attached_to_again",
     (on.ExtendAsked, rules.no_session): "test_what_belongs_to_a_session_is_refused_without_one",
-    (on.ExtendAsked, rules.not_extended): "test_extending_starts_the_lease_again_but_not_the_limit_of_extensions",
+    (on.ExtendAsked, time_limits.not_extended): "test_extending_starts_the_lease_again_but_not_the_limit_of_extensions",
     (on.UploadStarted, rules.stray_upload): "test_outside_a_session_no_firmware_changes",
     (on.UploadStarted, rules.trial_runs): "test_nothing_is_uploaded_armed_or_entered_during_a_trial",
     (on.UploadStarted, rules.anothers_upload): "test_an_upload_has_one_owner_until_it_has_gone",

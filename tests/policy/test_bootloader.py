@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.mcuboot import imgtool_images as images
 from tests.policy.samples import small
 
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm, max_image_size
 from keyswitch.policy.bootloader import boot_config_of, keys_of, layout_of, limits_of
 from keyswitch.policy.model import BootloaderSettings, Policy
@@ -21,13 +23,21 @@ def with_bootloader(settings: BootloaderSettings) -> Policy:
 @pytest.mark.parametrize("downgrade", Downgrade)
 def test_every_setting_reaches_the_bootloader(algorithm: Algorithm, downgrade: Downgrade):
     settings = BootloaderSettings(
-        algorithm=algorithm, slot_size=0x20000, sector_size=0x2000, write_block=8, downgrade=downgrade
+        algorithm=algorithm,
+        hash=VerifiedHash.SHA512,
+        slot_size=0x20000,
+        secondary_size=0x22000,
+        max_sectors=40,
+        sector_size=0x2000,
+        write_block=8,
+        downgrade=downgrade,
     )
     config = boot_config_of(with_bootloader(settings))
     geometry = config.layout.geometry
     assert (config.layout.algorithm, config.downgrade) == (algorithm, downgrade)
     assert (geometry.sector_size, geometry.write_block) == (0x2000, 8)
-    assert [slot.size for slot in config.layout.slots] == [0x20000, 0x20000]
+    assert [slot.size for slot in config.layout.slots] == [0x20000, 0x22000]
+    assert (config.layout.max_sectors, config.hash) == (40, VerifiedHash.SHA512)
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
@@ -47,3 +57,18 @@ def test_no_key_is_no_keys_and_a_missing_file_is_named(tmp_path: Path):
     gone = tmp_path / "root.pub.pem"
     with pytest.raises(InputError, match=r"root\.pub\.pem"):
         keys_of(with_bootloader(BootloaderSettings(key=gone)))
+
+
+@pytest.mark.parametrize(("kind", "takes"), [("ecdsa-p256", ["sha256"]), ("ed25519", ["sha256", "sha512", "pure"])])
+@pytest.mark.parametrize("build", VerifiedHash)
+def test_a_hash_that_does_not_go_with_the_key_is_refused(
+    tmp_path: Path, kind: str, takes: list[str], build: VerifiedHash
+):
+    key = tmp_path / "root.pub.pem"
+    key.write_bytes(images.public_pem(kind))
+    policy = with_bootloader(BootloaderSettings(key=key, hash=build))
+    if build in takes:
+        assert boot_config_of(policy).hash is build
+        return
+    with pytest.raises(InputError, match=rf'^pump\.toml: bootloader\.hash: "{build}" with a key of'):
+        boot_config_of(policy)

@@ -39,7 +39,7 @@ def test_the_pump_is_what_its_file_says() -> None:
     assert policy.bootloader.algorithm is Algorithm.SWAP_MOVE
     assert policy.bootloader.downgrade is Downgrade.ALLOWED
     assert policy.smp.transports == (Transport.BLE, Transport.UDP, Transport.SERIAL)
-    assert policy.digest == hashlib.sha256(PUMP_FILE.read_bytes()).digest()
+    assert policy.file_digest == hashlib.sha256(PUMP_FILE.read_bytes()).digest()
 
 
 def test_the_pumps_transitions() -> None:
@@ -79,7 +79,7 @@ def test_fractions_of_a_second_are_exact() -> None:
         (">=", False, True, True),
     ],
 )
-def test_guards_compare(compare: str, below: bool, at: bool, above: bool) -> None:  # noqa: FBT001
+def test_guards_compare(compare: str, below: bool, at: bool, above: bool) -> None:
     policy = small("", ("battery >= 30", f"battery {compare} -5"))
     guard = policy.transitions[0].when[1]
     assert [guard.holds(value) for value in (-6, -5, -4, None)] == [below, at, above, False]
@@ -176,6 +176,22 @@ WRONG = {
     "odd sector": (
         ("schema = 1", "schema = 1\n[bootloader]\nsector_size = 3000\nslot_size = 30000"),
         "sector_size: 3000 is not a power of two",
+    ),
+    "no room in the slots": (
+        ("schema = 1", "schema = 1\n[bootloader]\nslot_size = 8192"),
+        "bootloader.slot_size: 8192 bytes leave no room for an image",
+    ),
+    "more sectors than entries": (
+        ("schema = 1", "schema = 1\n[bootloader]\nmax_sectors = 100"),
+        "bootloader.slot_size: 112 sectors of 4096 bytes",
+    ),
+    "odd second slot": (
+        ("schema = 1", "schema = 1\n[bootloader]\nsecondary_size = 9000"),
+        "bootloader.slot_size: 9000 bytes",
+    ),
+    "another hash": (
+        ("schema = 1", 'schema = 1\n[bootloader]\nhash = "sha1"'),
+        'bootloader.hash: "sha1" is not allowed',
     ),
     "no transport": (("schema = 1", "schema = 1\n[smp]\ntransports = []"), "smp.transports: 0 entries"),
     "unknown transport": (("schema = 1", 'schema = 1\n[smp]\ntransports = ["bel"]'), 'did you mean "ble"'),

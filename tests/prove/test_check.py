@@ -19,7 +19,7 @@ from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import ExploreProgress, explore
-from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.safety import SAFETY
 from keyswitch.prove.successors import GateUnderProof

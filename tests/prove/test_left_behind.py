@@ -1,20 +1,27 @@
 """Coming up with whatever another firmware left behind: what is explored, and which faults of the machine it finds."""
 
+import asyncio
+import functools
+import json
+
 import pytest
 from tests.policy.samples import pump, small
 from tests.prove import faults
 
+from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate.codec import record_from_json, record_to_json
 from keyswitch.gate.events import Timer
 from keyswitch.policy.model import Policy
-from keyswitch.prove.check import Rules, check, trace_json, trace_words
+from keyswitch.prove.check import ProofResult, Rules, check, trace_json, trace_words
 from keyswitch.prove.explore import Graph, explore
-from keyswitch.prove.inputs import Inputs, singles
+from keyswitch.prove.input_values import Inputs, singles
 from keyswitch.prove.left_behind import LEFT_BEHIND, records
+from keyswitch.prove.report import ReportHeader, report_json
 from keyswitch.prove.safety import SAFETY
 from keyswitch.prove.successors import Edge, GateUnderProof
+from keyswitch.replay.play import play
 
 ONE_TRIAL = "[update]\ntrial_deadline_s = 90\n"
 BUTTON = '[[transitions]]\nfrom = ["normal"]\nto = "maintenance"\non = "button"\nhold_s = 5\nwhen = ["battery >= 10"]\n'
@@ -25,11 +32,6 @@ SERVICE = (
 UDP = '[smp]\ntransports = ["udp"]\n'
 """Centrals that come and go make no difference to what a device comes up with, and much work."""
 SMALL = small(UDP)
-
-
-def by(policy: Policy, rule: str, gate: GateUnderProof) -> set[str]:
-    only = Rules(safety=tuple(each for each in SAFETY if each.name == rule), liveness=())
-    return {each.subject for each in check(policy, gate=gate, rules=only).violations}
 
 
 FAULTS: dict[str, tuple[str, Policy, GateUnderProof, str]] = {
@@ -77,10 +79,17 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof, str]] = {
 }
 
 
+@functools.cache
+def violations(name: str) -> ProofResult:
+    rule, policy, gate, _ = FAULTS[name]
+    only = Rules(safety=tuple(each for each in SAFETY if each.name == rule), liveness=())
+    return check(policy, gate=gate, rules=only)
+
+
 @pytest.mark.parametrize("what", FAULTS)
 def test_a_machine_that_takes_too_much_is_found(what: str) -> None:
-    rule, policy, gate, subject = FAULTS[what]
-    assert subject in by(policy, rule, gate)
+    *_, subject = FAULTS[what]
+    assert subject in {each.subject for each in violations(what).violations}
 
 
 def test_the_sound_machine_takes_what_it_may() -> None:
@@ -162,3 +171,20 @@ def test_a_trace_says_what_was_found_in_flash() -> None:
     *_, last = trace_json(violation.trace)
     assert (last["event"], last["record"], last["mode"]) == (LEFT_BEHIND, "normal", "maintenance")
     assert "that another firmware wrote" in trace_words(violation.trace)[-1]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_was_left_is_played_on_the_device_with_the_same_fault_and_not_without(name: str) -> None:
+    _, policy, gate, _ = FAULTS[name]
+    told = json.loads(json.dumps(report_json(policy, violations(name), ReportHeader(tool="t", time=""))))
+    traces = [each for each in told["violations"] if LEFT_BEHIND in {event["event"] for event in each["trace"]}]
+    for violation in traces:
+        played = asyncio.run(play(policy, violation, Components(step=gate.step, authorise=gate.authorise)))
+        assert played.confirmed, played
+    for violation in (each for each in traces if each["subject"] == "mode"):
+        assert not asyncio.run(play(policy, violation)).confirmed
+
+
+def test_some_faults_are_seen_only_with_what_was_left() -> None:
+    begins = {name: [each.trace[0].move.name for each in violations(name).violations] for name in FAULTS}
+    assert len([name for name, words in begins.items() if LEFT_BEHIND in words]) >= 5, begins

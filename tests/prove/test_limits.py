@@ -34,24 +34,24 @@ def test_what_a_reset_and_its_swap_need() -> None:
 
 
 @pytest.mark.parametrize(("step", "short"), STEPS)
-def test_a_lease_holds_a_reset_and_its_swap(step: int, short: bool) -> None:  # noqa: FBT001
+def test_a_lease_holds_a_reset_and_its_swap(step: int, short: bool) -> None:
     policy = limited(pump(), lease_ms=NEEDED_MS + step, lease_max_ms=3_600_000)
     assert keys(policy) == ["modes.maintenance.lease_s"] * short
 
 
 @pytest.mark.parametrize(("step", "short"), STEPS)
-def test_a_trial_holds_a_reset_and_its_swap(step: int, short: bool) -> None:  # noqa: FBT001
+def test_a_trial_holds_a_reset_and_its_swap(step: int, short: bool) -> None:
     policy = replace(pump(), update=replace(pump().update, trial_deadline_ms=NEEDED_MS + step))
     assert keys(policy) == ["update.trial_deadline_s"] * short
 
 
 @pytest.mark.parametrize(("step", "short"), STEPS)
-def test_idle_time_holds_the_wait_for_a_reset(step: int, short: bool) -> None:  # noqa: FBT001
+def test_idle_time_holds_the_wait_for_a_reset(step: int, short: bool) -> None:
     assert keys(limited(pump(), idle_ms=RESET_DELAY_MS + step)) == ["modes.maintenance.idle_s"] * short
 
 
 @pytest.mark.parametrize(("step", "short"), STEPS)
-def test_the_longest_lease_holds_an_upload_where_bluetooth_is_all_there_is(step: int, short: bool) -> None:  # noqa: FBT001
+def test_the_longest_lease_holds_an_upload_where_bluetooth_is_all_there_is(step: int, short: bool) -> None:
     policy = pump_with(('["ble", "udp", "serial"]', '["ble"]'), ("buf_size = 2475", "buf_size = 128"))
     policy = replace(policy, bootloader=replace(policy.bootloader, slot_size=2_097_152, sector_size=65_536))
     needed_ms = upload_ms(policy)[0]

@@ -69,6 +69,11 @@ DESERVED: dict[str, tuple[Policy, str]] = {
         "modes.maintenance: .*at least 67.464 s; how long it takes over udp is not known",
     ),
 }
+DESERVED["guessed-bootloader"] = (small("[bootloader]\nguessed = true\n"), "bootloader: the numbers are a board's")
+DESERVED["mcuboot-fault"] = (
+    small('[bootloader]\ndowngrade = "version"\nmcuboot = "2.2.0"\n'),
+    "bootloader.algorithm: MCUboot 2.2.0, revert with downgrade prevention",
+)
 
 
 def test_every_warning_is_shown() -> None:

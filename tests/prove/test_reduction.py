@@ -7,7 +7,7 @@ from tests.prove.by_chance import policies
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import check
 from keyswitch.prove.explore import explore
-from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.successors import GateUnderProof
 from keyswitch.prove.traces import bare
 from keyswitch.prove.world import World

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,8 +18,16 @@ from keyswitch.prove.report_html import html
 NOW = ReportHeader(tool="keyswitch 9.9.9", time="2026-11-28T16:00:00Z")
 FORMS: dict[str, Callable[[Policy, ProofResult, ReportHeader], str]] = {"html": html, "md": markdown, "junit": junit}
 TRAP = read_policy(ROOT / "examples/broken/trap.toml")
-TRAPPED = check(TRAP)
-PUMPED = check(pump())
+
+
+@cache
+def trapped() -> ProofResult:
+    return check(TRAP)
+
+
+@cache
+def pumped() -> ProofResult:
+    return check(pump())
 
 
 def plain(text: str) -> str:
@@ -28,8 +37,8 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_carries_everything(form: str) -> None:
-    told = plain(FORMS[form](TRAP, TRAPPED, NOW))
-    (violation,) = TRAPPED.violations
+    told = plain(FORMS[form](TRAP, trapped(), NOW))
+    (violation,) = trapped().violations
     for piece in (
         TRAP.digest.hex(),
         TRAP.device.name,
@@ -38,12 +47,12 @@ def test_every_form_carries_everything(form: str) -> None:
         violation.text,
         " 2. motion becomes true → fault",
         "Not so: “From every state the initial mode can be reached without a power cut.”",
-        *(each.text for each in TRAPPED.warnings),
+        *(each.text for each in trapped().warnings),
         *NOT_PROVED,
         *(name for name, _ in PROMISES),
     ):
         assert piece in told, piece
-    assert plain(PUMPED.bypasses[0]) in plain(FORMS[form](pump(), PUMPED, NOW))
+    assert plain(pumped().bypasses[0]) in plain(FORMS[form](pump(), pumped(), NOW))
 
 
 def test_a_promise_that_is_not_kept_is_not_printed_as_if_it_were() -> None:
@@ -55,7 +64,7 @@ def test_a_promise_that_is_not_kept_is_not_printed_as_if_it_were() -> None:
 @pytest.mark.parametrize("form", ["html", "junit"])
 def test_a_page_and_a_suite_are_well_formed_whatever_a_policy_says(form: str) -> None:
     evil = replace(TRAP, device=replace(TRAP.device, name="<script>&\"'\x1b[2J\x00|`"), origin="]]>.toml")
-    verdict = replace(TRAPPED, bypasses=("<img src=x>\x07",))
+    verdict = replace(trapped(), bypasses=("<img src=x>\x07",))
     told = FORMS[form](evil, verdict, NOW)
     assert "<script>" not in told
     assert "<img" not in told
@@ -65,19 +74,19 @@ def test_a_page_and_a_suite_are_well_formed_whatever_a_policy_says(form: str) ->
 
 
 def test_a_page_needs_nothing_else() -> None:
-    told = html(TRAP, TRAPPED, NOW)
+    told = html(TRAP, trapped(), NOW)
     assert "color-scheme: light dark" in told
     assert not re.search(r"https?://|<script|<link|<img|url[(]|@import", told)
 
 
 def test_a_table_in_a_text_is_not_broken_by_a_policy() -> None:
     evil = replace(TRAP, device=replace(TRAP.device, name="a|b`c\n# d"))
-    told = markdown(evil, TRAPPED, NOW)
+    told = markdown(evil, trapped(), NOW)
     assert told.startswith(r"# a\|b\`c \# d: refuted")
 
 
 def test_a_suite_counts_its_cases() -> None:
-    suite = ET.fromstring(junit(TRAP, TRAPPED, NOW))[0]  # noqa: S314 - our own
+    suite = ET.fromstring(junit(TRAP, trapped(), NOW))[0]  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == (str(len(PROMISES)), "1", "0")
     assert len(suite.findall("testcase")) == len(PROMISES)
     assert len(suite.findall("testcase/failure")) == 1

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from keyswitch.app.endpoints import BONDS_FILE, keep_bonds
-from keyswitch.errors import InputError
+from keyswitch.errors import InputError, Phrase
 from keyswitch.files.reading import read_file
 from keyswitch.link.targets import BondStore, open_bonds
 from keyswitch.terms import Security
@@ -30,6 +30,19 @@ class BondInfo:
     security: Security
 
 
+class BondJson(TypedDict):
+    """One line of `bonds list --json`: a pairing, without its keys."""
+
+    own: str
+    peer: str
+    security: str
+
+
+def bond_json(bond: BondInfo) -> BondJson:
+    """One pairing."""
+    return {"own": bond.own, "peer": bond.peer, "security": bond.security.word}
+
+
 def read_bonds(path: Path) -> tuple[BondInfo, ...]:
     """The pairings in a file, the oldest of each of our addresses first.
 
@@ -51,7 +64,7 @@ def remove_bond(path: Path, address: str) -> str:
         InputError: as `read_bonds`; or these are the bonds of a device, which alone may write them.
     """
     if all((path.parent / name).exists() for name in _STATE_FILES):
-        raise InputError(str(path), "these are a device's own bonds", "the file of an operator's --bonds")
+        raise InputError(str(path), "these are a device's own bonds", Phrase("the file of an operator's {bonds}"))
     store = _opened(path)
     removed = ""
     for own in store.own_addresses:

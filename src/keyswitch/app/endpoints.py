@@ -10,13 +10,15 @@ from keyswitch.errors import Field, InputError
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import SECRET, replace_file
-from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.link.packet_capture import CapturedAdapter, CapturedPackets, PacketCapture
 from keyswitch.link.ports import Adapter, PacketLink, PairingNumbers
 from keyswitch.link.targets import BleTarget, PacketTarget, Pairing, open_adapter, open_packets, own_address, parse
 from keyswitch.smp.words import packet_words
 
-BONDS_FILE: Final = FileKind(expected="a file that `keyswitch update --bonds` made", max_size=1_000_000)
+BONDS_FILE: Final = FileKind(expected="a file of pairing keys that `keyswitch update` made", max_size=1_000_000)
 """Thirty-two bonds have 20 kB."""
 
 _OWN_ADDRESS: Final = re.compile("[C-Fc-f][0-9A-Fa-f](:[0-9A-Fa-f]{2}){5}")

@@ -25,11 +25,14 @@ class UpdateRequest:
         holder: file of the key that the permit names.
         to: the mode to enter; None: the policy's first maintenance mode.
         keys: files of the keys that the image may be signed with; none: the policy's.
+        decrypts: the device's bootloader takes encrypted images.
+        unpacks: the device's bootloader takes compressed images.
         only: `upload`, `test` or `confirm`: how far to go; None: until the image is confirmed and maintenance left.
         confirm_by: `operator` or `self`; None: what the policy says.
         health: command to run once the new image runs, before it is confirmed; it must end with 0.
         image_number: 0 to 255, for devices with several images.
         window: 1 to 255: at most so many requests under way; None: what the device's buffers allow.
+        frame: 110 to 65543: frames of at most so many bytes; None: what the device's buffers allow.
         pair: pair with the device, or encrypt with the keys of an earlier pairing.
         passkey: the six digits that the device shows; None: a person is asked.
         bonds: file that keeps the keys of a radio of ours.
@@ -37,9 +40,11 @@ class UpdateRequest:
         stay: do not leave maintenance mode at the end.
         downgrade: install the image even if the device runs a newer one.
         unchecked: send the image even if the bootloader would refuse it.
+        force: reset the device even if it says that it is busy.
         evidence: file that a record of this run is appended to.
         sign: file of the Ed25519 key that signs the record.
-        unit: which unit this is, as its owner calls it; for the record.
+        inventory: file with the units of the product; says the unit's id, serial number and secret.
+        unit: which unit this is, as its owner calls it, for the record; with an inventory, its id there.
         serial_number: of the unit; for the record.
         note: an order, a reason; for the record.
     """
@@ -55,11 +60,14 @@ class UpdateRequest:
     holder: Path | None = None
     to: str | None = None
     keys: tuple[Path, ...] = ()
+    decrypts: bool = False
+    unpacks: bool = False
     only: str | None = None
     confirm_by: str | None = None
     health: str | None = None
     image_number: int | None = None
     window: int | None = None
+    frame: int | None = None
     pair: bool = False
     passkey: int | None = None
     bonds: Path | None = None
@@ -67,8 +75,10 @@ class UpdateRequest:
     stay: bool = False
     downgrade: bool = False
     unchecked: bool = False
+    force: bool = False
     evidence: Path | None = None
     sign: Path | None = None
+    inventory: Path | None = None
     unit: str | None = None
     serial_number: str | None = None
     note: str | None = None

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from keyswitch.app.endpoints import AskPasskey, open_reach
-from keyswitch.errors import InputError, LinkLostError, RemoteError
+from keyswitch.app.json_output import VerdictFields, verdict_json
+from keyswitch.errors import InputError, LinkLostError, RemoteError, SilenceError
 from keyswitch.files.documents import parse_json
 from keyswitch.host.connect.endpoint import Endpoint
-from keyswitch.host.connect.verdict import Verdict, probe_gate, verdict_of_failed_connect
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Verdict, verdict_of_failed_connect
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.link.ports import PairingNumbers
@@ -138,6 +140,7 @@ async def ask(
 
     Raises:
         LinkLostError: the device was not reached.
+        SilenceError: it did not say what its gate is.
         InputError: the target names nothing that can be reached, or several devices.
     """
     reach = open_reach(
@@ -169,9 +172,27 @@ async def _reply(client: SmpClient, request: SmpRequest, timeout_ms: int, verdic
         reply = await client.ask(request.op, request.group, request.command, request.body, timeout_ms=timeout_ms)
     except RemoteError as error:
         return Asked(verdict=verdict, reply=None, trouble=str(error))
-    except LinkLostError as error:
+    except (LinkLostError, SilenceError) as error:
         return Asked(verdict=verdict, reply=None, trouble=str(error), lost=True)
     return Asked(verdict=verdict, reply=reply)
+
+
+class SmpJson(VerdictFields):
+    """What one request came to, and the gate as it was asked before."""
+
+    request: str
+    reply: dict[str, Any] | None
+    trouble: str | None
+
+
+def smp_json(request: SmpRequest, asked: Asked) -> SmpJson:
+    """A request and its answer."""
+    return {
+        **verdict_json(asked.verdict),
+        "request": request.words,
+        "reply": reply_json(asked.reply),
+        "trouble": asked.trouble or None,
+    }
 
 
 def reply_json(reply: Answer | Refusal | None) -> dict[str, Any] | None:

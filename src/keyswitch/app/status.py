@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keyswitch.app.endpoints import AskPasskey, open_reach
-from keyswitch.errors import RemoteError
+from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
 from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.stale_table import cure, what_is_stale
-from keyswitch.host.connect.verdict import Gate, Given, Verdict, advised, probe_gate, verdict_of_failed_connect
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.connect.verdict import Gate, Given, Verdict, advised, verdict_of_failed_connect
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.smp.slots import MARKED_STEP, marked_of, marked_words, trial_of
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
-from keyswitch.smp.groups.mode import POLICY_SIZE
 from keyswitch.terms import Security
 
 
@@ -29,11 +30,13 @@ class Looked:
         verdict: on the gate.
         other: that it does not obey the policy that is meant; None if it does, or nothing was told.
         security: what the Bluetooth LE link was worth; None elsewhere, and where the system does not say.
+        policy_form: the form in which it tells the policy that is meant (`Expected.form_of`); None: it does not.
     """
 
     verdict: Verdict
     other: OtherPolicy | None = None
     security: Security | None = None
+    policy_form: int | None = None
 
 
 async def status(
@@ -77,26 +80,45 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
         verdict, security = await _found_out(reach)
     finally:
         await reach.close()
-    given = Given(option="--policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
+    verdict = _with_slots(verdict)
+    given = Given(entry="policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
         return Looked(verdict=verdict, security=security)
-    other = other_policy(expected_of(policy), verdict)
+    expected = expected_of(policy)
+    other = other_policy(expected, verdict)
+    form = None if verdict.state is None else expected.form_of(verdict.state.policy)
     if other is not None:
-        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other, security=security)
-    verdict = _named(verdict, policy)
+        verdict = replace(verdict, next_step=other.next_step)
+        return Looked(verdict=verdict, other=other, policy_form=form, security=security)
+    if form is not None:
+        verdict = _named(verdict, policy)
     words = ""
     if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
         words = ways_in_words(policy, verdict.mode)
-    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step), security=security)
+    verdict = replace(verdict, next_step=words or verdict.next_step)
+    return Looked(verdict=verdict, policy_form=form, security=security)
 
 
 def _named(verdict: Verdict, policy: Policy) -> Verdict:
     """The verdict with the name of its guard's input, from a device that tells the input's place alone."""
-    if verdict.guard is None or verdict.state is None or verdict.state.policy != policy.digest[:POLICY_SIZE]:
+    if verdict.guard is None:
         return verdict
     guard = verdict.guard.named([(each.name, each.type is InputType.BOOL) for each in policy.inputs])
     return replace(verdict, guard=guard, detail=guard.words)
+
+
+def _with_slots(verdict: Verdict) -> Verdict:
+    """The verdict with what the list of the slots says of the next image; the gate alone does not tell that."""
+    if verdict.gate is not Gate.OPEN:
+        return verdict
+    if (trial := trial_of(verdict.slots)) is not None:
+        shut = replace(verdict, gate=Gate.SHUT, reason=Reason.NO_SLOT, detail=trial.words)
+        return replace(shut, next_step=trial.next_step)
+    if (marked := marked_of(verdict.slots)) is not None:
+        # Some servers take another image over it, some do not: that is seen when it is sent.
+        return replace(verdict, detail=f"but {marked_words(marked)}", next_step=MARKED_STEP)
+    return verdict
 
 
 async def _found_out(reach: Endpoint) -> tuple[Verdict, Security | None]:

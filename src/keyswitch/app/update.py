@@ -14,7 +14,7 @@ import logging
 import secrets
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,9 @@ from keyswitch.app.endpoints import AskPasskey, open_reach
 from keyswitch.app.health import health_bound_ms, health_command
 from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
+from keyswitch.app.units import policy_of_unit
 from keyswitch.errors import Field, InputError, Phrase
+from keyswitch.host.access.by_hand import OPENED_BY_HAND, by_hand
 from keyswitch.host.access.policy_profile import (
     KeyFiles,
     confirm_by,
@@ -35,17 +37,20 @@ from keyswitch.host.access.recipe_loader import read_recipe
 from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
-from keyswitch.host.report.run_record import RunHeader
+from keyswitch.host.report.run_record import PolicyHeader, RunHeader
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
+from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
 from keyswitch.link.ports import PairingNumbers
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.fingerprints import fingerprints
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
+from keyswitch.policy.units import Unit
 from keyswitch.terms import Security
 
 _log = logging.getLogger(__name__)
@@ -107,7 +112,7 @@ def prepare(
     if request.health is not None and goal is Goal.UPLOAD:
         problem = Phrase("means nothing with {only} upload: the image is not started")
         raise InputError(Field("health"), problem, "one of the two")
-    policy = read_policy(request.policy) if request.policy is not None else None
+    policy, unit = policy_of_unit(request.policy, request.inventory, request.unit)
     _check_new_policy(policy, request)
     images = _images(policy, request)
     job = Job(
@@ -117,9 +122,11 @@ def prepare(
         confirm_by=_confirm_by(policy, request.confirm_by),
         health=None if request.health is None else health_command(request.health, health_bound_ms(policy, request.to)),
         most_outstanding=request.window,
+        max_frame=request.frame,
         stay=request.stay,
         downgrade=request.downgrade,
         unchecked=request.unchecked,
+        force=request.force,
     )
     _check_security(policy, request)
     return Prepared(
@@ -127,7 +134,7 @@ def prepare(
         policy=policy,
         images=images,
         job=job,
-        recording=_recording(policy, images, job, request),
+        recording=_recording(policy, images, job, request, unit),
         reach=open_reach(
             request.target,
             pair=request.pair,
@@ -151,9 +158,11 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
             told as a result that is refused.
     """
     recorder = prepared.recording() if prepared.recording is not None else None
+    guide = _Guide(prepared.policy)
     begun_at = asyncio.get_running_loop().time()
 
     def tell(event: Event) -> None:
+        event = guide.heard(event)
         if recorder is not None:
             recorder.add(event)
         _note(event)
@@ -168,7 +177,7 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         if image.left_out:
             tell(Message(text=f"{LEFT_OUT}: {image.left_out}", at_ms=0))
     try:
-        return await carry_out(prepared.reach, prepared.job, sink=tell)
+        return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
     except InputError as error:
         fail(Outcome.REFUSED, str(error))
         raise
@@ -181,6 +190,34 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         finally:
             if recorder is not None:
                 recorder.end()
+
+
+class _Guide:
+    """Adds to a refusal what somebody at the device can do, as the policy has it."""
+
+    def __init__(self, policy: Policy | None) -> None:
+        self._policy = policy
+        self._mode: str | None = None
+
+    def heard(self, event: Event) -> Event:
+        """The event, as it is told."""
+        match event:
+            case VerdictFound(verdict=verdict):
+                self._mode = verdict.mode or self._mode
+            case Ended(result=result):
+                return replace(event, result=self.advised(result))
+            case _:
+                pass
+        return event
+
+    def advised(self, result: Result) -> Result:
+        """The result, with the way in by hand behind its next step."""
+        policy, mode = self._policy, self._mode
+        opens = result.outcome is Outcome.REFUSED and result.reason in OPENED_BY_HAND
+        hand = by_hand(policy, mode) if opens and policy is not None and mode is not None else ""
+        if not hand:
+            return result
+        return replace(result, next_step="; or by hand: ".join(each for each in (result.next_step, hand) if each))
 
 
 async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passkey: AskPasskey | None = None) -> Result:
@@ -224,7 +261,12 @@ def _goal(word: str | None) -> Goal:
 
 
 def _check_numbers(request: UpdateRequest) -> None:
-    for name, least, most in (("image_number", 0, MAX_IMAGE_NUMBER), ("window", 1, MAX_WINDOW)):
+    numbers = (
+        ("image_number", 0, MAX_IMAGE_NUMBER),
+        ("window", 1, MAX_WINDOW),
+        ("frame", LEAST_FRAME, LARGEST_FRAME),
+    )
+    for name, least, most in numbers:
         value: int | None = getattr(request, name)
         if value is not None and not least <= value <= most:
             raise InputError(Field(name), f"{value}", f"{least} to {most}")
@@ -257,12 +299,17 @@ def _check_security(policy: Policy | None, request: UpdateRequest) -> None:
         raise InputError(where, f"the device asks for a link that is {mode.security.word}", Phrase("{pair}"))
 
 
+def _policy_header(policy: Policy) -> PolicyHeader:
+    return PolicyHeader(file=policy.origin, sha256=policy.digest.hex(), keys=fingerprints(policy))
+
+
 def _recording(
-    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest
+    policy: Policy | None, images: tuple[CheckedImage, ...], job: Job, request: UpdateRequest, unit: Unit | None
 ) -> Callable[[], EvidenceRecorder] | None:
     for name in ("sign", "unit", "serial_number", "note"):
         value = getattr(request, name)
-        if value is not None and request.evidence is None:
+        chooses = name == "unit" and unit is not None
+        if value is not None and request.evidence is None and not chooses:
             raise InputError(Field(name), "means nothing without evidence", Phrase("{evidence} FILE"))
         if isinstance(value, str) and len(value) > MAX_NOTE:
             raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
@@ -272,12 +319,12 @@ def _recording(
         who=this_person(),
         tool=f"keyswitch {__version__}",
         target=request.target,
-        policy=None if policy is None else (policy.origin, policy.digest.hex()),
+        policy=None if policy is None else _policy_header(policy),
         images=images,
         job=job,
         device_id=None if policy is None else policy.device.id,
-        unit=request.unit,
-        serial_number=request.serial_number,
+        unit=request.unit if unit is None else unit.id,
+        serial_number=request.serial_number or (None if unit is None else unit.serial),
         note=request.note,
     )
     return partial(EvidenceRecorder, request.evidence, circumstances, read_signer(request.sign))
@@ -290,6 +337,7 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     if not keys and policy is not None:
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
+    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks)
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
 
 

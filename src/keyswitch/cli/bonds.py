@@ -1,11 +1,10 @@
 """`keyswitch bonds`: which devices an hci: radio of ours is paired with, and forgetting one. Keys are never printed."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
+from keyswitch.cli.fields import json_line
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -34,12 +33,12 @@ def list_(file: Path, *, as_json: bool) -> Exit:
 
     Also for the bonds.json in a device's state directory. Exit code 0: there are some, 1: there are none.
     """
-    from keyswitch.app.bonds import read_bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.app.bonds import bond_json, read_bonds
 
     found = read_bonds(file)
     for bond in found:
-        told: dict[str, Any] = {"own": bond.own, "peer": bond.peer, "security": bond.security.word}
-        echo(json.dumps(told) if as_json else f"{bond.peer:<20} {bond.security.word:<14} as {bond.own}")
+        told = bond_json(bond)
+        echo(json_line(told) if as_json else f"{bond.peer:<20} {bond.security.word:<14} as {bond.own}")
     if not found and not as_json:
         echo("no pairings")
     return Exit.YES if found else Exit.NO
@@ -53,7 +52,7 @@ def remove(file: Path, address: str) -> Exit:
 
     Exit code 0: it was removed, 1: there was none.
     """
-    from keyswitch.app.bonds import remove_bond  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.app.bonds import remove_bond
 
     removed = remove_bond(file, address)
     echo(f"removed: {removed}" if removed else f"no pairing with {address} in {file}")

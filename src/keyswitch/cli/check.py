@@ -1,7 +1,8 @@
 """`keyswitch check`: prove a policy, or show the shortest counterexample."""
 
-import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -10,13 +11,17 @@ import click
 
 from keyswitch import __version__
 from keyswitch.cli.check_meter import MAX_MEMORY_MB, CheckMeter
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
+from keyswitch.policy.fingerprints import fingerprints, missing_key_files
 from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Violation, trace_words
 from keyswitch.prove.check import check as prove
 from keyswitch.prove.explore import MAX_STATES
+from keyswitch.prove.lint import LintWarning
 from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.report import ReportHeader, counterexample, junit, markdown, report_json
 from keyswitch.prove.report_html import html
@@ -92,24 +97,34 @@ def check(
         raise click.UsageError("--json and --report both go to stdout: name a file for the report with --output")
     rules = read_policy(policy)
     if replay is not None:
-        from keyswitch.cli.replay import replay_file  # noqa: PLC0415 - brings the whole device
+        from keyswitch.cli.replay import replay_file
 
         return replay_file(rules, replay, as_json=as_json)
     meter = CheckMeter(max_memory, now_ms=lambda: time.monotonic_ns() // 1_000_000)
     verdict = prove(rules, max_states=max_states, meter=meter)
     meter.done()
+    verdict = replace(verdict, warnings=(*verdict.warnings, *_missing_files(rules)))
     circumstances = ReportHeader(
-        tool=f"keyswitch {__version__}", time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        tool=f"keyswitch {__version__}",
+        time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        keys=fingerprints(rules),
     )
     if report is not None:
         _write(_REPORTS[report](rules, verdict, circumstances), output)
     if as_json:
-        echo(json.dumps(report_json(rules, verdict, circumstances)))
+        echo(json_line(report_json(rules, verdict, circumstances)))
     elif report is None or output is not None:
         _say(str(policy), verdict)
     if verdict.violations:
         return Exit.NO
     return Exit.YES if verdict.complete else Exit.UNKNOWN
+
+
+def _missing_files(policy: Policy) -> Iterator[LintWarning]:
+    """The policy is proved without its keys; whoever runs it needs them."""
+    for where, path in missing_key_files(policy):
+        text = f"{where}: {path} is not there; a device cannot start without it"
+        yield LintWarning(name="key-file-missing", text=text)
 
 
 def _write(text: str, output: Path | None) -> None:
@@ -125,7 +140,8 @@ def _write(text: str, output: Path | None) -> None:
 def _say(name: str, verdict: ProofResult) -> None:
     explored = f"{verdict.explored} states and {verdict.edges} moves explored"
     if not verdict.complete:
-        echo(f"{name}: not decided: {verdict.stopped}; {verdict.states} states found, {explored}")
+        why = in_options(verdict.stopped or "")
+        echo(f"{name}: not decided: {why}; {verdict.states} states found, {explored}")
     elif verdict.holds:
         echo(f"{name}: proved ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:

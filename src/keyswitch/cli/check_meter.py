@@ -19,7 +19,7 @@ _STATM: Final = Path("/proc/self/statm")
 
 def held_mb() -> int | None:
     """The memory that this process holds, in MB; None where the system does not say (it does on Linux)."""
-    import os  # noqa: PLC0415 - no start of the program needs it here
+    import os
 
     try:
         pages = int(_STATM.read_text().split()[1])

@@ -23,7 +23,8 @@ from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file, read_file_if_there
-from keyswitch.schema.tables import Text, TomlKey, TomlTable
+from keyswitch.schema.tables import TomlKey, TomlTable
+from keyswitch.schema.value_types import Text
 
 CONFIG_FILE: Final = FileKind(expected="settings of keyswitch (TOML)", max_size=10_000)
 

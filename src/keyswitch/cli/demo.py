@@ -28,13 +28,13 @@ def demo(payload: Path | None, as_json: bool, quiet: bool) -> Exit:
       keyswitch demo --payload build/zephyr/zephyr.bin
       keyswitch demo --json | tail -1
     """
-    import asyncio  # noqa: PLC0415 - a BLE stack is imported below, not for --help
+    import asyncio
 
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from keyswitch.demo.play import play  # noqa: PLC0415
-    from keyswitch.demo.telling import teller  # noqa: PLC0415
-    from keyswitch.extras import need  # noqa: PLC0415
+    from keyswitch.demo.play import play
+    from keyswitch.demo.telling import teller
+    from keyswitch.extras import need
 
     need("bumble", "the demo's radio")
 

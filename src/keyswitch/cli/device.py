@@ -1,7 +1,6 @@
 """`keyswitch device`: run a gated device from a policy file."""
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,7 @@ import click
 
 from keyswitch.cli.event_words import event_words
 from keyswitch.exits import Exit
+from keyswitch.schema.output import to_line
 from keyswitch.text import plain
 
 
@@ -25,7 +25,17 @@ from keyswitch.text import plain
     help="Keep the device's flash, session, bonds and counters in this directory.",
 )
 @click.option(
-    "--image", metavar="FILE", type=click.Path(path_type=Path), help="Start a new DIR with this signed image."
+    "--unit",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the unit's id and secret from this file, so that one policy serves many units.",
+)
+@click.option(
+    "--image",
+    "first_image",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start a new DIR with this signed image.",
 )
 @click.option(
     "--ble",
@@ -76,8 +86,8 @@ def device(as_json: bool, **options: Any) -> Exit:
       keyswitch device policy.toml --state pump-state --ble virtual:6402 --air interval_ms=15,phy=2M,loss=0.05
       keyswitch device policy.toml --state pump-state --udp 127.0.0.1:1337 --serial pump-state/tty --ble none
     """
-    from keyswitch.device.process.event_writer import EventWriter  # noqa: PLC0415
-    from keyswitch.device.process.process import DeviceOptions, serve  # noqa: PLC0415 - a BLE stack is imported with it
+    from keyswitch.device.process.event_writer import EventWriter
+    from keyswitch.device.process.process import DeviceOptions, serve
 
     telling = EventWriter(_stdout(), _json if as_json else _line)
     try:
@@ -104,7 +114,7 @@ async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
 
 
 def _json(event: dict[str, Any]) -> bytes:
-    return json.dumps(event).encode() + b"\n"
+    return f"{to_line(event)}\n".encode()
 
 
 def _line(event: dict[str, Any]) -> bytes:

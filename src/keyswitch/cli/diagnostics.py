@@ -50,7 +50,7 @@ def diagnostics(command: _F) -> _F:
 def _log_to_stderr(context: click.Context, _parameter: click.Parameter, count: int) -> None:
     if not count:
         return
-    import logging  # noqa: PLC0415 - only where it is asked for
+    import logging
 
     _add(context, logging.StreamHandler(), logging.INFO if count == 1 else logging.DEBUG)
 
@@ -58,7 +58,7 @@ def _log_to_stderr(context: click.Context, _parameter: click.Parameter, count: i
 def _log_to_file(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    import logging  # noqa: PLC0415 - only where it is asked for
+    import logging
 
     try:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
@@ -69,7 +69,7 @@ def _log_to_file(context: click.Context, _parameter: click.Parameter, path: Path
 
 
 def _add(context: click.Context, handler: "logging.Handler", level: int) -> None:
-    import logging  # noqa: PLC0415 - only where it is asked for
+    import logging
 
     class Harmless(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:

@@ -1,11 +1,11 @@
 """`keyswitch diagram`: a policy as a picture."""
 
-import importlib
 from pathlib import Path
 
 import click
 
 from keyswitch.cli.output import echo
+from keyswitch.cli.picture import png
 from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.files.writing import write_output
@@ -43,19 +43,8 @@ def diagram(policy: Path, output: Path) -> None:
             data = mermaid(drawn).encode()
         case ".png":
             need("cairosvg", str(output))
-            data = _png(svg(drawn))
+            data = png(svg(drawn))
         case _:
             raise InputError(str(output), f'cannot draw "{output.suffix}"', _KINDS)
     write_output(output, data)
     echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} transitions")
-
-
-def _png(picture: str) -> bytes:
-    try:
-        cairosvg = importlib.import_module("cairosvg")
-    except OSError as error:  # it is a way to a library of the system, which pip does not install
-        raise InputError(
-            ".png", "the system's cairo library is missing", "it to be installed (Debian: libcairo2), or a .svg"
-        ) from error
-    drawn = cairosvg.svg2png(bytestring=picture.encode(), scale=2)
-    return bytes(drawn)

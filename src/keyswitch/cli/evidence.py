@@ -1,6 +1,5 @@
 """`keyswitch evidence`: what updates have left behind: shown, verified, drawn."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +7,17 @@ from typing import Any, Final, cast
 
 import click
 
+from keyswitch.app.evidence_json import checked_json, record_json
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
+from keyswitch.cli.picture import png
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Verifier
 from keyswitch.exits import Exit
+from keyswitch.extras import need
 from keyswitch.files.writing import write_output
 from keyswitch.host.report.evidence_file import read_journal
+from keyswitch.schema.output import to_line
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -45,7 +48,7 @@ def show(file: Path, as_json: bool) -> Exit:
     """List the records. A chain that was changed is shown as far as it can be read, and ends with exit code 1."""
     checked = _read(file)
     for record in checked.records:
-        echo(json.dumps(_json(record)) if as_json else _line(record))
+        echo(to_line(record_json(record)) if as_json else _line(record))
     return _told(checked)
 
 
@@ -75,13 +78,13 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
 
     Exit code 0: verified or consistent. 1: changed. 2: a file cannot be used. 3: open.
     """
-    from keyswitch.evidence.signing import EvidenceVerifier  # noqa: PLC0415 - cryptography, only where it is needed
-    from keyswitch.policy.secrets import read_public_key  # noqa: PLC0415
+    from keyswitch.evidence.signing import EvidenceVerifier
+    from keyswitch.policy.secrets import read_public_key
 
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
     checked = _read(file, noted=_head(noted), verifier=verifier)
     if as_json:
-        echo(json.dumps(_checked_json(checked)))
+        echo(to_line(checked_json(checked, _never_ended(checked))))
         return _CODES[checked.state]
     _told(checked)
     for line in _checked_lines(checked, verifier, one_file=not file.is_dir()):
@@ -90,23 +93,6 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
 
 
 _CODES: Final = {State.VERIFIED: Exit.YES, State.CONSISTENT: Exit.YES, State.OPEN: Exit.UNKNOWN, State.CHANGED: Exit.NO}
-
-
-def _checked_json(checked: Checked) -> dict[str, Any]:
-    return {
-        "state": checked.state.value,
-        "ok": checked.state in {State.VERIFIED, State.CONSISTENT},
-        "closed": checked.closed,
-        "forms": list(checked.forms),
-        "records": len(checked.records),
-        "signed": _signed(checked),
-        "signatures_verified": checked.signed,
-        "head": {"n": checked.head.n, "hash": checked.head.hash},
-        "end_checked": checked.end_checked,
-        "noted": checked.noted,
-        "never_ended": _never_ended(checked),
-        "findings": [{"line": finding.line, "what": finding.what} for finding in checked.findings],
-    }
 
 
 def _checked_lines(checked: Checked, verifier: Verifier | None, *, one_file: bool) -> Iterator[str]:
@@ -178,7 +164,7 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
         return read_journal(file, noted=noted, verifier=verifier)
     if noted is not None:
         raise InputError("--head", "is for one file", "FILE to be the evidence file that the head was noted of")
-    from keyswitch.device.storage.event_log import read_log  # noqa: PLC0415 - imported for what is run
+    from keyswitch.device.storage.event_log import read_log
 
     return read_log(file, verifier=verifier)
 
@@ -189,15 +175,17 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
 @click.option(
     "-o",
     "--output",
-    metavar="SVG",
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the picture to this file instead of standard output.",
+    help="Write the picture to this file instead of standard output; its ending says as what: .svg or .png.",
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
-    from keyswitch.host.report.sequence_chart import chart as draw  # noqa: PLC0415 - imported for what is run
-    from keyswitch.host.report.sequence_chart import fault  # noqa: PLC0415
+    from keyswitch.host.report.sequence_chart import chart as draw
+    from keyswitch.host.report.sequence_chart import fault
 
+    if output is not None:
+        _check_kind(output)
     checked = read_journal(file)
     ended = [record for record in checked.records if record.kind == "update ended"]
     wanted = [record for record in ended if number in (record.n, record.body.get("run"))] if number else ended
@@ -211,8 +199,15 @@ def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     if output is None:
         echo_document(svg)
     else:
-        write_output(output, svg.encode())
+        write_output(output, png(svg) if output.suffix == ".png" else svg.encode())
     return _told(checked)
+
+
+def _check_kind(output: Path) -> None:
+    if output.suffix == ".png":
+        need("cairosvg", str(output))
+    elif output.suffix != ".svg":
+        raise InputError(str(output), f'cannot draw "{output.suffix}"', ".svg or .png")
 
 
 def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:
@@ -235,17 +230,6 @@ def _told(checked: Checked) -> Exit:
         place = f"line {finding.line}" if finding.line else "the file"
         echo(f"{place}: {finding.what}", err=True)
     return Exit.YES if checked.ok else Exit.NO
-
-
-def _json(record: Record) -> dict[str, Any]:
-    return {
-        "n": record.n,
-        "at": record.at,
-        "clock": record.clock or None,
-        "kind": record.kind,
-        "signed_by": record.key or None,
-        "body": record.body,
-    }
 
 
 def _line(record: Record) -> str:

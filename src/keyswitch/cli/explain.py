@@ -1,6 +1,5 @@
 """`keyswitch explain`: why a mode serves a command or not, and the shortest steps to a mode that serves it."""
 
-import json
 from pathlib import Path
 
 import click
@@ -8,8 +7,10 @@ import click
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
-from keyswitch.prove.check import trace_json, trace_words
+from keyswitch.prove.check import trace_words
 from keyswitch.prove.explain import explain as asked
+from keyswitch.prove.explain import explain_json
+from keyswitch.schema.output import to_line
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -33,8 +34,7 @@ def explain(policy: Path, mode: str, command: str, *, as_json: bool) -> Exit:
     """
     found = asked(read_policy(policy), mode, command)
     if as_json:
-        path = None if found.path is None else trace_json(found.path)
-        echo(json.dumps({"allowed": found.allowed, "reason": found.reason, "path": path}))
+        echo(to_line(explain_json(found)))
         return Exit.YES if found.allowed else Exit.NO
     echo(f"{command} in {mode}: {'served' if found.allowed else 'refused'}: {found.reason}")
     if found.path is None:

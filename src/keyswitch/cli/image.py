@@ -1,12 +1,12 @@
 """`keyswitch image`: look at a firmware file, and ask whether a device would run it, before a byte is sent."""
 
-import json
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
+from keyswitch.app.image_json import diff_json, image_file_json, verify_json
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
@@ -15,8 +15,9 @@ from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.describe import Description, describe, differences, flag_names, tlv_words
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.image import ImageFault, ImageVersion
-from keyswitch.mcuboot.keys import read_keys
+from keyswitch.mcuboot.keys import VerifiedHash, read_keys
 from keyswitch.mcuboot.verify import CheckResult, ImageCheck, Limits, verify
+from keyswitch.schema.output import to_line
 
 FILE = click.Path(path_type=Path)
 
@@ -56,7 +57,7 @@ def show(file: Path, *, as_json: bool) -> None:
     with ExitStack() as files:
         descriptions = _described(files, file)
         if as_json:
-            echo(json.dumps({"file": str(file), "images": [entry.as_json() for entry in descriptions]}))
+            echo(to_line(image_file_json(str(file), descriptions)))
             return
         for number, description in enumerate(descriptions):
             if number:
@@ -133,6 +134,12 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     callback=_version,
     help="Check for a downgrade from this version, which the device runs now.",
 )
+@click.option(
+    "--hash",
+    "built_for",
+    type=click.Choice([build.value for build in VerifiedHash]),
+    help="What the bootloader is built to verify; needed for Ed25519, where the key does not say it.",
+)
 @click.option("--hash-only", is_flag=True, help="Check the hash alone: finds damage, not forgery.")
 @click.option("--decrypts", is_flag=True, help="Assume a bootloader that takes encrypted images.")
 @click.option("--unpacks", is_flag=True, help="Assume a bootloader that takes compressed images.")
@@ -143,6 +150,7 @@ def verify_(
     key_files: tuple[Path, ...],
     policy_file: Path | None,
     running: ImageVersion | None,
+    built_for: str | None,
     hash_only: bool,
     decrypts: bool,
     unpacks: bool,
@@ -150,12 +158,14 @@ def verify_(
 ) -> int:
     """Would a bootloader run FILE? If not, which check refuses it.
 
-    Exit code 0: yes. 1: no. 2: a file cannot be used. 3: it cannot be told here (an encrypted image).
+    Exit code 0: yes. 1: no. 2: a file cannot be used. 3: it cannot be told here (an encrypted image, or an Ed25519 key
+    and no --hash).
     """
     if not key_files and policy_file is None and not hash_only:
         raise click.UsageError("nothing to check signatures with: give --key, --policy, or --hash-only")
-    limits = Limits(decrypts=decrypts, unpacks=unpacks)
-    config = None if policy_file is None else _config(policy_file)
+    build = None if built_for is None else VerifiedHash(built_for)
+    limits = Limits(decrypts=decrypts, unpacks=unpacks, hash=build)
+    config = None if policy_file is None else _config(policy_file, build)
     keys = read_keys(*key_files)
     with ExitStack() as files:
         verdicts: list[tuple[NamedImage, ImageCheck]] = []
@@ -165,7 +175,7 @@ def verify_(
             else:
                 verdicts.append((named, verify(named.source, keys, limits)))
     if as_json:
-        echo(json.dumps(_verdicts_json(verdicts)))
+        echo(to_line(verify_json(verdicts)))
     else:
         for named, verdict in verdicts:
             _print_verdict(named, verdict)
@@ -174,32 +184,13 @@ def verify_(
     return Exit.YES if all(verdict.ok for _, verdict in verdicts) else Exit.UNKNOWN
 
 
-def _config(path: Path) -> BootConfig:
+def _config(path: Path, build: VerifiedHash | None) -> BootConfig:
     # The policy's loader is only needed for this option.
-    from keyswitch.policy.bootloader import boot_config_of  # noqa: PLC0415
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+    from keyswitch.policy.bootloader import boot_config_of
+    from keyswitch.policy.load import read_policy
 
-    return boot_config_of(read_policy(path))
-
-
-def _verdicts_json(verdicts: list[tuple[NamedImage, ImageCheck]]) -> dict[str, Any]:
-    images = [_verdict_json(verdict) for _, verdict in verdicts]
-    if len(images) == 1:
-        return images[0]
-    for (named, _), entry in zip(verdicts, images, strict=True):
-        entry["name"], entry["image"] = named.name, named.image
-    ok = all(entry["ok"] for entry in images)
-    return {"ok": ok, "version": images[0]["version"], "hash": images[0]["hash"], "images": images}
-
-
-def _verdict_json(verdict: ImageCheck) -> dict[str, Any]:
-    found = verdict.image
-    return {
-        "ok": verdict.ok,
-        "version": None if found is None else str(found.version),
-        "hash": None if found is None else found.hash.hex(),
-        "checks": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in verdict.checks],
-    }
+    config = boot_config_of(read_policy(path))
+    return config if build is None else replace(config, hash=build)
 
 
 def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
@@ -209,9 +200,15 @@ def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
     if verdict.refusal is not None:
         echo(f"{named.name}: no: {verdict.refusal.detail}")
     elif verdict.inconclusive:
-        echo(f"{named.name}: cannot be told here")
+        echo(f"{named.name}: {_inconclusive(verdict)}")
     else:
         echo(f"{named.name}: yes")
+
+
+def _inconclusive(verdict: ImageCheck) -> str:
+    """The one thing that is not known, if there is only one."""
+    open_ = [check.detail for check in verdict.checks if check.skipped]
+    return open_[0] if len(open_) == 1 and open_[0].startswith("yes, if ") else "cannot be told here"
 
 
 def _mark(check: CheckResult) -> str:
@@ -234,8 +231,7 @@ def diff(first: Path, second: Path, *, as_json: bool) -> int:
             for difference in differences(one, other)
         ]
     if as_json:
-        entries = [{"image": name, "what": entry.what, "a": entry.first, "b": entry.second} for name, entry in found]
-        echo(json.dumps({"same": not found, "differences": entries}))
+        echo(to_line(diff_json(found)))
     else:
         for name, entry in found:
             where = f"{name}: " if len(ones) > 1 else ""

@@ -1,5 +1,7 @@
 """`keyswitch init`: a commented policy and its keys, to start from."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -8,16 +10,22 @@ import click
 from keyswitch.cli.keygen import GeneratedKey, make_key, write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
+from keyswitch.mcuboot.keys import VERIFIED_HASHES, KeyKind, VerifiedHash, read_keys
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.grammar import DEVICE
 from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import BootloaderSettings
 from keyswitch.policy.schema import SCHEMA_FILE, schema_document
 from keyswitch.policy.template import Choices, template
+from keyswitch.policy.units import UNIT
 from keyswitch.prove.check import check
-from keyswitch.schema.tables import NAME
+from keyswitch.schema.value_types import NAME
 from keyswitch.terms import Transport
+from keyswitch.zephyr.boards import BOARDS
+from keyswitch.zephyr.build import BuiltBootloader, bootloader_of, read_build
 
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]
+_IMAGE_KEY = "keys/image.pub.pem"
 _NAME_BYTES = 29
 """A scan response holds 31, two of them length and type (Core spec Vol 3 Part C 11)."""
 _KEYS = {
@@ -50,6 +58,24 @@ _KEYS = {
     type=click.Choice([each.value for each in Transport]),
     help="Serve SMP over this transport; repeatable.",
 )
+@click.option(
+    "--image-key",
+    metavar="PEM",
+    type=click.Path(path_type=Path),
+    help="Require that images are signed with this existing key, instead of making one.",
+)
+@click.option(
+    "--build",
+    metavar="BUILD_DIR",
+    type=click.Path(path_type=Path),
+    help="Take slots, hash and algorithm from this build of the product (`west build`).",
+)
+@click.option(
+    "--board",
+    type=click.Choice(sorted(BOARDS)),
+    help="Take this board's usual slots, hash and algorithm, as a guess that `keyswitch check` names.",
+)
+@click.option("--unit", metavar="ID", help="Write DIR/unit.toml as well, for the unit of this identity.")
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
 def init(
     directory: Path,
@@ -59,6 +85,10 @@ def init(
     safety_input: str | None,
     service: str | None,
     transports: tuple[str, ...],
+    image_key: Path | None,
+    build: Path | None,
+    board: str | None,
+    unit: str | None,
     yes: bool,
 ) -> None:
     """Write DIR/policy.toml with comments, its schema, and the keys it names; the result passes `keyswitch check`.
@@ -69,11 +99,16 @@ def init(
     Examples:
       keyswitch init pump
       keyswitch init pump --yes --name "Pump 7" --proof permit --transport ble --transport serial
+      keyswitch init pump --yes --image-key keys/root.pub.pem --unit P-0007
+      keyswitch init pump --yes --build build --image-key keys/root.pub.pem
     """
     quiet = yes or not sys.stdin.isatty()
     place = directory / "policy.toml"
     if place.exists():
         raise InputError(str(place), "is there already", "a directory without a policy: nothing is overwritten")
+    unit_file = None if unit is None else _unit_file(unit)
+    bootloader, sources = _bootloader(build, board)
+    image_kind = _image_key(image_key, None if bootloader is None else bootloader.hash)
     choices = Choices(
         name=_name(name or _asked(quiet, "The device's name", _default_name(directory))),
         proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
@@ -81,6 +116,9 @@ def init(
         safety_input=_input(safety_input, quiet=quiet),
         service=Visibility(service or _one_of(quiet, "The SMP service is shown", [each.value for each in Visibility])),
         transports=tuple(Transport(each) for each in dict.fromkeys(transports)) or (Transport.BLE,),
+        image_key=_IMAGE_KEY if image_key is None else os.path.relpath(image_key.resolve(), directory.resolve()),
+        bootloader=bootloader,
+        bootloader_source=sources,
     )
     write_new(place, template(choices).encode(), secret=False)
     echo(f"{place}: the policy")
@@ -91,10 +129,75 @@ def init(
     for kind in choices.proofs:
         if kind in _KEYS:
             _make(directory, *_KEYS[kind])
-    _make(directory, "image.pem", GeneratedKey.IMAGE)
+    if image_key is None:
+        _make(directory, "image.pem", image_kind)
+    if unit_file is not None:
+        write_new(directory / "unit.toml", unit_file.encode(), secret=False)
+        echo(f"{directory / 'unit.toml'}: the unit, for --unit of `keyswitch device`")
     if not check(read_policy(place)).holds:
         raise LocalError(f"{place}: the policy that was written is refuted; this is a fault of Keyswitch")
     echo(f"the policy is proved; next: keyswitch check {place}, keyswitch diagram {place} -o modes.svg")
+
+
+def _image_key(given: Path | None, build: VerifiedHash | None) -> GeneratedKey:
+    """The kind of key to make, one that goes with what the bootloader verifies.
+
+    Raises:
+        InputError: the key that is given cannot be read, or does not go with it.
+    """
+    if given is not None and build is not None and build not in read_keys(given).verified_hashes:
+        raise InputError(str(given), f"does not go with {build.words}, which the bootloader verifies", "its own key")
+    if given is not None:
+        read_keys(given)
+    return GeneratedKey.IMAGE if build in {None, *VERIFIED_HASHES[KeyKind.ECDSA_P256]} else GeneratedKey.IMAGE_ED25519
+
+
+def _bootloader(build: Path | None, board: str | None) -> tuple[BootloaderSettings | None, tuple[str, ...]]:
+    """What is known of the bootloader, and where it stands."""
+    if build is not None and board is not None:
+        raise click.UsageError("--board is a guess, and --build knows: give one of them")
+    if build is not None:
+        found = read_build(build)
+        built = bootloader_of(found)
+        sources = [f"Read from {found.mcuboot.path} and {found.slots.source}."]
+        if built.key_file is not None:
+            sources.append(f"Its key is {built.key_file}; `key` below is its public half.")
+        if built.external:
+            sources.append("The secondary slot lies on another chip.")
+        return _settings(built, guessed=False), tuple(sources)
+    if board is not None:
+        usual = BOARDS[board]
+        return _settings(usual.bootloader, guessed=True), (f"Usual for {board}:", *usual.sources)
+    return None, ()
+
+
+def _settings(built: BuiltBootloader, *, guessed: bool) -> BootloaderSettings:
+    default = BootloaderSettings()
+    return BootloaderSettings(
+        algorithm=built.algorithm,
+        hash=built.hash,
+        slot_size=built.slot_size,
+        secondary_size=built.secondary_size,
+        max_sectors=built.max_sectors,
+        sector_size=built.sector_size or default.sector_size,
+        write_block=built.write_block or default.write_block,
+        needs_erase=built.needs_erase,
+        downgrade=built.downgrade,
+        # A build that does not say how its flash is written leaves a guess.
+        guessed=guessed or built.sector_size is None or built.write_block is None,
+    )
+
+
+def _unit_file(unit: str) -> str:
+    (key,) = (key for key in UNIT.keys if key.name == "id")
+    quoted = json.dumps(key.kind.read(unit, "--unit"), ensure_ascii=False)
+    return f"""\
+# Who this unit is; the policy is the same for all of its product.
+[unit]
+id = {quoted}
+# serial = "..."                  # for records
+# secret = "keys/..."             # its own entry secret, instead of the one that the policy names
+"""
 
 
 def _make(directory: Path, file: str, kind: GeneratedKey) -> None:

@@ -25,6 +25,8 @@ class GeneratedKey(StrEnum):
     """Ed25519 pair of who issues permits, or of who holds one."""
     IMAGE = "image"
     """ECDSA P-256 pair that signs firmware images."""
+    IMAGE_ED25519 = "image-ed25519"
+    """Ed25519 pair that signs firmware images, as for nRF54L."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +65,19 @@ def write_new(path: Path, data: bytes, *, secret: bool) -> None:
 
 
 def _ed25519() -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - slow to import
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return _pem(Ed25519PrivateKey.generate())
 
 
 def _p256() -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
     return _pem(generate_private_key(SECP256R1()))
 
 
 def _pem(key: "Ed25519PrivateKey | EllipticCurvePrivateKey") -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives import serialization as s  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization as s
 
     private = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
     public = key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
@@ -85,4 +87,5 @@ def _pem(key: "Ed25519PrivateKey | EllipticCurvePrivateKey") -> tuple[bytes, byt
 _PAIRS: dict[GeneratedKey, Callable[[], tuple[bytes, bytes]]] = {
     GeneratedKey.PERMIT: _ed25519,
     GeneratedKey.IMAGE: _p256,
+    GeneratedKey.IMAGE_ED25519: _ed25519,
 }

@@ -1,11 +1,15 @@
 """`keyswitch keys`: make the keys that a policy names."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
-from keyswitch.cli.keygen import GeneratedKey, make_key
+from keyswitch.cli.keygen import GeneratedKey, Made, make_key
 from keyswitch.cli.output import echo
+from keyswitch.errors import InputError
+from keyswitch.policy.fingerprints import missing_key_files
+from keyswitch.policy.load import read_policy
 
 FILE = click.Path(path_type=Path)
 
@@ -19,6 +23,7 @@ def keys() -> None:
       keyswitch keys new keys/pump7.hmac --kind secret      shared by device and operator (challenge)
       keyswitch keys new keys/service.pem --kind permit     of who issues permits, or holds one
       keyswitch keys new keys/root.pem --kind image         signs firmware
+      keyswitch keys make policy.toml                       all that a policy names and that are not there
     """
 
 
@@ -40,7 +45,46 @@ def new(file: Path, kind: str) -> None:
     Example:
       keyswitch keys new keys/service.pem
     """
-    made = make_key(GeneratedKey(kind), file)
+    _say(make_key(GeneratedKey(kind), file))
+
+
+def _say(made: Made) -> None:
     echo(f"{made.private}: keep it secret")
     if made.public is not None:
         echo(f"{made.public}: give it away")
+
+
+@keys.command()
+@click.argument("policy", metavar="POLICY", type=FILE)
+def make(policy: Path) -> None:
+    """Make every key that POLICY names and that is not there yet; what is there stays.
+
+    The private part of a pair goes beside its public part: keys/root.pem beside keys/root.pub.pem.
+
+    \b
+    Example:
+      keyswitch keys make examples/pump/policy.toml
+    """
+    missing = missing_key_files(read_policy(policy))
+    wanted = [(_KIND_OF[where.partition("[")[0]], _private(where, path)) for where, path in missing]
+    for kind, path in wanted:
+        _say(make_key(kind, path))
+    if not wanted:
+        echo(f"{policy}: every key that it names is there")
+
+
+_KIND_OF: Final = {
+    "entry.challenge.secret": GeneratedKey.SECRET,
+    "entry.permit.issuers": GeneratedKey.PERMIT,
+    "bootloader.key": GeneratedKey.IMAGE,
+}
+
+
+def _private(where: str, path: Path) -> Path:
+    """Where the part that is kept secret goes, of the key whose named file is `path`."""
+    if _KIND_OF[where.partition("[")[0]] is GeneratedKey.SECRET:
+        return path
+    stem = path.name.removesuffix(".pub.pem")
+    if stem == path.name:
+        raise InputError(f"{where}: {path}", "not there, and its private part has no name", "a name ending in .pub.pem")
+    return path.with_name(f"{stem}.pem")

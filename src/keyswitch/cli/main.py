@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyswitchError as error:
         _say(in_options(error))
         if isinstance(error, LinkLostError) and error.next_step:
-            _say(error.next_step, before="next")
+            _say(in_options(error.next_step), before="next")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.

@@ -1,6 +1,5 @@
 """`keyswitch panel`: turn the knobs of a running device."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import click
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo
 from keyswitch.panel.client import ask
+from keyswitch.schema.output import to_line
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -96,7 +96,7 @@ def log(directory: Path, as_json: bool) -> None:
         echo(f"{answer['left_out']} older events are left out", err=True)
     for event in answer["log"]:
         at_ms, name = event["at_ms"], event["event"]
-        echo(json.dumps(event) if as_json else f"{at_ms / 1000:12.3f} {event_words(name, event)}")
+        echo(to_line(event) if as_json else f"{at_ms / 1000:12.3f} {event_words(name, event)}")
 
 
 @panel.command()
@@ -142,5 +142,5 @@ def _flags(slot: dict[str, Any]) -> str:
 
 
 def _print(answer: dict[str, Any], *lines: str, as_json: bool) -> None:
-    for line in [json.dumps(answer)] if as_json else lines:
+    for line in [to_line(answer)] if as_json else lines:
         echo(line)

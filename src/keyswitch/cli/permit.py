@@ -1,15 +1,15 @@
 """`keyswitch permit`: issue a signed permission to enter maintenance, and read one."""
 
-import json
 import secrets
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
+from keyswitch.app.permit_json import permit_json
 from keyswitch.cli.keygen import write_new
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError, LocalError
@@ -17,9 +17,10 @@ from keyswitch.exits import Exit
 from keyswitch.files.reading import read_file
 from keyswitch.mcuboot.files import open_file, open_images
 from keyswitch.mcuboot.image import ImageFault, parse_image
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.load import read_policy
-from keyswitch.policy.model import Policy
-from keyswitch.policy.secrets import read_private_key, read_public_key
+from keyswitch.policy.model import OnEnter, Policy
+from keyswitch.policy.secrets import read_issuers, read_private_key, read_public_key
 from keyswitch.proof.permit import (
     HASH_SIZES,
     ID_SIZE,
@@ -28,12 +29,14 @@ from keyswitch.proof.permit import (
     PermitFault,
     is_issued_by,
     key_id,
+    public_key,
     read,
 )
 from keyswitch.proof.permit import (
     issue as signed,
 )
-from keyswitch.schema.tables import suggestion
+from keyswitch.schema.output import to_line
+from keyswitch.schema.value_types import suggestion
 
 FILE = click.Path(path_type=Path)
 _DAY_S: Final = 86_400
@@ -122,6 +125,8 @@ def issue_permit(
         images=frozenset(_image(each) for each in images) if images else None,
     )
     key = read_private_key(issuer)
+    if rules is not None:
+        _taken_by(rules, made.mode, key)
     try:
         data = signed(made, key)
     except LocalError as error:
@@ -150,7 +155,7 @@ def show(file: Path, issuer: Path | None, *, as_json: bool) -> Exit:
         raise InputError(str(file), "no permit", "a file written by `keyswitch permit issue`")
     signed_by = None if issuer is None else is_issued_by(data, read_public_key(issuer))
     if as_json:
-        echo(json.dumps({**_json(found), "signed": signed_by}))
+        echo(to_line(permit_json(found, signed=signed_by)))
     else:
         _say(found)
         if signed_by is not None:
@@ -184,6 +189,17 @@ def _mode(rules: Policy | None, mode: str | None) -> str:
     return mode
 
 
+def _taken_by(rules: Policy, mode: str, key: bytes) -> None:
+    """Refuse to sign what no device with this policy would ever take."""
+    ways = [way for way in rules.transitions if way.target == mode and isinstance(way.trigger, OnEnter)]
+    if not any(ProofKind.PERMIT in way.trigger.proofs for way in ways if isinstance(way.trigger, OnEnter)):
+        problem = f"no transition into {mode} takes a permit"
+        raise InputError(f"{rules.origin}: transitions", problem, f'proofs = ["{ProofKind.PERMIT}"] in one of them')
+    if public_key(key) not in read_issuers(rules):
+        problem = f"the policy does not name the issuer, key {key_id(public_key(key)).hex()}"
+        raise InputError(f"{rules.origin}: entry.permit.issuers", problem, "its public key there, or another --issuer")
+
+
 def _image(text: str) -> bytes:
     path = Path(text)
     try:
@@ -215,20 +231,6 @@ def _when(seconds: int | None) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):  # beyond the year 9999, which no calendar here has
         return f"{seconds} s after 1970"
-
-
-def _json(found: Permit) -> dict[str, Any]:
-    return {
-        "id": found.id.hex(),
-        "issuer": found.issuer,
-        "devices": list(found.devices),
-        "mode": found.mode,
-        "holder": key_id(found.holder).hex(),
-        "not_before_s": found.not_before_s,
-        "expires_s": found.expires_s,
-        "uses": found.uses,
-        "images": None if found.images is None else sorted(each.hex() for each in found.images),
-    }
 
 
 def _say(found: Permit) -> None:

@@ -1,9 +1,10 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
-from keyswitch.app.events import plan_of_json, to_line
+from keyswitch.app.json_output import plan_json
 from keyswitch.app.update import Prepared
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo
-from keyswitch.errors import LinkLostError
+from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.exits import Exit
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.plan import Plan, PlannedDevice, make_plan
@@ -19,20 +20,21 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
 
     Raises:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
+        SilenceError: it was reached and answered nothing more; the same.
     """
     reach = prepared.reach
     to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupStrategy) else None
     try:
-        device = await survey(reach, prepared.policy, to=to, option=prepared.job.way.option)
-    except LinkLostError as error:
+        device = await survey(reach, prepared.policy, to=to, entry=prepared.job.way.field)
+    except (LinkLostError, SilenceError) as error:
         if as_json:
             made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
-            echo(to_line(plan_of_json(made, unreachable=str(error))))
+            echo(json_line(plan_json(made, unreachable=str(error))))
         raise
     finally:
         await reach.close()
     made = make_plan(prepared.job, device, _line(prepared.request.target))
-    for line in [to_line(plan_of_json(made))] if as_json else _plan_lines(made, device):
+    for line in [json_line(plan_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES
 
@@ -60,7 +62,7 @@ def _plan_lines(made: Plan, device: PlannedDevice) -> list[str]:
     if made.image_bytes:
         lines.append(f"at most {_rate(made.fast)}; with a usual part's flash {_rate(made.slow)}")
     refused = [f"it would be refused: {made.refused}"] if made.refused else []
-    refused += [f"next: {made.next_step}"] if made.next_step else []
+    refused += [f"next: {in_options(made.next_step)}"] if made.next_step else []
     return [*lines, *(f"note: {note}" for note in made.notes), *refused]
 
 

@@ -10,11 +10,13 @@ from typing import Final
 
 import click
 
-from keyswitch.app.events import event_json, to_line
+from keyswitch.app.json_output import event_json
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import colour_of, echo
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.job import Result, SentBytes
+from keyswitch.host.update.steps import StepName
 from keyswitch.host.upload.uploader import UploadProgress
 
 Show = Callable[[Event], None]
@@ -23,6 +25,14 @@ Show = Callable[[Event], None]
 SLOW_MS: Final = 2_000
 """A step that takes longer is named while it goes on; most are done in less."""
 
+STILL_MS: Final = (10_000, 30_000, 60_000)
+"""When a line says again that nothing has happened yet; from then on once in each `STILL_EACH_MS`."""
+
+STILL_EACH_MS: Final = 60_000
+
+STANDS_MS: Final = 5_000
+"""How often what stands on a terminal says how long it has stood."""
+
 CLEAR_LINE: Final = "\r\x1b[K"
 
 
@@ -30,7 +40,7 @@ def shown(*, as_json: bool, quiet: bool) -> Show:
     """How events are shown."""
     out = Out()
     if as_json:
-        return lambda event: out.write(to_line(event_json(event)))
+        return lambda event: out.write(json_line(event_json(event)))
     return _result_only(out) if quiet else Terminal(out).show
 
 
@@ -69,7 +79,7 @@ def _result_only(out: Out) -> Show:
             case Ended():
                 out.write(event.result.line, colour=colour_of(event.result.outcome.exit_code))
                 if event.result.next_step:
-                    out.write(f"next: {event.result.next_step}")
+                    out.write(f"next: {in_options(event.result.next_step)}")
             case Message():
                 out.write(event.text, error=True)
             case _:
@@ -82,7 +92,7 @@ class Terminal:
     """Lines for people.
 
     A terminal also shows the step that goes on, and the bar of an upload. Elsewhere a step is named once it is slow,
-    and every tenth of an upload is a line.
+    and every tenth of an upload is a line. Either says how long nothing has happened.
 
     Args:
         out: where to.
@@ -102,6 +112,7 @@ class Terminal:
         self._unnote()
         if isinstance(event, Uploading):
             self._draw(event.progress)
+            self._watch(event)
             return
         self._end_bar()
         if isinstance(event, StepBegun):
@@ -115,10 +126,32 @@ class Terminal:
         if self._interactive:
             self._noted = True
             note = f"{_at(event.at_ms)}  {event.name.value:<24} {event.says} …"
-            self._out.write(note[: shutil.get_terminal_size().columns - 1], end=False)
+            self._write_note(note)
+            self._tell_later(0, lambda waited_ms: self._write_note(note, f" {waited_ms // 1000} s", anew=True))
             return
-        line = f"{_at(event.at_ms + SLOW_MS)}  {event.name.value:<24} still working: {event.says}"
-        self._slow = asyncio.get_running_loop().call_later(SLOW_MS / 1000, self._out.write, line)
+
+        def tell(waited_ms: int) -> None:
+            self._out.write(f"{_at(event.at_ms + waited_ms)}  {event.name.value:<24} still working: {event.says}")
+
+        self._tell_later(0, tell)
+
+    def _write_note(self, note: str, end: str = "", *, anew: bool = False) -> None:
+        room = shutil.get_terminal_size().columns - 1 - len(end)
+        self._out.write(f"{note[:room]}{end}", end=False, anew=anew)
+
+    def _tell_later(self, waited_ms: int, tell: Callable[[int], None]) -> None:
+        """Tell how long nothing has happened, again and again, until the next event."""
+        if self._interactive:
+            next_ms = waited_ms + STANDS_MS
+        else:
+            later = (next_ms for next_ms in (SLOW_MS, *STILL_MS) if next_ms > waited_ms)
+            next_ms = next(later, waited_ms + STILL_EACH_MS)
+
+        def due() -> None:
+            tell(next_ms)
+            self._tell_later(next_ms, tell)
+
+        self._slow = asyncio.get_running_loop().call_later((next_ms - waited_ms) / 1000, due)
 
     def _unnote(self) -> None:
         if self._slow is not None:
@@ -139,7 +172,7 @@ class Terminal:
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} {end}: {event.why}"]
             case VerdictFound():
                 verdict = event.verdict
-                then = [f"            next: {verdict.next_step}"] if verdict.next_step else []
+                then = [f"            next: {in_options(verdict.next_step)}"] if verdict.next_step else []
                 return [f"{_at(event.at_ms)}  gate {verdict.line}", *then]
             case Message():
                 return [f"{_at(event.at_ms)}  {event.text}"]
@@ -158,10 +191,25 @@ class Terminal:
                 self._tenth = tenth
                 self._out.write(f"           {_progress_line(progress)}")
             return
-        filled = 30 * progress.off // progress.size
-        bar = f"[{'#' * filled}{'.' * (30 - filled)}]"
-        self._out.write(f"           {bar} {_progress_line(progress)}", end=False, anew=True)
+        self._out.write(f"           {_bar(progress)} {_progress_line(progress)}", end=False, anew=True)
         self._bar = True
+
+    def _watch(self, event: Uploading) -> None:
+        """An upload that does not move says since when."""
+        progress = event.progress
+        if progress.off >= progress.size:
+            return
+        since = f"since {event.at_ms / 1000:.2f} s"
+
+        def tell(waited_ms: int) -> None:
+            if self._interactive:
+                stands = f"{_percent(progress)}, no progress {since} ({waited_ms // 1000} s)"
+                self._out.write(f"           {_bar(progress)} {stands}", end=False, anew=True)
+            else:
+                where = f"no progress at byte {progress.off:,} of {progress.size:,} {since}"
+                self._out.write(f"{_at(event.at_ms + waited_ms)}  {StepName.UPLOAD.value:<24} {where}")
+
+        self._tell_later(0 if self._interactive else SLOW_MS, tell)
 
     def _end_bar(self) -> None:
         if self._bar:
@@ -186,16 +234,24 @@ def _at(at_ms: int) -> str:
     return f"{at_ms / 1000:8.2f} s"
 
 
+def _bar(progress: UploadProgress) -> str:
+    filled = 30 * progress.off // progress.size
+    return f"[{'#' * filled}{'.' * (30 - filled)}]"
+
+
+def _percent(progress: UploadProgress) -> str:
+    return f"{100 * progress.off // progress.size:3d} % of {progress.size:,} bytes"
+
+
 def _progress_line(progress: UploadProgress) -> str:
     left = "" if progress.remaining_ms is None else f", {progress.remaining_ms / 1000:.0f} s left"
-    percent = 100 * progress.off // progress.size
-    return f"{percent:3d} % of {progress.size:,} bytes, {progress.bytes_per_second / 1000:.1f} kB/s{left}"
+    return f"{_percent(progress)}, {progress.bytes_per_second / 1000:.1f} kB/s{left}"
 
 
 def _result_lines(result: Result) -> list[str]:
     lines = [result.line]
     if result.next_step:
-        lines.append(f"next: {result.next_step}")
+        lines.append(f"next: {in_options(result.next_step)}")
     if result.sent is not None:
         lines.append(_sent_line(result.sent))
     if result.not_read_since:

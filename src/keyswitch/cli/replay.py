@@ -1,7 +1,6 @@
 """`keyswitch check --replay`: the prover's traces on the whole device."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,7 +10,8 @@ from keyswitch.exits import Exit
 from keyswitch.files.documents import parse_json
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy.model import Policy
-from keyswitch.replay.play import ReplayResult, play
+from keyswitch.replay.play import ReplayResult, play, replay_json
+from keyswitch.schema.output import to_line
 
 VERDICT_FILE: Final = FileKind(expected="what `keyswitch check POLICY --json` prints", max_size=16_000_000)
 
@@ -31,9 +31,7 @@ def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
     except InputError as error:
         raise InputError(f"{path}: {error.where}", error.problem, error.expected) from error
     if as_json:
-        confirmed = bool(outcomes) and all(outcome.confirmed for _, outcome in outcomes)
-        traces = [_outcome_json(violation, outcome) for violation, outcome in outcomes]
-        echo(json.dumps({"confirmed": confirmed, "traces": traces}))
+        echo(to_line(replay_json(outcomes)))
     else:
         for violation, outcome in outcomes:
             _say(violation, outcome)
@@ -56,20 +54,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
         if not {"rule", "subject", "kind"} <= each.keys() or not lists:
             raise InputError(f"{path}: violations[{place}]", "no violation", expected)
     return [each for each in violations if each["trace"]]
-
-
-def _outcome_json(violation: dict[str, Any], outcome: ReplayResult) -> dict[str, Any]:
-    return {
-        "rule": violation["rule"],
-        "subject": violation["subject"],
-        "confirmed": outcome.confirmed,
-        "claim": outcome.claim,
-        "seen": outcome.seen,
-        "steps": [
-            {"event": step.event, "expected": step.expected, "observed": step.observed, "ok": step.ok}
-            for step in outcome.steps
-        ],
-    }
 
 
 def _say(violation: dict[str, Any], outcome: ReplayResult) -> None:

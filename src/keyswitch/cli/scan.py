@@ -11,7 +11,7 @@ from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
 if TYPE_CHECKING:
-    from keyswitch.app.events import ScanJson
+    from keyswitch.app.json_output import ScanJson
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -48,10 +48,10 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
       keyswitch scan
       keyswitch scan hci:tcp-client:127.0.0.1:6402 --seconds 2 --json
     """
-    from keyswitch.app.events import scan_json, to_line  # noqa: PLC0415
-    from keyswitch.app.scan import scan as listen  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.host.connect.scan import Shows  # noqa: PLC0415
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+    from keyswitch.app.json_output import scan_json, to_line
+    from keyswitch.app.scan import scan as listen
+    from keyswitch.host.connect.scan import Shows
+    from keyswitch.policy.load import read_policy
 
     policy = policy or default_policy()
     rules = read_policy(policy) if policy is not None else None

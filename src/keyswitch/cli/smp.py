@@ -1,14 +1,15 @@
 """`keyswitch smp`: one SMP request as it is written, the device's answer in words, and what its gate says."""
 
 import asyncio
-import json
-from pathlib import Path
+from typing import Any
 
 import click
 
 from keyswitch.cli.defaults import with_target
 from keyswitch.cli.diagnostics import diagnostics
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo
+from keyswitch.cli.pairing import pairing_options
 from keyswitch.exits import Exit
 
 
@@ -31,19 +32,7 @@ from keyswitch.exits import Exit
     metavar="SECONDS",
     help="Wait this long for the answer.",
 )
-@click.option("--pair", is_flag=True, help="Pair with the device first, or encrypt with earlier keys.")
-@click.option(
-    "--passkey",
-    type=click.IntRange(0, 999_999),
-    metavar="DIGITS",
-    help="Pair with these six digits, which the device shows, instead of asking.",
-)
-@click.option(
-    "--bonds",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Keep the pairing keys of an hci: target in this file.",
-)
+@pairing_options
 @diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def smp(
@@ -54,11 +43,8 @@ def smp(
     *,
     op: str | None,
     timeout_s: float,
-    pair: bool,
-    passkey: int | None,
-    bonds: Path | None,
-    capture: Path | None,
     as_json: bool,
+    **link: Any,
 ) -> Exit:
     """Send one SMP request to the device at TARGET, and print what it answers and what its gate says.
 
@@ -73,10 +59,10 @@ def smp(
       keyswitch smp udp:192.0.2.7 image state
       keyswitch smp serial:/dev/ttyACM0 image state '{"hash": "hex:5af1…", "confirm": false}' --op write
     """
-    from keyswitch.app.smp_request import ask, json_words, reply_json, request_of  # noqa: PLC0415 - not for --help
-    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey  # noqa: PLC0415
-    from keyswitch.host.smp.reply import Refusal  # noqa: PLC0415
-    from keyswitch.smp.header import Op  # noqa: PLC0415
+    from keyswitch.app.smp_request import ask, json_words, request_of, smp_json
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey
+    from keyswitch.host.smp.reply import Refusal
+    from keyswitch.smp.header import Op
 
     target, group, command, body = with_target(target, group, command, body)
     if target is None or group is None or command is None:
@@ -87,20 +73,15 @@ def smp(
             target,
             request,
             timeout_ms=round(timeout_s * 1000),
-            pair=pair,
-            passkey=passkey,
-            bonds=bonds,
             ask_passkey=ask_passkey,
-            capture=capture,
             numbers=TerminalNumbers(),
+            **link,
         )
     )
     reply, verdict = asked.reply, asked.verdict
     refused = isinstance(reply, Refusal)
     if as_json:
-        gate = {"gate": verdict.gate.value, "reason": verdict.reason, "detail": verdict.detail, "mode": verdict.mode}
-        told = {"request": request.words, "reply": reply_json(reply), "trouble": asked.trouble or None, **gate}
-        echo(json.dumps({"schema_version": 1, **told}))
+        echo(json_line(smp_json(request, asked)))
     else:
         echo(request.words)
         if reply is None:
@@ -109,7 +90,7 @@ def smp(
             echo(f"refused: {reply}" if isinstance(reply, Refusal) else f"answer: {json_words(reply.values)}")
         echo(f"gate: {verdict.line}")
         if verdict.next_step and (refused or reply is None):
-            echo(f"next: {verdict.next_step}")
+            echo(f"next: {in_options(verdict.next_step)}")
     if reply is None:
         return Exit.UNREACHABLE if asked.lost else Exit.UNKNOWN
     return Exit.NO if refused else Exit.YES

@@ -2,16 +2,22 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
+from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import colour_of, echo
-from keyswitch.errors import LinkLostError
+from keyswitch.cli.pairing import pairing_options
+from keyswitch.errors import InputError, LinkLostError, SilenceError
 from keyswitch.exits import Exit
 from keyswitch.terms import Security
+
+if TYPE_CHECKING:
+    from keyswitch.app.status import Looked
+    from keyswitch.host.connect.verdict import Gate
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -22,30 +28,24 @@ from keyswitch.terms import Security
     type=click.Path(path_type=Path),
     help="Say how to enter maintenance, as this policy of the device has it.",
 )
-@click.option("--pair", is_flag=True, help="Pair with the device first, or encrypt with earlier keys.")
 @click.option(
-    "--passkey",
-    type=click.IntRange(0, 999_999),
-    metavar="DIGITS",
-    help="Pair with these six digits, which the device shows, instead of asking.",
-)
-@click.option(
-    "--bonds",
+    "--inventory",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep the pairing keys of an hci: target in this file.",
+    help="Take the unit's id from this file (TOML or CSV); --unit names it there.",
 )
+@click.option("--unit", metavar="ID", help="Expect this unit of the inventory.")
+@pairing_options
 @diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(
     target: str | None,
     *,
     policy: Path | None,
-    pair: bool,
-    passkey: int | None,
-    bonds: Path | None,
-    capture: Path | None,
+    inventory: Path | None,
+    unit: str | None,
     as_json: bool,
+    **link: Any,
 ) -> Exit:
     """Say whether the device at TARGET would take an update now: open, shut or unknown, why, and what to do.
 
@@ -64,56 +64,37 @@ def status(
       ble:"C0:FF:EE:00:00:07"      in quotation marks anything is a NAME
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
-    from keyswitch.app.endpoints import open_reach  # noqa: PLC0415
-    from keyswitch.app.events import status_json, to_line  # noqa: PLC0415
-    from keyswitch.app.status import Looked, look  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.cli.progress import slot_lines  # noqa: PLC0415
-    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey  # noqa: PLC0415
-    from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached  # noqa: PLC0415
-    from keyswitch.policy.load import read_policy  # noqa: PLC0415
+    from keyswitch.app.endpoints import open_reach
+    from keyswitch.app.json_output import status_json
+    from keyswitch.app.status import Looked, look
+    from keyswitch.app.units import policy_of_unit
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey
+    from keyswitch.host.connect.verdict import Gate, Given, Verdict, unreached
 
+    if unit is not None and inventory is None:
+        raise InputError("--unit", "means nothing without an inventory", "--inventory FILE")
     (named,) = with_target(target)
-    policy = policy or default_policy()
-    rules = read_policy(policy) if policy is not None else None
-    reach = open_reach(
-        named or "",
-        pair=pair,
-        passkey=passkey,
-        bonds=bonds,
-        ask_passkey=ask_passkey,
-        capture=capture,
-        numbers=TerminalNumbers(),
-    )
+    rules, _ = policy_of_unit(policy or default_policy(), inventory, unit)
+    reach = open_reach(named or "", ask_passkey=ask_passkey, numbers=TerminalNumbers(), **link)
     try:
         looked = asyncio.run(look(reach, rules))
-    except LinkLostError as error:
-        next_step = error.next_step or unreached(Given(radio=reach.radio))
+    except (LinkLostError, SilenceError) as error:
+        known = error.next_step if isinstance(error, LinkLostError) else ""
+        next_step = known or unreached(Given(radio=reach.radio))
         if as_json:
             verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)
-            echo(to_line(status_json(Looked(verdict=verdict))))
+            echo(json_line(status_json(Looked(verdict=verdict))))
         echo(f"keyswitch: {error}", err=True)
-        echo(f"next: {next_step}", err=True)
+        echo(f"next: {in_options(next_step)}", err=True)
         return Exit.UNREACHABLE
     verdict = looked.verdict
-    codes = {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}
     if as_json:
-        echo(to_line(status_json(looked)))
+        echo(json_line(status_json(looked)))
     else:
-        echo(f"gate: {verdict.line}", colour=colour_of(codes[verdict.gate]))
-        if looked.other is not None:
-            word = "another revision" if looked.other.same_device else "another device"
-            echo(f"{word}: {looked.other.detail}")
-        if verdict.next_step:
-            echo(f"next: {verdict.next_step}")
-        if verdict.mode is not None:
-            echo(f"mode: {verdict.mode}")
-        if reach.radio:
-            echo(f"link: {_LINK[looked.security]}")
-        for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):
-            echo(line)
+        _say(looked, radio=reach.radio)
     if looked.other is not None:
         return Exit.NO
-    return codes[verdict.gate]
+    return _exit_of(verdict.gate)
 
 
 _LINK: Final = {
@@ -122,3 +103,31 @@ _LINK: Final = {
     Security.ENCRYPTED: "encrypted, without protection against somebody in the middle",
     Security.AUTHENTICATED: "encrypted and authenticated",
 }
+
+
+def _exit_of(gate: "Gate") -> Exit:
+    from keyswitch.host.connect.verdict import Gate
+
+    return {Gate.OPEN: Exit.YES, Gate.SHUT: Exit.NO, Gate.UNKNOWN: Exit.UNKNOWN}[gate]
+
+
+def _say(looked: "Looked", *, radio: bool) -> None:
+    from keyswitch.cli.progress import slot_lines
+    from keyswitch.host.access.strategy import OLDER_FORM
+    from keyswitch.policy.digest import FILE_FORM
+
+    verdict = looked.verdict
+    echo(f"gate: {verdict.line}", colour=colour_of(_exit_of(verdict.gate)))
+    if looked.other is not None:
+        word = "another revision" if looked.other.same_device else "another device"
+        echo(f"{word}: {looked.other.detail}")
+    elif looked.policy_form == FILE_FORM:
+        echo(f"policy: {OLDER_FORM}")
+    if verdict.next_step:
+        echo(f"next: {in_options(verdict.next_step)}")
+    if verdict.mode is not None:
+        echo(f"mode: {verdict.mode}")
+    if radio:
+        echo(f"link: {_LINK[looked.security]}")
+    for line in ["slots: not told"] if verdict.slots is None else slot_lines(verdict.slots):
+        echo(line)

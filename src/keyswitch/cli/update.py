@@ -8,6 +8,7 @@ import click
 
 from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
+from keyswitch.cli.pairing import pairing_options
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
@@ -55,6 +56,8 @@ from keyswitch.exits import Exit
     type=click.Path(path_type=Path),
     help="Check the image's signature with this public key; repeatable.",
 )
+@click.option("--decrypts", is_flag=True, help="Send also an encrypted image: the device's bootloader takes them.")
+@click.option("--unpacks", is_flag=True, help="Send also a compressed image: the device's bootloader takes them.")
 @click.option(
     "--only",
     type=click.Choice(["upload", "test", "confirm"]),
@@ -74,22 +77,14 @@ from keyswitch.exits import Exit
     "--image-number", type=click.IntRange(0, 255), metavar="N", help="Update image N of a device that has several."
 )
 @click.option("--window", type=click.IntRange(1, 255), metavar="N", help="Keep at most N requests outstanding.")
-@click.option("--pair", is_flag=True, help="Pair with the device, or encrypt with the keys of an earlier pairing.")
 @click.option(
-    "--passkey",
-    type=click.IntRange(0, 999_999),
-    metavar="DIGITS",
-    help="Pair with these six digits, which the device shows, instead of asking.",
+    "--frame", type=click.IntRange(110, 65_543), metavar="BYTES", help="Send frames of at most this many bytes."
 )
-@click.option(
-    "--bonds",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Keep the pairing keys of an hci: target in this file.",
-)
+@pairing_options
 @click.option("--stay", is_flag=True, help="Do not leave maintenance mode at the end.")
 @click.option("--downgrade", is_flag=True, help="Install the image even if the device runs a newer one.")
 @click.option("--unchecked", is_flag=True, help="Send the image even if the bootloader would refuse it.")
+@click.option("--force", is_flag=True, help="Reset the device even if it says that it is busy.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; ask the device, change nothing.")
 @click.option(
     "--evidence",
@@ -99,6 +94,12 @@ from keyswitch.exits import Exit
 )
 @click.option(
     "--sign", metavar="PEM", type=click.Path(path_type=Path), help="Sign the record with this private Ed25519 key."
+)
+@click.option(
+    "--inventory",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the unit's id, serial number and secret from this file (TOML or CSV); --unit names it there.",
 )
 @click.option("--unit", metavar="TEXT", help="Record which unit this is, as its owner calls it.")
 @click.option("--serial-number", metavar="TEXT", help="Record the unit's serial number.")
@@ -129,12 +130,12 @@ def update(
       keyswitch update serial:/dev/ttyACM0 app.signed.bin --key root-ec-p256.pub.pem
       keyswitch update "ble:Pump 7" pump.zip --policy policy.toml --only upload
     """
-    from keyswitch.app.request import UpdateRequest  # noqa: PLC0415 - imported for what is run, not for --help
-    from keyswitch.app.update import prepare  # noqa: PLC0415
-    from keyswitch.cli.plan import plan  # noqa: PLC0415
-    from keyswitch.cli.progress import shown  # noqa: PLC0415
-    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey  # noqa: PLC0415
-    from keyswitch.cli.run import run  # noqa: PLC0415
+    from keyswitch.app.request import UpdateRequest
+    from keyswitch.app.update import prepare
+    from keyswitch.cli.plan import plan
+    from keyswitch.cli.progress import shown
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey
+    from keyswitch.cli.run import run
 
     named, file = with_target(target, None if image is None else str(image))
     request = UpdateRequest(

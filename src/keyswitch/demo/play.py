@@ -19,7 +19,8 @@ from keyswitch.timing.rules import Phy
 AIR: Final = "interval_ms=15,phy=2M,dle=251"
 """The demo's radio: what a phone of today negotiates at its best."""
 
-SCENE_WITHIN_MS: Final = 60_000
+SCENE_WITHIN_MS: Final = 240_000
+"""A bound for what hangs, not for what is slow: on a quiet machine the longest scene takes ten seconds."""
 
 
 async def play(teller: Teller, *, payload: Path | None = None, air: str = AIR) -> Summary:

@@ -2,11 +2,66 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypedDict, TypeVar
 
 from keyswitch.host.upload.uploader import UploadProgress
 
 Stage = TypeVar("Stage")
+
+
+class BeginsJson(TypedDict):
+    """A step of the story begins."""
+
+    event: str
+    name: str
+    tried: str
+    expected: str
+
+
+class DemoProgressJson(TypedDict):
+    """An upload moves."""
+
+    event: str
+    off: int
+    size: int
+    upload_bytes_per_second: int
+    remaining_ms: int | None
+
+
+class StepProvedJson(TypedDict):
+    """A step of an update is proved."""
+
+    event: str
+    name: str
+
+
+class DemoStepJson(TypedDict):
+    """One step of the story, as the summary has it."""
+
+    name: str
+    expected: str
+    observed: str
+    ok: bool
+
+
+class StepEndedJson(DemoStepJson):
+    """A step of the story is over."""
+
+    event: str
+    duration_ms: int
+
+
+class SummaryJson(TypedDict):
+    """The last line. `seconds` is `duration_ms` in seconds."""
+
+    event: str
+    ok: bool
+    image_bytes: int
+    duration_ms: int
+    seconds: float
+    upload_bytes_per_second: int
+    link_bound_bytes_per_second: int
+    steps: list[DemoStepJson]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +92,7 @@ class DemoStepResult:
     observed: Observed
     duration_ms: int
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> DemoStepJson:
         """For the summary."""
         return {
             "name": self.name,
@@ -72,12 +127,13 @@ class Summary:
         """Whether every scene went as expected."""
         return all(scene.observed.ok for scene in self.scenes)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> SummaryJson:
         """The last line of `keyswitch demo --json`."""
         return {
             "event": "summary",
             "ok": self.ok,
             "image_bytes": self.image_bytes,
+            "duration_ms": self.duration_ms,
             "seconds": round(self.duration_ms / 1000, 3),
             "upload_bytes_per_second": self.upload_bytes_per_second,
             "link_bound_bytes_per_second": self.link_bound_bytes_per_second,

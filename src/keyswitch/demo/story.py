@@ -14,11 +14,14 @@ from typing import Final
 from keyswitch.demo.child import DeviceProcess
 from keyswitch.demo.scene import DemoStep, Observed, Teller
 from keyswitch.demo.workshop import NEW_VERSION, OLD_VERSION, Workshop
-from keyswitch.errors import LinkLostError, LocalError
+from keyswitch.errors import LinkLostError, LocalError, SilenceError
 from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, Connection
-from keyswitch.host.connect.verdict import Gate, probe_gate
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.smp.queries import ModeState, read_mode, read_slots
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.update.events import Event, StepDone, Uploading
@@ -36,8 +39,10 @@ from keyswitch.smp.groups import os as os_group
 
 MAINTENANCE: Final = "maintenance"
 LINK_ENDS_MS: Final = 5_000
-REVERTED_WITHIN_MS: Final = 30_000
-"""The trial's deadline of 5 s, a boot that swaps back, and a reconnect."""
+TRIAL_LEFT_MS: Final = 2_000
+"""Of the trial's deadline, to be waited for in real time; the device's clock is moved over the rest."""
+REVERTED_WITHIN_MS: Final = 60_000
+"""What is left of the deadline, a boot that swaps back, and a reconnect: a bound for what hangs."""
 FIRST_CHUNK: Final = 400
 """Bytes of the image in the upload that is forced where none belongs."""
 
@@ -74,9 +79,9 @@ class DemoStage:
         name = self.workshop.policy.device.name
         return BleEndpoint(self.adapter, target=name, name=name)
 
-    def secret(self) -> mode_group.Secret:
+    def secret(self) -> Secret:
         """What proves that the operator may enter."""
-        return mode_group.Secret(read_secret(self.workshop.policy))
+        return Secret(read_secret(self.workshop.policy))
 
     def way(self) -> ModeGroupStrategy:
         """Into maintenance by the shared secret."""
@@ -281,6 +286,7 @@ async def never_confirmed(stage: DemoStage) -> Observed:
     on_trial = await stage.running()
     if result.outcome is not Outcome.ON_TRIAL or on_trial != image.version:
         return Observed(text=f"{result.line}; {on_trial} runs", ok=False)
+    await stage.device.panel({"do": "advance", "ms": stage.workshop.trial_deadline_ms - TRIAL_LEFT_MS})
     mode = await _mode_after_revert(stage, lambda version: version != on_trial)
     version = await stage.running()
     left = await stage.update(Job(goal=Goal.CONFIRM, way=stage.way()))
@@ -304,7 +310,7 @@ async def _mode_after_revert(stage: DemoStage, reverted: Callable[[str], bool]) 
                 await stage.down()
     except TimeoutError:
         return "unknown (no revert in time)"
-    except LinkLostError as error:
+    except (LinkLostError, SilenceError) as error:
         return f"unknown ({error})"
 
 
@@ -391,7 +397,7 @@ SCENES: Final[tuple[DemoStep[DemoStage], ...]] = (
     ),
     DemoStep(
         name="never confirmed",
-        tried="in a third session, start a good image and confirm nothing",
+        tried="in a third session, start a good image, confirm nothing, and move the device's clock to the deadline",
         expected="it reverts, still inside maintenance",
         act=never_confirmed,
     ),

@@ -1,14 +1,23 @@
 """Three ways to tell the story: to a person, to a machine, and hardly at all."""
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
-from keyswitch.demo.scene import DemoStepResult, Summary, Teller
+from keyswitch.demo.scene import (
+    BeginsJson,
+    DemoProgressJson,
+    DemoStepResult,
+    StepEndedJson,
+    StepProvedJson,
+    Summary,
+    Teller,
+)
 from keyswitch.host.upload.uploader import UploadProgress
+from keyswitch.schema.output import to_line
 
 
 class Person:
@@ -91,32 +100,36 @@ class MachineTeller:
 
     def begins(self, name: str, tried: str, expected: str) -> None:
         """A scene begins."""
-        self._print({"event": "begins", "name": name, "tried": tried, "expected": expected})
+        begins: BeginsJson = {"event": "begins", "name": name, "tried": tried, "expected": expected}
+        self._print(begins)
 
     def progress(self, progress: UploadProgress) -> None:
         """An upload moves."""
-        self._print({
+        moved: DemoProgressJson = {
             "event": "progress",
             "off": progress.off,
             "size": progress.size,
-            "bytes_per_second": progress.bytes_per_second,
+            "upload_bytes_per_second": progress.bytes_per_second,
             "remaining_ms": progress.remaining_ms,
-        })  # fmt: skip
+        }
+        self._print(moved)
 
     def step(self, text: str) -> None:
         """A step of an update is proved."""
-        self._print({"event": "step", "name": text})
+        proved: StepProvedJson = {"event": "step", "name": text}
+        self._print(proved)
 
     def ends(self, played: DemoStepResult) -> None:
         """A scene has been played."""
-        self._print({"event": "step_ended", **played.as_json(), "duration_ms": played.duration_ms})
+        ended: StepEndedJson = {"event": "step_ended", **played.as_json(), "duration_ms": played.duration_ms}
+        self._print(ended)
 
     def summary(self, summary: Summary) -> None:
         """The last line."""
         self._print(summary.as_json())
 
-    def _print(self, event: dict[str, Any]) -> None:
-        self._console.out(json.dumps(event), highlight=False)
+    def _print(self, event: Mapping[str, Any]) -> None:
+        self._console.out(to_line(event), highlight=False)
 
 
 class Quiet(Person):

@@ -7,10 +7,7 @@ from typing import Final
 from keyswitch.demo.images import flip_one_bit, make_payload
 from keyswitch.errors import LocalError
 from keyswitch.policy.model import Policy
-from keyswitch.testing.example import example_policy, write_example
-
-SHORTER: Final = {"trial_deadline_s = 120": "trial_deadline_s = 5"}
-"""What the demo changes in the example: nobody watches a trial for two minutes."""
+from keyswitch.testing.example import write_example
 
 OLD_VERSION: Final = "1.0.0"
 NEW_VERSION: Final = "1.1.0"
@@ -23,7 +20,7 @@ class Workshop:
     """The demo's files.
 
     Attributes:
-        policy_file: the pump's policy, with a short trial.
+        policy_file: the example pump's policy.
         policy: the same, read.
         state: directory of the device.
         old: runs at first.
@@ -42,6 +39,18 @@ class Workshop:
     flipped: int
     never_confirmed: Path
 
+    @property
+    def trial_deadline_ms(self) -> int:
+        """How long the policy lets an image be on trial.
+
+        Raises:
+            LocalError: for ever: the example is another one than the story is about.
+        """
+        deadline_ms = self.policy.update.trial_deadline_ms
+        if deadline_ms is None:
+            raise LocalError(f"{self.policy_file}: no update.trial_deadline_s")
+        return deadline_ms
+
 
 def make(directory: Path, payload: Path | None = None) -> Workshop:
     """Make everything in `directory`.
@@ -53,7 +62,7 @@ def make(directory: Path, payload: Path | None = None) -> Workshop:
     Raises:
         InputError: the payload cannot be used.
     """
-    example = write_example(directory, _shortened(example_policy()))
+    example = write_example(directory)
     if payload is None:
         payload = directory / "firmware.bin"
         make_payload(payload, seed=1)
@@ -70,11 +79,3 @@ def make(directory: Path, payload: Path | None = None) -> Workshop:
         flipped=flip_one_bit(good, broken),
         never_confirmed=trial,
     )
-
-
-def _shortened(text: str) -> str:
-    for line, shorter in SHORTER.items():
-        if line not in text:
-            raise LocalError(f"the example policy has no line {line!r}")
-        text = text.replace(line, shorter)
-    return text

@@ -5,9 +5,11 @@ Rules kept here:
 * An event is made where the decision is taken: by the door, by the check of proofs, by the machine's step.
 * It holds no secret: no proof, nonce, key or token; a permit is named by its id, a holder by the id of its key.
 * Nothing is made of an allowed command as such, so that serving a frame costs nothing here.
+* An event's fields are its keys in JSON (`to_json`): whoever changes one obeys `keyswitch.schema.output`.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final, assert_never, cast
@@ -283,7 +285,153 @@ DeviceEvent = (
 )
 
 
-def to_json(event: DeviceEvent) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootedImage:
+    """What the bootloader did for one image pair.
+
+    Attributes:
+        image: which pair.
+        version: of what runs; None: nothing does.
+        hash: of what runs.
+        swap: what was carried out.
+        trial: it reverts unless it is confirmed.
+        reverted: an unconfirmed trial was taken back.
+        why: in words, one line a step.
+    """
+
+    image: int
+    version: str | None
+    hash: str
+    swap: str
+    trial: bool
+    reverted: bool
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootDecided:
+    """The bootloader has decided. Attributes: runs: whether there is something to run; images: one for each pair."""
+
+    NAME: ClassVar = "boot"
+    runs: bool
+    images: tuple[BootedImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReady:
+    """Everything listens; what is not served is null.
+
+    Attributes:
+        mode: the device's; None: nothing runs.
+        ble: HCI transport of the radio, or of the virtual air.
+        udp: `HOST:PORT`.
+        serial: path of the port.
+        name: of the device.
+        address: of the radio.
+    """
+
+    NAME: ClassVar = "ready"
+    mode: str | None
+    ble: str | None
+    udp: str | None
+    serial: str | None
+    name: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMode:
+    """The mode is another one."""
+
+    NAME: ClassVar = "mode"
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InhibitChanged:
+    """The application must stop something, or may have it back. Attributes: names: what it must not do now."""
+
+    NAME: ClassVar = "inhibit"
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerConnected:
+    """A peer has come. Attributes: peer: its number, never reused while the device process runs."""
+
+    NAME: ClassVar = "connected"
+    transport: Transport
+    peer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerDisconnected:
+    """A peer has gone."""
+
+    NAME: ClassVar = "disconnected"
+    transport: Transport
+    peer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetBegan:
+    """The device resets itself."""
+
+    NAME: ClassVar = "reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportLost:
+    """A port was unplugged, or is not there at a boot after that."""
+
+    NAME: ClassVar = "transport-lost"
+    transport: Transport
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsLeftOut:
+    """The output takes lines again after it was full. Attributes: events: how many were not told."""
+
+    NAME: ClassVar = "left-out"
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureEnded:
+    """The capture's file takes no more."""
+
+    NAME: ClassVar = "capture-ended"
+    file: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEnded:
+    """The event log takes no more."""
+
+    NAME: ClassVar = "log-ended"
+    file: str
+    why: str
+
+
+LiveEvent = (
+    BootDecided
+    | DeviceReady
+    | NewMode
+    | InhibitChanged
+    | PeerConnected
+    | PeerDisconnected
+    | ResetBegan
+    | TransportLost
+    | EventsLeftOut
+    | CaptureEnded
+    | LogEnded
+)
+"""What is told as it happens and not kept in the event log, but for a boot."""
+
+
+def to_json(event: DeviceEvent | LiveEvent) -> dict[str, Any]:
     """The event as an object of plain JSON values, with `event` first."""
     return {"event": event.NAME, **{key: _plain(value) for key, value in asdict(event).items()}}
 
@@ -291,6 +439,8 @@ def to_json(event: DeviceEvent) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in cast("Iterable[Any]", value)]
     if isinstance(value, Security):
         return value.word
     return value.value if isinstance(value, StrEnum) else value
@@ -420,6 +570,7 @@ def _cause(event: on.Event) -> tuple[str, By | None]:
             | on.ArmAsked(peer=peer)
             | on.ResetAsked(peer=peer)
             | on.ConfirmAsked(peer=peer)
+            | on.FirmwareCommand(peer=peer)
             | on.CommandServed(peer=peer)
         ):
             return "request", by(peer)

@@ -17,7 +17,7 @@ The store is marked before anything is served, so that it happens once, however 
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change, arrive, leave_way, timers
+from keyswitch.gate.change import Change, arrive, keep_quiet, leave_way, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
@@ -37,6 +37,8 @@ def booted(change: Change, event: on.Booted) -> Refused | None:
     if event.blank:
         change.do(do.MarkStore())
     record = event.record if _fits(policy, event) else None
+    if record is not None:
+        keep_quiet(change, policy.modes[record.mode])  # the reset was a command of it, or its revert
     if record is not None and not record.ending:
         _go_on(change, record)
     elif event.trial and event.blank and event.record is None and policy.update.trial_deadline_ms is not None:

@@ -3,7 +3,7 @@
 * Leaving maintenance cleans up first: queue, reassembly, upload, arming, granted reset, session record.
 * A trial that nobody confirmed is reverted before maintenance is left: the session is marked as ending, the device
   resets, and `Booted` then leaves.
-* The GATT table follows the session as the policy's visibility strategy says.
+* The GATT table follows the session as the policy's visibility strategy says (`gate.visibility`).
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave, transitions_from
-from keyswitch.gate.state import GateState, Session
-from keyswitch.policy.enums import ProofKind, UploadRest, Visibility
+from keyswitch.gate.state import GateState, Quiet, Session
+from keyswitch.gate.visibility import must_go, shown_now
+from keyswitch.policy.enums import ProofKind, UploadRest
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
 
 NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
@@ -88,6 +89,35 @@ def enter_mode(change: Change, target: str, way: Transition | None, opening: Ope
         _disconnect_for_table_change(change, opening)
 
 
+def inhibited(mode: Mode, state: GateState) -> frozenset[str]:
+    """What the application must not do now: what the mode says, and what stays inhibited from before."""
+    names = frozenset(mode.inhibits)
+    return names if state.quiet is None else names | state.quiet.names
+
+
+def keep_quiet(change: Change, mode: Mode) -> None:
+    """Firmware is worked on in `mode`: what it inhibits stays inhibited for the mode's quiet time from now on.
+
+    What stays inhibited already does so at least as long: the machine knows no clock, and lets nothing go too early.
+    """
+    if mode.quiet_after_ms is None:
+        return
+    held = change.state.quiet
+    names, ms = frozenset(mode.inhibits), mode.quiet_after_ms
+    quiet = Quiet(names=names, ms=ms) if held is None else Quiet(names=names | held.names, ms=max(ms, held.ms))
+    change.do(do.StartTimer(timer=Timer.QUIET, ms=quiet.ms))
+    change.state = replace(change.state, quiet=quiet)
+
+
+def end_quiet(change: Change) -> None:
+    """The quiet time is over: from here on the mode alone says what is inhibited."""
+    before = inhibited(change.mode, change.state)
+    change.state = replace(change.state, quiet=None)
+    names = inhibited(change.mode, change.state)
+    if names != before:
+        change.do(do.Inhibit(names=names))
+
+
 def clean_up(change: Change) -> None:
     """Nothing that began in the session continues: queue, half frames, upload, granted reset, arming, record."""
     state = change.state
@@ -137,8 +167,8 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
     if before is not None:
         change.do(*[_STOP[timer] for timer in timers(before) if timer not in limits])
     change.do(*[do.StartTimer(timer=timer, ms=ms) for timer, ms in limits.items()])
-    inhibits = frozenset(mode.inhibits)
-    if before is None or inhibits != frozenset(before.inhibits):
+    inhibits = inhibited(mode, change.state)
+    if before is None or inhibits != inhibited(before, change.state):
         change.do(do.Inhibit(names=inhibits))
     outlives = bool(change.policy.ways(mode.name, OnReset))
     if outlives or (before is not None and change.policy.ways(before.name, OnReset)):
@@ -146,28 +176,18 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
     change.do(do.ModeChanged(mode=mode.name))
 
 
-def service_wanted(policy: Policy, state: GateState) -> bool:
-    """Whether the SMP service belongs into the table."""
-    return state.session is not None or state.first_trial or policy.gate.service is Visibility.ALWAYS
-
-
 def sync_gatt_table(change: Change) -> None:
     """Bring the table in line with the session, if the strategy allows it now."""
-    state = change.state
-    wanted = service_wanted(change.policy, state)
-    if wanted == state.service_shown or state.down:
-        return
-    if change.policy.gate.service is Visibility.RECONNECT and state.connections:
-        return
-    change.do(do.ShowService(shown=wanted))
-    change.state = replace(state, service_shown=wanted)
+    shown = shown_now(change.policy, change.state)
+    if shown != change.state.service_shown:
+        change.do(do.ShowService(shown=shown))
+        change.state = replace(change.state, service_shown=shown)
 
 
 def _disconnect_for_table_change(change: Change, opening: Opening) -> None:
-    """With `reconnect`, everybody must go before the table can change."""
-    state = change.state
-    if change.policy.gate.service is Visibility.RECONNECT and state.connections and not state.service_shown:
-        change.do(do.EndConnections(peers=state.connections, after_answer=opening.answering))
+    peers = must_go(change.policy, change.state)
+    if peers:
+        change.do(do.EndConnections(peers=peers, after_answer=opening.answering))
 
 
 def apply_input_transitions(change: Change) -> None:

@@ -49,6 +49,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
     "reset_asked": events.ResetAsked,
     "confirm_asked": events.ConfirmAsked,
     "self_confirmed": events.SelfConfirmed,
+    "firmware_command": events.FirmwareCommand,
     "command_served": events.CommandServed,
 }
 """Every event by its word."""

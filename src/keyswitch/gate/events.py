@@ -23,6 +23,8 @@ class Timer(StrEnum):
     """The limit that extensions cannot move."""
     IDLE = "idle"
     TRIAL = "trial"
+    QUIET = "quiet"
+    """What a mode inhibits stays inhibited until then, whatever the mode is."""
     RESET = "reset"
     """A granted reset, after its answer has had time to leave."""
 
@@ -170,6 +172,13 @@ class SelfConfirmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareCommand:
+    """A command that can change firmware was let through and is about to be executed, with whatever success."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandServed:
     """A command of this peer was executed and answered without an error (asking in the mode group does not count)."""
 
@@ -194,5 +203,6 @@ Event = (
     | ResetAsked
     | ConfirmAsked
     | SelfConfirmed
+    | FirmwareCommand
     | CommandServed
 )

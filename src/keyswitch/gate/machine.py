@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from keyswitch.gate import boot, session, transitions
+from keyswitch.gate import boot, session, time_limits, transitions
 from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, apply_input_transitions, sync_gatt_table
 from keyswitch.gate.decision import FIRST_TRIAL, RESETTING, Refused
@@ -68,8 +68,8 @@ TABLE: Final[Table] = {
         session.attach_proved, (session.no_session, session.link_too_insecure, session.owner_is_here)
     ),
     on.LeaveAsked: EventRow(transitions.leave_asked),
-    on.ExtendAsked: EventRow(session.extend_asked, (session.no_session, session.not_extended)),
-    on.Expired: EventRow(transitions.expired),
+    on.ExtendAsked: EventRow(time_limits.extend_asked, (session.no_session, time_limits.not_extended)),
+    on.Expired: EventRow(time_limits.expired),
     on.UploadStarted: EventRow(
         session.upload_started, (session.stray_upload, session.trial_runs, session.anothers_upload)
     ),
@@ -90,7 +90,8 @@ TABLE: Final[Table] = {
     on.ResetAsked: EventRow(session.reset_asked, session.RESET_RULES),
     on.ConfirmAsked: EventRow(session.confirm_asked, (session.stray_confirm, session.confirmed_by_operator)),
     on.SelfConfirmed: EventRow(session.self_confirmed, (session.confirmed_by_application,)),
-    on.CommandServed: EventRow(session.command_served),
+    on.FirmwareCommand: EventRow(session.firmware_command),
+    on.CommandServed: EventRow(time_limits.command_served),
 }
 """Every event. Within a row, what the event does in which mode is the policy's transitions and nothing else."""
 
@@ -101,6 +102,9 @@ _HEARD_ON_FIRST_TRIAL: Final = frozenset(
     {on.Booted, on.Connected, on.Disconnected, on.InputChanged, on.Expired, on.ConfirmAsked, on.SelfConfirmed}
 )
 """Until the first gated image is confirmed or reverted; nothing of these changes the mode."""
+
+_OF_TIME_ALONE: Final = frozenset({on.FirmwareCommand, on.CommandServed})
+"""They start time limits again, and no transition follows from them."""
 
 
 def initial(policy: Policy) -> GateState:
@@ -145,6 +149,8 @@ def _row(table: Table, event: Event) -> EventRow:  # noqa: C901, PLR0911, PLR091
             return table[on.ConfirmAsked]
         case on.SelfConfirmed():
             return table[on.SelfConfirmed]
+        case on.FirmwareCommand():
+            return table[on.FirmwareCommand]
         case on.CommandServed():
             return table[on.CommandServed]
         case _:
@@ -174,7 +180,7 @@ def step(policy: Policy, state: GateState, event: Event, *, table: Table = TABLE
     refused = row.act(change, event)
     if refused is not None:
         return Step(state=state, refused=refused)
-    if kind is not on.CommandServed:
+    if kind not in _OF_TIME_ALONE:
         apply_input_transitions(change)
         sync_gatt_table(change)
     return Step(state=change.state, effects=tuple(change.effects), ways=tuple(change.ways))

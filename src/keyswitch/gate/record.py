@@ -29,7 +29,7 @@ class SessionRecord:
     """One session on its way across a reset.
 
     Attributes:
-        policy: SHA-256 of the policy file under which the session was opened.
+        policy: digest of the policy under which the session was opened.
         mode: name of the maintenance mode.
         entry: which transition opened it (`entry_of`): means something under the same policy alone; empty: the session
             was opened under another one.
@@ -70,7 +70,7 @@ def entry_of(way: Transition) -> bytes:
         type(trigger).__name__,
         sorted(trigger.proofs) if isinstance(trigger, OnEnter) else [],
         trigger.hold_ms if isinstance(trigger, OnButton) else 0,
-        sorted(guard.text for guard in way.when),
+        sorted({guard.text for guard in way.when}),
         way.when_false.value,
         way.security.word,
         way.others.value,

@@ -1,4 +1,4 @@
-"""Rows of the table about firmware: upload, arming, reset, confirmation; and about the session: attaching, its lease.
+"""Rows of the table about firmware: upload, arming, reset, confirmation; and about whose the session is: attaching.
 
 Outside a session they ask the policy once more whether the mode serves them, so that a broken door alone changes no
 firmware. A sound policy serves them within sessions only. The device does what an unsound one says as well, so that
@@ -9,13 +9,13 @@ from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, timers
+from keyswitch.gate.change import NOTHING_WAITS, Change, arrive, keep_quiet, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import binding, refused_by, session_failing
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.state import Arming, Session, Upload, idle_limit_ms
+from keyswitch.gate.state import Arming, Session, Upload
 from keyswitch.policy.enums import Arm, Confirm, SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
@@ -89,13 +89,6 @@ def owner_is_here(change: Change, event: on.AttachProved) -> Refused | None:
     session = change.state.session
     held = session is not None and owned_by_other(change, session, event.peer)
     return Refused(Reason.OWNER) if held else None
-
-
-def not_extended(change: Change, _event: Event) -> Refused | None:
-    """A lease that is as long as the limit of all extensions has none."""
-    lease_ms = change.mode.lease_ms
-    fixed = lease_ms is None or lease_ms == change.mode.lease_max_ms
-    return Refused(Reason.EXPIRED, "this lease is not extended") if fixed else None
 
 
 def trial_runs(change: Change, _event: Event) -> Refused | None:
@@ -175,16 +168,9 @@ def owned_by_other(change: Change, session: Session, peer: Peer) -> bool:
     return exclusive and owner is not None and owner != peer.id and owner in change.state.connections
 
 
-def extend_asked(change: Change, event: on.ExtendAsked) -> Refused | None:
-    """Start the lease again; the limit of all extensions runs on."""
-    del event
-    if change.mode.lease_ms is not None:
-        change.do(do.StartTimer(timer=Timer.LEASE, ms=change.mode.lease_ms))
-    return None
-
-
 def upload_started(change: Change, event: on.UploadStarted) -> Refused | None:
     """One upload, one owner. What was armed is not any more: its slot is about to change."""
+    keep_quiet(change, change.mode)
     state, arming = change.state, change.state.arming
     if arming is not None and arming.written:
         change.do(do.Disarm())
@@ -201,6 +187,7 @@ def upload_ended(change: Change, event: on.UploadEnded) -> Refused | None:
 
 def arm_asked(change: Change, event: on.ArmAsked) -> Refused | None:
     """Mark an image for the next boot: now in flash, or only remembered until the session's own reset."""
+    keep_quiet(change, change.mode)
     early = change.policy.update.arm is Arm.EARLY
     arming = Arming(image=event.image, permanent=event.permanent, written=early)
     if change.state.arming == arming:
@@ -224,6 +211,7 @@ def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
 def reset_asked(change: Change, event: on.ResetAsked) -> Refused | None:
     """Grant a reset; it takes place when its answer has had time to leave."""
     del event
+    keep_quiet(change, change.mode)
     if not change.state.reset_pending:
         change.do(do.StartTimer(timer=Timer.RESET, ms=RESET_DELAY_MS))
         change.state = replace(change.state, reset_pending=True)
@@ -254,6 +242,7 @@ def reset_due(change: Change, event: on.Expired) -> None:
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
     """The operator says that the running image is good."""
     del event
+    keep_quiet(change, change.mode)
     _confirm(change)
     return None
 
@@ -274,11 +263,8 @@ def _confirm(change: Change) -> None:
             arrive(change, None, timers(change.mode))  # from here on, a device like any other
 
 
-def command_served(change: Change, event: on.CommandServed) -> Refused | None:
-    """Somebody is at work: in an owned session its owner, else anybody."""
-    session = change.state.session
-    idle_ms = idle_limit_ms(change.mode, session)
-    owned = session is not None and change.mode.session is SessionRule.OWNER
-    if idle_ms is not None and (not owned or (session is not None and session.owner == event.peer.id)):
-        change.do(do.StartTimer(timer=Timer.IDLE, ms=idle_ms))
+def firmware_command(change: Change, event: on.FirmwareCommand) -> Refused | None:
+    """Firmware is being worked on, with whatever success."""
+    del event
+    keep_quiet(change, change.mode)
     return None

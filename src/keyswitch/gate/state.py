@@ -65,6 +65,19 @@ class Arming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """What stays inhibited after firmware was worked on, until `Timer.QUIET` is reached.
+
+    Attributes:
+        names: what the application must not do, whatever the mode is.
+        ms: how long after the last command that can change firmware.
+    """
+
+    names: frozenset[str]
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateState:
     """Everything the machine knows.
 
@@ -80,6 +93,7 @@ class GateState:
             about and confirmed, and nothing else happens until then (`gate.boot`).
         reset_pending: a reset was granted and takes place when its timer expires.
         service_shown: the SMP service is in the GATT table (and the second identity in use, where there is one).
+        quiet: what stays inhibited for a while, None if nothing does.
         down: a reset has been ordered: nothing is served until `Booted`.
     """
 
@@ -93,4 +107,5 @@ class GateState:
     first_trial: bool = False
     reset_pending: bool = False
     service_shown: bool = False
+    quiet: Quiet | None = None
     down: bool = False

@@ -1,16 +1,17 @@
-"""Rows of the table that can change the mode: connections, inputs, button, entry, leaving, time limits."""
+"""Rows of the table that can change the mode: connections, inputs, button, entry, leaving."""
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import NOTHING_WAITS, Change, Opening, enter_mode, leave, revert, service_wanted
+from keyswitch.gate.change import Change, Opening, enter_mode, leave
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, refused_by, transitions_from
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.session import owned_by_other, reset_due, too_insecure
+from keyswitch.gate.session import owned_by_other, too_insecure
 from keyswitch.gate.state import GateState, idle_limit_ms
-from keyswitch.policy.enums import InputType, Others, ProofKind, Visibility
+from keyswitch.gate.visibility import must_go
+from keyswitch.policy.enums import InputType, Others, ProofKind
 from keyswitch.policy.model import (
     INT_MAX,
     INT_MIN,
@@ -19,7 +20,6 @@ from keyswitch.policy.model import (
     OnDisconnect,
     OnEnter,
     OnLeave,
-    OnTimeout,
     Policy,
     Transition,
     Trigger,
@@ -33,11 +33,10 @@ def connected(change: Change, event: on.Connected) -> Refused | None:
     state = change.state
     first = not state.connections
     change.state = replace(state, connections=state.connections | {event.peer})
-    waiting = service_wanted(change.policy, state) and not state.service_shown
-    if waiting and change.policy.gate.service is Visibility.RECONNECT:
+    if event.peer in must_go(change.policy, change.state):
         change.do(do.EndConnections(peers=frozenset({event.peer}), after_answer=False))
     if first:
-        _take_first(change, OnConnect)
+        take_first(change, OnConnect)
     return None
 
 
@@ -52,7 +51,7 @@ def disconnected(change: Change, event: on.Disconnected) -> Refused | None:
     last = state.connections == frozenset({event.peer})
     change.state = replace(state, connections=state.connections - {event.peer}, session=session, upload=upload)
     if last and not state.down:
-        _take_first(change, OnDisconnect)
+        take_first(change, OnDisconnect)
     return None
 
 
@@ -99,8 +98,6 @@ def enter_proved(change: Change, event: on.EnterProved) -> Refused | None:
     if isinstance(way, Refused):
         return way
     others = change.state.connections - {event.peer.id}
-    if others and way.others is Others.DISCONNECT and change.policy.gate.service is not Visibility.RECONNECT:
-        change.do(do.EndConnections(peers=others, after_answer=False))
     answering = event.peer.id in change.state.connections
     enter_mode(
         change,
@@ -108,6 +105,9 @@ def enter_proved(change: Change, event: on.EnterProved) -> Refused | None:
         way,
         Opening(proof=event.proof, owner=event.peer.id, images=event.images, answering=answering),
     )
+    staying = others - must_go(change.policy, change.state)
+    if staying and way.others is Others.DISCONNECT:
+        change.do(do.EndConnections(peers=staying, after_answer=False))
     return None
 
 
@@ -176,38 +176,8 @@ def leave_asked(change: Change, event: on.LeaveAsked) -> Refused | None:
     return None
 
 
-def expired(change: Change, event: on.Expired) -> Refused | None:
-    """A time limit was reached. One that the mode does not have (it was stopped too late) means nothing."""
-    if change.state.first_trial:
-        if event.timer is Timer.TRIAL:
-            change.do(*NOTHING_WAITS, do.ResetNow())
-            change.state = replace(change.state, first_trial=False, down=True)
-    else:
-        _limit_reached(change, event)
-    return None
-
-
-def _limit_reached(change: Change, event: on.Expired) -> None:
-    state, mode = change.state, change.mode
-    match event.timer:
-        case Timer.TIMEOUT:
-            if mode.timeout_ms is not None and not _take_first(change, OnTimeout):
-                change.do(do.StartTimer(timer=Timer.TIMEOUT, ms=mode.timeout_ms))
-        case Timer.LEASE | Timer.LEASE_MAX:
-            # A session of another revision of the policy has a lease although its mode has none here.
-            if mode.lease_ms is not None or state.session is not None:
-                leave(change)
-        case Timer.IDLE:
-            if idle_limit_ms(mode, state.session) is not None:
-                leave(change)
-        case Timer.TRIAL:
-            if state.session is not None and state.trial:
-                revert(change, ending=False)
-        case Timer.RESET:
-            reset_due(change, event)
-
-
-def _take_first(change: Change, trigger: type[Trigger]) -> bool:
+def take_first(change: Change, trigger: type[Trigger]) -> bool:
+    """Take the first way with this trigger whose guards hold; whether there was one."""
     if change.state.first_trial:
         return False
     for way in transitions_from(change.policy, change.state.mode, trigger):

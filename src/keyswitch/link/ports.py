@@ -10,6 +10,7 @@ Rules that every implementation keeps:
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from keyswitch.errors import RemoteError
@@ -70,6 +71,31 @@ class PairingNumbers(Protocol):
         ...
 
 
+class PairingFailure(Enum):
+    """Why pairing came to nothing (Core spec Vol 3 Part H 3.5.5, and lost keys). The value says it to people."""
+
+    NO_PASSKEY = "no passkey was given"
+    WRONG_PASSKEY = "the passkey is not the one that the device shows"
+    NOT_NOW = "the device does not take pairing now"
+    TOO_OFTEN = "too many attempts: wait"
+    FORGOTTEN = "the device does not know this bond any more: forget it here, and pair again"
+    OTHER = "the device and this computer could not agree"
+    """Anything else, or a stack that does not say: then its own words are in the error."""
+
+
+class PairingError(RemoteError):
+    """Peer and host could not agree on keys.
+
+    Args:
+        failure: what happened.
+        said: in the words of the stack below; empty where `failure` says it.
+    """
+
+    def __init__(self, failure: PairingFailure, said: str = "") -> None:
+        super().__init__(f"pairing failed: {said or failure.value}")
+        self.failure = failure
+
+
 class GattLink(Protocol):
     """One connection to one peripheral, with its GATT services discovered."""
 
@@ -128,7 +154,7 @@ class GattLink(Protocol):
         ...
 
     async def pair(self) -> None:
-        """Pair, or encrypt with the keys of an earlier pairing."""
+        """Pair, or encrypt with the keys of an earlier pairing; `PairingError` says why it could not be."""
         ...
 
     async def close(self) -> None:

@@ -157,9 +157,9 @@ def open_adapter(target: BleTarget, pairing: Pairing | None = None, capture: Pat
         return BleakAdapter()
     need("bumble", target.text)
     from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
-    from keyswitch.link.bumble.capture import Capture  # noqa: PLC0415
-    from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415
-    from keyswitch.link.bumble.radio import transport  # noqa: PLC0415
+    from keyswitch.link.bumble.capture import Capture  # noqa: PLC0415 - as above
+    from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415 - as above
+    from keyswitch.link.bumble.radio import transport  # noqa: PLC0415 - as above
 
     chosen = pairing or Pairing()
     address = chosen.address or own_address()

@@ -15,7 +15,7 @@ from keyswitch.mcuboot import swap as swaps
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
 from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.image import Image, ImageFault, parse_image
+from keyswitch.mcuboot.image import Image, ImageFault, parse_header, parse_image
 from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, align_up, area
 from keyswitch.mcuboot.ops import (
     SYNC,
@@ -47,6 +47,7 @@ def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), do
     Returns:
         What was found, decided and why, and what runs. If power fails in the middle, calling it again continues.
     """
+    config = config.as_built()
     if config.layout.algorithm is Algorithm.DIRECT_XIP:
         return boot_in_place(flash, config, counters=counters, do=do)
     pairs = [_Pair(flash, config, pair, counters, do) for pair in config.layout.pairs]
@@ -111,9 +112,14 @@ class _Pair:
         if self._layout.algorithm.swaps:
             interrupted = swaps.find_interrupted(self._flash, self._layout, self._pair)
         if interrupted is not None and interrupted.entries:
+            if not self._fits(interrupted):
+                self.report = replace(self.report, found=interrupted.kind)
+                return
             self._because(f"{interrupted.kind.name}: cut off after {interrupted.entries} steps; continued")
             self.report = replace(self.report, found=interrupted.kind, resumed=True)
             self._exchange(interrupted)
+            return
+        if self._layout.algorithm.swaps and self._without_header():
             return
         self._swap = interrupted
         self.kind = interrupted.kind if interrupted else swaps.wanted(self._flash, self._layout, self._pair)
@@ -122,10 +128,29 @@ class _Pair:
             self._because(f"{self.kind.name}: asked for by the trailers")
             self._check_wanted()
 
+    def _without_header(self) -> bool:
+        """Nothing is swapped into a primary without an image header (loader.c without `MCUBOOT_BOOTSTRAP`)."""
+        primary = area(self._flash, self._pair.primary)
+        found = parse_header(primary)
+        if not isinstance(found, ImageFault) or found.check != "magic":
+            return False
+        self._because(f"nothing is exchanged: slot 0 holds no image ({found.line})")
+        return True
+
+    def _fits(self, swap: swaps.Swap) -> bool:
+        room = swaps.room(self._layout, self._pair)
+        if swaps.sectors_of(self._layout, swap.size) <= room:
+            return True
+        self._because(f"not enough room: {swap.size} bytes, {room} sectors can be exchanged")
+        return False
+
     def _source(self) -> Area:
         return swaps.incoming(self._flash, self._layout, self._pair.secondary, self.kind)
 
     def _check_wanted(self) -> None:
+        if self._uploaded_too_low():
+            self._refuse("an image header in sector 0 of the secondary, where no upload starts")
+            return
         source = self._source()
         verdict = verify(source, self._config.keys, self._limits)
         self.report = replace(self.report, checks=verdict.checks)
@@ -136,6 +161,18 @@ class _Pair:
             refusal_line = None if refusal is None else refusal.detail
         if refusal_line is not None:
             self._refuse(refusal_line)
+
+    def _uploaded_too_low(self) -> bool:
+        """Whether an image starts before the place where an upload does (loader.c "wrong upload address?").
+
+        Not asked of a swap that was cut off: its first step writes there before it writes its first status entry.
+        """
+        if self._swap is not None or self.kind is SwapType.REVERT:
+            return False
+        if self._layout.upload_offset(self._pair.secondary) == 0:
+            return False
+        found = parse_header(area(self._flash, self._pair.secondary))
+        return not isinstance(found, ImageFault) or found.check != "magic"
 
     def _downgrade(self, verdict: ImageCheck) -> str | None:
         """Why the image may not replace the running one, None if it may (`check_downgrade_prevention`)."""
@@ -192,11 +229,8 @@ class _Pair:
             self._because("copied over the primary")
             return
         swap = self._swap or swaps.begin(self._flash, self._layout, self._pair, self.kind)
-        room = swaps.room(self._layout, self._pair)
-        if swaps.sectors_of(self._layout, swap.size) > room:
-            self._because(f"not enough room: {swap.size} bytes, {room} sectors can be exchanged")
-            return
-        self._exchange(swap)
+        if self._fits(swap):
+            self._exchange(swap)
 
     def _exchange(self, swap: swaps.Swap) -> None:
         self._carry_out(swaps.plan(self._flash, self._layout, self._pair, swap))

@@ -1,9 +1,9 @@
 """How a bootloader is built: the choices that MCUboot makes at compile time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from keyswitch.mcuboot.keys import VerificationKeys
+from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash
 from keyswitch.mcuboot.layout import Layout, max_image_size
 from keyswitch.mcuboot.verify import Limits
 
@@ -28,6 +28,7 @@ class BootConfig:
     Attributes:
         layout: slots and algorithm.
         keys: what signatures are checked with; without any, the hash alone decides.
+        hash: what the bootloader is built to verify; None: not known.
         downgrade: protection against older images at a swap.
         rollback_protection: compare each image's security counter with the stored one (`MCUBOOT_HW_ROLLBACK_PROT`).
         validate_primary: check the running image at each boot (`BOOT_VALIDATE_SLOT0`, on by default).
@@ -36,6 +37,7 @@ class BootConfig:
 
     layout: Layout
     keys: VerificationKeys
+    hash: VerifiedHash | None = None
     downgrade: Downgrade = Downgrade.ALLOWED
     rollback_protection: bool = False
     validate_primary: bool = True
@@ -46,7 +48,18 @@ class BootConfig:
         return Limits(
             max_size=max_image_size(self.layout, image),
             min_counter=stored_counter(counters, image) if self.rollback_protection else None,
+            hash=self.hash,
         )
+
+    def as_built(self) -> "BootConfig":
+        """A bootloader that boots is built for one hash: where that is not known, for MCUboot's default with its keys.
+
+        That is SHA-256, unless the keys go with another one only (bootutil/crypto/sha.h).
+        """
+        if self.hash is not None or not self.keys:
+            return self
+        builds = self.keys.verified_hashes
+        return replace(self, hash=VerifiedHash.SHA256 if VerifiedHash.SHA256 in builds else min(builds))
 
 
 def stored_counter(counters: tuple[int, ...], image: int) -> int:

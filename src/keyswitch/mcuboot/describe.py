@@ -1,8 +1,8 @@
-"""An image in words, for people and for scripts, and what two images differ in."""
+"""An image in words, and what two images differ in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from keyswitch.mcuboot.files import NamedImage
 from keyswitch.mcuboot.image import DEPENDENCY as DEPENDENCY_STRUCT
@@ -27,41 +27,6 @@ class Description:
     named: NamedImage
     image: Image
     padding: Padding
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything there is to say, for scripts."""
-        header = self.image.header
-        trailer = None
-        if self.padding.max_align is not None:
-            trailer = {"max_align": self.padding.max_align, "image_ok": self.padding.image_ok}
-        return {
-            "name": self.named.name,
-            "image": self.named.image,
-            "version": str(self.image.version),
-            "hash": self.image.hash.hex(),
-            "bootable": self.image.bootable,
-            "flags": flag_names(header.flags),
-            "header_size": header.header_size,
-            "image_size": header.image_size,
-            "protected_size": header.protected_size,
-            "load_address": header.load_address,
-            "size": self.image.size,
-            "security_counter": self.image.security_counter,
-            "dependencies": [{"image": need.image, "version": str(need.version)} for need in self.image.dependencies],
-            "tlvs": [
-                {
-                    "type": tlv.type,
-                    "name": tlv.name,
-                    "offset": tlv.offset,
-                    "length": len(tlv.value),
-                    "protected": tlv.protected,
-                    "value": tlv.value.hex(),
-                }
-                for tlv in self.image.tlvs
-            ],
-            "padding": self.padding.size,
-            "trailer": trailer,
-        }
 
 
 def describe(named: NamedImage) -> Description | ImageFault:

@@ -5,7 +5,7 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.flash import FlashTimes
-from keyswitch.mcuboot.layout import DEFAULT_MAX_SECTORS, Algorithm, Layout, max_image_size
+from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +54,7 @@ def full_swap(
 def _sectors(algorithm: Algorithm, slot_size: int, sector_size: int, write_block: int) -> int:
     """Sectors of the largest image; 0 for slots in which none has room."""
     try:
-        layout = Layout.for_slots(
-            algorithm,
-            slot_size,
-            sector_size=sector_size,
-            write_block=write_block,
-            # However many the bootloader was built for.
-            max_sectors=max(DEFAULT_MAX_SECTORS, slot_size // sector_size),
-        )
+        layout = Layout.for_slots(algorithm, slot_size, sector_size=sector_size, write_block=write_block)
     except InputError:
         return 0
     return -(-max_image_size(layout) // sector_size)

@@ -178,6 +178,12 @@ class Image:
         return hashes[0].value if len(hashes) == 1 else b""
 
     @property
+    def unpacked_hash(self) -> bytes:
+        """Of a compressed image: the hash of what the bootloader makes of it, as its protected TLV says; else empty."""
+        found = [tlv.value for tlv in self.find(TlvType.DECOMP_SHA) if tlv.protected]
+        return found[0] if self.compressed and len(found) == 1 else b""
+
+    @property
     def bootable(self) -> bool:
         """Whether the header does not say otherwise."""
         return not self.header.flags & Flags.NON_BOOTABLE

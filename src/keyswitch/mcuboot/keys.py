@@ -9,7 +9,7 @@ Rules kept here:
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,14 +49,44 @@ SIGNATURE_TYPES: Final = {
     KeyKind.ECDSA_P384: TlvType.ECDSA_SIG,
     KeyKind.ED25519: TlvType.ED25519,
 }
-HASH_TYPES: Final = {
-    KeyKind.RSA2048: frozenset({TlvType.SHA256}),
-    KeyKind.RSA3072: frozenset({TlvType.SHA256}),
-    KeyKind.ECDSA_P256: frozenset({TlvType.SHA256}),
-    KeyKind.ECDSA_P384: frozenset({TlvType.SHA384}),
-    KeyKind.ED25519: frozenset({TlvType.SHA256, TlvType.SHA512}),
+
+
+class VerifiedHash(StrEnum):
+    """What a bootloader verifies of an image: exactly one, chosen when it is built. The value is the word in policies.
+
+    `EXPECTED_HASH_TLV` and `MCUBOOT_SIGN_PURE` (bootutil/crypto/sha.h, bootutil/image_validate.c).
+    """
+
+    SHA256 = "sha256"
+    SHA384 = "sha384"
+    SHA512 = "sha512"
+    PURE = "pure"
+    """No hash at all: the signature is over the image itself."""
+
+    @property
+    def tlv(self) -> TlvType | None:
+        """The TLV that holds the hash; None for a pure signature, which asks for none."""
+        return {
+            VerifiedHash.SHA256: TlvType.SHA256,
+            VerifiedHash.SHA384: TlvType.SHA384,
+            VerifiedHash.SHA512: TlvType.SHA512,
+            VerifiedHash.PURE: None,
+        }[self]
+
+    @property
+    def words(self) -> str:
+        """For people: `SHA-512`, `pure signatures`."""
+        return "pure signatures" if self is VerifiedHash.PURE else f"SHA-{self.value.removeprefix('sha')}"
+
+
+VERIFIED_HASHES: Final = {
+    KeyKind.RSA2048: frozenset({VerifiedHash.SHA256}),
+    KeyKind.RSA3072: frozenset({VerifiedHash.SHA256}),
+    KeyKind.ECDSA_P256: frozenset({VerifiedHash.SHA256}),
+    KeyKind.ECDSA_P384: frozenset({VerifiedHash.SHA384}),
+    KeyKind.ED25519: frozenset({VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE}),
 }
-"""Which image hash a key may go with (imgtool `ALLOWED_KEY_SHA`)."""
+"""What a bootloader with a key of this kind can be built for (imgtool `ALLOWED_KEY_SHA`, `ALLOWED_PURE_KEY_SHA`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +128,8 @@ class VerificationKey:
 
     def _verify(self, signature: bytes, signed: bytes | memoryview) -> None:
         from cryptography.hazmat.primitives.asymmetric import ec, padding, utils  # noqa: PLC0415 - as above
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA256, SHA384  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives.hashes import SHA256, SHA384  # noqa: PLC0415 - as above
 
         public = self.public
         if isinstance(public, RSAPublicKey):
@@ -141,6 +171,13 @@ class VerificationKeys:
         """The signature TLVs that these keys can check."""
         return frozenset(key.signature_type for key in self.keys)
 
+    @property
+    def verified_hashes(self) -> frozenset[VerifiedHash]:
+        """What a bootloader with these keys can be built to verify; without any, any hash."""
+        if not self.keys:
+            return frozenset(VerifiedHash) - {VerifiedHash.PURE}
+        return frozenset[VerifiedHash]().union(*(VERIFIED_HASHES[key.kind] for key in self.keys))
+
     def find(self, tlv_type: int, value: bytes) -> VerificationKey | None:
         """The key that a KEYHASH or PUBKEY entry names."""
         return next((key for key in self.keys if key.named_by(tlv_type, value)), None)
@@ -166,7 +203,7 @@ def read_keys(*paths: Path) -> VerificationKeys:
 
 def _load_key(where: str, pem: bytes) -> VerificationKey:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - heavy, and only needed with keys
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
 
     wanted = "a PEM file with an RSA-2048, RSA-3072, ECDSA P-256, ECDSA P-384 or Ed25519 key"
     try:
@@ -183,9 +220,9 @@ def _load_key(where: str, pem: bytes) -> VerificationKey:
 
 def _as_key(where: str, public: object, wanted: str) -> VerificationKey:
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - heavy, and only needed with keys
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
 
     if isinstance(public, RSAPublicKey):
         kind = {2048: KeyKind.RSA2048, 3072: KeyKind.RSA3072}.get(public.key_size)

@@ -17,8 +17,6 @@ from keyswitch.mcuboot.flash import Area, Flash, Geometry
 PRIMARY: Final = 0
 SECONDARY: Final = 1
 
-DEFAULT_MAX_SECTORS: Final = 128
-"""`BOOT_MAX_IMG_SECTORS`: entries in the swap status area; imgtool's default as well."""
 DEFAULT_MAX_ALIGN: Final = 8
 """`BOOT_MAX_ALIGN`, the space of each field in the trailer; larger only for flashes with larger write blocks."""
 MAX_ALIGNS: Final = (8, 16, 32)
@@ -136,7 +134,7 @@ class Layout:
     geometry: Geometry
     pairs: tuple[SlotPair, ...]
     max_align: int = DEFAULT_MAX_ALIGN
-    max_sectors: int = DEFAULT_MAX_SECTORS
+    max_sectors: int
 
     @classmethod
     def for_slots(
@@ -149,10 +147,11 @@ class Layout:
         write_block: int = 4,
         erased_value: int = 0xFF,
         max_align: int | None = None,
-        max_sectors: int = DEFAULT_MAX_SECTORS,
+        max_sectors: int | None = None,
+        secondary_size: int | None = None,
         where: str = "bootloader.slot_size",
     ) -> "Layout":
-        """The layout of equal slots, one behind the other: image 0 primary, secondary, image 1 primary, ...
+        """The layout of slots, one behind the other: image 0 primary, secondary, image 1 primary, ...
 
         Args:
             algorithm: how an image comes to run.
@@ -162,35 +161,40 @@ class Layout:
             write_block: of the flash.
             erased_value: of the flash.
             max_align: `BOOT_MAX_ALIGN`; None: 8, or the write block if that is larger.
-            max_sectors: `BOOT_MAX_IMG_SECTORS`.
+            max_sectors: `BOOT_MAX_IMG_SECTORS`; None: as many as the larger slot has (`BOOT_MAX_IMG_SECTORS_AUTO`).
+            secondary_size: size of each secondary slot, if it differs: with swap using move MCUboot recommends a sector
+                less than the primary, with swap using offset one more.
             where: what to name in the error.
 
         Raises:
             InputError: if such a device cannot be: no whole sectors, more sectors than the status area has entries
                 for, or no room for an image beside the trailer.
         """
-        if slot_size <= 0 or slot_size % sector_size:
-            raise InputError(where, f"{slot_size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
-        if algorithm.swaps and slot_size // sector_size > max_sectors:
-            raise InputError(
-                where, f"{slot_size // sector_size} sectors of {sector_size} bytes", f"at most {max_sectors} sectors"
-            )
+        other_size = slot_size if secondary_size is None else secondary_size
+        for size in (slot_size, other_size):
+            if size <= 0 or size % sector_size:
+                raise InputError(where, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
+        sectors = max(slot_size, other_size) // sector_size
+        most = sectors if max_sectors is None else max_sectors
+        if algorithm.swaps and sectors > most:
+            raise InputError(where, f"{sectors} sectors of {sector_size} bytes", f"at most {most} sectors")
         align = max(DEFAULT_MAX_ALIGN, write_block) if max_align is None else max_align
         if align not in MAX_ALIGNS or write_block > align:
             found = f"a flash written in blocks of {write_block} bytes, trailer fields of {align}"
             raise InputError(where, found, "blocks of at most 32 bytes, fields of 8, 16 or 32 that hold a block")
         pairs: list[SlotPair] = []
         for image in range(images):
-            start = 2 * image * slot_size
+            start = image * (slot_size + other_size)
             primary = Slot(image=image, slot=PRIMARY, offset=start, size=slot_size)
-            secondary = Slot(image=image, slot=SECONDARY, offset=start + slot_size, size=slot_size)
+            secondary = Slot(image=image, slot=SECONDARY, offset=start + slot_size, size=other_size)
             pairs.append(SlotPair(primary=primary, secondary=secondary))
         geometry = Geometry(
-            size=2 * images * slot_size, sector_size=sector_size, write_block=write_block, erased_value=erased_value
+            size=images * (slot_size + other_size),
+            sector_size=sector_size,
+            write_block=write_block,
+            erased_value=erased_value,
         )
-        layout = cls(
-            algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=align, max_sectors=max_sectors
-        )
+        layout = cls(algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=align, max_sectors=most)
         if max_image_size(layout) <= 0:
             raise InputError(
                 where, f"{slot_size} bytes leave no room for an image", f"room beside {algorithm}'s trailer"
@@ -259,9 +263,8 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
 
     MCUboot's own numbers (`bootutil_max_image_size`, `app_max_size` of swap_move.c and swap_offset.c): the trailer is
     rounded up to sectors where sectors are exchanged; swap using move needs one sector more to move up into; with swap
-    using offset the upload starts at sector 1 of the secondary. There MCUboot counts the secondary's trailer only if
-    the secondary is a sector larger than the primary, as it recommends; here it always counts, because the swap erases
-    it before the image's last sector is read.
+    using offset the upload starts at sector 1 of the secondary, and its trailer counts as well (MCUboot before v2.3.0
+    counted it only if the secondary is a sector larger than the primary).
     """
     pair = layout.pairs[image]
     sector = layout.geometry.sector_size

@@ -11,7 +11,7 @@ With move, all sectors of the primary first move up by one; then sector after se
 image lies one sector up in the secondary from the start.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.flash import Area, Flash
@@ -62,21 +62,19 @@ def find_interrupted(flash: Flash, layout: Layout, pair: SlotPair) -> Swap | Non
     if own.swap_type is SwapType.NONE:
         # A padded image that was programmed into the primary: no swap was ever begun.
         return None
-    return Swap(
-        kind=own.swap_type,
-        size=trailers.read_swap_size(layout, primary),
-        entries=trailers.read_status_entries(layout, primary),
-        noted=True,
-    )
+    entries = trailers.read_status_entries(layout, primary)
+    if not entries:
+        # Nothing has moved yet: the images say themselves how large they are, whatever the trailer remembers.
+        return replace(begin(flash, layout, pair, own.swap_type), noted=True)
+    return Swap(kind=own.swap_type, size=trailers.read_swap_size(layout, primary), entries=entries, noted=True)
 
 
 def wanted(flash: Flash, layout: Layout, pair: SlotPair) -> SwapType:
     """The swap type that the trailers ask for; a revert that was written down, but not begun, is one."""
     secondary = trailers.read_trailer(layout, area(flash, pair.secondary))
     kind = trailers.read_swap_type(flash, layout, pair.primary.image)
-    if kind is SwapType.PERM and secondary.swap_type is SwapType.REVERT:
-        return SwapType.REVERT
-    return kind
+    noted = layout.algorithm is Algorithm.SWAP_MOVE and secondary.swap_type is SwapType.REVERT
+    return SwapType.REVERT if kind is SwapType.PERM and noted else kind
 
 
 def begin(flash: Flash, layout: Layout, pair: SlotPair, kind: SwapType) -> Swap:

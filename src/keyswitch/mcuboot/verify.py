@@ -14,7 +14,7 @@ from typing import Final
 
 from keyswitch.mcuboot.flash import Source
 from keyswitch.mcuboot.image import DEPENDENCY, Image, ImageFault, ImageVersion, Tlv, chunks, parse_image
-from keyswitch.mcuboot.keys import HASH_TYPES, VerificationKey, VerificationKeys, load_keys
+from keyswitch.mcuboot.keys import VERIFIED_HASHES, VerificationKey, VerificationKeys, VerifiedHash, load_keys
 from keyswitch.mcuboot.tlvs import (
     COMPRESSED,
     ENCRYPTED,
@@ -26,10 +26,11 @@ from keyswitch.mcuboot.tlvs import (
     TlvType,
 )
 
-__all__ = ["CheckResult", "ImageCheck", "Limits", "VerificationKeys", "load_keys", "verify"]
+__all__ = ["CheckResult", "ImageCheck", "Limits", "VerificationKeys", "VerifiedHash", "load_keys", "verify"]
 
 _KEY_TLVS: Final = frozenset({TlvType.KEYHASH, TlvType.PUBKEY})
-_ALWAYS_ALLOWED: Final = _KEY_TLVS | ENCRYPTION_KEYS | {TlvType.SIG_PURE}
+_PLAIN_ENCRYPTION_KEYS: Final = ENCRYPTION_KEYS - {TlvType.ENC_X25519_SHA512}
+"""Taken by a bootloader that decrypts nothing (`allowed_unprot_tlvs`, built without `MCUBOOT_HMAC_SHA512`)."""
 _PROTECTED_ONLY_SIZES: Final[dict[int, int]] = {TlvType.SEC_CNT: 4, TlvType.DEPENDENCY: DEPENDENCY.size}
 _EXACT_SIZES: Final[dict[int, int]] = {
     **{int(kind): size for kind, size in HASH_SIZES.items()},
@@ -39,6 +40,15 @@ _EXACT_SIZES: Final[dict[int, int]] = {
 }
 _SHORTEST_ECDSA: Final = 8
 """DER of two integers of one byte; real ones have about 70 or 102."""
+_LONGEST_ECDSA: Final = 128
+"""MCUboot's buffer for it, padding included (`SIG_BUF_SIZE`, bootutil/image_validate.c)."""
+_KEYHASH_SIZES: Final = {
+    VerifiedHash.SHA256: 32,
+    VerifiedHash.SHA384: 48,
+    VerifiedHash.SHA512: 64,
+    VerifiedHash.PURE: 64,
+}
+"""`IMAGE_HASH_SIZE` of each build; pure signatures go with SHA-512 (Zephyr port, `BOOT_SIGNATURE_TYPE_PURE`)."""
 _KNOWN_FLAGS: Final = sum(Flags)
 
 
@@ -80,6 +90,8 @@ class Limits:
         min_counter: stored security counter; the image's own may not be lower, and must be there.
         min_version: lowest version that is taken; build numbers do not count.
         rom_address: where images that are built for a fixed address must lie.
+        hash: what the bootloader is built to verify; None: not known, so that an image which only some of the builds
+            that go with its key would take is neither refused nor taken.
         decrypts: this bootloader takes encrypted images; their hash and signature can only be checked by it.
         unpacks: this bootloader takes compressed images.
     """
@@ -88,6 +100,7 @@ class Limits:
     min_counter: int | None = None
     min_version: ImageVersion | None = None
     rom_address: int | None = None
+    hash: VerifiedHash | None = None
     decrypts: bool = False
     unpacks: bool = False
 
@@ -132,6 +145,11 @@ class _Case:
     keys: VerificationKeys
     limits: Limits
     digests: dict[TlvType, bytes] = field(default_factory=dict[TlvType, bytes])
+
+    @property
+    def builds(self) -> frozenset[VerifiedHash]:
+        """What the bootloader may be built to verify, as far as that is known."""
+        return self.keys.verified_hashes if self.limits.hash is None else frozenset({self.limits.hash})
 
     def digest(self, kind: TlvType) -> bytes:
         """The hash over header, payload and protected TLVs."""
@@ -194,15 +212,31 @@ def _check_flags(case: _Case) -> str | ImageFault:
 
 
 def _check_tlvs(case: _Case) -> str | ImageFault:
-    allowed = _ALWAYS_ALLOWED | frozenset(HASH_SIZES) | (case.keys.signature_types or SIGNATURES)
+    allowed = _KEY_TLVS | frozenset(HASH_SIZES) | (case.keys.signature_types or SIGNATURES)
+    allowed |= ENCRYPTION_KEYS if case.limits.decrypts else _PLAIN_ENCRYPTION_KEYS
+    if VerifiedHash.PURE in case.builds:
+        allowed |= {TlvType.SIG_PURE}
     for tlv in case.image.tlvs:
-        fault = _check_protected(tlv) if tlv.protected else _check_unprotected(tlv, allowed)
+        fault = _check_protected(tlv) if tlv.protected else _check_unprotected(case, tlv, allowed)
         if fault is not None:
             return fault
-    return f"{len(case.image.tlvs)} entries"
+    return _check_end_of_protected(case.image) or f"{len(case.image.tlvs)} entries"
 
 
-def _check_unprotected(tlv: Tlv, allowed: frozenset[TlvType]) -> ImageFault | None:
+def _check_end_of_protected(image: Image) -> ImageFault | None:
+    """An empty last entry ends where the area ends: MCUboot counts it as unprotected (`bootutil_tlv_iter_is_prot`)."""
+    last = next((tlv for tlv in reversed(image.tlvs) if tlv.protected), None)
+    if last is None or last.value:
+        return None
+    return ImageFault(
+        check="TLVs",
+        expected="a last protected entry with a value, since MCUboot counts an empty one as unprotected",
+        found=f"{last.name} of 0 bytes",
+        offset=last.offset,
+    )
+
+
+def _check_unprotected(case: _Case, tlv: Tlv, allowed: frozenset[TlvType]) -> ImageFault | None:
     if tlv.type not in allowed:
         return ImageFault(
             check="TLVs",
@@ -214,14 +248,26 @@ def _check_unprotected(tlv: Tlv, allowed: frozenset[TlvType]) -> ImageFault | No
         return ImageFault(
             check="TLVs", expected="SIG_PURE of one byte 01", found=tlv.value.hex() or "empty", offset=tlv.offset
         )
-    size = _EXACT_SIZES.get(tlv.type)
-    if size is None and tlv.type == TlvType.ECDSA_SIG and len(tlv.value) < _SHORTEST_ECDSA:
-        size = _SHORTEST_ECDSA
-    if size is not None and len(tlv.value) != size:
+    shortest, longest = _sizes_of(case, tlv)
+    if not shortest <= len(tlv.value) <= longest:
+        sizes = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
         return ImageFault(
-            check="TLVs", expected=f"{tlv.name} of {size} bytes", found=f"{len(tlv.value)}", offset=tlv.offset
+            check="TLVs", expected=f"{tlv.name} of {sizes} bytes", found=f"{len(tlv.value)}", offset=tlv.offset
         )
     return None
+
+
+def _sizes_of(case: _Case, tlv: Tlv) -> tuple[int, int]:
+    """The shortest and longest value that an unprotected entry may have."""
+    exact = _EXACT_SIZES.get(tlv.type)
+    if exact is not None:
+        return exact, exact
+    if tlv.type == TlvType.ECDSA_SIG:
+        return _SHORTEST_ECDSA, _LONGEST_ECDSA
+    if tlv.type == TlvType.KEYHASH and case.keys:
+        # `KEY_BUF_SIZE`; a bootloader without keys does not look at it.
+        return 0, max(_KEYHASH_SIZES[build] for build in case.builds)
+    return 0, 0xFFFF
 
 
 def _check_protected(tlv: Tlv) -> ImageFault | None:
@@ -258,13 +304,42 @@ def _check_hash(case: _Case) -> str | ImageFault | _Skipped:
     if len(hashes) != 1:
         return ImageFault(check="hash", expected="exactly one hash TLV", found=str(len(hashes)))
     tlv = hashes[0]
-    if case.keys and not any(tlv.type in HASH_TYPES[key.kind] for key in case.keys.keys):
-        kinds = ", ".join(sorted({key.kind.value for key in case.keys.keys}))
-        return ImageFault(check="hash", expected=f"a hash that goes with {kinds}", found=tlv.name, offset=tlv.offset)
+    if not _pure(case.image) and not any(build.tlv == tlv.type for build in case.builds):
+        return ImageFault(check="hash", expected=_hash_wanted(case), found=tlv.name, offset=tlv.offset)
     computed = case.digest(TlvType(tlv.type))
     if computed != tlv.value:
         return ImageFault(check="hash", expected=tlv.value.hex(), found=computed.hex(), offset=tlv.offset)
     return f"{tlv.name} {computed.hex()}"
+
+
+def _hash_wanted(case: _Case) -> str:
+    """Which hash would have been right, in words."""
+    if case.limits.hash is not None:
+        return f"{case.limits.hash.words} (what the bootloader is built for)"
+    kinds = ", ".join(sorted({key.kind.value for key in case.keys.keys}))
+    return f"a hash that goes with {kinds}"
+
+
+def _check_build(case: _Case) -> str | ImageFault | _Skipped:
+    """Whether the bootloader is built for what this image carries: one hash, or a signature over the image itself."""
+    if not case.keys:
+        return ""
+    wanted = next((build for build in VerifiedHash if _made_for(case.image, build)), None)
+    if wanted is None or case.builds == frozenset({wanted}):
+        return ""
+    if wanted in case.builds:
+        return _Skipped(f"yes, if the bootloader is built for {wanted.words}")
+    if case.limits.hash is None:
+        # The checks of hash and signature say that it does not go with the key.
+        return ""
+    expected = f"one for {case.limits.hash.words}, which the bootloader is built for"
+    return ImageFault(check="build", expected=expected, found=f"an image for {wanted.words}")
+
+
+def _made_for(image: Image, build: VerifiedHash) -> bool:
+    if _pure(image):
+        return build is VerifiedHash.PURE
+    return [tlv.type for tlv in image.hashes] == [build.tlv]
 
 
 def _check_signature(case: _Case) -> str | ImageFault | _Skipped:
@@ -316,7 +391,8 @@ def _check_one_signature(case: _Case, key: VerificationKey, tlv: Tlv) -> ImageFa
         signed: bytes | memoryview = case.source.view(0, case.image.header.hashed_size)
     else:
         hashes = case.image.hashes
-        if len(hashes) != 1 or hashes[0].type not in HASH_TYPES[key.kind]:
+        takes = {build.tlv for build in VERIFIED_HASHES[key.kind]}
+        if len(hashes) != 1 or hashes[0].type not in takes:
             found = ", ".join(found.name for found in hashes) or "no hash"
             return ImageFault(check="signature", expected=f"one hash that goes with {key.kind.value}", found=found)
         signed = case.digest(TlvType(hashes[0].type))
@@ -350,6 +426,7 @@ def _check_version(case: _Case) -> str | ImageFault:
 
 CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | ImageFault | _Skipped]], ...]] = (
     ("flags", _check_flags),
+    ("build", _check_build),
     ("TLVs", _check_tlvs),
     ("size", _check_size),
     ("hash", _check_hash),

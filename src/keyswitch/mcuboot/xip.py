@@ -4,6 +4,7 @@ Rules kept here:
 
 * an image without a good trailer was not asked for, and one that was started and not confirmed is given up: both are
   erased when they would be next (loader.c `boot_select_or_erase`);
+* a confirmed image runs whatever its other flag says; a damaged flag alone never erases an image;
 * that an image was started is written down before it is checked, so that a cut can only make it lose its trial;
 * what fails a check is erased; what is built for another address, or lacks a dependency, is passed over.
 """
@@ -108,6 +109,10 @@ class _Choice:
             self._because(f"slot {slot.slot} passed over: built for {header.load_address:#x}, not {address:#x}")
             return False
         own = read_trailer(self._layout, area(self._flash, slot))
+        if _damaged(own):
+            # MCUboot starts it and writes over the flag. It stays where it is: it may be the last image that can run.
+            self._because(f"slot {slot.slot} passed over: a flag in its trailer is damaged")
+            return False
         why = _given_up(own)
         if why is not None:
             started = own.magic is Magic.GOOD and own.copy_done is TrailerFlag.SET
@@ -160,6 +165,11 @@ def _given_up(own: Trailer) -> str | None:
         return f"nobody asked for it (magic {own.magic.value})"
     if own.copy_done is TrailerFlag.SET and own.image_ok is not TrailerFlag.SET:
         return "it was started and not confirmed"
-    if own.copy_done is TrailerFlag.BAD or own.image_ok is TrailerFlag.BAD:
-        return "its trailer is damaged"
     return None
+
+
+def _damaged(own: Trailer) -> bool:
+    """Whether a flag does not say if the image was started, or if it was confirmed."""
+    if own.magic is not Magic.GOOD or own.image_ok is TrailerFlag.SET:
+        return False
+    return own.copy_done is TrailerFlag.BAD or (own.image_ok is TrailerFlag.BAD and own.copy_done is TrailerFlag.UNSET)

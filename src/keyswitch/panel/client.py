@@ -54,7 +54,7 @@ def _exchange(state: Path, line: bytes) -> bytes:
             private_files.open_directory(state)
         )  # in another user's directory, another user's program would answer
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(str(state), "no such state directory", "the DIR of `keyswitch device … --state DIR`") from None
+        raise InputError(str(state), "no such state directory", "the state directory of a running device") from None
     address = SocketAddress(state / SOCKET)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

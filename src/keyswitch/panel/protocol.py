@@ -10,7 +10,7 @@ Rule: a line is bounded (`MAX_LINE`), and so is every wait of the client.
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from keyswitch.exits import Exit
 
@@ -28,6 +28,45 @@ ANSWER_WITHIN_MS = 10_000
 
 MAX_SOCKET_PATH = 100
 """Bytes; the kernel's limit for a socket's path is 107 (unix(7), sun_path)."""
+
+
+class RunningJson(TypedDict):
+    """The image that runs."""
+
+    version: str
+    hash: str
+
+
+class PanelSlotJson(TypedDict):
+    """What lies in one slot."""
+
+    image: int
+    slot: int
+    version: str
+    hash: str
+    active: bool
+    confirmed: bool
+    pending: bool
+    permanent: bool
+
+
+class GateStatus(TypedDict):
+    """Mode, lease and gate (`open` or `shut`), what runs and what the slots hold; `mode` is null while nothing runs."""
+
+    mode: str | None
+    lease_ms: int | None
+    gate: str
+    running: RunningJson | None
+    slots: list[PanelSlotJson]
+
+
+class PanelStatusJson(GateStatus):
+    """The object of every `keyswitch panel DIR … --json` but `log`: the device as it is afterwards.
+
+    `passkey` is what it shows for a pairing at this moment.
+    """
+
+    passkey: str | None
 
 
 class SocketAddress:

@@ -3,11 +3,14 @@
 Device and operator ask the same functions: an image that one of them takes is not refused by the other.
 """
 
+from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import BootConfig
-from keyswitch.mcuboot.keys import VerificationKeys, read_keys
+from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash, read_keys
+from keyswitch.mcuboot.known_faults import BootloaderKind
 from keyswitch.mcuboot.layout import Layout
+from keyswitch.mcuboot.tlvs import TlvType
 from keyswitch.mcuboot.verify import Limits
-from keyswitch.policy.model import Policy
+from keyswitch.policy.model import BootloaderSettings, Policy
 
 
 def layout_of(policy: Policy) -> Layout:
@@ -16,13 +19,23 @@ def layout_of(policy: Policy) -> Layout:
     Raises:
         InputError: the policy describes slots that cannot be.
     """
-    settings = policy.bootloader
+    return slots_of(policy.bootloader, where=f"{policy.origin}: bootloader.slot_size")
+
+
+def slots_of(settings: BootloaderSettings, *, where: str) -> Layout:
+    """The slots that these settings describe.
+
+    Raises:
+        InputError: there can be no such slots; `where` is named.
+    """
     return Layout.for_slots(
         settings.algorithm,
         settings.slot_size,
+        secondary_size=settings.secondary_size,
         sector_size=settings.sector_size,
         write_block=settings.write_block,
-        where=f"{policy.origin}: bootloader.slot_size",
+        max_sectors=settings.max_sectors,
+        where=where,
     )
 
 
@@ -40,9 +53,14 @@ def boot_config_of(policy: Policy) -> BootConfig:
     """How the bootloader is built.
 
     Raises:
-        InputError: as `layout_of` and `keys_of`.
+        InputError: as `layout_of` and `keys_of`, or the key does not go with the hash.
     """
-    return BootConfig(layout=layout_of(policy), keys=keys_of(policy), downgrade=policy.bootloader.downgrade)
+    settings, keys = policy.bootloader, keys_of(policy)
+    if keys and settings.hash is not None and settings.hash not in keys.verified_hashes:
+        kind = keys.keys[0].kind.value
+        expected = ", ".join(f'"{build}"' for build in sorted(keys.verified_hashes))
+        raise InputError(f"{policy.origin}: bootloader.hash", f'"{settings.hash}" with a key of {kind}', expected)
+    return BootConfig(layout=layout_of(policy), keys=keys, hash=settings.hash, downgrade=settings.downgrade)
 
 
 def limits_of(policy: Policy) -> Limits:
@@ -51,4 +69,27 @@ def limits_of(policy: Policy) -> Limits:
     Raises:
         InputError: as `layout_of`.
     """
-    return BootConfig(layout=layout_of(policy), keys=VerificationKeys()).limits(image=0, counters=())
+    config = BootConfig(layout=layout_of(policy), keys=VerificationKeys(), hash=policy.bootloader.hash)
+    return config.limits(image=0, counters=())
+
+
+def listed_hash_of(policy: Policy) -> TlvType:
+    """Which hash the device's image list shows; another thing than what the bootloader verifies.
+
+    Zephyr's image management knows two: SHA-512 where the bootloader is built for it, which pure signatures come with
+    as well (`CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512`), else SHA-256.
+    """
+    long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
+    return TlvType.SHA512 if long else TlvType.SHA256
+
+
+def bootloader_kind_of(policy: Policy) -> BootloaderKind:
+    """What of the bootloader decides which known faults of MCUboot it has."""
+    settings = policy.bootloader
+    numbers = None if settings.mcuboot is None else settings.mcuboot.split(".")
+    return BootloaderKind(
+        algorithm=settings.algorithm,
+        downgrade=settings.downgrade,
+        needs_erase=settings.needs_erase,
+        version=None if numbers is None else (int(numbers[0]), int(numbers[1]), int(numbers[2])),
+    )

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.policy.bootloader import slots_of
 from keyswitch.policy.enums import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.policy.model import (
+    BootloaderSettings,
     Mode,
     OnEnter,
     OnLeave,
@@ -17,7 +19,7 @@ from keyswitch.policy.model import (
     Policy,
     Transition,
 )
-from keyswitch.schema.tables import suggestion
+from keyswitch.schema.value_types import suggestion
 from keyswitch.smp.framing import console, udp
 from keyswitch.terms import Transport
 
@@ -50,6 +52,12 @@ def _mode_limits(policy: Policy) -> Iterator[Problem]:
             yield f"{at}.lease_max_s", "shorter than lease_s", "at least lease_s"
         if mode.session is SessionRule.OWNER and not mode.maintenance:
             yield f"{at}.session", "means nothing outside maintenance", "maintenance = true beside it"
+        if mode.quiet_after_ms is not None and not (mode.maintenance and mode.inhibits):
+            yield (
+                f"{at}.quiet_after_s",
+                "means nothing here: no firmware changes, or nothing is inhibited",
+                "maintenance = true and inhibits beside it",
+            )
         if mode.timeout_ms is not None and not policy.ways(mode.name, OnTimeout):
             yield (
                 f"{at}.timeout_s",
@@ -158,6 +166,17 @@ def _packets(policy: Policy) -> Iterator[Problem]:
             )
 
 
+def _slots(boot: BootloaderSettings) -> Iterator[Problem]:
+    """What the bootloader itself would say of its slots, once their numbers are possible at all."""
+    blocks = (boot.sector_size, boot.write_block)
+    if boot.slot_size % boot.sector_size or any(value & (value - 1) for value in blocks):
+        return
+    try:
+        slots_of(boot, where="bootloader.slot_size")
+    except InputError as error:
+        yield error.where, error.problem, error.expected or "slots that the algorithm can use"
+
+
 def _settings(policy: Policy) -> Iterator[Problem]:
     gate, boot, lockout = policy.gate, policy.bootloader, policy.entry.lockout
     if gate.identity is Identity.SECOND and gate.service is not Visibility.RECONNECT:
@@ -168,6 +187,7 @@ def _settings(policy: Policy) -> Iterator[Problem]:
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
         if value & (value - 1):
             yield f"bootloader.{name}", f"{value} is not a power of two", "a power of two"
+    yield from _slots(boot)
     if lockout.first_ms > lockout.max_ms:
         yield "entry.lockout.first_s", "longer than max_s", "at most max_s"
 

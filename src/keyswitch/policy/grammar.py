@@ -1,8 +1,14 @@
-"""The policy language as one table: the loader, the reference in `docs/policy.md` and the JSON Schema come from it."""
+"""The policy language as one table: the loader, the reference in `docs/policy.md` and the JSON Schema come from it.
 
-from typing import Final
+Kinds of value that only policy files have stand first; all others are in `keyswitch.schema.value_types`.
+"""
 
+from dataclasses import dataclass
+from typing import Any, Final
+
+from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
     Arm,
@@ -19,11 +25,74 @@ from keyswitch.policy.enums import (
     WhenFalse,
 )
 from keyswitch.policy.model import INT_MAX, INT_MIN
-from keyswitch.policy.value_types import DURATION, SecurityLevel, Served
-from keyswitch.schema.tables import NAME, REQUIRED, Boolean, Choice, Either, ListOf, Text, TomlKey, TomlTable, Whole
+from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
+from keyswitch.schema.value_types import (
+    NAME,
+    Boolean,
+    Choice,
+    Duration,
+    Either,
+    ListOf,
+    Text,
+    Whole,
+    shown,
+    suggestion,
+    wrong,
+)
+from keyswitch.smp.commands import patterns, resolve
 from keyswitch.terms import Security, Transport
 
 SCHEMA_VERSION: Final = 1
+
+MAX_DURATION_S: Final = 30 * 24 * 3600
+"""Thirty days: beyond it a limit limits nothing."""
+
+DURATION: Final = Duration(MAX_DURATION_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A command or a group of commands, as allow lists name them (`smp.commands.resolve`)."""
+
+    @property
+    def expected(self) -> str:
+        """What a person should write."""
+        return "a group or command like os.echo or image.state:read"
+
+    def read(self, value: object, where: str) -> str:
+        """The value, checked."""
+        if not isinstance(value, str):
+            raise wrong(where, value, self.expected)
+        if not resolve(value):
+            raise InputError(where, f"{shown(value)} is not a command", self.expected + suggestion(value, patterns()))
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": sorted(patterns())}
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityLevel:
+    """How well a link is protected, by its word."""
+
+    @property
+    def expected(self) -> str:
+        """What a person should write."""
+        return "one of " + ", ".join(f'"{each.word}"' for each in Security)
+
+    def read(self, value: object, where: str) -> Security:
+        """The value, checked."""
+        for each in Security:
+            if value == each.word:
+                return each
+        near = suggestion(value, (each.word for each in Security)) if isinstance(value, str) else ""
+        raise wrong(where, value, self.expected + near)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": [each.word for each in Security]}
+
 
 INT_INPUT: Final = Whole(INT_MIN, INT_MAX)
 
@@ -110,6 +179,12 @@ MODE: Final = TomlTable(
             kind=ListOf(NAME),
             doc="What the application must not do meanwhile: safety is mutual.",
             default=(),
+        ),
+        TomlKey(
+            name="quiet_after_s",
+            kind=DURATION,
+            doc="What it inhibits stays inhibited this long after the last command that can change firmware.",
+            default_text="it ends with the mode",
         ),
         TomlKey(
             name="security",
@@ -324,18 +399,54 @@ BOOTLOADER: Final = TomlTable(
             default_text="none: signatures are not asked for",
         ),
         TomlKey(
+            name="hash",
+            kind=Choice(VerifiedHash),
+            doc="What the bootloader is built to verify, one of them; an Ed25519 key does not say which.",
+            default_text="not known for Ed25519; else what the key goes with",
+        ),
+        TomlKey(
             name="slot_size",
             kind=Whole(8_192, 2**28, "bytes"),
-            doc="Size of each slot, whole sectors.",
+            doc="Size of the primary slot, whole sectors.",
             default=458_752,
+        ),
+        TomlKey(
+            name="secondary_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of the secondary slot, whole sectors, wherever it lies.",
+            default_text="`slot_size`",
+        ),
+        TomlKey(
+            name="max_sectors",
+            kind=Whole(1, 2**16, "sectors"),
+            doc="Entries in the status area of a swap (`BOOT_MAX_IMG_SECTORS`).",
+            default_text="the sectors of the larger slot",
         ),
         TomlKey(name="sector_size", kind=Whole(128, 2**20, "bytes"), doc="Erased together.", default=4_096),
         TomlKey(name="write_block", kind=Whole(1, 32, "bytes"), doc="Written together.", default=4),
+        TomlKey(
+            name="needs_erase",
+            kind=Boolean(),
+            doc="Flash is erased before it is written; `false` for RRAM and MRAM.",
+            default=True,
+        ),
         TomlKey(
             name="downgrade",
             kind=Choice(Downgrade),
             doc="What keeps older images from coming back.",
             default=Downgrade.ALLOWED,
+        ),
+        TomlKey(
+            name="mcuboot",
+            kind=Text(20, pattern=r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", meaning="MCUboot's version like 2.2.0"),
+            doc="Version of MCUboot; `check` warns of the faults that it is known to have.",
+            default_text="not known: of all faults that it may have",
+        ),
+        TomlKey(
+            name="guessed",
+            kind=Boolean(),
+            doc="The numbers of this table are a board's usual ones, not read from the build.",
+            default=False,
         ),
     ),
 )

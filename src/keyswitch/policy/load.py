@@ -15,6 +15,7 @@ from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy import grammar
 from keyswitch.policy.consistency import check_consistency
+from keyswitch.policy.digest import policy_digest
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import (
     BootloaderSettings,
@@ -33,7 +34,8 @@ from keyswitch.policy.model import (
     UpdateSettings,
 )
 from keyswitch.policy.transitions import read_transitions
-from keyswitch.schema.tables import NAME, TomlTable, as_table, below, shown
+from keyswitch.schema.tables import TomlTable, as_table, below
+from keyswitch.schema.value_types import NAME, shown
 from keyswitch.smp.commands import resolve
 
 MAX_FILE_SIZE: Final = 1_000_000
@@ -80,7 +82,8 @@ def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Po
         update=UpdateSettings(**_ms(_plain(grammar.UPDATE, root, "update", at))),
         bootloader=_bootloader(_plain(grammar.BOOTLOADER, root, "bootloader", at), directory),
         smp=SmpSettings(**_plain(grammar.SMP, root, "smp", at)),
-        digest=hashlib.sha256(data).digest(),
+        digest=policy_digest(root),
+        file_digest=hashlib.sha256(data).digest(),
         origin=origin,
     )
     check_consistency(policy)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack, cast
 
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
     Arm,
@@ -122,6 +123,8 @@ class Mode:
         allow_text: the same as it is written in the file.
         maintenance: the only kind of mode in which firmware may change.
         inhibits: what the application must not do meanwhile.
+        quiet_after_ms: what it inhibits stays inhibited this long after the last command in it that can change
+            firmware, however the mode ended; None: it ends with the mode.
         security: least level for every allowed command, except asking (mode group: state, challenge, enter, attach).
         session: who may use the session.
         lease_ms: the mode ends by itself after this long.
@@ -136,6 +139,7 @@ class Mode:
     allow_text: tuple[str, ...] = ()
     maintenance: bool = False
     inhibits: tuple[str, ...] = ()
+    quiet_after_ms: int | None = None
     security: Security = Security.NONE
     session: SessionRule = SessionRule.ANYONE
     lease_ms: int | None = None
@@ -332,18 +336,30 @@ class BootloaderSettings:
     Attributes:
         algorithm: how images are exchanged.
         key: file with the public key (PEM) that images must be signed with; None: no signature is asked for.
-        slot_size: bytes of each slot.
+        hash: what the bootloader is built to verify; None: what the key goes with, not known for Ed25519.
+        slot_size: bytes of the primary slot.
+        secondary_size: bytes of the secondary slot; None: as the primary.
+        max_sectors: entries in the status area of a swap; None: the sectors of the larger slot.
         sector_size: bytes that are erased together.
         write_block: bytes that are written together.
+        needs_erase: whether flash is erased before it is written.
         downgrade: what keeps older images from coming back.
+        mcuboot: its version; None: not known.
+        guessed: the numbers are a board's usual ones, not read from the build.
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
     key: Path | None = None
+    hash: VerifiedHash | None = None
     slot_size: int = 458_752
+    secondary_size: int | None = None
+    max_sectors: int | None = None
     sector_size: int = 4_096
     write_block: int = 4
+    needs_erase: bool = True
     downgrade: Downgrade = Downgrade.ALLOWED
+    mcuboot: str | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,7 +385,9 @@ class Policy:
         update: how an update goes.
         bootloader: what boots.
         smp: the server's parameters.
-        digest: SHA-256 of the file's bytes; its first 8 bytes are what the mode group tells.
+        digest: of the rules, however they are written (`policy.digest`); its first 8 bytes are what the mode group
+            tells.
+        file_digest: SHA-256 of the file's bytes, which devices of before told instead of it.
         origin: the file's name, for messages.
     """
 
@@ -383,6 +401,7 @@ class Policy:
     bootloader: BootloaderSettings = field(default_factory=BootloaderSettings)
     smp: SmpSettings = field(default_factory=SmpSettings)
     digest: bytes = b""
+    file_digest: bytes = b""
     origin: str = "policy"
     _ways: dict[tuple[str, type], tuple[Transition, ...]] = field(
         default_factory=dict[tuple[str, type], tuple[Transition, ...]], init=False, repr=False, compare=False

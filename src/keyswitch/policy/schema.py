@@ -7,7 +7,8 @@ import json
 from typing import Any, Final
 
 from keyswitch.policy.grammar import SECTIONS
-from keyswitch.schema.tables import NAME, REQUIRED, TomlKey, TomlTable
+from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
+from keyswitch.schema.value_types import NAME
 
 SCHEMA_FILE: Final = "policy.schema.json"
 """What the schema's file is called in a wheel, in `docs/` and beside a policy that `keyswitch init` starts."""

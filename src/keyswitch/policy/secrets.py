@@ -72,7 +72,7 @@ def read_public_key(path: Path) -> bytes:
         InputError: it cannot be read, or is something else.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - slow to import
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - as above
 
     try:
         key = load_pem_public_key(_read(path, "an Ed25519 public key"))
@@ -90,7 +90,7 @@ def read_private_key(path: Path) -> bytes:
         InputError: it cannot be read, others can read it, it is encrypted, or is something else.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - slow to import
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - as above
 
     try:
         key = load_pem_private_key(_read(path, "an Ed25519 private key", secret=True), password=None)

@@ -1,9 +1,12 @@
 """A commented policy to start from: what `keyswitch init` writes. Every choice in it passes `keyswitch check`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.policy.enums import ProofKind, Visibility
+from keyswitch.policy.model import BootloaderSettings
 from keyswitch.policy.schema import SCHEMA_FILE
 from keyswitch.terms import Transport
 
@@ -22,6 +25,8 @@ class Choices:
         secret: file of the shared secret.
         issuer: file of the permit issuer's public key.
         image_key: file of the public key that images are signed with.
+        bootloader: what is known of the product's bootloader; None: nothing yet.
+        bootloader_source: where that stands, one line each.
     """
 
     name: str
@@ -33,6 +38,8 @@ class Choices:
     secret: str = "keys/device.hmac"  # noqa: S105 - a file name
     issuer: str = "keys/issuer.pub.pem"
     image_key: str = "keys/image.pub.pem"
+    bootloader: BootloaderSettings | None = None
+    bootloader_source: tuple[str, ...] = ()
 
 
 _HEAD: Final = """\
@@ -130,9 +137,7 @@ confirm = "operator"
 trial_deadline_s = 120            # an image that nobody confirms is reverted, still in maintenance
 
 [bootloader]
-algorithm = "swap-move"
-key = {image_key}
-slot_size = 458752
+{bootloader}
 
 [smp]
 transports = [{transports}]
@@ -145,6 +150,29 @@ def _quoted(text: str) -> str:
 
 def _list(words: tuple[str, ...]) -> str:
     return ", ".join(_quoted(word) for word in words)
+
+
+def _bootloader(choices: Choices) -> Iterator[str]:
+    """The lines of the bootloader's table."""
+    settings = choices.bootloader
+    for line in choices.bootloader_source:
+        yield f"# {line}"
+    if settings is None:
+        yield from ('algorithm = "swap-move"', f"key = {_quoted(choices.image_key)}", "slot_size = 458752")
+        return
+    if settings.guessed:
+        yield "guessed = true                    # until `keyswitch init --build` has read the product's build"
+    yield f"algorithm = {_quoted(settings.algorithm.value)}"
+    yield f"key = {_quoted(choices.image_key)}"
+    default = BootloaderSettings()
+    for name in ("hash", "slot_size", "secondary_size", "max_sectors", "sector_size", "write_block"):
+        value = getattr(settings, name)
+        if name == "slot_size" or value != getattr(default, name):
+            yield f"{name} = {_quoted(value.value) if isinstance(value, VerifiedHash) else value}"
+    if not settings.needs_erase:
+        yield "needs_erase = false"
+    if settings.downgrade is not default.downgrade:
+        yield f"downgrade = {_quoted(settings.downgrade.value)}"
 
 
 def template(choices: Choices) -> str:
@@ -163,7 +191,7 @@ def template(choices: Choices) -> str:
         "transports": _list(tuple(each.value for each in choices.transports)),
         "secret": _quoted(choices.secret),
         "issuer": _quoted(choices.issuer),
-        "image_key": _quoted(choices.image_key),
+        "bootloader": "\n".join(_bootloader(choices)),
     }
     parts = [_HEAD, *([_INPUT] if safe else []), _WORKING, *([_ACTIVE] if safe else []), _MAINTENANCE]
     parts += [_ENTRY[proof] for proof in choices.proofs]

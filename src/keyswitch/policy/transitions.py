@@ -22,7 +22,8 @@ from keyswitch.policy.model import (
     Trigger,
     Value,
 )
-from keyswitch.schema.tables import below, shown, suggestion, wrong
+from keyswitch.schema.tables import below
+from keyswitch.schema.value_types import shown, suggestion, wrong
 from keyswitch.terms import Security
 
 MAX_TRANSITIONS: Final = 1000
@@ -84,11 +85,20 @@ def _transition(value: object, index: int, where: str, inputs: tuple[Input, ...]
     )
 
 
-def _guard(text: str, where: str, inputs: tuple[Input, ...]) -> Guard:
+def split_guard(text: str) -> tuple[str, str, Value] | None:
+    """Input, operator and constant of a condition, however it is spaced; None: it is none."""
     found = _GUARD.fullmatch(text)
     if found is None:
+        return None
+    name, compare, constant = found.groups()
+    return name, compare, constant == "true" if constant in {"true", "false"} else int(constant)
+
+
+def _guard(text: str, where: str, inputs: tuple[Input, ...]) -> Guard:
+    parts = split_guard(text)
+    if parts is None:
         raise InputError(where, f"{shown(text)} is not a condition", 'like "motion == false" or "battery >= 30"')
-    name, compare, constant = found.group(1), Compare(found.group(2)), found.group(3)
+    name, compare, constant = parts[0], Compare(parts[1]), parts[2]
     names = [each.name for each in inputs]
     if name not in names:
         known = ", ".join(names) if names else "an [inputs] table"
@@ -97,11 +107,11 @@ def _guard(text: str, where: str, inputs: tuple[Input, ...]) -> Guard:
     return Guard(input=name, index=index, compare=compare, value=_constant(inputs[index], compare, constant, where))
 
 
-def _constant(source: Input, compare: Compare, text: str, where: str) -> Value:
+def _constant(source: Input, compare: Compare, value: Value, where: str) -> Value:
     if source.type is InputType.BOOL:
-        if text not in {"true", "false"} or compare not in {Compare.EQUAL, Compare.UNEQUAL}:
+        if not isinstance(value, bool) or compare not in {Compare.EQUAL, Compare.UNEQUAL}:
             raise InputError(where, f"{source.name} is a bool", "== or != with true or false")
-        return text == "true"
-    if text in {"true", "false"}:
+        return value
+    if isinstance(value, bool):
         raise InputError(where, f"{source.name} is an int", "a comparison with a whole number")
-    return grammar.INT_INPUT.read(int(text), where)
+    return grammar.INT_INPUT.read(value, where)

@@ -140,5 +140,6 @@ def conditions(mode: Mode) -> tuple[str, ...]:
     if mode.security:
         parts.append(f"link {mode.security.word}")
     if mode.inhibits:
-        parts.append("inhibits " + ", ".join(mode.inhibits))
+        quiet = "" if mode.quiet_after_ms is None else f", {seconds(mode.quiet_after_ms)} longer than the last change"
+        parts.append("inhibits " + ", ".join(mode.inhibits) + quiet)
     return tuple(parts)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from keyswitch.policy.model import Policy
 from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
-from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.lint import LintWarning, lint
 from keyswitch.prove.liveness import LIVENESS, LivenessRule, Stuck
 from keyswitch.prove.safety import SAFETY, Check, SafetyRule, early_window

@@ -14,8 +14,9 @@ from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
 from keyswitch.policy.enums import ProofKind, SessionRule
-from keyswitch.policy.model import Input, OnButton, OnEnter, Policy, Value
-from keyswitch.prove.inputs import Inputs
+from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
+from keyswitch.policy.model import Input, Mode, OnButton, OnEnter, Policy, Value
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.terms import Security, Transport
@@ -24,6 +25,7 @@ Detail = str | int | bool | None
 
 BOOT: Final = "boot"
 POWER_CUT: Final = "power_cut"
+FIRMWARE_COMMAND: Final = "firmware_command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,8 @@ def name_of(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a tab
             return "confirm"
         case on.SelfConfirmed():
             return "self_confirm"
+        case on.FirmwareCommand():
+            return FIRMWARE_COMMAND
         case on.ArmFailed():
             return None  # what comes of an arming: `prove.successors`
         case on.ExtendAsked() | on.CommandServed():
@@ -165,6 +169,7 @@ class Space:
             for timer in on.Timer
         }
         self.commands = {peer.id: self._commands(peer) for peer in self.peers}
+        self.firmware = {mode.name: self._firmware(mode) for mode in policy.modes.values()}
         levels = frozenset(way.security for way in ways)
         self.attaches = {
             peer.id: tuple(_asked(on.AttachProved(peer=link), link, ATTACH) for link in _links(peer, levels))
@@ -213,6 +218,7 @@ class Space:
             if owned and session is not None and session.proof not in {None, ProofKind.BUTTON}:
                 yield from self.attaches[peer.id]
             yield from self.commands[peer.id]
+            yield from self.firmware[world.gate.mode].get(peer.id, ())
 
     # --- moves made once ---
 
@@ -252,6 +258,16 @@ class Space:
             )
             for value in values
         )
+
+    def _firmware(self, mode: Mode) -> dict[int, tuple[Move, ...]]:
+        """Any other command that can change firmware, where it makes a difference that one was executed.
+
+        The door looks at nothing of it but whether the mode serves it: one stands for all.
+        """
+        served = sorted(mode.allow & FIRMWARE_COMMANDS.keys())
+        if mode.quiet_after_ms is None or not served:
+            return {}
+        return {peer.id: (_asked(on.FirmwareCommand(peer=peer), peer, served[0]),) for peer in self.peers}
 
     def _commands(self, peer: Peer) -> tuple[Move, ...]:
         arms = [
@@ -328,6 +344,7 @@ _DOES: Final[dict[str | None, str]] = {
     "leave": "asks to leave",
     "upload": "uploads",
     "reset": "asks for a reset",
+    FIRMWARE_COMMAND: "sends a command that can change firmware, which fails",
     "confirm": "confirms the running image",
 }
 

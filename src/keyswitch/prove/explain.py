@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 from keyswitch.errors import Field, InputError
 from keyswitch.gate.decision import Refused
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.prove import environment
+from keyswitch.prove.check import trace_json
 from keyswitch.prove.environment import Space
 from keyswitch.prove.explore import explore
-from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.traces import Target, Traces
 from keyswitch.prove.world import World
-from keyswitch.schema.tables import suggestion
+from keyswitch.schema.value_types import suggestion
 from keyswitch.smp.commands import CommandKey, command_name, patterns, resolve
 from keyswitch.smp.header import Op
 
@@ -32,6 +34,20 @@ class Explanation:
     allowed: bool
     reason: str
     path: tuple[Edge, ...] | None
+
+
+class ExplainJson(TypedDict):
+    """The object of `explain --json`; `path` is a trace to where the command is served, null if there is none."""
+
+    allowed: bool
+    reason: str
+    path: list[dict[str, Any]] | None
+
+
+def explain_json(found: Explanation) -> ExplainJson:
+    """The answer as JSON."""
+    path = None if found.path is None else trace_json(found.path)
+    return {"allowed": found.allowed, "reason": found.reason, "path": path}
 
 
 def explain(policy: Policy, mode: str, command: str) -> Explanation:

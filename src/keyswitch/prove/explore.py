@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from keyswitch.errors import Phrase
 from keyswitch.gate.events import Expired
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave
@@ -15,7 +16,7 @@ from keyswitch.gate.machine import Step, initial
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import OnInput, Policy, Value
 from keyswitch.prove.environment import Move, Space
-from keyswitch.prove.inputs import Box, Inputs, bits, lowest, singles
+from keyswitch.prove.input_values import Box, Inputs, bits, lowest, singles
 from keyswitch.prove.left_behind import left_behind
 from keyswitch.prove.successors import Edge, GateUnderProof, follow, successors, told
 from keyswitch.prove.world import World, switched_off, with_inputs
@@ -175,7 +176,7 @@ class _Explorer:
     def _stops(self, max_states: int, meter: Meter | None, number: int) -> bool:
         graph = self.graph
         if len(graph.worlds) > max_states:
-            graph.stopped = f"more than {max_states} states (--max-states)"
+            graph.stopped = Phrase(f"more than {max_states} states ({{max_states}})")
         elif graph.stopped is None and meter is not None and number % METERED == 0:
             graph.stopped = meter(ExploreProgress(found=len(graph.worlds), explored=len(graph.edges), moves=self.moves))
         return graph.stopped is not None

@@ -48,10 +48,10 @@ def left_behind(policy: Policy, world: World) -> Iterator[Move]:
         )
     for record in records(policy):
         for running, pending in ((OLD, None), (NEW, (NEW, False))):
-            yield _move(record, running, pending)
+            yield _move(policy, record, running, pending)
 
 
-def _move(record: SessionRecord, running: bytes, pending: tuple[bytes, bool] | None) -> Move:
+def _move(policy: Policy, record: SessionRecord, running: bytes, pending: tuple[bytes, bool] | None) -> Move:
     # In the classes "old" stands for the image that runs and "other" for one that does not.
     expected = running if record.expected == OLD else record.expected
     return Move(
@@ -63,6 +63,8 @@ def _move(record: SessionRecord, running: bytes, pending: tuple[bytes, bool] | N
             ("expected", None if expected is None else expected.decode()),
             ("limited", record.images is not None),
             ("ending", record.ending),
+            ("timed", record.lease_ms is not None),
+            ("transition", next((way.index for way in policy.transitions if entry_of(way) == record.entry), None)),
             ("trial", pending is not None),
         ),
         words=f'the device comes up with a session record for mode "{record.mode}" that another firmware wrote',

@@ -42,8 +42,14 @@ def seconds(ms: int) -> str:
 
 
 def reset_and_swap_ms(policy: Policy) -> tuple[int, str]:
-    """The least from the answer to a reset until the new image runs, a full slot on an nRF52840's flash; and why."""
-    boot, times = policy.bootloader, NRF52840_TIMES
+    """The least from the answer to a reset until the new image runs, a full slot on an nRF52840's flash; and why.
+
+    Of flash that needs no erasing (RRAM, MRAM) no time is known: what is left is the wait until the reset.
+    """
+    boot = policy.bootloader
+    if not boot.needs_erase:
+        return RESET_DELAY_MS, f"{RESET_DELAY_MS} ms until the reset; how fast this flash is written is not known"
+    times = NRF52840_TIMES
     swap = full_swap(
         boot.algorithm,
         slot_size=boot.slot_size,

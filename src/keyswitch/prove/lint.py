@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
+from keyswitch.mcuboot.known_faults import faults_of
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.bootloader import bootloader_kind_of
 from keyswitch.policy.enums import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import REVEALING_READS
 from keyswitch.policy.model import INT_MAX, INT_MIN, Guard, OnButton, OnEnter, Policy, Transition
@@ -27,24 +29,28 @@ def _into_maintenance(policy: Policy) -> Iterator[Transition]:
 
 
 def _keyless(policy: Policy) -> Iterator[str]:
+    """A transition into maintenance takes a command sequence that needs no key."""
     for way in _into_maintenance(policy):
         if isinstance(way.trigger, OnEnter) and ProofKind.SEQUENCE in way.trigger.proofs:
             yield f"transitions[{way.index}]: entry without a key guards against accident only"
 
 
 def _unsecured(policy: Policy) -> Iterator[str]:
+    """A maintenance mode serves a link that is not encrypted."""
     for mode in policy.modes.values():
         if mode.maintenance and mode.security is Security.NONE:
             yield f'modes.{mode.name}: security = "none": whoever is near can speak within the session'
 
 
 def _owner_by_address(policy: Policy) -> Iterator[str]:
+    """A session has an owner, who is known over UDP by address and port alone."""
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and Transport.UDP in policy.smp.transports:
             yield f'modes.{mode.name}: session = "owner" over UDP: an address and port can be forged'
 
 
 def _owner_by_line(policy: Policy) -> Iterator[str]:
+    """A session has an owner, who is known over serial by the line alone."""
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and Transport.SERIAL in policy.smp.transports:
             told = "a line is one peer: a session entered over it belongs to whoever opens the line next"
@@ -52,16 +58,19 @@ def _owner_by_line(policy: Policy) -> Iterator[str]:
 
 
 def _always_visible(policy: Policy) -> Iterator[str]:
+    """The SMP service is in the table in every mode."""
     if policy.gate.service is Visibility.ALWAYS:
         yield 'gate.service: "always" shows the SMP service in every mode'
 
 
 def _early(policy: Policy) -> Iterator[str]:
+    """An image is armed at the state write, not at the session's own reset."""
     if policy.update.arm is Arm.EARLY:
         yield 'update.arm: "early": a power cut after the state write starts the new image outside maintenance'
 
 
 def _blind_entry(policy: Policy) -> Iterator[str]:
+    """A transition into maintenance has no guard over a safety input."""
     safety = {each.name for each in policy.inputs if each.safety}
     for way in _into_maintenance(policy):
         for name in sorted(safety - {guard.input for guard in way.when}):
@@ -69,12 +78,14 @@ def _blind_entry(policy: Policy) -> Iterator[str]:
 
 
 def _assumed(policy: Policy) -> Iterator[str]:
+    """A safety input has a value before it was measured."""
     for each in policy.inputs:
         if each.safety and each.initial is not None:
             yield f"inputs.{each.name}: a safety input with an initial value is trusted before it was measured"
 
 
 def _unused(policy: Policy) -> Iterator[str]:
+    """An input is asked about by no guard."""
     used = {guard.index for way in policy.transitions for guard in way.when}
     for place, each in enumerate(policy.inputs):
         if place not in used:
@@ -82,12 +93,14 @@ def _unused(policy: Policy) -> Iterator[str]:
 
 
 def _no_button(policy: Policy) -> Iterator[str]:
+    """Entry can be locked out, and no button opens maintenance meanwhile."""
     ways = list(_into_maintenance(policy))
     if ways and all(isinstance(way.trigger, OnEnter) for way in ways):
         yield "entry.lockout: there is no button, so whoever sends wrong proofs keeps everybody out"
 
 
 def _revealing(policy: Policy) -> Iterator[str]:
+    """A mode that is not maintenance serves a read that tells more than a stranger needs."""
     for mode in policy.modes.values():
         for key in sorted(mode.allow & REVEALING_READS.keys()):
             if not mode.maintenance:
@@ -95,16 +108,19 @@ def _revealing(policy: Policy) -> Iterator[str]:
 
 
 def _unsigned(policy: Policy) -> Iterator[str]:
+    """The bootloader checks no signature."""
     if policy.bootloader.key is None:
         yield "bootloader.key: none: whoever gets into maintenance installs whatever they like"
 
 
 def _no_way_back(policy: Policy) -> Iterator[str]:
+    """The bootloader has no trial: what it has started stays."""
     if policy.bootloader.algorithm is Algorithm.OVERWRITE_ONLY:
         yield 'bootloader.algorithm: "overwrite-only" has no trial and no way back'
 
 
 def _idle_first(policy: Policy) -> Iterator[str]:
+    """A session that nobody speaks to ends before a trial's deadline."""
     deadline_ms = policy.update.trial_deadline_ms
     for mode in policy.modes.values():
         if mode.maintenance and deadline_ms is not None and mode.idle_ms is not None and mode.idle_ms < deadline_ms:
@@ -116,6 +132,7 @@ def _idle_first(policy: Policy) -> Iterator[str]:
 
 
 def _lease_first(policy: Policy) -> Iterator[str]:
+    """The lease ends before a trial's deadline."""
     deadline_ms = policy.update.trial_deadline_ms
     for mode in policy.modes.values():
         if mode.maintenance and deadline_ms is not None and mode.lease_ms is not None and mode.lease_ms < deadline_ms:
@@ -132,6 +149,7 @@ _STRENGTH: Final = {ProofKind.SEQUENCE: 0, ProofKind.CHALLENGE: 1, ProofKind.PER
 
 
 def _weaker_way(policy: Policy) -> Iterator[str]:
+    """Two transitions enter the same mode, and one asks for a weaker proof or link."""
     doors = [
         (way, proof)
         for way in _into_maintenance(policy)
@@ -158,6 +176,7 @@ def _weaker(weak: Transition, proof: ProofKind, strong: Transition, strong_proof
 
 
 def _weaker_than_mode(policy: Policy) -> Iterator[str]:
+    """A command enters a mode on a link that the mode does not serve."""
     for way in policy.transitions:
         mode = policy.modes[way.target]
         # Into maintenance it is no doubt but a violation: whoever enters could not leave.
@@ -173,6 +192,7 @@ MIN_HOLD_MS: Final = 1_000
 
 
 def _short_hold(policy: Policy) -> Iterator[str]:
+    """A button is held for less than a second."""
     for way in _into_maintenance(policy):
         if isinstance(way.trigger, OnButton) and way.trigger.hold_ms < MIN_HOLD_MS:
             yield (
@@ -186,6 +206,7 @@ LONG_LOCKOUT_MS: Final = 24 * 3_600_000
 
 
 def _long_lockout(policy: Policy) -> Iterator[str]:
+    """Wrong proofs shut that kind of entry for a day or longer."""
     lockout = policy.entry.lockout
     proved = any(isinstance(way.trigger, OnEnter) and way.trigger.proofs for way in policy.transitions)
     if proved and lockout.first_ms >= LONG_LOCKOUT_MS:
@@ -195,6 +216,7 @@ def _long_lockout(policy: Policy) -> Iterator[str]:
 
 
 def _always_true(policy: Policy) -> Iterator[str]:
+    """A guard is true for every value of its input."""
     for way in policy.transitions:
         for guard in way.when:
             if policy.inputs[guard.index].type is InputType.INT and all(guard.holds(each) for each in _ends(guard)):
@@ -211,6 +233,7 @@ def _ends(guard: Guard) -> tuple[int, ...]:
 
 
 def _unknown_rate(policy: Policy) -> Iterator[str]:
+    """A lease is too short for an upload over Bluetooth LE, and no bound of the other transports is known."""
     others = [each.value for each in policy.smp.transports if each is not Transport.BLE]
     if others:
         for mode, most_ms in long_uploads(policy):
@@ -220,6 +243,21 @@ def _unknown_rate(policy: Policy) -> Iterator[str]:
                 f"Bluetooth LE, which takes at least {seconds(needed_ms)} s; how long it takes over "
                 f"{' or '.join(others)} is not known"
             )
+
+
+def _guessed(policy: Policy) -> Iterator[str]:
+    if policy.bootloader.guessed:
+        yield (
+            "bootloader: the numbers are a board's usual ones and not confirmed: have them read from the build "
+            "(keyswitch init --build)"
+        )
+
+
+def _mcuboot_faults(policy: Policy) -> Iterator[str]:
+    for fault in faults_of(bootloader_kind_of(policy)):
+        known = policy.bootloader.mcuboot
+        which = f"MCUboot {known}" if known else f"MCUboot since {fault.since_words}" if any(fault.since) else "MCUboot"
+        yield f"bootloader.algorithm: {which}, {fault.name}: {fault.what}; {fault.advice}"
 
 
 CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
@@ -244,7 +282,14 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "long-lockout": _long_lockout,
     "always-true": _always_true,
     "unknown-rate": _unknown_rate,
+    "guessed-bootloader": _guessed,
+    "mcuboot-fault": _mcuboot_faults,
 }
+
+
+def meaning(name: str) -> str:
+    """What a policy has that is warned about by this name, in a sentence."""
+    return CHECKS[name].__doc__ or ""
 
 
 def lint(policy: Policy) -> tuple[LintWarning, ...]:

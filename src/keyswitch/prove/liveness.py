@@ -14,7 +14,7 @@ from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, OnInput, Policy, Transition
 from keyswitch.prove import environment
 from keyswitch.prove.explore import Graph
-from keyswitch.prove.inputs import regions
+from keyswitch.prove.input_values import regions
 from keyswitch.prove.limits import too_short
 from keyswitch.prove.obstacles import Obstacle, no_confirmation, obstacle
 from keyswitch.prove.successors import Edge

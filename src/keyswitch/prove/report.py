@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from xml.sax.saxutils import escape, quoteattr
 
+from keyswitch.policy.digest import POLICY_FORM
+from keyswitch.policy.fingerprints import KeyFingerprints
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Violation, trace_json, trace_words
 from keyswitch.prove.liveness import LIVENESS
@@ -37,18 +39,101 @@ UNDECIDED: Final = "not decided"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHeader:
-    """Which check it was. Attributes: tool: name and version; time: when, in ISO 8601, UTC."""
+    """Which check it was.
+
+    Attributes:
+        tool: name and version.
+        time: when, in ISO 8601, UTC.
+        keys: fingerprints of the public keys that the policy names; they are not in its digest.
+    """
 
     tool: str
     time: str
+    keys: KeyFingerprints = KeyFingerprints()  # noqa: RUF009 - frozen
 
 
-def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> dict[str, Any]:
+class CheckedPolicyJson(TypedDict):
+    """Which policy it was."""
+
+    name: str
+    file: str
+    sha256: str
+    form: int
+    issuers: list[str | None]
+    image_key: str | None
+
+
+class PromiseJson(TypedDict):
+    """One promise; its verdict is `proved`, `refuted` or `not decided`."""
+
+    name: str
+    promise: str
+    verdict: str
+
+
+class ViolationJson(TypedDict):
+    """A promise that is not kept.
+
+    `trace` is what happens until then, `loop` what can go on for ever then: objects with `event`, what belongs to it,
+    and `mode`, the mode after it (null: off). `kind` is `safety` or `liveness`; `explored` says what was tried where
+    something never happens at all; `refused` is the command that is refused then, where the violation is that.
+    """
+
+    rule: str
+    kind: str
+    subject: str
+    text: str
+    trace: list[dict[str, Any]]
+    loop: list[dict[str, Any]]
+    explored: str | None
+    refused: str | None
+
+
+class WarningJson(TypedDict):
+    """Something that is legal but doubtful."""
+
+    name: str
+    text: str
+
+
+class PolicyCheckJson(TypedDict):
+    """The object of `check --json`.
+
+    `stopped` says why something was left out; null: everything was explored. `early_arming_window` is a trace; null:
+    there is no such window.
+    """
+
+    tool: str
+    time: str
+    policy: CheckedPolicyJson
+    verdict: str
+    holds: bool
+    promises: list[PromiseJson]
+    violations: list[ViolationJson]
+    warnings: list[WarningJson]
+    bypasses: list[str]
+    not_proved: list[str]
+    states: int
+    explored: int
+    moves: int
+    complete: bool
+    stopped: str | None
+    early_arming_window: list[dict[str, Any]] | None
+
+
+def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> PolicyCheckJson:
     """Everything about one check as one JSON object."""
-    told: dict[str, Any] = {
+    return {
         "tool": circumstances.tool,
         "time": circumstances.time,
-        "policy": {"name": policy.device.name, "file": policy.origin, "sha256": policy.digest.hex()},
+        "policy": {
+            "name": policy.device.name,
+            "file": policy.origin,
+            "sha256": policy.digest.hex(),
+            "form": POLICY_FORM,
+            "issuers": list(circumstances.keys.issuers),
+            "image_key": circumstances.keys.image_key,
+        },
         "verdict": verdict_of(verdict),
         "holds": verdict.holds,
         "promises": [
@@ -63,10 +148,8 @@ def report_json(policy: Policy, verdict: ProofResult, circumstances: ReportHeade
         "moves": verdict.edges,
         "complete": verdict.complete,
         "stopped": verdict.stopped,
+        "early_arming_window": trace_json(verdict.early) if verdict.early else None,
     }
-    if verdict.early:
-        told["early_arming_window"] = trace_json(verdict.early)
-    return told
 
 
 def verdict_of(verdict: ProofResult) -> str:
@@ -83,21 +166,17 @@ def promise_verdict(verdict: ProofResult, name: str) -> str:
     return PROVED if verdict.complete else UNDECIDED
 
 
-def _violation_json(violation: Violation) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _violation_json(violation: Violation) -> ViolationJson:
+    return {
         "rule": violation.rule,
         "kind": "safety" if violation.safety else "liveness",
         "subject": violation.subject,
         "text": violation.text,
         "trace": trace_json(violation.trace),
+        "loop": trace_json(violation.loop),
+        "explored": violation.explored or None,
+        "refused": violation.refused,
     }
-    if not violation.safety:
-        told["loop"] = trace_json(violation.loop)
-    if violation.explored:
-        told["explored"] = violation.explored
-    if violation.refused:
-        told["refused"] = violation.refused
-    return told
 
 
 def counterexample(violation: Violation) -> list[str]:
@@ -129,7 +208,7 @@ def summary(verdict: ProofResult) -> str:
 
 def markdown(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> str:
     """The report for a page or a ticket."""
-    rows = [("Policy", policy.device.name), ("File", policy.origin), ("SHA-256", policy.digest.hex())]
+    rows = [("Policy", policy.device.name), ("File", policy.origin), ("Digest", policy.digest.hex())]
     rows += [("Checked by", circumstances.tool), ("Time", circumstances.time), ("Explored", summary(verdict))]
     lines = [f"# {_md(policy.device.name)}: {verdict_of(verdict)}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_md(value)} |" for name, value in rows]
@@ -162,6 +241,7 @@ def junit(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> 
         "policy.name": policy.device.name,
         "policy.file": policy.origin,
         "policy.sha256": policy.digest.hex(),
+        "policy.form": str(POLICY_FORM),
         "explored": summary(verdict),
         **{f"warning.{number}": each.text for number, each in enumerate(verdict.warnings, 1)},
         **{f"bypass.{number}": text for number, text in enumerate(verdict.bypasses, 1)},

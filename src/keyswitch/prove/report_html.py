@@ -39,7 +39,7 @@ def html(policy: Policy, verdict: ProofResult, circumstances: ReportHeader) -> s
         f"<title>{_text(policy.device.name)}: {word}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{_text(policy.device.name)}: {_word(word)}</h1><table>",
         _row("Policy file", f"<code>{_text(policy.origin)}</code>"),
-        _row("SHA-256", f"<code>{policy.digest.hex()}</code>"),
+        _row("Digest", f"<code>{policy.digest.hex()}</code>"),
         _row("Checked by", _text(circumstances.tool)),
         _row("Time", _text(circumstances.time)),
         _row("Explored", _text(summary(verdict))),

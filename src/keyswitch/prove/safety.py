@@ -10,7 +10,19 @@ from typing import Final
 
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import Allowed, Refused
-from keyswitch.gate.events import ButtonHeld, EnterProved, Event, InputChanged, Timer
+from keyswitch.gate.events import (
+    ArmAsked,
+    ButtonHeld,
+    ConfirmAsked,
+    EnterProved,
+    Event,
+    Expired,
+    FirmwareCommand,
+    InputChanged,
+    ResetAsked,
+    Timer,
+    UploadStarted,
+)
 from keyswitch.gate.guards import must_leave, opens, session_failing, strictest
 from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
@@ -263,13 +275,62 @@ def _owner(policy: Policy, gate: GateUnderProof, edge: Edge) -> Iterator[BrokenP
                     yield BrokenPromise(subject=_named(key), text=text)
 
 
-def _inhibits(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
-    after = edge.after
-    if after.off:
+def _inhibits(policy: Policy, _gate: GateUnderProof) -> Check:
+    # Asked of every edge: most policies have no quiet time, and most edges change nothing that is inhibited.
+    names = {mode.name: frozenset(mode.inhibits) for mode in policy.modes.values()}
+    quiet = any(mode.quiet_after_ms is not None for mode in policy.modes.values())
+
+    def check(edge: Edge) -> Iterator[BrokenPromise]:
+        after = edge.after
+        if after.off:
+            return _NOTHING
+        missing = names[after.gate.mode] - after.inhibits
+        if missing:
+            mode = after.gate.mode
+            return iter(
+                [BrokenPromise(subject=n, text=f'"{n}" is not inhibited in mode "{mode}"') for n in sorted(missing)]
+            )
+        return _keeps_quiet(policy, edge) if quiet else _NOTHING
+
+    return check
+
+
+_NOTHING: Final[Iterator[BrokenPromise]] = iter(())
+
+
+def _keeps_quiet(policy: Policy, edge: Edge) -> Iterator[BrokenPromise]:
+    before, after = edge.before, edge.after
+    for name in sorted(_quiet(policy, edge) - after.inhibits):
+        yield BrokenPromise(subject=f"{name} afterwards", text=f'"{name}" is not inhibited for the quiet time')
+    if _quiet(policy, edge) and Timer.QUIET not in after.timers:
+        yield BrokenPromise(subject="quiet time", text="nothing ends the quiet time, or it was ended too early")
+    if before.off or edge.step is None or not isinstance(edge.move.event, _FIRMWARE_EVENTS):
         return
-    missing = frozenset(policy.modes[after.gate.mode].inhibits) - after.inhibits
-    for name in sorted(missing):
-        yield BrokenPromise(subject=name, text=f'"{name}" is not inhibited in mode "{after.gate.mode}"')
+    quiet_ms = policy.modes[before.gate.mode].quiet_after_ms
+    begun_ms = [e.ms for e in edge.step.effects if isinstance(e, do.StartTimer) and e.timer is Timer.QUIET]
+    if quiet_ms is not None and (not begun_ms or begun_ms[-1] < quiet_ms):
+        yield BrokenPromise(subject="quiet time", text="a command that can change firmware does not begin it anew")
+
+
+_FIRMWARE_EVENTS: Final = (FirmwareCommand, UploadStarted, ArmAsked, ResetAsked, ConfirmAsked)
+"""What is told of a command that can change firmware."""
+
+
+def _quiet(policy: Policy, edge: Edge) -> frozenset[str]:
+    """What must stay inhibited after this edge, because firmware was worked on not long ago."""
+    before, after, event = edge.before, edge.after, edge.move.event
+    names = frozenset[str]()
+    if before.off:
+        record, step = before.record, edge.step
+        carried = record is not None and step is not None and step.state.session is not None and not step.ways
+        mode = policy.modes.get(record.mode) if record is not None and carried else None
+        return frozenset(mode.inhibits) if mode is not None and mode.quiet_after_ms is not None else names
+    if before.gate.quiet is not None and event != Expired(timer=Timer.QUIET):
+        names |= before.gate.quiet.names
+    if isinstance(event, _FIRMWARE_EVENTS) and edge.step is not None:
+        mode = policy.modes[before.gate.mode]
+        names |= frozenset(mode.inhibits) if mode.quiet_after_ms is not None else names
+    return names if after.gate.quiet is None else names | after.gate.quiet.names
 
 
 def _still_table(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
@@ -473,9 +534,9 @@ SAFETY: Final = (
     SafetyRule(name="owner", promise="An owned session serves its owner alone.", prepare=_each(_owner), of_worlds=True),
     SafetyRule(
         name="inhibits",
-        promise="What a mode inhibits in the application is inhibited as long as the mode lasts.",
-        prepare=_each(_inhibits),
-        of_worlds=True,
+        promise="What a mode inhibits in the application is inhibited as long as the mode lasts, and for its "
+        "`quiet_after_s` after the last command in it that can change firmware, but for a power cut.",
+        prepare=_inhibits,
     ),
     SafetyRule(
         name="still-table",

@@ -17,7 +17,7 @@ from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
 from keyswitch.prove import environment
 from keyswitch.prove.environment import Move
-from keyswitch.prove.inputs import Box
+from keyswitch.prove.input_values import Box
 from keyswitch.prove.world import OLD, World, boot_event, bootloader, canonical, switched_off
 
 

@@ -15,7 +15,7 @@ from keyswitch.gate.machine import initial
 from keyswitch.policy.model import Policy
 from keyswitch.prove.environment import Move, Space
 from keyswitch.prove.explore import Graph
-from keyswitch.prove.inputs import Box, lowest
+from keyswitch.prove.input_values import Box, lowest
 from keyswitch.prove.successors import Edge, GateUnderProof, successors
 from keyswitch.prove.world import World, switched_off
 

@@ -46,7 +46,7 @@ class World:
         blank: nothing was ever written to the store in flash.
         locked: wrong proofs have locked entry out for a while.
         off: without power, or resetting: the next thing that happens is that it comes up.
-        box: in the explored graph, all the values of the inputs that this world stands for (`prove.inputs`);
+        box: in the explored graph, all the values of the inputs that this world stands for (`prove.input_values`);
             `gate.inputs` is one of them. Empty: for `gate.inputs` alone.
     """
 

@@ -6,14 +6,16 @@ time limit that the trace names.
 
     trace's event    on the device
     boot             power comes back, or the device has come up by itself
+    boot_after_another
+                     the same, with the session record, the image on trial or the blank store of another firmware
     enter, attach    the challenge command, and a right proof of the kind named
     upload           the first chunk; `upload_ended` sends the rest
     expired          the clock stands at that limit's end; the other limits are as far away as before
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from keyswitch.device.server.components import Components
 from keyswitch.errors import InputError
@@ -56,6 +58,54 @@ class ReplayResult:
     def confirmed(self) -> bool:
         """The device did in every step what the trace says, and what it claims."""
         return self.seen and all(step.ok for step in self.steps)
+
+
+class ReplayedEventJson(TypedDict):
+    """One event of a trace, played: the mode that the trace says, and the one that was seen (null: off)."""
+
+    event: str
+    expected: str | None
+    observed: str | None
+    ok: bool
+
+
+class ReplayedTraceJson(TypedDict):
+    """One violation, played; `seen` tells whether its claim was true on the device."""
+
+    rule: str
+    subject: str
+    confirmed: bool
+    claim: str
+    seen: bool
+    steps: list[ReplayedEventJson]
+
+
+class ReplayJson(TypedDict):
+    """The object of `check --replay --json`."""
+
+    confirmed: bool
+    traces: list[ReplayedTraceJson]
+
+
+def replay_json(outcomes: Sequence[tuple[Mapping[str, Any], ReplayResult]]) -> ReplayJson:
+    """Violations, each with how it went on the device."""
+    return {
+        "confirmed": bool(outcomes) and all(outcome.confirmed for _, outcome in outcomes),
+        "traces": [
+            {
+                "rule": violation["rule"],
+                "subject": violation["subject"],
+                "confirmed": outcome.confirmed,
+                "claim": outcome.claim,
+                "seen": outcome.seen,
+                "steps": [
+                    {"event": step.event, "expected": step.expected, "observed": step.observed, "ok": step.ok}
+                    for step in outcome.steps
+                ],
+            }
+            for violation, outcome in outcomes
+        ],
+    }
 
 
 async def play(policy: Policy, violation: dict[str, Any], parts: Components | None = None) -> ReplayResult:

@@ -11,11 +11,12 @@ from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.server.components import Components
 from keyswitch.device.server.server import Server
-from keyswitch.device.storage.store import SESSION, MemoryStore
+from keyswitch.device.storage.store import SESSION, Memory, MemoryStore
 from keyswitch.errors import InputError
-from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed, Timer
+from keyswitch.gate.events import ButtonHeld, Event, FirmwareCommand, InputChanged, SelfConfirmed, Timer
 from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer, Service
+from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootConfig
@@ -23,7 +24,7 @@ from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind
-from keyswitch.policy.model import Policy
+from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.proof import challenge, fields, permit
 from keyswitch.proof.challenge import Challenge, Purpose
 from keyswitch.smp.codes import Rc
@@ -73,7 +74,10 @@ class Link:
         if peer_id in self.answers:
             self.answers[peer_id].put_nowait(packet)
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """Answers arrive at once."""
+
+    async def end(self, peer_id: int) -> None:
         """The trace says when a link is gone; until then it is as slow as a link can be."""
 
 
@@ -96,7 +100,7 @@ class ReplayDevice:
         config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
         self.layout = config.layout
         self.flash = RamFlash(config.layout.geometry)
-        slots.install(self.flash, self.layout, self.layout.pairs[0].primary, unsigned_image(1))
+        slots.install(self.flash, self.layout, self.layout.pairs[0].primary, unsigned_image(_VERSIONS["old"]))
         self.link = Link()
         store = self.store = MemoryStore()
         issuers = () if policy.entry.permit is None else (permit.public_key(_ISSUER),)
@@ -176,6 +180,49 @@ class ReplayDevice:
             await self.runtime.power_cycle()
         self.started, self.cut = True, False
         self.peers.clear()
+
+    async def boot_after_another(self, event: dict[str, Any]) -> None:
+        """The device comes up with what another firmware has left: its record, an image on trial, or a blank store."""
+        if self.started:
+            await self.power_cut(event)
+        primary, secondary = self.layout.pairs[0].primary, self.layout.pairs[0].secondary
+        slots.install(self.flash, self.layout, primary, unsigned_image(_VERSIONS["old"]))
+        if event["trial"]:
+            slots.install(self.flash, self.layout, secondary, _NEW)
+            slots.arm(self.flash, self.layout, secondary, permanent=False)
+        self.store.documents.clear()
+        memory = Memory(self.store)
+        if event["record"] is not None:
+            memory.save_record(self._record_of(event))
+        if not event.get("blank", False):
+            memory.mark()
+        await self.boot(event)
+
+    def _record_of(self, event: dict[str, Any]) -> SessionRecord:
+        hashes = {name: unsigned_image(version)[-_HASH_SIZE:] for name, version in _VERSIONS.items()}
+        place: int | None = event["transition"]
+        proof: str | None = event["proof"]
+        # The prover lets a limit end at any moment; here it ends when the trace says so (`expired`).
+        left_ms = _LONG_MS if event["timed"] else None
+        permits = any(
+            isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs
+            for way in self.policy.transitions
+        )
+        return SessionRecord(
+            policy=self.policy.digest if event["same_policy"] else hashlib.sha256(b"another revision").digest(),
+            mode=event["record"],
+            proof=None if proof is None else ProofKind(proof),
+            entry=b"" if place is None else entry_of(self.policy.transitions[place]),
+            images=frozenset({hashes["new" if permits else "other"]}) if event["limited"] else None,
+            expected=None if event["expected"] is None else hashes[event["expected"]],
+            ending=event["ending"],
+            token=bytes(4),
+            lease_ms=left_ms,
+            lease_max_ms=left_ms,
+            timeout_ms=left_ms,
+            idle_ms=left_ms,
+            trial_ms=left_ms,
+        )
 
     async def power_cut(self, _event: dict[str, Any]) -> None:
         """RAM is lost with the next `boot`; nothing happens in between."""
@@ -303,6 +350,10 @@ class ReplayDevice:
         """Leave."""
         await self.ask(event, Op.WRITE, (mode.ID, mode.Id.LEAVE))
 
+    async def firmware_command(self, event: dict[str, Any]) -> None:
+        """Any one that the mode serves, executed in vain: all that the gate is told of it."""
+        self.runtime.happen(FirmwareCommand(peer=self._secured(event)))
+
     async def upload(self, event: dict[str, Any]) -> None:
         """The first chunk."""
         await self._upload(event, 0, _CHUNK)
@@ -360,7 +411,9 @@ class ReplayDevice:
 
 _FIRST, _OFF_BLE = 1, 3
 _CHUNK: Final = 1_024
-_VERSIONS: Final = {"new": 2, "other": 3}
+_VERSIONS: Final = {"old": 1, "new": 2, "other": 3}
+_LONG_MS: Final = 3_600_000
+"""Of a limit in a record: beyond the real time that a replay takes."""
 _UPLOAD: Final = (image.ID, image.Id.UPLOAD)
 _NEW: Final = unsigned_image(_VERSIONS["new"])
 _IN_EARNEST: Final[dict[str, dict[str, Any]]] = {

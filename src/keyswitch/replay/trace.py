@@ -9,20 +9,20 @@ from typing import Any, Final, cast
 from keyswitch.errors import InputError
 from keyswitch.gate.events import Timer
 from keyswitch.policy.enums import InputType, ProofKind
-from keyswitch.policy.grammar import INT_INPUT
+from keyswitch.policy.grammar import INT_INPUT, MAX_DURATION_S
 from keyswitch.policy.model import Policy
-from keyswitch.policy.value_types import MAX_DURATION_S
 from keyswitch.smp.commands import BY_NAME
 from keyswitch.terms import Transport
 from keyswitch.text import short
 
 MAX_EVENTS: Final = 1_000
 """In a trace; the prover's are the shortest ones."""
-_EXPECTED: Final = "what `keyswitch check POLICY --json` prints"
+_EXPECTED: Final = "the JSON of `keyswitch check`"
 _PEERS: Final = range(1, 4)
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "boot": (),
+    "boot_after_another": ("record", "trial"),
     "power_cut": (),
     "self_confirm": (),
     "upload_ended": (),
@@ -35,11 +35,18 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "attach": ("peer", "transport"),
     "leave": ("peer", "transport"),
     "upload": ("peer", "transport"),
+    "firmware_command": ("peer", "transport"),
     "arm": ("peer", "transport", "image", "permanent"),
     "reset": ("peer", "transport"),
     "confirm": ("peer", "transport"),
 }
 """The events that can be played, and what belongs to each."""
+
+
+RECORD_FIELDS: Final = ("proof", "same_policy", "expected", "limited", "ending", "timed", "transition")
+"""What belongs to `boot_after_another` with a session record; without one it is `blank`."""
+
+_BOOTS: Final = frozenset({"boot", "boot_after_another"})
 
 
 def _one_of(*words: str | None) -> Callable[[object], bool]:
@@ -60,6 +67,10 @@ _KINDS: Final[dict[str, Callable[[object], bool]]] = {
     "limited": _is_bool,
     "image": _one_of("new", "other"),
     "permanent": _is_bool,
+    "record": lambda value: isinstance(value, str | None),
+    "expected": _one_of(None, "old", "new", "other"),
+    "transition": lambda value: value is None or (type(value) is int and value >= 0),
+    **dict.fromkeys(("trial", "blank", "same_policy", "ending", "timed"), _is_bool),
 }
 
 
@@ -100,13 +111,19 @@ def _names_a_command(value: object) -> bool:
 
 
 def _check_fields(policy: Policy, where: str, name: str, fields: dict[str, Any]) -> None:
-    for key in FIELDS.get(name, ()):
+    more: tuple[str, ...] = ()
+    if name == "boot_after_another":
+        more = ("blank",) if fields.get("record") is None else RECORD_FIELDS
+    for key in (*FIELDS.get(name, ()), *more):
         value = fields.get(key, _MISSING)
         if key == "input":
             _check_input(policy, where, fields)
         elif value is _MISSING or not _KINDS[key](value):
             found = "missing" if value is _MISSING else f"found {short(value)}"
             raise InputError(f"{where}.{key}", found, _EXPECTED)
+    place = fields.get("transition")
+    if "transition" in more and place is not None and place >= len(policy.transitions):
+        raise InputError(f"{where}.transition", f"found {place}", f"below {len(policy.transitions)}, or null")
 
 
 _MISSING: Final = object()
@@ -129,9 +146,9 @@ def _check_input(policy: Policy, where: str, fields: dict[str, Any]) -> None:
 
 def _follow(where: str, name: str, peer: object, here: set[object], *, first: bool) -> None:
     """Who is connected, and whether there is a device at all."""
-    if first and name in FIELDS and name != "boot":
+    if first and name in FIELDS and name not in _BOOTS:
         raise InputError(where, "nothing runs yet", "a trace that begins with boot")
-    if name == "boot":
+    if name in _BOOTS:
         here.clear()
     elif name == "disconnect":
         if peer not in here:

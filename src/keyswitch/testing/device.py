@@ -21,6 +21,9 @@ ENDS_WITHIN_S: Final = 5
 LAST_LINES: Final = 20
 """Of what the device says to stderr, for when it does not start."""
 
+LOG_LINES: Final = 200
+"""Of what the device tells, for a test that fails."""
+
 FIRST_VERSION: Final = "1.0.0"
 FIRMWARE: Final = bytes(range(256)) * 64
 """16 KiB: enough for several chunks of any buffer, little enough to be uploaded in no time."""
@@ -35,27 +38,35 @@ class DeviceUnderTest:
         state: its state directory.
         example: policy and keys that were made for it; None where the test brought its own.
         ready: the device's `ready` line.
+        log: its last lines, as `keyswitch device --json` prints them, and what it says to stderr.
     """
 
     policy: Path
     state: Path
     example: Example | None
     ready: dict[str, Any]
+    log: deque[str]
 
     @property
     def hci(self) -> str:
         """HCI transport by which a central in another process reaches the device's air."""
-        return str(self.ready["ble"])
+        return self._served("ble")
 
     @property
     def udp(self) -> str:
         """`HOST:PORT`."""
-        return str(self.ready["udp"])
+        return self._served("udp")
 
     @property
     def serial(self) -> Path:
         """Path of the pseudo-terminal."""
-        return Path(self.ready["serial"])
+        return Path(self._served("serial"))
+
+    def _served(self, transport: str) -> str:
+        place = self.ready[transport]
+        if place is None:
+            raise KeyswitchError(f"this device does not serve {transport}: ask for it with {transport}=True")
+        return str(place)
 
     def status(self) -> dict[str, Any]:
         """Mode, gate, lease, what runs and what the slots hold, as `keyswitch panel DIR status --json`."""
@@ -99,6 +110,7 @@ def running_device(
     policy: str | Path | None = None,
     image: str | Path | None = None,
     air: str = "",
+    ble: bool | None = None,
     udp: bool | str = False,
     serial: bool = False,
     pump: Path | None = None,
@@ -110,6 +122,7 @@ def running_device(
         policy: policy file; None: the example pump with keys of its own.
         image: what runs at first; needed with a policy of one's own.
         air: settings of the virtual air.
+        ble: serve a virtual radio, for which Bumble is needed; None: if nothing else is served, or `air` is set.
         udp: serve UDP on a free port of this machine, or on `HOST:PORT`.
         serial: serve a pseudo-terminal.
         pump: what `make_pump` made, to be copied: making keys and images takes longer than starting a device.
@@ -127,16 +140,19 @@ def running_device(
     state = directory / "state"
     command = [sys.executable, "-m", "keyswitch", "device", str(policy_file), "--state", str(state), "--json"]
     command += ["--image", str(image), "--air", air, "--virtual-time"]
+    if not (ble if ble is not None else air or not (udp or serial)):
+        command += ["--ble", "none"]
     if udp:
         command += ["--udp", udp if isinstance(udp, str) else "127.0.0.1:0"]
     command += ["--serial", str(directory / "tty")] if serial else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         said: deque[str] = deque(maxlen=LAST_LINES)
-        errors = _reading(process.stderr, said)
+        log: deque[str] = deque(maxlen=LOG_LINES)
+        errors = _reading(process.stderr, said, log)
         try:
-            ready = _wait_until_ready(process, errors, said)
-            _reading(process.stdout)
-            yield DeviceUnderTest(policy=policy_file, state=state, example=example, ready=ready)
+            ready = _wait_until_ready(process, errors, said, log)
+            _reading(process.stdout, log)
+            yield DeviceUnderTest(policy=policy_file, state=state, example=example, ready=ready, log=log)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -151,9 +167,12 @@ def _firmware(directory: Path, content: bytes, version: str) -> Path:
     return payload
 
 
-def _wait_until_ready(process: subprocess.Popen[str], errors: threading.Thread, said: deque[str]) -> dict[str, Any]:
+def _wait_until_ready(
+    process: subprocess.Popen[str], errors: threading.Thread, said: deque[str], log: deque[str]
+) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101 - it was asked for
     for line in process.stdout:
+        log.append(line)
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "ready":
             return event
@@ -161,9 +180,14 @@ def _wait_until_ready(process: subprocess.Popen[str], errors: threading.Thread, 
     raise KeyswitchError(f"the device did not start: {''.join(said).strip()}")
 
 
-def _reading(output: IO[str] | None, last: deque[str] | None = None) -> threading.Thread:
+def _reading(output: IO[str] | None, *kept: deque[str]) -> threading.Thread:
     """Read on, so that the device never waits for a reader, and keep the last lines."""
-    kept = deque[str](maxlen=0) if last is None else last
-    thread = threading.Thread(target=kept.extend, args=(output,), daemon=True)
+
+    def read() -> None:
+        for line in output or ():
+            for each in kept:
+                each.append(line)
+
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     return thread

@@ -16,7 +16,7 @@ from keyswitch.device.server.components import Components
 from keyswitch.device.storage.store import MemoryStore
 from keyswitch.device.transport.gatt_profile import gatt_profile
 from keyswitch.device.transport.ports import DeviceTransport
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.link.bumble.central import BumbleAdapter

@@ -36,7 +36,7 @@ PREFERRED_VALUE = 495
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flash:
+class BoundFlash:
     """Times of the device's flash; nothing is known to be faster than instant.
 
     Attributes:
@@ -58,7 +58,7 @@ class Flash:
         return 1_000_000 / us_per_byte
 
 
-NRF52840 = Flash(erase_us_per_sector=85_000, sector_size=4096, write_us_per_block=41, write_block_size=4)
+NRF52840 = BoundFlash(erase_us_per_sector=85_000, sector_size=4096, write_us_per_block=41, write_block_size=4)
 """nRF52840 product specification 6.19.10: page erase 85 ms, word write 41 microseconds."""
 
 
@@ -80,7 +80,7 @@ def upload_bound(
     data_length: int = MAX_DATA_LENGTH,
     value_size: int = PREFERRED_VALUE,
     pdus_per_event: int | None = None,
-    flash: Flash | None = None,
+    flash: BoundFlash | None = None,
 ) -> Bound:
     """The bound of an upload over an air without loss.
 
@@ -107,7 +107,7 @@ def upload_bound(
     return Bound(bytes_per_second=limits[name], limited_by=name)
 
 
-def _beside_erasing(flash: Flash, image_bytes: int, outstanding: int, turn_us: int) -> float:
+def _beside_erasing(flash: BoundFlash, image_bytes: int, outstanding: int, turn_us: int) -> float:
     """What turns and erasing allow together: nothing is answered while a sector is erased.
 
     So no more than `outstanding` of a sector's requests can arrive meanwhile. All others take a turn each, with their

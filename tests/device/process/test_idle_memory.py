@@ -5,5 +5,5 @@ from bench.idle import PROMISED_BYTES, bytes_per_device
 
 
 @pytest.mark.parametrize("radio", [False, True])
-def test_a_few_idle_devices_stay_within_the_promise(radio: bool) -> None:  # noqa: FBT001
+def test_a_few_idle_devices_stay_within_the_promise(radio: bool) -> None:
     assert 0 < bytes_per_device(3, radio=radio) < PROMISED_BYTES

@@ -202,7 +202,7 @@ for number in range(5):
 @pytest.mark.parametrize(("call", "at"), [(call, at) for call in ("write", "rename") for at in (1, 7, 8, 9, 10)])
 def test_what_was_recorded_survives_sigkill_at_every_step(tmp_path: Path, call: str, at: int) -> None:
     command = [sys.executable, "-c", KILLED.format(call=call), str(tmp_path), str(at)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
     recorded = [int(line) for line in done.stdout.split()]
     append(tmp_path, max_bytes=10_000)

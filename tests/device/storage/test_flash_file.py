@@ -1,7 +1,9 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,23 @@ def test_a_new_file_is_an_erased_flash_and_nothing_else_is_left(tmp_path):
     with FlashFile(tmp_path / "flash.bin", GEOMETRY, create=True) as flash:
         assert flash.read(0, 0x4000) == b"\xff" * 0x4000
     assert [path.name for path in tmp_path.iterdir()] == ["flash.bin"]
+
+
+def test_a_new_flash_is_still_there_when_the_power_goes_after_it_was_made(tmp_path, monkeypatch):
+    happened, sync, rename = [], os.fsync, Path.replace
+
+    def fsync(descriptor):
+        sync(descriptor)
+        happened.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "content")
+
+    def replace(path, target):
+        happened.append("name")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    FlashFile(tmp_path / "flash.bin", GEOMETRY, create=True).close()
+    assert happened == ["content", "name", "directory"]
 
 
 def test_what_was_written_is_there_after_it_was_opened_again(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keyswitch.device.storage import state_dir
-from keyswitch.device.storage.state_dir import StateDir
+from keyswitch.device.storage.state_dir import UNIT, StateDir, check_owner
 from keyswitch.errors import InputError
 
 HOLD = """
@@ -161,3 +161,15 @@ def test_files_are_written_where_the_directory_was_whatever_its_path_leads_to_no
         assert opened.read(state_dir.SESSION) == {"a": 1}
     assert (tmp_path / "moved" / state_dir.SESSION).exists()
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_the_directory_of_another_device_is_refused(tmp_path: Path) -> None:
+    with StateDir.open(tmp_path) as state:
+        check_owner(state, "P-1")  # it does not say whose it is
+        state.write(UNIT, {"id": "P-1"})
+        check_owner(state, "P-1")
+        with pytest.raises(InputError, match=r"state directory of 'P-1', not of 'P-2'.*a directory for each device"):
+            check_owner(state, "P-2")
+        state.write(UNIT, {"id": 7})
+        with pytest.raises(InputError, match="state directory of '7'"):
+            check_owner(state, "7")

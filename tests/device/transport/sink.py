@@ -65,6 +65,6 @@ class Heard:
 
     async def next(self) -> None:
         """Wait until something was received, bounded."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.something.wait()
         self.something.clear()

@@ -8,7 +8,7 @@ from tests.integration.test_first_light import run
 from tests.integration.wires import Datagrams
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.device.runtime.presenter import PasskeyDisplay
+from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.gate.peer import Peer
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer

@@ -100,10 +100,10 @@ def test_a_file_is_no_port_and_stays(tmp_path: Path) -> None:
 
 
 def test_what_the_system_refuses_is_the_persons_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"--serial .*No such file"):
+    with pytest.raises(InputError, match=r"^serial .*No such file"):
         Pty.make(tmp_path / "no" / "directory", None)
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"--serial .*Not a directory"):
+    with pytest.raises(InputError, match=r"^serial .*Not a directory"):
         port_at(tmp_path / "file" / "tty", None)
 
     def forbidden(_: Path) -> None:
@@ -111,5 +111,5 @@ def test_what_the_system_refuses_is_the_persons_to_mend(tmp_path: Path, monkeypa
 
     (tmp_path / "tty").symlink_to("/dev/pts/99999")
     monkeypatch.setattr(pty.Path, "unlink", forbidden)
-    with pytest.raises(InputError, match=r"--serial .*Permission denied"):
+    with pytest.raises(InputError, match=r"^serial .*Permission denied"):
         Pty.make(tmp_path / "tty", None)

@@ -124,7 +124,8 @@ def test_nobody_else_is_answered(tmp_path: Path) -> None:
         carrier, _ = await started(tmp_path / "tty")
         with pytest.raises(LinkLostError):
             await carrier.send(1, Service.SMP, ECHO)
-        await carrier.end(1, after_delivery=True)
+        await carrier.delivered(1, 1_000)
+        await carrier.end(1)
         await carrier.close()
         await carrier.close()
 

@@ -58,7 +58,7 @@ def test_a_datagram_is_a_packet_and_its_sender_is_answered() -> None:
         assert heard.packets == [(1, ECHO)]
         assert [(peer.id, peer.transport) for peer in heard.came] == [(1, Transport.UDP)]
         await carrier.send(1, Service.SMP, b"answer")
-        assert await asyncio.wait_for(client.answers.get(), 5) == b"answer"
+        assert await asyncio.wait_for(client.answers.get(), 60) == b"answer"
         transport.close()
         await carrier.close()
 
@@ -113,7 +113,7 @@ def test_the_peer_that_was_silent_longest_makes_room() -> None:
 
 
 @pytest.mark.parametrize(("silent_ms", "heard_still"), [(CONVERSING_MS, True), (CONVERSING_MS + 1, False)])
-def test_a_flood_of_addresses_cuts_no_conversation_off(silent_ms: int, heard_still: bool) -> None:  # noqa: FBT001
+def test_a_flood_of_addresses_cuts_no_conversation_off(silent_ms: int, heard_still: bool) -> None:
     async def story() -> None:
         carrier, heard = await started()
         for _ in range(2):
@@ -255,7 +255,7 @@ def test_what_is_read_at_once_is_the_whole_datagram(size: int) -> None:
 def test_a_silent_peer_is_forgotten_when_somebody_new_comes(
     silent_ms: int,
     forgotten: list[int],
-    answered: bool,  # noqa: FBT001
+    answered: bool,
 ) -> None:
     async def story() -> None:
         carrier, heard = await started()
@@ -287,7 +287,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     async def story() -> None:
         carrier, _ = await started()
         port = int(carrier.name.rsplit(":", 1)[1])
-        with pytest.raises(InputError, match=f"--udp 127.0.0.1:{port}"):
+        with pytest.raises(InputError, match=f"^udp 127.0.0.1:{port}"):
             await UdpTransport("127.0.0.1", port, max_packet=64).bind()
         await carrier.close()
 

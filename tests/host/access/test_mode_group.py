@@ -6,7 +6,8 @@ from tests.host.smp_peer import PeerLink, SmpPeer
 
 from keyswitch.errors import RemoteError
 from keyswitch.host.access import mode_group
-from keyswitch.host.access.mode_group import CannotProve, EntryReply, HeldPermit, Secret, Steps
+from keyswitch.host.access.credentials import HeldPermit, Secret, Steps
+from keyswitch.host.access.mode_group import CannotProve, EntryReply
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.link.air.clock import run

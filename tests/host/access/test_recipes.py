@@ -10,7 +10,9 @@ from keyswitch.errors import InputError
 from keyswitch.host.access.recipe import Again, GattStep, PromptStep, Recipe, SettingStep, SmpStep
 from keyswitch.host.access.recipe_loader import load, read_recipe, shipped
 from keyswitch.host.access.recipe_strategy import RecipeStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, Endpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.update.events import Event, Message, StepDone
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.update.run import update

@@ -6,7 +6,7 @@ from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink
 from tests.host.update.test_run import job
 
 from keyswitch.app.status import Looked, look
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.update.job import Outcome
 from keyswitch.host.update.run import update

@@ -61,6 +61,7 @@ BEGUN: dict[str, Any] = {
     "who": "ann@bench",
     "tool": "keyswitch 0.1.0",
     "entry": "enter maintenance by challenge",
+    "policy_form": 1,
     "policy": {"file": "pump/policy.toml", "sha256": "a46ed66a32b1f927" * 4},
     "images": [{"file": "p.bin", "version": "1.1.0", "hash": "9c" * 32, "size": 160_663, "signature": "verified"}],
 }
@@ -88,7 +89,7 @@ def test_the_whole_run_is_told() -> None:
         "outside maintenance",
         "press the button for five seconds",
         "prove the running hash · nothing had to be done",
-        "pump/policy.toml, SHA-256 a46ed66a32b1f927…",
+        "pump/policy.toml, digest a46ed66a32b1f927…",
         "Rate of the upload over the time of the run; dashed: 159.7 kB/s while bytes were taken",
     ):
         assert words in told

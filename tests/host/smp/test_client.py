@@ -6,8 +6,8 @@ import pytest
 from tests.host.images import make_image
 from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 
-from keyswitch.errors import LinkLostError, LocalError, RemoteError
-from keyswitch.host.smp.client import SEQUENCES, SilenceError, SmpClient
+from keyswitch.errors import LinkLostError, LocalError, RemoteError, SilenceError
+from keyswitch.host.smp.client import SEQUENCES, SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.link.air.clock import run
 from keyswitch.smp.header import Op
@@ -44,6 +44,12 @@ def test_answers_find_their_requests_in_any_order():
         assert client.outstanding == 0
 
     run(story())
+
+
+def test_silence_is_no_lost_link():
+    assert not issubclass(SilenceError, LinkLostError)
+    assert not issubclass(LinkLostError, SilenceError)
+    assert SilenceError("no answer").exit_code is LinkLostError("gone").exit_code
 
 
 def test_silence_is_bounded_and_the_late_answer_harms_nobody():

@@ -7,7 +7,7 @@ from tests.host.images import make_image
 from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.update.test_run import NEW, OLD, image_of, job
 
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.update.events import Event, Message
 from keyswitch.host.update.job import Job, Outcome, Result
 from keyswitch.host.update.run import update

@@ -10,7 +10,7 @@ from tests.host.other_peers import ButtonPeer
 from tests.host.smp_peer import SmpPeer
 from tests.host.update.test_run import OLD, ble, hangs, job, whole
 
-from keyswitch.app.events import result_json
+from keyswitch.app.json_output import result_json
 from keyswitch.cli.progress import _result_lines
 from keyswitch.host.report.run_record import RunRecorder, ended
 from keyswitch.host.smp.queries import SlotInfo

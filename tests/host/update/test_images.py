@@ -3,14 +3,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.host.images import make_image
+from tests.host.images import make_compressed, make_image
 
+from keyswitch.cli.fields import in_options
 from keyswitch.errors import InputError
 from keyswitch.host.update.images import read_images
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.verify import NO_LIMITS, Limits
 
 NEW = make_image("1.1.0")
+PACKED, UNPACKED_HASH = make_compressed(NEW)
 
 
 def written(directory: Path, data: bytes = NEW.data, name: str = "new.bin") -> Path:
@@ -90,3 +92,30 @@ def test_two_images_of_one_number_would_overwrite_each_other(tmp_path: Path):
 def test_a_number_of_our_own(tmp_path: Path):
     (checked,) = read_images(written(tmp_path), keys=VerificationKeys(), limits=NO_LIMITS, number=2)
     assert checked.image.number == 2
+
+
+def flagged(flags: int) -> bytes:
+    """The image with these flags, and a hash that does not fit: an encrypted one's is over what the device sees."""
+    return NEW.data[:16] + flags.to_bytes(4, "little") + NEW.data[20:]
+
+
+@pytest.mark.parametrize(
+    ("data", "option", "limits"),
+    [(flagged(0x4), "decrypts", Limits(decrypts=True)), (PACKED.data, "unpacks", Limits(unpacks=True))],
+    ids=["encrypted", "compressed"],
+)
+def test_what_some_bootloaders_take_is_taken_when_it_is_said(tmp_path: Path, data: bytes, option: str, limits: Limits):
+    path = written(tmp_path, data)
+    with pytest.raises(InputError, match=f"flags: .*{option}, if its bootloader takes") as raised:
+        read_images(path, keys=VerificationKeys(), limits=NO_LIMITS)
+    assert f"--{option}, if" in in_options(raised.value)
+    (checked,) = read_images(path, keys=VerificationKeys(), limits=limits)
+    assert checked.image.data == data
+    assert checked.signature == ("not checked: the image is encrypted" if option == "decrypts" else "not checked")
+
+
+def test_a_compressed_image_has_two_hashes(tmp_path: Path):
+    (checked,) = read_images(written(tmp_path, PACKED.data), keys=VerificationKeys(), limits=Limits(unpacks=True))
+    assert checked.image.hashes == {PACKED.hash, UNPACKED_HASH}
+    (checked,) = read_images(written(tmp_path), keys=VerificationKeys(), limits=NO_LIMITS)
+    assert checked.image.hashes == {NEW.hash}

@@ -16,9 +16,9 @@ from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.exits import Exit
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.verdict import Given, next_step
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.update.run import update
@@ -148,7 +148,7 @@ def test_interrupted_leaves_the_device_as_it_is(number: signal.Signals, tmp_path
         while "verify mode" not in (line := process.stdout.readline()):
             assert line
         process.send_signal(number)
-        told, said = process.communicate(timeout=20)
+        told, said = process.communicate(timeout=120)
     assert process.returncode == Exit.INTERRUPTED
     last = json.loads(told.splitlines()[-1])
     assert (last["event"], last["outcome"], said) == ("result", "interrupted", "")
@@ -180,7 +180,7 @@ def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: P
         assert served.peer.session is not None
         assert len(new.data) // 3 <= len(served.peer.session.data) < len(new.data)
         with command(served.target, image, evidence) as process:
-            told, said = process.communicate(timeout=30)
+            told, said = process.communicate(timeout=120)
         last = json.loads(told.splitlines()[-1])
         assert (process.returncode, last["outcome"], last["resumed"], said) == (Exit.YES, "confirmed", 1, "")
         assert served.peer.running() == ("1.1.0", new.hash)
@@ -193,5 +193,5 @@ def test_killed_in_the_middle_of_the_upload_the_same_command_goes_on(tmp_path: P
 def test_each_reason_comes_with_what_to_do(reason: Reason):
     result = run(ended(refuse(2, 19283, 2, {"rc": 11, "rsn": f"{reason.value}: this one"})))
     assert (result.outcome, result.reason) == (Outcome.REFUSED, reason)
-    assert result.next_step == next_step(reason, Given(option="--policy"))
+    assert result.next_step == next_step(reason, Given(entry="policy"))
     assert "this one" in result.detail

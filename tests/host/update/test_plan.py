@@ -6,13 +6,15 @@ import pytest
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
 
-from keyswitch.host.access.mode_group import Secret
+from keyswitch.app.json_output import plan_json
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage
-from keyswitch.host.update.plan import Plan, PlannedDevice, PlannedLease, make_plan, plan_json
+from keyswitch.host.update.plan import Plan, PlannedDevice, PlannedLease, make_plan
 from keyswitch.host.update.steps import StepName
 from keyswitch.host.update.survey import survey
 from keyswitch.host.upload.throughput import Line, rate
@@ -181,7 +183,7 @@ def test_a_downgrade_would_be_refused_and_is_planned_when_it_is_meant():
     device = PlannedDevice(verdict=running(OLD.hash, "1.2.0"))
     plan = make_plan(job(), device, BLE)
     assert plan.refused == "1.1.0 is older than 1.2.0, which the device runs"
-    assert plan.next_step.startswith("install a newer version, or say --downgrade")
+    assert plan.next_step.startswith("install a newer version, or say downgrade")
     meant = make_plan(job(downgrade=True), device, BLE)
     assert (meant.refused, meant.next_step) == ("", "")
 

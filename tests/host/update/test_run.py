@@ -11,9 +11,11 @@ from tests.host.smp_peer import DatagramLink, Fate, Faults, PeerAir, SmpPeer
 from keyswitch.cli.progress import _result_lines
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError
 from keyswitch.exits import Exit
-from keyswitch.host.access.mode_group import Expected, Secret
+from keyswitch.host.access.credentials import Secret
+from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import BleEndpoint, PacketEndpoint
+from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.packet_endpoint import PacketEndpoint
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
@@ -184,7 +186,7 @@ def test_another_device_than_the_one_that_is_meant_is_left_alone(expected: Expec
         result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected)))
         assert result.outcome is Outcome.REFUSED, result
         assert said in result.detail
-        assert result.next_step.startswith("check target and --policy: they name two devices")
+        assert result.next_step.startswith("check target and policy: they name two devices")
         assert peer.mode == mode
         assert peer.received_image_bytes == 0
         assert not {"19283/2/2", "19283/3/2", "19283/5/2"} & set(peer.log)
@@ -413,10 +415,10 @@ def test_out_of_reach_for_good_says_where_the_device_was_left():
 def test_whatever_goes_wrong_inside_ends_in_a_result_and_outside(
     error: KeyswitchError, monkeypatch: pytest.MonkeyPatch
 ):
-    async def fail(_client: SmpClient, _most: int | None = None) -> Capacity:
+    async def fail(_client: SmpClient, _most: int | None = None, **_bounds: int | None) -> Capacity:
         raise error
 
-    monkeypatch.setattr("keyswitch.host.update.firmware_steps.capacity_of", fail)
+    monkeypatch.setattr("keyswitch.host.update.upload_acts.capacity_of", fail)
 
     async def story() -> None:
         peer = SmpPeer(OLD)
@@ -515,7 +517,7 @@ def test_after_it_never_came_back_one_looks_first_and_the_same_command_tries_onc
         hangs(peer, 2)
         result, _ = await whole(peer)
         assert result.outcome is Outcome.NEVER_CAME_BACK, result
-        assert "--only confirm" in result.next_step
+        assert "only confirm" in result.next_step
         assert "tries the new image once more" in result.next_step
         peer.boot()
         sent, boots = peer.received_image_bytes, peer.boots
@@ -895,7 +897,7 @@ def test_every_step_can_be_shown_as_a_plan():
         assert step.says
         assert step.proof
         assert step.bound_ms > 0
-    words: Callable[[], set[str]] = lambda: {step.name.value for step in STEPS}  # noqa: E731
+    words: Callable[[], set[str]] = lambda: {step.name.value for step in STEPS}  # noqa: E731 - one line
     assert len(words()) == len(STEPS)
 
 

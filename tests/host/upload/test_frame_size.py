@@ -8,7 +8,15 @@ from tests.host.smp_peer import Fate, Faults, PeerLink, SmpPeer
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.upload.encoder import Requests
-from keyswitch.host.upload.frame_size import LEAST_FRAME, SMALLER, TRY_MS, capacity_of, frame_that_arrives
+from keyswitch.host.upload.frame_size import (
+    LEAST_FRAME,
+    SMALLER,
+    TRY_MS,
+    ArrivingFrame,
+    capacity_of,
+    frame_that_arrives,
+    smaller,
+)
 from keyswitch.host.upload.uploader import Capacity
 from keyswitch.link.air.clock import run
 
@@ -37,7 +45,8 @@ def test_the_largest_frame_that_is_answered(told: int, takes: int, found: int):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False, buf_size=told)
         link = PeerLink(peer, narrow(takes))
-        assert await frame_that_arrives(SmpClient(link), told) == found
+        arriving = await frame_that_arrives(SmpClient(link), told)
+        assert arriving == ArrivingFrame(size=found, lost=found < told)
         tried = [len(packet) for packet in link.sent]
         assert tried == sorted(tried, reverse=True)
         assert asyncio.get_running_loop().time() <= (len(SMALLER) + 2) * TRY_MS / 1000
@@ -96,7 +105,34 @@ def test_a_refusal_says_that_it_arrived(said: dict[str, Any]):
     async def story() -> None:
         peer = SmpPeer(make_image(), gated=False)
         peer.veto = lambda _op, _group, _command, _body: said
-        assert await frame_that_arrives(SmpClient(PeerLink(peer)), 2475) == 2475
+        assert await frame_that_arrives(SmpClient(PeerLink(peer)), 2475) == ArrivingFrame(size=2475)
+
+    run(story())
+
+
+@pytest.mark.parametrize(("takes", "frame"), [(2475, 2475), (2474, 1024), (300, 256), (244, 244), (10, 128)])
+def test_what_is_refused_as_cut_did_not_arrive_and_costs_a_round_trip_alone(takes: int, frame: int):
+    async def story() -> None:
+        peer = SmpPeer(make_image(), gated=False)
+        link = PeerLink(peer)
+        peer.veto = lambda *_asked: {"rc": 9} if len(link.sent[-1]) > takes else None
+        assert await frame_that_arrives(SmpClient(link), 2475) == ArrivingFrame(size=frame)
+        assert asyncio.get_running_loop().time() < TRY_MS / 1000
+
+    run(story())
+
+
+@pytest.mark.parametrize(("frame", "less"), [(65_543, 2475), (2475, 1024), (129, 128), (128, None), (110, None)])
+def test_the_next_smaller_frame(frame: int, less: int | None):
+    capacity = Capacity(frame=frame, outstanding=3)
+    assert smaller(capacity) == (None if less is None else Capacity(frame=less, outstanding=3))
+
+
+@pytest.mark.parametrize(("most", "frame"), [(None, 2475), (300, 300), (2475, 2475), (9_999, 2475)])
+def test_a_frame_can_be_bounded(most: int | None, frame: int):
+    async def story() -> None:
+        peer = SmpPeer(make_image(), gated=False)
+        assert (await capacity_of(SmpClient(PeerLink(peer)), max_frame=most)).frame == frame
 
     run(story())
 
@@ -117,5 +153,21 @@ def test_a_lost_link_is_told():
         link = PeerLink(peer, Faults(lambda _w, _n, _p: Fate(cut=True)))
         with pytest.raises(LinkLostError, match="cut"):
             await frame_that_arrives(SmpClient(link), 2475)
+
+    run(story())
+
+
+def test_a_garbled_echo_is_asked_for_once_more():
+    async def story() -> None:
+        peer = SmpPeer(make_image(), gated=False)
+        echoes: list[object] = []
+
+        def garbled(_op: int, group: int, command: int, body: object) -> dict[str, Any] | None:
+            echoes.append(body)
+            return {"rc": "what"} if len(echoes) == 1 else None
+
+        peer.veto = garbled
+        assert await frame_that_arrives(SmpClient(PeerLink(peer)), 2475) == ArrivingFrame(size=2475)
+        assert len(echoes) == 2
 
     run(story())

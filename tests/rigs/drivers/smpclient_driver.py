@@ -131,9 +131,6 @@ async def running(target: str, line: dict[str, int], version: str, seconds: floa
     """Reconnect until a device answers whose running image has that version."""
     end_s = time.monotonic() + seconds
     last: Exception | str = "nothing answered"
-    # The old image is there for 250 ms after it has granted a reset: a link made to it meanwhile ends within discovery,
-    # which this client does not survive (its discovery is cancelled, and its own disconnect raises).
-    await asyncio.sleep(1.0)
     while time.monotonic() < end_s:
         client = client_for(target, line)
         try:

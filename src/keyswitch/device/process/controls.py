@@ -17,7 +17,7 @@ from typing import Any, Final
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.errors import InputError, KeyswitchError
 from keyswitch.gate.events import ButtonHeld, Event, InputChanged, SelfConfirmed
-from keyswitch.panel.protocol import MAX_LINE
+from keyswitch.panel.protocol import MAX_LINE, PanelStatusJson
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, Policy, Value
 
@@ -61,9 +61,9 @@ class Controls:
             raise InputError(_WHERE, f"cannot do {name!r}", " or ".join(self._requests))
         await act(request)
         await self._runtime.settled()
-        return _newest(self._runtime.log) if name == "log" else self.status()
+        return _newest(self._runtime.log) if name == "log" else {**self.status()}
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> PanelStatusJson:
         """Mode, gate, lease, what runs and what the slots hold."""
         return self._runtime.status()
 

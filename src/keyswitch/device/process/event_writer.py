@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from keyswitch.device.events import EventsLeftOut, to_json
+
 ROOM: Final = 1000
 """Lines that may wait besides what the kernel holds; as many events as the panel's log keeps."""
 
@@ -65,7 +67,7 @@ class EventWriter:
 
     def _count(self) -> bytes:
         left_out, self._left_out = self._left_out, 0
-        return self._line({"event": "left-out", "events": left_out})
+        return self._line(to_json(EventsLeftOut(events=left_out)))
 
     def _write_all(self) -> None:
         try:

@@ -13,7 +13,7 @@ from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.flash import BytesSource, Flash
 from keyswitch.mcuboot.layout import Layout, max_image_size
-from keyswitch.mcuboot.verify import Limits, verify
+from keyswitch.mcuboot.verify import verify
 
 
 def check_first_image(config: BootConfig, path: Path) -> bytes:
@@ -33,7 +33,7 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
             raise unreadable(str(path), error, expected) from error
     if size > limit:
         raise InputError(str(path), f"{size} bytes are too large", f"at most {limit} bytes for this slot")
-    refusal = verify(BytesSource(content), config.keys, Limits(max_size=limit)).refusal
+    refusal = verify(BytesSource(content), config.keys, config.as_built().limits(0, ())).refusal
     if refusal is not None:
         raise InputError(str(path), f"the bootloader would not run this image: {refusal.name}: {refusal.detail}")
     return content

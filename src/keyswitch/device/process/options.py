@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 from keyswitch.mcuboot.flash import TIMES_BY_PROFILE, FlashTimes
 
 VIRTUAL: Final = "virtual"
@@ -21,7 +21,7 @@ MAX_PORT: Final = 65_535
 def flash_times(profile: str) -> FlashTimes:
     """What the flash costs on this profile's part."""
     if profile not in TIMES_BY_PROFILE:
-        raise InputError("--flash", f"no profile {profile!r}", " or ".join(TIMES_BY_PROFILE))
+        raise InputError(Field("flash"), f"no profile {profile!r}", " or ".join(TIMES_BY_PROFILE))
     return TIMES_BY_PROFILE[profile]
 
 
@@ -33,11 +33,11 @@ def virtual_port(text: str) -> int | None:
     """
     kind, _, rest = text.partition(":")
     if kind == VIRTUAL:
-        return _port("--ble", rest) if rest else 0
+        return _port("ble", rest) if rest else 0
     if kind in WITH_PARAMETERS and not rest:
-        raise InputError("--ble", f"{text!r} has no parameters", f"{kind}:PARAMETERS as Bumble names them")
+        raise InputError(Field("ble"), f"{text!r} has no parameters", f"{kind}:PARAMETERS as Bumble names them")
     if kind not in WITH_PARAMETERS | WITHOUT_PARAMETERS:
-        raise InputError("--ble", f"no radio {text!r}", "virtual[:PORT], none, or an HCI transport such as usb:0")
+        raise InputError(Field("ble"), f"no radio {text!r}", "virtual[:PORT], none, or an HCI transport such as usb:0")
     return None
 
 
@@ -49,11 +49,11 @@ def udp_address(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host:
-        raise InputError("--udp", f"{text!r} has no port", "HOST:PORT, such as 127.0.0.1:1337")
-    return host.strip("[]"), _port("--udp", port)
+        raise InputError(Field("udp"), f"{text!r} has no port", "HOST:PORT, such as 127.0.0.1:1337")
+    return host.strip("[]"), _port("udp", port)
 
 
-def _port(option: str, text: str) -> int:
+def _port(field: str, text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(MAX_PORT)) or int(text) > MAX_PORT:
-        raise InputError(option, f"no port {text!r}", f"a number up to {MAX_PORT}")
+        raise InputError(Field(field), f"no port {text!r}", f"a number up to {MAX_PORT}")
     return int(text)

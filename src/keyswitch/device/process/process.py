@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from keyswitch.device.events import DeviceReady, LogEnded, to_json
 from keyswitch.device.process.controls import Controls
 from keyswitch.device.process.factory import check_first_image, install_first_image
 from keyswitch.device.process.gpio import GpioButton, longest_hold_ms
@@ -19,21 +20,21 @@ from keyswitch.device.process.options import NO_RADIO, VIRTUAL, flash_times, udp
 from keyswitch.device.process.panel_server import Panel
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.event_recorder import Log
-from keyswitch.device.runtime.presenter import PasskeyDisplay
+from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.server.components import Components
 from keyswitch.device.server.server import Server
 from keyswitch.device.storage.event_log import CURRENT, EventLog, WallClock
 from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.device.storage.identity import load_identity
-from keyswitch.device.storage.state_dir import FLASH, StateDir
+from keyswitch.device.storage.state_dir import FLASH, UNIT, StateDir, check_owner
 from keyswitch.device.storage.store import Store
 from keyswitch.device.transport.ble import BleTransport
 from keyswitch.device.transport.gatt_profile import gatt_profile
 from keyswitch.device.transport.ports import DeviceTransport
 from keyswitch.device.transport.serial import SerialTransport
 from keyswitch.device.transport.udp import UdpTransport
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.extras import need
 from keyswitch.gate.events import ButtonHeld
 from keyswitch.link.air.settings import AirSettings, parse_air
@@ -44,6 +45,7 @@ from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
+from keyswitch.policy.units import only_unit, with_unit
 from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
@@ -63,7 +65,8 @@ class DeviceOptions:
     Attributes:
         policy: the policy file.
         state: the state directory.
-        image: the image that a new state directory starts with.
+        unit: file that says which unit this is; None: the policy does.
+        first_image: the image that a new state directory starts with.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
         flash: name of a flash profile.
@@ -76,7 +79,7 @@ class DeviceOptions:
 
     policy: Path
     state: Path
-    image: Path | None = None
+    first_image: Path | None = None
     ble: str = VIRTUAL
     air: str = ""
     flash: str = "none"
@@ -85,6 +88,7 @@ class DeviceOptions:
     serial_framing: str = "console"
     virtual_time: bool = False
     capture: Path | None = None
+    unit: Path | None = None
 
 
 def build(
@@ -180,6 +184,8 @@ async def serve(options: DeviceOptions, report: Report) -> None:
 
 async def _serve(options: DeviceOptions, report: Report) -> None:
     policy = read_policy(options.policy)
+    if options.unit is not None:
+        policy = with_unit(policy, only_unit(options.unit))
     secret = read_secret(policy) if policy.entry.challenge is not None else None
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
     config = boot_config_of(policy)
@@ -192,10 +198,12 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     async with AsyncExitStack() as stack:
         content = first_image(options, config)
         state = stack.enter_context(StateDir.open(options.state))
+        check_owner(state, policy.device.id)
         others = await _open_others(udp, serial, state, stack)
         radio = await _open_radio(options, air, policy.device.name, report, stack)
         if content is not None:
             make_flash(state, config, content)
+        state.write(UNIT, {"id": policy.device.id})
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         identity = load_identity(state, secrets.token_bytes)
         display = PasskeyDisplay()
@@ -222,15 +230,15 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
         await panel.start()
         stack.push_async_callback(panel.close)
         _listen_to_button(policy, runtime, stack)
-        report({
-            "event": "ready",
-            "mode": controls.status()["mode"],
-            "ble": None if radio is None else radio.name,
-            "udp": None if udp is None else udp.name,
-            "serial": None if serial is None else str(serial.path),
-            "name": policy.device.name,
-            "address": None if peripheral is None else peripheral.address,
-        })  # fmt: skip
+        ready = DeviceReady(
+            mode=controls.status()["mode"],
+            ble=None if radio is None else radio.name,
+            udp=None if udp is None else udp.name,
+            serial=None if serial is None else str(serial.path),
+            name=policy.device.name,
+            address=None if peripheral is None else peripheral.address,
+        )
+        report(to_json(ready))
         await runtime.failed()
 
 
@@ -259,12 +267,14 @@ async def _open_radio(
 
 def _other_carriers(options: DeviceOptions, policy: Policy) -> tuple[UdpTransport | None, SerialTransport | None]:
     served = policy.smp.transports
-    for option, value, needed in (
-        ("--udp", options.udp, Transport.UDP),
-        ("--serial", options.serial, Transport.SERIAL),
+    for field, value, needed in (
+        ("udp", options.udp, Transport.UDP),
+        ("serial", options.serial, Transport.SERIAL),
     ):
         if value is not None and needed not in served:
-            raise InputError(option, f"{policy.origin} does not serve {needed.value}", "smp.transports to list it")
+            raise InputError(
+                Field(field), f"{policy.origin} does not serve {needed.value}", "smp.transports to list it"
+            )
     size = policy.smp.buf_size
     udp = UdpTransport(*udp_address(options.udp), max_packet=size) if options.udp is not None else None
     if options.serial is None:
@@ -291,7 +301,7 @@ async def _open_others(
 
 def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLog:
     def failed(why: str) -> None:
-        report({"event": "log-ended", "file": str(state.path / CURRENT), "why": why})
+        report(to_json(LogEnded(file=str(state.path / CURRENT), why=why)))
 
     clock = WallClock(owner=COMPUTER, now_s=time.time)
     log = EventLog(state, clock=clock, failed=failed)
@@ -302,14 +312,18 @@ def _open_log(state: StateDir, report: Report, stack: AsyncExitStack) -> EventLo
 def _check_ble(options: DeviceOptions, policy: Policy) -> None:
     if options.ble == NO_RADIO:
         if options.capture is not None:
-            raise InputError(f"--capture {options.capture}", "there is no radio to capture", f"no --ble {NO_RADIO}")
+            raise InputError(
+                Field("capture", str(options.capture)), "there is no radio to capture", Phrase(f"no {{ble}} {NO_RADIO}")
+            )
         return
     virtual_port(options.ble)
     if Transport.BLE not in policy.smp.transports:
         raise InputError(
-            "--ble", f"{policy.origin} does not serve ble", f"--ble {NO_RADIO}, or smp.transports to list it"
+            Field("ble"),
+            f"{policy.origin} does not serve ble",
+            Phrase(f"{{ble}} {NO_RADIO}, or smp.transports to list it"),
         )
-    need("bumble", f"--ble {options.ble}")
+    need("bumble", Field("ble", options.ble))
 
 
 def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
@@ -320,9 +334,11 @@ def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
     """
     if (options.state / FLASH).exists():
         return None
-    if options.image is None:
-        raise InputError(str(options.state), "a new state directory has nothing to run", "--image FILE, a signed image")
-    return check_first_image(config, options.image)
+    if options.first_image is None:
+        raise InputError(
+            str(options.state), "a new state directory has nothing to run", Phrase("{first_image} FILE, a signed image")
+        )
+    return check_first_image(config, options.first_image)
 
 
 def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:

@@ -27,7 +27,7 @@ class DeviceClock:
             InputError: this device runs on real time, or `ms` would turn the clock back.
         """
         if not self._virtual:
-            raise InputError("advance", "this device runs on real time", "`keyswitch device ... --virtual-time`")
+            raise InputError("advance", "this device runs on real time", "one that was started in virtual time")
         if ms < 0:
             raise InputError("advance", f"{ms} ms would turn the clock back", "0 or more")
         self._ahead_ms += ms

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from keyswitch.device.events import DeviceEvent, ImageReverted, ImageSwapped, to_json
+from keyswitch.device.events import BootDecided, DeviceEvent, ImageReverted, ImageSwapped, to_json
 from keyswitch.device.runtime.event_limits import EventLimits
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.trailer import SwapType
 
-BOOT = "boot"
 STOPPED = "stopped"
 
 
@@ -32,21 +31,21 @@ class EventRecorder:
     """Records events within their limits.
 
     Args:
-        report: told each event as a JSON object.
+        report: told each event.
         log: keeps them; None: nothing does.
     """
 
-    def __init__(self, report: Callable[[dict[str, Any]], None], log: Log | None) -> None:
+    def __init__(self, report: Callable[[DeviceEvent], None], log: Log | None) -> None:
         self._report = report
         self._log = log
         self._limits = EventLimits()
 
-    def boot(self, told: dict[str, Any], report: BootReport, now_ms: int) -> None:
+    def boot(self, told: BootDecided, report: BootReport, now_ms: int) -> None:
         """The bootloader has decided; `told` is what is reported of it anyway."""
         if self._log is not None:
             self._log.booted(now_ms)
-        if self._admits(BOOT, now_ms):
-            self._keep(told, now_ms)
+        if self._admits(told.NAME, now_ms):
+            self._keep(to_json(told), now_ms)
         self.take(_boot_events(report), now_ms)
 
     def take(self, events: Iterable[DeviceEvent], now_ms: int) -> None:
@@ -83,9 +82,8 @@ class EventRecorder:
             self._record(count, now_ms)
 
     def _record(self, event: DeviceEvent, now_ms: int) -> None:
-        told = to_json(event)
-        self._keep(told, now_ms)
-        self._report(told)
+        self._keep(to_json(event), now_ms)
+        self._report(event)
 
     def _keep(self, told: dict[str, Any], now_ms: int) -> None:
         if self._log is not None:

@@ -14,10 +14,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
+from keyswitch.device.events import DeviceEvent, InhibitChanged, LiveEvent, NewMode, ResetBegan, TransportLost, to_json
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.event_recorder import EventRecorder, Log
 from keyswitch.device.runtime.failure import Failure, as_failure
-from keyswitch.device.runtime.presenter import PasskeyDisplay, Presenter, boot_event
+from keyswitch.device.runtime.passkey import PasskeyDisplay
+from keyswitch.device.runtime.presenter import Presenter, boot_event
 from keyswitch.device.runtime.work_queue import WorkQueue
 from keyswitch.device.server.components import Components
 from keyswitch.device.server.output import NOTHING, Output, RuntimeEffect
@@ -31,6 +33,7 @@ from keyswitch.gate.effects import DropReassembly, EndConnections, Inhibit, Mode
 from keyswitch.gate.events import Event, InputChanged
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.panel.protocol import PanelStatusJson
 from keyswitch.policy.model import Value
 from keyswitch.terms import Transport
 
@@ -185,11 +188,12 @@ class Runtime:
         self._agenda.forget()
 
     async def _reset(self) -> None:
+        self._showing.follow_reset()
         await self._peers.end_all()
         await self._power_down()
         await self._power_up()
 
-    # --- what the peers need (device.peers.Inside) ---
+    # --- what the peers need (device.transport.ports.RuntimePort) ---
 
     def now_ms(self) -> int:
         """The device's time in milliseconds."""
@@ -218,14 +222,15 @@ class Runtime:
         """There may be something to execute."""
         self._agenda.wake()
 
-    def report(self, event: dict[str, Any]) -> None:
+    def report(self, event: DeviceEvent | LiveEvent) -> None:
         """Say what has happened, and keep it for the panel's log."""
-        self.log.append({"at_ms": self.now_ms(), **event})
-        self._tell(event)
+        told = to_json(event)
+        self.log.append({"at_ms": self.now_ms(), **told})
+        self._tell(told)
 
     def lost(self, transport: Transport, error: BaseException) -> None:
         """One transport is gone until the next boot finds it again; the device stops if it was the last."""
-        self.report({"event": "transport-lost", "transport": transport, "why": str(error)})
+        self.report(TransportLost(transport=transport, why=str(error)))
         self._lost.add(transport)
         if self._lost >= self._carriers.keys():
             self.broken(error)
@@ -262,8 +267,8 @@ class Runtime:
         if self._powered:
             self.take(self.ask(lambda: self.server.due(self.now_ms())))
 
-    def status(self) -> dict[str, Any]:
-        """What the panel shows: mode, lease_ms, gate, running, slots; `mode` is None while nothing can run."""
+    def status(self) -> PanelStatusJson:
+        """What the panel shows; `mode` is None while nothing can run."""
         if self._powered:
             return {**self.server.status(self.now_ms()), "passkey": self._display.passkey}
         return {"mode": None, "lease_ms": None, "gate": "shut", "running": None, "slots": [], "passkey": None}
@@ -312,10 +317,11 @@ class Runtime:
         self._peers.answer(output.answers)
         for effect in output.effects:
             if isinstance(effect, ResetNow):
-                self.report({"event": "reset"})
+                self.report(ResetBegan())
                 await self._reset()
                 return  # what else was wanted was wanted by the life before
             self._effect(effect)
+        self._showing.follow_reset()
         await self._showing.set_pace()
 
     def _effect(self, effect: RuntimeEffect) -> None:
@@ -329,10 +335,10 @@ class Runtime:
                 self._showing.smp = shown
                 self._show()
             case ModeChanged(mode=mode):
-                self.report({"event": "mode", "mode": mode})
+                self.report(NewMode(mode=mode))
                 self._show()
             case Inhibit(names=names):
-                self.report({"event": "inhibit", "names": sorted(names)})
+                self.report(InhibitChanged(names=tuple(sorted(names))))
             case ResetNow():
                 pass  # carried out where the order of effects ends
             case _:

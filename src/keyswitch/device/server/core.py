@@ -23,7 +23,17 @@ from keyswitch.gate import effects as do
 from keyswitch.gate import machine, record
 from keyswitch.gate.decision import RESETTING, Decision, Refused
 from keyswitch.gate.effects import Effect
-from keyswitch.gate.events import ArmFailed, AttachProved, Booted, CommandServed, EnterProved, Event, Expired, Timer
+from keyswitch.gate.events import (
+    ArmFailed,
+    AttachProved,
+    Booted,
+    CommandServed,
+    EnterProved,
+    Event,
+    Expired,
+    FirmwareCommand,
+    Timer,
+)
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.permit_uses import Uses
@@ -175,7 +185,7 @@ class Core:
         if done.refused is not None:
             return done.refused
         opened = done.state.session is not None and self.state.session is None
-        if type(event) is not CommandServed:
+        if type(event) is not CommandServed and type(event) is not FirmwareCommand:
             self.happened += events.of_step(self.state, done.state, event, self._running_hash(), credential)
         self._mode_before = self.state.mode
         self.state = done.state

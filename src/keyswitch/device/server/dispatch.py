@@ -24,8 +24,9 @@ from keyswitch.device.server.reply import Body, Call, Reply, SmpError, encode, e
 from keyswitch.errors import RemoteError
 from keyswitch.gate.authorise import ASKING
 from keyswitch.gate.decision import Refused
-from keyswitch.gate.events import CommandServed
+from keyswitch.gate.events import CommandServed, FirmwareCommand
 from keyswitch.gate.peer import Peer
+from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import command_name
@@ -83,6 +84,8 @@ def _reply(core: Core, peer: Peer, request: Header, packet: bytes, now_ms: int) 
     session = core.state.session
     if session is not None and session.owner == peer.id:
         core.owner_heard_ms = now_ms
+    if (request.group, request.command, request.op) in FIRMWARE_COMMANDS:
+        core.feed(FirmwareCommand(peer=peer), now_ms)
     try:
         reply = row.handler(core, Call(peer, _body(row.payload, packet), now_ms))
     except RemoteError:

@@ -13,7 +13,6 @@ Rules kept here:
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from keyswitch.device import events
 from keyswitch.device.server import dispatch
@@ -30,6 +29,7 @@ from keyswitch.gate.peer import Peer, Service
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout
+from keyswitch.panel.protocol import GateStatus, PanelSlotJson
 from keyswitch.policy.model import Policy, Value
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header
@@ -123,7 +123,7 @@ class Server:
         core.feed(Disconnected(peer=peer_id), now_ms)
         return self._output()
 
-    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Service = Service.SMP) -> Output:  # noqa: ARG002
+    def receive(self, peer_id: int, packet: bytes, now_ms: int, *, door: Service = Service.SMP) -> Output:  # noqa: ARG002 - all that comes from outside brings its time
         """Queue one whole packet. If it cannot be queued, its first request is answered, and no other."""
         core = self._core
         if peer_id not in core.peers or core.state.down:
@@ -173,6 +173,12 @@ class Server:
         """Id of the peer whose upload runs; None if none does, or its peer has gone."""
         upload = self._core.state.upload
         return None if upload is None else upload.owner
+
+    @property
+    def resetting(self) -> bool:
+        """Whether a granted reset is due, or takes place: what runs now is about to go."""
+        state = self._core.state
+        return state.reset_pending or state.down
 
     def hold(self, peer_id: int, *, held: bool) -> None:
         """Execute nothing for this peer while it does not take its answers."""
@@ -227,10 +233,10 @@ class Server:
         """When the next time limit is due; None if none runs."""
         return self._core.next_due_ms()
 
-    def status(self, now_ms: int) -> dict[str, Any]:
-        """For the panel: mode, lease_ms, gate ("open" or "shut"), running, slots."""
+    def status(self, now_ms: int) -> GateStatus:
+        """For the panel."""
         core = self._core
-        slots = [
+        slots: list[PanelSlotJson] = [
             {
                 "image": each.slot.image,
                 "slot": each.slot.slot,

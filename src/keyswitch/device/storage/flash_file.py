@@ -13,6 +13,7 @@ from typing import Self
 
 from keyswitch import private_files
 from keyswitch.errors import InputError
+from keyswitch.files.writing import sync_directory
 from keyswitch.mcuboot.flash import (
     NO_TIMES,
     FlashTimes,
@@ -99,7 +100,7 @@ class FlashFile:
 
 
 def _make(path: Path, geometry: Geometry) -> None:
-    """Make an erased flash; the name appears only when all of it is there."""
+    """Make an erased flash; the name appears only when all of it is there, and stays when the power goes then."""
     new = path.with_name(f"{path.name}.new")
     piece = bytes([geometry.erased_value]) * _FILL_PIECE
     with os.fdopen(private_files.replace_file(new), "wb") as file:
@@ -108,3 +109,4 @@ def _make(path: Path, geometry: Geometry) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    sync_directory(path.parent)

@@ -1,7 +1,7 @@
 """What a device keeps between two lives, in one directory that one process writes.
 
 Files: `lock`, `flash.bin`, `gate.json`, `session.json`, `bonds.json` (0600), `counters.json`, `serial.json`,
-`panel.sock`.
+`unit.json`, `panel.sock`.
 
 Rules:
 
@@ -33,6 +33,7 @@ SESSION = "session.json"
 BONDS = "bonds.json"
 COUNTERS = "counters.json"
 SERIAL = "serial.json"
+UNIT = "unit.json"
 
 DOCUMENT = FileKind(expected="a JSON object; delete the file to start anew", max_size=4_000_000)
 """Bonds are the largest: two identities with 32 each have 50 kB."""
@@ -159,3 +160,18 @@ def _lock(path: Path, directory: int) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def check_owner(state: StateDir, device: str) -> None:
+    """Refuse the directory of another device: what it keeps is that one's image, counters and bonds.
+
+    A directory that does not say whose it is, is of before or new, and taken.
+
+    Raises:
+        InputError: it is another device's.
+    """
+    document = state.read(UNIT)
+    owner = None if document is None else document.get("id")
+    if owner not in {None, device}:
+        problem = f"this is the state directory of {str(owner)!r}, not of {device!r}"
+        raise InputError(str(state.path), problem, "a directory for each device")

@@ -24,9 +24,6 @@ from keyswitch.smp.framing import Receiver, ble
 from keyswitch.smp.groups import mode
 from keyswitch.terms import Security, Transport
 
-DELIVERED_WITHIN_MS: Final = 2_000
-"""Bound for the last answer before a connection is ended: several connection events at the longest usual interval."""
-
 DOORS: Final = {ble.CHARACTERISTIC_UUID: Service.SMP, mode.CONTROL_UUID: Service.MODE}
 """Characteristics that carry SMP, and the door that each is."""
 
@@ -81,6 +78,7 @@ class BleTransport:
         self._shown: Shown | None = None
         self._smp_in_table: bool | None = None
         self._awaiting = False
+        self._reset_due = False
         self._changed = asyncio.Event()
         self._advertising: asyncio.Task[None] | None = None
 
@@ -118,6 +116,7 @@ class BleTransport:
         self._advertising = None
         self._shown = None
         self._smp_in_table = None
+        self._reset_due = False
         self._by_connection.clear()
         self._by_peer.clear()
 
@@ -136,14 +135,17 @@ class BleTransport:
             if not await self._peripheral.notify(central.connection, CHARACTERISTICS[door], value):
                 raise LinkLostError("the central has not subscribed to answers")
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
-        """End the central's connection; before that, with `after_delivery`, let the last answer arrive (bounded)."""
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """Wait until the central's link layer has acknowledged what was sent, at most that long."""
         central = self._by_peer.get(peer_id)
-        if central is None:
-            return
-        if after_delivery:
-            await self._peripheral.delivered(central.connection, DELIVERED_WITHIN_MS)
-        await self._peripheral.disconnect(central.connection)
+        if central is not None:
+            await self._peripheral.delivered(central.connection, within_ms)
+
+    async def end(self, peer_id: int) -> None:
+        """End the central's connection."""
+        central = self._by_peer.get(peer_id)
+        if central is not None:
+            await self._peripheral.disconnect(central.connection)
 
     async def pace(self, peer_id: int, pace: Pace) -> None:
         """Ask the central for a faster or slower connection; it may do as it likes."""
@@ -155,6 +157,12 @@ class BleTransport:
         """Show this from now on: table, advertisement, state characteristic and its notifications."""
         self._shown = shown
         self._apply()
+
+    def expect_reset(self, *, due: bool) -> None:
+        """Invite nobody while a reset is due: who connected now would meet the firmware that is about to go."""
+        if due != self._reset_due:
+            self._reset_due = due
+            self._changed.set()
 
     # --- the radio's side ---
 
@@ -235,6 +243,10 @@ class BleTransport:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if self._reset_due:
+                self._awaiting = False
+                await self._peripheral.advertise(None)
+                continue
             if self._shown is not None and self._may_change(self._shown):
                 await self._change_identity()
             shown = self._shown

@@ -1,4 +1,4 @@
-"""The ways to a device: what each transport tells the device, and what the device asks of it.
+"""The ways to a device: what each transport tells the device, what the device asks of it, and who stands between.
 
 Rules that every transport keeps:
 
@@ -10,6 +10,9 @@ Rules that every transport keeps:
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from keyswitch.device.events import LiveEvent
+from keyswitch.device.server.output import Output
+from keyswitch.device.server.server import Server
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.smp.framing import Received
 from keyswitch.terms import Transport
@@ -91,9 +94,47 @@ class DeviceTransport(Protocol):
         """Send one answer. Raises `LinkLostError` when the peer has gone or cannot be answered."""
         ...
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
-        """End the peer's connection (bounded), if the transport has connections.
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """Wait until what was sent has arrived, at most that long; not at all where the transport cannot tell."""
+        ...
 
-        With `after_delivery`, what was sent is given a bounded time to arrive.
-        """
+    async def end(self, peer_id: int) -> None:
+        """End the peer's connection (bounded), if the transport has connections."""
+        ...
+
+
+class RuntimePort(Protocol):
+    """What the peers ask of the device that they come to (`device.runtime.runtime.Runtime`)."""
+
+    @property
+    def server(self) -> Server:
+        """What decides."""
+        ...
+
+    def now_ms(self) -> int:
+        """The device's time in milliseconds."""
+        ...
+
+    def ask(self, call: Callable[[], Output]) -> Output:
+        """Tell the server something; if it fails at it, the device stops."""
+        ...
+
+    def take(self, output: Output) -> None:
+        """Carry this out after all that came before."""
+        ...
+
+    def wake(self) -> None:
+        """There may be something to execute."""
+        ...
+
+    def report(self, event: LiveEvent) -> None:
+        """Say what has happened."""
+        ...
+
+    def broken(self, error: BaseException) -> None:
+        """The device stops with this error."""
+        ...
+
+    def lost(self, transport: Transport, error: BaseException) -> None:
+        """One transport is gone; the device stops if it was the last."""
         ...

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from keyswitch.device.storage.state_dir import SERIAL
 from keyswitch.device.storage.store import Store
-from keyswitch.errors import InputError
+from keyswitch.errors import Field, InputError
 
 TERMINALS: Final = Path("/dev/pts")
 """Where the kernel keeps pseudo-terminals (pts(4))."""
@@ -136,5 +136,5 @@ def _identity(link: Path) -> list[int]:
     return [found.st_dev, found.st_ino, found.st_mtime_ns]
 
 
-def _where(path: Path) -> str:
-    return f"--serial {path}"
+def _where(path: Path) -> Field:
+    return Field("serial", str(path))

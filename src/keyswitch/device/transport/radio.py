@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keyswitch.device.events import CaptureEnded, to_json
 from keyswitch.device.process.options import virtual_port
-from keyswitch.device.runtime.presenter import PasskeyDisplay
+from keyswitch.device.runtime.passkey import PasskeyDisplay
 from keyswitch.device.storage.identity import RadioIdentity
 from keyswitch.device.transport.gatt_profile import gatt_profile
 from keyswitch.link.air.hub import Hub
@@ -89,6 +90,6 @@ async def open_radio(
 
 def _open_capture(path: Path, report: Callable[[dict[str, Any]], None]) -> Capture:
     def failed(why: str) -> None:
-        report({"event": "capture-ended", "file": str(path), "why": why})
+        report(to_json(CaptureEnded(file=str(path), why=why)))
 
     return Capture(path, failed)

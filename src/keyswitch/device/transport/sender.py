@@ -9,15 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
 from keyswitch.device.server.output import OutgoingAnswer
 from keyswitch.device.transport.ports import DeviceTransport
 from keyswitch.errors import LinkLostError
 from keyswitch.gate.peer import Peer
-
-FLUSH_WITHIN_MS: Final = 2_000
-"""Bound for answers that must leave before their connection is ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +53,9 @@ class Sender:
         if len(self._waiting) >= self._upstream.room:
             self._upstream.hold(self.peer.id, True)
 
-    async def end(self, *, after_answers: bool) -> None:
-        """End the connection, with `after_answers` once everything was handed to the link and has arrived (bounded).
-
-        Who did not take its answers within the bound is given no more time for the last one to arrive.
-        """
-        delivered = after_answers and await self._flushed()
-        await self.carrier.end(self.peer.id, after_delivery=delivered)
-
-    async def _flushed(self) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_WITHIN_MS / 1000):
-                await self._idle.wait()
-                return True
-        return False
+    async def flushed(self) -> None:
+        """Wait until the link has taken everything, or nothing is sent any more."""
+        await self._idle.wait()
 
     async def _run(self) -> None:
         while True:

@@ -23,7 +23,7 @@ import serial
 from keyswitch.device.storage.store import Store
 from keyswitch.device.transport.ports import TransportSink
 from keyswitch.device.transport.pty import Pty, port_at
-from keyswitch.errors import InputError, LinkLostError
+from keyswitch.errors import Field, InputError, LinkLostError
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.smp.framing import Received, Receiver, console
 from keyswitch.terms import Transport
@@ -76,10 +76,12 @@ class SerialTransport:
             try:
                 port = serial.Serial(str(self.path), BAUD, timeout=0, exclusive=True)
             except (serial.SerialException, OSError) as error:
-                raise InputError(f"--serial {self.path}", str(error), "a port that no other program holds") from error
+                raise InputError(
+                    Field("serial", str(self.path)), str(error), "a port that no other program holds"
+                ) from error
             self._line, self._descriptor = port, port.fileno()
         elif self._unplugged:
-            raise InputError(f"--serial {self.path}", "the port is gone", "a port that is plugged in")
+            raise InputError(Field("serial", str(self.path)), "the port is gone", "a port that is plugged in")
         else:
             terminal = Pty.make(self.path, notes)
             self._line, self._descriptor = terminal, terminal.descriptor
@@ -154,7 +156,10 @@ class SerialTransport:
             except OSError as error:
                 raise LinkLostError(f"the line is gone: {error.strerror}") from error
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """A line does not tell."""
+
+    async def end(self, peer_id: int) -> None:
         """A line has no connection that could be ended."""
 
     # --- the line's side ---
@@ -190,7 +195,7 @@ class SerialTransport:
             return  # the device is down: it finds out when it comes up
         if peer is not None:
             arrivals.peer_went(peer.id)
-        arrivals.lost(Transport.SERIAL, LinkLostError(f"--serial {self.path}: {why}"))
+        arrivals.lost(Transport.SERIAL, LinkLostError(f"serial {self.path}: {why}"))
 
     def _take(self, data: bytes) -> None:
         if self._arrivals is None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from keyswitch.device.transport.ports import TransportSink
-from keyswitch.errors import InputError, LinkLostError
+from keyswitch.errors import Field, InputError, LinkLostError
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.smp.framing import udp
 from keyswitch.terms import Transport
@@ -97,7 +97,7 @@ class UdpTransport(asyncio.DatagramProtocol):
             self._socket, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self._host, self._port))
         except OSError as error:
             raise InputError(
-                f"--udp {self.name}", error.strerror or str(error), "a free HOST:PORT of this machine"
+                Field("udp", self.name), error.strerror or str(error), "a free HOST:PORT of this machine"
             ) from error
         endpoint: Any = self._socket
         endpoint.max_size = READ_MOST
@@ -137,7 +137,10 @@ class UdpTransport(asyncio.DatagramProtocol):
         heard.unanswered = max(0, heard.unanswered - 1)  # a packet of several requests has several answers
         self._socket.sendto(packet, heard.address)
 
-    async def end(self, peer_id: int, *, after_delivery: bool) -> None:
+    async def delivered(self, peer_id: int, within_ms: int) -> None:
+        """A datagram that was sent is gone: nobody tells whether it arrived."""
+
+    async def end(self, peer_id: int) -> None:
         """There is no connection that could be ended."""
 
     # --- the socket's side ---

@@ -5,16 +5,18 @@ Rules:
 * The proof is made for a nonce that the device gave for this very request; nothing is stored or reused.
 * Nothing is proved to another device than the one that is meant, where the caller knows which.
 * A refusal is a value. Entering again after a lost answer is safe: the device takes it for the same entry.
-* Secrets are handed in and appear in no message.
+* What proves it is handed in (`host.access.credentials`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from keyswitch.errors import RemoteError
+from keyswitch.host.access.credentials import Credential
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.policy.digest import FILE_FORM, POLICY_FORM
 from keyswitch.proof import challenge, fields
 from keyswitch.smp.groups import mode
 from keyswitch.text import plain
@@ -74,11 +76,20 @@ class Expected:
 
     Attributes:
         device: identity that its challenges name.
-        policy: what its mode group tells of the file: the first bytes of its SHA-256.
+        policy: what its mode group tells of its rules: the first bytes of the policy's digest.
+        file: what a device tells instead whose program is of before policies had a form: the first bytes of the
+            SHA-256 of this very file; empty if that is not known.
     """
 
     device: str
     policy: bytes
+    file: bytes = b""
+
+    def form_of(self, told: bytes) -> int | None:
+        """The form in which a device tells this policy: `POLICY_FORM`, `FILE_FORM`; None: it tells another policy."""
+        if told == self.policy:
+            return POLICY_FORM
+        return FILE_FORM if self.file and told == self.file else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,72 +98,6 @@ class OtherDevice:
 
     expected: str
     answered: str
-
-
-class Credential(Protocol):
-    """What a person has to prove that they may enter."""
-
-    @property
-    def kind(self) -> str:
-        """The kind of proof, as the device names it."""
-        ...
-
-    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
-        """The keys of the `enter` or `attach` request that carry the proof; `step` counts requests from 1."""
-        ...
-
-
-class Secret:
-    """A shared secret, for entry by challenge."""
-
-    kind = "challenge"
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-
-    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
-        """The HMAC over the device's nonce (`keyswitch.proof.challenge`)."""
-        del step
-        return {fields.MAC: challenge.make(self._secret, asked)}
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-
-class HeldPermit:
-    """A signed permission, and the key that it names as its holder's.
-
-    Args:
-        permit: its bytes.
-        holder_key: Ed25519 private key, 32 bytes.
-    """
-
-    kind = "permit"
-
-    def __init__(self, permit: bytes, holder_key: bytes) -> None:
-        self._permit = permit
-        self._holder_key = holder_key
-
-    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
-        """The permit and the holder's signature over the device's nonce (`keyswitch.proof.permit`)."""
-        from keyswitch.proof import permit  # noqa: PLC0415 - cryptography, only for who enters with one
-
-        del step
-        return {fields.PERMIT: self._permit, fields.SIGNATURE: permit.sign(self._holder_key, asked, self._permit)}
-
-    def __repr__(self) -> str:
-        return "HeldPermit(…)"
-
-
-class Steps:
-    """Numbered steps, without any key: they guard against accident alone."""
-
-    kind = "sequence"
-
-    def fields(self, asked: challenge.Challenge, step: int) -> dict[str, object]:
-        """The step's number (`keyswitch.proof.sequence`)."""
-        del asked
-        return {fields.STEP: step}
 
 
 async def ask_challenge(client: SmpClient, to: str) -> Asked | Refusal:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from keyswitch.errors import Field, InputError, Phrase
 from keyswitch.files.reading import read_file
-from keyswitch.host.access.mode_group import Credential, Expected, HeldPermit, Secret, Steps
+from keyswitch.host.access.by_hand import by_hand
+from keyswitch.host.access.credentials import Credential, HeldPermit, Secret, Steps
+from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.policy.enums import Confirm, ProofKind
-from keyswitch.policy.model import OnButton, OnEnter, Policy
+from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.policy.secrets import read_private_key, read_secret, read_secret_file
 from keyswitch.proof.permit import PERMIT_FILE
 from keyswitch.smp.groups.mode import POLICY_SIZE
@@ -64,7 +66,7 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
 
 def expected_of(policy: Policy) -> Expected:
     """What the policy's device tells of itself."""
-    return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE])
+    return Expected(device=policy.device.id, policy=policy.digest[:POLICY_SIZE], file=policy.file_digest[:POLICY_SIZE])
 
 
 class ConfirmBy(StrEnum):
@@ -109,13 +111,11 @@ def ways_in_words(policy: Policy, mode: str) -> str:
     """How a person gets from `mode` into maintenance, for a verdict's next step; empty if no way is known."""
     words: list[str] = []
     for way in policy.transitions:
-        if mode not in way.sources or not policy.modes[way.target].maintenance:
-            continue
-        when = ", once " + " and ".join(guard.words for guard in way.when) if way.when else ""
-        if isinstance(way.trigger, OnEnter):
+        if mode in way.sources and policy.modes[way.target].maintenance and isinstance(way.trigger, OnEnter):
+            when = ", once " + " and ".join(guard.words for guard in way.when) if way.when else ""
             words.append(f"`keyswitch update` enters {way.target} by {' or '.join(way.trigger.proofs)}{when}")
-        elif isinstance(way.trigger, OnButton):
-            words.append(f"hold the button for {way.trigger.hold_ms / 1000:g} s{when}")
+    if hand := by_hand(policy, mode):
+        words.append(hand)
     return "; or ".join(words)
 
 

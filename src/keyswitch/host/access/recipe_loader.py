@@ -41,21 +41,8 @@ from keyswitch.host.access.recipe import (
     SettingStep,
     SmpStep,
 )
-from keyswitch.schema.tables import (
-    REQUIRED,
-    Boolean,
-    Choice,
-    Duration,
-    ListOf,
-    TomlKey,
-    TomlTable,
-    Whole,
-    as_table,
-    below,
-    shown,
-    suggestion,
-    wrong,
-)
+from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable, as_table, below
+from keyswitch.schema.value_types import Boolean, Choice, Duration, ListOf, Whole, shown, suggestion, wrong
 from keyswitch.smp.commands import BY_NAME
 from keyswitch.smp.group import Command
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from keyswitch.errors import Field, InputError, LinkLostError, RemoteError
+from keyswitch.errors import Field, InputError, LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access.recipe import Again, GattStep, PromptStep, Recipe, RecipeStep, SettingStep, SmpStep
 from keyswitch.host.access.strategy import EntryGranted, EntryRefused
 from keyswitch.host.connect.endpoint import Connection, DeviceIdentity
@@ -48,7 +48,7 @@ class RecipeStrategy:
         InputError: a variable is set that the recipe does not have, or used that nobody sets.
     """
 
-    option = "--recipe"
+    field = "recipe"
     expected = None
     """A recipe describes a kind of device, not one."""
 
@@ -123,7 +123,7 @@ class RecipeStrategy:
             no: EntryRefused | None = None
             try:
                 no = await self._one(connection, step, say)
-            except LinkLostError:
+            except (LinkLostError, SilenceError):
                 if not _restarts(step):
                     raise
             if no is not None:

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from keyswitch.errors import Phrase
 from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Credential
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.policy.digest import FILE_FORM
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 
@@ -43,10 +46,22 @@ class EntryGranted:
     prompt: str = ""
 
 
-OTHER_DEVICE_STEP: Final = "check target and --policy: they name two devices"
+OTHER_DEVICE_STEP: Final = Phrase("check target and {policy}: they name two devices")
 """What a person can do where another device answers than the one that is meant."""
 
-OTHER_REVISION_STEP: Final = "give the revision of the policy that the device has (--policy)"
+OTHER_UNIT_STEP: Final = "check target and unit (--inventory, --unit): they name two devices of one product"
+"""What a person can do where another unit answers than the one that is meant."""
+
+OLDER_FORM: Final = "same policy, older form: the device tells it by the bytes of this file"
+"""What is said of a device whose program is of before policies were told by their rules."""
+
+
+def tells_older_form(expected: mode_group.Expected | None, told: Verdict) -> bool:
+    """Whether the device obeys the very file that is meant, and tells so as programs of before do."""
+    return expected is not None and told.state is not None and expected.form_of(told.state.policy) == FILE_FORM
+
+
+OTHER_REVISION_STEP: Final = Phrase("give the revision of the policy that the device has ({policy})")
 """What a person can do where the device that is meant obeys another revision of its policy."""
 
 
@@ -69,15 +84,26 @@ def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPo
     """That the device obeys another policy than the one that is meant; None if it does not, or nothing can be told.
 
     A device that is open and says nothing of a policy is another one. One that is shut may be ours, out of our sight.
-    What it calls itself decides nothing: it only makes the words fit.
+    One that obeys the policy and calls itself otherwise is another unit of the same product. Where the policies differ,
+    what it calls itself only makes the words fit.
     """
-    if expected is None or (told.state is not None and told.state.policy == expected.policy):
+    if expected is None:
         return None
     if told.state is None:
         if told.gate is not Gate.OPEN:
             return None
         detail = f"the device takes firmware and tells of no policy, {expected.device!r} has one"
         return OtherPolicy(detail=detail, next_step=NO_MODE_GROUP_STEP, same_device=False)
+    form = expected.form_of(told.state.policy)
+    if form is not None:
+        if not told.state.device and form != FILE_FORM and told.gate is Gate.OPEN:
+            # Shut, it has to name itself before it is entered; the file of before is that of one unit.
+            detail = f"the device obeys the policy, and does not tell whether it is {expected.device!r}"
+            return OtherPolicy(detail=detail, next_step=OTHER_UNIT_STEP, same_device=False)
+        if told.state.device in {"", expected.device}:
+            return None
+        detail = f"{told.state.device!r} answers, not {expected.device!r}: another unit with the same policy"
+        return OtherPolicy(detail=detail, next_step=OTHER_UNIT_STEP, same_device=False)
     has = f"the device has the policy {told.state.policy.hex() or '(none)'}, the file is {expected.policy.hex()}"
     match told.state.device:
         case expected.device:
@@ -85,7 +111,7 @@ def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPo
             return OtherPolicy(detail=detail, next_step=OTHER_REVISION_STEP, same_device=True)
         case "":
             detail = f"another policy than that of {expected.device!r}: {has}"
-            step = f"{OTHER_DEVICE_STEP}, or two revisions of one policy"
+            step = Phrase(f"{OTHER_DEVICE_STEP.template}, or two revisions of one policy")
             return OtherPolicy(detail=detail, next_step=step, same_device=False)
         case device:
             detail = f"{device!r} answers, not {expected.device!r}: {has}"
@@ -94,7 +120,9 @@ def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPo
 
 NO_MODE_GROUP: Final = "the device has no mode group: it obeys no policy"
 
-NO_MODE_GROUP_STEP: Final = "check the target; a device that obeys no policy is updated with --recipe and --key"
+NO_MODE_GROUP_STEP: Final = Phrase(
+    "check the target; a device that obeys no policy is updated with {recipe} and {keys}"
+)
 """What a person can do who has given a policy for such a device."""
 
 
@@ -116,8 +144,8 @@ class EntryStrategy(Protocol):
         ...
 
     @property
-    def option(self) -> str:
-        """The option that gave it, for advice; empty if none did."""
+    def field(self) -> str:
+        """The field of a request that gave it, for advice; empty if none did."""
         ...
 
     @property
@@ -151,11 +179,9 @@ class ModeGroupStrategy:
         expected: the device that is meant; another one is refused. None: whichever answers.
     """
 
-    option = "--policy"
+    field = "policy"
 
-    def __init__(
-        self, to: str, *credentials: mode_group.Credential, expected: mode_group.Expected | None = None
-    ) -> None:
+    def __init__(self, to: str, *credentials: Credential, expected: mode_group.Expected | None = None) -> None:
         self.to = to
         self.expected = expected
         self._credentials = credentials
@@ -205,7 +231,7 @@ class AlreadyOpen:
     """No way in is known: only a device whose gate is open already can be updated. Out goes by the mode group."""
 
     words = "nothing: the gate must be open already"
-    option = ""
+    field = ""
     expected = None
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:

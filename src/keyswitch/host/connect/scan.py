@@ -1,7 +1,7 @@
 """What is near: devices that could be updated, as their advertisements tell. Nothing is connected.
 
 An advertisement authorises nothing and may be old. It tells which services the device *shows*, not whether its gate is
-open: a device that shows its update service may refuse every command (`keyswitch.host.connect.verdict` asks).
+open: a device that shows its update service may refuse every command (`keyswitch.host.connect.probe` asks).
 """
 
 import asyncio

@@ -135,7 +135,7 @@ def _read_head(path: Path) -> Head | None:
         return None
     head = decode_head(data)
     if head is None:
-        raise InputError(str(beside), "this is not a head: it was changed", "what `keyswitch update --evidence` wrote")
+        raise InputError(str(beside), "this is not a head: it was changed", "what `keyswitch update` wrote")
     return head
 
 

@@ -9,6 +9,23 @@ from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.images import CheckedImage
 from keyswitch.host.update.job import Job, Result
+from keyswitch.policy.digest import POLICY_FORM
+from keyswitch.policy.fingerprints import KeyFingerprints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyHeader:
+    """Which policy a run was carried out by.
+
+    Attributes:
+        file: its name.
+        sha256: its digest (`keyswitch.policy.digest`), in hexadecimal.
+        keys: fingerprints of the public keys that it names.
+    """
+
+    file: str
+    sha256: str
+    keys: KeyFingerprints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +36,7 @@ class RunHeader:
         who: the person, as the system knows them.
         tool: program and version.
         target: as it was written.
-        policy: file and SHA-256 of the policy, None without one.
+        policy: the policy, None without one.
         images: what was to be installed.
         job: what was to be done.
         device_id: identity that the policy gives its device, None without a policy.
@@ -31,7 +48,7 @@ class RunHeader:
     who: str
     tool: str
     target: str
-    policy: tuple[str, str] | None
+    policy: PolicyHeader | None
     images: tuple[CheckedImage, ...]
     job: Job
     device_id: str | None = None
@@ -97,7 +114,15 @@ def begun(circumstances: RunHeader) -> dict[str, Any]:
         "unit": _storable(circumstances.unit),
         "serial_number": _storable(circumstances.serial_number),
         "note": _storable(circumstances.note),
-        "policy": None if policy is None else {"file": _storable(policy[0]), "sha256": policy[1]},
+        "policy_form": None if policy is None else POLICY_FORM,
+        "policy": None
+        if policy is None
+        else {
+            "file": _storable(policy.file),
+            "sha256": policy.sha256,
+            "issuers": list(policy.keys.issuers),
+            "image_key": policy.keys.image_key,
+        },
         "goal": job.goal.value,
         "entry": job.way.words,
         "confirm_by": job.confirm_by.value,
@@ -108,6 +133,7 @@ def begun(circumstances: RunHeader) -> dict[str, Any]:
                 "image": checked.image.number,
                 "version": checked.image.version,
                 "hash": checked.image.hash.hex(),
+                **({"unpacked_hash": checked.image.unpacked_hash.hex()} if checked.image.unpacked_hash else {}),
                 "size": len(checked.image.data),
                 "signature": checked.signature,
             }

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, cast
 from keyswitch.drawing import LINE, Kind, Page, width, wrap
 from keyswitch.host.report.rate_samples import Interval, Sample, rates
 from keyswitch.host.update.steps import BY_NAME, StepName
+from keyswitch.policy.digest import POLICY_FORM
 
 MAX_MS: Final = 2**53
 """Beyond every run; what a JSON number holds exactly (RFC 8259 section 6)."""
@@ -153,7 +154,8 @@ def facts(body: Mapping[str, Any], *, title: str, begun: Mapping[str, Any]) -> l
     found.append(("entry", "; ".join(each for each in entry if each)))
     policy = _dict(begun.get("policy"))
     if policy:
-        found.append(("policy", f"{_text(policy.get('file'))}, SHA-256 {_text(policy.get('sha256'))[:16]}…"))
+        told = "digest" if begun.get("policy_form") == POLICY_FORM else "SHA-256 of the file"
+        found.append(("policy", f"{_text(policy.get('file'))}, {told} {_text(policy.get('sha256'))[:16]}…"))
     found.append(("by", ", with ".join(each for each in (_text(begun.get("who")), _text(begun.get("tool"))) if each)))
     return [(name, words) for name, words in found if words]
 

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.errors import LinkLostError, LocalError, RemoteError, SilenceError
 from keyswitch.host.smp.reply import Refusal, Reply, classify
 from keyswitch.link.ports import PacketLink
 from keyswitch.smp import cbor
@@ -31,10 +31,6 @@ _log = logging.getLogger(__name__)
 
 SEQUENCES = 256
 """The header's sequence number is one byte."""
-
-
-class SilenceError(LinkLostError):
-    """The link is up as far as is known, but the device did not answer in time."""
 
 
 @dataclass(slots=True)
@@ -71,6 +67,10 @@ class SmpClient:
         self.link = link
         self.version = version
         self.dropped = DroppedAnswer()
+        self.old_server = False
+        """It answers in version 1 alone. Servers so old are silent about commands that they do not have."""
+        self.unanswered: set[tuple[int, int]] = set()
+        """Group and command of what an old server was asked in vain."""
         self._asked: dict[int, _Asked] = {}
         self._given_up: set[int] = set()
         self._sequence = 0

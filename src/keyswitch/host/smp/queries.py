@@ -11,15 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from keyswitch.errors import RemoteError
+from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.smp.client import SmpClient
-from keyswitch.host.smp.reply import Refusal, reason_of
+from keyswitch.host.smp.reply import Refusal, Reply, reason_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.text import plain
 
 _T = TypeVar("_T")
+
+IF_ANY_MS: Final = 1_000
+"""How long an old server may take for an answer that it need not have; it answers what it has in some ms."""
 
 DEFAULT_BUF_SIZE: Final = 384
 """What Zephyr reserves for a packet unless told otherwise (`MCUMGR_TRANSPORT_NETBUF_SIZE`)."""
@@ -40,7 +43,11 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotInfo:
-    """One listed image (image group, state)."""
+    """One listed image (image group, state).
+
+    `hash` is empty where the list has none (serial recoveries may be built so). `image_told` says whether any row of
+    the list names its image; where none does, 0 stands in each, and says nothing if the device has several.
+    """
 
     image: int
     slot: int
@@ -51,6 +58,7 @@ class SlotInfo:
     confirmed: bool
     active: bool
     permanent: bool
+    image_told: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +89,27 @@ class ModeState:
         return not self.open and reason_of(self.reason) not in {Reason.OWNER, Reason.SECURITY}
 
 
+async def read_if_any(client: SmpClient, group: int, command: int, body: Mapping[str, object] | None = None) -> Reply:
+    """Ask for what a server need not have.
+
+    An old server is silent about it (`SmpClient.old_server`): asked once, with a short bound, and its silence is told
+    as the refusal that other servers send.
+    """
+    if not client.old_server:
+        return await client.read(group, command, body)
+    if (group, command) not in client.unanswered:
+        try:
+            return await client.read(group, command, body, timeout_ms=IF_ANY_MS)
+        except SilenceError:
+            if client.link.closed is not None:
+                raise
+            client.unanswered.add((group, command))
+    return Refusal(code=Rc.ENOTSUP)
+
+
 async def read_params(client: SmpClient) -> Params | Refusal:
     """Ask for the device's buffers."""
-    reply = await client.read(os.ID, os.Id.PARAMS)
+    reply = await read_if_any(client, os.ID, os.Id.PARAMS)
     if isinstance(reply, Refusal):
         return reply
     size = _field(reply.values, "buf_size", int)
@@ -95,7 +121,7 @@ async def read_params(client: SmpClient) -> Params | Refusal:
 
 async def read_bootloader_mode(client: SmpClient) -> int | Refusal:
     """Ask how the bootloader exchanges images (os group, bootloader info, query "mode")."""
-    reply = await client.read(os.ID, os.Id.BOOTLOADER, {"query": "mode"})
+    reply = await read_if_any(client, os.ID, os.Id.BOOTLOADER, {"query": "mode"})
     return reply if isinstance(reply, Refusal) else _field(reply.values, "mode", int)
 
 
@@ -110,7 +136,7 @@ async def read_room(client: SmpClient) -> Mapping[int, int] | Refusal:
 
     Where the device names no largest image, its largest slot that an upload may go to bounds it.
     """
-    reply = await client.read(image.ID, image.Id.SLOTS)
+    reply = await read_if_any(client, image.ID, image.Id.SLOTS)
     if isinstance(reply, Refusal):
         return reply
     return {number: size for row in _rows(reply.values, "images", "image") for number, size in _sizes(row)}
@@ -166,7 +192,9 @@ def slots_of(values: Mapping[str, Any]) -> tuple[SlotInfo, ...]:
     Raises:
         RemoteError: the answer is no list of images.
     """
-    return tuple(_slot(row) for row in _rows(values, "images", "image"))
+    rows = _rows(values, "images", "image")
+    image_told = any("image" in row for row in rows)
+    return tuple(_slot(row, image_told=image_told) for row in rows)
 
 
 def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
@@ -180,7 +208,7 @@ def _rows(values: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, A
     return cast("list[Mapping[str, Any]]", found)
 
 
-def _slot(values: Mapping[str, Any]) -> SlotInfo:
+def _slot(values: Mapping[str, Any], *, image_told: bool) -> SlotInfo:
 
     def flag(key: str) -> bool:
         # Left out when false by devices that save bytes (`MCUMGR_GRP_IMG_FRUGAL_LIST`).
@@ -196,6 +224,7 @@ def _slot(values: Mapping[str, Any]) -> SlotInfo:
         confirmed=flag("confirmed"),
         active=flag("active"),
         permanent=flag("permanent"),
+        image_told=image_told,
     )
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access.strategy import EntryGranted
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, Endpoint
 from keyswitch.host.connect.verdict import NEXT_STEP, Verdict
@@ -70,6 +70,16 @@ class SlotReadings:
         return self.now is None or at_rest(self.now)
 
 
+class UploadFaults:
+    """What was wrong with uploads of a run: once is bad luck, twice it is the device."""
+
+    def __init__(self) -> None:
+        self.wrong_sums: set[bytes] = set()
+        """Hashes of images of which the device has said once that it received something else."""
+        self.stood_at: dict[int, int] = {}
+        """Where the upload of the image of each number stood when the device was silent last."""
+
+
 class UpdateContext:
     """The shared state of one run.
 
@@ -99,8 +109,6 @@ class UpdateContext:
         self.connection: Connection | None = None
         self.entered: EntryGranted | None = None
         self.uploaded: Uploaded | None = None
-        self.whole: set[bytes] = set()
-        """Hashes of the images that this run has uploaded."""
         self.sent = {image.number: Sent() for image in job.images}
         """What was sent of the image of each number."""
         self.inside: bool | None = False
@@ -110,14 +118,15 @@ class UpdateContext:
         """It was asked to leave."""
         self.thrown_out: Stop | None = None
         """Why it left maintenance by itself, the last time that it did."""
+        self.upload_faults = UploadFaults()
         self.farthest: Counter[int] = Counter()
         """How far the image of each number has got."""
         self.slots = SlotReadings()
+        self.tells_mode = False
+        """It has a mode group."""
         self._boot_id: bytes = b""
         self.unwell: str | None = None
         """What the health check has said was wrong."""
-        self.wrong_sums: set[bytes] = set()
-        """Hashes of images of which the device has said once that it received something else."""
         self.ended_by_reset = False
         """The device has ended the link after it had agreed to a reset."""
         self.ran = False
@@ -183,6 +192,7 @@ class UpdateContext:
 
     def note_state(self, state: ModeState) -> None:
         """Note what the mode group told."""
+        self.tells_mode = True
         if self._boot_id and state.boot_id not in {b"", self._boot_id}:
             self.will_change("the device restarted")
         self._boot_id = state.boot_id or self._boot_id
@@ -279,17 +289,18 @@ class UpdateContext:
         client = self.connection.smp if self.connection is not None else None
         if client is None:
             return
-        with suppress(LinkLostError, RemoteError):
+        with suppress(LinkLostError, SilenceError, RemoteError):
             slots = await read_slots(client)
             if not isinstance(slots, Refusal):
                 self.note_slots(slots)
 
-    async def refused(self, refusal: Refusal, *, reason: Reason | None = None) -> Stop | None:
+    async def refused(self, refusal: Refusal, *, reason: Reason | None = None, act: str = "") -> Stop | None:
         """A refused command: the gate may have closed meanwhile, which is no reason to stop.
 
         Args:
             refusal: what the device said.
             reason: what that means where it does not say so in our words.
+            act: what was refused, as it stands behind "refused"; told where the device gives no reason of ours.
         """
         if refusal.is_rc(Rc.EACCESSDENIED):
             await self.look()
@@ -299,9 +310,11 @@ class UpdateContext:
                 return None
         # A code alone says nothing to a person: what it means stands before it.
         meant = "" if reason is None or refusal.reason is not None else f"{reason.value}: "
+        what = f"{act}: " if act and refusal.reason is None else ""
+        detail = f"{what}{meant}{refusal}"
         reason = refusal.reason or reason
         next_step = NEXT_STEP[reason] if reason is not None else ""
-        return Stop(outcome=Outcome.REFUSED, detail=f"{meant}{refusal}", reason=reason, next_step=next_step)
+        return Stop(outcome=Outcome.REFUSED, detail=detail, reason=reason, next_step=next_step)
 
     async def _state(self) -> ModeState | None:
         """The mode group's state, noted; None from a device that has none."""

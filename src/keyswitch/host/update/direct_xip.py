@@ -28,7 +28,7 @@ def for_the_free_slots(images: tuple[JobImage, ...], slots: tuple[SlotInfo, ...]
         runs = next((view for view in slots if view.image == image.number and view.active), None)
         files = [each for each in images if each.number == image.number]
         if len(files) > 1 and runs is not None:
-            running = [each for each in files if each.hash == runs.hash]
+            running = [each for each in files if runs.hash in each.hashes]
             free = [each for each in files if each.slot != runs.slot]
             if image != (running or free)[0]:
                 continue

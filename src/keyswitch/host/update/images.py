@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from keyswitch.errors import InputError
+from keyswitch.errors import InputError, Phrase
 from keyswitch.host.update.job import JobImage
 from keyswitch.mcuboot.files import NamedImage, open_file, open_images
-from keyswitch.mcuboot.image import ImageFault, parse_image
+from keyswitch.mcuboot.image import Image, ImageFault, parse_image
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.padding import read_padding
-from keyswitch.mcuboot.verify import Limits, verify
+from keyswitch.mcuboot.verify import CheckResult, Limits, verify
 
 LEFT_OUT: Final = "the HEX file holds more than the image, which is all that an update carries; left out"
 """Said before the addresses."""
@@ -30,7 +30,8 @@ class CheckedImage:
     Attributes:
         image: to install.
         name: the file, or the file inside a package.
-        signature: `verified`, `not checked` where no key is known, or `refused: …` where that was overruled.
+        signature: `verified`; `not checked` where no key is known, or the device alone can decrypt the image; or
+            `refused: …` where that was overruled.
     """
 
     image: JobImage
@@ -83,10 +84,14 @@ def _check(
         raise InputError(named.name, f"no MCUboot image: {image.line}")
     if not image.hash:
         raise InputError(named.name, "no image hash, or several", "exactly one hash entry, as imgtool writes it")
-    refusal = verify(named.source, keys, limits).refusal
+    result = verify(named.source, keys, limits)
+    refusal = result.refusal
     if refusal is not None and not overrule:
-        raise InputError(named.name, f"the device would not run this image: {refusal.detail}")
+        problem = f"the device would not run this image: {refusal.detail}"
+        raise InputError(named.name, problem, _option_for(image, refusal, limits))
     checked = "verified" if keys else "not checked"
+    if result.inconclusive:
+        checked = "not checked: the image is encrypted"
     signature = checked if refusal is None else f"refused: {refusal.detail}"
     data = named.source.read(0, named.source.size)
     job = JobImage(
@@ -94,8 +99,18 @@ def _check(
         hash=image.hash,
         version=str(image.version),
         number=named.image or 0 if number is None else number,
+        unpacked_hash=image.unpacked_hash,
         arms_itself=read_padding(named.source, image).arms,
         slot=named.slot,
         left_out=named.left_out,
     )
     return CheckedImage(image=job, name=named.name, signature=signature)
+
+
+def _option_for(image: Image, refusal: CheckResult, limits: Limits) -> str | Phrase:
+    """What has to be said for an image that only some bootloaders take; empty for any other refusal."""
+    if refusal.name == "flags" and image.encrypted and not limits.decrypts:
+        return Phrase("{decrypts}, if its bootloader takes encrypted images")
+    if refusal.name == "flags" and image.compressed and not limits.unpacks:
+        return Phrase("{unpacks}, if its bootloader takes compressed images")
+    return ""

@@ -48,6 +48,7 @@ class JobImage:
         arms_itself: the file brings its own trailer: written whole, it is started by the next reset unasked.
         slot: that it is linked for, 0 or 1, where the bootloader moves nothing (`direct_xip`); None otherwise.
         left_out: addresses of its file that are no part of the image, in words; empty if there are none.
+        unpacked_hash: of the image that a bootloader makes of a compressed file; empty for any other.
     """
 
     data: bytes
@@ -57,6 +58,12 @@ class JobImage:
     arms_itself: bool = False
     slot: int | None = None
     left_out: str = ""
+    unpacked_hash: bytes = b""
+
+    @property
+    def hashes(self) -> frozenset[bytes]:
+        """What a device may list it by."""
+        return frozenset({self.hash, self.unpacked_hash} - {b""})
 
 
 class Goal(StrEnum):
@@ -87,9 +94,11 @@ class Job:
         confirm_by: who confirms.
         health: asked once the image runs, confirmed or not, and before we confirm; a failure is never a success.
         most_outstanding: upper bound of requests under way, None for what the device's buffers allow.
+        max_frame: upper bound of a frame in bytes, None for what the device's buffers allow.
         stay: do not leave maintenance mode at the end.
         downgrade: install also what is older than what runs.
         unchecked: send also a file that arms itself.
+        force: reset the device also where it says that it is busy.
         bounds: of the upload.
     """
 
@@ -99,10 +108,21 @@ class Job:
     confirm_by: ConfirmBy = ConfirmBy.OPERATOR
     health: HealthCheck | None = None
     most_outstanding: int | None = None
+    max_frame: int | None = None
     stay: bool = False
     downgrade: bool = False
     unchecked: bool = False
+    force: bool = False
     bounds: Bounds = field(default_factory=Bounds)
+
+    @property
+    def marking_order(self) -> tuple[JobImage, ...]:
+        """The images from the highest number down: image 0, the application, is marked and confirmed last.
+
+        A bootloader for several images looks at the application's mark to see whether there is anything to do, and may
+        leave out what was marked after it (MCUboot's network core update on the nRF5340).
+        """
+        return tuple(sorted(self.images, key=lambda image: -image.number))
 
 
 class Outcome(StrEnum):
@@ -164,10 +184,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeReset:
-    """What was true when a reset was asked for; anything else later shows that it took place."""
+    """What was true when a reset was asked for; anything else later shows that it took place.
+
+    `agreed` says whether the device has answered that it will.
+    """
 
     boot_id: bytes
     slots: tuple[SlotInfo, ...]
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +216,7 @@ class Observed:
             read before the reset are the proof.
         left: the device agreed to leave.
         distrusted: hashes that the device lists of copies that it refuses to start; they are not there for us.
+        uploaded: hashes of the images that this run has uploaded whole.
         theirs: hashes of running images whose confirmation the device leaves to their own applications.
         well: the health check has found what runs well, over this connection.
     """
@@ -212,6 +237,7 @@ class Observed:
     settled: bool = False
     left: bool = False
     distrusted: frozenset[bytes] = frozenset()
+    uploaded: frozenset[bytes] = frozenset()
     theirs: frozenset[bytes] = frozenset()
     well: bool = False
 
@@ -225,15 +251,53 @@ class Observed:
             by_reset=self.by_reset,
             settled=self.settled,
             distrusted=self.distrusted,
+            uploaded=self.uploaded,
             theirs=self.theirs,
         )
 
     def listed(self, image: JobImage) -> SlotInfo | None:
         """The slot that holds this image; the active one if both do."""
-        found = [view for view in self.slots or () if view.image == image.number and _is_it(view, image)]
+        found = [view for view in self.slots or () if self._is_it(view, image)]
         if image.hash in self.distrusted:
             found = [view for view in found if view.active]
         return next((view for view in found if view.active), found[0] if found else None)
+
+    def _is_it(self, view: SlotInfo, image: JobImage) -> bool:
+        if view.image_told and view.image != image.number:
+            return False
+        if view.hash:
+            return view.hash in image.hashes
+        # A version says nothing of what lies there, unless it was this run that brought it; what runs before the reset
+        # is what ran before.
+        brought = image.hash in self.uploaded and (self.rebooted or not view.active)
+        return brought and view.version == image.version
+
+    @property
+    def unproved(self) -> tuple[JobImage, ...]:
+        """The images whose rows have no hash: that it is them is told by their versions alone."""
+        return tuple(image for image in self.images if (view := self.listed(image)) is not None and not view.hash)
+
+    @property
+    def taken(self) -> tuple[JobImage, ...]:
+        """The images that the reset took out of their slots to where no list shows them, such as a network core.
+
+        They were listed as pending before it and are in no list since, and the device lists nothing that would run in
+        their place: where it does, they were refused. Nothing shows that they run.
+        """
+        before = self.reset
+        if before is None or not self.rebooted or self.slots is None:
+            return ()
+        pending = {(view.image, view.hash) for view in before.slots if view.pending and view.hash}
+        run = {view.image for view in self.slots if view.active}
+
+        def was_pending(image: JobImage) -> bool:
+            return any((image.number, each) in pending for each in image.hashes)
+
+        return tuple(
+            image
+            for image in self.images
+            if was_pending(image) and image.number not in run and self.listed(image) is None
+        )
 
     @property
     def all_present(self) -> bool:
@@ -247,9 +311,10 @@ class Observed:
 
     @property
     def all_active(self) -> bool:
-        """Each image runs."""
+        """Each image runs, as far as lists can show it."""
+        shown = [image for image in self.images if image not in self.taken]
         return self.slots is not None and all(
-            (view := self.listed(image)) is not None and view.active for image in self.images
+            (view := self.listed(image)) is not None and view.active for image in shown
         )
 
     @property
@@ -263,11 +328,6 @@ class Observed:
         wanted = [view for image in self.images if (view := self.listed(image)) is not None]
         views = wanted if self.images else self.slots or ()
         return frozenset(view.hash for view in views if view.active and not view.confirmed)
-
-
-def _is_it(view: SlotInfo, image: JobImage) -> bool:
-    # Serial recoveries may be built without hashes in their lists; then the version is all there is to compare.
-    return view.hash == image.hash if view.hash else view.version == image.version
 
 
 def at_rest(slots: tuple[SlotInfo, ...]) -> bool:

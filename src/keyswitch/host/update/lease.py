@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from keyswitch.errors import LinkLostError, RemoteError
+from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access import mode_group
-from keyswitch.host.smp.client import SilenceError, SmpClient
+from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.update.job import Outcome, Stop
 from keyswitch.reasons import Reason
@@ -113,7 +113,8 @@ class Lease:
         """Extend it if it would not last so long, before an act during which it cannot be extended.
 
         Raises:
-            LinkLostError: the link is gone, or the device does not answer.
+            LinkLostError: the link is gone.
+            SilenceError: the device does not answer.
             RemoteError: the device answers what the mode group does not say.
         """
         left_ms = self.left_ms

@@ -10,15 +10,15 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from keyswitch.host.access.strategy import AlreadyOpen, other_policy
+from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, other_policy, tells_older_form
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, SlotInfo
 from keyswitch.host.update.direct_xip import NOT_KNOWN_YET, cannot_run, for_the_free_slots, one_of_each
 from keyswitch.host.update.images import LEFT_OUT
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
-from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs
+from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs, trial_in_the_way
 from keyswitch.host.update.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.upload.encoder import Requests
 from keyswitch.host.upload.frame_size import LEAST_FRAME, MOST_OUTSTANDING
@@ -174,7 +174,7 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
     most = max(LEAST_FRAME, params.buf_size - line.framing_bytes)
-    frame = min(most, line.max_packet or most)
+    frame = min(most, line.max_packet or most, job.max_frame or most)
     outstanding = max(1, min(params.buf_count - 1, job.most_outstanding or MOST_OUTSTANDING, MOST_OUTSTANDING))
     fast, slow = (rate(line, frame=frame, outstanding=outstanding, flash=flash) for flash in (None, USUAL_FLASH))
     size = sum(len(image.data) for image in to_send)
@@ -203,42 +203,11 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
         next_step=next_step,
         notes=(
             *undecided,
+            *_policy_notes(job, device),
             *_notes(job, device, line),
             *_lease_notes(device.lease, *session_ms),
         ),
     )
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as `update --dry-run --json` prints it."""
-    return {
-        "event": "plan",
-        "steps": [
-            {
-                "step": step.name.value,
-                "says": step.says,
-                "proof": step.proof,
-                "expected_ms": step.expected_ms,
-                "slow_ms": step.slow_ms,
-                "skipped": step.skipped or None,
-            }
-            for step in plan.steps
-        ],
-        "image_bytes": plan.image_bytes,
-        "requests": plan.requests,
-        "bound_bytes_per_second": plan.fast.bytes_per_second,
-        "limited_by": plan.fast.limited_by,
-        "expected_ms": plan.expected_ms,
-        "slow_bytes_per_second": plan.slow.bytes_per_second,
-        "slow_limited_by": plan.slow.limited_by,
-        "slow_ms": plan.slow_ms,
-        "extensions": plan.extensions,
-        "slow_extensions": plan.slow_extensions,
-        "slots_checked": plan.slots_checked,
-        "refused": plan.refused or None,
-        "next_step": plan.next_step or None,
-        "notes": list(plan.notes),
-    }
 
 
 def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
@@ -259,6 +228,7 @@ def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}", verdict.next_step
     stop = is_downgrade(job, Observed(images=job.images, slots=device.slots))
+    stop = trial_in_the_way(job, device.slots) or stop
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})
@@ -270,6 +240,11 @@ def _beyond_the_lease(lease: PlannedLease | None, fast_ms: int) -> str:
     if lease is None or lease.keeps or fast_ms <= lease.max_ms:
         return ""
     return f"it cannot be done within {_limit(lease)}: it takes at least {fast_ms / 1000:.0f} s"
+
+
+def _policy_notes(job: Job, device: PlannedDevice) -> list[str]:
+    verdict = device.verdict
+    return [OLDER_FORM] if verdict is not None and tells_older_form(job.way.expected, verdict) else []
 
 
 def _lease_notes(lease: PlannedLease | None, fast_ms: int, slow_ms: int) -> list[str]:
@@ -369,6 +344,9 @@ def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
     notes += [f"{LEFT_OUT}: {image.left_out}" for image in job.images if image.left_out]
+    if len(job.images) > 1:
+        order = ", ".join(str(image.number) for image in job.marking_order)
+        notes.append(f"the images are marked and confirmed from the highest number down: {order}")
     older = [image.version for image in job.images if newer_that_runs(image, device.slots) is not None]
     if older:
         notes.append(f"a downgrade: the device runs something newer than {', '.join(older)}")

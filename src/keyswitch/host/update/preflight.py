@@ -11,20 +11,25 @@ Rules:
 from collections.abc import Mapping
 from typing import Final
 
+from keyswitch.errors import Phrase
 from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.smp.slots import MARKED_STEP, marked_of, marked_words, trial_of
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop
 from keyswitch.mcuboot.image import ImageVersion
 from keyswitch.reasons import Reason
 
-GO_BACK: Final = "install a newer version, or say --downgrade to go back on purpose"
+GO_BACK: Final = Phrase("install a newer version, or say {downgrade} to go back on purpose")
 
 
 def newer_that_runs(image: JobImage, slots: tuple[SlotInfo, ...] | None) -> SlotInfo | None:
     """The running image of the same number, if it is newer than this one."""
     version = ImageVersion.read(image.version)
-    for view in slots or ():
-        runs = ImageVersion.read(view.version) if view.active and view.image == image.number else None
+    running = [view for view in slots or () if view.active and view.image == image.number]
+    if len(running) > 1 and not running[0].image_told:
+        return None  # which of them is this image's is not told
+    for view in running:
+        runs = ImageVersion.read(view.version)
         if version is not None and runs is not None and version < runs:
             return view
     return None
@@ -59,6 +64,40 @@ def arms_itself(job: Job) -> Stop | None:
             next_step = NEXT_STEP[Reason.TRAILER]
             return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.TRAILER, next_step=next_step)
     return None
+
+
+def trial_in_the_way(job: Job, slots: tuple[SlotInfo, ...] | None) -> Stop | None:
+    """Why one of the job's images must not be sent or marked: another runs on trial; None if none does.
+
+    The other slot holds what the device goes back to. Many servers refuse an upload then, and one that takes it is left
+    with nothing to go back to.
+    """
+    if job.goal is Goal.CONFIRM:
+        return None
+    for image in job.images:
+        trial = trial_of(slots, image.number)
+        if trial is not None and Observed(images=(image,), slots=(trial.runs,)).listed(image) is None:
+            return no_free_slot(slots, image)
+    return None
+
+
+def no_free_slot(slots: tuple[SlotInfo, ...] | None, image: JobImage, said: str = "") -> Stop:
+    """There is no slot for this image, and why, as far as the list of the slots tells it.
+
+    Args:
+        slots: what was listed before the image was to be sent.
+        image: that was to be sent.
+        said: what the device said when it refused it; empty if it was not asked.
+    """
+    step = NEXT_STEP[Reason.NO_SLOT]
+    if (trial := trial_of(slots, image.number)) is not None:
+        why, step = trial.words, trial.next_step
+    elif (marked := marked_of(slots, image.number)) is not None:
+        why, step = marked_words(marked), MARKED_STEP
+    else:
+        why = "the list of the slots does not tell why"
+    detail = f"{Reason.NO_SLOT.value}: {why}{f' (the device says {said})' if said else ''}"
+    return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.NO_SLOT, next_step=step)
 
 
 def does_not_fit(images: tuple[JobImage, ...], room: Mapping[int, int]) -> Stop | None:

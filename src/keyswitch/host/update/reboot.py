@@ -4,10 +4,12 @@ Rules:
 
 * Time proves nothing: an old image answers for a while after it agreed to a reset, and a slow device for longer.
 * A boot id decides where the device has one: it is drawn at each boot.
-* Without one, another running hash decides, then a pending mark that is gone, then a link that the device has ended.
+* Without one, another running hash decides (another version, where hashes are not told), then a pending mark that is
+  gone, then a link that the device has ended.
 """
 
 from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.smp.slots import none_runs
 from keyswitch.host.update.job import BeforeReset, Observed
 
 
@@ -47,13 +49,16 @@ def was_tried(seen: Observed) -> bool:
 
     A bootloader that refuses an image erases it (MCUboot `boot_validated_swap_type`), so that it is listed no more.
     """
+    if none_runs(seen.slots or ()):
+        return False  # a loader or recovery marks nothing
     views = [seen.listed(image) for image in seen.images]
     return all(view is not None and not view.active and not view.pending for view in views)
 
 
-def _active(slots: tuple[SlotInfo, ...]) -> set[tuple[int, bytes]]:
-    return {(view.image, view.hash) for view in slots if view.active}
+def _active(slots: tuple[SlotInfo, ...]) -> set[tuple[int, bytes | str]]:
+    return {(view.image, view.hash or view.version) for view in slots if view.active}
 
 
 def _pending(slots: tuple[SlotInfo, ...], hashes: frozenset[bytes]) -> bool:
-    return any(view.hash in hashes and view.pending for view in slots)
+    # Without hashes it may be another image's mark: a reset takes that away as well.
+    return any(view.pending and (not view.hash or view.hash in hashes) for view in slots)

@@ -15,34 +15,34 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import InputError, KeyswitchError, LinkLostError, RemoteError
-from keyswitch.host.connect.endpoint import Endpoint, NotPairedError
-from keyswitch.host.connect.verdict import NEXT_STEP, NOT_PAIRED_STEP, TELL, Given, Verdict, advised, unreached
-from keyswitch.host.update import access_steps, firmware_steps
+from keyswitch.errors import InputError, KeyswitchError, LinkLostError, Phrase, RemoteError, SilenceError
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.host.connect.verdict import AFTER_PAIRING, NEXT_STEP, TELL, Given, Verdict, advised, unreached
+from keyswitch.host.update import access_acts, firmware_acts, upload_acts
 from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
+from keyswitch.host.update.job import ConfirmBy, Goal, Job, JobImage, Outcome, Result, SentBytes, Stop
 from keyswitch.host.update.preflight import arms_itself
 from keyswitch.host.update.steps import BY_NAME, CHANGES, WAY_OUT, WORK, StepName, UpdateStep, first_missing
 from keyswitch.host.upload.uploader import UploadProgress
-from keyswitch.link.ports import GattRefused
+from keyswitch.link.ports import GattRefused, PairingError
 from keyswitch.reasons import Reason
 
 _ACTS: Final[dict[StepName, Callable[[UpdateContext], Awaitable[Stop | None]]]] = {
-    StepName.FIND: access_steps.find,
-    StepName.VERDICT: access_steps.judge,
-    StepName.ENTER: access_steps.enter,
-    StepName.RECONNECT: access_steps.reconnect,
-    StepName.VERIFY: access_steps.verify,
-    StepName.UPLOAD: firmware_steps.upload_missing,
-    StepName.TEST: firmware_steps.test,
-    StepName.RESET: firmware_steps.reset,
-    StepName.SWAP: firmware_steps.swap,
-    StepName.PROVE: firmware_steps.prove,
-    StepName.HEALTH: firmware_steps.check_health,
-    StepName.CONFIRM: firmware_steps.confirm,
-    StepName.LEAVE: access_steps.leave,
-    StepName.LEFT: access_steps.left,
+    StepName.FIND: access_acts.find,
+    StepName.VERDICT: access_acts.judge,
+    StepName.ENTER: access_acts.enter,
+    StepName.RECONNECT: access_acts.reconnect,
+    StepName.VERIFY: access_acts.verify,
+    StepName.UPLOAD: upload_acts.upload_missing,
+    StepName.TEST: firmware_acts.test,
+    StepName.RESET: firmware_acts.reset,
+    StepName.SWAP: firmware_acts.swap,
+    StepName.PROVE: firmware_acts.prove,
+    StepName.HEALTH: firmware_acts.check_health,
+    StepName.CONFIRM: firmware_acts.confirm,
+    StepName.LEAVE: access_acts.leave,
+    StepName.LEFT: access_acts.left,
 }
 
 FIRST_TRIES: Final = 2
@@ -60,11 +60,18 @@ _REACHED: Final = {
     Goal.CONFIRM: Outcome.CONFIRMED,
 }
 
-_AWAY: Final = (
-    "wait a minute, and look what runs: keyswitch status, or the same command with --only confirm; if it is not "
+_AWAY: Final = Phrase(
+    "wait a minute, and look what runs: keyswitch status, or the same command with {only} confirm; if it is not "
     "found: power-cycle it, which brings the old image back; the same command tries the new image once more"
 )
 """What a person can do about a device that never came back."""
+
+
+_AWAY_BY_RESET: Final = (
+    "look at the device itself: its application may not speak on this line; a loader or recovery keeps no old image, "
+    "so that no power cycle brings one back"
+)
+"""The same where a loader or recovery has written the image, and the reset alone was to start it."""
 
 
 _LONG: Final = frozenset({StepName.UPLOAD, StepName.HEALTH, StepName.CONFIRM})
@@ -99,8 +106,9 @@ async def update(reach: Endpoint, job: Job, *, sink: Callable[[Event], None] | N
 
 def _stopped_by(error: KeyswitchError) -> Stop:
     match error:
-        case NotPairedError():
-            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=NOT_PAIRED_STEP)
+        case PairingError(failure=failure):
+            next_step = AFTER_PAIRING[failure]
+            return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)
         case GattRefused(wants_security=True):
             next_step = NEXT_STEP[Reason.SECURITY]
             return Stop(outcome=Outcome.REFUSED, detail=str(error), reason=Reason.SECURITY, next_step=next_step)
@@ -126,13 +134,14 @@ class _Run:
         self.link_lost = False
         self.local_step = ""
         self.to_continue = False
+        self.last_step = StepName.FIND
 
     async def to_the_end(self) -> Result:
         unfit = arms_itself(self.job)
         if unfit is not None:
             return self.end(unfit)
         stop = await self.follow(WORK[self.job.goal])
-        reached = stop or self.reached()
+        reached = self.reached() if stop is None else self.unseen_after_reset(stop)
         await self.scene.read_again()
         if self.must_leave(reached):
             if self.scene.inside is None:
@@ -141,7 +150,7 @@ class _Run:
             await self.scene.read_again()
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
-        elif stop is None or self.scene.entered is not None:
+        elif stop is None or self.scene.entered is not None or reached.reason is Reason.NO_SLOT:
             reached = self.left_inside(reached)
         return self.end(reached)
 
@@ -151,7 +160,40 @@ class _Run:
         return result
 
     def reached(self) -> Stop:
-        """All proofs hold; without a change they did before."""
+        """All proofs hold; without a change they did before. What no list can show is said beside it."""
+        taken = firmware_acts.taken_words(self.scene.seen)
+        if taken and len(self.scene.seen.taken) == len(self.job.images):
+            next_step = "ask the device itself, or its maker's tool, which version it runs"
+            return Stop(outcome=Outcome.UNKNOWN, detail=taken, next_step=next_step)
+        reached = self.proved()
+        if (unproved := self.scene.seen.unproved) and reached.outcome is not Outcome.STAGED:
+            versions = ", ".join(image.version for image in unproved)
+            does = "runs on trial" if reached.outcome is Outcome.ON_TRIAL else "runs and stays"
+            detail = f"the device lists no hashes: that {versions} {does} is told by its version alone"
+            reached = Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=firmware_acts.BY_VERSION)
+        return replace(reached, detail="; ".join(part for part in (reached.detail, taken) if part))
+
+    def unseen_after_reset(self, stop: Stop) -> Stop:
+        """Why the run ends, where that is only that nothing of the new image can be seen: the reset has shown itself.
+
+        A device with a mode group tells where it is; what it refuses then is the answer.
+        """
+        seen = self.scene.seen
+        ways_in = {StepName.VERDICT, StepName.ENTER, StepName.RECONNECT}
+        unseen = seen.rebooted and seen.slots is None and self.last_step in ways_in
+        if not unseen or self.scene.tells_mode:
+            return stop
+        versions = ", ".join(image.version for image in self.job.images)
+        detail = (
+            f"the device was reset to start {versions}, and is back without showing its slots: "
+            f"whether that runs on trial, is confirmed or has gone back cannot be seen ({stop.detail})"
+        )
+        theirs = self.job.confirm_by is ConfirmBy.SELF
+        look = "look what runs (keyswitch status)" if theirs else "confirm it ({only} confirm) before its next reset"
+        next_step = Phrase(f"put it into its update mode, then {look}")
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=next_step)
+
+    def proved(self) -> Stop:
         seen, goal = self.scene.seen, self.job.goal
         if goal is Goal.UPLOAD and not seen.all_active:
             there = "" if self.acted & CHANGES else "already in the slot"
@@ -167,6 +209,7 @@ class _Run:
         """Take steps until all hold; a Stop if that cannot be."""
         self.tries.clear()
         while (step := first_missing(steps, self.scene.seen)) is not None:
+            self.last_step = step.name
             self.already_held(steps[: steps.index(step.name)])
             if step.name is StepName.ENTER and self.tries[StepName.RECONNECT] >= BY_NAME[StepName.RECONNECT].tries:
                 return self.exhausted(BY_NAME[StepName.RECONNECT])  # nobody would look whether it is inside this time
@@ -184,7 +227,7 @@ class _Run:
         return None
 
     async def take(self, step: UpdateStep) -> Stop | None:
-        """One act, bounded; a lost link is noted and the run goes on from what holds then."""
+        """One act, bounded; a lost link or a silence is noted and the run goes on from what holds then."""
         begun = self.now_ms()
         self.sink(StepBegun(name=step.name, says=step.says, at_ms=begun))
         self.acted.add(step.name)
@@ -199,10 +242,10 @@ class _Run:
         except TimeoutError:
             why = f"took longer than {step.bound_ms} ms"
             await self.scene.drop()
-        except LinkLostError as error:
+        except (LinkLostError, SilenceError) as error:
             why = str(error)
             self.link_lost = True
-            self.local_step = error.next_step
+            self.local_step = error.next_step if isinstance(error, LinkLostError) else ""
             self.to_continue = StepName.FIND in self.held
             await self.scene.drop()
         except KeyswitchError as error:
@@ -269,6 +312,8 @@ class _Run:
         match outcome:
             case Outcome.UNREACHABLE:
                 return self.local_step or unreached(self.given())
+            case Outcome.NEVER_CAME_BACK if self.scene.seen.by_reset:
+                return _AWAY_BY_RESET
             case Outcome.NEVER_CAME_BACK:
                 return _AWAY
             case _:
@@ -277,11 +322,13 @@ class _Run:
     def given(self) -> Given:
         """What the person has given, for advice."""
         reach = self.scene.reach
-        return Given(option=self.job.way.option, pair=reach.pair, radio=reach.radio)
+        return Given(entry=self.job.way.field, pair=reach.pair, radio=reach.radio)
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
             return False
+        if reached.reason is Reason.NO_SLOT and self.scene.entered is None:
+            return False  # the trial of somebody else would end with it
         if reached.outcome in {Outcome.ALREADY_RUNNING, _REACHED[self.job.goal]}:
             return True
         return self.scene.entered is not None or bool(self.acted & {*CHANGES, StepName.HEALTH})

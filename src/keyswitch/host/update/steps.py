@@ -4,7 +4,7 @@ Rules:
 
 * A step is done when its proof holds in what the device tells now, not when its act has returned.
 * Each act has a bound in time, and each step a number of tries without progress. Both ends have an outcome.
-* This module is the plan; how the acts are done is in `access_steps` and `firmware_steps` beside it.
+* This module is the table; how the acts are done is in `access_acts`, `upload_acts` and `firmware_acts` beside it.
 """
 
 from collections.abc import Callable

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import RemoteError
+from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Connection, Endpoint
-from keyswitch.host.connect.verdict import Given, advised, probe_gate, verdict_of_failed_connect
-from keyswitch.host.smp.client import SilenceError
-from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params, read_room, read_slots
-from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.verdict import Given, advised, verdict_of_failed_connect
+from keyswitch.host.smp.client import SmpClient
+from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params, read_room, read_slots, slots_of
+from keyswitch.host.smp.reply import Answer, Refusal, Reply
+from keyswitch.host.smp.slots import none_runs
 from keyswitch.host.update.plan import PlannedDevice, PlannedLease
 from keyswitch.mcuboot.layout import BootMode
 from keyswitch.policy.enums import UploadRest
@@ -23,7 +25,7 @@ with one image takes it for that image, and marks it."""
 
 
 async def survey(
-    reach: Endpoint, policy: Policy | None = None, *, to: str | None = None, option: str = ""
+    reach: Endpoint, policy: Policy | None = None, *, to: str | None = None, entry: str = ""
 ) -> PlannedDevice:
     """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
 
@@ -31,14 +33,15 @@ async def survey(
         reach: the way to the device.
         policy: what the device is thought to obey.
         to: the maintenance mode of the policy that is to be entered; tells the lease.
-        option: the option that says how maintenance is entered, for advice.
+        entry: the field that says how maintenance is entered, for advice.
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
+        SilenceError: it did not answer what every device can be asked.
         InputError: the target names several devices.
     """
     known = declared(policy, to=to)
-    given = Given(option=option, pair=reach.pair, radio=reach.radio)
+    given = Given(entry=entry, pair=reach.pair, radio=reach.radio)
     try:
         connection = await reach.connect()
     except RemoteError as error:
@@ -89,8 +92,10 @@ async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> Pl
         room = {}
     params = await read_params(client)
     number = await read_bootloader_mode(client)
-    reply = await client.write(image.ID, image.Id.STATE, NO_STATE_WRITE)
+    reply = await _no_state_write(client)
     state_write = not (isinstance(reply, Refusal) and reply.is_rc(Rc.ENOTSUP))
+    if isinstance(reply, Answer) and "images" in reply.values and none_runs(slots_of(reply.values)):
+        state_write = False  # a recovery that answers with its list, whatever it was asked
     refused = isinstance(reply, Refusal) and reply.is_rc(Rc.EACCESSDENIED)
     return replace(
         known,
@@ -100,3 +105,12 @@ async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> Pl
         bootloader=None if isinstance(number, Refusal) else BootMode.of(number),
         state_write=None if refused else state_write,
     )
+
+
+async def _no_state_write(client: SmpClient) -> Reply:
+    try:
+        return await client.write(image.ID, image.Id.STATE, NO_STATE_WRITE)
+    except SilenceError:
+        if not client.old_server:
+            raise
+        return Refusal(code=Rc.ENOTSUP)

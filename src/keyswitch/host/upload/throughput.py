@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.smp.framing import cobs, console
-from keyswitch.timing.bound import ANSWER_OCTETS, ATT_WRITE_HEADER, L2CAP_HEADER, NRF52840, REQUEST_OVERHEAD, Flash
+from keyswitch.timing.bound import ANSWER_OCTETS, ATT_WRITE_HEADER, L2CAP_HEADER, NRF52840, REQUEST_OVERHEAD, BoundFlash
 from keyswitch.timing.bound import upload_bound as air_bound
 
 ASSUMED_INTERVAL_US: Final = 15_000
@@ -75,7 +75,7 @@ class Rate:
         return round(size * 1000 / self.bytes_per_second)
 
 
-def rate(line: Line, *, frame: int, outstanding: int, flash: Flash | None) -> Rate:
+def rate(line: Line, *, frame: int, outstanding: int, flash: BoundFlash | None) -> Rate:
     """The bound of an upload in frames of so many bytes, with so many under way.
 
     Args:

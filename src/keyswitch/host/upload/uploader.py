@@ -49,6 +49,15 @@ MOST_SILENCE_MS: Final = 20_000
 MOST_DOUBLINGS: Final = 16
 """Far beyond where `MOST_SILENCE_MS` ends it; keeps the number small."""
 
+LONE_REFUSALS: Final = 2
+"""How often the first piece is refused for want of memory before that is the answer: nothing of ours is in the way."""
+
+LEAST_REST_MS: Final = 50
+"""Half of the first pause after a piece that was alone under way was refused for want of memory; doubled by each."""
+
+MOST_REST_MS: Final = 2_000
+"""Where that doubling ends."""
+
 MOST_RESTARTS: Final = 2
 """How often a lost session is begun again before the upload is given up."""
 
@@ -200,6 +209,9 @@ class _Upload:
         self.silences = 0
         self.restarts = 0
         self.gone = False
+        self.answers_else = False
+        self.lone_refusals = 0
+        self.rests_until = 0.0
         self.match: bool | None = None
         self.refusal: Refusal | None = None
         self.error: Exception | None = None
@@ -215,6 +227,7 @@ class _Upload:
         self, is_there: Callable[[], Awaitable[bool]], heal: Callable[[], Awaitable[None]] | None
     ) -> UploadEnd:
         while not self.window.done:
+            await self.rest()
             await self.send_what_fits()
             heard = await self.wait()
             if self.error is not None:
@@ -234,6 +247,12 @@ class _Upload:
             if self.loop.time() - self.floor_at >= self.bounds.stall_ms / 1000 and not self.window.done:
                 return self.stalled()
         return self.finished()
+
+    async def rest(self) -> None:
+        """Give a device that has no memory some time, where nothing of ours is in the way."""
+        rest_s, self.rests_until = self.rests_until - self.loop.time(), 0.0
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
 
     async def send_what_fits(self) -> None:
         while not (self.refusal or self.gone or self.error) and (piece := self.window.next()) is not None:
@@ -276,6 +295,7 @@ class _Upload:
         """The small question was answered: what was sent before it and is not answered now was lost."""
         if done.cancelled() or done.exception() is not None or self.heard_at > asked_at or not self.flying:
             return
+        self.answers_else = True
         self.known_lost = True
         self.woken.set()
 
@@ -309,10 +329,18 @@ class _Upload:
         match done.result():
             case Answer(values=values):
                 self.take(number, values.get("off"), values.get("match"))
-            case Refusal() as refusal if refusal.is_rc(Rc.ENOMEM):
+            case Refusal() as refusal if refusal.is_rc(Rc.ENOMEM) and not self.no_slot(now):
                 self.window.refused(number)
             case Refusal() as refusal:
                 self.refusal = self.refusal or refusal
+
+    def no_slot(self, now: float) -> bool:
+        """The device has no memory for a piece. Whether that is its last word: the first piece travels alone."""
+        if self.flying:
+            return False
+        self.lone_refusals += 1
+        self.rests_until = now + min(MOST_REST_MS, LEAST_REST_MS << min(self.lone_refusals, MOST_DOUBLINGS)) / 1000
+        return self.first_answer_at is None and self.lone_refusals >= LONE_REFUSALS
 
     def take(self, number: int, off: object, match: object) -> None:
         if isinstance(off, bool) or not isinstance(off, int):
@@ -332,7 +360,8 @@ class _Upload:
         if isinstance(match, bool):
             self.match = match
         if moved in {Moved.ON, Moved.DONE}:
-            self.silences = 0
+            self.silences = self.lone_refusals = 0
+            self.answers_else = False
             if self.window.wanted - self.floor_off >= self.bounds.floor_bytes:
                 self.floor_at, self.floor_off = now, self.window.wanted
             if self.on_progress is not None:
@@ -374,7 +403,8 @@ class _Upload:
         off = self.window.wanted
         slept = self.loop.time() - self.heard_at >= self.bounds.stall_ms / 1000  # this computer, and its clock went on
         if self.silences or slept:
-            return UploadStalled(off=off, why=f"no answer, asked {self.silences} times", silent=True)
+            others = ", and the device answers everything else" if self.answers_else else ""
+            return UploadStalled(off=off, why=f"no answer, asked {self.silences} times{others}", silent=True)
         if off <= self.floor_off:
             return UploadStalled(off=off, why=f"the device keeps asking for offset {off}", silent=False)
         within_s = self.bounds.stall_ms / 1000

@@ -6,7 +6,17 @@ from typing import Any, Protocol
 
 from bumble import controller, hci, ll
 
-from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Happening, Lost, Parameters, Pdu, Side
+from keyswitch.link.air.connection_events import (
+    Acknowledged,
+    Air,
+    Arrived,
+    Changed,
+    Happening,
+    Lost,
+    Parameters,
+    Pdu,
+    Side,
+)
 from keyswitch.timing.rules import CONTROL_OCTETS, INSTANT_EVENTS
 
 _ACL_START = 2

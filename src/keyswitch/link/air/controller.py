@@ -20,8 +20,8 @@ from bumble.core import PhysicalTransport
 from keyswitch.errors import RemoteError
 from keyswitch.link.air.advertising import AirAdvertiser, Heard
 from keyswitch.link.air.connection import AirConnection, AirEnd
+from keyswitch.link.air.connection_events import Side
 from keyswitch.link.air.link import AirLink, Member
-from keyswitch.link.air.model import Side
 from keyswitch.link.air.procedures import RSSI_DBM, Procedures, are_possible
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,

@@ -16,7 +16,7 @@ from bumble.link import LocalLink
 
 from keyswitch.link.air.advertising import Heard
 from keyswitch.link.air.connection import AirConnection
-from keyswitch.link.air.model import Air, Parameters
+from keyswitch.link.air.connection_events import Air, Parameters
 from keyswitch.link.air.settings import AirSettings
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,

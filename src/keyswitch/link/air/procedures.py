@@ -6,8 +6,8 @@ from typing import Any
 from bumble import controller, hci
 
 from keyswitch.link.air.connection import AirEnd
+from keyswitch.link.air.connection_events import Parameters, Side
 from keyswitch.link.air.link import AirLink
-from keyswitch.link.air.model import Parameters, Side
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
     MAX_DATA_LENGTH,

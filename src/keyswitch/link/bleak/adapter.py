@@ -23,7 +23,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakError, BleakGATTProt
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.link.local_advice import bluetooth_step
-from keyswitch.link.ports import GattRefused, Sighting, Sink
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure, Sighting, Sink
 from keyswitch.terms import Security
 
 _T = TypeVar("_T")
@@ -143,8 +143,12 @@ class BleakLink:
 
     async def pair(self) -> None:
         """Pair by means of the system; macOS does so by itself when it is needed."""
-        with contextlib.suppress(NotImplementedError):
+        try:
             await self._bounded(self._client.pair(), PAIR_WITHIN_S)
+        except NotImplementedError:
+            return
+        except RemoteError as error:
+            raise PairingError(PairingFailure.OTHER, str(error)) from error
 
     async def close(self) -> None:
         """End the connection."""

@@ -23,7 +23,7 @@ from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.radio import HciRadio
 from keyswitch.link.bumble.reasons import reason_words
-from keyswitch.link.ports import Sink
+from keyswitch.link.ports import PairingError, PairingFailure, Sink
 from keyswitch.terms import Security
 from keyswitch.timing.rules import MAX_DATA_LENGTH, Phy, air_us
 
@@ -206,7 +206,7 @@ class BumbleLink:
                 with contextlib.suppress(LinkLostError):
                     await self.att.read_hash()
         except (core.BaseBumbleError, hci.HCI_Error) as error:
-            raise RemoteError(_pairing_failure(error, known=known)) from error
+            raise _pairing_error(error, known=known) from error
         finally:
             for task in (working, ending):
                 task.cancel()
@@ -276,17 +276,18 @@ def _speed_commands(handle: int) -> tuple[Any, ...]:
     )
 
 
-def _pairing_failure(error: Exception, *, known: bool) -> str:
+def _pairing_error(error: Exception, *, known: bool) -> PairingError:
     code = getattr(error, "error_code", None)
     if known and code == hci.HCI_ErrorCode.PIN_OR_KEY_MISSING_ERROR:
-        return "the device does not know this bond any more: forget it here, and pair again"
-    return f"pairing failed: {_PAIRING_WORDS.get(code or 0, str(error))}"
+        return PairingError(PairingFailure.FORGOTTEN)
+    failure = _PAIRING_FAILURES.get(code or 0)
+    return PairingError(PairingFailure.OTHER, str(error)) if failure is None else PairingError(failure)
 
 
-_PAIRING_WORDS: dict[int, str] = {
-    smp.ErrorCode.PASSKEY_ENTRY_FAILED: "no passkey was given",
-    smp.ErrorCode.CONFIRM_VALUE_FAILED: "the passkey is not the one that the device shows",
-    smp.ErrorCode.PAIRING_NOT_SUPPORTED: "the device does not take pairing now",
-    smp.ErrorCode.REPEATED_ATTEMPTS: "too many attempts: wait",
+_PAIRING_FAILURES: dict[int, PairingFailure] = {
+    smp.ErrorCode.PASSKEY_ENTRY_FAILED: PairingFailure.NO_PASSKEY,
+    smp.ErrorCode.CONFIRM_VALUE_FAILED: PairingFailure.WRONG_PASSKEY,
+    smp.ErrorCode.PAIRING_NOT_SUPPORTED: PairingFailure.NOT_NOW,
+    smp.ErrorCode.REPEATED_ATTEMPTS: PairingFailure.TOO_OFTEN,
 }
 """Core spec Vol 3 Part H 3.5.5."""

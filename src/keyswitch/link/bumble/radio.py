@@ -17,10 +17,12 @@ from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.stack import QuietDevice, QuietHost, make_device
 from keyswitch.link.local_advice import hci_step
 
-OPEN_WITHIN_S = 5.0
+OPEN_WITHIN_S = 20.0
 """For a transport to open and a controller to be reset: a USB dongle that loads firmware needs about two."""
 CLOSE_WITHIN_S = 1.0
-COMMAND_WITHIN_S = 2.0
+COMMAND_WITHIN_S = 5.0
+"""An answer takes milliseconds. A controller that has gone is seen by its transport's end; this bound is for one that
+hangs, and must not take a busy machine, which runs a modelled controller in another process, for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,12 @@ class HciRadio:
         """One HCI command.
 
         Raises:
-            LinkLostError: the controller does not answer, or is gone.
+            LinkLostError: the controller does not answer, is gone, or was given back.
             HCI_Error: it refuses (Bumble's).
         """
         host: Any = self.host
+        if not host.ready:
+            raise LinkLostError("the controller was given back")
         try:
             async with asyncio.timeout(COMMAND_WITHIN_S):
                 if isinstance(command, hci.HCI_SyncCommand):

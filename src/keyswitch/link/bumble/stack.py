@@ -142,7 +142,7 @@ class QuietHost(Host):
         else:
             frame = data
             self._partial.pop(handle, None)
-        if len(frame) < 2 or len(frame) < _L2CAP_HEADER + int.from_bytes(frame[:2], "little"):  # noqa: PLR2004
+        if len(frame) < 2 or len(frame) < _L2CAP_HEADER + int.from_bytes(frame[:2], "little"):  # noqa: PLR2004 - the length field
             if flags != _CONTINUATION:
                 self._partial[handle] = bytearray(data)
             return

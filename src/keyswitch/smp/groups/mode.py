@@ -13,7 +13,7 @@
     gate       bool                whether firmware commands are let through now
     lease_ms   unsigned            what is left of the mode's lease; absent where the mode has none
     boot_id    8 bytes             drawn at each boot: another one means that the device was reset
-    policy     8 bytes             the first of the policy file's SHA-256
+    policy     8 bytes             the first of the policy's digest (`keyswitch.policy.digest`)
     reason     text                why the gate is shut (`keyswitch.reasons`); a guard as `FalseGuard` has it
     to         text                the mode asked for
     nonce      16 bytes            single use, for this peer

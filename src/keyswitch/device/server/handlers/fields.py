@@ -1,8 +1,10 @@
 """Reading a request's fields as Zephyr's decoder does: the wrong type of a known key spoils the whole request."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from keyswitch.errors import RemoteError
+
+Value = TypeVar("Value")
 
 MAX_UINT: Final = 0xFFFF_FFFF
 """Lengths and offsets are `size_t` of a 32-bit device: anything beyond is no number to it."""
@@ -32,12 +34,7 @@ def text(body: dict[str, Any], key: str) -> str | None:
     Raises:
         WrongFieldError: something else is there.
     """
-    value = body.get(key)
-    if value is None and key not in body:
-        return None
-    if not isinstance(value, str):
-        raise WrongFieldError(f"{key}: a text string was expected")
-    return value
+    return _of(body, key, str, "a text string")
 
 
 def data(body: dict[str, Any], key: str) -> bytes | None:
@@ -46,12 +43,7 @@ def data(body: dict[str, Any], key: str) -> bytes | None:
     Raises:
         WrongFieldError: something else is there.
     """
-    value = body.get(key)
-    if value is None and key not in body:
-        return None
-    if not isinstance(value, bytes):
-        raise WrongFieldError(f"{key}: a byte string was expected")
-    return value
+    return _of(body, key, bytes, "a byte string")
 
 
 def flag(body: dict[str, Any], key: str) -> bool:
@@ -63,4 +55,13 @@ def flag(body: dict[str, Any], key: str) -> bool:
     value = body.get(key, False)
     if not isinstance(value, bool):
         raise WrongFieldError(f"{key}: a bool was expected")
+    return value
+
+
+def _of(body: dict[str, Any], key: str, kind: type[Value], what: str) -> Value | None:
+    value = body.get(key)
+    if value is None and key not in body:
+        return None
+    if not isinstance(value, kind):
+        raise WrongFieldError(f"{key}: {what} was expected")
     return value

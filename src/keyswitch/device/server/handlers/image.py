@@ -18,12 +18,12 @@ from keyswitch.gate.events import ArmAsked, ConfirmAsked, UploadEnded
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.slots import ListedImage
+from keyswitch.mcuboot.tlvs import HASH_SIZES
+from keyswitch.policy.bootloader import listed_hash_of
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups import image
 from keyswitch.smp.groups.image import Err
 from keyswitch.smp.header import Op
-
-HASH_SIZE: Final = 32
 
 FRUGAL_BELOW: Final = 384
 """Bytes of a buffer below which flags that are false are left out of the list, as firmware with small buffers is built
@@ -64,7 +64,7 @@ STATE_WRITES: Final[dict[Next, tuple[Act | GroupError, Act | GroupError, Act | G
 
 def listed(core: FirmwareView) -> tuple[ListedImage, ...]:
     """The slots as SMP lists them; what is remembered for the reset counts as pending."""
-    found = slots.list_images(core.flash, core.layout, core.active)
+    found = slots.list_images(core.flash, core.layout, core.active, hash_type=listed_hash_of(core.policy))
     arming = core.state.arming
     if arming is None or arming.written:
         return found
@@ -124,7 +124,7 @@ def state_write(core: FirmwareView, call: Call) -> Reply:
     """Mark an image for the next boot, or confirm the running one; success lists the slots."""
     wanted = fields.data(call.body, "hash") or b""
     confirm = fields.flag(call.body, "confirm")
-    if (not wanted and not confirm) or len(wanted) not in {0, HASH_SIZE}:
+    if (not wanted and not confirm) or len(wanted) not in {0, HASH_SIZES[listed_hash_of(core.policy)]}:
         return GroupError(Err.INVALID_HASH)
     entries = listed(core)
     target = next((each for each in entries if (each.hash == wanted if wanted else each.active)), None)

@@ -8,14 +8,15 @@ import sys
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import LinkLostError
-from keyswitch.host.access.strategy import AlreadyOpen, EntryRefused, other_policy
+from keyswitch.errors import LinkLostError, SilenceError
+from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, EntryRefused, other_policy, tells_older_form
+from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.stale_table import cure, what_is_stale
-from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict, probe_gate
-from keyswitch.host.smp.client import SilenceError
+from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
+from keyswitch.host.smp.slots import trial_of
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import Outcome, Stop
-from keyswitch.host.update.preflight import is_downgrade
+from keyswitch.host.update.preflight import is_downgrade, trial_in_the_way
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -47,6 +48,8 @@ async def judge(scene: UpdateContext) -> Stop | None:
     scene.on_verdict(replace(told, next_step="") if _is_next(scene, told) else told)
     if other is not None:
         return other
+    if tells_older_form(scene.job.way.expected, told) and scene.seen.reset is None:
+        scene.say(OLDER_FORM)
     is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
     scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False)
     if told.state is not None:
@@ -67,6 +70,9 @@ async def enter(scene: UpdateContext) -> Stop | None:
     """Enter maintenance mode by the job's way."""
     if scene.thrown_out is not None and scene.lease.in_vain:
         return scene.thrown_out
+    verdict = scene.seen.verdict
+    if verdict is not None and (stop := trial_in_the_way(scene.job, verdict.slots)) is not None:
+        return stop  # many ways in begin with a reset, which ends the trial
     told = await scene.job.way.enter(scene.up(), scene.say)
     if isinstance(told, EntryRefused):
         return _no_entry(scene, told)
@@ -132,11 +138,14 @@ async def verify(scene: UpdateContext) -> Stop | None:
     stop = await scene.read_slots()
     if stop is not None or scene.seen.slots is None or scene.seen.reset is not None:
         return stop
-    return is_downgrade(scene.job, scene.seen)
+    return trial_in_the_way(scene.job, scene.seen.slots) or is_downgrade(scene.job, scene.seen)
 
 
 async def leave(scene: UpdateContext) -> Stop | None:
     """Ask the device to leave."""
+    trial = None if scene.seen.reset is not None else trial_of(scene.slots.now)
+    if trial is not None and scene.seen.open:
+        scene.say(f"{trial.runs.version} runs on trial, which this run did not start: leaving may end it")
     scene.will_leave()
     no = await scene.job.way.leave(scene.up())
     if no is not None:

@@ -1,4 +1,4 @@
-"""How firmware is uploaded, marked, started, proved and confirmed: the acts of those steps (`host.update.steps`).
+"""How firmware is marked, started, proved and confirmed: the acts of those steps (`host.update.steps`).
 
 After a reset nothing is believed before the device has shown that the reset took place (`host.update.reboot`).
 """
@@ -7,23 +7,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
-from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.smp.client import SilenceError
-from keyswitch.host.smp.queries import SlotInfo, read_bootloader_mode, read_room, read_slots, slots_of
-from keyswitch.host.smp.reply import Refusal
-from keyswitch.host.update.access_steps import verify
+from keyswitch.errors import InputError, LinkLostError, Phrase, RemoteError, SilenceError
+from keyswitch.host.access.strategy import AlreadyOpen
+from keyswitch.host.connect.verdict import NEXT_STEP
+from keyswitch.host.smp.queries import SlotInfo, read_slots, slots_of
+from keyswitch.host.smp.reply import Refusal, Reply
+from keyswitch.host.smp.slots import none_runs
+from keyswitch.host.update.access_acts import verify
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
-from keyswitch.host.update.direct_xip import cannot_run
-from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Outcome, Stop
-from keyswitch.host.update.preflight import does_not_fit
+from keyswitch.host.update.job import BeforeReset, ConfirmBy, JobImage, Observed, Outcome, Stop
 from keyswitch.host.update.reboot import has_rebooted, was_tried
 from keyswitch.host.update.steps import BY_NAME, StepName
-from keyswitch.host.upload.frame_size import capacity_of
-from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
-from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -33,8 +29,11 @@ from keyswitch.smp.groups.image import Err
 RESET_LOST_MS: Final = 10_000
 """A device that still answers as before after this long has not been reset: the request was lost."""
 
-BUSY_MS: Final = 2_000
-"""Pause before an upload that met another one is tried again."""
+SERVICE_MS: Final = 30_000
+"""How long an application may take after its start to show its SMP service, which it showed before."""
+
+RESET_BUSY_MS: Final = 8_000
+"""How long a device that is too busy for a reset is asked again; within the step's bound."""
 
 THEIRS_MS: Final = 60_000
 """How long an application may take to confirm its own image, beside ours: its self-test after the start."""
@@ -44,117 +43,25 @@ WRITE_STATE_MS: Final = 10_000
 
 _POWER_CYCLE: Final = "power-cycle it: an image that was not confirmed does not start again"
 
+_FORCE: Final = Phrase("wait until it is done and run the same command again, or say {force} to reset it all the same")
+
+_UNCONFIRMED: Final = Phrase("confirm it ({only} confirm) before the next reset, which takes it back")
+
+BY_VERSION: Final = "look which version the device itself says that it runs"
+"""What a person can do where a device lists no hashes."""
+
 _LOOK: Final = "look into what the health check says"
 
-_BACK_ON_PURPOSE: Final = "install the old image again (--downgrade)"
-
-_OF_THE_IMAGE: Final[dict[int, Reason]] = {
-    Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,
-    Err.INVALID_IMAGE_HEADER: Reason.IMAGE,
-    Err.INVALID_IMAGE_HEADER_MAGIC: Reason.IMAGE,
-    Err.INVALID_IMAGE_VECTOR_TABLE: Reason.IMAGE,
-    Err.INVALID_IMAGE_TOO_LARGE: Reason.SIZE,
-}
-"""What the image group's own errors say of the file."""
-
-
-async def upload_missing(scene: UpdateContext) -> Stop | None:
-    """Upload the first image that the device does not list, if it fits."""
-    missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
-    stop = await _linked_elsewhere(scene, missing) or does_not_fit(missing, await _room(scene))
-    if stop is not None:
-        return stop
-    image = missing[0]
-    capacity = await capacity_of(scene.smp(), scene.job.most_outstanding)
-    scene.will_change("the upload began")
-
-    async def is_there() -> bool:
-        slots = await read_slots(scene.smp())
-        return not isinstance(slots, Refusal) and any(view.hash == image.hash for view in slots)
-
-    end = await upload(
-        scene.smp(),
-        image.data,
-        capacity,
-        number=image.number,
-        bounds=scene.job.bounds,
-        on_progress=partial(scene.on_progress, image),
-        is_there=is_there,
-        heal=scene.up().heal,
-        sent=scene.sent[image.number],
-    )
-    match end:
-        case Uploaded(match=False):
-            return await _wrong_sum(scene, image)
-        case Uploaded():
-            scene.uploaded = end
-            scene.whole.add(image.hash)
-            scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted - {image.hash})
-            return await verify(scene)
-        case UploadRefused(refusal=refusal):
-            stop = await scene.refused(refusal, reason=why_no_upload(refusal))
-            if not refusal.is_rc(Rc.EBUSY):
-                return stop
-            scene.put_off = stop
-            await asyncio.sleep(BUSY_MS / 1000)
-            return None
-        case UploadStalled(silent=True):
-            raise LinkLostError(f"the upload stands at byte {end.off}: {end.why}")
-        case UploadStalled():
-            return Stop(outcome=Outcome.FAILED, detail=f"the upload stands at byte {end.off}: {end.why}")
-
-
-async def _linked_elsewhere(scene: UpdateContext, images: tuple[JobImage, ...]) -> Stop | None:
-    """Why one of these files would not run where an upload puts it: asked only for files that are linked for a slot."""
-    if all(image.slot is None for image in images):
-        return None
-    told = await read_bootloader_mode(scene.smp())
-    return cannot_run(images, scene.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
-
-
-async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
-    """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
-    scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
-    if image.hash not in scene.wrong_sums:
-        scene.wrong_sums.add(image.hash)
-        scene.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
-        return await verify(scene)
-    return Stop(
-        outcome=Outcome.FAILED,
-        detail="the device says, twice, that the SHA-256 of what it received is wrong; the image was not marked",
-        reason=Reason.IMAGE,
-        next_step="try another link; if it stays so, look into the device's flash",
-    )
-
-
-async def _room(scene: UpdateContext) -> Mapping[int, int]:
-    """The largest file of each image number; asked once in a run, and a device need not tell."""
-    if scene.room is None:
-        try:
-            told = await read_room(scene.smp())
-        except (SilenceError, RemoteError):
-            told = {}
-        scene.room = {} if isinstance(told, Refusal) else told
-    return scene.room
-
-
-def why_no_upload(refusal: Refusal) -> Reason | None:
-    """What a refused upload means, where the device does not say so in our words."""
-    if refusal.group == image_group.ID:
-        return _OF_THE_IMAGE.get(refusal.code)
-    if refusal.group is not None or refusal.is_rc(Rc.EACCESSDENIED):
-        # What an application's hook says; it is asked only once a piece is at its place, so that no probe meets it.
-        return Reason.VETO
-    return Reason.BUSY if refusal.is_rc(Rc.EBUSY) else None
+_BACK_ON_PURPOSE: Final = Phrase("install the old image again ({downgrade})")
 
 
 async def test(scene: UpdateContext) -> Stop | None:
     """Mark each image for a trial boot."""
-    for image in scene.job.images:
+    for image in scene.job.marking_order:
         view = scene.seen.listed(image)
         if view is not None and not view.active and not view.pending:
-            stop = await _write_state(scene, {"hash": image.hash, "confirm": False})
-            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.whole:
+            stop = await _write_state(scene, {"hash": view.hash or image.hash, "confirm": False})
+            if stop is not None and stop.reason is Reason.IMAGE and image.hash not in scene.seen.uploaded:
                 # A hash in a list says what the file says of itself, not what lies in the flash.
                 scene.say(f"the copy in the slot is refused ({stop.detail}): it is uploaded again")
                 scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
@@ -168,24 +75,49 @@ async def reset(scene: UpdateContext) -> Stop | None:
     await scene.lease.last(BY_NAME[StepName.SWAP].bound_ms, scene.up().mode)
     seen = scene.seen
     scene.will_change("the reset")
-    scene.seen = replace(scene.seen, reset=BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ()))
+    before = BeforeReset(boot_id=seen.boot_id, slots=seen.slots or ())
+    scene.seen = replace(scene.seen, reset=before)
     scene.ended_by_reset = False
     connection = scene.up()
     try:
-        reply = await scene.smp().write(os_group.ID, os_group.Id.RESET)
-    except LinkLostError:
+        reply = await _agreed_to_reset(scene)
+    except (LinkLostError, SilenceError):
         # The request or its answer was lost. What happened is seen when the device is back.
         await scene.drop()
         return None
     if isinstance(reply, Refusal):
         scene.seen = replace(scene.seen, reset=None)
-        return await scene.refused(reply)
+        stop = await scene.refused(reply, reason=Reason.BUSY if reply.is_rc(Rc.EBUSY) else None, act="the reset")
+        offered = stop is not None and reply.is_rc(Rc.EBUSY) and not scene.job.force
+        return replace(stop, next_step=_FORCE) if stop is not None and offered else stop
+    scene.seen = replace(scene.seen, reset=replace(before, agreed=True))
     if connection.announced_end:
         scene.ended_by_reset = await connection.wait_closed(LINK_ENDS_MS) is not None
     await scene.drop()
     if scene.seen.by_reset:
         scene.reach.go_home()
     return None
+
+
+async def _agreed_to_reset(scene: UpdateContext) -> Reply:
+    """What the device says to a reset; one that is busy is asked again for a while, or told that it is meant.
+
+    `force` is for the application's hook, which may reset all the same (Zephyr `os_mgmt_reset`).
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + RESET_BUSY_MS / 1000
+    client = scene.smp()
+    for pause_ms in pauses():
+        reply = await client.write(os_group.ID, os_group.Id.RESET)
+        if not (isinstance(reply, Refusal) and reply.is_rc(Rc.EBUSY)):
+            return reply
+        if scene.job.force:
+            scene.say(Phrase("the device says that it is busy, and is reset all the same ({force})"))
+            return await client.write(os_group.ID, os_group.Id.RESET, {"force": True})
+        if loop.time() >= until:
+            return reply
+        await asyncio.sleep(pause_ms / 1000)
+    raise AssertionError("pauses never end")
 
 
 async def swap(scene: UpdateContext) -> Stop | None:
@@ -197,7 +129,7 @@ async def swap(scene: UpdateContext) -> Stop | None:
             if scene.connection is None:
                 await scene.connect(smp_shown=False)
             rebooted = await _has_rebooted(scene)
-        except LinkLostError:
+        except (LinkLostError, SilenceError):
             await scene.drop()
             rebooted = None
             if await _is_elsewhere(scene):
@@ -207,8 +139,12 @@ async def swap(scene: UpdateContext) -> Stop | None:
             scene.seen = replace(scene.seen, rebooted=True, slots=None)
             if scene.seen.by_reset and scene.session_lost:
                 await _settle(scene)
+            elif _shows_nothing(scene):
+                await _await_service(scene)
             return None
         if rebooted is False and loop.time() - since >= RESET_LOST_MS / 1000:
+            if (stop := _nothing_would_show(scene)) is not None:
+                return stop
             scene.seen = replace(scene.seen, reset=None, slots=None)
             return None
         await asyncio.sleep(pause_ms / 1000)
@@ -227,7 +163,7 @@ async def _is_elsewhere(scene: UpdateContext) -> bool:
     if connection is None:
         return False
     address = connection.gatt.address if connection.gatt is not None else "another address"
-    wanted = {image.hash for image in scene.job.images}
+    wanted = {each for image in scene.job.images for each in image.hashes}
     slots: tuple[SlotInfo, ...] | Refusal | None = None
     with suppress(SilenceError, LinkLostError, RemoteError):
         slots = await read_slots(connection.smp) if connection.smp is not None else None
@@ -241,6 +177,36 @@ async def _is_elsewhere(scene: UpdateContext) -> bool:
     scene.reach.learn(address=address)
     scene.adopt(connection)
     return True
+
+
+def _shows_nothing(scene: UpdateContext) -> bool:
+    """The device is back and shows neither SMP nor a mode, and nothing was given to bring it into its update mode."""
+    connection = scene.connection
+    silent = connection is not None and connection.smp is None and connection.mode is None
+    return silent and isinstance(scene.job.way, AlreadyOpen)
+
+
+async def _await_service(scene: UpdateContext) -> None:
+    """Wait a while for the SMP service: an application may register it some time after its start, or never."""
+    scene.say("the device is back from the reset without its SMP service: it is waited for")
+    await scene.drop()
+    with suppress(LinkLostError):
+        await scene.connect(smp_shown=True, timeout_ms=SERVICE_MS)
+
+
+def _nothing_would_show(scene: UpdateContext) -> Stop | None:
+    """The device has agreed to a reset and answers as before, and another one would show as little."""
+    before = scene.seen.reset
+    slots = before.slots if before is not None and before.agreed else ()
+    listed = ", ".join(f"{view.version} (slot {view.slot})" for view in slots)
+    if none_runs(slots):
+        detail = f"the device has agreed to the reset and still answers as its loader or recovery, which lists {listed}"
+        next_step = "let it start its application (pin, button, power), then look what runs: keyswitch status"
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=next_step)
+    if slots and not any(view.hash for view in slots):
+        detail = f"the device has agreed to the reset, and nothing shows it: it lists no hashes, but {listed}"
+        return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=BY_VERSION)
+    return None
 
 
 async def _settle(scene: UpdateContext) -> None:
@@ -260,7 +226,7 @@ async def _settle(scene: UpdateContext) -> None:
 
 async def prove(scene: UpdateContext) -> Stop | None:
     """The slots were read after the reset, and something else runs: say what."""
-    runs = _running(scene.seen.slots)
+    runs = _running(scene.seen.slots) or "its loader or recovery"
     if scene.job.images and not scene.seen.rebooted:
         return Stop(outcome=Outcome.FAILED, detail=f"the device runs {runs}", next_step="run a full update")
     if scene.session_lost and not scene.tried_again:
@@ -275,11 +241,25 @@ async def prove(scene: UpdateContext) -> Stop | None:
             why = scene.thrown_out
             return Stop(outcome=Outcome.REVERTED, detail=f"{why.detail}; {again}", next_step=why.next_step)
         return Stop(outcome=Outcome.REVERTED, detail=again, next_step="look into the new image's log: it did not stay")
+    detail = f"the bootloader did not start the new image; the device runs {runs}"
+    if any(scene.seen.listed(image) is None for image in scene.job.images):
+        detail += "; the image lies in no slot any more: it was refused, unless it is a bootloader, which no list shows"
+    if scene.seen.taken:
+        detail += f"; {taken_words(scene.seen)}"
+    held = ", and what holds the device there (pin, button)" if none_runs(scene.seen.slots or ()) else ""
     return Stop(
         outcome=Outcome.NOT_STARTED,
-        detail=f"the bootloader did not start the new image; the device runs {runs}",
-        next_step="check signature and version of the image (keyswitch image verify)",
+        detail=detail,
+        next_step=f"check signature and version of the image (keyswitch image verify){held}",
     )
+
+
+def taken_words(seen: Observed) -> str:
+    """What cannot be proved of images that no list shows; empty if there are none."""
+    if not seen.taken:
+        return ""
+    names = ", ".join(f"image {image.number} ({image.version})" for image in seen.taken)
+    return f"the reset took {names} out of the slot where it was marked, and no list shows whether it runs"
 
 
 async def check_health(scene: UpdateContext) -> Stop | None:
@@ -351,12 +331,12 @@ async def _start_again(scene: UpdateContext) -> str:
     try:
         async with asyncio.timeout(BY_NAME[StepName.SWAP].bound_ms / 1000):
             if (stop := await reset(scene)) is not None:
-                return f"it refused the reset: {stop.detail}"
+                return f"it was not reset: {stop.detail}"
             await swap(scene)
             await scene.look()
             if scene.up().smp is not None:
                 await scene.read_slots()
-    except (LinkLostError, TimeoutError):
+    except (LinkLostError, SilenceError, TimeoutError):
         await scene.drop()
     scene.seen = replace(scene.seen, reset=None)
     return ""
@@ -364,16 +344,18 @@ async def _start_again(scene: UpdateContext) -> str:
 
 def _running(slots: tuple[SlotInfo, ...] | None) -> str:
     """What runs, in words; empty if that is not known."""
-    return ", ".join(f"{view.version} ({view.hash.hex()[:8]})" for view in slots or () if view.active)
+    names = (f"{view.version} ({view.hash.hex()[:8] or 'no hash'})" for view in slots or () if view.active)
+    return ", ".join(names)
 
 
 async def _confirm_each(scene: UpdateContext) -> Stop | None:
     """Confirm what runs. With several images each is named: without a hash the first one is meant."""
-    images = scene.job.images
-    if not any(image.number for image in images):
+    images = [image for image in scene.job.marking_order if image not in scene.seen.taken]
+    if not any(image.number for image in scene.job.images):
         return await _write_state(scene, {"confirm": True})
     for image in images:
-        body = {"hash": image.hash, "confirm": True}
+        view = scene.seen.listed(image)
+        body = {"hash": (view.hash if view is not None else b"") or image.hash, "confirm": True}
         stop = await _write_state(scene, body, of_another=image if image.number else None)
         if stop is not None:
             return stop
@@ -391,7 +373,7 @@ async def _confirmed_by_theirs(scene: UpdateContext) -> Stop | None:
     stop = await _look_while(scene, lambda: bool(left()) and loop.time() < until)
     if stop is not None or not scene.seen.all_active or not left():
         return stop
-    numbers = ", ".join(str(image.number) for image in scene.job.images if image.hash in left())
+    numbers = ", ".join(str(image.number) for image in scene.job.images if image.hashes & left())
     return Stop(
         outcome=Outcome.FAILED,
         detail=f"image {numbers} runs, and its own application, which alone may, has not confirmed it",
@@ -403,9 +385,19 @@ async def _write_state(
     scene: UpdateContext, body: Mapping[str, object], *, of_another: JobImage | None = None
 ) -> Stop | None:
     """Mark or confirm an image; `of_another` names one that is not the running program's own."""
-    client = scene.smp()
+    client, slots = scene.smp(), scene.seen.slots
     scene.will_change("the image was to be confirmed" if body.get("confirm") else "the image was to be marked")
-    reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    try:
+        reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
+    except SilenceError:
+        if not client.old_server:
+            raise
+        reply = Refusal(code=Rc.ENOTSUP)
+    running = _only_running(slots)
+    if isinstance(reply, Refusal) and _wants_a_hash(reply) and "hash" not in body and running is not None:
+        # Some servers know what to confirm by its hash alone.
+        body = {**body, "hash": running}
+        reply = await client.write(image_group.ID, image_group.Id.STATE, body, timeout_ms=WRITE_STATE_MS)
     if isinstance(reply, Refusal):
         if reply.is_rc(Rc.ENOTSUP) and "hash" in body:
             scene.seen = replace(scene.seen, by_reset=True)
@@ -415,13 +407,35 @@ async def _write_state(
             scene.say(
                 f"image {of_another.number} is confirmed by its own application: the device takes it from no other"
             )
-            scene.seen = replace(scene.seen, theirs=scene.seen.theirs | {of_another.hash})
+            scene.seen = replace(scene.seen, theirs=scene.seen.theirs | of_another.hashes)
             return await verify(scene)
-        return await scene.refused(reply)
+        stop = await scene.refused(reply, act="the confirmation" if body.get("confirm") else "the mark")
+        step = _UNCONFIRMED if body.get("confirm") else _step_of_a_mark(reply)
+        return stop if stop is None or stop.next_step else replace(stop, next_step=step)
     if "images" in reply.values:
-        scene.note_slots(slots_of(reply.values))
+        listed = slots_of(reply.values)
+        scene.note_slots(listed)
+        if none_runs(listed) and not scene.seen.all_pending:
+            # A recovery that answers a mark with its list, and marks nothing.
+            scene.seen = replace(scene.seen, by_reset=True)
         return None
     return await verify(scene)
+
+
+def _wants_a_hash(refusal: Refusal) -> bool:
+    return refusal.is_rc(Rc.EINVAL) or (refusal.group, refusal.code) == (image_group.ID, Err.INVALID_HASH)
+
+
+def _only_running(slots: tuple[SlotInfo, ...] | None) -> bytes | None:
+    """The hash of what runs, where that is one image and its hash is told."""
+    running = [view.hash for view in slots or () if view.active]
+    return running[0] if len(running) == 1 and running[0] else None
+
+
+def _step_of_a_mark(refusal: Refusal) -> str:
+    """What a person can do where a mark was refused."""
+    pending = (refusal.group, refusal.code) == (image_group.ID, Err.IMAGE_ALREADY_PENDING)
+    return NEXT_STEP[Reason.NO_SLOT] if pending else ""
 
 
 async def _has_rebooted(scene: UpdateContext) -> bool | None:
@@ -441,6 +455,6 @@ async def _has_rebooted(scene: UpdateContext) -> bool | None:
         before,
         boot_id=scene.seen.boot_id,
         slots=None if isinstance(slots, Refusal) else slots,
-        hashes=frozenset(image.hash for image in scene.job.images),
+        hashes=frozenset[bytes]().union(*(image.hashes for image in scene.job.images)),
         link_ended=scene.ended_by_reset or scene.seen.outside is True,
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyswitch.link.air.model import Acknowledged, Air, Arrived, Changed, Lost, Parameters, Side
+from keyswitch.link.air.connection_events import Acknowledged, Air, Arrived, Changed, Lost, Parameters, Side
 from keyswitch.timing.bound import NRF52840, upload_bound
 from keyswitch.timing.rules import Phy, air_us, exchange_us
 

@@ -1,16 +1,10 @@
 """What an operator's commands print as JSON: one shape for each object, and the value that has it.
 
-Rules:
-
-* Every object has `schema_version`. A new key leaves it is; a key that goes, or means something else, raises it.
-* A time is in `_ms`, a rate in `_bytes_per_second`; `gate`, `reason`, `detail`, `next_step` mean the same everywhere.
-* What is not known is null, and its key is there all the same.
+Rules: those of `keyswitch.schema.output`.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final, TypedDict, assert_never
+from typing import Any, TypedDict, assert_never
 
 from keyswitch.app.status import Looked
 from keyswitch.host.connect.scan import FoundDevice
@@ -18,11 +12,33 @@ from keyswitch.host.connect.verdict import Verdict
 from keyswitch.host.report.run_record import slots_of
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.job import Result
-from keyswitch.host.update.plan import Plan, plan_json
+from keyswitch.host.update.plan import Plan, PlannedStep
 from keyswitch.policy.model import Policy
+from keyswitch.schema.output import SCHEMA_VERSION, to_line
 
-SCHEMA_VERSION: Final = 2
-"""Version 1 was without this number: steps were `step begun`, and a result told `seconds`."""
+__all__ = [
+    "SCHEMA_VERSION",
+    "PlanJson",
+    "PlannedStepJson",
+    "ProgressJson",
+    "ResultJson",
+    "SaidJson",
+    "ScanJson",
+    "StatusJson",
+    "StepBegunJson",
+    "StepDoneJson",
+    "StepMissedJson",
+    "UpdateJson",
+    "VerdictFields",
+    "VerdictJson",
+    "event_json",
+    "plan_json",
+    "result_json",
+    "scan_json",
+    "status_json",
+    "to_line",
+    "verdict_json",
+]
 
 
 class VerdictFields(TypedDict):
@@ -44,6 +60,7 @@ class StatusJson(VerdictFields):
     other_device: str | None
     other_revision: str | None
     link_security: str | None
+    policy_form: int | None
 
 
 class ScanJson(TypedDict):
@@ -131,12 +148,40 @@ class ResultJson(TypedDict):
     extensions: int
 
 
+class PlannedStepJson(TypedDict):
+    """One step of a plan; `skipped` says why it is not needed."""
+
+    step: str
+    says: str
+    proof: str
+    expected_ms: int
+    slow_ms: int
+    skipped: str | None
+
+
+class PlanJson(TypedDict):
+    """The object of `update --dry-run --json`."""
+
+    event: str
+    steps: list[PlannedStepJson]
+    image_bytes: int
+    requests: int
+    bound_bytes_per_second: int
+    limited_by: str
+    expected_ms: int
+    slow_bytes_per_second: int
+    slow_limited_by: str
+    slow_ms: int
+    extensions: int
+    slow_extensions: int
+    slots_checked: bool
+    refused: str | None
+    next_step: str | None
+    notes: list[str]
+    unreachable: str | None
+
+
 UpdateJson = StepBegunJson | StepDoneJson | StepMissedJson | VerdictJson | ProgressJson | SaidJson | ResultJson
-
-
-def to_line(values: Mapping[str, Any]) -> str:
-    """An object as it goes out, on one line."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, **values})
 
 
 def verdict_json(verdict: Verdict) -> VerdictFields:
@@ -161,6 +206,7 @@ def status_json(looked: Looked) -> StatusJson:
         "other_device": other.detail if other is not None and not other.same_device else None,
         "other_revision": other.detail if other is not None and other.same_device else None,
         "link_security": None if looked.security is None else looked.security.word,
+        "policy_form": looked.policy_form,
     }
 
 
@@ -177,9 +223,38 @@ def scan_json(near: FoundDevice, policy: Policy | None = None) -> ScanJson:
     }
 
 
-def plan_of_json(plan: Plan, *, unreachable: str = "") -> dict[str, Any]:
+def plan_json(plan: Plan, *, unreachable: str = "") -> PlanJson:
     """The plan, and why the device had no part in it if it was not reached."""
-    return {**plan_json(plan), "unreachable": unreachable or None}
+    return {
+        "event": "plan",
+        "steps": [_planned_step_json(step) for step in plan.steps],
+        "image_bytes": plan.image_bytes,
+        "requests": plan.requests,
+        "bound_bytes_per_second": plan.fast.bytes_per_second,
+        "limited_by": plan.fast.limited_by,
+        "expected_ms": plan.expected_ms,
+        "slow_bytes_per_second": plan.slow.bytes_per_second,
+        "slow_limited_by": plan.slow.limited_by,
+        "slow_ms": plan.slow_ms,
+        "extensions": plan.extensions,
+        "slow_extensions": plan.slow_extensions,
+        "slots_checked": plan.slots_checked,
+        "refused": plan.refused or None,
+        "next_step": plan.next_step or None,
+        "notes": list(plan.notes),
+        "unreachable": unreachable or None,
+    }
+
+
+def _planned_step_json(step: PlannedStep) -> PlannedStepJson:
+    return {
+        "step": step.name.value,
+        "says": step.says,
+        "proof": step.proof,
+        "expected_ms": step.expected_ms,
+        "slow_ms": step.slow_ms,
+        "skipped": step.skipped or None,
+    }
 
 
 def result_json(result: Result) -> ResultJson:

@@ -8,62 +8,22 @@ from tests.host.images import make_image
 from tests.host.smp_peer import MODE_SERVICE, SMP_SERVICE, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.access.mode_group import Expected, Secret
+from keyswitch.host.access.credentials import Secret
+from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.endpoint import (
-    DEVICE_NAME_UUID,
-    NAMESAKES_MS,
-    OURS_NAMESAKES_MS,
-    BleEndpoint,
-    Wanted,
-    token_of,
-)
+from keyswitch.host.connect.ble_endpoint import DEVICE_NAME_UUID, NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint
+from keyswitch.host.connect.recognition import Wanted
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
-from keyswitch.link.ports import Sighting
+from keyswitch.link.ports import PairingError, PairingFailure, Sighting
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
 
 OLD = make_image()
 NEW = make_image("1.1.0")
 TOKEN = b"\x01\x02\x03\x04"
-
-
-def heard(address: str = "C0:00:00:00:00:01", name: str = "Pump 7", token: bytes | None = TOKEN) -> Sighting:
-    manufacturer = None if token is None else (0xFFFF, b"\x10" + token)
-    return Sighting(address=address, name=name, manufacturer=manufacturer)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "matches"),
-    [
-        (Wanted(name="Pump 7"), True),
-        (Wanted(name="Pump 8"), False),
-        (Wanted(), False),
-        (Wanted(addresses=frozenset({"C0:00:00:00:00:01"})), True),
-        (Wanted(tokens=frozenset({TOKEN})), True),
-        (Wanted(tokens=frozenset({b"else"}), addresses=frozenset({"C0:00:00:00:00:01"})), True),
-        (Wanted(name="Pump 7", tokens=frozenset({b"else"})), False),
-        (Wanted(name="Pump 7", addresses=frozenset({"C0:00:00:00:00:02"})), False),
-    ],
-)
-def test_what_tells_the_device_from_others(wanted: Wanted, *, matches: bool):
-    assert wanted.matches(heard()) is matches
-
-
-@pytest.mark.parametrize(
-    ("sighting", "token"),
-    [
-        (heard(), TOKEN),
-        (heard(token=None), None),
-        (Sighting(address="", manufacturer=(0x59, b"\x01\x02")), None),
-        (Sighting(address="", manufacturer=(0x59, b"\x20\x01\x02\x03\x04")), None),
-    ],
-)
-def test_tokens(sighting: Sighting, token: bytes | None):
-    assert token_of(sighting) == token
 
 
 def test_the_first_connection_learns_what_the_next_ones_look_for():
@@ -546,7 +506,7 @@ def test_pairing_is_done_before_anything_is_asked(*, asked: bool, monkeypatch: p
 
 def test_a_pairing_that_fails_is_a_refusal_with_what_to_do(monkeypatch: pytest.MonkeyPatch):
     async def refuse(_self: PeerGattLink) -> None:
-        raise RemoteError("pairing failed: confirm value failed")
+        raise PairingError(PairingFailure.FORGOTTEN)
 
     monkeypatch.setattr(PeerGattLink, "pair", refuse)
 
@@ -554,7 +514,7 @@ def test_a_pairing_that_fails_is_a_refusal_with_what_to_do(monkeypatch: pytest.M
         peer = SmpPeer(OLD)
         result = await update(BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7", pair=True), Job())
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.SECURITY), result
-        assert "remove the bond on both sides" in result.next_step
+        assert "remove the bond on this computer" in result.next_step
         assert not peer.links
 
     run(story())

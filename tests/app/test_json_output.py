@@ -1,27 +1,29 @@
 """Every shape that goes out, held as it is: whoever changes one changes this table and the schema's version."""
 
 import json
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, get_args, is_typeddict
 
 import pytest
+from tests.shapes import faults
 
-from keyswitch.app import events
+from keyswitch.app import json_output
 from keyswitch.app.status import Looked
-from keyswitch.host.access.strategy import OtherPolicy
+from keyswitch.host.access.strategy import AlreadyOpen, OtherPolicy
 from keyswitch.host.connect.scan import FoundDevice, Shows
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
-from keyswitch.host.update.job import Outcome, Result, SentBytes
+from keyswitch.host.update.job import Job, Outcome, Result, SentBytes
+from keyswitch.host.update.plan import PlannedDevice, make_plan
 from keyswitch.host.update.steps import StepName
+from keyswitch.host.upload.throughput import Line
 from keyswitch.host.upload.uploader import UploadProgress
 from keyswitch.reasons import FalseGuard, Reason
 
 VERDICT = "gate reason detail guard next_step mode image_group"
 
 SHAPES = {
-    "StatusJson": f"{VERDICT} slots other_device other_revision link_security",
+    "StatusJson": f"{VERDICT} slots other_device other_revision link_security policy_form",
     "ScanJson": "address name shows mode_index mode_if_policy token rssi_dbm",
     "StepBegunJson": "event step says at_ms",
     "StepDoneJson": "event step at_ms duration_ms",
@@ -31,6 +33,9 @@ SHAPES = {
     "SaidJson": "event at_ms text",
     "ResultJson": "event outcome detail reason next_step duration_ms upload_bytes_per_second sent_bytes "
     "already_there_bytes resumed before after not_read_since extensions",
+    "PlannedStepJson": "step says proof expected_ms slow_ms skipped",
+    "PlanJson": "event steps image_bytes requests bound_bytes_per_second limited_by expected_ms slow_bytes_per_second "
+    "slow_limited_by slow_ms extensions slow_extensions slots_checked refused next_step notes unreachable",
 }
 VERSION_OF_SHAPES = 2
 
@@ -83,30 +88,21 @@ TOLD: list[tuple[str, str, Event]] = [
 ]
 
 
-def fits(value: Any, kind: Any) -> bool:
-    if kind is Any:
-        return True
-    if isinstance(kind, UnionType):
-        return any(fits(value, each) for each in get_args(kind))
-    return type(value) is (get_origin(kind) or kind)
-
-
 def check(shape: str, values: Any) -> None:
-    hints = get_type_hints(getattr(events, shape))
-    assert values.keys() == hints.keys() == set(SHAPES[shape].split())
-    assert {key for key, value in values.items() if not fits(value, hints[key])} == set()
-    assert json.loads(events.to_line(values)) == {"schema_version": VERSION_OF_SHAPES, **values}
+    assert values.keys() == set(SHAPES[shape].split())
+    assert faults(values, getattr(json_output, shape)) == []
+    assert json.loads(json_output.to_line(values)) == {"schema_version": VERSION_OF_SHAPES, **values}
 
 
 def test_every_shape_stands_in_the_table():
-    found = {name for name, each in vars(events).items() if is_typeddict(each) and name.endswith("Json")}
+    found = {name for name, each in vars(json_output).items() if is_typeddict(each) and name.endswith("Json")}
     assert found == set(SHAPES)
-    assert events.SCHEMA_VERSION == VERSION_OF_SHAPES
+    assert json_output.SCHEMA_VERSION == VERSION_OF_SHAPES
 
 
 @pytest.mark.parametrize(("shape", "name", "event"), TOLD)
 def test_events_of_an_update(shape: str, name: str, event: Event):
-    told = events.event_json(event)
+    told = json_output.event_json(event)
     assert told["event"] == name
     check(shape, told)
 
@@ -117,9 +113,9 @@ def test_every_event_is_tried():
 
 @pytest.mark.parametrize("verdict", [UNKNOWN, SHUT], ids=["unknown", "shut"])
 @pytest.mark.parametrize("same", [None, True, False])
-def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parameter of the test
+def test_status(verdict: Verdict, same: bool | None):
     other = None if same is None else OtherPolicy(detail="pump-8", next_step="", same_device=same)
-    told = events.status_json(Looked(verdict=verdict, other=other))
+    told = json_output.status_json(Looked(verdict=verdict, other=other))
     check("StatusJson", told)
     assert (told["other_revision"], told["other_device"]) == {
         None: (None, None),
@@ -129,7 +125,7 @@ def test_status(verdict: Verdict, same: bool | None):  # noqa: FBT001 - a parame
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_scan(known: bool):  # noqa: FBT001 - a parameter of the test
+def test_scan(known: bool):
     near = FoundDevice(
         address="C0:00:00:00:00:01",
         name="Pump 7",
@@ -138,4 +134,13 @@ def test_scan(known: bool):  # noqa: FBT001 - a parameter of the test
         mode_index=0 if known else None,
         token=b"\1" if known else b"",
     )
-    check("ScanJson", events.scan_json(near))
+    check("ScanJson", json_output.scan_json(near))
+
+
+@pytest.mark.parametrize("verdict", [None, SHUT])
+def test_plan(verdict: Verdict | None):
+    job = Job(images=(), way=AlreadyOpen())
+    told = json_output.plan_json(make_plan(job, PlannedDevice(verdict=verdict), Line(kind="ble")))
+    check("PlanJson", told)
+    assert told["unreachable"] is None
+    assert {step["step"] for step in told["steps"]} >= {"find", "upload"}

@@ -1,0 +1,177 @@
+"""How an image is uploaded, and what it means where that ends otherwise: the act of the step `upload`."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from keyswitch.errors import RemoteError, SilenceError
+from keyswitch.host.smp.queries import SlotInfo, read_bootloader_mode, read_room, read_slots
+from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.smp.slots import marked_of, trial_of
+from keyswitch.host.update.access_acts import verify
+from keyswitch.host.update.context import UpdateContext
+from keyswitch.host.update.direct_xip import cannot_run
+from keyswitch.host.update.job import JobImage, Outcome, Stop
+from keyswitch.host.update.preflight import does_not_fit, no_free_slot
+from keyswitch.host.upload.frame_size import capacity_of, says_too_large, smaller
+from keyswitch.host.upload.uploader import Uploaded, UploadEnd, UploadRefused, UploadStalled, upload
+from keyswitch.mcuboot.layout import BootMode
+from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
+from keyswitch.smp.groups import image as image_group
+from keyswitch.smp.groups.image import Err
+
+BUSY_MS: Final = 2_000
+"""Pause before an upload that met another one is tried again."""
+
+_OF_THE_IMAGE: Final[dict[int, Reason]] = {
+    Err.CURRENT_VERSION_IS_NEWER: Reason.DOWNGRADE,
+    Err.INVALID_IMAGE_HEADER: Reason.IMAGE,
+    Err.INVALID_IMAGE_HEADER_MAGIC: Reason.IMAGE,
+    Err.INVALID_IMAGE_VECTOR_TABLE: Reason.IMAGE,
+    Err.INVALID_IMAGE_TOO_LARGE: Reason.SIZE,
+}
+"""What the image group's own errors say of the file."""
+
+
+async def upload_missing(scene: UpdateContext) -> Stop | None:
+    """Upload the first image that the device does not list, if it fits."""
+    missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
+    stop = await _linked_elsewhere(scene, missing) or does_not_fit(missing, await _room(scene))
+    if stop is not None:
+        return stop
+    image, listed = missing[0], scene.seen.slots
+    match await _send(scene, image):
+        case Uploaded(match=False):
+            return await _wrong_sum(scene, image)
+        case Uploaded() as end:
+            scene.uploaded = end
+            distrusted, uploaded = scene.seen.distrusted - {image.hash}, scene.seen.uploaded | {image.hash}
+            scene.seen = replace(scene.seen, distrusted=distrusted, uploaded=uploaded)
+            return await verify(scene)
+        case UploadRefused(refusal=refusal, off=0) if says_no_slot(refusal, trial_or_mark=_in_the_way(listed, image)):
+            return no_free_slot(listed, image, str(refusal))
+        case UploadRefused(refusal=refusal):
+            stop = await scene.refused(refusal, reason=why_no_upload(refusal))
+            if not refusal.is_rc(Rc.EBUSY):
+                return stop
+            scene.put_off = stop
+            await asyncio.sleep(BUSY_MS / 1000)
+            return None
+        case UploadStalled() as end:
+            return _stands(scene, image, end)
+
+
+def _stands(scene: UpdateContext, image: JobImage, end: UploadStalled) -> Stop:
+    """An upload that does not get on. A silent device is connected to once more: if it stands there again, it is it.
+
+    Raises:
+        SilenceError: it was silent there for the first time.
+    """
+    where = f"the upload stands at byte {end.off}"
+    if not end.silent:
+        return Stop(outcome=Outcome.FAILED, detail=f"{where}: {end.why}", next_step=_of_its_flash(image))
+    if scene.upload_faults.stood_at.get(image.number) != end.off:
+        scene.upload_faults.stood_at[image.number] = end.off
+        raise SilenceError(f"{where}: {end.why}")
+    # It was found, asked for its gate, and told its slots in between.
+    detail = f"{where} each time, of {len(image.data)}, and the device answers everything else"
+    return Stop(outcome=Outcome.FAILED, detail=detail, next_step=_of_its_flash(image))
+
+
+def _of_its_flash(image: JobImage) -> str:
+    return f"look into the device's log: whether its slot holds {len(image.data):,} bytes, and its flash takes writes"
+
+
+async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
+    """Upload it in frames that arrive."""
+    capacity = await capacity_of(scene.smp(), scene.job.most_outstanding, max_frame=scene.job.max_frame)
+    scene.will_change("the upload began")
+
+    async def is_there() -> bool:
+        slots = await read_slots(scene.smp())
+        return not isinstance(slots, Refusal) and any(view.hash in image.hashes for view in slots)
+
+    while True:
+        end = await upload(
+            scene.smp(),
+            image.data,
+            capacity,
+            number=image.number,
+            bounds=scene.job.bounds,
+            on_progress=partial(scene.on_progress, image),
+            is_there=is_there,
+            heal=scene.up().heal,
+            sent=scene.sent[image.number],
+        )
+        less = smaller(capacity)
+        if not _first_was_too_large(end) or less is None:
+            return end
+        capacity = less  # a device without an echo, or with another one, tells it at the first piece alone
+
+
+async def _linked_elsewhere(scene: UpdateContext, images: tuple[JobImage, ...]) -> Stop | None:
+    """Why one of these files would not run where an upload puts it: asked only for files that are linked for a slot."""
+    if all(image.slot is None for image in images):
+        return None
+    told = await read_bootloader_mode(scene.smp())
+    return cannot_run(images, scene.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
+
+
+async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
+    """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
+    scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
+    if image.hash not in scene.upload_faults.wrong_sums:
+        scene.upload_faults.wrong_sums.add(image.hash)
+        scene.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
+        return await verify(scene)
+    return Stop(
+        outcome=Outcome.FAILED,
+        detail="the device says, twice, that the SHA-256 of what it received is wrong; the image was not marked",
+        reason=Reason.IMAGE,
+        next_step="try another link; if it stays so, look into the device's flash",
+    )
+
+
+async def _room(scene: UpdateContext) -> Mapping[int, int]:
+    """The largest file of each image number; asked once in a run, and a device need not tell."""
+    if scene.room is None:
+        try:
+            told = await read_room(scene.smp())
+        except (SilenceError, RemoteError):
+            told = {}
+        scene.room = {} if isinstance(told, Refusal) else told
+    return scene.room
+
+
+def _first_was_too_large(end: UploadEnd) -> bool:
+    return isinstance(end, UploadRefused) and end.off == 0 and says_too_large(end.refusal)
+
+
+def _in_the_way(slots: tuple[SlotInfo, ...] | None, image: JobImage) -> bool:
+    return trial_of(slots, image.number) is not None or marked_of(slots, image.number) is not None
+
+
+def says_no_slot(refusal: Refusal, *, trial_or_mark: bool) -> bool:
+    """Whether the first piece was refused because there is no slot for the image.
+
+    Args:
+        refusal: what the device said.
+        trial_or_mark: whether the list tells why there would be none.
+    """
+    if (refusal.group, refusal.code) == (image_group.ID, Err.NO_FREE_SLOT) or refusal.is_rc(Rc.ENOMEM):
+        return True  # rc 2 to a lone piece, twice: servers of 2018 to 2022 have no other word for it
+    # In version 1 the code stands for other things, too (`keyswitch.smp.groups.image`).
+    return trial_or_mark and refusal.is_rc(Rc.EBADSTATE)
+
+
+def why_no_upload(refusal: Refusal) -> Reason | None:
+    """What a refused upload means, where the device does not say so in our words."""
+    if refusal.group == image_group.ID:
+        return _OF_THE_IMAGE.get(refusal.code)
+    if refusal.group is not None or refusal.is_rc(Rc.EACCESSDENIED):
+        # What an application's hook says; it is asked only once a piece is at its place, so that no probe meets it.
+        return Reason.VETO
+    return Reason.BUSY if refusal.is_rc(Rc.EBUSY) else None

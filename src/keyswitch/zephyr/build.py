@@ -1,0 +1,201 @@
+"""A build directory: which images it made, and the bootloader as it was really built.
+
+Rules kept here:
+
+* what the build does not say is None, never a guess;
+* a bootloader that a policy cannot describe is refused with its Kconfig symbol, not described as another one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from keyswitch.errors import InputError
+from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.zephyr.kconfig import Kconfig, read_kconfig
+from keyswitch.zephyr.partitions import SlotPartitions, read_devicetree, read_partitions_yml
+
+_CONFIG: Final = Path("zephyr") / ".config"
+_MCUBOOT: Final = "mcuboot"
+
+ALGORITHMS: Final = {
+    "BOOT_SWAP_USING_MOVE": Algorithm.SWAP_MOVE,
+    "BOOT_SWAP_USING_OFFSET": Algorithm.SWAP_OFFSET,
+    "BOOT_UPGRADE_ONLY": Algorithm.OVERWRITE_ONLY,
+    "BOOT_DIRECT_XIP": Algorithm.DIRECT_XIP,
+}
+"""MCUboot's choice `BOOT_IMAGE_UPGRADE_MODE` (boot/zephyr/Kconfig), as far as a policy can describe it."""
+NOT_DESCRIBED: Final = {
+    "BOOT_SWAP_USING_SCRATCH": "swap using scratch",
+    "BOOT_RAM_LOAD": "RAM load",
+    "BOOT_FIRMWARE_LOADER": "a firmware loader",
+    "SINGLE_APPLICATION_SLOT": "a single slot",
+    "SINGLE_APPLICATION_SLOT_RAM_LOAD": "a single slot that is loaded into RAM",
+}
+"""The rest of that choice."""
+_HASHES: Final = {
+    "BOOT_IMG_HASH_ALG_SHA256": VerifiedHash.SHA256,
+    "BOOT_IMG_HASH_ALG_SHA384": VerifiedHash.SHA384,
+    "BOOT_IMG_HASH_ALG_SHA512": VerifiedHash.SHA512,
+}
+_NO_ERASE: Final = ("SOC_FLASH_NRF_RRAM", "SOC_FLASH_NRF_MRAM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What one build directory holds.
+
+    Attributes:
+        directory: of the build.
+        mcuboot: the bootloader's configuration.
+        application: the application's, None if none was found.
+        sysbuild: sysbuild's own, None for builds without it.
+        slots: where the slots of image 0 lie.
+    """
+
+    directory: Path
+    mcuboot: Kconfig
+    application: Kconfig | None
+    sysbuild: Kconfig | None
+    slots: SlotPartitions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltBootloader:
+    """The bootloader that a build made, in a policy's terms; None where the build does not say it.
+
+    Attributes:
+        algorithm: how images are exchanged.
+        hash: what is verified of an image.
+        slot_size: bytes of the primary slot.
+        secondary_size: bytes of the secondary slot, None if it is as large as the primary.
+        max_sectors: entries in the status area; None: as many as the larger slot has sectors.
+        sector_size: bytes that are erased together.
+        write_block: bytes that are written together.
+        needs_erase: whether flash is erased before it is written.
+        downgrade: what keeps older images from coming back.
+        key_file: the signing key as MCUboot's configuration names it.
+        external: whether the secondary slot lies on another chip.
+    """
+
+    algorithm: Algorithm
+    hash: VerifiedHash | None
+    slot_size: int
+    secondary_size: int | None
+    max_sectors: int | None
+    sector_size: int | None
+    write_block: int | None
+    needs_erase: bool
+    downgrade: Downgrade
+    key_file: str | None
+    external: bool
+
+
+def read_build(directory: Path) -> Build:
+    """Read a build directory of `west build`, with sysbuild or with a child image for MCUboot.
+
+    Raises:
+        InputError: no build, a build without MCUboot, or without slots; says which file was looked for.
+    """
+    mcuboot = directory / _MCUBOOT / _CONFIG
+    if not mcuboot.is_file():
+        expected = f"a directory of `west build --sysbuild` with MCUboot, so with {_MCUBOOT}/{_CONFIG}"
+        raise InputError(str(directory), "no build with MCUboot", expected)
+    top = directory / _CONFIG
+    top_config = read_kconfig(top) if top.is_file() else None
+    sysbuild = top_config if top_config is not None and _is_sysbuild(top) else None
+    application = top_config if sysbuild is None else _application(directory)
+    return Build(
+        directory=directory,
+        mcuboot=read_kconfig(mcuboot),
+        application=application,
+        sysbuild=sysbuild,
+        slots=_slots(directory),
+    )
+
+
+def _is_sysbuild(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return any(line.startswith(("SB_CONFIG_", "# SB_CONFIG_")) for line in file)
+
+
+def _application(directory: Path) -> Kconfig | None:
+    """The one image beside MCUboot that is an application of its own; None if that is not plain."""
+    others = sorted(path for path in directory.glob(f"*/{_CONFIG}") if path.parts[-3] != _MCUBOOT)
+    found = [read_kconfig(path) for path in others]
+    applications = [each for each in found if each.on("BOOTLOADER_MCUBOOT")]
+    return applications[0] if len(applications) == 1 else None
+
+
+def _slots(directory: Path) -> SlotPartitions:
+    partitions = directory / "partitions.yml"
+    devicetree = directory / _MCUBOOT / "zephyr" / "zephyr.dts"
+    if not partitions.is_file():
+        return read_devicetree(devicetree)
+    found = read_partitions_yml(partitions)
+    if not devicetree.is_file():
+        return found
+    try:
+        flash = read_devicetree(devicetree)
+    except InputError:
+        return found
+    return SlotPartitions(
+        source=found.source,
+        primary=found.primary,
+        secondary=found.secondary,
+        sector_size=flash.sector_size,
+        write_block=flash.write_block,
+    )
+
+
+def bootloader_of(build: Build) -> BuiltBootloader:
+    """The bootloader in a policy's terms.
+
+    Raises:
+        InputError: a policy cannot describe it; names the Kconfig symbol and the file.
+    """
+    config = build.mcuboot
+    for symbol, words in NOT_DESCRIBED.items():
+        if config.on(symbol):
+            expected = ", ".join(f"CONFIG_{each}" for each in ALGORITHMS)
+            raise InputError(
+                f"{config.path}: CONFIG_{symbol}", f"{words} cannot be described yet", f"one of {expected}"
+            )
+    algorithm = next((each for symbol, each in ALGORITHMS.items() if config.on(symbol)), None)
+    if algorithm is None:
+        raise InputError(str(config.path), "no image upgrade mode", "a .config of MCUboot")
+    if algorithm is Algorithm.DIRECT_XIP and not config.on("BOOT_DIRECT_XIP_REVERT"):
+        expected = "CONFIG_BOOT_DIRECT_XIP_REVERT=y"
+        raise InputError(
+            f"{config.path}: CONFIG_BOOT_DIRECT_XIP", "direct-XIP without revert cannot be described yet", expected
+        )
+    primary, secondary = build.slots.primary, build.slots.secondary
+    if secondary is None:
+        raise InputError(str(build.slots.source), "no secondary slot", "two slots")
+    return BuiltBootloader(
+        algorithm=algorithm,
+        hash=_hash(config),
+        slot_size=primary.size,
+        secondary_size=None if secondary.size == primary.size else secondary.size,
+        max_sectors=None if config.on("BOOT_MAX_IMG_SECTORS_AUTO") else config.number("BOOT_MAX_IMG_SECTORS"),
+        sector_size=build.slots.sector_size,
+        write_block=build.slots.write_block,
+        needs_erase=not any(config.on(symbol) for symbol in _NO_ERASE),
+        downgrade=_downgrade(config),
+        key_file=config.text("BOOT_SIGNATURE_KEY_FILE"),
+        external=secondary.external,
+    )
+
+
+def _hash(config: Kconfig) -> VerifiedHash | None:
+    if config.on("BOOT_SIGNATURE_TYPE_PURE"):
+        return VerifiedHash.PURE
+    return next((each for symbol, each in _HASHES.items() if config.on(symbol)), None)
+
+
+def _downgrade(config: Kconfig) -> Downgrade:
+    if config.on("MCUBOOT_DOWNGRADE_PREVENTION_SECURITY_COUNTER"):
+        return Downgrade.BY_COUNTER
+    return Downgrade.BY_VERSION if config.on("MCUBOOT_DOWNGRADE_PREVENTION") else Downgrade.ALLOWED
