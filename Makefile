@@ -15,7 +15,7 @@ BEGAN := $(shell date +%s)
 took = @echo "make $@: $$(($$(date +%s) - $(BEGAN))) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs test-peers test-install bluez powercut deep bench bench-quick man dist format clean
+.PHONY: help demo test check docs test-peers test-install test-firmware bluez powercut deep bench bench-quick man dist format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,11 @@ test-install: $(READY) dist  ## the built wheel in fresh environments: bare, wit
 	@$(BIN)/pytest -q --install -m install --timeout=600
 	$(took)
 
+test-firmware: $(READY)  ## the C core of the firmware module against the Python gate, on every compiler; fuzzed; weighed
+	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@$(BIN)/python -m tests.firmware
+	$(took)
+
 bluez: $(READY)  ## our device as centrals on real Linux and BlueZ meet it; the first time it builds a small Linux
 	@tools/bluez/test
 	$(took)
@@ -62,6 +67,9 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@$(BIN)/pytest -q -n auto --deep --timeout=7200
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
 	@$(BIN)/python -m bench.powercut --keep
+	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@$(BIN)/python -m tests.firmware --deep
+	@$(BIN)/python -m tests.firmware.mutants
 	@$(BIN)/python -m bench.deep
 	$(took)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from enum import Enum
 
 import keyswitch
+from keyswitch.gate.events import Timer
+from keyswitch.policy.enums import Compare, ProofKind
 
 Words = frozenset[str]
 
@@ -47,3 +49,9 @@ def test_enums_that_say_the_same_are_found() -> None:
     again = Enum("again", [("VERSION", "version"), ("ALLOWED", "allowed")])
     other = Enum("other", [("A", "a"), ("B", "b")])
     assert sorted(map(len, same_words([security, word, downgrade, again, other]))) == [2, 2]
+
+
+def test_words_that_the_prover_looks_up_by_the_thousand_are_found_as_words() -> None:
+    """An enum's own hash is of the member's name, not of the word that it equals, and is worked out in Python."""
+    for member in (*Timer, *ProofKind, *Compare):
+        assert {member.value: 1}[member] == 1

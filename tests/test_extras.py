@@ -69,6 +69,7 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
         (["explain", policy, "--mode", "normal", "--command", "image.upload"], "", {Exit.YES, Exit.NO}),
         (["diagram", policy, "-o", str(at / "modes.svg")], "", {Exit.YES}),
         (["diagram", policy, "-o", str(at / "modes.png")], "cairosvg", set()),
+        (["export", "zephyr", example, "-o", str(at / "exported")], "", {Exit.YES}),
         (["init", str(at / "mine"), "--yes"], "", {Exit.YES}),
         (["keys", "new", str(at / "key.pem")], "", {Exit.YES}),
         (["permit", "show", new], "", {Exit.USAGE}),

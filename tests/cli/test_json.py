@@ -97,7 +97,8 @@ def test_permits(run: Run, tmp_path: Path) -> None:
         run("keys", "new", tmp_path / f"{name}.pem")
     permit = tmp_path / "ann.permit"
     keys = ("--issuer", tmp_path / "issuer.pem", "--holder", tmp_path / "ann.pub.pem")
-    run("permit", "issue", *keys, "--policy", PUMP_FILE, "--image", "ab" * 32, "-o", permit)
+    meant = ("--device", "Pump 7", "--mode", "maintenance")
+    assert run("permit", "issue", *keys, *meant, "--image", "ab" * 32, "-o", permit).code == Exit.YES
     for more in ((), ("--issuer", tmp_path / "issuer.pub.pem")):
         (told,) = objects(run("permit", "show", permit, *more, "--json").out)
         assert faults(told, *PRINTED["keyswitch permit show"]) == []

@@ -138,7 +138,7 @@ def _with_a_network_core(running: Made, *quirks: Quirk) -> ForeignPeer:
 
 
 ON_TRIAL = "no free slot: 1.0.5 runs on trial, and the other slot holds the way back"
-ON_TRIAL_STEP = "confirm it (--only confirm), or reset the device to go back to 1.0.0; then run the same command again"
+ON_TRIAL_STEP = "confirm it (only confirm), or reset the device to go back to 1.0.0; then run the same command again"
 MARKED = "no free slot: another image, 1.0.5, is marked: the next reset starts it"
 MARKED_STEP = "reset the device, which starts the marked image; then run the same command again"
 UNTOLD = "no free slot: the list of the slots does not tell why"
@@ -229,7 +229,7 @@ BEHAVIOURS = (
         quirks=(Quirk.CONFIRMS_NOTHING,),
         outcome=Outcome.REFUSED,
         detail="the confirmation: EINVAL",
-        next_step="confirm it before the next reset, which takes it back: keyswitch update TARGET --only confirm",
+        next_step="confirm it (only confirm) before the next reset, which takes it back",
     ),
     Behaviour(
         device="is too busy for a reset (rc 10)",
@@ -237,7 +237,7 @@ BEHAVIOURS = (
         quirks=(Quirk.BUSY_AT_RESET,),
         outcome=Outcome.REFUSED,
         detail="the reset: busy: EBUSY",
-        next_step="wait until it is done and run the same command again, or say --force to reset it all the same",
+        next_step="wait until it is done and run the same command again, or say force to reset it all the same",
     ),
     Behaviour(
         device="the same, and `--force` was said",
@@ -245,7 +245,7 @@ BEHAVIOURS = (
         quirks=(Quirk.BUSY_AT_RESET,),
         job=forced,
         outcome=Outcome.CONFIRMED,
-        says=("the device says that it is busy, and is reset all the same (--force)",),
+        says=("the device says that it is busy, and is reset all the same (force)",),
     ),
     Behaviour(
         device="is a serial recovery of before mid-2023: drops requests of version 2, and marks nothing",
@@ -313,7 +313,7 @@ BEHAVIOURS = (
         quirks=(Quirk.HIDES_SMP,),
         outcome=Outcome.UNKNOWN,
         detail=WITHOUT_SLOTS,
-        next_step="put it into its update mode, then confirm it (--only confirm) before its next reset",
+        next_step="put it into its update mode, then confirm it (only confirm) before its next reset",
         says=(WAITED_FOR,),
     ),
     Behaviour(

@@ -1,4 +1,4 @@
-"""Small policies by chance: up to three inputs, cascades, inputs that rest, resets, sessions that guards end."""
+"""Small policies by chance: up to three inputs, cascades, inputs that rest, resets, ended sessions, first trials."""
 
 from contextlib import suppress
 from random import Random
@@ -63,6 +63,7 @@ def text(seed: int) -> str:
     inputs = _inputs(chance)
     served = [each for each in _FIRMWARE if chance.random() < 0.95]
     arm, confirm = chance.choice(("late", "late", "early")), chance.choice(("operator", "self"))
+    deadline = chance.choice(("", "trial_deadline_s = 30\n"))
     parts = [
         'schema = 1\n[device]\nname = "D"\ninitial_mode = "normal"\n[inputs]\n',
         *(_declared(chance, name, kind) for name, kind in inputs),
@@ -70,7 +71,7 @@ def text(seed: int) -> str:
         "[modes.service]\nmaintenance = true\nlease_s = 60\n",
         f'allow = ["mode", {", ".join(f"{chr(34)}{each}{chr(34)}" for each in served)}]\n',
         '[entry.challenge]\nsecret = "k.hmac"\n',
-        f'[update]\narm = "{arm}"\nconfirm = "{confirm}"\n',
+        f'[update]\narm = "{arm}"\nconfirm = "{confirm}"\n{deadline}',
         f'[smp]\ntransports = ["{chance.choice(("udp", "udp", "serial", "ble"))}"]\n',
         *(f"[[transitions]]\n{way}" for way in _ways(chance, inputs)),
     ]

@@ -1,9 +1,9 @@
 """Reports carry what is filed, in each form, and let nothing out of a policy become markup."""
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -20,13 +20,15 @@ FORMS: dict[str, Callable[[Policy, ProofResult, ReportHeader], str]] = {"html": 
 TRAP = read_policy(ROOT / "examples/broken/trap.toml")
 
 
-@cache
+@functools.cache
 def trapped() -> ProofResult:
+    """What is found out about the trap."""
     return check(TRAP)
 
 
-@cache
+@functools.cache
 def pumped() -> ProofResult:
+    """What is found out about the pump."""
     return check(pump())
 
 

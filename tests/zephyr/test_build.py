@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path, mcuboot, partitions, devicetr
 
 
 def test_a_directory_without_a_build(tmp_path):
-    with pytest.raises(InputError, match=r"no build with MCUboot .expected a directory of `west build --sysbuild`"):
+    with pytest.raises(InputError, match=r"no build with MCUboot .expected a directory of `west build`"):
         read_build(tmp_path)
 
 

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("keyswitch.cli.check", "Prove a policy, or show the shortest counterexample."),
     "explain": ("keyswitch.cli.explain", "Say why a mode serves a command or not, and how to reach one that does."),
     "diagram": ("keyswitch.cli.diagram", "Draw a policy's modes and the transitions between them."),
+    "export": ("keyswitch.cli.export", "Write a policy as what firmware is built from: a Zephyr module's tables."),
     "init": ("keyswitch.cli.init", "Start a policy, with comments and keys."),
     "keys": ("keyswitch.cli.keys", "Make the keys that a policy names."),
     "permit": ("keyswitch.cli.permit", "Issue and read signed permissions to enter maintenance."),

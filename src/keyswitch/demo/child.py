@@ -48,6 +48,7 @@ class DeviceProcess:
         except BaseException:
             if process.returncode is None:
                 process.kill()
+            await process.wait()
             raise
         return cls(process, state, ready)
 

@@ -54,8 +54,10 @@ def first_trial(policy: Policy, _now: Mode, state: GateState, peer: Peer, comman
         return None
     if command == _STATE_OF_MODE:
         return ALLOWED
+    if command not in _STATE_OF_IMAGES:
+        return FIRST_TRIAL
     levels = [each.security for each in policy.modes.values() if each.maintenance and each.allow >= _STATE_WRITE]
-    if command not in _STATE_OF_IMAGES or not levels:
+    if not levels:
         return FIRST_TRIAL
     least = min(levels)
     return ALLOWED if peer.security >= least else Refused(Reason.SECURITY, least.word)

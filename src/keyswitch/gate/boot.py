@@ -22,7 +22,7 @@ from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, opens, strictest, transitions_from
-from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.gate.state import GateState, Session, least
 from keyswitch.policy.enums import WhenFalse
 from keyswitch.policy.model import OnReset, Policy, Transition
@@ -73,7 +73,7 @@ def _way_of(policy: Policy, record: SessionRecord) -> Transition | None:
         (
             way
             for way in policy.transitions
-            if way.target == record.mode and opens(way, record.proof) and entry_of(way) == record.entry
+            if way.target == record.mode and opens(way, record.proof) and entry_at(policy, way.index) == record.entry
         ),
         None,
     )

@@ -6,6 +6,7 @@
 * The GATT table follows the session as the policy's visibility strategy says (`gate.visibility`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,7 +85,7 @@ def enter_mode(change: Change, target: str, way: Transition | None, opening: Ope
             clean_up(change)  # what an unsound policy let begin outside does not continue inside
         session = Session(way=way.index, proof=opening.proof, owner=opening.owner, images=opening.images)
     change.state = replace(change.state, mode=target, session=session)
-    arrive(change, before, timers(change.mode))
+    arrive(change, before, own_timers(change))
     if session is not None:
         _disconnect_for_table_change(change, opening)
 
@@ -128,7 +129,7 @@ def clean_up(change: Change) -> None:
     if state.arming is not None and state.arming.written:
         change.do(do.Disarm())
     # A session of another revision of the policy may have limits that the mode has not.
-    own = timers(change.mode)
+    own = own_timers(change)
     foreign = [_STOP[timer] for timer in (Timer.LEASE, Timer.IDLE) if timer not in own]
     change.do(*foreign, _STOP[Timer.TRIAL], do.ClearSessionRecord())
     change.state = replace(state, session=None, upload=None, arming=None, reset_pending=False)
@@ -155,7 +156,16 @@ def timers(mode: Mode) -> dict[Timer, int]:
     return {timer: ms for timer, ms in limits if ms is not None}
 
 
-def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> None:
+def own_timers(change: Change) -> Mapping[Timer, int]:
+    """The time limits that begin with the mode now."""
+    return change.policy.once(_timers_of, change.state.mode)
+
+
+def _timers_of(policy: Policy, mode: str) -> Mapping[Timer, int]:
+    return timers(policy.modes[mode])
+
+
+def arrive(change: Change, before: Mode | None, limits: Mapping[Timer, int]) -> None:
     """What being in the mode means: time limits, what the application must not do, what is remembered and told.
 
     Args:
@@ -165,7 +175,8 @@ def arrive(change: Change, before: Mode | None, limits: dict[Timer, int]) -> Non
     """
     mode = change.mode
     if before is not None:
-        change.do(*[_STOP[timer] for timer in timers(before) if timer not in limits])
+        ends = change.policy.once(_timers_of, before.name)
+        change.do(*[_STOP[timer] for timer in ends if timer not in limits])
     change.do(*[do.StartTimer(timer=timer, ms=ms) for timer, ms in limits.items()])
     inhibits = inhibited(mode, change.state)
     if before is None or inhibits != inhibited(before, change.state):

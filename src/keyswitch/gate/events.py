@@ -16,6 +16,8 @@ from keyswitch.policy.model import Value
 class Timer(StrEnum):
     """The time limits that the machine starts and stops. At most one of each runs."""
 
+    __hash__ = str.__hash__  # as the word that it equals, and not in Python: the prover looks it up by the thousand
+
     TIMEOUT = "timeout"
     """The mode's own `timeout_s`."""
     LEASE = "lease"

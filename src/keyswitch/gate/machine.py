@@ -171,7 +171,7 @@ def step(policy: Policy, state: GateState, event: Event, *, table: Table = TABLE
         return Step(state=state, refused=RESETTING)
     if state.first_trial and kind not in _HEARD_ON_FIRST_TRIAL:
         return Step(state=state, refused=FIRST_TRIAL)
-    change = Change(policy=policy, state=state)
+    change = Change(policy, state, [], [])
     row = _row(table, event)
     for rule in row.rules:
         refused = rule(change, event)

@@ -78,6 +78,15 @@ def entry_of(way: Transition) -> bytes:
     return hashlib.sha256(json.dumps(said).encode()).digest()[:_ENTRY_SIZE]
 
 
+def entry_at(policy: Policy, index: int) -> bytes:
+    """`entry_of` the transition with this index."""
+    return policy.once(_entry_at, index)
+
+
+def _entry_at(policy: Policy, index: int) -> bytes:
+    return entry_of(policy.transitions[index])
+
+
 def make(
     policy: Policy,
     state: GateState,
@@ -108,7 +117,7 @@ def make(
     return SessionRecord(
         policy=policy.digest,
         mode=state.mode,
-        entry=b"" if session.way is None else entry_of(policy.transitions[session.way]),
+        entry=b"" if session.way is None else entry_at(policy, session.way),
         proof=session.proof,
         images=session.images,
         expected=image,

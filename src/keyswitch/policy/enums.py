@@ -13,6 +13,8 @@ class InputType(StrEnum):
 class Compare(StrEnum):
     """How a guard compares its input with its constant."""
 
+    __hash__ = str.__hash__  # as the word that it equals, and not in Python: the prover looks it up by the thousand
+
     EQUAL = "=="
     UNEQUAL = "!="
     LESS = "<"
@@ -23,6 +25,8 @@ class Compare(StrEnum):
 
 class ProofKind(StrEnum):
     """How somebody shows that maintenance is meant. The value is the word in policies and on the wire."""
+
+    __hash__ = str.__hash__  # as the word that it equals, and not in Python: the prover looks it up by the thousand
 
     SEQUENCE = "sequence"
     """Commands in order within a time window; no key. Guards against accident only."""

@@ -161,7 +161,7 @@ def _bootloader(choices: Choices) -> Iterator[str]:
         yield from ('algorithm = "swap-move"', f"key = {_quoted(choices.image_key)}", "slot_size = 458752")
         return
     if settings.guessed:
-        yield "guessed = true                    # until `keyswitch init --build` has read the product's build"
+        yield "guessed = true                    # until the product's build was read"
     yield f"algorithm = {_quoted(settings.algorithm.value)}"
     yield f"key = {_quoted(choices.image_key)}"
     default = BootloaderSettings()

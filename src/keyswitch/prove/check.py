@@ -9,7 +9,7 @@ from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
 from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.lint import LintWarning, lint
 from keyswitch.prove.liveness import LIVENESS, LivenessRule, Stuck
-from keyswitch.prove.safety import SAFETY, Check, SafetyRule, early_window
+from keyswitch.prove.safety import SAFETY, Check, SafetyRule, Traits, early_window, traits_of
 from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.traces import ContradictionError, Target, Traces
 
@@ -93,17 +93,24 @@ class _Watch:
 
     def __init__(self, policy: Policy, gate: GateUnderProof, rules: Rules) -> None:
         self._policy = policy
-        self._of_edges = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if not rule.of_worlds]
-        self._of_worlds = [(rule.name, rule.prepare(policy, gate)) for rule in rules.safety if rule.of_worlds]
+        self._of_edges = [(rule, rule.prepare(policy, gate)) for rule in rules.safety if not rule.of_worlds]
+        self._concerned: dict[Traits, list[tuple[str, Check]]] = {}
+        of_worlds = ((rule.name, rule.prepare if rule.of_worlds else rule.worlds) for rule in rules.safety)
+        self._of_worlds = [(name, prepare(policy, gate)) for name, prepare in of_worlds if prepare is not None]
         self.wrong: dict[tuple[str, str], list[tuple[int, Edge, bool]]] = {}
         self.early: list[tuple[int, Edge, bool]] = []
 
     def edge(self, before: int, edge: Edge) -> None:
         """See `explore.Visitor`."""
-        for name, check_edge in self._of_edges:
+        traits = traits_of(edge)
+        concerned = self._concerned.get(traits)
+        if concerned is None:
+            concerned = [(rule.name, check_edge) for rule, check_edge in self._of_edges if rule.concerns(traits)]
+            self._concerned[traits] = concerned
+        for name, check_edge in concerned:
             for wrong in check_edge(edge):
                 self.wrong.setdefault((name, wrong.subject), []).append((before, edge, False))
-        if early_window(self._policy, edge):
+        if edge.swapped and early_window(self._policy, edge):
             self.early.append((before, edge, False))
 
     def world(self, place: int, edge: Edge) -> None:
@@ -138,7 +145,7 @@ def check(
     names = [rule.name for rule in rules.safety] + [rule.name for rule in rules.liveness]
     order = {name: place for place, name in enumerate(names)}
     traces = Traces(graph, policy, gate)
-    prepared = {rule.name: rule.prepare(policy, gate) for rule in rules.safety}
+    prepared = {rule.name: rule.whole(policy, gate) for rule in rules.safety}
     violations = [
         _unsafe(rule, subject, traces.to(_targets(found)).steps, prepared[rule])
         for (rule, subject), found in watch.wrong.items()

@@ -145,7 +145,7 @@ class _Explorer:
         self.space = Space(inputs.policy, inputs)
         self.places: dict[World, int] = {}
         self.graph = Graph(inputs=inputs, gate=gate, space=self.space)
-        self.told: dict[tuple[GateState, Box], dict[tuple[int, Box], list[_Told]]] = {}
+        self.told: dict[tuple[GateState, Box], dict[int | tuple[int, int], list[_Told]]] = {}
         self.quiet: dict[tuple[GateState, Box], Box | None] = {}
         self.moves = 0
 
@@ -214,11 +214,15 @@ class _Explorer:
 
     def _edges(self, before: int, world: World, moves: Iterable[Move]) -> Iterator[tuple[Edge, World]]:
         plain = _concrete(world, world.gate.inputs)
+        known = self._known(world)
         for move in moves:
             if move.event is None:
                 yield from self._outcomes(before, plain, _Told(world.box, (move,)))
             else:
-                for each in self._told(world, world.box, (move,), None):
+                found = known.get(id(move))
+                if found is None:
+                    found = known[id(move)] = self._told(world, world.box, (move,), None)
+                for each in found:
                     yield from self._outcomes(before, plain, each)
 
     def _all_edges(self, before: int, world: World) -> Iterator[tuple[Edge, World]]:
@@ -226,10 +230,14 @@ class _Explorer:
         if world.off:
             return
         plain = _concrete(world, world.gate.inputs)
+        known = self._known(world)
         for changed, changes in enumerate(self.space.changes):
             everything = self.inputs.everything[changed]
             for targets in bits(everything) if self.whole else (everything,):
-                for each in self._told(world, (*world.box, targets), changes, changed):
+                found = known.get((changed, targets))
+                if found is None:
+                    found = known[changed, targets] = self._told(world, (*world.box, targets), changes, changed)
+                for each in found:
                     yield from self._outcomes(before, plain, each)
 
     # --- what another firmware left: asked for the largest boxes, and read off for what lies in them ---
@@ -260,26 +268,27 @@ class _Explorer:
             self.visitor.edge(before, narrow)
             yield narrow, _concrete(after, inputs, box) if after.off else self.graph.worlds[place]
 
+    def _known(self, world: World) -> "dict[int | tuple[int, int], list[_Told]]":
+        """What the machine was told already in its state of this world: it knows nothing else of a world.
+
+        By the move; or by the input that changes, and what to.
+        """
+        return self.told.setdefault((world.gate, world.box), {})
+
     def _told(self, world: World, box: Box, moves: tuple[Move, ...], changed: int | None) -> "list[_Told]":
-        """What the machine makes of a move, or of an input's change to anything: it knows nothing but its own state."""
-        known = self.told.setdefault((world.gate, world.box), {})
-        key: tuple[int, Box] = (id(moves[0]), box[-1:])
-        found = known.get(key)
-        if found is None:
+        """What the machine makes of a move, or of an input's change to anything."""
+        gate = world.gate
 
-            def tell(now: Box) -> Step | None:
-                move = moves[0] if changed is None else moves[lowest(now[-1])]
-                inputs = self.inputs.one_of(now)
-                state = world.gate if inputs == world.gate.inputs else with_inputs(world.gate, inputs)
-                return told(self.policy, self.gate, state, move)
+        def tell(now: Box) -> Step | None:
+            move = moves[0] if changed is None else moves[lowest(now[-1])]
+            inputs = self.inputs.one_of(now)
+            return told(self.policy, self.gate, gate if inputs == gate.inputs else with_inputs(gate, inputs), move)
 
-            found = [
-                _Told(part, moves, done, changed)
-                for part, done in self.inputs.split(box, tell, changed=changed)
-                if done is not None
-            ]
-            known[key] = found
-        return found
+        return [
+            _Told(part, moves, done, changed)
+            for part, done in self.inputs.split(box, tell, changed=changed)
+            if done is not None
+        ]
 
     def _outcomes(self, before: int, plain: World, told: "_Told") -> Iterator[tuple[Edge, World]]:
         def run(now: Box) -> list[tuple[Edge, bool]]:

@@ -11,7 +11,7 @@ the guards it asked alike. The rest of the box is run again. So nothing is assum
 at inputs through the policy's guards.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final, TypeVar
@@ -129,7 +129,7 @@ class Inputs:
             for place, each in asked.items()
         )
 
-    def split(self, box: Box, run: Callable[[Box], T], *, changed: int | None = None) -> Iterator[tuple[Box, T]]:
+    def split(self, box: Box, run: Callable[[Box], T], *, changed: int | None = None) -> Sequence[tuple[Box, T]]:
         """Run for one value after the other, until every value of the box is answered for.
 
         Args:
@@ -137,17 +137,17 @@ class Inputs:
             run: does it for the lowest region in each place, and asks guards of `policy`.
             changed: place of the input that changes meanwhile.
 
-        Yields:
-            A part of the box, and what comes of each value in it. The parts are disjoint and make up the whole.
+        Returns:
+            Parts of the box, each with what comes of each value in it. They are disjoint and make up the whole.
         """
-        notes, todo = self._notes, [box]
-        while todo:
-            now = todo.pop()
-            notes.clear()
-            result = run(now)
-            if not notes:
-                yield now, result
-                continue
+        notes = self._notes
+        notes.clear()
+        result = run(box)
+        if not notes:
+            return ((box, result),)
+        now, todo = box, list[Box]()
+        parts: list[tuple[Box, T]] = []
+        while True:
             part = list(now)
             for index, where, value, holds in notes:
                 for place in (index,) if index != changed else self._places(now, value, index):
@@ -155,7 +155,12 @@ class Inputs:
                     if alike != part[place]:
                         todo.append((*part[:place], part[place] & ~alike, *part[place + 1 :]))
                         part[place] = alike
-            yield tuple(part), result
+            parts.append((tuple(part), result))
+            if not todo:
+                return parts
+            now = todo.pop()
+            notes.clear()
+            result = run(now)
 
     def _places(self, now: Box, value: Value | None, changed: int) -> tuple[int, ...]:
         """Where a guard has looked: at the input before it changes, or after, or both if the value is the same."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.gate.guards import Binding, opens, strictest
-from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.prove.environment import LeftBehind, Move
@@ -54,6 +54,7 @@ def left_behind(policy: Policy, world: World) -> Iterator[Move]:
 def _move(policy: Policy, record: SessionRecord, running: bytes, pending: tuple[bytes, bool] | None) -> Move:
     # In the classes "old" stands for the image that runs and "other" for one that does not.
     expected = running if record.expected == OLD else record.expected
+    transition = next((way.index for way in policy.transitions if entry_at(policy, way.index) == record.entry), None)
     return Move(
         name=LEFT_BEHIND,
         details=(
@@ -64,7 +65,10 @@ def _move(policy: Policy, record: SessionRecord, running: bytes, pending: tuple[
             ("limited", record.images is not None),
             ("ending", record.ending),
             ("timed", record.lease_ms is not None),
-            ("transition", next((way.index for way in policy.transitions if entry_of(way) == record.entry), None)),
+            (
+                "transition",
+                next((way.index for way in policy.transitions if entry_at(policy, way.index) == record.entry), None),
+            ),
             ("trial", pending is not None),
         ),
         words=f'the device comes up with a session record for mode "{record.mode}" that another firmware wrote',
@@ -109,7 +113,7 @@ def _of_sessions(policy: Policy, mode: str) -> Iterator[SessionRecord]:
         for way in into:
             if opens(way, proof):
                 known = _Class(Binding(guards=way.when, when_false=way.when_false, security=way.security), shown_again)
-                own.setdefault(known, replace(record, policy=policy.digest, entry=entry_of(way)))
+                own.setdefault(known, replace(record, policy=policy.digest, entry=entry_at(policy, way.index)))
     # Where no permit limits sessions of this policy's own, one image is enough to see that a limit is kept.
     permits = any(
         isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in policy.transitions

@@ -246,14 +246,16 @@ def _unknown_rate(policy: Policy) -> Iterator[str]:
 
 
 def _guessed(policy: Policy) -> Iterator[str]:
+    """The bootloader's numbers are a board's usual ones, and no build was read."""
     if policy.bootloader.guessed:
         yield (
             "bootloader: the numbers are a board's usual ones and not confirmed: have them read from the build "
-            "(keyswitch init --build)"
+            "(keyswitch init)"
         )
 
 
 def _mcuboot_faults(policy: Policy) -> Iterator[str]:
+    """MCUboot itself has, or may have, a fault with this algorithm."""
     for fault in faults_of(bootloader_kind_of(policy)):
         known = policy.bootloader.mcuboot
         which = f"MCUboot {known}" if known else f"MCUboot since {fault.since_words}" if any(fault.since) else "MCUboot"

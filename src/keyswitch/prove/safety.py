@@ -6,7 +6,9 @@ says; a policy cannot break them, a mistake in the machine can.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from itertools import chain
+from typing import Final, NamedTuple
 
 from keyswitch.gate import effects as do
 from keyswitch.gate.decision import Allowed, Refused
@@ -26,7 +28,7 @@ from keyswitch.gate.events import (
 from keyswitch.gate.guards import must_leave, opens, session_failing, strictest
 from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
-from keyswitch.gate.record import SessionRecord, entry_of
+from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.gate.state import GateState, least
 from keyswitch.policy.enums import Arm, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
@@ -51,6 +53,48 @@ class BrokenPromise:
 Check = Callable[[Edge], Iterator[BrokenPromise]]
 
 
+class Traits(NamedTuple):
+    """What can be seen of an edge at a glance: which rules it can break at all.
+
+    Attributes:
+        boots: the device was without power, or resetting.
+        runs: it is not afterwards.
+        in_session_before: a session lasted before.
+        in_session: one lasts afterwards.
+        acts: the machine asked for something.
+        takes_ways: transitions were taken.
+        swapped: the bootloader started another image.
+        first_trial: the first trial runs afterwards.
+        entered: the machine was told that a proof holds.
+    """
+
+    boots: bool
+    runs: bool
+    in_session_before: bool
+    in_session: bool
+    acts: bool
+    takes_ways: bool
+    swapped: bool
+    first_trial: bool
+    entered: bool
+
+
+def traits_of(edge: Edge) -> Traits:
+    """The traits of this edge."""
+    before, after, step = edge.before, edge.after, edge.step
+    return Traits(
+        before.off,
+        not after.off,
+        before.session is not None,
+        after.session is not None,
+        step is not None and bool(step.effects),
+        step is not None and bool(step.ways),
+        edge.swapped,
+        after.gate.first_trial,
+        isinstance(edge.move.event, EnterProved),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyRule:
     """One promise.
@@ -60,19 +104,31 @@ class SafetyRule:
         promise: what holds, in one sentence.
         prepare: gives what finds everything that is wrong with one edge.
         of_worlds: it looks at the world after the edge alone, so that one edge into each world is enough.
+        worlds: gives what looks at the world after the edge alone, where the rest of the rule looks at every edge.
+        concerns: whether an edge with these traits can break the rule. Of an edge that cannot, `prepare` finds nothing.
     """
 
     name: str
     promise: str
     prepare: Callable[[Policy, GateUnderProof], Check]
     of_worlds: bool = False
+    worlds: Callable[[Policy, GateUnderProof], Check] | None = None
+    concerns: Callable[[Traits], bool] = lambda _traits: True
+
+    def whole(self, policy: Policy, gate: GateUnderProof) -> Check:
+        """All that the rule finds wrong with an edge."""
+        check_edge = self.prepare(policy, gate)
+        if self.worlds is None:
+            return check_edge
+        check_world = self.worlds(policy, gate)
+        return lambda edge: chain(check_edge(edge), check_world(edge))
 
 
 def _each(
     check: Callable[[Policy, GateUnderProof, Edge], Iterator[BrokenPromise]],
 ) -> Callable[[Policy, GateUnderProof], Check]:
     """A rule that has nothing to prepare."""
-    return lambda policy, gate: lambda edge: check(policy, gate, edge)
+    return lambda policy, gate: partial(check, policy, gate)
 
 
 def _firmware(policy: Policy, gate: GateUnderProof) -> Check:
@@ -203,14 +259,14 @@ def _clean_leave(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator
     before, after = edge.before, edge.after
     if after.off or after.session is not None:
         return
-    left = {
-        "an upload": after.gate.upload is not None,
-        "an armed image": after.gate.arming is not None or after.pending is not None,
-        "a granted reset": after.gate.reset_pending or Timer.RESET in after.timers,
-        "a session record": after.record is not None,
-        "a trial's deadline": Timer.TRIAL in after.timers and not after.gate.first_trial,
-    }
-    for what, remains in left.items():
+    left = (
+        ("an upload", after.gate.upload is not None),
+        ("an armed image", after.gate.arming is not None or after.pending is not None),
+        ("a granted reset", after.gate.reset_pending or Timer.RESET in after.timers),
+        ("a session record", after.record is not None),
+        ("a trial's deadline", Timer.TRIAL in after.timers and not after.gate.first_trial),
+    )
+    for what, remains in left:
         if remains:
             yield BrokenPromise(subject=what, text=f'{what} remains in mode "{after.gate.mode}", outside maintenance')
     if before.session is not None and edge.step is not None:
@@ -411,7 +467,7 @@ def _carried_guards(policy: Policy, record: SessionRecord, state: GateState) -> 
     if session is None or session.ending:
         return
     into = [way for way in policy.transitions if way.target == record.mode and opens(way, record.proof)]
-    known = [way for way in into if record.policy == policy.digest and entry_of(way) == record.entry]
+    known = [way for way in into if record.policy == policy.digest and entry_at(policy, way.index) == record.entry]
     if record.policy == policy.digest and record.entry and not known:
         yield BrokenPromise(subject="way", text="a session continues that no transition of its own policy has opened")
     guards = known[0].when if known else strictest(policy, record.mode, record.proof).guards
@@ -441,10 +497,9 @@ def _carried_limits(policy: Policy, record: SessionRecord, step: Step) -> Iterat
             )
 
 
-def _first_trial(policy: Policy, gate: GateUnderProof) -> Check:
+def _first_trial(policy: Policy, _gate: GateUnderProof) -> Check:
     maintenance = [mode for mode in policy.modes.values() if mode.maintenance]
     inhibits = frozenset(name for mode in maintenance for name in mode.inhibits)
-    asked = frozenset({CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)}) | resolve("image.state")
 
     def check(edge: Edge) -> Iterator[BrokenPromise]:
         before, after = edge.before, edge.after
@@ -464,11 +519,27 @@ def _first_trial(policy: Policy, gate: GateUnderProof) -> Check:
             yield BrokenPromise(subject="deadline", text="nothing ends the first trial")
         for name in sorted(inhibits - after.inhibits):
             yield BrokenPromise(subject=name, text=f'"{name}" is not inhibited during the first trial')
-        for key in sorted(ALL_KEYS - asked):
-            if any(isinstance(gate.authorise(policy, after.gate, peer, key), Allowed) for peer in _EVERYBODY):
+
+    return check
+
+
+def _served_in_first_trial(policy: Policy, gate: GateUnderProof) -> Check:
+    asking = frozenset({CommandKey(mode_group.ID, mode_group.Id.STATE, Op.READ)}) | resolve("image.state")
+    others = sorted(ALL_KEYS - asking)
+
+    def check(edge: Edge) -> Iterator[BrokenPromise]:
+        state = edge.after.gate
+        if edge.after.off or not state.first_trial:
+            return
+        for key in others:
+            if any(isinstance(gate.authorise(policy, state, peer, key), Allowed) for peer in _EVERYBODY):
                 yield BrokenPromise(subject=_named(key), text=f"{_named(key)} is served during the first trial")
 
     return check
+
+
+def _may_begin(traits: Traits) -> bool:
+    return traits.in_session and (traits.takes_ways or not traits.in_session_before)
 
 
 SAFETY: Final = (
@@ -482,26 +553,31 @@ SAFETY: Final = (
         name="maintenance-on-purpose",
         promise="Maintenance begins at a person's act: a proof, a button, or an input that is operated just then.",
         prepare=_each(_on_purpose),
+        concerns=lambda traits: traits.runs and (not traits.in_session or _may_begin(traits)),
     ),
     SafetyRule(
         name="one-session",
         promise="A maintenance session never turns into another: leaving it comes first, entering again is an act.",
         prepare=_each(_one_session),
+        concerns=lambda traits: traits.in_session_before and traits.in_session and traits.takes_ways,
     ),
     SafetyRule(
         name="planned-start",
         promise="No new image starts because of anything done or left outside maintenance.",
         prepare=_each(_planned_start),
+        concerns=lambda traits: traits.swapped,
     ),
     SafetyRule(
         name="clean-leave",
         promise="What was begun in maintenance does not continue outside it.",
         prepare=_each(_clean_leave),
+        concerns=lambda traits: traits.runs and not traits.in_session,
     ),
     SafetyRule(
         name="fresh-start",
         promise="What was asked, or half asked, in one mode is not executed in another.",
         prepare=_each(_fresh_start),
+        concerns=lambda traits: not traits.boots and traits.runs,
     ),
     SafetyRule(
         name="trial-ends",
@@ -514,22 +590,27 @@ SAFETY: Final = (
         promise="A session continues after a reset only where the image that it expects runs, as what it was, no "
         "longer than it had left.",
         prepare=_each(_carried_session),
+        concerns=lambda traits: traits.boots,
     ),
     SafetyRule(
         name="first-trial",
         promise="An image on trial outside a session runs only on a store that was never written, once, until it is "
         "confirmed or its deadline comes; meanwhile it can be asked, its slots read, and confirmed.",
         prepare=_first_trial,
+        worlds=_served_in_first_trial,
+        concerns=lambda traits: traits.first_trial,
     ),
     SafetyRule(
         name="guards",
         promise="Maintenance continues, and an image is armed, only while the guards of the entry are true.",
         prepare=_each(_guards),
+        concerns=lambda traits: traits.in_session or (traits.in_session_before and traits.acts),
     ),
     SafetyRule(
         name="permitted-images",
         promise="With a permit that names images, no other image is armed.",
         prepare=_each(_permits),
+        concerns=lambda traits: traits.in_session_before and traits.acts,
     ),
     SafetyRule(name="owner", promise="An owned session serves its owner alone.", prepare=_each(_owner), of_worlds=True),
     SafetyRule(
@@ -542,6 +623,7 @@ SAFETY: Final = (
         name="still-table",
         promise="With `reconnect`, the GATT table never changes under a connection.",
         prepare=_each(_still_table),
+        concerns=lambda traits: traits.acts,
     ),
     SafetyRule(
         name="visible-in-maintenance",
@@ -553,6 +635,7 @@ SAFETY: Final = (
         name="ask-and-leave",
         promise="Whoever enters by command, on a link of any security, can ask about the mode and leave it.",
         prepare=_each(_way_in_is_served),
+        concerns=lambda traits: traits.entered and _may_begin(traits),
     ),
 )
 """Every safety rule. Removing one makes a test fail."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, assert_never, get_args
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import record
@@ -69,6 +69,9 @@ _InFlash = (
 )
 """What is written to flash: between any two of these power can be cut."""
 
+_IN_FLASH: Final = get_args(_InFlash)
+_ALWAYS_WORTH_KNOWING: Final = (Expired, InputChanged)
+
 
 def successors(policy: Policy, gate: GateUnderProof, world: World, move: Move) -> Iterator[Edge]:
     """Every outcome of a move; none if the gate or the machine refuses it, or if nothing changes."""
@@ -110,9 +113,22 @@ def told(policy: Policy, gate: GateUnderProof, state: GateState, move: Move) -> 
 class _Draft:
     """A world while a step's effects are carried out: made once for each step, not once for each effect."""
 
-    __slots__ = ("blank", "inhibits", "locked", "mode_before", "off", "pending", "record", "running", "timers", "trial")
+    __slots__ = (
+        "_begun",
+        "blank",
+        "inhibits",
+        "locked",
+        "mode_before",
+        "off",
+        "pending",
+        "record",
+        "running",
+        "timers",
+        "trial",
+    )
 
     def __init__(self, world: World) -> None:
+        self._begun = world
         self.pending = world.pending
         self.running = world.running
         self.trial = world.trial
@@ -126,30 +142,37 @@ class _Draft:
 
     def world(self, policy: Policy, gate: GateState) -> World:
         """The world as it is now, under its one name."""
-        made = World(
-            gate,
-            self.pending,
-            self.running,
-            self.trial,
-            self.record,
-            self.mode_before,
-            self.timers,
-            self.inhibits,
-            self.blank,
-            self.locked,
-            self.off,
+        made = replace(
+            self._begun,
+            gate=gate,
+            pending=self.pending,
+            running=self.running,
+            trial=self.trial,
+            record=self.record,
+            mode_before=self.mode_before,
+            timers=self.timers,
+            inhibits=self.inhibits,
+            blank=self.blank,
+            locked=self.locked,
+            off=self.off,
+            box=(),
         )
         return canonical(policy, switched_off(policy, made) if self.off else made)
 
 
 def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done: Step) -> Iterator[Edge]:
     """What a step leads to: everything it asks for is done, or power is cut in between; none if nothing changes."""
+    timers = world.timers - {move.event.timer} if isinstance(move.event, Expired) else world.timers
+    if not done.effects and not world.off:
+        after = canonical(policy, replace(world, gate=done.state, timers=timers, box=()))
+        if isinstance(move.event, _ALWAYS_WORTH_KNOWING) or done.ways or after != world:
+            yield Edge(before=world, move=move, after=after, step=done)
+        return
     now = _Draft(world)
-    if isinstance(move.event, Expired):
-        now.timers = now.timers - {move.event.timer}
+    now.timers = timers
     written = 0
     for effect in done.effects:
-        if isinstance(effect, _InFlash):
+        if isinstance(effect, _IN_FLASH):
             if written or isinstance(effect, do.MarkStore):
                 # What RAM held is gone; of the step's writes, those so far have happened.
                 off = switched_off(policy, now.world(policy, done.state))
@@ -162,7 +185,7 @@ def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done:
     after = now.world(policy, done.state)
     # A time limit that ends and changes nothing is a fact worth knowing: something goes on. Whether an input is another
     # than before is not asked here: no guard would know.
-    if after != world or done.ways or isinstance(move.event, Expired | InputChanged):
+    if isinstance(move.event, _ALWAYS_WORTH_KNOWING) or done.ways or after != world:
         yield Edge(before=world, move=move, after=after, step=done)
 
 
@@ -176,11 +199,21 @@ def _arming_fails(policy: Policy, gate: GateUnderProof, now: World, done: Step) 
 
 
 def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> None:
+    # The most frequent ones first.
     match effect:
-        case do.StartTimer():
-            world.timers |= {effect.timer}
+        case (
+            do.DropQueued()
+            | do.DropReassembly()
+            | do.DropUpload()
+            | do.ModeChanged()
+            | do.EndConnections()
+            | do.ShowService()
+        ):
+            pass  # frames, radio and people: a world knows of them by the machine's own state
         case do.StopTimer():
             world.timers -= {effect.timer}
+        case do.StartTimer():
+            world.timers |= {effect.timer}
         case do.Inhibit():
             world.inhibits = effect.names
         case do.ResetNow():
@@ -195,15 +228,6 @@ def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> N
             | do.PersistMode()
         ):
             _apply_to_flash(policy, world, state, effect)
-        case (
-            do.DropQueued()
-            | do.DropReassembly()
-            | do.DropUpload()
-            | do.EndConnections()
-            | do.ShowService()
-            | do.ModeChanged()
-        ):
-            pass  # frames, radio and people: a world knows of them by the machine's own state
         case _:
             assert_never(effect)
 

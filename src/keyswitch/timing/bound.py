@@ -13,6 +13,7 @@ it, and the least of them is the bound:
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from keyswitch.timing.rules import (
     INTERVAL_UNIT_US,
@@ -171,6 +172,7 @@ def _turn_us(request: _Request, interval_us: int, limit: int | None) -> int:
     return (events + 1) * interval_us
 
 
+@lru_cache(maxsize=16)
 def fastest_upload(*, buf_size: int, buf_count: int) -> Bound:
     """The bound at the connection interval that suits these buffers best: no Bluetooth LE upload is faster.
 

@@ -101,7 +101,7 @@ def read_build(directory: Path) -> Build:
     """
     mcuboot = directory / _MCUBOOT / _CONFIG
     if not mcuboot.is_file():
-        expected = f"a directory of `west build --sysbuild` with MCUboot, so with {_MCUBOOT}/{_CONFIG}"
+        expected = f"a directory of `west build` with MCUboot, so with {_MCUBOOT}/{_CONFIG}"
         raise InputError(str(directory), "no build with MCUboot", expected)
     top = directory / _CONFIG
     top_config = read_kconfig(top) if top.is_file() else None

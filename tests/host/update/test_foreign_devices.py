@@ -190,7 +190,7 @@ def test_a_status_says_what_the_next_update_will_meet():
         verdict = (await look(reach_of(on_trial(OLD)))).verdict
         assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.NO_SLOT)
         assert verdict.line == "shut (no free slot: 1.0.5 runs on trial, and the other slot holds the way back)"
-        assert verdict.next_step.startswith("confirm it (--only confirm), or reset the device to go back to 1.0.0")
+        assert verdict.next_step.startswith("confirm it (only confirm), or reset the device to go back to 1.0.0")
         verdict = (await look(reach_of(marked(OLD)))).verdict
         assert verdict.line == "open (but another image, 1.0.5, is marked: the next reset starts it)"
         assert verdict.next_step.startswith("reset the device, which starts the marked image")
@@ -213,7 +213,7 @@ def test_a_plan_refuses_what_the_update_would():
         device = await survey(reach_of(on_trial(OLD)))
         plan = make_plan(Job(images=(image_of(NEW),)), device, Line(kind="ble"))
         assert plan.refused.startswith("no free slot: 1.0.5 runs on trial")
-        assert plan.next_step.startswith("confirm it (--only confirm)")
+        assert plan.next_step.startswith("confirm it (only confirm)")
 
     run(story())
 

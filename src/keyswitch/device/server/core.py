@@ -51,6 +51,7 @@ from keyswitch.smp.groups import mode as mode_group
 MAX_FIRED: Final = 16
 """Time limits that one call fires at most: limits of 0 ms that restart themselves go on at the next call."""
 
+_ORDER: Final = {timer: place for place, timer in enumerate(Timer)}
 
 SequenceKey = tuple[int, str, Purpose]
 """Whose steps, into which mode, for what."""
@@ -219,9 +220,9 @@ class Core:
         return self.parts.authorise(self.policy, self.state, peer, command)
 
     def fire(self, now_ms: int) -> None:
-        """Tell the machine of each time limit that is due, the earliest first."""
+        """Tell the machine of each time limit that is due, the earliest first; of two at once, as `Timer` has them."""
         for _ in range(MAX_FIRED):
-            due = min(self.timers.items(), key=lambda item: item[1], default=None)
+            due = min(self.timers.items(), key=lambda item: (item[1], _ORDER[item[0]]), default=None)
             if due is None or due[1] > now_ms:
                 return
             del self.timers[due[0]]

@@ -49,7 +49,7 @@ class EntryGranted:
 OTHER_DEVICE_STEP: Final = Phrase("check target and {policy}: they name two devices")
 """What a person can do where another device answers than the one that is meant."""
 
-OTHER_UNIT_STEP: Final = "check target and unit (--inventory, --unit): they name two devices of one product"
+OTHER_UNIT_STEP: Final = Phrase("check target and unit ({inventory}, {unit}): they name two devices of one product")
 """What a person can do where another unit answers than the one that is meant."""
 
 OLDER_FORM: Final = "same policy, older form: the device tells it by the bytes of this file"

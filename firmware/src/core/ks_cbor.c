@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include <keyswitch/ks_mode_group.h>
+
+#include "ks_cbor.h"
+
+/* RFC 8949 section 3: the initial byte is three bits of major type and five bits of additional information. */
+#define MAJOR_UNSIGNED 0u
+#define MAJOR_NEGATIVE 1u
+#define MAJOR_BYTES 2u
+#define MAJOR_TEXT 3u
+#define MAJOR_LIST 4u
+#define MAJOR_MAP 5u
+#define MAJOR_TAG 6u
+#define MAJOR_SIMPLE 7u
+#define INFO_DIRECT 24u /* below: the argument itself; from here on: it follows in 1, 2, 4, 8 bytes */
+#define INFO_RESERVED 28u
+#define INFO_INDEFINITE 31u
+#define BREAK 0xFFu
+/* RFC 8949 3.3: a simple value in a byte of its own is at least this. */
+#define LEAST_SIMPLE 32u
+
+/* --- reading --- */
+
+struct reader {
+	const uint8_t *bytes;
+	size_t left;
+};
+
+struct head {
+	uint64_t argument;
+	uint8_t major;
+	uint8_t info;
+};
+
+static bool take(struct reader *reader, size_t size, const uint8_t **bytes)
+{
+	if (reader->left < size) {
+		return false;
+	}
+	*bytes = reader->bytes;
+	reader->bytes += size;
+	reader->left -= size;
+	return true;
+}
+
+static bool take_head(struct reader *reader, struct head *head)
+{
+	const uint8_t *at;
+	uint8_t size;
+
+	if (!take(reader, 1u, &at)) {
+		return false;
+	}
+	head->major = (uint8_t)(*at >> 5);
+	head->info = *at & 0x1Fu;
+	head->argument = head->info;
+	if ((head->info < INFO_DIRECT) || (head->info == INFO_INDEFINITE)) {
+		return true;
+	}
+	if (head->info >= INFO_RESERVED) {
+		return false;
+	}
+	size = (uint8_t)(1u << (head->info - INFO_DIRECT));
+	if (!take(reader, size, &at)) {
+		return false;
+	}
+	head->argument = 0u;
+	for (uint8_t place = 0; place < size; place++) {
+		head->argument = (head->argument << 8) | at[place];
+	}
+	return true;
+}
+
+/* The bytes of one character of UTF-8 (RFC 3629): 1 to 4; 0: it is none. */
+static uint8_t character(const uint8_t *text, size_t left)
+{
+	uint8_t first = text[0];
+	uint8_t low = 0x80u;
+	uint8_t high = 0xBFu;
+	uint8_t size;
+
+	if (first < 0x80u) {
+		return 1u;
+	}
+	if ((first >= 0xC2u) && (first <= 0xDFu)) {
+		size = 2u;
+	} else if ((first >= 0xE0u) && (first <= 0xEFu)) {
+		size = 3u;
+		low = (first == 0xE0u) ? 0xA0u : low; /* no longer form than needed */
+		high = (first == 0xEDu) ? 0x9Fu : high; /* no surrogates */
+	} else if ((first >= 0xF0u) && (first <= 0xF4u)) {
+		size = 4u;
+		low = (first == 0xF0u) ? 0x90u : low;
+		high = (first == 0xF4u) ? 0x8Fu : high; /* nothing beyond U+10FFFF */
+	} else {
+		return 0u;
+	}
+	if (left < size) {
+		return 0u;
+	}
+	for (uint8_t place = 1; place < size; place++) {
+		if ((text[place] < low) || (text[place] > high)) {
+			return 0u;
+		}
+		low = 0x80u;
+		high = 0xBFu;
+	}
+	return size;
+}
+
+static bool is_utf8(const uint8_t *text, size_t size)
+{
+	size_t at = 0u;
+
+	while (at < size) {
+		uint8_t step = character(&text[at], size - at);
+
+		if (step == 0u) {
+			return false;
+		}
+		at += step;
+	}
+	return true;
+}
+
+static bool take_string(struct reader *reader, const struct head *head, struct ks_cbor_value *value)
+{
+	if ((head->info == INFO_INDEFINITE) || (head->argument > reader->left)) {
+		return false;
+	}
+	value->size = (size_t)head->argument;
+	value->kind = (head->major == MAJOR_TEXT) ? (uint8_t)KS_CBOR_TEXT : (uint8_t)KS_CBOR_BYTES;
+	return take(reader, value->size, &value->bytes) &&
+	       ((head->major != MAJOR_TEXT) || is_utf8(value->bytes, value->size));
+}
+
+static bool take_value(struct reader *reader, struct ks_cbor_value *value)
+{
+	struct head head;
+
+	(void)memset(value, 0, sizeof(*value));
+	if (!take_head(reader, &head)) {
+		return false;
+	}
+	switch (head.major) {
+	case MAJOR_UNSIGNED:
+		value->kind = KS_CBOR_UNSIGNED;
+		value->number = head.argument;
+		return head.info != INFO_INDEFINITE;
+	case MAJOR_NEGATIVE:
+		value->kind = KS_CBOR_NEGATIVE;
+		return head.info != INFO_INDEFINITE;
+	case MAJOR_BYTES:
+	case MAJOR_TEXT:
+		return take_string(reader, &head, value);
+	case MAJOR_SIMPLE:
+		value->kind = KS_CBOR_OTHER;
+		return (head.info != INFO_INDEFINITE) &&
+		       ((head.info != INFO_DIRECT) || (head.argument >= LEAST_SIMPLE));
+	default:
+		return false; /* maps and lists inside, and tags, are in no request */
+	}
+}
+
+static bool same(const struct ks_cbor_value *one, const struct ks_cbor_value *other)
+{
+	return (one->size == other->size) && (memcmp(one->bytes, other->bytes, one->size) == 0);
+}
+
+static void find_field(const struct ks_cbor_value *key, const struct ks_cbor_value *value,
+		       struct ks_cbor_field *fields, size_t field_count)
+{
+	for (size_t place = 0; place < field_count; place++) {
+		size_t size = strlen(fields[place].key);
+
+		if ((key->size == size) && (memcmp(key->bytes, fields[place].key, size) == 0)) {
+			fields[place].value = *value;
+		}
+	}
+}
+
+/* The next pair, whose key none of those before has. */
+static bool take_pair(struct reader *reader, struct ks_cbor_value keys[KS_MAX_KEYS], uint8_t count,
+		      struct ks_cbor_field *fields, size_t field_count)
+{
+	struct ks_cbor_value value;
+
+	if ((count >= KS_MAX_KEYS) || !take_value(reader, &keys[count]) ||
+	    (keys[count].kind != (uint8_t)KS_CBOR_TEXT) || !take_value(reader, &value)) {
+		return false;
+	}
+	for (uint8_t before = 0; before < count; before++) {
+		if (same(&keys[before], &keys[count])) {
+			return false; /* two readers could see two requests in the same bytes */
+		}
+	}
+	find_field(&keys[count], &value, fields, field_count);
+	return true;
+}
+
+bool ks_cbor_read_map(const uint8_t *bytes, size_t size, struct ks_cbor_field *fields, size_t field_count)
+{
+	struct reader reader = {bytes, size};
+	struct ks_cbor_value keys[KS_MAX_KEYS];
+	struct head head;
+	bool indefinite;
+
+	for (size_t place = 0; place < field_count; place++) {
+		(void)memset(&fields[place].value, 0, sizeof(fields[place].value));
+	}
+	if (!take_head(&reader, &head) || (head.major != MAJOR_MAP)) {
+		return false;
+	}
+	indefinite = head.info == INFO_INDEFINITE;
+	for (uint8_t count = 0; count <= KS_MAX_KEYS; count++) {
+		if (indefinite ? ((reader.left > 0u) && (reader.bytes[0] == BREAK)) : (count == head.argument)) {
+			return true;
+		}
+		if (!take_pair(&reader, keys, count, fields, field_count)) {
+			return false;
+		}
+	}
+	return false;
+}
+
+/* --- writing --- */
+
+static void put(struct ks_cbor_writer *writer, const void *bytes, size_t size)
+{
+	if (writer->full || ((writer->size - writer->used) < size)) {
+		writer->full = true;
+	} else {
+		(void)memcpy(&writer->bytes[writer->used], bytes, size);
+		writer->used += size;
+	}
+}
+
+/* The shortest form of the argument. */
+static void put_head(struct ks_cbor_writer *writer, uint8_t major, uint32_t argument)
+{
+	uint8_t head[5] = {0};
+	uint8_t size;
+	uint8_t info;
+
+	if (argument < INFO_DIRECT) {
+		size = 0u;
+		info = (uint8_t)argument;
+	} else if (argument <= UINT8_MAX) {
+		size = 1u;
+		info = INFO_DIRECT;
+	} else if (argument <= UINT16_MAX) {
+		size = 2u;
+		info = INFO_DIRECT + 1u;
+	} else {
+		size = 4u;
+		info = INFO_DIRECT + 2u;
+	}
+	head[0] = (uint8_t)((uint8_t)(major << 5) | info);
+	for (uint8_t place = 0; place < size; place++) {
+		head[size - place] = (uint8_t)(argument >> (8u * place));
+	}
+	put(writer, head, (size_t)size + 1u);
+}
+
+void ks_cbor_map(struct ks_cbor_writer *writer, uint8_t pairs)
+{
+	put_head(writer, MAJOR_MAP, pairs);
+}
+
+void ks_cbor_list(struct ks_cbor_writer *writer, uint8_t count)
+{
+	put_head(writer, MAJOR_LIST, count);
+}
+
+void ks_cbor_text(struct ks_cbor_writer *writer, const char *text)
+{
+	size_t size = strlen(text);
+
+	put_head(writer, MAJOR_TEXT, (uint32_t)size);
+	put(writer, text, size);
+}
+
+void ks_cbor_bytes(struct ks_cbor_writer *writer, const uint8_t *bytes, size_t size)
+{
+	put_head(writer, MAJOR_BYTES, (uint32_t)size);
+	put(writer, bytes, size);
+}
+
+void ks_cbor_unsigned(struct ks_cbor_writer *writer, uint32_t value)
+{
+	put_head(writer, MAJOR_UNSIGNED, value);
+}
+
+void ks_cbor_bool(struct ks_cbor_writer *writer, bool value)
+{
+	put_head(writer, MAJOR_SIMPLE, value ? 21u : 20u);
+}

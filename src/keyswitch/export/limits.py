@@ -1,0 +1,127 @@
+"""What the core's tables can hold, and what the firmware module cannot carry out yet: both refused, never weakened."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from keyswitch.errors import InputError
+from keyswitch.gate.change import timers
+from keyswitch.policy.enums import Identity, ProofKind, SessionRule
+from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
+from keyswitch.terms import Transport
+
+MAX_MODES: Final = 32
+"""Modes are bits of a word (`ks_transition.sources`)."""
+MAX_TRANSITIONS: Final = 255
+"""Transitions are numbered by a byte, and one value of it says that there is none (`KS_NO_TRANSITION`)."""
+MAX_INPUTS: Final = 255
+MAX_INHIBITS: Final = 32
+"""What the application must not do is a bit of a word (`ks_mode.inhibits`)."""
+MAX_GUARDS: Final = 65_535
+MAX_COMMAND_ID: Final = 31
+"""Commands that a mode serves are bits of a word (`ks_allow`)."""
+
+Problem = tuple[str, str, str]
+"""Key path, what is wrong there, what to do."""
+
+
+def inhibits_of(policy: Policy) -> tuple[str, ...]:
+    """Everything that some mode forbids the application, each once, in the order of the file."""
+    return tuple(dict.fromkeys(name for mode in policy.modes.values() for name in mode.inhibits))
+
+
+def macro(name: str) -> str:
+    """The name as a part of one in C."""
+    return name.upper().replace("-", "_")
+
+
+def check_fits(policy: Policy) -> None:
+    """Raises: InputError: the core's tables cannot hold the policy."""
+    counts = (
+        ("modes", len(policy.modes), MAX_MODES),
+        ("transitions", len(policy.transitions), MAX_TRANSITIONS),
+        ("inputs", len(policy.inputs), MAX_INPUTS),
+        ("modes.*.inhibits", len(inhibits_of(policy)), MAX_INHIBITS),
+        ("transitions[*].when", sum(len(way.when) for way in policy.transitions), MAX_GUARDS),
+    )
+    for where, count, most in counts:
+        if count > most:
+            raise InputError(f"{policy.origin}: {where}", f"{count} for the firmware module", f"at most {most}")
+    for where, names in (
+        ("modes", tuple(policy.modes)),
+        ("inputs", tuple(each.name for each in policy.inputs)),
+        ("modes.*.inhibits", inhibits_of(policy)),
+    ):
+        known: dict[str, str] = {}
+        for name in names:
+            other = known.setdefault(macro(name), name)
+            if other != name:
+                problem = f'"{other}" and "{name}" are one name in C: {macro(name)}'
+                raise InputError(f"{policy.origin}: {where}", problem, "names that differ in more than - and _")
+    for mode in policy.modes.values():
+        for key in sorted(mode.allow):
+            if key.id > MAX_COMMAND_ID:
+                problem = f"command {key.id} of group {key.group} has no place in the firmware module's tables"
+                raise InputError(
+                    f"{policy.origin}: modes.{mode.name}.allow", problem, f"ids of at most {MAX_COMMAND_ID}"
+                )
+
+
+def check_exportable(policy: Policy) -> None:
+    """Raises: InputError: the policy is too large, or promises what the firmware module does not carry out yet."""
+    check_fits(policy)
+    for where, what, instead in _not_yet(policy):
+        raise InputError(f"{policy.origin}: {where}", f"not yet in the firmware module: {what}", instead)
+
+
+def _not_yet(policy: Policy) -> Iterator[Problem]:
+    for way in policy.transitions:
+        if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
+            yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
+    if policy.gate.identity is Identity.SECOND:
+        yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
+    off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]
+    for mode in policy.modes.values():
+        if mode.session is SessionRule.OWNER and off_ble:
+            what = f"an owner on {' and '.join(off_ble)}, where peers have no identity"
+            yield f"modes.{mode.name}.session", what, 'smp.transports = ["ble"], or session = "anyone"'
+
+
+# --- how many effects one step can ask for --------------------------------------------------------------------------
+
+_CLEAN_UP: Final = 9
+"""`clean_up` in ks_change.c: queue, half frames, upload, reset timer, trailer, two foreign timers, trial, record."""
+_REVERT: Final = 6
+"""What `ks_revert` adds to it: four timers, record, reset."""
+_ENTER: Final = 3
+"""`ks_enter_mode` without clean-up, timers, and what only some policies have: queue, half frames, mode."""
+_AROUND: Final = 4
+"""What the event asks for by itself (at most two: a confirmation), connections to end, the GATT table."""
+_RESET: Final = 6
+"""`ks_reset_due`, after which nothing follows: record, trailer, queue, half frames, reset, connections."""
+
+
+def most_effects(policy: Policy) -> int:
+    """An upper bound of the effects of one step: the room that `struct ks_step` needs.
+
+    A step enters at most the mode that its event leads to, each mode that an `input` transition leads into, and the one
+    that a session is left to. Each entry starts its mode's timers and stops those of the mode before. A session ends
+    at most once, and what an unsound policy let begin outside is cleaned up at most once.
+    """
+    by_input = {way.target for way in policy.transitions if isinstance(way.trigger, OnInput)}
+    by_leaving = {way.target for way in policy.transitions if isinstance(way.trigger, OnLeave)}
+    by_leaving.add(policy.device.initial_mode)
+    most = max(_timers(mode) for mode in policy.modes.values())
+    left_to = max(_timers(policy.modes[name]) for name in by_leaving)
+    started = most + sum(_timers(policy.modes[name]) for name in by_input) + left_to
+    stopped = most + started
+    entered = 2 + len(by_input)
+    # Where a session ends, the clean-up stands in place of the first two of entering; a revert enters nothing more.
+    inhibits = bool(inhibits_of(policy))
+    each = _ENTER + inhibits + any(isinstance(way.trigger, OnReset) for way in policy.transitions)
+    ended = max(_CLEAN_UP - 2, _CLEAN_UP + _REVERT - each)
+    comes_up = 0 if inhibits else 1  # which always says what is inhibited
+    return max(_RESET, _AROUND + entered * each + comes_up + started + stopped + ended + _CLEAN_UP)
+
+
+def _timers(mode: Mode) -> int:
+    return len(timers(mode))

@@ -1,0 +1,156 @@
+"""The Kconfig settings that a policy needs of a Zephyr build, each with its reason.
+
+One table gives `ks.conf` and `hardening.yaml`. Symbols are those of Zephyr's own Kconfig; how they differ between
+releases stands in `Release`. Kconfig drops a setting whose dependencies are not met without a word: look at the build's
+`.config`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from keyswitch.errors import Field, InputError
+from keyswitch.policy.enums import Visibility
+from keyswitch.policy.model import Policy
+from keyswitch.smp.groups import basic, enum, fs, settings, shell, stat
+from keyswitch.terms import Security, Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What differs between Zephyr releases.
+
+    Attributes:
+        zephyr: the release's name.
+        permission_choice: the SMP characteristic's permission is one of three symbols; before, one for one level.
+        dynamic_service: the SMP service is taken out of the table by a symbol of its own; before, always where it can.
+    """
+
+    zephyr: str
+    permission_choice: bool
+    dynamic_service: bool
+
+
+RELEASES: Final[Mapping[str, Release]] = {
+    "3.7": Release(zephyr="3.7", permission_choice=False, dynamic_service=False),
+    "4.1": Release(zephyr="4.1", permission_choice=True, dynamic_service=True),
+    "main": Release(zephyr="main", permission_choice=True, dynamic_service=True),
+}
+"""The ages of MCUmgr's interfaces that are told apart."""
+
+NCS: Final[Mapping[str, str]] = {"2.9": "3.7", "3.1": "4.1", "3.4": "main"}
+"""nRF Connect SDK, and whose interfaces it has."""
+
+DEFAULT: Final = "4.1"
+
+
+def release_of(zephyr: str | None, ncs: str | None) -> Release:
+    """The release that was asked for; `DEFAULT` if none was.
+
+    Raises:
+        InputError: it is none of these, or two were named.
+    """
+    if zephyr is not None and ncs is not None:
+        raise InputError(Field("ncs", ncs), "named together with a release of Zephyr", "one of the two")
+    if ncs is not None:
+        if ncs not in NCS:
+            raise InputError(Field("ncs", ncs), "no release that the firmware module knows", f"one of {', '.join(NCS)}")
+        return RELEASES[NCS[ncs]]
+    wanted = DEFAULT if zephyr is None else zephyr
+    if wanted not in RELEASES:
+        expected = f"one of {', '.join(RELEASES)}"
+        raise InputError(Field("zephyr", wanted), "no release that the firmware module knows", expected)
+    return RELEASES[wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of Kconfig. Attributes: symbol: without CONFIG_; value: as it is written; reason: why, in one line."""
+
+    symbol: str
+    value: str
+    reason: str
+
+
+def settings_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
+    """Everything that the build has to be set to, in order."""
+    return (*_core(policy), *_groups(policy), *_transports(policy, release))
+
+
+def _core(policy: Policy) -> Iterator[Setting]:
+    smp = policy.smp
+    yield Setting("KEYSWITCH", "y", "the gate's machine with this policy's tables")
+    yield Setting("MCUMGR", "y", "what is gated")
+    yield Setting("MCUMGR_MGMT_NOTIFICATION_HOOKS", "y", "the second barrier behind the handlers")
+    yield Setting("MCUMGR_SMP_COMMAND_STATUS_HOOKS", "y", "the second barrier is asked for every command")
+    yield Setting("MCUMGR_SMP_VERBOSE_ERR_RESPONSE", "y", "a refusal tells its reason (rsn)")
+    yield Setting("MCUMGR_GRP_OS_RESET_HOOK", "y", "a reset is granted by the gate and taken back on leaving")
+    yield Setting("MCUMGR_GRP_OS_MCUMGR_PARAMS", "y", "clients learn how many buffers there are")
+    yield Setting("MCUMGR_GRP_IMG_STATUS_HOOKS", "y", "an upload's end is told to the gate")
+    yield Setting("MCUMGR_GRP_IMG_MUTEX", "y", "an upload is dropped on leaving without a race")
+    count = f"{smp.buf_count} for a client, and two more: requests and answers of all transports share them"
+    yield Setting("MCUMGR_TRANSPORT_NETBUF_COUNT", str(smp.buf_count + 2), count)
+    yield Setting("MCUMGR_TRANSPORT_NETBUF_SIZE", str(smp.buf_size), "smp.buf_size of the policy")
+    yield Setting("MCUMGR_TRANSPORT_WORKQUEUE_STACK_SIZE", "4608", "the gate decides on this queue's stack")
+    yield Setting("REBOOT", "y", "a granted reset, and the revert of a trial that nobody confirmed")
+    yield Setting("SETTINGS", "y", "session record, lock-out and mode outlive a reset")
+
+
+_GROUPS: Final = (
+    ("MCUMGR_GRP_FS", fs.ID),
+    ("MCUMGR_GRP_SETTINGS", settings.ID),
+    ("MCUMGR_GRP_SHELL", shell.ID),
+    ("MCUMGR_GRP_STAT", stat.ID),
+    ("MCUMGR_GRP_ENUM", enum.ID),
+    ("MCUMGR_GRP_ZBASIC", basic.ID),
+)
+
+
+def _groups(policy: Policy) -> Iterator[Setting]:
+    served = {key.group for mode in policy.modes.values() for key in mode.allow}
+    for symbol, group in _GROUPS:
+        if group not in served:
+            yield Setting(symbol, "n", "no mode serves this group: what is not built cannot be asked")
+    yield Setting("MCUMGR_GRP_OS_RESET_BOOT_MODE", "n", "boot_mode leads to serial recovery, which knows no modes")
+
+
+def _transports(policy: Policy, release: Release) -> Iterator[Setting]:
+    for transport in Transport:
+        symbol = _TRANSPORTS[transport]
+        if transport in policy.smp.transports:
+            yield Setting(symbol, "y", f'"{transport.value}" is in smp.transports')
+        else:
+            yield Setting(symbol, "n", f'"{transport.value}" is not in smp.transports')
+    if Transport.BLE in policy.smp.transports:
+        yield from _ble(policy, release)
+
+
+_TRANSPORTS: Final = {
+    Transport.BLE: "MCUMGR_TRANSPORT_BT",
+    Transport.UDP: "MCUMGR_TRANSPORT_UDP",
+    Transport.SERIAL: "MCUMGR_TRANSPORT_UART",
+}
+
+_PERMISSIONS: Final = {
+    Security.NONE: "MCUMGR_TRANSPORT_BT_PERM_RW",
+    Security.ENCRYPTED: "MCUMGR_TRANSPORT_BT_PERM_RW_ENCRYPT",
+    Security.AUTHENTICATED: "MCUMGR_TRANSPORT_BT_PERM_RW_AUTHEN",
+}
+
+
+def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
+    yield Setting("MCUMGR_TRANSPORT_BT_REASSEMBLY", "y", "packets of smp.buf_size in several writes")
+    least = min((mode.security for mode in policy.modes.values() if mode.maintenance), default=Security.NONE)
+    reason = f'the least that a maintenance mode asks for ("{least.word}"); the gate asks for each mode\'s own'
+    if release.permission_choice:
+        yield Setting(_PERMISSIONS[least], "y", reason)
+    else:
+        yield Setting("MCUMGR_TRANSPORT_BT_AUTHEN", "y" if least is Security.AUTHENTICATED else "n", reason)
+    if policy.gate.service is not Visibility.ALWAYS:
+        shown = f'service = "{policy.gate.service.value}": the SMP service comes and goes'
+        yield Setting("BT_GATT_DYNAMIC_DB", "y", shown)
+        if release.dynamic_service:
+            yield Setting("MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION", "y", shown)
+    yield Setting("BT_GATT_SERVICE_CHANGED", "y", "centrals that have bonded learn of another table")
+    yield Setting("BT_GATT_CACHING", "y", "a central with a stale table is told, not misunderstood")
+    yield Setting("BT_SETTINGS", "y", "bonds, and what a bonded central is owed, outlive a reset")

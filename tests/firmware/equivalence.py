@@ -1,0 +1,241 @@
+"""The C core and the Python gate, asked the same questions: same state, same effects, same refusal, same decision."""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.firmware import lives, pairs, toolchain, vectors
+from tests.firmware.gate_memory import GateMemory
+from tests.firmware.lives import Life
+from tests.firmware.toolchain import Compiler, build_tables, link_harness
+from tests.firmware.wire import Wire, commands_bytes, decision_bytes
+from tests.prove import by_chance
+
+from keyswitch.gate import record_bytes
+from keyswitch.gate.authorise import authorise
+from keyswitch.gate.events import Event
+from keyswitch.gate.machine import step
+from keyswitch.gate.state import GateState
+from keyswitch.policy.model import Policy
+
+MOST_IMAGES = 8
+"""`KS_MAX_IMAGES` of the tests' build."""
+OPERATIONS = 200
+"""On lock-out, nonces and sequences, one after the other."""
+ACTIONS = 60
+"""Of each life."""
+
+
+class DifferenceError(Exception):
+    """The two say different things. The text says about what."""
+
+
+@dataclass(slots=True)
+class Count:
+    """What was compared.
+
+    Attributes:
+        steps: what an event does in a state; those within lives too.
+        decisions: of the door.
+        lives: whole ones.
+        records: bytes of session records, read by both.
+        cut: policies of which the prover did not see everything.
+    """
+
+    steps: int = 0
+    decisions: int = 0
+    lives: int = 0
+    records: int = 0
+    policies: int = 0
+    cut: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.steps + self.decisions + self.records
+
+    def add(self, other: "Count") -> None:
+        self.steps += other.steps
+        self.decisions += other.decisions
+        self.lives += other.lives
+        self.records += other.records
+        self.policies += other.policies
+        self.cut += other.cut
+
+
+class Batch:
+    """Questions to one harness, with the answers that Python expects."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.told: list[bytes] = []
+        self.about: list[Any] = []
+
+    def steps(self, wire: Wire, told: Iterable[tuple[GateState, Event]]) -> int:
+        """Ask for these steps; how many."""
+        before = len(self.asked)
+        for state, event in told:
+            self.asked.append(wire.ask_step(state, event))
+            self.told.append(wire.told_step(step(wire.policy, state, event)))
+            self.about.append((wire.policy.origin, state, event))
+        return len(self.asked) - before
+
+    def doors(self, wire: Wire, states: Iterable[GateState]) -> int:
+        """Ask the door in these states for every peer and command; how many decisions."""
+        commands, count = commands_bytes(pairs.COMMANDS), 0
+        for state in states:
+            for peer in pairs.door_peers():
+                self.asked.append(wire.ask_door(state, peer, commands))
+                decisions = [authorise(wire.policy, state, peer, command) for command in pairs.COMMANDS]
+                self.told.append(b"".join([decision_bytes(each) for each in decisions]))
+                self.about.append((wire.policy.origin, state, peer))
+                count += len(decisions)
+        return count
+
+    def records(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask what these bytes say: records, and records with a byte changed, missing, or too many."""
+        for _ in range(count):
+            found = lives.foreign_record(wire.policy, chance)
+            data = record_bytes.to_bytes(found)
+            self.record(wire, data)
+            for _ in range(4):
+                self.record(wire, spoilt(data, chance))
+            self.record(wire, with_crc(spoilt(data[:-4], chance)))
+        return 6 * count
+
+    def record(self, wire: Wire, data: bytes) -> None:
+        """Ask what these bytes say."""
+        found = record_bytes.from_bytes(data)
+        if found is not None and found.images is not None and len(found.images) > MOST_IMAGES:
+            found = None
+        self.asked.append(wire.ask_record(data))
+        self.told.append(b"\0" if found is None else b"\1" + wire.told_record(found))
+        self.about.append((wire.policy.origin, data))
+
+    def memories(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask lock-out, nonces and sequences by themselves; how many operations."""
+        asked = 0
+        for _ in range(count):
+            memory = GateMemory(wire, chance)
+            memory.happens(OPERATIONS)
+            self.asked.append(memory.question())
+            self.told.append(memory.answer())
+            self.about.append((wire.policy.origin, memory.seen))
+            asked += len(memory.asked)
+        return asked
+
+    def compare(self, harness: Path) -> None:
+        """Raises: DifferenceError: the core said something else."""
+        heard = toolchain.ask(harness, b"".join(self.asked))
+        told = b"".join(self.told)
+        if heard == told:
+            return
+        at = 0
+        for about, each in zip(self.about, self.told, strict=True):
+            if heard[at : at + len(each)] != each:
+                if isinstance(about, Life):
+                    raise DifferenceError(about.difference(heard[at:]))
+                got = heard[at : at + len(each) + 40]
+                raise DifferenceError(f"{about}\n  Python: {each!r}\n  core:   {got!r}")
+            at += len(each)
+        raise DifferenceError("the core has said more than it was asked")
+
+
+def compare_policies(
+    into: Path, policies: Sequence[Policy], cores: Mapping[Compiler, Sequence[Path]], max_states: int = pairs.MAX_STATES
+) -> Count:
+    """These policies, every state that the prover meets, every event: on the core as each compiler built it."""
+    batch, count = Batch(), Count(policies=len(policies))
+    for number, policy in enumerate(policies):
+        wire, found = Wire(policy, number), pairs.met(policy, max_states)
+        count.cut += found.cut
+        count.steps += batch.steps(wire, pairs.everything(found))
+        count.decisions += batch.doors(wire, pairs.door_states(policy, found.states))
+    for number, (compiler, core) in enumerate(cores.items()):
+        place = into / str(number)
+        place.mkdir(parents=True)
+        batch.compare(link_harness(place, core, build_tables(place, policies, compiler), compiler))
+    return count
+
+
+def compare_generated(into: Path, first: int, policies: int, compiler: Compiler, core: Sequence[Path]) -> Count:
+    """So many policies by chance: all that the prover meets, and as much again by chance, other inputs among it."""
+    generated = by_chance.policies(first, policies)
+    batch, count, chance = Batch(), Count(policies=len(generated)), Random(first)
+    for number, policy in enumerate(generated):
+        wire, found = Wire(policy, number), pairs.met(policy)
+        count.cut += found.cut
+        count.steps += batch.steps(wire, pairs.some(found, len(found.pairs), chance))
+        count.decisions += batch.doors(wire, pairs.door_states(policy, found.states)[:8])
+    into.mkdir(parents=True)
+    batch.compare(link_harness(into, core, build_tables(into, generated, compiler), compiler))
+    return count
+
+
+def compare_lives(
+    into: Path, policies: Sequence[Policy], lives_each: int, first: int, cores: Mapping[Compiler, Sequence[Path]]
+) -> Count:
+    """So many lives under each policy, and records: on the core as each of these compilers built it."""
+    policies = [policy for policy in policies if lives.usable(policy)]
+    batch, count = Batch(), Count(policies=len(policies))
+    for number, policy in enumerate(policies):
+        wire = Wire(policy, number)
+        for seed in range(first, first + lives_each):
+            life = lives.Life(wire, seed)
+            life.live(ACTIONS)
+            batch.asked.append(life.question())
+            batch.told.append(life.answer())
+            batch.about.append(life)
+            count.lives += 1
+            count.steps += len(life.actions)
+        count.records += batch.records(wire, Random(first + number), 3 * lives_each)
+        count.steps += batch.memories(wire, Random(first + number), lives_each)
+    for number, (compiler, core) in enumerate(cores.items()):
+        place = into / str(number)
+        place.mkdir(parents=True)
+        batch.compare(link_harness(place, core, build_tables(place, policies, compiler), compiler))
+    return count
+
+
+def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> int:
+    """The known answers of the docs, from the core as each compiler built it; how many."""
+    known, policy = json.loads(vectors.FILE.read_text("utf-8")), vectors.policy()
+    batch, wire = Batch(), Wire(policy, 0)
+    life, _, _ = vectors.exchanges(wire)
+    batch.asked.append(life.question())
+    batch.told.append(life.answer())
+    batch.about.append(life)
+    for each in known["proofs"]:
+        nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
+        batch.asked.append(wire.ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac))
+        batch.told.append(len(message).to_bytes(2, "little") + message + b"\1")
+        batch.about.append(each)
+    for each in known["records"]:
+        batch.record(wire, bytes.fromhex(each["bytes"]))
+    for number, (compiler, core) in enumerate(cores.items()):
+        place = into / str(number)
+        place.mkdir(parents=True)
+        batch.compare(link_harness(place, core, build_tables(place, [policy], compiler), compiler))
+    return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records"))
+
+
+def spoilt(data: bytes, chance: Random) -> bytes:
+    """The bytes with one of them changed, left out, or put in; or cut somewhere."""
+    place = chance.randrange(len(data) + 1)
+    match chance.randrange(4):
+        case 0:
+            return data[:place] + bytes([chance.randrange(256)]) + data[place + 1 :]
+        case 1:
+            return data[:place] + data[place + 1 :]
+        case 2:
+            return data[:place] + bytes([chance.randrange(256)]) + data[place:]
+        case _:
+            return data[:place]
+
+
+def with_crc(data: bytes) -> bytes:
+    """The bytes as a store would give them back that has nothing against them."""
+    return data + zlib.crc32(data).to_bytes(4, "little")

@@ -1,0 +1,45 @@
+"""libFuzzer over what strangers and flash can send, under the address and undefined behaviour sanitizers."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.firmware import vectors
+from tests.firmware.odd_policies import odd_policies
+from tests.firmware.toolchain import CRYPTO, FIRMWARE, SANITIZE, Compiler, build_core, build_tables, run
+
+CLANG = Compiler(name="clang, fuzzer", command=("clang", "-O1", *SANITIZE, "-fsanitize=fuzzer-no-link"))
+FUZZ = Path(__file__).with_name("fuzz.c")
+
+
+def seeds() -> Iterator[bytes]:
+    """The known answers' requests, one after the other as in their session and each alone, and their records."""
+    known = json.loads(vectors.FILE.read_text("utf-8"))
+    frames = [bytes.fromhex(each["request"]) for each in known["exchanges"]]
+    framed = [bytes([0, len(frame), 1]) + frame for frame in frames if len(frame) <= 0xFF]
+    yield b"\1" + b"".join(framed)
+    yield from (b"\1" + frame for frame in framed)
+    yield from (b"\0" + bytes.fromhex(each["bytes"]) for each in known["records"])
+
+
+def fuzz(into: Path, seconds: int) -> int:
+    """Fuzz for so long; how many inputs were tried.
+
+    Raises:
+        BuildFailedError: it does not build, or an input was found that breaks it; its text is libFuzzer's report.
+    """
+    corpus = into / "corpus"
+    corpus.mkdir(parents=True)
+    for number, each in enumerate(seeds()):
+        (corpus / str(number)).write_bytes(each)
+    core = build_core(into / "core", CLANG)
+    tables = build_tables(into, [vectors.policy(), *odd_policies()[:1]], CLANG)
+    options = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-I", FIRMWARE / "include", "-I", into / "core")
+    built = into / "fuzz"
+    command = (*CLANG.command[:-1], "-fsanitize=fuzzer")
+    run((*command, *options, FUZZ, CRYPTO, *core, *tables, "-o", built))
+    limits = (f"-max_total_time={seconds}", "-max_len=1024", "-rss_limit_mb=1024", "-print_final_stats=1", "-seed=1")
+    said = run((built, *limits, f"-artifact_prefix={into}/", corpus), with_errors=True)
+    tried = re.search(r"number_of_executed_units: (\d+)", said)
+    return int(tried.group(1)) if tried else 0

@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs the core over a file of questions and writes a file of answers, so that Python can compare them with its own.
+ * tests/firmware/wire.py writes and reads these bytes; both sides are little-endian and packed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <keyswitch/ks_crypto.h>
+#include <keyswitch/ks_gate.h>
+#include <keyswitch/ks_mode_group.h>
+#include <keyswitch/ks_record.h>
+
+#include "harness.h"
+
+extern const struct ks_policy *const TEST_POLICIES[];
+extern const size_t TEST_POLICY_COUNT;
+/* As many effects as the exporter has worked out for each. */
+extern const unsigned TEST_POLICY_EFFECTS[];
+
+/* --- reading and writing --- */
+
+struct input {
+	const uint8_t *at;
+	const uint8_t *end;
+};
+
+void must(bool held, const char *what)
+{
+	if (!held) {
+		(void)fprintf(stderr, "harness: %s\n", what);
+		exit(70);
+	}
+}
+
+static const uint8_t *take(struct input *in, size_t size)
+{
+	const uint8_t *at = in->at;
+
+	must((size_t)(in->end - in->at) >= size, "a question ends too early");
+	in->at += size;
+	return at;
+}
+
+static uint8_t get8(struct input *in)
+{
+	return *take(in, 1);
+}
+
+static uint16_t get16(struct input *in)
+{
+	const uint8_t *at = take(in, 2);
+
+	return (uint16_t)(at[0] | (at[1] << 8));
+}
+
+static uint32_t get32(struct input *in)
+{
+	const uint8_t *at = take(in, 4);
+
+	return at[0] | ((uint32_t)at[1] << 8) | ((uint32_t)at[2] << 16) | ((uint32_t)at[3] << 24);
+}
+
+static FILE *answers;
+
+static void put8(uint32_t value)
+{
+	(void)putc((int)(value & 0xFFu), answers);
+}
+
+static void put16(uint32_t value)
+{
+	put8(value);
+	put8(value >> 8);
+}
+
+static void put32(uint32_t value)
+{
+	put16(value);
+	put16(value >> 16);
+}
+
+static void put_bytes(const void *bytes, size_t size)
+{
+	must(fwrite(bytes, 1, size, answers) == size, "answers cannot be written");
+}
+
+/* --- values --- */
+
+static void get_hash(struct input *in, struct ks_hash *hash)
+{
+	memset(hash, 0xA5, sizeof(*hash)); /* what lies behind the hash must not matter */
+	hash->size = get8(in);
+	must(hash->size <= KS_MAX_HASH, "a hash is too long");
+	memcpy(hash->bytes, take(in, hash->size), hash->size);
+}
+
+static void put_hash(const struct ks_hash *hash)
+{
+	put8(hash->size);
+	put_bytes(hash->bytes, hash->size);
+}
+
+static void get_images(struct input *in, struct ks_images *images)
+{
+	memset(images, 0xA5, sizeof(*images));
+	images->limited = get8(in) != 0;
+	images->count = get8(in);
+	must(images->count <= KS_MAX_IMAGES, "too many images");
+	for (uint8_t place = 0; place < images->count; place++) {
+		get_hash(in, &images->hash[place]);
+	}
+}
+
+static int by_bytes(const void *one, const void *other)
+{
+	const struct ks_hash *a = one;
+	const struct ks_hash *b = other;
+	int order = memcmp(a->bytes, b->bytes, a->size < b->size ? a->size : b->size);
+
+	return order != 0 ? order : (int)a->size - (int)b->size;
+}
+
+static void put_images(const struct ks_images *images)
+{
+	struct ks_images sorted = *images;
+	uint8_t count = images->limited ? images->count : 0;
+
+	qsort(sorted.hash, count, sizeof(sorted.hash[0]), by_bytes);
+	put8(images->limited);
+	put8(count);
+	for (uint8_t place = 0; place < count; place++) {
+		put_hash(&sorted.hash[place]);
+	}
+}
+
+static void get_value(struct input *in, struct ks_value *value)
+{
+	value->known = get8(in) != 0;
+	value->value = (int32_t)get32(in);
+}
+
+static void put_value(const struct ks_value *value)
+{
+	put8(value->known);
+	put32(value->known ? (uint32_t)value->value : 0u);
+}
+
+static int by_number(const void *one, const void *other)
+{
+	uint32_t a = *(const uint32_t *)one;
+	uint32_t b = *(const uint32_t *)other;
+
+	return (a > b) - (a < b);
+}
+
+static void put_peers(const struct ks_state *state, uint32_t mask)
+{
+	uint32_t peers[KS_MAX_CONNECTIONS];
+	uint8_t count = 0;
+
+	for (uint8_t place = 0; place < KS_MAX_CONNECTIONS; place++) {
+		if (((mask >> place) & 1u) != 0 && state->connections[place] != KS_NO_PEER) {
+			peers[count++] = state->connections[place];
+		}
+	}
+	qsort(peers, count, sizeof(peers[0]), by_number);
+	put8(count);
+	for (uint8_t place = 0; place < count; place++) {
+		put32(peers[place]);
+	}
+}
+
+#define FLAGS(X)                                                                                                       \
+	X(0, has_session)                                                                                              \
+	X(1, session.ending)                                                                                           \
+	X(2, uploading)                                                                                                \
+	X(3, arming)                                                                                                   \
+	X(4, armed_permanent)                                                                                          \
+	X(5, armed_written)                                                                                            \
+	X(6, trial)                                                                                                    \
+	X(7, first_trial)                                                                                              \
+	X(8, reset_pending)                                                                                            \
+	X(9, service_shown)                                                                                            \
+	X(10, down)
+
+static void get_state(struct input *in, const struct ks_policy *policy, struct ks_state *state)
+{
+	uint16_t flags;
+	uint8_t count;
+
+	/* What does not count (a session that is none, a place behind the last) must not matter: fill it with nonsense. */
+	memset(state, 0x5A, sizeof(*state));
+	memset(state->connections, 0, sizeof(state->connections));
+	state->mode = get8(in);
+	flags = get16(in);
+#define GET(bit, field) state->field = ((flags >> (bit)) & 1u) != 0;
+	FLAGS(GET)
+#undef GET
+	state->upload_owner = get32(in);
+	state->session.transition = get8(in);
+	state->session.proof = get8(in);
+	state->session.owner = get32(in);
+	state->session.idle_ms = get32(in);
+	get_images(in, &state->session.images);
+	get_hash(in, &state->armed);
+	count = get8(in);
+	must(count <= KS_MAX_CONNECTIONS, "too many connections");
+	for (uint8_t place = 0; place < count; place++) {
+		/* From the far end, and with a hole, as connections come and go. */
+		state->connections[(KS_MAX_CONNECTIONS - 1 - place)] = get32(in);
+	}
+	count = get8(in);
+	must(count == policy->input_count, "another number of inputs");
+	for (uint8_t place = 0; place < count; place++) {
+		get_value(in, &state->inputs[place]);
+	}
+}
+
+static void put_state(const struct ks_policy *policy, const struct ks_state *state)
+{
+	uint16_t flags = 0;
+
+	put8(state->mode);
+#define PUT(bit, field) flags = (uint16_t)(flags | ((state->field ? 1u : 0u) << (bit)));
+	FLAGS(PUT)
+#undef PUT
+	if (!state->has_session) {
+		flags = (uint16_t)(flags & ~2u);
+	}
+	if (!state->arming) {
+		flags = (uint16_t)(flags & ~0x30u);
+	}
+	put16(flags);
+	put32(state->uploading ? state->upload_owner : 0);
+	if (state->has_session) {
+		put8(state->session.transition);
+		put8(state->session.proof);
+		put32(state->session.owner);
+		put32(state->session.idle_ms);
+		put_images(&state->session.images);
+	}
+	if (state->arming) {
+		put_hash(&state->armed);
+	}
+	put_peers(state, UINT32_MAX);
+	for (uint8_t place = 0; place < policy->input_count; place++) {
+		put_value(&state->inputs[place]);
+	}
+}
+
+/* --- questions --- */
+
+struct told {
+	struct ks_event event;
+	struct ks_boot boot;
+	struct ks_record record;
+	struct ks_images images;
+	struct ks_hash image;
+	struct ks_value inputs[KS_INPUT_SLOTS];
+};
+
+static void get_record(struct input *in, struct ks_record *record)
+{
+	memset(record, 0xA5, sizeof(*record));
+	record->mode = get8(in);
+	record->proof = get8(in);
+	record->own_policy = get8(in) != 0;
+	record->has_entry = get8(in) != 0;
+	memcpy(record->entry, take(in, KS_ENTRY_SIZE), KS_ENTRY_SIZE);
+	get_images(in, &record->images);
+	record->has_expected = get8(in) != 0;
+	get_hash(in, &record->expected);
+	record->ending = get8(in) != 0;
+	record->lease_ms = get32(in);
+	record->lease_max_ms = get32(in);
+	record->timeout_ms = get32(in);
+	record->idle_ms = get32(in);
+	record->trial_ms = get32(in);
+}
+
+static void get_peer(struct input *in, struct ks_peer *peer)
+{
+	peer->id = get32(in);
+	peer->security = get8(in);
+	peer->service = get8(in);
+}
+
+static void get_event(struct input *in, const struct ks_policy *policy, struct told *told)
+{
+	struct ks_event *event = &told->event;
+
+	memset(told, 0xA5, sizeof(*told));
+	event->boot = NULL;
+	event->images = NULL;
+	event->image = NULL;
+	event->kind = get8(in);
+	switch (event->kind) {
+	case KS_BOOTED:
+		event->boot = &told->boot;
+		told->boot.record = NULL;
+		if (get8(in) != 0) {
+			get_record(in, &told->record);
+			told->boot.record = &told->record;
+		}
+		get_hash(in, &told->boot.running);
+		told->boot.mode_before = get8(in);
+		told->boot.trial = get8(in) != 0;
+		told->boot.blank = get8(in) != 0;
+		told->boot.inputs = told->inputs;
+		for (uint8_t place = 0; place < policy->input_count; place++) {
+			get_value(in, &told->inputs[place]);
+		}
+		break;
+	case KS_ENTER_PROVED:
+		get_peer(in, &event->peer);
+		event->mode = get8(in);
+		event->proof = get8(in);
+		get_images(in, &told->images);
+		event->images = told->images.limited ? &told->images : NULL;
+		break;
+	case KS_INPUT_CHANGED:
+		event->input = get8(in);
+		get_value(in, &event->value);
+		break;
+	case KS_BUTTON_HELD:
+		event->hold_ms = get32(in);
+		break;
+	case KS_EXPIRED:
+		event->timer = get8(in);
+		break;
+	case KS_ARM_ASKED:
+		get_peer(in, &event->peer);
+		get_hash(in, &told->image);
+		event->image = &told->image;
+		event->permanent = get8(in) != 0;
+		break;
+	case KS_UPLOAD_ENDED:
+	case KS_ARM_FAILED:
+	case KS_SELF_CONFIRMED:
+		break;
+	default:
+		get_peer(in, &event->peer);
+		break;
+	}
+}
+
+static void put_refusal(const struct ks_policy *policy, const struct ks_refusal *refusal)
+{
+	char text[KS_REFUSAL_TEXT];
+	size_t size = ks_refusal_text(policy, refusal, false, text, sizeof(text));
+
+	must(size == strlen(text) && size + 1 < sizeof(text), "a refusal's text does not fit");
+	put8(ks_refusal_rc(refusal));
+	put8((uint32_t)size);
+	put_bytes(text, size);
+}
+
+static unsigned most_effects;
+static unsigned room_for_effects;
+
+/* What a step did: refusal, effects, state afterwards. token, left: to write the record by, where there are some. */
+static void put_step(const struct ks_policy *policy, const struct ks_state *state, const struct ks_step *step,
+		     const struct ks_device *device)
+{
+	must(!step->overflow, "more effects than there is room for");
+	must(step->count <= room_for_effects, "more effects than the exporter has worked out");
+	most_effects = step->count > most_effects ? step->count : most_effects;
+	put_refusal(policy, &step->refusal);
+	put16(step->count);
+	for (uint16_t place = 0; place < step->count; place++) {
+		const struct ks_effect *effect = &step->effects[place];
+
+		put8(effect->kind);
+		put8(effect->arg);
+		if (effect->kind == KS_END_CONNECTIONS) {
+			put_peers(state, effect->value);
+		} else if (effect->kind == KS_WRITE_TRAILER ||
+			   (effect->kind == KS_WRITE_SESSION_RECORD && effect->arg != 0)) {
+			put_hash(&state->armed);
+		} else {
+			put32(effect->value);
+		}
+		if (effect->kind == KS_WRITE_SESSION_RECORD && device != NULL) {
+			uint8_t bytes[KS_RECORD_MAX];
+			size_t size = ks_record_write(policy, state, effect->arg != 0,
+						      device->token, &device->left, bytes, sizeof(bytes));
+
+			must(size != 0 && ks_record_write(policy, state, effect->arg != 0,
+							  device->token, &device->left, bytes, size - 1) == 0,
+			     "a record's size");
+			put16((uint32_t)size);
+			put_bytes(bytes, size);
+		}
+	}
+	put_state(policy, state);
+}
+
+/* One step from a state. */
+static void answer_step(struct input *in, const struct ks_policy *policy)
+{
+	struct ks_state state;
+	struct told told;
+	struct ks_step step;
+	struct ks_refusal foreseen;
+
+	get_state(in, policy, &state);
+	get_event(in, policy, &told);
+	memset(&step, 0xA5, sizeof(step));
+	if (told.event.kind == KS_ENTER_PROVED) {
+		(void)ks_would_refuse_enter(policy, &state, &told.event, &foreseen);
+	}
+	ks_step(policy, &state, &told.event, &step);
+	if (told.event.kind == KS_ENTER_PROVED) {
+		must(memcmp(&foreseen, &step.refusal, sizeof(foreseen)) == 0, "an entry was foreseen otherwise");
+	}
+	put_step(policy, &state, &step, NULL);
+}
+
+/*
+ * The door in one state for one peer: each command of a list.
+ */
+static void answer_door(struct input *in, const struct ks_policy *policy)
+{
+	struct ks_state state;
+	struct ks_peer peer;
+	uint16_t count;
+
+	get_state(in, policy, &state);
+	get_peer(in, &peer);
+	count = get16(in);
+	for (uint16_t place = 0; place < count; place++) {
+		struct ks_refusal refusal;
+		uint16_t group = get16(in);
+		uint8_t id = get8(in);
+		uint8_t op = get8(in);
+		bool allowed = ks_authorise(policy, &state, &peer, group, id, op, &refusal);
+
+		must(allowed == (refusal.why == KS_NOT_REFUSED), "a decision and its reason differ");
+		put_refusal(policy, &refusal);
+	}
+}
+
+/* A record's bytes: whether they can be read, and what they say. */
+static void answer_record(struct input *in, const struct ks_policy *policy)
+{
+	struct ks_record record;
+	uint16_t size = get16(in);
+	/* A copy of exactly this size, so that a sanitizer sees a byte too many. */
+	uint8_t *bytes = malloc(size == 0 ? 1 : size);
+
+	must(bytes != NULL, "no memory");
+	memcpy(bytes, take(in, size), size);
+	memset(&record, 0xA5, sizeof(record));
+	put8(ks_record_read(policy, bytes, size, &record));
+	if (ks_record_read(policy, bytes, size, &record)) {
+		put8(record.mode);
+		put8(record.proof);
+		put8(record.own_policy);
+		put8(record.has_entry);
+		put_bytes(record.entry, record.has_entry ? KS_ENTRY_SIZE : 0);
+		put8(record.has_token);
+		put_bytes(record.token, record.has_token ? KS_TOKEN_SIZE : 0);
+		put_images(&record.images);
+		put8(record.has_expected);
+		if (record.has_expected) {
+			put_hash(&record.expected);
+		}
+		put8(record.ending);
+		put32(record.lease_ms);
+		put32(record.lease_max_ms);
+		put32(record.timeout_ms);
+		put32(record.idle_ms);
+		put32(record.trial_ms);
+	}
+	free(bytes);
+}
+
+/* What a proof covers, and whether this is the right answer. */
+static void answer_proof(struct input *in, const struct ks_policy *policy)
+{
+	uint8_t message[KS_PROOF_MESSAGE_MAX];
+	uint8_t place = get8(in);
+	uint8_t purpose = get8(in);
+	const uint8_t *nonce = take(in, KS_NONCE_SIZE);
+	const uint8_t *token = take(in, KS_TOKEN_SIZE);
+	const uint8_t *mac = take(in, KS_MAC_SIZE);
+	size_t size = ks_proof_message(policy, place, purpose, nonce, token, message, sizeof(message));
+
+	put16((uint32_t)size);
+	put_bytes(message, size);
+	put8(ks_hmac_sha256_verify(message, size, mac));
+	must(ks_proof_message(policy, place, purpose, nonce, token, message, size - 1) == 0, "a message's size");
+}
+
+/* Lock-out, nonces and sequences by themselves: one operation after the other. */
+static void answer_memory(struct input *in, const struct ks_policy *policy)
+{
+	struct ks_lockout lockout;
+	struct ks_nonces nonces;
+	struct ks_sequences sequences;
+	uint16_t operations = get16(in);
+
+	memset(&nonces, 0, sizeof(nonces));
+	memset(&sequences, 0, sizeof(sequences));
+	ks_lockout_restore(policy, &lockout, NULL, 0);
+	for (uint16_t operation = 0; operation < operations; operation++) {
+		uint8_t kind = get8(in);
+		uint64_t now_ms = get32(in);
+		uint32_t failures[KS_LOCKOUT_KINDS];
+		uint8_t nonce[KS_NONCE_SIZE] = {0};
+		uint8_t first;
+		uint8_t second;
+		uint8_t left = 0;
+
+		now_ms |= (uint64_t)get32(in) << 32;
+		first = get8(in);
+		second = get8(in);
+		switch (kind) {
+		case 0:
+			for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
+				failures[place] = get32(in);
+			}
+			ks_lockout_restore(policy, &lockout, failures, now_ms);
+			break;
+		case 1:
+			ks_lockout_wrong(policy, &lockout, first, now_ms);
+			break;
+		case 2:
+			put8(ks_lockout_right(&lockout, first));
+			break;
+		case 3:
+			ks_nonces_give(&nonces, first, second, take(in, KS_NONCE_SIZE), now_ms);
+			break;
+		case 4:
+			put8(ks_nonces_take(&nonces, first, second, now_ms, nonce));
+			put_bytes(nonce, sizeof(nonce));
+			break;
+		case 5:
+			ks_nonces_forget(&nonces, first);
+			ks_sequences_forget(&sequences, first);
+			break;
+		default:
+			put8((uint32_t)ks_sequences_advance(policy, &sequences, first, second & 0x7Fu, second >> 7,
+							    get8(in), now_ms, &left));
+			put8(left);
+			break;
+		}
+		for (uint8_t proof = 0; proof <= KS_PROOF_BUTTON + 1; proof++) {
+			put32(ks_lockout_remaining_ms(&lockout, proof, now_ms));
+		}
+		for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
+			put32(lockout.failures[place]);
+		}
+		put8(nonces.count);
+		put8(sequences.count);
+	}
+}
+
+/* --- a life --- */
+
+static void put_failures(const struct ks_device *device)
+{
+	for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
+		put32(device->lockout.failures[place]);
+	}
+}
+
+static void live_boot(struct input *in, const struct ks_policy *policy, struct ks_device *device, uint64_t now_ms)
+{
+	struct told told;
+	struct ks_record record;
+	struct ks_step step;
+	uint32_t failures[KS_LOCKOUT_KINDS];
+	uint16_t size = get16(in);
+	const uint8_t *bytes = take(in, size);
+
+	for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
+		failures[place] = get32(in);
+	}
+	get_event(in, policy, &told);
+	must(told.event.kind == KS_BOOTED && told.boot.record == NULL, "a life begins with a boot");
+	if (size != 0) {
+		must(ks_record_read(policy, bytes, size, &record), "a record cannot be read");
+		told.boot.record = &record;
+	}
+	memset(device, 0xA5, sizeof(*device));
+	ks_device_boot(device, policy, &told.boot, failures, now_ms, &step);
+	put_step(policy, &device->state, &step, device);
+}
+
+static void live_frame(struct input *in, const struct ks_policy *policy, struct ks_device *device, uint64_t now_ms)
+{
+	struct ks_peer peer;
+	struct ks_step step;
+	struct ks_answer answer;
+	uint8_t *out = malloc(policy->buf_size);
+	uint8_t *packet;
+	uint16_t size;
+
+	get_peer(in, &peer);
+	size = get16(in);
+	packet = malloc(size == 0 ? 1 : size);
+	must(out != NULL && packet != NULL, "no memory");
+	memcpy(packet, take(in, size), size);
+	memset(&step, 0, sizeof(step));
+	answer = ks_mode_group_frame(device, &peer, packet, size, now_ms, out, policy->buf_size, &step);
+	put16((uint32_t)answer.size);
+	put_bytes(out, answer.size);
+	if (answer.stepped) {
+		put_step(policy, &device->state, &step, device);
+	}
+	if (answer.served) {
+		struct ks_event event = {0};
+
+		event.kind = KS_COMMAND_SERVED;
+		event.peer = peer;
+		if (ks_device_tell(device, &event, now_ms, &step)) {
+			put_step(policy, &device->state, &step, device);
+		}
+	}
+	put_failures(device);
+	free(packet);
+	free(out);
+}
+
+static void live_look(const struct ks_policy *policy, const struct ks_device *device, uint64_t now_ms)
+{
+	uint8_t value[KS_STATE_VALUE_SIZE];
+	uint8_t data[KS_ADVERTISEMENT_SIZE];
+	uint8_t name[KS_SCAN_RESPONSE_MAX];
+	uint64_t due_ms = ks_device_next_due_ms(device);
+
+	ks_device_state_value(device, now_ms, value);
+	put_bytes(value, sizeof(value));
+	ks_device_advertisement(device, data);
+	put_bytes(data, sizeof(data));
+	put_bytes(name, ks_device_scan_response(policy, name));
+	put32(due_ms == KS_NEVER ? UINT32_MAX : (uint32_t)due_ms);
+}
+
+/* Actions in time, each with what came of it. */
+static void answer_life(struct input *in, const struct ks_policy *policy)
+{
+	struct ks_device device;
+	struct ks_step step;
+	struct told told;
+	uint16_t actions;
+
+	test_chance_seed(get32(in));
+	actions = get16(in);
+	for (uint16_t action = 0; action < actions; action++) {
+		uint8_t kind = get8(in);
+		uint64_t now_ms = get32(in);
+
+		switch (kind) {
+		case 0:
+			live_boot(in, policy, &device, now_ms);
+			break;
+		case 1:
+			get_event(in, policy, &told);
+			(void)ks_device_tell(&device, &told.event, now_ms, &step);
+			put_step(policy, &device.state, &step, &device);
+			break;
+		case 2:
+			live_frame(in, policy, &device, now_ms);
+			break;
+		case 3:
+			for (uint8_t turn = 0; turn < 16 && ks_device_fire(&device, now_ms, &step); turn++) {
+				if (step.refusal.why == KS_NOT_REFUSED) {
+					put_step(policy, &device.state, &step, &device);
+				}
+			}
+			break;
+		default:
+			live_look(policy, &device, now_ms);
+			break;
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	FILE *questions;
+	uint8_t *data;
+	long size;
+	struct input in;
+	unsigned long count = 0;
+
+	must(argc == 3, "usage: harness QUESTIONS ANSWERS");
+	questions = fopen(argv[1], "rb");
+	must(questions != NULL, "no questions");
+	must(fseek(questions, 0, SEEK_END) == 0, "no questions");
+	size = ftell(questions);
+	must(size >= 0 && fseek(questions, 0, SEEK_SET) == 0, "no questions");
+	data = malloc((size_t)size + 1);
+	must(data != NULL && fread(data, 1, (size_t)size, questions) == (size_t)size, "no questions");
+	(void)fclose(questions);
+	answers = fopen(argv[2], "wb");
+	must(answers != NULL, "no answers");
+	in.at = data;
+	in.end = data + size;
+	while (in.at < in.end) {
+		uint8_t kind = get8(&in);
+		uint16_t number = get16(&in);
+		const struct ks_policy *policy;
+
+		must(number < TEST_POLICY_COUNT, "no such policy");
+		policy = TEST_POLICIES[number];
+		room_for_effects = TEST_POLICY_EFFECTS[number];
+		switch (kind) {
+		case 0:
+			answer_step(&in, policy);
+			break;
+		case 1:
+			answer_door(&in, policy);
+			break;
+		case 2:
+			answer_record(&in, policy);
+			break;
+		case 3:
+			answer_life(&in, policy);
+			break;
+		case 4:
+			answer_proof(&in, policy);
+			break;
+		case 5:
+			answer_memory(&in, policy);
+			break;
+		default:
+			must(false, "no such question");
+		}
+		count++;
+	}
+	must(fclose(answers) == 0, "answers cannot be written");
+	(void)printf("%lu answers, at most %u effects\n", count, most_effects);
+	free(data);
+	return 0;
+}

@@ -1,0 +1,467 @@
+"""Whole lives of a device, in Python and in C: time, frames, proofs, inputs, power cuts, records.
+
+Each life is drawn by chance and lived in Python first; the C core then gets the same actions and has to say the same:
+every answer's bytes, every step, every record's bytes, state characteristic, advertisement, the lock-out's counts.
+"""
+
+from dataclasses import replace
+from random import Random
+from struct import Struct
+from types import SimpleNamespace
+from typing import Any, Final
+
+import cbor2
+from tests.firmware import pairs
+from tests.firmware.wire import Wire, peer_bytes
+
+from keyswitch.device.server import dispatch
+from keyswitch.device.server.components import Components
+from keyswitch.device.server.core import Core, Setup
+from keyswitch.device.server.queue import Waiting
+from keyswitch.device.storage.store import SESSION, Memory, MemoryStore
+from keyswitch.device.transport.advertising import advertisement
+from keyswitch.errors import RemoteError
+from keyswitch.gate import effects as do
+from keyswitch.gate import events as on
+from keyswitch.gate import machine, record, record_bytes
+from keyswitch.gate.codec import record_from_json
+from keyswitch.gate.events import Event, Timer
+from keyswitch.gate.machine import Step
+from keyswitch.gate.peer import Peer, Service
+from keyswitch.gate.record import SessionRecord
+from keyswitch.mcuboot.flash import RamFlash
+from keyswitch.policy.bootloader import layout_of
+from keyswitch.policy.enums import ProofKind, SessionRule
+from keyswitch.policy.model import OnButton, Policy
+from keyswitch.proof import challenge
+from keyswitch.smp import cbor
+from keyswitch.smp.groups import mode
+from keyswitch.smp.header import HEADER_SIZE, Header, Op
+from keyswitch.terms import Security, Transport
+
+SECRET: Final = bytes(range(0x40, 0x60))
+"""`TEST_SECRET_FIRST` in harness.h."""
+MAX_KEYS: Final = 16
+"""`KS_MAX_KEYS`."""
+RUNNING: Final = b"\x11" * 32
+IMAGES: Final = (RUNNING, b"\x22" * 32, b"\x33" * 64)
+_U16, _U32 = Struct("<H"), Struct("<I")
+_KINDS: Final = (ProofKind.SEQUENCE, ProofKind.CHALLENGE, ProofKind.PERMIT)
+
+
+def foreign_record(policy: Policy, chance: Random) -> SessionRecord:
+    """A record as this or any other firmware may have left it."""
+
+    def time() -> int | None:
+        return chance.choice((None, 0, 1, 1000, 4_000_000, record_bytes.MAX_TIME_MS))
+
+    return SessionRecord(
+        policy=policy.digest if chance.random() < 0.5 else b"\x77" * 32,
+        mode=chance.choice((*policy.modes, "no-such-mode")),
+        proof=chance.choice((None, *ProofKind)),
+        entry=chance.choice((b"", b"\x01" * 8, *map(record.entry_of, policy.transitions))),
+        images=chance.choice((None, None, frozenset(), frozenset(IMAGES), frozenset(IMAGES[1:]))),
+        expected=chance.choice((None, *IMAGES)),
+        ending=chance.random() < 0.2,
+        token=b"" if chance.random() < 0.2 else bytes(range(4)),
+        lease_ms=time(),
+        lease_max_ms=time(),
+        timeout_ms=time(),
+        idle_ms=time(),
+        trial_ms=time(),
+    )
+
+
+class Chance:
+    """`ks_random` of the harness."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = seed
+
+    def __call__(self, size: int) -> bytes:
+        drawn = bytearray()
+        for _ in range(size):
+            self.state = (self.state * 1103515245 + 12345) & 0xFFFF_FFFF
+            drawn.append(self.state >> 16 & 0xFF)
+        return bytes(drawn)
+
+
+class LifeCore(Core):
+    """The device's core, without slots: what it is told is noted, with the bytes of each record that it writes."""
+
+    def __init__(self, policy: Policy, chance: Chance, wire: Wire, store: MemoryStore) -> None:
+        self.wire = wire
+        self.told: list[bytes] = []
+        self.records: list[bytes] = []
+        self._last: Step | None = None
+
+        def step(policy: Policy, state: Any, event: Event) -> Step:
+            self._last = machine.step(policy, state, event)
+            return self._last
+
+        layout = layout_of(policy)
+        super().__init__(
+            Setup(
+                policy=policy,
+                flash=RamFlash(layout.geometry),
+                layout=layout,
+                memory=Memory(store),
+                secret=SECRET,
+                issuers=(),
+                clock_s=None,
+                random=chance,
+                maintenance_address="",
+                parts=Components(step=step),
+            )
+        )
+
+    def feed(self, event: Event, now_ms: int, credential: Any = None) -> Any:
+        self.records = []
+        refused = super().feed(event, now_ms, credential)
+        assert self._last is not None
+        # A refused request is answered, and no step is told of it; an event of the life itself always is.
+        if refused is None:
+            self.told.append(self.step_bytes(self._last))
+        return refused
+
+    def step_bytes(self, done: Step) -> bytes:
+        told = self.wire.told_step(done)
+        if not self.records:
+            return told
+        # Behind each effect that writes a record stand its bytes.
+        effects = []
+        records = list(self.records)
+        for effect in done.effects:
+            effects.append(self.wire.effect(effect))
+            if isinstance(effect, do.WriteSessionRecord):
+                data = records.pop(0)
+                effects.append(_U16.pack(len(data)) + data)
+        plain = self.wire.told_step(replace(done, effects=()))
+        state = self.wire.told_state(done.state)
+        head = plain[: len(plain) - len(state) - 2]
+        return head + _U16.pack(len(done.effects)) + b"".join(effects) + state
+
+    def _write_record(self, effect: do.WriteSessionRecord) -> None:
+        super()._write_record(effect)
+        left = self._left_before
+        made = record.make(
+            self.policy,
+            self.state,
+            image=effect.image,
+            token=self.token,
+            lease_ms=left.get(Timer.LEASE),
+            lease_max_ms=left.get(Timer.LEASE_MAX),
+            timeout_ms=left.get(Timer.TIMEOUT),
+        )
+        self.records.append(record_bytes.to_bytes(made))
+
+    def _change_slots(self, effect: Any, now_ms: int) -> bool:
+        return True
+
+
+class Life:
+    """One life, as it is lived and as it is told to the C core."""
+
+    def __init__(self, wire: Wire, seed: int) -> None:
+        self.wire, self.policy = wire, wire.policy
+        self.chance = Random(seed)
+        self.now_ms = self.chance.randrange(1000)
+        self.store = MemoryStore()
+        self.core = LifeCore(self.policy, Chance(seed), wire, self.store)
+        self.actions: list[bytes] = []
+        self.expected: list[bytes] = []
+        self.seed = seed
+        self.peers: dict[int, Peer] = {}
+        self.next_peer = 1
+        self.nonce: dict[int, tuple[str, bytes]] = {}
+        self.seen: list[str] = []
+        self.values = [pairs.values_of(self.policy, each) for each in self.policy.inputs]
+        self.modes = [*self.policy.modes, "no-such-mode"]
+
+    def live(self, actions: int) -> None:
+        """Come up, and then whatever happens."""
+        self.boot(None if self.chance.random() < 0.7 else self.foreign_record())
+        for _ in range(actions):
+            self.chance.choices(
+                (self.pass_time, self.frame, self.event, self.look, self.power_cut),
+                weights=(4, 8, 5, 2, 0.6),
+            )[0]()
+
+    def question(self) -> bytes:
+        return b"\3" + self.wire.number + _U32.pack(self.seed) + _U16.pack(len(self.actions)) + b"".join(self.actions)
+
+    def answer(self) -> bytes:
+        return b"".join(self.expected)
+
+    def _note(self, kind: int, action: bytes, expected: bytes, seen: str) -> None:
+        self.actions.append(bytes([kind]) + _U32.pack(self.now_ms) + action)
+        self.expected.append(expected)
+        self.seen.append(f"{self.now_ms}: {seen}")
+
+    def _told(self) -> bytes:
+        told = b"".join(self.core.told)
+        self.core.told.clear()
+        self.core.happened.clear()
+        self.core.dropped.clear()
+        return told
+
+    # --- what happens ---
+
+    def boot(self, found: SessionRecord | None = None) -> None:
+        core, chance = self.core, self.chance
+        if found is not None:
+            core.setup.memory.save_record(found)
+        kept = (self.store.read(SESSION) or {}).get("record")
+        known = None if kept is None else record_from_json(kept)
+        data = b"" if known is None else record_bytes.to_bytes(known)
+        failures = core.setup.memory.lockout()
+        counts = b"".join(_U32.pack(failures.get(kind.value, 0)) for kind in _KINDS)
+        running = known.expected if known is not None and known.expected and chance.random() < 0.8 else RUNNING
+        report = SimpleNamespace(images=[SimpleNamespace(running_hash=running)], trial=chance.random() < 0.4, active=())
+        inputs = tuple(
+            (each.name, chance.choice(values))
+            for each, values in zip(self.policy.inputs, self.values, strict=True)
+            if chance.random() < 0.5
+        )
+        blank, before = core.setup.memory.blank(), core.setup.memory.mode()
+        core.peers.clear()
+        self.peers.clear()
+        self.nonce.clear()
+        core.boot(report, inputs, self.now_ms)  # type: ignore[arg-type]
+        plain = on.Booted(
+            record=None, running=running, trial=report.trial, mode_before=before, blank=blank, inputs=inputs
+        )
+        action = _U16.pack(len(data)) + data + counts + self.wire.event(plain)
+        self._note(0, action, self._told(), f"boot {report.trial=} {known=}")
+
+    def foreign_record(self) -> SessionRecord:
+        """What other firmware may have left."""
+        return foreign_record(self.policy, self.chance)
+
+    def difference(self, heard: bytes) -> str:
+        """The first action whose answer is another, with what happened before it."""
+        at = 0
+        for place, each in enumerate(self.expected):
+            if heard[at : at + len(each)] != each:
+                before = "\n  ".join(self.seen[max(0, place - 8) : place + 1])
+                got = heard[at : at + len(each) + 20]
+                return f"{self.policy.origin}, life {self.seed}:\n  {before}\n  Python: {each!r}\n  core:   {got!r}"
+            at += len(each)
+        return f"{self.policy.origin}, life {self.seed}: longer than it was"
+
+    def power_cut(self) -> None:
+        """RAM is gone; what reached the store is there."""
+        self.now_ms += self.chance.randrange(5)
+        self.boot(self.foreign_record() if self.chance.random() < 0.2 else None)
+
+    def pass_time(self) -> None:
+        """To just before, to, or just after what is due; or some time."""
+        due_ms = self.core.next_due_ms()
+        if due_ms is not None and self.chance.random() < 0.7:
+            self.now_ms = max(self.now_ms, due_ms + self.chance.choice((-1, 0, 0, 1)))
+        else:
+            self.now_ms += self.chance.choice((0, 1, 100, 1000, 29_999, 30_000, 400_000))
+        self.fire()
+
+    def fire(self) -> None:
+        """Time limits that are over by now."""
+        self.core.fire(self.now_ms)
+        self._note(3, b"", self._told(), "time passes")
+
+    def event(self) -> None:
+        chance, core = self.chance, self.core
+        kind = chance.randrange(9)
+        known = list(self.peers)
+        if kind == 0 and len(known) < 3:
+            self._connect()
+        elif kind == 1 and known:
+            gone = chance.choice(known)
+            del self.peers[gone], core.peers[gone]
+            self.nonce.pop(gone, None)
+            core.nonces.forget(gone)
+            core.sequences = {key: each for key, each in core.sequences.items() if key[0] != gone}
+            core.ending -= {gone}
+            self.happens(on.Disconnected(peer=gone))
+        elif kind in {2, 3} and self.policy.inputs:
+            place = chance.randrange(len(self.policy.inputs))
+            name = self.policy.inputs[place].name
+            self.happens(on.InputChanged(name=name, value=chance.choice(self.values[place])))
+        elif kind == 4:
+            holds = [way.trigger.hold_ms for way in self.policy.transitions if isinstance(way.trigger, OnButton)]
+            self.happens(on.ButtonHeld(hold_ms=max(0, chance.choice((*holds, 0)) + chance.choice((-1, 0, 1)))))
+        elif known:
+            peer = self.peers[chance.choice(known)]
+            image = chance.choice(IMAGES)
+            self.happens(
+                chance.choice(
+                    (
+                        on.UploadStarted(peer=peer),
+                        on.UploadEnded(),
+                        on.ArmAsked(peer=peer, image=image, permanent=chance.random() < 0.3),
+                        on.ArmAsked(peer=peer, image=image, permanent=False),
+                        on.ResetAsked(peer=peer),
+                        on.ConfirmAsked(peer=peer),
+                        on.SelfConfirmed(),
+                        on.CommandServed(peer=peer),
+                        on.ArmFailed(),
+                    )
+                )
+            )
+
+    def _connect(self) -> None:
+        self.connect(self.chance.choice(list(Security)))
+
+    def connect(self, security: Security) -> Peer:
+        """A central comes."""
+        peer = Peer(id=self.next_peer, transport=Transport.BLE, security=security)
+        self.next_peer += 1
+        self.peers[peer.id] = self.core.peers[peer.id] = peer
+        self.happens(on.Connected(peer=peer.id))
+        return peer
+
+    def happens(self, event: Event) -> None:
+        refused = self.core.feed(event, self.now_ms)
+        expected = self._told()
+        if refused is not None:
+            assert self.core._last is not None
+            expected = self.wire.told_step(self.core._last)
+        self._note(1, self.wire.event(event), expected, str(event))
+
+    def look(self) -> tuple[bytes, bytes, bytes]:
+        """State characteristic, advertisement, scan response."""
+        core = self.core
+        lease_ms = core.lease_ms(self.now_ms)
+        flags = mode.StateFlags(0)
+        flags |= mode.StateFlags.GATE_OPEN if core.gate_open else mode.StateFlags(0)
+        flags |= mode.StateFlags.LEASED if lease_ms is not None else mode.StateFlags(0)
+        flags |= mode.StateFlags.TRIAL if core.state.trial else mode.StateFlags(0)
+        index = self.policy.modes[core.state.mode].index
+        value = mode.StateValue(mode_index=index, flags=flags, lease_s=-(-(lease_ms or 0) // 1000), token=core.token)
+        said = advertisement(
+            name=self.policy.device.name,
+            company_id=self.policy.device.company_id,
+            beacon=mode.Beacon(mode_index=index, token=core.token),
+            smp_shown=core.state.service_shown,
+        )
+        due_ms = core.next_due_ms()
+        due = _U32.pack(0xFFFF_FFFF if due_ms is None else due_ms)
+        self._note(4, b"", value.encode() + said.data + said.scan_response + due, "look")
+        return value.encode(), said.data, said.scan_response
+
+    # --- frames ---
+
+    def frame(self) -> None:
+        if not self.peers:
+            self._connect()
+        peer = self.peers[self.chance.choice(list(self.peers))]
+        peer = replace(peer, door=self.chance.choice(list(Service)))
+        packet = self._packet(peer)
+        self._learn(peer, packet, self.exchange(peer, packet))
+
+    def exchange(self, peer: Peer, packet: bytes) -> bytes:
+        """The answer to this request, as the C core has to give it."""
+        core = self.core
+        dispatch.execute(core, peer, Waiting(packet, peer.door), self.now_ms)
+        (answer,) = core._answers
+        core._answers.clear()
+        told = b"".join(
+            (
+                _U16.pack(len(canonical(answer.packet))),
+                canonical(answer.packet),
+                self._told(),
+                *(_U32.pack(core.lockout.failures.get(kind, 0)) for kind in _KINDS),
+            )
+        )
+        self._note(2, peer_bytes(peer) + _U16.pack(len(packet)) + packet, told, f"{peer} {packet!r}")
+        return canonical(answer.packet)
+
+    def _packet(self, peer: Peer) -> bytes:
+        chance = self.chance
+        command = chance.choices(list(mode.Id), weights=(3, 4, 6, 3, 1, 2))[0]
+        op = Op.READ if command in {mode.Id.STATE, mode.Id.CHALLENGE} else Op.WRITE
+        body: dict[str, Any] = {}
+        if command is mode.Id.CHALLENGE:
+            body = {"to": chance.choice(self.modes)}
+        elif command in {mode.Id.ENTER, mode.Id.ATTACH}:
+            body = self._proof(peer, attaching=command is mode.Id.ATTACH)
+        group, version, length = mode.ID, chance.choice((0, 1)), None
+        spoilt = chance.random()
+        if spoilt < 0.02:
+            op = Op(chance.choice((1, 3)))
+        elif spoilt < 0.04:
+            version = 2
+        elif spoilt < 0.06:
+            length = 200
+        elif spoilt < 0.08:
+            body[chance.choice(("to", "proof", "mac", "step"))] = chance.choice((1, "x", b"y", None, -2, 1.5, 300))
+        payload = cbor2.dumps(body, indefinite_containers=chance.random() < 0.5)
+        if 0.08 <= spoilt < 0.2:
+            payload = self._spoilt(payload)
+        header = Header(
+            op=op,
+            version=version,
+            length=len(payload) if length is None else length,
+            group=group,
+            sequence=chance.randrange(256),
+            command=command,
+        )
+        return header.encode() + payload
+
+    def _spoilt(self, payload: bytes) -> bytes:
+        """The payload with bytes changed, put in or left out; not one that only the C core refuses."""
+        chance = self.chance
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(payload) + 1)
+            put = bytes([chance.choice((chance.randrange(256), 0xFF, 0xBF, 0x5F, 0x60, 0xF6, 0xF9, 0x1B))])
+            kind = chance.randrange(3)
+            payload = payload[:place] + put * (kind != 1) + payload[place + (kind != 2) :]
+        try:
+            read = cbor.loads_request(payload)
+        except RemoteError:
+            return payload
+        # Maps and lists inside, and more keys than a core has room for, are the two things that it refuses by itself.
+        plain = len(read) <= MAX_KEYS and not any(isinstance(each, dict | list) for each in read.values())
+        return payload if plain else b"\xa0"
+
+    def _proof(self, peer: Peer, *, attaching: bool) -> dict[str, Any]:
+        chance, core = self.chance, self.core
+        kind = chance.choice(("challenge", "challenge", "challenge", "sequence", "sequence", "permit", "other"))
+        to, nonce = self.nonce.get(peer.id, (chance.choice(self.modes), bytes(16)))
+        body: dict[str, Any] = {"proof": kind}
+        if not attaching:
+            body["to"] = to if chance.random() < 0.9 else chance.choice(self.modes)
+        if kind == "challenge":
+            asked = challenge.Challenge(
+                nonce=nonce,
+                device=self.policy.device.id,
+                mode=core.state.mode if attaching else to,
+                purpose=challenge.Purpose.ATTACH if attaching else challenge.Purpose.ENTER,
+                session=core.token if attaching else b"",
+            )
+            mac = challenge.make(SECRET, asked)
+            body["mac"] = mac if chance.random() < 0.8 else chance.choice((bytes(32), mac[:-1], mac + b"x"))
+        elif kind == "sequence":
+            done = [each.done for key, each in core.sequences.items() if key[0] == peer.id]
+            body["step"] = (done[-1] if done else 0) + chance.choices((1, 0, 2), weights=(8, 1, 1))[0]
+        return body
+
+    def _learn(self, peer: Peer, packet: bytes, answer: bytes) -> None:
+        if packet[7] == mode.Id.CHALLENGE:
+            nonce = cbor2.loads(answer[HEADER_SIZE:]).get("nonce")
+            if nonce is not None:
+                with_to = cbor2.loads(packet[HEADER_SIZE:])
+                self.nonce[peer.id] = (with_to["to"], nonce)
+        elif packet[7] in {mode.Id.ENTER, mode.Id.ATTACH} and self.chance.random() < 0.8:
+            self.nonce.pop(peer.id, None)
+
+
+def canonical(packet: bytes) -> bytes:
+    """The same answer as the C core writes it: definite lengths, keys in the order of RFC 8949 4.2.1."""
+    body = cbor2.dumps(cbor2.loads(packet[HEADER_SIZE:]), canonical=True)
+    return packet[:2] + len(body).to_bytes(2, "big") + packet[4:HEADER_SIZE] + body
+
+
+def usable(policy: Policy) -> bool:
+    """Whether the C core promises the same: an owner off BLE has no identity there, and permits come later."""
+    owned = any(each.session is SessionRule.OWNER for each in policy.modes.values())
+    return not (owned and set(policy.smp.transports) != {Transport.BLE})

@@ -1,0 +1,188 @@
+"""Changes each comparison, constant, and statement of the core, one at a time, and expects the comparison to notice.
+
+    python -m tests.firmware.mutants [FILE.c ...]      for `make deep`; prints who survives
+
+A mutant that does not compile does not count. One that survives is a fault that nothing here would see: a question is
+missing, or the code says too much. Those that no question can tell from the core are in `SAME`, with the reason.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.firmware import lives, pairs, vectors
+from tests.firmware.equivalence import ACTIONS, Batch
+from tests.firmware.odd_policies import odd_policies
+from tests.firmware.toolchain import (
+    CORE,
+    CRYPTO,
+    FIRMWARE,
+    HARNESS,
+    Compiler,
+    build_core,
+    build_tables,
+    examples,
+)
+from tests.firmware.wire import Wire
+
+from keyswitch.policy.load import read_policy
+
+COMPILER: Final = Compiler(name="gcc", command=("gcc", "-O0"))
+SECONDS: Final = 60
+_SHOWN: Final = ("pump", "key-switch", "chase", "contradiction", "reset-while-working", "weak-entry")
+
+CHANGES: Final = (
+    (r" == ", " != "),
+    (r" != ", " == "),
+    (r" < ", " <= "),
+    (r" <= ", " < "),
+    (r" > ", " >= "),
+    (r" >= ", " > "),
+    (r" && ", " || "),
+    (r" \|\| ", " && "),
+    (r" \+ ", " - "),
+    (r" - ", " + "),
+    (r"\btrue\b", "false"),
+    (r"\bfalse\b", "true"),
+    (r"(?<=[ (\[{])0u\b", "1u"),
+    (r"(?<=[ (\[{])1u\b", "2u"),
+    (r"(?<=\()!(?=[a-z(])", ""),
+    (r"^#define \w+ (?:0x)?\d+(?=u?$)", "+1"),
+    (r"^\t+[a-z_>.\-\[\]]+(?: [|&]?= [^;]*|\([^;]*\)|\+\+|--);$", ";"),
+)
+"""What is changed into what; the last two are a constant that is one more, and a statement that is left out."""
+
+SAME: Final[dict[tuple[str, str], str]] = {}
+"""File and line as they are: why no question can tell the mutant from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change. Attributes: line: as it was; changed: as it is now."""
+
+    source: Path
+    number: int
+    line: str
+    changed: str
+
+
+def mutants(source: Path) -> Iterator[Mutant]:
+    """Every change of this file, outside of comments."""
+    comment = False
+    for number, line in enumerate(source.read_text().splitlines()):
+        comment = comment or line.lstrip().startswith("/*")
+        if comment:
+            comment = "*/" not in line
+            continue
+        code = line.split("/*")[0].rstrip()
+        for pattern, other in CHANGES:
+            for found in re.finditer(pattern, code):
+                if other == "+1":
+                    changed = code[: found.end()] + code[found.end() :]
+                    digits = re.search(r"(?:0x)?\d+$", found.group())
+                    assert digits is not None
+                    value = int(digits.group(), 0) + 1
+                    changed = code[: found.start() + digits.start()] + str(value) + code[found.end() :]
+                else:
+                    changed = code[: found.start()] + other + code[found.end() :]
+                yield Mutant(source, number, line, changed)
+
+
+def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
+    """A small batch that sees much, what Python answers, and the tables that it is about."""
+    shown = [read_policy(path) for path in examples() if path.stem in _SHOWN or path.parent.name in _SHOWN]
+    policies = [vectors.policy(), *shown, *odd_policies()]
+    batch, chance = Batch(), Random(1)
+    for number, policy in enumerate(policies):
+        wire = Wire(policy, number)
+        found = pairs.met(policy, 250)
+        batch.steps(wire, pairs.some(found, 2_500, chance))
+        batch.doors(wire, pairs.door_states(policy, found.states)[:12])
+        batch.records(wire, chance, 40)
+        batch.memories(wire, chance, 12)
+        for seed in range(12 if lives.usable(policy) else 0):
+            life = lives.Life(wire, seed)
+            life.live(ACTIONS)
+            batch.asked.append(life.question())
+            batch.told.append(life.answer())
+    life, _, _ = vectors.exchanges(Wire(vectors.policy(), 0))
+    batch.asked.append(life.question())
+    batch.told.append(life.answer())
+    for each in vectors.proofs():
+        nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
+        batch.asked.append(
+            Wire(policies[0], 0).ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac)
+        )
+        batch.told.append(len(message).to_bytes(2, "little") + message + b"\1")
+    return b"".join(batch.asked), b"".join(batch.told), build_tables(into, policies, COMPILER)
+
+
+def survives(mutant: Mutant, place: Path, objects: list[Path], tables: list[Path]) -> bool | None:
+    """Whether nothing is noticed; None: it does not compile, or is the same program."""
+    place.mkdir(exist_ok=True)
+    lines = mutant.source.read_text().splitlines()
+    lines[mutant.number] = mutant.changed
+    changed = place / mutant.source.name
+    changed.write_text("\n".join(lines) + "\n")
+    core = objects[0].parent
+    include = ("-I", FIRMWARE / "include", "-I", mutant.source.parent, "-I", core)
+    built = place / "mutant.o"
+    plain = (*COMPILER.command, "-std=c99", "-w", *include)
+    if subprocess.run([*plain, "-c", changed, "-o", built], capture_output=True, check=False).returncode:
+        return None
+    others = [each for each in objects if each.stem != mutant.source.stem]
+    harness = place / "harness"
+    subprocess.run([*COMPILER.command, *others, built, *tables, core / "h.o", core / "c.o", "-o", harness], check=True)
+    try:
+        ran = subprocess.run(
+            [harness, core / "questions", place / "answers"], capture_output=True, check=False, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return ran.returncode == 0 and (place / "answers").read_bytes() == (core / "answers").read_bytes()
+
+
+def _judge(work: tuple[int, Mutant, Path, list[Path], list[Path]]) -> bool | None:
+    number, mutant, into, objects, tables = work
+    return survives(mutant, into / f"mutant-{number}", objects, tables)
+
+
+def main(names: list[str]) -> int:
+    with TemporaryDirectory(prefix="keyswitch-mutants-") as name:
+        into = Path(name)
+        objects = build_core(into / "core", COMPILER)
+        asked, told, tables = questions(into)
+        (into / "core" / "questions").write_bytes(asked)
+        (into / "core" / "answers").write_bytes(told)
+        include = ("-I", FIRMWARE / "include", "-I", into / "core")
+        for source, built in ((HARNESS, "h.o"), (CRYPTO, "c.o")):
+            subprocess.run([*COMPILER.command, *include, "-c", source, "-o", into / "core" / built], check=True)
+        every = [each for source in CORE if not names or source.name in names for each in mutants(source)]
+        unchanged = Mutant(CORE[0], 0, "", CORE[0].read_text().splitlines()[0])
+        if not survives(unchanged, into / "unchanged", objects, tables):
+            print("mutants: the core itself is not what Python says", file=sys.stderr)  # noqa: T201 - the runner's output
+            return 1
+        work = [(number, each, into, objects, tables) for number, each in enumerate(every)]
+        with ProcessPoolExecutor(2) as pool:
+            judged = list(pool.map(_judge, work, chunksize=4))
+    left = [
+        each
+        for each, alive in zip(every, judged, strict=True)
+        if alive and (each.source.name, each.line.strip()) not in SAME
+    ]
+    for each in left:
+        print(f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}")  # noqa: T201
+    built = sum(each is not None for each in judged)
+    print(f"mutants: {built} built, {built - sum(map(bool, judged))} noticed, {len(left)} survive")  # noqa: T201
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

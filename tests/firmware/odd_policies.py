@@ -1,0 +1,182 @@
+"""Policies by hand with what the examples lack: every strategy, owners, sequences, limits of every kind, long names."""
+
+from typing import Final
+
+from keyswitch.policy.load import load
+from keyswitch.policy.model import Policy
+
+_OWNED: Final = """
+schema = 1
+[device]
+name = "A name of 29 bytes, 123 456é"
+id = "unit 4711 ünit \\"quoted\\" back\\\\slash ?"
+initial_mode = "idle"
+company_id = 0x1234
+[inputs]
+lid = { type = "bool", safety = true }
+key = { type = "bool", operated = true, initial = false }
+level = { type = "int", initial = -2147483648 }
+[modes.idle]
+allow = ["mode", "os.echo"]
+[modes.busy]
+allow = ["mode"]
+inhibits = ["spin", "heat"]
+[modes.a-mode_with-a-name_of-32-letters]
+allow = ["mode"]
+timeout_s = 5
+[modes.service]
+maintenance = true
+allow = ["os", "image", "mode"]
+inhibits = ["heat", "beep"]
+security = "encrypted"
+session = "owner"
+lease_s = 60
+lease_max_s = 100
+idle_s = 20
+timeout_s = 90
+[entry.challenge]
+secret = "k.hmac"
+[entry.sequence]
+steps = 3
+window_s = 4
+[entry.lockout]
+free_tries = 1
+first_s = 0.5
+max_s = 3
+[[transitions]]
+from = ["idle", "busy", "a-mode_with-a-name_of-32-letters"]
+to = "service"
+on = "enter"
+proofs = ["sequence", "challenge"]
+when = ["lid == true", "level <= 5", "level > -2147483648"]
+when_false = "hold"
+others = "disconnect"
+[[transitions]]
+from = ["idle"]
+to = "service"
+on = "enter"
+proofs = ["challenge"]
+when = ["level != 7"]
+security = "authenticated"
+[[transitions]]
+from = ["idle"]
+to = "service"
+on = "input"
+when = ["key == true"]
+[[transitions]]
+from = ["service"]
+to = "busy"
+on = "leave"
+when = ["level >= 3"]
+[[transitions]]
+from = ["service"]
+to = "idle"
+on = "timeout"
+[[transitions]]
+from = ["idle"]
+to = "a-mode_with-a-name_of-32-letters"
+on = "connect"
+when = ["level < 0"]
+[[transitions]]
+from = ["a-mode_with-a-name_of-32-letters"]
+to = "idle"
+on = "timeout"
+[[transitions]]
+from = ["busy"]
+to = "idle"
+on = "disconnect"
+[[transitions]]
+from = ["busy"]
+to = "idle"
+on = "enter"
+[[transitions]]
+from = ["busy"]
+to = "busy-after-reset"
+on = "reset"
+[[transitions]]
+from = ["idle"]
+to = "service"
+on = "button"
+hold_s = 3
+[modes.busy-after-reset]
+allow = ["mode:read"]
+[gate]
+service = "SERVICE"
+[update]
+arm = "ARM"
+confirm = "CONFIRM"
+trial_deadline_s = 30
+[smp]
+buf_size = 700
+transports = ["ble"]
+"""
+
+_ANYONE: Final = """
+schema = 1
+[device]
+name = "plain"
+initial_mode = "work"
+[modes.work]
+allow = ["mode"]
+[modes.service]
+maintenance = true
+allow = ["os", "image", "mode"]
+lease_s = 2
+[modes.other]
+maintenance = true
+allow = ["image", "mode"]
+idle_s = 3
+security = "authenticated"
+[entry.sequence]
+steps = 2
+window_s = 1
+[entry.lockout]
+free_tries = 0
+first_s = 0.001
+max_s = 2592000
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "enter"
+proofs = ["sequence"]
+others = "disconnect"
+[[transitions]]
+from = ["work"]
+to = "other"
+on = "enter"
+proofs = ["sequence"]
+[[transitions]]
+from = ["work"]
+to = "other"
+on = "button"
+hold_s = 1
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "button"
+hold_s = 2
+[gate]
+service = "SERVICE"
+[gate.on_leave]
+upload = "keep"
+[update]
+arm = "ARM"
+confirm = "CONFIRM"
+"""
+
+_CHOICES: Final = (
+    ("reconnect", "late", "either"),
+    ("live", "early", "operator"),
+    ("always", "early", "self"),
+    ("always", "late", "operator"),
+)
+
+
+def odd_policies() -> list[Policy]:
+    """All of them."""
+    found = []
+    for text in (_OWNED, _ANYONE):
+        for place, (service, arm, confirm) in enumerate(_CHOICES):
+            written = text.replace("SERVICE", service).replace("ARM", arm).replace("CONFIRM", confirm)
+            found.append(load(written.encode(), origin=f"odd-{len(found)}-{place}"))
+    return found

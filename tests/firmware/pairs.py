@@ -1,0 +1,192 @@
+"""Every (state, event) that the prover meets, and what else the world could tell the machine in these states."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import product
+from random import Random
+
+from keyswitch.gate import events as on
+from keyswitch.gate.events import Event, Timer
+from keyswitch.gate.machine import Step, initial, step
+from keyswitch.gate.peer import Peer, Service
+from keyswitch.gate.state import GateState
+from keyswitch.policy.enums import InputType, ProofKind
+from keyswitch.policy.model import INT_MAX, INT_MIN, Input, OnButton, Policy, Value
+from keyswitch.prove.explore import explore
+from keyswitch.prove.inputs import Inputs
+from keyswitch.prove.successors import Edge, GateUnderProof
+from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND
+from keyswitch.smp.commands import ALL_KEYS
+from keyswitch.terms import Security, Transport
+
+MAX_STATES = 20_000
+"""Of a policy's exploration; what lies beyond is counted as cut."""
+
+
+MAX_PAIRS = 40_000
+"""Of one policy: states and events beyond what was met."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What the prover met. Attributes: cut: it did not see everything."""
+
+    policy: Policy
+    pairs: dict[tuple[GateState, Event], Step] = field(default_factory=dict)
+    cut: bool = False
+
+    @property
+    def states(self) -> list[GateState]:
+        """Each once, in the order in which they were met."""
+        return list(dict.fromkeys(state for state, _ in self.pairs))
+
+    @property
+    def events(self) -> list[Event]:
+        """Each once, in the order in which they were met."""
+        return list(dict.fromkeys(event for _, event in self.pairs))
+
+
+class _Nobody:
+    def edge(self, before: int, edge: Edge) -> None:
+        pass
+
+    def world(self, place: int, edge: Edge) -> None:
+        pass
+
+
+def met(policy: Policy, max_states: int = MAX_STATES) -> Found:
+    """Everything that the prover's exploration of this policy asks the machine."""
+    found = Found(policy)
+
+    def ask(_policy: Policy, state: GateState, event: Event) -> Step:
+        done = step(_policy, state, event)
+        found.pairs[state, event] = done
+        return done
+
+    graph = explore(Inputs(policy), GateUnderProof(step=ask), _Nobody(), max_states=max_states)
+    found.cut = not graph.complete
+    return found
+
+
+def _peers() -> list[Peer]:
+    ble = [Peer(id=each, transport=Transport.BLE, security=level) for each in (FIRST, SECOND) for level in Security]
+    return [*ble, Peer(id=OFF_BLE, transport=Transport.UDP), Peer(id=FIRST, transport=Transport.BLE, door=Service.MODE)]
+
+
+def values_of(policy: Policy, each: Input) -> list[Value | None]:
+    """Values on both sides of each constant, the ends of an int, and the unknown one."""
+    if each.type is InputType.BOOL:
+        return [False, True, None]
+    constants = {guard.value for way in policy.transitions for guard in way.when if guard.input == each.name}
+    near = {constant + off for constant in constants for off in (-1, 0, 1)} | {0, INT_MIN, INT_MAX}
+    return [*sorted(value for value in near if INT_MIN <= value <= INT_MAX), None]
+
+
+def alphabet(policy: Policy) -> list[Event]:
+    """Everything that can be told, likely or not: also what the door would have kept away."""
+    events: list[Event] = [on.UploadEnded(), on.ArmFailed(), on.SelfConfirmed()]
+    events += [on.Expired(timer=timer) for timer in Timer]
+    events += [kind(peer=each) for kind in (on.Connected, on.Disconnected) for each in (FIRST, SECOND, OFF_BLE)]
+    for each in policy.inputs:
+        events += [on.InputChanged(name=each.name, value=value) for value in values_of(policy, each)]
+    holds = {way.trigger.hold_ms for way in policy.transitions if isinstance(way.trigger, OnButton)}
+    events += [on.ButtonHeld(hold_ms=hold + off) for hold in {0, *holds} for off in (-1, 0, 1) if hold + off >= 0]
+    for peer in _peers():
+        events += [
+            kind(peer=peer)
+            for kind in (
+                on.AttachProved,
+                on.LeaveAsked,
+                on.ExtendAsked,
+                on.UploadStarted,
+                on.ResetAsked,
+                on.ConfirmAsked,
+                on.CommandServed,
+            )
+        ]
+        events += [
+            on.ArmAsked(peer=peer, image=image, permanent=permanent)
+            for image in (NEW, OTHER)
+            for permanent in (False, True)
+        ]
+        limits = (frozenset({NEW}), frozenset({NEW, OTHER}))
+        proofs = [*((proof, None) for proof in (None, *ProofKind)), *((ProofKind.PERMIT, each) for each in limits)]
+        events += [
+            on.EnterProved(peer=peer, to=to, proof=proof, images=images)
+            for to in (*policy.modes, "no-mode-of-this-policy")
+            for proof, images in proofs
+        ]
+    events += [
+        on.Booted(running=b"old", trial=trial, mode_before=before, blank=blank)
+        for trial, before, blank in product(
+            (False, True), (None, *policy.modes, "no-mode-of-this-policy"), (False, True)
+        )
+    ]
+    return events
+
+
+def everything(found: Found) -> Iterator[tuple[GateState, Event]]:
+    """Every state that was met, with every event that was met anywhere, and with the whole alphabet.
+
+    Coming up forgets the state before: two states are enough to see that. Where that is more than `MAX_PAIRS`, as many
+    of them by chance, beside all that was met.
+    """
+    if len(found.states) * len(found.events) > MAX_PAIRS:
+        yield from some(found, MAX_PAIRS, Random(len(found.pairs)))
+        return
+    told = list(dict.fromkeys((*found.events, *alphabet(found.policy))))
+    boots = [event for event in told if isinstance(event, on.Booted)]
+    others = [event for event in told if not isinstance(event, on.Booted)]
+    for place, state in enumerate(found.states):
+        for event in others:
+            yield state, event
+        for event in boots if place in {0, len(found.states) - 1} else ():
+            yield state, event
+            if found.policy.inputs:
+                yield state, replace(event, inputs=())
+
+
+def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, Event]]:
+    """All that was met, and so many more of `everything`, also with other values of the inputs."""
+    yield from found.pairs
+    told = list(dict.fromkeys((*found.events, *alphabet(found.policy))))
+    states = found.states
+    values = [values_of(found.policy, each) for each in found.policy.inputs]
+    for _ in range(count):
+        state = chance.choice(states)
+        if chance.random() < 0.5:
+            state = replace(state, inputs=tuple(chance.choice(each) for each in values))
+        yield state, chance.choice(told)
+
+
+# --- the door -------------------------------------------------------------------------------------------------------
+
+COMMANDS = sorted((key.group, key.id, key.op) for key in ALL_KEYS) + [
+    (group, each, op)
+    for group, each in ((0, 0), (0, 5), (1, 1), (1, 31), (1, 32), (1, 33), (1, 255), (0x4B53, 6), (11, 0), (65535, 0))
+    for op in range(8)
+    if (group, each, op) not in ALL_KEYS
+]
+"""Every known command in each direction, and some that nobody knows."""
+
+
+def door_states(policy: Policy, states: list[GateState]) -> list[GateState]:
+    """One state for each thing that the door looks at: mode, session and owner, first trial, going down."""
+    seen: dict[object, GateState] = {}
+    for mode in policy.modes:
+        for state in states:
+            owner = None if state.session is None else (state.session.owner,)
+            for down in (False, True):
+                changed = replace(state, mode=mode, down=down)
+                seen.setdefault((mode, owner, state.first_trial, down), changed)
+    return [*seen.values(), initial(policy)]
+
+
+def door_peers() -> list[Peer]:
+    """Each peer with each security through each service."""
+    return [
+        Peer(id=each, transport=Transport.BLE, security=level, door=door)
+        for each in (FIRST, SECOND)
+        for level in Security
+        for door in Service
+    ]

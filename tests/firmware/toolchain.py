@@ -1,0 +1,129 @@
+"""Builds the portable core with the harness, for any compiler: each policy's exported tables beside each other."""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keyswitch.export.limits import most_effects
+from keyswitch.export.tables import policy_c, policy_h
+from keyswitch.gate.nonces import MAX_OUTSTANDING
+from keyswitch.policy.model import Policy
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FIRMWARE = REPOSITORY / "firmware"
+CORE = sorted((FIRMWARE / "src" / "core").glob("*.c"))
+HARNESS = Path(__file__).with_name("harness.c")
+CRYPTO = Path(__file__).with_name("sha256.c")
+
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
+_ROOMY = (
+    "/* Room for every policy that the tests compare. */\n#include <keyswitch/ks_abi.h>\n"
+    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n#define KS_POLICY_SEQUENCES 1\n"
+    "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
+    f"#define KS_MAX_NONCES {MAX_OUTSTANDING}\n"  # as many as Python keeps
+)
+
+
+def examples() -> list[Path]:
+    """Every policy that the repository shows."""
+    return [path for path in sorted((REPOSITORY / "examples").glob("*/*.toml")) if path.name != "pyproject.toml"]
+
+
+class BuildFailedError(Exception):
+    """What the compiler said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiler:
+    """One way to build. Attributes: name: for people; command: with its options."""
+
+    name: str
+    command: tuple[str, ...]
+    extra: tuple[str, ...] = field(default=())
+
+
+SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+GCC = Compiler(name="gcc", command=("gcc", "-O1"))
+ALL = (
+    GCC,
+    Compiler(name="clang", command=("clang", "-O2")),
+    Compiler(name="gcc -m32", command=("gcc", "-m32", "-Os")),
+    Compiler(name="clang, address and undefined behaviour sanitizers", command=("clang", "-O1", *SANITIZE)),
+)
+
+
+def run(command: Sequence[str | Path], *, with_errors: bool = False) -> str:
+    """What it printed; on request, what it said beside it too.
+
+    Raises:
+        BuildFailedError: it failed.
+    """
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        shown = " ".join(str(each) for each in command[:6])
+        raise BuildFailedError(f"{shown} …: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + (done.stderr if with_errors else "")
+
+
+def build_core(into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE) -> list[Path]:
+    """The core's objects, with room for any policy."""
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "ks_policy.h").write_text(_ROOMY)
+    objects = []
+    for source in core:
+        built = into / f"{source.stem}.o"
+        include = ("-I", FIRMWARE / "include", "-I", source.parent, "-I", into)
+        run((*compiler.command, *WARNINGS, *include, "-c", source, "-o", built))
+        objects.append(built)
+    return objects
+
+
+def build_tables(into: Path, policies: Sequence[Policy], compiler: Compiler) -> list[Path]:
+    """The exported tables of each policy, and the list of them that the harness looks into."""
+    objects, names = [], []
+    for number, policy in enumerate(policies):
+        place = into / f"policy-{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        name = f"ks_policy_{number}"
+        (place / "ks_policy.h").write_text(policy_h(policy, "/* by a test */"))
+        (place / "ks_policy.c").write_text(policy_c(policy, "/* by a test */"))
+        built = place / "ks_policy.o"
+        options = ("-I", FIRMWARE / "include", "-I", place, f"-Dks_policy={name}")
+        run((*compiler.command, *WARNINGS, *options, "-c", place / "ks_policy.c", "-o", built))
+        objects.append(built)
+        names.append(name)
+    listed = into / "policies.c"
+    listed.write_text(
+        "#include <stddef.h>\n#include <keyswitch/ks_tables.h>\n"
+        + "".join(f"extern const struct ks_policy {name};\n" for name in names)
+        + "extern const struct ks_policy *const TEST_POLICIES[];\nextern const size_t TEST_POLICY_COUNT;\n"
+        + f"const struct ks_policy *const TEST_POLICIES[] = {{{', '.join(f'&{name}' for name in names)}}};\n"
+        + f"const size_t TEST_POLICY_COUNT = {len(names)};\n"
+        + "extern const unsigned TEST_POLICY_EFFECTS[];\n"
+        + f"const unsigned TEST_POLICY_EFFECTS[] = {{{', '.join(str(most_effects(each)) for each in policies)}}};\n"
+    )
+    built = into / "policies.o"
+    run((*compiler.command, *WARNINGS, "-I", FIRMWARE / "include", "-c", listed, "-o", built))
+    return [*objects, built]
+
+
+def link_harness(into: Path, core: Sequence[Path], tables: Sequence[Path], compiler: Compiler) -> Path:
+    """The harness from objects that are there."""
+    built = into / "harness"
+    options = ("-I", FIRMWARE / "include", "-I", core[0].parent)
+    sources = (HARNESS, CRYPTO, *core, *tables)
+    run((*compiler.command, "-std=c99", "-Wall", "-Wextra", "-Werror", *options, *sources, "-o", built))
+    return built
+
+
+def ask(harness: Path, questions: bytes) -> bytes:
+    """The core's answers.
+
+    Raises:
+        BuildFailedError: the harness died, for example of a sanitizer's finding.
+    """
+    asked, told = harness.with_suffix(".questions"), harness.with_suffix(".answers")
+    asked.write_bytes(questions)
+    run((harness, asked, told))
+    return told.read_bytes()
