@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 from bumble.keys import PairingKeys
+from tests.docs.json_reference import PRINTED
+from tests.shapes import faults
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.link.bumble.bonds import Bonds
+from keyswitch.schema.output import SCHEMA_VERSION
 
 KEY = bytes(range(16))
 PEERS = {"C0:00:00:00:00:01": True, "00:11:22:33:44:55/P": False}
@@ -44,7 +47,10 @@ def test_listed_without_keys(file: Path, capsys: pytest.CaptureFixture[str]):
     ]
     assert ended("list", str(file), "--json") == Exit.YES
     out += capsys.readouterr().out
-    assert json.loads(out.splitlines()[-1])["security"] == "encrypted"
+    told = json.loads(out.splitlines()[-1])
+    assert told.pop("schema_version") == SCHEMA_VERSION
+    assert faults(told, *PRINTED["keyswitch bonds list"]) == []
+    assert told["security"] == "encrypted"
     assert KEY.hex() not in out
 
 

@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from tests.docs.json_reference import PRINTED
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
+from tests.shapes import faults
 
 from keyswitch.cli.main import main
 from keyswitch.exits import Exit
+from keyswitch.schema.output import SCHEMA_VERSION
 
 OLD = make_image()
 
@@ -53,6 +56,8 @@ def test_an_answer_a_refusal_and_the_gate(capsys: pytest.CaptureFixture[str]):
         served.peer.mode = "maintenance"
         assert ended(served.target, "image", "state", "--json") == Exit.YES
         told = json.loads(capsys.readouterr().out)
+        assert told.pop("schema_version") == SCHEMA_VERSION
+        assert faults(told, *PRINTED["keyswitch smp"]) == []
         assert (told["gate"], told["mode"], told["trouble"]) == ("open", "maintenance", None)
         assert told["reply"]["values"]["images"][0]["hash"] == f"hex:{OLD.hash.hex()}"
 
