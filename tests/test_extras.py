@@ -74,6 +74,8 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
         (["keys", "new", str(at / "key.pem")], "", {Exit.YES}),
         (["permit", "show", new], "", {Exit.USAGE}),
         (["image", "show", new], "", {Exit.YES}),
+        (["audit", "--list"], "", {Exit.YES}),
+        (["audit", f"{AWAY}#Pump 7", "--policy", policy, "-o", str(at / "report")], "bumble", set()),
         (["evidence", "show", new], "", {Exit.NO, Exit.USAGE}),
         (["panel", str(at), "status"], "", {Exit.UNREACHABLE, Exit.USAGE}),
     ]

@@ -95,7 +95,7 @@ class Wire:
     def ask_record(self, data: bytes) -> bytes:
         return b"\2" + self.number + _U16.pack(len(data)) + data
 
-    def ask_proof(self, mode: str, attaching: bool, nonce: bytes, token: bytes, mac: bytes) -> bytes:  # noqa: FBT001 - one byte
+    def ask_proof(self, mode: str, attaching: bool, nonce: bytes, token: bytes, mac: bytes) -> bytes:
         head = b"\4" + self.number + bytes([self.modes[mode], attaching])
         return head + nonce + token.ljust(4, b"\xee") + mac
 

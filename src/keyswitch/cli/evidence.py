@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import click
 
 from keyswitch.app.evidence_json import checked_json, record_json
+from keyswitch.audit.manifest import is_report, verify_report
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
 from keyswitch.cli.picture import png
@@ -82,6 +83,8 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
     from keyswitch.policy.secrets import read_public_key
 
     verifier = EvidenceVerifier(read_public_key(key)) if key is not None else None
+    if file.is_dir() and is_report(file):
+        return _verify_report(file, _head(noted), verifier, as_json=as_json)
     checked = _read(file, noted=_head(noted), verifier=verifier)
     if as_json:
         echo(to_line(checked_json(checked, _never_ended(checked))))
@@ -89,6 +92,27 @@ def verify(file: Path, key: Path | None, noted: str | None, as_json: bool) -> Ex
     _told(checked)
     for line in _checked_lines(checked, verifier, one_file=not file.is_dir()):
         echo(line)
+    return _CODES[checked.state]
+
+
+def _verify_report(directory: Path, noted: Head | None, verifier: Verifier | None, *, as_json: bool) -> Exit:
+    """A directory of `keyswitch audit`: each of its files is compared."""
+    checked = verify_report(directory, noted=noted, verifier=verifier)
+    head = f"{checked.head.n}:{checked.head.hash}"
+    if as_json:
+        told = {"state": checked.state.value, "files": checked.files, "findings": list(checked.findings)}
+        echo(to_line({**told, "head": {"n": checked.head.n, "hash": checked.head.hash}}))
+        return _CODES[checked.state]
+    for finding in checked.findings:
+        echo(f"{directory}: {finding}", err=True)
+    match checked.state:
+        case State.CHANGED:
+            echo("changed: this report is not as it was written; ask for it again from where it came")
+        case State.VERIFIED:
+            echo(f"verified: {checked.files} files are as the evidence record has them: head {head}")
+        case State.CONSISTENT | State.OPEN:
+            echo(f"consistent: {checked.files} files are as the evidence record has them: head {head}")
+            echo("unsigned: whoever can write this directory can make all of it anew; compare --head, or --key")
     return _CODES[checked.state]
 
 

@@ -11,7 +11,7 @@ Rules that every implementation keeps:
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from keyswitch.errors import RemoteError
 from keyswitch.terms import Security
@@ -159,6 +159,23 @@ class GattLink(Protocol):
 
     async def close(self) -> None:
         """End the connection; no error if it is gone already."""
+        ...
+
+
+@runtime_checkable
+class HandleLink(Protocol):
+    """A `GattLink` that also writes to handles, as a client does that has kept them from an earlier table."""
+
+    def handle_of(self, service: str, characteristic: str) -> int:
+        """The value handle of a characteristic in the table that was found."""
+        ...
+
+    def is_free(self, handle: int) -> bool:
+        """Whether no service of the table that was found has this handle."""
+        ...
+
+    async def write_handle(self, handle: int, data: bytes) -> None:
+        """Write without response to a handle, whatever lies there. Returns when the link took it."""
         ...
 
 

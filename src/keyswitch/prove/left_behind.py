@@ -65,10 +65,7 @@ def _move(policy: Policy, record: SessionRecord, running: bytes, pending: tuple[
             ("limited", record.images is not None),
             ("ending", record.ending),
             ("timed", record.lease_ms is not None),
-            (
-                "transition",
-                next((way.index for way in policy.transitions if entry_at(policy, way.index) == record.entry), None),
-            ),
+            ("transition", transition),
             ("trial", pending is not None),
         ),
         words=f'the device comes up with a session record for mode "{record.mode}" that another firmware wrote',

@@ -162,9 +162,20 @@ class BumbleLink:
 
     async def write(self, service: str, characteristic: str, data: bytes) -> None:
         """Write without response; returns when the link took it."""
+        await self.write_handle(self._characteristic(service, characteristic).handle, data)
+
+    def handle_of(self, service: str, characteristic: str) -> int:
+        """The value handle of a characteristic in the table that was found."""
+        return self._characteristic(service, characteristic).handle
+
+    def is_free(self, handle: int) -> bool:
+        """Whether no service of the table that was found has this handle."""
+        return all(not found.start <= handle <= found.end for found in self._found)
+
+    async def write_handle(self, handle: int, data: bytes) -> None:
+        """Write without response to a handle, whatever lies there; returns when the link took it."""
         if len(data) > self.max_write:
             raise LocalError(f"a write of {len(data)} bytes: at most {self.max_write} on this link")
-        handle = self._characteristic(service, characteristic).handle
         async with self._order:
             outflow = self._radio.host.outflow
             if self._closed is None and outflow is not None and not await outflow.room(self._handle, ROOM):

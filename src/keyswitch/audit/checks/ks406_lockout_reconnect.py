@@ -1,0 +1,41 @@
+"""KS-406: a lock-out outlives the connection."""
+
+import asyncio
+from typing import Final
+
+from keyswitch.audit.bench import Bench
+from keyswitch.audit.catalogue import Check, Impact, Story
+from keyswitch.audit.story import go_outside, lock_out, proof_not_sent, send_proof, still_locked_out, wait_lock_out
+from keyswitch.audit.verdict import Part
+
+ID: Final = "KS-406"
+
+
+async def play(bench: Bench) -> tuple[Part, ...]:
+    """Too many wrong proofs, then a right one."""
+    await go_outside(bench)
+    waits_ms = await lock_out(bench, ID)
+    began_s = asyncio.get_running_loop().time()
+    await bench.hang_up()
+    await (await bench.visit()).close()
+    await bench.hang_up()
+    visit, body = await proof_not_sent(bench)
+    words = "a right proof over a new connection, right after too many wrong ones"
+    outcome = await send_proof(visit, ID, words, body)
+    part = await still_locked_out(bench, words, outcome, began_s=began_s, waits_ms=waits_ms)
+    await wait_lock_out(bench, waits_ms)
+    return (part,)
+
+
+CHECK: Final = Check(
+    id=ID,
+    title="a lock-out outlives the connection",
+    requirement="Whoever connects again has no tries again.",
+    why="A new connection costs an attacker nothing.",
+    how="The same, over a connection that was made after the wrong proofs.",
+    finding="The lock-out is passed by hanging up.",
+    remedy="Keep the count in the device, not with the connection.",
+    catches="a lock-out that is forgotten at disconnect",
+    impact=Impact.REVERSIBLE,
+    act=Story(play=play),
+)

@@ -1,0 +1,48 @@
+"""KS-407: a lock-out outlives a restart."""
+
+import asyncio
+from typing import Final
+
+from keyswitch.audit.bench import Bench
+from keyswitch.audit.catalogue import Check, Impact, Story
+from keyswitch.audit.story import (
+    GONE_ON_MS,
+    go_outside,
+    lock_out,
+    proof_not_sent,
+    send_proof,
+    still_locked_out,
+    wait_lock_out,
+)
+from keyswitch.audit.verdict import Part
+
+ID: Final = "KS-407"
+
+
+async def play(bench: Bench) -> tuple[Part, ...]:
+    """Too many wrong proofs, then a right one."""
+    await go_outside(bench)
+    waits_ms = await lock_out(bench, ID)
+    await bench.power_cycle()  # the wait begins anew with the boot
+    began_s = asyncio.get_running_loop().time()
+    await bench.pause(GONE_ON_MS)
+    visit, body = await proof_not_sent(bench)
+    words = "a right proof right after a restart"
+    outcome = await send_proof(visit, ID, words, body)
+    part = await still_locked_out(bench, words, outcome, began_s=began_s, waits_ms=waits_ms)
+    await wait_lock_out(bench, waits_ms)
+    return (part,)
+
+
+CHECK: Final = Check(
+    id=ID,
+    title="a lock-out outlives a restart",
+    requirement="A power cycle gives nobody tries back, and shortens no wait.",
+    why="Whoever stands beside the machine can take its power away.",
+    how="The same, with the power taken away after the wrong proofs, by somebody at the device.",
+    finding="The lock-out is passed with the main switch.",
+    remedy="Store the count before the answer leaves, and begin the wait anew after a boot.",
+    catches="a lock-out that a reset ends",
+    impact=Impact.REVERSIBLE,
+    act=Story(play=play),
+)

@@ -1,0 +1,296 @@
+"""What the stories of several checks have in common: uploads begun, proofs made and not sent, and how it is told."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+from keyswitch.audit.bench import Bench, Snapshot
+from keyswitch.audit.target import NotReachedError
+from keyswitch.audit.verdict import Part, Verdict
+from keyswitch.audit.wire import Attempt, Outcome, Told, Visit, WithheldError, attempt
+from keyswitch.host.smp.queries import SlotInfo, read_slots
+from keyswitch.host.smp.reply import Refusal
+from keyswitch.policy.model import OnEnter, Transition
+from keyswitch.proof import fields
+from keyswitch.smp import cbor
+from keyswitch.smp.commands import CommandKey
+from keyswitch.smp.groups import image, mode, os
+from keyswitch.smp.header import HEADER_SIZE, Op
+
+PIECE: Final = 256
+"""Bytes of a piece of an image: fits every usual buffer, and holds the image's header."""
+
+UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
+STATE: Final = CommandKey(image.ID, image.Id.STATE, Op.WRITE)
+ERASE: Final = CommandKey(image.ID, image.Id.ERASE, Op.WRITE)
+RESET: Final = CommandKey(os.ID, os.Id.RESET, Op.WRITE)
+LEAVE: Final = CommandKey(mode.ID, mode.Id.LEAVE, Op.WRITE)
+ENTER: Final = CommandKey(mode.ID, mode.Id.ENTER, Op.WRITE)
+
+GONE_ON_MS: Final = 500
+"""More than any machine needs from a time limit to what follows from it."""
+
+
+def passed(what: str, why: str) -> Part:
+    """It was tried, and nothing happened."""
+    return Part(verdict=Verdict.PASS, what=what, why=why)
+
+
+def failed(what: str, why: str, *, effects: Iterable[str] = (), exchange: Iterable[str] = ()) -> Part:
+    """It had an effect."""
+    return Part(verdict=Verdict.FAIL, what=what, why=why, effects=tuple(effects), exchange=tuple(exchange))
+
+
+def undecided(what: str, why: str) -> Part:
+    """It was tried, and nothing can be said."""
+    return Part(verdict=Verdict.INCONCLUSIVE, what=what, why=why)
+
+
+def not_for(what: str, why: str) -> Part:
+    """This device has nothing of the kind."""
+    return Part(verdict=Verdict.NOT_APPLICABLE, what=what, why=why)
+
+
+def by_effect(what: str, before: Snapshot, after: Snapshot, exchange: Iterable[str] = ()) -> Part:
+    """The verdict by what is different now."""
+    changes = before.changes(after)
+    if changes:
+        return failed(what, f"it had an effect: {', '.join(changes)}", effects=changes, exchange=exchange)
+    return passed(what, "nothing was different afterwards")
+
+
+def shut(what: str, outcome: Outcome) -> Part:
+    """The verdict on something whose answer is all that it gives outside maintenance: an upload's next piece, say."""
+    match outcome.told:
+        case Told.SERVED:
+            return failed(what, f"the device took it ({outcome.words})", exchange=outcome.exchange)
+        case Told.REFUSED | Told.HANDLED:
+            return passed(what, outcome.words)
+        case Told.NO_WAY:
+            return not_for(what, outcome.words)
+        case Told.SILENT if outcome.delivered:
+            return passed(what, outcome.words)
+        case Told.SILENT | Told.LOST:
+            return undecided(what, f"{outcome.words}: try again")
+
+
+def firmware(bench: Bench) -> tuple[bytes, bytes]:
+    """The newer image, and its hash.
+
+    Raises:
+        NotReachedError: none was given.
+    """
+    if bench.target.next is None:
+        raise NotReachedError("this needs an image that the device takes: give it with --next")
+    return bench.target.next.data, bench.target.next.hash
+
+
+def piece(check: str, data: bytes, offset: int) -> Attempt:
+    """One piece of an upload of `data`."""
+    body: dict[str, object] = {"off": offset, "data": data[offset : offset + PIECE]}
+    return attempt(check, UPLOAD, f"piece at offset {offset}", body | ({"len": len(data)} if offset == 0 else {}))
+
+
+async def begin_upload(bench: Bench, check: str) -> Visit:
+    """Enter, and send the first piece of the newer image; returns the connection.
+
+    Raises:
+        NotReachedError: the device did not take it.
+    """
+    data, _ = firmware(bench)
+    visit = await bench.enter()
+    bench.note_upload()
+    outcome = await visit.try_out(piece(check, data, 0))
+    if outcome.told is not Told.SERVED:
+        raise NotReachedError(f"the first piece of --next was not taken in maintenance: {outcome.words}")
+    return visit
+
+
+async def slots(visit: Visit) -> tuple[SlotInfo, ...]:
+    """What lies in the slots.
+
+    Raises:
+        NotReachedError: the device does not tell.
+    """
+    found = await read_slots(visit.smp) if visit.smp is not None else ()
+    if isinstance(found, Refusal) or not found:
+        raise NotReachedError("the device does not list its images in maintenance")
+    return found
+
+
+async def running(visit: Visit) -> bytes:
+    """Hash of the image that runs."""
+    return next((slot.hash for slot in await slots(visit) if slot.active), b"")
+
+
+async def mark(bench: Bench, wanted: bytes) -> Visit:
+    """Put the newer image into the other slot and mark it for a trial; returns the connection.
+
+    Raises:
+        NotReachedError: the device did not do it.
+    """
+    visit = await bench.enter()
+    await bench.fill(visit)
+    assert visit.smp is not None  # noqa: S101 - `fill` has worked with it
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": wanted, "confirm": False})
+    if isinstance(reply, Refusal):
+        raise NotReachedError(f"--next was not marked for a trial in maintenance: {reply}")
+    return visit
+
+
+async def reset_in_maintenance(bench: Bench, visit: Visit) -> Visit:
+    """The session's own reset; returns a connection afterwards, in whatever mode the device is then.
+
+    Raises:
+        NotReachedError: it was refused.
+    """
+    assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+    reply = await visit.smp.write(os.ID, os.Id.RESET)
+    if isinstance(reply, Refusal):
+        raise NotReachedError(f"a reset was refused in maintenance: {reply}")
+    bench.costs.resets += 1
+    await bench.settle()
+    await bench.hang_up()
+    return await bench.visit()
+
+
+async def send_back(bench: Bench, old: bytes) -> None:
+    """Bring the image back that ran before, where an unconfirmed one runs: by a reset, which reverts it."""
+    visit = await bench.enter()
+    if await running(visit) != old:
+        await reset_in_maintenance(bench, visit)
+    await bench.hang_up()
+
+
+# --- proofs ---
+
+
+async def proof_not_sent(bench: Bench) -> tuple[Visit, dict[str, Any]]:
+    """Ask for a challenge and answer it, but keep the answer: the connection, and the body of the request.
+
+    Raises:
+        NotReachedError: maintenance is not entered by a proof over this way.
+    """
+    if bench.target.strategy is None:
+        raise NotReachedError("maintenance is not entered by a proof")
+    await bench.hang_up()
+    visit = await bench.visit()
+    link = visit.link(control=True)
+    if link is None:
+        raise NotReachedError("the device has no mode group")
+    link.withhold = ENTER
+    try:
+        refused = await bench.target.strategy.enter(visit.connection, bench.say)
+    except WithheldError:
+        return visit, cbor.loads_map(link.withheld[HEADER_SIZE:])
+    finally:
+        link.withhold = None
+    raise NotReachedError(f"the device gave no challenge: {refused}")
+
+
+def answers_a_nonce(body: dict[str, Any]) -> bool:
+    """Whether this proof is one that is made for a nonce."""
+    return bool(body.get(fields.MAC) or body.get(fields.SIGNATURE))
+
+
+async def send_proof(visit: Visit, check: str, words: str, body: dict[str, Any]) -> Outcome:
+    """Send an `enter` with this body, as it is."""
+    return await visit.try_out(attempt(check, ENTER, words, body), control=True)
+
+
+async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
+    """The verdict on a proof that must not open: by the mode in which the device is then."""
+    await bench.pause(GONE_ON_MS)
+    here = await bench.mode()
+    if bench.target.policy.modes[here].maintenance:
+        return failed(what, f"it opened: the device is in mode {here}", exchange=outcome.exchange)
+    if "session" in outcome.gave:
+        return failed(what, "it opened: the device gave a session", exchange=outcome.exchange)
+    if outcome.delivered:
+        return passed(what, f"{outcome.words}, and the device stays in mode {here}")
+    return undecided(what, f"{outcome.words}: whether it arrived is not known; try again")
+
+
+async def go_outside(bench: Bench) -> None:
+    """Bring the device into its initial mode, with nobody connected."""
+    await bench.go(bench.target.policy.device.initial_mode)
+    await bench.hang_up()
+
+
+def entry(bench: Bench) -> Transition:
+    """The way by which maintenance is entered by command.
+
+    Raises:
+        NotReachedError: there is none.
+    """
+    for way in bench.target.policy.transitions:
+        if isinstance(way.trigger, OnEnter) and way.target == bench.maintenance:
+            return way
+    raise NotReachedError("maintenance is not entered by a command")
+
+
+def wrong(body: dict[str, Any]) -> dict[str, Any]:
+    """The same proof with one bit changed; a step of a sequence with another number."""
+    for name in (fields.MAC, fields.SIGNATURE):
+        value = body.get(name)
+        if isinstance(value, bytes):
+            return {**body, name: bytes([value[0] ^ 1]) + value[1:]}
+    return {**body, fields.STEP: 99}
+
+
+LONG_ENOUGH_MS: Final = 10_000
+"""A lock-out in which somebody can take the power away, and a radio can connect again."""
+
+
+async def lock_out(bench: Bench, check: str) -> int:
+    """Send wrong proofs until the device has to wait for a while; how long, in milliseconds.
+
+    Raises:
+        NotReachedError: no proof can be made here, or --max-wait does not allow it.
+    """
+    settings = bench.target.policy.entry.lockout
+    if not (settings.first_ms and settings.max_ms):
+        raise NotReachedError("the policy has no lock-out")
+    for number in range(settings.free_tries):
+        await _wrong_proof(bench, check, number + 1)
+    number, waits_ms = settings.free_tries, 0
+    while waits_ms < min(LONG_ENOUGH_MS, settings.max_ms):
+        if waits_ms:
+            await bench.sleep(waits_ms + GONE_ON_MS)
+        number += 1
+        await _wrong_proof(bench, check, number)
+        waits_ms = min(settings.first_ms << (number - settings.free_tries - 1), settings.max_ms)
+    return waits_ms
+
+
+async def _wrong_proof(bench: Bench, check: str, number: int) -> None:
+    visit, body = await proof_not_sent(bench)
+    await send_proof(visit, check, f"wrong proof {number}", wrong(body))
+
+
+async def still_locked_out(bench: Bench, words: str, outcome: Outcome, *, began_s: float, waits_ms: int) -> Part:
+    """The verdict on a right proof in a lock-out: what came when its time was over says nothing.
+
+    Args:
+        bench: the device.
+        words: what was tried.
+        outcome: of the right proof.
+        began_s: when the wait began at the latest, by the event loop's clock.
+        waits_ms: how long it lasts.
+    """
+    took_ms = (asyncio.get_running_loop().time() - began_s) * 1000
+    part = await not_entered(bench, words, outcome)
+    if part.verdict is Verdict.FAIL and took_ms >= waits_ms:
+        return undecided(
+            words, f"it was sent {took_ms / 1000:.1f} s after a lock-out of {waits_ms / 1000:g} s had begun"
+        )
+    return part
+
+
+async def wait_lock_out(bench: Bench, waits_ms: int | None = None) -> None:
+    """Wait until proofs are heard again, and give a right one, so that the count begins anew."""
+    settings = bench.target.policy.entry.lockout
+    await bench.hang_up()
+    await bench.sleep(min(settings.max_ms, 4 * settings.first_ms if waits_ms is None else waits_ms) + GONE_ON_MS)
+    await bench.enter()
+    await go_outside(bench)

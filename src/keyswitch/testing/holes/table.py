@@ -1,0 +1,580 @@
+"""The holes, each with the id of the check that has to find it: gates as products build them, and parts that forget.
+
+A hole is a value, `device.server.components.Components` with one part replaced; nothing else about the device changes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from keyswitch.device.server import checks
+from keyswitch.device.server.checks import CHECKS, Check
+from keyswitch.device.server.components import Components, receiver_for
+from keyswitch.device.server.queue import Queues, Waiting
+from keyswitch.gate import authorise as gate
+from keyswitch.gate import effects as do
+from keyswitch.gate import events as on
+from keyswitch.gate import lockout, machine, session
+from keyswitch.gate.authorise import RULES
+from keyswitch.gate.decision import ALLOWED, Decision, Refused
+from keyswitch.gate.effects import Effect
+from keyswitch.gate.events import Event
+from keyswitch.gate.lockout import Lockout
+from keyswitch.gate.machine import Step
+from keyswitch.gate.nonces import Nonces
+from keyswitch.gate.peer import Peer, Service
+from keyswitch.gate.state import GateState
+from keyswitch.mcuboot import bootloader
+from keyswitch.mcuboot.bootloader import BootReport
+from keyswitch.mcuboot.config import BootConfig
+from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.keys import VerificationKeys
+from keyswitch.policy.enums import Arm, ProofKind, SessionRule
+from keyswitch.policy.model import LockoutSettings, OnEnter, Policy, Transition
+from keyswitch.proof.challenge import Challenge
+from keyswitch.smp import cbor
+from keyswitch.smp.codes import FIRST_USER_GROUP, Rc
+from keyswitch.smp.commands import ALL_KEYS, CommandKey, resolve
+from keyswitch.smp.framing import Received, Receiver
+from keyswitch.smp.groups import mode
+from keyswitch.smp.header import HEADER_SIZE, Header, Op
+from keyswitch.terms import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """One device with a hole.
+
+    Attributes:
+        name: what is broken, as it could stand in a bug report.
+        check: id of the check that has to find it.
+        parts: the device, made anew for each run: some parts remember.
+        can_be: whether a device of this policy can have the hole at all.
+    """
+
+    name: str
+    check: str
+    parts: Callable[[], Components]
+    can_be: Callable[[Policy], bool] = lambda _policy: True
+
+
+Exempt = Callable[[Peer, Header, bytes], bool]
+
+
+_STRAY: Final = frozenset({session.stray_upload, session.stray_state_write, session.stray_reset, session.stray_confirm})
+_ONE_BARRIER: Final = {
+    kind: replace(row, rules=tuple(rule for rule in row.rules if rule not in _STRAY))
+    for kind, row in machine.TABLE.items()
+}
+
+
+def one_barrier(policy: Policy, state: GateState, event: Event) -> Step:
+    """A machine that leaves the mode to the gate: what the gate lets through is done, a granted reset too.
+
+    Ours asks once more, so that a hole in the gate alone is none. Products have one barrier.
+    """
+    if event == on.Expired(timer=on.Timer.RESET) and state.reset_pending and state.session is None and not state.down:
+        return Step(state=replace(state, reset_pending=False, down=True), effects=(do.ResetNow(),))
+    return machine.step(policy, state, event, table=_ONE_BARRIER)
+
+
+def _way(instead_of: Check, *instead: Check) -> Components:
+    changed = tuple(each for check in CHECKS for each in (instead if check is instead_of else (check,)))
+    return Components(checks=changed, step=one_barrier)
+
+
+def unless(exempt: Exempt) -> Components:
+    """A device on which some frames pass by the gate."""
+
+    def check(ask: checks.Door, peer: Peer, request: Header, packet: bytes) -> Rc | Refused | None:
+        return None if exempt(peer, request, packet) else checks.is_let_through(ask, peer, request, packet)
+
+    return _way(checks.is_let_through, check)
+
+
+def open_for(pattern: str, *, with_key: str = "", without_key: str = "") -> Components:
+    """A device whose gate is open for a command, or for requests of it that hold a key, or do not."""
+    keys = resolve(pattern)
+
+    def exempt(_peer: Peer, request: Header, packet: bytes) -> bool:
+        if (request.group, request.command, request.op) not in keys:
+            return False
+        body = cbor.loads_map(packet[HEADER_SIZE:])
+        return (not with_key or bool(body.get(with_key))) and not (without_key and body.get(without_key))
+
+    return unless(exempt)
+
+
+def _nothing_but(open_commands: frozenset[CommandKey]) -> Components:
+    def exempt(_peer: Peer, request: Header, _packet: bytes) -> bool:
+        return (request.group, request.command, request.op) in open_commands
+
+    return unless(exempt)
+
+
+class _LowBits:
+    """Takes every operation that is neither read nor write for a write, as a handler does that looks at one bit.
+
+    The mark by which the gate below knows such a frame is the reserved version 3.
+    """
+
+    def __init__(self, sound: Receiver) -> None:
+        self._sound = sound
+
+    @property
+    def pending(self) -> bool:
+        return self._sound.pending
+
+    def receive(self, data: bytes, now_ms: int) -> Received:
+        received = self._sound.receive(data, now_ms)
+        return replace(received, packets=tuple(self._as_write(packet) for packet in received.packets))
+
+    def drop(self) -> None:
+        self._sound.drop()
+
+    @staticmethod
+    def _as_write(packet: bytes) -> bytes:
+        plain = packet[0] & 0x07 in {Op.READ, Op.WRITE}
+        return packet if plain else bytes([_MARK << 3 | Op.WRITE]) + packet[1:]
+
+
+_MARK: Final = 3
+
+
+def _open_from_version(least: int) -> tuple[Check, ...]:
+    """Frames of this version and later ones are executed, past the gate."""
+
+    def is_let_through(ask: checks.Door, peer: Peer, request: Header, packet: bytes) -> Rc | Refused | None:
+        return None if request.version >= least else checks.is_let_through(ask, peer, request, packet)
+
+    changed: dict[Check, Check] = {checks.is_let_through: is_let_through}
+    return tuple(changed.get(check, check) for check in CHECKS if check is not checks.is_spoken)
+
+
+def _reserved_op_is_a_write() -> Components:
+    return Components(
+        checks=_open_from_version(_MARK),
+        step=one_barrier,
+        receiver=lambda transport, size: _LowBits(receiver_for(transport, size)),
+    )
+
+
+def _any_version() -> Components:
+    return Components(checks=_open_from_version(2), step=one_barrier)
+
+
+def _mode_service_carries_all() -> Components:
+    def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+        rules = tuple(rule for rule in RULES if rule is not gate.not_on_this_service)
+        return gate.authorise(policy, state, replace(peer, door=Service.SMP), command, rules=rules)
+
+    return Components(authorise=authorise, step=one_barrier)
+
+
+def _unknown_is_done() -> Components:
+    """A product's own group, whose commands answer and are asked about by nobody: here, one that echoes."""
+
+    def is_known(_door: checks.Door, _peer: Peer, request: Header, _packet: bytes) -> Rc | None:
+        known = (request.group, request.command, request.op) in ALL_KEYS
+        return None if known else (Rc.EOK if request.group >= FIRST_USER_GROUP else Rc.ENOTSUP)
+
+    return _way(checks.is_known, is_known)
+
+
+_READS: Final = frozenset(key for key in ALL_KEYS if key.op == Op.READ and key.group != mode.ID)
+
+
+# --- parts that forget ---
+
+
+class _KeepsWhatWaits(Queues):
+    """Says what waited, and executes it all the same."""
+
+    def take_all(self) -> Iterator[tuple[int, Waiting]]:
+        return iter([(peer, replace(each)) for peer, queue in self._waiting.items() for each in queue])
+
+
+def _late_gate() -> Components:
+    """A gate that was asked when a request arrived: what waits behind a leave passes, and is not dropped."""
+    still: dict[int, int] = {}
+
+    def authorise(policy: Policy, state: GateState, peer: Peer, command: tuple[int, int, int]) -> Decision:
+        decision = gate.authorise(policy, state, peer, command)
+        if state.session is not None:
+            still[peer.id] = _BURST if command == _LEAVE else 0
+            return decision
+        if still.get(peer.id, 0) > 0 and command[0] != mode.ID:
+            still[peer.id] -= 1
+            return ALLOWED
+        return decision
+
+    return Components(authorise=authorise, queues=_KeepsWhatWaits, step=one_barrier)
+
+
+_BURST: Final = 4
+_LEAVE: Final = (mode.ID, mode.Id.LEAVE, Op.WRITE)
+
+
+@dataclass
+class _NotTheFirst:
+    """Every frame but the first of its packet. What comes behind a frame is the end of what that one came with."""
+
+    before: bytes = b""
+
+    def __call__(self, _peer: Peer, _request: Header, packet: bytes) -> bool:
+        behind = len(packet) < len(self.before) and self.before.endswith(packet)
+        self.before = packet
+        return behind
+
+
+def _without(unwanted: Callable[[Effect], bool]) -> Components:
+    """A machine that forgets to ask for these effects."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        return replace(done, effects=tuple(each for each in done.effects if not unwanted(each)))
+
+    return Components(step=step)
+
+
+def _drops_upload(effect: Effect) -> bool:
+    return isinstance(effect, do.DropUpload)
+
+
+def _limits_session(effect: Effect) -> bool:
+    return isinstance(effect, do.StartTimer) and effect.timer in {on.Timer.LEASE, on.Timer.IDLE, on.Timer.LEASE_MAX}
+
+
+def _any_mac(_secret: bytes, _asked: Challenge, _mac: bytes) -> bool:
+    return True
+
+
+def _at_rest(policy: Policy, state: GateState) -> GateState:
+    """The state as if every input were what the conditions of entry ask for."""
+    fine = list(state.inputs)
+    for way in policy.transitions:
+        for guard in way.when if policy.modes[way.target].maintenance else ():
+            value = guard.value
+            fine[guard.index] = value if guard.holds(value) else (not value if isinstance(value, bool) else value + 1)
+    return replace(state, inputs=tuple(fine))
+
+
+def _entry_without_conditions() -> Components:
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if not isinstance(event, on.EnterProved) or state.down:
+            return machine.step(policy, state, event)
+        done = machine.step(policy, _at_rest(policy, state), event)
+        if done.refused is not None:
+            return replace(done, state=state)
+        return replace(done, state=replace(done.state, inputs=state.inputs))
+
+    return Components(step=step)
+
+
+def _session_without_conditions() -> Components:
+    """An input that changes ends no session; it is not even heard while one is there."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if isinstance(event, on.InputChanged) and state.session is not None:
+            return Step(state=state)
+        return machine.step(policy, state, event)
+
+    return Components(step=step)
+
+
+def _reverts_nothing() -> Components:
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        ends = isinstance(event, on.LeaveAsked | on.InputChanged | on.Expired)
+        return machine.step(policy, replace(state, trial=False) if ends else state, event)
+
+    return Components(step=step)
+
+
+def _arms_at_once() -> Components:
+    """Writes the trailer at the state write, and takes it back never; also one that no session expects runs on."""
+    early: dict[int, Policy] = {}
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        told = early.setdefault(id(policy), replace(policy, update=replace(policy.update, arm=Arm.EARLY)))
+        if isinstance(event, on.Booted) and event.record is None:
+            event = replace(event, trial=False)
+        done = machine.step(told, state, event)
+        return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, do.Disarm)))
+
+    return Components(step=step)
+
+
+def _reset_outlives_leaving() -> Components:
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if event == on.Expired(timer=on.Timer.RESET) and state.reset_pending and not state.down:
+            return Step(state=replace(state, reset_pending=False, down=True), effects=(do.ResetNow(),))
+        done = machine.step(policy, state, event)
+        if not state.reset_pending or not isinstance(event, on.LeaveAsked):
+            return done
+        stop = do.StopTimer(timer=on.Timer.RESET)
+        effects = tuple(each for each in done.effects if each != stop)
+        return replace(done, state=replace(done.state, reset_pending=True), effects=effects)
+
+    return Components(step=step)
+
+
+def _comes_up_open() -> Components:
+    """Keeps its session over a loss of power, as if nothing had been."""
+    was: list[GateState] = []
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        if isinstance(event, on.Booted) and event.record is None and was and done.state.session is None:
+            before = was[-1]
+            kept = before.session if before.session is None else replace(before.session, owner=None)
+            return replace(done, state=replace(done.state, mode=before.mode, session=kept))
+        if not done.state.down:
+            was[:] = [done.state] if done.state.session is not None else []
+        return done
+
+    return Components(step=step)
+
+
+def _anybodys_session() -> Components:
+    rules = tuple(rule for rule in RULES if rule is not gate.not_the_owner)
+    return Components(authorise=partial(gate.authorise, rules=rules))
+
+
+def _no_signature() -> Components:
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        return bootloader.boot(flash, replace(config, keys=VerificationKeys()), counters=counters)
+
+    return Components(boot=boot)
+
+
+def _whole_slot() -> Components:
+    """Takes uploads up to the end of the slot, trailer and all."""
+    return Components(max_image_size=lambda layout, number: layout.pairs[number].secondary.size)
+
+
+class _AlwaysTheSame(Nonces):
+    """Gives the first nonce out again and again, and takes its answer as often as it comes."""
+
+    def give(self, peer: int, mode: str, random: bytes, now_ms: int) -> bytes:
+        first = next(iter(self._given.values()), None)
+        return super().give(peer, mode, random if first is None else first.nonce, now_ms)
+
+    def take(self, peer: int, mode: str, now_ms: int) -> bytes | None:
+        del peer, mode, now_ms
+        first = next(iter(self._given.values()), None)
+        return None if first is None else first.nonce
+
+    def forget(self, peer: int) -> None:
+        del peer
+
+
+class _ForAnybody(Nonces):
+    """Takes the answer to anybody's challenge."""
+
+    def take(self, peer: int, mode: str, now_ms: int) -> bytes | None:
+        return super().take(peer if peer in self._given else next(iter(self._given), peer), mode, now_ms)
+
+    def forget(self, peer: int) -> None:
+        del peer
+
+
+class _ForEver(Nonces):
+    """Knows no time."""
+
+    def take(self, peer: int, mode: str, now_ms: int) -> bytes | None:
+        del now_ms
+        return super().take(peer, mode, 0)
+
+
+class _NeverWaits(Lockout):
+    def remaining_ms(self, kind: ProofKind, now_ms: int) -> int:
+        del kind, now_ms
+        return 0
+
+
+def _lockout_as(kind: type[Lockout]) -> Callable[[LockoutSettings, Mapping[str, int], int], Lockout]:
+    def restore(settings: LockoutSettings, stored: Mapping[str, int], now_ms: int) -> Lockout:
+        sound = lockout.restore(settings, stored, now_ms)
+        return kind(failures=sound.failures, until_ms=sound.until_ms)
+
+    return restore
+
+
+def _lockout_of_a_connection() -> Components:
+    """Whoever comes back has all tries again: what the queue hears of a peer that goes, the lock-out hears too."""
+    gone: list[int] = []
+
+    class Tells(Queues):
+        def forget(self, peer: int) -> None:
+            super().forget(peer)
+            gone.append(peer)
+
+    class Forgets(Lockout):
+        def remaining_ms(self, kind: ProofKind, now_ms: int) -> int:
+            return 0 if gone else super().remaining_ms(kind, now_ms)
+
+    return Components(queues=Tells, lockout=_lockout_as(Forgets))
+
+
+def _lockout_of_a_boot() -> Components:
+    def restore(settings: LockoutSettings, _stored: Mapping[str, int], now_ms: int) -> Lockout:
+        return lockout.restore(settings, {}, now_ms)
+
+    return Components(lockout=restore)
+
+
+def _has_packets(policy: Policy) -> bool:
+    """Over Bluetooth LE each frame is a packet of its own, whatever writes it came in."""
+    return bool({Transport.UDP, Transport.SERIAL} & set(policy.smp.transports))
+
+
+def _has_mode_service(policy: Policy) -> bool:
+    return Transport.BLE in policy.smp.transports
+
+
+def _has_owners(policy: Policy) -> bool:
+    return any(each.maintenance and each.session is SessionRule.OWNER for each in policy.modes.values())
+
+
+def _has_proofs(policy: Policy) -> bool:
+    """Whether maintenance is entered by an answer to a challenge."""
+    return any(set(_proofs(way)) - {ProofKind.SEQUENCE, ProofKind.BUTTON} for way in policy.transitions)
+
+
+def _proofs(way: Transition) -> tuple[ProofKind, ...]:
+    return way.trigger.proofs if isinstance(way.trigger, OnEnter) else ()
+
+
+def _has_macs(policy: Policy) -> bool:
+    return any(ProofKind.CHALLENGE in _proofs(way) for way in policy.transitions)
+
+
+def _has_conditions(policy: Policy) -> bool:
+    return any(way.when and isinstance(way.trigger, OnEnter) for way in policy.transitions)
+
+
+def _has_limits(policy: Policy) -> bool:
+    return any(each.maintenance and (each.lease_ms or each.idle_ms) for each in policy.modes.values())
+
+
+def _arms_late(policy: Policy) -> bool:
+    return policy.update.arm is Arm.LATE
+
+
+HOLES: Final[tuple[Hole, ...]] = (
+    Hole(name="the upload is not gated", check="KS-101", parts=partial(open_for, "image.upload", without_key="image")),
+    Hole(
+        name="only the first chunk of an upload is gated",
+        check="KS-102",
+        parts=partial(open_for, "image.upload", with_key="off"),
+    ),
+    Hole(
+        name="an upload is gated for image 0 alone",
+        check="KS-103",
+        parts=partial(open_for, "image.upload", with_key="image"),
+    ),
+    Hole(
+        name="the state write is not gated",
+        check="KS-104",
+        parts=partial(open_for, "image.state:write", without_key="confirm"),
+    ),
+    Hole(
+        name="confirming is not gated", check="KS-105", parts=partial(open_for, "image.state:write", with_key="confirm")
+    ),
+    Hole(name="the erase is not gated", check="KS-106", parts=partial(open_for, "image.erase", without_key="slot")),
+    Hole(
+        name="erase is gated for the default slot alone",
+        check="KS-107",
+        parts=partial(open_for, "image.erase", with_key="slot"),
+    ),
+    Hole(name="the reset is not gated", check="KS-108", parts=partial(open_for, "os.reset", without_key="boot_mode")),
+    Hole(
+        name="a reset into the bootloader is not gated",
+        check="KS-109",
+        parts=partial(open_for, "os.reset", with_key="boot_mode"),
+    ),
+    Hole(name="settings are not gated", check="KS-110", parts=partial(open_for, "settings:write")),
+    Hole(name="files are not gated", check="KS-111", parts=partial(open_for, "fs.file:write")),
+    Hole(name="the shell is not gated", check="KS-112", parts=partial(open_for, "shell")),
+    Hole(name="the storage erase is not gated", check="KS-113", parts=partial(open_for, "basic")),
+    Hole(
+        name="protocol version 1 passes by the gate",
+        check="KS-114",
+        parts=lambda: unless(lambda _peer, request, _packet: request.version == 0),
+    ),
+    Hole(name="a reserved operation passes by the gate", check="KS-115", parts=_reserved_op_is_a_write),
+    Hole(name="a reserved version passes by the gate", check="KS-116", parts=_any_version),
+    Hole(name="commands that only read are not gated", check="KS-117", parts=partial(_nothing_but, _READS)),
+    Hole(name="an unknown group is executed", check="KS-118", parts=_unknown_is_done),
+    Hole(
+        name="what comes by the mode service passes by the gate",
+        check="KS-119",
+        can_be=_has_mode_service,
+        parts=_mode_service_carries_all,
+    ),
+    Hole(name="an upload may reach the trailer", check="KS-201", parts=_whole_slot),
+    Hole(name="the bootloader checks no signature", check="KS-202", parts=_no_signature),
+    Hole(name="leaving reverts no trial", check="KS-203", parts=_reverts_nothing),
+    Hole(name="requests that waited are executed after leaving", check="KS-301", parts=_late_gate),
+    Hole(
+        name="only the first of two concatenated frames is gated",
+        check="KS-302",
+        can_be=_has_packets,
+        parts=lambda: unless(_NotTheFirst()),
+    ),
+    Hole(name="leaving keeps the upload", check="KS-303", parts=partial(_without, _drops_upload)),
+    Hole(
+        name="no time limit ends maintenance",
+        check="KS-304",
+        can_be=_has_limits,
+        parts=partial(_without, _limits_session),
+    ),
+    Hole(
+        name="a condition that turns false ends no maintenance",
+        check="KS-305",
+        can_be=_has_conditions,
+        parts=_session_without_conditions,
+    ),
+    Hole(name="leaving keeps what was armed", check="KS-306", parts=_arms_at_once),
+    Hole(name="the mark is written at once", check="KS-307", can_be=_arms_late, parts=_arms_at_once),
+    Hole(name="a granted reset outlives leaving", check="KS-308", parts=_reset_outlives_leaving),
+    Hole(name="maintenance survives a power cycle", check="KS-309", parts=_comes_up_open),
+    Hole(name="a session is anybody's", check="KS-310", can_be=_has_owners, parts=_anybodys_session),
+    Hole(name="every proof is right", check="KS-401", can_be=_has_macs, parts=lambda: Components(mac=_any_mac)),
+    Hole(
+        name="a proof can be replayed",
+        check="KS-402",
+        can_be=_has_proofs,
+        parts=lambda: Components(nonces=_AlwaysTheSame),
+    ),
+    Hole(
+        name="a nonce is for anybody", check="KS-403", can_be=_has_proofs, parts=lambda: Components(nonces=_ForAnybody)
+    ),
+    Hole(name="a nonce lives for ever", check="KS-404", can_be=_has_proofs, parts=lambda: Components(nonces=_ForEver)),
+    Hole(
+        name="a lock-out that never waits",
+        check="KS-405",
+        can_be=_has_proofs,
+        parts=lambda: Components(lockout=_lockout_as(_NeverWaits)),
+    ),
+    Hole(
+        name="a lock-out that is forgotten at disconnect",
+        check="KS-406",
+        can_be=_has_proofs,
+        parts=_lockout_of_a_connection,
+    ),
+    Hole(name="a lock-out that a reset ends", check="KS-407", can_be=_has_proofs, parts=_lockout_of_a_boot),
+    Hole(
+        name="entry does not ask its conditions",
+        check="KS-408",
+        can_be=_has_conditions,
+        parts=_entry_without_conditions,
+    ),
+)
+"""One for each check at least; `check` is who has to find it."""
+
+
+def holes_of(check: str) -> tuple[Hole, ...]:
+    """The holes that a check is the named catcher of."""
+    return tuple(hole for hole in HOLES if hole.check == check)

@@ -1,0 +1,133 @@
+"""Devices as products build them today: their findings were written down by hand first, then compared."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.audit.audits import CHEAP, WIDE, audit, blind, over, verdicts
+from tests.audit.test_matrix import answer
+
+from keyswitch.audit.checks import BY_ID
+from keyswitch.audit.target import Target
+from keyswitch.device.server.components import Components
+from keyswitch.gate.events import ButtonHeld, InputChanged
+from keyswitch.gate.peer import Service
+from keyswitch.smp.groups import mode
+from keyswitch.smp.header import Header
+from keyswitch.terms import Transport
+from keyswitch.testing.holes.device import DeviceInProcess
+from keyswitch.testing.holes.profiles import PROFILES
+
+MATRIX = tuple(check for check in BY_ID if check < "KS-200")
+
+FINDINGS = {
+    "hook on upload chunks only": {
+        *("KS-104", "KS-105", "KS-106", "KS-107", "KS-108", "KS-109", "KS-110", "KS-111", "KS-112", "KS-113"),
+        *("KS-114", "KS-117", "KS-301", "KS-302"),
+    },
+    "access hook of the image group only": {
+        *("KS-108", "KS-109", "KS-110", "KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-301"),
+    },
+    "GATT authorization only": {
+        *("KS-101", "KS-102", "KS-103", "KS-104", "KS-105", "KS-106", "KS-107", "KS-108", "KS-109", "KS-110"),
+        *("KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-302"),
+    },
+    # Leaving does nothing: what is sent behind a leave is served, and nothing ends by itself.
+    "unlocked until reboot": {"KS-301", "KS-304", "KS-308"},
+}
+"""What each profile leaves open. A check that is not here passes, does not apply, or cannot tell."""
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_the_findings_of_a_profile(name: str) -> None:
+    profile = PROFILES[name]
+    policy = CHEAP if name.startswith("GATT") else over(CHEAP, Transport.UDP)
+    found = verdicts(audit(policy, [*MATRIX, "KS-301", "KS-302", "KS-303", "KS-304", "KS-308", "KS-402"], profile()))
+    assert {check for check, verdict in found.items() if verdict == "fail"} == FINDINGS[name]
+
+
+def test_every_profile_has_its_findings() -> None:
+    assert PROFILES.keys() == FINDINGS.keys()
+
+
+# --- without a mode group ---
+
+
+class Person:
+    """Somebody who knows the product, and brings it into each mode."""
+
+    def __init__(self) -> None:
+        self.device: DeviceInProcess | None = None
+
+    async def bring(self, to: str) -> None:
+        assert self.device is not None
+        runtime = self.device.runtime
+        if runtime.status()["mode"] == "pairing":
+            await asyncio.sleep(61)
+        runtime.happen(InputChanged(name="motion", value=True))  # out of whatever mode it was in
+        await runtime.settled()
+        if to != "active":
+            runtime.happen(InputChanged(name="motion", value=False))
+            await runtime.settled()
+        hold_ms = {"pairing": 2_000, "maintenance": 5_000}.get(to)
+        if hold_ms is not None:
+            runtime.happen(ButtonHeld(hold_ms=hold_ms))
+            await runtime.settled()
+        assert runtime.status()["mode"] == to
+
+    async def set_input(self, name: str, value: object) -> None:
+        raise AssertionError("nobody asks for that")
+
+    hold_button = power_cycle = set_input
+
+
+def without_mode_group(person: Person) -> Callable[[DeviceInProcess], None]:
+    def at(device: DeviceInProcess) -> None:
+        person.device = device
+        for wire in device.wires.values():
+            send = wire.send
+
+            async def changed(peer_id: int, door: Service, packet: bytes, send=send) -> None:
+                header = Header.decode(packet)
+                unknown = answer(header, {"rc": 8})
+                await send(peer_id, door, unknown if header.group == mode.ID else packet)
+
+            wire.send = changed  # type: ignore[method-assign]
+
+    return at
+
+
+def as_a_stranger(person: Person) -> Callable[[Target], Target]:
+    return lambda target: replace(blind(target), strategy=None, hand=person)
+
+
+def run(checks: tuple[str, ...], parts: Components | None = None) -> dict[str, str]:
+    person = Person()
+    return verdicts(
+        audit(over(WIDE, Transport.UDP), checks, parts, of=as_a_stranger(person), at=without_mode_group(person))
+    )
+
+
+def test_a_device_without_a_mode_group_is_brought_by_a_person() -> None:
+    found = run(("KS-101", "KS-106", "KS-110", "KS-113", "KS-201", "KS-303", "KS-309"))
+    assert found == {
+        **dict.fromkeys(["KS-101", "KS-106", "KS-110", "KS-113", "KS-201", "KS-303"], "pass"),
+        "KS-309": "inconclusive",  # who believes a person about the mode cannot judge by the mode
+    }
+
+
+def test_an_ungated_server_is_open_and_nothing_is_said_that_is_not_so() -> None:
+    """As Zephyr's sample is: every command of every group, in every mode."""
+    found = run(
+        ("KS-101", "KS-106", "KS-110", "KS-112", "KS-113", "KS-115", "KS-118"), PROFILES["GATT authorization only"]()
+    )
+    assert {check for check, verdict in found.items() if verdict == "fail"} == {
+        "KS-101",
+        "KS-106",
+        "KS-110",
+        "KS-112",
+        "KS-113",
+    }
+    assert found["KS-118"] == "inconclusive"  # without a boot id, a reset could not be seen
+    assert found["KS-115"] == "pass"  # a reserved operation is unknown to this server

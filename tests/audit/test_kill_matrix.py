@@ -1,0 +1,95 @@
+"""Each hole is found by the check that is named for it; the sound device passes everything."""
+
+from dataclasses import replace
+
+import pytest
+from tests.audit.audits import CHEAP, OWNED, PUMP, WIDE, audit, over, verdicts
+
+from keyswitch.audit.checks import BY_ID, CHECKS
+from keyswitch.audit.verdict import Verdict
+from keyswitch.cli.audit_controls import controls
+from keyswitch.policy.enums import Arm, ProofKind, UploadRest, Visibility
+from keyswitch.policy.model import OnEnter, Policy, SequenceEntry
+from keyswitch.terms import Transport
+from keyswitch.testing.holes.table import HOLES, Hole
+
+ALL = tuple(BY_ID)
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=lambda hole: hole.check)
+def test_each_hole_is_found_by_the_check_that_is_named_for_it(hole: Hole) -> None:
+    check = BY_ID[hole.check]
+    assert hole.can_be(CHEAP)
+    (found,) = audit(CHEAP, [hole.check], hole.parts()).found
+    assert found.verdict is Verdict.FAIL, f"{hole.name}: {found.verdict.value}, {found.why}"
+    assert check.catches == hole.name
+    assert found.findings[0].why
+
+
+def test_each_check_has_a_hole_and_each_hole_a_check() -> None:
+    assert sorted({hole.check for hole in HOLES}) == sorted(ALL)
+    assert len({hole.name for hole in HOLES}) == len(HOLES)
+
+
+def by_sequence(policy: Policy) -> Policy:
+    """The policy with numbered steps instead of a secret."""
+    ways = tuple(
+        replace(way, trigger=OnEnter(proofs=(ProofKind.SEQUENCE,))) if isinstance(way.trigger, OnEnter) else way
+        for way in policy.transitions
+    )
+    return replace(policy, transitions=ways, entry=replace(policy.entry, sequence=SequenceEntry()))
+
+
+STRATEGIES = {
+    "anyone's session": WIDE,
+    "the owner's session": CHEAP,
+    "numbered steps": by_sequence(over(OWNED, Transport.UDP)),
+    "armed at once": replace(over(WIDE, Transport.UDP), update=replace(WIDE.update, arm=Arm.EARLY)),
+    "serial, and the upload kept": replace(
+        over(WIDE, Transport.SERIAL), gate=replace(WIDE.gate, upload=UploadRest.KEEP, service=Visibility.ALWAYS)
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", STRATEGIES.values(), ids=STRATEGIES)
+def test_the_sound_device_passes_everything(policy: Policy) -> None:
+    audited = audit(policy, ALL)
+    found = {
+        each.check: each.why for each in audited.found if each.verdict not in {Verdict.PASS, Verdict.NOT_APPLICABLE}
+    }
+    assert found == {}
+    assert audited.left_behind == ()
+    assert sum(each.verdict is Verdict.PASS for each in audited.found) >= len(CHECKS) - 4
+
+
+def test_the_controls_are_right_for_the_example() -> None:
+    """As `keyswitch audit` runs them: from the declared policy, narrow as it is."""
+    checks = [BY_ID[check] for check in ("KS-104", "KS-111", "KS-302", "KS-310", "KS-402")]
+    found = controls(over(PUMP, Transport.BLE), checks)
+    assert all(control.right for both in found.values() for control in both)
+    assert [control.device for control in found["KS-310"]][1].endswith("(a device of this policy cannot have it)")
+    assert {control.verdict for control in found["KS-104"]} == {Verdict.PASS, Verdict.FAIL}
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3_600)
+def test_every_check_against_every_hole() -> None:
+    """No check takes a device with another hole for something that it cannot explain: each verdict has a reason."""
+    for hole in HOLES:
+        audited = audit(CHEAP, ALL, hole.parts())
+        by_check = {found.check: found for found in audited.found}
+        assert by_check[hole.check].verdict is Verdict.FAIL, f"{hole.name}: {verdicts(audited)}"
+        assert all(found.why for found in audited.found)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("service", list(Visibility))
+def test_the_sound_device_passes_under_every_strategy_and_transport(transport: Transport, service: Visibility) -> None:
+    policy = over(replace(OWNED, gate=replace(OWNED.gate, service=service)), transport)
+    for each in (policy, by_sequence(policy)):
+        fine = {Verdict.PASS, Verdict.NOT_APPLICABLE}
+        told = {found.check: found.why for found in audit(each, ALL).found if found.verdict not in fine}
+        alone = {"KS-310"} if transport is Transport.BLE else set()  # a radio is one peer
+        assert told.keys() == alone, told
