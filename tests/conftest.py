@@ -29,6 +29,11 @@ OPTIONS = {
 gc.disable()
 """Collection makes objects that stay; looking through them for garbage, again and again, is a tenth of its time."""
 
+os.environ["KEYSWITCH_CONFIG"] = ""
+"""The settings of whoever runs the tests are not the tests'."""
+for _name in ("KEYSWITCH_TARGET", "KEYSWITCH_POLICY"):
+    os.environ.pop(_name, None)
+
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile(
     "deep", max_examples=5_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -60,6 +60,8 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
         (["status", f"{AWAY}#Pump 7"], "bumble", set()),
         (["update", f"{AWAY}#Pump 7", new], "bumble", set()),
         (["status", NO_PORT], "", {Exit.UNREACHABLE}),
+        (["bonds", "list", new], "bumble", set()),
+        (["smp", NO_PORT, "os", "echo"], "", {Exit.UNREACHABLE}),
         (["update", NO_PORT, new, "--unchecked"], "", {Exit.UNREACHABLE}),
         (["scan", "ble:", "--seconds", "0.1"], "", {Exit.NO, Exit.UNREACHABLE}),
         (["check", example], "", {Exit.YES}),

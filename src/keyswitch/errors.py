@@ -142,9 +142,17 @@ class RemoteError(KeyswitchError):
 
 
 class LinkLostError(KeyswitchError):
-    """The link to the peer is gone, or could not be made within its bound."""
+    """The link to the peer is gone, or could not be made within its bound.
+
+    Attributes:
+        next_step: what a person can do, where whoever raised it knows (a `Phrase` names fields); empty otherwise.
+    """
 
     exit_code = Exit.UNREACHABLE
+
+    def __init__(self, line: str = "", *, next_step: str = "") -> None:
+        super().__init__(line)
+        self.next_step = next_step if isinstance(next_step, Phrase) else plain(next_step)
 
 
 class SilenceError(KeyswitchError):

@@ -23,7 +23,7 @@ from keyswitch.reasons import FalseGuard, Reason
 VERDICT = "gate reason detail guard next_step mode image_group"
 
 SHAPES = {
-    "StatusJson": f"{VERDICT} slots other_device other_revision policy_form",
+    "StatusJson": f"{VERDICT} slots other_device other_revision link_security policy_form",
     "ScanJson": "address name shows mode_index mode_if_policy token rssi_dbm",
     "StepBegunJson": "event step says at_ms",
     "StepDoneJson": "event step at_ms duration_ms",

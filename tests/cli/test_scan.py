@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from tests.host.images import make_image
@@ -69,7 +70,22 @@ def test_a_shut_gate_that_shows_its_service_is_not_called_open(air: PeerAir, cap
 def test_nothing_near(air: PeerAir, capsys: pytest.CaptureFixture[str]):
     air.peers = ()
     assert ended("scan", "--seconds", "0.2") == Exit.NO
-    assert "nothing was heard that could be updated" in capsys.readouterr().out
+    assert capsys.readouterr().out == "nothing was heard\n"
+
+
+def test_devices_that_show_no_service_are_counted_and_listed_by_all(air: PeerAir, capsys: pytest.CaptureFixture[str]):
+    sighting = air.sighting
+    air.sighting = lambda peer: replace(sighting(peer), services=frozenset())  # type: ignore[method-assign]
+    assert ended("scan", "--seconds", "0.2") == Exit.NO
+    assert capsys.readouterr().out == "2 devices that show no update service: --all lists them\n"
+    assert ended("scan", "--seconds", "0.2", "--all") == Exit.YES
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.split() == ["C0:00:00:00:00:01", "Pump", "7", "neither", "mode", "0"]
+    air.sighting = lambda peer: replace(  # type: ignore[method-assign]
+        sighting(peer), services=sighting(peer).services if peer.name == "Pump 7" else frozenset()
+    )
+    assert ended("scan", "--seconds", "0.2") == Exit.YES
+    assert "and 1 device that shows no update service: --all lists it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("radio", ["udp:192.0.2.1", "pump", "hci:"])

@@ -249,7 +249,10 @@ def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
     assert ended("update", "ble:Pump 7", str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.UNREACHABLE
     said = capsys.readouterr()
     (told,) = [json.loads(line) for line in said.out.splitlines()]
-    assert (told["event"], told["unreachable"]) == ("plan", "ble:Pump 7 was not heard within 10 ms")
+    assert (told["event"], told["unreachable"]) == (
+        "plan",
+        "ble:Pump 7 was not heard within 10 ms; nothing was heard at all",
+    )
     assert (told["slots_checked"], told["image_bytes"]) == (False, 16_384)
     assert len(said.err.splitlines()) == 1
 

@@ -13,9 +13,11 @@ from tests.docs.consoles import DOCS
 from tests.shapes import Shape
 
 from keyswitch.app import json_output
+from keyswitch.app.bonds import BondJson
 from keyswitch.app.evidence_json import CheckedJson, RecordJson
 from keyswitch.app.image_json import DiffJson, ImageFileJson, VerifyJson
 from keyswitch.app.permit_json import PermitJson
+from keyswitch.app.smp_request import SmpJson
 from keyswitch.audit.json_output import AuditCheckJson, AuditJson, AuditProgressJson, AuditSaidJson
 from keyswitch.demo.scene import BeginsJson, DemoProgressJson, StepEndedJson, StepProvedJson, SummaryJson
 from keyswitch.device.events import DeviceEvent, LiveEvent
@@ -34,6 +36,7 @@ PANEL: Final = ("advance", "confirm", "power-cycle", "press", "set", "status")
 PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch audit": (AuditSaidJson, AuditProgressJson, AuditJson),
     "keyswitch audit --list": (AuditCheckJson,),
+    "keyswitch bonds list": (BondJson,),
     "keyswitch check": (PolicyCheckJson,),
     "keyswitch check --replay": (ReplayJson,),
     "keyswitch demo": (BeginsJson, DemoProgressJson, StepProvedJson, StepEndedJson, SummaryJson),
@@ -50,6 +53,7 @@ PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch panel log": DEVICE_EVENTS,
     "keyswitch permit show": (PermitJson,),
     "keyswitch scan": (json_output.ScanJson,),
+    "keyswitch smp": (SmpJson,),
     "keyswitch status": (json_output.StatusJson,),
     "keyswitch update": get_args(json_output.UpdateJson),
     "keyswitch update --dry-run": (json_output.PlanJson,),

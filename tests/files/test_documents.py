@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -111,3 +112,12 @@ def test_only_input_errors_come_out(data: bytes) -> None:
     for parse in (parse_json, parse_toml):
         with suppress(InputError):
             parse(data, "f", "x")
+
+
+@pytest.mark.parametrize(("parse", "text"), [(parse_json, '{"a": 1}'), (parse_toml, "a = 1\n")])
+def test_byte_order_marks(parse: Callable[..., Any], text: str):
+    assert parse(b"\xef\xbb\xbf" + text.encode(), "f", "x") == {"a": 1}
+    with pytest.raises(InputError, match=r"f: the text is UTF-16, as some Windows programs save it .expected the same"):
+        parse(text.encode("utf-16"), "f", "x")
+    with pytest.raises(InputError, match="f: byte 4 is not UTF-8"):
+        parse(b"\xef\xbb\xbf{\xff}", "f", "x")

@@ -289,3 +289,32 @@ class TrailerPeer(SmpPeer):
         if slot.data.endswith(MAGIC):
             slot.pending, slot.permanent = True, slot.data[-24] == 1
         return answer
+
+
+class XipPeer(SmpPeer):
+    """A device that runs images where they lie: the slot changes, not what is in it.
+
+    Args:
+        at: the slot that runs first.
+        mode: what its bootloader calls itself.
+        tells_active: whether its list says what runs.
+    """
+
+    def __init__(self, *arguments: Any, at: int = 0, mode: int = 5, tells_active: bool = True, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.at = at
+        self.boot_mode = mode
+        self.tells_active = tells_active
+
+    def do_0_8_0(self, body: dict[str, Any], _peer: int) -> dict[str, Any]:
+        return {"mode": self.boot_mode} if body.get("query") == "mode" else {"bootloader": "MCUboot"}
+
+    def listing(self) -> list[dict[str, Any]]:
+        rows = [{**row, "slot": row["slot"] ^ self.at} for row in super().listing()]
+        rows = rows if self.tells_active else [{**row, "active": False} for row in rows]
+        return sorted(rows, key=lambda row: row["slot"])
+
+    def boot(self, *, keep: bool = False) -> None:
+        before = self.running()
+        super().boot(keep=keep)
+        self.at ^= self.running() != before

@@ -18,6 +18,7 @@ from tests.host.images import Made, is_sound, read_image
 
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.link.ports import Sighting
+from keyswitch.terms import Security
 
 SMP_SERVICE = "8d53dc1d-1db7-4cd3-868b-8a527460aa84"
 MODE_SERVICE = "2125afdc-674d-4337-beec-1ae1ef310819"
@@ -510,6 +511,7 @@ class PeerGattLink:
 
     can_rediscover = False
     max_write = 244
+    security = Security.NONE
 
     def __init__(self, peer: SmpPeer, faults: Faults) -> None:
         self.peer = peer

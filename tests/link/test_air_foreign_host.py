@@ -146,3 +146,33 @@ def test_a_connection_by_accept_list_as_kernels_make_it():
             assert world.air.connections[0].model.parameters.interval_us == 30_000
 
     run(main())
+
+
+class Answers:
+    def __init__(self) -> None:
+        self.packets = []
+
+    def on_packet(self, packet):
+        self.packets.append(packet)
+
+
+COMPLETED = bytes.fromhex("01350c050140000100")
+"""Host_Number_Of_Completed_Packets, of Zephyr's host for each packet; it has no answer (Vol 4 Part E 7.3.40)."""
+FLOW_CONTROL = bytes.fromhex("01310c0101"), bytes.fromhex("040e0401310c00")
+VENDORS = bytes.fromhex("01ffff00"), bytes.fromhex("040f040101ffff")
+"""A command that nobody knows, and the answer that says so (4.5)."""
+
+
+def test_commands_that_are_not_served_are_answered_and_nobody_writes_about_them(caplog, capfd):
+    async def main():
+        async with World("") as world:
+            controller = AirController("zephyr", world.air, "00:00:00:00:00:98")
+            controller.hci_sink = Answers()
+            for packet in (FLOW_CONTROL[0], COMPLETED, COMPLETED, VENDORS[0]):
+                controller.on_packet(packet)
+            await asyncio.sleep(0.1)
+            return controller.hci_sink.packets
+
+    assert run(main()) == [FLOW_CONTROL[1], VENDORS[1]]
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")

@@ -60,14 +60,18 @@ def att(path: Path, direction: int) -> list[bytes]:
 
 
 def test_a_capture_holds_writes_and_notifications_of_every_life_of_the_device(tmp_path: Path) -> None:
-    path = tmp_path / "device.btsnoop"
+    path, ours = tmp_path / "device.btsnoop", tmp_path / "operator.btsnoop"
 
     async def story() -> None:
         air = AirLink(parse_air("dle=251"))
         with Capture(path, pytest.fail) as capture:
             device = await Device(air, capture=capture).start()
             for value in (b"first life", b"second life"):
-                host = BumbleAdapter(on_air(air, "host"), address="C8:00:00:00:00:01")
+                host = BumbleAdapter(
+                    on_air(air, "host"),
+                    address="C8:00:00:00:00:01",
+                    capture=Capture(ours, pytest.fail) if value == b"second life" else None,
+                )
                 link = await host.connect(ADDRESS, 5_000)
                 heard = asyncio.Event()
                 await link.subscribe(*SMP, lambda _, heard=heard: heard.set())
@@ -83,6 +87,7 @@ def test_a_capture_holds_writes_and_notifications_of_every_life_of_the_device(tm
     clock.run(story(), limit_s=60)
     written = [pdu[3:] for pdu in att(path, TO_HOST) if pdu[0] == WRITE_COMMAND]
     assert written == [b"first life", b"second life"]
+    assert [pdu[3:] for pdu in att(ours, TO_CONTROLLER) if pdu[0] == WRITE_COMMAND] == [b"second life"]
     assert [pdu[3:] for pdu in att(path, TO_CONTROLLER) if pdu[0] == NOTIFICATION][:1] == [bytes(20)]
     kinds = {(record.flags, record.packet[0]) for record in records(path)}
     assert kinds == {(2, 1), (3, 4), (0, 2), (1, 2)}  # commands, events, data both ways: flags of the btsnoop format

@@ -382,3 +382,72 @@ def test_a_document_that_is_not_ours_is_refused_in_one_line(document):
     with pytest.raises(InputError, match=r"^bonds\.json: .*delete the file") as caught:
         Bonds("A", document, origin="bonds.json")
     assert "\n" not in str(caught.value)
+
+
+class Person:
+    """Somebody who compares numbers, and types what is shown."""
+
+    def __init__(self, *, agrees: bool = True) -> None:
+        self.agrees = agrees
+        self.numbers: list[str] = []
+
+    async def same(self, number):
+        self.numbers.append(number)
+        return self.agrees
+
+    def show(self, number):
+        self.numbers.append(number)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_number_that_both_show_is_compared(agrees):
+    seen: list[str] = []
+    we = Person(agrees=agrees)
+
+    class Delegate(PairingDelegate):
+        async def compare_numbers(self, number, digits):
+            seen.append(f"{number:0{digits}d}")
+            return True
+
+    async def main():
+        async with World(shown=table(security=AUTHENTICATED), show_passkey=seen.append) as world:
+            io = PairingDelegate.IoCapability.DISPLAY_OUTPUT_AND_YES_NO_INPUT
+            delegate = Delegate(io_capability=io)
+            device = world.device.radio._radio.device
+            device.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=True, delegate=delegate)
+            link = await world.adapter(ask_passkey=person(seen), numbers=we).connect(ADDRESS, 5_000)
+            assert link.security is NONE
+            if not agrees:
+                with pytest.raises(PairingError, match="pairing"):
+                    await link.pair()
+                return await try_smp(link), link.security
+            await link.pair()
+            await asyncio.sleep(0.5)
+            return await try_smp(link), link.security
+
+    code, security = run(main())
+    assert we.numbers == seen[:1]
+    assert (code, security) == ((None, AUTHENTICATED) if agrees else (0x05, NONE))
+
+
+def test_a_number_is_shown_for_a_device_with_keys():
+    we = Person()
+
+    class Delegate(PairingDelegate):
+        async def get_number(self):
+            while not we.numbers:  # noqa: ASYNC110 - people look now and then
+                await asyncio.sleep(0.1)
+            return int(we.numbers[-1])
+
+    async def main():
+        async with World(shown=table(security=AUTHENTICATED)) as world:
+            delegate = Delegate(io_capability=PairingDelegate.IoCapability.KEYBOARD_INPUT_ONLY)
+            device = world.device.radio._radio.device
+            device.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=True, delegate=delegate)
+            link = await world.adapter(ask_passkey=person([]), numbers=we).connect(ADDRESS, 5_000)
+            await link.pair()
+            await asyncio.sleep(0.5)
+            return await try_smp(link), link.security
+
+    assert run(main()) == (None, AUTHENTICATED)
+    assert len(we.numbers) == 1

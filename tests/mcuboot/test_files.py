@@ -230,6 +230,77 @@ def test_two_files_of_one_name_and_too_many_names():
         opened(bytes(many))
 
 
+@pytest.mark.parametrize(
+    ("named", "zipped"),
+    [
+        ("./app.bin", "app.bin"),
+        ("app.bin", "./app.bin"),
+        ("bin\\app.bin", "bin/app.bin"),
+        ("bin/app.bin", "bin\\app.bin"),
+        (".\\app.bin", "app.bin"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "dfu_application/", "build\\dfu_application\\"])
+def test_names_in_a_package_are_meant_as_they_are_written(folder, named, zipped):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as package_:
+        package_.mkdir("dfu_application")
+        package_.writestr("__MACOSX/dfu_application/._manifest.json", b"\0\5\x16\7")
+        package_.writestr(f"{folder}manifest.json", json.dumps(nordic(entry(named, "0"))))
+        package_.writestr(zipfile.ZipInfo(f"{folder}{zipped}"), GOOD)
+    (found,) = opened(made.getvalue())
+    assert (content(found), found.name) == (GOOD, named)
+
+
+def test_a_manifest_may_begin_with_a_byte_order_mark():
+    manifest = json.dumps(nordic(entry("app.bin", "0")))
+    (found,) = opened(package(b"\xef\xbb\xbf" + manifest.encode(), **{"app.bin": GOOD}))
+    assert content(found) == GOOD
+    with pytest.raises(InputError, match=r"manifest\.json: the text is UTF-16, as some Windows programs save it"):
+        opened(package(manifest.encode("utf-16"), **{"app.bin": GOOD}))
+
+
+def test_packages_that_are_none_say_what_they_are():
+    empty = package(None)
+    assert empty.startswith(b"PK\5\6")
+    inner = package(nordic(entry("app.bin", "0")), **{"app.bin": GOOD})
+    nrf5 = {"manifest": {"application": {"bin_file": "a.bin", "dat_file": "a.dat"}}}
+    for data, said in (
+        (empty, "the package is empty (expected a DFU package (dfu_application.zip))"),
+        (package(None, **{"dfu.zip": inner}), "the package inside it: unpack 'dfu.zip' first"),
+        (package(None, **{"a/manifest.json": b"", "b/manifest.json": b""}), "2 packages in one file"),
+        (package(nrf5), "a package for the bootloader of the nRF5 SDK (nrfutil), not for MCUboot"),
+        (package(nordic(entry("app.bin", "300")), **{"app.bin": GOOD}), "found '300' (expected an image number"),
+        (GOOD.hex().encode("utf-16"), "this is text in UTF-16"),
+    ):
+        with pytest.raises(InputError) as raised:
+            opened(data)
+        assert said in str(raised.value), raised.value
+
+
+@pytest.mark.parametrize(
+    ("image", "slot", "linked"),
+    [
+        (0, "0", 0),
+        (0, 1, 1),
+        (1, "2", 0),
+        (1, 3, 1),
+        (1, "0", 0),
+        (1, 1, 1),
+        (0, 2, None),
+        (1, 4, None),
+        (0, "x", None),
+    ],
+)
+def test_a_file_of_a_direct_xip_package_says_its_slot(image, slot, linked):
+    data = package(nordic(entry("app.bin", str(image), slot=slot)), **{"app.bin": GOOD})
+    if linked is None:
+        with pytest.raises(InputError, match=rf"files\[0\]\.slot: found .* .expected a slot of image {image}: "):
+            opened(data)
+    else:
+        assert opened(data)[0].slot == linked
+
+
 @given(st.data())
 def test_a_damaged_package_is_an_input_error_or_none(data):
     made = bytearray(package(nordic(entry("app.bin", "0")), **{"app.bin": GOOD[:64]}))
@@ -248,6 +319,60 @@ def record(address: int, data: bytes, kind: int = 0) -> bytes:
 
 
 END = record(0, b"", 1)
+
+
+def records(address: int, data: bytes) -> bytes:
+    """Data at an address, as linkers write it."""
+    text, base = b"", -1
+    for at in range(address, address + len(data), 16):
+        if at >> 16 != base:
+            base = at >> 16
+            text += record(0, base.to_bytes(2, "big"), 4)
+        text += record(at & 0xFFFF, data[at - address : at - address + 16])
+    return text
+
+
+@pytest.mark.parametrize("start", [b"\n", b"\r\n\r\n", b"  ", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n\t"])
+def test_hex_may_begin_with_what_cannot_be_seen(start):
+    assert content(opened(start + HEX)[0]) == content(opened(HEX)[0])
+    (named,) = opened(package(nordic(entry("app.hex", "0")), **{"app.hex": start + HEX}))
+    assert content(named) == content(opened(HEX)[0])
+
+
+OTHERS = {
+    "settings behind it": (0xF8000, b"settings" * 4),
+    "a bootloader before it": (0x0, bytes(range(256)) * 4),
+    "the chip's registers, far away": (0x1000_1208, b"\xfe\xff\xff\xff"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("before", [True, False])
+def test_of_a_hex_file_the_image_is_taken(other, before):
+    """An image and 4 kB of settings in the same flash became 966,660 bytes."""
+    pieces = [records(*other), records(0xC000, GOOD)]
+    (named,) = opened(b"".join(pieces if before else pieces[::-1]) + END)
+    assert content(named) == GOOD
+    assert named.left_out == f"{other[0]:#x} to {other[0] + len(other[1]) - 1:#x}"
+
+
+def test_a_gap_within_the_image_is_filled_and_two_images_are_refused():
+    holed = GOOD[:512] + b"\xff" * 256 + GOOD[768:]
+    text = records(0xC000, GOOD[:512]) + records(0xC300, GOOD[768:])
+    (named,) = opened(text + records(0xF8000, b"x") + END)
+    assert (content(named), named.left_out) == (holed, "0xf8000 to 0xf8000")
+    with pytest.raises(InputError, match=r"holds 2 images, at 0xc000, 0x100c000 .expected one file for each image"):
+        opened(records(0xC000, GOOD) + records(0x0100_C000, GOOD) + END)
+
+
+@pytest.mark.parametrize(("places", "end"), [(4_096, "read"), (4_097, "refused")])
+def test_hex_that_is_scattered(places, end):
+    text = b"".join(record(2 * at, b"x") for at in range(places)) + END
+    if end == "read":
+        assert len(content(opened(text)[0])) == 2 * places - 1
+    else:
+        with pytest.raises(InputError, match="more than 4096 places"):
+            opened(text)
 
 
 @given(st.dictionaries(st.integers(0, 2_000), st.binary(min_size=1, max_size=1)))

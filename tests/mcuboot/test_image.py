@@ -161,3 +161,21 @@ def test_a_counter_outside_the_protected_area_or_of_a_wrong_length_is_none():
     assert parsed(moved.build()).security_counter is None
     short = replace(PARTS, protected=((0x50, b"\1\0"),))
     assert parsed(short.build()).security_counter is None
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"sbv3\x01\x00\x03\x00", "an NXP SB3.1 container, which only NXP's own loader takes"),
+        (b"\x7fELF\x01\x01\x01\x00", "an ELF file"),
+        (b"UF2\nWQ]\x9e", "a UF2 file"),
+        (b"\xd8\x6b\xa2\x02", "a SUIT envelope"),
+        (b"\x1f\x8b\x08\x00", "a gzip file"),
+        (b"-----BEGIN", "a text with a key"),
+        (b"S00600004844521B", "a Motorola S-record file"),
+    ],
+)
+def test_what_people_give_instead_is_named(start, words):
+    fault = parse_image(BytesSource(start + bytes(64)))
+    assert isinstance(fault, ImageFault)
+    assert f", {words}" in fault.line

@@ -13,7 +13,10 @@ from keyswitch.files.writing import SECRET, replace_file
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint
-from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
+from keyswitch.link.packet_capture import CapturedAdapter, CapturedPackets, PacketCapture
+from keyswitch.link.ports import Adapter, PacketLink, PairingNumbers
+from keyswitch.link.targets import BleTarget, PacketTarget, Pairing, open_adapter, open_packets, own_address, parse
+from keyswitch.smp.words import packet_words
 
 BONDS_FILE: Final = FileKind(expected="a file of pairing keys that `keyswitch update` made", max_size=1_000_000)
 """Thirty-two bonds have 20 kB."""
@@ -36,6 +39,8 @@ def open_reach(
     passkey: int | None = None,
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
+    capture: Path | None = None,
+    numbers: PairingNumbers | None = None,
 ) -> Endpoint:
     """The way to the device that `text` names. Nothing is opened yet.
 
@@ -45,35 +50,67 @@ def open_reach(
         passkey: the six digits that the device shows; None: a person is asked when it shows them.
         bonds: file that keeps the keys of a radio of ours; made if it is not there.
         ask_passkey: asks that person; None: pairing without digits (Just Works), which protects less.
+        numbers: shows that person numbers, to be compared or typed on the device.
+        capture: new file for what is sent and received: btsnoop where we are the host of the radio, else pcapng.
 
     Raises:
-        InputError: it names nothing that can be reached, or the bonds are none.
+        InputError: it names nothing that can be reached, the bonds are none, or the capture cannot be made.
     """
     if passkey is not None and not 0 <= passkey <= MAX_PASSKEY:
         raise InputError(Field("passkey"), f"{passkey}", f"six digits, at most {MAX_PASSKEY}")
     target = parse(text)
     if isinstance(target, BleTarget):
-        adapter = open_adapter(target, _pairing(passkey, bonds, ask_passkey) if pair else None)
+        pairing = _pairing(passkey, bonds, ask_passkey, numbers) if pair else None
+        if capture is not None and target.transport is None:
+            adapter: Adapter = CapturedAdapter(open_adapter(target, pairing), _packets_into(capture, text))
+        else:
+            adapter = open_adapter(target, pairing, capture)
         return BleEndpoint(adapter, target=text, name=target.name, address=target.address, pair=pair)
     if pair:
         raise InputError(Field("pair"), "means nothing here", "a Bluetooth LE target")
+    if capture is not None:
+        return _CapturedEndpoint(text, target, _packets_into(capture, text))
     return PacketEndpoint(text, partial(open_packets, target))
 
 
-def _pairing(passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None) -> Pairing:
+class _CapturedEndpoint(PacketEndpoint):
+    """A device behind a socket or port, whose packets are written down; closing it closes the file."""
+
+    def __init__(self, text: str, target: PacketTarget, capture: PacketCapture) -> None:
+        self._capture = capture
+
+        async def opened() -> PacketLink:
+            return CapturedPackets(await open_packets(target), capture)
+
+        super().__init__(text, opened)
+
+    async def close(self) -> None:
+        await super().close()
+        self._capture.close()
+
+
+def _packets_into(path: Path, name: str) -> PacketCapture:
+    return PacketCapture(path, name=name, words=packet_words)
+
+
+def _pairing(
+    passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None, numbers: PairingNumbers | None
+) -> Pairing:
     async def known() -> int | None:
         return passkey
 
     ask = ask_passkey if passkey is None else known
+    numbers = numbers if passkey is None else None
     if bonds is None:
-        return Pairing(ask_passkey=ask)
+        return Pairing(ask_passkey=ask, numbers=numbers)
     document = read_file_if_there(bonds, BONDS_FILE)
     return Pairing(
         address=_address_in(bonds, document) or own_address(),
         bonds=document,
-        save=partial(_keep, bonds),
+        save=partial(keep_bonds, bonds),
         origin=str(bonds),
         ask_passkey=ask,
+        numbers=numbers,
     )
 
 
@@ -89,6 +126,6 @@ def _address_in(path: Path, document: bytes | None) -> str | None:
     raise InputError(str(path), "no bonds", BONDS_FILE.expected)
 
 
-def _keep(path: Path, document: bytes) -> None:
+def keep_bonds(path: Path, document: bytes) -> None:
     """Write the keys where nobody else can read them."""
     replace_file(path, document, mode=SECRET)

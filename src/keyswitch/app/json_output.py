@@ -59,6 +59,7 @@ class StatusJson(VerdictFields):
     slots: list[dict[str, Any]] | None
     other_device: str | None
     other_revision: str | None
+    link_security: str | None
     policy_form: int | None
 
 
@@ -204,6 +205,7 @@ def status_json(looked: Looked) -> StatusJson:
         "slots": slots_of(looked.verdict.slots),
         "other_device": other.detail if other is not None and not other.same_device else None,
         "other_revision": other.detail if other is not None and other.same_device else None,
+        "link_security": None if looked.security is None else looked.security.word,
         "policy_form": looked.policy_form,
     }
 

@@ -36,6 +36,7 @@ class UpdateRequest:
         pair: pair with the device, or encrypt with the keys of an earlier pairing.
         passkey: the six digits that the device shows; None: a person is asked.
         bonds: file that keeps the keys of a radio of ours.
+        capture: new file for what is sent and received: btsnoop for `hci:` targets, else pcapng.
         stay: do not leave maintenance mode at the end.
         downgrade: install the image even if the device runs a newer one.
         unchecked: send the image even if the bootloader would refuse it.
@@ -70,6 +71,7 @@ class UpdateRequest:
     pair: bool = False
     passkey: int | None = None
     bonds: Path | None = None
+    capture: Path | None = None
     stay: bool = False
     downgrade: bool = False
     unchecked: bool = False

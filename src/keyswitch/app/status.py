@@ -1,5 +1,6 @@
 """One look at a device: connect, ask, go."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.stale_table import cure, what_is_stale
 from keyswitch.host.connect.verdict import Gate, Given, Verdict, advised, verdict_of_failed_connect
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
@@ -17,6 +19,7 @@ from keyswitch.host.smp.slots import MARKED_STEP, marked_of, marked_words, trial
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
+from keyswitch.terms import Security
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +29,13 @@ class Looked:
     Attributes:
         verdict: on the gate.
         other: that it does not obey the policy that is meant; None if it does, or nothing was told.
+        security: what the Bluetooth LE link was worth; None elsewhere, and where the system does not say.
         policy_form: the form in which it tells the policy that is meant (`Expected.form_of`); None: it does not.
     """
 
     verdict: Verdict
     other: OtherPolicy | None = None
+    security: Security | None = None
     policy_form: int | None = None
 
 
@@ -72,25 +77,27 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
         InputError: the target names several devices.
     """
     try:
-        verdict = await _found_out(reach)
+        verdict, security = await _found_out(reach)
     finally:
         await reach.close()
     verdict = _with_slots(verdict)
     given = Given(entry="policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
-        return Looked(verdict=verdict)
+        return Looked(verdict=verdict, security=security)
     expected = expected_of(policy)
     other = other_policy(expected, verdict)
     form = None if verdict.state is None else expected.form_of(verdict.state.policy)
     if other is not None:
-        return Looked(verdict=replace(verdict, next_step=other.next_step), other=other, policy_form=form)
+        verdict = replace(verdict, next_step=other.next_step)
+        return Looked(verdict=verdict, other=other, policy_form=form, security=security)
     if form is not None:
         verdict = _named(verdict, policy)
     words = ""
     if verdict.mode is not None and verdict.reason in {Reason.WRONG_MODE, Reason.GUARD}:
         words = ways_in_words(policy, verdict.mode)
-    return Looked(verdict=replace(verdict, next_step=words or verdict.next_step), policy_form=form)
+    verdict = replace(verdict, next_step=words or verdict.next_step)
+    return Looked(verdict=verdict, policy_form=form, security=security)
 
 
 def _named(verdict: Verdict, policy: Policy) -> Verdict:
@@ -114,16 +121,21 @@ def _with_slots(verdict: Verdict) -> Verdict:
     return verdict
 
 
-async def _found_out(reach: Endpoint) -> Verdict:
+async def _found_out(reach: Endpoint) -> tuple[Verdict, Security | None]:
     try:
         connection = await reach.connect()
     except RemoteError as error:
-        return verdict_of_failed_connect(error)
+        return verdict_of_failed_connect(error), None
     try:
         verdict = await probe_gate(connection)
+        security = connection.gatt.security if connection.gatt is not None else None
+        stale = what_is_stale(connection, is_open=verdict.state is not None and verdict.state.open)
+        if stale:
+            step = cure(connection, sys.platform)
+            return replace(verdict, gate=Gate.UNKNOWN, reason=None, detail=stale, next_step=step), security
         if verdict.slots is not None or connection.smp is None or verdict.reason is Reason.SILENCE:
-            return verdict
-        return replace(verdict, slots=await _slots(connection.smp))
+            return verdict, security
+        return replace(verdict, slots=await _slots(connection.smp)), security
     finally:
         await connection.close()
 

@@ -10,6 +10,7 @@ Rules:
 """
 
 import asyncio
+import logging
 import secrets
 import string
 from collections.abc import Callable
@@ -37,11 +38,12 @@ from keyswitch.host.access.recipe_strategy import RecipeStrategy
 from keyswitch.host.access.strategy import AlreadyOpen, EntryStrategy
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.report.run_record import PolicyHeader, RunHeader
-from keyswitch.host.update.events import Ended, Event, VerdictFound
-from keyswitch.host.update.images import CheckedImage, read_images
+from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
+from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
+from keyswitch.link.ports import PairingNumbers
 from keyswitch.mcuboot.keys import read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
@@ -50,6 +52,8 @@ from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.units import Unit
 from keyswitch.terms import Security
+
+_log = logging.getLogger(__name__)
 
 RANDOM_LETTERS: Final = 5
 """Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
@@ -88,12 +92,15 @@ class Prepared:
     recording: Callable[[], EvidenceRecorder] | None = None
 
 
-def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) -> Prepared:
+def prepare(
+    request: UpdateRequest, *, ask_passkey: AskPasskey | None = None, numbers: PairingNumbers | None = None
+) -> Prepared:
     """Read the files that the request names, and check its values against each other. Nothing is opened.
 
     Args:
         request: what is asked for.
         ask_passkey: asks a person for the six digits that the device shows; None: pairing without digits.
+        numbers: shows that person numbers, to be compared or typed on the device.
 
     Raises:
         InputError: a file cannot be used, or values contradict each other.
@@ -133,7 +140,9 @@ def prepare(request: UpdateRequest, *, ask_passkey: AskPasskey | None = None) ->
             pair=request.pair,
             passkey=request.passkey,
             bonds=request.bonds,
+            capture=request.capture,
             ask_passkey=ask_passkey,
+            numbers=numbers,
         ),
     )
 
@@ -156,6 +165,7 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         event = guide.heard(event)
         if recorder is not None:
             recorder.add(event)
+        _note(event)
         sink(event)
 
     def fail(outcome: Outcome, detail: str) -> None:
@@ -163,6 +173,9 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.reach.known_by)
         tell(Ended(result=result, at_ms=duration_ms))
 
+    for image in prepared.job.images:
+        if image.left_out:
+            tell(Message(text=f"{LEFT_OUT}: {image.left_out}", at_ms=0))
     try:
         return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
     except InputError as error:
@@ -219,6 +232,25 @@ async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passke
         InputError: a file cannot be used, values contradict each other, or the target names several devices.
     """
     return await run(prepare(request, ask_passkey=ask_passkey), sink or (lambda _event: None))
+
+
+def _note(event: Event) -> None:
+    """Log what happens, but for each piece of an upload."""
+    match event:
+        case StepBegun():
+            _log.info("%s: %s", event.name.value, event.says)
+        case StepDone():
+            _log.info("%s: done", event.name.value)
+        case StepFailed():
+            _log.info("%s: not done: %s", event.name.value, event.why)
+        case VerdictFound():
+            _log.info("gate: %s", event.verdict.line)
+        case Message():
+            _log.info("%s", event.text)
+        case Ended():
+            _log.info("%s", event.result.line)
+        case Uploading():
+            pass
 
 
 def _goal(word: str | None) -> Goal:

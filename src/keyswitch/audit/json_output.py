@@ -9,7 +9,7 @@ AuditCheckJson = TypedDict(
     "AuditCheckJson",
     {"id": str, "title": str, "class": str, "resets": bool, "clauses": list[str], "catches": str},
 )
-"""One line of `keyswitch audit --list --json`."""
+AuditCheckJson.__doc__ = "One line of `keyswitch audit --list --json`."  # `class` cannot be a key in a class body
 
 
 class AuditSaidJson(TypedDict):

@@ -68,7 +68,10 @@ def show(file: Path, *, as_json: bool) -> None:
 def _show(description: Description) -> None:
     image_, padding = description.image, description.padding
     header = image_.header
-    number = "" if description.named.image is None else f" (image {description.named.image})"
+    named = description.named
+    number = (
+        "" if named.image is None else f" (image {named.image}{'' if named.slot is None else f', slot {named.slot}'})"
+    )
     rows = [
         ("file", f"{description.named.name}{number}"),
         ("version", str(image_.version)),
@@ -83,6 +86,8 @@ def _show(description: Description) -> None:
     for tlv in image_.tlvs:
         mark = "protected " if tlv.protected else ""
         echo(f"{tlv.offset:>10}  {tlv.name:<18} {len(tlv.value):>6}  {mark}{tlv_words(tlv)}")
+    if description.named.left_out:
+        echo(f"not part of the image: {description.named.left_out}")
     if padding.arms:
         state = "confirmed" if padding.image_ok else "for a test"
         echo(f"trailer at the end, {state}: uploaded whole, this file would start by itself")

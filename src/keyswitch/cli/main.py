@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import NoReturn
 
 import click
@@ -18,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from keyswitch import __version__
 from keyswitch.cli.fields import in_options
-from keyswitch.errors import KeyswitchError
+from keyswitch.errors import KeyswitchError, LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.text import plain
 
@@ -36,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("keyswitch.cli.scan", "List the devices near, with the service and mode that they advertise."),
     "status": ("keyswitch.cli.status", "Ask whether a device would take an update now; if not why, and what to do."),
     "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
+    "smp": ("keyswitch.cli.smp", "Send one SMP request as it is written; its answer, and what the gate says."),
+    "bonds": ("keyswitch.cli.bonds", "List and remove the pairings of a radio of ours."),
     "audit": ("keyswitch.cli.audit", "Attack a device's gate from outside, and report with evidence."),
     "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
@@ -60,6 +63,16 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module_name), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong entry in COMMANDS; every entry is tested
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; one that is misspelt is answered with what may be meant."""
+        name = args[0]
+        close = [] if name in COMMANDS or name.startswith("-") else get_close_matches(name, COMMANDS, 2)
+        if close and not ctx.resilient_parsing:
+            raise click.UsageError(f"no such command: {name}. Did you mean {' or '.join(close)}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete names, with summaries, without importing a command."""
@@ -106,6 +119,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(Exit.INTERRUPTED)
     except KeyswitchError as error:
         _say(in_options(error))
+        if isinstance(error, LinkLostError) and error.next_step:
+            _say(in_options(error.next_step), before="next")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.
@@ -118,6 +133,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(Exit.FAULT)
 
 
-def _say(line: str) -> None:
+def _say(line: str, *, before: str = "keyswitch") -> None:
     with suppress(OSError):  # nobody reads stderr: the exit code still says it
-        print(f"keyswitch: {plain(line)}", file=sys.stderr)  # noqa: T201 - stderr is where errors go
+        print(f"{before}: {plain(line)}", file=sys.stderr)  # noqa: T201 - stderr is where errors go

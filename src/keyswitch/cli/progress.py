@@ -12,7 +12,7 @@ import click
 
 from keyswitch.app.json_output import event_json
 from keyswitch.cli.fields import in_options, json_line
-from keyswitch.cli.output import echo
+from keyswitch.cli.output import colour_of, echo
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.job import Result, SentBytes
@@ -50,17 +50,19 @@ class Out:
     def __init__(self) -> None:
         self._read = True
 
-    def write(self, text: str, *, end: bool = True, error: bool = False, anew: bool = False) -> None:
+    def write(
+        self, text: str, *, end: bool = True, error: bool = False, anew: bool = False, colour: str | None = None
+    ) -> None:
         """Write a line, or a part of one without its `end`; to stderr if it is to be seen beside results.
 
-        `anew`: in place of what stands on the terminal's line.
+        `anew`: in place of what stands on the terminal's line; `colour`: as `echo` takes it.
         """
         if not self._read:
             return
         try:
             if anew:
                 click.echo(CLEAR_LINE, nl=False, err=error)
-            echo(text, end=end, err=error)
+            echo(text, end=end, err=error, colour=colour)
         except UnicodeError:
             echo(ascii(text), end=end, err=error)
         except OSError:
@@ -75,7 +77,7 @@ def _result_only(out: Out) -> Show:
     def show(event: Event) -> None:
         match event:
             case Ended():
-                out.write(event.result.line)
+                out.write(event.result.line, colour=colour_of(event.result.outcome.exit_code))
                 if event.result.next_step:
                     out.write(f"next: {in_options(event.result.next_step)}")
             case Message():
@@ -116,8 +118,8 @@ class Terminal:
         if isinstance(event, StepBegun):
             self._note(event)
             return
-        for line in self._lines(event):
-            self._out.write(line)
+        for number, line in enumerate(self._lines(event)):
+            self._out.write(line, colour=None if number else _colour(event))
 
     def _note(self, event: StepBegun) -> None:
         """Say what goes on, now or once it has become slow."""
@@ -213,6 +215,19 @@ class Terminal:
         if self._bar:
             self._out.write("")
             self._bar = False
+
+
+def _colour(event: Event) -> str | None:
+    """Of the first line of an event."""
+    match event:
+        case Ended():
+            return colour_of(event.result.outcome.exit_code)
+        case StepFailed(refused=True):
+            return "red"
+        case StepFailed() | Message():
+            return "yellow"
+        case _:
+            return None
 
 
 def _at(at_ms: int) -> str:

@@ -60,3 +60,19 @@ async def _line(descriptor: int) -> bytes:
         return await typed
     finally:
         loop.remove_reader(descriptor)
+
+
+class TerminalNumbers:
+    """Shows numbers on the terminal while we pair (`keyswitch.link.ports.PairingNumbers`)."""
+
+    async def same(self, number: str) -> bool:
+        """Whether the person says that the device shows the same number; no where nobody can be asked."""
+        if sys.stdin is None or not sys.stdin.isatty():
+            echo("the device shows a number to compare, and there is no terminal to answer at", err=True)
+            return False
+        echo(f"does the device show {number}? [y/N] ", err=True, end=False)
+        return (await _line(sys.stdin.fileno())).decode(errors="replace").strip().lower() in {"y", "yes"}
+
+    def show(self, number: str) -> None:
+        """Show a number that is to be typed on the device."""
+        echo(f"type {number} on the device", err=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from keyswitch.cli.defaults import default_policy
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Listen for this long.",
 )
-@click.option("--all", "everything", is_flag=True, help="List devices that show no update service as well.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="List devices that show no update service as well: some have one all the same.",
+)
 @click.option(
     "--policy",
     metavar="FILE",
@@ -44,17 +50,26 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
     """
     from keyswitch.app.json_output import scan_json, to_line
     from keyswitch.app.scan import scan as listen
+    from keyswitch.host.connect.scan import Shows
     from keyswitch.policy.load import read_policy
 
+    policy = policy or default_policy()
     rules = read_policy(policy) if policy is not None else None
-    found = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=everything))
+    heard = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=True))
+    found = [near for near in heard if everything or near.shows is not Shows.NEITHER]
+    hidden = len(heard) - len(found)
     for near in found:
         told = scan_json(near, rules)
         echo(to_line(told) if as_json else _line(told))
+    if hidden and not as_json:
+        each = "device that shows" if hidden == 1 else "devices that show"
+        echo(
+            f"{'and ' if found else ''}{hidden} {each} no update service: --all lists {'it' if hidden == 1 else 'them'}"
+        )
     if found and not as_json:
         echo("next: ask one of them whether it would take an update: keyswitch status")
-    if not found and not as_json:
-        echo("nothing was heard" + ("" if everything else " that could be updated (--all shows the rest)"))
+    if not heard and not as_json:
+        echo("nothing was heard")
     return Exit.YES if found else Exit.NO
 
 

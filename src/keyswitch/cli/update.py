@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
+from keyswitch.cli.defaults import default_policy, with_target
+from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.pairing import pairing_options
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="[TARGET]", required=False)
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--policy",
@@ -102,12 +104,15 @@ from keyswitch.exits import Exit
 @click.option("--unit", metavar="TEXT", help="Record which unit this is, as its owner calls it.")
 @click.option("--serial-number", metavar="TEXT", help="Record the unit's serial number.")
 @click.option("--note", metavar="TEXT", help="Record this as well: an order, a reason.")
+@diagnostics
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the result.")
 @click.option("--quiet", is_flag=True, help="Print the result alone.")
 def update(
-    target: str,
+    target: str | None,
     image: Path | None,
     *,
+    policy: Path | None,
+    recipe: str | None,
     variables: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -129,11 +134,19 @@ def update(
     from keyswitch.app.update import prepare
     from keyswitch.cli.plan import plan
     from keyswitch.cli.progress import shown
-    from keyswitch.cli.prompt import ask_passkey
+    from keyswitch.cli.prompt import TerminalNumbers, ask_passkey
     from keyswitch.cli.run import run
 
-    request = UpdateRequest(target=target, image=image, variables=_variables(variables), **options)
-    prepared = prepare(request, ask_passkey=ask_passkey)
+    named, file = with_target(target, None if image is None else str(image))
+    request = UpdateRequest(
+        target=named or "",
+        image=None if file is None else Path(file),
+        policy=policy or (default_policy() if recipe is None else None),
+        recipe=recipe,
+        variables=_variables(variables),
+        **options,
+    )
+    prepared = prepare(request, ask_passkey=ask_passkey, numbers=TerminalNumbers())
     if dry_run:
         return asyncio.run(plan(prepared, as_json=as_json))
     return asyncio.run(run(prepared, shown(as_json=as_json, quiet=quiet)))

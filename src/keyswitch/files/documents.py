@@ -6,8 +6,10 @@ Rules kept here:
 * Whole numbers have at most 64 bits, which is what TOML asks of its readers and what JSON's are sure to keep. Others
   are errors here: Python would bear them, and fail when it is to print one.
 * NaN and infinity are no JSON.
+* A byte order mark before UTF-8 is passed over: editors on Windows write one. UTF-16 is named as what it is.
 """
 
+import codecs
 import json
 import re
 import tomllib
@@ -38,9 +40,7 @@ def parse_json(data: bytes, where: str, expected: str) -> Any:
         InputError: no JSON, nested too deeply, or with a number that is out of bounds.
     """
     try:
-        value = json.loads(data.decode(), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise InputError(where, f"byte {error.start} is not UTF-8", expected) from error
+        value = json.loads(_text(data, where, expected), parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise InputError(where, f"not JSON: {error}", expected) from error
     except (RecursionError, ValueError) as error:
@@ -63,14 +63,23 @@ def parse_toml(data: bytes, where: str, expected: str, *, parse_float: Callable[
     if _LONG_KEY.search(data):
         raise InputError(where, f"not TOML {_BOUNDS}", expected)
     try:
-        value = tomllib.loads(data.decode(), parse_float=parse_float)
-    except UnicodeDecodeError as error:
-        raise InputError(where, f"byte {error.start} is not UTF-8", expected) from error
+        value = tomllib.loads(_text(data, where, expected), parse_float=parse_float)
     except tomllib.TOMLDecodeError as error:
         raise InputError(where, f"not TOML: {error}", expected) from error
     except (RecursionError, ValueError, ArithmeticError) as error:
         raise InputError(where, f"not TOML {_BOUNDS}", expected) from error
     return cast("dict[str, Any]", _bounded(value, "TOML", where, expected))
+
+
+def _text(data: bytes, where: str, expected: str) -> str:
+    """UTF-8 without its byte order mark."""
+    start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(where, "the text is UTF-16, as some Windows programs save it", "the same saved as UTF-8")
+    try:
+        return data[start:].decode()
+    except UnicodeDecodeError as error:
+        raise InputError(where, f"byte {start + error.start} is not UTF-8", expected) from error
 
 
 _BOUNDS: Final = f"that can be read: nested more than {MAX_DEPTH} deep, or with a number of more than 64 bits"

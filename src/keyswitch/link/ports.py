@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from keyswitch.errors import RemoteError
+from keyswitch.terms import Security
 
 Sink = Callable[[bytes], None]
 
@@ -29,6 +30,7 @@ class Sighting:
         manufacturer: company id and data of the manufacturer specific field, if any.
         rssi_dbm: signal strength, if known.
         connectable: whether it takes connections.
+        short_name: shortened local name, a beginning of the complete one; empty if none was heard.
     """
 
     address: str
@@ -37,6 +39,7 @@ class Sighting:
     manufacturer: tuple[int, bytes] | None = None
     rssi_dbm: int | None = None
     connectable: bool = True
+    short_name: str = ""
 
 
 class GattRefused(RemoteError):  # noqa: N818 - the peer's refusal, not our mistake
@@ -54,6 +57,18 @@ class GattRefused(RemoteError):  # noqa: N818 - the peer's refusal, not our mist
     def wants_security(self) -> bool:
         """Whether `GattLink.pair` is what is missing."""
         return self.code in (0x05, 0x0F)
+
+
+class PairingNumbers(Protocol):
+    """A person who sees numbers while we pair (Core spec Vol 3 Part H 2.3.5.1: numeric comparison, passkey entry)."""
+
+    async def same(self, number: str) -> bool:
+        """Whether the device shows these six digits, too."""
+        ...
+
+    def show(self, number: str) -> None:
+        """Show six digits that are to be typed on the device."""
+        ...
 
 
 class PairingFailure(Enum):
@@ -97,6 +112,11 @@ class GattLink(Protocol):
     @property
     def max_write(self) -> int:
         """Largest value in bytes for one write without response: min(ATT MTU - 3, 512)."""
+        ...
+
+    @property
+    def security(self) -> Security | None:
+        """What the link is worth now; None where the system does not say."""
         ...
 
     @property

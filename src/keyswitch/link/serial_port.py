@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any, Final
 import serial
 
 from keyswitch.errors import InputError, LinkLostError
+from keyswitch.link.local_advice import port_step
 from keyswitch.link.ports import Sink
 from keyswitch.smp.framing import Receiver, cobs, console, raw
 from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
@@ -38,6 +40,8 @@ FRAMINGS: Final[dict[str, tuple[Callable[[int], Receiver], Callable[[bytes], lis
 """Receiver, pieces, and bytes of the peer's buffer that the framing takes."""
 
 READ_MOST: Final = 65_536
+
+_log = logging.getLogger(__name__)
 
 
 class SerialLink:
@@ -70,11 +74,13 @@ class SerialLink:
         try:
             port = serial.Serial(path, baud, timeout=None if os.name == "nt" else 0, exclusive=True)
         except serial.SerialException as error:
-            raise LinkLostError(f"serial:{path}: {_why(error)}") from error
+            step = port_step(path, _number(error), _ports)
+            raise LinkLostError(f"serial:{path}: {_why(error)}", next_step=step) from error
         except (ValueError, OSError) as error:
             raise InputError(
                 f"serial:{path}@{baud}", f"cannot be set: {error}", "a speed that the port takes"
             ) from error
+        _log.info("%s is open, %d baud, %s", path, baud, framing)
         return cls(port, framing=framing)
 
     @property
@@ -169,6 +175,7 @@ class SerialLink:
     def _end(self, why: str) -> None:
         if self._closed is not None:
             return
+        _log.info("%s: %s", self._port.name, why)
         self._closed = why
         if self._watched:
             self._loop.remove_reader(self._port.fileno())
@@ -182,6 +189,20 @@ class SerialLink:
 
 def _can_be_watched(loop: asyncio.AbstractEventLoop, port: Any) -> bool:
     return os.name == "posix" and hasattr(loop, "add_reader") and hasattr(port, "fileno")
+
+
+def _number(error: serial.SerialException) -> int | None:
+    """The system's number of a port that did not open; pyserial wraps it, and says a lock that is taken in words."""
+    for each in (error, error.__context__):
+        if isinstance(each, OSError) and isinstance(each.errno, int):
+            return each.errno
+    return None
+
+
+def _ports() -> list[str]:
+    from serial.tools import list_ports  # noqa: PLC0415 - looks through the whole system; only where a port is missing
+
+    return [port.device for port in list_ports.comports()]
 
 
 def _why(error: Exception) -> str:

@@ -5,19 +5,26 @@
     udp:HOST[:PORT]                   datagrams; IPv6 hosts in brackets
     serial:PATH[@BAUD][,FRAMING]      console framing, raw packets, or COBS
 
-Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name.
+Rules: what cannot be meant is refused with what was expected; an address is known by its shape, all else is a name. A
+NAME or PATH may stand in quotation marks: it means what stands between them then, whatever it looks like. The first `#`
+ends TRANSPORT, but for the one that counts USB devices of a kind (`usb:VENDOR:PRODUCT#2#NAME`).
 """
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
 
 from keyswitch.errors import InputError
 from keyswitch.extras import need
-from keyswitch.link.ports import Adapter, PacketLink
+from keyswitch.link.ports import Adapter, PacketLink, PairingNumbers
 from keyswitch.smp.framing import udp
+from keyswitch.terms import Security
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_BAUD: Final = 115_200
 """Zephyr's usual console speed."""
@@ -31,6 +38,9 @@ LAST_PORT: Final = 0xFFFF
 FRAMINGS: Final = ("console", "raw", "cobs")
 
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_COUNTED_USB: Final = re.compile(r"(?:py)?usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}#[0-9]+(?=#|$)")
+"""The second (third, …) device of a vendor and product, as Bumble names it."""
+_QUOTED: Final = re.compile(r'"([^"]*)"')
 _APPLE_ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 """macOS shows no addresses but identifiers of its own."""
 
@@ -92,7 +102,11 @@ def parse(text: str, *, anyone: bool = False) -> Target:
         case "ble":
             return _ble(text, None, rest, anyone=anyone)
         case "hci":
-            transport, _, device = rest.rpartition("#") if "#" in rest else (rest, "", "")
+            counted = _COUNTED_USB.match(rest)
+            if counted is None or (counted.end() == len(rest) and not anyone):
+                transport, _, device = rest.partition("#")
+            else:
+                transport, device = counted[0], rest[counted.end() + 1 :]
             if not transport:
                 raise InputError(text, "no HCI transport", "hci:TRANSPORT#NAME, such as hci:usb:0#Pump 7")
             return _ble(text, transport, device, anyone=anyone)
@@ -114,6 +128,7 @@ class Pairing:
         save: keeps the document.
         origin: of the document, for messages.
         ask_passkey: asks a person for the six digits that the device shows; None pairs without.
+        numbers: shows that person numbers, to be compared or typed on the device; None: only what it shows is typed.
     """
 
     address: str | None = None
@@ -121,13 +136,20 @@ class Pairing:
     save: Callable[[bytes], None] | None = None
     origin: str = "bonds"
     ask_passkey: Callable[[], Awaitable[int | None]] | None = None
+    numbers: PairingNumbers | None = None
 
 
-def open_adapter(target: BleTarget, pairing: Pairing | None = None) -> Adapter:
+def open_adapter(target: BleTarget, pairing: Pairing | None = None, capture: Path | None = None) -> Adapter:
     """The radio of a target. Nothing is switched on before it is used.
 
+    Args:
+        target: names it.
+        pairing: what a radio of ours pairs with.
+        capture: new file for what passes between us and a controller of ours (btsnoop); closed with the radio.
+
     Raises:
-        InputError: there is no such radio, the bonds are none, or the extra `virtual` is not installed.
+        InputError: there is no such radio, the bonds are none, the file cannot be made, or the extra `virtual` is not
+            installed.
     """
     if target.transport is None:
         from keyswitch.link.bleak.adapter import BleakAdapter  # noqa: PLC0415 - a BLE stack, only for who needs it
@@ -135,13 +157,63 @@ def open_adapter(target: BleTarget, pairing: Pairing | None = None) -> Adapter:
         return BleakAdapter()
     need("bumble", target.text)
     from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
+    from keyswitch.link.bumble.capture import Capture  # noqa: PLC0415 - as above
     from keyswitch.link.bumble.central import BumbleAdapter  # noqa: PLC0415 - as above
     from keyswitch.link.bumble.radio import transport  # noqa: PLC0415 - as above
 
     chosen = pairing or Pairing()
     address = chosen.address or own_address()
     bonds = Bonds(address, chosen.bonds, save=chosen.save, origin=chosen.origin)
-    return BumbleAdapter(transport(target.transport), address=address, bonds=bonds, ask_passkey=chosen.ask_passkey)
+    return BumbleAdapter(
+        transport(target.transport),
+        address=address,
+        bonds=bonds,
+        ask_passkey=chosen.ask_passkey,
+        numbers=chosen.numbers,
+        capture=None if capture is None else Capture(capture, _capture_ended),
+    )
+
+
+class BondStore(Protocol):
+    """The bonds of our addresses, one address at a time."""
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """All our addresses that have bonds, or had some."""
+        ...
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Addresses of bonded peers, the oldest bond first."""
+        ...
+
+    def switch(self, identity: str) -> None:
+        """From now on these are the bonds of another of our addresses."""
+        ...
+
+    def security(self, peer: str) -> Security:
+        """What encryption with this peer's keys is worth."""
+        ...
+
+    def forget(self, peer: str) -> None:
+        """Forget a peer; no error if it is not known."""
+        ...
+
+
+def open_bonds(document: bytes, save: Callable[[bytes], None], origin: str) -> BondStore:
+    """The bonds in a document (`Pairing.bonds`), to be looked at and removed.
+
+    Raises:
+        InputError: they are none, or the extra `virtual` is not installed.
+    """
+    need("bumble", origin)
+    from keyswitch.link.bumble.bonds import Bonds  # noqa: PLC0415 - a BLE stack, only for who needs it
+
+    return Bonds("", document, save=save, origin=origin)
+
+
+def _capture_ended(why: str) -> None:
+    _log.warning("captured no further: %s", why)
 
 
 async def open_packets(target: PacketTarget) -> PacketLink:
@@ -167,11 +239,20 @@ def own_address() -> str:
 
 
 def _ble(text: str, transport: str | None, device: str, *, anyone: bool) -> BleTarget:
+    quoted = _QUOTED.fullmatch(device)
+    if device.startswith('"') and quoted is None:
+        raise InputError(text, "the quotation mark is not closed", 'a name between two quotation marks, "Pump #7"')
+    if quoted is not None and quoted[1]:
+        return BleTarget(text=text, transport=transport, name=quoted[1])
+    device = "" if quoted is not None else device
     if _ADDRESS.fullmatch(device) or _APPLE_ADDRESS.fullmatch(device):
         return BleTarget(text=text, transport=transport, address=device.upper())
     if not device and not anyone:
         raise InputError(text, "no device", "a name or an address")
     return BleTarget(text=text, transport=transport, name=device or None)
+
+
+_SERIAL: Final = f"serial:PATH[@BAUD][,FRAMING] with framing {' or '.join(FRAMINGS)}"
 
 
 def _udp(text: str, rest: str) -> UdpTarget:
@@ -183,12 +264,20 @@ def _udp(text: str, rest: str) -> UdpTarget:
 
 
 def _serial(text: str, rest: str) -> SerialTarget:
+    quoted = _QUOTED.match(rest)
+    if quoted is None and rest.startswith('"'):
+        raise InputError(text, "the quotation mark is not closed", _SERIAL)
+    if quoted is not None:
+        target = _serial(text, f"x{rest[quoted.end() :]}")
+        if target.path != "x" or not quoted[1]:
+            raise InputError(text, "no path", _SERIAL)
+        return replace(target, path=quoted[1])
     path, comma, framing = (
         rest.rpartition(",") if rest.endswith(tuple(f",{word}" for word in FRAMINGS)) else (rest, "", "")
     )
     path, at, baud = path.rpartition("@") if re.search(r"@[0-9]+$", path) else (path, "", "")
     if not path:
-        raise InputError(text, "no path", f"serial:PATH[@BAUD][,FRAMING] with framing {' or '.join(FRAMINGS)}")
+        raise InputError(text, "no path", _SERIAL)
     speed = DEFAULT_BAUD if not at else int(baud) if len(baud) <= len(str(MAX_BAUD)) else MAX_BAUD + 1
     if not 0 < speed <= MAX_BAUD:
         raise InputError(text, "no such speed", f"a speed from 1 to {MAX_BAUD} baud")

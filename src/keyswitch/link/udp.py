@@ -6,6 +6,7 @@ a lost one like any other.
 """
 
 import asyncio
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from keyswitch.errors import LinkLostError
+from keyswitch.link.local_advice import host_step
 from keyswitch.link.ports import Sink
 from keyswitch.smp.framing import udp
 
@@ -33,6 +35,8 @@ IP_MTU: Final = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (sock
 
 OPEN_WITHIN_S: Final = 5.0
 """For the name to be looked up."""
+
+_log = logging.getLogger(__name__)
 
 
 class UdpLink(asyncio.DatagramProtocol):
@@ -57,9 +61,12 @@ class UdpLink(asyncio.DatagramProtocol):
             async with asyncio.timeout(OPEN_WITHIN_S):
                 _, link = await loop.create_datagram_endpoint(cls, remote_addr=(host, port))
         except TimeoutError:
-            raise LinkLostError(f"udp:{host}: the name was not resolved within {OPEN_WITHIN_S:g} s") from None
+            line = f"udp:{host}: the name was not resolved within {OPEN_WITHIN_S:g} s"
+            raise LinkLostError(line, next_step=host_step(None, resolved=False)) from None
         except OSError as error:
-            raise LinkLostError(f"udp:{host}:{port}: {error.strerror or error}") from error
+            step = host_step(error.errno, resolved=not isinstance(error, socket.gaierror))
+            raise LinkLostError(f"udp:{host}:{port}: {error.strerror or error}", next_step=step) from error
+        _log.info("socket to %s, port %d, is open", host, port)
         return link
 
     @property

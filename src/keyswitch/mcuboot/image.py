@@ -251,7 +251,23 @@ def parse_header(source: Source) -> ImageHeader | ImageFault:
     )
 
 
+_OTHER_FORMATS: Final = {
+    b"sbv3": "an NXP SB3.1 container, which only NXP's own loader takes",
+    b"\x7fELF": "an ELF file: it is neither signed nor in MCUboot's format",
+    b"UF2\n": "a UF2 file",
+    b"\xd8\x6b": "a SUIT envelope",
+    b"\x1f\x8b": "a gzip file: unpack it first",
+    b"----": "a text with a key or certificate",
+    b"S0": "a Motorola S-record file",
+}
+"""What people give instead, by how it begins: NXP MCU Boot Utility, ELF gABI, UF2, RFC 9124, RFC 1952, RFC 7468."""
+
+
 def _magic_words(magic: int) -> str:
+    start = magic.to_bytes(4, "little")
+    for known, words in _OTHER_FORMATS.items():
+        if start.startswith(known):
+            return f"{magic:#010x}, {words}"
     if magic == IMAGE_MAGIC_V1:
         return f"{magic:#010x}, an image of the first format"
     if magic == int.from_bytes(IMAGE_MAGIC.to_bytes(4, "little"), "big"):

@@ -40,6 +40,11 @@ class BootMode(IntEnum):
     SINGLE_RAM_LOAD = 8
     SWAP_OFFSET = 9
 
+    @classmethod
+    def of(cls, number: int) -> "BootMode | None":
+        """The mode of that number, None if it has no name here."""
+        return next((mode for mode in cls if mode == number), None)
+
     @property
     def words(self) -> str:
         """For people."""

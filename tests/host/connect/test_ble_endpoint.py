@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.mode_group import Expected
 from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.connect.ble_endpoint import NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint
+from keyswitch.host.connect.ble_endpoint import DEVICE_NAME_UUID, NAMESAKES_MS, OURS_NAMESAKES_MS, BleEndpoint
 from keyswitch.host.connect.recognition import Wanted
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
@@ -312,6 +313,103 @@ def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wan
         connection = await reach.connect(smp_shown=True)
         assert connection.smp is not None
         assert asyncio.get_running_loop().time() > 3
+
+    run(story())
+
+
+def test_a_stranger_with_a_beginning_of_the_name_is_nobody_where_the_whole_name_is_told():
+    class Air(PeerAir):
+        def sighting(self, peer: SmpPeer) -> Sighting:
+            heard = super().sighting(peer)
+            return heard if peer is self.peers[1] else replace(heard, name="", short_name="Pu")
+
+    async def story() -> None:
+        peers = two()
+        connection = await BleEndpoint(Air(*peers), target="ble:Pump 7", name="Pump 7").connect()
+        assert connection.gatt is not None
+        assert connection.gatt.address == peers[1].address
+
+    run(story())
+
+
+class NamedAir(PeerAir):
+    """Devices whose advertisements are changed: other names, other addresses, shortened names."""
+
+    def __init__(self, *peers: SmpPeer, **changes: Any) -> None:
+        super().__init__(*peers)
+        self.changes = changes
+
+    async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
+        async for sighting in super().scan(timeout_ms):
+            yield replace(sighting, **self.changes)
+
+
+def test_what_was_heard_is_said_where_the_device_was_not():
+    async def story() -> None:
+        peers = [
+            SmpPeer(OLD, address=f"C0:00:00:00:00:{number:02X}", name=name)
+            for number, name in enumerate(["Lamp", "PUMP 7", "", "Pump 8", "Cup", "Jug", "Box"])
+        ]
+        reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
+        with pytest.raises(LinkLostError) as raised:
+            await reach.connect(timeout_ms=1_000)
+        assert str(raised.value) == (
+            'ble:Pump 7 was not heard within 1000 ms; heard: "PUMP 7" at C0:00:00:00:00:01 (differs by upper and lower '
+            'case), "Lamp" at C0:00:00:00:00:00, "Pump 8" at C0:00:00:00:00:03, "Cup" at C0:00:00:00:00:04, 3 more'
+        )
+
+    run(story())
+
+
+def test_what_is_said_where_nobody_is_or_nobody_takes_connections():
+    async def said(air: PeerAir) -> str:
+        with pytest.raises(LinkLostError) as raised:
+            await BleEndpoint(air, target="ble:Pump 7", name="Pump 7").connect(timeout_ms=300)
+        return str(raised.value)
+
+    async def story() -> None:
+        assert (await said(PeerAir())).endswith("within 300 ms; nothing was heard at all")
+        assert (await said(NamedAir(SmpPeer(OLD), name=""))).endswith("; heard: 1 without a name")
+        busy = await said(NamedAir(SmpPeer(OLD), connectable=False))
+        assert busy.endswith('; heard: "Pump 7" at C0:00:00:00:00:01 (takes no connection now)')
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("target", "short", "whole", "problem"),
+    [
+        ("Pump 7 in the hall", "Pump 7 in", "Pump 7 in the hall", ""),
+        ("Pump 7 in", "Pump 7 in", "Pump 7 in the hall", ""),
+        ("Pump 7 in the hall", "Pump 7 in", "Pump 7 in the shed", "it calls itself 'Pump 7 in the shed'"),
+        ("Pump 7 in the hall", "Pump 7 in", None, "it does not tell the whole"),
+        ("Pump 7 in the hall", "", "Pump 7 in the hall", "was not heard"),
+        ("Lamp", "Pump 7 in", "Lamp", "was not heard"),
+    ],
+)
+def test_a_shortened_name_is_heard_and_the_whole_one_asked_for(
+    target: str, short: str, whole: str | None, problem: str, monkeypatch: pytest.MonkeyPatch
+):
+    read = PeerGattLink.read
+
+    async def reads(self: PeerGattLink, service: str, characteristic: str) -> bytes:
+        if characteristic != DEVICE_NAME_UUID:
+            return await read(self, service, characteristic)
+        if whole is None:
+            raise RemoteError("ATT error 0x02 (read not permitted)")
+        return whole.encode()
+
+    monkeypatch.setattr(PeerGattLink, "read", reads)
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        reach = BleEndpoint(NamedAir(peer, name="", short_name=short), target=f"ble:{target}", name=target)
+        if problem:
+            with pytest.raises((InputError, LinkLostError), match=problem):
+                await reach.connect(timeout_ms=5_000)
+            assert (peer.served, len(peer.links)) == (0, 0)
+        else:
+            await reach.connect()
 
     run(story())
 

@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
 from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
+from keyswitch.host.connect.heard import Heard
 from keyswitch.host.connect.recognition import Wanted, token_of
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.gatt_channel import GattChannel
@@ -31,6 +32,10 @@ NAMESAKES_MS = 2_000
 
 OURS_NAMESAKES_MS = 4 * (SLOWEST_ADVERTISING_MS + ADVERTISING_DELAY_US // 1000)
 """The same where only a device with our mode service can be meant: four advertisements of the slowest."""
+
+GAP_SERVICE_UUID = "00001800-0000-1000-8000-00805f9b34fb"
+DEVICE_NAME_UUID = "00002a00-0000-1000-8000-00805f9b34fb"
+"""The whole name of a device (Core spec Vol 3 Part C 12.1)."""
 
 
 class BleEndpoint:
@@ -60,6 +65,7 @@ class BleEndpoint:
         self.pair = pair
         self._adapter = adapter
         self._home: Wanted | None = None
+        self._alone_of_its_name = ""
 
     @property
     def known_by(self) -> str:
@@ -70,10 +76,13 @@ class BleEndpoint:
     async def connect(self, *, timeout_ms: int = CONNECT_MS, smp_shown: bool = False, ours: bool = False) -> Connection:
         """Scan, connect, discover, subscribe; see `Endpoint.connect`."""
         connection: Connection | None = None
-        async with aclosing(self._heard(timeout_ms + NAMESAKES_MS, smp_shown=smp_shown)) as matching:
-            heard = await self._first(matching, timeout_ms, smp_shown=smp_shown)
+        around = Heard(self.wanted.name)
+        async with aclosing(self._heard(timeout_ms + NAMESAKES_MS, around, smp_shown=smp_shown)) as matching:
+            heard = await self._first(matching, timeout_ms, around, smp_shown=smp_shown)
             if self.wanted.name is not None:
+                name = self.wanted.name
                 connection = await self._connect_to_the_only(heard, matching, timeout_ms, ours=ours)
+                self._alone_of_its_name = name if self._home is None else ""
         if connection is None:
             connection = await self._open(heard, timeout_ms)
         self.learn(token=token_of(heard) or b"", address=heard.address)
@@ -122,6 +131,7 @@ class BleEndpoint:
     async def _open(self, heard: Sighting, timeout_ms: int) -> Connection:
         link = await self._adapter.connect(heard.address, timeout_ms)
         try:
+            await self._check_name(link, heard)
             if self.pair:
                 async with asyncio.timeout(PAIR_MS / 1000):
                     await link.pair()
@@ -133,6 +143,43 @@ class BleEndpoint:
         except BaseException:
             await link.close()
             raise
+
+    async def _check_name(self, link: GattLink, heard: Sighting) -> None:
+        """Ask a device that tells a beginning of its name for all of it.
+
+        Raises:
+            InputError: it has another name, or does not tell.
+        """
+        name = self.wanted.name
+        if name is None or name in {heard.name, heard.short_name}:
+            return
+        try:
+            async with asyncio.timeout(OPEN_MS / 1000):
+                whole = (await link.read(GAP_SERVICE_UUID, DEVICE_NAME_UUID)).decode("utf-8", "replace")
+        except RemoteError:
+            whole = ""
+        if whole != name:
+            has = f"it calls itself {whole!r}" if whole else "it does not tell the whole"
+            problem = f"only {heard.address} is near, with the shortened name {heard.short_name!r}; {has}"
+            raise InputError(self.target, problem, "the shortened name, or an address")
+
+    async def connect_elsewhere(self) -> Connection | None:
+        """See `Endpoint.connect_elsewhere`: only where the name was the device's alone, and nothing better is known."""
+        name = self._alone_of_its_name
+        if not name or self.pair or self.wanted.tokens or self._home is not None:
+            return None
+        found: dict[str, Sighting] = {}
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(2 * NAMESAKES_MS / 1000),
+                aclosing(self._adapter.scan(NAMESAKES_MS)) as sightings,
+            ):
+                async for heard in sightings:
+                    if heard.name == name and heard.connectable:
+                        found[heard.address] = heard
+        if len(found) != 1 or found.keys() & self.wanted.addresses:
+            return None
+        return await self._open(next(iter(found.values())), CONNECT_MS)
 
     def learn(self, *, token: bytes = b"", address: str | None = None) -> None:
         """Remember a token or address of the device; its name is not used any more."""
@@ -164,20 +211,33 @@ class BleEndpoint:
         token = token_of(heard) or b""
         return token if token in self.wanted.tokens else b""
 
-    async def _first(self, matching: AsyncGenerator[Sighting, None], timeout_ms: int, *, smp_shown: bool) -> Sighting:
+    async def _first(
+        self, matching: AsyncGenerator[Sighting, None], timeout_ms: int, around: Heard, *, smp_shown: bool
+    ) -> Sighting:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_ms / 1000):
                 async for heard in matching:
                     return heard
         showing = " with the SMP service" if smp_shown else ""
-        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms")
+        raise LinkLostError(f"{self.target} was not heard{showing} within {timeout_ms} ms; {around.words}")
 
-    async def _heard(self, timeout_ms: int, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
-        """Advertisements of the device, or of devices of its name."""
+    async def _heard(self, timeout_ms: int, around: Heard, *, smp_shown: bool) -> AsyncGenerator[Sighting, None]:
+        """Advertisements of the device, or of devices of its name; everybody's are noted in `around`.
+
+        One that tells a beginning of the name alone counts only where nobody tells the whole one meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        held_until = loop.time() + NAMESAKES_MS / 1000
         async with aclosing(self._adapter.scan(timeout_ms)) as sightings:
             async for heard in sightings:
-                if self.wanted.is_device(heard, smp_shown=smp_shown):
-                    yield heard
+                around.note(heard)
+                if not self.wanted.is_device(heard, smp_shown=smp_shown):
+                    continue
+                if self.wanted.name is not None and heard.name == self.wanted.name:
+                    held_until = float("inf")
+                elif self.wanted.name is not None and loop.time() < held_until:
+                    continue
+                yield heard
 
 
 async def _open_gatt(link: GattLink, token: bytes) -> Connection:

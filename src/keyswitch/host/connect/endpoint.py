@@ -123,3 +123,10 @@ class Endpoint(Protocol):
     async def close(self) -> None:
         """Give the radio or port back."""
         ...
+
+    async def connect_elsewhere(self) -> Connection | None:
+        """Connect to the only device that has the device's name now, and another address; None if there is none.
+
+        Nothing is learned by it: a name proves nothing. Who finds a proof that it is the device calls `learn`.
+        """
+        ...

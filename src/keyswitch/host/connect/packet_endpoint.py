@@ -73,6 +73,10 @@ class PacketEndpoint:
     def go_home(self) -> None:
         """Nothing was left."""
 
+    async def connect_elsewhere(self) -> Connection | None:
+        """Never: the address is the device."""
+        return None
+
     async def close(self) -> None:
         """Nothing is held between connections."""
 

@@ -9,6 +9,7 @@ Rules:
 
 from dataclasses import dataclass
 
+from keyswitch.host.connect.heard import may_be_called
 from keyswitch.link.ports import Sighting
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
@@ -42,7 +43,7 @@ class Wanted:
         """Whether this advertisement, of whatever time, is the device's."""
         if self.tokens or self.addresses:
             return heard.address in self.addresses or token_of(heard) in self.tokens
-        return self.name is not None and heard.name == self.name
+        return self.name is not None and may_be_called(heard, self.name)
 
 
 def token_of(heard: Sighting) -> bytes | None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from keyswitch.errors import LinkLostError
+from keyswitch.host.connect.heard import called
 from keyswitch.link.ports import Adapter, Sighting
 from keyswitch.policy.model import Policy
 from keyswitch.smp.framing import ble
@@ -41,7 +42,7 @@ class FoundDevice:
 
     Attributes:
         address: of the advertiser.
-        name: complete local name, empty if none was heard.
+        name: complete local name, else the shortened one; empty if none was heard.
         rssi_dbm: signal strength when it was last heard.
         shows: the service that it advertises.
         mode_index: place of its mode in its policy file, None if it does not tell.
@@ -80,7 +81,7 @@ def seen_as(heard: Sighting) -> FoundDevice:
         shows = Shows.MODE_SERVICE
     return FoundDevice(
         address=heard.address,
-        name=plain(heard.name),
+        name=plain(called(heard)),
         rssi_dbm=heard.rssi_dbm,
         shows=shows,
         mode_index=beacon.mode_index if beacon is not None else None,

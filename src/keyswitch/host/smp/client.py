@@ -11,6 +11,7 @@ Rules:
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,9 +22,12 @@ from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import command_name
 from keyswitch.smp.header import HEADER_SIZE, Header, Op, SmpVersion
+from keyswitch.smp.words import packet_words
 
 ANSWER_MS = 2_500
 """How long an ordinary request may go unanswered: ten connection events of the slowest usual link, and some flash."""
+
+_log = logging.getLogger(__name__)
 
 SEQUENCES = 256
 """The header's sequence number is one byte."""
@@ -133,8 +137,11 @@ class SmpClient:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._asked[sequence] = _Asked(op | 1, group, command, future)
         future.add_done_callback(lambda done: self._give_up(sequence) if done.cancelled() else None)
+        packet = header.encode() + payload
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("sent: %s", packet_words(packet))
         try:
-            await self.link.send(header.encode() + payload)
+            await self.link.send(packet)
         except BaseException:
             future.cancel()
             self._give_up(sequence)
@@ -180,6 +187,8 @@ class SmpClient:
             self._given_up.add(sequence)
 
     def _received(self, packet: bytes) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("received: %s", packet_words(packet))
         if len(packet) < HEADER_SIZE:
             self.dropped.malformed += 1
             return

@@ -4,12 +4,14 @@ Each act changes what was seen to what the device told, and returns a `Stop` onl
 """
 
 import asyncio
+import sys
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import SilenceError
+from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, EntryRefused, other_policy, tells_older_form
 from keyswitch.host.connect.probe import probe_gate
+from keyswitch.host.connect.stale_table import cure, what_is_stale
 from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.smp.slots import trial_of
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
@@ -20,6 +22,10 @@ from keyswitch.reasons import Reason
 
 _OPENED_BY_ENTERING: Final = frozenset({Reason.WRONG_MODE, Reason.NO_SERVICE, Reason.NO_IMAGE_GROUP, Reason.VETO})
 """What is different in maintenance, so that the run goes there."""
+
+SHOWN_MS: Final = 3_000
+"""How long a device that has entered is given to show its SMP service, and to be connected to; then what is there is
+looked at. It changes its table when everybody is gone; a system may repeat for a moment what it heard before."""
 
 RESTART_MS: Final = 1_000
 """Pause before a device that restarts is asked over a line that does not end: until then the old program answers."""
@@ -96,16 +102,32 @@ async def reconnect(scene: UpdateContext) -> Stop | None:
             await asyncio.sleep(RESTART_MS / 1000)
     verdict = scene.seen.verdict
     await scene.drop()
-    if entered is None:
-        await scene.connect(smp_shown=True)
-    else:
+    if entered is not None and (entered.prompt or entered.restarts or not entered.shows_smp):
         await scene.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
+    else:
+        await _come_back(scene)
     scene.seen = replace(scene.seen, verdict=verdict, open=True)
     trouble = scene.up().trouble
     if isinstance(trouble, GattRefused) and trouble.wants_security:
         # It shows its SMP service and refuses the subscription: no reconnect helps against that.
         raise trouble
+    if scene.up().smp is None and scene.up().mode is not None:
+        await scene.look()  # the session may be over: what the device says decides what is next
+        stale = what_is_stale(scene.up(), is_open=scene.seen.open is True)
+        if stale:
+            raise LinkLostError(stale, next_step=cure(scene.up(), sys.platform))
     return None
+
+
+async def _come_back(scene: UpdateContext) -> None:
+    """Connect once the device shows its SMP service; to what is there, where it does not show it soon.
+
+    It was inside by its own word and had nothing to wait for: shut meanwhile, it shows its mode service for good.
+    """
+    try:
+        await scene.connect(smp_shown=True, timeout_ms=SHOWN_MS)
+    except LinkLostError:
+        await scene.connect(smp_shown=False)
 
 
 async def verify(scene: UpdateContext) -> Stop | None:

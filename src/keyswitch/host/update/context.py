@@ -22,6 +22,7 @@ from keyswitch.host.connect.verdict import NEXT_STEP, Verdict
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
 from keyswitch.host.smp.reply import Refusal, reason_of
+from keyswitch.host.update.direct_xip import for_the_free_slots
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop, at_rest
 from keyswitch.host.update.lease import Lease
 from keyswitch.host.upload.uploader import Uploaded, UploadProgress
@@ -50,6 +51,8 @@ class SlotReadings:
         """As they are; None if they were never read, or not since something could have changed them."""
         self.not_read_since = ""
         """What that was; empty otherwise."""
+        self.strangers: set[str] = set()
+        """Addresses of devices of the same name whose slots did not show that they are the one."""
 
     def note(self, slots: tuple[SlotInfo, ...]) -> None:
         """They were read."""
@@ -139,8 +142,12 @@ class UpdateContext:
     async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
         """Connect; see `Endpoint.connect`."""
         ours = self.job.way.expected is not None
-        self.connection = await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours)
-        self.seen = replace(self.seen, connected=True, smp=self.connection.smp is not None)
+        self.adopt(await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours))
+
+    def adopt(self, connection: Connection) -> None:
+        """Use this connection to the device from now on."""
+        self.connection = connection
+        self.seen = replace(self.seen, connected=True, smp=connection.smp is not None)
 
     async def drop(self) -> None:
         """End the connection and forget what was seen over it."""
@@ -244,7 +251,14 @@ class UpdateContext:
         return None
 
     def note_slots(self, slots: tuple[SlotInfo, ...]) -> None:
-        """Note what lies in the slots."""
+        """Note what lies in the slots. The first time they decide which files of a direct-XIP package are meant."""
+        chosen = for_the_free_slots(self.job.images, slots)
+        if chosen != self.job.images:
+            self.job = replace(self.job, images=chosen)
+            self.seen = replace(self.seen, images=chosen)
+            for image in chosen:
+                if image.slot is not None:
+                    self.say(f"direct-XIP: of image {image.number} the file for slot {image.slot} is installed")
         self.seen = replace(self.seen, slots=slots)
         self.slots.note(slots)
 

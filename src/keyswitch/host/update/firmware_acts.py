@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from keyswitch.errors import LinkLostError, Phrase, SilenceError
+from keyswitch.errors import InputError, LinkLostError, Phrase, RemoteError, SilenceError
 from keyswitch.host.access.strategy import AlreadyOpen
 from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.queries import SlotInfo, read_slots, slots_of
@@ -132,6 +132,8 @@ async def swap(scene: UpdateContext) -> Stop | None:
         except (LinkLostError, SilenceError):
             await scene.drop()
             rebooted = None
+            if await _is_elsewhere(scene):
+                continue
         if rebooted:
             scene.session_lost = scene.seen.outside is True
             scene.seen = replace(scene.seen, rebooted=True, slots=None)
@@ -147,6 +149,34 @@ async def swap(scene: UpdateContext) -> Stop | None:
             return None
         await asyncio.sleep(pause_ms / 1000)
     return None
+
+
+async def _is_elsewhere(scene: UpdateContext) -> bool:
+    """Whether the device is back under another address: connected to then, and known by it.
+
+    The proof is the new image: the only device of a name that was the device's alone, which runs what was just sent.
+    """
+    try:
+        connection = await scene.reach.connect_elsewhere()
+    except (LinkLostError, RemoteError, InputError):
+        return False
+    if connection is None:
+        return False
+    address = connection.gatt.address if connection.gatt is not None else "another address"
+    wanted = {each for image in scene.job.images for each in image.hashes}
+    slots: tuple[SlotInfo, ...] | Refusal | None = None
+    with suppress(SilenceError, LinkLostError, RemoteError):
+        slots = await read_slots(connection.smp) if connection.smp is not None else None
+    if slots is None or isinstance(slots, Refusal) or not any(row.active and row.hash in wanted for row in slots):
+        await connection.close()
+        if address not in scene.slots.strangers:
+            scene.slots.strangers.add(address)
+            scene.say(f"a device of that name is heard at {address}; nothing shows that it is the one")
+        return False
+    scene.say(f"the device is back at another address, {address}: it alone has the name, and it runs the new image")
+    scene.reach.learn(address=address)
+    scene.adopt(connection)
+    return True
 
 
 def _shows_nothing(scene: UpdateContext) -> bool:

@@ -9,7 +9,7 @@ Rules:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from keyswitch.errors import InputError, Phrase
 from keyswitch.host.update.job import JobImage
@@ -18,6 +18,9 @@ from keyswitch.mcuboot.image import Image, ImageFault, parse_image
 from keyswitch.mcuboot.keys import VerificationKeys
 from keyswitch.mcuboot.padding import read_padding
 from keyswitch.mcuboot.verify import CheckResult, Limits, verify
+
+LEFT_OUT: Final = "the HEX file holds more than the image, which is all that an update carries; left out"
+"""Said before the addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +67,11 @@ def _read(
     found = open_images(str(path), file)
     if number is not None and len(found) > 1:
         raise InputError(str(path), f"{len(found)} images, and one image number", "no image number for a package")
-    numbers = [named.image or 0 for named in found]
-    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    places = [(named.image or 0, named.slot) for named in found]
+    numbers = [number for number, slot in places if slot is None or places.count((number, slot)) > 1]
+    twice = sorted({number for number in numbers if [each for each, _ in places].count(number) > 1})
     if twice:
-        expected = "each image number once; of a direct-XIP package the file for the slot that does not run"
+        expected = "each image number once; in a direct-XIP package one file for each slot, which says so (slot)"
         raise InputError(str(path), f"several images with the number {twice[0]}", expected)
     return tuple(_check(named, keys, limits, number, overrule=overrule) for named in found)
 
@@ -97,6 +101,8 @@ def _check(
         number=named.image or 0 if number is None else number,
         unpacked_hash=image.unpacked_hash,
         arms_itself=read_padding(named.source, image).arms,
+        slot=named.slot,
+        left_out=named.left_out,
     )
     return CheckedImage(image=job, name=named.name, signature=signature)
 

@@ -46,6 +46,8 @@ class JobImage:
         version: as in its header.
         number: image number, for devices with several.
         arms_itself: the file brings its own trailer: written whole, it is started by the next reset unasked.
+        slot: that it is linked for, 0 or 1, where the bootloader moves nothing (`direct_xip`); None otherwise.
+        left_out: addresses of its file that are no part of the image, in words; empty if there are none.
         unpacked_hash: of the image that a bootloader makes of a compressed file; empty for any other.
     """
 
@@ -54,6 +56,8 @@ class JobImage:
     version: str
     number: int = 0
     arms_itself: bool = False
+    slot: int | None = None
+    left_out: str = ""
     unpacked_hash: bytes = b""
 
     @property

@@ -9,12 +9,14 @@ Rules:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keyswitch.host.access.strategy import OLDER_FORM, AlreadyOpen, other_policy, tells_older_form
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, SlotInfo
+from keyswitch.host.update.direct_xip import NOT_KNOWN_YET, cannot_run, for_the_free_slots, one_of_each
+from keyswitch.host.update.images import LEFT_OUT
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
 from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs, trial_in_the_way
 from keyswitch.host.update.steps import BY_NAME, WAY_OUT, WORK, StepName
@@ -165,6 +167,10 @@ class Plan:
 
 def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     """The plan of `job` on `device` over `line`."""
+    meant = for_the_free_slots(job.images, device.slots or ())
+    undecided = (NOT_KNOWN_YET,) if len(one_of_each(meant)) < len(meant) else ()
+    unfit = cannot_run(meant, device.slots, device.bootloader)
+    job = replace(job, images=one_of_each(meant))
     to_send = tuple(image for image in job.images if _listed(device, image) is None)
     params = device.params or Params(buf_size=DEFAULT_BUF_SIZE, buf_count=2)
     most = max(LEAST_FRAME, params.buf_size - line.framing_bytes)
@@ -180,6 +186,8 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
     session_ms = (sum(step.expected_ms for step in needed), sum(step.slow_ms for step in needed))
     extensions = [device.lease.extensions(ms) if device.lease is not None else 0 for ms in session_ms]
     refused, next_step = _refused(job, device, line)
+    if not refused and unfit is not None and not _listed_all(job, device):
+        refused, next_step = unfit.detail, unfit.next_step
     if not refused:
         refused = _beyond_the_lease(device.lease, session_ms[0])
     return Plan(
@@ -193,7 +201,12 @@ def make_plan(job: Job, device: PlannedDevice, line: Line) -> Plan:
         slots_checked=device.slots is not None,
         refused=refused,
         next_step=next_step,
-        notes=(*_policy_notes(job, device), *_notes(job, device, line), *_lease_notes(device.lease, *session_ms)),
+        notes=(
+            *undecided,
+            *_policy_notes(job, device),
+            *_notes(job, device, line),
+            *_lease_notes(device.lease, *session_ms),
+        ),
     )
 
 
@@ -253,6 +266,10 @@ def _lease_notes(lease: PlannedLease | None, fast_ms: int, slow_ms: int) -> list
 
 def _limit(lease: PlannedLease) -> str:
     return f"{'lease_max_s' if lease.max_ms > lease.ms else 'lease_s'} ({lease.max_ms / 1000:g} s)"
+
+
+def _listed_all(job: Job, device: PlannedDevice) -> bool:
+    return all(_listed(device, image) is not None for image in job.images)
 
 
 def _listed(device: PlannedDevice, image: JobImage) -> SlotInfo | None:
@@ -326,6 +343,7 @@ def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
+    notes += [f"{LEFT_OUT}: {image.left_out}" for image in job.images if image.left_out]
     if len(job.images) > 1:
         order = ", ".join(str(image.number) for image in job.marking_order)
         notes.append(f"the images are marked and confirmed from the highest number down: {order}")

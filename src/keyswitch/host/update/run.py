@@ -132,6 +132,7 @@ class _Run:
         self.resumed = 0
         self.trouble = ""
         self.link_lost = False
+        self.local_step = ""
         self.to_continue = False
         self.last_step = StepName.FIND
 
@@ -244,6 +245,7 @@ class _Run:
         except (LinkLostError, SilenceError) as error:
             why = str(error)
             self.link_lost = True
+            self.local_step = error.next_step if isinstance(error, LinkLostError) else ""
             self.to_continue = StepName.FIND in self.held
             await self.scene.drop()
         except KeyswitchError as error:
@@ -309,7 +311,7 @@ class _Run:
         """What a person can do where the device does not answer."""
         match outcome:
             case Outcome.UNREACHABLE:
-                return unreached(self.given())
+                return self.local_step or unreached(self.given())
             case Outcome.NEVER_CAME_BACK if self.scene.seen.by_reset:
                 return _AWAY_BY_RESET
             case Outcome.NEVER_CAME_BACK:

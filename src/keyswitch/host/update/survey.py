@@ -102,7 +102,7 @@ async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> Pl
         verdict=replace(verdict, slots=slots),
         room={} if isinstance(room, Refusal) else room,
         params=known.params if isinstance(params, Refusal) else params,
-        bootloader=None if isinstance(number, Refusal) else _bootloader(number),
+        bootloader=None if isinstance(number, Refusal) else BootMode.of(number),
         state_write=None if refused else state_write,
     )
 
@@ -114,10 +114,3 @@ async def _no_state_write(client: SmpClient) -> Reply:
         if not client.old_server:
             raise
         return Refusal(code=Rc.ENOTSUP)
-
-
-def _bootloader(number: int) -> BootMode | None:
-    try:
-        return BootMode(number)
-    except ValueError:
-        return None

@@ -7,15 +7,17 @@ from functools import partial
 from typing import Final
 
 from keyswitch.errors import RemoteError, SilenceError
-from keyswitch.host.smp.queries import SlotInfo, read_room, read_slots
+from keyswitch.host.smp.queries import SlotInfo, read_bootloader_mode, read_room, read_slots
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.access_acts import verify
 from keyswitch.host.update.context import UpdateContext
+from keyswitch.host.update.direct_xip import cannot_run
 from keyswitch.host.update.job import JobImage, Outcome, Stop
 from keyswitch.host.update.preflight import does_not_fit, no_free_slot
 from keyswitch.host.upload.frame_size import capacity_of, says_too_large, smaller
 from keyswitch.host.upload.uploader import Uploaded, UploadEnd, UploadRefused, UploadStalled, upload
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
@@ -37,7 +39,7 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 async def upload_missing(scene: UpdateContext) -> Stop | None:
     """Upload the first image that the device does not list, if it fits."""
     missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
-    stop = does_not_fit(missing, await _room(scene))
+    stop = await _linked_elsewhere(scene, missing) or does_not_fit(missing, await _room(scene))
     if stop is not None:
         return stop
     image, listed = missing[0], scene.seen.slots
@@ -108,6 +110,14 @@ async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
         if not _first_was_too_large(end) or less is None:
             return end
         capacity = less  # a device without an echo, or with another one, tells it at the first piece alone
+
+
+async def _linked_elsewhere(scene: UpdateContext, images: tuple[JobImage, ...]) -> Stop | None:
+    """Why one of these files would not run where an upload puts it: asked only for files that are linked for a slot."""
+    if all(image.slot is None for image in images):
+        return None
+    told = await read_bootloader_mode(scene.smp())
+    return cannot_run(images, scene.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
 
 
 async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:

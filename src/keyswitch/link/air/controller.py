@@ -40,6 +40,9 @@ _ACTIVE_SCAN = 1
 _SCANNING_AND_INITIATING = 1 << 22 | 1 << 23
 """Passive and active, in LE_States (Vol 4 Part E 7.8.27): Bumble's controller does both and does not say so."""
 
+_HOST_NUMBER_OF_COMPLETED_PACKETS = 3 << 10 | 0x35
+"""Vol 4 Part E 7.3.40."""
+
 _Success = hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
 
@@ -94,6 +97,23 @@ class AirController(Procedures):
             self.on_hci_command_packet(packet)
         elif isinstance(packet, hci.HCI_AclDataPacket):
             self._on_acl(bytes(packet))
+
+    def on_hci_command(self, command: hci.HCI_Command) -> Any:
+        """A command that nothing here serves, answered as the specification asks for, and silently.
+
+        Bumble's controller writes two lines for each, and leaves a host without an answer that it waits for (Vol 4 Part
+        E 4.5: an unknown command is answered with 0x01). One command has no answer at all: Zephyr's host sends
+        Host_Number_Of_Completed_Packets for each packet (7.3.40). The buffers that a host tells of are not counted.
+        """
+        if command.op_code == _HOST_NUMBER_OF_COMPLETED_PACKETS:
+            return None
+        if isinstance(command, hci.HCI_SyncCommand):
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR)
+        unknown = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
+        self.send_hci_packet(
+            hci.HCI_Command_Status_Event(status=unknown, num_hci_command_packets=1, command_opcode=command.op_code)
+        )
+        return None
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """A packet to the host."""

@@ -11,6 +11,7 @@ Rules kept here beyond those of `link.ports`:
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -21,9 +22,13 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError, BleakError, BleakGATTProtocolError
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
+from keyswitch.link.local_advice import bluetooth_step
 from keyswitch.link.ports import GattRefused, PairingError, PairingFailure, Sighting, Sink
+from keyswitch.terms import Security
 
 _T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
 
 OPERATION_WITHIN_S = 31.0
 """A GATT procedure's own limit is 30 s (Core spec Vol 3 Part F 3.3.3): the stack below should say so first."""
@@ -67,6 +72,11 @@ class BleakLink:
         if self._closed is not None:
             return frozenset()
         return frozenset(service.uuid.lower() for service in self._client.services)
+
+    @property
+    def security(self) -> Security | None:
+        """Not known: no system below says it."""
+        return None
 
     @property
     def max_write(self) -> int:
@@ -156,6 +166,7 @@ class BleakLink:
 
     def _lose(self, reason: str) -> None:
         if self._closed is None:
+            _log.info("%s: %s", self._address, reason)
             self._closed = reason
             self._ended.set()
 
@@ -249,14 +260,14 @@ class BleakAdapter:
             async with asyncio.timeout(OPERATION_WITHIN_S):
                 await scanner.start()
         except BleakBluetoothNotAvailableError as error:
-            reason = error.reason.name.lower().replace("_", " ")
-            raise LinkLostError(f"Bluetooth is not available on this computer: {reason}") from error
+            raise _not_available(error, error.reason.name.lower().replace("_", " ")) from error
         except (BleakError, OSError, EOFError) as error:
-            raise LinkLostError(f"Bluetooth is not available on this computer: {_words(error)}") from error
+            raise _not_available(error) from error
         return scanner
 
     async def connect(self, address: str, timeout_ms: int) -> BleakLink:
         """Connect and discover."""
+        _log.info("connecting to %s", address)
         known = self._seen.get(address.upper())
 
         def make(ended: Callable[[BleakClient], None]) -> BleakClient:
@@ -271,7 +282,7 @@ class BleakAdapter:
         try:
             link = BleakLink(address, make)
         except (BleakError, OSError) as error:
-            raise LinkLostError(f"Bluetooth is not available on this computer: {_words(error)}") from error
+            raise _not_available(error) from error
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._connecting:
                 await link.open()
@@ -282,6 +293,7 @@ class BleakAdapter:
             if isinstance(error, RemoteError):
                 raise LinkLostError(f"{address}: {error}") from error
             raise
+        _log.info("connected to %s: %s", address, ", ".join(sorted(link.services)))
         self._links = [*(other for other in self._links if other.closed is None), link]
         return link
 
@@ -301,6 +313,11 @@ def _sighting(device: BLEDevice, data: AdvertisementData) -> Sighting:
         manufacturer=manufacturer,
         rssi_dbm=data.rssi,
     )
+
+
+def _not_available(error: Exception, reason: str = "") -> LinkLostError:
+    line = f"Bluetooth is not available on this computer: {reason or _words(error)}"
+    return LinkLostError(line, next_step=bluetooth_step(error, reason))
 
 
 def _words(error: Exception) -> str:

@@ -82,6 +82,11 @@ class Bonds(KeyStore):
         self._identity = identity
 
     @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """All our addresses that have bonds, or had some."""
+        return tuple(self._identities)
+
+    @property
     def irk(self) -> bytes:
         """Our identity resolving key: never the all-zero one, which everybody knows."""
         return self._own.irk

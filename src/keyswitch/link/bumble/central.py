@@ -9,6 +9,7 @@ Rules kept here beyond those of `link.ports`:
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -17,13 +18,16 @@ from bumble import hci
 from keyswitch.errors import LinkLostError, RemoteError
 from keyswitch.link.bumble import pairing
 from keyswitch.link.bumble.bonds import Bonds
+from keyswitch.link.bumble.capture import Capture
 from keyswitch.link.bumble.gatt_link import BumbleLink, Wishes
 from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.pairing import AskPasskey
 from keyswitch.link.bumble.radio import HciRadio, Opener, switch_on
 from keyswitch.link.bumble.sightings import merged
 from keyswitch.link.bumble.stack import QuietHost
-from keyswitch.link.ports import Sighting
+from keyswitch.link.ports import PairingNumbers, Sighting
+
+_log = logging.getLogger(__name__)
 
 CANCEL_WITHIN_S = 1.0
 _ACTIVE_SCANNING, _UNFILTERED = 1, 0
@@ -43,6 +47,8 @@ class BumbleAdapter:
         wishes: what is asked for on each connection.
         bonds: keys of earlier pairings; None: none, and new ones are forgotten with the adapter.
         ask_passkey: asks a person for what the device shows; None: pairing without (Just Works).
+        numbers: shows that person numbers, to be compared or typed on the device; None: pairing without those models.
+        capture: takes down what passes between host and controller; None: nothing does. Closed with the adapter.
     """
 
     def __init__(
@@ -53,10 +59,14 @@ class BumbleAdapter:
         wishes: Wishes | None = None,
         bonds: Bonds | None = None,
         ask_passkey: AskPasskey | None = None,
+        numbers: PairingNumbers | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self._opener = opener
+        self._capture = capture
         self._bonds = bonds or Bonds(address)
         self._ask_passkey = ask_passkey
+        self._numbers = numbers
         self._address = address
         self._wishes = wishes or Wishes()
         self._radio: HciRadio | None = None
@@ -133,6 +143,7 @@ class BumbleAdapter:
 
     async def connect(self, address: str, timeout_ms: int) -> BumbleLink:
         """Connect and discover."""
+        _log.info("connecting to %s", address)
         radio = await self._on()
         link: BumbleLink | None = None
         try:
@@ -217,6 +228,8 @@ class BumbleAdapter:
         radio, self._radio = self._radio, None
         if radio is not None:
             await radio.close()
+        if self._capture is not None:
+            self._capture.close()
 
     # --- the radio ---
 
@@ -232,6 +245,7 @@ class BumbleAdapter:
     def _prepare(self, device: Any, host: QuietHost) -> None:
         device.pairing_config_factory = self._pairing
         host.att_sink = self._on_att
+        host.snooper = self._capture
         host.on("advertising_report", self._on_report)
         host.on("flush", self._on_transport_lost)
 
@@ -241,7 +255,7 @@ class BumbleAdapter:
             link.receive(pdu)
 
     def _pairing(self, _connection: Any) -> Any:
-        return pairing.config(pairing.Asking(self._ask_passkey), mitm=self._ask_passkey is not None)
+        return pairing.config(pairing.Asking(self._ask_passkey, self._numbers), mitm=self._ask_passkey is not None)
 
     def _on_transport_lost(self) -> None:
         for link in list(self._links.values()):

@@ -24,6 +24,7 @@ from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.radio import HciRadio
 from keyswitch.link.bumble.reasons import reason_words
 from keyswitch.link.ports import PairingError, PairingFailure, Sink
+from keyswitch.terms import Security
 from keyswitch.timing.rules import MAX_DATA_LENGTH, Phy, air_us
 
 ROOM = 40
@@ -94,6 +95,13 @@ class BumbleLink:
     def found(self) -> tuple[FoundService, ...]:
         """The services found last, with handles."""
         return self._found
+
+    @property
+    def security(self) -> Security | None:
+        """What the link is worth now: by the keys that it is encrypted with."""
+        if self._closed is not None or not self._connection.encryption:
+            return Security.NONE
+        return max(Security.ENCRYPTED, self._bonds.security(str(self._connection.peer_address)))
 
     @property
     def max_write(self) -> int:

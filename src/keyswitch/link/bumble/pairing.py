@@ -9,6 +9,8 @@ from typing import Any
 
 from bumble.pairing import PairingConfig, PairingDelegate
 
+from keyswitch.link.ports import PairingNumbers
+
 AskPasskey = Callable[[], Awaitable[int | None]]
 """Asks a person for the six digits that the device shows; None: they gave up."""
 
@@ -44,11 +46,23 @@ class Asking(PairingDelegate):
 
     Args:
         ask: asks a person for the passkey; None: pairing goes without.
+        numbers: shows that person numbers; None: only what the device shows can be typed.
     """
 
-    def __init__(self, ask: AskPasskey | None) -> None:
-        super().__init__(io_capability=_Io.KEYBOARD_INPUT_ONLY if ask else _Io.NO_OUTPUT_NO_INPUT)
+    def __init__(self, ask: AskPasskey | None, numbers: PairingNumbers | None = None) -> None:
+        shows = _Io.DISPLAY_OUTPUT_AND_KEYBOARD_INPUT if numbers else _Io.KEYBOARD_INPUT_ONLY
+        super().__init__(io_capability=shows if ask else _Io.NO_OUTPUT_NO_INPUT)
         self._ask = ask
+        self._numbers = numbers
+
+    async def compare_numbers(self, number: int, digits: int) -> bool:
+        """Whether the person sees the same number on the device (numeric comparison)."""
+        return self._numbers is not None and await self._numbers.same(f"{number:0{digits}d}")
+
+    async def display_number(self, number: int, digits: int) -> None:
+        """Show a passkey, which is typed on the device."""
+        if self._numbers is not None:
+            self._numbers.show(f"{number:0{digits}d}")
 
     async def get_number(self) -> int | None:
         """The passkey that the person read."""

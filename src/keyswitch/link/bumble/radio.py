@@ -15,6 +15,7 @@ from keyswitch.link.air.controller import AirController
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.stack import QuietDevice, QuietHost, make_device
+from keyswitch.link.local_advice import hci_step
 
 OPEN_WITHIN_S = 20.0
 """For a transport to open and a controller to be reset: a USB dongle that loads firmware needs about two."""
@@ -66,7 +67,7 @@ def transport(name: str) -> Opener:
             if isinstance(error, _MISSPELT) and not was_open:
                 expected = "TYPE:PARAMETERS as Bumble names it"
                 raise InputError(name, f"no usable HCI transport: {_said(error)}", expected) from error
-            raise LinkLostError(f"{name}: {_said(error)}") from error
+            raise LinkLostError(f"{name}: {_said(error)}", next_step=hci_step(name, error)) from error
         was_open = True
 
         async def close() -> None:

@@ -13,8 +13,9 @@ def merged(before: Sighting, report: Any) -> Sighting:
     """What is known of an advertiser after one more report: the name is in the scan response, the rest is not."""
     data = core.AdvertisingData.from_bytes(report.data)
     name = data.get(core.AdvertisingData.Type.COMPLETE_LOCAL_NAME, raw=True)
+    short_name = _text(data.get(core.AdvertisingData.Type.SHORTENED_LOCAL_NAME, raw=True)) or before.short_name
     if report.event_type == hci.HCI_LE_Advertising_Report_Event.EventType.SCAN_RSP:
-        return replace(before, name=_text(name) or before.name, rssi_dbm=report.rssi)
+        return replace(before, name=_text(name) or before.name, short_name=short_name, rssi_dbm=report.rssi)
     manufacturer = data.get(core.AdvertisingData.Type.MANUFACTURER_SPECIFIC_DATA, raw=True)
     company = None
     if isinstance(manufacturer, bytes) and len(manufacturer) >= 2:  # noqa: PLR2004 - the company id
@@ -26,6 +27,7 @@ def merged(before: Sighting, report: Any) -> Sighting:
         manufacturer=company,
         rssi_dbm=report.rssi,
         connectable=report.event_type == hci.HCI_LE_Advertising_Report_Event.EventType.ADV_IND,
+        short_name=short_name,
     )
 
 

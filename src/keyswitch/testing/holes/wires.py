@@ -254,6 +254,10 @@ class WireEndpoint:
     def visit(self, identity: DeviceIdentity) -> None:
         """The device has one identity."""
 
+    async def connect_elsewhere(self) -> Connection | None:
+        """Never: there is one device on the wire."""
+        return None
+
     def go_home(self) -> None:
         """Nothing was left."""
 
