@@ -19,7 +19,7 @@ from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.update.job import Job, Outcome
 from keyswitch.host.update.run import update
-from keyswitch.link.ports import Sighting
+from keyswitch.link.ports import GattRefused, Sighting
 from keyswitch.policy.enums import Identity, Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
@@ -82,6 +82,8 @@ def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Works
         async with world_of(pump, policy_of(pump, service)) as here:
             connection = await here.reach().connect()
             assert (connection.smp is not None) == (service is Visibility.ALWAYS)
+            refused = isinstance(connection.trouble, GattRefused) and connection.trouble.not_authorized
+            assert refused == (service is Visibility.AUTHORIZE)
             verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.WRONG_MODE)
             await connection.close()

@@ -58,7 +58,7 @@ class WhenFalse(StrEnum):
 
 
 class Visibility(StrEnum):
-    """How the SMP service is shown on BLE. A courtesy to people and tools, never protection."""
+    """How the SMP service is shown on BLE, or closed where it is shown. No promise of the gate rests on it."""
 
     RECONNECT = "reconnect"
     """The table changes only while nobody is connected."""
@@ -66,6 +66,8 @@ class Visibility(StrEnum):
     """The table changes at once, with Service Changed."""
     ALWAYS = "always"
     """The table never changes."""
+    AUTHORIZE = "authorize"
+    """The table never changes; outside maintenance each access to the SMP characteristic is refused (ATT error 0x08)."""
 
 
 class Identity(StrEnum):
