@@ -69,6 +69,19 @@ class Visibility(StrEnum):
     AUTHORIZE = "authorize"
     """The table never changes; outside maintenance each access to the SMP characteristic is refused (ATT error 0x08)."""
 
+    @property
+    def sentence(self) -> str:
+        """What it is for whoever connects, in one sentence."""
+        match self:
+            case Visibility.RECONNECT:
+                return "The service is there in maintenance only; entering ends the connection, and every client copes."
+            case Visibility.LIVE:
+                return "The service comes and goes under a connection; clients must watch Service Changed."
+            case Visibility.ALWAYS:
+                return "The service is there in every mode, and commands alone are refused."
+            case Visibility.AUTHORIZE:
+                return "The service is there in every mode, and refuses every access outside maintenance; no reconnect."
+
 
 class Identity(StrEnum):
     """Which BLE identity the device has in maintenance."""
