@@ -7,11 +7,12 @@ import pytest
 from tests.gate.drive import Gate
 from tests.policy.samples import pump, pump_with
 
-from keyswitch.gate.authorise import authorise
+from keyswitch.gate.authorise import DoorRule, authorise
 from keyswitch.gate.decision import Allowed
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState, Session
 from keyswitch.gate.visibility import (
+    PEER_RULES,
     asks_at_each_access,
     may_access_smp,
     must_go,
@@ -105,6 +106,18 @@ def test_whoever_may_send_images_gets_to_the_service(rule: SessionRule) -> None:
         served = [isinstance(authorise(policy, state, peer, command), Allowed) for command in commands]
         outside = state.session is None and not state.first_trial
         assert may_access_smp(policy, state, peer) == (any(served) and not outside), (state, peer)
+
+
+@pytest.mark.parametrize("missing", PEER_RULES)
+def test_each_rule_about_the_peer_keeps_somebody_out(missing: DoorRule) -> None:
+    policy = guarded(Visibility.AUTHORIZE, SessionRule.OWNER)
+    without = tuple(rule for rule in PEER_RULES if rule is not missing)
+    kept_out = [
+        (state, peer)
+        for state, peer in product(kinds(policy), PEERS)
+        if may_access_smp(policy, state, peer, rules=without) and not may_access_smp(policy, state, peer)
+    ]
+    assert kept_out
 
 
 @pytest.mark.parametrize("service", list(Visibility))

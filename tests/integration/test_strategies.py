@@ -83,7 +83,7 @@ def test_a_whole_update(pump: Workshop, service: Visibility, identity: Identity)
 
 
 def test_an_owner_updates_where_each_access_is_asked_about(pump: Workshop) -> None:
-    """After the reset the session is nobody's: the operator is refused the SMP service until it has shown that it is its."""
+    """After the reset the session is nobody's: the service is refused until the operator has shown that it is its."""
 
     async def story() -> None:
         policy = with_maintenance(policy_of(pump, Visibility.AUTHORIZE), session=SessionRule.OWNER)

@@ -3,8 +3,8 @@
 reconnect    the table changes only while nobody is connected; who is there has to go before it is shown
 live         the table changes at once, under connected centrals
 always       the service is there in every mode, and everybody may access it
-authorize    the service is there in every mode; outside maintenance, and to whom the session is not open, each access is
-             refused by ATT
+authorize    the service is there in every mode; outside maintenance, and to whom the session is not open, each access
+             is refused by ATT
 
 Only this module tells them apart in the machine. The radio carries out what it says (`device.transport.ble`), and asks
 `may_access_smp` at each access: nothing of its answer is kept. It judges what arrives; what was queued before is judged
@@ -53,25 +53,28 @@ def must_go(policy: Policy, state: GateState) -> frozenset[int]:
     return state.connections if waits else frozenset()
 
 
-def may_access_smp(policy: Policy, state: GateState, peer: Peer) -> bool:
+_ASKS_FOR_IMAGES: Final = CommandKey(image.ID, image.Id.STATE, Op.READ)
+"""The least that is asked about images; the rules below look at it on the first trial alone."""
+
+PEER_RULES: Final = (door.resetting, door.first_trial, door.too_insecure, door.not_the_owner)
+"""The rules of the door that look at who asks, and not at what: whom they let use a session gets to the service."""
+
+
+def may_access_smp(
+    policy: Policy, state: GateState, peer: Peer, *, rules: tuple[door.DoorRule, ...] = PEER_RULES
+) -> bool:
     """Whether this peer may access the SMP characteristic and its configuration now.
 
-    With "authorize": in a session that is open to the peer, and on the first trial to whoever may ask about it. The
-    rules of the door that look at the peer decide, so that whoever they would let use the session gets there.
+    With "authorize": in a session that is open to the peer, and on the first trial whoever may ask about it.
+
+    Args:
+        policy: with the strategy.
+        state: the gate's state at the moment of the access.
+        peer: who accesses, as the device knows it.
+        rules: of the door; tests take one out.
     """
     if not asks_at_each_access(policy):
         return True
     if state.session is None and not state.first_trial:
         return False
-    return isinstance(door.authorise(policy, state, peer, _ASKS_FOR_IMAGES, rules=_ABOUT_THE_PEER), Allowed)
-
-
-_ASKS_FOR_IMAGES: Final = CommandKey(image.ID, image.Id.STATE, Op.READ)
-"""The least that is asked about images; the rules below look at it on the first trial alone."""
-_ABOUT_THE_PEER: Final = (
-    door.resetting,
-    door.first_trial,
-    door.too_insecure,
-    door.nobody_entered,
-    door.not_the_owner,
-)
+    return isinstance(door.authorise(policy, state, peer, _ASKS_FOR_IMAGES, rules=rules), Allowed)

@@ -188,8 +188,9 @@ class GattServer:
         return client is not None and handle is not None and bool(client.ccc.get(handle + 1, 0) & CCC_NOTIFY)
 
     def notify(self, connection: int, uuid: str, value: bytes) -> bytes | Held | None:
-        """The PDU of a notification; None if the client has not subscribed or may not access it, `Held` if it must not get one
-        before it knows the table.
+        """The PDU of a notification; None if the client has not subscribed or may not access it.
+
+        `Held` if it must not get one before it knows the table.
 
         A value that does not fit the client's MTU is `LocalError`: it would be cut without a word.
         """

@@ -3,8 +3,8 @@
 Rules that every implementation keeps:
 
 * A connection has a number that is never used again, not even after a restart of the radio.
-* Properties and security of the table are enforced below this port: what reaches `written` was permitted. Where the table
-  asks for authorization, the sink is asked at each access and its answer is never kept; without a sink it is no.
+* Properties and security of the table are enforced below this port: what reaches `written` was permitted. Where the
+  table asks for authorization, the sink is asked at each access and its answer is never kept; without a sink it is no.
 * The sink is called from the event loop, in order, and must not block. Nothing reaches it after `close`.
 * `disconnected` follows each `connected` exactly once.
 """

@@ -67,7 +67,7 @@ class Visibility(StrEnum):
     ALWAYS = "always"
     """The table never changes."""
     AUTHORIZE = "authorize"
-    """The table never changes; outside maintenance each access to the SMP characteristic is refused (ATT error 0x08)."""
+    """The table never changes; outside maintenance each access to the SMP characteristic is refused (error 0x08)."""
 
     @property
     def sentence(self) -> str:

@@ -179,7 +179,7 @@ def test_a_request_that_must_be_answered_says_why_it_was_silent(error: RemoteErr
 
 
 def not_authorized(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on devices refuse the subscription to their SMP service, as Zephyr's authorization callback lets them."""
+    """From now on devices refuse the subscription to their SMP service, as Zephyr's authorization callback can."""
     subscribe = PeerGattLink.subscribe
 
     async def refuse(self: PeerGattLink, service: str, characteristic: str, sink: Any) -> None:
