@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from bleak import BleakClient, BleakScanner
+from bleak.exc import BleakGATTProtocolError
 from tests.rigs.smp import Asker
 from tests.rigs.wire import LARGEST
 
@@ -20,6 +21,7 @@ NO_SERVICE: Final = "sees no SMP service"
 DISCONNECTED: Final = "disconnected"
 ANSWERED: Final = "answered"
 REFUSED: Final = "refused"
+NOT_AUTHORIZED: Final = "error 0x08"
 
 
 class BleakWire:
@@ -86,7 +88,10 @@ class Central:
         if ble.SERVICE_UUID not in self.services:
             return NO_SERVICE
         wire = BleakWire(self.client)
-        await wire.begin()
+        try:
+            await wire.begin()
+        except BleakGATTProtocolError as error:
+            return f"error {int(error.args[0]):#04x}"
         answer: dict[str, Any] = await Asker(wire).ask(Op.READ, 1, 6, {}, timeout_ms=10_000)
         await wire.end()
         return ANSWERED if "images" in answer else REFUSED if answer.get("rc") == 11 else f"{answer}"

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.bluez, pytest.mark.timeout(200)]
 
 
 @pytest.mark.parametrize("warm", ["cold", "warm", "bonded"])
-@pytest.mark.parametrize("service", ["reconnect", "live", "always"])
+@pytest.mark.parametrize("service", ["reconnect", "live", "always", "authorize"])
 def test_our_operator_updates_by_the_computers_own_adapter(pump: Pump, tmp_path: Path, service: str, warm: str) -> None:
     policy = pump.policy_file(service, ('service = "reconnect"', f'service = "{service}"'))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.bluez.bluez import service_uuids
-from tests.bluez.central import ANSWERED, DISCONNECTED, NO_SERVICE, REFUSED, Central, connected
+from tests.bluez.central import ANSWERED, DISCONNECTED, NO_SERVICE, NOT_AUTHORIZED, REFUSED, Central, connected
 from tests.bluez.conftest import Pump
 from tests.bluez.stack import NAME, stack
 from tests.rigs.vhci import AttPacket, Vhci
@@ -48,6 +48,7 @@ EXPECTED = {
     "reconnect": [NO_SERVICE, DISCONNECTED, ANSWERED, REFUSED, NO_SERVICE],
     "live": [NO_SERVICE, NO_SERVICE, ANSWERED, NO_SERVICE, NO_SERVICE],
     "always": [REFUSED, ANSWERED, ANSWERED, REFUSED, REFUSED],
+    "authorize": [NOT_AUTHORIZED, ANSWERED, ANSWERED, NOT_AUTHORIZED, NOT_AUTHORIZED],
 }
 """In normal mode; when maintenance begins; connected anew; when it ends; connected anew. As docs/gatt.md says, but for
 the application under `live`: bleak's list is a snapshot, and only the system below it sees the change."""

@@ -3,6 +3,7 @@
 import itertools
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.cli.policy_commands import Run, run
@@ -137,6 +138,29 @@ def test_every_choice_holds(proofs: tuple[ProofKind, ...], *, button: bool, safe
 def test_every_strategy_holds(service: Visibility) -> None:
     choices = Choices(name="x", proofs=(ProofKind.CHALLENGE,), service=service, transports=tuple(Transport))
     assert check(load(template(choices).encode())).holds
+
+
+def test_each_strategy_is_explained_where_a_person_chooses(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one sentence each, and the one that is chosen in the policy as well."""
+    asked: list[str] = []
+
+    def answer(question: str, **options: object) -> object:
+        asked.append(question)
+        return "authorize" if "SMP service" in question else options.get("default")
+
+    monkeypatch.setattr("keyswitch.cli.init.sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("click.prompt", answer)
+    monkeypatch.setattr("click.confirm", lambda *_args, **_options: True)
+    ran = run("init", tmp_path)
+    assert ran.code == Exit.YES, ran.err
+    assert asked[-1] == "The SMP service is shown"
+    for each in Visibility:
+        assert f"  {each.value:<10} {each.sentence}" in ran.out.splitlines()
+    text = (tmp_path / "policy.toml").read_text()
+    assert f'# {Visibility.AUTHORIZE.sentence}\nservice = "authorize"\n' in text
+    assert read_policy(tmp_path / "policy.toml").gate.service is Visibility.AUTHORIZE
 
 
 def test_nothing_is_overwritten(run: Run, tmp_path: Path) -> None:

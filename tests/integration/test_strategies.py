@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 from tests.integration.files import job_image
+from tests.integration.places import with_maintenance
 from tests.integration.test_first_light import AIR, run, way
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.device.storage.identity import load_identity
 from keyswitch.device.storage.state_dir import BONDS, StateDir
 from keyswitch.errors import InputError
-from keyswitch.gate.events import InputChanged
+from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.gatt import services
 from keyswitch.host.connect.probe import probe_gate
 from keyswitch.host.connect.verdict import Gate
 from keyswitch.host.update.job import Job, Outcome
 from keyswitch.host.update.run import update
-from keyswitch.link.ports import Sighting
-from keyswitch.policy.enums import Identity, Visibility
+from keyswitch.link.ports import GattRefused, Sighting
+from keyswitch.policy.enums import Identity, SessionRule, Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_secret
 from keyswitch.reasons import Reason
@@ -48,6 +49,10 @@ async def heard(here: VirtualWorld) -> Sighting:
     raise AssertionError("not heard")
 
 
+CONNECTIONS = {Visibility.RECONNECT: 3, Visibility.LIVE: 3, Visibility.ALWAYS: 2, Visibility.AUTHORIZE: 2}
+"""Of a whole update: at first, after the reset, and after entering where the service was not there before."""
+
+
 @pytest.mark.parametrize("identity", Identity)
 @pytest.mark.parametrize("service", Visibility)
 def test_a_whole_update(pump: Workshop, service: Visibility, identity: Identity) -> None:
@@ -70,8 +75,45 @@ def test_a_whole_update(pump: Workshop, service: Visibility, identity: Identity)
             assert before.address == after.address == DEVICE_ADDRESS
             status = here.device.status()
             assert (status["mode"], status["running"]["version"]) == ("normal", "1.1.0")
+            assert len(addresses) == CONNECTIONS[service]
         second = {SECOND_ADDRESS} if identity is Identity.SECOND and service is Visibility.RECONNECT else set[str]()
         assert set(addresses) == {DEVICE_ADDRESS} | second
+
+    run(story())
+
+
+def test_an_owner_updates_where_each_access_is_asked_about(pump: Workshop) -> None:
+    """After the reset the session is nobody's: the service is refused until the operator has shown that it is its."""
+
+    async def story() -> None:
+        policy = with_maintenance(policy_of(pump, Visibility.AUTHORIZE), session=SessionRule.OWNER)
+        connected: list[dict[str, object]] = []
+
+        def note(event: dict[str, object]) -> None:
+            if event["event"] == "connected":
+                connected.append(event)
+
+        here = VirtualWorld(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
+        async with here:
+            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
+            assert result.outcome is Outcome.CONFIRMED, result
+            assert len(connected) == CONNECTIONS[Visibility.AUTHORIZE]
+
+    run(story())
+
+
+def test_an_operator_that_was_refused_goes_on_once_a_button_opens_the_gate(pump: Workshop) -> None:
+    """Between connecting and asking: what was refused then is asked for again, over the same connection."""
+
+    async def story() -> None:
+        async with world_of(pump, policy_of(pump, Visibility.AUTHORIZE)) as here:
+            connection = await here.reach().connect()
+            assert connection.smp is None
+            here.device.happen(ButtonHeld(hold_ms=5_000))
+            verdict = await probe_gate(connection)
+            assert (verdict.gate, verdict.reason) == (Gate.OPEN, None)
+            assert verdict.slots is not None
+            await connection.close()
 
     run(story())
 
@@ -82,6 +124,8 @@ def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Works
         async with world_of(pump, policy_of(pump, service)) as here:
             connection = await here.reach().connect()
             assert (connection.smp is not None) == (service is Visibility.ALWAYS)
+            refused = isinstance(connection.trouble, GattRefused) and connection.trouble.not_authorized
+            assert refused == (service is Visibility.AUTHORIZE)
             verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.WRONG_MODE)
             await connection.close()
@@ -93,8 +137,6 @@ def test_in_maintenance_the_smp_service_is_advertised(pump: Workshop) -> None:
     async def story() -> None:
         for service in Visibility:
             async with world_of(pump, policy_of(pump, service)) as here:
-                from keyswitch.gate.events import ButtonHeld  # noqa: PLC0415 - the one act at the device
-
                 here.device.happen(ButtonHeld(hold_ms=5_000))
                 await asyncio.sleep(0.5)
                 sighting = await heard(here)

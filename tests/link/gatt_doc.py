@@ -23,6 +23,7 @@ CHARTS = {
     "reconnect": (Visibility.RECONNECT, "discovers on connect"),
     "live, watching": (Visibility.LIVE, "watches, caches robustly"),
     "live, not watching": (Visibility.LIVE, "caches robustly only"),
+    "authorize": (Visibility.AUTHORIZE, "discovers on connect"),
 }
 
 
@@ -44,6 +45,8 @@ async def _story(pump: Workshop, service: Visibility, name: str) -> str:
         phone = Phone(world, PHONES[name])
         recording.note("normal mode: connects")
         await phone.connect()
+        if phone.sees_smp:
+            recording.note(f"asks for slot info: {await phone.try_smp()}")
         recording.note("the button is held: maintenance begins")
         world.device.happen(ButtonHeld(hold_ms=ENTER_HOLD_MS))
         await asyncio.sleep(1)

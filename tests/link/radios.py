@@ -60,6 +60,9 @@ class Device:
     def subscribed(self, connection: int, characteristic: str, on: bool) -> None:
         self.seen.append(("subscribed", connection, characteristic, on))
 
+    def may_access(self, connection: int, characteristic: str) -> bool:
+        return False
+
     def secured(self, connection: int, security: Security) -> None:
         self.seen.append(("secured", connection, security))
 

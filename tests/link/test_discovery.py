@@ -223,6 +223,22 @@ def test_a_table_that_is_not_what_its_hash_said_costs_one_connection(monkeypatch
     run(story())
 
 
+def test_a_refusal_by_the_application_says_nothing_against_the_table(monkeypatch: pytest.MonkeyPatch):
+    times = spied(monkeypatch)
+
+    async def story() -> None:
+        async with World(shown=maintenance(smp_authorized=True)) as world:
+            adapter = world.adapter()
+            for _ in range(2):
+                link = await adapter.connect("F0:00:00:00:00:07", 5_000)
+                with pytest.raises(AttRefused, match=r"0x08 \(insufficient authorization\)"):
+                    await link.subscribe(*SMP, print)
+                await link.close()
+            assert len(times) == 1
+
+    run(story())
+
+
 def test_tables_are_known_by_address_and_hash_and_not_without_end():
     tables, table = KnownTables(), (FoundService(uuid=GATT_SERVICE_UUID, start=1, end=8),)
     tables.note("A", b"1", table)

@@ -3,6 +3,8 @@
 import pytest
 from tests.policy.samples import pump, pump_with, small
 
+from keyswitch.gate.visibility import asks_at_each_access, never_hidden
+from keyswitch.policy.enums import Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.prove.lint import CHECKS, lint
 
@@ -124,6 +126,15 @@ def names(policy: Policy) -> set[str]:
 )
 def test_no_policy_is_warned_about_what_is_not_so(name: str, policy: Policy) -> None:
     assert name not in names(policy)
+
+
+@pytest.mark.parametrize("service", list(Visibility))
+def test_a_service_that_is_never_hidden_is_named(service: Visibility) -> None:
+    policy = pump_with(('service = "reconnect"', f'service = "{service.value}"'))
+    told = [each.text for each in lint(policy) if each.name == "always-visible"]
+    assert bool(told) == never_hidden(policy)
+    assert all(f'"{service.value}"' in text for text in told)
+    assert any("refuses" in text for text in told) == asks_at_each_access(policy)
 
 
 def test_nobody_is_warned_of_a_clock_that_nothing_believes() -> None:

@@ -114,7 +114,7 @@ def init(
         proofs=tuple(ProofKind(each) for each in proofs or (_one_of(quiet, "Entry is proved by", _PROOFS),)),
         button=button if button is not None else quiet or click.confirm("A button opens maintenance too", default=True),
         safety_input=_input(safety_input, quiet=quiet),
-        service=Visibility(service or _one_of(quiet, "The SMP service is shown", [each.value for each in Visibility])),
+        service=_service(service, quiet=quiet),
         transports=tuple(Transport(each) for each in dict.fromkeys(transports)) or (Transport.BLE,),
         image_key=_IMAGE_KEY if image_key is None else os.path.relpath(image_key.resolve(), directory.resolve()),
         bootloader=bootloader,
@@ -223,6 +223,13 @@ def _input(given: str | None, *, quiet: bool) -> str:
         _asked(quiet, 'Input that must be false for maintenance ("-" for none)', "motion") if given is None else given
     )
     return "" if text in {"", "-"} else str(NAME.read(text, "--safety-input"))
+
+
+def _service(given: str | None, *, quiet: bool) -> Visibility:
+    if given is None and not quiet:
+        for each in Visibility:
+            echo(f"  {each.value:<10} {each.sentence}")
+    return Visibility(given or _one_of(quiet, "The SMP service is shown", [each.value for each in Visibility]))
 
 
 def _asked(quiet: bool, question: str, default: str) -> str:

@@ -1,4 +1,8 @@
-"""Who may do what with an attribute: properties first, then the link's security (Core spec Vol 3 Part F 4, G 8)."""
+"""Who may do what with an attribute: properties first, then the link's security (Core spec Vol 3 Part F 4, G 8).
+
+What needs authorization is refused before its properties are looked at, so that every request gets the same answer. A
+link that is protected too little is told that instead: pairing may be all that it lacks.
+"""
 
 from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, Error
 from keyswitch.gatt.client_state import GattClient
@@ -29,6 +33,8 @@ def check_read(attribute: Attribute, client: GattClient, *, notify: bool = False
     characteristic = attribute.characteristic
     if characteristic is None or attribute.kind is AttributeKind.DECLARATION:
         return None
+    if (refused := _check_authorization(attribute, characteristic, client)) is not None:
+        return refused
     if attribute.kind is AttributeKind.VALUE and not notify and not characteristic.properties & Property.READ:
         return AttError(Error.READ_NOT_PERMITTED, attribute.handle)
     return _check_security(attribute, characteristic, client)
@@ -39,12 +45,22 @@ def check_write(attribute: Attribute, client: GattClient, value: bytes, needed: 
     characteristic = attribute.characteristic
     if characteristic is None or attribute.kind is AttributeKind.DECLARATION:
         return AttError(Error.WRITE_NOT_PERMITTED, attribute.handle)
+    if (refused := _check_authorization(attribute, characteristic, client)) is not None:
+        return refused
     if attribute.kind is AttributeKind.VALUE and not characteristic.properties & needed:
         return AttError(Error.WRITE_NOT_PERMITTED, attribute.handle)
     refused = _check_security(attribute, characteristic, client)
     if refused is None and (code := _value_error(attribute, characteristic, client, value)) is not None:
         return AttError(code, attribute.handle)
     return refused
+
+
+def _check_authorization(attribute: Attribute, characteristic: Characteristic, client: GattClient) -> AttError | None:
+    if not characteristic.authorized or client.security < characteristic.security:
+        return None
+    if client.may_access(characteristic.uuid):
+        return None
+    return AttError(Error.INSUFFICIENT_AUTHORIZATION, attribute.handle)
 
 
 def _check_security(attribute: Attribute, characteristic: Characteristic, client: GattClient) -> AttError | None:

@@ -1,5 +1,6 @@
 """What the server remembers about one client: as long as it is connected, and for ever if it is bonded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntFlag
 
@@ -39,6 +40,10 @@ class ClientRecord:
     owed: Range | None = None
 
 
+def _nobody(_characteristic: str) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class GattClient:
     """One connected client.
@@ -55,6 +60,8 @@ class GattClient:
         confirming: the range of the Service Changed indication that it has not confirmed yet.
         owed: what the next one will say.
         bonded: whether what is remembered here outlives the connection.
+        may_access: asks the device whether the client may access the characteristic of this UUID now; only asked for
+            those that are `authorized`. The answer is never kept.
     """
 
     mtu: int = DEFAULT_MTU
@@ -69,6 +76,7 @@ class GattClient:
     confirming: Range | None = None
     owed: Range | None = None
     bonded: bool = False
+    may_access: Callable[[str], bool] = _nobody
 
     @property
     def caches_robustly(self) -> bool:

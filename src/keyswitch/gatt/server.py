@@ -10,11 +10,15 @@ Rules kept here (Core spec Vol 3 Part F 3.4, Part G 2.5.2, 4, 7):
   another request after that error or after reading the hash. Ignored commands use nothing of this up.
 * Service Changed goes to whoever has subscribed to it, one at a time, with the range around all that changed; what a
   bonded client has missed goes to it when its link is encrypted.
-* A configuration (CCC) that a client has written stays as long as the client does, whether the service is shown or not.
+* A configuration (CCC) that a client has written stays as long as the client does, whether the service is shown or not,
+  and whether the client may access it or not. Nothing is notified of a characteristic that the client may not access.
+* Whether a client may access what needs authorization is asked at each access, and never remembered.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from keyswitch.errors import LocalError
 from keyswitch.gatt.access import AttError, check_read, check_write
@@ -72,17 +76,26 @@ class Held:
     """A notification that must wait: the client does not know the present table."""
 
 
+def nobody(_connection: int, _characteristic: str) -> bool:
+    """Who may access what needs authorization where no device is there to be asked."""
+    return False
+
+
 class GattServer:
     """The server of one device.
 
     Args:
         table: shown at first.
         max_mtu: the largest ATT MTU that is agreed to.
+        may_access: asked with connection and UUID at each access to a characteristic that needs authorization.
     """
 
-    def __init__(self, table: GattTable, max_mtu: int = MAX_MTU) -> None:
+    def __init__(
+        self, table: GattTable, max_mtu: int = MAX_MTU, *, may_access: Callable[[int, str], bool] = nobody
+    ) -> None:
         self._database = Database(table)
         self._max_mtu = max_mtu
+        self._may_access = may_access
         self._values: dict[str, bytes] = {}
         self._clients: dict[int, GattClient] = {}
 
@@ -95,7 +108,7 @@ class GattServer:
 
     def connect(self, connection: int, *, has_key: bool = False) -> None:
         """A client has connected. `has_key`: keys of an earlier pairing with it exist."""
-        self._clients[connection] = GattClient(has_key=has_key)
+        self._clients[connection] = GattClient(has_key=has_key, may_access=partial(self._may_access, connection))
 
     def disconnect(self, connection: int) -> None:
         """A client has gone."""
@@ -175,7 +188,9 @@ class GattServer:
         return client is not None and handle is not None and bool(client.ccc.get(handle + 1, 0) & CCC_NOTIFY)
 
     def notify(self, connection: int, uuid: str, value: bytes) -> bytes | Held | None:
-        """The PDU of a notification; None if the client has not subscribed, `Held` if it must not get one now.
+        """The PDU of a notification; None if the client has not subscribed or may not access it.
+
+        `Held` if it must not get one before it knows the table.
 
         A value that does not fit the client's MTU is `LocalError`: it would be cut without a word.
         """

@@ -91,8 +91,8 @@ def mode_service(security: Security = Security.NONE) -> GattService:
     )
 
 
-def smp_service(security: Security = Security.NONE) -> GattService:
-    """The SMP service, as Zephyr defines it."""
+def smp_service(security: Security = Security.NONE, *, authorized: bool = False) -> GattService:
+    """The SMP service, as Zephyr defines it; `authorized`: the device is asked at each access."""
     return GattService(
         uuid=ble.SERVICE_UUID,
         handle=SMP_HANDLE,
@@ -101,6 +101,7 @@ def smp_service(security: Security = Security.NONE) -> GattService:
                 uuid=ble.CHARACTERISTIC_UUID,
                 properties=Property.WRITE_WITHOUT_RESPONSE | Property.NOTIFY,
                 security=security,
+                authorized=authorized,
             ),
         ),
     )
@@ -134,6 +135,7 @@ def device_table(
     *,
     smp: bool,
     smp_security: Security = Security.NONE,
+    smp_authorized: bool = False,
     mode_security: Security = Security.NONE,
     extra: tuple[GattService, ...] = (),
 ) -> GattTable:
@@ -143,8 +145,9 @@ def device_table(
         name: of the device.
         smp: whether the SMP service is shown.
         smp_security: the least level for the SMP characteristic.
+        smp_authorized: whether the device is asked at each access to it.
         mode_security: the least level for the mode service's control characteristic.
         extra: Device Information and Battery, as far as the device has them.
     """
-    shown = (smp_service(smp_security),) if smp else ()
+    shown = (smp_service(smp_security, authorized=smp_authorized),) if smp else ()
     return GattTable(services=(gatt_service(), gap_service(name), mode_service(mode_security), *extra, *shown))

@@ -44,12 +44,15 @@ class Characteristic:
         properties: what a client may do with the value; enforced.
         value: the value as long as nobody sets another.
         security: the least a link must have for reading, writing or subscribing.
+        authorized: whether the device is asked at each access to the value or its configuration, for each client
+            (Core spec Vol 3 Part F 3.2.5); discovery needs no leave.
     """
 
     uuid: str
     properties: Property
     value: bytes = b""
     security: Security = Security.NONE
+    authorized: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 Rules that every implementation keeps:
 
 * A connection has a number that is never used again, not even after a restart of the radio.
-* Properties and security of the table are enforced below this port: what reaches `written` was permitted.
+* Properties and security of the table are enforced below this port: what reaches `written` was permitted. Where the
+  table asks for authorization, the sink is asked at each access and its answer is never kept; without a sink it is no.
 * The sink is called from the event loop, in order, and must not block. Nothing reaches it after `close`.
 * `disconnected` follows each `connected` exactly once.
 """
@@ -66,6 +67,10 @@ class PeripheralSink(Protocol):
 
     def subscribed(self, connection: int, characteristic: str, on: bool) -> None:  # noqa: FBT001 - an event's value
         """The central has switched notifications of a characteristic on or off."""
+        ...
+
+    def may_access(self, connection: int, characteristic: str) -> bool:
+        """Whether this central may access a characteristic that needs authorization; asked at each access."""
         ...
 
     def secured(self, connection: int, security: Security) -> None:

@@ -58,6 +58,11 @@ class GattRefused(RemoteError):  # noqa: N818 - the peer's refusal, not our mist
         """Whether `GattLink.pair` is what is missing."""
         return self.code in (0x05, 0x0F)
 
+    @property
+    def not_authorized(self) -> bool:
+        """Whether the peer's application refuses the access to us: now, and not for want of keys."""
+        return self.code == 0x08  # noqa: PLR2004 - Insufficient Authorization: Core spec Vol 3 Part F 3.4.1.1
+
 
 class PairingNumbers(Protocol):
     """A person who sees numbers while we pair (Core spec Vol 3 Part H 2.3.5.1: numeric comparison, passkey entry)."""

@@ -62,7 +62,7 @@ class WhenFalse(StrEnum):
 
 
 class Visibility(StrEnum):
-    """How the SMP service is shown on BLE. A courtesy to people and tools, never protection."""
+    """How the SMP service is shown on BLE, or closed where it is shown. No promise of the gate rests on it."""
 
     RECONNECT = "reconnect"
     """The table changes only while nobody is connected."""
@@ -70,6 +70,21 @@ class Visibility(StrEnum):
     """The table changes at once, with Service Changed."""
     ALWAYS = "always"
     """The table never changes."""
+    AUTHORIZE = "authorize"
+    """The table never changes; outside maintenance each access to the SMP characteristic is refused (error 0x08)."""
+
+    @property
+    def sentence(self) -> str:
+        """What it is for whoever connects, in one sentence."""
+        match self:
+            case Visibility.RECONNECT:
+                return "The service is there in maintenance only; entering ends the connection, and every client copes."
+            case Visibility.LIVE:
+                return "The service comes and goes under a connection; clients must watch Service Changed."
+            case Visibility.ALWAYS:
+                return "The service is there in every mode, and commands alone are refused."
+            case Visibility.AUTHORIZE:
+                return "The service is there in every mode, and refuses every access outside maintenance; no reconnect."
 
 
 class Identity(StrEnum):

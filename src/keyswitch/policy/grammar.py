@@ -347,7 +347,7 @@ GATE: Final = TomlTable(
         TomlKey(
             name="service",
             kind=Choice(Visibility),
-            doc="How the SMP service is shown on BLE. A courtesy, never protection.",
+            doc="How the SMP service is shown on BLE, or closed where it is shown. No promise rests on it.",
             default=Visibility.RECONNECT,
         ),
         TomlKey(

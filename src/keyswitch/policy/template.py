@@ -129,6 +129,7 @@ hold_s = 5
 
 _REST: Final = """
 [gate]
+# {sentence}
 service = {service}
 
 [update]
@@ -188,6 +189,7 @@ def template(choices: Choices) -> str:
         "sources": _list(("normal", "active") if safe else ("normal",)),
         "proofs": _list(tuple(proof.value for proof in choices.proofs)),
         "service": _quoted(choices.service.value),
+        "sentence": choices.service.sentence,
         "transports": _list(tuple(each.value for each in choices.transports)),
         "secret": _quoted(choices.secret),
         "issuer": _quoted(choices.issuer),

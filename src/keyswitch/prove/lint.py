@@ -59,8 +59,13 @@ def _owner_by_line(policy: Policy) -> Iterator[str]:
 
 def _always_visible(policy: Policy) -> Iterator[str]:
     """The SMP service is in the table in every mode."""
-    if policy.gate.service is Visibility.ALWAYS:
-        yield 'gate.service: "always" shows the SMP service in every mode'
+    match policy.gate.service:
+        case Visibility.ALWAYS:
+            yield 'gate.service: "always" shows the SMP service in every mode'
+        case Visibility.AUTHORIZE:
+            yield 'gate.service: "authorize" shows the SMP service in every mode, and refuses it outside maintenance'
+        case Visibility.RECONNECT | Visibility.LIVE:
+            return
 
 
 def _early(policy: Policy) -> Iterator[str]:

@@ -38,6 +38,9 @@ class Heard:
     def peer_went(self, peer_id: int) -> None:
         self.went.append(peer_id)
 
+    def may_access_smp(self, peer_id: int) -> bool:
+        return False
+
     def received(self, peer: Peer, received: Received) -> None:
         self.packets += [(peer.id, packet) for packet in received.packets]
         self.space -= len(received.packets)

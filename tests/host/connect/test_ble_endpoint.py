@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
 from keyswitch.link.peripheral import ADVERTISING_INTERVAL_MS, AWAITED_INTERVAL_MS
-from keyswitch.link.ports import PairingError, PairingFailure, Sighting
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure, Sighting
 from keyswitch.reasons import Reason
 from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
 
@@ -476,6 +476,45 @@ def test_a_refused_subscription_is_told_with_the_connection(monkeypatch: pytest.
         ).connect()
         assert connection.smp is None
         assert "0x05" in str(connection.trouble)
+
+    run(story())
+
+
+def test_a_service_that_was_refused_is_asked_for_again_over_the_same_link(monkeypatch: pytest.MonkeyPatch):
+    subscribe, asked = PeerGattLink.subscribe, list[str]()
+    refusals: list[RemoteError] = [GattRefused("first", 0x08), GattRefused("second", 0x08)]
+
+    async def refuse(self: PeerGattLink, service: str, characteristic: str, sink: Callable[[bytes], None]) -> None:
+        asked.append(service)
+        if service == SMP_SERVICE and refusals:
+            raise refusals.pop(0)
+        await subscribe(self, service, characteristic, sink)
+
+    monkeypatch.setattr(PeerGattLink, "subscribe", refuse)
+
+    async def story() -> None:
+        peer = SmpPeer(OLD, service="always")
+        connection = await BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
+        assert (connection.smp, connection.heal, str(connection.trouble)) == (None, None, "first")
+        assert not await connection.open_smp()
+        assert str(connection.trouble) == "second"
+        assert await connection.open_smp()
+        assert connection.trouble is None
+        assert connection.smp is not None
+        assert connection.heal is not None
+        assert sum(isinstance(link, PeerGattLink) for link in peer.links) == 1
+        times = asked.count(SMP_SERVICE)
+        assert await connection.open_smp()  # it is there: nothing is asked
+        assert asked.count(SMP_SERVICE) == times == 3
+
+    run(story())
+
+
+def test_a_service_that_is_not_there_is_not_asked_for():
+    async def story() -> None:
+        connection = await BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7").connect()
+        assert connection.trouble is None
+        assert not await connection.open_smp()
 
     run(story())
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from tests.host.images import make_image
-from tests.host.smp_peer import DatagramLink, PeerAir, PeerGattLink, SmpPeer
+from tests.host.smp_peer import SMP_SERVICE, DatagramLink, PeerAir, PeerGattLink, SmpPeer
 
 from keyswitch.app.status import look
 from keyswitch.errors import LinkLostError, RemoteError
@@ -176,6 +176,49 @@ def test_a_request_that_must_be_answered_says_why_it_was_silent(error: RemoteErr
 
     told = run(story())
     assert (told.gate, told.reason, told.detail) == (Gate.SHUT, reason, str(error))
+
+
+def not_authorized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on devices refuse the subscription to their SMP service, as Zephyr's authorization callback can."""
+    subscribe = PeerGattLink.subscribe
+
+    async def refuse(self: PeerGattLink, service: str, characteristic: str, sink: Any) -> None:
+        if service == SMP_SERVICE:
+            raise GattRefused("ATT error 0x08", 0x08)
+        await subscribe(self, service, characteristic, sink)
+
+    monkeypatch.setattr(PeerGattLink, "subscribe", refuse)
+
+
+@pytest.mark.parametrize("mode", ["normal", "maintenance", None])
+def test_a_refused_authorization_is_told_and_proves_no_gate(mode: str | None, monkeypatch: pytest.MonkeyPatch):
+    """A device that says of its gate that it is shut is believed; else the refusal is all that there is."""
+    not_authorized(monkeypatch)
+    peer = SmpPeer(OLD, service="always", gated=mode is not None, mode_group=mode is not None)
+    peer.mode = mode or "normal"
+    told = judged(peer)
+    assert told.gate is Gate.SHUT
+    if mode == "normal":
+        assert told.line == "shut (wrong mode: normal)"
+    else:
+        assert told.line == "shut (upload vetoed: ATT error 0x08; nothing else says that a gate refuses)"
+        assert told.next_step == NEXT_STEP[Reason.VETO]
+
+
+def test_a_silent_device_that_refuses_the_subscription_too_says_so():
+    async def story() -> Verdict:
+        peer = SmpPeer(OLD, gated=False, mode_group=False)
+        connection = await BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7").connect()
+        peer.silent = True
+
+        async def refused() -> None:
+            raise GattRefused("ATT error 0x08", 0x08)
+
+        connection.heal = refused
+        return await probe_gate(connection)
+
+    told = run(story())
+    assert (told.gate, told.reason) == (Gate.SHUT, Reason.VETO)
 
 
 @pytest.mark.parametrize(

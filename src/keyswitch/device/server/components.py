@@ -7,7 +7,7 @@ from typing import Protocol
 from keyswitch.device.server.checks import CHECKS, Check
 from keyswitch.device.server.queue import Queues
 from keyswitch.gate import authorise as gate
-from keyswitch.gate import hearing, lockout, machine
+from keyswitch.gate import hearing, lockout, machine, visibility
 from keyswitch.gate.decision import Decision
 from keyswitch.gate.events import Event
 from keyswitch.gate.hearing import HearingRule
@@ -93,6 +93,7 @@ class Components:
 
     Attributes:
         authorise: the one door in front of every handler.
+        may_access_smp: whether a peer may access the SMP characteristic, where each access asks.
         checks: what a frame has to pass before its handler sees it; one of them asks the door.
         step: the mode machine.
         queues: the buffers of all peers, for so many packets of each.
@@ -112,6 +113,7 @@ class Components:
     """
 
     authorise: Callable[[Policy, GateState, Peer, tuple[int, int, int]], Decision] = gate.authorise
+    may_access_smp: Callable[[Policy, GateState, Peer], bool] = visibility.may_access_smp
     checks: tuple[Check, ...] = CHECKS
     step: Callable[[Policy, GateState, Event], Step] = machine.step
     queues: Callable[[int], Queues] = Queues

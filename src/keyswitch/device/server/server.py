@@ -163,6 +163,12 @@ class Server:
         """How many more packets this peer may send now; at 0, a link that can wait should."""
         return self._core.queues.room(peer_id)
 
+    def may_access_smp(self, peer_id: int) -> bool:
+        """Whether the gate lets this peer access the SMP service on BLE now, as the peer's link is protected now."""
+        core = self._core
+        peer = core.peers.get(peer_id)
+        return peer is not None and core.parts.may_access_smp(core.policy, core.state, peer)
+
     def owns(self, peer_id: int) -> bool:
         """Whether the session or the running upload is this peer's."""
         state = self._core.state

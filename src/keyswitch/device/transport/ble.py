@@ -203,6 +203,13 @@ class BleTransport:
     def subscribed(self, connection: int, characteristic: str, on: bool) -> None:  # noqa: FBT001 - the port's
         """A central has switched notifications; the port remembers it."""
 
+    def may_access(self, connection: int, characteristic: str) -> bool:
+        """Whether the gate lets this central access the characteristic now; only SMP asks for that."""
+        central = self._by_connection.get(connection)
+        if central is None or self._arrivals is None or DOORS.get(characteristic) is not Service.SMP:
+            return False
+        return self._arrivals.may_access_smp(central.peer.id)
+
     def secured(self, connection: int, security: Security) -> None:
         """The security of a link has changed."""
         central = self._by_connection.get(connection)

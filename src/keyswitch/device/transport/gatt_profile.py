@@ -1,6 +1,6 @@
 """What the device shows of itself on the radio, made from its policy once: tables, identities, names.
 
-table without SMP    what everybody sees outside maintenance (with `service = "always"`: the table with SMP)
+table without SMP    what everybody sees outside maintenance (where the service is never hidden: the table with SMP)
 table with SMP       what maintenance adds, at handles that nothing else ever gets
 addresses            one, or with `identity = "second"` another one for maintenance
 """
@@ -8,6 +8,7 @@ addresses            one, or with `identity = "second"` another one for maintena
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from keyswitch.gate.visibility import asks_at_each_access, never_hidden
 from keyswitch.gatt.services import battery_service, device_information_service, device_table
 from keyswitch.gatt.table import GattService, GattTable
 from keyswitch.policy.enums import Identity, InputType, Visibility
@@ -69,7 +70,8 @@ def _table(policy: Policy, *, shown: bool, battery: bool) -> GattTable:
     extra: tuple[GattService, ...] = (information, battery_service()) if battery else (information,)
     return device_table(
         name,
-        smp=shown or policy.gate.service is Visibility.ALWAYS,
+        smp=shown or never_hidden(policy),
         smp_security=max((mode.security for mode in policy.modes.values() if mode.maintenance), default=Security.NONE),
+        smp_authorized=asks_at_each_access(policy),
         extra=extra,
     )

@@ -82,6 +82,10 @@ class Peers:
         runtime.take(runtime.ask(lambda: runtime.server.peer_gone(peer_id, runtime.now_ms())))
         runtime.report(PeerDisconnected(transport=sender.peer.transport, peer=peer_id))
 
+    def may_access_smp(self, peer_id: int) -> bool:
+        """Whether the gate lets this peer access the SMP service now."""
+        return peer_id in self._senders and self._runtime.server.may_access_smp(peer_id)
+
     def received(self, peer: Peer, received: Received) -> None:
         """Queue what arrived; what is too large is answered."""
         if peer.id not in self._senders:

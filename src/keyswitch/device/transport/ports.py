@@ -37,6 +37,10 @@ class TransportSink(Protocol):
         """A peer has gone."""
         ...
 
+    def may_access_smp(self, peer_id: int) -> bool:
+        """Whether the gate lets this peer access the SMP service now; a peer that is not known may not."""
+        ...
+
     def received(self, peer: Peer, received: Received) -> None:
         """Packets, or what became none, from a peer."""
         ...

@@ -6,11 +6,11 @@ given the connection, before that time is over.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from keyswitch.errors import InputError, LinkLostError, RemoteError
-from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity
+from keyswitch.host.connect.endpoint import CONNECT_MS, Connection, DeviceIdentity, SmpChannel
 from keyswitch.host.connect.heard import Heard
 from keyswitch.host.connect.recognition import Wanted, token_of
 from keyswitch.host.smp.client import SmpClient
@@ -246,24 +246,27 @@ async def _open_gatt(link: GattLink, token: bytes) -> Connection:
         control = await GattChannel.open(link, mode.SERVICE_UUID, mode.CONTROL_UUID)
         mode_client = SmpClient(control)
         token = token or mode.StateValue.decode(await link.read(mode.SERVICE_UUID, mode.STATE_UUID)).token
-    smp_client: SmpClient | None = None
-    heal: Callable[[], Awaitable[None]] | None = None
+    smp: SmpChannel | None = None
     trouble: RemoteError | None = None
     if ble.SERVICE_UUID in link.services:
         try:
-            channel = await GattChannel.open(link, ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+            smp = await _subscribe_smp(link)
         except RemoteError as error:
             trouble = error
-        else:
-            smp_client, heal = SmpClient(channel), channel.heal
     return Connection(
-        smp=smp_client,
+        smp=None if smp is None else smp.client,
         mode=mode_client,
         close=link.close,
         closed=lambda: link.closed,
         wait_closed=link.wait_closed,
-        heal=heal,
+        heal=None if smp is None else smp.heal,
         gatt=link,
         token=token,
         trouble=trouble,
+        subscribe_smp=lambda: _subscribe_smp(link),
     )
+
+
+async def _subscribe_smp(link: GattLink) -> SmpChannel:
+    channel = await GattChannel.open(link, ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+    return SmpChannel(SmpClient(channel), channel.heal)

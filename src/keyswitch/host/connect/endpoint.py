@@ -1,6 +1,7 @@
 """How one device is reached, again and again: the endpoint, and one connection to it.
 
-A connection is what was seen when it was made. A service that was not there then is not believed to be there now.
+A connection is what was seen when it was made. A service that was not there then is not believed to be there now; one
+that was there and refused can be asked for again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,15 +16,24 @@ CONNECT_MS = 10_000
 """Bound for finding and connecting once: tens of advertisements of the slowest usual kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class SmpChannel:
+    """Firmware commands over a link: the client, and how its subscription is made again."""
+
+    client: SmpClient
+    heal: Callable[[], Awaitable[None]]
+
+
 class Connection:
     """One connection to the device, and what can be asked over it.
 
     Attributes:
-        smp: for firmware commands; None where the device did not show them when the connection was made.
+        smp: for firmware commands; None where the device did not show them when the connection was made, or refused
+            them so far (`open_smp`).
         mode: for the mode group; None where the device has none.
         token: correlation token, empty if the device told none.
         gatt: the link below, where there is one.
-        trouble: why `smp` is None although its service is there: the peer's refusal.
+        trouble: why `smp` is None although its service is there: the peer's last refusal.
         announced_end: whether the link itself tells when the device is gone (a datagram socket does not).
     """
 
@@ -40,7 +50,9 @@ class Connection:
         token: bytes = b"",
         trouble: RemoteError | None = None,
         announced_end: bool = True,
+        subscribe_smp: Callable[[], Awaitable[SmpChannel]] | None = None,
     ) -> None:
+        self._subscribe_smp = subscribe_smp
         self.smp = smp
         self.mode = mode
         self.token = token
@@ -56,6 +68,21 @@ class Connection:
     def closed(self) -> str | None:
         """Why the connection has ended; None while it is up."""
         return self._closed()
+
+    async def open_smp(self) -> bool:
+        """Ask again for firmware commands that the device shows and has refused; whether they can be sent now.
+
+        Raises:
+            LinkLostError: the link is gone or did not answer in time.
+        """
+        if self.smp is None and self.trouble is not None and self._subscribe_smp is not None:
+            try:
+                channel = await self._subscribe_smp()
+            except RemoteError as error:
+                self.trouble = error
+            else:
+                self.smp, self.heal, self.trouble = channel.client, channel.heal, None
+        return self.smp is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

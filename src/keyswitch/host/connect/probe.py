@@ -40,7 +40,8 @@ async def probe_gate(connection: Connection) -> Verdict:
         seen = replace(seen, mode=state.mode if state else None, state=state)
         if state is not None and not state.open:
             return judge_own_word(seen, state)
-        if connection.smp is None:
+        # Over a link on which the SMP service was refused so far: a gate that has opened since lets it be used now.
+        if not await connection.open_smp() or connection.smp is None:
             return judge_no_service(seen, connection.trouble)
         slots = await read_slots(connection.smp)
         if isinstance(slots, Refusal):

@@ -195,9 +195,16 @@ def judge_silence(seen: Verdict, silence: str) -> Verdict:
 
 
 def judge_refused_request(seen: Verdict, error: RemoteError) -> Verdict:
-    """A GATT request that was refused: only security can be told from it, all else is a table that has changed."""
-    wants_security = isinstance(error, GattRefused) and error.wants_security
-    return _shut(seen, Reason.SECURITY if wants_security else Reason.SILENCE, str(error))
+    """A GATT request that was refused: what is missing can be told from it, all else is a table that has changed.
+
+    Missing authorization is the application's refusal, as a code of its commands is: nothing can be sent now. Whether
+    that is a gate, and what it waits for, nobody has said.
+    """
+    if isinstance(error, GattRefused) and error.wants_security:
+        return _shut(seen, Reason.SECURITY, str(error))
+    if isinstance(error, GattRefused) and error.not_authorized:
+        return _shut(seen, Reason.VETO, f"{error}; nothing else says that a gate refuses")
+    return _shut(seen, Reason.SILENCE, str(error))
 
 
 def judge_broken_protocol(seen: Verdict, error: RemoteError) -> Verdict:

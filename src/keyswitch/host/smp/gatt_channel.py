@@ -126,8 +126,9 @@ class GattChannel:
 async def resubscribe(heal: Callable[[], Awaitable[None]]) -> None:
     """Heal a link that has fallen silent in the middle of something.
 
-    What the peer refuses then is no fault of it: its service has gone, or lies elsewhere in its table. This link is of
-    no use any more, and the next one shows what is there. Only missing security is the same over every link.
+    What the peer refuses then is no fault of it: its service has gone, lies elsewhere in its table, or is closed to us.
+    This link is of no use any more, and the next one shows what is there. Only missing security is the same over every
+    link.
 
     Raises:
         LinkLostError: a new link is needed.
@@ -138,4 +139,6 @@ async def resubscribe(heal: Callable[[], Awaitable[None]]) -> None:
     except RemoteError as error:
         if isinstance(error, GattRefused) and error.wants_security:
             raise
-        raise LinkLostError(f"the device is silent, and its service has gone: {error}") from error
+        shut = isinstance(error, GattRefused) and error.not_authorized
+        became = "refuses its service to us" if shut else "its service has gone"
+        raise LinkLostError(f"the device is silent, and {became}: {error}") from error

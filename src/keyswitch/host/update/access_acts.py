@@ -5,6 +5,7 @@ Each act changes what was seen to what the device told, and returns a `Stop` onl
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -51,7 +52,7 @@ async def judge(scene: UpdateContext) -> Stop | None:
     if tells_older_form(scene.job.way.expected, told) and scene.seen.reset is None:
         scene.say(OLDER_FORM)
     is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
-    scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False)
+    scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False, smp=scene.up().smp is not None)
     if told.state is not None:
         scene.note_state(told.state)
         if scene.seen.rebooted and told.slots is not None:
@@ -89,6 +90,10 @@ async def enter(scene: UpdateContext) -> Stop | None:
     # Where the link does not end with the device's word, there is nothing to come back from.
     again = told.restarts or (told.reconnect and scene.up().announced_end)
     scene.seen = replace(scene.seen, open=True, outside=False if told.told else None, smp=scene.seen.smp and not again)
+    if not again:
+        # A service that was there and refused may be used from now on, without another connection.
+        with suppress(LinkLostError):  # then there is another one
+            await scene.open_smp()
     return None
 
 

@@ -240,7 +240,14 @@ class UpdateContext:
         """Show the device that its session is ours, if we can; what it says then decides, not this."""
         connection = self.up()
         token = self.entered.token if self.entered is not None else connection.token
-        return bool(token) and await self.job.way.attach(connection, token) is None
+        if not token or await self.job.way.attach(connection, token) is not None:
+            return False
+        await self.open_smp()
+        return True
+
+    async def open_smp(self) -> None:
+        """Ask again for firmware commands that the device has refused over this connection until now."""
+        self.seen = replace(self.seen, smp=await self.up().open_smp())
 
     async def read_slots(self) -> Stop | None:
         """Read the slots, and note them."""

@@ -23,7 +23,7 @@ from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.link.bumble.known_tables import KnownTables
 from keyswitch.link.bumble.radio import HciRadio
 from keyswitch.link.bumble.reasons import reason_words
-from keyswitch.link.ports import PairingError, PairingFailure, Sink
+from keyswitch.link.ports import GattRefused, PairingError, PairingFailure, Sink
 from keyswitch.terms import Security
 from keyswitch.timing.rules import MAX_DATA_LENGTH, Phy, air_us
 
@@ -146,8 +146,9 @@ class BumbleLink:
         self._sinks[found.handle] = sink
         try:
             await self.att.write(await self._ccc(found), struct.pack("<H", value))
-        except RemoteError:
-            self._tables.forget(self._address, self._hash)  # it may not lie where it lay
+        except RemoteError as error:
+            if not (isinstance(error, GattRefused) and error.not_authorized):
+                self._tables.forget(self._address, self._hash)  # it may not lie where it lay
             raise
 
     async def _ccc(self, found: FoundCharacteristic) -> int:

@@ -69,7 +69,7 @@ class BumblePeripheral:
         self._opener = opener
         self._address = address
         self._name = name
-        self._server = GattServer(table)
+        self._server = GattServer(table, may_access=self._may_access)
         self._bonds = bonds or Bonds(address)
         self._capture = capture
         self._security = LinkSecurity(
@@ -308,6 +308,9 @@ class BumblePeripheral:
         self._security.pairable = wanted
 
     # --- events ---
+
+    def _may_access(self, connection: int, characteristic: str) -> bool:
+        return self._sink is not None and self._sink.may_access(connection, characteristic)
 
     def _secured(self, link: SecuredConnection) -> None:
         if self._sink is not None:
