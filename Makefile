@@ -49,6 +49,7 @@ test-install: $(READY) dist  ## the built wheel in fresh environments: bare, wit
 
 test-firmware: $(READY)  ## the C core of the firmware module against the Python gate, on every compiler; fuzzed; weighed
 	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@$(BIN)/pytest -q -n auto --c-core tests/device tests/integration
 	@$(BIN)/python -m tests.firmware
 	$(took)
 

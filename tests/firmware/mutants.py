@@ -112,6 +112,7 @@ def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
             life.live(ACTIONS)
             batch.asked.append(life.question())
             batch.told.append(life.answer())
+    batch.requests(Wire(policies[0], 0), chance, 3_000)
     life, _, _ = vectors.exchanges(Wire(vectors.policy(), 0))
     batch.asked.append(life.question())
     batch.told.append(life.answer())
@@ -161,7 +162,7 @@ def main(names: list[str]) -> int:
         asked, told, tables = questions(into)
         (into / "core" / "questions").write_bytes(asked)
         (into / "core" / "answers").write_bytes(told)
-        include = ("-I", FIRMWARE / "include", "-I", into / "core")
+        include = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", into / "core")
         for source, built in ((HARNESS, "h.o"), (CRYPTO, "c.o")):
             subprocess.run([*COMPILER.command, *include, "-c", source, "-o", into / "core" / built], check=True)
         every = [each for source in CORE if not names or source.name in names for each in mutants(source)]
