@@ -69,7 +69,6 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@$(BIN)/python -m bench.powercut --keep
 	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
 	@$(BIN)/python -m tests.firmware --deep
-	@$(BIN)/python -m tests.firmware.mutants
 	@$(BIN)/python -m bench.deep
 	$(took)
 
