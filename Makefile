@@ -49,7 +49,8 @@ test-install: $(READY) dist  ## the built wheel in fresh environments: bare, wit
 	$(took)
 
 test-firmware: $(READY)  ## the C core of the firmware module against the Python gate, on every compiler; fuzzed; weighed
-	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@tools/firmware-tools
+	@$(BIN)/pytest -q -n auto --c-core tests/device tests/integration
 	@$(BIN)/python -m tests.firmware
 	$(took)
 
@@ -67,9 +68,8 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@$(BIN)/pytest -q -n auto --deep --timeout=7200
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
 	@$(BIN)/python -m bench.powercut --keep
-	@tools/apt-ensure gcc clang gcc-multilib gcc-arm-none-eabi libnewlib-arm-none-eabi
+	@tools/firmware-tools
 	@$(BIN)/python -m tests.firmware --deep
-	@$(BIN)/python -m tests.firmware.mutants
 	@$(BIN)/python -m bench.deep
 	$(took)
 

@@ -106,6 +106,11 @@ def test_two_names_that_are_one_in_c() -> None:
     ("changes", "what"),
     [
         ([('identity = "same"', 'identity = "second"')], "gate.identity: not yet in the firmware module"),
+        ([('service = "reconnect"', 'service = "authorize"')], "gate.service: not yet in the firmware module"),
+        (
+            [("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5")],
+            "modes.maintenance.quiet_after_s: not yet in the firmware module",
+        ),
         ([('session = "anyone"', 'session = "owner"')], "an owner on udp and serial"),
         (
             [

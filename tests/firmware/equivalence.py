@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.firmware import lives, pairs, toolchain, vectors
+import cbor2
+from tests.firmware import cbor_maps, lives, pairs, toolchain, vectors
 from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
 from tests.firmware.toolchain import Compiler, build_tables, link_harness
@@ -24,6 +25,8 @@ from keyswitch.policy.model import Policy
 
 MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
+REQUESTS = 100_000
+"""Of a request's bytes, beside those that lie at an edge."""
 OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
@@ -127,6 +130,19 @@ class Batch:
             asked += len(memory.asked)
         return asked
 
+    def requests(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask how these bytes are read as a request's map, and how a number is written; how many."""
+        numbers = [0, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1]
+        asked = 0
+        for data in (*cbor_maps.edges(), *cbor_maps.by_chance(chance, count)):
+            number = chance.choice(numbers)
+            written = cbor2.dumps(number)
+            self.asked.append(wire.ask_cbor(data, number))
+            self.told.append(cbor_maps.told(data) + bytes([len(written)]) + written)
+            self.about.append(data)
+            asked += 1
+        return asked
+
     def compare(self, harness: Path) -> None:
         """Raises: DifferenceError: the core said something else."""
         heard = toolchain.ask(harness, b"".join(self.asked))
@@ -200,10 +216,11 @@ def compare_lives(
     return count
 
 
-def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> int:
-    """The known answers of the docs, from the core as each compiler built it; how many."""
+def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tuple[int, int]:
+    """The known answers of the docs, and requests' bytes, with the core as each compiler built it; how many of each."""
     known, policy = json.loads(vectors.FILE.read_text("utf-8")), vectors.policy()
     batch, wire = Batch(), Wire(policy, 0)
+    asked = batch.requests(wire, Random(1), REQUESTS)
     life, _, _ = vectors.exchanges(wire)
     batch.asked.append(life.question())
     batch.told.append(life.answer())
@@ -219,7 +236,7 @@ def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> int
         place = into / str(number)
         place.mkdir(parents=True)
         batch.compare(link_harness(place, core, build_tables(place, [policy], compiler), compiler))
-    return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records"))
+    return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records")), asked
 
 
 def spoilt(data: bytes, chance: Random) -> bytes:

@@ -1,6 +1,6 @@
 """Changes each comparison, constant, and statement of the core, one at a time, and expects the comparison to notice.
 
-    python -m tests.firmware.mutants [FILE.c ...]      for `make deep`; prints who survives
+    python -m tests.firmware.mutants [NUMBER] [FILE.c ...]      so many by chance, of these files; prints who survives
 
 A mutant that does not compile does not count. One that survives is a fault that nothing here would see: a question is
 missing, or the code says too much. Those that no question can tell from the core are in `SAME`, with the reason.
@@ -34,7 +34,8 @@ from tests.firmware.wire import Wire
 
 from keyswitch.policy.load import read_policy
 
-COMPILER: Final = Compiler(name="gcc", command=("gcc", "-O0"))
+COMPILER: Final = Compiler(name="gcc", command=("gcc", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover"))
+"""A read behind the end of a table is noticed too."""
 SECONDS: Final = 60
 _SHOWN: Final = ("pump", "key-switch", "chase", "contradiction", "reset-while-working", "weak-entry")
 
@@ -112,6 +113,7 @@ def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
             life.live(ACTIONS)
             batch.asked.append(life.question())
             batch.told.append(life.answer())
+    batch.requests(Wire(policies[0], 0), chance, 3_000)
     life, _, _ = vectors.exchanges(Wire(vectors.policy(), 0))
     batch.asked.append(life.question())
     batch.told.append(life.answer())
@@ -161,24 +163,26 @@ def main(names: list[str]) -> int:
         asked, told, tables = questions(into)
         (into / "core" / "questions").write_bytes(asked)
         (into / "core" / "answers").write_bytes(told)
-        include = ("-I", FIRMWARE / "include", "-I", into / "core")
+        include = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", into / "core")
         for source, built in ((HARNESS, "h.o"), (CRYPTO, "c.o")):
             subprocess.run([*COMPILER.command, *include, "-c", source, "-o", into / "core" / built], check=True)
-        every = [each for source in CORE if not names or source.name in names for each in mutants(source)]
+        files = [name for name in names if name.endswith(".c")]
+        every = [each for source in CORE if not files or source.name in files for each in mutants(source)]
+        for number in (name for name in names if name.isdigit()):
+            every = Random(1).sample(every, min(int(number), len(every)))
         unchanged = Mutant(CORE[0], 0, "", CORE[0].read_text().splitlines()[0])
         if not survives(unchanged, into / "unchanged", objects, tables):
             print("mutants: the core itself is not what Python says", file=sys.stderr)
             return 1
         work = [(number, each, into, objects, tables) for number, each in enumerate(every)]
         with ProcessPoolExecutor(2) as pool:
-            judged = list(pool.map(_judge, work, chunksize=4))
-    left = [
-        each
-        for each, alive in zip(every, judged, strict=True)
-        if alive and (each.source.name, each.line.strip()) not in SAME
-    ]
-    for each in left:
-        print(f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}")
+            judged, left = [], []
+            for each, alive in zip(every, pool.map(_judge, work, chunksize=4), strict=True):
+                judged.append(alive)
+                if alive and (each.source.name, each.line.strip()) not in SAME:
+                    left.append(each)
+                    told = f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}"
+                    print(told, flush=True)
     built = sum(each is not None for each in judged)
     print(f"mutants: {built} built, {built - sum(map(bool, judged))} noticed, {len(left)} survive")
     return 1 if left else 0

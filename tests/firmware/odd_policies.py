@@ -172,9 +172,61 @@ _CHOICES: Final = (
 )
 
 
+_MANY: Final = 'schema = 1\n[device]\nname = "many"\ninitial_mode = "mINITIAL"\n' + "".join(
+    f'[modes.m{each}]\nallow = ["mode"]\nlease_s = LEASE\n' for each in range(17)
+)
+"""More modes than the advertisement can tell, and leases that the state characteristic can just tell, or not."""
+
+_BORN: Final = """
+schema = 1
+[device]
+name = "born in maintenance"
+initial_mode = "work"
+[inputs]
+lid = { type = "bool" }
+[modes.work]
+allow = ["mode", "image.upload", "image.state:write", "os.reset"]
+[modes.service]
+maintenance = true
+allow = ["os", "image", "mode"]
+lease_s = 5
+[modes.other]
+maintenance = true
+allow = ["image", "mode"]
+lease_s = 5
+timeout_s = 9
+[entry.challenge]
+secret = "k.hmac"
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "reset"
+when = ["lid == true"]
+[[transitions]]
+from = ["work"]
+to = "other"
+on = "input"
+when = ["lid == false"]
+[[transitions]]
+from = ["other"]
+to = "work"
+on = "timeout"
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "enter"
+proofs = ["challenge"]
+[smp]
+transports = ["ble"]
+"""
+
+
 def odd_policies() -> list[Policy]:
     """All of them."""
-    found = []
+    found = [load(_BORN.encode(), origin="odd-born")]
+    for initial, lease_s in ((14, "65534.5"), (15, "65535"), (16, "65535.001")):
+        written = _MANY.replace("INITIAL", str(initial)).replace("LEASE", lease_s)
+        found.append(load(written.encode(), origin=f"odd-many-{initial}"))
     for text in (_OWNED, _ANYONE):
         for place, (service, arm, confirm) in enumerate(_CHOICES):
             written = text.replace("SERVICE", service).replace("ARM", arm).replace("CONFIRM", confirm)

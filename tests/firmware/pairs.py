@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from random import Random
 
-from keyswitch.prove.inputs import Inputs
-
 from keyswitch.gate import events as on
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.machine import Step, initial, step
@@ -15,6 +13,7 @@ from keyswitch.gate.state import GateState
 from keyswitch.policy.enums import InputType, ProofKind
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, OnButton, Policy, Value
 from keyswitch.prove.explore import explore
+from keyswitch.prove.input_values import Inputs
 from keyswitch.prove.successors import Edge, GateUnderProof
 from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND
 from keyswitch.smp.commands import ALL_KEYS

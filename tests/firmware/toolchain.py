@@ -45,11 +45,15 @@ class Compiler:
 
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 GCC = Compiler(name="gcc", command=("gcc", "-O1"))
+LIBRARY = Compiler(name="gcc, library", command=("gcc", "-O1", "-fPIC"))
 ALL = (
     GCC,
     Compiler(name="clang", command=("clang", "-O2")),
     Compiler(name="gcc -m32", command=("gcc", "-m32", "-Os")),
     Compiler(name="clang, address and undefined behaviour sanitizers", command=("clang", "-O1", *SANITIZE)),
+    Compiler(
+        name="clang, memory sanitizer", command=("clang", "-O1", "-fsanitize=memory", "-fno-sanitize-recover=all")
+    ),
 )
 
 
@@ -111,9 +115,18 @@ def build_tables(into: Path, policies: Sequence[Policy], compiler: Compiler) -> 
 def link_harness(into: Path, core: Sequence[Path], tables: Sequence[Path], compiler: Compiler) -> Path:
     """The harness from objects that are there."""
     built = into / "harness"
-    options = ("-I", FIRMWARE / "include", "-I", core[0].parent)
+    options = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", core[0].parent)
     sources = (HARNESS, CRYPTO, *core, *tables)
     run((*compiler.command, "-std=c99", "-Wall", "-Wextra", "-Werror", *options, *sources, "-o", built))
+    return built
+
+
+def build_library(into: Path, policy: Policy, core: Sequence[Path]) -> Path:
+    """The core with this policy's tables and the harness, to be loaded into a process; `core` is built by `LIBRARY`."""
+    built = into / "harness.so"
+    sources = (HARNESS, CRYPTO, *core, *build_tables(into, [policy], LIBRARY))
+    include = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", core[0].parent)
+    run((*LIBRARY.command, "-shared", "-std=c99", *include, *sources, "-o", built))
     return built
 
 

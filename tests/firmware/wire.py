@@ -99,6 +99,9 @@ class Wire:
         head = b"\4" + self.number + bytes([self.modes[mode], attaching])
         return head + nonce + token.ljust(4, b"\xee") + mac
 
+    def ask_cbor(self, data: bytes, number: int) -> bytes:
+        return b"\6" + self.number + _U16.pack(len(data)) + data + _U32.pack(number)
+
     def state(self, state: GateState, *, asked: bool) -> bytes:
         session, upload, arming = state.session, state.upload, state.arming
         flags = sum(

@@ -8,7 +8,7 @@ from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 from keyswitch.export.limits import check_exportable
 from keyswitch.export.settings import DEFAULT, NCS, RELEASES, release_of
-from keyswitch.export.zephyr import ZephyrExport, drift, export_zephyr, write_export
+from keyswitch.export.zephyr import ZephyrExport, check_directory, drift, export_zephyr, write_export
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.check import check as prove
 from keyswitch.schema.output import to_line
@@ -59,6 +59,8 @@ def zephyr(policy: Path, output: Path, zephyr: str | None, ncs: str | None, *, o
     release = release_of(zephyr, ncs)
     rules = read_policy(policy)
     check_exportable(rules)
+    if not only_check:
+        check_directory(output)
     proof = prove(rules)
     if not proof.holds:
         refuted = bool(proof.violations)

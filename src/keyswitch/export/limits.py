@@ -5,7 +5,7 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
-from keyswitch.policy.enums import Identity, ProofKind, SessionRule
+from keyswitch.policy.enums import Identity, ProofKind, SessionRule, Visibility
 from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
 
@@ -79,6 +79,15 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
             yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
     if policy.gate.identity is Identity.SECOND:
         yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
+    if policy.gate.service is Visibility.AUTHORIZE:
+        yield (
+            "gate.service",
+            "authorization of each access",
+            f'"{Visibility.RECONNECT}", "{Visibility.LIVE}" or "{Visibility.ALWAYS}"',
+        )
+    for mode in policy.modes.values():
+        if mode.quiet_after_ms is not None:
+            yield f"modes.{mode.name}.quiet_after_s", "what stays inhibited after firmware was worked on", "no such key"
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and off_ble:
