@@ -32,7 +32,7 @@ from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind, SessionRule
-from keyswitch.policy.model import OnButton, Policy
+from keyswitch.policy.model import OnButton, OnEnter, Policy
 from keyswitch.proof import challenge
 from keyswitch.smp import cbor
 from keyswitch.smp.groups import mode
@@ -182,9 +182,11 @@ class Life:
         """Come up, and then whatever happens."""
         self.boot(None if self.chance.random() < 0.7 else self.foreign_record())
         for _ in range(actions):
+            if self.core.state.down and self.chance.random() < 0.6:
+                self.power_cut()  # the reset that was asked for
             self.chance.choices(
-                (self.pass_time, self.frame, self.event, self.look, self.power_cut),
-                weights=(4, 8, 5, 2, 0.6),
+                (self.pass_time, self.frame, self.event, self.look, self.power_cut, self.properly),
+                weights=(2, 8, 5, 2, 0.4, 3),
             )[0]()
 
     def question(self) -> bytes:
@@ -217,7 +219,7 @@ class Life:
         failures = core.setup.memory.lockout()
         counts = b"".join(_U32.pack(failures.get(kind.value, 0)) for kind in _KINDS)
         running = known.expected if known is not None and known.expected and chance.random() < 0.8 else RUNNING
-        report = SimpleNamespace(images=[SimpleNamespace(running_hash=running)], trial=chance.random() < 0.4, active=())
+        report = SimpleNamespace(images=[SimpleNamespace(running_hash=running)], trial=chance.random() < 0.2, active=())
         inputs = tuple(
             (each.name, chance.choice(values))
             for each, values in zip(self.policy.inputs, self.values, strict=True)
@@ -260,7 +262,7 @@ class Life:
         if due_ms is not None and self.chance.random() < 0.7:
             self.now_ms = max(self.now_ms, due_ms + self.chance.choice((-1, 0, 0, 1)))
         else:
-            self.now_ms += self.chance.choice((0, 1, 100, 1000, 29_999, 30_000, 400_000))
+            self.now_ms += self.chance.choice((0, 1, 100, 1000, 1000, 29_999, 30_000, 400_000))
         self.fire()
 
     def fire(self) -> None:
@@ -375,6 +377,40 @@ class Life:
         self._note(2, peer_bytes(peer) + _U16.pack(len(packet)) + packet, told, f"{peer} {packet!r}")
         return canonical(answer.packet)
 
+    def properly(self) -> None:
+        """Somebody enters, or attaches to the session that is there, as an operator does."""
+        if not self.peers:
+            self._connect()
+        peer, core = self.peers[self.chance.choice(list(self.peers))], self.core
+        attaching = core.state.session is not None
+        to = core.state.mode if attaching else self._prepared()
+        answer = cbor2.loads(self.exchange(peer, _request(mode.Id.CHALLENGE, {"to": to}))[HEADER_SIZE:])
+        if "nonce" not in answer:
+            return
+        purpose = challenge.Purpose.ATTACH if attaching else challenge.Purpose.ENTER
+        asked = challenge.Challenge(
+            nonce=answer["nonce"],
+            device=self.policy.device.id,
+            mode=to,
+            purpose=purpose,
+            session=core.token if attaching else b"",
+        )
+        body = {"proof": "challenge", "mac": challenge.make(SECRET, asked)}
+        command = mode.Id.ATTACH if attaching else mode.Id.ENTER
+        self.exchange(peer, _request(command, body if attaching else {"to": to, **body}))
+
+    def _prepared(self) -> str:
+        """A mode that somebody can enter, once the inputs are as one of its transitions asks."""
+        ways = [way for way in self.policy.transitions if isinstance(way.trigger, OnEnter)]
+        if not ways:
+            return self.chance.choice(list(self.policy.modes))
+        way = self.chance.choice(ways)
+        for guard in way.when:
+            right = [value for value in self.values[guard.index] if guard.holds(value)]
+            if right:
+                self.happens(on.InputChanged(name=guard.input, value=self.chance.choice(right)))
+        return way.target
+
     def _packet(self, peer: Peer) -> bytes:
         chance = self.chance
         command = chance.choices(list(mode.Id), weights=(3, 4, 6, 3, 1, 2))[0]
@@ -453,6 +489,12 @@ class Life:
                 self.nonce[peer.id] = (with_to["to"], nonce)
         elif packet[7] in {mode.Id.ENTER, mode.Id.ATTACH} and self.chance.random() < 0.8:
             self.nonce.pop(peer.id, None)
+
+
+def _request(command: mode.Id, body: dict[str, Any]) -> bytes:
+    payload = cbor2.dumps(body)
+    op = Op.READ if command is mode.Id.CHALLENGE else Op.WRITE
+    return Header(op=op, length=len(payload), group=mode.ID, sequence=0, command=command).encode() + payload
 
 
 def canonical(packet: bytes) -> bytes:
