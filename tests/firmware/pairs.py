@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from random import Random
 
+from keyswitch.export.numbers import TIMERS
 from keyswitch.gate import events as on
-from keyswitch.gate.events import Event, Timer
+from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step, initial, step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
@@ -85,7 +86,7 @@ def values_of(policy: Policy, each: Input) -> list[Value | None]:
 def alphabet(policy: Policy) -> list[Event]:
     """Everything that can be told, likely or not: also what the door would have kept away."""
     events: list[Event] = [on.UploadEnded(), on.ArmFailed(), on.SelfConfirmed()]
-    events += [on.Expired(timer=timer) for timer in Timer]
+    events += [on.Expired(timer=timer) for timer in TIMERS]  # the others are of what is not exported
     events += [kind(peer=each) for kind in (on.Connected, on.Disconnected) for each in (FIRST, SECOND, OFF_BLE)]
     for each in policy.inputs:
         events += [on.InputChanged(name=each.name, value=value) for value in values_of(policy, each)]
