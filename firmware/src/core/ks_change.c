@@ -276,6 +276,13 @@ bool ks_service_wanted(const struct ks_policy *policy, const struct ks_state *st
 	return state->has_session || state->first_trial || (policy->service == (uint8_t)KS_SERVICE_ALWAYS);
 }
 
+/* Everybody who is connected has to go before the service can be shown. */
+bool ks_waits_for_table(const struct ks_policy *policy, const struct ks_state *state)
+{
+	return (policy->service == (uint8_t)KS_SERVICE_RECONNECT) && ks_service_wanted(policy, state) &&
+	       !state->service_shown;
+}
+
 void ks_sync_gatt_table(struct ks_change *change)
 {
 	struct ks_state *state = change->state;

@@ -85,6 +85,7 @@ uint8_t ks_leave_transition(const struct ks_policy *policy, const struct ks_stat
 void ks_enter_mode(struct ks_change *change, uint8_t target, uint8_t transition, const struct ks_opening *opening);
 void ks_revert(struct ks_change *change, bool ending);
 bool ks_service_wanted(const struct ks_policy *policy, const struct ks_state *state);
+bool ks_waits_for_table(const struct ks_policy *policy, const struct ks_state *state);
 void ks_sync_gatt_table(struct ks_change *change);
 void ks_apply_input_transitions(struct ks_change *change);
 uint32_t ks_connected_mask(const struct ks_state *state, uint32_t but);

@@ -34,7 +34,6 @@ bool ks_connected(struct ks_change *change, const struct ks_event *event)
 	struct ks_state *state = change->state;
 	bool first = ks_connected_mask(state, KS_NO_PEER) == 0u;
 	uint8_t place = 0;
-	bool waiting;
 
 	for (uint8_t each = 0; each < (uint8_t)KS_MAX_CONNECTIONS; each++) {
 		if (state->connections[each] == event->peer.id) {
@@ -48,9 +47,8 @@ bool ks_connected(struct ks_change *change, const struct ks_event *event)
 	if ((state->connections[place] != KS_NO_PEER) && (state->connections[place] != event->peer.id)) {
 		return !refuse(&change->step->refusal, KS_WHY_TOO_MANY_CONNECTIONS, 0u);
 	}
-	waiting = ks_service_wanted(change->policy, state) && !state->service_shown;
 	state->connections[place] = event->peer.id;
-	if (waiting && (change->policy->service == (uint8_t)KS_SERVICE_RECONNECT)) {
+	if (ks_waits_for_table(change->policy, state)) {
 		ks_do(change, KS_END_CONNECTIONS, 0u, (uint32_t)1u << place);
 	}
 	if (first) {
@@ -266,15 +264,15 @@ bool ks_enter_proved(struct ks_change *change, const struct ks_event *event)
 		return false;
 	}
 	others = ks_connected_mask(state, event->peer.id);
-	if ((others != 0u) && ((policy->transitions[index].flags & KS_TRANSITION_DISCONNECT_OTHERS) != 0u) &&
-	    (policy->service != (uint8_t)KS_SERVICE_RECONNECT)) {
-		ks_do(change, KS_END_CONNECTIONS, 0u, others);
-	}
 	opening.images = event->images;
 	opening.owner = event->peer.id;
 	opening.proof = event->proof;
 	opening.answering = ks_is_connected(state, event->peer.id);
 	ks_enter_mode(change, policy->transitions[index].target, index, &opening);
+	if ((others != 0u) && !ks_waits_for_table(policy, state) &&
+	    ((policy->transitions[index].flags & KS_TRANSITION_DISCONNECT_OTHERS) != 0u)) {
+		ks_do(change, KS_END_CONNECTIONS, 0u, others);
+	}
 	return true;
 }
 
