@@ -13,7 +13,19 @@ from keyswitch.files.writing import SECRET, replace_file
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint
-from keyswitch.link.targets import BleTarget, Pairing, open_adapter, open_packets, own_address, parse
+from keyswitch.host.upload.throughput import Line
+from keyswitch.link.serial_port import FRAMINGS
+from keyswitch.link.targets import (
+    BleTarget,
+    Pairing,
+    SerialTarget,
+    UdpTarget,
+    open_adapter,
+    open_packets,
+    own_address,
+    parse,
+)
+from keyswitch.link.udp import IPV4_ROOM
 
 BONDS_FILE: Final = FileKind(expected="a file of pairing keys that `keyswitch update` made", max_size=1_000_000)
 """Thirty-two bonds have 20 kB."""
@@ -58,6 +70,21 @@ def open_reach(
     if pair:
         raise InputError(Field("pair"), "means nothing here", "a Bluetooth LE target")
     return PacketEndpoint(text, partial(open_packets, target))
+
+
+def line_to(text: str) -> Line:
+    """What carries bytes to the device that `text` names, as a plan counts it.
+
+    Raises:
+        InputError: it names nothing that can be reached.
+    """
+    match parse(text):
+        case SerialTarget(baud=baud, framing=framing):
+            return Line(kind="serial", baud=baud, framing=framing, framing_bytes=FRAMINGS[framing][-1])
+        case UdpTarget():
+            return Line(kind="udp", max_packet=IPV4_ROOM)
+        case BleTarget():
+            return Line(kind="ble")
 
 
 def _pairing(passkey: int | None, bonds: Path | None, ask_passkey: AskPasskey | None) -> Pairing:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("keyswitch.cli.scan", "List the devices near, with the service and mode that they advertise."),
     "status": ("keyswitch.cli.status", "Ask whether a device would take an update now; if not why, and what to do."),
     "update": ("keyswitch.cli.update", "Bring an image onto a device, prove that it runs, leave maintenance."),
+    "campaign": ("keyswitch.cli.campaign", "Update many devices as a file says; resumable whatever is killed."),
     "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
 }
