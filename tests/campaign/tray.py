@@ -39,6 +39,9 @@ class Unit:
     def moves(self, *, is_true: bool) -> None:
         ask(self.state, {"do": "set", "name": "motion", "value": str(is_true).lower()})
 
+    def time_passes(self, duration_ms: int) -> None:
+        ask(self.state, {"do": "advance", "ms": duration_ms})
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         """What the device has written of this kind, since it was made."""
         text = self.state.with_suffix(".out").read_text()
@@ -47,7 +50,7 @@ class Unit:
 
 def _command(pump: Workshop, state: Path) -> list[str]:
     device = [sys.executable, "-m", "keyswitch", "device", str(pump.policy_file), "--state", str(state)]
-    return [*device, "--image", str(pump.old), "--ble", "none", "--udp", "127.0.0.1:0", "--json"]
+    return [*device, "--image", str(pump.old), "--ble", "none", "--udp", "127.0.0.1:0", "--json", "--virtual-time"]
 
 
 @contextlib.contextmanager
@@ -62,7 +65,9 @@ def tray(pump: Workshop, directory: Path, count: int, *, moving: Sequence[int] =
             stack.callback(process.wait)
             stack.callback(process.terminate)
             running.append((state, process))
-        units = [Unit(id=f"P-{n}", state=state, target=f"udp:{_ready(state, it)}") for n, (state, it) in enumerate(running)]
+        units = [
+            Unit(id=f"P-{n}", state=state, target=f"udp:{_ready(state, it)}") for n, (state, it) in enumerate(running)
+        ]
         for number, unit in enumerate(units):
             unit.moves(is_true=number in moving)
         yield units
@@ -81,12 +86,12 @@ def _ready(state: Path, process: "subprocess.Popen[str]") -> str:
     raise AssertionError(process.poll())
 
 
-def write_campaign(directory: Path, pump: Workshop, units: Sequence[Unit], more: str = "", *, concurrency: int = 3) -> Path:
+def write_campaign(
+    directory: Path, pump: Workshop, units: Sequence[Unit], more: str = "", *, concurrency: int = 3
+) -> Path:
     """The campaign file for these devices; `more` is added to it."""
     text = CAMPAIGN.format(image=pump.new, policy=pump.policy_file, concurrency=concurrency)
     text += "".join(f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n' for unit in units)
     file = directory / "tray.toml"
     file.write_text(text + more)
     return file
-
-

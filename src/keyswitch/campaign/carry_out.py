@@ -231,8 +231,7 @@ def _status(
     for number, wave in enumerate(campaign.waves_of_devices, 1):
         for device in wave:
             flow = flows.get(device_flow_id(campaign, device))
-            begun = flow is not None and store is not None
-            how, attempts, last = _device(flow, store) if begun else (DeviceState.NOT_BEGUN, 0, None)
+            how, attempts, last = _device(flow, store)
             target = device.request.target
             devices.append(
                 DeviceStatus(id=device.id, target=target, wave=number, state=how, attempts=attempts, last=last)
@@ -240,17 +239,21 @@ def _status(
     return CampaignStatus(name=campaign.name, state=state, devices=tuple(devices), why=why)
 
 
-def _device(flow: FlowRecord, store: Store) -> tuple[DeviceState, int, Attempt | None]:
+def _device(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int, Attempt | None]:
     """State, attempts that have ended, and how the last one did; the steps of a finished flow are not read."""
+    if flow is None or store is None:
+        return DeviceState.NOT_BEGUN, 0, None
     if flow.state is FlowState.DONE:
         last = last_attempt(flow.result)
         if last.outcome is None:
             return DeviceState.NOT_BEGUN, 0, None
         return DeviceState.ENDED, flow.result["attempts"], last
     attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id)]
-    if flow.state is FlowState.CANCELLED:
-        return (DeviceState.ENDED if attempts else DeviceState.NOT_BEGUN), len(attempts), (attempts or [None])[-1]
-    return (DeviceState.RETRY if attempts else DeviceState.UNDER_WAY), len(attempts), (attempts or [None])[-1]
+    if not attempts:
+        begun = flow.state is FlowState.UNFINISHED
+        return (DeviceState.UNDER_WAY if begun else DeviceState.NOT_BEGUN), 0, None
+    ended = flow.state is FlowState.CANCELLED
+    return (DeviceState.ENDED if ended else DeviceState.RETRY), len(attempts), attempts[-1]
 
 
 def _record(

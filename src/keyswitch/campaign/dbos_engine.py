@@ -86,19 +86,20 @@ def open_database(path: Path) -> Generator[Any]:
         os.close(open_file(path, os.O_RDWR | os.O_CREAT))
     except OSError as error:
         raise InputError(str(path), error.strerror or "cannot be opened", "a file that can be written") from error
-    import sqlalchemy  # noqa: PLC0415 - of an extra
+    from sqlalchemy import create_engine, event  # noqa: PLC0415 - of an extra
+    from sqlalchemy.exc import DatabaseError  # noqa: PLC0415 - of an extra
 
-    database = sqlalchemy.create_engine(f"sqlite:///{path}")
+    database = create_engine(f"sqlite:///{path}")
 
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = "IMMEDIATE"
         for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    sqlalchemy.event.listen(database, "connect", set_up)
+    event.listen(database, "connect", set_up)
     try:
         yield database
-    except sqlalchemy.exc.DatabaseError as error:
+    except DatabaseError as error:
         raise InputError(str(path), f"{error.orig}", "a campaign's database, and room on its disk") from error
     finally:
         database.dispose()
@@ -162,13 +163,16 @@ class DbosEngine:
         """Wait so long, or until the event; what has passed before a crash counts."""
         from dbos import DBOS  # noqa: PLC0415 - of an extra
 
-        waits = [asyncio.ensure_future(DBOS.sleep_async(duration_ms / 1000)), asyncio.ensure_future(until.wait())]
+        slept, stopped = (
+            asyncio.ensure_future(DBOS.sleep_async(duration_ms / 1000)),
+            asyncio.ensure_future(until.wait()),
+        )
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((slept, stopped), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            slept.cancel()
+            stopped.cancel()
+            await asyncio.gather(slept, stopped, return_exceptions=True)
 
     async def children(self, flow: str, arguments: Sequence[tuple[str, Plain]]) -> list[Plain]:
         """Begin a flow for each id and argument, or take it up; the results of all, in that order."""
@@ -260,7 +264,10 @@ def _serializer() -> Any:
 
         def deserialize(self, serialized_data: str) -> Any:
             value: Any = json.loads(serialized_data)
-            return RuntimeError(value[_ERROR]) if isinstance(value, dict) and _ERROR in value else value
+            if not isinstance(value, dict):
+                return value
+            table = cast("dict[str, Any]", value)
+            return RuntimeError(table[_ERROR]) if _ERROR in table else table
 
     return PlainJson()
 

@@ -49,7 +49,8 @@ class Attempt:
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The same from JSON values."""
         word = plain["outcome"]
-        return cls(**{**plain, "outcome": None if word is None else Outcome(word)})
+        values: dict[str, Any] = {**plain, "outcome": None if word is None else Outcome(word)}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

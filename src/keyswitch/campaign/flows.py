@@ -123,12 +123,13 @@ class Controller:
             if any(each.outcome is None for each in ended.values()):
                 break
         whole = len(ended) == len(campaign.devices) and all(each.outcome for each in ended.values())
-        state = CampaignState.DONE if whole else CampaignState.ABORTED
 
         async def conclude() -> Plain:
-            why = "" if whole else self.why
-            self.record(campaign, ended, state, why)
-            return {"state": state.value, "why": why, "outcomes": dict(Counter(_word(each) for each in ended.values()))}
+            # Stopped, though every device has ended: one that waited may have been left alone because of it.
+            state = CampaignState.DONE if whole and not self.why else CampaignState.ABORTED
+            self.record(campaign, ended, state, self.why)
+            outcomes = dict(Counter(_word(each) for each in ended.values()))
+            return {"state": state.value, "why": self.why, "outcomes": outcomes}
 
         return await steps.step("conclude", conclude)
 

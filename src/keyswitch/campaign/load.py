@@ -26,6 +26,10 @@ from keyswitch.schema.value_types import suggestion
 CAMPAIGN_FILE: Final = FileKind(expected="a campaign file (TOML)", max_size=16_000_000)
 DEVICES_FILE: Final = FileKind(expected="a list of devices (CSV)", max_size=16_000_000)
 
+DEFAULT_RETRIES: Final = {Outcome.BUSY: Retry(attempts=6, wait_ms=15_000, factor=2, most_wait_ms=60_000)}
+"""A campaign that was killed has left sessions on its devices, whose owner is gone. The shipped policy ends one that is
+idle for 120 s: these waits are 225 s together."""
+
 
 def read_campaign(path: Path) -> Campaign:
     """Read a campaign file, and the list of devices that it names.
@@ -167,7 +171,7 @@ def _waves(counts: tuple[int, ...], devices: int, where: str) -> tuple[int, ...]
 
 def _retries(stated: object, where: str) -> dict[Outcome, Retry]:
     words = [each.value for each in grammar.RetryOn]
-    retries: dict[Outcome, Retry] = {}
+    retries = dict(DEFAULT_RETRIES)
     for word, row in as_table(stated, where, "a table for each outcome").items():
         if word not in words:
             raise InputError(below(where, word), "not tried again", ", ".join(words) + suggestion(word, words))
