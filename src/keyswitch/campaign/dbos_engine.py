@@ -11,6 +11,7 @@ Rules:
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -82,6 +83,9 @@ def open_database(path: Path) -> Generator[Any]:
     """
     need("dbos", str(path))
     refuse_network(path)
+    logging.getLogger("dbos").setLevel(
+        logging.CRITICAL + 1
+    )  # what it has to say is raised as well, and told in one line
     try:
         os.close(open_file(path, os.O_RDWR | os.O_CREAT))
     except OSError as error:
@@ -187,13 +191,15 @@ class DbosEngine:
 
 
 class DbosStore:
-    """`keyswitch.campaign.engine.Store` of a database that is there."""
+    """`keyswitch.campaign.engine.Store` of a database that is there; without a client, of one that is still empty."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any = None) -> None:
         self._client = client
 
     def flows(self) -> dict[str, FlowRecord]:
         """Every flow by its id."""
+        if self._client is None:
+            return {}
         return {each.workflow_id: _record(each) for each in self._client.list_workflows()}
 
     def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
@@ -214,6 +220,11 @@ def open_store(path: Path) -> Generator[DbosStore]:
         InputError: the engine's package is not installed, or the file is no campaign's database.
     """
     with open_database(path) as database:
+        from sqlalchemy import inspect  # noqa: PLC0415 - of an extra
+
+        if not inspect(database).has_table("workflow_status"):  # killed before the engine had made its tables
+            yield DbosStore()
+            return
         from dbos import DBOSClient  # noqa: PLC0415 - of an extra, and slow to import
 
         client = DBOSClient(
