@@ -15,7 +15,7 @@ BEGAN := $(shell date +%s)
 took = @echo "make $@: $$(($$(date +%s) - $(BEGAN))) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs test-peers test-install test-firmware bluez powercut deep bench bench-quick man dist format clean
+.PHONY: help demo test check docs test-peers test-campaign test-install test-firmware bluez powercut deep bench bench-quick man dist format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	@tools/peers/setup
 	@$(BIN)/pytest -q -n auto --peers -m peers
 	@$(BIN)/pytest -q --install -m install --timeout=600 -k beside_smpmgr tests/install
+	$(took)
+
+test-campaign: $(READY)  ## whole campaigns on the durable engine and devices over UDP, killed at named points
+	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
 	$(took)
 
 test-install: $(READY) dist  ## the built wheel in fresh environments: bare, with extras, lowest versions, beside smpmgr

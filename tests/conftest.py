@@ -23,6 +23,7 @@ from keyswitch.demo.workshop import Workshop
 OPTIONS = {
     "peers": "run the tests that need the real servers and clients of `make test-peers`",
     "bluez": "run the tests that need the Linux Bluetooth rig of `make bluez`",
+    "campaign": "run the campaigns of `make test-campaign`",
     "install": "run the tests that install the built wheel, after `make dist`",
     "deep": "run the large tests too, and Hypothesis with its large profile",
 }

@@ -43,6 +43,14 @@ main(sys.argv[1:])
 """
 
 AWAY = "hci:tcp-client:127.0.0.1:9"
+TRAY = """
+campaign.name = "tray"
+release.image = "{image}"
+release.policy = "{policy}"
+[[device]]
+id = "P-1"
+target = "udp:127.0.0.1:9"
+"""
 NO_PORT = "serial:/no/such/port"
 
 
@@ -50,6 +58,7 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
     """Each command: its arguments, the library it cannot do without, and how it may end where it has all it needs."""
     policy, new = str(pump.policy_file), str(pump.new)
     example = str(ROOT / "examples" / "pump" / "policy.toml")
+    (at / "tray.toml").write_text(TRAY.format(image=new, policy=policy))
     (at / "no-traces.json").write_text('{"violations": []}')
     device = ["device", policy, "--image", new, "--state", str(at / "state")]
     return [
@@ -77,6 +86,12 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
         (["audit", "--list"], "", {Exit.YES}),
         (["audit", f"{AWAY}#Pump 7", "--policy", policy, "-o", str(at / "report")], "bumble", set()),
         (["evidence", "show", new], "", {Exit.NO, Exit.USAGE}),
+        *(
+            (["campaign", each, str(at / "tray.toml")], "dbos", set[Exit]())
+            for each in ("run", "resume", "status", "abort")
+        ),
+        (["campaign", "report", str(at / "tray.toml"), "-o", str(at / "tray.csv")], "dbos", set()),
+        (["campaign", "check", str(at / "tray.toml")], "", {Exit.YES}),
         (["panel", str(at), "status"], "", {Exit.UNREACHABLE, Exit.USAGE}),
     ]
 

@@ -27,6 +27,7 @@ class Extra:
 EXTRAS: Final = {
     "bumble": Extra(name="virtual", version="0.0.236"),
     "cairosvg": Extra(name="png"),
+    "dbos": Extra(name="campaign"),
     "gpiozero": Extra(name="gpio"),
 }
 """Library, which is its package's name as well: its extra."""

@@ -19,6 +19,7 @@ from keyswitch.app.image_json import DiffJson, ImageFileJson, VerifyJson
 from keyswitch.app.permit_json import PermitJson
 from keyswitch.app.smp_request import SmpJson
 from keyswitch.audit.json_output import AuditCheckJson, AuditJson, AuditProgressJson, AuditSaidJson
+from keyswitch.campaign import json_output as campaign_json
 from keyswitch.demo.scene import BeginsJson, DemoProgressJson, StepEndedJson, StepProvedJson, SummaryJson
 from keyswitch.device.events import DeviceEvent, LiveEvent
 from keyswitch.export.zephyr import DriftJson, ExportJson
@@ -33,10 +34,17 @@ PAGE: Final = DOCS / "reference" / "json.md"
 DEVICE_EVENTS: Final[tuple[Shape, ...]] = (*get_args(LiveEvent), *get_args(DeviceEvent))
 PANEL: Final = ("advance", "confirm", "power-cycle", "press", "set", "status")
 
+CAMPAIGN: Final[tuple[Shape, ...]] = get_args(campaign_json.RunJson)
+
 PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch audit": (AuditSaidJson, AuditProgressJson, AuditJson),
     "keyswitch audit --list": (AuditCheckJson,),
     "keyswitch bonds list": (BondJson,),
+    "keyswitch campaign abort": (campaign_json.CampaignJson,),
+    "keyswitch campaign plan": (campaign_json.DevicePlanJson, campaign_json.CampaignPlanJson),
+    "keyswitch campaign resume": CAMPAIGN,
+    "keyswitch campaign run": CAMPAIGN,
+    "keyswitch campaign status": (campaign_json.DeviceStatusJson, campaign_json.CampaignJson),
     "keyswitch check": (PolicyCheckJson,),
     "keyswitch check --replay": (ReplayJson,),
     "keyswitch demo": (BeginsJson, DemoProgressJson, StepProvedJson, StepEndedJson, SummaryJson),

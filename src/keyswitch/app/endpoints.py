@@ -13,9 +13,22 @@ from keyswitch.files.writing import SECRET, replace_file
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.connect.packet_endpoint import PacketEndpoint
+from keyswitch.host.upload.throughput import Line
 from keyswitch.link.packet_capture import CapturedAdapter, CapturedPackets, PacketCapture
 from keyswitch.link.ports import Adapter, PacketLink, PairingNumbers
-from keyswitch.link.targets import BleTarget, PacketTarget, Pairing, open_adapter, open_packets, own_address, parse
+from keyswitch.link.serial_port import FRAMINGS
+from keyswitch.link.targets import (
+    BleTarget,
+    PacketTarget,
+    Pairing,
+    SerialTarget,
+    UdpTarget,
+    open_adapter,
+    open_packets,
+    own_address,
+    parse,
+)
+from keyswitch.link.udp import IPV4_ROOM
 from keyswitch.smp.words import packet_words
 
 BONDS_FILE: Final = FileKind(expected="a file of pairing keys that `keyswitch update` made", max_size=1_000_000)
@@ -71,6 +84,21 @@ def open_reach(
     if capture is not None:
         return _CapturedEndpoint(text, target, _packets_into(capture, text))
     return PacketEndpoint(text, partial(open_packets, target))
+
+
+def line_to(text: str) -> Line:
+    """What carries bytes to the device that `text` names, as a plan counts it.
+
+    Raises:
+        InputError: it names nothing that can be reached.
+    """
+    match parse(text):
+        case SerialTarget(baud=baud, framing=framing):
+            return Line(kind="serial", baud=baud, framing=framing, framing_bytes=FRAMINGS[framing][-1])
+        case UdpTarget():
+            return Line(kind="udp", max_packet=IPV4_ROOM)
+        case BleTarget():
+            return Line(kind="ble")
 
 
 class _CapturedEndpoint(PacketEndpoint):

@@ -1,5 +1,6 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
+from keyswitch.app.endpoints import line_to
 from keyswitch.app.json_output import plan_json
 from keyswitch.app.update import Prepared
 from keyswitch.cli.fields import in_options, json_line
@@ -9,10 +10,7 @@ from keyswitch.exits import Exit
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.plan import Plan, PlannedDevice, make_plan
 from keyswitch.host.update.survey import declared, survey
-from keyswitch.host.upload.throughput import Line, Rate
-from keyswitch.link.serial_port import FRAMINGS
-from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
-from keyswitch.link.udp import IPV4_ROOM
+from keyswitch.host.upload.throughput import Rate
 
 
 async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
@@ -28,25 +26,15 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
         device = await survey(reach, prepared.policy, to=to, entry=prepared.job.way.field)
     except (LinkLostError, SilenceError) as error:
         if as_json:
-            made = make_plan(prepared.job, declared(prepared.policy, to=to), _line(prepared.request.target))
+            made = make_plan(prepared.job, declared(prepared.policy, to=to), line_to(prepared.request.target))
             echo(json_line(plan_json(made, unreachable=str(error))))
         raise
     finally:
         await reach.close()
-    made = make_plan(prepared.job, device, _line(prepared.request.target))
+    made = make_plan(prepared.job, device, line_to(prepared.request.target))
     for line in [json_line(plan_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES
-
-
-def _line(text: str) -> Line:
-    match parse(text):
-        case SerialTarget(baud=baud, framing=framing):
-            return Line(kind="serial", baud=baud, framing=framing, framing_bytes=FRAMINGS[framing][-1])
-        case UdpTarget():
-            return Line(kind="udp", max_packet=IPV4_ROOM)
-        case BleTarget():
-            return Line(kind="ble")
 
 
 def _plan_lines(made: Plan, device: PlannedDevice) -> list[str]:

@@ -7,7 +7,8 @@ import json
 from typing import Any, Final
 
 from keyswitch.policy.grammar import SECTIONS
-from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
+from keyswitch.schema.describe import table_reference, table_schema
+from keyswitch.schema.tables import TomlTable
 from keyswitch.schema.value_types import NAME
 
 SCHEMA_FILE: Final = "policy.schema.json"
@@ -30,16 +31,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _table(place: str, table: TomlTable) -> dict[str, Any]:
-    properties: dict[str, Any] = {key.name: _key(key) for key in table.keys}
-    required = [key.name for key in table.keys if key.default is REQUIRED]
-    for name in table.tables:
-        properties[name] = _inner(f"{place}.{name}" if place else name)
-    if not place:
-        required += ["device", "modes"]
-    told: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
-    if table.doc:
-        told["description"] = table.doc
-    return {**told, "required": required} if required else told
+    inner = {name: _inner(f"{place}.{name}" if place else name) for name in table.tables}
+    return table_schema(table, inner, () if place else ("device", "modes"))
 
 
 def _inner(place: str) -> dict[str, Any]:
@@ -49,10 +42,6 @@ def _inner(place: str) -> dict[str, Any]:
     if f"{place}[]" in SECTIONS:
         return {"type": "array", "items": _table(f"{place}[]", SECTIONS[f"{place}[]"])}
     return _table(place, SECTIONS[place])
-
-
-def _key(key: TomlKey) -> dict[str, Any]:
-    return {**key.kind.schema(), "description": key.doc}
 
 
 def reference() -> str:
@@ -67,31 +56,4 @@ def _section(place: str, table: TomlTable) -> str:
         title = f"[[{title}]]"
     elif place:
         title = f"[{title}]"
-    lines = [f"### `{title}`" if place else "### At the top", ""]
-    if table.doc:
-        lines += [table.doc, ""]
-    lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
-    lines += [
-        f"| `{key.name}` | {_cell(key.kind.expected)} | {_default(key)} | {_cell(key.doc)} |" for key in table.keys
-    ]
-    return "\n".join([*lines, ""])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def _default(key: TomlKey) -> str:
-    if key.default is REQUIRED:
-        return "**required**"
-    if key.default_text:
-        return key.default_text
-    match key.default:
-        case bool():
-            return f"`{str(key.default).lower()}`"
-        case int():
-            return f"`{key.default}`"
-        case str():
-            return f'`"{key.default}"`'
-        case _:
-            return "none"
+    return table_reference(f"`{title}`" if place else "At the top", table)

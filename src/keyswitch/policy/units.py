@@ -9,9 +9,6 @@ CSV, whose first line names the columns:
 Files that it names are relative to it.
 """
 
-import csv
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
@@ -21,6 +18,7 @@ from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
 from keyswitch.policy.grammar import DEVICE
 from keyswitch.policy.model import ChallengeEntry, Policy
+from keyswitch.schema.csv_rows import read_csv
 from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable, as_table, below
 from keyswitch.schema.value_types import Text, suggestion
 
@@ -101,7 +99,10 @@ def read_units(path: Path) -> dict[str, Unit]:
         InputError: the file cannot be read, is no inventory, or has an id twice.
     """
     data, origin = read_file(path, UNITS_FILE), str(path)
-    rows = _csv_rows(data, origin) if path.suffix.lower() == _CSV else _toml_rows(data, origin)
+    if path.suffix.lower() == _CSV:
+        rows = read_csv(data, origin, expected=UNITS_FILE.expected, columns=UNIT.names)
+    else:
+        rows = _toml_rows(data, origin)
     if not 1 <= len(rows) <= MAX_UNITS:
         raise InputError(origin, f"{len(rows)} units", f"1 to {MAX_UNITS}")
     units: dict[str, Unit] = {}
@@ -138,27 +139,3 @@ def _toml_rows(data: bytes, origin: str) -> list[tuple[str, object]]:
     if isinstance(stated, list):
         return [(f"{origin}: {_UNIT}[{n}]", each) for n, each in enumerate(cast("list[object]", stated))]
     return [(f"{origin}: {_UNIT}", as_table(stated, f"{origin}: {_UNIT}", UNIT.expected))]
-
-
-def _csv_rows(data: bytes, origin: str) -> list[tuple[str, object]]:
-    """Lines as tables; a cell that is empty is not there."""
-    try:
-        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
-    except UnicodeDecodeError as error:
-        raise InputError(origin, f"byte {error.start} is not UTF-8", UNITS_FILE.expected) from error
-    except csv.Error as error:
-        raise InputError(origin, f"not CSV: {error}", UNITS_FILE.expected) from error
-    if not lines or not lines[0]:
-        raise InputError(origin, "no line that names the columns", ",".join(UNIT.names))
-    columns = [each.strip() for each in lines[0]]
-    rows: list[tuple[str, object]] = []
-    for number, cells in enumerate(lines[1:], 2):
-        where = f"{origin}: line {number}"
-        if len(cells) > len(columns):
-            raise InputError(where, f"{len(cells)} cells", f"at most {len(columns)}, one for each column")
-        row: Mapping[str, str] = {
-            name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()
-        }
-        if row:
-            rows.append((where, row))
-    return rows

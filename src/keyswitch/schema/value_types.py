@@ -205,11 +205,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of one kind, each value once."""
+    """A list of one kind, each value once unless it `repeats`."""
 
     item: ValueType
     least: int = 0
     most: int = 64
+    repeats: bool = False
 
     @property
     def expected(self) -> str:
@@ -227,7 +228,7 @@ class ListOf:
         read: list[Any] = []
         for place, each in enumerate(values):
             one = self.item.read(each, f"{where}[{place}]")
-            if one in read:
+            if one in read and not self.repeats:
                 raise InputError(f"{where}[{place}]", f"{shown(each)} stands here twice", "each entry once")
             read.append(one)
         return tuple(read)
@@ -235,7 +236,8 @@ class ListOf:
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
         least = {"minItems": self.least} if self.least else {}
-        return {"type": "array", "items": self.item.schema(), "maxItems": self.most, "uniqueItems": True, **least}
+        unique = {} if self.repeats else {"uniqueItems": True}
+        return {"type": "array", "items": self.item.schema(), "maxItems": self.most, **unique, **least}
 
 
 @dataclass(frozen=True, slots=True)

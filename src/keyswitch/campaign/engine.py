@@ -1,0 +1,90 @@
+"""What a campaign asks of a durable engine: the port. The engine itself is in `dbos_engine`, and in no other module.
+
+Rules of whoever implements it (the contract test is `tests/campaign/contract.py`):
+
+* A step that has returned is never carried out again for the same flow; one that had not is, when the flow is taken up.
+* A flow has one id, and one result: run again under it, it is the same one.
+* What is kept is plain JSON; nothing that is read back is ever executed.
+* Flows and steps run in the event loop that opened the engine.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from keyswitch.campaign.model import Plain
+
+
+class Steps(Protocol):
+    """What a flow may do."""
+
+    async def step(self, name: str, act: Callable[[], Awaitable[Plain]]) -> Plain:
+        """The result of `act`, which is carried out unless its result is there already."""
+        ...
+
+    async def sleep(self, duration_ms: int, until: asyncio.Event) -> None:
+        """Wait so long, or until the event; what has passed before a crash counts."""
+        ...
+
+    async def children(self, flow: str, arguments: Sequence[tuple[str, Plain]]) -> list[Plain]:
+        """Begin a flow for each id and argument, or take it up; the results of all, in that order."""
+        ...
+
+
+Flow = Callable[[Steps, Plain], Awaitable[Plain]]
+"""A durable flow: with the same results of its steps it does the same again."""
+
+
+class FlowState(StrEnum):
+    """How far a flow is."""
+
+    UNFINISHED = "unfinished"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    BROKEN = "broken"
+    """It ended with an error that is a bug."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRecord:
+    """What the store knows of a flow.
+
+    Attributes:
+        id: its own.
+        state: how far it is.
+        version: of the flows' shape that it was begun with.
+        argument: that it was begun with.
+        result: that it ended with, None before; of a broken one the error's text.
+    """
+
+    id: str
+    state: FlowState
+    version: str
+    argument: Plain
+    result: Plain
+
+
+class Store(Protocol):
+    """What the engine keeps, looked at while nothing is carried out by the one who looks."""
+
+    def flows(self) -> dict[str, FlowRecord]:
+        """Every flow by its id."""
+        ...
+
+    def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
+        """What the steps of a flow have returned so far, in order."""
+        ...
+
+    def cancel(self, flows: Sequence[str]) -> None:
+        """Mark flows as cancelled: they are not taken up again."""
+        ...
+
+
+class Engine(Protocol):
+    """Carries flows out, until it is closed."""
+
+    async def run(self, id_: str, flow: str, argument: Plain) -> Plain:
+        """Begin a flow, or take it up, and wait for its result."""
+        ...

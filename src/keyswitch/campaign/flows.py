@@ -1,0 +1,193 @@
+"""The two durable flows: one for a campaign, one for a device, whose only act is the update that exists.
+
+Rules:
+
+* Whatever is killed, the flow is taken up, and the update with it: it asks the device what it has, and does what is
+  left (`keyswitch.app.update`). A device is therefore never updated twice, however often its step is begun.
+* A place is held while a device is updated, not while it waits for another attempt.
+* What stops a campaign is judged when a device ends, before its place is free: no device begins in between.
+* Stopped, a device that has begun reaches the end of its attempt, which leads it out of maintenance.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from keyswitch.app.update import prepare
+from keyswitch.app.update import run as run_update
+from keyswitch.campaign.engine import Flow, Steps
+from keyswitch.campaign.events import Attempt, CampaignState, DeviceBegun, DeviceEnded, DeviceTold, Event, Stopping
+from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
+from keyswitch.campaign.outcomes import Outcome, Retry, outcome_of, why_abort
+from keyswitch.errors import InputError
+from keyswitch.host.update.events import Event as UpdateEvent
+from keyswitch.host.update.job import Result
+
+CAMPAIGN: Final = "campaign"
+DEVICE: Final = "device"
+"""Names of the flows."""
+
+Sink = Callable[[Event], None]
+Update = Callable[[CampaignDevice, Campaign, Callable[[UpdateEvent], None]], Awaitable[Attempt | None]]
+"""Carries one attempt out; None: it was interrupted, and is to be taken up again."""
+
+Record = Callable[[Campaign, Mapping[str, Attempt], CampaignState, str], None]
+"""Writes the campaign's own record."""
+
+
+def device_flow_id(campaign: Campaign, device: CampaignDevice) -> str:
+    """One flow for each device and campaign."""
+    return f"{campaign.name}/{device.id}"
+
+
+def last_attempt(result: Plain) -> Attempt:
+    """How the last attempt ended, of a device flow's result."""
+    return Attempt.from_plain(result["last"])
+
+
+async def update_device(
+    device: CampaignDevice, campaign: Campaign, sink: Callable[[UpdateEvent], None]
+) -> Attempt | None:
+    """One attempt: the update of one device, with an outcome whatever happens."""
+    try:
+        prepared = prepare(device.request)
+        if campaign.image_hashes != tuple(image.hash.hex() for image in prepared.job.images):
+            detail = f"{device.request.image} is another image than when the campaign began"
+            return Attempt(outcome=Outcome.REFUSED, detail=detail)
+        result: Result = await run_update(prepared, sink)
+    except InputError as error:
+        return Attempt(outcome=Outcome.REFUSED, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - one device's bug must not end the campaign; it is told as what it is
+        return Attempt(outcome=Outcome.FAILED, detail=f"a bug in keyswitch: {type(error).__name__}: {error}")
+    outcome = outcome_of(result)
+    return None if outcome is None else Attempt.of(outcome, result)
+
+
+@dataclass(slots=True)
+class Controller:
+    """What the flows of one process share: places, how it stands, and whether it goes on.
+
+    Attributes:
+        campaign: that is carried out.
+        sink: is told what happens.
+        update: carries an attempt out.
+        record: writes the campaign's own record.
+        ended: outcome of each device that has ended; those of an earlier process are handed in.
+    """
+
+    campaign: Campaign
+    sink: Sink
+    record: Record
+    update: Update = update_device
+    ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    why: str = ""
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _interrupted: bool = False
+    _under_way: set["asyncio.Task[Attempt | None]"] = field(default_factory=set["asyncio.Task[Attempt | None]"])
+    _places: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.campaign.concurrency)
+        self._judge()
+
+    @property
+    def flows(self) -> dict[str, Flow]:
+        """The flows by their names, for the engine."""
+        return {CAMPAIGN: self.campaign_flow, DEVICE: self.device_flow}
+
+    def stop(self, why: str) -> None:
+        """No further device begins; those under way reach their end."""
+        if not self._stopping.is_set():
+            self.why = why
+            self._stopping.set()
+            self.sink(Stopping(why=why))
+
+    async def interrupt(self) -> None:
+        """End the updates that are under way as Ctrl-C ends one; the campaign can be resumed from there."""
+        self._interrupted = True
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def campaign_flow(self, steps: Steps, _argument: Plain) -> Plain:
+        """Wave after wave, until all have ended or it is stopped."""
+        campaign = self.campaign
+        ended: dict[str, Attempt] = {}
+        for wave in campaign.waves_of_devices:
+            begun = [(device_flow_id(campaign, device), {"device": device.to_plain()}) for device in wave]
+            results = await steps.children(DEVICE, begun)
+            ended |= {device.id: last_attempt(each) for device, each in zip(wave, results, strict=True)}
+            if any(each.outcome is None for each in ended.values()):
+                break
+        whole = len(ended) == len(campaign.devices) and all(each.outcome for each in ended.values())
+
+        async def conclude() -> Plain:
+            # Stopped, though every device has ended: one that waited may have been left alone because of it.
+            state = CampaignState.DONE if whole and not self.why else CampaignState.ABORTED
+            self.record(campaign, ended, state, self.why)
+            outcomes = dict(Counter(_word(each) for each in ended.values()))
+            return {"state": state.value, "why": self.why, "outcomes": outcomes}
+
+        return await steps.step("conclude", conclude)
+
+    async def device_flow(self, steps: Steps, argument: Plain) -> Plain:
+        """Attempt after attempt, until one is the last."""
+        device = CampaignDevice.from_plain(argument["device"])
+        before: Attempt | None = None
+        attempt = 1
+        while True:
+            async with self._places:
+                ended = Attempt.from_plain(await steps.step("attempt", partial(self._attempt, device, attempt)))
+                if ended.outcome is None:  # stopped: how the last attempt ended is what is true
+                    ended, wait_ms, attempt = before or ended, None, attempt - 1
+                else:
+                    wait_ms = self._retry(ended.outcome).wait_before(attempt + 1)
+                if wait_ms is None:
+                    if ended.outcome is not None:
+                        self.ended[device.id] = ended.outcome
+                        self._judge()
+                    return {"last": ended.to_plain(), "attempts": attempt}
+            await steps.sleep(wait_ms, until=self._stopping)
+            before, attempt = ended, attempt + 1
+
+    async def _attempt(self, device: CampaignDevice, attempt: int) -> Plain:
+        if self._stopping.is_set() and not self._interrupted:
+            return Attempt(outcome=None, detail=f"stopped: {self.why}").to_plain()
+        ended = None
+        if not self._interrupted:
+            self.sink(DeviceBegun(device=device.id, attempt=attempt))
+            task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
+            self._under_way.add(task)
+            try:
+                ended = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                task.cancel()
+                if not self._interrupted:
+                    raise
+            finally:
+                self._under_way.discard(task)
+        if ended is None or ended.outcome is None:
+            # Not to be recorded as ended: the step is begun anew when the campaign is resumed.
+            await asyncio.get_running_loop().create_future()
+            raise AssertionError
+        retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1)
+        self.sink(DeviceEnded(device=device.id, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms))
+        return ended.to_plain()
+
+    def _told(self, device: str, event: UpdateEvent) -> None:
+        self.sink(DeviceTold(device=device, event=event))
+
+    def _retry(self, outcome: Outcome) -> Retry:
+        return self.campaign.retries.get(outcome, Retry())
+
+    def _judge(self) -> None:
+        why = why_abort(self.campaign.abort, list(self.ended.values()))
+        if why is not None:
+            self.stop(why)
+
+
+def _word(attempt: Attempt) -> str:
+    return "not begun" if attempt.outcome is None else attempt.outcome.value

@@ -1,0 +1,178 @@
+"""The language of campaign files, as tables: what may stand where. The loader, the schema and the pages read these."""
+
+from enum import StrEnum
+from typing import Final
+
+from keyswitch.campaign.outcomes import Outcome
+from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
+from keyswitch.schema.value_types import Boolean, Choice, Duration, ListOf, Text, Whole
+
+MAX_DEVICES: Final = 10_000
+"""Ten thousand are what the engine is measured with; every one is held in memory."""
+
+MAX_CONCURRENCY: Final = 64
+LONGEST_WAIT_S: Final = 7 * 24 * 3600
+
+_FILE: Final = Text(1_000, meaning="a file name, relative to this file")
+_ID: Final = Text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "an id of letters, digits, ., - and _, first a letter or digit")
+"""It is a file's name as well, of the device's evidence."""
+
+CAMPAIGN: Final = TomlTable(
+    doc="What the campaign is called.",
+    keys=(
+        TomlKey(name="name", kind=_ID, doc="Names the campaign in records.", default=REQUIRED),
+        TomlKey(name="note", kind=Text(1_000), doc="An order, a reason; in each record.", default_text="none"),
+    ),
+)
+
+RELEASE: Final = TomlTable(
+    doc="What is installed, on all devices.",
+    keys=(
+        TomlKey(name="image", kind=_FILE, doc="Signed image or package.", default=REQUIRED),
+        TomlKey(name="policy", kind=_FILE, doc="The devices' policy.", default_text="none: devices without our modes"),
+        TomlKey(name="keys", kind=ListOf(_FILE), doc="Public keys that the image may be signed with.", default=()),
+        TomlKey(
+            name="inventory",
+            kind=_FILE,
+            doc="File with the units of the product: identity, serial number and secret of each device, by its id.",
+            default_text="none",
+        ),
+        TomlKey(name="downgrade", kind=Boolean(), doc="Install it over a newer one as well.", default=False),
+        TomlKey(
+            name="health",
+            kind=Text(1_000, meaning="a command"),
+            doc="Run while the new image is on trial; it is confirmed only if this ends with 0.",
+            default_text="none",
+        ),
+    ),
+)
+
+ENTRY: Final = TomlTable(
+    doc="How maintenance mode is entered: files, never the secrets themselves.",
+    keys=(
+        TomlKey(name="secret", kind=_FILE, doc="File of the entry secret.", default_text="what the policy names"),
+        TomlKey(name="permit", kind=_FILE, doc="File of a signed permission.", default_text="none"),
+        TomlKey(name="holder", kind=_FILE, doc="File of the key that the permit names.", default_text="none"),
+        TomlKey(name="to", kind=Text(32), doc="The mode to enter.", default_text="the first maintenance mode"),
+    ),
+)
+
+DEVICE: Final = TomlTable(
+    doc="One device.",
+    keys=(
+        TomlKey(
+            name="id", kind=_ID, doc="What the campaign calls it; in an inventory, the unit's id.", default=REQUIRED
+        ),
+        TomlKey(name="target", kind=Text(200), doc="Where it is, as `keyswitch update` takes it.", default=REQUIRED),
+        TomlKey(name="serial", kind=Text(64), doc="Serial number, for records.", default_text="the inventory's"),
+        TomlKey(name="secret", kind=_FILE, doc="File of its own entry secret.", default_text="`entry.secret`"),
+    ),
+)
+
+WAVES: Final = TomlTable(
+    doc="Which devices come first: in the order of the list, so many in each wave.",
+    keys=(
+        TomlKey(
+            name="counts",
+            kind=ListOf(Whole(1, MAX_DEVICES), most=32, repeats=True),
+            doc="Devices of each wave; what is left over is the last one.",
+            default=(),
+            default_text="all devices are one wave",
+        ),
+    ),
+)
+
+RUN: Final = TomlTable(
+    doc="How it is carried out.",
+    keys=(
+        TomlKey(name="concurrency", kind=Whole(1, MAX_CONCURRENCY), doc="Devices that are updated at once.", default=1),
+    ),
+)
+
+
+class AbortOn(StrEnum):
+    """The outcomes that may stop a campaign: never confirmed, and never waiting, which is no failure."""
+
+    REFUSED = Outcome.REFUSED.value
+    REVERTED = Outcome.REVERTED.value
+    UNREACHABLE = Outcome.UNREACHABLE.value
+    BUSY = Outcome.BUSY.value
+    FAILED = Outcome.FAILED.value
+
+
+class RetryOn(StrEnum):
+    """The outcomes that another attempt may change. A refusal, or a reverted image, is for a person to look at."""
+
+    WAITING = Outcome.WAITING.value
+    UNREACHABLE = Outcome.UNREACHABLE.value
+    BUSY = Outcome.BUSY.value
+    FAILED = Outcome.FAILED.value
+
+
+ABORT: Final = TomlTable(
+    doc="When it stops by itself: at so many devices, if they are so large a share of those that have ended.",
+    keys=(
+        TomlKey(name="outcomes", kind=ListOf(Choice(AbortOn), least=1), doc="What counts.", default=REQUIRED),
+        TomlKey(name="least", kind=Whole(1, MAX_DEVICES), doc="At least so many devices.", default=REQUIRED),
+        TomlKey(
+            name="percent",
+            kind=Whole(1, 100),
+            doc="And at least this share of the devices that have ended; those that wait are not counted.",
+            default=REQUIRED,
+        ),
+    ),
+)
+
+RETRY: Final = TomlTable(
+    doc="How often a device is tried that ended so.",
+    keys=(
+        TomlKey(name="attempts", kind=Whole(1, 100), doc="Of all, the first one counted.", default=REQUIRED),
+        TomlKey(name="wait_s", kind=Duration(LONGEST_WAIT_S), doc="Before the second attempt.", default=REQUIRED),
+        TomlKey(name="factor", kind=Whole(1, 10), doc="Each wait is so many times the one before.", default=2),
+        TomlKey(
+            name="most_wait_s",
+            kind=Duration(LONGEST_WAIT_S),
+            doc="No wait is longer.",
+            default=3_600_000,
+            default_text="3600",
+        ),
+    ),
+)
+
+ROOT: Final = TomlTable(
+    doc="A campaign.",
+    keys=(
+        TomlKey(
+            name="devices",
+            kind=_FILE,
+            doc="CSV file with a line for each device, instead of `[[device]]`; its first line names the columns.",
+            default_text="none",
+        ),
+    ),
+    tables=("campaign", "release", "entry", "device", "waves", "run", "abort", "retry"),
+)
+
+SECTIONS: Final = {
+    "campaign": CAMPAIGN,
+    "release": RELEASE,
+    "entry": ENTRY,
+    "device": DEVICE,
+    "waves": WAVES,
+    "run": RUN,
+    "abort": ABORT,
+}
+"""Tables of the root; `[[device]]` and `[[abort]]` are lists of them, `[retry]` has one of `RETRY` for each outcome."""
+
+LISTS: Final = ("device", "abort")
+
+NOT_YET: Final = {
+    "approval": "approval between waves",
+    "database": "a campaign on PostgreSQL",
+    "deadline_s": "a deadline",
+    "gateways": "gateways",
+    "scan": "devices found by what they advertise",
+    "windows": "windows of time",
+    "waves.approval": "approval between waves",
+    "waves.percent": "waves by share",
+}
+"""What a campaign file will be able to say: refused by name, so that nobody believes that it was heeded."""

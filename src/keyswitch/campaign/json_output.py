@@ -1,0 +1,155 @@
+"""What `keyswitch campaign` prints as JSON: one shape for each object, and the value that has it."""
+
+from typing import TypedDict
+
+from keyswitch.campaign.events import (
+    CampaignStatus,
+    DeviceBegun,
+    DeviceEnded,
+    DeviceStatus,
+    DeviceTold,
+    Event,
+    Stopping,
+)
+
+
+class DeviceBegunJson(TypedDict):
+    """An attempt at a device begins."""
+
+    event: str
+    device: str
+    attempt: int
+
+
+class DeviceEndedJson(TypedDict):
+    """An attempt at a device ended; `retry_in_ms` is null if it was the last one."""
+
+    event: str
+    device: str
+    attempt: int
+    outcome: str | None
+    detail: str
+    reason: str | None
+    next_step: str | None
+    duration_ms: int
+    retry_in_ms: int | None
+
+
+class StoppingJson(TypedDict):
+    """No further device begins; `detail` says why."""
+
+    event: str
+    detail: str
+
+
+class DeviceStatusJson(TypedDict):
+    """One device of a campaign; `outcome` is how its last attempt ended, null before."""
+
+    event: str
+    device: str
+    target: str
+    wave: int
+    state: str
+    attempts: int
+    outcome: str | None
+    detail: str
+    reason: str | None
+    next_step: str | None
+    duration_ms: int | None
+
+
+class CampaignJson(TypedDict):
+    """The last line. `seconds` is how long this process has carried the campaign out; null where it has not."""
+
+    event: str
+    name: str
+    state: str
+    detail: str
+    devices: int
+    outcomes: dict[str, int]
+    seconds: float | None
+
+
+class DevicePlanJson(TypedDict):
+    """What is to be expected of one device; `refused` says why it would be, `unreachable` why it was not asked."""
+
+    event: str
+    device: str
+    target: str
+    wave: int
+    refused: str | None
+    next_step: str | None
+    expected_ms: int | None
+    limited_by: str | None
+    unreachable: str | None
+
+
+class CampaignPlanJson(TypedDict):
+    """The last line of `campaign plan --json`; `store` is where the campaign would be kept."""
+
+    event: str
+    name: str
+    devices: int
+    waves: list[int]
+    concurrency: int
+    store: str
+    refused: int
+    unreachable: int
+    expected_ms: int
+
+
+RunJson = DeviceBegunJson | DeviceEndedJson | StoppingJson | CampaignJson
+
+
+def event_json(event: Event) -> RunJson | None:
+    """What happens; None for what only the device's own record has."""
+    match event:
+        case DeviceBegun(device=device, attempt=attempt):
+            return {"event": "device_begun", "device": device, "attempt": attempt}
+        case DeviceEnded(device=device, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms):
+            return {
+                "event": "device_ended",
+                "device": device,
+                "attempt": attempt,
+                "outcome": None if ended.outcome is None else ended.outcome.value,
+                "detail": ended.detail,
+                "reason": ended.reason,
+                "next_step": ended.next_step,
+                "duration_ms": ended.duration_ms,
+                "retry_in_ms": retry_in_ms,
+            }
+        case Stopping(why=why):
+            return {"event": "stopping", "detail": why}
+        case DeviceTold():
+            return None
+
+
+def device_json(device: DeviceStatus) -> DeviceStatusJson:
+    """How one device stands."""
+    last = device.last
+    return {
+        "event": "device",
+        "device": device.id,
+        "target": device.target,
+        "wave": device.wave,
+        "state": device.state.value,
+        "attempts": device.attempts,
+        "outcome": None if last is None or last.outcome is None else last.outcome.value,
+        "detail": "" if last is None else last.detail,
+        "reason": None if last is None else last.reason,
+        "next_step": None if last is None else last.next_step,
+        "duration_ms": None if last is None else last.duration_ms,
+    }
+
+
+def campaign_json(status: CampaignStatus, *, seconds: float | None = None) -> CampaignJson:
+    """How the campaign stands."""
+    return {
+        "event": "campaign",
+        "name": status.name,
+        "state": status.state.value,
+        "detail": status.why,
+        "devices": len(status.devices),
+        "outcomes": status.outcomes,
+        "seconds": seconds,
+    }

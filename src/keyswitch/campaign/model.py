@@ -1,0 +1,145 @@
+"""A campaign as its file has it, and as the engine keeps it: frozen data, and the same as plain JSON values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from keyswitch.app.request import UpdateRequest
+from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
+
+Plain = Any
+"""A value that JSON can hold: what the engine keeps is nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignDevice:
+    """One device. Attributes: id: what the campaign calls it; request: its update; secrets are file names there."""
+
+    id: str
+    request: UpdateRequest
+
+    def to_plain(self) -> dict[str, Plain]:
+        """JSON values."""
+        return {"id": self.id, "request": self.request.to_plain()}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
+        """The same from JSON values."""
+        return cls(id=plain["id"], request=UpdateRequest.from_plain(plain["request"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What a file asks for.
+
+    Attributes:
+        name: names it in records.
+        digest: SHA-256 of the file and of the list of devices that it names (hexadecimal).
+        devices: in the order in which they are updated.
+        waves: devices of each wave; together they are all devices.
+        concurrency: devices that are updated at once.
+        abort: when it stops by itself.
+        retries: by outcome; an outcome that is not there is not tried again.
+        image_hashes: of the images that are installed, so that a file that changed meanwhile is noticed; empty while
+            the image was not read.
+    """
+
+    name: str
+    digest: str
+    devices: tuple[CampaignDevice, ...]
+    waves: tuple[int, ...]
+    concurrency: int = 1
+    abort: tuple[AbortRule, ...] = ()
+    retries: Mapping[Outcome, Retry] = field(default_factory=dict[Outcome, Retry])
+    image_hashes: tuple[str, ...] = ()
+
+    @property
+    def waves_of_devices(self) -> tuple[tuple[CampaignDevice, ...], ...]:
+        """The devices of each wave."""
+        waves: list[tuple[CampaignDevice, ...]] = []
+        at = 0
+        for count in self.waves:
+            waves.append(self.devices[at : at + count])
+            at += count
+        return tuple(waves)
+
+    def to_plain(self) -> dict[str, Plain]:
+        """JSON values."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "devices": [each.to_plain() for each in self.devices],
+            "waves": list(self.waves),
+            "concurrency": self.concurrency,
+            "abort": [
+                {"outcomes": [each.value for each in rule.outcomes], "least": rule.least, "percent": rule.percent}
+                for rule in self.abort
+            ],
+            "retries": {
+                outcome.value: {
+                    "attempts": retry.attempts,
+                    "wait_ms": retry.wait_ms,
+                    "factor": retry.factor,
+                    "most_wait_ms": retry.most_wait_ms,
+                }
+                for outcome, retry in self.retries.items()
+            },
+            "image_hashes": list(self.image_hashes),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
+        """The same from JSON values."""
+        return cls(
+            name=plain["name"],
+            digest=plain["digest"],
+            devices=tuple(CampaignDevice.from_plain(each) for each in plain["devices"]),
+            waves=tuple(plain["waves"]),
+            concurrency=plain["concurrency"],
+            abort=tuple(
+                AbortRule(
+                    outcomes=tuple(Outcome(word) for word in rule["outcomes"]),
+                    least=rule["least"],
+                    percent=rule["percent"],
+                )
+                for rule in plain["abort"]
+            ),
+            retries={Outcome(word): Retry(**each) for word, each in plain["retries"].items()},
+            image_hashes=tuple(plain["image_hashes"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFiles:
+    """Where a campaign keeps what it has to remember: a directory beside its file.
+
+    Attributes:
+        directory: readable by its owner alone.
+    """
+
+    directory: Path
+
+    @classmethod
+    def of(cls, file: Path) -> Self:
+        """Of the campaign that this file asks for: `pumps.toml` has `pumps.campaign/`."""
+        return cls(directory=file.resolve().with_suffix(".campaign"))
+
+    @property
+    def database(self) -> Path:
+        """The engine's."""
+        return self.directory / "campaign.sqlite"
+
+    @property
+    def record(self) -> Path:
+        """The campaign's own chain of records, which names the head of each device's."""
+        return self.directory / "campaign.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that carries the campaign out; its number stands in it."""
+        return self.directory / "lock"
+
+    def evidence(self, device: str) -> Path:
+        """The device's chain of records."""
+        return self.directory / "evidence" / f"{device}.jsonl"

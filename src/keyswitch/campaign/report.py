@@ -1,0 +1,110 @@
+"""How a campaign went, as a file: JSON, CSV, or a page of HTML that loads nothing."""
+
+import csv
+import html
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from keyswitch.campaign.events import CampaignStatus, DeviceStatus
+from keyswitch.campaign.json_output import campaign_json, device_json
+from keyswitch.errors import InputError
+from keyswitch.schema.output import SCHEMA_VERSION
+
+FORMATS: Final = (".json", ".csv", ".html")
+SLOWEST: Final = 10
+"""Devices that the page lists as the slowest."""
+
+
+def report(status: CampaignStatus, to: Path) -> bytes:
+    """The content of the file `to`, whose name says in which form.
+
+    Raises:
+        InputError: its name says none.
+    """
+    match to.suffix.lower():
+        case ".json":
+            return _json(status)
+        case ".csv":
+            return _csv(status)
+        case ".html":
+            return _html(status)
+        case _:
+            raise InputError(
+                str(to), "its name does not say in which form", f"a name that ends with {', '.join(FORMATS)}"
+            )
+
+
+def _json(status: CampaignStatus) -> bytes:
+    devices = [device_json(each) for each in status.devices]
+    whole = {"schema_version": SCHEMA_VERSION, **campaign_json(status), "list": devices}
+    return (json.dumps(whole, indent=2) + "\n").encode()
+
+
+def _csv(status: CampaignStatus) -> bytes:
+    file = io.StringIO()
+    rows = [
+        {key: _cell(value) for key, value in device_json(each).items() if key != "event"} for each in status.devices
+    ]
+    table = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return file.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """A cell; text that a spreadsheet would take for a formula is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def _html(status: CampaignStatus) -> bytes:
+    title = html.escape(f"Campaign {status.name}: {status.state.value}")
+    slowest = sorted((each for each in status.devices if each.last), key=_duration, reverse=True)[:SLOWEST]
+    refused = [each for each in status.devices if each.last and each.last.reason]
+    waves = sorted({each.wave for each in status.devices})
+    parts = [
+        f"<h1>{title}</h1>",
+        f"<p>{html.escape(status.why)}</p>" if status.why else "",
+        _table("By outcome", ["outcome", "devices"], [[word, str(n)] for word, n in status.outcomes.items()]),
+        _table("By wave", ["wave", "devices", "outcomes"], [_wave(status, wave) for wave in waves]),
+        _table("Refused, with reasons", ["device", "reason", "what to do"], [_refusal(each) for each in refused]),
+        _table("Slowest", ["device", "seconds"], [[each.id, f"{_duration(each) / 1000:.1f}"] for each in slowest]),
+        _table(
+            "Devices",
+            ["device", "target", "wave", "state", "attempts", "how the last one ended"],
+            [
+                [each.id, each.target, str(each.wave), each.state.value, str(each.attempts), _detail(each)]
+                for each in status.devices
+            ],
+        ),
+    ]
+    style = "body{font:1em sans-serif;margin:2em}td,th{padding:.2em 1em .2em 0;text-align:left;vertical-align:top}"
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+    return (head + "\n".join(parts) + "</html>\n").encode()
+
+
+def _duration(device: DeviceStatus) -> int:
+    return device.last.duration_ms if device.last else 0
+
+
+def _detail(device: DeviceStatus) -> str:
+    return device.last.detail if device.last else ""
+
+
+def _wave(status: CampaignStatus, wave: int) -> list[str]:
+    there = [each for each in status.devices if each.wave == wave]
+    outcomes = Counter(each.last.outcome.value for each in there if each.last and each.last.outcome)
+    return [str(wave), str(len(there)), ", ".join(f"{n} {word}" for word, n in outcomes.items())]
+
+
+def _refusal(device: DeviceStatus) -> list[str]:
+    last = device.last
+    return [device.id, (last.reason if last else None) or "", (last.next_step if last else None) or ""]
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{html.escape(each)}</th>" for each in columns)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows)
+    return f"<h2>{html.escape(title)}</h2><table><tr>{head}</tr>{body}</table>" if rows else ""

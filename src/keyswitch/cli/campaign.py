@@ -1,0 +1,250 @@
+"""`keyswitch campaign`: many devices, from a file, resumable whatever is killed."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from keyswitch.cli.fields import json_line
+from keyswitch.cli.output import echo
+from keyswitch.exits import Exit
+
+if TYPE_CHECKING:
+    from keyswitch.campaign.events import CampaignStatus, Event
+    from keyswitch.campaign.model import Campaign, CampaignFiles
+
+FILE = click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the summary."
+)
+
+
+@click.group(context_settings={"max_content_width": 110})
+def campaign() -> None:
+    """Update many devices as a file says; killed anywhere, `resume` goes on from what the devices have.
+
+    Exit codes of run, resume and abort: 0 every device is confirmed, 1 the campaign ended otherwise, 130 interrupted.
+
+    \b
+    Examples:
+      keyswitch campaign check pumps.toml
+      keyswitch campaign plan pumps.toml
+      keyswitch campaign run pumps.toml
+      keyswitch campaign report pumps.toml -o pumps.html
+    """
+
+
+@campaign.command()
+@FILE
+def check(file: Path) -> None:
+    """Read FILE and every file that it names; open nothing, ask no device.
+
+    \b
+    Example:
+      keyswitch campaign check pumps.toml
+    """
+    from keyswitch.campaign.load import check_requests, read_campaign
+
+    read = check_requests(read_campaign(file))
+    waves = ", ".join(str(count) for count in read.waves)
+    echo(f"{file}: ok: {len(read.devices)} devices in waves of {waves}; {read.concurrency} at once")
+
+
+@campaign.command()
+@FILE
+@JSON
+def plan(file: Path, *, as_json: bool) -> Exit:
+    """Ask every device whether it would take an update now; change nothing.
+
+    Exit code 0: every one would; 1: one would be refused; 3: one was not reached.
+
+    \b
+    Example:
+      keyswitch campaign plan pumps.toml
+    """
+    from keyswitch.campaign.load import check_requests, read_campaign
+    from keyswitch.campaign.model import CampaignFiles
+    from keyswitch.campaign.plan import STORE, ask_all
+
+    read = check_requests(read_campaign(file))
+    made = asyncio.run(ask_all(read))
+    store = CampaignFiles.of(file).database
+    if as_json:
+        for each in made.asked:
+            echo(json_line(each.as_json()))
+        echo(json_line(made.as_json(str(store))))
+    else:
+        for each in made.asked:
+            echo(f"wave {each.wave}  {each.device}  {each.line}")
+        updated = len(made.asked) - made.refused - made.unreachable
+        echo(f"{updated} of {len(made.asked)} would be updated now, {read.concurrency} at once")
+        echo(f"about {made.expected_ms / 1000:.0f} s for these")
+        echo(f"store: {store}: {STORE}")
+    if made.refused:
+        return Exit.NO
+    return Exit.UNKNOWN if made.unreachable else Exit.YES
+
+
+@campaign.command()
+@FILE
+@JSON
+def run(file: Path, *, as_json: bool) -> Exit:
+    """Carry out a campaign that has not begun.
+
+    \b
+    Example:
+      keyswitch campaign run pumps.toml --json
+    """
+    return _carry_out(file, as_json=as_json, resumed=False)
+
+
+@campaign.command()
+@FILE
+@JSON
+def resume(file: Path, *, as_json: bool) -> Exit:
+    """Carry a campaign on that was interrupted or killed.
+
+    \b
+    Example:
+      keyswitch campaign resume pumps.toml
+    """
+    return _carry_out(file, as_json=as_json, resumed=True)
+
+
+@campaign.command()
+@FILE
+@JSON
+def status(file: Path, *, as_json: bool) -> Exit:
+    """Say how each device stands. Exit code 0: all are confirmed, 1: it ended otherwise, 3: it has not ended.
+
+    \b
+    Example:
+      keyswitch campaign status pumps.toml --json
+    """
+    from keyswitch.campaign.carry_out import look
+
+    read, files = _read(file)
+    return _tell(look(read, files), as_json=as_json, devices=True)
+
+
+@campaign.command()
+@FILE
+@JSON
+def abort(file: Path, *, as_json: bool) -> Exit:
+    """Stop a campaign for good: no further device begins; what is under way reaches its end, which is waited for.
+
+    \b
+    Example:
+      keyswitch campaign abort pumps.toml
+    """
+    from keyswitch.campaign.carry_out import abort as stop
+
+    read, files = _read(file)
+    return _tell(stop(read, files), as_json=as_json)
+
+
+@campaign.command()
+@FILE
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Write the report to this file; its name ends with .json, .csv or .html.",
+)
+def report(file: Path, output: Path) -> None:
+    """Write how the campaign stands to a file.
+
+    \b
+    Example:
+      keyswitch campaign report pumps.toml -o pumps.html
+    """
+    from keyswitch.campaign.carry_out import look
+    from keyswitch.campaign.report import report as written
+    from keyswitch.files.writing import write_output
+
+    read, files = _read(file)
+    write_output(output, written(look(read, files), output))
+    echo(f"{output}: written")
+
+
+def _read(file: Path) -> "tuple[Campaign, CampaignFiles]":
+    from keyswitch.campaign.load import read_campaign
+    from keyswitch.campaign.model import CampaignFiles
+    from keyswitch.extras import need
+
+    need("dbos", "campaign")
+    return read_campaign(file), CampaignFiles.of(file)
+
+
+def _carry_out(file: Path, *, as_json: bool, resumed: bool) -> Exit:
+    from time import monotonic
+
+    from keyswitch.campaign import carry_out
+    from keyswitch.campaign.events import CampaignState
+    from keyswitch.campaign.load import check_requests
+
+    read, files = _read(file)
+    began = monotonic()
+
+    def show(event: "Event") -> None:
+        _show(event, as_json=as_json)
+
+    if resumed:
+        ended = asyncio.run(carry_out.resume(read, files, show))
+    else:
+        ended = asyncio.run(carry_out.begin(check_requests(read), files, show))
+    code = _tell(ended, as_json=as_json, seconds=monotonic() - began)
+    if ended.state is CampaignState.INTERRUPTED:
+        echo(f"interrupted: resume with `keyswitch campaign resume {file}`", err=True)
+        return Exit.INTERRUPTED
+    return code
+
+
+def _show(event: "Event", *, as_json: bool) -> None:
+    from keyswitch.campaign.events import DeviceBegun, DeviceEnded, Stopping
+    from keyswitch.campaign.json_output import event_json
+
+    if as_json:
+        told = event_json(event)
+        if told is not None:
+            echo(json_line(told))
+        return
+    match event:
+        case DeviceBegun(device=device, attempt=attempt):
+            echo(f"{device}: attempt {attempt}" if attempt > 1 else f"{device}: begins")
+        case DeviceEnded(device=device, ended=ended, retry_in_ms=retry_in_ms):
+            again = "" if retry_in_ms is None else f"; again in {retry_in_ms / 1000:g} s"
+            word = "" if ended.outcome is None else ended.outcome.value
+            echo(f"{device}: {word} ({ended.detail}, {ended.duration_ms / 1000:.1f} s){again}")
+            if ended.next_step:
+                echo(f"{device}: next: {ended.next_step}")
+        case Stopping(why=why):
+            echo(f"stopping: {why}")
+        case _:
+            pass
+
+
+def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, seconds: float | None = None) -> Exit:
+    from keyswitch.campaign.events import CampaignState, DeviceState
+    from keyswitch.campaign.json_output import campaign_json, device_json
+
+    if as_json:
+        for each in told.devices if devices else ():
+            echo(json_line(device_json(each)))
+        echo(json_line(campaign_json(told, seconds=None if seconds is None else round(seconds, 3))))
+    else:
+        for each in told.devices if devices else ():
+            last = each.last
+            how = f"{last.outcome.value} ({last.detail})" if last is not None and last.outcome is not None else ""
+            echo(f"wave {each.wave}  {each.id}  {each.state.value}  {how}".rstrip())
+        counts = ", ".join(f"{count} {word}" for word, count in told.outcomes.items() if count)
+        without = sum(each.state is not DeviceState.ENDED for each in told.devices)
+        rest = [f"{without} without an outcome"] if without else []
+        why = f" ({told.why})" if told.why else ""
+        echo(f"{told.name}: {told.state.value}{why}: {', '.join(filter(None, [counts, *rest]))}")
+    if told.state in {CampaignState.DONE, CampaignState.ABORTED}:
+        return Exit.YES if told.outcomes["confirmed"] == len(told.devices) else Exit.NO
+    return Exit.UNKNOWN

@@ -1,0 +1,287 @@
+"""Whole campaigns on the real engine and real devices over UDP, in real time: `make test-campaign`."""
+
+import asyncio
+import contextlib
+import io
+import json
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.campaign.killed import POINTS
+from tests.campaign.memory_engine import Kept, MemoryEngine
+from tests.campaign.tray import Unit, tray, write_campaign
+
+from keyswitch.campaign.dbos_engine import open_dbos, open_store
+from keyswitch.campaign.engine import Engine, Flow, FlowState, Steps
+from keyswitch.campaign.model import CampaignFiles
+from keyswitch.cli.main import main
+from keyswitch.demo.workshop import Workshop
+from keyswitch.exits import Exit
+from keyswitch.host.report.evidence_file import read_journal
+
+pytestmark = pytest.mark.campaign
+
+IDLE_MS = 121_000
+"""The pump's policy ends a session that is idle for 120 s."""
+
+SECRET_FILES = ("keys/pump7.hmac",)
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "keyswitch", "campaign", *map(str, words)]
+
+
+def campaign(*words: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit code, objects and stderr of `keyswitch campaign`, as a process of its own."""
+    ran = subprocess.run(command(*words, "--json"), capture_output=True, text=True, check=False)
+    return ran.returncode, [json.loads(line) for line in ran.stdout.splitlines()], ran.stderr
+
+
+def asked(*words: str | Path) -> tuple[int, list[dict[str, Any]]]:
+    """The same in this process, of a command that carries nothing out: starting Python costs more than most of them."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+        main(["campaign", *map(str, words), *([] if "-o" in words else ["--json"])])
+    lines = [] if "-o" in words else said.getvalue().splitlines()
+    return int(ended.value.code or 0), [json.loads(line) for line in lines]
+
+
+def updated_once(unit: Unit) -> bool:
+    """As the device itself has it: one swap, one image confirmed."""
+    return len(unit.events("image-swapped")) == len(unit.events("image-confirmed")) == 1
+
+
+def outcomes(summary: dict[str, Any]) -> dict[str, int]:
+    return {word: count for word, count in summary["outcomes"].items() if count}
+
+
+def check_records(file: Path, units: list[Unit]) -> None:
+    """Each chain is whole, and the campaign's record names the head of each."""
+    files = CampaignFiles.of(file)
+    last = [json.loads(line) for line in files.record.read_text().splitlines() if '"campaign ended"' in line][-1]
+    for unit in units:
+        checked = read_journal(files.evidence(unit.id))
+        assert not checked.findings, checked.findings
+        assert last["body"]["devices"][unit.id]["head"] == {"n": checked.head.n, "hash": checked.head.hash}
+
+
+def no_secret_in(directory: Path, pump: Workshop) -> None:
+    """No file that a campaign writes has a secret of the policy in it, as text or as bytes."""
+    for name in SECRET_FILES:
+        text = (pump.policy_file.parent / name).read_text().strip()
+        for path in directory.rglob("*"):
+            content = path.read_bytes() if path.is_file() else b""
+            assert text.encode() not in content, path
+            assert bytes.fromhex(text) not in content, path
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_anywhere_each_device_is_updated_once(point: str, tmp_path: Path, pump: Workshop):
+    with tray(pump, tmp_path, 3) as units:
+        # One at a time: what each device has at that point does not hang on how busy this machine is.
+        file = write_campaign(tmp_path, pump, units, concurrency=1)
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.campaign.killed", point, "run", str(file)], capture_output=True, check=False
+        )
+        assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
+        code, told = asked("status", file)
+        assert (code, told[-1]["state"]) == (Exit.UNKNOWN, "interrupted")
+        for unit in units:
+            unit.time_passes(IDLE_MS)  # the dead process's session ends
+        code, told, said = campaign("resume", file)
+        assert (code, outcomes(told[-1])) == (Exit.YES, {"confirmed": 3}), said
+        assert all(updated_once(unit) for unit in units)
+        check_records(file, units)
+        assert not list(tmp_path.glob("*.log"))
+
+
+def test_a_tray_with_everything_in_it(tmp_path: Path, pump: Workshop):
+    """Moving ones wait, one comes to rest meanwhile; one has the release already; one is not there."""
+    retry = '[retry.waiting]\nattempts = 2\nwait_s = 8\n[waves]\ncounts = [1]\n[[abort]]\noutcomes = ["failed"]\n'
+    with tray(pump, tmp_path, 4, moving=[1, 2]) as units:
+        away = Unit(id="P-away", state=tmp_path / "away", target="udp:127.0.0.1:9")
+        file = write_campaign(tmp_path, pump, [*units, away], retry + "least = 1\npercent = 1\n", concurrency=5)
+        first = ["update", units[3].target, str(pump.new), "--policy", str(pump.policy_file), "--quiet"]
+        assert subprocess.run([sys.executable, "-m", "keyswitch", *first], check=False).returncode == Exit.YES
+        code, plan = asked("plan", file)
+        assert (code, plan[-1]["refused"], plan[-1]["unreachable"]) == (Exit.NO, 2, 1)
+        assert not units[0].events("entered"), "a plan changes nothing"
+        with subprocess.Popen(command("run", file, "--json"), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = []
+            for line in process.stdout:
+                told.append(json.loads(line))
+                if told[-1].get("device") == "P-2" and told[-1].get("outcome") == "waiting":
+                    units[2].moves(is_true=False)
+        assert process.returncode == Exit.NO
+        assert outcomes(told[-1]) == {"confirmed": 3, "waiting": 1, "unreachable": 1}
+        assert told[-1]["state"] == "done", "who waits or is not reached stops nothing here"
+        assert [updated_once(unit) for unit in units] == [True, False, True, True]
+        _, objects = asked("status", file)
+        waiting = next(each for each in objects if each.get("device") == "P-1")
+        assert (waiting["outcome"], waiting["reason"], waiting["attempts"]) == ("waiting", "guard", 2)
+        check_records(file, units)
+        no_secret_in(CampaignFiles.of(file).directory, pump)
+        for name in ("r.json", "r.csv", "r.html"):
+            assert asked("report", file, "-o", tmp_path / name)[0] == Exit.YES
+            assert "P-1" in (tmp_path / name).read_text()
+        with sqlite3.connect(CampaignFiles.of(file).database) as database:
+            assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert stat.S_IMODE(CampaignFiles.of(file).database.stat().st_mode) == 0o600
+
+
+def started(file: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(command("run", file, "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(running: "subprocess.Popen[str]", event: str) -> dict[str, Any]:
+    assert running.stdout is not None
+    return next(told for told in map(json.loads, running.stdout) if told["event"] == event)
+
+
+def test_interrupted_it_can_be_resumed_and_says_how(tmp_path: Path, pump: Workshop):
+    with tray(pump, tmp_path, 2) as units:
+        file = write_campaign(tmp_path, pump, units, concurrency=1)
+        with started(file) as running:
+            wait_for(running, "device_begun")
+            running.send_signal(signal.SIGINT)
+            out, said = running.communicate(timeout=120)
+        assert (running.returncode, json.loads(out.splitlines()[-1])["state"]) == (Exit.INTERRUPTED, "interrupted")
+        assert said == f"interrupted: resume with `keyswitch campaign resume {file}`\n"
+        assert asked("run", file)[0] == Exit.USAGE
+        code, objects, said = campaign("resume", file)
+        assert (code, outcomes(objects[-1])) == (Exit.YES, {"confirmed": 2}), said
+        assert all(updated_once(unit) for unit in units)
+
+
+def test_aborted_what_is_under_way_reaches_its_end_and_nothing_begins(tmp_path: Path, pump: Workshop):
+    """The first device waits for its next attempt, for minutes: the abort ends that wait."""
+    retry = "[retry.waiting]\nattempts = 9\nwait_s = 600\n[waves]\ncounts = [1]\n"
+    with tray(pump, tmp_path, 2, moving=[0]) as units:
+        file = write_campaign(tmp_path, pump, units, retry, concurrency=1)
+        with started(file) as running:
+            wait_for(running, "device_ended")
+            assert asked("status", file)[1][-1]["state"] == "running"
+            code, objects = asked("abort", file)
+            out, said = running.communicate(timeout=120)
+        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.NO, "aborted", {"waiting": 1}), said
+        assert (running.returncode, json.loads(out.splitlines()[-1])["state"]) == (Exit.NO, "aborted")
+        assert not units[1].events("entered")
+        assert campaign("resume", file)[0] == Exit.NO
+        assert not units[1].events("entered")
+
+
+def test_aborted_while_nobody_carries_it_out(tmp_path: Path, pump: Workshop):
+    with tray(pump, tmp_path, 1) as units:
+        file = write_campaign(tmp_path, pump, units)
+        killed = [sys.executable, "-m", "tests.campaign.killed", "in the upload", "run", str(file)]
+        assert subprocess.run(killed, capture_output=True, check=False).returncode == -signal.SIGKILL
+        code, objects = asked("abort", file)
+        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.NO, "aborted", {})
+        assert asked("status", file)[1][-1]["state"] == "aborted"
+        check_records(file, units)
+
+
+def test_a_file_that_was_changed_is_not_mixed_in(tmp_path: Path, pump: Workshop):
+    with tray(pump, tmp_path, 1) as units:
+        file = write_campaign(tmp_path, pump, units)
+        assert campaign("run", file)[0] == Exit.YES
+        file.write_text(file.read_text() + "\n")
+        code, _, said = campaign("resume", file)
+        assert (code, "was changed after it began" in said, said.count("\n")) == (Exit.USAGE, True, 1)
+
+
+# --- the port's contract ---------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """Flows that count how often each step is carried out, and in which thread."""
+
+    def __init__(self) -> None:
+        self.carried_out: list[str] = []
+        self.threads: set[threading.Thread] = set()
+        self.hold: asyncio.Event | None = None
+
+    async def child(self, steps: Steps, argument: Any) -> Any:
+        async def act() -> Any:
+            self.carried_out.append(argument["name"])
+            self.threads.add(threading.current_thread())
+            if self.hold is not None and argument["name"] == "b":
+                self.hold.set()
+                await asyncio.get_running_loop().create_future()
+            return {"told": argument["name"], "none": None, "list": [1, 2.5, "ü"]}
+
+        before = await steps.step("act", act)
+        await steps.sleep(1, until=asyncio.Event())
+        return before
+
+    async def parent(self, steps: Steps, argument: Any) -> Any:
+        return await steps.children("child", [(name, {"name": name}) for name in argument])
+
+    @property
+    def flows(self) -> dict[str, Flow]:
+        return {"child": self.child, "parent": self.parent}
+
+
+async def fulfils_the_contract(engine: Engine, counting: Counting) -> None:
+    expected = [{"told": name, "none": None, "list": [1, 2.5, "ü"]} for name in "abc"]
+    assert await engine.run("p", "parent", ["a", "b", "c"]) == expected
+    assert sorted(counting.carried_out) == ["a", "b", "c"]
+    assert await engine.run("p", "parent", ["a", "b", "c"]) == expected, "one id, one result"
+    assert await engine.run("a", "child", {"name": "a"}) == expected[0]
+    assert sorted(counting.carried_out) == ["a", "b", "c"]
+    assert counting.threads == {threading.main_thread()}, "one loop for flows and links"
+
+
+def test_the_engine_in_memory_fulfils_the_contract():
+    async def tried() -> None:
+        counting = Counting()
+        await fulfils_the_contract(MemoryEngine(counting.flows, Kept()), counting)
+
+    asyncio.run(tried())
+
+
+def test_dbos_on_sqlite_fulfils_the_contract(tmp_path: Path):
+    path = tmp_path / "engine.sqlite"
+
+    async def left_behind() -> None:
+        counting = Counting()
+        counting.hold = asyncio.Event()
+        async with open_dbos(path, counting.flows) as engine:
+            running = asyncio.ensure_future(engine.run("p", "parent", ["a", "b", "c"]))
+            await counting.hold.wait()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def taken_up() -> None:
+        counting = Counting()
+        async with open_dbos(path, counting.flows) as engine:
+            assert (await engine.run("p", "parent", ["a", "b", "c"]))[1]["told"] == "b"
+            assert "b" in counting.carried_out, "its step had not returned"
+        async with open_dbos(tmp_path / "other.sqlite", (other := Counting()).flows) as engine:
+            await fulfils_the_contract(engine, other)
+
+    asyncio.run(left_behind())
+    asyncio.run(taken_up())
+    with open_store(path) as store:
+        flows = store.flows()
+        assert {flow.state for flow in flows.values()} == {FlowState.DONE}
+        assert flows["p"].argument == ["a", "b", "c"]
+        assert [each["told"] for each in store.results_of_steps("b")] == ["b"]
+    for text in stored_texts(path):
+        assert not text.startswith("gAS"), "a pickle in base64"
+
+
+def stored_texts(path: Path) -> list[str]:
+    """Every text in the tables."""
+    with sqlite3.connect(path) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = [row for table in tables for row in database.execute(f'SELECT * FROM "{table}"')]  # noqa: S608 - its own names
+    return [value for row in rows for value in row if isinstance(value, str)]

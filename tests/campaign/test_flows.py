@@ -1,0 +1,137 @@
+"""Waves, places, retries and what stops a campaign, with updates whose ends are given."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.campaign.memory_engine import Kept, MemoryEngine
+
+from keyswitch.app.request import UpdateRequest
+from keyswitch.campaign.events import Attempt, CampaignState, Event, Stopping
+from keyswitch.campaign.flows import CAMPAIGN, Controller
+from keyswitch.campaign.model import Campaign, CampaignDevice
+from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
+
+FAILED, WAITING, CONFIRMED = Outcome.FAILED, Outcome.WAITING, Outcome.CONFIRMED
+
+
+@dataclass
+class Bench:
+    """Devices whose attempts end as given, the last one again and again; who was asked, and how many at once."""
+
+    ends: list[list[Outcome]]
+    kept: Kept = field(default_factory=Kept)
+    begun: list[str] = field(default_factory=list)
+    most: int = 0
+    told: list[Event] = field(default_factory=list)
+    records: list[tuple[dict[str, Attempt], CampaignState]] = field(default_factory=list)
+    during: Callable[[str], None] = lambda _device: None
+    now: int = 0
+    waited_ms: list[int] = field(default_factory=list)
+    controller: Controller = field(init=False)
+
+    async def update(self, device: CampaignDevice, _campaign: Campaign, _sink: Any) -> Attempt:
+        self.begun.append(device.id)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.during(device.id)
+        await asyncio.sleep(0)
+        self.now -= 1
+        ends = self.ends[int(device.id)]
+        return Attempt(outcome=ends[min(self.begun.count(device.id), len(ends)) - 1])
+
+    def run(self, **values: Any) -> dict[str, Any]:
+        devices = tuple(
+            CampaignDevice(id=str(n), request=UpdateRequest(target=f"udp:127.0.0.1:{n}")) for n in range(len(self.ends))
+        )
+        values = {"waves": (len(devices),), **values}
+        campaign = Campaign(name="tray", digest="", devices=devices, **values)
+
+        def record(_what: Campaign, ended: Any, state: CampaignState, _why: str) -> None:
+            self.records.append((dict(ended), state))
+
+        async def carried_out() -> dict[str, Any]:
+            self.controller = Controller(campaign=campaign, sink=self.told.append, record=record, update=self.update)
+            engine = MemoryEngine(self.controller.flows, self.kept)
+            result: dict[str, Any] = await engine.run(campaign.name, CAMPAIGN, campaign.to_plain())
+            self.waited_ms = engine.waited_ms
+            return result
+
+        return asyncio.run(carried_out())
+
+
+def test_waves_come_one_after_the_other_and_places_are_kept():
+    bench = Bench([[CONFIRMED]] * 6)
+    result = bench.run(waves=(1, 3, 2), concurrency=2)
+    assert result == {"state": "done", "why": "", "outcomes": {"confirmed": 6}}
+    assert [set(bench.begun[:1]), set(bench.begun[1:4]), set(bench.begun[4:])] == [{"0"}, {"1", "2", "3"}, {"4", "5"}]
+    assert bench.most == 2
+    ((ended, state),) = bench.records
+    assert (len(ended), state) == (6, CampaignState.DONE)
+
+
+@pytest.mark.parametrize(("failures", "begun"), [(2, 6), (3, 3)])
+def test_a_campaign_stops_at_its_limit_and_no_device_begins_behind_it(failures: int, begun: int):
+    bench = Bench([[FAILED]] * failures + [[CONFIRMED]] * (6 - failures))
+    result = bench.run(abort=(AbortRule(outcomes=(FAILED,), least=3, percent=50),))
+    assert len(bench.begun) == begun
+    assert result["state"] == ("aborted" if begun < 6 else "done")
+    assert any(isinstance(event, Stopping) for event in bench.told) is (begun < 6)
+
+
+def test_devices_that_wait_stop_nothing_and_the_next_wave_comes():
+    bench = Bench([[WAITING]] * 5 + [[CONFIRMED]])
+    result = bench.run(waves=(5, 1), abort=(AbortRule(outcomes=(FAILED,), least=1, percent=1),))
+    assert result == {"state": "done", "why": "", "outcomes": {"waiting": 5, "confirmed": 1}}
+
+
+def test_a_device_that_waits_is_tried_again_and_holds_no_place_meanwhile():
+    bench = Bench([[WAITING, WAITING, CONFIRMED], [CONFIRMED]])
+    result = bench.run(retries={WAITING: Retry(attempts=3, wait_ms=100, most_wait_ms=1000)})
+    assert result["outcomes"] == {"confirmed": 2}
+    assert bench.waited_ms == [100, 200]
+    assert bench.begun[:2] == ["0", "1"], "the second device has the only place while the first one waits"
+
+
+@pytest.mark.parametrize(("attempts", "outcome"), [(2, "waiting"), (3, "confirmed")])
+def test_attempts_are_counted_exactly(attempts: int, outcome: str):
+    bench = Bench([[WAITING, WAITING, CONFIRMED]])
+    result = bench.run(retries={WAITING: Retry(attempts=attempts, wait_ms=1, most_wait_ms=1)})
+    assert result["outcomes"] == {outcome: 1}
+
+
+def test_stopped_by_a_person_what_is_under_way_reaches_its_end():
+    bench = Bench([[CONFIRMED]] * 3)
+    bench.during = lambda device: bench.controller.stop("by a person") if device == "0" else None
+    result = bench.run()
+    assert (bench.begun, result["state"], result["outcomes"]) == (["0"], "aborted", {"confirmed": 1, "not begun": 2})
+
+
+def test_stopped_while_it_waits_a_device_is_waiting():
+    bench = Bench([[WAITING], [FAILED]])
+    retries = {WAITING: Retry(attempts=9, wait_ms=1, most_wait_ms=1)}
+    result = bench.run(retries=retries, abort=(AbortRule(outcomes=(FAILED,), least=1, percent=1),))
+    assert (result["outcomes"], result["state"]) == ({"waiting": 1, "failed": 1}, "aborted")
+
+
+def test_what_has_ended_is_not_begun_again():
+    bench = Bench([[CONFIRMED]] * 3)
+    bench.run()
+    again = Bench(bench.ends, kept=bench.kept)
+    again.kept.flows.pop("tray")  # killed before the campaign's own end was written
+    assert again.run()["outcomes"] == {"confirmed": 3}
+    assert again.begun == []
+
+
+def test_an_attempt_whose_end_was_written_is_counted_though_its_flow_was_not():
+    """Killed between the two: the limit is still found, from what the step has returned."""
+    bench = Bench([[FAILED]])
+    rule = AbortRule(outcomes=(FAILED,), least=1, percent=1)
+    bench.run(abort=(rule,))
+    again = Bench([[FAILED], [CONFIRMED]], kept=bench.kept)
+    again.kept.flows.clear()
+    again.kept.steps = {place: text for place, text in again.kept.steps.items() if place[0] == "tray/0"}
+    assert again.run(abort=(rule,))["state"] == "aborted"
+    assert again.begun == []

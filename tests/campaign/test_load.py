@@ -1,0 +1,124 @@
+"""Campaign files: what they say is what is carried out, and each mistake is one line that says where."""
+
+from pathlib import Path
+
+import pytest
+
+from keyswitch.campaign.grammar import NOT_YET, SECTIONS
+from keyswitch.campaign.load import DEFAULT_RETRIES, check_requests, read_campaign
+from keyswitch.campaign.model import Campaign, CampaignFiles
+from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
+from keyswitch.demo.workshop import Workshop
+from keyswitch.errors import InputError
+
+HEAD = '[campaign]\nname = "tray"\n[release]\nimage = "new.bin"\npolicy = "policy.toml"\n'
+ONE = '[[device]]\nid = "P-1"\ntarget = "udp:127.0.0.1:1"\n'
+TWO = ONE + '[[device]]\nid = "P-2"\ntarget = "udp:127.0.0.1:2"\nsecret = "keys/2.hmac"\nserial = "SN 2"\n'
+FULL = """
+[entry]
+secret = "keys/all.hmac"
+to = "maintenance"
+[waves]
+counts = [1]
+[run]
+concurrency = 2
+[[abort]]
+outcomes = ["failed", "reverted"]
+least = 2
+percent = 10
+[retry.waiting]
+attempts = 3
+wait_s = 1.5
+factor = 3
+most_wait_s = 10
+"""
+
+
+def written(directory: Path, text: str) -> Path:
+    file = directory / "tray.toml"
+    file.write_text(text)
+    return file
+
+
+def test_what_a_file_says(tmp_path: Path):
+    read = read_campaign(written(tmp_path, HEAD + FULL + TWO))
+    first, second = read.devices
+    assert (read.name, read.waves, read.concurrency) == ("tray", (1, 1), 2)
+    assert read.abort == (AbortRule(outcomes=(Outcome.FAILED, Outcome.REVERTED), least=2, percent=10),)
+    assert read.retries == {
+        **DEFAULT_RETRIES,
+        Outcome.WAITING: Retry(attempts=3, wait_ms=1500, factor=3, most_wait_ms=10_000),
+    }
+    assert (first.request.secret, second.request.secret) == (tmp_path / "keys/all.hmac", tmp_path / "keys/2.hmac")
+    assert (first.request.unit, second.request.serial_number) == ("P-1", "SN 2")
+    assert first.request.evidence == tmp_path / "tray.campaign" / "evidence" / "P-1.jsonl"
+    assert first.request.image == tmp_path / "new.bin"
+    assert sum(DEFAULT_RETRIES[Outcome.BUSY].wait_before(n) or 0 for n in range(2, 7)) == 225_000
+    assert Campaign.from_plain(read.to_plain()) == read
+
+
+def test_a_list_of_devices_is_a_file_of_its_own(tmp_path: Path):
+    (tmp_path / "tray.csv").write_text("id,target\nP-1,udp:127.0.0.1:1\n\nP-2,udp:127.0.0.1:2\n")
+    file = written(tmp_path, 'devices = "tray.csv"\n' + HEAD)
+    first = read_campaign(file)
+    assert [each.id for each in first.devices] == ["P-1", "P-2"]
+    (tmp_path / "tray.csv").write_text("id,target\nP-1,udp:127.0.0.1:1\n")
+    assert read_campaign(file).digest != first.digest, "the list is part of what was asked for"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "tray.toml: campaign.name: missing"),
+        (HEAD, "tray.toml: no devices"),
+        (
+            HEAD + ONE + "[weaves]\n",
+            "tray.toml: weaves: unknown key (expected devices, campaign, release, entry, device",
+        ),
+        (HEAD + ONE + "[weaves]\n", 'did you mean "waves"?'),
+        (HEAD.replace("image", "imgae") + ONE, "tray.toml: release.imgae: unknown key"),
+        (HEAD + ONE + ONE, "tray.toml: device[1].id: 'P-1' stands at tray.toml: device[0] as well"),
+        (HEAD + ONE + ONE.replace("P-1", "p-1"), "tray.toml: device[1].id: 'p-1' stands at"),
+        (HEAD + ONE + ONE.replace("P-1", "P-2"), "tray.toml: device[1].target: 'udp:127.0.0.1:1' stands at"),
+        (HEAD + ONE.replace("P-1", "../x"), 'tray.toml: device[0].id: "../x" is not allowed'),
+        (HEAD + '[device]\nid = "x"\n', "tray.toml: device: one table (expected [[device]] for each)"),
+        (HEAD + ONE + "[waves]\ncounts = [1, 1]\n", "tray.toml: waves.counts: 2 devices in waves, and 1 in the list"),
+        (HEAD + ONE + "[waves]\ncounts = [0]\n", "tray.toml: waves.counts[0]: 0 is not allowed"),
+        (HEAD + ONE + "[run]\nconcurrency = 65\n", "tray.toml: run.concurrency: 65 is not allowed"),
+        (
+            HEAD + ONE + '[[abort]]\noutcomes = ["waiting"]\nleast = 1\npercent = 1\n',
+            'tray.toml: abort[0].outcomes[0]: "waiting" is',
+        ),
+        (HEAD + ONE + '[[abort]]\noutcomes = ["failed"]\npercent = 1\n', "tray.toml: abort[0].least: missing"),
+        (HEAD + ONE + "[retry.reverted]\nattempts = 2\nwait_s = 1\n", "tray.toml: retry.reverted: not tried again"),
+        (HEAD + ONE + "[retry.busy]\nattempts = 2\nwait_s = 0\n", "tray.toml: retry.busy.wait_s: 0 is not allowed"),
+        ('devices = "none.csv"\n' + HEAD, "none.csv: No such file"),
+        ("x = 1\nx = 2", "tray.toml: not TOML"),
+    ],
+)
+def test_each_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, text)
+    with pytest.raises(InputError) as refused:
+        read_campaign(Path("tray.toml"))
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", sorted(NOT_YET))
+def test_what_is_not_there_yet_is_refused_by_name(tmp_path: Path, path: str):
+    table, _, key = path.rpartition(".")
+    text = f"{HEAD}{ONE}[{table}]\n{key} = 1\n" if table else f"{key} = 1\n{HEAD}{ONE}"
+    with pytest.raises(InputError, match="not yet: " + NOT_YET[path]) as refused:
+        read_campaign(written(tmp_path, text))
+    assert f"tray.toml: {path}: " in str(refused.value)
+    assert key not in (SECTIONS[table].names if table else SECTIONS), "it is there by now"
+
+
+def test_every_file_that_is_named_is_read_before_anything_is_opened(tmp_path: Path, pump: Workshop):
+    text = HEAD.replace("new.bin", str(pump.new)).replace("policy.toml", str(pump.policy_file))
+    checked = check_requests(read_campaign(written(tmp_path, text + ONE)))
+    assert len(checked.image_hashes) == 1
+    assert not CampaignFiles.of(tmp_path / "tray.toml").directory.exists()
+    with pytest.raises(InputError, match=r"device P-2: .*2\.hmac"):
+        check_requests(read_campaign(written(tmp_path, text + TWO)))
