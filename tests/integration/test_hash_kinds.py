@@ -7,7 +7,7 @@ import pytest
 from tests.mcuboot import imgtool_images as images
 
 from keyswitch.demo.workshop import Workshop
-from keyswitch.host.access import mode_group
+from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.job import Job, JobImage, Outcome
 from keyswitch.host.update.run import update
@@ -46,7 +46,7 @@ def test_a_whole_update_is_confirmed(pump: Workshop, tmp_path: Path, build: Veri
 
     async def story() -> None:
         async with VirtualWorld(policy, old.data, secret=read_secret(policy)) as here:
-            way = ModeGroupStrategy("maintenance", mode_group.Secret(read_secret(policy)))
+            way = ModeGroupStrategy("maintenance", Secret(read_secret(policy)))
             result = await update(here.reach(), Job(images=(new,), way=way))
             assert result.outcome is Outcome.CONFIRMED, result
             await here.device.power_cycle()
