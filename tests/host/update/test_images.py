@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 from tests.host.images import make_compressed, make_image
+from tests.mcuboot import imgtool_images
 
 from keyswitch.cli.fields import in_options
 from keyswitch.errors import InputError
 from keyswitch.host.update.images import read_images
-from keyswitch.mcuboot.keys import VerificationKeys
+from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash
 from keyswitch.mcuboot.verify import NO_LIMITS, Limits
 
 NEW = make_image("1.1.0")
@@ -119,3 +120,16 @@ def test_a_compressed_image_has_two_hashes(tmp_path: Path):
     assert checked.image.hashes == {PACKED.hash, UNPACKED_HASH}
     (checked,) = read_images(written(tmp_path), keys=VerificationKeys(), limits=NO_LIMITS)
     assert checked.image.hashes == {NEW.hash}
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (None, "verified; whether the device takes it: yes, if the bootloader is built for SHA-512"),
+        (VerifiedHash.SHA512, "verified"),
+    ],
+)
+def test_an_ed25519_image_is_for_one_build_of_the_bootloader(tmp_path: Path, build: VerifiedHash | None, said: str):
+    data = imgtool_images.signed("1.1.0", "--sha", "512", key="ed25519")
+    (checked,) = read_images(written(tmp_path, data), keys=imgtool_images.keys("ed25519"), limits=Limits(hash=build))
+    assert checked.signature == said

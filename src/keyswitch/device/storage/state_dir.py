@@ -156,7 +156,9 @@ def _lock(path: Path, directory: int) -> int:
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
         who = f"process {owner}" if owner else "another process"
-        raise InputError(str(path), f"state directory is in use by {who}", "that device ended, or another directory") from None
+        raise InputError(
+            str(path), f"state directory is in use by {who}", "that device ended, or another directory"
+        ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
