@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.mcuboot import imgtool_images
 
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.update import MAX_IMAGE_NUMBER, MAX_NOTE, MAX_WINDOW, prepare
@@ -79,6 +80,11 @@ def test_numbers_have_limits_whoever_asks(least: int, most: int, name: str):
     [
         ({"only": None}, "image", "image: missing (expected a signed image, or only confirm)"),
         ({"only": "all"}, "only", "only: 'all' (expected one of full, upload, test, confirm)"),
+        (
+            {"hash": "sha1", "only": None, "image": Path("new.bin")},
+            "hash",
+            "hash: 'sha1' (expected one of sha256, sha384",
+        ),
         ({"confirm_by": "me"}, "confirm_by", "confirm_by: 'me' (expected one of operator, self)"),
         ({"permit": Path("p")}, "permit", "permit: means nothing without a policy (expected policy FILE)"),
         ({"new_policy": Path("p")}, "new_policy", "new_policy: means nothing without the device's policy"),
@@ -101,3 +107,24 @@ def test_a_note_has_a_limit(tmp_path: Path):
     with pytest.raises(InputError, match=r"^note: 1,001 characters"):
         prepare(asked(evidence=evidence, note="x" * (MAX_NOTE + 1)))
     assert not evidence.exists(), "nothing is written before the run"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (None, "verified; whether the device takes it: yes, if the bootloader is built for SHA-512"),
+        ("sha512", "verified"),
+    ],
+)
+def test_what_the_bootloader_verifies_can_be_said(tmp_path: Path, word: str | None, said: str):
+    (tmp_path / "new.bin").write_bytes(imgtool_images.signed("1.1.0", "--sha", "512", key="ed25519"))
+    (tmp_path / "key.pem").write_bytes(imgtool_images.public_pem("ed25519"))
+    request = asked(image=tmp_path / "new.bin", keys=(tmp_path / "key.pem",), only=None, hash=word)
+    assert [each.signature for each in prepare(request).images] == [said]
+
+
+def test_an_image_for_another_build_is_refused(tmp_path: Path):
+    (tmp_path / "new.bin").write_bytes(imgtool_images.signed("1.1.0", "--sha", "512", key="ed25519"))
+    (tmp_path / "key.pem").write_bytes(imgtool_images.public_pem("ed25519"))
+    with pytest.raises(InputError, match="would not run this image: build: found an image for SHA-512"):
+        prepare(asked(image=tmp_path / "new.bin", keys=(tmp_path / "key.pem",), only=None, hash="pure"))

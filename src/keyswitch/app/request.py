@@ -27,6 +27,8 @@ class UpdateRequest:
         keys: files of the keys that the image may be signed with; none: the policy's.
         decrypts: the device's bootloader takes encrypted images.
         unpacks: the device's bootloader takes compressed images.
+        hash: `sha256`, `sha384`, `sha512` or `pure`: what the bootloader is built to verify; None: what the policy
+            says, else not known.
         only: `upload`, `test` or `confirm`: how far to go; None: until the image is confirmed and maintenance left.
         confirm_by: `operator` or `self`; None: what the policy says.
         health: command to run once the new image runs, before it is confirmed; it must end with 0.
@@ -62,6 +64,7 @@ class UpdateRequest:
     keys: tuple[Path, ...] = ()
     decrypts: bool = False
     unpacks: bool = False
+    hash: str | None = None
     only: str | None = None
     confirm_by: str | None = None
     health: str | None = None

@@ -44,7 +44,7 @@ from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
 from keyswitch.link.ports import PairingNumbers
-from keyswitch.mcuboot.keys import read_keys
+from keyswitch.mcuboot.keys import VerifiedHash, read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
 from keyswitch.policy.fingerprints import fingerprints
@@ -337,8 +337,16 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     if not keys and policy is not None:
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
-    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks)
+    build = limits.hash if request.hash is None else _verified_hash(request.hash)
+    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks, hash=build)
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
+
+
+def _verified_hash(word: str) -> VerifiedHash:
+    builds = {build.value: build for build in VerifiedHash}
+    if word not in builds:
+        raise InputError(Field("hash"), f"{word!r}", f"one of {', '.join(builds)}")
+    return builds[word]
 
 
 def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:

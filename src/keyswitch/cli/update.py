@@ -59,6 +59,11 @@ from keyswitch.exits import Exit
 @click.option("--decrypts", is_flag=True, help="Send also an encrypted image: the device's bootloader takes them.")
 @click.option("--unpacks", is_flag=True, help="Send also a compressed image: the device's bootloader takes them.")
 @click.option(
+    "--hash",
+    type=click.Choice(["sha256", "sha384", "sha512", "pure"]),
+    help="What the device's bootloader is built to verify; an Ed25519 key does not say it.",
+)
+@click.option(
     "--only",
     type=click.Choice(["upload", "test", "confirm"]),
     help="Stop after the upload or the trial boot; or only confirm what runs.",
