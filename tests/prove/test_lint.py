@@ -74,7 +74,7 @@ DESERVED: dict[str, tuple[Policy, str]] = {
 DESERVED["guessed-bootloader"] = (small("[bootloader]\nguessed = true\n"), "bootloader: the numbers are a board's")
 DESERVED["mcuboot-fault"] = (
     small('[bootloader]\ndowngrade = "version"\nmcuboot = "2.2.0"\n'),
-    "bootloader.algorithm: MCUboot 2.2.0, revert with downgrade prevention",
+    "bootloader.algorithm: MCUboot v2.2.0, revert with downgrade prevention",
 )
 
 

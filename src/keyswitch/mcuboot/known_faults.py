@@ -103,3 +103,15 @@ def faults_of(kind: BootloaderKind) -> Iterator[KnownFault]:
     for fault in KNOWN_FAULTS:
         if fault.strikes(kind) and (kind.version is None or kind.version >= fault.since):
             yield fault
+
+
+def fault_words(kind: BootloaderKind) -> tuple[str, ...]:
+    """A sentence for each fault of such a bootloader: which version, what happens, what to do."""
+    said: list[str] = []
+    for fault in faults_of(kind):
+        if kind.version is not None:
+            which = "MCUboot v" + ".".join(str(number) for number in kind.version)
+        else:
+            which = f"MCUboot since {fault.since_words}" if any(fault.since) else "MCUboot"
+        said.append(f"{which}, {fault.name}: {fault.what}; {fault.advice}")
+    return tuple(said)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from keyswitch.mcuboot.known_faults import faults_of
+from keyswitch.mcuboot.known_faults import fault_words
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import bootloader_kind_of
 from keyswitch.policy.enums import Arm, InputType, ProofKind, SessionRule, Visibility
@@ -261,10 +261,8 @@ def _guessed(policy: Policy) -> Iterator[str]:
 
 def _mcuboot_faults(policy: Policy) -> Iterator[str]:
     """MCUboot itself has, or may have, a fault with this algorithm."""
-    for fault in faults_of(bootloader_kind_of(policy)):
-        known = policy.bootloader.mcuboot
-        which = f"MCUboot {known}" if known else f"MCUboot since {fault.since_words}" if any(fault.since) else "MCUboot"
-        yield f"bootloader.algorithm: {which}, {fault.name}: {fault.what}; {fault.advice}"
+    for words in fault_words(bootloader_kind_of(policy)):
+        yield f"bootloader.algorithm: {words}"
 
 
 CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import DatagramLink, PeerAir, SmpPeer
+from tests.policy.samples import small
 
 from keyswitch.app.json_output import plan_json
 from keyswitch.host.access.credentials import Secret
@@ -16,7 +17,7 @@ from keyswitch.host.smp.queries import Params, SlotInfo
 from keyswitch.host.update.job import Goal, Job, JobImage
 from keyswitch.host.update.plan import Plan, PlannedDevice, PlannedLease, make_plan
 from keyswitch.host.update.steps import StepName
-from keyswitch.host.update.survey import survey
+from keyswitch.host.update.survey import declared, survey
 from keyswitch.host.upload.throughput import Line, rate
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
@@ -370,3 +371,10 @@ def test_behind_a_shut_gate_the_policy_tells():
         assert (device.bootloader, device.state_write) == (None, None)
 
     run(story())
+
+
+def test_the_plan_names_the_faults_of_the_products_bootloader():
+    policy = small('[bootloader]\ndowngrade = "version"\nmcuboot = "2.2.0"\n')
+    (note,) = [note for note in make_plan(job(), declared(policy), BLE).notes if note.startswith("a known fault: ")]
+    assert note.startswith("a known fault: MCUboot v2.2.0, revert with downgrade prevention: a power cut right after")
+    assert not any("a known fault" in note for note in make_plan(job(), declared(small()), BLE).notes)

@@ -88,6 +88,7 @@ class PlannedDevice:
         state_write: whether it takes state writes; without them a reset alone starts the newer image.
         room: the largest file of each image number; empty where it does not tell.
         lease: of its maintenance mode, by its policy; None without one.
+        mcuboot_faults: that its bootloader has, or may have, by its policy, in words.
     """
 
     verdict: Verdict | None = None
@@ -96,6 +97,7 @@ class PlannedDevice:
     state_write: bool | None = None
     room: Mapping[int, int] | None = None
     lease: PlannedLease | None = None
+    mcuboot_faults: tuple[str, ...] = ()
 
     @property
     def slots(self) -> tuple[SlotInfo, ...] | None:
@@ -343,6 +345,7 @@ def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
         notes.append(f"bootloader: {device.bootloader.words}")
     if device.bootloader in NO_REVERT:
         notes.append("this bootloader cannot go back to the old image")
+    notes += [f"a known fault: {words}" for words in device.mcuboot_faults]
     notes += [f"{LEFT_OUT}: {image.left_out}" for image in job.images if image.left_out]
     if len(job.images) > 1:
         order = ", ".join(str(image.number) for image in job.marking_order)

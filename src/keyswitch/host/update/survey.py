@@ -12,7 +12,9 @@ from keyswitch.host.smp.queries import Params, read_bootloader_mode, read_params
 from keyswitch.host.smp.reply import Answer, Refusal, Reply
 from keyswitch.host.smp.slots import none_runs
 from keyswitch.host.update.plan import PlannedDevice, PlannedLease
+from keyswitch.mcuboot.known_faults import fault_words
 from keyswitch.mcuboot.layout import BootMode
+from keyswitch.policy.bootloader import bootloader_kind_of
 from keyswitch.policy.enums import UploadRest
 from keyswitch.policy.model import Policy
 from keyswitch.smp.codes import Rc
@@ -67,7 +69,11 @@ def declared(policy: Policy | None, *, to: str | None = None) -> PlannedDevice:
     if mode is not None and mode.lease_ms is not None:
         keeps = policy.gate.upload is UploadRest.KEEP
         lease = PlannedLease(ms=mode.lease_ms, max_ms=mode.lease_max_ms or mode.lease_ms, keeps=keeps)
-    return PlannedDevice(params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count), lease=lease)
+    return PlannedDevice(
+        params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count),
+        lease=lease,
+        mcuboot_faults=fault_words(bootloader_kind_of(policy)),
+    )
 
 
 async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> PlannedDevice:
