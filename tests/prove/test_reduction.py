@@ -51,4 +51,4 @@ def test_policies_by_chance_are_judged_as_when_every_value_is_explored() -> None
 @pytest.mark.deep
 @pytest.mark.parametrize("hundred", range(10))
 def test_a_thousand_policies_by_chance(hundred: int) -> None:
-    assert 0 < compare(policies(1_000 + 150 * hundred, 100)) < 100
+    assert 0 < compare(policies(1_000 + 150 * hundred, 100)) <= 100  # of one hundred all may be refuted
