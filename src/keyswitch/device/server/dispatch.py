@@ -84,7 +84,9 @@ def _reply(core: Core, peer: Peer, request: Header, packet: bytes, now_ms: int) 
     session = core.state.session
     if session is not None and session.owner == peer.id:
         core.owner_heard_ms = now_ms
-    if (request.group, request.command, request.op) in FIRMWARE_COMMANDS:
+    # The machine hears of each piece of an upload only where a quiet time can begin with it.
+    quiet = core.policy.modes[core.state.mode].quiet_after_ms is not None
+    if quiet and (request.group, request.command, request.op) in FIRMWARE_COMMANDS:
         core.feed(FirmwareCommand(peer=peer), now_ms)
     try:
         reply = row.handler(core, Call(peer, _body(row.payload, packet), now_ms))
