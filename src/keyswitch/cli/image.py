@@ -200,15 +200,9 @@ def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
     if verdict.refusal is not None:
         echo(f"{named.name}: no: {verdict.refusal.detail}")
     elif verdict.inconclusive:
-        echo(f"{named.name}: {_inconclusive(verdict)}")
+        echo(f"{named.name}: {verdict.condition or 'cannot be told here'}")
     else:
         echo(f"{named.name}: yes")
-
-
-def _inconclusive(verdict: ImageCheck) -> str:
-    """The one thing that is not known, if there is only one."""
-    open_ = [check.detail for check in verdict.checks if check.skipped]
-    return open_[0] if len(open_) == 1 and open_[0].startswith("yes, if ") else "cannot be told here"
 
 
 def _mark(check: CheckResult) -> str:

@@ -145,10 +145,11 @@ def _image_key(given: Path | None, build: VerifiedHash | None) -> GeneratedKey:
     Raises:
         InputError: the key that is given cannot be read, or does not go with it.
     """
-    if given is not None and build is not None and build not in read_keys(given).verified_hashes:
-        raise InputError(str(given), f"does not go with {build.words}, which the bootloader verifies", "its own key")
     if given is not None:
-        read_keys(given)
+        keys = read_keys(given)
+        if build is not None and build not in keys.verified_hashes:
+            problem = f"does not go with {build.words}, which the bootloader verifies"
+            raise InputError(str(given), problem, "its own key")
     return GeneratedKey.IMAGE if build in {None, *VERIFIED_HASHES[KeyKind.ECDSA_P256]} else GeneratedKey.IMAGE_ED25519
 
 

@@ -66,12 +66,7 @@ class VerifiedHash(StrEnum):
     @property
     def tlv(self) -> TlvType | None:
         """The TLV that holds the hash; None for a pure signature, which asks for none."""
-        return {
-            VerifiedHash.SHA256: TlvType.SHA256,
-            VerifiedHash.SHA384: TlvType.SHA384,
-            VerifiedHash.SHA512: TlvType.SHA512,
-            VerifiedHash.PURE: None,
-        }[self]
+        return _HASH_TLVS[self]
 
     @property
     def words(self) -> str:
@@ -79,6 +74,12 @@ class VerifiedHash(StrEnum):
         return "pure signatures" if self is VerifiedHash.PURE else f"SHA-{self.value.removeprefix('sha')}"
 
 
+_HASH_TLVS: Final = {
+    VerifiedHash.SHA256: TlvType.SHA256,
+    VerifiedHash.SHA384: TlvType.SHA384,
+    VerifiedHash.SHA512: TlvType.SHA512,
+    VerifiedHash.PURE: None,
+}
 VERIFIED_HASHES: Final = {
     KeyKind.RSA2048: frozenset({VerifiedHash.SHA256}),
     KeyKind.RSA3072: frozenset({VerifiedHash.SHA256}),

@@ -50,6 +50,8 @@ _KEYHASH_SIZES: Final = {
 }
 """`IMAGE_HASH_SIZE` of each build; pure signatures go with SHA-512 (Zephyr port, `BOOT_SIGNATURE_TYPE_PURE`)."""
 _KNOWN_FLAGS: Final = sum(Flags)
+_BUILD: Final = "build"
+"""The check that asks what the bootloader is built for; the only one that can be open for a plain image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,14 @@ class ImageCheck:
         """Whether nothing failed, but something could not be checked."""
         return self.refusal is None and not self.ok
 
+    @property
+    def condition(self) -> str | None:
+        """What the answer depends on, in words, where nothing is open but the build that the image is for."""
+        if not self.inconclusive:
+            return None
+        first, *others = (check for check in self.checks if not check.ok)
+        return first.detail if first.name == _BUILD and not others else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
@@ -144,12 +154,9 @@ class _Case:
     image: Image
     keys: VerificationKeys
     limits: Limits
+    builds: frozenset[VerifiedHash]
+    """What the bootloader may be built to verify, as far as that is known."""
     digests: dict[TlvType, bytes] = field(default_factory=dict[TlvType, bytes])
-
-    @property
-    def builds(self) -> frozenset[VerifiedHash]:
-        """What the bootloader may be built to verify, as far as that is known."""
-        return self.keys.verified_hashes if self.limits.hash is None else frozenset({self.limits.hash})
 
     def digest(self, kind: TlvType) -> bytes:
         """The hash over header, payload and protected TLVs."""
@@ -173,7 +180,8 @@ def verify(source: Source, keys: VerificationKeys, limits: Limits = NO_LIMITS) -
     if isinstance(image, ImageFault):
         return ImageCheck(image=None, checks=(_failed("format", image),))
     readable = CheckResult(name="format", ok=True, detail=f"version {image.version}, {image.size} bytes")
-    case = _Case(source=source, image=image, keys=keys, limits=limits)
+    builds = keys.verified_hashes if limits.hash is None else frozenset({limits.hash})
+    case = _Case(source=source, image=image, keys=keys, limits=limits, builds=builds)
     checks = [readable]
     for name, check in CHECKS:
         result = check(case)
@@ -333,7 +341,7 @@ def _check_build(case: _Case) -> str | ImageFault | _Skipped:
         # The checks of hash and signature say that it does not go with the key.
         return ""
     expected = f"one for {case.limits.hash.words}, which the bootloader is built for"
-    return ImageFault(check="build", expected=expected, found=f"an image for {wanted.words}")
+    return ImageFault(check=_BUILD, expected=expected, found=f"an image for {wanted.words}")
 
 
 def _made_for(image: Image, build: VerifiedHash) -> bool:
@@ -426,7 +434,7 @@ def _check_version(case: _Case) -> str | ImageFault:
 
 CHECKS: Final[tuple[tuple[str, Callable[[_Case], str | ImageFault | _Skipped]], ...]] = (
     ("flags", _check_flags),
-    ("build", _check_build),
+    (_BUILD, _check_build),
     ("TLVs", _check_tlvs),
     ("size", _check_size),
     ("hash", _check_hash),

@@ -90,11 +90,10 @@ def _check(
         problem = f"the device would not run this image: {refusal.detail}"
         raise InputError(named.name, problem, _option_for(image, refusal, limits))
     checked = "verified" if keys else "not checked"
-    if result.inconclusive:
-        # What the key does not say (an Ed25519 image is for one build of the bootloader) is the only other open check.
-        open_ = next(check.detail for check in result.checks if check.skipped)
-        device_alone = "not checked: the image is encrypted"
-        checked = device_alone if image.encrypted else f"verified; whether the device takes it: {open_}"
+    if result.condition is not None:
+        checked = f"verified; whether the device takes it: {result.condition}"
+    elif result.inconclusive:
+        checked = "not checked: the image is encrypted"
     signature = checked if refusal is None else f"refused: {refusal.detail}"
     data = named.source.read(0, named.source.size)
     job = JobImage(
