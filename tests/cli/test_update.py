@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from tests.host.udp_peer import UdpPeerThread
 from tests.policy.samples import pump, pump_with
 
 from keyswitch.cli.main import main
+from keyswitch.cli.update import update as update_command
 from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import why_reverted
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.update.job import ConfirmBy
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -499,3 +503,10 @@ def test_a_refusal_says_what_somebody_at_the_device_can_do(
     served.peer.mode = "normal"
     assert ended(*command[:3]) == Exit.NO
     assert "by hand" not in capsys.readouterr().out  # nobody has said which policy it obeys
+
+
+@pytest.mark.parametrize(("name", "words"), [("hash", VerifiedHash), ("confirm_by", ConfirmBy)])
+def test_the_words_of_an_option_are_all_that_there_are(name: str, words: type[StrEnum]):
+    """They stand in the command as well: its help imports nothing of what it runs."""
+    (option,) = (each for each in update_command.params if each.name == name)
+    assert list(option.type.choices) == [each.value for each in words]

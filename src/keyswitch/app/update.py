@@ -15,8 +15,9 @@ import secrets
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from keyswitch import __version__
 from keyswitch.app.endpoints import AskPasskey, open_reach
@@ -54,6 +55,7 @@ from keyswitch.policy.units import Unit
 from keyswitch.terms import Security
 
 _log = logging.getLogger(__name__)
+_Words = TypeVar("_Words", bound=StrEnum)
 
 RANDOM_LETTERS: Final = 5
 """Of a name that is drawn for one run: FL_xxxxx, as Nordic's tools draw it."""
@@ -253,11 +255,16 @@ def _note(event: Event) -> None:
             pass
 
 
+def _chosen(words: type[_Words], field: str, word: str) -> _Words:
+    """The member of an enum that a field of the request names."""
+    for each in words:
+        if each.value == word:
+            return each
+    raise InputError(Field(field), f"{word!r}", f"one of {', '.join(each.value for each in words)}")
+
+
 def _goal(word: str | None) -> Goal:
-    words = [goal.value for goal in Goal]
-    if word is not None and word not in words:
-        raise InputError(Field("only"), f"{word!r}", f"one of {', '.join(words)}")
-    return Goal(word or "full")
+    return Goal.FULL if word is None else _chosen(Goal, "only", word)
 
 
 def _check_numbers(request: UpdateRequest) -> None:
@@ -337,16 +344,9 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     if not keys and policy is not None:
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
-    build = limits.hash if request.hash is None else _verified_hash(request.hash)
+    build = limits.hash if request.hash is None else _chosen(VerifiedHash, "hash", request.hash)
     limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks, hash=build)
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
-
-
-def _verified_hash(word: str) -> VerifiedHash:
-    builds = {build.value: build for build in VerifiedHash}
-    if word not in builds:
-        raise InputError(Field("hash"), f"{word!r}", f"one of {', '.join(builds)}")
-    return builds[word]
 
 
 def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:
@@ -365,9 +365,6 @@ def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:
 
 
 def _confirm_by(policy: Policy | None, word: str | None) -> ConfirmBy:
-    words = [each.value for each in ConfirmBy]
-    if word is not None and word not in words:
-        raise InputError(Field("confirm_by"), f"{word!r}", f"one of {', '.join(words)}")
     if word is not None:
-        return ConfirmBy(word)
+        return _chosen(ConfirmBy, "confirm_by", word)
     return confirm_by(policy) if policy is not None else ConfirmBy.OPERATOR
