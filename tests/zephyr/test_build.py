@@ -5,6 +5,7 @@ from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.model import BootloaderSettings
 from keyswitch.zephyr.boards import BOARDS
 from keyswitch.zephyr.build import NOT_DESCRIBED, BuiltBootloader, bootloader_of, read_build
 
@@ -18,16 +19,18 @@ def test_a_child_image_of_ncs(tmp_path):
     assert build.sysbuild is None
     assert build.application is not None
     assert build.application.on("BT")
+    assert (build.slots.sector_size, build.slots.write_block) == (None, None)
     assert bootloader_of(build) == BuiltBootloader(
-        algorithm=Algorithm.SWAP_MOVE,
-        hash=None,
-        slot_size=0x76000,
-        secondary_size=None,
-        max_sectors=128,
-        sector_size=None,
-        write_block=None,
-        needs_erase=True,
-        downgrade=Downgrade.ALLOWED,
+        settings=BootloaderSettings(
+            algorithm=Algorithm.SWAP_MOVE,
+            hash=None,
+            slot_size=0x76000,
+            secondary_size=None,
+            max_sectors=128,
+            needs_erase=True,
+            downgrade=Downgrade.ALLOWED,
+            guessed=True,
+        ),
         key_file="root-ec-p256.pem",
         external=False,
     )
@@ -39,15 +42,18 @@ def test_sysbuild_with_a_devicetree(tmp_path):
     assert build.sysbuild.on("BOOTLOADER_MCUBOOT")
     assert build.application is not None
     assert bootloader_of(build) == BuiltBootloader(
-        algorithm=Algorithm.SWAP_MOVE,
-        hash=VerifiedHash.SHA512,
-        slot_size=0xA6000,
-        secondary_size=0xA5000,
-        max_sectors=None,
-        sector_size=4096,
-        write_block=16,
-        needs_erase=False,
-        downgrade=Downgrade.BY_VERSION,
+        settings=BootloaderSettings(
+            algorithm=Algorithm.SWAP_MOVE,
+            hash=VerifiedHash.SHA512,
+            slot_size=0xA6000,
+            secondary_size=0xA5000,
+            max_sectors=None,
+            sector_size=4096,
+            write_block=16,
+            needs_erase=False,
+            downgrade=Downgrade.BY_VERSION,
+            guessed=False,
+        ),
         key_file="/home/me/pump/keys/root-ed25519.pem",
         external=False,
     )
@@ -55,9 +61,10 @@ def test_sysbuild_with_a_devicetree(tmp_path):
 
 def test_a_second_slot_on_another_chip(tmp_path):
     found = bootloader_of(read_build(write_build(tmp_path, EXTERNAL, partitions=OUTSIDE, devicetree=DEVICETREE)))
-    assert (found.external, found.slot_size, found.secondary_size) == (True, 0x76000, 0xF4000)
-    assert (found.algorithm, found.downgrade) == (Algorithm.OVERWRITE_ONLY, Downgrade.BY_COUNTER)
-    assert found.write_block == 16, "the flash is the devicetree's, the slots are the partition manager's"
+    settings = found.settings
+    assert (found.external, settings.slot_size, settings.secondary_size) == (True, 0x76000, 0xF4000)
+    assert (settings.algorithm, settings.downgrade) == (Algorithm.OVERWRITE_ONLY, Downgrade.BY_COUNTER)
+    assert settings.write_block == 16, "the flash is the devicetree's, the slots are the partition manager's"
 
 
 def test_a_second_slot_on_another_flash_of_the_devicetree(tmp_path):
@@ -81,7 +88,7 @@ def test_a_second_slot_on_another_flash_of_the_devicetree(tmp_path):
 def test_pure_signatures(tmp_path, pure):
     config = SYSBUILD.replace("# CONFIG_BOOT_SIGNATURE_TYPE_PURE is not set", "CONFIG_BOOT_SIGNATURE_TYPE_PURE=y")
     found = bootloader_of(read_build(write_build(tmp_path, config if pure else SYSBUILD, devicetree=DEVICETREE)))
-    assert found.hash is (VerifiedHash.PURE if pure else VerifiedHash.SHA512)
+    assert found.settings.hash is (VerifiedHash.PURE if pure else VerifiedHash.SHA512)
 
 
 @pytest.mark.parametrize("symbol", NOT_DESCRIBED)
@@ -96,7 +103,10 @@ def test_direct_xip_needs_its_revert(tmp_path):
     with pytest.raises(InputError, match=r"without revert cannot be described yet .expected CONFIG_BOOT_DIRECT"):
         bootloader_of(read_build(write_build(tmp_path / "a", config, partitions=INSIDE)))
     config += "CONFIG_BOOT_DIRECT_XIP_REVERT=y\n"
-    assert bootloader_of(read_build(write_build(tmp_path / "b", config, partitions=INSIDE))).algorithm == "direct-xip"
+    assert (
+        bootloader_of(read_build(write_build(tmp_path / "b", config, partitions=INSIDE))).settings.algorithm
+        == "direct-xip"
+    )
 
 
 @pytest.mark.parametrize(

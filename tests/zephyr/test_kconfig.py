@@ -8,7 +8,7 @@ CONFIG_A=y
 # CONFIG_B is not set
 CONFIG_C=0x20
 CONFIG_D="with \\"quotes\\" and = sign"
-SB_CONFIG_E=y
+CONFIG_E=y
 CONFIG_F=12
 CONFIG_G=m
 """
@@ -30,3 +30,13 @@ def test_values(config):
 
 def test_lines_for_reports(config):
     assert [config.line(name) for name in "ABX"] == ["CONFIG_A=y", "# CONFIG_B is not set", "# CONFIG_X is not set"]
+
+
+def test_sysbuilds_own_symbols(tmp_path):
+    path = tmp_path / ".config"
+    path.write_text("SB_CONFIG_BOOTLOADER_MCUBOOT=y\n# SB_CONFIG_NETCORE is not set\n")
+    config = read_kconfig(path)
+    assert config.prefix == "SB_CONFIG_"
+    assert config.on("BOOTLOADER_MCUBOOT")
+    lines = [config.line(name) for name in ("BOOTLOADER_MCUBOOT", "NETCORE")]
+    assert lines == ["SB_CONFIG_BOOTLOADER_MCUBOOT=y", "# SB_CONFIG_NETCORE is not set"]

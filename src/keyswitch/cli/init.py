@@ -22,7 +22,7 @@ from keyswitch.prove.check import check
 from keyswitch.schema.value_types import NAME
 from keyswitch.terms import Transport
 from keyswitch.zephyr.boards import BOARDS
-from keyswitch.zephyr.build import BuiltBootloader, bootloader_of, read_build
+from keyswitch.zephyr.build import bootloader_of, read_build
 
 _PROOFS = [ProofKind.CHALLENGE.value, ProofKind.PERMIT.value, ProofKind.SEQUENCE.value]
 _IMAGE_KEY = "keys/image.pub.pem"
@@ -165,28 +165,11 @@ def _bootloader(build: Path | None, board: str | None) -> tuple[BootloaderSettin
             sources.append(f"Its key is {built.key_file}; `key` below is its public half.")
         if built.external:
             sources.append("The secondary slot lies on another chip.")
-        return _settings(built, guessed=False), tuple(sources)
+        return built.settings, tuple(sources)
     if board is not None:
         usual = BOARDS[board]
-        return _settings(usual.bootloader, guessed=True), (f"Usual for {board}:", *usual.sources)
+        return usual.bootloader, (f"Usual for {board}:", *usual.sources)
     return None, ()
-
-
-def _settings(built: BuiltBootloader, *, guessed: bool) -> BootloaderSettings:
-    default = BootloaderSettings()
-    return BootloaderSettings(
-        algorithm=built.algorithm,
-        hash=built.hash,
-        slot_size=built.slot_size,
-        secondary_size=built.secondary_size,
-        max_sectors=built.max_sectors,
-        sector_size=built.sector_size or default.sector_size,
-        write_block=built.write_block or default.write_block,
-        needs_erase=built.needs_erase,
-        downgrade=built.downgrade,
-        # A build that does not say how its flash is written leaves a guess.
-        guessed=guessed or built.sector_size is None or built.write_block is None,
-    )
 
 
 def _unit_file(unit: str) -> str:

@@ -6,33 +6,30 @@ Slots are the default partitions of Zephyr's devicetree; what the bootloader ver
 from dataclasses import dataclass
 from typing import Final
 
-from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.zephyr.build import BuiltBootloader
+from keyswitch.policy.model import BootloaderSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """One board. Attributes: bootloader: its usual numbers; sources: where they stand."""
 
-    bootloader: BuiltBootloader
+    bootloader: BootloaderSettings
     sources: tuple[str, ...]
 
 
-def _usual(slot_size: int, build: VerifiedHash, *, write_block: int = 4, needs_erase: bool = True) -> BuiltBootloader:
-    return BuiltBootloader(
+def _usual(
+    slot_size: int, build: VerifiedHash, *, write_block: int = 4, needs_erase: bool = True
+) -> BootloaderSettings:
+    return BootloaderSettings(
         algorithm=Algorithm.SWAP_MOVE,
         hash=build,
         slot_size=slot_size,
-        secondary_size=None,
-        max_sectors=None,
         sector_size=4096,
         write_block=write_block,
         needs_erase=needs_erase,
-        downgrade=Downgrade.ALLOWED,
-        key_file=None,
-        external=False,
+        guessed=True,
     )
 
 

@@ -2,7 +2,7 @@
 
 Rules kept here:
 
-* what the build does not say is None, never a guess;
+* what the build does not say is said to be a guess;
 * a bootloader that a policy cannot describe is refused with its Kconfig symbol, not described as another one.
 """
 
@@ -14,7 +14,8 @@ from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.zephyr.kconfig import Kconfig, read_kconfig
+from keyswitch.policy.model import BootloaderSettings
+from keyswitch.zephyr.kconfig import SYSBUILD, Kconfig, read_kconfig
 from keyswitch.zephyr.partitions import SlotPartitions, read_devicetree, read_partitions_yml
 
 _CONFIG: Final = Path("zephyr") / ".config"
@@ -64,31 +65,15 @@ class Build:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltBootloader:
-    """The bootloader that a build made, in a policy's terms; None where the build does not say it.
+    """The bootloader that a build made.
 
     Attributes:
-        algorithm: how images are exchanged.
-        hash: what is verified of an image.
-        slot_size: bytes of the primary slot.
-        secondary_size: bytes of the secondary slot, None if it is as large as the primary.
-        max_sectors: entries in the status area; None: as many as the larger slot has sectors.
-        sector_size: bytes that are erased together.
-        write_block: bytes that are written together.
-        needs_erase: whether flash is erased before it is written.
-        downgrade: what keeps older images from coming back.
-        key_file: the signing key as MCUboot's configuration names it.
+        settings: in a policy's terms, without a key; `guessed` where the build does not say how its flash is written.
+        key_file: the signing key as MCUboot's configuration names it, None if it names none.
         external: whether the secondary slot lies on another chip.
     """
 
-    algorithm: Algorithm
-    hash: VerifiedHash | None
-    slot_size: int
-    secondary_size: int | None
-    max_sectors: int | None
-    sector_size: int | None
-    write_block: int | None
-    needs_erase: bool
-    downgrade: Downgrade
+    settings: BootloaderSettings
     key_file: str | None
     external: bool
 
@@ -105,7 +90,7 @@ def read_build(directory: Path) -> Build:
         raise InputError(str(directory), "no build with MCUboot", expected)
     top = directory / _CONFIG
     top_config = read_kconfig(top) if top.is_file() else None
-    sysbuild = top_config if top_config is not None and _is_sysbuild(top) else None
+    sysbuild = top_config if top_config is not None and top_config.prefix == SYSBUILD else None
     application = top_config if sysbuild is None else _application(directory)
     return Build(
         directory=directory,
@@ -114,11 +99,6 @@ def read_build(directory: Path) -> Build:
         sysbuild=sysbuild,
         slots=_slots(directory),
     )
-
-
-def _is_sysbuild(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return any(line.startswith(("SB_CONFIG_", "# SB_CONFIG_")) for line in file)
 
 
 def _application(directory: Path) -> Kconfig | None:
@@ -174,19 +154,22 @@ def bootloader_of(build: Build) -> BuiltBootloader:
     primary, secondary = build.slots.primary, build.slots.secondary
     if secondary is None:
         raise InputError(str(build.slots.source), "no secondary slot", "two slots")
-    return BuiltBootloader(
+    sector_size, write_block = build.slots.sector_size, build.slots.write_block
+    usual = BootloaderSettings()
+    settings = BootloaderSettings(
         algorithm=algorithm,
         hash=_hash(config),
         slot_size=primary.size,
         secondary_size=None if secondary.size == primary.size else secondary.size,
         max_sectors=None if config.on("BOOT_MAX_IMG_SECTORS_AUTO") else config.number("BOOT_MAX_IMG_SECTORS"),
-        sector_size=build.slots.sector_size,
-        write_block=build.slots.write_block,
+        sector_size=sector_size or usual.sector_size,
+        write_block=write_block or usual.write_block,
         needs_erase=not any(config.on(symbol) for symbol in _NO_ERASE),
         downgrade=_downgrade(config),
-        key_file=config.text("BOOT_SIGNATURE_KEY_FILE"),
-        external=secondary.external,
+        guessed=sector_size is None or write_block is None,
     )
+    key_file = config.text("BOOT_SIGNATURE_KEY_FILE")
+    return BuiltBootloader(settings=settings, key_file=key_file, external=secondary.external)
 
 
 def _hash(config: Kconfig) -> VerifiedHash | None:

@@ -13,9 +13,10 @@ from keyswitch.errors import InputError
 from keyswitch.files.reading import FileKind, read_file
 
 KCONFIG_FILE: Final = FileKind(expected="a .config as Kconfig writes it", max_size=4 * 2**20)
-_PREFIXES: Final = ("SB_CONFIG_", "CONFIG_")
-_LINE: Final = re.compile(r"(?P<name>(?:SB_)?CONFIG_[A-Za-z0-9_]+)=(?P<value>.*)")
-_UNSET: Final = re.compile(r"# (?P<name>(?:SB_)?CONFIG_[A-Za-z0-9_]+) is not set")
+IMAGE: Final = "CONFIG_"
+SYSBUILD: Final = "SB_CONFIG_"
+_LINE: Final = re.compile(r"(?P<prefix>(?:SB_)?CONFIG_)(?P<name>[A-Za-z0-9_]+)=(?P<value>.*)")
+_UNSET: Final = re.compile(r"# (?P<prefix>(?:SB_)?CONFIG_)(?P<name>[A-Za-z0-9_]+) is not set")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,12 @@ class Kconfig:
 
     Attributes:
         path: the file.
+        prefix: `CONFIG_` of an image's symbols, or `SB_CONFIG_` of sysbuild's own.
         values: by name without `CONFIG_` or `SB_CONFIG_`; `y`, `n`, a number, or a text without its quotes.
     """
 
     path: Path
+    prefix: str
     values: Mapping[str, str]
 
     def on(self, name: str) -> bool:
@@ -50,7 +53,7 @@ class Kconfig:
     def line(self, name: str) -> str:
         """The symbol as the file writes it, for reports."""
         value = self.values.get(name)
-        return f"# CONFIG_{name} is not set" if value in {None, "n"} else f"CONFIG_{name}={value}"
+        return f"# {self.prefix}{name} is not set" if value in {None, "n"} else f"{self.prefix}{name}={value}"
 
 
 def read_kconfig(path: Path) -> Kconfig:
@@ -60,26 +63,22 @@ def read_kconfig(path: Path) -> Kconfig:
         InputError: the file cannot be read, or a line in it is none of Kconfig's; names the line.
     """
     values: dict[str, str] = {}
+    prefix = IMAGE
     text = read_file(path, KCONFIG_FILE).decode("utf-8", "replace")
     for number, line in enumerate(text.splitlines(), start=1):
         unset = _UNSET.fullmatch(line)
         if unset is not None:
-            values[_bare(unset["name"])] = "n"
+            prefix = unset["prefix"]
+            values[unset["name"]] = "n"
             continue
         if not line.strip() or line.startswith("#"):
             continue
         found = _LINE.fullmatch(line)
         if found is None:
             raise InputError(f"{path}:{number}", "not a line of Kconfig", "CONFIG_NAME=value")
-        values[_bare(found["name"])] = _unquoted(found["value"])
-    return Kconfig(path=path, values=values)
-
-
-def _bare(name: str) -> str:
-    for prefix in _PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name
+        prefix = found["prefix"]
+        values[found["name"]] = _unquoted(found["value"])
+    return Kconfig(path=path, prefix=prefix, values=values)
 
 
 def _unquoted(value: str) -> str:
