@@ -16,15 +16,13 @@ draft-ietf-opsawg-pcapng: section header 4.1, interface description 4.2, enhance
 
 import asyncio
 import logging
-import os
 import struct
 import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from keyswitch import private_files
-from keyswitch.errors import Field, InputError
+from keyswitch.link.capture_file import new_capture_file
 from keyswitch.link.ports import Adapter, GattLink, PacketLink, Sighting, Sink
 from keyswitch.smp.framing.ble import BleReceiver
 from keyswitch.smp.header import HEADER_SIZE, MAX_PAYLOAD
@@ -60,7 +58,7 @@ class PacketCapture:
     def __init__(
         self, path: Path, *, name: str, words: Callable[[bytes], str], clock_us: Callable[[], int] = wall_clock_us
     ) -> None:
-        self._file: BinaryIO = _made(path)
+        self._file: BinaryIO = new_capture_file(path)
         self._words = words
         self._clock_us = clock_us
         self._works = True
@@ -246,19 +244,6 @@ class CapturedGatt:
         receiver = self._receivers.setdefault((characteristic, outbound), BleReceiver(HEADER_SIZE + MAX_PAYLOAD))
         for packet in receiver.receive(value, round(asyncio.get_running_loop().time() * 1000)).packets:
             self._capture.note(packet, outbound=outbound)
-
-
-def _made(path: Path) -> BinaryIO:
-    try:
-        return os.fdopen(private_files.replace_file(path), "wb", buffering=0)
-    except InputError as error:
-        raise InputError(
-            Field("capture", str(path)), error.problem, "a path where nothing is, or a file of your own"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            Field("capture", str(path)), error.strerror or "cannot be written", "a file in a directory that is there"
-        ) from error
 
 
 def _padded(data: bytes) -> bytes:

@@ -16,8 +16,7 @@ from typing import Self
 
 from bumble.snoop import BtSnooper, Snooper
 
-from keyswitch import private_files
-from keyswitch.errors import Field, InputError
+from keyswitch.link.capture_file import new_capture_file
 
 
 class Capture(Snooper):
@@ -32,18 +31,7 @@ class Capture(Snooper):
     """
 
     def __init__(self, path: Path, failed: Callable[[str], None]) -> None:
-        try:
-            self._file = os.fdopen(private_files.replace_file(path), "wb", buffering=0)
-        except InputError as error:
-            raise InputError(
-                Field("capture", str(path)), error.problem, "a path where nothing is, or a file of your own"
-            ) from None
-        except OSError as error:
-            raise InputError(
-                Field("capture", str(path)),
-                error.strerror or "cannot be written",
-                "a file in a directory that is there",
-            ) from error
+        self._file = new_capture_file(path)
         self._failed = failed
         self._snooper: Snooper | None = None
         self._try(lambda: setattr(self, "_snooper", BtSnooper(self._file)))
