@@ -287,6 +287,23 @@ async def still_locked_out(bench: Bench, words: str, outcome: Outcome, *, began_
     return part
 
 
+async def right_proof_in_lock_out(bench: Bench, check: str, words: str, *, began_s: float, waits_ms: int) -> Part:
+    """Send a right proof while the device has to wait, judge it, and wait until proofs are heard again.
+
+    Args:
+        bench: the device.
+        check: id of the check.
+        words: what is tried.
+        began_s: when the wait began at the latest, by the event loop's clock.
+        waits_ms: how long it lasts.
+    """
+    visit, body = await proof_not_sent(bench)
+    outcome = await send_proof(visit, check, words, body)
+    part = await still_locked_out(bench, words, outcome, began_s=began_s, waits_ms=waits_ms)
+    await wait_lock_out(bench, waits_ms)
+    return part
+
+
 async def wait_lock_out(bench: Bench, waits_ms: int | None = None) -> None:
     """Wait until proofs are heard again, and give a right one, so that the count begins anew."""
     settings = bench.target.policy.entry.lockout
