@@ -16,7 +16,7 @@ from tests.firmware.wire import Wire, commands_bytes, decision_bytes
 
 from keyswitch.device.server.components import Components
 from keyswitch.errors import InputError
-from keyswitch.export.limits import check_fits
+from keyswitch.export.limits import check_fits, not_in_core
 from keyswitch.export.numbers import TIMERS
 from keyswitch.export.tables import policy_c
 from keyswitch.gate import events as on
@@ -26,7 +26,6 @@ from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step, step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
-from keyswitch.policy.enums import Visibility
 from keyswitch.policy.model import Policy
 
 MAX_FREE_TRIES = 100
@@ -114,7 +113,9 @@ class CGate:
             check_fits(policy)
         except InputError:
             return None
-        if len(policy.inputs) > MAX_INPUTS or _has_what_the_core_has_not(policy):
+        if len(policy.inputs) > MAX_INPUTS or policy.entry.lockout.free_tries > MAX_FREE_TRIES:
+            return None
+        if any(not_in_core(policy)):
             return None
         key = hashlib.sha256(policy_c(policy, "").encode()).digest()
         if key not in self._of_tables:
@@ -134,12 +135,6 @@ def _fits(policy: Policy, state: GateState) -> bool:
 
 
 _LONGEST_MS: Final = 2**32 - 2
-
-
-def _has_what_the_core_has_not(policy: Policy) -> bool:
-    """What the exporter refuses as not yet in the module and the machine does otherwise, or what no file can say."""
-    quiet = any(mode.quiet_after_ms is not None for mode in policy.modes.values())
-    return quiet or policy.gate.service is Visibility.AUTHORIZE or policy.entry.lockout.free_tries > MAX_FREE_TRIES
 
 
 def _can_be_told(policy: Policy, state: GateState, event: Event, done: Step) -> bool:

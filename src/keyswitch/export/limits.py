@@ -73,12 +73,8 @@ def check_exportable(policy: Policy) -> None:
         raise InputError(f"{policy.origin}: {where}", f"not yet in the firmware module: {what}", instead)
 
 
-def _not_yet(policy: Policy) -> Iterator[Problem]:
-    for way in policy.transitions:
-        if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
-            yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
-    if policy.gate.identity is Identity.SECOND:
-        yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
+def not_in_core(policy: Policy) -> Iterator[Problem]:
+    """What the machine does in Python and the core does not yet."""
     if policy.gate.service is Visibility.AUTHORIZE:
         yield (
             "gate.service",
@@ -88,6 +84,15 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
     for mode in policy.modes.values():
         if mode.quiet_after_ms is not None:
             yield f"modes.{mode.name}.quiet_after_s", "what stays inhibited after firmware was worked on", "no such key"
+
+
+def _not_yet(policy: Policy) -> Iterator[Problem]:
+    for way in policy.transitions:
+        if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
+            yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
+    if policy.gate.identity is Identity.SECOND:
+        yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
+    yield from not_in_core(policy)
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and off_ble:
