@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from tests.audit.audits import PUMP, audit, over
+from tests.shapes import faults
 
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare
+from keyswitch.audit.json_output import ReportCheckedJson, report_checked_json
 from keyswitch.audit.manifest import EVIDENCE, MANIFEST, verify_report, write_report
 from keyswitch.audit.report.document import Control, ImageUsed, Report, replay_command, summary, to_json
 from keyswitch.audit.report.html import to_html
@@ -219,6 +221,7 @@ def test_a_tampered_report_is_refused_and_the_file_named(
     checked = verify_report(directory)
     assert checked.state is State.CHANGED
     assert any(finding.startswith(names.split(":", maxsplit=1)[0]) and names in finding for finding in checked.findings)
+    assert faults(report_checked_json(checked), ReportCheckedJson) == []
 
 
 def test_a_noted_head_vouches_for_all_of_it(written: tuple[Path, Head]) -> None:

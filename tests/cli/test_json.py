@@ -89,7 +89,7 @@ def test_evidence(run: Run, tmp_path: Path) -> None:
     ran = run("evidence", "verify", path, "--json")
     (checked,) = objects(ran.out)
     assert (ran.code, bool(checked["findings"])) == (Exit.NO, True)
-    assert faults(checked, *PRINTED["keyswitch evidence verify"]) == []
+    assert faults(checked, PRINTED["keyswitch evidence verify"][0]) == []
 
 
 def test_permits(run: Run, tmp_path: Path) -> None:

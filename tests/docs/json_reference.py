@@ -18,7 +18,13 @@ from keyswitch.app.evidence_json import CheckedJson, RecordJson
 from keyswitch.app.image_json import DiffJson, ImageFileJson, VerifyJson
 from keyswitch.app.permit_json import PermitJson
 from keyswitch.app.smp_request import SmpJson
-from keyswitch.audit.json_output import AuditCheckJson, AuditJson, AuditProgressJson, AuditSaidJson
+from keyswitch.audit.json_output import (
+    AuditCheckJson,
+    AuditJson,
+    AuditProgressJson,
+    AuditSaidJson,
+    ReportCheckedJson,
+)
 from keyswitch.campaign import json_output as campaign_json
 from keyswitch.demo.scene import BeginsJson, DemoProgressJson, StepEndedJson, StepProvedJson, SummaryJson
 from keyswitch.device.events import DeviceEvent, LiveEvent
@@ -50,7 +56,7 @@ PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch demo": (BeginsJson, DemoProgressJson, StepProvedJson, StepEndedJson, SummaryJson),
     "keyswitch device": DEVICE_EVENTS,
     "keyswitch evidence show": (RecordJson,),
-    "keyswitch evidence verify": (CheckedJson,),
+    "keyswitch evidence verify": (CheckedJson, ReportCheckedJson),
     "keyswitch explain": (ExplainJson,),
     "keyswitch export zephyr": (ExportJson,),
     "keyswitch export zephyr --check": (DriftJson,),

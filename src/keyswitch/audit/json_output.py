@@ -2,8 +2,10 @@
 
 from typing import TypedDict
 
+from keyswitch.app.evidence_json import HeadJson
 from keyswitch.audit.catalogue import Check
 from keyswitch.audit.clauses import clauses_of
+from keyswitch.audit.manifest import ReportChecked
 
 AuditCheckJson = TypedDict(
     "AuditCheckJson",
@@ -41,6 +43,25 @@ class AuditJson(TypedDict):
     not_applicable: list[str]
     unexpected: list[str]
     seconds: float
+
+
+class ReportCheckedJson(TypedDict):
+    """What `keyswitch evidence verify` finds in a directory of a report."""
+
+    state: str
+    files: int
+    findings: list[str]
+    head: HeadJson
+
+
+def report_checked_json(checked: ReportChecked) -> ReportCheckedJson:
+    """A report that was compared with its manifest."""
+    return {
+        "state": checked.state.value,
+        "files": checked.files,
+        "findings": list(checked.findings),
+        "head": {"n": checked.head.n, "hash": checked.head.hash},
+    }
 
 
 def check_json(check: Check) -> AuditCheckJson:

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import click
 
 from keyswitch.app.evidence_json import checked_json, record_json
+from keyswitch.audit.json_output import report_checked_json
 from keyswitch.audit.manifest import is_report, verify_report
 from keyswitch.cli.event_words import event_words
 from keyswitch.cli.output import echo, echo_document
@@ -100,8 +101,7 @@ def _verify_report(directory: Path, noted: Head | None, verifier: Verifier | Non
     checked = verify_report(directory, noted=noted, verifier=verifier)
     head = f"{checked.head.n}:{checked.head.hash}"
     if as_json:
-        told = {"state": checked.state.value, "files": checked.files, "findings": list(checked.findings)}
-        echo(to_line({**told, "head": {"n": checked.head.n, "hash": checked.head.hash}}))
+        echo(to_line(report_checked_json(checked)))
         return _CODES[checked.state]
     for finding in checked.findings:
         echo(f"{directory}: {finding}", err=True)
