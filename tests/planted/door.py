@@ -27,6 +27,7 @@ from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
 from keyswitch.smp.header import HEADER_SIZE, Header, Op
 from keyswitch.terms import Transport
+from keyswitch.testing.holes.table import lockout_as, lockout_of_a_connection
 
 AUTHORISE = "gate/test_authorise.py::"
 DISPATCH = "device/server/test_dispatch_alone.py::"
@@ -376,16 +377,6 @@ NONCE = [
 ]
 
 
-def made_of(kind: type[Lockout]) -> Callable[[LockoutSettings, Mapping[str, int], int], Lockout]:
-    """A lock-out that is restored as this kind."""
-
-    def restore(settings: LockoutSettings, stored: Mapping[str, int], now_ms: int) -> Lockout:
-        sound = lockout.restore(settings, stored, now_ms)
-        return kind(failures=sound.failures, until_ms=sound.until_ms)
-
-    return restore
-
-
 class NeverWaits(Lockout):
     def remaining_ms(self, kind: ProofKind, now_ms: int) -> int:
         return 0
@@ -433,58 +424,42 @@ def takes_any_word(settings: LockoutSettings, stored: Mapping[str, int], now_ms:
     return Lockout(failures={known[word]: count for word, count in stored.items() if word in known})
 
 
-def forgotten_at_disconnect() -> Components:
-    """Whoever comes back has all tries again: what the queue hears of a peer that goes, the lock-out hears too."""
-    gone: list[int] = []
-
-    class Tells(Queues):
-        def forget(self, peer: int) -> None:
-            super().forget(peer)
-            gone.append(peer)
-
-    class Forgets(Lockout):
-        def remaining_ms(self, kind: ProofKind, now_ms: int) -> int:
-            return 0 if gone else super().remaining_ms(kind, now_ms)
-
-    return Components(queues=Tells, lockout=made_of(Forgets))
-
-
 LOCKOUTS = [
     Fault(name=f"a lock-out that {name}", rule=parts, parts=parts, caught_by=test)
     for name, parts, test in (
         (
             "never waits",
-            Components(lockout=made_of(NeverWaits)),
+            Components(lockout=lockout_as(NeverWaits)),
             LOCKOUT + "test_a_locked_kind_is_heard_again_when_its_wait_is_over",
         ),
         (
             "counts nothing",
-            Components(lockout=made_of(CountsNothing)),
+            Components(lockout=lockout_as(CountsNothing)),
             LOCKOUT + "test_a_locked_kind_is_heard_again_when_its_wait_is_over",
         ),
         (
             "locks every kind",
-            Components(lockout=made_of(WaitsForAll)),
+            Components(lockout=lockout_as(WaitsForAll)),
             LOCKOUT + "test_each_kind_waits_for_itself_and_the_button_never",
         ),
         (
             "counts the button",
-            Components(lockout=made_of(LocksTheButton)),
+            Components(lockout=lockout_as(LocksTheButton)),
             LOCKOUT + "test_each_kind_waits_for_itself_and_the_button_never",
         ),
         (
             "never forgives",
-            Components(lockout=made_of(NeverForgives)),
+            Components(lockout=lockout_as(NeverForgives)),
             LOCKOUT + "test_a_right_proof_clears_its_own_kind",
         ),
         (
             "forgives every kind at once",
-            Components(lockout=made_of(ForgivesAll)),
+            Components(lockout=lockout_as(ForgivesAll)),
             LOCKOUT + "test_a_right_proof_clears_its_own_kind",
         ),
         (
             "stores nothing",
-            Components(lockout=made_of(StoresNothing)),
+            Components(lockout=lockout_as(StoresNothing)),
             ENTRY + "test_a_wrong_proof_has_reached_the_store_when_its_answer_leaves",
         ),
         (
@@ -499,7 +474,7 @@ LOCKOUTS = [
         ),
         (
             "is forgotten at disconnect",
-            forgotten_at_disconnect(),
+            lockout_of_a_connection(),
             ENTRY + "test_only_time_and_a_right_proof_end_a_lockout",
         ),
     )

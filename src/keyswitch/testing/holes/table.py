@@ -393,7 +393,9 @@ class _NeverWaits(Lockout):
         return 0
 
 
-def _lockout_as(kind: type[Lockout]) -> Callable[[LockoutSettings, Mapping[str, int], int], Lockout]:
+def lockout_as(kind: type[Lockout]) -> Callable[[LockoutSettings, Mapping[str, int], int], Lockout]:
+    """A lock-out that is restored as this kind."""
+
     def restore(settings: LockoutSettings, stored: Mapping[str, int], now_ms: int) -> Lockout:
         sound = lockout.restore(settings, stored, now_ms)
         return kind(failures=sound.failures, until_ms=sound.until_ms)
@@ -401,7 +403,7 @@ def _lockout_as(kind: type[Lockout]) -> Callable[[LockoutSettings, Mapping[str, 
     return restore
 
 
-def _lockout_of_a_connection() -> Components:
+def lockout_of_a_connection() -> Components:
     """Whoever comes back has all tries again: what the queue hears of a peer that goes, the lock-out hears too."""
     gone: list[int] = []
 
@@ -414,7 +416,7 @@ def _lockout_of_a_connection() -> Components:
         def remaining_ms(self, kind: ProofKind, now_ms: int) -> int:
             return 0 if gone else super().remaining_ms(kind, now_ms)
 
-    return Components(queues=Tells, lockout=_lockout_as(Forgets))
+    return Components(queues=Tells, lockout=lockout_as(Forgets))
 
 
 def _lockout_of_a_boot() -> Components:
@@ -556,13 +558,13 @@ HOLES: Final[tuple[Hole, ...]] = (
         name="a lock-out that never waits",
         check="KS-405",
         can_be=_has_proofs,
-        parts=lambda: Components(lockout=_lockout_as(_NeverWaits)),
+        parts=lambda: Components(lockout=lockout_as(_NeverWaits)),
     ),
     Hole(
         name="a lock-out that is forgotten at disconnect",
         check="KS-406",
         can_be=_has_proofs,
-        parts=_lockout_of_a_connection,
+        parts=lockout_of_a_connection,
     ),
     Hole(name="a lock-out that a reset ends", check="KS-407", can_be=_has_proofs, parts=_lockout_of_a_boot),
     Hole(
