@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from bumble.keys import PairingKeys
+from tests.cli.ended import ended as command_ended
 from tests.docs.json_reference import PRINTED
 from tests.shapes import faults
 
-from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.link.bumble.bonds import Bonds
 from keyswitch.schema.output import SCHEMA_VERSION
@@ -17,12 +18,7 @@ from keyswitch.schema.output import SCHEMA_VERSION
 KEY = bytes(range(16))
 PEERS = {"C0:00:00:00:00:01": True, "00:11:22:33:44:55/P": False}
 
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(["bonds", *arguments])
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
+ended = partial(command_ended, "bonds")
 
 
 @pytest.fixture

@@ -4,23 +4,16 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.cli.ended import ended
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
 from keyswitch.cli.defaults import config_path, default_policy, with_target
-from keyswitch.cli.main import main
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 
 NEW = make_image("1.1.0")
-
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(list(arguments))
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
 
 
 @pytest.fixture

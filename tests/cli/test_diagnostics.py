@@ -4,19 +4,12 @@ import logging
 from pathlib import Path
 
 import pytest
+from tests.cli.ended import ended
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
-from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(list(arguments))
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
 
 
 def test_what_is_logged_and_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

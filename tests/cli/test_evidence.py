@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.ended import ended
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
-from keyswitch.cli.main import main
 from keyswitch.evidence.chain import Head, encode_head
 from keyswitch.exits import Exit
 from keyswitch.host.report.evidence_file import append, close, head_path
@@ -29,13 +29,6 @@ MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
 -----END PUBLIC KEY-----
 """
 """RFC 8032 7.1, test 1."""
-
-
-def ended(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main([str(argument) for argument in arguments])
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
 
 
 @pytest.fixture

@@ -2,18 +2,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.cli.ended import ended
 from tests.host.images import make_image
 from tests.host.smp_peer import PeerAir, SmpPeer
 
-from keyswitch.cli.main import main
 from keyswitch.exits import Exit
-
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(list(arguments))
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
 
 
 @pytest.fixture

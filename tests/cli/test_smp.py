@@ -1,9 +1,11 @@
 """`keyswitch smp`: the answer in words, the gate's verdict, and the exit code."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
+from tests.cli.ended import ended as command_ended
 from tests.docs.json_reference import PRINTED
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
@@ -16,12 +18,7 @@ from keyswitch.schema.output import SCHEMA_VERSION
 
 OLD = make_image()
 
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(["smp", *arguments])
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
+ended = partial(command_ended, "smp")
 
 
 class WritesPeer(SmpPeer):

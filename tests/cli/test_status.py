@@ -3,23 +3,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.ended import ended
 from tests.host.images import make_image
 from tests.host.smp_peer import SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 
-from keyswitch.cli.main import main
 from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
 from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image(), make_image("1.1.0")
-
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(list(arguments))
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
 
 
 @pytest.mark.parametrize(

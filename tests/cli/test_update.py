@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.ended import ended
 from tests.host.images import Made, make_image
 from tests.host.smp_peer import PeerAir, SmpPeer
 from tests.host.udp_peer import UdpPeerThread
 from tests.policy.samples import pump, pump_with
 
-from keyswitch.cli.main import main
 from keyswitch.cli.update import update as update_command
 from keyswitch.errors import SilenceError
 from keyswitch.exits import Exit
@@ -27,13 +27,6 @@ from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
-
-
-def ended(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as raised:
-        main(list(arguments))
-    assert isinstance(raised.value.code, int)
-    return raised.value.code
 
 
 @pytest.fixture
