@@ -93,7 +93,7 @@ def without_mode_group(person: Person) -> Callable[[DeviceInProcess], None]:
                 unknown = answer(header, {"rc": 8})
                 await send(peer_id, door, unknown if header.group == mode.ID else packet)
 
-            wire.send = changed  # type: ignore[method-assign]
+            wire.send = changed
 
     return at
 

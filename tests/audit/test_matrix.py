@@ -43,7 +43,7 @@ def answering(change: Callable[[Header, bytes], bytes | None]) -> Callable[[Devi
                 if other is not None:
                     await send(peer_id, door, other)
 
-            wire.send = changed  # type: ignore[method-assign]
+            wire.send = changed
 
     return at
 

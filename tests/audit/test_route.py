@@ -47,7 +47,7 @@ def test_a_key_switch_is_turned() -> None:
 
 @pytest.mark.parametrize("compare", ["==", "!=", "<", "<=", ">", ">="])
 def test_a_value_makes_a_condition_true_or_false(compare: str) -> None:
-    guard = Guard(input="battery_percent", index=1, compare=compare, value=30)  # type: ignore[arg-type]
+    guard = Guard(input="battery_percent", index=1, compare=compare, value=30)
     fine, other = value_for(PUMP, [guard]), value_for(PUMP, [guard], true=False)
     assert guard.holds(fine)
     assert not guard.holds(other)

@@ -28,11 +28,11 @@ class Agent(ServiceInterface):
         super().__init__("org.bluez.Agent1")
 
     @dbus_method()
-    def RequestAuthorization(self, device: "o") -> None:  # type: ignore[name-defined]  # noqa: N802, F821 - D-Bus's names and types
+    def RequestAuthorization(self, device: "o") -> None:  # noqa: N802, F821 - D-Bus's names and types
         """Agree to pair."""
 
     @dbus_method()
-    def RequestConfirmation(self, device: "o", passkey: "u") -> None:  # type: ignore[name-defined]  # noqa: N802, F821 - D-Bus's names and types
+    def RequestConfirmation(self, device: "o", passkey: "u") -> None:  # noqa: N802, F821 - D-Bus's names and types
         """Agree to a number."""
 
     @dbus_method()

@@ -50,7 +50,7 @@ def kill_at(point: str) -> None:
         self.sink = watch
         told(self)
 
-    flows.Controller.__post_init__ = watched  # type: ignore[method-assign]
+    flows.Controller.__post_init__ = watched
     if point == "behind the written outcome":
         step = DbosEngine.step
 
@@ -58,7 +58,7 @@ def kill_at(point: str) -> None:
             await step(self, name, act)
             _die()
 
-        DbosEngine.step = dying  # type: ignore[method-assign]
+        DbosEngine.step = dying
 
 
 if __name__ == "__main__":

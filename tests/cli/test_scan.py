@@ -68,13 +68,13 @@ def test_nothing_near(air: PeerAir, capsys: pytest.CaptureFixture[str]):
 
 def test_devices_that_show_no_service_are_counted_and_listed_by_all(air: PeerAir, capsys: pytest.CaptureFixture[str]):
     sighting = air.sighting
-    air.sighting = lambda peer: replace(sighting(peer), services=frozenset())  # type: ignore[method-assign]
+    air.sighting = lambda peer: replace(sighting(peer), services=frozenset())
     assert ended("scan", "--seconds", "0.2") == Exit.NO
     assert capsys.readouterr().out == "2 devices that show no update service: --all lists them\n"
     assert ended("scan", "--seconds", "0.2", "--all") == Exit.YES
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.split() == ["C0:00:00:00:00:01", "Pump", "7", "neither", "mode", "0"]
-    air.sighting = lambda peer: replace(  # type: ignore[method-assign]
+    air.sighting = lambda peer: replace(
         sighting(peer), services=sighting(peer).services if peer.name == "Pump 7" else frozenset()
     )
     assert ended("scan", "--seconds", "0.2") == Exit.YES

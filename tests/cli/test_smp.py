@@ -73,7 +73,7 @@ def test_what_is_no_answer_and_silence(capsys: pytest.CaptureFixture[str]):
         assert "no answer: " in capsys.readouterr().out
         assert ended(served.target, "65", "1") == Exit.NO
         assert "refused: ENOTSUP: the device does not have this command" in capsys.readouterr().out
-        served.peer.serve = _silent_to(served.peer)  # type: ignore[method-assign]
+        served.peer.serve = _silent_to(served.peer)
         assert ended(served.target, "os", "echo", "--timeout", "0.1", "--json") == Exit.UNREACHABLE
         told = json.loads(capsys.readouterr().out)
         assert (told["reply"], told["trouble"]) == (None, "no answer to os.echo within 100 ms")

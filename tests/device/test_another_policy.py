@@ -89,7 +89,7 @@ def test_a_record_of_version_1_is_not_taken() -> None:
     rig.test(peer, NEW)
     arm = rig.server.core.parts.arm
 
-    def writes_version_1(flash, layout, slot, *, permanent):  # type: ignore[no-untyped-def]
+    def writes_version_1(flash, layout, slot, *, permanent):
         written = rig.store.documents["session.json"]["record"]
         rig.store.documents["session.json"]["record"] = {
             "version": 1,
@@ -122,7 +122,7 @@ def test_a_record_of_a_program_that_took_the_bytes_of_the_file_goes_on(changes: 
     rig.test(peer, NEW)
     arm = rig.server.core.parts.arm
 
-    def by_the_files_bytes(flash, layout, slot, *, permanent):  # type: ignore[no-untyped-def]
+    def by_the_files_bytes(flash, layout, slot, *, permanent):
         rig.store.documents["session.json"]["record"]["policy"] = rig.policy.file_digest.hex()
         return arm(flash, layout, slot, permanent=permanent)
 

@@ -229,7 +229,7 @@ class Life:
         core.peers.clear()
         self.peers.clear()
         self.nonce.clear()
-        core.boot(report, inputs, self.now_ms)  # type: ignore[arg-type]
+        core.boot(report, inputs, self.now_ms)
         plain = on.Booted(
             record=None, running=running, trial=report.trial, mode_before=before, blank=blank, inputs=inputs
         )

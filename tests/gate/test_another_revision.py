@@ -21,7 +21,7 @@ FOREIGN = b"another revision, 32 bytes long."
 
 def kept(proof: ProofKind | None = ProofKind.CHALLENGE, **what: object) -> SessionRecord:
     fields: dict[str, object] = {"policy": FOREIGN, "mode": "maintenance", "proof": proof, "expected": IMAGE}
-    return SessionRecord(**{**fields, **what})  # type: ignore[arg-type]
+    return SessionRecord(**{**fields, **what})
 
 
 def come_up(policy: Policy, record: SessionRecord, *, trial: bool = True, **inputs: bool | int) -> Gate:

@@ -86,7 +86,7 @@ def test_the_slots_are_served_as_maintenance_would_serve_them() -> None:
     safe = first(pump_with(('security = "none"', 'security = "encrypted"')))
     refused = authorise(safe.policy, safe.state, ble(), write)
     assert refused != ALLOWED
-    assert refused.reason is Reason.SECURITY  # type: ignore[union-attr]
+    assert refused.reason is Reason.SECURITY
     assert authorise(safe.policy, safe.state, ble(security=Security.ENCRYPTED), write) == ALLOWED
     assert authorise(safe.policy, safe.state, ble(), ask) == ALLOWED
     shut = first(small("[update]\ntrial_deadline_s = 9", ('["os", "image", "mode"]', '["os", "mode"]')))

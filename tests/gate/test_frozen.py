@@ -33,7 +33,7 @@ def test_the_value_itself_is_not_touched() -> None:
 
 def test_a_field_that_is_not_there_is_refused() -> None:
     with pytest.raises(TypeError, match="color"):
-        replace(SESSION, color="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        replace(SESSION, color="red")
 
 
 @dataclass(frozen=True)

@@ -109,4 +109,4 @@ def test_every_bit_and_every_length_counts(record: SessionRecord) -> None:
 )
 def test_what_has_no_form_is_not_written(wrong: dict[str, object]) -> None:
     with pytest.raises(LocalError, match="no form"):
-        to_bytes(replace(PLAIN, **wrong))  # type: ignore[arg-type]
+        to_bytes(replace(PLAIN, **wrong))

@@ -193,7 +193,7 @@ class ForeignPeer(TwoImagePeer):
         if self.has(Quirk.HIDES_IMAGE_1):
             self.pairs[1][1] = Slot()  # what ran before is overwritten, there is no way back
 
-    def do_1_1_2(self, body: Body, peer: int) -> Body | None:  # type: ignore[override]
+    def do_1_1_2(self, body: Body, peer: int) -> Body | None:
         if self.session is not None and 0 < body["off"] < 1 << 30:
             end = len(self.session.data) + len(body["data"])
             if end > self.end and self.has(Quirk.SILENT_AT_THE_END):

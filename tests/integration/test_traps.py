@@ -212,7 +212,7 @@ def test_a_second_central_that_is_there_keeps_maintenance_shut(pump: Workshop) -
             operator, other = await here.central(), await here.central()
             assert operator.mode is not None
             answer = await mode_group.enter(operator.mode, "maintenance", (Secret(read_secret(pump.policy)),))
-            assert refused(answer, Reason.BUSY) or refused(answer, Reason.GUARD), answer  # type: ignore[arg-type]
+            assert refused(answer, Reason.BUSY) or refused(answer, Reason.GUARD), answer
             assert here.status["gate"] == "shut"
             await other.close()
             entered = await mode_group.enter(operator.mode, "maintenance", (Secret(read_secret(pump.policy)),))
@@ -361,7 +361,7 @@ def test_a_session_record_of_another_version_is_worth_nothing(pump: Workshop) ->
                 if name == "session.json" and document is not None and "record" in document:
                     kept.append(document["record"])
 
-            here.world.store.write = watched  # type: ignore[method-assign]
+            here.world.store.write = watched
             assert isinstance(await client.write(os.ID, os.Id.RESET), Answer)
             await asyncio.sleep(2)
             assert (here.running, here.status["gate"]) == ("1.1.0", "open")
@@ -551,7 +551,7 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
                 sent.append(data)
                 await send(data)
 
-            client.link.send = heard  # type: ignore[method-assign]
+            client.link.send = heard
             entered = await mode_group.enter(client, "maintenance", (Secret(secret),))
             assert isinstance(entered, mode_group.EntryReply)
             proof = sent[-1]
@@ -565,7 +565,7 @@ def test_replayed_foreign_and_expired_proofs(pump: Workshop, way: str) -> None:
             assert b"proof" in got[0]
             other = await here.client("net" if way != "net" else "line")
             answer = await mode_group.enter(other, "maintenance", (Secret(bytes(32)),))  # another device's secret
-            assert refused(answer, Reason.PROOF), answer  # type: ignore[arg-type]
+            assert refused(answer, Reason.PROOF), answer
             assert here.status["mode"] == "normal"
 
     run(story())
@@ -581,10 +581,10 @@ def test_an_answer_to_a_nonce_of_long_ago_is_no_proof(pump: Workshop) -> None:
                 await asyncio.sleep(60)
                 return await write(*args, **named)
 
-            client.write = late  # type: ignore[method-assign]
+            client.write = late
             answer = await mode_group.enter(client, "maintenance", (Secret(read_secret(pump.policy)),))
-            assert refused(answer, Reason.PROOF), answer  # type: ignore[arg-type]
-            client.write = write  # type: ignore[method-assign]
+            assert refused(answer, Reason.PROOF), answer
+            client.write = write
             state = await read_mode(client)
             assert isinstance(state, ModeState)
             assert (state.mode, state.open) == ("normal", False)

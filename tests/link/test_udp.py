@@ -76,7 +76,7 @@ def test_room_is_that_of_a_datagram_that_is_not_fragmented(
             return mtu
 
     monkeypatch.setattr("keyswitch.link.udp.sys.platform", "linux")
-    assert _room(Connected()) == room  # type: ignore[arg-type] - all of a socket that is asked
+    assert _room(Connected()) == room
 
 
 def test_elsewhere_ethernet_is_assumed(monkeypatch: pytest.MonkeyPatch):

@@ -102,7 +102,7 @@ def device(
         max_align=max_align,
         max_sectors=max(slot_size // sector_size, 8),
     )
-    boot_config = BootConfig(layout=layout, keys=images.keys() if keys is None else keys, **config)  # type: ignore[arg-type]
+    boot_config = BootConfig(layout=layout, keys=images.keys() if keys is None else keys, **config)
     made = Device(flash or RamFlash(layout.geometry), layout, boot_config)
     if running is not None:
         slots.install(made.flash, layout, made.primary, running)

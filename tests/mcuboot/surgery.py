@@ -53,7 +53,7 @@ class Parts:
 
 def sign(kind: str, number: int, hashed: bytes, digest: bytes) -> bytes:
     key = imgtool_key(kind, number)
-    return key.sign(hashed) if hasattr(key, "sign") else key.sign_digest(digest)  # type: ignore[attr-defined]
+    return key.sign(hashed) if hasattr(key, "sign") else key.sign_digest(digest)
 
 
 def tlv_area(

@@ -25,8 +25,8 @@ def err(group: int, code: int) -> Body:
 
 def _one(**fields: object) -> Step:
     answer = fields.pop("answer")
-    ask = Ask(**{"op": WRITE, "group": 0, "command": 0, "payload": HI, **fields})  # type: ignore[arg-type]
-    return Step(asks=(ask,), answers=() if answer is None else (answer,))  # type: ignore[arg-type]
+    ask = Ask(**{"op": WRITE, "group": 0, "command": 0, "payload": HI, **fields})
+    return Step(asks=(ask,), answers=() if answer is None else (answer,))
 
 
 CORE: Final = (

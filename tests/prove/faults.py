@@ -171,7 +171,7 @@ def reads(**what: object) -> GateUnderProof:
         (maintenance, *_) = [mode.name for mode in policy.modes.values() if mode.maintenance]
         fits: dict[str, object] = {"mode": maintenance, "expected": event.running, "policy": policy.digest}
         read = {name: fits[name] if value is ... else value for name, value in what.items()}
-        return machine.step(policy, state, replace(event, record=replace(event.record, **read)))  # type: ignore[arg-type]
+        return machine.step(policy, state, replace(event, record=replace(event.record, **read)))
 
     return GateUnderProof(step=step)
 

@@ -25,7 +25,7 @@ def keys(policy: Policy) -> list[str]:
 
 def limited(policy: Policy, **limits: int | None) -> Policy:
     """The policy with other limits in maintenance (ms)."""
-    mode = replace(policy.modes["maintenance"], **limits)  # pyright: ignore[reportArgumentType]
+    mode = replace(policy.modes["maintenance"], **limits)
     return replace(policy, modes={**policy.modes, "maintenance": mode})
 
 

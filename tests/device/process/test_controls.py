@@ -153,7 +153,7 @@ def test_a_power_cycle_that_fails_stops_the_device_and_is_answered(pump: Worksho
         with pytest.raises(DeviceFailedError, match="No space left"):
             async with world(pump) as here:
                 controls = Controls(here.policy, here.device)
-                here.device._boot = full  # type: ignore[assignment]
+                here.device._boot = full
                 with pytest.raises(DeviceFailedError, match="No space left") as failed:
                     await controls.answer({"do": "power-cycle"})
                 assert failed.value.exit_code is Exit.FAULT

@@ -130,7 +130,7 @@ def test_an_owner_is_let_in_alone_and_again_once_it_has_shown_itself(pump: Works
         policy = with_maintenance(pump.policy, session=SessionRule.OWNER)
         async with place(pump, policy, service=Visibility.AUTHORIZE) as here:
             owner, entering = await here.central(), way(pump)
-            token = (await entering.enter(owner, print)).token  # type: ignore[union-attr]
+            token = (await entering.enter(owner, print)).token
             assert await owner.open_smp()
             assert await served(owner)
             other = await here.central()
@@ -199,9 +199,9 @@ def test_the_machine_asks_for_no_change_of_the_table(pump: Workshop) -> None:
             def noted(one: object) -> None:
                 if isinstance(one, ShowService):
                     shown.append(one)
-                effect(one)  # type: ignore[arg-type]
+                effect(one)
 
-            runtime._effect = noted  # type: ignore[method-assign,assignment]
+            runtime._effect = noted
             await runtime.settled()
             shown.clear()  # at boot it is shown, once and for all
             await here.open()

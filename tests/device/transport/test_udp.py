@@ -239,7 +239,7 @@ def test_what_is_read_at_once_is_the_whole_datagram(size: int) -> None:
     async def story() -> None:
         carrier, heard = UdpTransport("127.0.0.1", 0, max_packet=MAX_DATAGRAM), Heard()
         await carrier.start(heard)
-        assert carrier._socket.max_size == READ_MOST  # type: ignore[union-attr]
+        assert carrier._socket.max_size == READ_MOST
         transport, _ = await Client.open(carrier)
         transport.sendto(ECHO.ljust(size, b"x"))
         await heard.next()

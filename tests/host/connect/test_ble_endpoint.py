@@ -446,7 +446,7 @@ def test_a_connection_that_does_not_get_ready_is_closed(service: str, monkeypatc
         links.append(self)
         if wanted == service:
             await asyncio.sleep(3600)
-        await subscribe(self, wanted, characteristic, sink)  # type: ignore[arg-type]
+        await subscribe(self, wanted, characteristic, sink)
 
     monkeypatch.setattr(PeerGattLink, "subscribe", hang)
 
@@ -466,7 +466,7 @@ def test_a_refused_subscription_is_told_with_the_connection(monkeypatch: pytest.
     async def refuse(self: PeerGattLink, service: str, characteristic: str, sink: object) -> None:
         if service == SMP_SERVICE:
             raise RemoteError("ATT error 0x05 (insufficient authentication)")
-        await subscribe(self, service, characteristic, sink)  # type: ignore[arg-type]
+        await subscribe(self, service, characteristic, sink)
 
     monkeypatch.setattr(PeerGattLink, "subscribe", refuse)
 
@@ -530,7 +530,7 @@ def test_pairing_is_done_before_anything_is_asked(*, asked: bool, monkeypatch: p
 
     async def note(self: PeerGattLink, service: str, characteristic: str, sink: object) -> None:
         done.append("subscribed")
-        await subscribe(self, service, characteristic, sink)  # type: ignore[arg-type]
+        await subscribe(self, service, characteristic, sink)
 
     monkeypatch.setattr(PeerGattLink, "pair", pair)
     monkeypatch.setattr(PeerGattLink, "subscribe", note)

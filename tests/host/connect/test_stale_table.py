@@ -27,16 +27,16 @@ class KeptAir(PeerAir):
     async def connect(self, address: str, timeout_ms: int) -> PeerGattLink:
         link = await super().connect(address, timeout_ms)
         link.services = self.kept
-        link.can_rediscover = self.ours  # type: ignore[misc]
+        link.can_rediscover = self.ours
         subscribe, code = link.subscribe, self.code
 
         async def refused(service: str, characteristic: str, sink: object) -> None:
             if service == SMP_SERVICE:
                 raise GattRefused(f"ATT error {code:#04x}", code)
-            await subscribe(service, characteristic, sink)  # type: ignore[arg-type]
+            await subscribe(service, characteristic, sink)
 
         if code is not None:
-            link.subscribe = refused  # type: ignore[method-assign]
+            link.subscribe = refused
         return link
 
 

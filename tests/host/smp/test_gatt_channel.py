@@ -42,7 +42,7 @@ def test_pieces_of_several_packets_are_never_mixed():
             await asyncio.sleep(0.01)
             await write(service, characteristic, data)
 
-        link.write = slowly  # type: ignore[method-assign]
+        link.write = slowly
         client = SmpClient(channel)
         told = await asyncio.gather(*(client.write(0, 0, {"d": f"{n}" * 600}) for n in range(3)))
         assert [reply.values["r"] for reply in told if isinstance(reply, Answer)] == [f"{n}" * 600 for n in range(3)]
@@ -64,7 +64,7 @@ def test_a_packet_left_half_sent_ends_the_link():
                 await asyncio.sleep(3600)
 
         stuck_after = [True, False]
-        link.write = stuck  # type: ignore[method-assign]
+        link.write = stuck
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await channel.send(b"\x08" + b"x" * 500)
@@ -86,11 +86,11 @@ def test_a_packet_not_begun_leaves_the_link_usable():
             del service, characteristic, data
             await asyncio.sleep(3600)
 
-        link.write = stuck  # type: ignore[method-assign]
+        link.write = stuck
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await channel.send(b"\x08" + b"x" * 500)
-        link.write = write  # type: ignore[method-assign]
+        link.write = write
         assert isinstance(await SmpClient(channel).write(0, 0), Answer)
 
     run(story())

@@ -311,7 +311,7 @@ def noted_bodies(peer: ForeignPeer) -> list[Body]:
         bodies.append(body)
         return write(body, connection)
 
-    peer.do_1_0_2 = noted  # type: ignore[method-assign]
+    peer.do_1_0_2 = noted
     return bodies
 
 
@@ -448,7 +448,7 @@ def test_a_recovery_whose_application_is_not_heard_on_the_line_is_not_said_to_go
             boot(keep=keep)
             peer.silent = True
 
-        peer.boot = boots  # type: ignore[method-assign]
+        peer.boot = boots
         result, _ = await updated(peer, Job(images=(image_of(NEW),)), "udp")
         assert result.outcome is Outcome.NEVER_CAME_BACK, result
         assert result.next_step.startswith("look at the device itself: its application may not speak on this line")
@@ -611,7 +611,7 @@ def test_a_device_with_a_mode_group_that_refuses_after_the_reset_is_refused():
             boot(keep=False)
             peer.guard = "motion == false"
 
-        peer.boot = boots  # type: ignore[method-assign]
+        peer.boot = boots
         way = ModeGroupStrategy("maintenance", Secret(b"s" * 32))
         result, _ = await updated(peer, Job(images=(image_of(NEW),), way=way))
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.GUARD), result
@@ -697,7 +697,7 @@ def test_a_device_that_is_silent_altogether_is_unreachable():
             peer.silent = peer.silent or answer is None
             return answer
 
-        peer.do_1_1_2 = silent  # type: ignore[method-assign]
+        peer.do_1_1_2 = silent
         result, _ = await updated(peer, Job(images=(image_of(NEW),)))
         assert result.outcome is Outcome.UNREACHABLE, result
         assert "everything else" not in result.detail

@@ -133,7 +133,7 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
             boot(keep=keep)
             peer.slots[1].data = NEW.data
 
-        peer.boot = overwritten  # type: ignore[method-assign]
+        peer.boot = overwritten
         result = await unwell(peer)
         still = f"the device was reset and still runs 1.1.0 ({NEW.hash.hex()[:8]}): its bootloader takes nothing back"
         assert result.detail == f"{UNWELL}{still}"
@@ -147,7 +147,7 @@ def test_a_device_that_cannot_be_seen_to_go_back_has_to_be_power_cycled():
             boot(keep=keep)
             peer.never_boots = True
 
-        peer.boot = once  # type: ignore[method-assign]
+        peer.boot = once
         result = await unwell(peer)
         assert result.outcome is Outcome.NEVER_CAME_BACK, result
         assert result.detail.endswith("the device was reset to bring the old image back, and not heard again")

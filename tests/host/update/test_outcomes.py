@@ -55,7 +55,7 @@ def crashing(peer: SmpPeer) -> dict[str, Any]:
         if len(boots) == 1:
             boot(keep=keep)
 
-    peer.boot = twice  # type: ignore[method-assign]
+    peer.boot = twice
     return {}
 
 

@@ -74,7 +74,7 @@ def test_an_image_that_only_its_own_application_confirms_is_waited_for(after_s: 
             if after_s is not None:
                 asyncio.get_running_loop().call_later(after_s, confirms)
 
-        peer.boot = boots  # type: ignore[method-assign]
+        peer.boot = boots
         images = (image_of(NEW), replace(image_of(net[1]), number=1))
         result, events = await whole(peer, Job(images=images))
         if after_s is None:

@@ -203,7 +203,7 @@ def test_the_device_that_is_meant_is_updated_though_its_new_firmware_brings_anot
             boot(keep=keep)
             peer.policy = b"renewed!"
 
-        peer.boot = renewed  # type: ignore[method-assign]
+        peer.boot = renewed
         expected = Expected(device="Pump 7", policy=b"policy!!")
         result, _ = await whole(peer, job(way=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected)))
         assert result.outcome is Outcome.CONFIRMED, result
@@ -463,7 +463,7 @@ def test_an_image_that_reverts():
             if len(boots) == 1:
                 boot(keep=keep)
 
-        peer.boot = crash  # type: ignore[method-assign]
+        peer.boot = crash
         result, _ = await whole(peer)
         assert result.outcome is Outcome.REVERTED, result
         assert result.outcome.exit_code is Exit.REVERTED
@@ -508,7 +508,7 @@ def hangs(peer: SmpPeer, times: int) -> None:
         peer.silent = peer.running()[0] == "1.1.0" and left[0] > 0
         left[0] -= peer.silent
 
-    peer.boot = silently  # type: ignore[method-assign]
+    peer.boot = silently
 
 
 def test_after_it_never_came_back_one_looks_first_and_the_same_command_tries_once_more():
@@ -690,7 +690,7 @@ def test_a_device_whose_address_changes_is_known_by_its_token():
             boot(keep=keep)
             peer.address = "C0:00:00:00:00:AA"
 
-        peer.boot = elsewhere  # type: ignore[method-assign]
+        peer.boot = elsewhere
         result, _ = await whole(peer)
         assert result.outcome is Outcome.CONFIRMED
 
@@ -876,7 +876,7 @@ def test_nothing_that_hangs_keeps_the_run(never: str):
                     await asyncio.sleep(timeout_ms / 1000)
                     raise LinkLostError("connection timeout")
 
-                air.connect = hang  # type: ignore[method-assign]
+                air.connect = hang
             case _:
                 peer.silent = True
         result = await update(BleEndpoint(air, target="ble:Pump 7", name="Pump 7"), job())
@@ -966,7 +966,7 @@ def test_an_image_whose_sum_the_device_finds_wrong_is_sent_once_more_and_never_m
             return answer
 
         upload = peer.do_1_1_2
-        peer.do_1_1_2 = lambda body, link: spoil(upload(body, link))  # type: ignore[method-assign]
+        peer.do_1_1_2 = lambda body, link: spoil(upload(body, link))
         result, events = await whole(peer)
         said = [event.text for event in events if isinstance(event, Message)]
         assert said == [

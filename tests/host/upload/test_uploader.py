@@ -216,7 +216,7 @@ def test_a_device_that_is_busy_is_waited_for(busy_ms: int, at: int):
             work()
             peer.step_ms = 1
 
-        link.work = once  # type: ignore[method-assign]
+        link.work = once
         end = await send(peer, link=link, bounds=Bounds(last_answer_ms=40_000))
         assert isinstance(end, Uploaded)
         assert arrived(peer)
