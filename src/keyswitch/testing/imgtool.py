@@ -71,7 +71,7 @@ def _imgtool(*arguments: str) -> None:
     except SystemExit as end:
         code = end.code
     except Exception as error:
-        raise LocalError(f"imgtool {arguments[0]}: {error or type(error).__name__}") from error
+        raise LocalError(f"imgtool {arguments[0]}: {str(error) or type(error).__name__}") from error
     if code:
         lines = said.getvalue().strip().splitlines() or [f"imgtool ended with {code}"]
         raise LocalError(f"imgtool {arguments[0]}: {lines[-1]}")

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
+from keyswitch.frozen import quickly_made
 from keyswitch.timing.rules import (
     CRC_ERRORS_END_EVENT,
     INSTANT_EVENTS,
@@ -59,6 +60,7 @@ class Parameters:
     encrypted: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Pdu:
     """What one packet carries. `last` marks the packet with which a host's buffer has gone out.
@@ -82,6 +84,7 @@ EMPTY = Pdu(0)
 _LONGEST = Pdu(MAX_DATA_LENGTH)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """`side` sees this packet."""
@@ -90,6 +93,7 @@ class Arrived:
     pdu: Pdu
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """`side` learns that the peer's link layer has taken this packet of its own."""
