@@ -22,7 +22,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from keyswitch.frozen import quickly_made
 from keyswitch.timing.rules import (
@@ -45,7 +45,11 @@ class Side(IntEnum):
     @property
     def other(self) -> "Side":
         """The one at the other end."""
-        return Side(1 - self)
+        return _OTHER[self]
+
+
+_OTHER: Final = (Side.PERIPHERAL, Side.CENTRAL)
+"""Asked at every packet: to look a member up by its value costs more than all else that is done for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
