@@ -40,25 +40,25 @@ async def find(context: UpdateContext) -> Stop | None:
 
 async def judge(context: UpdateContext) -> Stop | None:
     """Ask the device about its gate."""
-    told = await probe_gate(context.up())
-    other = _other_device(context, told)
-    if other is None and told.reason is Reason.OWNER and await context.attached():
-        told = await probe_gate(context.up())
-    if told.reason is Reason.SILENCE:
-        raise SilenceError(told.detail)
-    context.on_verdict(replace(told, next_step="") if _is_next(context, told) else told)
+    verdict = await probe_gate(context.up())
+    other = _other_device(context, verdict)
+    if other is None and verdict.reason is Reason.OWNER and await context.attached():
+        verdict = await probe_gate(context.up())
+    if verdict.reason is Reason.SILENCE:
+        raise SilenceError(verdict.detail)
+    context.on_verdict(replace(verdict, next_step="") if _is_next(context, verdict) else verdict)
     if other is not None:
         return other
-    if tells_older_form(context.job.way.expected, told) and context.seen.reset is None:
+    if tells_older_form(context.job.way.expected, verdict) and context.seen.reset is None:
         context.say(OLDER_FORM)
-    is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
-    context.seen = replace(context.seen, verdict=told, open=is_open, gated=False, smp=context.up().smp is not None)
-    if told.state is not None:
-        context.note_state(told.state)
-        if context.seen.rebooted and told.slots is not None:
-            context.note_slots(told.slots)  # with the gate open, as `verify` would read them at once again
+    is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(verdict.gate)
+    context.seen = replace(context.seen, verdict=verdict, open=is_open, gated=False, smp=context.up().smp is not None)
+    if verdict.state is not None:
+        context.note_state(verdict.state)
+        if context.seen.rebooted and verdict.slots is not None:
+            context.note_slots(verdict.slots)  # with the gate open, as `verify` would read them at once again
     elif is_open is None:
-        return Stop(outcome=Outcome.UNKNOWN, detail=told.detail, reason=told.reason, next_step=told.next_step)
+        return Stop(outcome=Outcome.UNKNOWN, detail=verdict.detail, reason=verdict.reason, next_step=verdict.next_step)
     else:
         inside = await context.job.way.is_inside(context.up())
         if inside is not None:
@@ -74,23 +74,23 @@ async def enter(context: UpdateContext) -> Stop | None:
     verdict = context.seen.verdict
     if verdict is not None and (stop := trial_in_the_way(context.job, verdict.slots)) is not None:
         return stop  # many ways in begin with a reset, which ends the trial
-    told = await context.job.way.enter(context.up(), context.say)
-    if isinstance(told, EntryRefused):
-        return _no_entry(context, told)
-    context.entered = told
+    granted = await context.job.way.enter(context.up(), context.say)
+    if isinstance(granted, EntryRefused):
+        return _no_entry(context, granted)
+    context.entered = granted
     context.leaving = False
-    context.note_inside(inside=True, lease_ms=told.lease_ms)
-    if not told.told:
+    context.note_inside(inside=True, lease_ms=granted.lease_ms)
+    if not granted.told:
         context.inside = None
-    if told.restarts:
+    if granted.restarts:
         context.will_change("the device was restarted to enter maintenance")
-    if told.identity is not None:
-        context.reach.visit(told.identity)
-    context.reach.learn(token=told.token, address=told.address)
+    if granted.identity is not None:
+        context.reach.visit(granted.identity)
+    context.reach.learn(token=granted.token, address=granted.address)
     # Where the link does not end with the device's word, there is nothing to come back from.
-    again = told.restarts or (told.reconnect and context.up().announced_end)
+    again = granted.restarts or (granted.reconnect and context.up().announced_end)
     context.seen = replace(
-        context.seen, open=True, outside=False if told.told else None, smp=context.seen.smp and not again
+        context.seen, open=True, outside=False if granted.told else None, smp=context.seen.smp and not again
     )
     if not again:
         # A service that was there and refused may be used from now on, without another connection.
@@ -175,22 +175,22 @@ async def left(context: UpdateContext) -> Stop | None:
     return None
 
 
-def _other_device(context: UpdateContext, told: Verdict) -> Stop | None:
+def _other_device(context: UpdateContext, verdict: Verdict) -> Stop | None:
     """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
-    other = None if context.seen.reset is not None else other_policy(context.job.way.expected, told)
+    other = None if context.seen.reset is not None else other_policy(context.job.way.expected, verdict)
     return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other.detail, next_step=other.next_step)
 
 
-def _is_next(context: UpdateContext, told: Verdict) -> bool:
+def _is_next(context: UpdateContext, verdict: Verdict) -> bool:
     """Whether the run itself now does what the verdict would have a person do."""
-    return told.reason in _OPENED_BY_ENTERING and not isinstance(context.job.way, AlreadyOpen)
+    return verdict.reason in _OPENED_BY_ENTERING and not isinstance(context.job.way, AlreadyOpen)
 
 
-def _no_entry(context: UpdateContext, told: EntryRefused) -> Stop:
+def _no_entry(context: UpdateContext, refusal: EntryRefused) -> Stop:
     verdict = context.seen.verdict
-    if told.reason is None and verdict is not None and verdict.reason is not None:
-        detail = f"{told.detail}, and the gate is {verdict.line}"
-        next_step = told.next_step or verdict.next_step
+    if refusal.reason is None and verdict is not None and verdict.reason is not None:
+        detail = f"{refusal.detail}, and the gate is {verdict.line}"
+        next_step = refusal.next_step or verdict.next_step
         return Stop(outcome=Outcome.REFUSED, detail=detail, reason=verdict.reason, next_step=next_step)
-    next_step = told.next_step or (NEXT_STEP[told.reason] if told.reason is not None else "")
-    return Stop(outcome=Outcome.REFUSED, detail=told.detail, reason=told.reason, next_step=next_step)
+    next_step = refusal.next_step or (NEXT_STEP[refusal.reason] if refusal.reason is not None else "")
+    return Stop(outcome=Outcome.REFUSED, detail=refusal.detail, reason=refusal.reason, next_step=next_step)
