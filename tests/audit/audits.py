@@ -9,7 +9,7 @@ from keyswitch.audit.catalogue import Check
 from keyswitch.audit.checks import BY_ID
 from keyswitch.audit.run import Audited, Auditor, Permitted
 from keyswitch.audit.target import Target
-from keyswitch.cli.audit_controls import LIMIT_S, target_in_process
+from keyswitch.cli.audit_controls import LIMIT_S, device_for, target_in_process
 from keyswitch.device.server.components import Components
 from keyswitch.link.air import clock
 from keyswitch.policy.enums import SessionRule
@@ -89,7 +89,7 @@ def audit(
     chosen: list[Check] = [BY_ID[check] for check in checks]
 
     async def story() -> Audited:
-        async with DeviceInProcess(policy, parts, **device) as made:
+        async with device_for(chosen)(policy, parts, **device) as made:
             at(made)
             auditor = Auditor(
                 of(target_in_process(made)),

@@ -21,7 +21,8 @@ from keyswitch.smp.groups import image, mode
 from keyswitch.smp.header import HEADER_SIZE, Header
 from keyswitch.terms import Transport
 from keyswitch.testing.holes.device import DeviceInProcess
-from keyswitch.testing.holes.table import HOLES, unless
+from keyswitch.testing.holes.hole import unless
+from keyswitch.testing.holes.table import HOLES
 
 BLE, UDP = over(WIDE, Transport.BLE), over(WIDE, Transport.UDP)
 GATE = tuple(check.id for check in CHECKS if check.id < "KS-114")

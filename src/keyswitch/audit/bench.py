@@ -166,13 +166,18 @@ class Bench:
             await self._end([visit for visit in self._open if visit.transport is transport])
         opened: Connection = await self.target.ways[transport].connect(smp_shown=smp_shown)
         visit = Visit(transport, opened)
-        if (handle := visit.smp_handle) is not None:
-            self._handles[transport] = handle
-        elif transport in self._handles:
-            visit.use_stale(self._handles[transport])
+        handle = self.learn_handle(visit)
+        if handle is not None:
+            visit.use_handle(handle)
         self._open.append(visit)
         self.made.append(visit)
         return visit
+
+    def learn_handle(self, visit: Visit) -> int | None:
+        """Where the SMP characteristic lies in this connection's table, or else in an earlier one; None: not known."""
+        if (handle := visit.smp_handle) is not None:
+            self._handles[visit.transport] = handle
+        return self._handles.get(visit.transport)
 
     async def stranger(self) -> Visit:
         """Connect as another peer, while the one that is there stays.
@@ -340,33 +345,71 @@ class Bench:
         await self.target.hand.power_cycle()
         await self.hang_up()
 
+    async def enter_from(self, visit: Visit) -> bool:
+        """Bring the device into maintenance while this connection of the main way is up, and do nothing else.
+
+        Returns:
+            Whether the device said that it ends the connection; False as well where a hand brought it there.
+
+        Raises:
+            NotReachedError: it did not let us in.
+        """
+        acts = route(
+            self.target.policy, await self.mode(), self.maintenance, by_command=self.target.strategy is not None
+        )
+        if acts is None:
+            raise NotReachedError("the policy has no way into maintenance that could be taken")
+        reconnect = False
+        for act in acts:
+            if isinstance(act, Enter):
+                granted, _ = await self._granted(act, visit)
+                self._owner = None if granted.reconnect else visit
+                reconnect = granted.reconnect
+            else:
+                await self._do(act)
+        return reconnect
+
     async def _enter(self, act: Enter) -> None:
-        granted, visit = await self._prove()
+        granted, visit = await self._granted(act)
+        self._owner = await self._come_back(visit, granted)
+
+    async def _granted(self, act: Enter, visit: Visit | None = None) -> tuple[EntryGranted, Visit]:
+        """Enter, over this connection or a new one.
+
+        Raises:
+            NotReachedError: the device did not let us in.
+        """
+        granted, used = await self._prove(visit)
         if isinstance(granted, EntryRefused) and granted.reason is Reason.GUARD:
             for each in act.inputs:
                 await self._do(each)
-            granted, visit = await self._prove()
+            granted, used = await self._prove(visit)
         if isinstance(granted, EntryRefused) and granted.reason is Reason.OWNER:
             await asyncio.sleep(OWNER_SILENT_MS / 1000)  # the owner was a connection of ours that has gone
-            granted, visit = await self._prove()
+            granted, used = await self._prove(visit)
         if isinstance(granted, EntryRefused):
             raise NotReachedError(f"maintenance was refused: {granted.detail}")
         self.target.ways[self.main].learn(token=granted.token, address=granted.address)
-        self._owner = await self._come_back(visit, granted)
+        return granted, used
 
-    async def _prove(self) -> tuple[EntryGranted | EntryRefused, Visit]:
+    async def _prove(self, visit: Visit | None = None) -> tuple[EntryGranted | EntryRefused, Visit]:
         strategy = self.target.strategy
         assert strategy is not None  # noqa: S101 - no entry is planned without one
-        await self.hang_up()
-        visit = await self.visit()
+        if visit is None:
+            await self.hang_up()
+            visit = await self.visit()
         self.costs.entries += 1
         return await strategy.enter(visit.connection, self.say), visit
 
     async def _come_back(self, visit: Visit, granted: EntryGranted) -> Visit:
-        """The connection that works in the session: the one that entered, or a new one where the device ends that."""
-        if not granted.reconnect:
+        """The connection that works in the session: the one that entered, or a new one.
+
+        A new one, where the device ends that one, or where it shows firmware commands now that it did not show before.
+        """
+        if not granted.reconnect and await visit.open_smp():
             return visit
-        await visit.connection.wait_closed(GONE_MS)
+        if granted.reconnect:
+            await visit.connection.wait_closed(GONE_MS)
         await self.hang_up()
         again = await self.visit(smp_shown=granted.shows_smp)
         if self._owned and self.target.strategy is not None:

@@ -105,8 +105,6 @@ class SituationRow:
     why: str = ""
 
 
-_SUBSCRIBES: Final = "a client here always subscribes, and asks for the table's hash first; for others: BSAM-SE-02"
-
 SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(
         what="every command that changes firmware, in every mode that does not allow it",
@@ -153,15 +151,21 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
         what="truncated, downgraded and wrong-key images", why="this needs images that only their signer can make"
     ),
     SituationRow(what="confirming after the swap", why="it would make --next stay: `keyswitch update` does it"),
-    SituationRow(what="clients that never subscribed, and change-unaware ones", why=_SUBSCRIBES),
+    SituationRow(what="clients that never subscribed", checks=("KS-508",)),
+    SituationRow(what="change-unaware clients", checks=("KS-505",)),
     SituationRow(
         what="stale handles, where the link can write to them and nothing else lies there",
         checks=tuple(f"KS-{number}" for number in range(101, 119)),
     ),
-    SituationRow(what="a stale handle that belongs to another service now", why="it may do anything there"),
+    SituationRow(what="a stale handle that belongs to another service now", checks=("KS-506",)),
+    SituationRow(what="the service in the table, in each mode, as the strategy promises", checks=("KS-501",)),
+    SituationRow(what="the reconnect that the strategy promises, or the connection that stays", checks=("KS-502",)),
+    SituationRow(what="Service Changed", checks=("KS-503",)),
+    SituationRow(what="the Database Hash", checks=("KS-504",)),
+    SituationRow(what="authorization by ATT, before, in and after a session", checks=("KS-507",)),
     SituationRow(
-        what="visibility, Service Changed, Database Hash, the reconnect that the strategy promises",
-        why="visibility is a courtesy and never protection; it comes after the gate",
+        what="Service Changed that is owed to a bonded client",
+        why="the bond that it needs stays in the device, and cannot be taken back from outside",
     ),
     SituationRow(
         what="Just Works pairing where authentication is asked for", why="this needs a radio of the auditor's own"

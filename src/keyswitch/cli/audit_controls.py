@@ -18,6 +18,7 @@ from keyswitch.audit.run import Auditor, Permitted
 from keyswitch.audit.target import Eye, Firmware, NotReachedError, Target
 from keyswitch.audit.verdict import Found, Verdict
 from keyswitch.device.server.components import Components
+from keyswitch.extras import need
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import replace_file
 from keyswitch.link.air import clock
@@ -74,11 +75,26 @@ def target_in_process(device: DeviceInProcess) -> Target:
     )
 
 
+def device_for(checks: Sequence[Check]) -> type[DeviceInProcess]:
+    """What the checks can be tried on: about the GATT table only on a device with a radio.
+
+    Raises:
+        InputError: Bumble is not installed.
+    """
+    if not any(check.of_radio for check in checks):
+        return DeviceInProcess
+    need("bumble", "controls of the GATT table")
+    from keyswitch.testing.holes.on_air import DeviceOnAir
+
+    return DeviceOnAir
+
+
 def run_control(policy: Policy, checks: Sequence[Check], parts: Components | None = None) -> tuple[Found, ...]:
     """What the checks find on a device in this process, in virtual time."""
+    make = device_for(checks)
 
     async def story() -> tuple[Found, ...]:
-        async with DeviceInProcess(policy, parts) as device:
+        async with make(policy, parts) as device:
             auditor = Auditor(
                 target_in_process(device),
                 checks,
@@ -94,7 +110,8 @@ def run_control(policy: Policy, checks: Sequence[Check], parts: Components | Non
 def controls(policy: Policy, checks: Sequence[Check]) -> dict[str, tuple[Control, ...]]:
     """Both controls of each check."""
     found: dict[str, tuple[Control, ...]] = {}
-    sound = {each.check: each.verdict for each in run_control(policy, checks)}
+    by_device = ([check for check in checks if check.of_radio is radio] for radio in (False, True))
+    sound = {each.check: each.verdict for own in by_device if own for each in run_control(policy, own)}
     for check in checks:
         fine = {Verdict.PASS, Verdict.NOT_APPLICABLE}
         told = [Control(device=SOUND, verdict=sound[check.id], right=sound[check.id] in fine)]

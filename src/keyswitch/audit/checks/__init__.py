@@ -44,6 +44,14 @@ from keyswitch.audit.checks import (
     ks406_lockout_reconnect,
     ks407_lockout_restart,
     ks408_guards,
+    ks501_shown,
+    ks502_entered_connection,
+    ks503_service_changed,
+    ks504_database_hash,
+    ks505_change_unaware,
+    ks506_stale_handle,
+    ks507_authorization,
+    ks508_never_subscribed,
 )
 
 _MODULES: Final = (
@@ -87,6 +95,14 @@ _MODULES: Final = (
     ks406_lockout_reconnect,
     ks407_lockout_restart,
     ks408_guards,
+    ks501_shown,
+    ks502_entered_connection,
+    ks503_service_changed,
+    ks504_database_hash,
+    ks505_change_unaware,
+    ks506_stale_handle,
+    ks507_authorization,
+    ks508_never_subscribed,
 )
 
 CHECKS: Final[tuple[Check, ...]] = tuple(module.CHECK for module in _MODULES)

@@ -20,6 +20,8 @@ from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.access.credentials import Credential, HeldPermit, Secret, Steps
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.image import HEADER, TLV_HEADER, TLV_INFO
@@ -33,6 +35,9 @@ from keyswitch.terms import Security, Transport
 from keyswitch.testing.holes.wires import Wire, WireEndpoint
 
 SECRET: Final = bytes(range(32))
+ADDRESS: Final = "C4:00:00:00:00:07"
+SECOND_ADDRESS: Final = "C4:00:00:00:00:08"
+"""Static random addresses (Core spec Vol 6 Part B 1.3.2.1)."""
 _SIGNER, _ISSUER, _HOLDER = (bytes([number]) * 32 for number in (1, 2, 3))
 _PAYLOAD_SIZE: Final = 2_048
 _DER_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
@@ -117,6 +122,7 @@ class DeviceInProcess:
         install_first_image(self.flash, config.layout, make_image(1).data)
         self.store = MemoryStore()
         size = policy.smp.buf_size
+        self._radio = self._make_radio(parts or Components())
         self.wires = {
             transport: Wire(
                 transport,
@@ -126,6 +132,7 @@ class DeviceInProcess:
                 parts=parts,
             )
             for transport in policy.smp.transports
+            if self._radio is None or transport is not Transport.BLE
         }
         self.boots = 0
         self.runtime: Runtime = build(
@@ -135,7 +142,8 @@ class DeviceInProcess:
             store=self.store,
             secret=SECRET,
             issuers=() if policy.entry.permit is None else (permit.public_key(_ISSUER),),
-            peripheral=None,
+            peripheral=self._radio,
+            second_address="" if self._radio is None else SECOND_ADDRESS,
             others=self.wires,
             random=random.Random(7).randbytes,  # noqa: S311 - runs must repeat
             report=self._reported,
@@ -152,8 +160,13 @@ class DeviceInProcess:
     def _reported(self, event: dict[str, object]) -> None:
         self.boots += event["event"] == "boot"
 
+    def _make_radio(self, parts: Components) -> Peripheral | None:
+        """The device's radio; None: Bluetooth LE is a wire like the others, without a GATT table."""
+        del parts
+        return None
+
     @property
-    def ways(self) -> dict[Transport, WireEndpoint]:
+    def ways(self) -> dict[Transport, Endpoint]:
         """A way to it over each transport that the policy serves."""
         return {transport: WireEndpoint(self.policy.device.name, wire) for transport, wire in self.wires.items()}
 

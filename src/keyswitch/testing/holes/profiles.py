@@ -17,7 +17,7 @@ from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import Header
 from keyswitch.terms import Transport
-from keyswitch.testing.holes.table import unless
+from keyswitch.testing.holes.hole import unless
 
 
 def _gates(commands: frozenset[CommandKey]) -> Components:

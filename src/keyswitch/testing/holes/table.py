@@ -1,7 +1,4 @@
-"""The holes, each with the id of the check that has to find it: gates as products build them, and parts that forget.
-
-A hole is a value, `device.server.components.Components` with one part replaced; nothing else about the device changes.
-"""
+"""The holes, each with the id of the check that has to find it: gates as products build them, and parts that forget."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +12,7 @@ from keyswitch.device.server.queue import Queues, Waiting
 from keyswitch.gate import authorise as gate
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate import lockout, machine, session
+from keyswitch.gate import lockout, machine
 from keyswitch.gate.authorise import RULES
 from keyswitch.gate.decision import ALLOWED, Decision, Refused
 from keyswitch.gate.effects import Effect
@@ -30,7 +27,7 @@ from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.keys import VerificationKeys
-from keyswitch.policy.enums import Arm, ProofKind, SessionRule
+from keyswitch.policy.enums import Arm, ProofKind, SessionRule, Visibility
 from keyswitch.policy.model import LockoutSettings, OnEnter, Policy, Transition
 from keyswitch.proof.challenge import Challenge
 from keyswitch.smp import cbor
@@ -40,57 +37,8 @@ from keyswitch.smp.framing import Received, Receiver
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header, Op
 from keyswitch.terms import Transport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
-    """One device with a hole.
-
-    Attributes:
-        name: what is broken, as it could stand in a bug report.
-        check: id of the check that has to find it.
-        parts: the device, made anew for each run: some parts remember.
-        can_be: whether a device of this policy can have the hole at all.
-    """
-
-    name: str
-    check: str
-    parts: Callable[[], Components]
-    can_be: Callable[[Policy], bool] = lambda _policy: True
-
-
-Exempt = Callable[[Peer, Header, bytes], bool]
-
-
-_STRAY: Final = frozenset({session.stray_upload, session.stray_state_write, session.stray_reset, session.stray_confirm})
-_ONE_BARRIER: Final = {
-    kind: replace(row, rules=tuple(rule for rule in row.rules if rule not in _STRAY))
-    for kind, row in machine.TABLE.items()
-}
-
-
-def one_barrier(policy: Policy, state: GateState, event: Event) -> Step:
-    """A machine that leaves the mode to the gate: what the gate lets through is done, a granted reset too.
-
-    Ours asks once more, so that a hole in the gate alone is none. Products have one barrier.
-    """
-    if event == on.Expired(timer=on.Timer.RESET) and state.reset_pending and state.session is None and not state.down:
-        return Step(state=replace(state, reset_pending=False, down=True), effects=(do.ResetNow(),))
-    return machine.step(policy, state, event, table=_ONE_BARRIER)
-
-
-def _way(instead_of: Check, *instead: Check) -> Components:
-    changed = tuple(each for check in CHECKS for each in (instead if check is instead_of else (check,)))
-    return Components(checks=changed, step=one_barrier)
-
-
-def unless(exempt: Exempt) -> Components:
-    """A device on which some frames pass by the gate."""
-
-    def check(ask: checks.Door, peer: Peer, request: Header, packet: bytes) -> Rc | Refused | None:
-        return None if exempt(peer, request, packet) else checks.is_let_through(ask, peer, request, packet)
-
-    return _way(checks.is_let_through, check)
+from keyswitch.testing.holes import gatt as table
+from keyswitch.testing.holes.hole import Hole, one_barrier, unless, with_check, without
 
 
 def open_for(pattern: str, *, with_key: str = "", without_key: str = "") -> Components:
@@ -179,7 +127,7 @@ def _unknown_is_done() -> Components:
         known = (request.group, request.command, request.op) in ALL_KEYS
         return None if known else (Rc.EOK if request.group >= FIRST_USER_GROUP else Rc.ENOTSUP)
 
-    return _way(checks.is_known, is_known)
+    return with_check(checks.is_known, is_known)
 
 
 _READS: Final = frozenset(key for key in ALL_KEYS if key.op == Op.READ and key.group != mode.ID)
@@ -228,16 +176,6 @@ class _NotTheFirst:
         return behind
 
 
-def _without(unwanted: Callable[[Effect], bool]) -> Components:
-    """A machine that forgets to ask for these effects."""
-
-    def step(policy: Policy, state: GateState, event: Event) -> Step:
-        done = machine.step(policy, state, event)
-        return replace(done, effects=tuple(each for each in done.effects if not unwanted(each)))
-
-    return Components(step=step)
-
-
 def _drops_upload(effect: Effect) -> bool:
     return isinstance(effect, do.DropUpload)
 
@@ -260,7 +198,7 @@ def _at_rest(policy: Policy, state: GateState) -> GateState:
     return replace(state, inputs=tuple(fine))
 
 
-def _entry_without_conditions() -> Components:
+def _entrywithout_conditions() -> Components:
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         if not isinstance(event, on.EnterProved) or state.down:
             return machine.step(policy, state, event)
@@ -272,7 +210,7 @@ def _entry_without_conditions() -> Components:
     return Components(step=step)
 
 
-def _session_without_conditions() -> Components:
+def _sessionwithout_conditions() -> Components:
     """An input that changes ends no session; it is not even heard while one is there."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -464,6 +402,14 @@ def _arms_late(policy: Policy) -> bool:
     return policy.update.arm is Arm.LATE
 
 
+def _shows_by(*strategies: Visibility) -> Callable[[Policy], bool]:
+    """Whether a device of the policy has a radio, and one of these strategies."""
+    return lambda policy: _has_mode_service(policy) and policy.gate.service in strategies
+
+
+_hides_smp: Final = _shows_by(Visibility.RECONNECT, Visibility.LIVE)
+
+
 HOLES: Final[tuple[Hole, ...]] = (
     Hole(name="the upload is not gated", check="KS-101", parts=partial(open_for, "image.upload", without_key="image")),
     Hole(
@@ -525,18 +471,18 @@ HOLES: Final[tuple[Hole, ...]] = (
         can_be=_has_packets,
         parts=lambda: unless(_NotTheFirst()),
     ),
-    Hole(name="leaving keeps the upload", check="KS-303", parts=partial(_without, _drops_upload)),
+    Hole(name="leaving keeps the upload", check="KS-303", parts=partial(without, _drops_upload)),
     Hole(
         name="no time limit ends maintenance",
         check="KS-304",
         can_be=_has_limits,
-        parts=partial(_without, _limits_session),
+        parts=partial(without, _limits_session),
     ),
     Hole(
         name="a condition that turns false ends no maintenance",
         check="KS-305",
         can_be=_has_conditions,
-        parts=_session_without_conditions,
+        parts=_sessionwithout_conditions,
     ),
     Hole(name="leaving keeps what was armed", check="KS-306", parts=_arms_at_once),
     Hole(name="the mark is written at once", check="KS-307", can_be=_arms_late, parts=_arms_at_once),
@@ -571,7 +517,63 @@ HOLES: Final[tuple[Hole, ...]] = (
         name="entry does not ask its conditions",
         check="KS-408",
         can_be=_has_conditions,
-        parts=_entry_without_conditions,
+        parts=_entrywithout_conditions,
+    ),
+    Hole(
+        name="the service stays in the table outside maintenance",
+        check="KS-501",
+        can_be=_hides_smp,
+        parts=table.stays_shown,
+        on_air=True,
+    ),
+    Hole(
+        name="the connection that entered is not ended",
+        check="KS-502",
+        can_be=_shows_by(Visibility.RECONNECT),
+        parts=table.keeps_the_connection,
+        on_air=True,
+    ),
+    Hole(
+        name="Service Changed is not sent",
+        check="KS-503",
+        can_be=_shows_by(Visibility.LIVE),
+        parts=table.tells_nobody,
+        on_air=True,
+    ),
+    Hole(
+        name="the Database Hash never changes",
+        check="KS-504",
+        can_be=_hides_smp,
+        parts=table.same_hash,
+        on_air=True,
+    ),
+    Hole(
+        name="commands of a client that missed a change are executed",
+        check="KS-505",
+        can_be=_shows_by(Visibility.LIVE),
+        parts=table.takes_all_for_aware,
+        on_air=True,
+    ),
+    Hole(
+        name="the handle of the SMP service goes to another service",
+        check="KS-506",
+        can_be=_hides_smp,
+        parts=table.reuses_handles,
+        on_air=True,
+    ),
+    Hole(
+        name="authorization is remembered for the connection",
+        check="KS-507",
+        can_be=_shows_by(Visibility.AUTHORIZE),
+        parts=table.remembers_authorization,
+        on_air=True,
+    ),
+    Hole(
+        name="a client without a subscription passes by the gate",
+        check="KS-508",
+        can_be=_shows_by(Visibility.ALWAYS),
+        parts=table.gate_of_the_subscription,
+        on_air=True,
     ),
 )
 """One for each check at least; `check` is who has to find it."""
