@@ -21,7 +21,20 @@ from keyswitch.smp.commands import resolve
 TARGET = "udp:127.0.0.1:9"
 NOTHING_GIVEN: dict[str, Any] = {
     **dict.fromkeys(
-        ("next_image", "expect", "panel", "observe", "secret", "permit", "holder", "to", "passkey", "bonds", "sign")
+        (
+            "next_image",
+            "image",
+            "expect",
+            "panel",
+            "observe",
+            "secret",
+            "permit",
+            "holder",
+            "to",
+            "passkey",
+            "bonds",
+            "sign",
+        )
     ),
     **dict.fromkeys(("irreversible", "resets", "ask", "pair"), False),
     **dict.fromkeys(("also", "only", "skip"), ()),

@@ -139,9 +139,12 @@ class Bench:
     read_only: bool = False
     """Whether nothing on the device may be changed, not even what is put back."""
     _written: set[str] = field(default_factory=set[str])
+    _spoiled: bool = False
     _open: list[Visit] = field(default_factory=list[Visit])
     made: list[Visit] = field(default_factory=list[Visit])
     """Every connection since a story began."""
+    confirmed: bool = False
+    """Whether the newer image was confirmed and stays, unless the one before is put back."""
     tells_mode: bool = True
     """Whether the device has a mode group; else somebody brings it into each mode."""
     _handles: dict[Transport, int] = field(default_factory=dict[Transport, int])
@@ -507,9 +510,14 @@ class Bench:
                 await client.write(settings.ID, settings.Id.VALUE, {"name": SETTING, "val": SETTING_VALUE})
         return visit
 
-    def note_upload(self) -> None:
-        """The slot that does not run is about to be written: it is erased at the end."""
+    def note_upload(self, *, spoiled: bool = True) -> None:
+        """The slot that does not run is about to be written: it is erased at the end.
+
+        Args:
+            spoiled: with something else than the whole newer image, even if it should be listed by that hash.
+        """
         self._written.add(SLOTS)
+        self._spoiled = spoiled
 
     async def fill(self, visit: Visit) -> None:
         """Put the newer image into the slot that does not run, unless it is there.
@@ -521,9 +529,9 @@ class Bench:
         if firmware is None or client is None or not self.allowed(READS_SLOTS):
             return
         slots = await self._slots(client)
-        if any(slot.hash == firmware.hash and not slot.active for slot in slots):
+        if not self._spoiled and any(slot.hash == firmware.hash and not slot.active for slot in slots):
             return
-        self.note_upload()
+        self.note_upload(spoiled=False)
         end = await upload(client, firmware.data, await capacity_of(client))
         if not isinstance(end, Uploaded):
             raise NotReachedError(f"the device did not take --next in maintenance: {end}")
@@ -542,6 +550,8 @@ class Bench:
             await self.leave(visit)
         except (LinkLostError, SilenceError, RemoteError, NotReachedError) as error:
             left.append(str(error))
+        if self.confirmed:
+            left.append("--next runs and is confirmed; what ran before is not there any more")
         await self.hang_up()
         return tuple(left)
 

@@ -10,6 +10,8 @@ from keyswitch.audit.verdict import Part, Verdict
 from keyswitch.audit.wire import Attempt, Outcome, Told, Visit, WithheldError, attempt
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.upload.frame_size import capacity_of
+from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.policy.model import OnEnter, Transition
 from keyswitch.proof import fields
 from keyswitch.smp import cbor
@@ -160,6 +162,95 @@ async def send_back(bench: Bench, old: bytes) -> None:
     if await running(visit) != old:
         await reset_in_maintenance(bench, visit)
     await bench.hang_up()
+
+
+async def never_runs(bench: Bench, what: str, data: bytes, wanted: bytes) -> Part:
+    """Upload what must not run, mark it, reset, and look what runs; a trial of it is sent back.
+
+    Args:
+        bench: the device.
+        what: the file in words.
+        data: the file.
+        wanted: hash by which the device would list it.
+
+    Raises:
+        NotReachedError: the device could not be brought where this is tried.
+    """
+    visit = await bench.enter()
+    assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+    whole = data == _given(bench, wanted)
+    if not whole or not any(slot.hash == wanted and not slot.active for slot in await slots(visit)):
+        bench.note_upload(spoiled=not whole)
+        end = await upload(visit.smp, data, await capacity_of(visit.smp))
+        match end:
+            case UploadRefused(refusal=refusal):
+                return passed(what, f"not taken: {refusal}")
+            case UploadStalled(why=why):
+                return undecided(what, f"{why}: try again")
+            case Uploaded():
+                pass
+    old = await running(visit)
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": wanted, "confirm": False})
+    if isinstance(reply, Refusal):
+        marked = [slot for slot in await slots(visit) if slot.pending]
+        if marked:
+            return failed(what, "refused, and marked all the same", effects=[f"slot {marked[0].slot} is pending"])
+        return passed(what, f"taken, and not marked: {reply}")
+    await reset_in_maintenance(bench, visit)
+    runs = await running(await bench.enter())
+    if runs == old:
+        return passed(what, "marked, and not run: the bootloader refused it")
+    await send_back(bench, old)
+    return failed(what, "it runs", effects=[f"the image that runs is {runs.hex()[:16]}"])
+
+
+def _given(bench: Bench, wanted: bytes) -> bytes:
+    """The file of that hash which was given; empty where none was."""
+    given = (bench.target.next, bench.target.good)
+    return next((each.data for each in given if each is not None and each.hash == wanted), b"")
+
+
+async def confirm_next(bench: Bench) -> Visit:
+    """Update to the newer image and confirm it, in maintenance; returns the connection.
+
+    Raises:
+        NotReachedError: the device did not do it.
+    """
+    _, wanted = firmware(bench)
+    visit = await bench.enter()
+    if await running(visit) == wanted:
+        return visit
+    await reset_in_maintenance(bench, await mark(bench, wanted))
+    visit = await bench.enter()
+    if await running(visit) != wanted:
+        raise NotReachedError("--next does not run after its trial was asked for")
+    assert visit.smp is not None  # noqa: S101 - `running` has worked with it
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": wanted, "confirm": True})
+    if isinstance(reply, Refusal):
+        raise NotReachedError(f"--next was not confirmed in maintenance: {reply}")
+    bench.confirmed = True
+    return visit
+
+
+async def install_good(bench: Bench) -> bool:
+    """Bring --image back to where --next was confirmed; whether it runs now, confirmed."""
+    good = bench.target.good
+    if good is None:
+        return False
+    visit = await bench.enter()
+    if await running(visit) != good.hash:
+        assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+        if not any(slot.hash == good.hash for slot in await slots(visit)):
+            bench.note_upload()
+            await upload(visit.smp, good.data, await capacity_of(visit.smp))
+        await visit.smp.write(image.ID, image.Id.STATE, {"hash": good.hash, "confirm": False})
+        await reset_in_maintenance(bench, visit)
+        visit = await bench.enter()
+    if await running(visit) != good.hash:
+        return False
+    assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": good.hash, "confirm": True})
+    return not isinstance(reply, Refusal)
 
 
 # --- proofs ---

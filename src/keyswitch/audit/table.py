@@ -132,6 +132,7 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="padded images", checks=("KS-201",)),
     SituationRow(what="a pending image, and maintenance left, then the power taken away", checks=("KS-306",)),
     SituationRow(what="a pending image, and the power taken away", checks=("KS-307",)),
+    SituationRow(what="a pending image, and maintenance ended by its time limit", checks=("KS-311",)),
     SituationRow(what="a trial, and maintenance left; a revert without a confirmation", checks=("KS-203",)),
     SituationRow(what="a reset granted, and then left", checks=("KS-308",)),
     SituationRow(what="maintenance after a power cycle", checks=("KS-309",)),
@@ -147,10 +148,10 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     ),
     SituationRow(what="a lock-out for each kind of proof", why="the auditor has one kind of proof"),
     SituationRow(what="images whose content was changed", checks=("KS-202",)),
-    SituationRow(
-        what="truncated, downgraded and wrong-key images", why="this needs images that only their signer can make"
-    ),
-    SituationRow(what="confirming after the swap", why="it would make --next stay: `keyswitch update` does it"),
+    SituationRow(what="truncated images, and such without a signature", checks=("KS-204",)),
+    SituationRow(what="images that another key has signed", checks=("KS-205",)),
+    SituationRow(what="downgraded images", checks=("KS-602",)),
+    SituationRow(what="confirming after the swap", checks=("KS-601",)),
     SituationRow(what="clients that never subscribed", checks=("KS-508",)),
     SituationRow(what="change-unaware clients", checks=("KS-505",)),
     SituationRow(

@@ -20,6 +20,7 @@ FILE = click.Path(path_type=Path)
 @click.option(
     "--also", metavar="TARGET", multiple=True, help="Try this way to the same device as well (another transport)."
 )
+@click.option("--image", metavar="IMAGE", type=FILE, help="The signed image that runs, or an older one that it takes.")
 @click.option("--next", "next_image", metavar="IMAGE", type=FILE, help="A newer signed image that the device takes.")
 @click.option("--only", metavar="CHECK", multiple=True, help="Run this check alone; repeatable.")
 @click.option("--skip", metavar="CHECK", multiple=True, help="Leave this check out; repeatable.")

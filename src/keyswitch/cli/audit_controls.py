@@ -24,7 +24,7 @@ from keyswitch.files.writing import replace_file
 from keyswitch.link.air import clock
 from keyswitch.policy.model import Policy, Value
 from keyswitch.smp.commands import ALL_KEYS
-from keyswitch.testing.holes.device import DeviceInProcess, NotDoneError
+from keyswitch.testing.holes.device import DeviceInProcess, MadeImage, NotDoneError
 from keyswitch.testing.holes.table import holes_of
 
 LIMIT_S: Final = 10_000_000
@@ -60,16 +60,20 @@ class _Hand:
         raise NotReachedError(f"the device does not tell that it is in mode {mode}")
 
 
+def _firmware(made: MadeImage) -> Firmware:
+    return Firmware(data=made.data, hash=made.hash, version=made.version)
+
+
 def target_in_process(device: DeviceInProcess) -> Target:
     """What is audited, with everything that can be seen of it."""
-    made = device.next
     return Target(
         name=f"a device of {device.policy.origin} in this process",
         policy=device.policy,
         ways=device.ways,
         strategy=device.strategy,
         hand=_Hand(device),
-        next=Firmware(data=made.data, hash=made.hash, version=made.version),
+        next=_firmware(device.next),
+        good=_firmware(device.good),
         eye=Eye(look=device.look, decides=ALL_KEYS),
         max_wait_ms=LIMIT_S * 1000,
     )

@@ -46,6 +46,7 @@ from keyswitch.smp.groups.mode import POLICY_SIZE
 from keyswitch.terms import Transport
 from keyswitch.text import plain
 
+_CONFIRMING: Final = frozenset({"KS-601", "KS-602"})
 _SECONDS_A_BATCH: Final = 12
 """About what one mode takes over a usual radio: two entries, the attempts, and the time to settle."""
 
@@ -96,7 +97,7 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
     checks = _chosen(options["only"], options["skip"])
     accepted = read_expectations(options["expect"]) if options["expect"] is not None else ()
     permitted = Permitted(irreversible=options["irreversible"], resets=options["resets"])
-    firmware, images = _next_image(policy, options["next_image"])
+    firmware, good, images = _images(policy, options)
     targets = (target, *options["also"])
     audited = Target(
         name=target,
@@ -105,6 +106,7 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
         strategy=_strategy(policy, options),
         hand=_hand(options),
         next=firmware,
+        good=good,
         eye=observer(options["observe"]) if options["observe"] is not None else None,
         max_wait_ms=round(options["max_wait"] * 1000),
     )
@@ -133,7 +135,18 @@ def _chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
     return chosen
 
 
-def _next_image(policy: Policy, path: Path | None) -> tuple[Firmware | None, tuple[ImageUsed, ...]]:
+def _images(
+    policy: Policy, options: Mapping[str, Any]
+) -> tuple[Firmware | None, Firmware | None, tuple[ImageUsed, ...]]:
+    """The newer image, the good one, and what the report says of both."""
+    firmware, used = _image(policy, "next", options["next_image"])
+    good, also = _image(policy, "image", options["image"])
+    if firmware is not None and good is not None and firmware.hash == good.hash:
+        raise InputError("--image, --next", "both are the same image", "what runs now, and a newer one")
+    return firmware, good, (*used, *also)
+
+
+def _image(policy: Policy, role: str, path: Path | None) -> tuple[Firmware | None, tuple[ImageUsed, ...]]:
     if path is None:
         return None, ()
     found: tuple[CheckedImage, ...] = read_images(path, keys=keys_of(policy), limits=limits_of(policy))
@@ -141,7 +154,7 @@ def _next_image(policy: Policy, path: Path | None) -> tuple[Firmware | None, tup
     if first.arms_itself:
         raise InputError(str(path), "the image brings its own trailer", "one that was signed without --pad")
     digest = hashlib.sha256(first.data).hexdigest()
-    used = ImageUsed(role="next", file=str(path), version=first.version, hash=first.hash.hex(), sha256=digest)
+    used = ImageUsed(role=role, file=str(path), version=first.version, hash=first.hash.hex(), sha256=digest)
     return Firmware(data=first.data, hash=first.hash, version=first.version), (used,)
 
 
@@ -204,6 +217,8 @@ def _declared(
     else:
         if target.next is not None:
             lines.append("may change: the slot that does not run gets --next, and is erased at the end")
+        if any(check.id in _CONFIRMING for check in run):
+            lines.append("may change for good: --next is confirmed; --image is put back where downgrades are allowed")
         lines.append("may change: a setting app/ks-audit, deleted at the end, where maintenance serves settings")
     lines += [f"not run: {check.id} ({permitted.forbids(check)})" for check in checks if permitted.forbids(check)]
     lines += [f"not tested, declared by the policy as a bypass: {each}" for each in target.policy.device.bypasses]

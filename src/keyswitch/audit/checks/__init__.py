@@ -26,6 +26,8 @@ from keyswitch.audit.checks import (
     ks201_padded,
     ks202_signature,
     ks203_trial,
+    ks204_unsigned,
+    ks205_wrong_key,
     ks301_queue,
     ks302_one_write,
     ks303_continued,
@@ -36,6 +38,7 @@ from keyswitch.audit.checks import (
     ks308_reset_left,
     ks309_power_cycle,
     ks310_owner,
+    ks311_pending_at_limit,
     ks401_proof,
     ks402_replayed,
     ks403_anothers,
@@ -52,6 +55,8 @@ from keyswitch.audit.checks import (
     ks506_stale_handle,
     ks507_authorization,
     ks508_never_subscribed,
+    ks601_confirmed,
+    ks602_downgrade,
 )
 
 _MODULES: Final = (
@@ -77,6 +82,8 @@ _MODULES: Final = (
     ks201_padded,
     ks202_signature,
     ks203_trial,
+    ks204_unsigned,
+    ks205_wrong_key,
     ks301_queue,
     ks302_one_write,
     ks303_continued,
@@ -87,6 +94,7 @@ _MODULES: Final = (
     ks308_reset_left,
     ks309_power_cycle,
     ks310_owner,
+    ks311_pending_at_limit,
     ks401_proof,
     ks402_replayed,
     ks403_anothers,
@@ -103,6 +111,8 @@ _MODULES: Final = (
     ks506_stale_handle,
     ks507_authorization,
     ks508_never_subscribed,
+    ks601_confirmed,
+    ks602_downgrade,
 )
 
 CHECKS: Final[tuple[Check, ...]] = tuple(module.CHECK for module in _MODULES)

@@ -115,11 +115,11 @@ class DeviceInProcess:
             untimed = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
             policy = replace(policy, entry=replace(policy.entry, permit=untimed))
         self.policy = policy
-        self.next = make_image(2)
+        self.good, self.next = make_image(1), make_image(2)
         keys = load_keys(("the key of this device", signer_pem()))
         config = BootConfig(layout=layout_of(policy), keys=keys, downgrade=policy.bootloader.downgrade)
         self.flash = RamFlash(config.layout.geometry)
-        install_first_image(self.flash, config.layout, make_image(1).data)
+        install_first_image(self.flash, config.layout, self.good.data)
         self.store = MemoryStore()
         size = policy.smp.buf_size
         self._radio = self._make_radio(parts or Components())

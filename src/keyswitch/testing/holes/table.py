@@ -22,12 +22,15 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
-from keyswitch.mcuboot import bootloader
+from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot.bootloader import BootReport
-from keyswitch.mcuboot.config import BootConfig
+from keyswitch.mcuboot.config import BootConfig, Downgrade
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.image import Image, parse_image
 from keyswitch.mcuboot.keys import VerificationKeys
-from keyswitch.policy.enums import Arm, ProofKind, SessionRule, Visibility
+from keyswitch.mcuboot.layout import Layout, Slot, area
+from keyswitch.mcuboot.tlvs import SIGNATURES, TlvType
+from keyswitch.policy.enums import Arm, Confirm, ProofKind, SessionRule, Visibility
 from keyswitch.policy.model import LockoutSettings, OnEnter, Policy, Transition
 from keyswitch.proof.challenge import Challenge
 from keyswitch.smp import cbor
@@ -286,6 +289,72 @@ def _no_signature() -> Components:
     return Components(boot=boot)
 
 
+def _signature_is_optional() -> Components:
+    """A bootloader that checks the signatures that are there."""
+    return _boot_without_keys_if(lambda image: not any(tlv.type in SIGNATURES for tlv in image.tlvs))
+
+
+def _any_key_signs() -> Components:
+    """A bootloader that knows no key of its own: what names another one is not looked up."""
+    return _boot_without_keys_if(lambda image: any(tlv.type in SIGNATURES for tlv in image.tlvs), except_own=True)
+
+
+def _boot_without_keys_if(unchecked: Callable[[Image], bool], *, except_own: bool = False) -> Components:
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        incoming = parse_image(area(flash, config.layout.pairs[0].secondary))
+        if isinstance(incoming, Image) and unchecked(incoming):
+            named = [config.keys.find(tlv.type, tlv.value) for tlv in incoming.tlvs if tlv.type == TlvType.KEYHASH]
+            if not (except_own and any(named)):
+                config = replace(config, keys=VerificationKeys())
+        return bootloader.boot(flash, config, counters=counters)
+
+    return Components(boot=boot)
+
+
+def _downgrades() -> Components:
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        return bootloader.boot(flash, replace(config, downgrade=Downgrade.ALLOWED), counters=counters)
+
+    return Components(boot=boot)
+
+
+def _confirmation_is_lost() -> Components:
+    """Confirms into a cache that no loss of power, and no reset, survives: what lay there before is there again."""
+    before: list[tuple[int, bytes]] = []
+
+    def confirm(flash: Flash, layout: Layout, slot: Slot) -> slots.ArmResult:
+        size = flash.geometry.sector_size
+        last = slot.offset + slot.size - size
+        before.append((last, flash.read(last, size)))
+        return slots.confirm(flash, layout, slot)
+
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        for last, content in before:
+            flash.erase(last, len(content))
+            block = flash.geometry.write_block
+            for at in range(0, len(content), block):
+                if content[at : at + block].strip(b"\xff"):
+                    flash.write(last + at, content[at : at + block])
+        before.clear()
+        return bootloader.boot(flash, config, counters=counters)
+
+    return Components(confirm=confirm, boot=boot)
+
+
+def _limit_keeps_what_was_armed() -> Components:
+    """Cleans up on request alone; a timer only changes the mode."""
+    early: dict[int, Policy] = {}
+    forgets = _arms_at_once().step
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if isinstance(event, on.Expired) or (isinstance(event, on.Booted) and event.record is None):
+            return forgets(policy, state, event)
+        told = early.setdefault(id(policy), replace(policy, update=replace(policy.update, arm=Arm.EARLY)))
+        return machine.step(told, state, event)
+
+    return Components(step=step)
+
+
 def _whole_slot() -> Components:
     """Takes uploads up to the end of the slot, trailer and all."""
     return Components(max_image_size=lambda layout, number: layout.pairs[number].secondary.size)
@@ -402,6 +471,15 @@ def _arms_late(policy: Policy) -> bool:
     return policy.update.arm is Arm.LATE
 
 
+def _operator_confirms(policy: Policy) -> bool:
+    return policy.update.confirm is not Confirm.SELF
+
+
+def _refuses_downgrades(policy: Policy) -> bool:
+    """The images of the device here differ in their version, and have no security counter."""
+    return policy.bootloader.downgrade is Downgrade.BY_VERSION
+
+
 def _shows_by(*strategies: Visibility) -> Callable[[Policy], bool]:
     """Whether a device of the policy has a radio, and one of these strategies."""
     return lambda policy: _has_mode_service(policy) and policy.gate.service in strategies
@@ -464,6 +542,8 @@ HOLES: Final[tuple[Hole, ...]] = (
     Hole(name="an upload may reach the trailer", check="KS-201", parts=_whole_slot),
     Hole(name="the bootloader checks no signature", check="KS-202", parts=_no_signature),
     Hole(name="leaving reverts no trial", check="KS-203", parts=_reverts_nothing),
+    Hole(name="an image without a signature is run", check="KS-204", parts=_signature_is_optional),
+    Hole(name="a signature by any key is good", check="KS-205", parts=_any_key_signs),
     Hole(name="requests that waited are executed after leaving", check="KS-301", parts=_late_gate),
     Hole(
         name="only the first of two concatenated frames is gated",
@@ -489,6 +569,12 @@ HOLES: Final[tuple[Hole, ...]] = (
     Hole(name="a granted reset outlives leaving", check="KS-308", parts=_reset_outlives_leaving),
     Hole(name="maintenance survives a power cycle", check="KS-309", parts=_comes_up_open),
     Hole(name="a session is anybody's", check="KS-310", can_be=_has_owners, parts=_anybodys_session),
+    Hole(
+        name="a time limit keeps what was armed",
+        check="KS-311",
+        can_be=_has_limits,
+        parts=_limit_keeps_what_was_armed,
+    ),
     Hole(name="every proof is right", check="KS-401", can_be=_has_macs, parts=lambda: Components(mac=_any_mac)),
     Hole(
         name="a proof can be replayed",
@@ -575,6 +661,8 @@ HOLES: Final[tuple[Hole, ...]] = (
         parts=table.gate_of_the_subscription,
         on_air=True,
     ),
+    Hole(name="a confirmation is lost", check="KS-601", can_be=_operator_confirms, parts=_confirmation_is_lost),
+    Hole(name="downgrades are not refused", check="KS-602", can_be=_refuses_downgrades, parts=_downgrades),
 )
 """One for each check at least; `check` is who has to find it."""
 
