@@ -73,6 +73,7 @@ def audit(
     permitted: Permitted | None = None,
     of: Callable[[Target], Target] = lambda target: target,
     at: Callable[[DeviceInProcess], None] = lambda _device: None,
+    say: Callable[[str], None] = lambda _text: None,
     **device: Any,
 ) -> Audited:
     """Audit a device in this process.
@@ -84,6 +85,7 @@ def audit(
         permitted: what the checks may do; None: all of it.
         of: changes what the auditor is given.
         at: changes the device.
+        say: told what a person should read.
         device: what the device is like besides.
     """
     chosen: list[Check] = [BY_ID[check] for check in checks]
@@ -95,7 +97,7 @@ def audit(
                 of(target_in_process(made)),
                 chosen,
                 permitted=permitted or Permitted(irreversible=True, resets=True),
-                say=lambda _text: None,
+                say=say,
                 progress=lambda _words, _step, _steps: None,
             )
             return await auditor.run()

@@ -11,6 +11,7 @@ import pytest
 from keyswitch.audit.checks import CHECKS
 from keyswitch.cli import audit_controls
 from keyswitch.cli import main as cli
+from keyswitch.cli.audit import audit
 from keyswitch.cli.audit_observe import observer
 from keyswitch.cli.audit_run import prepare
 from keyswitch.demo.workshop import Workshop
@@ -20,27 +21,11 @@ from keyswitch.smp.commands import resolve
 
 TARGET = "udp:127.0.0.1:9"
 NOTHING_GIVEN: dict[str, Any] = {
-    **dict.fromkeys(
-        (
-            "next_image",
-            "image",
-            "expect",
-            "panel",
-            "observe",
-            "secret",
-            "permit",
-            "holder",
-            "to",
-            "passkey",
-            "bonds",
-            "sign",
-        )
-    ),
-    **dict.fromkeys(("irreversible", "resets", "ask", "pair"), False),
-    **dict.fromkeys(("also", "only", "skip"), ()),
-    "max_wait": 60,
+    **audit.make_context("audit", [], resilient_parsing=True).params,
     "controls": "none",
 }
+"""What the command hands on where only what it has to have is given."""
+
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -19,13 +19,13 @@ from keyswitch.audit.target import NotReachedError, Target
 from keyswitch.audit.wire import Visit
 from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access import mode_group
-from keyswitch.host.access.strategy import EntryGranted, EntryRefused
-from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.access.strategy import EntryGranted, EntryRefused, EntryStrategy
+from keyswitch.host.connect.endpoint import CONNECT_MS, Connection
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.upload.frame_size import capacity_of
-from keyswitch.host.upload.uploader import Uploaded, upload
+from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.policy.enums import SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.commands import CommandKey, resolve
@@ -35,6 +35,9 @@ from keyswitch.terms import Transport
 
 GONE_MS: Final = 5_000
 """Within this the device ends a connection that it said it would end."""
+
+ASK_AGAIN_MS: Final = 1_000
+"""Pause before a device that tells no mode is asked again whether it has come where a recipe leads."""
 
 OWNER_SILENT_MS: Final = 11_000
 """A session whose owner has no connection that could end is taken up again after ten seconds of its silence."""
@@ -244,16 +247,93 @@ class Bench:
         self.tells_mode = state is not None
         if state is not None:
             return state.mode
+        if self._brought is None and self._recipe is not None:
+            inside = await self._recipe.is_inside((await self._up()).connection)
+            self._brought = self.maintenance if inside else self.target.policy.device.initial_mode
         if self._brought is None:
             await self._bring(self.target.policy.device.initial_mode)
         return self._brought or self.target.policy.device.initial_mode
 
+    def forget_mode(self) -> None:
+        """The device has restarted: in which mode it is then, nobody has said."""
+        self._brought = None
+
     async def _bring(self, mode: str) -> None:
-        """Have a device without a mode group brought into a mode; that it is there rests on whoever did it."""
-        await self.hang_up()
-        self.costs.by_hand += 1
-        await self.target.hand.bring(mode)
+        """Have a device without a mode group brought into a mode.
+
+        That it is there rests on whoever did it, or on what the recipe says that maintenance is known by.
+        """
+        recipe = self._recipe
+        if recipe is not None and mode == self.maintenance:
+            await self._enter_by(recipe)
+        elif recipe is not None and self._brought == self.maintenance and self._is_initial(mode):
+            await self._leave_by(recipe)
+        else:
+            await self.hang_up()
+            self.costs.by_hand += 1
+            await self.target.hand.bring(mode)
         self._brought = mode
+
+    def _is_initial(self, mode: str) -> bool:
+        return mode == self.target.policy.device.initial_mode
+
+    # --- recipes ---
+
+    @property
+    def _recipe(self) -> EntryStrategy | None:
+        """The way into a device that tells no mode; None where it is by hand, or by our mode group."""
+        strategy = self.target.strategy
+        return None if self.tells_mode or isinstance(getattr(strategy, "to", None), str) else strategy
+
+    async def _up(self) -> Visit:
+        return next((visit for visit in self._open if not visit.closed), None) or await self.visit()
+
+    async def _enter_by(self, recipe: EntryStrategy) -> None:
+        await self.hang_up()
+        visit = await self.visit()
+        self.costs.entries += 1
+        granted = await recipe.enter(visit.connection, self.say)
+        if isinstance(granted, EntryRefused):
+            raise NotReachedError(f"{recipe.words}: {granted.detail}")
+        endpoint = self.target.ways[self.main]
+        if granted.identity is not None:
+            endpoint.visit(granted.identity)
+        if granted.restarts:
+            if endpoint.radio:
+                await visit.connection.wait_closed(GONE_MS)
+            await self.hang_up()
+            await self.settle()
+        await self._see(recipe, inside=True, within_ms=granted.within_ms, smp_shown=granted.shows_smp)
+
+    async def _leave_by(self, recipe: EntryStrategy) -> None:
+        with suppress(LinkLostError, SilenceError):
+            refused = await recipe.leave((await self._up()).connection)
+            if refused is not None:
+                raise NotReachedError(f"{recipe.words}: {refused.detail}")
+        await self.hang_up()
+        # A reset comes after its answer; what the device says until then is not believed.
+        await self.settle()
+        self.target.ways[self.main].go_home()
+        await self._see(recipe, inside=False, within_ms=CONNECT_MS, smp_shown=False)
+
+    async def _see(self, recipe: EntryStrategy, *, inside: bool, within_ms: int, smp_shown: bool) -> None:
+        """Ask until what the recipe names shows that the device is inside, or is not.
+
+        Raises:
+            NotReachedError: it is not seen in time.
+        """
+        for _ in range(within_ms // ASK_AGAIN_MS + 1):
+            try:
+                up = next((visit for visit in self._open if not visit.closed), None)
+                up = up or await self.visit(smp_shown=smp_shown and inside)
+                if bool(await recipe.is_inside(up.connection)) is inside:
+                    return
+            except (LinkLostError, SilenceError):
+                pass
+            await self.hang_up()
+            await self.pause(ASK_AGAIN_MS)
+        where = "inside" if inside else "outside"
+        raise NotReachedError(f"{recipe.words}: the device was not seen {where} within {within_ms / 1000:g} s")
 
     @property
     def maintenance(self) -> str:
@@ -346,6 +426,7 @@ class Bench:
         self.costs.by_hand += 1
         self.costs.resets += 1
         await self.target.hand.power_cycle()
+        self.forget_mode()
         await self.hang_up()
 
     async def enter_from(self, visit: Visit) -> bool:
@@ -532,9 +613,13 @@ class Bench:
         if not self._spoiled and any(slot.hash == firmware.hash and not slot.active for slot in slots):
             return
         self.note_upload(spoiled=False)
-        end = await upload(client, firmware.data, await capacity_of(client))
-        if not isinstance(end, Uploaded):
-            raise NotReachedError(f"the device did not take --next in maintenance: {end}")
+        match await upload(client, firmware.data, await capacity_of(client)):
+            case UploadRefused(refusal=refusal):
+                raise NotReachedError(f"the device did not take --next in maintenance: {refusal}")
+            case UploadStalled(why=why):
+                raise NotReachedError(f"--next was not uploaded in maintenance: {why}")
+            case Uploaded():
+                pass
 
     async def put_back(self) -> tuple[str, ...]:
         """Take away what the audit has left, and leave maintenance; what could not be put back, in words."""

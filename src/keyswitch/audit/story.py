@@ -151,6 +151,7 @@ async def reset_in_maintenance(bench: Bench, visit: Visit) -> Visit:
     if isinstance(reply, Refusal):
         raise NotReachedError(f"a reset was refused in maintenance: {reply}")
     bench.costs.resets += 1
+    bench.forget_mode()
     await bench.settle()
     await bench.hang_up()
     return await bench.visit()

@@ -49,6 +49,8 @@ FILE = click.Path(path_type=Path)
 @click.option("--secret", metavar="FILE", type=FILE, help="Read the entry secret from this file.")
 @click.option("--permit", metavar="FILE", type=FILE, help="Enter with this signed permission.")
 @click.option("--holder", metavar="PEM", type=FILE, help="Prove with this private key that the permit is yours.")
+@click.option("--recipe", metavar="NAME|FILE", help="Enter maintenance of a device without our mode group so.")
+@click.option("--set", "variables", metavar="NAME=VALUE", multiple=True, help="Set a variable of the recipe.")
 @click.option("--to", metavar="MODE", help="Enter this maintenance mode; needed if the policy has several.")
 @click.option("--pair", is_flag=True, help="Pair with the device, or encrypt with the keys of an earlier pairing.")
 @click.option(

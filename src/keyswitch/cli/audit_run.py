@@ -15,6 +15,7 @@ from typing import Any, Final
 from keyswitch import __version__
 from keyswitch.app.endpoints import open_reach
 from keyswitch.app.recorder import read_signer
+from keyswitch.app.update import recipe_way
 from keyswitch.audit.catalogue import Check, Impact, Matrix
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare, read_expectations
@@ -29,11 +30,12 @@ from keyswitch.cli.audit_hands import AskedPerson, PanelHand
 from keyswitch.cli.audit_observe import observer
 from keyswitch.cli.output import echo
 from keyswitch.cli.prompt import ask_passkey
+from keyswitch.cli.update import variables_of
 from keyswitch.errors import InputError, LinkLostError, SilenceError
 from keyswitch.evidence.chain import Signer
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import KeyFiles, way_into
-from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.access.strategy import EntryStrategy
 from keyswitch.host.connect.endpoint import Connection, Endpoint
 from keyswitch.host.smp.queries import mode_if_any
 from keyswitch.host.update.images import CheckedImage, read_images
@@ -182,7 +184,14 @@ def _transport(text: str) -> Transport:
             return Transport.SERIAL
 
 
-def _strategy(policy: Policy, options: Mapping[str, Any]) -> ModeGroupStrategy | None:
+def _strategy(policy: Policy, options: Mapping[str, Any]) -> EntryStrategy | None:
+    if options["recipe"] is not None:
+        for name in ("secret", "permit", "holder", "to"):
+            if options[name] is not None:
+                raise InputError(f"--{name}", "means nothing with --recipe", "one way in")
+        return recipe_way(options["recipe"], dict(variables_of(options["variables"])))
+    if options["variables"]:
+        raise InputError("--set", "means nothing without a recipe", "--recipe")
     entered = any(
         isinstance(way.trigger, OnEnter) and policy.modes[way.target].maintenance for way in policy.transitions
     )
