@@ -146,6 +146,8 @@ class Bench:
     _open: list[Visit] = field(default_factory=list[Visit])
     made: list[Visit] = field(default_factory=list[Visit])
     """Every connection since a story began."""
+    firmware: SlotInfo | None = None
+    """What ran when the slots were first looked at."""
     confirmed: bool = False
     """Whether the newer image was confirmed and stays, unless the one before is put back."""
     tells_mode: bool = True
@@ -549,7 +551,10 @@ class Bench:
         if not self.allowed(READS_SLOTS):
             return ()
         slots = await read_slots(client)
-        return () if isinstance(slots, Refusal) else slots
+        if isinstance(slots, Refusal):
+            return ()
+        self.firmware = self.firmware or next((slot for slot in slots if slot.active), None)
+        return slots
 
     async def _setting(self, client: SmpClient) -> dict[str, str]:
         if not (self.allowed(READS_SETTING) and self.allowed(WRITES_SETTING)):

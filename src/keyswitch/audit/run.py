@@ -12,6 +12,7 @@ from keyswitch.audit.matrix import MatrixRun
 from keyswitch.audit.target import NotReachedError, Target
 from keyswitch.audit.verdict import Found, Part, Verdict, together
 from keyswitch.errors import LinkLostError, RemoteError, SilenceError
+from keyswitch.host.smp.queries import SlotInfo
 
 MAX_PACKETS: Final = 40
 """Of a story that are kept with its finding: the last ones, which led to it."""
@@ -47,6 +48,7 @@ class Audited:
         found: by check, in the order of the catalogue.
         costs: of it.
         left_behind: what could not be put back.
+        firmware: what ran when the device was first looked at, as its list of images has it; None: it was not seen.
         ended: why it ended before its end; empty if it did not.
     """
 
@@ -54,6 +56,7 @@ class Audited:
     costs: Costs = field(default_factory=Costs)
     left_behind: tuple[str, ...] = ()
     ended: str = ""
+    firmware: SlotInfo | None = None
 
 
 class Auditor:
@@ -94,9 +97,15 @@ class Auditor:
             raise
         finally:
             self._complete()
-            with suppress(LinkLostError, RemoteError):
-                self.audited.left_behind = await self._bench.put_back()
+            self.audited.firmware = self._bench.firmware
+            self.audited.left_behind = ("putting back was broken off: look at the device",)
+            self.audited.left_behind = await self._bench.put_back()
         return self.audited
+
+    def end(self, why: str) -> None:
+        """Say of a run that was broken off, or never begun, why: whatever was not tried has no verdict."""
+        self.audited.ended = self.audited.ended or why
+        self._complete()
 
     def _complete(self) -> None:
         """Each check has its place, the ones that were not reached too, in the order of the catalogue."""

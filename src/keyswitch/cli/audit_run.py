@@ -5,10 +5,11 @@ import hashlib
 import platform
 import signal
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,19 +20,20 @@ from keyswitch.app.update import recipe_way
 from keyswitch.audit.catalogue import Check, Impact, Matrix
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare, read_expectations
-from keyswitch.audit.json_output import progress_json, said_json
+from keyswitch.audit.json_output import progress_json, replayed_json, said_json
 from keyswitch.audit.manifest import free, write_report
 from keyswitch.audit.report.document import Control, ImageUsed, Report, summary, to_json
 from keyswitch.audit.run import Audited, Auditor, Permitted
 from keyswitch.audit.table import CoverageOf
 from keyswitch.audit.target import Firmware, Hand, NobodyThere, Target
 from keyswitch.audit.verdict import Verdict
+from keyswitch.cli.audit_captures import Captures
 from keyswitch.cli.audit_hands import AskedPerson, PanelHand
 from keyswitch.cli.audit_observe import observer
 from keyswitch.cli.output import echo
 from keyswitch.cli.prompt import ask_passkey
 from keyswitch.cli.update import variables_of
-from keyswitch.errors import InputError, LinkLostError, SilenceError
+from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Signer
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import KeyFiles, way_into
@@ -65,9 +67,11 @@ class PreparedAudit:
         accepted: of the expectations file.
         images: that are used.
         controls: which controls are wanted.
-        output: the report's directory.
+        output: the report's directory; None: no report is written.
         signer: of the evidence record.
         declared: what is said before the audit.
+        ways: makes the ways to the device, whose packets are taken down.
+        asked: what else was asked for, so that a check can be tried again likewise.
     """
 
     targets: tuple[str, ...]
@@ -77,9 +81,11 @@ class PreparedAudit:
     accepted: tuple[Accepted, ...]
     images: tuple[ImageUsed, ...]
     controls: str
-    output: Path
+    output: Path | None
     signer: Signer | None
     declared: tuple[str, ...]
+    ways: Callable[[Captures], dict[Transport, Endpoint]]
+    asked: Mapping[str, Any]
 
     @property
     def permitted_something(self) -> bool:
@@ -94,17 +100,19 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
     Raises:
         InputError: something of it cannot be used.
     """
-    free(options["output"])
+    if options["output"] is not None:
+        free(options["output"])
     policy = read_policy(options["policy"])
     checks = _chosen(options["only"], options["skip"])
     accepted = read_expectations(options["expect"]) if options["expect"] is not None else ()
     permitted = Permitted(irreversible=options["irreversible"], resets=options["resets"])
     firmware, good, images = _images(policy, options)
     targets = (target, *options["also"])
+    ways = partial(_ways, policy, targets, options)
     audited = Target(
         name=target,
         policy=policy,
-        ways=_ways(policy, targets, options),
+        ways=ways(Captures()),
         strategy=_strategy(policy, options),
         hand=_hand(options),
         next=firmware,
@@ -123,7 +131,22 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
         output=options["output"],
         signer=read_signer(options["sign"]),
         declared=_declared(audited, checks, permitted, accepted),
+        ways=ways,
+        asked=_asked(options),
     )
+
+
+_AGAIN: Final = (
+    *("panel", "ask", "max_wait", "observe", "secret", "permit", "holder", "recipe", "variables", "to", "pair"),
+    "bonds",
+)
+"""What it takes to try a check again as it was tried. What a person has to say each time is not among it."""
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    values = ((name, options[name]) for name in _AGAIN)
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in values}
+    return {**told, "variables": list(options["variables"])}
 
 
 def _chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
@@ -160,21 +183,26 @@ def _image(policy: Policy, role: str, path: Path | None) -> tuple[Firmware | Non
     return Firmware(data=first.data, hash=first.hash, version=first.version), (used,)
 
 
-def _ways(policy: Policy, targets: Sequence[str], options: Mapping[str, Any]) -> dict[Transport, Endpoint]:
+def _ways(
+    policy: Policy, targets: Sequence[str], options: Mapping[str, Any], captures: Captures
+) -> dict[Transport, Endpoint]:
     ways: dict[Transport, Endpoint] = {}
     for text in targets:
-        transport = _transport(text)
+        transport = transport_of(text)
         if transport in ways:
             raise InputError(text, f"a second way over {transport.value}", "one target for each transport")
         if transport not in policy.smp.transports:
             raise InputError(text, f"{policy.origin} does not serve {transport.value}", "smp.transports to list it")
         pair = options["pair"] and transport is Transport.BLE
         of_radio = {name: options[name] for name in ("passkey", "bonds")} if pair else {}
-        ways[transport] = open_reach(text, pair=pair, ask_passkey=ask_passkey, **of_radio)
+        # The keys of a pairing pass there: a report is handed on, and must not hold them.
+        capture = None if pair else captures.path_for(text)
+        ways[transport] = open_reach(text, pair=pair, ask_passkey=ask_passkey, capture=capture, **of_radio)
     return ways
 
 
-def _transport(text: str) -> Transport:
+def transport_of(text: str) -> Transport:
+    """The transport that a target is reached by."""
     match parse(text):
         case BleTarget():
             return Transport.BLE
@@ -262,23 +290,51 @@ class CarriedOut:
 
 def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
     """Carry the audit out and write its report; what was found until a signal ended it is written all the same."""
-    show = _Show(as_json=as_json)
-    done = asyncio.run(_carry_out(prepared, show))
-    report = _report(prepared, done)
-    show.found(report)
-    _write(prepared, report)
-    show.end(report, prepared.output)
-    return Exit.INTERRUPTED if done.interrupted else exit_of(report)
+    show = Show(as_json=as_json)
+    with Captures() as captures:
+        done = asyncio.run(carry_out(prepared, captures, show))
+        report, interrupted = _report(prepared, done)
+        with _undisturbed():
+            show.found(report)
+            if prepared.output is not None:
+                _write(prepared, report, captures.files())
+                show.end(report, prepared.output)
+    return Exit.INTERRUPTED if interrupted else exit_of(report)
 
 
-async def _carry_out(prepared: PreparedAudit, show: "_Show") -> CarriedOut:
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """What is short and has to be whole is not interrupted."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """SIGTERM ends what is done here as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def carry_out(prepared: PreparedAudit, captures: Captures, show: "Show") -> CarriedOut:
     """The audit itself; SIGINT and SIGTERM end it in order."""
     begun, at = time.monotonic(), _now()
-    facts = await _look(prepared, show)
-    auditor = Auditor(
-        prepared.target, prepared.checks, permitted=prepared.permitted, say=show.say, progress=show.progress
-    )
-    task = asyncio.ensure_future(auditor.run())
+    target = replace(prepared.target, ways=prepared.ways(captures))
+    facts: dict[str, str] = {}
+    auditor = Auditor(target, prepared.checks, permitted=prepared.permitted, say=show.say, progress=show.progress)
+
+    async def work() -> None:
+        facts.update(await _look(target, show))
+        await auditor.run()
+
+    task = asyncio.ensure_future(work())
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows: Ctrl-C cancels what `asyncio.run` runs
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -288,33 +344,28 @@ async def _carry_out(prepared: PreparedAudit, show: "_Show") -> CarriedOut:
         await task
     except asyncio.CancelledError:
         interrupted = True
+        auditor.end("interrupted")
     finally:
-        for endpoint in prepared.target.ways.values():
+        for endpoint in target.ways.values():
             await endpoint.close()
     took_ms = round((time.monotonic() - begun) * 1000)
     return CarriedOut(audited=auditor.audited, begun=at, duration_ms=took_ms, interrupted=interrupted, facts=facts)
 
 
-async def _look(prepared: PreparedAudit, show: "_Show") -> dict[str, str]:
+async def _look(target: Target, show: "Show") -> dict[str, str]:
     """Connect once over each way, and see what is there: a device that is not reached is an error, no verdict.
 
     Raises:
         LinkLostError: one of them does not lead to a device.
     """
     facts: dict[str, str] = {}
-    ways = prepared.target.ways
-    try:
-        for transport, endpoint in ways.items():
-            connection = await endpoint.connect()
-            try:
-                facts |= {f"{name} ({transport.value})": told for name, told in (await _told(connection)).items()}
-            finally:
-                await connection.close()
-    except (LinkLostError, SilenceError):
-        for each in ways.values():
-            await each.close()
-        raise
-    digest = prepared.target.policy.digest[:POLICY_SIZE].hex()
+    for transport, endpoint in target.ways.items():
+        connection = await endpoint.connect()
+        try:
+            facts |= {f"{name} ({transport.value})": told for name, told in (await _told(connection)).items()}
+        finally:
+            await connection.close()
+    digest = target.policy.digest[:POLICY_SIZE].hex()
     for name, told in facts.items():
         if name.startswith(_POLICY) and told != digest:
             show.say(f"the device tells another policy ({told}) than the one that is declared ({digest})")
@@ -333,10 +384,15 @@ async def _told(connection: Connection) -> dict[str, str]:
     return told | {"Mode at the beginning": state.mode, _POLICY: state.policy.hex() or "none"}
 
 
-def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
-    audited = done.audited
+def _report(prepared: PreparedAudit, done: CarriedOut) -> tuple[Report, bool]:
+    """The report, and whether a signal has ended the audit or its controls."""
+    audited, interrupted = done.audited, done.interrupted
     failed = {found.check for found in audited.found if found.verdict is Verdict.FAIL}
-    controls, why = _controls(prepared, failed, interrupted=done.interrupted)
+    try:
+        with _interruptible():
+            controls, why = _controls(prepared, failed, interrupted=interrupted)
+    except KeyboardInterrupt:
+        controls, why, interrupted = None, "controls: not run to their end (interrupted)", True
     not_chosen = {check.id: "not asked for" for check in CHECKS if check not in prepared.checks}
     forbidden = {
         check.id: not_run for check in prepared.checks if (not_run := prepared.permitted.forbids(check)) is not None
@@ -347,7 +403,7 @@ def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
         not_run=not_chosen | forbidden,
         checks=CHECKS,
     )
-    return Report(
+    report = Report(
         tool=f"keyswitch {__version__}",
         target=prepared.targets,
         policy=prepared.target.policy,
@@ -364,7 +420,9 @@ def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
         controls_why=why,
         cells=tested.cells(audited.found),
         facts=done.facts,
+        asked=prepared.asked,
     )
+    return report, interrupted
 
 
 def _controls(
@@ -386,7 +444,8 @@ def _controls(
     return audit_controls.controls(policy, wanted), f"controls: {where}, for {len(wanted)} checks"
 
 
-def _write(prepared: PreparedAudit, report: Report) -> None:
+def _write(prepared: PreparedAudit, report: Report, captures: Mapping[str, bytes]) -> None:
+    assert prepared.output is not None  # noqa: S101 - the caller has looked
     from keyswitch.audit.report.html import to_html
     from keyswitch.audit.report.junit import to_junit
     from keyswitch.audit.report.sarif import to_sarif
@@ -396,12 +455,14 @@ def _write(prepared: PreparedAudit, report: Report) -> None:
         "report.html": to_html(report),
         "junit.xml": to_junit(report),
         "report.sarif": to_sarif(report),
+        **captures,
     }
     about = {
         "tool": report.tool,
         "target": list(report.target),
         "policy": report.policy.digest.hex(),
         "images": [{"role": each.role, "hash": each.hash, "sha256": each.sha256} for each in report.images],
+        "firmware": report.firmware_json,
         "seed": None,
         "clock": report.clock,
         "declared": list(report.declared),
@@ -423,7 +484,27 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-class _Show:
+def run_again(prepared: PreparedAudit, then: str, *, as_json: bool) -> Exit:
+    """Try one check again, and say what came of it then and now; a report only where one is asked for."""
+    if prepared.output is not None:
+        return run(prepared, as_json=as_json)
+    show = Show(as_json=as_json)
+    with Captures() as captures:
+        done = asyncio.run(carry_out(prepared, captures, show))
+    (found,) = done.audited.found
+    if as_json:
+        echo(to_line(replayed_json(found, then, seconds=done.duration_ms / 1000)))
+    else:
+        echo(f"{found.check}  then: {then}")
+        echo(f"{found.check}  now: {found.verdict.value}: {found.why}")
+    if done.interrupted:
+        return Exit.INTERRUPTED
+    return {Verdict.FAIL: Exit.NO, Verdict.PASS: Exit.YES, Verdict.NOT_APPLICABLE: Exit.YES}.get(
+        found.verdict, Exit.UNKNOWN
+    )
+
+
+class Show:
     """Progress and results, for people or as JSON lines."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -431,9 +512,11 @@ class _Show:
         self._begun = time.monotonic()
 
     def say(self, text: str) -> None:
+        """Something that a person should read."""
         echo(to_line(said_json(text)) if self._json else text, err=not self._json)
 
     def progress(self, words: str, step: int, steps: int) -> None:
+        """A step begins."""
         took = time.monotonic() - self._begun
         remaining = round(took / (step - 1) * (steps - step + 1)) if step > 1 else None
         if self._json:
