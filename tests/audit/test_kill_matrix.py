@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from tests.audit.audits import CHEAP, OWNED, PUMP, WIDE, audit, over, verdicts
+from tests.audit.audits import CHEAP, OWNED, PUMP, PUMP_FILE, WIDE, audit, over, verdicts
 
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.verdict import Verdict
 from keyswitch.cli.audit_controls import controls
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.policy.enums import Arm, ProofKind, UploadRest, Visibility
+from keyswitch.policy.load import load
 from keyswitch.policy.model import OnEnter, Policy, SequenceEntry
+from keyswitch.policy.template import Choices, template
 from keyswitch.terms import Transport
 from keyswitch.testing.holes.table import HOLES, Hole
 
@@ -98,6 +100,14 @@ def test_where_downgrades_are_refused_the_newer_image_stays_and_that_is_said() -
     audited = audit(UPGRADE_ONLY, ["KS-601", "KS-602"])
     assert verdicts(audited) == {"KS-601": "pass", "KS-602": "pass"}
     assert audited.left_behind == ("--next runs and is confirmed; what ran before is not there any more",)
+
+
+@pytest.mark.parametrize("hole", [hole for hole in HOLES if hole.check > "KS-400" and hole.check < "KS-500"])
+def test_a_proof_is_judged_only_where_a_right_one_would_open(hole: Hole) -> None:
+    """A device whose inputs nobody has told refuses every entry for them, wrong proofs and right ones."""
+    text = template(Choices(name="Gated", proofs=(ProofKind.CHALLENGE,), transports=(Transport.UDP,)))
+    (found,) = audit(load(text.encode(), directory=PUMP_FILE.parent), [hole.check], hole.parts()).found
+    assert found.verdict is Verdict.FAIL, found.why
 
 
 def test_the_controls_are_right_for_the_example() -> None:

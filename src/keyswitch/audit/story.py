@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from keyswitch.audit.bench import Bench, Snapshot
+from keyswitch.audit.route import value_for
 from keyswitch.audit.target import NotReachedError
 from keyswitch.audit.verdict import Part, Verdict
 from keyswitch.audit.wire import Attempt, Outcome, Told, Visit, WithheldError, attempt
@@ -14,6 +16,7 @@ from keyswitch.host.upload.frame_size import capacity_of
 from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.policy.model import OnEnter, Transition
 from keyswitch.proof import fields
+from keyswitch.reasons import Reason
 from keyswitch.smp import cbor
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image, mode, os
@@ -290,6 +293,30 @@ async def send_proof(visit: Visit, check: str, words: str, body: dict[str, Any])
     return await visit.try_out(attempt(check, ENTER, words, body), control=True)
 
 
+_BEFORE_PROOFS: Final = frozenset({Reason.GUARD, Reason.BUSY, Reason.OWNER, Reason.SECURITY})
+"""Refusals that say nothing of the proof: a right one would have got them, too."""
+
+
+async def proofs_open(bench: Bench) -> None:
+    """See that a right proof opens now, and leave again: a wrong one that is refused then was refused for itself.
+
+    Raises:
+        NotReachedError: it does not.
+    """
+    await bench.enter()
+    await go_outside(bench)
+
+
+async def meet_conditions(bench: Bench) -> None:
+    """Make every input what entering asks for, as far as somebody is there who can."""
+    way = entry(bench)
+    for name in dict.fromkeys(guard.input for guard in way.when):
+        value = value_for(bench.target.policy, [guard for guard in way.when if guard.input == name])
+        if value is not None:
+            with suppress(NotReachedError):
+                await bench.target.hand.set_input(name, value)
+
+
 async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
     """The verdict on a proof that must not open: by the mode in which the device is then."""
     await bench.pause(GONE_ON_MS)
@@ -298,6 +325,8 @@ async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
         return failed(what, f"it opened: the device is in mode {here}", exchange=outcome.exchange)
     if "session" in outcome.gave:
         return failed(what, "it opened: the device gave a session", exchange=outcome.exchange)
+    if outcome.reason in _BEFORE_PROOFS:
+        return undecided(what, f"{outcome.words}: that comes before any proof; see that the conditions of entry hold")
     if outcome.delivered:
         return passed(what, f"{outcome.words}, and the device stays in mode {here}")
     return undecided(what, f"{outcome.words}: whether it arrived is not known; try again")

@@ -19,6 +19,7 @@ from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal, Reply, classify
 from keyswitch.link.ports import HandleLink, PacketLink, Sink
+from keyswitch.reasons import Reason
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import COMMANDS, CommandKey, command_name
@@ -114,6 +115,7 @@ class Outcome:
         delivered: whether it is known that the packet arrived.
         exchange: the packets.
         gave: keys of a result.
+        reason: why it was refused, where the device says so in words of ours.
     """
 
     told: Told
@@ -121,6 +123,7 @@ class Outcome:
     delivered: bool = False
     exchange: tuple[str, ...] = ()
     gave: frozenset[str] = frozenset()
+    reason: Reason | None = None
 
 
 class WithheldError(LinkLostError):
@@ -435,7 +438,7 @@ def judged(what: Attempt, packet: bytes) -> Outcome:
         words = "carried out, by its answer" if reply.values else "success, by its answer"
         return Outcome(told=Told.SERVED, words=words, delivered=True, gave=frozenset(reply.values))
     told = Told.HANDLED if _by_handler(what, reply) else Told.REFUSED
-    return Outcome(told=told, words=f"refused: {reply}", delivered=True)
+    return Outcome(told=told, words=f"refused: {reply}", delivered=True, reason=reply.reason)
 
 
 def _by_handler(what: Attempt, refusal: Refusal) -> bool:
