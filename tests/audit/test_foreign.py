@@ -1,7 +1,7 @@
 """Devices as products build them today: their findings were written down by hand first, then compared."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -16,40 +16,92 @@ from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.gate.peer import Service
 from keyswitch.host.access.recipe_loader import load
 from keyswitch.host.access.recipe_strategy import RecipeStrategy
+from keyswitch.policy.enums import Visibility
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import Header
 from keyswitch.terms import Transport
 from keyswitch.testing.holes.device import DeviceInProcess
-from keyswitch.testing.holes.profiles import PROFILES
+from keyswitch.testing.holes.profiles import ON_AIR, PROFILES
 from keyswitch.testing.holes.table import open_for
 
 SMALL_WIDE = with_maintenance(SMALL, allow=WIDE.modes["maintenance"].allow)
+RADIO = ("KS-501", "KS-502", "KS-504", "KS-506", "KS-508")
+SERVED_OVER = {
+    "GATT authorization only": CHEAP,
+    "unregister only, with the window at boot": replace(CHEAP, gate=replace(CHEAP.gate, service=Visibility.RECONNECT)),
+    "advertising only": over(replace(CHEAP, gate=replace(CHEAP.gate, service=Visibility.RECONNECT)), Transport.BLE),
+}
+"""The transports of a profile whose gate is one of Bluetooth LE; the others show the same over any."""
 MATRIX = tuple(check for check in BY_ID if check < "KS-200")
 
 FINDINGS = {
     "hook on upload chunks only": {
         *("KS-104", "KS-105", "KS-106", "KS-107", "KS-108", "KS-109", "KS-110", "KS-111", "KS-112", "KS-113"),
-        *("KS-114", "KS-117", "KS-301", "KS-302"),
+        *("KS-114", "KS-117", "KS-301", "KS-302", "KS-312"),
     },
     "access hook of the image group only": {
         *("KS-108", "KS-109", "KS-110", "KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-301"),
     },
     "GATT authorization only": {
         *("KS-101", "KS-102", "KS-103", "KS-104", "KS-105", "KS-106", "KS-107", "KS-108", "KS-109", "KS-110"),
-        *("KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-302"),
+        *("KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-302", "KS-312"),
     },
     # Leaving does nothing: what is sent behind a leave is served, and nothing ends by itself.
     "unlocked until reboot": {"KS-301", "KS-304", "KS-308"},
+    # Over UDP everything is open. Over the air the handle is gone with the service, but for the window at boot. What
+    # waits behind a leave over the air is dropped with the queue.
+    "unregister only, with the window at boot": {
+        *("KS-101", "KS-102", "KS-103", "KS-104", "KS-105", "KS-106", "KS-107", "KS-108", "KS-109", "KS-110"),
+        *("KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-302", "KS-312"),
+    },
+    # Whoever connects finds the service, in every mode: the table does not follow, an upload goes on, nothing is asked.
+    "advertising only": {
+        *("KS-101", "KS-102", "KS-103", "KS-104", "KS-105", "KS-106", "KS-107", "KS-108", "KS-109", "KS-110"),
+        *("KS-111", "KS-112", "KS-113", "KS-114", "KS-117", "KS-302", "KS-303", "KS-304", "KS-312", "KS-501", "KS-508"),
+    },
 }
 """What each profile leaves open. A check that is not here passes, does not apply, or cannot tell."""
 
 
-@pytest.mark.parametrize("name", FINDINGS)
+STORIES = ("KS-301", "KS-302", "KS-303", "KS-304", "KS-308", "KS-312", "KS-402")
+QUICK = ("KS-106", "KS-303", "KS-312", "KS-501", "KS-508")
+"""Of a device with a radio; all of them take a quarter of a minute."""
+
+
+def findings(name: str, checks: Iterable[str]) -> set[str]:
+    found = verdicts(audit(SERVED_OVER.get(name, over(CHEAP, Transport.UDP)), checks, PROFILES[name]()))
+    return {check for check, verdict in found.items() if verdict == "fail"}
+
+
+@pytest.mark.parametrize("name", sorted(FINDINGS.keys() - ON_AIR))
 def test_the_findings_of_a_profile(name: str) -> None:
-    profile = PROFILES[name]
-    policy = CHEAP if name.startswith("GATT") else over(CHEAP, Transport.UDP)
-    found = verdicts(audit(policy, [*MATRIX, "KS-301", "KS-302", "KS-303", "KS-304", "KS-308", "KS-402"], profile()))
-    assert {check for check, verdict in found.items() if verdict == "fail"} == FINDINGS[name]
+    assert findings(name, [*MATRIX, *STORIES]) == FINDINGS[name]
+
+
+OVER_THE_AIR = {
+    "unregister only, with the window at boot": {"KS-312"},
+    "advertising only": {"KS-106", "KS-303", "KS-312", "KS-501", "KS-508"},
+}
+"""Of `QUICK`, on a device that has nothing but its radio."""
+
+
+@pytest.mark.parametrize("name", sorted(ON_AIR))
+def test_the_findings_of_a_profile_over_the_air_alone(name: str) -> None:
+    found = verdicts(audit(over(SERVED_OVER[name], Transport.BLE), QUICK, PROFILES[name]()))
+    assert {check for check, verdict in found.items() if verdict == "fail"} == OVER_THE_AIR[name]
+    assert set(found.values()) <= {"pass", "fail", "not applicable"}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", sorted(ON_AIR))
+def test_all_findings_of_a_profile_of_a_radio(name: str) -> None:
+    assert findings(name, [*MATRIX, *STORIES, *RADIO]) == FINDINGS[name]
+
+
+def test_the_profiles_of_a_radio_have_one() -> None:
+    """Else their checks would be made on a wire, where no service is hidden."""
+    assert SERVED_OVER.keys() > ON_AIR
+    assert PROFILES.keys() > ON_AIR
 
 
 def test_every_profile_has_its_findings() -> None:

@@ -136,6 +136,7 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="a trial, and maintenance left; a revert without a confirmation", checks=("KS-203",)),
     SituationRow(what="a reset granted, and then left", checks=("KS-308",)),
     SituationRow(what="maintenance after a power cycle", checks=("KS-309",)),
+    SituationRow(what="commands in the moment after a start", checks=("KS-312",)),
     SituationRow(what="maintenance that ends by itself", checks=("KS-304",)),
     SituationRow(what="no proof, a wrong, truncated or foreign one", checks=("KS-401", "KS-403")),
     SituationRow(what="a replayed proof, and one that comes late", checks=("KS-402", "KS-404")),

@@ -277,6 +277,27 @@ def _comes_up_open() -> Components:
     return Components(step=step)
 
 
+def _late_after_start() -> Components:
+    """The application registers its gate when it has come to it: what came before passes."""
+    left = [0]
+
+    def exempt(_peer: Peer, request: Header, _packet: bytes) -> bool:
+        if left[0] and request.group != mode.ID:
+            left[0] -= 1
+            return True
+        return False
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if isinstance(event, on.Booted):
+            left[0] = 0 if event.record is not None else _EARLY
+        return one_barrier(policy, state, event)
+
+    return replace(unless(exempt), step=step)
+
+
+_EARLY: Final = 3
+
+
 def _anybodys_session() -> Components:
     rules = tuple(rule for rule in RULES if rule is not gate.not_the_owner)
     return Components(authorise=partial(gate.authorise, rules=rules))
@@ -575,6 +596,7 @@ HOLES: Final[tuple[Hole, ...]] = (
         can_be=_has_limits,
         parts=_limit_keeps_what_was_armed,
     ),
+    Hole(name="the gate is not there yet after a start", check="KS-312", parts=_late_after_start),
     Hole(name="every proof is right", check="KS-401", can_be=_has_macs, parts=lambda: Components(mac=_any_mac)),
     Hole(
         name="a proof can be replayed",
