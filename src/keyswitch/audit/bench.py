@@ -155,6 +155,7 @@ class Bench:
     _handles: dict[Transport, int] = field(default_factory=dict[Transport, int])
     _owner: Visit | None = None
     _brought: str | None = None
+    _told: tuple[str, str] | None = None
 
     # --- connections ---
 
@@ -248,6 +249,7 @@ class Bench:
         state = await self.state()
         self.tells_mode = state is not None
         if state is not None:
+            self._see_that_it_is_the_same(state)
             return state.mode
         if self._brought is None and self._recipe is not None:
             inside = await self._recipe.is_inside((await self._up()).connection)
@@ -255,6 +257,15 @@ class Bench:
         if self._brought is None:
             await self._bring(self.target.policy.device.initial_mode)
         return self._brought or self.target.policy.device.initial_mode
+
+    def _see_that_it_is_the_same(self, state: ModeState) -> None:
+        told = (state.device, state.policy.hex())
+        self._told = self._told or told
+        if told != self._told:
+            names = (
+                f"{device or 'a device'} with policy {policy or '(none)'}" for device, policy in (self._told, told)
+            )
+            raise NotReachedError(f"the device has changed in the middle of the audit: {', then '.join(names)}")
 
     def forget_mode(self) -> None:
         """The device has restarted: in which mode it is then, nobody has said."""
@@ -633,10 +644,7 @@ class Bench:
             visit = await self.enter()
             client = visit.smp
             if client is not None:
-                if SETTING in self._written:
-                    await client.write(settings.ID, settings.Id.DELETE, {"name": SETTING})
-                if SLOTS in self._written and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE)):
-                    await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
+                left += await self._take_away(client)
             await self.leave(visit)
         except (LinkLostError, SilenceError, RemoteError, NotReachedError) as error:
             left.append(str(error))
@@ -644,6 +652,20 @@ class Bench:
             left.append("--next runs and is confirmed; what ran before is not there any more")
         await self.hang_up()
         return tuple(left)
+
+    async def _take_away(self, client: SmpClient) -> list[str]:
+        """Delete what was written; what the device does not let go of, in words."""
+        left: list[str] = []
+        if SETTING in self._written:
+            reply = await client.write(settings.ID, settings.Id.DELETE, {"name": SETTING})
+            # One that could not be written is not there either; the group itself says so.
+            if isinstance(reply, Refusal) and reply.group != settings.ID:
+                left.append(f"the setting {SETTING}: deleting it was refused ({reply})")
+        if SLOTS in self._written and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE)):
+            reply = await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
+            if isinstance(reply, Refusal):
+                left.append(f"the slot that does not run: erasing it was refused ({reply})")
+        return left
 
 
 def slot_words(slot: SlotInfo) -> str:

@@ -22,8 +22,8 @@ from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.smp.header import HEADER_SIZE, Op
 
-PIECE: Final = 256
-"""Bytes of a piece of an image: fits every usual buffer, and holds the image's header."""
+PIECE: Final = 128
+"""Bytes of a piece of an image: fits every usual buffer and two lines of a serial console, and holds the header."""
 
 UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
 STATE: Final = CommandKey(image.ID, image.Id.STATE, Op.WRITE)

@@ -122,13 +122,14 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="requests queued across a mode change", checks=("KS-301",)),
     SituationRow(what="leave and another command in one write", checks=("KS-302",)),
     SituationRow(
-        what="a half-sent frame across a mode change",
-        why="a link here carries whole packets",
+        what="a half-sent frame across a mode change, and across a reconnect",
+        checks=("KS-313",),
     ),
     SituationRow(what="an upload begun in maintenance and continued outside, at each offset", checks=("KS-303",)),
     SituationRow(what="the lease ends in the middle of an upload", checks=("KS-304",)),
     SituationRow(what="a condition turns false in the middle of an upload", checks=("KS-305",)),
     SituationRow(what="a second peer in the middle of a session", checks=("KS-310",)),
+    SituationRow(what="a session inherited by another peer", checks=("KS-310",)),
     SituationRow(what="padded images", checks=("KS-201",)),
     SituationRow(what="a pending image, and maintenance left, then the power taken away", checks=("KS-306",)),
     SituationRow(what="a pending image, and the power taken away", checks=("KS-307",)),
@@ -170,7 +171,8 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
         why="the bond that it needs stays in the device, and cannot be taken back from outside",
     ),
     SituationRow(
-        what="Just Works pairing where authentication is asked for", why="this needs a radio of the auditor's own"
+        what="Just Works pairing where authentication is asked for",
+        why="the bond that it makes stays in the device, and cannot be taken back from outside",
     ),
 )
 """The situations in which gates have been seen to be open (and a few more)."""

@@ -32,7 +32,7 @@ from keyswitch.policy.enums import Clock, ProofKind
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy, Value
 from keyswitch.proof import permit
 from keyswitch.terms import Security, Transport
-from keyswitch.testing.holes.wires import Wire, WireEndpoint
+from keyswitch.testing.holes.wires import DELAY_S, Wire, WireEndpoint
 
 SECRET: Final = bytes(range(32))
 ADDRESS: Final = "C4:00:00:00:00:07"
@@ -101,6 +101,7 @@ class DeviceInProcess:
         parts: what it is made of; None: a sound device.
         security: of links over Bluetooth LE.
         lost: asked for each packet besides Bluetooth LE: whether it is lost.
+        delay_s: how long a packet takes each way, on a wire.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class DeviceInProcess:
         *,
         security: Security = Security.AUTHENTICATED,
         lost: Callable[[], bool] = lambda: False,
+        delay_s: float = DELAY_S,
     ) -> None:
         if policy.entry.permit is not None:
             untimed = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
@@ -130,6 +132,7 @@ class DeviceInProcess:
                 security=security if transport is Transport.BLE else Security.NONE,
                 lost=(lambda: False) if transport is Transport.BLE else lost,
                 parts=parts,
+                delay_s=delay_s,
             )
             for transport in policy.smp.transports
             if self._radio is None or transport is not Transport.BLE

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from keyswitch.device.server.components import Components
+from keyswitch.device.server.components import Components, receiver_for
 from keyswitch.gate import effects as do
 from keyswitch.gate import visibility
+from keyswitch.gate.events import Event
+from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
 from keyswitch.gatt import services
@@ -12,7 +14,8 @@ from keyswitch.gatt.client_state import GattClient
 from keyswitch.gatt.server import GattServer, Output
 from keyswitch.gatt.table import GattTable
 from keyswitch.policy.model import Policy
-from keyswitch.smp.framing import ble
+from keyswitch.smp.framing import Received, Receiver, ble
+from keyswitch.smp.groups import mode
 from keyswitch.smp.header import Header
 from keyswitch.terms import Transport
 from keyswitch.testing.holes.hole import unless, without
@@ -123,3 +126,41 @@ def takes_all_for_aware() -> Components:
 def reuses_handles() -> Components:
     """Handles are given out as services come and go."""
     return Components(gatt_server=_ReusesHandles)
+
+
+def gate_at_the_first_piece() -> Components:
+    """Asks for the mode when a frame begins; what was half received stays, whatever happens meanwhile."""
+    inside, passes = [False], [False]
+
+    class Keeps:
+        """A receiver whose half frames nothing drops."""
+
+        def __init__(self, sound: Receiver) -> None:
+            self._sound = sound
+            self._begun_inside = False
+
+        @property
+        def pending(self) -> bool:
+            return self._sound.pending
+
+        def receive(self, data: bytes, now_ms: int) -> Received:
+            begins = not self._sound.pending
+            self._begun_inside = inside[0] if begins else self._begun_inside
+            received = self._sound.receive(data, now_ms)
+            passes[0] = bool(received.packets) and not begins and self._begun_inside
+            return received
+
+        def drop(self) -> None:
+            """It does not."""
+
+    def exempt(_peer: Peer, request: Header, _packet: bytes) -> bool:
+        return passes[0] and request.group != mode.ID
+
+    gated = unless(exempt)
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = gated.step(policy, state, event)
+        inside[0] = done.state.session is not None
+        return done
+
+    return replace(gated, step=step, receiver=lambda transport, size: Keeps(receiver_for(transport, size)))

@@ -10,6 +10,7 @@ from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.link.air.link import AirLink
 from keyswitch.link.air.settings import parse_air
 from keyswitch.link.bumble.central import BumbleAdapter
+from keyswitch.link.bumble.gatt_link import Wishes
 from keyswitch.link.bumble.peripheral import BumblePeripheral
 from keyswitch.link.bumble.radio import on_air
 from keyswitch.link.peripheral import Peripheral
@@ -19,6 +20,10 @@ from keyswitch.testing.holes.device import ADDRESS, SECOND_ADDRESS, DeviceInProc
 
 AIR: Final = "interval_ms=15,phy=2M,dle=251"
 """As fast as phones agree to: an audit waits for answers, and not for the air."""
+
+
+CALM: Final = Wishes(interval=40)
+"""50 ms: most of an audit is waiting, and each connection event of it is reckoned."""
 
 
 class DeviceOnAir(DeviceInProcess):
@@ -48,7 +53,7 @@ class DeviceOnAir(DeviceInProcess):
     def ways(self) -> dict[Transport, Endpoint]:
         """A way over each transport; over Bluetooth LE on a radio of its own."""
         name = self.policy.device.name
-        adapter = BumbleAdapter(on_air(self._air, "auditor"))
+        adapter = BumbleAdapter(on_air(self._air, "auditor"), wishes=CALM)
         self._adapters.append(adapter)
         air: dict[Transport, Endpoint] = {Transport.BLE: BleEndpoint(adapter, target=f"air:{name}", name=name)}
         return air | super().ways

@@ -597,6 +597,13 @@ HOLES: Final[tuple[Hole, ...]] = (
         parts=_limit_keeps_what_was_armed,
     ),
     Hole(name="the gate is not there yet after a start", check="KS-312", parts=_late_after_start),
+    Hole(
+        name="a frame is gated when its first piece arrives",
+        check="KS-313",
+        can_be=_has_mode_service,
+        parts=table.gate_at_the_first_piece,
+        on_air=True,
+    ),
     Hole(name="every proof is right", check="KS-401", can_be=_has_macs, parts=lambda: Components(mac=_any_mac)),
     Hole(
         name="a proof can be replayed",
