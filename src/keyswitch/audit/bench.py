@@ -47,7 +47,7 @@ SETTING: Final = "app/ks-audit"
 
 SETTING_VALUE: Final = b"left here by an audit"
 
-FILE: Final = "/lfs/ks-audit"
+FILE: Final = "/lfs1/ks-audit"
 
 READS_SETTING: Final = CommandKey(settings.ID, settings.Id.VALUE, Op.READ)
 WRITES_SETTING: Final = CommandKey(settings.ID, settings.Id.VALUE, Op.WRITE)

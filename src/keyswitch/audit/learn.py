@@ -24,7 +24,7 @@ from keyswitch.text import plain
 
 _BODIES: Final[dict[int, dict[str, object]]] = {
     settings.ID: {"name": "app/ks-audit"},
-    fs.ID: {"name": "/lfs/ks-audit", "off": 0},
+    fs.ID: {"name": "/lfs1/ks-audit", "off": 0},
 }
 _MODE: Final = re.compile("[a-z][a-z0-9_-]{0,31}")
 """What can be the name of a mode in a policy."""

@@ -160,6 +160,19 @@ async def reset_in_maintenance(bench: Bench, visit: Visit) -> Visit:
     return await bench.visit()
 
 
+async def recover(bench: Bench) -> None:
+    """Bring a device to rest that was lost in the middle of a story: no trial runs, and maintenance is left.
+
+    Raises:
+        NotReachedError: it could not be brought there.
+    """
+    visit = await bench.enter()
+    found = await read_slots(visit.smp) if visit.smp is not None else ()
+    if not isinstance(found, Refusal) and any(slot.active and not slot.confirmed for slot in found):
+        await reset_in_maintenance(bench, visit)
+    await go_outside(bench)
+
+
 async def send_back(bench: Bench, old: bytes) -> None:
     """Bring the image back that ran before, where an unconfirmed one runs: by a reset, which reverts it."""
     visit = await bench.enter()
@@ -386,7 +399,9 @@ async def lock_out(bench: Bench, check: str) -> int:
 
 async def _wrong_proof(bench: Bench, check: str, number: int) -> None:
     visit, body = await proof_not_sent(bench)
-    await send_proof(visit, check, f"wrong proof {number}", wrong(body))
+    outcome = await send_proof(visit, check, f"wrong proof {number}", wrong(body))
+    if not outcome.delivered:
+        raise NotReachedError(f"wrong proof {number}: {outcome.words}: whether it was counted is not known; try again")
 
 
 async def still_locked_out(bench: Bench, words: str, outcome: Outcome, *, began_s: float, waits_ms: int) -> Part:

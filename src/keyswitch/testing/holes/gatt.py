@@ -163,4 +163,7 @@ def gate_at_the_first_piece() -> Components:
         inside[0] = done.state.session is not None
         return done
 
-    return replace(gated, step=step, receiver=lambda transport, size: Keeps(receiver_for(transport, size)))
+    def receiver(transport: Transport, max_packet: int) -> Receiver:
+        return Keeps(receiver_for(transport, max_packet))
+
+    return replace(gated, step=step, receiver=receiver)
