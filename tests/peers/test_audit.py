@@ -104,7 +104,9 @@ def why(audited: Audited) -> str:
 
 # Both have os, stat, settings, fs, shell, enum, basic and no image group. This build has no setting that could be
 # written, and they can be put into effect. What would reset is not tried here.
-NATIVE_SIM: Final = {"KS-110", "KS-111", "KS-112", "KS-113", "KS-117"}
+NATIVE_SIM: Final = {"KS-110", "KS-112", "KS-113", "KS-117"}
+AFTER_THE_STORAGE: Final = {"KS-111"}
+"""A file was written, and cannot be again: the storage that was erased meanwhile held the file system."""
 
 
 def test_a_server_on_a_terminal_is_open() -> None:
@@ -112,6 +114,7 @@ def test_a_server_on_a_terminal_is_open() -> None:
         async with native_sim.serial_server() as server:
             audited = await audit(Transport.SERIAL, lambda: SerialLink.open(str(server.path), BAUD))
         assert by_verdict(audited, "fail") == NATIVE_SIM, why(audited)
+        assert by_verdict(audited, "unconfirmed") == AFTER_THE_STORAGE, why(audited)
         assert by_verdict(audited, "pass") == set(), why(audited)
 
     asyncio.run(story())
@@ -130,6 +133,7 @@ def test_a_server_on_udp_is_open() -> None:
 
             audited = await audit(Transport.UDP, opened)
         assert by_verdict(audited, "fail") == NATIVE_SIM, why(audited)
+        assert by_verdict(audited, "unconfirmed") == AFTER_THE_STORAGE, why(audited)
         assert by_verdict(audited, "pass") == set(), why(audited)
 
     asyncio.run(story())
@@ -156,15 +160,19 @@ def test_a_board_that_swaps_is_open(microbit_saved: State) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.deep
 def test_a_board_that_loads_into_ram_is_open(mps2_saved: State) -> None:
-    """It has no state write: a mark for the next boot is unknown to it, and that is no gate."""
+    """It has no state write: a mark for the next boot is unknown to it, which is no gate and no proof of one.
+
+    The emulated board may fall silent on the way: what it has answered before is then unconfirmed, and never passed.
+    """
 
     async def story() -> None:
         async with qemu.board(mps2_saved) as board, line(board, baud=MPS2_BAUD) as path:
-            checks = ("KS-101", "KS-104", "KS-106", "KS-117")
             audited = await audit(
-                Transport.SERIAL, lambda: SerialLink.open(str(path), MPS2_BAUD), checks=checks, new=small(qemu.MPS2)
+                Transport.SERIAL, lambda: SerialLink.open(str(path), BAUD), checks=("KS-104", "KS-117")
             )
-        assert by_verdict(audited, "fail") == {"KS-101", "KS-106", "KS-117"}, why(audited)
+        assert by_verdict(audited, "fail") | by_verdict(audited, "unconfirmed") == {"KS-117"}, why(audited)
+        assert by_verdict(audited, "pass") == set(), why(audited)
 
     asyncio.run(story())

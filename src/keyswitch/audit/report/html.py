@@ -27,7 +27,8 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
 table { border-collapse: collapse; width: 100% }
 td, th { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
 td { overflow-wrap: anywhere }
-td a { white-space: nowrap }
+a { white-space: nowrap }
+.fail, .pass, .inconclusive, .unconfirmed, .not-applicable { white-space: nowrap }
 th { font-weight: 600 }
 .wide { overflow-x: auto }
 @media (max-width: 44rem) {
