@@ -173,6 +173,21 @@ def test_controls_are_kept_by_version_and_policy(
     assert all(control.right for both in first.values() for control in both)
 
 
+def test_a_control_that_cannot_be_run_here_is_said(pump: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Bumble there is no radio, and no device whose table could be wrong."""
+
+    def need(_library: str, where: str) -> None:
+        raise InputError(where, "bumble is not installed: install keyswitch[virtual]")
+
+    monkeypatch.setattr(audit_controls, "need", need)
+    checks = [check for check in CHECKS if check.id in {"KS-310", "KS-501", "KS-503"}]
+    assert audit_controls.not_controlled(checks) == (
+        "not run for KS-501, KS-503 (bumble is not installed: install keyswitch[virtual])"
+    )
+    assert audit_controls.controls(pump.policy, checks).keys() == {"KS-310"}
+    assert audit_controls.not_controlled(checks[:1]) == ""
+
+
 @pytest.mark.parametrize(
     ("check", "says"),
     [("KS-117", "changes nothing: these checks only read"), ("KS-106", "may change: a setting app/ks-audit")],

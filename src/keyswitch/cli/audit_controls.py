@@ -18,6 +18,7 @@ from keyswitch.audit.run import Auditor, Permitted
 from keyswitch.audit.target import Eye, Firmware, NotReachedError, Target
 from keyswitch.audit.verdict import Found, Verdict
 from keyswitch.device.server.components import Components
+from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import replace_file
@@ -93,6 +94,16 @@ def device_for(checks: Sequence[Check]) -> type[DeviceInProcess]:
     return DeviceOnAir
 
 
+def not_controlled(checks: Sequence[Check]) -> str:
+    """Which of these checks have no control on this computer, and why; empty where all have theirs."""
+    of_radio = [check for check in checks if check.of_radio]
+    try:
+        device_for(of_radio)
+    except InputError as error:
+        return f"not run for {', '.join(check.id for check in of_radio)} ({error.problem})"
+    return ""
+
+
 def run_control(policy: Policy, checks: Sequence[Check], parts: Components | None = None) -> tuple[Found, ...]:
     """What the checks find on a device in this process, in virtual time."""
     make = device_for(checks)
@@ -112,8 +123,10 @@ def run_control(policy: Policy, checks: Sequence[Check], parts: Components | Non
 
 
 def controls(policy: Policy, checks: Sequence[Check]) -> dict[str, tuple[Control, ...]]:
-    """Both controls of each check."""
+    """Both controls of each check that has some on this computer (`not_controlled`)."""
     found: dict[str, tuple[Control, ...]] = {}
+    if not_controlled(checks):
+        checks = [check for check in checks if not check.of_radio]
     by_device = ([check for check in checks if check.of_radio is radio] for radio in (False, True))
     sound = {each.check: each.verdict for own in by_device if own for each in run_control(policy, own)}
     for check in checks:
@@ -141,7 +154,9 @@ def cached_controls(policy: Policy, checks: Sequence[Check]) -> tuple[dict[str, 
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, json.dumps(known, sort_keys=True).encode())
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-    return {check.id: tuple(_control(each) for each in known[check.id]) for check in checks}, digest
+    return {
+        check.id: tuple(_control(each) for each in known[check.id]) for check in checks if check.id in known
+    }, digest
 
 
 def _control(values: Mapping[str, Any]) -> Control:

@@ -436,12 +436,14 @@ def _controls(
     from keyswitch.cli import audit_controls
 
     policy = prepared.target.policy
+    missing = audit_controls.not_controlled(prepared.checks)
+    more = f"; {missing}" if missing else ""
     if prepared.controls == "cached":
         found, digest = audit_controls.cached_controls(policy, prepared.checks)
-        return found, f"controls: from the cache where it had them, cache SHA-256 {digest}"
+        return found, f"controls: from the cache where it had them, cache SHA-256 {digest}{more}"
     wanted = [check for check in prepared.checks if prepared.controls == "all" or check.id in failed]
     where = "run with this audit, in this process, in virtual time"
-    return audit_controls.controls(policy, wanted), f"controls: {where}, for {len(wanted)} checks"
+    return audit_controls.controls(policy, wanted), f"controls: {where}, for {len(wanted)} checks{more}"
 
 
 def _write(prepared: PreparedAudit, report: Report, captures: Mapping[str, bytes]) -> None:
