@@ -203,6 +203,7 @@ def test_what_may_be_changed_is_said_before(pump: Workshop, tmp_path: Path, chec
 
 def test_what_is_not_allowed_is_said_before(pump: Workshop, tmp_path: Path) -> None:
     prepared = prepare(TARGET, {**NOTHING_GIVEN, "policy": pump.policy_file, "output": tmp_path / "new"})
+    assert any(line.endswith("4 wait for a lock-out to end") for line in prepared.declared)
     told = [line.split()[2] for line in prepared.declared if line.startswith("not run: ")]
     assert {"KS-105", "KS-108", "KS-113", "KS-203"} <= set(told)
     assert not prepared.permitted_something

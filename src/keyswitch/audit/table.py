@@ -129,7 +129,11 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="the lease ends in the middle of an upload", checks=("KS-304",)),
     SituationRow(what="a condition turns false in the middle of an upload", checks=("KS-305",)),
     SituationRow(what="a second peer in the middle of a session", checks=("KS-310",)),
-    SituationRow(what="a session inherited by another peer", checks=("KS-310",)),
+    SituationRow(what="a session inherited by another peer, after a disconnect", checks=("KS-310",)),
+    SituationRow(
+        what="another peer's upload in the middle of one",
+        why="no policy promises anything of it: where a session is its owner's, KS-310 tries whether others are kept out",
+    ),
     SituationRow(what="padded images", checks=("KS-201",)),
     SituationRow(what="a pending image, and maintenance left, then the power taken away", checks=("KS-306",)),
     SituationRow(what="a pending image, and the power taken away", checks=("KS-307",)),

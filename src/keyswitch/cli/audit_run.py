@@ -43,6 +43,7 @@ from keyswitch.host.smp.queries import mode_if_any
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.schema.output import to_line
@@ -51,6 +52,7 @@ from keyswitch.terms import Transport
 from keyswitch.text import plain
 
 _CONFIRMING: Final = frozenset({"KS-601", "KS-602"})
+_LOCKING: Final = frozenset({"KS-401", "KS-405", "KS-406", "KS-407"})
 _SECONDS_A_BATCH: Final = 12
 """About what one mode takes over a usual radio: two entries, the attempts, and the time to settle."""
 
@@ -247,6 +249,7 @@ def _declared(
     lines = [
         f"plan: {len(run)} of {len(checks)} checks over {', '.join(way.value for way in target.ways)}",
         f"plan: about {modes + 1 + 2 * stories} entries into maintenance, {minutes} minutes",
+        f"plan: {_uses_words(target, run)}",
         f"plan: no wait is longer than {target.max_wait_ms / 1000:g} s",
     ]
     if all(check.impact is Impact.READ_ONLY for check in run):
@@ -264,6 +267,15 @@ def _declared(
         for each in accepted
     ]
     return tuple(plain(line) for line in lines)
+
+
+def _uses_words(target: Target, checks: Sequence[Check]) -> str:
+    """What the audit uses up at the device beside time."""
+    resets = sum(check.resets for check in checks)
+    locked = sum(check.id in _LOCKING for check in checks)
+    permit = target.strategy is not None and ProofKind.PERMIT.value in target.strategy.words
+    words = [f"{resets} checks reset the device or may reset it", f"{locked} wait for a lock-out to end"]
+    return ", ".join([*words, *(["each entry uses the permit once"] if permit else [])])
 
 
 # --- carrying it out ---
