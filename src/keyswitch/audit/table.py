@@ -132,7 +132,7 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="a session inherited by another peer, after a disconnect", checks=("KS-310",)),
     SituationRow(
         what="another peer's upload in the middle of one",
-        why="no policy promises anything of it: where a session is its owner's, KS-310 tries whether others are kept out",
+        why="no policy promises anything of it; KS-310 tries whether others are kept out of an owner's session",
     ),
     SituationRow(what="padded images", checks=("KS-201",)),
     SituationRow(what="a pending image, and maintenance left, then the power taken away", checks=("KS-306",)),
