@@ -94,6 +94,22 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         (TARGET, "--policy", "POLICY", "-o", "NEW", "--observe", "./no-such-program"),
         "--observe ./no-such-program: cannot be run",
     ),
+    "a variable of no recipe": (
+        (TARGET, "--policy", "POLICY", "-o", "NEW", "--set", "a=b"),
+        "--set: means nothing without a recipe",
+    ),
+    "no such recipe": ((TARGET, "--policy", "POLICY", "-o", "NEW", "--recipe", "buton"), "did you mean 'button'"),
+    "two ways in": (
+        (TARGET, "--policy", "POLICY", "-o", "NEW", "--recipe", "button", "--to", "maintenance"),
+        "--to: means nothing with --recipe",
+    ),
+    "one image twice": (
+        (TARGET, "--policy", "POLICY", "-o", "NEW", "--next", "IMAGE", "--image", "IMAGE"),
+        "--image, --next: both are the same image",
+    ),
+    "nothing to learn from": (("--learn", "-o", "NEW"), "TARGET: missing"),
+    "a policy to learn with": ((TARGET, "--learn", "-o", "NEW", "--policy", "POLICY"), "--policy: means nothing"),
+    "no report to replay": (("--replay", "gone/KS-106"), "gone/evidence.jsonl: "),
     "nobody to answer": ((TARGET, "--policy", "POLICY", "-o", "NEW", "--resets"), "there is no terminal to ask"),
 }
 
@@ -104,7 +120,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     new = tmp_path / "new"
-    given = [{"POLICY": str(pump.policy_file), "NEW": str(new)}.get(word, word) for word in words]
+    named = {"POLICY": str(pump.policy_file), "NEW": str(new), "IMAGE": str(pump.new)}
+    given = [named.get(word, word) for word in words]
     code, out, err = run(*given)
     assert code == Exit.USAGE
     assert says in err

@@ -649,7 +649,7 @@ class Bench:
         except (LinkLostError, SilenceError, RemoteError, NotReachedError) as error:
             left.append(str(error))
         if self.confirmed:
-            left.append("--next runs and is confirmed; what ran before is not there any more")
+            left.append("--next runs and is confirmed; what ran before was not put back")
         await self.hang_up()
         return tuple(left)
 
@@ -661,7 +661,12 @@ class Bench:
             # One that could not be written is not there either; the group itself says so.
             if isinstance(reply, Refusal) and reply.group != settings.ID:
                 left.append(f"the setting {SETTING}: deleting it was refused ({reply})")
-        if SLOTS in self._written and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE)):
+        # Where --next was confirmed, what ran before is the way back: it is left where it is.
+        if (
+            SLOTS in self._written
+            and not self.confirmed
+            and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE))
+        ):
             reply = await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
             if isinstance(reply, Refusal):
                 left.append(f"the slot that does not run: erasing it was refused ({reply})")

@@ -306,7 +306,10 @@ class Visit:
         table = self.table
         if table is None or not self.shows_smp:
             return None
-        return table.handle_of(ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+        try:
+            return table.handle_of(ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+        except RemoteError:
+            return None  # the service is there, and has not what it is there for
 
     def use_handle(self, handle: int) -> None:
         """Try firmware commands at this handle, where no subscription was to be had.
