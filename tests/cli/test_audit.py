@@ -16,7 +16,7 @@ from keyswitch.audit.checks import CHECKS
 from keyswitch.audit.json_output import AuditReplayedJson
 from keyswitch.audit.manifest import verify_report
 from keyswitch.audit.matrix import MatrixRun
-from keyswitch.cli import audit_controls, audit_run
+from keyswitch.cli import audit_controls, audit_learn, audit_run
 from keyswitch.cli import main as cli
 from keyswitch.cli.audit import audit
 from keyswitch.cli.audit_observe import observer
@@ -252,6 +252,7 @@ def on_a_wire(pump: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return clock.run(inside(), limit_s=audit_controls.LIMIT_S)
 
     monkeypatch.setattr(audit_run, "open_reach", open_reach)
+    monkeypatch.setattr(audit_learn, "open_reach", open_reach)
     monkeypatch.setattr(audit_run.asyncio, "run", run)
     secret = tmp_path / "secret"
     secret.touch(mode=0o600)
@@ -275,6 +276,17 @@ def test_a_report_has_its_captures_and_a_finding_can_be_tried_again(
     assert (code, told["then"], told["now"]) == (Exit.NO, "fail", "fail")
     assert told.pop("schema_version")
     assert faults(told, AuditReplayedJson) == []
+
+
+@pytest.mark.usefixtures("on_a_wire")
+def test_a_device_without_a_policy_gets_a_sketch_that_an_audit_takes(run: Run, tmp_path: Path) -> None:
+    first = tmp_path / "first.toml"
+    code, out, _ = run("--learn", TARGET, "-o", str(first))
+    assert (code, "where it was found, and not in maintenance" in out) == (Exit.YES, True)
+    prepared = prepare(TARGET, {**NOTHING_GIVEN, "policy": first, "output": tmp_path / "new"})
+    assert list(prepared.target.policy.modes) == ["normal", "maintenance"]
+    code, _, err = run("--learn", TARGET, "-o", str(first))
+    assert (code, "is there already" in err) == (Exit.USAGE, True)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from keyswitch.errors import InputError, LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.files.writing import create_file
 from keyswitch.host.access.strategy import EntryRefused
-from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.policy.load import load
 
 
@@ -39,9 +38,7 @@ def learn(target: str, output: Path, options: Mapping[str, Any]) -> Exit:
     if output.exists():
         raise InputError(str(output), "is there already", "a name that is free")
     transport = transport_of(target)
-    pair = {name: options[name] for name in ("passkey", "bonds")} if options["pair"] else {}
-    endpoint = open_reach(target, pair=options["pair"], ask_passkey=ask_passkey, **pair)
-    outside, inside = asyncio.run(_look(endpoint, target, options))
+    outside, inside = asyncio.run(_look(target, options))
     at = datetime.now(UTC).isoformat(timespec="seconds")
     text = sketch(target, transport, outside, inside, tool=f"keyswitch {__version__}", at=at)
     load(text.encode(), directory=output.parent)  # what is written can be read
@@ -51,8 +48,10 @@ def learn(target: str, output: Path, options: Mapping[str, Any]) -> Exit:
     return Exit.YES
 
 
-async def _look(endpoint: Endpoint, target: str, options: Mapping[str, Any]) -> tuple[Looked, Looked | None]:
+async def _look(target: str, options: Mapping[str, Any]) -> tuple[Looked, Looked | None]:
     transport = transport_of(target)
+    pair = {name: options[name] for name in ("passkey", "bonds")} if options["pair"] else {}
+    endpoint = open_reach(target, pair=options["pair"], ask_passkey=ask_passkey, **pair)
     try:
         visit = Visit(transport, await endpoint.connect())
         outside = await look(visit)
