@@ -9,7 +9,7 @@ from keyswitch.audit.catalogue import Check
 from keyswitch.audit.checks import BY_ID
 from keyswitch.audit.run import Audited, Auditor, Permitted
 from keyswitch.audit.target import Target
-from keyswitch.cli.audit_controls import LIMIT_S, target_in_process
+from keyswitch.cli.audit_controls import LIMIT_S, device_for, target_in_process
 from keyswitch.device.server.components import Components
 from keyswitch.link.air import clock
 from keyswitch.policy.enums import SessionRule
@@ -73,6 +73,7 @@ def audit(
     permitted: Permitted | None = None,
     of: Callable[[Target], Target] = lambda target: target,
     at: Callable[[DeviceInProcess], None] = lambda _device: None,
+    say: Callable[[str], None] = lambda _text: None,
     **device: Any,
 ) -> Audited:
     """Audit a device in this process.
@@ -84,18 +85,19 @@ def audit(
         permitted: what the checks may do; None: all of it.
         of: changes what the auditor is given.
         at: changes the device.
+        say: told what a person should read.
         device: what the device is like besides.
     """
     chosen: list[Check] = [BY_ID[check] for check in checks]
 
     async def story() -> Audited:
-        async with DeviceInProcess(policy, parts, **device) as made:
+        async with device_for(chosen)(policy, parts, **device) as made:
             at(made)
             auditor = Auditor(
                 of(target_in_process(made)),
                 chosen,
                 permitted=permitted or Permitted(irreversible=True, resets=True),
-                say=lambda _text: None,
+                say=say,
                 progress=lambda _words, _step, _steps: None,
             )
             return await auditor.run()

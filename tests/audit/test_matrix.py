@@ -21,7 +21,8 @@ from keyswitch.smp.groups import image, mode
 from keyswitch.smp.header import HEADER_SIZE, Header
 from keyswitch.terms import Transport
 from keyswitch.testing.holes.device import DeviceInProcess
-from keyswitch.testing.holes.table import HOLES, unless
+from keyswitch.testing.holes.hole import unless
+from keyswitch.testing.holes.table import HOLES
 
 BLE, UDP = over(WIDE, Transport.BLE), over(WIDE, Transport.UDP)
 GATE = tuple(check.id for check in CHECKS if check.id < "KS-114")
@@ -134,6 +135,62 @@ def test_repeated_audits_say_the_same() -> None:
     checks = ("KS-101", "KS-108", "KS-303", "KS-405")
     first = audit(UDP, checks, hole("KS-303"))
     assert [audit(UDP, checks, hole("KS-303")).found for _ in range(2)] == [first.found] * 2
+
+
+REPEATED = ("KS-101", "KS-106", "KS-108", "KS-117", "KS-203", "KS-303", "KS-306", "KS-308", "KS-401", "KS-405")
+
+
+def may_be(right: str) -> set[str]:
+    """What a check may say where packets are lost or late: what is so, or that it is not known."""
+    return {right, "inconclusive", *(["unconfirmed"] if right == "fail" else [])}
+
+
+@pytest.mark.parametrize("delay_s", [0.3, 1.0])
+def test_a_slow_device_gets_no_wrong_verdict(delay_s: float) -> None:
+    """At 0.3 s each way answers come in time; at one second after the auditor has stopped waiting for them."""
+    checks = ("KS-101", "KS-106", "KS-303")
+    for parts, right in ((None, "pass"), (hole("KS-106"), "fail")):
+        found = verdicts(audit(UDP, checks, parts, of=blind, delay_s=delay_s))
+        assert found["KS-106"] in may_be(right)
+        assert found["KS-101"] in may_be("pass")
+        assert found["KS-303"] in may_be("pass")
+        assert delay_s > 0.5 or "inconclusive" not in found.values()
+
+
+@pytest.mark.deep
+def test_ten_audits_say_the_same() -> None:
+    first = audit(UDP, REPEATED, hole("KS-303"))
+    assert [audit(UDP, REPEATED, hole("KS-303")).found for _ in range(9)] == [first.found] * 9
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("planted", [None, "KS-101", "KS-106", "KS-303", "KS-306"])
+def test_at_five_percent_no_verdict_is_wrong(planted: str | None) -> None:
+    right = verdicts(audit(UDP, REPEATED, None if planted is None else hole(planted), of=blind))
+    for seed in range(20):
+        dice = random.Random(seed)
+        parts = None if planted is None else hole(planted)
+        found = verdicts(audit(UDP, REPEATED, parts, of=blind, lost=lambda dice=dice: dice.random() < 0.05))
+        wrong = {check: verdict for check, verdict in found.items() if verdict not in may_be(right[check])}
+        assert wrong == {}, (seed, right)
+
+
+def test_a_device_that_changes_in_the_middle_is_no_verdict() -> None:
+    """Somebody installs another product's firmware, or puts another unit in its place."""
+
+    told: list[Header] = []
+
+    def another_policy(header: Header, packet: bytes) -> bytes:
+        if (header.group, header.command) != (mode.ID, mode.Id.STATE):
+            return packet
+        told.append(header)
+        body = cbor.loads_map(packet[HEADER_SIZE:])
+        return answer(header, {**body, "policy": bytes(8)}) if len(told) > 12 else packet
+
+    audited = audit(UDP, ["KS-106", "KS-303"], at=answering(another_policy))
+    assert set(verdicts(audited).values()) == {"inconclusive"}
+    assert "the device has changed in the middle of the audit: " in audited.found[1].why
 
 
 def test_a_mode_that_nobody_can_reach_is_inconclusive_and_says_who_is_needed() -> None:

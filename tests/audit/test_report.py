@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -235,4 +236,17 @@ def test_no_report_is_overwritten_and_none_is_left_half_written(written: tuple[P
         write_report(written[0], {}, {}, at="2026-11-28T20:00:00Z", clock="a test")
     with pytest.raises(InputError):
         write_report(tmp_path / "new", {"a/b": b"", "a": b""}, {}, at="2026-11-28T20:00:00Z", clock="a test")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_medium_that_takes_no_more_leaves_nothing(report: Report, tmp_path: Path) -> None:
+    """The system itself refuses, in the middle of the largest file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    files = {"junit.xml": to_junit(report), "report.json": to_json(report)}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(files["report.json"]) // 2, before[1]))
+    try:
+        with pytest.raises(InputError, match="too large"):
+            write_report(tmp_path / "new", files, {}, at=report.begun, clock="a test")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []

@@ -22,6 +22,7 @@ from keyswitch.audit.json_output import (
     AuditCheckJson,
     AuditJson,
     AuditProgressJson,
+    AuditReplayedJson,
     AuditSaidJson,
     ReportCheckedJson,
 )
@@ -44,6 +45,7 @@ CAMPAIGN: Final[tuple[Shape, ...]] = get_args(campaign_json.RunJson)
 
 PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch audit": (AuditSaidJson, AuditProgressJson, AuditJson),
+    "keyswitch audit --replay": (AuditSaidJson, AuditProgressJson, AuditReplayedJson),
     "keyswitch audit --list": (AuditCheckJson,),
     "keyswitch bonds list": (BondJson,),
     "keyswitch campaign abort": (campaign_json.CampaignJson,),

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -356,12 +356,25 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
     return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
 
 
+def recipe_way(recipe: str, variables: Mapping[str, str]) -> RecipeStrategy:
+    """The way that a recipe describes, for one run.
+
+    Args:
+        recipe: name of a shipped one, or a file.
+        variables: that the person sets.
+
+    Raises:
+        InputError: there is none, it is not valid, or a variable is set that it does not have.
+    """
+    random = "".join(secrets.choice(string.ascii_lowercase) for _ in range(RANDOM_LETTERS))
+    return RecipeStrategy(read_recipe(recipe), random=random, given=variables)
+
+
 def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:
     if request.recipe is not None:
         if policy is not None:
             raise InputError(Field("recipe"), "a policy is given as well", Phrase("one of {policy} and {recipe}"))
-        random = "".join(secrets.choice(string.ascii_lowercase) for _ in range(RANDOM_LETTERS))
-        return RecipeStrategy(read_recipe(request.recipe), random=random, given=dict(request.variables))
+        return recipe_way(request.recipe, dict(request.variables))
     keys = KeyFiles(secret=request.secret, permit=request.permit, holder=request.holder)
     if policy is not None:
         return way_into(policy, to=request.to, keys=keys)

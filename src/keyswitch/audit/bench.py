@@ -19,13 +19,13 @@ from keyswitch.audit.target import NotReachedError, Target
 from keyswitch.audit.wire import Visit
 from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access import mode_group
-from keyswitch.host.access.strategy import EntryGranted, EntryRefused
-from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.access.strategy import EntryGranted, EntryRefused, EntryStrategy
+from keyswitch.host.connect.endpoint import CONNECT_MS, Connection
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import ModeState, SlotInfo, mode_if_any, read_slots
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.upload.frame_size import capacity_of
-from keyswitch.host.upload.uploader import Uploaded, upload
+from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.policy.enums import SessionRule
 from keyswitch.reasons import Reason
 from keyswitch.smp.commands import CommandKey, resolve
@@ -36,6 +36,9 @@ from keyswitch.terms import Transport
 GONE_MS: Final = 5_000
 """Within this the device ends a connection that it said it would end."""
 
+ASK_AGAIN_MS: Final = 1_000
+"""Pause before a device that tells no mode is asked again whether it has come where a recipe leads."""
+
 OWNER_SILENT_MS: Final = 11_000
 """A session whose owner has no connection that could end is taken up again after ten seconds of its silence."""
 
@@ -44,7 +47,7 @@ SETTING: Final = "app/ks-audit"
 
 SETTING_VALUE: Final = b"left here by an audit"
 
-FILE: Final = "/lfs/ks-audit"
+FILE: Final = "/lfs1/ks-audit"
 
 READS_SETTING: Final = CommandKey(settings.ID, settings.Id.VALUE, Op.READ)
 WRITES_SETTING: Final = CommandKey(settings.ID, settings.Id.VALUE, Op.WRITE)
@@ -139,14 +142,20 @@ class Bench:
     read_only: bool = False
     """Whether nothing on the device may be changed, not even what is put back."""
     _written: set[str] = field(default_factory=set[str])
+    _spoiled: bool = False
     _open: list[Visit] = field(default_factory=list[Visit])
     made: list[Visit] = field(default_factory=list[Visit])
     """Every connection since a story began."""
+    firmware: SlotInfo | None = None
+    """What ran when the slots were first looked at."""
+    confirmed: bool = False
+    """Whether the newer image was confirmed and stays, unless the one before is put back."""
     tells_mode: bool = True
     """Whether the device has a mode group; else somebody brings it into each mode."""
     _handles: dict[Transport, int] = field(default_factory=dict[Transport, int])
     _owner: Visit | None = None
     _brought: str | None = None
+    _told: tuple[str, str] | None = None
 
     # --- connections ---
 
@@ -166,13 +175,18 @@ class Bench:
             await self._end([visit for visit in self._open if visit.transport is transport])
         opened: Connection = await self.target.ways[transport].connect(smp_shown=smp_shown)
         visit = Visit(transport, opened)
-        if (handle := visit.smp_handle) is not None:
-            self._handles[transport] = handle
-        elif transport in self._handles:
-            visit.use_stale(self._handles[transport])
+        handle = self.learn_handle(visit)
+        if handle is not None:
+            visit.use_handle(handle)
         self._open.append(visit)
         self.made.append(visit)
         return visit
+
+    def learn_handle(self, visit: Visit) -> int | None:
+        """Where the SMP characteristic lies in this connection's table, or else in an earlier one; None: not known."""
+        if (handle := visit.smp_handle) is not None:
+            self._handles[visit.transport] = handle
+        return self._handles.get(visit.transport)
 
     async def stranger(self) -> Visit:
         """Connect as another peer, while the one that is there stays.
@@ -235,17 +249,104 @@ class Bench:
         state = await self.state()
         self.tells_mode = state is not None
         if state is not None:
+            self._see_that_it_is_the_same(state)
             return state.mode
+        if self._brought is None and self._recipe is not None:
+            inside = await self._recipe.is_inside((await self._up()).connection)
+            self._brought = self.maintenance if inside else self.target.policy.device.initial_mode
         if self._brought is None:
             await self._bring(self.target.policy.device.initial_mode)
         return self._brought or self.target.policy.device.initial_mode
 
+    def _see_that_it_is_the_same(self, state: ModeState) -> None:
+        told = (state.device, state.policy.hex())
+        self._told = self._told or told
+        if told != self._told:
+            names = (
+                f"{device or 'a device'} with policy {policy or '(none)'}" for device, policy in (self._told, told)
+            )
+            raise NotReachedError(f"the device has changed in the middle of the audit: {', then '.join(names)}")
+
+    def forget_mode(self) -> None:
+        """The device has restarted: in which mode it is then, nobody has said."""
+        self._brought = None
+
     async def _bring(self, mode: str) -> None:
-        """Have a device without a mode group brought into a mode; that it is there rests on whoever did it."""
-        await self.hang_up()
-        self.costs.by_hand += 1
-        await self.target.hand.bring(mode)
+        """Have a device without a mode group brought into a mode.
+
+        That it is there rests on whoever did it, or on what the recipe says that maintenance is known by.
+        """
+        recipe = self._recipe
+        if recipe is not None and mode == self.maintenance:
+            await self._enter_by(recipe)
+        elif recipe is not None and self._brought == self.maintenance and self._is_initial(mode):
+            await self._leave_by(recipe)
+        else:
+            await self.hang_up()
+            self.costs.by_hand += 1
+            await self.target.hand.bring(mode)
         self._brought = mode
+
+    def _is_initial(self, mode: str) -> bool:
+        return mode == self.target.policy.device.initial_mode
+
+    # --- recipes ---
+
+    @property
+    def _recipe(self) -> EntryStrategy | None:
+        """The way into a device that tells no mode; None where it is by hand, or by our mode group."""
+        strategy = self.target.strategy
+        return None if self.tells_mode or isinstance(getattr(strategy, "to", None), str) else strategy
+
+    async def _up(self) -> Visit:
+        return next((visit for visit in self._open if not visit.closed), None) or await self.visit()
+
+    async def _enter_by(self, recipe: EntryStrategy) -> None:
+        await self.hang_up()
+        visit = await self.visit()
+        self.costs.entries += 1
+        granted = await recipe.enter(visit.connection, self.say)
+        if isinstance(granted, EntryRefused):
+            raise NotReachedError(f"{recipe.words}: {granted.detail}")
+        endpoint = self.target.ways[self.main]
+        if granted.identity is not None:
+            endpoint.visit(granted.identity)
+        if granted.restarts:
+            if endpoint.radio:
+                await visit.connection.wait_closed(GONE_MS)
+            await self.hang_up()
+            await self.settle()
+        await self._see(recipe, inside=True, within_ms=granted.within_ms, smp_shown=granted.shows_smp)
+
+    async def _leave_by(self, recipe: EntryStrategy) -> None:
+        with suppress(LinkLostError, SilenceError):
+            refused = await recipe.leave((await self._up()).connection)
+            if refused is not None:
+                raise NotReachedError(f"{recipe.words}: {refused.detail}")
+        await self.hang_up()
+        # A reset comes after its answer; what the device says until then is not believed.
+        await self.settle()
+        self.target.ways[self.main].go_home()
+        await self._see(recipe, inside=False, within_ms=CONNECT_MS, smp_shown=False)
+
+    async def _see(self, recipe: EntryStrategy, *, inside: bool, within_ms: int, smp_shown: bool) -> None:
+        """Ask until what the recipe names shows that the device is inside, or is not.
+
+        Raises:
+            NotReachedError: it is not seen in time.
+        """
+        for _ in range(within_ms // ASK_AGAIN_MS + 1):
+            try:
+                up = next((visit for visit in self._open if not visit.closed), None)
+                up = up or await self.visit(smp_shown=smp_shown and inside)
+                if bool(await recipe.is_inside(up.connection)) is inside:
+                    return
+            except (LinkLostError, SilenceError):
+                pass
+            await self.hang_up()
+            await self.pause(ASK_AGAIN_MS)
+        where = "inside" if inside else "outside"
+        raise NotReachedError(f"{recipe.words}: the device was not seen {where} within {within_ms / 1000:g} s")
 
     @property
     def maintenance(self) -> str:
@@ -338,35 +439,74 @@ class Bench:
         self.costs.by_hand += 1
         self.costs.resets += 1
         await self.target.hand.power_cycle()
+        self.forget_mode()
         await self.hang_up()
 
+    async def enter_from(self, visit: Visit) -> bool:
+        """Bring the device into maintenance while this connection of the main way is up, and do nothing else.
+
+        Returns:
+            Whether the device said that it ends the connection; False as well where a hand brought it there.
+
+        Raises:
+            NotReachedError: it did not let us in.
+        """
+        acts = route(
+            self.target.policy, await self.mode(), self.maintenance, by_command=self.target.strategy is not None
+        )
+        if acts is None:
+            raise NotReachedError("the policy has no way into maintenance that could be taken")
+        reconnect = False
+        for act in acts:
+            if isinstance(act, Enter):
+                granted, _ = await self._granted(act, visit)
+                self._owner = None if granted.reconnect else visit
+                reconnect = granted.reconnect
+            else:
+                await self._do(act)
+        return reconnect
+
     async def _enter(self, act: Enter) -> None:
-        granted, visit = await self._prove()
+        granted, visit = await self._granted(act)
+        self._owner = await self._come_back(visit, granted)
+
+    async def _granted(self, act: Enter, visit: Visit | None = None) -> tuple[EntryGranted, Visit]:
+        """Enter, over this connection or a new one.
+
+        Raises:
+            NotReachedError: the device did not let us in.
+        """
+        granted, used = await self._prove(visit)
         if isinstance(granted, EntryRefused) and granted.reason is Reason.GUARD:
             for each in act.inputs:
                 await self._do(each)
-            granted, visit = await self._prove()
+            granted, used = await self._prove(visit)
         if isinstance(granted, EntryRefused) and granted.reason is Reason.OWNER:
             await asyncio.sleep(OWNER_SILENT_MS / 1000)  # the owner was a connection of ours that has gone
-            granted, visit = await self._prove()
+            granted, used = await self._prove(visit)
         if isinstance(granted, EntryRefused):
             raise NotReachedError(f"maintenance was refused: {granted.detail}")
         self.target.ways[self.main].learn(token=granted.token, address=granted.address)
-        self._owner = await self._come_back(visit, granted)
+        return granted, used
 
-    async def _prove(self) -> tuple[EntryGranted | EntryRefused, Visit]:
+    async def _prove(self, visit: Visit | None = None) -> tuple[EntryGranted | EntryRefused, Visit]:
         strategy = self.target.strategy
         assert strategy is not None  # noqa: S101 - no entry is planned without one
-        await self.hang_up()
-        visit = await self.visit()
+        if visit is None:
+            await self.hang_up()
+            visit = await self.visit()
         self.costs.entries += 1
         return await strategy.enter(visit.connection, self.say), visit
 
     async def _come_back(self, visit: Visit, granted: EntryGranted) -> Visit:
-        """The connection that works in the session: the one that entered, or a new one where the device ends that."""
-        if not granted.reconnect:
+        """The connection that works in the session: the one that entered, or a new one.
+
+        A new one, where the device ends that one, or where it shows firmware commands now that it did not show before.
+        """
+        if not granted.reconnect and await visit.open_smp():
             return visit
-        await visit.connection.wait_closed(GONE_MS)
+        if granted.reconnect:
+            await visit.connection.wait_closed(GONE_MS)
         await self.hang_up()
         again = await self.visit(smp_shown=granted.shows_smp)
         if self._owned and self.target.strategy is not None:
@@ -422,7 +562,10 @@ class Bench:
         if not self.allowed(READS_SLOTS):
             return ()
         slots = await read_slots(client)
-        return () if isinstance(slots, Refusal) else slots
+        if isinstance(slots, Refusal):
+            return ()
+        self.firmware = self.firmware or next((slot for slot in slots if slot.active), None)
+        return slots
 
     async def _setting(self, client: SmpClient) -> dict[str, str]:
         if not (self.allowed(READS_SETTING) and self.allowed(WRITES_SETTING)):
@@ -464,9 +607,14 @@ class Bench:
                 await client.write(settings.ID, settings.Id.VALUE, {"name": SETTING, "val": SETTING_VALUE})
         return visit
 
-    def note_upload(self) -> None:
-        """The slot that does not run is about to be written: it is erased at the end."""
+    def note_upload(self, *, spoiled: bool = True) -> None:
+        """The slot that does not run is about to be written: it is erased at the end.
+
+        Args:
+            spoiled: with something else than the whole newer image, even if it should be listed by that hash.
+        """
         self._written.add(SLOTS)
+        self._spoiled = spoiled
 
     async def fill(self, visit: Visit) -> None:
         """Put the newer image into the slot that does not run, unless it is there.
@@ -478,12 +626,16 @@ class Bench:
         if firmware is None or client is None or not self.allowed(READS_SLOTS):
             return
         slots = await self._slots(client)
-        if any(slot.hash == firmware.hash and not slot.active for slot in slots):
+        if not self._spoiled and any(slot.hash == firmware.hash and not slot.active for slot in slots):
             return
-        self.note_upload()
-        end = await upload(client, firmware.data, await capacity_of(client))
-        if not isinstance(end, Uploaded):
-            raise NotReachedError(f"the device did not take --next in maintenance: {end}")
+        self.note_upload(spoiled=False)
+        match await upload(client, firmware.data, await capacity_of(client)):
+            case UploadRefused(refusal=refusal):
+                raise NotReachedError(f"the device did not take --next in maintenance: {refusal}")
+            case UploadStalled(why=why):
+                raise NotReachedError(f"--next was not uploaded in maintenance: {why}")
+            case Uploaded():
+                pass
 
     async def put_back(self) -> tuple[str, ...]:
         """Take away what the audit has left, and leave maintenance; what could not be put back, in words."""
@@ -492,15 +644,33 @@ class Bench:
             visit = await self.enter()
             client = visit.smp
             if client is not None:
-                if SETTING in self._written:
-                    await client.write(settings.ID, settings.Id.DELETE, {"name": SETTING})
-                if SLOTS in self._written and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE)):
-                    await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
+                left += await self._take_away(client)
             await self.leave(visit)
         except (LinkLostError, SilenceError, RemoteError, NotReachedError) as error:
             left.append(str(error))
+        if self.confirmed:
+            left.append("--next runs and is confirmed; what ran before was not put back")
         await self.hang_up()
         return tuple(left)
+
+    async def _take_away(self, client: SmpClient) -> list[str]:
+        """Delete what was written; what the device does not let go of, in words."""
+        left: list[str] = []
+        if SETTING in self._written:
+            reply = await client.write(settings.ID, settings.Id.DELETE, {"name": SETTING})
+            # One that could not be written is not there either; the group itself says so.
+            if isinstance(reply, Refusal) and reply.group != settings.ID:
+                left.append(f"the setting {SETTING}: deleting it was refused ({reply})")
+        # Where --next was confirmed, what ran before is the way back: it is left where it is.
+        if (
+            SLOTS in self._written
+            and not self.confirmed
+            and self.allowed(CommandKey(image.ID, image.Id.ERASE, Op.WRITE))
+        ):
+            reply = await client.write(image.ID, image.Id.ERASE, timeout_ms=30_000)
+            if isinstance(reply, Refusal):
+                left.append(f"the slot that does not run: erasing it was refused ({reply})")
+        return left
 
 
 def slot_words(slot: SlotInfo) -> str:

@@ -65,10 +65,12 @@ class Story:
     Attributes:
         play: the acts.
         needs_mode: whether the device has to tell its mode; a person's word is not enough to judge by.
+        of_radio: whether it is about the GATT table, so that its controls need a device with a radio.
     """
 
     play: "Callable[[Bench], Awaitable[tuple[Part, ...]]]"
     needs_mode: bool = True
+    of_radio: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +104,8 @@ class Check:
     act: Matrix | Story
     resets: bool = False
     commands: frozenset[CommandKey] = frozenset()
+
+    @property
+    def of_radio(self) -> bool:
+        """Whether it is about the GATT table."""
+        return isinstance(self.act, Story) and self.act.of_radio

@@ -6,6 +6,7 @@ from keyswitch.app.evidence_json import HeadJson
 from keyswitch.audit.catalogue import Check
 from keyswitch.audit.clauses import clauses_of
 from keyswitch.audit.manifest import ReportChecked
+from keyswitch.audit.verdict import Found
 
 AuditCheckJson = TypedDict(
     "AuditCheckJson",
@@ -45,6 +46,17 @@ class AuditJson(TypedDict):
     seconds: float
 
 
+class AuditReplayedJson(TypedDict):
+    """One check of a report tried again (`keyswitch audit --replay`): its verdict then and now."""
+
+    event: str
+    check: str
+    then: str
+    now: str
+    why: str
+    seconds: float
+
+
 class ReportCheckedJson(TypedDict):
     """What `keyswitch evidence verify` finds in a directory of a report."""
 
@@ -62,6 +74,12 @@ def report_checked_json(checked: ReportChecked) -> ReportCheckedJson:
         "findings": list(checked.findings),
         "head": {"n": checked.head.n, "hash": checked.head.hash},
     }
+
+
+def replayed_json(found: Found, then: str, *, seconds: float) -> AuditReplayedJson:
+    """A check that was tried again."""
+    now = found.verdict.value
+    return {"event": "replayed", "check": found.check, "then": then, "now": now, "why": found.why, "seconds": seconds}
 
 
 def check_json(check: Check) -> AuditCheckJson:

@@ -209,6 +209,7 @@ class MatrixRun:
     async def _after_reset(self, mode: Mode, visits: dict[Transport, Visit]) -> None:
         """A reset was let through: wait for it, and bring the device back where the next attempts are to be made."""
         self._bench.costs.resets += 1
+        self._bench.forget_mode()
         await self._bench.settle()
         await self._bench.hang_up()
         visits.clear()

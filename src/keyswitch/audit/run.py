@@ -9,12 +9,15 @@ from typing import Final
 from keyswitch.audit.bench import Bench, Costs
 from keyswitch.audit.catalogue import Check, Impact, Matrix, Story
 from keyswitch.audit.matrix import MatrixRun
+from keyswitch.audit.story import recover
 from keyswitch.audit.target import NotReachedError, Target
 from keyswitch.audit.verdict import Found, Part, Verdict, together
 from keyswitch.errors import LinkLostError, RemoteError, SilenceError
+from keyswitch.host.smp.queries import SlotInfo
 
 MAX_PACKETS: Final = 40
 """Of a story that are kept with its finding: the last ones, which led to it."""
+_LEFT_BY: Final = "{check} was broken off, and what it left could not be put right: "
 _NOT_ALONE: Final = "not so when it was tried again alone"
 
 
@@ -47,6 +50,7 @@ class Audited:
         found: by check, in the order of the catalogue.
         costs: of it.
         left_behind: what could not be put back.
+        firmware: what ran when the device was first looked at, as its list of images has it; None: it was not seen.
         ended: why it ended before its end; empty if it did not.
     """
 
@@ -54,6 +58,7 @@ class Audited:
     costs: Costs = field(default_factory=Costs)
     left_behind: tuple[str, ...] = ()
     ended: str = ""
+    firmware: SlotInfo | None = None
 
 
 class Auditor:
@@ -81,6 +86,8 @@ class Auditor:
         self._checks = tuple(checks)
         self._permitted = permitted
         self._progress = progress
+        self._unsettled = ""
+        """What is said before the reason of a check that cannot be played because of one before; empty: all is well."""
 
     async def run(self) -> Audited:
         """Carry it out, and put back what was changed."""
@@ -94,9 +101,15 @@ class Auditor:
             raise
         finally:
             self._complete()
-            with suppress(LinkLostError, RemoteError):
-                self.audited.left_behind = await self._bench.put_back()
+            self.audited.firmware = self._bench.firmware
+            self.audited.left_behind = ("putting back was broken off: look at the device",)
+            self.audited.left_behind = await self._bench.put_back()
         return self.audited
+
+    def end(self, why: str) -> None:
+        """Say of a run that was broken off, or never begun, why: whatever was not tried has no verdict."""
+        self.audited.ended = self.audited.ended or why
+        self._complete()
 
     def _complete(self) -> None:
         """Each check has its place, the ones that were not reached too, in the order of the catalogue."""
@@ -157,15 +170,19 @@ class Auditor:
     async def _play(self, check: Check) -> tuple[Part, ...]:
         assert isinstance(check.act, Story)  # noqa: S101 - the caller has looked
         try:
+            if self._unsettled:
+                await recover(self._bench)
+                self._unsettled = ""
             await self._bench.mode()
             if check.act.needs_mode and not self._bench.tells_mode:
                 return (_undecided(check, "the device tells no mode, and this check judges by it"),)
             self._bench.made.clear()
             return tuple(self._with_packets(part) for part in await check.act.play(self._bench))
         except NotReachedError as error:
-            return (_undecided(check, str(error)),)
+            return (_undecided(check, f"{self._unsettled}{error}"),)
         except (LinkLostError, SilenceError, RemoteError) as error:
-            return (_undecided(check, f"the device was lost in the middle: {error}"),)
+            why, self._unsettled = f"{self._unsettled}the device was lost: {error}", _LEFT_BY.format(check=check.id)
+            return (_undecided(check, why),)
         finally:
             with suppress(LinkLostError):
                 await self._bench.hang_up()

@@ -2,23 +2,28 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from keyswitch.audit.bench import Bench, Snapshot
+from keyswitch.audit.route import value_for
 from keyswitch.audit.target import NotReachedError
 from keyswitch.audit.verdict import Part, Verdict
 from keyswitch.audit.wire import Attempt, Outcome, Told, Visit, WithheldError, attempt
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
+from keyswitch.host.upload.frame_size import capacity_of
+from keyswitch.host.upload.uploader import Uploaded, UploadRefused, UploadStalled, upload
 from keyswitch.policy.model import OnEnter, Transition
 from keyswitch.proof import fields
+from keyswitch.reasons import Reason
 from keyswitch.smp import cbor
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image, mode, os
 from keyswitch.smp.header import HEADER_SIZE, Op
 
-PIECE: Final = 256
-"""Bytes of a piece of an image: fits every usual buffer, and holds the image's header."""
+PIECE: Final = 128
+"""Bytes of a piece of an image: fits every usual buffer and two lines of a serial console, and holds the header."""
 
 UPLOAD: Final = CommandKey(image.ID, image.Id.UPLOAD, Op.WRITE)
 STATE: Final = CommandKey(image.ID, image.Id.STATE, Op.WRITE)
@@ -149,9 +154,23 @@ async def reset_in_maintenance(bench: Bench, visit: Visit) -> Visit:
     if isinstance(reply, Refusal):
         raise NotReachedError(f"a reset was refused in maintenance: {reply}")
     bench.costs.resets += 1
+    bench.forget_mode()
     await bench.settle()
     await bench.hang_up()
     return await bench.visit()
+
+
+async def recover(bench: Bench) -> None:
+    """Bring a device to rest that was lost in the middle of a story: no trial runs, and maintenance is left.
+
+    Raises:
+        NotReachedError: it could not be brought there.
+    """
+    visit = await bench.enter()
+    found = await read_slots(visit.smp) if visit.smp is not None else ()
+    if not isinstance(found, Refusal) and any(slot.active and not slot.confirmed for slot in found):
+        await reset_in_maintenance(bench, visit)
+    await go_outside(bench)
 
 
 async def send_back(bench: Bench, old: bytes) -> None:
@@ -160,6 +179,95 @@ async def send_back(bench: Bench, old: bytes) -> None:
     if await running(visit) != old:
         await reset_in_maintenance(bench, visit)
     await bench.hang_up()
+
+
+async def never_runs(bench: Bench, what: str, data: bytes, wanted: bytes) -> Part:
+    """Upload what must not run, mark it, reset, and look what runs; a trial of it is sent back.
+
+    Args:
+        bench: the device.
+        what: the file in words.
+        data: the file.
+        wanted: hash by which the device would list it.
+
+    Raises:
+        NotReachedError: the device could not be brought where this is tried.
+    """
+    visit = await bench.enter()
+    assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+    whole = data == _given(bench, wanted)
+    if not whole or not any(slot.hash == wanted and not slot.active for slot in await slots(visit)):
+        bench.note_upload(spoiled=not whole)
+        end = await upload(visit.smp, data, await capacity_of(visit.smp))
+        match end:
+            case UploadRefused(refusal=refusal):
+                return passed(what, f"not taken: {refusal}")
+            case UploadStalled(why=why):
+                return undecided(what, f"{why}: try again")
+            case Uploaded():
+                pass
+    old = await running(visit)
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": wanted, "confirm": False})
+    if isinstance(reply, Refusal):
+        marked = [slot for slot in await slots(visit) if slot.pending]
+        if marked:
+            return failed(what, "refused, and marked all the same", effects=[f"slot {marked[0].slot} is pending"])
+        return passed(what, f"taken, and not marked: {reply}")
+    await reset_in_maintenance(bench, visit)
+    runs = await running(await bench.enter())
+    if runs == old:
+        return passed(what, "marked, and not run: the bootloader refused it")
+    await send_back(bench, old)
+    return failed(what, "it runs", effects=[f"the image that runs is {runs.hex()[:16]}"])
+
+
+def _given(bench: Bench, wanted: bytes) -> bytes:
+    """The file of that hash which was given; empty where none was."""
+    given = (bench.target.next, bench.target.good)
+    return next((each.data for each in given if each is not None and each.hash == wanted), b"")
+
+
+async def confirm_next(bench: Bench) -> Visit:
+    """Update to the newer image and confirm it, in maintenance; returns the connection.
+
+    Raises:
+        NotReachedError: the device did not do it.
+    """
+    _, wanted = firmware(bench)
+    visit = await bench.enter()
+    if await running(visit) == wanted:
+        return visit
+    await reset_in_maintenance(bench, await mark(bench, wanted))
+    visit = await bench.enter()
+    if await running(visit) != wanted:
+        raise NotReachedError("--next does not run after its trial was asked for")
+    assert visit.smp is not None  # noqa: S101 - `running` has worked with it
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": wanted, "confirm": True})
+    if isinstance(reply, Refusal):
+        raise NotReachedError(f"--next was not confirmed in maintenance: {reply}")
+    bench.confirmed = True
+    return visit
+
+
+async def install_good(bench: Bench) -> bool:
+    """Bring --image back to where --next was confirmed; whether it runs now, confirmed."""
+    good = bench.target.good
+    if good is None:
+        return False
+    visit = await bench.enter()
+    if await running(visit) != good.hash:
+        assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+        if not any(slot.hash == good.hash for slot in await slots(visit)):
+            bench.note_upload()
+            await upload(visit.smp, good.data, await capacity_of(visit.smp))
+        await visit.smp.write(image.ID, image.Id.STATE, {"hash": good.hash, "confirm": False})
+        await reset_in_maintenance(bench, visit)
+        visit = await bench.enter()
+    if await running(visit) != good.hash:
+        return False
+    assert visit.smp is not None  # noqa: S101 - a connection that works in maintenance
+    reply = await visit.smp.write(image.ID, image.Id.STATE, {"hash": good.hash, "confirm": True})
+    return not isinstance(reply, Refusal)
 
 
 # --- proofs ---
@@ -198,6 +306,30 @@ async def send_proof(visit: Visit, check: str, words: str, body: dict[str, Any])
     return await visit.try_out(attempt(check, ENTER, words, body), control=True)
 
 
+_BEFORE_PROOFS: Final = frozenset({Reason.GUARD, Reason.BUSY, Reason.OWNER, Reason.SECURITY})
+"""Refusals that say nothing of the proof: a right one would have got them, too."""
+
+
+async def proofs_open(bench: Bench) -> None:
+    """See that a right proof opens now, and leave again: a wrong one that is refused then was refused for itself.
+
+    Raises:
+        NotReachedError: it does not.
+    """
+    await bench.enter()
+    await go_outside(bench)
+
+
+async def meet_conditions(bench: Bench) -> None:
+    """Make every input what entering asks for, as far as somebody is there who can."""
+    way = entry(bench)
+    for name in dict.fromkeys(guard.input for guard in way.when):
+        value = value_for(bench.target.policy, [guard for guard in way.when if guard.input == name])
+        if value is not None:
+            with suppress(NotReachedError):
+                await bench.target.hand.set_input(name, value)
+
+
 async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
     """The verdict on a proof that must not open: by the mode in which the device is then."""
     await bench.pause(GONE_ON_MS)
@@ -206,6 +338,8 @@ async def not_entered(bench: Bench, what: str, outcome: Outcome) -> Part:
         return failed(what, f"it opened: the device is in mode {here}", exchange=outcome.exchange)
     if "session" in outcome.gave:
         return failed(what, "it opened: the device gave a session", exchange=outcome.exchange)
+    if outcome.reason in _BEFORE_PROOFS:
+        return undecided(what, f"{outcome.words}: that comes before any proof; see that the conditions of entry hold")
     if outcome.delivered:
         return passed(what, f"{outcome.words}, and the device stays in mode {here}")
     return undecided(what, f"{outcome.words}: whether it arrived is not known; try again")
@@ -265,7 +399,9 @@ async def lock_out(bench: Bench, check: str) -> int:
 
 async def _wrong_proof(bench: Bench, check: str, number: int) -> None:
     visit, body = await proof_not_sent(bench)
-    await send_proof(visit, check, f"wrong proof {number}", wrong(body))
+    outcome = await send_proof(visit, check, f"wrong proof {number}", wrong(body))
+    if not outcome.delivered:
+        raise NotReachedError(f"wrong proof {number}: {outcome.words}: whether it was counted is not known; try again")
 
 
 async def still_locked_out(bench: Bench, words: str, outcome: Outcome, *, began_s: float, waits_ms: int) -> Part:

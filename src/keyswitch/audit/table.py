@@ -105,8 +105,6 @@ class SituationRow:
     why: str = ""
 
 
-_SUBSCRIBES: Final = "a client here always subscribes, and asks for the table's hash first; for others: BSAM-SE-02"
-
 SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(
         what="every command that changes firmware, in every mode that does not allow it",
@@ -124,19 +122,26 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     SituationRow(what="requests queued across a mode change", checks=("KS-301",)),
     SituationRow(what="leave and another command in one write", checks=("KS-302",)),
     SituationRow(
-        what="a half-sent frame across a mode change",
-        why="a link here carries whole packets",
+        what="a half-sent frame across a mode change, and across a reconnect",
+        checks=("KS-313",),
     ),
     SituationRow(what="an upload begun in maintenance and continued outside, at each offset", checks=("KS-303",)),
     SituationRow(what="the lease ends in the middle of an upload", checks=("KS-304",)),
     SituationRow(what="a condition turns false in the middle of an upload", checks=("KS-305",)),
     SituationRow(what="a second peer in the middle of a session", checks=("KS-310",)),
+    SituationRow(what="a session inherited by another peer, after a disconnect", checks=("KS-310",)),
+    SituationRow(
+        what="another peer's upload in the middle of one",
+        why="no policy promises anything of it; KS-310 tries whether others are kept out of an owner's session",
+    ),
     SituationRow(what="padded images", checks=("KS-201",)),
     SituationRow(what="a pending image, and maintenance left, then the power taken away", checks=("KS-306",)),
     SituationRow(what="a pending image, and the power taken away", checks=("KS-307",)),
+    SituationRow(what="a pending image, and maintenance ended by its time limit", checks=("KS-311",)),
     SituationRow(what="a trial, and maintenance left; a revert without a confirmation", checks=("KS-203",)),
     SituationRow(what="a reset granted, and then left", checks=("KS-308",)),
     SituationRow(what="maintenance after a power cycle", checks=("KS-309",)),
+    SituationRow(what="commands in the moment after a start", checks=("KS-312",)),
     SituationRow(what="maintenance that ends by itself", checks=("KS-304",)),
     SituationRow(what="no proof, a wrong, truncated or foreign one", checks=("KS-401", "KS-403")),
     SituationRow(what="a replayed proof, and one that comes late", checks=("KS-402", "KS-404")),
@@ -149,22 +154,29 @@ SITUATIONS: Final[tuple[SituationRow, ...]] = (
     ),
     SituationRow(what="a lock-out for each kind of proof", why="the auditor has one kind of proof"),
     SituationRow(what="images whose content was changed", checks=("KS-202",)),
-    SituationRow(
-        what="truncated, downgraded and wrong-key images", why="this needs images that only their signer can make"
-    ),
-    SituationRow(what="confirming after the swap", why="it would make --next stay: `keyswitch update` does it"),
-    SituationRow(what="clients that never subscribed, and change-unaware ones", why=_SUBSCRIBES),
+    SituationRow(what="truncated images, and such without a signature", checks=("KS-204",)),
+    SituationRow(what="images that another key has signed", checks=("KS-205",)),
+    SituationRow(what="downgraded images", checks=("KS-602",)),
+    SituationRow(what="confirming after the swap", checks=("KS-601",)),
+    SituationRow(what="clients that never subscribed", checks=("KS-508",)),
+    SituationRow(what="change-unaware clients", checks=("KS-505",)),
     SituationRow(
         what="stale handles, where the link can write to them and nothing else lies there",
         checks=tuple(f"KS-{number}" for number in range(101, 119)),
     ),
-    SituationRow(what="a stale handle that belongs to another service now", why="it may do anything there"),
+    SituationRow(what="a stale handle that belongs to another service now", checks=("KS-506",)),
+    SituationRow(what="the service in the table, in each mode, as the strategy promises", checks=("KS-501",)),
+    SituationRow(what="the reconnect that the strategy promises, or the connection that stays", checks=("KS-502",)),
+    SituationRow(what="Service Changed", checks=("KS-503",)),
+    SituationRow(what="the Database Hash", checks=("KS-504",)),
+    SituationRow(what="authorization by ATT, before, in and after a session", checks=("KS-507",)),
     SituationRow(
-        what="visibility, Service Changed, Database Hash, the reconnect that the strategy promises",
-        why="visibility is a courtesy and never protection; it comes after the gate",
+        what="Service Changed that is owed to a bonded client",
+        why="the bond that it needs stays in the device, and cannot be taken back from outside",
     ),
     SituationRow(
-        what="Just Works pairing where authentication is asked for", why="this needs a radio of the auditor's own"
+        what="Just Works pairing where authentication is asked for",
+        why="the bond that it makes stays in the device, and cannot be taken back from outside",
     ),
 )
 """The situations in which gates have been seen to be open (and a few more)."""

@@ -118,6 +118,7 @@ class Target:
         strategy: how maintenance is entered; None: by hand alone.
         hand: who is at the device.
         next: a newer image than the one that runs, which the device takes; None: what needs one is not tried.
+        good: the image that runs, or an older one that the device takes; None: what needs one is not tried.
         eye: more than SMP shows; None: nothing.
         max_wait_ms: longest wait for a lease, a lock-out or a time limit.
         settle_ms: how long after a batch the device is left alone before it is looked at; a reset is due within 250 ms.
@@ -129,6 +130,7 @@ class Target:
     strategy: EntryStrategy | None = None
     hand: Hand = field(default_factory=NobodyThere)
     next: Firmware | None = None
+    good: Firmware | None = None
     eye: Eye | None = None
     max_wait_ms: int = 60_000
     settle_ms: int = 2_500

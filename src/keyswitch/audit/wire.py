@@ -18,7 +18,8 @@ from keyswitch.errors import LinkLostError, RemoteError, SilenceError
 from keyswitch.host.connect.endpoint import Connection
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal, Reply, classify
-from keyswitch.link.ports import GattLink, HandleLink, PacketLink, Sink
+from keyswitch.link.ports import HandleLink, PacketLink, Sink
+from keyswitch.reasons import Reason
 from keyswitch.smp import cbor
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.commands import COMMANDS, CommandKey, command_name
@@ -114,6 +115,7 @@ class Outcome:
         delivered: whether it is known that the packet arrived.
         exchange: the packets.
         gave: keys of a result.
+        reason: why it was refused, where the device says so in words of ours.
     """
 
     told: Told
@@ -121,6 +123,7 @@ class Outcome:
     delivered: bool = False
     exchange: tuple[str, ...] = ()
     gave: frozenset[str] = frozenset()
+    reason: Reason | None = None
 
 
 class WithheldError(LinkLostError):
@@ -211,18 +214,17 @@ class KeptLink:
         self.kept.append(f"{arrow} {packet.hex()}")
 
 
-class StaleLink:
-    """A packet link that writes to the handle at which the SMP characteristic was, as a client with an old table does.
+class HandleWriter:
+    """A packet link that writes to the handle of the SMP characteristic, as a client with an old table does.
 
-    Nothing is ever heard over it: the characteristic that would notify has gone.
+    Nothing is ever heard over it: whoever uses it has no subscription.
     """
 
     max_packet: int | None = None
     framing_bytes = 0
 
-    def __init__(self, gatt: GattLink, writes: HandleLink, handle: int) -> None:
+    def __init__(self, gatt: HandleLink, handle: int) -> None:
         self._gatt = gatt
-        self._writes = writes
         self._handle = handle
 
     @property
@@ -241,7 +243,7 @@ class StaleLink:
         if self.closed is not None:
             raise LinkLostError(f"the link is gone: {self.closed}")
         for piece in ble.pieces(packet, min(self._gatt.max_write, ble.MAX_VALUE)):
-            await self._writes.write_handle(self._handle, piece)
+            await self._gatt.write_handle(self._handle, piece)
 
     async def close(self) -> None:
         """End the connection."""
@@ -268,8 +270,7 @@ class Visit:
             if control and client is opened.smp:
                 self._links[control], clients[control] = self._links[False], clients[False]
                 continue
-            self._links[control] = KeptLink(client.link)
-            clients[control] = SmpClient(self._links[control])
+            clients[control] = self._kept_by(client, control=control)
         self.connection = Connection(
             smp=clients.get(False),
             mode=clients.get(True),
@@ -283,21 +284,56 @@ class Visit:
             announced_end=opened.announced_end,
         )
 
+    def _kept_by(self, client: SmpClient, *, control: bool) -> SmpClient:
+        self._links[control] = KeptLink(client.link)
+        return SmpClient(self._links[control])
+
+    @property
+    def table(self) -> HandleLink | None:
+        """The connection with its handles; None where the way has none, or does not tell them."""
+        gatt = self._opened.gatt
+        return gatt if isinstance(gatt, HandleLink) else None
+
+    @property
+    def shows_smp(self) -> bool:
+        """Whether the SMP service is in the table that was found last."""
+        gatt = self._opened.gatt
+        return gatt is not None and ble.SERVICE_UUID in gatt.services
+
     @property
     def smp_handle(self) -> int | None:
         """Where the SMP characteristic lies in this connection's table; None where it is not shown, or not told."""
-        gatt = self._opened.gatt
-        if not isinstance(gatt, HandleLink) or self._opened.smp is None:
+        table = self.table
+        if table is None or not self.shows_smp:
             return None
-        return gatt.handle_of(ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+        try:
+            return table.handle_of(ble.SERVICE_UUID, ble.CHARACTERISTIC_UUID)
+        except RemoteError:
+            return None  # the service is there, and has not what it is there for
 
-    def use_stale(self, handle: int) -> None:
-        """Try firmware commands at this handle of an earlier table, if the service is hidden and nothing lies there."""
-        gatt = self._opened.gatt
-        if gatt is None or not isinstance(gatt, HandleLink) or self._opened.smp is not None:
+    def use_handle(self, handle: int) -> None:
+        """Try firmware commands at this handle, where no subscription was to be had.
+
+        That is: where the service is in the table and refuses it, or where it is hidden and nothing lies at the handle
+        of an earlier table.
+        """
+        table = self.table
+        if table is None or self._opened.smp is not None:
             return
-        if gatt.is_free(handle):
-            self._links[False] = KeptLink(StaleLink(gatt, gatt, handle))
+        if self.smp_handle == handle or table.is_free(handle):
+            self._links[False] = KeptLink(HandleWriter(table, handle))
+
+    async def open_smp(self) -> bool:
+        """Ask again for firmware commands that were refused when the connection was made; whether they are there now.
+
+        Raises:
+            LinkLostError: the link is gone or did not answer in time.
+        """
+        if self.connection.smp is None and await self._opened.open_smp():
+            client = self._opened.smp
+            assert client is not None  # noqa: S101 - it has just been opened
+            self.connection.smp, self.connection.heal = self._kept_by(client, control=False), self._opened.heal
+        return self.connection.smp is not None
 
     @property
     def smp(self) -> SmpClient | None:
@@ -405,7 +441,7 @@ def judged(what: Attempt, packet: bytes) -> Outcome:
         words = "carried out, by its answer" if reply.values else "success, by its answer"
         return Outcome(told=Told.SERVED, words=words, delivered=True, gave=frozenset(reply.values))
     told = Told.HANDLED if _by_handler(what, reply) else Told.REFUSED
-    return Outcome(told=told, words=f"refused: {reply}", delivered=True)
+    return Outcome(told=told, words=f"refused: {reply}", delivered=True, reason=reply.reason)
 
 
 def _by_handler(what: Attempt, refusal: Refusal) -> bool:

@@ -18,12 +18,14 @@ from keyswitch.audit.run import Auditor, Permitted
 from keyswitch.audit.target import Eye, Firmware, NotReachedError, Target
 from keyswitch.audit.verdict import Found, Verdict
 from keyswitch.device.server.components import Components
+from keyswitch.errors import InputError
+from keyswitch.extras import need
 from keyswitch.files.reading import FileKind, read_file_if_there
 from keyswitch.files.writing import replace_file
 from keyswitch.link.air import clock
 from keyswitch.policy.model import Policy, Value
 from keyswitch.smp.commands import ALL_KEYS
-from keyswitch.testing.holes.device import DeviceInProcess, NotDoneError
+from keyswitch.testing.holes.device import DeviceInProcess, MadeImage, NotDoneError
 from keyswitch.testing.holes.table import holes_of
 
 LIMIT_S: Final = 10_000_000
@@ -59,26 +61,55 @@ class _Hand:
         raise NotReachedError(f"the device does not tell that it is in mode {mode}")
 
 
+def _firmware(made: MadeImage) -> Firmware:
+    return Firmware(data=made.data, hash=made.hash, version=made.version)
+
+
 def target_in_process(device: DeviceInProcess) -> Target:
     """What is audited, with everything that can be seen of it."""
-    made = device.next
     return Target(
         name=f"a device of {device.policy.origin} in this process",
         policy=device.policy,
         ways=device.ways,
         strategy=device.strategy,
         hand=_Hand(device),
-        next=Firmware(data=made.data, hash=made.hash, version=made.version),
+        next=_firmware(device.next),
+        good=_firmware(device.good),
         eye=Eye(look=device.look, decides=ALL_KEYS),
         max_wait_ms=LIMIT_S * 1000,
     )
 
 
+def device_for(checks: Sequence[Check]) -> type[DeviceInProcess]:
+    """What the checks can be tried on: about the GATT table only on a device with a radio.
+
+    Raises:
+        InputError: Bumble is not installed.
+    """
+    if not any(check.of_radio for check in checks):
+        return DeviceInProcess
+    need("bumble", "controls of the GATT table")
+    from keyswitch.testing.holes.on_air import DeviceOnAir
+
+    return DeviceOnAir
+
+
+def not_controlled(checks: Sequence[Check]) -> str:
+    """Which of these checks have no control on this computer, and why; empty where all have theirs."""
+    of_radio = [check for check in checks if check.of_radio]
+    try:
+        device_for(of_radio)
+    except InputError as error:
+        return f"not run for {', '.join(check.id for check in of_radio)} ({error.problem})"
+    return ""
+
+
 def run_control(policy: Policy, checks: Sequence[Check], parts: Components | None = None) -> tuple[Found, ...]:
     """What the checks find on a device in this process, in virtual time."""
+    make = device_for(checks)
 
     async def story() -> tuple[Found, ...]:
-        async with DeviceInProcess(policy, parts) as device:
+        async with make(policy, parts) as device:
             auditor = Auditor(
                 target_in_process(device),
                 checks,
@@ -92,9 +123,12 @@ def run_control(policy: Policy, checks: Sequence[Check], parts: Components | Non
 
 
 def controls(policy: Policy, checks: Sequence[Check]) -> dict[str, tuple[Control, ...]]:
-    """Both controls of each check."""
+    """Both controls of each check that has some on this computer (`not_controlled`)."""
     found: dict[str, tuple[Control, ...]] = {}
-    sound = {each.check: each.verdict for each in run_control(policy, checks)}
+    if not_controlled(checks):
+        checks = [check for check in checks if not check.of_radio]
+    by_device = ([check for check in checks if check.of_radio is radio] for radio in (False, True))
+    sound = {each.check: each.verdict for own in by_device if own for each in run_control(policy, own)}
     for check in checks:
         fine = {Verdict.PASS, Verdict.NOT_APPLICABLE}
         told = [Control(device=SOUND, verdict=sound[check.id], right=sound[check.id] in fine)]
@@ -120,7 +154,9 @@ def cached_controls(policy: Policy, checks: Sequence[Check]) -> tuple[dict[str, 
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, json.dumps(known, sort_keys=True).encode())
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-    return {check.id: tuple(_control(each) for each in known[check.id]) for check in checks}, digest
+    return {
+        check.id: tuple(_control(each) for each in known[check.id]) for check in checks if check.id in known
+    }, digest
 
 
 def _control(values: Mapping[str, Any]) -> Control:

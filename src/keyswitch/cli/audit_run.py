@@ -5,40 +5,45 @@ import hashlib
 import platform
 import signal
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from keyswitch import __version__
 from keyswitch.app.endpoints import open_reach
 from keyswitch.app.recorder import read_signer
+from keyswitch.app.update import recipe_way
 from keyswitch.audit.catalogue import Check, Impact, Matrix
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.expect import Accepted, compare, read_expectations
-from keyswitch.audit.json_output import progress_json, said_json
+from keyswitch.audit.json_output import progress_json, replayed_json, said_json
 from keyswitch.audit.manifest import free, write_report
 from keyswitch.audit.report.document import Control, ImageUsed, Report, summary, to_json
 from keyswitch.audit.run import Audited, Auditor, Permitted
 from keyswitch.audit.table import CoverageOf
 from keyswitch.audit.target import Firmware, Hand, NobodyThere, Target
 from keyswitch.audit.verdict import Verdict
+from keyswitch.cli.audit_captures import Captures
 from keyswitch.cli.audit_hands import AskedPerson, PanelHand
 from keyswitch.cli.audit_observe import observer
 from keyswitch.cli.output import echo
 from keyswitch.cli.prompt import ask_passkey
-from keyswitch.errors import InputError, LinkLostError, SilenceError
+from keyswitch.cli.update import variables_of
+from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Signer
 from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import KeyFiles, way_into
-from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.access.strategy import EntryStrategy
 from keyswitch.host.connect.endpoint import Connection, Endpoint
 from keyswitch.host.smp.queries import mode_if_any
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
 from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.schema.output import to_line
@@ -46,6 +51,8 @@ from keyswitch.smp.groups.mode import POLICY_SIZE
 from keyswitch.terms import Transport
 from keyswitch.text import plain
 
+_CONFIRMING: Final = frozenset({"KS-601", "KS-602"})
+_LOCKING: Final = frozenset({"KS-401", "KS-405", "KS-406", "KS-407"})
 _SECONDS_A_BATCH: Final = 12
 """About what one mode takes over a usual radio: two entries, the attempts, and the time to settle."""
 
@@ -62,9 +69,11 @@ class PreparedAudit:
         accepted: of the expectations file.
         images: that are used.
         controls: which controls are wanted.
-        output: the report's directory.
+        output: the report's directory; None: no report is written.
         signer: of the evidence record.
         declared: what is said before the audit.
+        ways: makes the ways to the device, whose packets are taken down.
+        asked: what else was asked for, so that a check can be tried again likewise.
     """
 
     targets: tuple[str, ...]
@@ -74,9 +83,11 @@ class PreparedAudit:
     accepted: tuple[Accepted, ...]
     images: tuple[ImageUsed, ...]
     controls: str
-    output: Path
+    output: Path | None
     signer: Signer | None
     declared: tuple[str, ...]
+    ways: Callable[[Captures], dict[Transport, Endpoint]]
+    asked: Mapping[str, Any]
 
     @property
     def permitted_something(self) -> bool:
@@ -91,20 +102,23 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
     Raises:
         InputError: something of it cannot be used.
     """
-    free(options["output"])
+    if options["output"] is not None:
+        free(options["output"])
     policy = read_policy(options["policy"])
     checks = _chosen(options["only"], options["skip"])
     accepted = read_expectations(options["expect"]) if options["expect"] is not None else ()
     permitted = Permitted(irreversible=options["irreversible"], resets=options["resets"])
-    firmware, images = _next_image(policy, options["next_image"])
+    firmware, good, images = _images(policy, options)
     targets = (target, *options["also"])
+    ways = partial(_ways, policy, targets, options)
     audited = Target(
         name=target,
         policy=policy,
-        ways=_ways(policy, targets, options),
+        ways=ways(Captures()),
         strategy=_strategy(policy, options),
         hand=_hand(options),
         next=firmware,
+        good=good,
         eye=observer(options["observe"]) if options["observe"] is not None else None,
         max_wait_ms=round(options["max_wait"] * 1000),
     )
@@ -119,7 +133,22 @@ def prepare(target: str, options: Mapping[str, Any]) -> PreparedAudit:
         output=options["output"],
         signer=read_signer(options["sign"]),
         declared=_declared(audited, checks, permitted, accepted),
+        ways=ways,
+        asked=_asked(options),
     )
+
+
+_AGAIN: Final = (
+    *("panel", "ask", "max_wait", "observe", "secret", "permit", "holder", "recipe", "variables", "to", "pair"),
+    "bonds",
+)
+"""What it takes to try a check again as it was tried. What a person has to say each time is not among it."""
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    values = ((name, options[name]) for name in _AGAIN)
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in values}
+    return {**told, "variables": list(options["variables"])}
 
 
 def _chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
@@ -133,7 +162,18 @@ def _chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
     return chosen
 
 
-def _next_image(policy: Policy, path: Path | None) -> tuple[Firmware | None, tuple[ImageUsed, ...]]:
+def _images(
+    policy: Policy, options: Mapping[str, Any]
+) -> tuple[Firmware | None, Firmware | None, tuple[ImageUsed, ...]]:
+    """The newer image, the good one, and what the report says of both."""
+    firmware, used = _image(policy, "next", options["next_image"])
+    good, also = _image(policy, "image", options["image"])
+    if firmware is not None and good is not None and firmware.hash == good.hash:
+        raise InputError("--image, --next", "both are the same image", "what runs now, and a newer one")
+    return firmware, good, (*used, *also)
+
+
+def _image(policy: Policy, role: str, path: Path | None) -> tuple[Firmware | None, tuple[ImageUsed, ...]]:
     if path is None:
         return None, ()
     found: tuple[CheckedImage, ...] = read_images(path, keys=keys_of(policy), limits=limits_of(policy))
@@ -141,25 +181,30 @@ def _next_image(policy: Policy, path: Path | None) -> tuple[Firmware | None, tup
     if first.arms_itself:
         raise InputError(str(path), "the image brings its own trailer", "one that was signed without --pad")
     digest = hashlib.sha256(first.data).hexdigest()
-    used = ImageUsed(role="next", file=str(path), version=first.version, hash=first.hash.hex(), sha256=digest)
+    used = ImageUsed(role=role, file=str(path), version=first.version, hash=first.hash.hex(), sha256=digest)
     return Firmware(data=first.data, hash=first.hash, version=first.version), (used,)
 
 
-def _ways(policy: Policy, targets: Sequence[str], options: Mapping[str, Any]) -> dict[Transport, Endpoint]:
+def _ways(
+    policy: Policy, targets: Sequence[str], options: Mapping[str, Any], captures: Captures
+) -> dict[Transport, Endpoint]:
     ways: dict[Transport, Endpoint] = {}
     for text in targets:
-        transport = _transport(text)
+        transport = transport_of(text)
         if transport in ways:
             raise InputError(text, f"a second way over {transport.value}", "one target for each transport")
         if transport not in policy.smp.transports:
             raise InputError(text, f"{policy.origin} does not serve {transport.value}", "smp.transports to list it")
         pair = options["pair"] and transport is Transport.BLE
         of_radio = {name: options[name] for name in ("passkey", "bonds")} if pair else {}
-        ways[transport] = open_reach(text, pair=pair, ask_passkey=ask_passkey, **of_radio)
+        # The keys of a pairing pass there: a report is handed on, and must not hold them.
+        capture = None if pair else captures.path_for(text)
+        ways[transport] = open_reach(text, pair=pair, ask_passkey=ask_passkey, capture=capture, **of_radio)
     return ways
 
 
-def _transport(text: str) -> Transport:
+def transport_of(text: str) -> Transport:
+    """The transport that a target is reached by."""
     match parse(text):
         case BleTarget():
             return Transport.BLE
@@ -169,7 +214,14 @@ def _transport(text: str) -> Transport:
             return Transport.SERIAL
 
 
-def _strategy(policy: Policy, options: Mapping[str, Any]) -> ModeGroupStrategy | None:
+def _strategy(policy: Policy, options: Mapping[str, Any]) -> EntryStrategy | None:
+    if options["recipe"] is not None:
+        for name in ("secret", "permit", "holder", "to"):
+            if options[name] is not None:
+                raise InputError(f"--{name}", "means nothing with --recipe", "one way in")
+        return recipe_way(options["recipe"], dict(variables_of(options["variables"])))
+    if options["variables"]:
+        raise InputError("--set", "means nothing without a recipe", "--recipe")
     entered = any(
         isinstance(way.trigger, OnEnter) and policy.modes[way.target].maintenance for way in policy.transitions
     )
@@ -197,6 +249,7 @@ def _declared(
     lines = [
         f"plan: {len(run)} of {len(checks)} checks over {', '.join(way.value for way in target.ways)}",
         f"plan: about {modes + 1 + 2 * stories} entries into maintenance, {minutes} minutes",
+        f"plan: {_uses_words(target, run)}",
         f"plan: no wait is longer than {target.max_wait_ms / 1000:g} s",
     ]
     if all(check.impact is Impact.READ_ONLY for check in run):
@@ -204,6 +257,8 @@ def _declared(
     else:
         if target.next is not None:
             lines.append("may change: the slot that does not run gets --next, and is erased at the end")
+        if any(check.id in _CONFIRMING for check in run):
+            lines.append("may change for good: --next is confirmed; --image is put back where downgrades are allowed")
         lines.append("may change: a setting app/ks-audit, deleted at the end, where maintenance serves settings")
     lines += [f"not run: {check.id} ({permitted.forbids(check)})" for check in checks if permitted.forbids(check)]
     lines += [f"not tested, declared by the policy as a bypass: {each}" for each in target.policy.device.bypasses]
@@ -212,6 +267,15 @@ def _declared(
         for each in accepted
     ]
     return tuple(plain(line) for line in lines)
+
+
+def _uses_words(target: Target, checks: Sequence[Check]) -> str:
+    """What the audit uses up at the device beside time."""
+    resets = sum(check.resets for check in checks)
+    locked = sum(check.id in _LOCKING for check in checks)
+    permit = target.strategy is not None and ProofKind.PERMIT.value in target.strategy.words
+    words = [f"{resets} checks reset the device or may reset it", f"{locked} wait for a lock-out to end"]
+    return ", ".join([*words, *(["each entry uses the permit once"] if permit else [])])
 
 
 # --- carrying it out ---
@@ -238,23 +302,51 @@ class CarriedOut:
 
 def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
     """Carry the audit out and write its report; what was found until a signal ended it is written all the same."""
-    show = _Show(as_json=as_json)
-    done = asyncio.run(_carry_out(prepared, show))
-    report = _report(prepared, done)
-    show.found(report)
-    _write(prepared, report)
-    show.end(report, prepared.output)
-    return Exit.INTERRUPTED if done.interrupted else exit_of(report)
+    show = Show(as_json=as_json)
+    with Captures() as captures:
+        done = asyncio.run(carry_out(prepared, captures, show))
+        report, interrupted = _report(prepared, done)
+        with _undisturbed():
+            show.found(report)
+            if prepared.output is not None:
+                _write(prepared, report, captures.files())
+                show.end(report, prepared.output)
+    return Exit.INTERRUPTED if interrupted else exit_of(report)
 
 
-async def _carry_out(prepared: PreparedAudit, show: "_Show") -> CarriedOut:
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """What is short and has to be whole is not interrupted."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """SIGTERM ends what is done here as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def carry_out(prepared: PreparedAudit, captures: Captures, show: "Show") -> CarriedOut:
     """The audit itself; SIGINT and SIGTERM end it in order."""
     begun, at = time.monotonic(), _now()
-    facts = await _look(prepared, show)
-    auditor = Auditor(
-        prepared.target, prepared.checks, permitted=prepared.permitted, say=show.say, progress=show.progress
-    )
-    task = asyncio.ensure_future(auditor.run())
+    target = replace(prepared.target, ways=prepared.ways(captures))
+    facts: dict[str, str] = {}
+    auditor = Auditor(target, prepared.checks, permitted=prepared.permitted, say=show.say, progress=show.progress)
+
+    async def work() -> None:
+        facts.update(await _look(target, show))
+        await auditor.run()
+
+    task = asyncio.ensure_future(work())
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows: Ctrl-C cancels what `asyncio.run` runs
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -264,33 +356,28 @@ async def _carry_out(prepared: PreparedAudit, show: "_Show") -> CarriedOut:
         await task
     except asyncio.CancelledError:
         interrupted = True
+        auditor.end("interrupted")
     finally:
-        for endpoint in prepared.target.ways.values():
+        for endpoint in target.ways.values():
             await endpoint.close()
     took_ms = round((time.monotonic() - begun) * 1000)
     return CarriedOut(audited=auditor.audited, begun=at, duration_ms=took_ms, interrupted=interrupted, facts=facts)
 
 
-async def _look(prepared: PreparedAudit, show: "_Show") -> dict[str, str]:
+async def _look(target: Target, show: "Show") -> dict[str, str]:
     """Connect once over each way, and see what is there: a device that is not reached is an error, no verdict.
 
     Raises:
         LinkLostError: one of them does not lead to a device.
     """
     facts: dict[str, str] = {}
-    ways = prepared.target.ways
-    try:
-        for transport, endpoint in ways.items():
-            connection = await endpoint.connect()
-            try:
-                facts |= {f"{name} ({transport.value})": told for name, told in (await _told(connection)).items()}
-            finally:
-                await connection.close()
-    except (LinkLostError, SilenceError):
-        for each in ways.values():
-            await each.close()
-        raise
-    digest = prepared.target.policy.digest[:POLICY_SIZE].hex()
+    for transport, endpoint in target.ways.items():
+        connection = await endpoint.connect()
+        try:
+            facts |= {f"{name} ({transport.value})": told for name, told in (await _told(connection)).items()}
+        finally:
+            await connection.close()
+    digest = target.policy.digest[:POLICY_SIZE].hex()
     for name, told in facts.items():
         if name.startswith(_POLICY) and told != digest:
             show.say(f"the device tells another policy ({told}) than the one that is declared ({digest})")
@@ -309,10 +396,15 @@ async def _told(connection: Connection) -> dict[str, str]:
     return told | {"Mode at the beginning": state.mode, _POLICY: state.policy.hex() or "none"}
 
 
-def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
-    audited = done.audited
+def _report(prepared: PreparedAudit, done: CarriedOut) -> tuple[Report, bool]:
+    """The report, and whether a signal has ended the audit or its controls."""
+    audited, interrupted = done.audited, done.interrupted
     failed = {found.check for found in audited.found if found.verdict is Verdict.FAIL}
-    controls, why = _controls(prepared, failed, interrupted=done.interrupted)
+    try:
+        with _interruptible():
+            controls, why = _controls(prepared, failed, interrupted=interrupted)
+    except KeyboardInterrupt:
+        controls, why, interrupted = None, "controls: not run to their end (interrupted)", True
     not_chosen = {check.id: "not asked for" for check in CHECKS if check not in prepared.checks}
     forbidden = {
         check.id: not_run for check in prepared.checks if (not_run := prepared.permitted.forbids(check)) is not None
@@ -323,7 +415,7 @@ def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
         not_run=not_chosen | forbidden,
         checks=CHECKS,
     )
-    return Report(
+    report = Report(
         tool=f"keyswitch {__version__}",
         target=prepared.targets,
         policy=prepared.target.policy,
@@ -340,7 +432,9 @@ def _report(prepared: PreparedAudit, done: CarriedOut) -> Report:
         controls_why=why,
         cells=tested.cells(audited.found),
         facts=done.facts,
+        asked=prepared.asked,
     )
+    return report, interrupted
 
 
 def _controls(
@@ -354,15 +448,18 @@ def _controls(
     from keyswitch.cli import audit_controls
 
     policy = prepared.target.policy
+    missing = audit_controls.not_controlled(prepared.checks)
+    more = f"; {missing}" if missing else ""
     if prepared.controls == "cached":
         found, digest = audit_controls.cached_controls(policy, prepared.checks)
-        return found, f"controls: from the cache where it had them, cache SHA-256 {digest}"
+        return found, f"controls: from the cache where it had them, cache SHA-256 {digest}{more}"
     wanted = [check for check in prepared.checks if prepared.controls == "all" or check.id in failed]
     where = "run with this audit, in this process, in virtual time"
-    return audit_controls.controls(policy, wanted), f"controls: {where}, for {len(wanted)} checks"
+    return audit_controls.controls(policy, wanted), f"controls: {where}, for {len(wanted)} checks{more}"
 
 
-def _write(prepared: PreparedAudit, report: Report) -> None:
+def _write(prepared: PreparedAudit, report: Report, captures: Mapping[str, bytes]) -> None:
+    assert prepared.output is not None  # noqa: S101 - the caller has looked
     from keyswitch.audit.report.html import to_html
     from keyswitch.audit.report.junit import to_junit
     from keyswitch.audit.report.sarif import to_sarif
@@ -372,12 +469,14 @@ def _write(prepared: PreparedAudit, report: Report) -> None:
         "report.html": to_html(report),
         "junit.xml": to_junit(report),
         "report.sarif": to_sarif(report),
+        **captures,
     }
     about = {
         "tool": report.tool,
         "target": list(report.target),
         "policy": report.policy.digest.hex(),
         "images": [{"role": each.role, "hash": each.hash, "sha256": each.sha256} for each in report.images],
+        "firmware": report.firmware_json,
         "seed": None,
         "clock": report.clock,
         "declared": list(report.declared),
@@ -399,7 +498,27 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-class _Show:
+def run_again(prepared: PreparedAudit, then: str, *, as_json: bool) -> Exit:
+    """Try one check again, and say what came of it then and now; a report only where one is asked for."""
+    if prepared.output is not None:
+        return run(prepared, as_json=as_json)
+    show = Show(as_json=as_json)
+    with Captures() as captures:
+        done = asyncio.run(carry_out(prepared, captures, show))
+    (found,) = done.audited.found
+    if as_json:
+        echo(to_line(replayed_json(found, then, seconds=done.duration_ms / 1000)))
+    else:
+        echo(f"{found.check}  then: {then}")
+        echo(f"{found.check}  now: {found.verdict.value}: {found.why}")
+    if done.interrupted:
+        return Exit.INTERRUPTED
+    return {Verdict.FAIL: Exit.NO, Verdict.PASS: Exit.YES, Verdict.NOT_APPLICABLE: Exit.YES}.get(
+        found.verdict, Exit.UNKNOWN
+    )
+
+
+class Show:
     """Progress and results, for people or as JSON lines."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -407,9 +526,11 @@ class _Show:
         self._begun = time.monotonic()
 
     def say(self, text: str) -> None:
+        """Something that a person should read."""
         echo(to_line(said_json(text)) if self._json else text, err=not self._json)
 
     def progress(self, words: str, step: int, steps: int) -> None:
+        """A step begins."""
         took = time.monotonic() - self._begun
         remaining = round(took / (step - 1) * (steps - step + 1)) if step > 1 else None
         if self._json:

@@ -1,6 +1,7 @@
 """`keyswitch update`: bring an image onto a device, prove that it runs, and leave maintenance mode again."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def update(
         image=None if file is None else Path(file),
         policy=policy or (default_policy() if recipe is None else None),
         recipe=recipe,
-        variables=_variables(variables),
+        variables=variables_of(variables),
         **options,
     )
     prepared = prepare(request, ask_passkey=ask_passkey, numbers=TerminalNumbers())
@@ -157,7 +158,8 @@ def update(
     return asyncio.run(run(prepared, shown(as_json=as_json, quiet=quiet)))
 
 
-def _variables(assignments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def variables_of(assignments: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The variables of a recipe, as `--set NAME=VALUE` gives them."""
     found: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")

@@ -168,8 +168,8 @@ class GattLink(Protocol):
 
 
 @runtime_checkable
-class HandleLink(Protocol):
-    """A `GattLink` that also writes to handles, as a client does that has kept them from an earlier table."""
+class HandleLink(GattLink, Protocol):
+    """A `GattLink` that also works with handles, as a client does that keeps a table, and is told when it changes."""
 
     def handle_of(self, service: str, characteristic: str) -> int:
         """The value handle of a characteristic in the table that was found."""
@@ -181,6 +181,30 @@ class HandleLink(Protocol):
 
     async def write_handle(self, handle: int, data: bytes) -> None:
         """Write without response to a handle, whatever lies there. Returns when the link took it."""
+        ...
+
+    async def request_handle(self, handle: int, data: bytes) -> None:
+        """Write with response to a handle, whatever lies there; `GattRefused` when the peer refuses."""
+        ...
+
+    async def ccc_of(self, service: str, characteristic: str) -> int:
+        """Handle of a characteristic's configuration (CCC), asked for now."""
+        ...
+
+    async def read_hash(self) -> bytes:
+        """The Database Hash as it is now (Core spec Vol 3 Part G 7.3), by its UUID; empty if the peer has none."""
+        ...
+
+    async def look_anew(self) -> None:
+        """Discover the services again, whatever the peer says of the table being one that is known."""
+        ...
+
+    async def watch_services(self, sink: Sink) -> bool:
+        """Subscribe to Service Changed; `sink` gets the range as 4 bytes. False if the peer has none."""
+        ...
+
+    async def cache_robustly(self) -> bool:
+        """Say that this client can handle Database Out Of Sync (Vol 3 Part G 7.2). False if the peer takes no such."""
         ...
 
 

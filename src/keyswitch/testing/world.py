@@ -76,7 +76,12 @@ class VirtualWorld:
         self.passkeys: list[str] = []
         """What the device has shown for pairing, oldest first."""
         self.peripheral = BumblePeripheral(
-            on_air(self.air, name), address=DEVICE_ADDRESS, table=table, name=name, show_passkey=self.passkeys.append
+            on_air(self.air, name),
+            address=DEVICE_ADDRESS,
+            table=table,
+            name=name,
+            show_passkey=self.passkeys.append,
+            server=(parts or Components()).gatt_server,
         )
         self.device: Runtime = build(
             policy,

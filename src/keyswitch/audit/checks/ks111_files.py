@@ -25,7 +25,7 @@ CHECK: Final = Check(
     requirement="Outside maintenance no file is made or changed.",
     why="Files hold scripts, keys, web pages and images for other cores.",
     how=(
-        "A file of four bytes, /lfs/ks-audit, in each mode that does not list fs.file:write. SMP cannot "
+        "A file of four bytes, /lfs1/ks-audit, in each mode that does not list fs.file:write. SMP cannot "
         "delete it again."
     ),
     finding="Anybody in reach puts files onto the machine.",

@@ -9,6 +9,7 @@ from keyswitch.audit.story import (
     go_outside,
     not_entered,
     proof_not_sent,
+    proofs_open,
     send_proof,
     wait_lock_out,
     wrong,
@@ -21,7 +22,7 @@ ID: Final = "KS-401"
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """No proof, an unknown kind, a bit changed, cut off: each for a fresh challenge."""
-    await go_outside(bench)
+    await proofs_open(bench)
     parts: list[Part] = []
     for words in ("no proof", "an unknown kind of proof", "a proof with one bit changed", "a proof that was cut off"):
         visit, body = await proof_not_sent(bench)

@@ -10,6 +10,7 @@ from keyswitch.audit.story import (
     not_entered,
     not_for,
     proof_not_sent,
+    proofs_open,
     send_proof,
     wait_lock_out,
 )
@@ -22,7 +23,7 @@ ID: Final = "KS-402"
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Enter, leave, and send the same proof again: over the same connection where it is still there, and a new one."""
-    await go_outside(bench)
+    await proofs_open(bench)
     visit, body = await proof_not_sent(bench)
     if not answers_a_nonce(body):
         return (not_for("a proof sent again", "the policy's proof is no answer to a challenge"),)

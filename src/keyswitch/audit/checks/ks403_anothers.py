@@ -6,10 +6,10 @@ from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
 from keyswitch.audit.story import (
     answers_a_nonce,
-    go_outside,
     not_entered,
     not_for,
     proof_not_sent,
+    proofs_open,
     send_proof,
     wait_lock_out,
 )
@@ -20,7 +20,7 @@ ID: Final = "KS-403"
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """One peer asks for the challenge, another one sends the answer."""
-    await go_outside(bench)
+    await proofs_open(bench)
     _, body = await proof_not_sent(bench)
     words = "the answer to another connection's challenge"
     if not answers_a_nonce(body):

@@ -6,10 +6,10 @@ from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
 from keyswitch.audit.story import (
     answers_a_nonce,
-    go_outside,
     not_entered,
     not_for,
     proof_not_sent,
+    proofs_open,
     send_proof,
     wait_lock_out,
 )
@@ -22,7 +22,7 @@ LATE_MS: Final = 60_000
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Answer a challenge late."""
-    await go_outside(bench)
+    await proofs_open(bench)
     visit, body = await proof_not_sent(bench)
     words = f"the right answer, {LATE_MS // 1000} s after its challenge"
     if not answers_a_nonce(body):

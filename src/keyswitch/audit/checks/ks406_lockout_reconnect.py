@@ -5,7 +5,7 @@ from typing import Final
 
 from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
-from keyswitch.audit.story import go_outside, lock_out, right_proof_in_lock_out
+from keyswitch.audit.story import lock_out, proofs_open, right_proof_in_lock_out
 from keyswitch.audit.verdict import Part
 
 ID: Final = "KS-406"
@@ -13,7 +13,7 @@ ID: Final = "KS-406"
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Too many wrong proofs, then a right one."""
-    await go_outside(bench)
+    await proofs_open(bench)
     waits_ms = await lock_out(bench, ID)
     began_s = asyncio.get_running_loop().time()
     await bench.hang_up()

@@ -5,7 +5,7 @@ from typing import Final
 
 from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
-from keyswitch.audit.story import GONE_ON_MS, go_outside, lock_out, right_proof_in_lock_out
+from keyswitch.audit.story import GONE_ON_MS, lock_out, meet_conditions, proofs_open, right_proof_in_lock_out
 from keyswitch.audit.verdict import Part
 
 ID: Final = "KS-407"
@@ -13,11 +13,12 @@ ID: Final = "KS-407"
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Too many wrong proofs, then a right one."""
-    await go_outside(bench)
+    await proofs_open(bench)
     waits_ms = await lock_out(bench, ID)
     await bench.power_cycle()  # the wait begins anew with the boot
     began_s = asyncio.get_running_loop().time()
     await bench.pause(GONE_ON_MS)
+    await meet_conditions(bench)
     words = "a right proof right after a restart"
     return (await right_proof_in_lock_out(bench, ID, words, began_s=began_s, waits_ms=waits_ms),)
 

@@ -72,6 +72,7 @@ class Report:
         controls_why: why they were not run, or with what.
         cells: the fixed table.
         facts: what the device told of itself.
+        asked: options by which a check can be tried again.
     """
 
     tool: str
@@ -90,6 +91,13 @@ class Report:
     controls_why: str
     cells: tuple[Cell, ...]
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def firmware_json(self) -> dict[str, str] | None:
+        """What ran when the device was first looked at; None: it was not seen."""
+        seen = self.audited.firmware
+        return None if seen is None else {"version": seen.version, "hash": seen.hash.hex()}
 
     def of(self, verdict: Verdict) -> tuple[str, ...]:
         """The checks that ended with a verdict."""
@@ -139,6 +147,8 @@ def to_json(report: Report) -> bytes:
         "images": [asdict(each) for each in report.images],
         "declared": list(report.declared),
         "device": dict(report.facts),
+        "firmware": report.firmware_json,
+        "asked": dict(report.asked),
         "begun": report.begun,
         "ended": report.ended,
         "clock": report.clock,

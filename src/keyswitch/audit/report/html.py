@@ -27,7 +27,8 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
 table { border-collapse: collapse; width: 100% }
 td, th { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
 td { overflow-wrap: anywhere }
-td a { white-space: nowrap }
+a { white-space: nowrap }
+.fail, .pass, .inconclusive, .unconfirmed, .not-applicable { white-space: nowrap }
 th { font-weight: 600 }
 .wide { overflow-x: auto }
 @media (max-width: 44rem) {
@@ -79,6 +80,7 @@ def _summary(report: Report) -> list[str]:
         ("Policy", f"{report.policy.origin}, SHA-256 {report.policy.digest.hex()}"),
         *((f"Image ({each.role})", f"{each.file}: {each.version}, hash {each.hash}") for each in report.images),
         *report.facts.items(),
+        ("Firmware at the beginning", _firmware(report)),
         ("Begun", f"{report.begun} ({report.clock})"),
         ("Took", f"{report.duration_ms / 1000:.1f} s, {report.audited.costs.attempts} attempts"),
         ("Tool", report.tool),
@@ -94,6 +96,11 @@ def _summary(report: Report) -> list[str]:
         left = "; ".join(report.audited.left_behind)
         lines.append(f'<p class="note">Not put back as it was: {_text(left)}.</p>')
     return [*lines, _table((_text(name), _text(value)) for name, value in rows)]
+
+
+def _firmware(report: Report) -> str:
+    seen = report.audited.firmware
+    return "not seen" if seen is None else f"{seen.version}, hash {seen.hash.hex()}"
 
 
 def _checks_table(report: Report) -> list[str]:

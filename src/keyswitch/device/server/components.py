@@ -16,6 +16,7 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.state import GateState
+from keyswitch.gatt.server import GattServer
 from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
@@ -110,6 +111,7 @@ class Components:
         disarm: takes that back.
         confirm: keeps the running image.
         boot: the bootloader.
+        gatt_server: serves GATT; for whoever makes the device's radio.
     """
 
     authorise: Callable[[Policy, GateState, Peer, tuple[int, int, int]], Decision] = gate.authorise
@@ -130,3 +132,4 @@ class Components:
     disarm: Callable[[Flash, Layout, int, Sequence[int]], SwapType] = slots.disarm
     confirm: Callable[[Flash, Layout, Slot], slots.ArmResult] = slots.confirm
     boot: Boot = bootloader.boot
+    gatt_server: Callable[..., GattServer] = GattServer

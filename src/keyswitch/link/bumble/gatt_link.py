@@ -16,7 +16,7 @@ from bumble import core, hci, smp
 
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.gatt.att import CCC_INDICATE, CCC_NOTIFY, MAX_VALUE, PREFERRED_MTU, VALUE_OVERHEAD
-from keyswitch.gatt.services import SERVICE_CHANGED_UUID
+from keyswitch.gatt.services import CLIENT_FEATURES_UUID, SERVICE_CHANGED_UUID
 from keyswitch.gatt.table import Property
 from keyswitch.link.bumble.att_client import AttClient, FoundCharacteristic, FoundService
 from keyswitch.link.bumble.bonds import Bonds
@@ -32,6 +32,8 @@ ROOM = 40
 PAIR_WITHIN_S = 60.0
 """A person may have to read six digits and type them; the security manager gives up after 30 s without an answer."""
 DISCONNECT_WITHIN_S = 3.0
+_ROBUST_CACHING = 0x01
+"""Client Supported Features: Core spec Vol 3 Part G 7.2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,17 +187,45 @@ class BumbleLink:
 
     async def request(self, service: str, characteristic: str, data: bytes) -> None:
         """Write with response."""
-        await self.att.write(self._characteristic(service, characteristic).handle, data)
+        await self.request_handle(self._characteristic(service, characteristic).handle, data)
+
+    async def request_handle(self, handle: int, data: bytes) -> None:
+        """Write with response to a handle, whatever lies there."""
+        await self.att.write(handle, data)
+
+    async def ccc_of(self, service: str, characteristic: str) -> int:
+        """Handle of a characteristic's configuration, asked for now."""
+        return await self._ccc(self._characteristic(service, characteristic))
+
+    async def read_hash(self) -> bytes:
+        """The Database Hash as it is now; empty if the server has none."""
+        return await self.att.read_hash()
+
+    async def look_anew(self) -> None:
+        """Find the services again, whatever the server says of its table."""
+        self._found = await self.att.discover()
 
     async def refresh(self) -> None:
         """Find the services again."""
         await self._discover()
 
-    async def watch_services(self, sink: Sink) -> None:
-        """Subscribe to Service Changed; `sink` gets the range as 4 bytes. No error if the server has none."""
-        for service in self._found:
-            if any(characteristic.uuid == SERVICE_CHANGED_UUID for characteristic in service.characteristics):
-                await self.subscribe(service.uuid, SERVICE_CHANGED_UUID, sink)
+    async def watch_services(self, sink: Sink) -> bool:
+        """Subscribe to Service Changed; `sink` gets the range as 4 bytes. False if the server has none."""
+        service = self._service_with(SERVICE_CHANGED_UUID)
+        if service:
+            await self.subscribe(service, SERVICE_CHANGED_UUID, sink)
+        return bool(service)
+
+    async def cache_robustly(self) -> bool:
+        """Say that this client can handle Database Out Of Sync. False if the server does not take that."""
+        service = self._service_with(CLIENT_FEATURES_UUID)
+        if service:
+            await self.request(service, CLIENT_FEATURES_UUID, bytes([_ROBUST_CACHING]))
+        return bool(service)
+
+    def _service_with(self, characteristic: str) -> str:
+        found = (each.uuid for each in self._found if any(own.uuid == characteristic for own in each.characteristics))
+        return next(found, "")
 
     async def pair(self) -> None:
         """Pair, or encrypt with the keys of an earlier pairing."""

@@ -53,6 +53,7 @@ class BumblePeripheral:
         bonds: keys of earlier pairings; None: none, and new ones are forgotten with this object.
         show_passkey: shows six digits to a person, so that pairing authenticates; None: pairing without (Just Works).
         capture: takes down what passes between host and controller; None: nothing does.
+        server: makes the ATT server; plant faults here.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class BumblePeripheral:
         bonds: Bonds | None = None,
         show_passkey: Callable[[str], None] | None = None,
         capture: Capture | None = None,
+        server: Callable[..., GattServer] = GattServer,
     ) -> None:
         self._opener = opener
         self._address = address
         self._name = name
-        self._server = GattServer(table, may_access=self._may_access)
+        self._server = server(table, may_access=self._may_access)
         self._bonds = bonds or Bonds(address)
         self._capture = capture
         self._security = LinkSecurity(

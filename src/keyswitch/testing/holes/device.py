@@ -20,6 +20,8 @@ from keyswitch.gate.events import ButtonHeld, InputChanged
 from keyswitch.host.access.credentials import Credential, HeldPermit, Secret, Steps
 from keyswitch.host.access.policy_profile import expected_of
 from keyswitch.host.access.strategy import ModeGroupStrategy
+from keyswitch.host.connect.endpoint import Endpoint
+from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.image import HEADER, TLV_HEADER, TLV_INFO
@@ -30,9 +32,12 @@ from keyswitch.policy.enums import Clock, ProofKind
 from keyswitch.policy.model import OnEnter, PermitEntry, Policy, Value
 from keyswitch.proof import permit
 from keyswitch.terms import Security, Transport
-from keyswitch.testing.holes.wires import Wire, WireEndpoint
+from keyswitch.testing.holes.wires import DELAY_S, Wire, WireEndpoint
 
 SECRET: Final = bytes(range(32))
+ADDRESS: Final = "C4:00:00:00:00:07"
+SECOND_ADDRESS: Final = "C4:00:00:00:00:08"
+"""Static random addresses (Core spec Vol 6 Part B 1.3.2.1)."""
 _SIGNER, _ISSUER, _HOLDER = (bytes([number]) * 32 for number in (1, 2, 3))
 _PAYLOAD_SIZE: Final = 2_048
 _DER_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
@@ -96,6 +101,7 @@ class DeviceInProcess:
         parts: what it is made of; None: a sound device.
         security: of links over Bluetooth LE.
         lost: asked for each packet besides Bluetooth LE: whether it is lost.
+        delay_s: how long a packet takes each way, on a wire.
     """
 
     def __init__(
@@ -105,18 +111,20 @@ class DeviceInProcess:
         *,
         security: Security = Security.AUTHENTICATED,
         lost: Callable[[], bool] = lambda: False,
+        delay_s: float = DELAY_S,
     ) -> None:
         if policy.entry.permit is not None:
             untimed = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
             policy = replace(policy, entry=replace(policy.entry, permit=untimed))
         self.policy = policy
-        self.next = make_image(2)
+        self.good, self.next = make_image(1), make_image(2)
         keys = load_keys(("the key of this device", signer_pem()))
         config = BootConfig(layout=layout_of(policy), keys=keys, downgrade=policy.bootloader.downgrade)
         self.flash = RamFlash(config.layout.geometry)
-        install_first_image(self.flash, config.layout, make_image(1).data)
+        install_first_image(self.flash, config.layout, self.good.data)
         self.store = MemoryStore()
         size = policy.smp.buf_size
+        self._radio = self._make_radio(parts or Components())
         self.wires = {
             transport: Wire(
                 transport,
@@ -124,8 +132,10 @@ class DeviceInProcess:
                 security=security if transport is Transport.BLE else Security.NONE,
                 lost=(lambda: False) if transport is Transport.BLE else lost,
                 parts=parts,
+                delay_s=delay_s,
             )
             for transport in policy.smp.transports
+            if self._radio is None or transport is not Transport.BLE
         }
         self.boots = 0
         self.runtime: Runtime = build(
@@ -135,7 +145,8 @@ class DeviceInProcess:
             store=self.store,
             secret=SECRET,
             issuers=() if policy.entry.permit is None else (permit.public_key(_ISSUER),),
-            peripheral=None,
+            peripheral=self._radio,
+            second_address="" if self._radio is None else SECOND_ADDRESS,
             others=self.wires,
             random=random.Random(7).randbytes,  # noqa: S311 - runs must repeat
             report=self._reported,
@@ -152,8 +163,13 @@ class DeviceInProcess:
     def _reported(self, event: dict[str, object]) -> None:
         self.boots += event["event"] == "boot"
 
+    def _make_radio(self, parts: Components) -> Peripheral | None:
+        """The device's radio; None: Bluetooth LE is a wire like the others, without a GATT table."""
+        del parts
+        return None
+
     @property
-    def ways(self) -> dict[Transport, WireEndpoint]:
+    def ways(self) -> dict[Transport, Endpoint]:
         """A way to it over each transport that the policy serves."""
         return {transport: WireEndpoint(self.policy.device.name, wire) for transport, wire in self.wires.items()}
 

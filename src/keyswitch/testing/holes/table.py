@@ -1,7 +1,4 @@
-"""The holes, each with the id of the check that has to find it: gates as products build them, and parts that forget.
-
-A hole is a value, `device.server.components.Components` with one part replaced; nothing else about the device changes.
-"""
+"""The holes, each with the id of the check that has to find it: gates as products build them, and parts that forget."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +12,7 @@ from keyswitch.device.server.queue import Queues, Waiting
 from keyswitch.gate import authorise as gate
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate import lockout, machine, session
+from keyswitch.gate import lockout, machine
 from keyswitch.gate.authorise import RULES
 from keyswitch.gate.decision import ALLOWED, Decision, Refused
 from keyswitch.gate.effects import Effect
@@ -25,12 +22,15 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.state import GateState
-from keyswitch.mcuboot import bootloader
+from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot.bootloader import BootReport
-from keyswitch.mcuboot.config import BootConfig
+from keyswitch.mcuboot.config import BootConfig, Downgrade
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.image import Image, parse_image
 from keyswitch.mcuboot.keys import VerificationKeys
-from keyswitch.policy.enums import Arm, ProofKind, SessionRule
+from keyswitch.mcuboot.layout import Layout, Slot, area
+from keyswitch.mcuboot.tlvs import SIGNATURES, TlvType
+from keyswitch.policy.enums import Arm, Confirm, ProofKind, SessionRule, Visibility
 from keyswitch.policy.model import LockoutSettings, OnEnter, Policy, Transition
 from keyswitch.proof.challenge import Challenge
 from keyswitch.smp import cbor
@@ -40,57 +40,8 @@ from keyswitch.smp.framing import Received, Receiver
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header, Op
 from keyswitch.terms import Transport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
-    """One device with a hole.
-
-    Attributes:
-        name: what is broken, as it could stand in a bug report.
-        check: id of the check that has to find it.
-        parts: the device, made anew for each run: some parts remember.
-        can_be: whether a device of this policy can have the hole at all.
-    """
-
-    name: str
-    check: str
-    parts: Callable[[], Components]
-    can_be: Callable[[Policy], bool] = lambda _policy: True
-
-
-Exempt = Callable[[Peer, Header, bytes], bool]
-
-
-_STRAY: Final = frozenset({session.stray_upload, session.stray_state_write, session.stray_reset, session.stray_confirm})
-_ONE_BARRIER: Final = {
-    kind: replace(row, rules=tuple(rule for rule in row.rules if rule not in _STRAY))
-    for kind, row in machine.TABLE.items()
-}
-
-
-def one_barrier(policy: Policy, state: GateState, event: Event) -> Step:
-    """A machine that leaves the mode to the gate: what the gate lets through is done, a granted reset too.
-
-    Ours asks once more, so that a hole in the gate alone is none. Products have one barrier.
-    """
-    if event == on.Expired(timer=on.Timer.RESET) and state.reset_pending and state.session is None and not state.down:
-        return Step(state=replace(state, reset_pending=False, down=True), effects=(do.ResetNow(),))
-    return machine.step(policy, state, event, table=_ONE_BARRIER)
-
-
-def _way(instead_of: Check, *instead: Check) -> Components:
-    changed = tuple(each for check in CHECKS for each in (instead if check is instead_of else (check,)))
-    return Components(checks=changed, step=one_barrier)
-
-
-def unless(exempt: Exempt) -> Components:
-    """A device on which some frames pass by the gate."""
-
-    def check(ask: checks.Door, peer: Peer, request: Header, packet: bytes) -> Rc | Refused | None:
-        return None if exempt(peer, request, packet) else checks.is_let_through(ask, peer, request, packet)
-
-    return _way(checks.is_let_through, check)
+from keyswitch.testing.holes import gatt as table
+from keyswitch.testing.holes.hole import Hole, one_barrier, unless, with_check, without
 
 
 def open_for(pattern: str, *, with_key: str = "", without_key: str = "") -> Components:
@@ -179,7 +130,7 @@ def _unknown_is_done() -> Components:
         known = (request.group, request.command, request.op) in ALL_KEYS
         return None if known else (Rc.EOK if request.group >= FIRST_USER_GROUP else Rc.ENOTSUP)
 
-    return _way(checks.is_known, is_known)
+    return with_check(checks.is_known, is_known)
 
 
 _READS: Final = frozenset(key for key in ALL_KEYS if key.op == Op.READ and key.group != mode.ID)
@@ -228,16 +179,6 @@ class _NotTheFirst:
         return behind
 
 
-def _without(unwanted: Callable[[Effect], bool]) -> Components:
-    """A machine that forgets to ask for these effects."""
-
-    def step(policy: Policy, state: GateState, event: Event) -> Step:
-        done = machine.step(policy, state, event)
-        return replace(done, effects=tuple(each for each in done.effects if not unwanted(each)))
-
-    return Components(step=step)
-
-
 def _drops_upload(effect: Effect) -> bool:
     return isinstance(effect, do.DropUpload)
 
@@ -260,7 +201,7 @@ def _at_rest(policy: Policy, state: GateState) -> GateState:
     return replace(state, inputs=tuple(fine))
 
 
-def _entry_without_conditions() -> Components:
+def _entrywithout_conditions() -> Components:
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         if not isinstance(event, on.EnterProved) or state.down:
             return machine.step(policy, state, event)
@@ -272,7 +213,7 @@ def _entry_without_conditions() -> Components:
     return Components(step=step)
 
 
-def _session_without_conditions() -> Components:
+def _sessionwithout_conditions() -> Components:
     """An input that changes ends no session; it is not even heard while one is there."""
 
     def step(policy: Policy, state: GateState, event: Event) -> Step:
@@ -336,6 +277,27 @@ def _comes_up_open() -> Components:
     return Components(step=step)
 
 
+def _late_after_start() -> Components:
+    """The application registers its gate when it has come to it: what came before passes."""
+    left = [0]
+
+    def exempt(_peer: Peer, request: Header, _packet: bytes) -> bool:
+        if left[0] and request.group != mode.ID:
+            left[0] -= 1
+            return True
+        return False
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if isinstance(event, on.Booted):
+            left[0] = 0 if event.record is not None else _EARLY
+        return one_barrier(policy, state, event)
+
+    return replace(unless(exempt), step=step)
+
+
+_EARLY: Final = 3
+
+
 def _anybodys_session() -> Components:
     rules = tuple(rule for rule in RULES if rule is not gate.not_the_owner)
     return Components(authorise=partial(gate.authorise, rules=rules))
@@ -346,6 +308,72 @@ def _no_signature() -> Components:
         return bootloader.boot(flash, replace(config, keys=VerificationKeys()), counters=counters)
 
     return Components(boot=boot)
+
+
+def _signature_is_optional() -> Components:
+    """A bootloader that checks the signatures that are there."""
+    return _boot_without_keys_if(lambda image: not any(tlv.type in SIGNATURES for tlv in image.tlvs))
+
+
+def _any_key_signs() -> Components:
+    """A bootloader that knows no key of its own: what names another one is not looked up."""
+    return _boot_without_keys_if(lambda image: any(tlv.type in SIGNATURES for tlv in image.tlvs), except_own=True)
+
+
+def _boot_without_keys_if(unchecked: Callable[[Image], bool], *, except_own: bool = False) -> Components:
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        incoming = parse_image(area(flash, config.layout.pairs[0].secondary))
+        if isinstance(incoming, Image) and unchecked(incoming):
+            named = [config.keys.find(tlv.type, tlv.value) for tlv in incoming.tlvs if tlv.type == TlvType.KEYHASH]
+            if not (except_own and any(named)):
+                config = replace(config, keys=VerificationKeys())
+        return bootloader.boot(flash, config, counters=counters)
+
+    return Components(boot=boot)
+
+
+def _downgrades() -> Components:
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        return bootloader.boot(flash, replace(config, downgrade=Downgrade.ALLOWED), counters=counters)
+
+    return Components(boot=boot)
+
+
+def _confirmation_is_lost() -> Components:
+    """Confirms into a cache that no loss of power, and no reset, survives: what lay there before is there again."""
+    before: list[tuple[int, bytes]] = []
+
+    def confirm(flash: Flash, layout: Layout, slot: Slot) -> slots.ArmResult:
+        size = flash.geometry.sector_size
+        last = slot.offset + slot.size - size
+        before.append((last, flash.read(last, size)))
+        return slots.confirm(flash, layout, slot)
+
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        for last, content in before:
+            flash.erase(last, len(content))
+            block = flash.geometry.write_block
+            for at in range(0, len(content), block):
+                if content[at : at + block].strip(b"\xff"):
+                    flash.write(last + at, content[at : at + block])
+        before.clear()
+        return bootloader.boot(flash, config, counters=counters)
+
+    return Components(confirm=confirm, boot=boot)
+
+
+def _limit_keeps_what_was_armed() -> Components:
+    """Cleans up on request alone; a timer only changes the mode."""
+    early: dict[int, Policy] = {}
+    forgets = _arms_at_once().step
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        if isinstance(event, on.Expired) or (isinstance(event, on.Booted) and event.record is None):
+            return forgets(policy, state, event)
+        told = early.setdefault(id(policy), replace(policy, update=replace(policy.update, arm=Arm.EARLY)))
+        return machine.step(told, state, event)
+
+    return Components(step=step)
 
 
 def _whole_slot() -> Components:
@@ -464,6 +492,23 @@ def _arms_late(policy: Policy) -> bool:
     return policy.update.arm is Arm.LATE
 
 
+def _operator_confirms(policy: Policy) -> bool:
+    return policy.update.confirm is not Confirm.SELF
+
+
+def _refuses_downgrades(policy: Policy) -> bool:
+    """The images of the device here differ in their version, and have no security counter."""
+    return policy.bootloader.downgrade is Downgrade.BY_VERSION
+
+
+def _shows_by(*strategies: Visibility) -> Callable[[Policy], bool]:
+    """Whether a device of the policy has a radio, and one of these strategies."""
+    return lambda policy: _has_mode_service(policy) and policy.gate.service in strategies
+
+
+_hides_smp: Final = _shows_by(Visibility.RECONNECT, Visibility.LIVE)
+
+
 HOLES: Final[tuple[Hole, ...]] = (
     Hole(name="the upload is not gated", check="KS-101", parts=partial(open_for, "image.upload", without_key="image")),
     Hole(
@@ -518,6 +563,8 @@ HOLES: Final[tuple[Hole, ...]] = (
     Hole(name="an upload may reach the trailer", check="KS-201", parts=_whole_slot),
     Hole(name="the bootloader checks no signature", check="KS-202", parts=_no_signature),
     Hole(name="leaving reverts no trial", check="KS-203", parts=_reverts_nothing),
+    Hole(name="an image without a signature is run", check="KS-204", parts=_signature_is_optional),
+    Hole(name="a signature by any key is good", check="KS-205", parts=_any_key_signs),
     Hole(name="requests that waited are executed after leaving", check="KS-301", parts=_late_gate),
     Hole(
         name="only the first of two concatenated frames is gated",
@@ -525,24 +572,38 @@ HOLES: Final[tuple[Hole, ...]] = (
         can_be=_has_packets,
         parts=lambda: unless(_NotTheFirst()),
     ),
-    Hole(name="leaving keeps the upload", check="KS-303", parts=partial(_without, _drops_upload)),
+    Hole(name="leaving keeps the upload", check="KS-303", parts=partial(without, _drops_upload)),
     Hole(
         name="no time limit ends maintenance",
         check="KS-304",
         can_be=_has_limits,
-        parts=partial(_without, _limits_session),
+        parts=partial(without, _limits_session),
     ),
     Hole(
         name="a condition that turns false ends no maintenance",
         check="KS-305",
         can_be=_has_conditions,
-        parts=_session_without_conditions,
+        parts=_sessionwithout_conditions,
     ),
     Hole(name="leaving keeps what was armed", check="KS-306", parts=_arms_at_once),
     Hole(name="the mark is written at once", check="KS-307", can_be=_arms_late, parts=_arms_at_once),
     Hole(name="a granted reset outlives leaving", check="KS-308", parts=_reset_outlives_leaving),
     Hole(name="maintenance survives a power cycle", check="KS-309", parts=_comes_up_open),
     Hole(name="a session is anybody's", check="KS-310", can_be=_has_owners, parts=_anybodys_session),
+    Hole(
+        name="a time limit keeps what was armed",
+        check="KS-311",
+        can_be=_has_limits,
+        parts=_limit_keeps_what_was_armed,
+    ),
+    Hole(name="the gate is not there yet after a start", check="KS-312", parts=_late_after_start),
+    Hole(
+        name="a frame is gated when its first piece arrives",
+        check="KS-313",
+        can_be=_has_mode_service,
+        parts=table.gate_at_the_first_piece,
+        on_air=True,
+    ),
     Hole(name="every proof is right", check="KS-401", can_be=_has_macs, parts=lambda: Components(mac=_any_mac)),
     Hole(
         name="a proof can be replayed",
@@ -571,8 +632,66 @@ HOLES: Final[tuple[Hole, ...]] = (
         name="entry does not ask its conditions",
         check="KS-408",
         can_be=_has_conditions,
-        parts=_entry_without_conditions,
+        parts=_entrywithout_conditions,
     ),
+    Hole(
+        name="the service stays in the table outside maintenance",
+        check="KS-501",
+        can_be=_hides_smp,
+        parts=table.stays_shown,
+        on_air=True,
+    ),
+    Hole(
+        name="the connection that entered is not ended",
+        check="KS-502",
+        can_be=_shows_by(Visibility.RECONNECT),
+        parts=table.keeps_the_connection,
+        on_air=True,
+    ),
+    Hole(
+        name="Service Changed is not sent",
+        check="KS-503",
+        can_be=_shows_by(Visibility.LIVE),
+        parts=table.tells_nobody,
+        on_air=True,
+    ),
+    Hole(
+        name="the Database Hash never changes",
+        check="KS-504",
+        can_be=_hides_smp,
+        parts=table.same_hash,
+        on_air=True,
+    ),
+    Hole(
+        name="commands of a client that missed a change are executed",
+        check="KS-505",
+        can_be=_shows_by(Visibility.LIVE),
+        parts=table.takes_all_for_aware,
+        on_air=True,
+    ),
+    Hole(
+        name="the handle of the SMP service goes to another service",
+        check="KS-506",
+        can_be=_hides_smp,
+        parts=table.reuses_handles,
+        on_air=True,
+    ),
+    Hole(
+        name="authorization is remembered for the connection",
+        check="KS-507",
+        can_be=_shows_by(Visibility.AUTHORIZE),
+        parts=table.remembers_authorization,
+        on_air=True,
+    ),
+    Hole(
+        name="a client without a subscription passes by the gate",
+        check="KS-508",
+        can_be=_shows_by(Visibility.ALWAYS),
+        parts=table.gate_of_the_subscription,
+        on_air=True,
+    ),
+    Hole(name="a confirmation is lost", check="KS-601", can_be=_operator_confirms, parts=_confirmation_is_lost),
+    Hole(name="downgrades are not refused", check="KS-602", can_be=_refuses_downgrades, parts=_downgrades),
 )
 """One for each check at least; `check` is who has to find it."""
 

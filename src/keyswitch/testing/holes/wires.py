@@ -30,6 +30,8 @@ class Wire:
         max_packet: largest packet in bytes.
         security: of every link.
         lost: whether a packet is lost; asked for each one.
+        parts: whose receivers take packets in.
+        delay_s: each way; in virtual time.
     """
 
     def __init__(
@@ -40,9 +42,11 @@ class Wire:
         security: Security = Security.NONE,
         lost: Callable[[], bool] = lambda: False,
         parts: Components | None = None,
+        delay_s: float = DELAY_S,
     ) -> None:
         self.transport = transport
         self.lost = lost
+        self.delay_s = delay_s
         self._make: Callable[[Transport, int], Receiver] = parts.receiver if parts is not None else receiver_for
         self._max_packet = max_packet
         self._security = security
@@ -78,13 +82,13 @@ class Wire:
         if end is None:
             raise LinkLostError("the peer has gone")
         if not self.lost():
-            asyncio.get_running_loop().call_later(DELAY_S, end.links[door].receive, packet)
+            asyncio.get_running_loop().call_later(self.delay_s, end.links[door].receive, packet)
 
     async def delivered(self, peer_id: int, within_ms: int) -> None:
         """Wait as long as a packet takes, where there are connections."""
         del peer_id, within_ms
         if self.transport is Transport.BLE:
-            await asyncio.sleep(2 * DELAY_S)
+            await asyncio.sleep(2 * self.delay_s)
 
     async def end(self, peer_id: int) -> None:
         """End a connection, where there are connections."""
@@ -189,12 +193,12 @@ class MemoryLink:
             raise LinkLostError(f"the link is gone: {self._end.why}")
         serial = self._end.wire.transport is Transport.SERIAL
         data = b"".join(console.pieces(packet)) if serial else packet
-        await asyncio.sleep(DELAY_S)
+        await asyncio.sleep(self._end.wire.delay_s)
         self._end.wire.arrive(self._end, self._door, data)
 
     async def send_piece(self, data: bytes) -> None:
         """Send bytes as they are."""
-        await asyncio.sleep(DELAY_S)
+        await asyncio.sleep(self._end.wire.delay_s)
         self._end.wire.arrive(self._end, self._door, data)
 
     def receive(self, packet: bytes) -> None:
