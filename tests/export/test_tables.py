@@ -11,6 +11,7 @@ from keyswitch.export import numbers, tables
 from keyswitch.export.limits import check_exportable, check_fits, most_effects
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.gate.record import VERSION, entry_of
+from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
 
@@ -106,11 +107,6 @@ def test_two_names_that_are_one_in_c() -> None:
     ("changes", "what"),
     [
         ([('identity = "same"', 'identity = "second"')], "gate.identity: not yet in the firmware module"),
-        ([('service = "reconnect"', 'service = "authorize"')], "gate.service: not yet in the firmware module"),
-        (
-            [("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5")],
-            "modes.maintenance.quiet_after_s: not yet in the firmware module",
-        ),
         ([('session = "anyone"', 'session = "owner"')], "an owner on udp and serial"),
         (
             [
@@ -130,3 +126,14 @@ def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: 
 
 def test_an_owner_on_ble_alone_is_exported() -> None:
     check_exportable(pump_with(('session = "anyone"', 'session = "owner"'), ('["ble", "udp", "serial"]', '["ble"]')))
+
+
+def test_each_strategy_and_a_quiet_time_are_exported() -> None:
+    for service in Visibility:
+        policy = pump_with(('service = "reconnect"', f'service = "{service.value}"'))
+        check_exportable(policy)
+        assert f".service = {numbers.SERVICE[service]}," in policy_c(policy, "")
+    quiet = pump_with(("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5"))
+    check_exportable(quiet)
+    assert ".quiet_ms = 5000u," in policy_c(quiet, "")
+    assert most_effects(quiet) == most_effects(pump()) + 1

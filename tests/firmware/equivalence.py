@@ -12,7 +12,7 @@ import cbor2
 from tests.firmware import cbor_maps, lives, pairs, toolchain, vectors
 from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
-from tests.firmware.toolchain import Compiler, build_tables, link_harness
+from tests.firmware.toolchain import OWN, Compiler, build_tables, link_harness
 from tests.firmware.wire import Wire, commands_bytes, decision_bytes
 from tests.prove import by_chance
 
@@ -21,6 +21,7 @@ from keyswitch.gate.authorise import authorise
 from keyswitch.gate.events import Event
 from keyswitch.gate.machine import step
 from keyswitch.gate.state import GateState
+from keyswitch.gate.visibility import may_access_smp
 from keyswitch.policy.model import Policy
 
 MOST_IMAGES = 8
@@ -31,6 +32,8 @@ OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
 """Of each life."""
+FIRST_OWN, OWN_LIVES = 7_000, 6
+"""Lives on the core that has only what its policy uses."""
 
 
 class DifferenceError(Exception):
@@ -77,6 +80,16 @@ class Batch:
         self.told: list[bytes] = []
         self.about: list[Any] = []
 
+    @classmethod
+    def joined(cls, batches: Iterable["Batch"]) -> "Batch":
+        """All of them, one after the other."""
+        joined = cls()
+        for each in batches:
+            joined.asked += each.asked
+            joined.told += each.told
+            joined.about += each.about
+        return joined
+
     def steps(self, wire: Wire, told: Iterable[tuple[GateState, Event]]) -> int:
         """Ask for these steps; how many."""
         before = len(self.asked)
@@ -93,9 +106,10 @@ class Batch:
             for peer in pairs.door_peers():
                 self.asked.append(wire.ask_door(state, peer, commands))
                 decisions = [authorise(wire.policy, state, peer, command) for command in pairs.COMMANDS]
-                self.told.append(b"".join([decision_bytes(each) for each in decisions]))
+                access = may_access_smp(wire.policy, state, peer)
+                self.told.append(b"".join([*map(decision_bytes, decisions), bytes([access])]))
                 self.about.append((wire.policy.origin, state, peer))
-                count += len(decisions)
+                count += len(decisions) + 1
         return count
 
     def records(self, wire: Wire, chance: Random, count: int) -> int:
@@ -117,6 +131,18 @@ class Batch:
         self.asked.append(wire.ask_record(data))
         self.told.append(b"\0" if found is None else b"\1" + wire.told_record(found))
         self.about.append((wire.policy.origin, data))
+
+    def lives(self, wire: Wire, seeds: range) -> int:
+        """Ask for these lives; how many there are under this policy."""
+        if not lives.usable(wire.policy):
+            return 0
+        for seed in seeds:
+            life = Life(wire, seed)
+            life.live(ACTIONS)
+            self.asked.append(life.question())
+            self.told.append(life.answer())
+            self.about.append(life)
+        return len(seeds)
 
     def memories(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask lock-out, nonces and sequences by themselves; how many operations."""
@@ -163,17 +189,30 @@ class Batch:
 def compare_policies(
     into: Path, policies: Sequence[Policy], cores: Mapping[Compiler, Sequence[Path]], max_states: int = pairs.MAX_STATES
 ) -> Count:
-    """These policies, every state that the prover meets, every event: on the core as each compiler built it."""
-    batch, count = Batch(), Count(policies=len(policies))
+    """These policies, every state that the prover meets, every event: on the core as each compiler built it.
+
+    And the same of each policy on the core that has only what it uses, with a few lives.
+    """
+    count, batches = Count(policies=len(policies)), []
     for number, policy in enumerate(policies):
-        wire, found = Wire(policy, number), pairs.met(policy, max_states)
+        batch, wire, found = Batch(), Wire(policy, number), pairs.met(policy, max_states)
         count.cut += found.cut
         count.steps += batch.steps(wire, pairs.everything(found))
         count.decisions += batch.doors(wire, pairs.door_states(policy, found.states))
+        batches.append(batch)
     for number, (compiler, core) in enumerate(cores.items()):
         place = into / str(number)
         place.mkdir(parents=True)
-        batch.compare(link_harness(place, core, build_tables(place, policies, compiler), compiler))
+        tables = build_tables(place, policies, compiler)
+        Batch.joined(batches).compare(link_harness(place, core, tables, compiler))
+    place = into / "own"
+    place.mkdir()
+    tables = build_tables(place, policies, OWN)
+    for number, (policy, batch) in enumerate(zip(policies, batches, strict=True)):
+        core = toolchain.build_core(place / f"core-{number}", OWN, policy=policy)
+        count.lives += batch.lives(Wire(policy, number), range(FIRST_OWN, FIRST_OWN + OWN_LIVES))
+        batch.records(Wire(policy, number), Random(number), OWN_LIVES)
+        batch.compare(link_harness(place / f"core-{number}", core, tables, OWN))
     return count
 
 
@@ -199,14 +238,9 @@ def compare_lives(
     batch, count = Batch(), Count(policies=len(policies))
     for number, policy in enumerate(policies):
         wire = Wire(policy, number)
-        for seed in range(first, first + lives_each):
-            life = lives.Life(wire, seed)
-            life.live(ACTIONS)
-            batch.asked.append(life.question())
-            batch.told.append(life.answer())
-            batch.about.append(life)
-            count.lives += 1
-            count.steps += len(life.actions)
+        asked = batch.lives(wire, range(first, first + lives_each))
+        count.lives += asked
+        count.steps += asked * ACTIONS
         count.records += batch.records(wire, Random(first + number), 3 * lives_each)
         count.steps += batch.memories(wire, Random(first + number), lives_each)
     for number, (compiler, core) in enumerate(cores.items()):

@@ -136,25 +136,14 @@ static void get_images(struct input *in, struct ks_images *images)
 	}
 }
 
-static int by_bytes(const void *one, const void *other)
-{
-	const struct ks_hash *a = one;
-	const struct ks_hash *b = other;
-	int order = memcmp(a->bytes, b->bytes, a->size < b->size ? a->size : b->size);
-
-	return order != 0 ? order : (int)a->size - (int)b->size;
-}
-
 static void put_images(const struct ks_images *images)
 {
-	struct ks_images sorted = *images;
 	uint8_t count = images->limited ? images->count : 0;
 
-	qsort(sorted.hash, count, sizeof(sorted.hash[0]), by_bytes);
 	put8(images->limited);
 	put8(count);
 	for (uint8_t place = 0; place < count; place++) {
-		put_hash(&sorted.hash[place]);
+		put_hash(&images->hash[place]);
 	}
 }
 
@@ -221,6 +210,12 @@ static void get_state(struct input *in, const struct ks_policy *policy, struct k
 	FLAGS(GET)
 #undef GET
 	state->upload_owner = get32(in);
+#if KS_HAS_QUIET
+	state->quiet = get32(in);
+	state->quiet_ms = get32(in);
+#else
+	must(get32(in) == 0 && get32(in) == 0, "no quiet time");
+#endif
 	state->session.transition = get8(in);
 	state->session.proof = get8(in);
 	state->session.owner = get32(in);
@@ -256,6 +251,13 @@ static void put_state(const struct ks_policy *policy, const struct ks_state *sta
 	}
 	put16(flags);
 	put32(state->uploading ? state->upload_owner : 0);
+#if KS_HAS_QUIET
+	put32(state->quiet);
+	put32(state->quiet_ms);
+#else
+	put32(0);
+	put32(0);
+#endif
 	if (state->has_session) {
 		put8(state->session.transition);
 		put8(state->session.proof);
@@ -295,11 +297,9 @@ static void get_record(struct input *in, struct ks_record *record)
 	record->has_expected = get8(in) != 0;
 	get_hash(in, &record->expected);
 	record->ending = get8(in) != 0;
-	record->lease_ms = get32(in);
-	record->lease_max_ms = get32(in);
-	record->timeout_ms = get32(in);
-	record->idle_ms = get32(in);
-	record->trial_ms = get32(in);
+	for (uint8_t timer = 0; timer < KS_RECORD_TIMES; timer++) {
+		record->left_ms[timer] = get32(in);
+	}
 }
 
 static void get_peer(struct input *in, struct ks_peer *peer)
@@ -425,20 +425,26 @@ static void answer_step(struct input *in, const struct ks_policy *policy)
 	struct ks_state state;
 	struct told told;
 	struct ks_step step;
+#if KS_HAS_PERMIT
 	struct ks_refusal foreseen;
+#endif
 
 	get_state(in, policy, &state);
 	get_event(in, policy, &told);
 	nonsense(&step, sizeof(step));
+#if KS_HAS_PERMIT
 	if (told.event.kind == KS_ENTER_PROVED) {
 		(void)ks_would_refuse_enter(policy, &state, &told.event, &foreseen);
 	}
+#endif
 	ks_step(policy, &state, &told.event, &step);
+#if KS_HAS_PERMIT
 	if (told.event.kind == KS_ENTER_PROVED) {
 		must(foreseen.why == step.refusal.why && foreseen.arg == step.refusal.arg &&
 			     foreseen.guard == step.refusal.guard,
 		     "an entry was foreseen otherwise");
 	}
+#endif
 	put_step(policy, &state, &step, NULL);
 }
 
@@ -464,6 +470,7 @@ static void answer_door(struct input *in, const struct ks_policy *policy)
 		must(allowed == (refusal.why == KS_NOT_REFUSED), "a decision and its reason differ");
 		put_refusal(policy, &refusal);
 	}
+	put8(ks_may_access_smp(policy, &state, &peer));
 }
 
 /* A record's bytes: whether they can be read, and what they say. */
@@ -492,11 +499,9 @@ static void answer_record(struct input *in, const struct ks_policy *policy)
 			put_hash(&record.expected);
 		}
 		put8(record.ending);
-		put32(record.lease_ms);
-		put32(record.lease_max_ms);
-		put32(record.timeout_ms);
-		put32(record.idle_ms);
-		put32(record.trial_ms);
+		for (uint8_t timer = 0; timer < KS_RECORD_TIMES; timer++) {
+			put32(record.left_ms[timer]);
+		}
 	}
 	free(bytes);
 }
@@ -518,6 +523,7 @@ static void answer_proof(struct input *in, const struct ks_policy *policy)
 	must(ks_proof_message(policy, place, purpose, nonce, token, message, size - 1) == 0, "a message's size");
 }
 
+#if KS_HAS_SEQUENCE
 /* Lock-out, nonces and sequences by themselves: one operation after the other. */
 static void answer_memory(struct input *in, const struct ks_policy *policy)
 {
@@ -581,28 +587,29 @@ static void answer_memory(struct input *in, const struct ks_policy *policy)
 		put8(sequences.count);
 	}
 }
+#endif
 
 /* A request's map as the mode group reads it, or a number as it writes it. */
 static void answer_cbor(struct input *in)
 {
-	struct ks_cbor_field fields[] = {{"to", {0}}, {"proof", {0}}, {"mac", {0}}, {"step", {0}}};
+	static const char *const names[] = {"to", "proof", "mac", "step"};
+	struct ks_cbor_value fields[4];
 	uint16_t size = get16(in);
 	uint8_t *bytes = malloc(size == 0 ? 1 : size);
 	uint8_t written[5];
-	struct ks_cbor_writer writer = {written, sizeof(written), 0, false};
+	struct ks_writer writer = {written, sizeof(written), 0, false};
 	bool read;
 
 	must(bytes != NULL, "no memory");
 	memcpy(bytes, take(in, size), size);
-	read = ks_cbor_read_map(bytes, size, fields, 4);
+	read = ks_cbor_read_map(bytes, size, names, fields, 4);
 	put8(read);
 	for (unsigned place = 0; read && place < 4; place++) {
-		const struct ks_cbor_value *value = &fields[place].value;
+		const struct ks_cbor_value *value = &fields[place];
 
 		put8(value->kind);
 		if (value->kind == KS_CBOR_UNSIGNED) {
-			put32((uint32_t)value->number);
-			put32((uint32_t)(value->number >> 32));
+			put32(value->number);
 		} else if (value->kind == KS_CBOR_BYTES || value->kind == KS_CBOR_TEXT) {
 			put16((uint32_t)value->size);
 			put_bytes(value->bytes, value->size);
@@ -772,9 +779,11 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 		case 4:
 			answer_proof(&in, policy);
 			break;
+#if KS_HAS_SEQUENCE
 		case 5:
 			answer_memory(&in, policy);
 			break;
+#endif
 		case 6:
 			answer_cbor(&in);
 			break;

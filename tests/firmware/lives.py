@@ -305,6 +305,7 @@ class Life:
                         on.ConfirmAsked(peer=peer),
                         on.SelfConfirmed(),
                         on.CommandServed(peer=peer),
+                        on.FirmwareCommand(peer=peer),
                         on.ArmFailed(),
                     )
                 )

@@ -28,6 +28,7 @@ timeout_s = 5
 maintenance = true
 allow = ["os", "image", "mode"]
 inhibits = ["heat", "beep"]
+quiet_after_s = 7
 security = "encrypted"
 session = "owner"
 lease_s = 60
@@ -169,6 +170,7 @@ _CHOICES: Final = (
     ("live", "early", "operator"),
     ("always", "early", "self"),
     ("always", "late", "operator"),
+    ("authorize", "late", "either"),
 )
 
 
@@ -186,13 +188,18 @@ initial_mode = "work"
 lid = { type = "bool" }
 [modes.work]
 allow = ["mode", "image.upload", "image.state:write", "os.reset"]
+inhibits = ["beep"]
 [modes.service]
 maintenance = true
 allow = ["os", "image", "mode"]
+inhibits = ["move"]
+quiet_after_s = 3
 lease_s = 5
 [modes.other]
 maintenance = true
 allow = ["image", "mode"]
+inhibits = ["beep", "heat"]
+quiet_after_s = 1.5
 lease_s = 5
 timeout_s = 9
 [entry.challenge]

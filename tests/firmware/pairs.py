@@ -86,7 +86,7 @@ def values_of(policy: Policy, each: Input) -> list[Value | None]:
 def alphabet(policy: Policy) -> list[Event]:
     """Everything that can be told, likely or not: also what the door would have kept away."""
     events: list[Event] = [on.UploadEnded(), on.ArmFailed(), on.SelfConfirmed()]
-    events += [on.Expired(timer=timer) for timer in TIMERS]  # the others are of what is not exported
+    events += [on.Expired(timer=timer) for timer in TIMERS]
     events += [kind(peer=each) for kind in (on.Connected, on.Disconnected) for each in (FIRST, SECOND, OFF_BLE)]
     for each in policy.inputs:
         events += [on.InputChanged(name=each.name, value=value) for value in values_of(policy, each)]
@@ -103,6 +103,7 @@ def alphabet(policy: Policy) -> list[Event]:
                 on.ResetAsked,
                 on.ConfirmAsked,
                 on.CommandServed,
+                on.FirmwareCommand,
             )
         ]
         events += [

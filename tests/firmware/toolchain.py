@@ -17,11 +17,14 @@ HARNESS = Path(__file__).with_name("harness.c")
 CRYPTO = Path(__file__).with_name("sha256.c")
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
-_ROOMY = (
-    "/* Room for every policy that the tests compare. */\n#include <keyswitch/ks_abi.h>\n"
-    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n#define KS_POLICY_SEQUENCES 1\n"
+_ROOM = (
     "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
     f"#define KS_MAX_NONCES {MAX_OUTSTANDING}\n"  # as many as Python keeps
+)
+"""Beside what a policy needs: for what the tests tell."""
+_ROOMY = (
+    "/* Room for every policy that the tests compare. */\n#include <keyswitch/ks_abi.h>\n"
+    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n" + _ROOM
 )
 
 
@@ -45,6 +48,7 @@ class Compiler:
 
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 GCC = Compiler(name="gcc", command=("gcc", "-O1"))
+OWN = Compiler(name="gcc, without what the policy does not use", command=("gcc", "-O1"))
 LIBRARY = Compiler(name="gcc, library", command=("gcc", "-O1", "-fPIC"))
 ALL = (
     GCC,
@@ -70,10 +74,12 @@ def run(command: Sequence[str | Path], *, with_errors: bool = False) -> str:
     return done.stdout + (done.stderr if with_errors else "")
 
 
-def build_core(into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE) -> list[Path]:
-    """The core's objects, with room for any policy."""
+def build_core(
+    into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE, policy: Policy | None = None
+) -> list[Path]:
+    """The core's objects, with room for any policy; or without what this policy does not use, as a product has it."""
     into.mkdir(parents=True, exist_ok=True)
-    (into / "ks_policy.h").write_text(_ROOMY)
+    (into / "ks_policy.h").write_text(_ROOMY if policy is None else policy_h(policy, _ROOM))
     objects = []
     for source in core:
         built = into / f"{source.stem}.o"

@@ -18,11 +18,13 @@
 #define KS_NEVER UINT64_MAX
 
 struct ks_device {
-	const struct ks_policy *policy;
 	uint64_t due_ms[KS_TIMERS]; /* KS_NEVER: does not run */
+	const struct ks_policy *policy;
 	struct ks_state state;
 	struct ks_nonces nonces;
+#if KS_HAS_SEQUENCE
 	struct ks_sequences sequences;
+#endif
 	struct ks_lockout lockout; /* keep lockout.failures across a reset */
 	struct ks_record_times left; /* before the last event: for KS_WRITE_SESSION_RECORD */
 	uint32_t ending; /* places in state.connections whose connection is to end */
