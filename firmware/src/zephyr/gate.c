@@ -27,8 +27,8 @@
 
 LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
-/* Where the list of groups begins. */
-static struct mgmt_group sentinel;
+/* Where the list of groups begins. Its id is nobody's: with that of another group, which 0 is, it would hide that one. */
+static struct mgmt_group sentinel = {.mg_group_id = UINT16_MAX};
 
 struct gated {
 	struct mgmt_group *group;

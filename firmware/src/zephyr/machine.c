@@ -29,6 +29,8 @@ static struct ks_step scratch;
 static bool queue_runs;
 static bool booted;
 static bool in_session;
+/* A granted reset is due, and waits until the image that it starts has been looked at. */
+static bool preparing;
 static atomic_t gate_open;
 /* Bits of KS_ANSWER_*, and when the youngest of them began. */
 static atomic_t answers;
@@ -78,9 +80,11 @@ void ks_post(void)
 
 void ks_post_within(uint32_t ms)
 {
-	/* A look that is due earlier, or waits in the queue already, stays as it is. */
-	if (k_work_delayable_is_pending(&look) &&
-	    (k_work_delayable_remaining_get(&look) <= k_ms_to_ticks_ceil32(ms))) {
+	int busy = k_work_delayable_busy_get(&look);
+
+	/* A look that is due earlier, or waits in the queue already, stays as it is. The one that runs now is no other. */
+	if (((busy & K_WORK_QUEUED) != 0) ||
+	    (((busy & K_WORK_DELAYED) != 0) && (k_work_delayable_remaining_get(&look) <= k_ms_to_ticks_ceil32(ms)))) {
 		return;
 	}
 	(void)k_work_reschedule_for_queue(&queue, &look, K_MSEC(ms));
@@ -200,13 +204,13 @@ static bool carry_out(const struct ks_effect *effect)
 /* What others look at without the lock. */
 static void publish(void)
 {
-	bool now = ks_device_gate_open(&device);
+	bool now = device.state.has_session && !device.state.session.ending;
 
 	if (now != in_session) {
 		in_session = now;
 		ks_report(now ? KS_LOG_ENTERED : KS_LOG_LEFT, NULL);
 	}
-	(void)atomic_set(&gate_open, (atomic_val_t)now);
+	(void)atomic_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
 	ks_authorize_publish((ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) || device.state.has_session ||
 			     device.state.first_trial);
 	ks_advertise_changed();
@@ -257,9 +261,14 @@ static void fire_timers(void)
 	uint64_t *reset_due_ms = &device.due_ms[KS_TIMER_RESET];
 
 	/* The image that the reset is to start is looked at once more; leaving, a guard or a time limit comes in between. */
-	if ((*reset_due_ms <= now_ms) && !ks_image_ready_for_reset()) {
-		*reset_due_ms = now_ms + 1u;
+	if (*reset_due_ms == KS_NEVER) {
+		preparing = false;
+	} else if (preparing || (*reset_due_ms <= now_ms)) {
+		preparing = !ks_image_ready_for_reset();
+		*reset_due_ms = preparing ? (now_ms + 1u) : now_ms;
 		ks_post_within(0u);
+	} else {
+		/* not yet */
 	}
 	while (ks_device_fire(&device, now_ms, &scratch)) {
 		ks_carry_out(&scratch);
