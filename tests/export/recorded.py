@@ -33,6 +33,8 @@ CONFIG_BOOTLOADER_MCUBOOT=y
 CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_MOVE=y
 CONFIG_KEYSWITCH=y
 CONFIG_KEYSWITCH_MAX_CONNECTIONS=2
+CONFIG_KEYSWITCH_GLUE=y
+CONFIG_KEYSWITCH_GATT_AUTHORIZATION_OWNER_MODULE=y
 CONFIG_MCUMGR=y
 CONFIG_MCUMGR_MGMT_NOTIFICATION_HOOKS=y
 CONFIG_MCUMGR_SMP_COMMAND_STATUS_HOOKS=y
@@ -43,6 +45,7 @@ CONFIG_MCUMGR_GRP_OS_RESET_HOOK=y
 CONFIG_MCUMGR_GRP_OS_MCUMGR_PARAMS=y
 # CONFIG_MCUMGR_GRP_OS_RESET_BOOT_MODE is not set
 CONFIG_MCUMGR_GRP_IMG=y
+CONFIG_MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK=y
 CONFIG_MCUMGR_GRP_IMG_STATUS_HOOKS=y
 CONFIG_MCUMGR_GRP_IMG_MUTEX=y
 # CONFIG_MCUMGR_GRP_IMG_DIRECT_UPLOAD is not set
@@ -71,6 +74,7 @@ CONFIG_REBOOT=y
 CONFIG_SETTINGS=y
 CONFIG_SETTINGS_NVS=y
 # CONFIG_SETTINGS_NONE is not set
+CONFIG_CSPRNG_ENABLED=y
 # CONFIG_TEST_RANDOM_GENERATOR is not set
 """
 MCUBOOT: Final = """\
@@ -358,9 +362,22 @@ BUILDS: Final[Mapping[str, Recorded]] = {
         lost={"CONFIG_MCUMGR_GRP_OS_RESET_BOOT_MODE": "CONFIG_MCUMGR_GRP_OS_RESET_BOOT_MODE=y"},
     ),
     "the module was not built": Recorded(
-        application={"CONFIG_KEYSWITCH=y\nCONFIG_KEYSWITCH_MAX_CONNECTIONS=2\n": ""},
-        lost={"CONFIG_KEYSWITCH": "# CONFIG_KEYSWITCH is not set"},
+        application={"CONFIG_KEYSWITCH=y\nCONFIG_KEYSWITCH_MAX_CONNECTIONS=2\nCONFIG_KEYSWITCH_GLUE=y\n": ""},
+        lost={
+            "CONFIG_KEYSWITCH": "# CONFIG_KEYSWITCH is not set",
+            "CONFIG_KEYSWITCH_GLUE": "# CONFIG_KEYSWITCH_GLUE is not set",
+        },
         not_visible=("connections",),
+    ),
+    "the machine without its glue, and without chance": Recorded(
+        application={
+            "CONFIG_KEYSWITCH_GLUE=y": "# CONFIG_KEYSWITCH_GLUE is not set",
+            "CONFIG_CSPRNG_ENABLED=y\n": "",
+        },
+        lost={
+            "CONFIG_KEYSWITCH_GLUE": "# CONFIG_KEYSWITCH_GLUE is not set",
+            "random": "# CONFIG_TEST_RANDOM_GENERATOR is not set",
+        },
     ),
     "no MCUboot to be seen": Recorded(
         mcuboot=GONE,

@@ -93,7 +93,12 @@ def test_authorize_needs_the_callback_and_no_table_that_changes(tmp_path):
     assert lost.file == "pump/zephyr/.config"
     found = promises(tmp_path / "with", replace(GOOD, application={"+": f"{name}=y\n"}), policy)
     assert found[name].state is PromiseState.HELD
+    assert found["authorization"].state is PromiseState.HELD
     assert "CONFIG_BT_GATT_DYNAMIC_DB" not in found
+    owner = "CONFIG_KEYSWITCH_GATT_AUTHORIZATION_OWNER"
+    build = replace(GOOD, application={"+": f"{name}=y\n", f"{owner}_MODULE=y": f"{owner}_APP=y"})
+    anothers = promises(tmp_path / "app", build, policy)["authorization"]
+    assert (anothers.state, anothers.line) == (PromiseState.NOT_VISIBLE, f"{owner}_APP=y")
     assert "CONFIG_BT_GATT_DYNAMIC_DB" not in promises(tmp_path / "always", GOOD, with_service(Visibility.ALWAYS))
 
 

@@ -59,7 +59,7 @@ static bool find_listed(uint8_t area, uint32_t tlvs, struct ks_hash *listed)
 	}
 	end = tlvs + info.it_tlv_tot;
 	/* Each turn goes on by four bytes at least, and a TLV area has at most 65,535. */
-	for (at = tlvs + sizeof(info); at + sizeof(tlv) <= end; at += sizeof(tlv) + tlv.it_len) {
+	for (at = tlvs + sizeof(info); at + sizeof(tlv) <= end; at += (uint32_t)sizeof(tlv) + tlv.it_len) {
 		if (!read_at(area, at, &tlv, sizeof(tlv))) {
 			return false;
 		}

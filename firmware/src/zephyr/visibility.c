@@ -25,6 +25,12 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #define CAN_CHANGE 0
 #endif
 
+/* With the other two strategies the table never changes. */
+static bool comes_and_goes(void)
+{
+	return (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) || (ks_policy.service == (uint8_t)KS_SERVICE_LIVE);
+}
+
 /* MCUmgr's transport registers the service when it comes up. */
 static bool in_table = true;
 static bool wanted = true;
@@ -46,7 +52,7 @@ static bool change(bool show)
 
 void ks_visibility_boot(void)
 {
-	if (ks_policy.service != (uint8_t)KS_SERVICE_ALWAYS) {
+	if (comes_and_goes()) {
 		(void)change(false);
 	}
 	wanted = in_table;
@@ -78,7 +84,7 @@ bool ks_visibility_follow(void)
 
 void ks_visibility_boot(void)
 {
-	if (ks_policy.service != (uint8_t)KS_SERVICE_ALWAYS) {
+	if (comes_and_goes()) {
 		LOG_ERR("this build cannot hide the SMP service: CONFIG_BT_GATT_DYNAMIC_DB is off. The handlers refuse.");
 		ks_report(KS_LOG_FAULT, "the SMP service cannot be hidden");
 	}

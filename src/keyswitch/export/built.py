@@ -22,7 +22,7 @@ from keyswitch.export.settings import TRANSPORTS, Release, Setting, demands_of
 from keyswitch.mcuboot.keys import KeyKind
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import keys_of
-from keyswitch.policy.enums import ProofKind
+from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.terms import Transport
 from keyswitch.zephyr.build import ALGORITHMS, NOT_DESCRIBED, BuildFiles, downgrade_of, hash_of
@@ -320,6 +320,7 @@ def _application(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
     yield _found(*_UPLOAD_SLOT, image, config.line(direct), held=not config.on(direct), advice=f"CONFIG_{direct}=n")
     yield from _connections(policy, image, config)
     yield from _random(policy, image, config)
+    yield from _authorization(policy, image, config)
     yield _mode_agreed(build, image, config)
 
 
@@ -345,14 +346,35 @@ def _connections(policy: Policy, image: _Image, config: Kconfig) -> Iterator[Bui
     yield _found("connections", promise, image, line, held=gate >= stack, advice=advice)
 
 
+def _authorization(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltPromise]:
+    if policy.gate.service is not Visibility.AUTHORIZE:
+        return
+    module, other = (f"KEYSWITCH_GATT_AUTHORIZATION_OWNER_{each}" for each in ("MODULE", "APP"))
+    promise = "the host asks the gate at each access to SMP"
+    if config.on(other) and not config.on(module):
+        yield BuiltPromise(
+            name="authorization",
+            promise=promise,
+            state=PromiseState.NOT_VISIBLE,
+            line=config.line(other),
+            file=image.file,
+            advice="the application has the one callback: look whether it asks ks_gatt_authorize() each time",
+        )
+        return
+    advice = f"CONFIG_{module}=y"
+    yield _found("authorization", promise, image, config.line(module), held=config.on(module), advice=advice)
+
+
 def _random(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltPromise]:
     if not _proofs(policy) & {ProofKind.CHALLENGE, ProofKind.PERMIT}:
         return
-    # zephyr subsys/random/Kconfig, 3.4.99: a generator that is none, for tests
-    symbol = "TEST_RANDOM_GENERATOR"
-    promise = "no challenge can be foreseen"
-    advice = f"CONFIG_{symbol}=n, and a driver of a real source of randomness"
-    yield _found("random", promise, image, config.line(symbol), held=not config.on(symbol), advice=advice)
+    # zephyr subsys/random/Kconfig, 3.4.99: a generator for tests; and what sys_csrand_get() has to have.
+    pretends = "TEST_RANDOM_GENERATOR"
+    source = image.on(("CSPRNG_ENABLED", "CSPRING_ENABLED"))
+    line = config.line(pretends) if source is None or config.on(pretends) else f"CONFIG_{source}=y"
+    advice = f"CONFIG_{pretends}=n, and a driver of a real source of randomness: without one no challenge is given"
+    held = source is not None and not config.on(pretends)
+    yield _found("random", "no challenge can be foreseen", image, line, held=held, advice=advice)
 
 
 def _proofs(policy: Policy) -> set[ProofKind]:

@@ -5,6 +5,8 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
+from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Identity, ProofKind, SessionRule
 from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
@@ -73,7 +75,18 @@ def check_exportable(policy: Policy) -> None:
         raise InputError(f"{policy.origin}: {where}", f"not yet in the firmware module: {what}", instead)
 
 
+_ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.OVERWRITE_ONLY)
+"""Where the glue finds header and trailer of the image to be armed (`firmware/src/zephyr/image.c`)."""
+_LISTED: Final = (None, VerifiedHash.SHA256)
+"""Whose hash the glue computes over the slot."""
+
+
 def _not_yet(policy: Policy) -> Iterator[Problem]:
+    if policy.bootloader.algorithm not in _ARMED:
+        what = f'arming images for "{policy.bootloader.algorithm}"'
+        yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)
+    if policy.bootloader.hash not in _LISTED:
+        yield "bootloader.hash", f'images that are known by "{policy.bootloader.hash}"', f'"{VerifiedHash.SHA256}"'
     for way in policy.transitions:
         if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
             yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'

@@ -94,12 +94,14 @@ def settings_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
 def _core(policy: Policy) -> Iterator[Setting]:
     smp = policy.smp
     yield Setting("KEYSWITCH", "y", "the gate's machine with this policy's tables")
+    yield Setting("KEYSWITCH_GLUE", "y", "the gate in front of every handler, and what follows from it")
     yield Setting("MCUMGR", "y", "what is gated")
     yield Setting("MCUMGR_MGMT_NOTIFICATION_HOOKS", "y", "the second barrier behind the handlers")
     yield Setting("MCUMGR_SMP_COMMAND_STATUS_HOOKS", "y", "the second barrier is asked for every command")
     yield Setting("MCUMGR_SMP_VERBOSE_ERR_RESPONSE", "y", "a refusal tells its reason (rsn)")
     yield Setting("MCUMGR_GRP_OS_RESET_HOOK", "y", "a reset is granted by the gate and taken back on leaving")
     yield Setting("MCUMGR_GRP_OS_MCUMGR_PARAMS", "y", "clients learn how many buffers there are")
+    yield Setting("MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK", "y", "each piece of an upload is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_STATUS_HOOKS", "y", "an upload's end is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_MUTEX", "y", "an upload is dropped on leaving without a race")
     count = f"{smp.buf_count} for a client, and two more: requests and answers of all transports share them"

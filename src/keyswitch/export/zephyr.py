@@ -25,7 +25,6 @@ from keyswitch.export.settings import Release, Setting, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.files.writing import replace_file, unwritable
 from keyswitch.mcuboot.config import Downgrade
-from keyswitch.policy.enums import Visibility
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult
 from keyswitch.prove.report import ReportHeader, markdown
@@ -238,22 +237,8 @@ def _hardening(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_NO_GLUE: Final = Unenforced(
-    promise="every promise",
-    why="this version of the module has the machine and no glue yet: the product asks ks_authorise() in front of every "
-    "handler and carries out every effect (firmware/README.md)",
-)
-
-
 def _unenforced(policy: Policy, release: Release) -> Iterator[Unenforced]:
-    yield _NO_GLUE
     yield from _of_release(policy, release)
-    if policy.gate.service is Visibility.AUTHORIZE:
-        yield Unenforced(
-            promise="gate.service",
-            why='"authorize" needs CONFIG_BT_GATT_AUTHORIZATION_CUSTOM and its one slot of callbacks: the product asks '
-            "ks_may_access_smp() there, at each access to the SMP characteristic and its configuration",
-        )
     for bypass in policy.device.bypasses:
         yield Unenforced(promise="firmware-outside-maintenance", why=f"bypass, declared by the policy: {bypass}")
     if policy.bootloader.key is not None:
