@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import cbor2
-from tests.firmware import cbor_maps, lives, pairs, toolchain, vectors
+from tests.firmware import cbor_maps, lives, pairs, permits, toolchain, vectors
 from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
 from tests.firmware.toolchain import OWN, Compiler, build_tables, link_harness
@@ -28,6 +28,8 @@ MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
 REQUESTS = 100_000
 """Of a request's bytes, beside those that lie at an edge."""
+PERMITS = 150
+"""Under each policy that takes them, each with several that are spoilt."""
 OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
@@ -48,7 +50,7 @@ class Count:
         steps: what an event does in a state; those within lives too.
         decisions: of the door.
         lives: whole ones.
-        records: bytes of session records, read by both.
+        records: bytes of session records and permits, read by both.
         cut: policies of which the prover did not see everything.
     """
 
@@ -156,6 +158,15 @@ class Batch:
             asked += len(memory.asked)
         return asked
 
+    def permits(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask about permits, right ones and spoilt ones; how many."""
+        before = len(self.asked)
+        for question, told in permits.questions(wire, chance, count):
+            self.asked.append(question)
+            self.told.append(told)
+            self.about.append((wire.policy.origin, question))
+        return len(self.asked) - before
+
     def requests(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask how these bytes are read as a request's map, and how a number is written; how many."""
         numbers = [0, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1]
@@ -243,6 +254,8 @@ def compare_lives(
         count.steps += asked * ACTIONS
         count.records += batch.records(wire, Random(first + number), 3 * lives_each)
         count.steps += batch.memories(wire, Random(first + number), lives_each)
+        if policy.entry.permit is not None:
+            count.records += batch.permits(wire, Random(first + number), PERMITS)
     for number, (compiler, core) in enumerate(cores.items()):
         place = into / str(number)
         place.mkdir(parents=True)

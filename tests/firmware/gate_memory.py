@@ -4,10 +4,11 @@ from random import Random
 from struct import Struct
 from typing import Final
 
+from tests.firmware.toolchain import MAX_NONCES
 from tests.firmware.wire import Wire
 
 from keyswitch.gate import lockout
-from keyswitch.gate.nonces import LIFETIME_MS, MAX_OUTSTANDING, Nonces
+from keyswitch.gate.nonces import LIFETIME_MS, Nonces
 from keyswitch.policy.enums import ProofKind
 from keyswitch.proof import sequence
 
@@ -25,7 +26,7 @@ class GateMemory:
         self.sequence = wire.policy.entry.sequence
         self.now_ms = chance.choice((0, 1_000, 2**32 - 500, 2**40))
         self.lockout = lockout.Lockout()
-        self.nonces = Nonces()
+        self.nonces = Nonces(most=MAX_NONCES)
         self.sequences: dict[tuple[int, int, int], sequence.SequenceProgress] = {}
         self.given: dict[int, int] = {}
         self.asked: list[bytes] = []
@@ -114,7 +115,7 @@ class GateMemory:
         left, result = 0, 1 if isinstance(found, sequence.Opens) else 2
         if isinstance(found, sequence.SequenceProgress):
             left, result = self.sequence.steps - found.done, 0
-            while len(self.sequences) >= MAX_OUTSTANDING:
+            while len(self.sequences) >= MAX_NONCES:
                 del self.sequences[next(iter(self.sequences))]
             self.sequences[peer, mode, purpose] = found
         self._note(6, peer, mode | purpose << 7, bytes([step]), bytes([result, left]))

@@ -5,8 +5,8 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
-from keyswitch.policy.enums import Identity, ProofKind, SessionRule
-from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
+from keyswitch.policy.enums import Identity, SessionRule
+from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
 
 MAX_MODES: Final = 32
@@ -74,9 +74,6 @@ def check_exportable(policy: Policy) -> None:
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
-    for way in policy.transitions:
-        if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
-            yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
     if policy.gate.identity is Identity.SECOND:
         yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]

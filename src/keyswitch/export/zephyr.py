@@ -241,6 +241,11 @@ def _unenforced(policy: Policy) -> Iterator[Unenforced]:
             why='"authorize" needs CONFIG_BT_GATT_AUTHORIZATION_CUSTOM and its one slot of callbacks: the product asks '
             "ks_may_access_smp() there, at each access to the SMP characteristic and its configuration",
         )
+    if policy.entry.permit is not None:
+        yield Unenforced(
+            promise="entry.permit.issuers",
+            why="the issuers' keys are the unit's own settings (keyswitch unit make), not the policy's files",
+        )
     for bypass in policy.device.bypasses:
         yield Unenforced(promise="firmware-outside-maintenance", why=f"bypass, declared by the policy: {bypass}")
     if policy.bootloader.key is not None:
