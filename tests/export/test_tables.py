@@ -141,9 +141,8 @@ def test_permits_are_exported_with_the_size_of_their_table() -> None:
     assert ".max_permits = 7u," in policy_c(policy, "")
     assert "#define KS_HAS_PERMIT 1" in policy_h(policy, "")
     assert "#define KS_HAS_PERMIT 0" in policy_h(pump(), "")
-    trusted = pump_with(
-        ("[entry.challenge]", '[entry.permit]\nissuers = ["i.pem"]\nclock = "trusted"\n[entry.challenge]')
-    )
+    clock = '[entry.permit]\nissuers = ["i.pem"]\nclock = "trusted"\n[entry.challenge]'
+    trusted = pump_with(("[entry.challenge]", clock))
     assert "KS_POLICY_TRUSTED_CLOCK" in policy_h(trusted, "")
 
 

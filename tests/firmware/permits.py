@@ -128,7 +128,7 @@ def spoilt(data: bytes, permit: Permit, chance: Random) -> Iterator[bytes]:
     yield data[:place]
     yield data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
     yield data + b"\0"
-    protected, headers, payload, signature = cbor2.loads(data[1:])
+    protected, _, payload, signature = cbor2.loads(data[1:])
     other = chance.choice(
         (
             {},

@@ -87,8 +87,7 @@ def features(policy: Policy) -> dict[str, bool]:
     levels = {*(mode.security for mode in modes), *(way.security for way in policy.transitions)}
     return {
         "KS_HAS_QUIET": any(mode.quiet_after_ms is not None for mode in modes),
-        "KS_HAS_SECURITY": {*(mode.security for mode in modes), *(way.security for way in policy.transitions)}
-        != {Security.NONE},
+        "KS_HAS_SECURITY": levels != {Security.NONE},
         "KS_HAS_OWNED": any(mode.session is SessionRule.OWNER for mode in modes),
         "KS_HAS_HOLD": any(way.when_false is WhenFalse.HOLD for way in policy.transitions),
         "KS_HAS_DISCONNECT_OTHERS": any(way.others is Others.DISCONNECT for way in policy.transitions),
