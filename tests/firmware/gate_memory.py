@@ -41,7 +41,9 @@ class GateMemory:
 
     def happens(self, operations: int) -> None:
         """So many of them, of each kind."""
-        for _ in range(operations):
+        for place in range(operations):
+            if place == operations // 2:
+                self._crowd()
             self._pass_time()
             self.chance.choice((self._lock, self._lock, self._give, self._give, self._take, self._forget, self._step))()
 
@@ -85,6 +87,21 @@ class GateMemory:
         self.given[peer] = self.now_ms + LIFETIME_MS
         self._note(3, peer, mode, nonce, b"")
 
+    def _crowd(self) -> None:
+        """More peers than there is room for; then each tries its nonce, or its next step."""
+        for peer in range(1, MAX_NONCES + 3):
+            nonce = self.chance.randbytes(16)
+            self.nonces.give(peer, "0", nonce, self.now_ms)
+            self._note(3, peer, 0, nonce, b"")
+            if self.sequence is not None:
+                self._advance(peer, 0, 0, 1)
+        for peer in range(1, MAX_NONCES + 3):
+            if peer % 3:
+                nonce = self.nonces.take(peer, "0", self.now_ms) or b""
+                self._note(4, peer, 0, b"", bytes([bool(nonce)]) + (nonce or bytes(16)))
+            elif self.sequence is not None:
+                self._advance(peer, 0, 0, 2)
+
     def _take(self) -> None:
         peer, mode = self.chance.randrange(1, 41), self.chance.randrange(2)
         nonce = self.nonces.take(peer, str(mode), self.now_ms)
@@ -106,9 +123,13 @@ class GateMemory:
             peer, mode, purpose = self.chance.choice(going)
         else:
             peer, mode, purpose = (self.chance.randrange(1, 41), self.chance.randrange(2), self.chance.randrange(2))
-        so_far = self.sequences.pop((peer, mode, purpose), None)
+        so_far = self.sequences.get((peer, mode, purpose))
         done = 0 if so_far is None else so_far.done
-        step = self.chance.choice((1, done, done + 1, done + 1, done + 2, 0, 255))
+        self._advance(peer, mode, purpose, self.chance.choice((1, done, done + 1, done + 1, done + 2, 0, 255)))
+
+    def _advance(self, peer: int, mode: int, purpose: int, step: int) -> None:
+        assert self.sequence is not None
+        so_far = self.sequences.pop((peer, mode, purpose), None)
         found = sequence.advance(
             so_far, step, steps=self.sequence.steps, window_ms=self.sequence.window_ms, now_ms=self.now_ms
         )

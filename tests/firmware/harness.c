@@ -15,6 +15,7 @@
 #include <keyswitch/ks_record.h>
 
 #include "ks_cbor.h"
+#include "ks_internal.h"
 
 #include "harness.h"
 
@@ -751,6 +752,7 @@ static void live_frame(struct input *in, const struct ks_policy *policy, struct 
 	answer = ks_mode_group_frame(device, &peer, packet, size, now_ms, out, policy->buf_size, &step);
 	put16((uint32_t)answer.size);
 	put_bytes(out, answer.size);
+	put8(answer.store_lockout);
 	if (answer.stepped) {
 		put_step(policy, &device->state, &step, device);
 	}
@@ -831,6 +833,108 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 	}
 }
 
+/* --- what no device of Python's meets --- */
+
+static struct ks_answer ask_frame(struct ks_device *device, uint8_t op, uint8_t id, const char *to, uint8_t *out,
+				  size_t out_size)
+{
+	uint8_t packet[64] = {op, 0, 0, 0, 0x4B, 0x53, 0, id};
+	struct ks_writer writer = {packet, sizeof(packet), KS_SMP_HEADER, false};
+	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_MODE};
+	struct ks_step step;
+
+	ks_cbor_map(&writer, 1u);
+	ks_cbor_text(&writer, "to");
+	ks_cbor_text(&writer, to);
+	must(!writer.full, "a request's size");
+	packet[3] = (uint8_t)(writer.used - KS_SMP_HEADER);
+	return ks_mode_group_frame(device, &peer, packet, writer.used, 0, out, out_size, &step);
+}
+
+static uint8_t any_target(const struct ks_policy *policy, uint8_t mode)
+{
+	for (uint8_t index = 0; index < policy->transition_count; index++) {
+		const struct ks_transition *each = &policy->transitions[index];
+
+		if (each->trigger == KS_ON_ENTER && ((each->sources >> mode) & 1u) != 0) {
+			return each->target;
+		}
+	}
+	return KS_NO_MODE;
+}
+
+/* An event of another version, no entropy, no room for an answer or a text: each is refused or cut, and nothing more. */
+static void check_edges(const struct ks_policy *policy)
+{
+	static const uint8_t fails[] = {0xa1, 0x62, 'r', 'c', 6};
+	struct ks_boot boot = {0};
+	struct ks_device device;
+	struct ks_step step;
+	struct ks_state before;
+	uint8_t out[512];
+	uint8_t whole[512];
+	size_t size;
+	char text[KS_REFUSAL_TEXT];
+	char cut[KS_REFUSAL_TEXT];
+	uint8_t target;
+
+	boot.mode_before = KS_NO_MODE;
+	test_chance_fails(true);
+	memset(&device, 0xA5, sizeof(device));
+	ks_device_boot(&device, policy, &boot, NULL, 0, &step);
+	for (size_t place = 0; place < KS_BOOT_ID_SIZE; place++) {
+		must(device.boot_id[place] == 0, "a boot id without entropy");
+	}
+	for (size_t place = 0; place < KS_TOKEN_SIZE; place++) {
+		must(device.token[place] == 0, "a token without entropy");
+	}
+	target = any_target(policy, device.state.mode);
+	if (target != KS_NO_MODE && ks_mode_allows(&policy->modes[device.state.mode], 0x4B53, 1, 0)) {
+		size = ask_frame(&device, 0, 1, policy->modes[target].name, out, sizeof(out)).size;
+		must(size == KS_SMP_HEADER + sizeof(fails) && memcmp(out + KS_SMP_HEADER, fails, sizeof(fails)) == 0,
+		     "a nonce without entropy");
+		must(device.nonces.count == 0, "a nonce is kept that nobody has");
+	}
+	test_chance_fails(false);
+	before = device.state;
+	for (unsigned kind = KS_FIRMWARE_COMMAND + 1; kind <= UINT8_MAX; kind++) {
+		struct ks_event event = {0};
+
+		event.kind = (uint8_t)kind;
+		ks_step(policy, &device.state, &event, &step);
+		must(step.refusal.why == KS_WHY_WRONG_MODE && step.refusal.arg == before.mode && step.count == 0,
+		     "an event of another version");
+		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
+	}
+	size = ask_frame(&device, 0, 0, "", whole, sizeof(whole)).size;
+	for (size_t room = 0; room <= size; room++) {
+		uint8_t *exact = malloc(room == 0 ? 1 : room);
+		size_t used = ask_frame(&device, 0, 0, "", exact, room).size;
+
+		must(used <= room && (used == 0) == (room < KS_SMP_HEADER + 5u), "an answer's room");
+		must(used == 0 || (exact[2] << 8 | exact[3]) == (int)(used - KS_SMP_HEADER), "an answer's length");
+		must(used == 0 || exact[KS_SMP_HEADER] == (used == KS_SMP_HEADER + 5u ? 0xa1 : exact[KS_SMP_HEADER]),
+		     "{rc} where there is no room for more");
+		must(room != size || memcmp(exact, whole, size) == 0, "the whole answer where there is room");
+		free(exact);
+	}
+	for (uint8_t why = 0; why <= KS_WHY_USED_UP; why++) {
+		struct ks_refusal refusal = {0};
+
+		if (why == KS_WHY_GUARD) {
+			continue; /* of a guard: in the steps */
+		}
+		refusal.why = why;
+		size = ks_refusal_text(policy, &refusal, false, text, sizeof(text));
+		for (size_t room = 0; room <= size + 1; room++) {
+			size_t used = ks_refusal_text(policy, &refusal, false, cut, room);
+
+			must(used == (room == 0 ? 0 : room - 1 < size ? room - 1 : size), "a text that is cut");
+			must(room == 0 || (memcmp(cut, text, used) == 0 && cut[used] == 0), "a text's beginning");
+		}
+	}
+}
+
 /* Answers every question, one after the other; returns how many there were. */
 static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 {
@@ -877,6 +981,9 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 #endif
 		case 6:
 			answer_cbor(&in);
+			break;
+		case 8:
+			check_edges(policy);
 			break;
 		default:
 			must(false, "no such question");

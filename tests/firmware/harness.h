@@ -12,6 +12,8 @@
 
 void must(bool held, const char *what);
 void test_chance_seed(uint32_t seed);
+/* From now on there is no entropy, or there is. */
+void test_chance_fails(bool fails);
 
 /* Seconds since 1970 of the tests' clock. */
 #define TEST_CLOCK_S 1500u

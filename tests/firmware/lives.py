@@ -103,6 +103,8 @@ class LifeCore(Core):
             return self._last
 
         layout = layout_of(policy)
+        # A map of unknown length ends by a byte that the C core does not need.
+        policy = replace(policy, smp=replace(policy.smp, buf_size=policy.smp.buf_size + 1))
         super().__init__(
             Setup(
                 policy=policy,
@@ -378,6 +380,7 @@ class Life:
     def exchange(self, peer: Peer, packet: bytes) -> bytes:
         """The answer to this request, as the C core has to give it."""
         core = self.core
+        failures = dict(core.lockout.failures)
         dispatch.execute(core, peer, Waiting(packet, peer.door), self.now_ms)
         (answer,) = core._answers
         core._answers.clear()
@@ -385,6 +388,7 @@ class Life:
             (
                 _U16.pack(len(canonical(answer.packet))),
                 canonical(answer.packet),
+                bytes([dict(core.lockout.failures) != failures]),
                 self._told(),
                 *(_U32.pack(core.lockout.failures.get(kind, 0)) for kind in _KINDS),
             )

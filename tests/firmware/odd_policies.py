@@ -266,6 +266,18 @@ transports = ["ble"]
 """
 
 
+_GUARDED: Final = """[inputs]
+an-input-with-a-name-of-30-bytes = { type = "int" }
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "enter"
+proofs = ["sequence"]
+when = ["an-input-with-a-name-of-30-bytes == -2147483647"]
+[modes.work]"""
+"""A reason that is long."""
+
+
 def odd_policies() -> list[Policy]:
     """All of them."""
     found = [load(_BORN.encode(), origin="odd-born")]
@@ -279,4 +291,11 @@ def odd_policies() -> list[Policy]:
     for clock, session in (("none", "owner"), ("trusted", "anyone")):
         written = _PERMITS.replace("CLOCK", clock).replace("SESSION", session)
         found.append(load(written.encode(), origin=f"odd-permits-{clock}"))
+    for size in (128, 150, 170, 190):
+        written = _ANYONE.replace("SERVICE", "live").replace("ARM", "late").replace("CONFIRM", "self")
+        written = written.replace('name = "plain"', f'name = "plain"\nid = "{"x" * 64}"').replace(
+            "[modes.work]", _GUARDED
+        )
+        written += f'[smp]\nbuf_size = {size}\ntransports = ["ble"]\n'
+        found.append(load(written.encode(), origin=f"odd-small-{size}"))
     return found

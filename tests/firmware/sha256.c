@@ -194,8 +194,19 @@ void test_chance_seed(uint32_t seed)
 	chance = seed;
 }
 
+static bool chance_fails;
+
+void test_chance_fails(bool fails)
+{
+	chance_fails = fails;
+}
+
 bool ks_random(uint8_t *bytes, size_t size)
 {
+	if (chance_fails) {
+		memset(bytes, 0xA5, size);
+		return false;
+	}
 	for (size_t place = 0; place < size; place++) {
 		chance = chance * 1103515245u + 12345u;
 		bytes[place] = (uint8_t)(chance >> 16);
