@@ -3,13 +3,13 @@
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import cbor2
-from tests.firmware import cbor_maps, lives, pairs, toolchain, vectors
+from tests.firmware import cbor_maps, lives, pairs, permits, toolchain, vectors
 from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
 from tests.firmware.toolchain import OWN, Compiler, build_tables, link_harness
@@ -28,6 +28,8 @@ MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
 REQUESTS = 100_000
 """Of a request's bytes, beside those that lie at an edge."""
+PERMITS = 150
+"""Under each policy that takes them, each with several that are spoilt."""
 OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
@@ -48,7 +50,7 @@ class Count:
         steps: what an event does in a state; those within lives too.
         decisions: of the door.
         lives: whole ones.
-        records: bytes of session records, read by both.
+        records: bytes of session records and permits, read by both.
         cut: policies of which the prover did not see everything.
     """
 
@@ -113,7 +115,14 @@ class Batch:
         return count
 
     def records(self, wire: Wire, chance: Random, count: int) -> int:
-        """Ask what these bytes say: records, and records with a byte changed, missing, or too many."""
+        """Ask what these bytes say: records, and records with a byte changed, missing, or too many; sets at their limits."""
+        hashes = [bytes([each]) * 32 for each in range(MOST_IMAGES + 1)]
+        for held in (0, 1, MOST_IMAGES - 1, MOST_IMAGES, MOST_IMAGES + 1):
+            found = replace(lives.foreign_record(wire.policy, chance), images=frozenset(hashes[:held]))
+            self.record(wire, record_bytes.to_bytes(found))
+        twice = record_bytes.to_bytes(replace(found, images=frozenset({b"\xa1" * 32, b"\xa2" * 32})))[:-4]
+        self.record(wire, with_crc(twice.replace(b"\xa1" * 32, b"\xa2" * 32)))
+        self.record(wire, with_crc(twice.replace(b"\xa1" * 32, b"\xa3" * 32)))
         for _ in range(count):
             found = lives.foreign_record(wire.policy, chance)
             data = record_bytes.to_bytes(found)
@@ -121,7 +130,7 @@ class Batch:
             for _ in range(4):
                 self.record(wire, spoilt(data, chance))
             self.record(wire, with_crc(spoilt(data[:-4], chance)))
-        return 6 * count
+        return 6 * count + 7
 
     def record(self, wire: Wire, data: bytes) -> None:
         """Ask what these bytes say."""
@@ -155,6 +164,21 @@ class Batch:
             self.about.append((wire.policy.origin, memory.seen))
             asked += len(memory.asked)
         return asked
+
+    def permits(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask about permits, right ones and spoilt ones; how many."""
+        before = len(self.asked)
+        for question, told in permits.questions(wire, chance, count):
+            self.asked.append(question)
+            self.told.append(told)
+            self.about.append((wire.policy.origin, question))
+        return len(self.asked) - before
+
+    def edges(self, wire: Wire) -> None:
+        """Ask for what no Python device meets; the harness itself judges that."""
+        self.asked.append(wire.ask_edges())
+        self.told.append(b"")
+        self.about.append(wire.policy.origin)
 
     def requests(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask how these bytes are read as a request's map, and how a number is written; how many."""
@@ -212,6 +236,7 @@ def compare_policies(
         core = toolchain.build_core(place / f"core-{number}", OWN, policy=policy)
         count.lives += batch.lives(Wire(policy, number), range(FIRST_OWN, FIRST_OWN + OWN_LIVES))
         batch.records(Wire(policy, number), Random(number), OWN_LIVES)
+        batch.edges(Wire(policy, number))
         batch.compare(link_harness(place / f"core-{number}", core, tables, OWN))
     return count
 
@@ -243,6 +268,9 @@ def compare_lives(
         count.steps += asked * ACTIONS
         count.records += batch.records(wire, Random(first + number), 3 * lives_each)
         count.steps += batch.memories(wire, Random(first + number), lives_each)
+        batch.edges(wire)
+        if policy.entry.permit is not None:
+            count.records += batch.permits(wire, Random(first + number), PERMITS)
     for number, (compiler, core) in enumerate(cores.items()):
         place = into / str(number)
         place.mkdir(parents=True)

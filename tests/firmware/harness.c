@@ -11,9 +11,11 @@
 #include <keyswitch/ks_crypto.h>
 #include <keyswitch/ks_gate.h>
 #include <keyswitch/ks_mode_group.h>
+#include <keyswitch/ks_permit.h>
 #include <keyswitch/ks_record.h>
 
 #include "ks_cbor.h"
+#include "ks_internal.h"
 
 #include "harness.h"
 
@@ -27,6 +29,7 @@ extern const struct ks_policy *const TEST_POLICIES[];
 extern const size_t TEST_POLICY_COUNT;
 /* As many effects as the exporter has worked out for each. */
 extern const unsigned TEST_POLICY_EFFECTS[];
+extern const uint8_t TEST_ISSUERS[][KS_KEY_SIZE];
 
 /* --- reading and writing --- */
 
@@ -336,6 +339,7 @@ static void get_event(struct input *in, const struct ks_policy *policy, struct t
 		}
 		break;
 	case KS_ENTER_PROVED:
+		event->holder = NULL;
 		get_peer(in, &event->peer);
 		event->mode = get8(in);
 		event->proof = get8(in);
@@ -510,18 +514,85 @@ static void answer_record(struct input *in, const struct ks_policy *policy)
 static void answer_proof(struct input *in, const struct ks_policy *policy)
 {
 	uint8_t message[KS_PROOF_MESSAGE_MAX];
-	uint8_t place = get8(in);
+	const char *mode = policy->modes[get8(in)].name;
 	uint8_t purpose = get8(in);
 	const uint8_t *nonce = take(in, KS_NONCE_SIZE);
 	const uint8_t *token = take(in, KS_TOKEN_SIZE);
 	const uint8_t *mac = take(in, KS_MAC_SIZE);
-	size_t size = ks_proof_message(policy, place, purpose, nonce, token, message, sizeof(message));
+	size_t size = ks_proof_message(KS_PROOF_CHALLENGE, policy->device_id, mode, purpose, nonce, token, message,
+				       sizeof(message));
 
 	put16((uint32_t)size);
 	put_bytes(message, size);
 	put8(ks_hmac_sha256_verify(message, size, mac));
-	must(ks_proof_message(policy, place, purpose, nonce, token, message, size - 1) == 0, "a message's size");
+	must(ks_proof_message(KS_PROOF_CHALLENGE, policy->device_id, mode, purpose, nonce, token, message, size - 1) == 0,
+	     "a message's size");
 }
+
+/* The Ed25519 that a question brings with it. */
+static void get_signatures(struct input *in)
+{
+	uint16_t count = get16(in);
+
+	test_signatures(take(in, (size_t)count * KS_HASH_SIZE), count);
+}
+
+#if KS_HAS_PERMIT
+static uint8_t *copy_of(struct input *in, uint16_t *size)
+{
+	uint8_t *bytes;
+
+	*size = get16(in);
+	bytes = malloc(*size == 0 ? 1 : *size);
+	must(bytes != NULL, "no memory");
+	memcpy(bytes, take(in, *size), *size);
+	return bytes;
+}
+
+/* A permit and its holder's signature. */
+static void answer_permit(struct input *in, const struct ks_policy *policy, const struct ks_unit *unit)
+{
+	uint8_t message[KS_PROOF_MESSAGE_MAX + KS_HASH_SIZE];
+	struct ks_permit_proof proof;
+	struct ks_permit permit;
+	uint8_t purpose;
+	uint8_t signature[KS_SIGNATURE_SIZE];
+	const uint8_t *nonce;
+	uint16_t size;
+	uint8_t *bytes;
+	enum ks_permit_result result;
+
+	get_signatures(in);
+	bytes = copy_of(in, &size);
+	proof.permit = bytes;
+	proof.permit_size = size;
+	memcpy(signature, take(in, sizeof(signature)), sizeof(signature));
+	proof.signature = signature;
+	proof.device_id = policy->device_id;
+	proof.mode = policy->modes[get8(in)].name;
+	purpose = get8(in);
+	nonce = take(in, KS_NONCE_SIZE);
+	proof.message_size = ks_proof_message(KS_PROOF_PERMIT, proof.device_id, proof.mode, purpose, nonce,
+					      take(in, KS_TOKEN_SIZE), message, KS_PROOF_MESSAGE_MAX);
+	proof.message = message;
+	proof.scratch_size = (size_t)size + KS_PERMIT_SIGNED_HEAD;
+	proof.scratch = malloc(proof.scratch_size);
+	must(proof.scratch != NULL, "no memory");
+	proof.trusts_clock = get8(in) != 0;
+	proof.now_s = get32(in);
+	nonsense(&permit, sizeof(permit));
+	result = ks_permit_judge(unit, &proof, &permit);
+	put8(result);
+	if (result == KS_PERMIT_RIGHT) {
+		put_bytes(permit.id, KS_PERMIT_ID_SIZE);
+		put_bytes(permit.holder, KS_KEY_SIZE);
+		put32(permit.uses);
+		put_images(&permit.images);
+	}
+	free(proof.scratch);
+	free(bytes);
+}
+#endif
 
 #if KS_HAS_SEQUENCE
 /* Lock-out, nonces and sequences by themselves: one operation after the other. */
@@ -635,7 +706,8 @@ static void put_failures(const struct ks_device *device)
 	}
 }
 
-static void live_boot(struct input *in, const struct ks_policy *policy, struct ks_device *device, uint64_t now_ms)
+static void live_boot(struct input *in, const struct ks_policy *policy, const struct ks_unit *unit,
+		      struct ks_device *device, uint64_t now_ms)
 {
 	struct told told;
 	struct ks_record record;
@@ -643,6 +715,8 @@ static void live_boot(struct input *in, const struct ks_policy *policy, struct k
 	uint32_t failures[KS_LOCKOUT_KINDS];
 	uint16_t size = get16(in);
 	const uint8_t *bytes = take(in, size);
+	bool has_holder = get8(in) != 0;
+	const uint8_t *holder = take(in, has_holder ? KS_KEY_SIZE : 0);
 
 	for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
 		failures[place] = get32(in);
@@ -653,6 +727,8 @@ static void live_boot(struct input *in, const struct ks_policy *policy, struct k
 		must(ks_record_read(policy, bytes, size, &record), "a record cannot be read");
 		told.boot.record = &record;
 	}
+	told.boot.unit = unit;
+	told.boot.holder = has_holder ? holder : NULL;
 	nonsense(device, sizeof(*device));
 	ks_device_boot(device, policy, &told.boot, failures, now_ms, &step);
 	put_step(policy, &device->state, &step, device);
@@ -676,6 +752,7 @@ static void live_frame(struct input *in, const struct ks_policy *policy, struct 
 	answer = ks_mode_group_frame(device, &peer, packet, size, now_ms, out, policy->buf_size, &step);
 	put16((uint32_t)answer.size);
 	put_bytes(out, answer.size);
+	put8(answer.store_lockout);
 	if (answer.stepped) {
 		put_step(policy, &device->state, &step, device);
 	}
@@ -715,8 +792,16 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 	struct ks_step step;
 	struct told told;
 	uint16_t actions;
+	char id[65] = {0};
+	struct ks_unit unit = {NULL, TEST_ISSUERS, 2};
+	uint8_t id_size;
 
 	test_chance_seed(get32(in));
+	test_permits_forget();
+	get_signatures(in);
+	id_size = get8(in);
+	memcpy(id, take(in, id_size), id_size);
+	unit.device_id = id_size == 0 ? NULL : id;
 	actions = get16(in);
 	for (uint16_t action = 0; action < actions; action++) {
 		uint8_t kind = get8(in);
@@ -724,7 +809,7 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 
 		switch (kind) {
 		case 0:
-			live_boot(in, policy, &device, now_ms);
+			live_boot(in, policy, &unit, &device, now_ms);
 			break;
 		case 1:
 			get_event(in, policy, &told);
@@ -744,6 +829,108 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 		default:
 			live_look(policy, &device, now_ms);
 			break;
+		}
+	}
+}
+
+/* --- what no device of Python's meets --- */
+
+static struct ks_answer ask_frame(struct ks_device *device, uint8_t op, uint8_t id, const char *to, uint8_t *out,
+				  size_t out_size)
+{
+	uint8_t packet[64] = {op, 0, 0, 0, 0x4B, 0x53, 0, id};
+	struct ks_writer writer = {packet, sizeof(packet), KS_SMP_HEADER, false};
+	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_MODE};
+	struct ks_step step;
+
+	ks_cbor_map(&writer, 1u);
+	ks_cbor_text(&writer, "to");
+	ks_cbor_text(&writer, to);
+	must(!writer.full, "a request's size");
+	packet[3] = (uint8_t)(writer.used - KS_SMP_HEADER);
+	return ks_mode_group_frame(device, &peer, packet, writer.used, 0, out, out_size, &step);
+}
+
+static uint8_t any_target(const struct ks_policy *policy, uint8_t mode)
+{
+	for (uint8_t index = 0; index < policy->transition_count; index++) {
+		const struct ks_transition *each = &policy->transitions[index];
+
+		if (each->trigger == KS_ON_ENTER && ((each->sources >> mode) & 1u) != 0) {
+			return each->target;
+		}
+	}
+	return KS_NO_MODE;
+}
+
+/* An event of another version, no entropy, no room for an answer or a text: each is refused or cut, and nothing more. */
+static void check_edges(const struct ks_policy *policy)
+{
+	static const uint8_t fails[] = {0xa1, 0x62, 'r', 'c', 6};
+	struct ks_boot boot = {0};
+	struct ks_device device;
+	struct ks_step step;
+	struct ks_state before;
+	uint8_t out[512];
+	uint8_t whole[512];
+	size_t size;
+	char text[KS_REFUSAL_TEXT];
+	char cut[KS_REFUSAL_TEXT];
+	uint8_t target;
+
+	boot.mode_before = KS_NO_MODE;
+	test_chance_fails(true);
+	memset(&device, 0xA5, sizeof(device));
+	ks_device_boot(&device, policy, &boot, NULL, 0, &step);
+	for (size_t place = 0; place < KS_BOOT_ID_SIZE; place++) {
+		must(device.boot_id[place] == 0, "a boot id without entropy");
+	}
+	for (size_t place = 0; place < KS_TOKEN_SIZE; place++) {
+		must(device.token[place] == 0, "a token without entropy");
+	}
+	target = any_target(policy, device.state.mode);
+	if (target != KS_NO_MODE && ks_mode_allows(&policy->modes[device.state.mode], 0x4B53, 1, 0)) {
+		size = ask_frame(&device, 0, 1, policy->modes[target].name, out, sizeof(out)).size;
+		must(size == KS_SMP_HEADER + sizeof(fails) && memcmp(out + KS_SMP_HEADER, fails, sizeof(fails)) == 0,
+		     "a nonce without entropy");
+		must(device.nonces.count == 0, "a nonce is kept that nobody has");
+	}
+	test_chance_fails(false);
+	before = device.state;
+	for (unsigned kind = KS_FIRMWARE_COMMAND + 1; kind <= UINT8_MAX; kind++) {
+		struct ks_event event = {0};
+
+		event.kind = (uint8_t)kind;
+		ks_step(policy, &device.state, &event, &step);
+		must(step.refusal.why == KS_WHY_WRONG_MODE && step.refusal.arg == before.mode && step.count == 0,
+		     "an event of another version");
+		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
+	}
+	size = ask_frame(&device, 0, 0, "", whole, sizeof(whole)).size;
+	for (size_t room = 0; room <= size; room++) {
+		uint8_t *exact = malloc(room == 0 ? 1 : room);
+		size_t used = ask_frame(&device, 0, 0, "", exact, room).size;
+
+		must(used <= room && (used == 0) == (room < KS_SMP_HEADER + 5u), "an answer's room");
+		must(used == 0 || (exact[2] << 8 | exact[3]) == (int)(used - KS_SMP_HEADER), "an answer's length");
+		must(used == 0 || exact[KS_SMP_HEADER] == (used == KS_SMP_HEADER + 5u ? 0xa1 : exact[KS_SMP_HEADER]),
+		     "{rc} where there is no room for more");
+		must(room != size || memcmp(exact, whole, size) == 0, "the whole answer where there is room");
+		free(exact);
+	}
+	for (uint8_t why = 0; why <= KS_WHY_USED_UP; why++) {
+		struct ks_refusal refusal = {0};
+
+		if (why == KS_WHY_GUARD) {
+			continue; /* of a guard: in the steps */
+		}
+		refusal.why = why;
+		size = ks_refusal_text(policy, &refusal, false, text, sizeof(text));
+		for (size_t room = 0; room <= size + 1; room++) {
+			size_t used = ks_refusal_text(policy, &refusal, false, cut, room);
+
+			must(used == (room == 0 ? 0 : room - 1 < size ? room - 1 : size), "a text that is cut");
+			must(room == 0 || (memcmp(cut, text, used) == 0 && cut[used] == 0), "a text's beginning");
 		}
 	}
 }
@@ -779,6 +966,14 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 		case 4:
 			answer_proof(&in, policy);
 			break;
+#if KS_HAS_PERMIT
+		case 7: {
+			struct ks_unit unit = {NULL, TEST_ISSUERS, 2};
+
+			answer_permit(&in, policy, &unit);
+			break;
+		}
+#endif
 #if KS_HAS_SEQUENCE
 		case 5:
 			answer_memory(&in, policy);
@@ -786,6 +981,9 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 #endif
 		case 6:
 			answer_cbor(&in);
+			break;
+		case 8:
+			check_edges(policy);
 			break;
 		default:
 			must(false, "no such question");

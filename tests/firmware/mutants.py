@@ -1,14 +1,18 @@
 """Changes each comparison, constant, and statement of the core, one at a time, and expects the comparison to notice.
 
-    python -m tests.firmware.mutants [NUMBER] [FILE.c ...]      so many by chance, of these files; prints who survives
+    python -m tests.firmware.mutants [NUMBER] [SECONDS s] [FILE.c ...]
+
+So many by chance, for so long, of these files; prints who survives, and how many of how many were judged.
 
 A mutant that does not compile does not count. One that survives is a fault that nothing here would see: a question is
 missing, or the code says too much. Those that no question can tell from the core are in `SAME`, with the reason.
 """
 
 import re
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +41,7 @@ from keyswitch.policy.load import read_policy
 COMPILER: Final = Compiler(name="gcc", command=("gcc", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover"))
 """A read behind the end of a table is noticed too."""
 SECONDS: Final = 60
+AT_ONCE: Final = 40
 _SHOWN: Final = ("pump", "key-switch", "chase", "contradiction", "reset-while-working", "weak-entry")
 
 CHANGES: Final = (
@@ -107,7 +112,10 @@ def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
         batch.steps(wire, pairs.some(found, 2_500, chance))
         batch.doors(wire, pairs.door_states(policy, found.states)[:12])
         batch.records(wire, chance, 40)
-        batch.memories(wire, chance, 12)
+        batch.memories(wire, chance, 6)
+        batch.edges(wire)
+        if policy.entry.permit is not None:
+            batch.permits(wire, chance, 60)
         for seed in range(12 if lives.usable(policy) else 0):
             life = lives.Life(wire, seed)
             life.live(ACTIONS)
@@ -153,7 +161,11 @@ def survives(mutant: Mutant, place: Path, objects: list[Path], tables: list[Path
 
 def _judge(work: tuple[int, Mutant, Path, list[Path], list[Path]]) -> bool | None:
     number, mutant, into, objects, tables = work
-    return survives(mutant, into / f"mutant-{number}", objects, tables)
+    place = into / f"mutant-{number}"
+    try:
+        return survives(mutant, place, objects, tables)
+    finally:
+        shutil.rmtree(place)
 
 
 def main(names: list[str]) -> int:
@@ -168,23 +180,34 @@ def main(names: list[str]) -> int:
             subprocess.run([*COMPILER.command, *include, "-c", source, "-o", into / "core" / built], check=True)
         files = [name for name in names if name.endswith(".c")]
         every = [each for source in CORE if not files or source.name in files for each in mutants(source)]
+        possible = len(every)
         for number in (name for name in names if name.isdigit()):
             every = Random(1).sample(every, min(int(number), len(every)))
         unchanged = Mutant(CORE[0], 0, "", CORE[0].read_text().splitlines()[0])
         if not survives(unchanged, into / "unchanged", objects, tables):
             print("mutants: the core itself is not what Python says", file=sys.stderr)
             return 1
+        until = time.monotonic() + next((int(name[:-1]) for name in names if re.fullmatch(r"\d+s", name)), 10**6)
         work = [(number, each, into, objects, tables) for number, each in enumerate(every)]
-        with ProcessPoolExecutor(2) as pool:
-            judged, left = [], []
-            for each, alive in zip(every, pool.map(_judge, work, chunksize=4), strict=True):
-                judged.append(alive)
-                if alive and (each.source.name, each.line.strip()) not in SAME:
+        judged, known, left = [], 0, []
+        for start in range(0, len(work), AT_ONCE):
+            if time.monotonic() > until:
+                break
+            with ProcessPoolExecutor(2) as pool:
+                found = list(pool.map(_judge, work[start : start + AT_ONCE]))
+            judged += found
+            for each, alive in zip(every[start:], found, strict=False):
+                if alive and (each.source.name, each.line.strip()) in SAME:
+                    known += 1
+                elif alive:
                     left.append(each)
                     told = f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}"
                     print(told, flush=True)
+            print(f"# {len(judged)} judged", flush=True)
     built = sum(each is not None for each in judged)
-    print(f"mutants: {built} built, {built - sum(map(bool, judged))} noticed, {len(left)} survive")
+    noticed = built - known - len(left)
+    print(f"mutants: {len(judged)} of {possible} judged, {len(judged) - built} do not compile", end=", ")
+    print(f"{noticed} noticed, {known} survive for a reason that is written, {len(left)} survive")
     return 1 if left else 0
 
 

@@ -10,7 +10,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step, initial, step
 from keyswitch.gate.peer import Peer, Service
-from keyswitch.gate.state import GateState
+from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.enums import InputType, ProofKind
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, OnButton, Policy, Value
 from keyswitch.prove.explore import explore
@@ -158,7 +158,16 @@ def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, 
         state = chance.choice(states)
         if chance.random() < 0.5:
             state = replace(state, inputs=tuple(chance.choice(each) for each in values))
+        if state.session is not None and chance.random() < 0.4:
+            state = replace(state, session=_foreign(state.session, chance))
         yield state, chance.choice(told)
+
+
+def _foreign(session: Session, chance: Random) -> Session:
+    """As of another policy: no single transition says what binds it, and any proof may have opened it."""
+    images = chance.choice((None, frozenset({NEW}), frozenset({OTHER, NEW})))
+    proof, idle_ms = chance.choice((None, *ProofKind)), chance.choice((None, 500))
+    return replace(session, way=None, proof=proof, images=images, idle_ms=idle_ms)
 
 
 # --- the door -------------------------------------------------------------------------------------------------------

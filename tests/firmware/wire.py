@@ -103,6 +103,9 @@ class Wire:
     def ask_cbor(self, data: bytes, number: int) -> bytes:
         return b"\6" + self.number + _U16.pack(len(data)) + data + _U32.pack(number)
 
+    def ask_edges(self) -> bytes:
+        return b"\x08" + self.number
+
     def state(self, state: GateState, *, asked: bool) -> bytes:
         session, upload, arming = state.session, state.upload, state.arming
         flags = sum(

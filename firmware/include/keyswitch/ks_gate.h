@@ -106,11 +106,14 @@ enum ks_timer {
 #endif
 
 struct ks_record;
+struct ks_unit;
 
 /* What was found when the device came up. The caller has erased the record before it tells: single use. */
 struct ks_boot {
 	const struct ks_record *record; /* NULL: none, or none that can be understood */
 	const struct ks_value *inputs; /* as many as the policy has; NULL: the initial values */
+	const struct ks_unit *unit; /* for ks_device_boot(); it has to outlive the device. NULL: the policy says all */
+	const uint8_t *holder; /* for ks_device_boot(): what was kept of ks_device.holder; NULL: nothing */
 	struct ks_hash running;
 	uint8_t mode_before; /* what KS_PERSIST_MODE last kept; KS_NO_MODE if nothing */
 	bool trial;
@@ -145,6 +148,7 @@ struct ks_event {
 	const struct ks_boot *boot;
 	const struct ks_images *images; /* NULL: no limit */
 	const struct ks_hash *image;
+	const uint8_t *holder; /* for ks_device_tell(): KS_ENTER_PROVED by a permit: its holder's key; else NULL */
 	struct ks_peer peer;
 	struct ks_value value;
 	uint32_t hold_ms;

@@ -147,6 +147,8 @@ struct ks_transition {
 /* ks_policy.flags */
 #define KS_POLICY_ARM_EARLY 0x01u
 #define KS_POLICY_KEEP_UPLOAD 0x02u
+/* Validity of permits in time is judged; else their uses are counted. */
+#define KS_POLICY_TRUSTED_CLOCK 0x04u
 
 struct ks_policy {
 	const char *device_id;
@@ -161,6 +163,7 @@ struct ks_policy {
 	uint32_t lockout_first_ms;
 	uint32_t lockout_max_ms;
 	uint16_t lockout_free_tries;
+	uint16_t max_permits; /* whose uses are kept: when so many are known, no new one is accepted */
 	uint16_t company_id;
 	uint16_t buf_size;
 	uint8_t input_count;

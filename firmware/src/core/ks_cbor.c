@@ -6,14 +6,6 @@
 #include "ks_cbor.h"
 
 /* RFC 8949 section 3: the initial byte is three bits of major type and five bits of additional information. */
-#define MAJOR_UNSIGNED 0u
-#define MAJOR_NEGATIVE 1u
-#define MAJOR_BYTES 2u
-#define MAJOR_TEXT 3u
-#define MAJOR_LIST 4u
-#define MAJOR_MAP 5u
-#define MAJOR_TAG 6u
-#define MAJOR_SIMPLE 7u
 #define INFO_DIRECT 24u /* below: the argument itself; from here on: it follows in 1, 2, 4, 8 bytes */
 #define INFO_RESERVED 28u
 #define INFO_INDEFINITE 31u
@@ -27,6 +19,9 @@ struct head {
 	uint32_t argument; /* UINT32_MAX: that, or more */
 	uint8_t major;
 	uint8_t info;
+#if KS_HAS_PERMIT
+	bool shortest; /* of a definite length, and in no fewer bytes */
+#endif
 };
 
 static bool take_head(struct ks_reader *reader, struct head *head)
@@ -40,6 +35,9 @@ static bool take_head(struct ks_reader *reader, struct head *head)
 	head->major = (uint8_t)(*at >> 5);
 	head->info = *at & 0x1Fu;
 	head->argument = head->info;
+#if KS_HAS_PERMIT
+	head->shortest = head->info < INFO_DIRECT;
+#endif
 	if ((head->info < INFO_DIRECT) || (head->info == INFO_INDEFINITE)) {
 		return true;
 	}
@@ -54,6 +52,13 @@ static bool take_head(struct ks_reader *reader, struct head *head)
 	head->argument = 0u;
 	for (uint32_t place = 0; place < size; place++) {
 		head->argument = (head->argument > (UINT32_MAX >> 8)) ? UINT32_MAX : ((head->argument << 8) | at[place]);
+#if KS_HAS_PERMIT
+		/* The upper half of a number that needs so many bytes is not zero. */
+		head->shortest = head->shortest || ((place < (size / 2u)) && (at[place] != 0u));
+	}
+	if (size == 1u) {
+		head->shortest = head->argument >= INFO_DIRECT;
+#endif
 	}
 	return true;
 }
@@ -95,7 +100,7 @@ static uint8_t character(const uint8_t *text, size_t left)
 	return size;
 }
 
-static bool is_utf8(const uint8_t *text, size_t size)
+bool ks_is_utf8(const uint8_t *text, size_t size)
 {
 	size_t at = 0u;
 
@@ -117,8 +122,8 @@ static bool take_string(struct ks_reader *reader, const struct head *head, struc
 	}
 	value->size = head->argument;
 	value->bytes = ks_take(reader, value->size);
-	value->kind = (head->major == MAJOR_TEXT) ? (uint8_t)KS_CBOR_TEXT : (uint8_t)KS_CBOR_BYTES;
-	return (head->major != MAJOR_TEXT) || is_utf8(value->bytes, value->size);
+	value->kind = (head->major == KS_CBOR_MAJOR_TEXT) ? (uint8_t)KS_CBOR_TEXT : (uint8_t)KS_CBOR_BYTES;
+	return (head->major != KS_CBOR_MAJOR_TEXT) || ks_is_utf8(value->bytes, value->size);
 }
 
 static bool take_value(struct ks_reader *reader, struct ks_cbor_value *value)
@@ -130,17 +135,17 @@ static bool take_value(struct ks_reader *reader, struct ks_cbor_value *value)
 		return false;
 	}
 	switch (head.major) {
-	case MAJOR_UNSIGNED:
+	case KS_CBOR_MAJOR_UNSIGNED:
 		value->kind = KS_CBOR_UNSIGNED;
 		value->number = head.argument;
 		return head.info != INFO_INDEFINITE;
-	case MAJOR_NEGATIVE:
+	case KS_CBOR_MAJOR_NEGATIVE:
 		value->kind = KS_CBOR_NEGATIVE;
 		return head.info != INFO_INDEFINITE;
-	case MAJOR_BYTES:
-	case MAJOR_TEXT:
+	case KS_CBOR_MAJOR_BYTES:
+	case KS_CBOR_MAJOR_TEXT:
 		return take_string(reader, &head, value);
-	case MAJOR_SIMPLE:
+	case KS_CBOR_MAJOR_SIMPLE:
 		value->kind = KS_CBOR_OTHER;
 		return (head.info != INFO_INDEFINITE) &&
 		       ((head.info != INFO_DIRECT) || (head.argument >= LEAST_SIMPLE));
@@ -195,7 +200,7 @@ bool ks_cbor_read_map(const uint8_t *bytes, size_t size, const char *const *name
 	bool indefinite;
 
 	(void)memset(fields, 0, field_count * sizeof(*fields));
-	if (!take_head(&reader, &head) || (head.major != MAJOR_MAP)) {
+	if (!take_head(&reader, &head) || (head.major != KS_CBOR_MAJOR_MAP)) {
 		return false;
 	}
 	indefinite = head.info == INFO_INDEFINITE;
@@ -209,6 +214,37 @@ bool ks_cbor_read_map(const uint8_t *bytes, size_t size, const char *const *name
 	}
 	return false;
 }
+
+#if KS_HAS_PERMIT
+uint32_t ks_cbor_take_head(struct ks_reader *reader, uint8_t major)
+{
+	struct head head;
+
+	if (!take_head(reader, &head) || (head.major != major) || !head.shortest) {
+		reader->wrong = true;
+		return 0u;
+	}
+	return head.argument;
+}
+
+void ks_cbor_pass_plain(struct ks_reader *reader, bool or_bytes)
+{
+	struct head head;
+
+	if (!take_head(reader, &head) || !head.shortest || (head.major > KS_CBOR_MAJOR_TEXT) ||
+	    ((head.major == KS_CBOR_MAJOR_BYTES) && !or_bytes)) {
+		reader->wrong = true;
+	} else if (head.major >= KS_CBOR_MAJOR_BYTES) {
+		const uint8_t *bytes = ks_take(reader, head.argument);
+
+		if ((bytes != NULL) && (head.major == KS_CBOR_MAJOR_TEXT) && !ks_is_utf8(bytes, head.argument)) {
+			reader->wrong = true;
+		}
+	} else {
+		/* a number */
+	}
+}
+#endif
 
 /* --- writing --- */
 
@@ -241,34 +277,34 @@ static void put_head(struct ks_writer *writer, uint8_t major, uint32_t argument)
 
 void ks_cbor_map(struct ks_writer *writer, uint8_t pairs)
 {
-	put_head(writer, MAJOR_MAP, pairs);
+	put_head(writer, KS_CBOR_MAJOR_MAP, pairs);
 }
 
 void ks_cbor_list(struct ks_writer *writer, uint8_t count)
 {
-	put_head(writer, MAJOR_LIST, count);
+	put_head(writer, KS_CBOR_MAJOR_LIST, count);
 }
 
 void ks_cbor_text(struct ks_writer *writer, const char *text)
 {
 	size_t size = strlen(text);
 
-	put_head(writer, MAJOR_TEXT, (uint32_t)size);
+	put_head(writer, KS_CBOR_MAJOR_TEXT, (uint32_t)size);
 	ks_put(writer, text, size);
 }
 
 void ks_cbor_bytes(struct ks_writer *writer, const uint8_t *bytes, size_t size)
 {
-	put_head(writer, MAJOR_BYTES, (uint32_t)size);
+	put_head(writer, KS_CBOR_MAJOR_BYTES, (uint32_t)size);
 	ks_put(writer, bytes, size);
 }
 
 void ks_cbor_unsigned(struct ks_writer *writer, uint32_t value)
 {
-	put_head(writer, MAJOR_UNSIGNED, value);
+	put_head(writer, KS_CBOR_MAJOR_UNSIGNED, value);
 }
 
 void ks_cbor_bool(struct ks_writer *writer, bool value)
 {
-	put_head(writer, MAJOR_SIMPLE, value ? 21u : 20u);
+	put_head(writer, KS_CBOR_MAJOR_SIMPLE, value ? 21u : 20u);
 }

@@ -9,6 +9,16 @@
 
 #include "ks_bytes.h"
 
+/* RFC 8949 section 3.1. */
+#define KS_CBOR_MAJOR_UNSIGNED 0u
+#define KS_CBOR_MAJOR_NEGATIVE 1u
+#define KS_CBOR_MAJOR_BYTES 2u
+#define KS_CBOR_MAJOR_TEXT 3u
+#define KS_CBOR_MAJOR_LIST 4u
+#define KS_CBOR_MAJOR_MAP 5u
+#define KS_CBOR_MAJOR_TAG 6u
+#define KS_CBOR_MAJOR_SIMPLE 7u
+
 enum ks_cbor_kind {
 	KS_CBOR_ABSENT = 0,
 	KS_CBOR_UNSIGNED, /* number */
@@ -35,6 +45,18 @@ bool ks_cbor_read_map(const uint8_t *bytes, size_t size, const char *const *name
 
 /* Whether it is this text. */
 bool ks_cbor_is_text(const struct ks_cbor_value *value, const char *text);
+
+/* --- of what has one form (permits): everything as short as it can be --- */
+
+/* The number, size or count of the next item, which has to be of this kind, else the reader is wrong. UINT32_MAX: or more. */
+uint32_t ks_cbor_take_head(struct ks_reader *reader, uint8_t major);
+/* Pass over a number or a text; or_bytes: or a byte string. */
+void ks_cbor_pass_plain(struct ks_reader *reader, bool or_bytes);
+
+/* Whether it is UTF-8 (RFC 3629). */
+bool ks_is_utf8(const uint8_t *text, size_t size);
+
+/* --- writing --- */
 
 void ks_cbor_map(struct ks_writer *writer, uint8_t pairs);
 void ks_cbor_list(struct ks_writer *writer, uint8_t count);

@@ -15,6 +15,13 @@ static void draw(uint8_t *bytes, size_t size)
 	}
 }
 
+const char *ks_device_id(const struct ks_device *device)
+{
+	bool own = (device->unit != NULL) && (device->unit->device_id != NULL);
+
+	return own ? device->unit->device_id : device->policy->device_id;
+}
+
 static uint32_t left_ms(const struct ks_device *device, uint_fast8_t timer, uint64_t now_ms)
 {
 	uint64_t due_ms = device->due_ms[timer];
@@ -62,7 +69,18 @@ bool ks_device_tell(struct ks_device *device, const struct ks_event *event, uint
 	}
 	if (device->state.has_session && !had_session && (event->kind != (uint8_t)KS_BOOTED)) {
 		draw(device->token, sizeof(device->token));
+#if KS_HAS_PERMIT
+		device->has_holder = false;
+#endif
 	}
+#if KS_HAS_PERMIT
+	if (event->kind == (uint8_t)KS_ENTER_PROVED) {
+		device->has_holder = event->holder != NULL;
+		if (device->has_holder) {
+			(void)memcpy(device->holder, event->holder, sizeof(device->holder));
+		}
+	}
+#endif
 	keep_timers(device, step, now_ms);
 	return true;
 }
@@ -74,6 +92,13 @@ void ks_device_boot(struct ks_device *device, const struct ks_policy *policy, co
 
 	(void)memset(device, 0, sizeof(*device));
 	device->policy = policy;
+	device->unit = boot->unit;
+#if KS_HAS_PERMIT
+	device->has_holder = boot->holder != NULL;
+	if (device->has_holder) {
+		(void)memcpy(device->holder, boot->holder, sizeof(device->holder));
+	}
+#endif
 	ks_state_init(policy, &device->state);
 	for (uint_fast8_t timer = 0; timer < KS_TIMERS; timer++) {
 		device->due_ms[timer] = KS_NEVER;

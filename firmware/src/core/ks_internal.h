@@ -171,6 +171,7 @@ bool ks_too_insecure(const struct ks_policy *policy, const struct ks_state *stat
 bool ks_owned_by_other(const struct ks_policy *policy, const struct ks_state *state, uint32_t peer);
 
 /* --- small values --- */
+bool ks_is_hash_size(uint32_t size);
 int ks_hash_order(const struct ks_hash *one, const struct ks_hash *other);
 bool ks_hash_equal(const struct ks_hash *one, const struct ks_hash *other);
 bool ks_images_hold(const struct ks_images *images, const struct ks_hash *hash);

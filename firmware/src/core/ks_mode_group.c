@@ -32,12 +32,21 @@ static const char *const PROOF_WORDS[] = {"", "sequence", "challenge", "permit"}
 
 enum field {
 	FIELD_TO = 0,
-	FIELD_PROOF = 1,
-	FIELD_MAC = 2,
-	FIELD_STEP = 3,
-	FIELD_COUNT = 4,
+	FIELD_PROOF,
+	FIELD_MAC,
+	FIELD_STEP,
+#if KS_HAS_PERMIT
+	FIELD_PERMIT,
+	FIELD_SIGNATURE,
+#endif
+	FIELD_COUNT,
 };
-static const char *const FIELDS[FIELD_COUNT] = {"to", "proof", "mac", "step"};
+static const char *const FIELDS[FIELD_COUNT] = {
+	"to", "proof", "mac", "step",
+#if KS_HAS_PERMIT
+	"permit", "sig",
+#endif
+};
 
 /* One request on its way. */
 struct call {
@@ -48,6 +57,9 @@ struct call {
 	struct ks_writer writer;
 	struct ks_answer answer;
 	struct ks_cbor_value fields[FIELD_COUNT];
+#if KS_HAS_PERMIT
+	struct ks_permit permit; /* what was proved by, if it was a permit */
+#endif
 };
 
 /* --- answers --- */
@@ -223,6 +235,13 @@ static void find_ways(const struct ks_device *device, uint8_t to, struct ways *w
 	}
 }
 
+#if KS_HAS_CHALLENGE || KS_HAS_PERMIT
+static bool is_bytes(const struct ks_cbor_value *value)
+{
+	return value->kind == (uint8_t)KS_CBOR_BYTES;
+}
+#endif
+
 static uint8_t proof_asked(const struct call *call, const struct ways *ways)
 {
 	for (uint_fast8_t place = 0; place < ways->count; place++) {
@@ -235,25 +254,106 @@ static uint8_t proof_asked(const struct call *call, const struct ways *ways)
 
 enum judged {
 	JUDGED_WRONG,
-	JUDGED_HALFWAY,
+	JUDGED_ANSWERED, /* neither right nor to be counted */
 	JUDGED_RIGHT,
 };
+
+#if KS_HAS_CHALLENGE || KS_HAS_PERMIT
+/* What a proof of this peer has to cover now; the nonce is gone from now on. 0: none was out. */
+static size_t message_of(struct call *call, uint8_t proof, uint8_t to, uint8_t purpose, uint8_t *message, size_t size)
+{
+	struct ks_device *device = call->device;
+	uint8_t nonce[KS_NONCE_SIZE];
+
+	if (!ks_nonces_take(&device->nonces, call->peer->id, to, call->now_ms, nonce)) {
+		return 0u;
+	}
+	return ks_proof_message(proof, ks_device_id(device), device->policy->modes[to].name, purpose, nonce,
+				device->token, message, size);
+}
+#endif
 
 #if KS_HAS_CHALLENGE
 static enum judged judge_challenge(struct call *call, uint8_t to, uint8_t purpose)
 {
-	struct ks_device *device = call->device;
 	const struct ks_cbor_value *mac = &call->fields[FIELD_MAC];
 	uint8_t message[KS_PROOF_MESSAGE_MAX];
-	uint8_t nonce[KS_NONCE_SIZE];
-	size_t size;
+	size_t size = message_of(call, KS_PROOF_CHALLENGE, to, purpose, message, sizeof(message));
 
-	if (!ks_nonces_take(&device->nonces, call->peer->id, to, call->now_ms, nonce) ||
-	    (mac->kind != (uint8_t)KS_CBOR_BYTES) || (mac->size != KS_MAC_SIZE)) {
+	return ((size != 0u) && is_bytes(mac) && (mac->size == KS_MAC_SIZE) &&
+		ks_hmac_sha256_verify(message, size, mac->bytes))
+		       ? JUDGED_RIGHT
+		       : JUDGED_WRONG;
+}
+#endif
+
+#if KS_HAS_PERMIT
+/* Whether a use of the permit is left, and there is room to count it. */
+static bool is_use_left(const struct ks_policy *policy, const struct ks_permit *permit, uint32_t used, uint32_t known)
+{
+	return (used < permit->uses) && ((used != 0u) || (known < policy->max_permits));
+}
+
+static enum judged judge_permit(struct call *call, uint8_t to, uint8_t purpose)
+{
+	const struct ks_policy *policy = call->device->policy;
+	const struct ks_cbor_value *permit = &call->fields[FIELD_PERMIT];
+	const struct ks_cbor_value *signature = &call->fields[FIELD_SIGNATURE];
+	uint8_t message[KS_PROOF_MESSAGE_MAX + KS_HASH_SIZE];
+	struct ks_permit_proof proof;
+	uint32_t used = 0u;
+	uint32_t known = 0u;
+
+	proof.message_size = message_of(call, KS_PROOF_PERMIT, to, purpose, message, KS_PROOF_MESSAGE_MAX);
+	proof.message = message;
+	proof.permit = permit->bytes;
+	proof.permit_size = permit->size;
+	proof.signature = signature->bytes;
+	proof.device_id = ks_device_id(call->device);
+	/* Nothing of the answer is written yet. */
+	proof.scratch = call->writer.bytes;
+	proof.scratch_size = call->writer.size;
+	proof.trusts_clock = (ks_flags(policy) & KS_POLICY_TRUSTED_CLOCK) != 0u;
+	proof.now_s = 0u;
+	if ((proof.message_size == 0u) || (call->device->unit == NULL) || !is_bytes(permit) || !is_bytes(signature) ||
+	    (signature->size != KS_SIGNATURE_SIZE) || (proof.trusts_clock && !ks_clock_s(&proof.now_s))) {
 		return JUDGED_WRONG;
 	}
-	size = ks_proof_message(device->policy, to, purpose, nonce, device->token, message, sizeof(message));
-	return ((size != 0u) && ks_hmac_sha256_verify(message, size, mac->bytes)) ? JUDGED_RIGHT : JUDGED_WRONG;
+	proof.mode = policy->modes[to].name;
+	switch (ks_permit_judge(call->device->unit, &proof, &call->permit)) {
+	case KS_PERMIT_EXPIRED:
+		(void)refuse_why(call, KS_WHY_EXPIRED);
+		return JUDGED_ANSWERED;
+	case KS_PERMIT_RIGHT:
+		break;
+	default:
+		return JUDGED_WRONG;
+	}
+	if (proof.trusts_clock) {
+		return JUDGED_RIGHT;
+	}
+	if (!ks_permit_uses(call->permit.id, &used, &known)) {
+		return JUDGED_WRONG;
+	}
+	if ((purpose == (uint8_t)KS_PURPOSE_ENTER) && !is_use_left(policy, &call->permit, used, known)) {
+		(void)refuse_why(call, KS_WHY_USED_UP);
+		return JUDGED_ANSWERED;
+	}
+	return JUDGED_RIGHT;
+}
+
+/* Count the use of the permit before the session opens; false: it is not on the medium, which is answered. */
+static bool spend(struct call *call)
+{
+	uint32_t used = 0u;
+	uint32_t known = 0u;
+
+	if ((ks_flags(call->device->policy) & KS_POLICY_TRUSTED_CLOCK) != 0u) {
+		return true;
+	}
+	return (ks_permit_uses(call->permit.id, &used, &known) && ks_permit_keep_use(call->permit.id, used + 1u))
+		       ? true
+		       : refuse_why(call, KS_WHY_PROOF);
 }
 #endif
 
@@ -275,7 +375,7 @@ static enum judged judge_sequence(struct call *call, uint8_t to, uint8_t purpose
 	case KS_SEQUENCE_GOES_ON:
 		begin(call, 1u);
 		put_unsigned(call, "left", left);
-		return JUDGED_HALFWAY;
+		return JUDGED_ANSWERED;
 	default:
 		return JUDGED_WRONG;
 	}
@@ -304,6 +404,11 @@ static bool check(struct call *call, const struct ways *ways, uint8_t to, uint8_
 #if KS_HAS_CHALLENGE
 	if (*proof == (uint8_t)KS_PROOF_CHALLENGE) {
 		judged = judge_challenge(call, to, purpose);
+	}
+#endif
+#if KS_HAS_PERMIT
+	if (*proof == (uint8_t)KS_PROOF_PERMIT) {
+		judged = judge_permit(call, to, purpose);
 	}
 #endif
 #if KS_HAS_SEQUENCE
@@ -371,7 +476,7 @@ static void put_state(struct call *call, const struct ks_refusal *reason, bool w
 	put_mode(call);
 	if (with_device) {
 		put_text(call, "device");
-		put_text(call, policy->device_id);
+		put_text(call, ks_device_id(device));
 	}
 	put_bytes(call, "policy", policy->digest, POLICY_SIZE);
 	if (shut) {
@@ -435,12 +540,34 @@ static void challenge(struct call *call)
 	begin(call, 3u);
 	put_bytes(call, "nonce", nonce, sizeof(nonce));
 	put_text(call, "device");
-	put_text(call, device->policy->device_id);
+	put_text(call, ks_device_id(device));
 	put_text(call, "proofs");
 	ks_cbor_list(&call->writer, ways.count);
 	for (uint_fast8_t place = 0; place < ways.count; place++) {
 		put_text(call, PROOF_WORDS[ways.kinds[place]]);
 	}
+}
+
+/* Where a permit was shown: what it limits goes with the event, and its use is counted, unless the entry is refused anyway. */
+static bool is_paid(struct call *call, struct ks_event *event)
+{
+#if KS_HAS_PERMIT
+	struct ks_refusal refusal;
+
+	if (event->proof != (uint8_t)KS_PROOF_PERMIT) {
+		return true;
+	}
+	event->images = &call->permit.images;
+	event->holder = call->permit.holder;
+	if (ks_would_refuse_enter(call->device->policy, &call->device->state, event, &refusal)) {
+		return refuse(call, &refusal);
+	}
+	return spend(call);
+#else
+	(void)call;
+	(void)event;
+	return true;
+#endif
 }
 
 /* Enter `to`. A peer that has entered and asks again, because its answer was lost, is told the same again. */
@@ -458,11 +585,28 @@ static void enter(struct call *call)
 	event.mode = to;
 	if (here(device, to) && (device->state.session.owner == call->peer->id)) {
 		answer_entered(call);
-	} else if ((ways.unproved || check(call, &ways, to, KS_PURPOSE_ENTER, &event.proof)) && tell(call, &event)) {
+	} else if ((ways.unproved || check(call, &ways, to, KS_PURPOSE_ENTER, &event.proof)) &&
+		   is_paid(call, &event) && tell(call, &event)) {
 		answer_entered(call);
 	} else {
 		/* answered */
 	}
+}
+
+/* Whether the session is the prover's own: opened by such a proof, with the same limit, for the same holder. */
+static bool is_own(const struct call *call, uint8_t proof)
+{
+	const struct ks_session *session = &call->device->state.session;
+#if KS_HAS_PERMIT
+	const struct ks_permit *permit = &call->permit; /* all zero, if it was none */
+	bool by_permit = proof == (uint8_t)KS_PROOF_PERMIT;
+
+	return (proof == session->proof) && ks_images_equal(&permit->images, &session->images) &&
+	       (by_permit == call->device->has_holder) &&
+	       (!by_permit || (memcmp(permit->holder, call->device->holder, KS_KEY_SIZE) == 0));
+#else
+	return (proof == session->proof) && !session->images.limited;
+#endif
 }
 
 /* The session's owner proves itself on a new connection. */
@@ -481,7 +625,7 @@ static void attach(struct call *call)
 	if (!check(call, &ways, device->state.mode, KS_PURPOSE_ATTACH, &proof)) {
 		return;
 	}
-	if ((proof != device->state.session.proof) || device->state.session.images.limited) {
+	if (!is_own(call, proof)) {
 		(void)refuse_why(call, KS_WHY_PROOF); /* the session was opened in another way */
 		return;
 	}

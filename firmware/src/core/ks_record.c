@@ -12,7 +12,7 @@
  *     ...           entry 8, token 4, images, expected, five times of 4 bytes each
  *     end-4   4     CRC-32 of all before
  *
- * A hash is its size (32 or 64) and its bytes; images are a count and hashes in rising order, each once.
+ * A hash is its size (32, 48 or 64) and its bytes; images are a count and hashes in rising order, each once.
  */
 #include <string.h>
 
@@ -150,7 +150,7 @@ static void take_hash(struct ks_reader *reader, struct ks_hash *hash)
 {
 	uint32_t size = take_number(reader, 1u);
 
-	if ((size != 32u) && (size != 64u)) {
+	if (!ks_is_hash_size(size)) {
 		reader->wrong = true;
 		return;
 	}

@@ -4,6 +4,12 @@
 
 #include "ks_internal.h"
 
+/* SHA-256, SHA-384, SHA-512. */
+bool ks_is_hash_size(uint32_t size)
+{
+	return (size == 32u) || (size == 48u) || (size == KS_MAX_HASH);
+}
+
 /* As their bytes are ordered, a shorter one before a longer one that begins with it. */
 int ks_hash_order(const struct ks_hash *one, const struct ks_hash *other)
 {

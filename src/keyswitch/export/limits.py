@@ -7,8 +7,8 @@ from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.enums import Identity, ProofKind, SessionRule
-from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
+from keyswitch.policy.enums import Identity, SessionRule
+from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
 
 MAX_MODES: Final = 32
@@ -87,9 +87,6 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
         yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)
     if policy.bootloader.hash not in _LISTED:
         yield "bootloader.hash", f'images that are known by "{policy.bootloader.hash}"', f'"{VerifiedHash.SHA256}"'
-    for way in policy.transitions:
-        if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
-            yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
     if policy.gate.identity is Identity.SECOND:
         yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]

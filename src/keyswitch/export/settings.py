@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from keyswitch.errors import Field, InputError
-from keyswitch.policy.enums import Visibility
-from keyswitch.policy.model import Policy
+from keyswitch.policy.enums import ProofKind, Visibility
+from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.smp.groups import basic, enum, fs, settings, shell, stat
 from keyswitch.terms import Security, Transport
 
@@ -95,6 +95,8 @@ def _core(policy: Policy) -> Iterator[Setting]:
     smp = policy.smp
     yield Setting("KEYSWITCH", "y", "the gate's machine with this policy's tables")
     yield Setting("KEYSWITCH_GLUE", "y", "the gate in front of every handler, and what follows from it")
+    if any(isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in policy.transitions):
+        yield Setting("KEYSWITCH_PERMIT", "y", "a transition takes permits")
     yield Setting("MCUMGR", "y", "what is gated")
     yield Setting("MCUMGR_MGMT_NOTIFICATION_HOOKS", "y", "the second barrier behind the handlers")
     yield Setting("MCUMGR_SMP_COMMAND_STATUS_HOOKS", "y", "the second barrier is asked for every command")

@@ -11,7 +11,7 @@ from keyswitch.export.numbers import ABI, COMPARE, CONFIRM, PROOFS, SECURITY, SE
 from keyswitch.gate.change import timers
 from keyswitch.gate.events import Timer
 from keyswitch.gate.record import entry_of
-from keyswitch.policy.enums import Arm, InputType, Others, ProofKind, SessionRule, UploadRest, WhenFalse
+from keyswitch.policy.enums import Arm, Clock, InputType, Others, ProofKind, SessionRule, UploadRest, WhenFalse
 from keyswitch.policy.model import (
     Input,
     Mode,
@@ -84,10 +84,10 @@ def features(policy: Policy) -> dict[str, bool]:
     modes, triggers = policy.modes.values(), [way.trigger for way in policy.transitions]
     proofs = {proof for trigger in triggers if isinstance(trigger, OnEnter) for proof in trigger.proofs}
     kinds = {type(trigger) for trigger in triggers}
+    levels = {*(mode.security for mode in modes), *(way.security for way in policy.transitions)}
     return {
         "KS_HAS_QUIET": any(mode.quiet_after_ms is not None for mode in modes),
-        "KS_HAS_SECURITY": {*(mode.security for mode in modes), *(way.security for way in policy.transitions)}
-        != {Security.NONE},
+        "KS_HAS_SECURITY": levels != {Security.NONE},
         "KS_HAS_OWNED": any(mode.session is SessionRule.OWNER for mode in modes),
         "KS_HAS_HOLD": any(way.when_false is WhenFalse.HOLD for way in policy.transitions),
         "KS_HAS_DISCONNECT_OTHERS": any(way.others is Others.DISCONNECT for way in policy.transitions),
@@ -243,6 +243,7 @@ def _policy_flags(policy: Policy) -> str:
     return _flags(
         (policy.update.arm is Arm.EARLY, "KS_POLICY_ARM_EARLY"),
         (policy.gate.upload is UploadRest.KEEP, "KS_POLICY_KEEP_UPLOAD"),
+        (policy.entry.permit is not None and policy.entry.permit.clock is Clock.TRUSTED, "KS_POLICY_TRUSTED_CLOCK"),
     )
 
 
@@ -262,6 +263,7 @@ def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
         f".lockout_first_ms = {entry.lockout.first_ms}u",
         f".lockout_max_ms = {entry.lockout.max_ms}u",
         f".lockout_free_tries = {entry.lockout.free_tries}u",
+        f".max_permits = {entry.permit.max_permits if entry.permit else 0}u",
         f".company_id = 0x{policy.device.company_id:04X}u",
         f".buf_size = {policy.smp.buf_size}u",
         f".input_count = {len(policy.inputs)}u",

@@ -239,6 +239,11 @@ def _hardening(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
 
 def _unenforced(policy: Policy, release: Release) -> Iterator[Unenforced]:
     yield from _of_release(policy, release)
+    if policy.entry.permit is not None:
+        yield Unenforced(
+            promise="entry.permit.issuers",
+            why="the issuers' keys are the unit's own settings (keyswitch unit make), not the policy's files",
+        )
     for bypass in policy.device.bypasses:
         yield Unenforced(promise="firmware-outside-maintenance", why=f"bypass, declared by the policy: {bypass}")
     if policy.bootloader.key is not None:
