@@ -81,7 +81,6 @@ uint32_t ks_transport_peer(const struct smp_transport *transport);
 /* What was received before now and not yet executed is refused when its turn comes. */
 void ks_transport_drop_queued(void);
 bool ks_transport_is_dropped(const uint8_t *header);
-void ks_transport_drop_partial(void);
 /* Requests of a connection that has gone; from Bluetooth's receiving thread. */
 void ks_transport_forget(const struct bt_conn *conn);
 
@@ -153,11 +152,22 @@ bool ks_record_secret(uint8_t secret[32]);
 /* --- visibility.c, advertise.c, mode_service.c, reset.c: on the gate's own queue, without the lock --- */
 
 #if defined(CONFIG_MCUMGR_TRANSPORT_BT)
+/* --- smp_service.c --- */
+struct bt_gatt_attr;
+/* While the service is in the table. */
+void ks_smp_service_find(void);
+/* The SMP characteristic's value, or its CCC. From any thread. */
+bool ks_smp_service_is(const struct bt_gatt_attr *attribute);
+void ks_smp_service_drop_partial(void);
+
 void ks_visibility_boot(void);
 void ks_visibility_want(bool shown);
-/* What is wanted is done, or cannot be yet. true: nothing has to wait before the device advertises. */
+/* Do what is wanted, as soon as it can be. false: nobody shall connect before that. */
 bool ks_visibility_follow(void);
 #else
+static inline void ks_smp_service_drop_partial(void)
+{
+}
 static inline void ks_visibility_boot(void)
 {
 }
@@ -172,11 +182,13 @@ static inline bool ks_visibility_follow(void)
 #endif
 
 #if defined(CONFIG_KEYSWITCH_ADVERTISE)
-void ks_advertise_follow(void);
+/* may: nothing has to happen before the device advertises. */
+void ks_advertise_follow(bool may);
 void ks_advertise_changed(void);
 #else
-static inline void ks_advertise_follow(void)
+static inline void ks_advertise_follow(bool may)
 {
+	ARG_UNUSED(may);
 }
 static inline void ks_advertise_changed(void)
 {

@@ -202,7 +202,10 @@ uint8_t ks_links_count(void)
 	uint8_t count = 0;
 
 	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		count += (uint8_t)((uint32_t)atomic_get(&links[place].now) != KS_NO_PEER);
+		bool there = (uint32_t)atomic_get(&links[place].now) != KS_NO_PEER;
+
+		/* One that has gone counts until the machine knows it: the table changes before anybody can come again. */
+		count += (uint8_t)(there || (links[place].told != KS_NO_PEER));
 	}
 	return count;
 }

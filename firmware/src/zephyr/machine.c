@@ -153,7 +153,7 @@ static bool carry_out(const struct ks_effect *effect)
 		ks_transport_drop_queued();
 		break;
 	case KS_DROP_REASSEMBLY:
-		ks_transport_drop_partial();
+		ks_smp_service_drop_partial();
 		ks_mode_service_drop_partial();
 		break;
 	case KS_DROP_UPLOAD:
@@ -293,9 +293,7 @@ static void look_around(struct k_work *work)
 
 	ks_mode_service_run();
 	ks_links_end_due();
-	if (ks_visibility_follow()) {
-		ks_advertise_follow();
-	}
+	ks_advertise_follow(ks_visibility_follow());
 	ks_mode_service_notify_state();
 	ks_reset_follow();
 
