@@ -142,6 +142,27 @@ static bool answered_without_error(const struct smp_streamer *streamer)
 #endif
 }
 
+#if KS_HAS_QUIET
+/* Writes that cannot change firmware, nor lead to it; every other write may (docs/policy.md, the fixed table). */
+static bool may_change_firmware(const struct ks_call *call)
+{
+	static const struct {
+		uint16_t group;
+		uint8_t id;
+	} harmless[] = {
+		{MGMT_GROUP_ID_OS, 0u}, /* echo */
+		{MGMT_GROUP_ID_OS, 4u}, /* date-time */
+		{MGMT_GROUP_ID_FS, 4u}, /* close */
+	};
+	bool may = call->op == MGMT_OP_WRITE;
+
+	for (size_t place = 0; place < ARRAY_SIZE(harmless); place++) {
+		may = may && ((harmless[place].group != call->group) || (harmless[place].id != call->id));
+	}
+	return may;
+}
+#endif
+
 /* Under the lock. */
 static int execute(const struct ks_call *call, const uint8_t *header)
 {
@@ -162,6 +183,13 @@ static int execute(const struct ks_call *call, const uint8_t *header)
 	if (original == NULL) {
 		return MGMT_ERR_ENOTSUP;
 	}
+#if KS_HAS_QUIET
+	if (may_change_firmware(call)) {
+		struct ks_event begins = {.kind = KS_FIRMWARE_COMMAND, .peer = call->peer};
+
+		(void)ks_tell(&begins, NULL);
+	}
+#endif
 	rc = (replaced != NULL) ? replaced(call, original) : original(call->streamer);
 	if ((rc == MGMT_ERR_EOK) && answered_without_error(call->streamer)) {
 		(void)ks_tell(&served, NULL);

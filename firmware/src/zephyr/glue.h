@@ -64,6 +64,8 @@ void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t
 void ks_links_tell(void);
 /* The peer of a connection that is up now; false: there is none. Takes no lock. */
 bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer);
+/* Whether the machine knows this peer already. Under the lock. */
+bool ks_links_told(uint8_t link, uint32_t peer);
 /* Whether these bytes from a net_buf's user data are a connection that is up, and whose requests are still its own. */
 bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer *peer);
 /* Under the lock: these peers' connections are to end, after the answer at hand or at once. */
@@ -136,6 +138,10 @@ struct ks_record_found {
 	struct ks_record record;
 	uint32_t failures[KS_LOCKOUT_KINDS];
 	uint8_t mode_before;
+#if KS_HAS_PERMIT
+	bool has_holder;
+	uint8_t holder[KS_KEY_SIZE];
+#endif
 	bool has_record;
 	bool blank;
 };
@@ -148,6 +154,10 @@ void ks_record_keep_mode(uint8_t mode);
 void ks_record_keep_lockout(void);
 /* The unit's secret as the setting ks/secret has it; false: it has none. */
 bool ks_record_secret(uint8_t secret[32]);
+#if KS_HAS_PERMIT
+/* Who this unit is, as its settings have it. */
+const struct ks_unit *ks_record_unit(void);
+#endif
 
 /* --- visibility.c, advertise.c, mode_service.c, reset.c: on the gate's own queue, without the lock --- */
 
@@ -232,12 +242,17 @@ void ks_application_log(const struct ks_log *log);
 
 #if defined(CONFIG_BT_GATT_AUTHORIZATION_CUSTOM)
 int ks_authorize_register(void);
-/* Whether anybody may use the SMP service now. */
-void ks_authorize_publish(bool open);
+/* Under the lock: who may use the SMP service now. */
+void ks_authorize_publish(void);
+/* A connection came or went: nobody may yet. From Bluetooth's receiving thread. */
+void ks_authorize_forget(uint8_t link);
 #else
-static inline void ks_authorize_publish(bool open)
+static inline void ks_authorize_publish(void)
 {
-	ARG_UNUSED(open);
+}
+static inline void ks_authorize_forget(uint8_t link)
+{
+	ARG_UNUSED(link);
 }
 #endif
 

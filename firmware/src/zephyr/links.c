@@ -47,6 +47,7 @@ static void connected(struct bt_conn *conn, uint8_t err)
 		return;
 	}
 	ks_mode_service_forget(bt_conn_index(conn));
+	ks_authorize_forget(bt_conn_index(conn));
 	(void)atomic_set(&links[bt_conn_index(conn)].now, atomic_inc(&last_peer) + 1);
 	ks_post();
 }
@@ -56,6 +57,7 @@ static void disconnected(struct bt_conn *conn, uint8_t reason)
 	ARG_UNUSED(reason);
 	(void)atomic_set(&links[bt_conn_index(conn)].now, (atomic_val_t)KS_NO_PEER);
 	ks_transport_forget(conn);
+	ks_authorize_forget(bt_conn_index(conn));
 	ks_mode_service_forget(bt_conn_index(conn));
 	ks_post();
 }
@@ -130,6 +132,11 @@ bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer)
 	peer->id = now;
 	peer->security = security_of(conn);
 	return now != KS_NO_PEER;
+}
+
+bool ks_links_told(uint8_t link, uint32_t peer)
+{
+	return (peer != KS_NO_PEER) && (links[link].told == peer);
 }
 
 struct search {

@@ -211,8 +211,7 @@ static void publish(void)
 		ks_report(now ? KS_LOG_ENTERED : KS_LOG_LEFT, NULL);
 	}
 	(void)atomic_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
-	ks_authorize_publish((ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) || device.state.has_session ||
-			     device.state.first_trial);
+	ks_authorize_publish();
 	ks_advertise_changed();
 	ks_post();
 }
@@ -287,6 +286,7 @@ static void look_around(struct k_work *work)
 	ks_lock();
 	ks_gate_find_groups();
 	ks_links_tell();
+	ks_authorize_publish();
 	ks_application_tell();
 	fire_timers();
 	ks_unlock();
