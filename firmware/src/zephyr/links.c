@@ -54,8 +54,17 @@ static void connected(struct bt_conn *conn, uint8_t err)
 
 static void disconnected(struct bt_conn *conn, uint8_t reason)
 {
+	bool alone = true;
+
 	ARG_UNUSED(reason);
 	(void)atomic_set(&links[bt_conn_index(conn)].now, (atomic_val_t)KS_NO_PEER);
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		alone = alone && ((uint32_t)atomic_get(&links[place].now) == KS_NO_PEER);
+	}
+	if (alone) {
+		/* MCUmgr does it for subscribers only. */
+		ks_smp_service_drop_partial();
+	}
 	ks_transport_forget(conn);
 	ks_authorize_forget(bt_conn_index(conn));
 	ks_mode_service_forget(bt_conn_index(conn));
