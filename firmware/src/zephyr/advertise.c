@@ -72,7 +72,7 @@ void ks_advertise_follow(bool may)
 	uint8_t links = ks_links_count();
 	int error;
 
-	if (!may || ks_reset_wanted()) {
+	if (!may) {
 		(void)atomic_set(&changed, 1);
 		if (on) {
 			on = false;

@@ -230,7 +230,6 @@ int ks_start(const struct ks_application *callbacks)
 		return error;
 	}
 	ks_lock();
-	ks_gate_find_groups();
 #if defined(CONFIG_MCUMGR_GRP_IMG)
 	ks_image_init();
 	ks_image_running(&boot.running);

@@ -281,7 +281,11 @@ static void put_in_place(struct mgmt_group *group)
 	group->mg_handlers = entry->ours;
 }
 
-void ks_gate_find_groups(void)
+/*
+ * On MCUmgr's own thread, or before it runs: a command whose original handler was found already must not pass the second
+ * barrier because its group was gated meanwhile.
+ */
+static void find_groups(void)
 {
 	for (sys_snode_t *node = sys_slist_peek_next(&sentinel.node); (node != NULL) && !full;
 	     node = sys_slist_peek_next(node)) {
@@ -316,9 +320,7 @@ static enum mgmt_cb_return on_command(uint32_t event, enum mgmt_cb_return before
 	}
 	if ((event == MGMT_EVT_OP_CMD_RECV) && !leads_through_the_door(command->group, command->id)) {
 		LOG_WRN("group %u command %u was registered late: refused this once", command->group, command->id);
-		ks_lock();
-		ks_gate_find_groups();
-		ks_unlock();
+		find_groups();
 		*rc = MGMT_ERR_EACCESSDENIED;
 		return MGMT_CB_ERROR_RC;
 	}
@@ -331,8 +333,8 @@ static struct mgmt_callback command_hook = {
 };
 
 /*
- * MCUmgr calls these in the order of their names: this one comes before every group of the tree. Until ks_start() has
- * walked the list, the hook refuses all that there is.
+ * MCUmgr calls these in the order of their names, before main() and before its own thread runs: the first comes before every
+ * group of the tree, the last behind them.
  */
 static void first_of_all(void)
 {
@@ -341,4 +343,11 @@ static void first_of_all(void)
 	ks_mode_group_register();
 }
 
+static void last_of_all(void)
+{
+	find_groups();
+	LOG_DBG("%zu groups with %zu commands are gated", gated_count, handler_count);
+}
+
 MCUMGR_HANDLER_DEFINE(a_keyswitch, first_of_all);
+MCUMGR_HANDLER_DEFINE(zzz_keyswitch, last_of_all);

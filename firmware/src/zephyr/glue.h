@@ -100,8 +100,6 @@ struct ks_call {
 int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal);
 /* Ask the door for it; 0: it may be executed. */
 int ks_gate_ask(const struct ks_call *call);
-/* Looks for groups that were registered since. */
-void ks_gate_find_groups(void);
 /* The handler that stands in place of this command's original; NULL: none does. */
 typedef int (*ks_handler)(const struct ks_call *call, mgmt_handler_fn original);
 
@@ -224,7 +222,6 @@ static inline void ks_mode_service_notify_state(void)
 #endif
 
 void ks_reset_want(void);
-bool ks_reset_wanted(void);
 void ks_reset_follow(void);
 
 /* --- application.c --- */

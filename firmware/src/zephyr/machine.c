@@ -276,6 +276,8 @@ static void fire_timers(void)
 
 static void look_around(struct k_work *work)
 {
+	bool table_waits;
+	bool resets;
 	uint64_t due_ms;
 	uint64_t now_ms;
 
@@ -284,7 +286,6 @@ static void look_around(struct k_work *work)
 		return;
 	}
 	ks_lock();
-	ks_gate_find_groups();
 	ks_links_tell();
 	ks_authorize_publish();
 	ks_application_tell();
@@ -293,7 +294,12 @@ static void look_around(struct k_work *work)
 
 	ks_mode_service_run();
 	ks_links_end_due();
-	ks_advertise_follow(ks_visibility_follow());
+	table_waits = !ks_visibility_follow();
+	ks_lock();
+	/* From the moment a reset is granted nobody new is taken, who would take this firmware for the next. */
+	resets = device.state.reset_pending || device.state.down;
+	ks_unlock();
+	ks_advertise_follow(!table_waits && !resets);
 	ks_mode_service_notify_state();
 	ks_reset_follow();
 
