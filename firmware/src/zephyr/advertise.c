@@ -67,12 +67,13 @@ static int start(void)
 #endif
 }
 
-void ks_advertise_follow(void)
+void ks_advertise_follow(bool may)
 {
 	uint8_t links = ks_links_count();
 	int error;
 
-	if (ks_reset_wanted()) {
+	if (!may) {
+		(void)atomic_set(&changed, 1);
 		if (on) {
 			on = false;
 			(void)bt_le_adv_stop();

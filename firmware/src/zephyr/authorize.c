@@ -8,8 +8,8 @@
  *
  * Not run on a real tree: CONFIG_BT_GATT_AUTHORIZATION_CUSTOM is Zephyr 3.7 and later.
  */
+#include <zephyr/bluetooth/conn.h>
 #include <zephyr/bluetooth/gatt.h>
-#include <zephyr/bluetooth/uuid.h>
 #include <zephyr/logging/log.h>
 #include <zephyr/sys/atomic.h>
 
@@ -19,39 +19,34 @@
 
 LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
-static const struct bt_uuid_128 smp_characteristic =
-	BT_UUID_INIT_128(BT_UUID_128_ENCODE(0xda2e7828, 0xfbce, 0x4e01, 0xae9e, 0x261174997c48));
+/* Which connections may use the SMP service now, by bt_conn_index(). */
+static ATOMIC_DEFINE(may_access, CONFIG_BT_MAX_CONN);
 
-static atomic_t open_now;
-
-void ks_authorize_publish(bool open)
+static void look_at(struct bt_conn *conn, void *data)
 {
-	(void)atomic_set(&open_now, (atomic_val_t)open);
+	struct ks_peer peer = {.service = KS_SERVICE_SMP};
+	uint8_t link = bt_conn_index(conn);
+	bool may = ks_links_peer(conn, &peer) && ks_links_told(link, peer.id) &&
+		   ks_may_access_smp(&ks_policy, &ks_the_device()->state, &peer);
+
+	ARG_UNUSED(data);
+	atomic_set_bit_to(may_access, link, may);
 }
 
-/*
- * The value's attribute is known by its UUID, wherever a registration has put it. Its CCC is the next attribute of that
- * type, as the host's own table has it: bt_gatt_attr_next() walks the table, and takes no lock.
- */
-static bool is_smp(const struct bt_gatt_attr *attribute)
+void ks_authorize_publish(void)
 {
-	const struct bt_gatt_attr *before;
+	bt_conn_foreach(BT_CONN_TYPE_LE, look_at, NULL);
+}
 
-	if (bt_uuid_cmp(attribute->uuid, &smp_characteristic.uuid) == 0) {
-		return true;
-	}
-	if (bt_uuid_cmp(attribute->uuid, BT_UUID_GATT_CCC) != 0) {
-		return false;
-	}
-	/* MCUmgr's service is one array, static or registered: declaration, characteristic, value, CCC. */
-	before = bt_gatt_find_by_uuid(NULL, 0, &smp_characteristic.uuid);
-	return (before != NULL) && (attribute == before + 1);
+void ks_authorize_forget(uint8_t link)
+{
+	atomic_clear_bit(may_access, link);
 }
 
 bool ks_gatt_authorize(struct bt_conn *conn, const struct bt_gatt_attr *attribute)
 {
-	ARG_UNUSED(conn);
-	return (atomic_get(&open_now) != 0) || !is_smp(attribute);
+	return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) || !ks_smp_service_is(attribute) ||
+	       atomic_test_bit(may_access, bt_conn_index(conn));
 }
 
 #if defined(CONFIG_KEYSWITCH_GATT_AUTHORIZATION_OWNER_MODULE)

@@ -17,15 +17,4 @@
 #include <zephyr/random/rand32.h>
 #endif
 
-/*
- * A half-received frame of MCUmgr's Bluetooth transport can be dropped where its reassembly can be reached. Where it
- * cannot, it goes with the connection: policies with service = "reconnect" end all of them on entering.
- */
-#if defined(CONFIG_MCUMGR_TRANSPORT_REASSEMBLY) && __has_include(<mgmt/mcumgr/transport/smp_reassembly.h>)
-#include <mgmt/mcumgr/transport/smp_reassembly.h>
-#define KS_HAS_REASSEMBLY 1
-#else
-#define KS_HAS_REASSEMBLY 0
-#endif
-
 #endif

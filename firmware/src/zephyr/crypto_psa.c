@@ -81,3 +81,35 @@ void ks_sha256_abort(struct ks_sha256 *hash)
 {
 	(void)psa_hash_abort(state_of(hash));
 }
+
+#if defined(CONFIG_KEYSWITCH_PERMIT)
+
+bool ks_ed25519_verify(const uint8_t key[KS_KEY_SIZE], const uint8_t *message, size_t size,
+		       const uint8_t signature[KS_SIGNATURE_SIZE])
+{
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	psa_key_id_t id;
+	bool right;
+
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_PUBLIC_KEY(PSA_ECC_FAMILY_TWISTED_EDWARDS));
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_VERIFY_MESSAGE);
+	psa_set_key_algorithm(&attributes, PSA_ALG_PURE_EDDSA);
+	psa_set_key_lifetime(&attributes, PSA_KEY_LIFETIME_VOLATILE);
+	if ((psa_crypto_init() != PSA_SUCCESS) || (psa_import_key(&attributes, key, KS_KEY_SIZE, &id) != PSA_SUCCESS)) {
+		return false;
+	}
+	right = psa_verify_message(id, PSA_ALG_PURE_EDDSA, message, size, signature, KS_SIGNATURE_SIZE) == PSA_SUCCESS;
+	(void)psa_destroy_key(id);
+	return right;
+}
+
+bool ks_sha256(const uint8_t *bytes, size_t size, uint8_t hash[KS_HASH_SIZE])
+{
+	size_t written;
+
+	return (psa_crypto_init() == PSA_SUCCESS) &&
+	       (psa_hash_compute(PSA_ALG_SHA_256, bytes, size, hash, KS_HASH_SIZE, &written) == PSA_SUCCESS) &&
+	       (written == KS_HASH_SIZE);
+}
+
+#endif

@@ -11,6 +11,10 @@
 
 #include "glue.h"
 
+#if defined(CONFIG_KEYSWITCH_PERMIT)
+#error "TinyCrypt has no Ed25519: permits need CONFIG_KEYSWITCH_CRYPTO_PSA, or the application's own"
+#endif
+
 BUILD_ASSERT(sizeof(struct tc_sha256_state_struct) <= KS_SHA256_STATE_SIZE, "KS_SHA256_STATE_SIZE");
 
 bool ks_hmac_sha256_verify(const uint8_t *message, size_t size, const uint8_t mac[KS_MAC_SIZE])

@@ -64,6 +64,8 @@ void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t
 void ks_links_tell(void);
 /* The peer of a connection that is up now; false: there is none. Takes no lock. */
 bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer);
+/* Whether the machine knows this peer already. Under the lock. */
+bool ks_links_told(uint8_t link, uint32_t peer);
 /* Whether these bytes from a net_buf's user data are a connection that is up, and whose requests are still its own. */
 bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer *peer);
 /* Under the lock: these peers' connections are to end, after the answer at hand or at once. */
@@ -81,7 +83,6 @@ uint32_t ks_transport_peer(const struct smp_transport *transport);
 /* What was received before now and not yet executed is refused when its turn comes. */
 void ks_transport_drop_queued(void);
 bool ks_transport_is_dropped(const uint8_t *header);
-void ks_transport_drop_partial(void);
 /* Requests of a connection that has gone; from Bluetooth's receiving thread. */
 void ks_transport_forget(const struct bt_conn *conn);
 
@@ -99,8 +100,6 @@ struct ks_call {
 int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal);
 /* Ask the door for it; 0: it may be executed. */
 int ks_gate_ask(const struct ks_call *call);
-/* Looks for groups that were registered since. */
-void ks_gate_find_groups(void);
 /* The handler that stands in place of this command's original; NULL: none does. */
 typedef int (*ks_handler)(const struct ks_call *call, mgmt_handler_fn original);
 
@@ -137,6 +136,10 @@ struct ks_record_found {
 	struct ks_record record;
 	uint32_t failures[KS_LOCKOUT_KINDS];
 	uint8_t mode_before;
+#if KS_HAS_PERMIT
+	bool has_holder;
+	uint8_t holder[KS_KEY_SIZE];
+#endif
 	bool has_record;
 	bool blank;
 };
@@ -149,15 +152,30 @@ void ks_record_keep_mode(uint8_t mode);
 void ks_record_keep_lockout(void);
 /* The unit's secret as the setting ks/secret has it; false: it has none. */
 bool ks_record_secret(uint8_t secret[32]);
+#if KS_HAS_PERMIT
+/* Who this unit is, as its settings have it. */
+const struct ks_unit *ks_record_unit(void);
+#endif
 
 /* --- visibility.c, advertise.c, mode_service.c, reset.c: on the gate's own queue, without the lock --- */
 
 #if defined(CONFIG_MCUMGR_TRANSPORT_BT)
+/* --- smp_service.c --- */
+struct bt_gatt_attr;
+/* While the service is in the table. */
+void ks_smp_service_find(void);
+/* The SMP characteristic's value, or its CCC. From any thread. */
+bool ks_smp_service_is(const struct bt_gatt_attr *attribute);
+void ks_smp_service_drop_partial(void);
+
 void ks_visibility_boot(void);
 void ks_visibility_want(bool shown);
-/* What is wanted is done, or cannot be yet. true: nothing has to wait before the device advertises. */
+/* Do what is wanted, as soon as it can be. false: nobody shall connect before that. */
 bool ks_visibility_follow(void);
 #else
+static inline void ks_smp_service_drop_partial(void)
+{
+}
 static inline void ks_visibility_boot(void)
 {
 }
@@ -172,11 +190,13 @@ static inline bool ks_visibility_follow(void)
 #endif
 
 #if defined(CONFIG_KEYSWITCH_ADVERTISE)
-void ks_advertise_follow(void);
+/* may: nothing has to happen before the device advertises. */
+void ks_advertise_follow(bool may);
 void ks_advertise_changed(void);
 #else
-static inline void ks_advertise_follow(void)
+static inline void ks_advertise_follow(bool may)
 {
+	ARG_UNUSED(may);
 }
 static inline void ks_advertise_changed(void)
 {
@@ -202,7 +222,6 @@ static inline void ks_mode_service_notify_state(void)
 #endif
 
 void ks_reset_want(void);
-bool ks_reset_wanted(void);
 void ks_reset_follow(void);
 
 /* --- application.c --- */
@@ -220,12 +239,17 @@ void ks_application_log(const struct ks_log *log);
 
 #if defined(CONFIG_BT_GATT_AUTHORIZATION_CUSTOM)
 int ks_authorize_register(void);
-/* Whether anybody may use the SMP service now. */
-void ks_authorize_publish(bool open);
+/* Under the lock: who may use the SMP service now. */
+void ks_authorize_publish(void);
+/* A connection came or went: nobody may yet. From Bluetooth's receiving thread. */
+void ks_authorize_forget(uint8_t link);
 #else
-static inline void ks_authorize_publish(bool open)
+static inline void ks_authorize_publish(void)
 {
-	ARG_UNUSED(open);
+}
+static inline void ks_authorize_forget(uint8_t link)
+{
+	ARG_UNUSED(link);
 }
 #endif
 

@@ -47,15 +47,26 @@ static void connected(struct bt_conn *conn, uint8_t err)
 		return;
 	}
 	ks_mode_service_forget(bt_conn_index(conn));
+	ks_authorize_forget(bt_conn_index(conn));
 	(void)atomic_set(&links[bt_conn_index(conn)].now, atomic_inc(&last_peer) + 1);
 	ks_post();
 }
 
 static void disconnected(struct bt_conn *conn, uint8_t reason)
 {
+	bool alone = true;
+
 	ARG_UNUSED(reason);
 	(void)atomic_set(&links[bt_conn_index(conn)].now, (atomic_val_t)KS_NO_PEER);
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		alone = alone && ((uint32_t)atomic_get(&links[place].now) == KS_NO_PEER);
+	}
+	if (alone) {
+		/* MCUmgr does it for subscribers only. */
+		ks_smp_service_drop_partial();
+	}
 	ks_transport_forget(conn);
+	ks_authorize_forget(bt_conn_index(conn));
 	ks_mode_service_forget(bt_conn_index(conn));
 	ks_post();
 }
@@ -132,6 +143,11 @@ bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer)
 	return now != KS_NO_PEER;
 }
 
+bool ks_links_told(uint8_t link, uint32_t peer)
+{
+	return (peer != KS_NO_PEER) && (links[link].told == peer);
+}
+
 struct search {
 	const void *wanted;
 	bool found;
@@ -202,7 +218,10 @@ uint8_t ks_links_count(void)
 	uint8_t count = 0;
 
 	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		count += (uint8_t)((uint32_t)atomic_get(&links[place].now) != KS_NO_PEER);
+		bool there = (uint32_t)atomic_get(&links[place].now) != KS_NO_PEER;
+
+		/* One that has gone counts until the machine knows it: the table changes before anybody can come again. */
+		count += (uint8_t)(there || (links[place].told != KS_NO_PEER));
 	}
 	return count;
 }

@@ -153,7 +153,7 @@ static bool carry_out(const struct ks_effect *effect)
 		ks_transport_drop_queued();
 		break;
 	case KS_DROP_REASSEMBLY:
-		ks_transport_drop_partial();
+		ks_smp_service_drop_partial();
 		ks_mode_service_drop_partial();
 		break;
 	case KS_DROP_UPLOAD:
@@ -211,8 +211,7 @@ static void publish(void)
 		ks_report(now ? KS_LOG_ENTERED : KS_LOG_LEFT, NULL);
 	}
 	(void)atomic_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
-	ks_authorize_publish((ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) || device.state.has_session ||
-			     device.state.first_trial);
+	ks_authorize_publish();
 	ks_advertise_changed();
 	ks_post();
 }
@@ -277,6 +276,8 @@ static void fire_timers(void)
 
 static void look_around(struct k_work *work)
 {
+	bool table_waits;
+	bool resets;
 	uint64_t due_ms;
 	uint64_t now_ms;
 
@@ -285,17 +286,20 @@ static void look_around(struct k_work *work)
 		return;
 	}
 	ks_lock();
-	ks_gate_find_groups();
 	ks_links_tell();
+	ks_authorize_publish();
 	ks_application_tell();
 	fire_timers();
 	ks_unlock();
 
 	ks_mode_service_run();
 	ks_links_end_due();
-	if (ks_visibility_follow()) {
-		ks_advertise_follow();
-	}
+	table_waits = !ks_visibility_follow();
+	ks_lock();
+	/* From the moment a reset is granted nobody new is taken, who would take this firmware for the next. */
+	resets = device.state.reset_pending || device.state.down;
+	ks_unlock();
+	ks_advertise_follow(!table_waits && !resets);
 	ks_mode_service_notify_state();
 	ks_reset_follow();
 

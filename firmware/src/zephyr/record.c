@@ -6,7 +6,12 @@
  *     ks/session  the session record: read once, erased before the machine hears of it
  *     ks/mode     name of the mode to come back to
  *     ks/lockout  wrong proofs in a row, three numbers of four bytes, little-endian, by enum ks_proof from 1
- *     ks/secret   the unit's secret, 32 bytes, written on the line; never by the device
+ *     ks/holder   with permits: key of whose permit opened the session; goes with the record
+ *     ks/use/ID   with permits: how often that one was used, four bytes; ID in hexadecimal
+ *
+ *     ks/secret   the unit's secret, 32 bytes. These three are written on the line, never by the device
+ *     ks/device   with permits: what the unit is called in proofs, if not as the policy says
+ *     ks/issuers  with permits: Ed25519 public keys that may sign them, 32 bytes each
  *
  * settings_save_one() has written when it returns. Names are stable: firmware of another policy reads them too.
  */
@@ -16,6 +21,7 @@
 #include <zephyr/logging/log.h>
 #include <zephyr/settings/settings.h>
 #include <zephyr/sys/byteorder.h>
+#include <zephyr/sys/util.h>
 
 #include "glue.h"
 
@@ -45,6 +51,19 @@ static bool has_secret;
 /* What is under ks/session now, so that leaving without a record costs no write. */
 static bool session_written;
 
+#if KS_HAS_PERMIT
+#define MAX_ISSUERS 4u
+#define DEVICE_ID_MAX 64u
+
+static struct {
+	uint8_t issuers[MAX_ISSUERS][KS_KEY_SIZE];
+	char device_id[DEVICE_ID_MAX + 1u];
+	uint8_t holder[KS_KEY_SIZE];
+	bool has_holder;
+} unit_kept;
+static struct ks_unit unit;
+#endif
+
 static bool read_whole(settings_read_cb read, void *from, void *bytes, size_t size)
 {
 	return read(from, bytes, size) == (ssize_t)size;
@@ -68,6 +87,21 @@ static int found(const char *name, size_t size, settings_read_cb read, void *fro
 		kept.has_store = true;
 	} else if (settings_name_steq(name, "secret", NULL) != 0) {
 		has_secret = (size == sizeof(secret)) && read_whole(read, from, secret, size);
+#if KS_HAS_PERMIT
+	} else if (settings_name_steq(name, "holder", NULL) != 0) {
+		unit_kept.has_holder = (size == sizeof(unit_kept.holder)) && read_whole(read, from, unit_kept.holder, size);
+	} else if (settings_name_steq(name, "issuers", NULL) != 0) {
+		bool whole = (size % KS_KEY_SIZE == 0u) && (size <= sizeof(unit_kept.issuers)) &&
+			     read_whole(read, from, unit_kept.issuers, size);
+
+		unit.issuers = unit_kept.issuers;
+		unit.issuer_count = whole ? (uint8_t)(size / KS_KEY_SIZE) : 0u;
+	} else if (settings_name_steq(name, "device", NULL) != 0) {
+		bool whole = (size <= DEVICE_ID_MAX) && read_whole(read, from, unit_kept.device_id, size);
+
+		unit_kept.device_id[whole ? size : 0u] = '\0';
+		unit.device_id = (whole && (size != 0u)) ? unit_kept.device_id : NULL;
+#endif
 	} else {
 		return -ENOENT;
 	}
@@ -113,6 +147,13 @@ int ks_record_load(struct ks_record_found *result)
 			LOG_ERR("the session record cannot be erased, so it is worth nothing");
 		}
 	}
+#if KS_HAS_PERMIT
+	if (unit_kept.has_holder) {
+		(void)settings_delete("ks/holder");
+		result->has_holder = result->has_record;
+		(void)memcpy(result->holder, unit_kept.holder, sizeof(result->holder));
+	}
+#endif
 	if (kept.mode_size != 0u) {
 		result->mode_before = ks_mode_by_name(&ks_policy, kept.mode, kept.mode_size);
 	}
@@ -156,6 +197,11 @@ void ks_record_save(bool expects)
 		return;
 	}
 	session_written = true;
+#if KS_HAS_PERMIT
+	if (device->has_holder) {
+		save("ks/holder", device->holder, sizeof(device->holder));
+	}
+#endif
 	save("ks/session", bytes, size);
 }
 
@@ -164,6 +210,9 @@ void ks_record_clear(void)
 	if (session_written) {
 		session_written = false;
 		erase("ks/session");
+#if KS_HAS_PERMIT
+		(void)settings_delete("ks/holder");
+#endif
 	}
 }
 
@@ -207,3 +256,70 @@ bool ks_record_secret(uint8_t bytes[SECRET_SIZE])
 	}
 	return has_secret;
 }
+
+#if KS_HAS_PERMIT
+
+const struct ks_unit *ks_record_unit(void)
+{
+	return &unit;
+}
+
+#define USES "ks/use"
+#define ID_TEXT (2u * KS_PERMIT_ID_SIZE)
+
+struct uses {
+	char id[ID_TEXT + 1u];
+	uint32_t used;
+	uint32_t known;
+	bool damaged;
+};
+
+static int count_use(const char *key, size_t size, settings_read_cb read, void *from, void *data)
+{
+	struct uses *uses = data;
+	uint8_t bytes[sizeof(uint32_t)];
+
+	if (key == NULL) {
+		return 0;
+	}
+	uses->known++;
+	if ((size != sizeof(bytes)) || !read_whole(read, from, bytes, size)) {
+		uses->damaged = true;
+	} else if (strcmp(key, uses->id) == 0) {
+		uses->used = sys_get_le32(bytes);
+	} else {
+		/* another permit's */
+	}
+	return 0;
+}
+
+bool ks_permit_uses(const uint8_t id[KS_PERMIT_ID_SIZE], uint32_t *used, uint32_t *known)
+{
+	struct uses uses = {0};
+	bool read;
+
+	(void)bin2hex(id, KS_PERMIT_ID_SIZE, uses.id, sizeof(uses.id));
+	read = settings_load_subtree_direct(USES, count_use, &uses) == 0;
+	*used = uses.used;
+	*known = uses.known;
+	return read && !uses.damaged;
+}
+
+bool ks_permit_keep_use(const uint8_t id[KS_PERMIT_ID_SIZE], uint32_t used)
+{
+	char name[sizeof(USES) + 1u + ID_TEXT] = USES "/";
+	uint8_t bytes[sizeof(uint32_t)];
+
+	(void)bin2hex(id, KS_PERMIT_ID_SIZE, &name[sizeof(USES)], ID_TEXT + 1u);
+	sys_put_le32(used, bytes);
+	return settings_save_one(name, bytes, sizeof(bytes)) == 0;
+}
+
+/* A product that has a clock which nobody can set from outside brings its own. */
+__weak bool ks_clock_s(uint32_t *now_s)
+{
+	ARG_UNUSED(now_s);
+	return false;
+}
+
+#endif

@@ -28,11 +28,6 @@ void ks_reset_want(void)
 	ks_post();
 }
 
-bool ks_reset_wanted(void)
-{
-	return wanted;
-}
-
 void ks_reset_follow(void)
 {
 	uint64_t now_ms = ks_now_ms();

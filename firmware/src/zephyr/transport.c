@@ -88,27 +88,6 @@ void ks_transport_drop_queued(void)
 	}
 }
 
-void ks_transport_drop_partial(void)
-{
-#if KS_HAS_REASSEMBLY
-	for (size_t place = 0; (place < MAX_TRANSPORTS) && (seen[place] != NULL); place++) {
-		struct smp_transport *transport = seen[place];
-		void *user_data;
-
-		/* Bluetooth's receiving thread collects there; it does not wait within. */
-		k_sched_lock();
-		user_data = smp_reassembly_get_ud(transport);
-		if (user_data != NULL) {
-			if (transport->functions.ud_free != NULL) {
-				transport->functions.ud_free(user_data);
-			}
-			(void)smp_reassembly_drop(transport);
-		}
-		k_sched_unlock();
-	}
-#endif
-}
-
 static bool is_of_another(struct net_buf *packet, const void *context)
 {
 	/* MCUmgr's Bluetooth transport keeps the connection in the first word. */

@@ -46,12 +46,17 @@ static bool change(bool show)
 		LOG_ERR("the SMP service cannot be %s (%d)", show ? "shown" : "hidden", error);
 		return false;
 	}
+	LOG_DBG("the SMP service is %s", show ? "shown" : "hidden");
 	in_table = show;
+	if (show) {
+		ks_smp_service_find();
+	}
 	return true;
 }
 
 void ks_visibility_boot(void)
 {
+	ks_smp_service_find();
 	if (comes_and_goes()) {
 		(void)change(false);
 	}
@@ -60,13 +65,26 @@ void ks_visibility_boot(void)
 
 bool ks_visibility_follow(void)
 {
+	bool waits;
+
 	if (in_table == wanted) {
-		return true;
+		/* The machine sends everybody away before it shows the service: nobody shall come meanwhile. */
+		ks_lock();
+		waits = (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) && ks_the_device()->state.has_session && !wanted;
+		ks_unlock();
+		return !waits;
 	}
 	if (ks_answer_at_hand()) {
 		return false;
 	}
 	if ((ks_policy.service != (uint8_t)KS_SERVICE_LIVE) && (ks_links_count() != 0u)) {
+		if (wanted) {
+			/* Whoever has come since the machine looked would keep the service from everybody. */
+			ks_lock();
+			ks_links_end_all();
+			ks_unlock();
+			ks_links_end_due();
+		}
 		return false;
 	}
 	if (ks_now_ms() < retry_ms) {
@@ -84,6 +102,7 @@ bool ks_visibility_follow(void)
 
 void ks_visibility_boot(void)
 {
+	ks_smp_service_find();
 	if (comes_and_goes()) {
 		LOG_ERR("this build cannot hide the SMP service: CONFIG_BT_GATT_DYNAMIC_DB is off. The handlers refuse.");
 		ks_report(KS_LOG_FAULT, "the SMP service cannot be hidden");
