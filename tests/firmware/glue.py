@@ -273,8 +273,8 @@ FAULTS: Final = (
     Fault(
         trap="4-shut-until-started",
         file="gate.c",
-        old="*rc = MGMT_ERR_EACCESSDENIED;\n\t\treturn MGMT_CB_ERROR_RC;",
-        new="(void)rc;\n\t\treturn MGMT_CB_OK;",
+        old="\tif (!ks_running()) {",
+        new="\tif (!ks_running()) {\n\t\treturn original_of(&call)(streamer);\n\t}\n\tif (false) {",
     ),
     Fault(
         trap="7-refusals-say-why",
@@ -325,10 +325,11 @@ FAULTS: Final = (
     Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",
-        old="return (atomic_get(&open_now) != 0) || !is_smp(attribute);",
-        new="(void)attribute;\n\treturn true;",
+        old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
+        new="return (conn != NULL) ||",
         service=Visibility.AUTHORIZE,
     ),
+    Fault(trap="half-frame-goes", file="smp_service.c", old="\t\ttold->cfg_changed(ccc, 0u);\n", new=""),
     Fault(
         trap="two-centrals",
         file="links.c",

@@ -68,6 +68,7 @@ enum ks_service_shown {
 	KS_SERVICE_RECONNECT = 0,
 	KS_SERVICE_LIVE = 1,
 	KS_SERVICE_ALWAYS = 2,
+	KS_SERVICE_AUTHORIZE = 3,
 };
 
 enum ks_confirm {

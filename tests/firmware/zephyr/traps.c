@@ -22,6 +22,7 @@
 
 #include <zephyr/dfu/mcuboot.h>
 #include <zephyr/kernel.h>
+#include <zephyr/mgmt/mcumgr/smp/smp.h>
 
 extern const struct ks_policy ks_policy;
 
@@ -717,6 +718,25 @@ static void request_of_one_who_has_gone(void)
 	CHECK(fake_buffers_free() == CONFIG_MCUMGR_TRANSPORT_NETBUF_COUNT);
 }
 
+static void half_frame_goes(void)
+{
+	static struct net_buf *half;
+	int central;
+
+	device_boots();
+	central = central_in_maintenance();
+	half = fake_buffer();
+	fake_bluetooth_transport.__reassembly.current = half;
+	CHECK(asks_mode(central, LEAVE) == 0);
+	fake_run(200);
+	if (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) {
+		central_leaves(central);
+		fake_run(200);
+	}
+	CHECK(fake_bluetooth_transport.__reassembly.current == NULL);
+	CHECK(fake_noted("half frame dropped", 0) >= 0);
+}
+
 /* --- upload --- */
 
 static void upload_rules(void)
@@ -905,6 +925,7 @@ static const struct trap traps[] = {
 	{.name = "arm-and-guard", .strategies = ANY, .boots = {{guard_during_hashing, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "queued-before-leaving", .strategies = ANY, .boots = {{queued_before_leaving, ENDS}}},
 	{.name = "request-of-one-who-has-gone", .strategies = ANY, .boots = {{request_of_one_who_has_gone, ENDS}}},
+	{.name = "half-frame-goes", .strategies = ANY, .boots = {{half_frame_goes, ENDS}}},
 	{.name = "upload-rules", .strategies = ANY, .boots = {{upload_rules, ENDS}}},
 #if defined(CONFIG_BT_GATT_AUTHORIZATION_CUSTOM)
 	{.name = "authorize-in-a-live-connection", .strategies = AUTHORIZES, .boots = {{authorize_in_a_live_connection, ENDS}}},

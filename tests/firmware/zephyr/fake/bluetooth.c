@@ -285,24 +285,36 @@ ssize_t stub_write_ccc(struct bt_conn *conn, const struct bt_gatt_attr *attr, co
 	return (ssize_t)len;
 }
 
+/* As in smp_bt.c: only this drops a half-received frame. */
+static void subscribed(const struct bt_gatt_attr *attr, uint16_t value)
+{
+	(void)attr;
+	if (value == 0u) {
+		fake_bluetooth_transport.__reassembly.current = NULL;
+		fake_note("half frame dropped");
+	}
+}
+
 #define SMP_UUID                                                                                                       \
 	BT_UUID_DECLARE_128(BT_UUID_128_ENCODE(0xda2e7828, 0xfbce, 0x4e01, 0xae9e, 0x261174997c48))
 static struct bt_gatt_attr smp_attrs[] = {
 	BT_GATT_PRIMARY_SERVICE(NULL),
 	BT_GATT_CHARACTERISTIC(SMP_UUID, BT_GATT_CHRC_WRITE_WITHOUT_RESP | BT_GATT_CHRC_NOTIFY, BT_GATT_PERM_WRITE, NULL,
 			       write_smp, NULL),
-	BT_GATT_CCC(NULL, BT_GATT_PERM_READ | BT_GATT_PERM_WRITE),
+	BT_GATT_CCC(subscribed, BT_GATT_PERM_READ | BT_GATT_PERM_WRITE),
 };
 
-struct bt_gatt_attr *bt_gatt_find_by_uuid(const struct bt_gatt_attr *attr, uint16_t attr_count, const struct bt_uuid *uuid)
+void bt_gatt_foreach_attr_type(uint16_t start_handle, uint16_t end_handle, const struct bt_uuid *uuid,
+			       const void *attr_data, uint16_t num_matches, bt_gatt_attr_func_t func, void *user_data)
 {
-	CHECK((attr == NULL) && (attr_count == 0u));
+	fake_thread_only("bt_gatt_foreach_attr_type()");
+	CHECK((start_handle == 1u) && (end_handle == 0xFFFFu) && (attr_data == NULL) && (num_matches == 1u));
 	for (size_t place = 0; smp_in_table && (place < ARRAY_SIZE(smp_attrs)); place++) {
 		if (bt_uuid_cmp(smp_attrs[place].uuid, uuid) == 0) {
-			return &smp_attrs[place];
+			(void)func(&smp_attrs[place], (uint16_t)(0x10u + place), user_data);
+			return;
 		}
 	}
-	return NULL;
 }
 
 static int change(bool there)

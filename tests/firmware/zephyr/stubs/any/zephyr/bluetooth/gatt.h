@@ -7,6 +7,8 @@
 #include <zephyr/bluetooth/conn.h>
 #include <zephyr/bluetooth/uuid.h>
 
+#define BT_ATT_FIRST_ATTRIBUTE_HANDLE 0x0001
+#define BT_ATT_LAST_ATTRIBUTE_HANDLE 0xffff
 #define BT_ATT_ERR_INVALID_HANDLE 0x01
 #define BT_ATT_ERR_AUTHORIZATION 0x08
 #define BT_ATT_ERR_INSUFFICIENT_RESOURCES 0x11
@@ -50,7 +52,21 @@ struct bt_gatt_service_static {
 #define BT_GATT_CHARACTERISTIC(the_uuid, props, perms, reads, writes, data)                                            \
 	STUB_ATTRIBUTE(BT_UUID_GATT_CHRC, NULL, NULL, NULL, BT_GATT_PERM_READ),                                        \
 		STUB_ATTRIBUTE(the_uuid, reads, writes, data, perms)
-#define BT_GATT_CCC(changed, perms) STUB_ATTRIBUTE(BT_UUID_GATT_CCC, NULL, stub_write_ccc, (void *)(changed), perms)
+#if defined(STUB_CCC_RENAMED)
+#define STUB_CCC bt_gatt_ccc_managed_user_data
+#define BT_GATT_CCC_MANAGED_USER_DATA_INIT(changed, write, match)                                                      \
+	{                                                                                                              \
+		.cfg_changed = changed,                                                                                \
+	}
+#else
+#define STUB_CCC _bt_gatt_ccc
+#endif
+struct STUB_CCC {
+	uint16_t value;
+	void (*cfg_changed)(const struct bt_gatt_attr *attr, uint16_t value);
+};
+#define BT_GATT_CCC(changed, perms)                                                                                    \
+	STUB_ATTRIBUTE(BT_UUID_GATT_CCC, NULL, stub_write_ccc, ((struct STUB_CCC[]){{.cfg_changed = (changed)}}), perms)
 /* There a section of the linker's; here the fake is told before main(). */
 #define BT_GATT_SERVICE_DEFINE(name, ...)                                                                              \
 	static const struct bt_gatt_attr stub_attrs_##name[] = {__VA_ARGS__};                                          \
@@ -84,8 +100,13 @@ static inline int bt_gatt_notify(struct bt_conn *conn, const struct bt_gatt_attr
 	return bt_gatt_notify_cb(conn, &params);
 }
 uint16_t bt_gatt_get_mtu(struct bt_conn *conn);
-struct bt_gatt_attr *bt_gatt_find_by_uuid(const struct bt_gatt_attr *attr, uint16_t attr_count,
-					  const struct bt_uuid *uuid);
+enum {
+	BT_GATT_ITER_STOP = 0,
+	BT_GATT_ITER_CONTINUE,
+};
+typedef uint8_t (*bt_gatt_attr_func_t)(const struct bt_gatt_attr *attr, uint16_t handle, void *user_data);
+void bt_gatt_foreach_attr_type(uint16_t start_handle, uint16_t end_handle, const struct bt_uuid *uuid,
+			       const void *attr_data, uint16_t num_matches, bt_gatt_attr_func_t func, void *user_data);
 ssize_t bt_gatt_attr_read(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buf, uint16_t buf_len,
 			  uint16_t offset, const void *value, uint16_t value_len);
 #if defined(STUB_GATT_AUTHORIZATION)

@@ -51,6 +51,22 @@ static inline void atomic_set_bit(atomic_t *target, int bit)
 {
 	target[(size_t)bit / ATOMIC_BITS] |= 1L << ((size_t)bit % ATOMIC_BITS);
 }
+static inline void atomic_clear_bit(atomic_t *target, int bit)
+{
+	target[(size_t)bit / ATOMIC_BITS] &= ~(1L << ((size_t)bit % ATOMIC_BITS));
+}
+static inline void atomic_set_bit_to(atomic_t *target, int bit, bool val)
+{
+	if (val) {
+		atomic_set_bit(target, bit);
+	} else {
+		atomic_clear_bit(target, bit);
+	}
+}
+static inline bool atomic_test_bit(const atomic_t *target, int bit)
+{
+	return (target[(size_t)bit / ATOMIC_BITS] & (1L << ((size_t)bit % ATOMIC_BITS))) != 0;
+}
 static inline bool atomic_test_and_clear_bit(atomic_t *target, int bit)
 {
 	atomic_t *word = &target[(size_t)bit / ATOMIC_BITS];
