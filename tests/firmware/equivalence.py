@@ -22,7 +22,9 @@ from keyswitch.gate.events import Event
 from keyswitch.gate.machine import step
 from keyswitch.gate.state import GateState
 from keyswitch.gate.visibility import may_access_smp
+from keyswitch.policy import unit_data
 from keyswitch.policy.model import Policy
+from keyswitch.policy.unit_data import UnitData
 
 MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
@@ -115,7 +117,7 @@ class Batch:
         return count
 
     def records(self, wire: Wire, chance: Random, count: int) -> int:
-        """Ask what these bytes say: records, and records with a byte changed, missing, or too many; sets at their limits."""
+        """Ask what these bytes say: records, spoilt ones, and sets of images at their limits."""
         hashes = [bytes([each]) * 32 for each in range(MOST_IMAGES + 1)]
         for held in (0, 1, MOST_IMAGES - 1, MOST_IMAGES, MOST_IMAGES + 1):
             found = replace(lives.foreign_record(wire.policy, chance), images=frozenset(hashes[:held]))
@@ -179,6 +181,25 @@ class Batch:
         self.asked.append(wire.ask_edges())
         self.told.append(b"")
         self.about.append(wire.policy.origin)
+
+    def units(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask whose data these bytes are: right ones, spoilt ones, and spoilt ones with their CRC; how many."""
+        before = len(self.asked)
+        for _ in range(count):
+            unit = UnitData(
+                id=chance.choice(("u", "unit 4711 ünit", "x" * 64)),
+                secret=chance.choice((None, chance.randbytes(32))),
+                issuers=tuple(chance.randbytes(32) for _ in range(chance.choice((0, 1, 2, 16)))),
+            )
+            data = unit_data.to_bytes(unit)
+            head = spoilt(data[:12], chance) + data[12:-4]
+            told = (data, data + b"\xff", spoilt(data, chance), with_crc(spoilt(data[:-4], chance)), with_crc(head))
+            for each in told:
+                found = unit_data.from_bytes(each)
+                self.asked.append(b"\x09" + wire.number + len(each).to_bytes(2, "little") + each)
+                self.told.append(b"\0" if found is None else b"\1" + _told_unit(found))
+                self.about.append(each)
+        return len(self.asked) - before
 
     def requests(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask how these bytes are read as a request's map, and how a number is written; how many."""
@@ -269,6 +290,7 @@ def compare_lives(
         count.records += batch.records(wire, Random(first + number), 3 * lives_each)
         count.steps += batch.memories(wire, Random(first + number), lives_each)
         batch.edges(wire)
+        count.records += batch.units(wire, Random(first + number), 3 * lives_each)
         if policy.entry.permit is not None:
             count.records += batch.permits(wire, Random(first + number), PERMITS)
     for number, (compiler, core) in enumerate(cores.items()):
@@ -299,6 +321,13 @@ def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tup
         place.mkdir(parents=True)
         batch.compare(link_harness(place, core, build_tables(place, [policy], compiler), compiler))
     return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records")), asked
+
+
+def _told_unit(unit: UnitData) -> bytes:
+    name, secret = unit.id.encode(), unit.secret or b""
+    return b"".join(
+        (bytes([len(name)]), name, bytes([bool(secret)]), secret, bytes([len(unit.issuers)]), *unit.issuers)
+    )
 
 
 def spoilt(data: bytes, chance: Random) -> bytes:

@@ -34,7 +34,7 @@ static void checked(const struct ks_device *device, const struct ks_step *step)
 
 static void come_up(struct ks_device *device, const struct ks_policy *policy, const struct ks_record *record)
 {
-	static const struct ks_unit unit = {NULL, TEST_ISSUERS, 2};
+	static const struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
 	struct ks_boot boot = {0};
 	struct ks_step step;
 
@@ -108,7 +108,7 @@ static void try_permit(const struct ks_policy *policy, const uint8_t *bytes, siz
 {
 	uint8_t message[KS_PROOF_MESSAGE_MAX + KS_HASH_SIZE] = {0};
 	static const uint8_t signature[KS_SIGNATURE_SIZE] = {1};
-	struct ks_unit unit = {NULL, TEST_ISSUERS, 2};
+	struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
 	struct ks_permit_proof proof = {0};
 	struct ks_permit permit;
 	uint8_t *copy = malloc(size == 0 ? 1 : size);

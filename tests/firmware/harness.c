@@ -109,7 +109,7 @@ static void put32(uint32_t value)
 
 static void put_bytes(const void *bytes, size_t size)
 {
-	must(fwrite(bytes, 1, size, answers) == size, "answers cannot be written");
+	must(size == 0 || fwrite(bytes, 1, size, answers) == size, "answers cannot be written");
 }
 
 /* --- values --- */
@@ -793,7 +793,7 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 	struct told told;
 	uint16_t actions;
 	char id[65] = {0};
-	struct ks_unit unit = {NULL, TEST_ISSUERS, 2};
+	struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
 	uint8_t id_size;
 
 	test_chance_seed(get32(in));
@@ -831,6 +831,31 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 			break;
 		}
 	}
+}
+
+/* A unit's bytes: whether there is one, and who. */
+static void answer_unit(struct input *in)
+{
+	struct ks_unit unit;
+	uint16_t size = get16(in);
+	uint8_t *bytes = malloc(size == 0 ? 1 : size);
+	bool read;
+
+	must(bytes != NULL, "no memory");
+	memcpy(bytes, take(in, size), size);
+	nonsense(&unit, sizeof(unit));
+	read = ks_unit_read(bytes, size, &unit);
+	put8(read);
+	must(read || (unit.device_id == NULL && unit.secret == NULL && unit.issuer_count == 0), "a damaged unit");
+	if (read) {
+		put8((uint32_t)strlen(unit.device_id));
+		put_bytes(unit.device_id, strlen(unit.device_id));
+		put8(unit.secret != NULL);
+		put_bytes(unit.secret, unit.secret != NULL ? KS_SECRET_SIZE : 0);
+		put8(unit.issuer_count);
+		put_bytes(unit.issuers, (size_t)unit.issuer_count * KS_KEY_SIZE);
+	}
+	free(bytes);
 }
 
 /* --- what no device of Python's meets --- */
@@ -968,7 +993,7 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 			break;
 #if KS_HAS_PERMIT
 		case 7: {
-			struct ks_unit unit = {NULL, TEST_ISSUERS, 2};
+			struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
 
 			answer_permit(&in, policy, &unit);
 			break;
@@ -984,6 +1009,9 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 			break;
 		case 8:
 			check_edges(policy);
+			break;
+		case 9:
+			answer_unit(&in);
 			break;
 		default:
 			must(false, "no such question");

@@ -114,6 +114,7 @@ def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
         batch.records(wire, chance, 40)
         batch.memories(wire, chance, 6)
         batch.edges(wire)
+        batch.units(wire, chance, 20)
         if policy.entry.permit is not None:
             batch.permits(wire, chance, 60)
         for seed in range(12 if lives.usable(policy) else 0):

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define KS_MAC_SIZE 32u
+#define KS_SECRET_SIZE 32u
 #define KS_HASH_SIZE 32u
 #define KS_KEY_SIZE 32u
 #define KS_SIGNATURE_SIZE 64u

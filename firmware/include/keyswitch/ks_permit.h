@@ -11,6 +11,7 @@
 
 #include <keyswitch/ks_crypto.h>
 #include <keyswitch/ks_gate.h>
+#include <keyswitch/ks_unit.h>
 
 #if KS_HAS_PERMIT && defined(CONFIG_KEYSWITCH) && !defined(CONFIG_KEYSWITCH_PERMIT)
 #error "The policy takes permits: CONFIG_KEYSWITCH_PERMIT=y (ks.conf has it)"
@@ -21,13 +22,6 @@
 #define KS_PERMIT_ID_SIZE 16u
 /* Bytes in front of the claims, of what the issuer has signed. */
 #define KS_PERMIT_SIGNED_HEAD 20u
-
-/* Who this unit is: from its own settings, never from the policy. */
-struct ks_unit {
-	const char *device_id; /* what proofs and permits are bound to; NULL: the policy's */
-	const uint8_t (*issuers)[KS_KEY_SIZE]; /* Ed25519 public keys that may sign permits */
-	uint8_t issuer_count; /* 0: no permit opens anything */
-};
 
 /* A permit that holds. */
 struct ks_permit {

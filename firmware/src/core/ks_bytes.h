@@ -26,4 +26,10 @@ struct ks_reader {
 /* The next bytes; NULL, and from there on everything is wrong, if there are not so many. */
 const uint8_t *ks_take(struct ks_reader *reader, size_t size);
 
+/* A little-endian number of 1 to 4 bytes. */
+uint32_t ks_number_at(const uint8_t *bytes, uint8_t size);
+
+/* CRC-32 as in zlib and ISO 3309: reflected, polynomial 0x04C11DB7. */
+uint32_t ks_crc32(const uint8_t *bytes, size_t size);
+
 #endif

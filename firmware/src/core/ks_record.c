@@ -36,20 +36,6 @@
 static const uint8_t TIMES[KS_RECORD_TIMES] = {KS_TIMER_LEASE, KS_TIMER_LEASE_MAX, KS_TIMER_TIMEOUT, KS_TIMER_IDLE,
 					       KS_TIMER_TRIAL};
 
-/* CRC-32 as in zlib and ISO 3309: reflected, polynomial 0x04C11DB7. */
-static uint32_t crc32(const uint8_t *bytes, size_t size)
-{
-	uint32_t crc = UINT32_MAX;
-
-	for (size_t place = 0; place < size; place++) {
-		crc ^= bytes[place];
-		for (uint_fast8_t bit = 0; bit < 8u; bit++) {
-			crc = (crc >> 1) ^ (((crc & 1u) != 0u) ? 0xEDB88320u : 0u);
-		}
-	}
-	return ~crc;
-}
-
 /* --- writing --- */
 
 static void put_number(struct ks_writer *writer, uint32_t value, uint8_t size)
@@ -114,27 +100,17 @@ size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *st
 			put_number(&writer, left_ms[TIMES[place]], 4u);
 		}
 	}
-	put_number(&writer, crc32(bytes, writer.used), CRC_SIZE);
+	put_number(&writer, ks_crc32(bytes, writer.used), CRC_SIZE);
 	return writer.full ? 0u : writer.used;
 }
 
 /* --- reading --- */
 
-static uint32_t number_at(const uint8_t *bytes, uint8_t size)
-{
-	uint32_t value = 0u;
-
-	for (uint_fast8_t place = size; place > 0u; place--) {
-		value = (value << 8) | bytes[place - 1u];
-	}
-	return value;
-}
-
 static uint32_t take_number(struct ks_reader *reader, uint8_t size)
 {
 	const uint8_t *bytes = ks_take(reader, size);
 
-	return (bytes != NULL) ? number_at(bytes, size) : 0u;
+	return (bytes != NULL) ? ks_number_at(bytes, size) : 0u;
 }
 
 static void take_into(struct ks_reader *reader, uint8_t *into, size_t size)
@@ -201,7 +177,7 @@ bool ks_record_read(const struct ks_policy *policy, const uint8_t *bytes, size_t
 	size_t name_size;
 
 	(void)memset(record, 0, sizeof(*record));
-	if ((size < CRC_SIZE) || (crc32(bytes, size - CRC_SIZE) != number_at(&bytes[size - CRC_SIZE], CRC_SIZE))) {
+	if ((size < CRC_SIZE) || (ks_crc32(bytes, size - CRC_SIZE) != ks_number_at(&bytes[size - CRC_SIZE], CRC_SIZE))) {
 		return false;
 	}
 	head = take_number(&reader, 4u);
