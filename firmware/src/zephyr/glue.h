@@ -129,6 +129,8 @@ void ks_image_confirm(void);
  * at each call. false: there is more to do, and the reset has to wait.
  */
 bool ks_image_ready_for_reset(void);
+/* No reset is granted any more: for the next one it is computed anew. */
+void ks_image_reset_is_off(void);
 
 /* --- record.c: settings --- */
 

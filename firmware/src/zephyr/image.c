@@ -381,6 +381,9 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 		return MGMT_ERR_EINVAL;
 	}
 	*reader = before; /* the original reads it again */
+	if (slot > OTHER_SLOT) {
+		return fail(call, IMG_MGMT_ERR_FLASH_OPEN_FAILED);
+	}
 	if ((slot != OTHER_SLOT) || state_now()->trial) {
 		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
 	}
@@ -558,4 +561,9 @@ bool ks_image_ready_for_reset(void)
 		again_done = hashing == KS_HASHING_DONE;
 	}
 	return !again_runs;
+}
+
+void ks_image_reset_is_off(void)
+{
+	again_fresh = false;
 }

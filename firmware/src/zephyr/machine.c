@@ -262,6 +262,7 @@ static void fire_timers(void)
 	/* The image that the reset is to start is looked at once more; leaving, a guard or a time limit comes in between. */
 	if (*reset_due_ms == KS_NEVER) {
 		preparing = false;
+		ks_image_reset_is_off();
 	} else if (preparing || (*reset_due_ms <= now_ms)) {
 		preparing = !ks_image_ready_for_reset();
 		*reset_due_ms = preparing ? (now_ms + 1u) : now_ms;

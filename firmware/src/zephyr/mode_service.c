@@ -5,6 +5,9 @@
  *
  * Writes are collected for each connection, cut as they may be, and frames are taken out on the gate's own queue, in order.
  * What does not fit is refused (0x11), a frame that is longer than the room drops what was collected.
+ *
+ * One notification of each connection is under way at most, and the next follows when the host has sent it: a central that
+ * takes nothing waits for itself, and holds neither a time limit nor another central up.
  */
 #include <string.h>
 
@@ -33,7 +36,19 @@ struct inbox {
 	uint8_t bytes[CONFIG_KEYSWITCH_FRAME_SIZE];
 };
 
+/* An answer on its way to one connection. */
+struct outbox {
+	uint16_t size; /* 0: none is */
+	uint16_t at;
+	uint8_t bytes[ANSWER_SIZE];
+};
+
 static struct inbox inboxes[CONFIG_BT_MAX_CONN];
+static struct outbox outboxes[CONFIG_BT_MAX_CONN];
+/* Notifications that the host has not sent yet, by bt_conn_index(). */
+static ATOMIC_DEFINE(under_way, CONFIG_BT_MAX_CONN);
+/* The connection is another one: what was to be sent was for the one before. */
+static ATOMIC_DEFINE(renewed, CONFIG_BT_MAX_CONN);
 static struct k_spinlock inbox_lock;
 static uint8_t state_value[KS_STATE_VALUE_SIZE];
 
@@ -104,6 +119,8 @@ void ks_mode_service_forget(uint8_t link)
 
 	inboxes[link].size = 0u;
 	k_spin_unlock(&inbox_lock, key);
+	atomic_set_bit(renewed, link);
+	atomic_clear_bit(under_way, link);
 }
 
 /* --- under the lock --- */
@@ -146,40 +163,53 @@ static size_t take_frame(struct inbox *inbox, uint8_t *frame)
 	return size;
 }
 
-static void delivered(struct bt_conn *conn, void *data)
+static void sent(struct bt_conn *conn, void *data)
 {
-	ARG_UNUSED(conn);
 	ARG_UNUSED(data);
-	ks_answer_ends(KS_ANSWER_MODE);
+	atomic_clear_bit(under_way, bt_conn_index(conn));
+	ks_post();
 }
 
-/* Without the lock: the host may have to wait for a buffer. */
-static bool notify(struct bt_conn *conn, const uint8_t *bytes, size_t size)
+/* This answer is out, or nobody hears it. */
+static void end_answer(struct outbox *outbox)
+{
+	bool others = false;
+
+	outbox->size = 0u;
+	for (size_t link = 0; link < ARRAY_SIZE(outboxes); link++) {
+		others = others || (outboxes[link].size != 0u);
+	}
+	if (!others) {
+		ks_answer_ends(KS_ANSWER_MODE);
+	}
+}
+
+/* The next part of the link's answer. Without the lock: the host may wait a moment for a buffer. */
+static void send_on(struct bt_conn *conn, struct outbox *outbox)
 {
 	size_t mtu = bt_gatt_get_mtu(conn);
 	size_t room = (mtu > NOTIFICATION_HEADER) ? (mtu - NOTIFICATION_HEADER) : 0u;
-	size_t at = 0u;
+	size_t part = MIN(room, (size_t)(outbox->size - outbox->at));
+	struct bt_gatt_notify_params params = {
+		.attr = &ks_mode_service.attrs[CONTROL_VALUE],
+		.data = &outbox->bytes[outbox->at],
+		.len = (uint16_t)part,
+		.func = sent,
+	};
 
-	while ((room != 0u) && (at < size)) {
-		size_t part = MIN(room, size - at);
-		struct bt_gatt_notify_params params = {
-			.attr = &ks_mode_service.attrs[CONTROL_VALUE],
-			.data = &bytes[at],
-			.len = (uint16_t)part,
-			.func = (at + part == size) ? delivered : NULL,
-		};
-
-		if (bt_gatt_notify_cb(conn, &params) != 0) {
-			return false;
+	if (part != 0u) {
+		atomic_set_bit(under_way, bt_conn_index(conn));
+		if (bt_gatt_notify_cb(conn, &params) == 0) {
+			outbox->at = (uint16_t)(outbox->at + part);
+			return;
 		}
-		at += part;
+		atomic_clear_bit(under_way, bt_conn_index(conn));
 	}
-	return at == size;
+	end_answer(outbox);
 }
 
-static void answer_frame(struct bt_conn *conn, const uint8_t *frame, size_t size)
+static void answer_frame(struct bt_conn *conn, struct outbox *outbox, const uint8_t *frame, size_t size)
 {
-	static uint8_t bytes[ANSWER_SIZE];
 	struct ks_step *step = ks_scratch_step();
 	struct ks_peer peer = {.service = KS_SERVICE_MODE};
 	struct ks_event served = {.kind = KS_COMMAND_SERVED};
@@ -188,9 +218,10 @@ static void answer_frame(struct bt_conn *conn, const uint8_t *frame, size_t size
 	ks_lock();
 	ks_links_tell();
 	if (ks_links_peer(conn, &peer)) {
-		/* Asked first, so that nothing that has to follow the answer overtakes it. */
+		/* First, so that nothing that has to follow the answer overtakes it. */
 		ks_answer_begins(KS_ANSWER_MODE);
-		answer = ks_mode_group_frame(ks_the_device(), &peer, frame, size, ks_now_ms(), bytes, sizeof(bytes), step);
+		answer = ks_mode_group_frame(ks_the_device(), &peer, frame, size, ks_now_ms(), outbox->bytes,
+					     sizeof(outbox->bytes), step);
 		if (answer.store_lockout) {
 			ks_record_keep_lockout();
 		}
@@ -203,20 +234,33 @@ static void answer_frame(struct bt_conn *conn, const uint8_t *frame, size_t size
 		}
 	}
 	ks_unlock();
-	if ((answer.size == 0u) || !notify(conn, bytes, answer.size)) {
-		ks_answer_ends(KS_ANSWER_MODE); /* nobody hears it */
-	}
+	outbox->size = (uint16_t)answer.size;
+	outbox->at = 0u;
+	send_on(conn, outbox);
 }
 
 static void answer_link(struct bt_conn *conn, void *data)
 {
 	static uint8_t frame[CONFIG_KEYSWITCH_FRAME_SIZE];
-	struct inbox *inbox = &inboxes[bt_conn_index(conn)];
+	uint8_t link = bt_conn_index(conn);
+	struct outbox *outbox = &outboxes[link];
 	bool *more = data;
-	size_t size = take_frame(inbox, frame);
+	size_t size;
 
+	if (atomic_test_and_clear_bit(renewed, link) && (outbox->size != 0u)) {
+		end_answer(outbox);
+	}
+	if (atomic_test_bit(under_way, link)) {
+		return; /* sent() posts */
+	}
+	if (outbox->size != 0u) {
+		send_on(conn, outbox);
+		*more = *more || (outbox->size == 0u);
+		return;
+	}
+	size = take_frame(&inboxes[link], frame);
 	if (size != 0u) {
-		answer_frame(conn, frame, size);
+		answer_frame(conn, outbox, frame, size);
 		*more = true;
 	}
 }
