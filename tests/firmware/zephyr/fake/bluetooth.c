@@ -123,12 +123,32 @@ uint16_t bt_gatt_get_mtu(struct bt_conn *conn)
 	return MTU;
 }
 
+struct completion {
+	struct bt_conn *conn;
+	bt_gatt_complete_func_t func;
+	bool there;
+};
+static struct completion completions[16];
+
 static void completed(void *data)
 {
-	bt_gatt_complete_func_t func = (bt_gatt_complete_func_t)(uintptr_t)data;
+	struct completion *completion = data;
 
+	completion->there = false;
 	fake_note("delivered");
-	func(&conns[0], NULL);
+	completion->func(completion->conn, NULL);
+}
+
+static void completes_soon(struct bt_conn *conn, bt_gatt_complete_func_t func)
+{
+	for (size_t place = 0; place < ARRAY_SIZE(completions); place++) {
+		if (!completions[place].there) {
+			completions[place] = (struct completion){conn, func, true};
+			fake_later(AIR_MS, SYSTEM, completed, &completions[place]);
+			return;
+		}
+	}
+	fake_fail("more notifications on their way than any controller holds");
 }
 
 int bt_gatt_notify_cb(struct bt_conn *conn, struct bt_gatt_notify_params *params)
@@ -142,7 +162,7 @@ int bt_gatt_notify_cb(struct bt_conn *conn, struct bt_gatt_notify_params *params
 		fake_note("answer");
 	}
 	if (params->func != NULL) {
-		fake_later(AIR_MS, SYSTEM, completed, (void *)(uintptr_t)params->func);
+		completes_soon(conn, params->func);
 	}
 	return 0;
 }
