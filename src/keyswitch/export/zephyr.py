@@ -10,7 +10,6 @@ promises what the module cannot do is not exported; files of others are never ov
 everything is known.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -227,13 +226,10 @@ def _conf(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
 
 
 def _hardening(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
-    lines = [*(f"# {line}" for line in told), "options:"]
+    """In the form of Zephyr's own fragments (subsys/mgmt/mcumgr/hardening.yaml of its main, da820108)."""
+    lines = [*(f"# {line}" for line in told), "rules:"]
     for each in settings:
-        lines += [
-            f"  - name: CONFIG_{each.symbol}",
-            f"    value: {json.dumps(each.value)}",
-            f"    rationale: {json.dumps(each.reason, ensure_ascii=False)}",
-        ]
+        lines += [f"  {each.symbol}:", f"    value: {each.value}", "    rationale: |", f"      {each.reason}"]
     return "\n".join(lines) + "\n"
 
 
