@@ -888,6 +888,33 @@ static uint8_t any_target(const struct ks_policy *policy, uint8_t mode)
 	return KS_NO_MODE;
 }
 
+static bool connects(const struct ks_policy *policy, struct ks_state *state, uint8_t kind, uint32_t peer)
+{
+	struct ks_event event = {0};
+	struct ks_step step;
+
+	event.kind = kind;
+	event.peer.id = peer;
+	ks_step(policy, state, &event, &step);
+	must(step.refusal.why == KS_NOT_REFUSED || step.refusal.why == KS_WHY_TOO_MANY_CONNECTIONS, "a connection");
+	return step.refusal.why == KS_NOT_REFUSED;
+}
+
+/* Every place is taken, by each central once, and given back. */
+static void check_connections(const struct ks_policy *policy, struct ks_state *state)
+{
+	for (uint32_t peer = 1; peer <= KS_MAX_CONNECTIONS; peer++) {
+		must(connects(policy, state, KS_CONNECTED, peer), "there is a place");
+		must(connects(policy, state, KS_CONNECTED, peer), "the same central again");
+	}
+	must(!connects(policy, state, KS_CONNECTED, KS_MAX_CONNECTIONS + 1), "there is no place");
+	for (uint32_t peer = 1; peer <= KS_MAX_CONNECTIONS; peer += KS_MAX_CONNECTIONS - 1) {
+		must(connects(policy, state, KS_DISCONNECTED, peer), "one goes");
+		must(connects(policy, state, KS_CONNECTED, 100 + peer), "another comes in its place");
+	}
+	must(!connects(policy, state, KS_CONNECTED, KS_MAX_CONNECTIONS + 1), "there is no place again");
+}
+
 /* An event of another version, no entropy, no room for an answer or a text: each is refused or cut, and nothing more. */
 static void check_edges(const struct ks_policy *policy)
 {
@@ -931,6 +958,7 @@ static void check_edges(const struct ks_policy *policy)
 		     "an event of another version");
 		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
 	}
+	check_connections(policy, &before);
 	size = ask_frame(&device, 0, 0, "", whole, sizeof(whole)).size;
 	for (size_t room = 0; room <= size; room++) {
 		uint8_t *exact = malloc(room == 0 ? 1 : room);

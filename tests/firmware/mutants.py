@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -67,8 +68,43 @@ CHANGES: Final = (
 )
 """What is changed into what; the last two are a constant that is one more, and a statement that is left out."""
 
-SAME: Final[dict[tuple[str, str], str]] = {}
-"""File and line as they are: why no question can tell the mutant from it."""
+_NO_TEXT: Final = "this refusal says nothing beside its reason, so its argument is not looked at"
+_ROOM: Final = "the exporter works out the room that a policy needs, and no step asks for more"
+_NEVER_AGAIN: Final = "ids of peers are never used again: what is kept of one that has gone is not asked for"
+_BOUND: Final = "at the limit both branches give the same"
+
+SAME: Final[dict[tuple[str, str], str]] = {
+    ("ks_guard.c", "if (id > 31u) {"): "no known command has the id 31, so no mode lists one",
+    ("ks_guard.c", "if (binds(binding, index) && (asked > most)) {"): _BOUND,
+    ("ks_door.c", "if (ks_is_maintenance(policy, mode) && (ks_security_of_mode(each) < least) &&"): _BOUND,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_FIRST_TRIAL, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_NOBODY_ENTERED, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_OWNER, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_NOT_ON_THIS_SERVICE, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_RESETTING, 0u);"): _NO_TEXT,
+    ("ks_door.c", "ks_refuse(refusal, KS_NOT_REFUSED, 0u);"): _NO_TEXT,
+    ("ks_session.c", "ks_do(change, KS_WRITE_TRAILER, change->state->armed_permanent ? 1u : 0u, 0u);"): (
+        "the effect has no value: the image is in the state"
+    ),
+    ("ks_advertisement.c", "if (lease_s > UINT16_MAX) {"): _BOUND,
+    (
+        "ks_advertisement.c",
+        "uint8_t mode = (device->state.mode < BEACON_MANY) ? device->state.mode : (uint8_t)BEACON_MANY;",
+    ): _BOUND,
+    ("ks_lockout.c", "if (!place_of(proof, &place) || (lockout->until_ms[place] <= now_ms)) {"): _BOUND,
+    ("ks_device.c", "return (due_ms > now_ms) ? (uint32_t)(due_ms - now_ms) : 0u;"): _BOUND,
+    ("ks_device.c", "ks_nonces_forget(&device->nonces, event->peer.id);"): _NEVER_AGAIN,
+    ("ks_device.c", "ks_sequences_forget(&device->sequences, event->peer.id);"): _NEVER_AGAIN,
+    ("ks_device.c", "ks_state_init(policy, &device->state);"): "KS_BOOTED begins with it anyway",
+    ("ks_change.c", "if (step->count >= (uint16_t)KS_MAX_EFFECTS) {"): _ROOM,
+    ("ks_change.c", "step->overflow = true;"): _ROOM,
+    ("ks_mode_group.c", "return ((size != 0u) && is_bytes(mac) && (mac->size == KS_MAC_SIZE) &&"): (
+        "a message has more than one byte, and room for the longest"
+    ),
+    ("ks_refusal.c", "if ((uint8_t)text[place] < PART_COUNT) {"): "no text holds the byte behind the last part's",
+    ("ks_transition.c", "uint32_t longest = 0u;"): "no hold is shorter than a millisecond",
+}
+"""File and line as they are: why no question can tell what survives there from the core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +239,8 @@ def main(names: list[str]) -> int:
             return 1
         until = time.monotonic() + next((int(name[:-1]) for name in names if re.fullmatch(r"\d+s", name)), 10**6)
         work = [(number, each, into, objects, tables) for number, each in enumerate(every)]
-        judged, known, left = [], 0, []
+        judged, left = [], []
+        known: Counter[str] = Counter()
         for start in range(0, len(work), AT_ONCE):
             if time.monotonic() > until:
                 break
@@ -211,17 +248,20 @@ def main(names: list[str]) -> int:
                 found = list(pool.map(_judge, work[start : start + AT_ONCE]))
             judged += found
             for each, alive in zip(every[start:], found, strict=False):
-                if alive and (each.source.name, each.line.strip()) in SAME:
-                    known += 1
+                reason = SAME.get((each.source.name, each.line.strip()))
+                if alive and reason is not None:
+                    known[reason] += 1
                 elif alive:
                     left.append(each)
                     told = f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}"
                     print(told, flush=True)
             print(f"# {len(judged)} judged", flush=True)
     built = sum(each is not None for each in judged)
-    noticed = built - known - len(left)
+    for reason, count in known.most_common():
+        print(f"{count} survive: {reason}")
+    noticed = built - known.total() - len(left)
     print(f"mutants: {len(judged)} of {possible} judged, {len(judged) - built} do not compile", end=", ")
-    print(f"{noticed} noticed, {known} survive for a reason that is written, {len(left)} survive")
+    print(f"{noticed} noticed, {known.total()} survive for a reason that is written, {len(left)} survive")
     return 1 if left else 0
 
 

@@ -245,6 +245,10 @@ session = "SESSION"
 maintenance = true
 allow = ["image", "mode"]
 lease_s = 60
+[modes.nobody-comes]
+maintenance = true
+allow = ["image", "mode"]
+lease_s = 60
 [entry.challenge]
 secret = "k.hmac"
 [entry.permit]

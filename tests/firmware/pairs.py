@@ -10,6 +10,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step, initial, step
 from keyswitch.gate.peer import Peer, Service
+from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.enums import InputType, ProofKind
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, OnButton, Policy, Value
@@ -124,7 +125,27 @@ def alphabet(policy: Policy) -> list[Event]:
             (False, True), (None, *policy.modes, "no-mode-of-this-policy"), (False, True)
         )
     ]
+    events += [
+        on.Booted(record=record, running=b"old", trial=trial, inputs=inputs)
+        for record in _records(policy)
+        for trial in (False, True)
+        for inputs in ((), tuple((each.name, values_of(policy, each)[0]) for each in policy.inputs))
+    ]
     return events
+
+
+def _records(policy: Policy) -> list[SessionRecord]:
+    """What may have been left of each maintenance mode, by this policy and by another, for each proof."""
+    return [
+        SessionRecord(
+            policy=digest, mode=mode.name, proof=proof, expected=expected, token=bytes(4), lease_ms=900, timeout_ms=700
+        )
+        for mode in policy.modes.values()
+        if mode.maintenance
+        for proof in (None, *ProofKind)
+        for digest in (policy.digest, b"\x77" * 32)
+        for expected in (None, b"old")
+    ]
 
 
 def everything(found: Found) -> Iterator[tuple[GateState, Event]]:
