@@ -230,6 +230,7 @@ int ks_start(const struct ks_application *callbacks)
 		return error;
 	}
 	ks_lock();
+	ks_unit_load();
 #if defined(CONFIG_MCUMGR_GRP_IMG)
 	ks_image_init();
 	ks_image_running(&boot.running);
@@ -246,8 +247,10 @@ int ks_start(const struct ks_application *callbacks)
 	ks_visibility_boot();
 	boot.record = kept.has_record ? &kept.record : NULL;
 	boot.inputs = ks_application_inputs();
+#if KS_UNIT_PARTITION || KS_HAS_PERMIT
+	boot.unit = ks_unit_now();
+#endif
 #if KS_HAS_PERMIT
-	boot.unit = ks_record_unit();
 	boot.holder = kept.has_holder ? kept.holder : NULL;
 #endif
 	boot.mode_before = kept.mode_before;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HMAC-SHA256 and SHA-256 by PSA Crypto. The secret is a persistent key that may verify and nothing else
- * (CONFIG_KEYSWITCH_PSA_KEY_ID), or the setting ks/secret, imported for each use.
+ * (CONFIG_KEYSWITCH_PSA_KEY_ID), or that of the unit's data, imported for each use.
  *
  * Not run on a real tree.
  */
@@ -22,7 +22,7 @@ static psa_status_t import(psa_key_id_t *key)
 	uint8_t secret[32];
 	psa_status_t status;
 
-	if (!ks_record_secret(secret)) {
+	if (!ks_unit_secret(secret)) {
 		return PSA_ERROR_DOES_NOT_EXIST; /* a unit without a secret: the button works */
 	}
 	psa_set_key_type(&attributes, PSA_KEY_TYPE_HMAC);

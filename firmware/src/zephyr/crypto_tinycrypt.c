@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HMAC-SHA256 and SHA-256 by TinyCrypt, for trees that have nothing else. The secret is the setting ks/secret. */
+/* HMAC-SHA256 and SHA-256 by TinyCrypt, for trees that have nothing else. The secret is the unit's. */
 #include <string.h>
 
 #include <tinycrypt/constants.h>
@@ -25,7 +25,7 @@ bool ks_hmac_sha256_verify(const uint8_t *message, size_t size, const uint8_t ma
 	uint8_t wrong = 0u;
 	bool computed;
 
-	if (!ks_record_secret(secret)) {
+	if (!ks_unit_secret(secret)) {
 		return false; /* a unit without a secret: the button works */
 	}
 	(void)memset(&state, 0, sizeof(state));

@@ -19,6 +19,7 @@
 
 #include <zephyr/mgmt/mcumgr/mgmt/mgmt.h>
 #include <zephyr/mgmt/mcumgr/smp/smp.h>
+#include <zephyr/storage/flash_map.h>
 
 struct bt_conn;
 
@@ -152,12 +153,30 @@ void ks_record_clear(void);
 void ks_record_mark_store(void);
 void ks_record_keep_mode(uint8_t mode);
 void ks_record_keep_lockout(void);
-/* The unit's secret as the setting ks/secret has it; false: it has none. */
+/* What settings say of the unit, for builds without its partition. The secret: ks/secret; false: it has none. */
 bool ks_record_secret(uint8_t secret[32]);
 #if KS_HAS_PERMIT
 /* Who this unit is, as its settings have it. */
 const struct ks_unit *ks_record_unit(void);
 #endif
+
+/* --- unit.c --- */
+
+#define KS_UNIT_SECRET_SIZE 32u
+
+#if defined(FIXED_PARTITION_EXISTS)
+#if FIXED_PARTITION_EXISTS(keyswitch_unit)
+#include <keyswitch/ks_unit.h>
+#define KS_UNIT_PARTITION 1
+#endif
+#endif
+
+/* Before the machine boots. */
+void ks_unit_load(void);
+#if KS_UNIT_PARTITION || KS_HAS_PERMIT
+const struct ks_unit *ks_unit_now(void);
+#endif
+bool ks_unit_secret(uint8_t secret[KS_UNIT_SECRET_SIZE]);
 
 /* --- visibility.c, advertise.c, mode_service.c, reset.c: on the gate's own queue, without the lock --- */
 
