@@ -329,6 +329,18 @@ FAULTS: Final = (
         new="return (conn != NULL) ||",
         service=Visibility.AUTHORIZE,
     ),
+    Fault(
+        trap="arm-and-power-cut-in-the-trial",
+        file="record.c",
+        old='if (settings_delete("ks/session") == 0) {',
+        new="if (kept.has_session) {",
+    ),
+    Fault(
+        trap="input-before-start",
+        file="application.c",
+        old="\t\t\tnow[input] = values[input];\n",
+        new="",
+    ),
     Fault(trap="half-frame-goes", file="smp_service.c", old="\t\ttold->cfg_changed(ccc, 0u);\n", new=""),
     Fault(
         trap="two-centrals",

@@ -640,6 +640,45 @@ static void old_image_is_back(void)
 	CHECK(boot_is_img_confirmed() && (fake_store->flash[0][40] == 0x11u));
 }
 
+static void power_is_cut_in_the_trial(void)
+{
+	device_boots();
+	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE);
+	CHECK(fake_setting("ks/session") == NULL); /* used up before anything else: nobody can come back to it */
+}
+
+static void reverted_and_shut(void)
+{
+	device_boots();
+	CHECK(boot_is_img_confirmed() && (fake_store->flash[0][40] == 0x11u));
+	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
+}
+
+static const char confirm_map[] = "\xA1\x67"
+				  "confirm\xF5";
+
+/* Ungated firmware was there before: the store was never written, and this image is on trial. */
+static void first_gated_image(void)
+{
+	int central;
+
+	fake_store->trial = true;
+	device_boots();
+	fake_run(200);
+	central = central_connects(2);
+	fake_run(20);
+	CHECK(smp_in_table);
+	CHECK(central_subscribes(central) == 0u);
+	CHECK(asks(central, READ, IMAGE, 0u, NOTHING) == 0);
+	CHECK(asks(central, RESET_) == 11);
+	CHECK(asks(central, WRITE, IMAGE, 5u, NOTHING) == 11);
+	CHECK(asks(central, WRITE, IMAGE, 0u, confirm_map, sizeof(confirm_map) - 1u) == 0);
+	CHECK(boot_is_img_confirmed());
+	CHECK(fake_setting("ks/store") != NULL);
+	fake_run(200000);
+	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
+}
+
 static void arming_and_leaving(void)
 {
 	int central;
@@ -823,6 +862,23 @@ static void input_from_an_interrupt(void)
 	CHECK(!ks_inhibited(1u));
 }
 
+static void input_before_start(void)
+{
+	fake_bluetooth_boot();
+	fake_mcumgr_boot();
+	fake_in(INTERRUPT, moves, "on"); /* it moves already */
+	CHECK(ks_start(&application) == 0);
+	fake_run(50);
+	fake_in(INTERRUPT, presses, "down");
+	fake_run(1200);
+	fake_in(INTERRUPT, presses, NULL);
+	fake_run(50);
+	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
+	CHECK(refusals == 1);
+	fake_in(INTERRUPT, moves, NULL);
+	enter_by_button();
+}
+
 static void two_centrals(void)
 {
 	uint8_t state[9];
@@ -920,6 +976,11 @@ static const struct trap traps[] = {
 	{.name = "arm-and-nobody-confirms",
 	 .strategies = ANY,
 	 .boots = {{late_arming, RESETS}, {nobody_confirms, RESETS}, {old_image_is_back, ENDS}}},
+	{.name = "arm-and-power-cut-in-the-trial",
+	 .strategies = ANY,
+	 .boots = {{late_arming, RESETS}, {power_is_cut_in_the_trial, ENDS}, {reverted_and_shut, ENDS}}},
+	{.name = "first-gated-image", .strategies = ANY, .boots = {{first_gated_image, ENDS}}},
+	{.name = "input-before-start", .strategies = ANY, .boots = {{input_before_start, ENDS}}},
 	{.name = "arm-and-leave", .strategies = ANY, .boots = {{arming_and_leaving, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-slot-changes", .strategies = ANY, .boots = {{slot_changes_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-guard", .strategies = ANY, .boots = {{guard_during_hashing, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
