@@ -182,7 +182,7 @@ BUILDS: Final[Mapping[str, Recorded]] = {
         },
         lost={},
     ),
-    "Nordic's one-line symbol: storage erase and an open permission": Recorded(
+    "storage erase, and another permission than the policy's": Recorded(
         release="3.7",
         application={
             "CONFIG_MCUMGR_TRANSPORT_BT_PERM_RW=y": "CONFIG_MCUMGR_TRANSPORT_BT_AUTHEN=y",
@@ -271,7 +271,7 @@ BUILDS: Final[Mapping[str, Recorded]] = {
     "more and larger buffers than asked for": Recorded(
         application={"NETBUF_COUNT=6": "NETBUF_COUNT=8", "NETBUF_SIZE=2475": "NETBUF_SIZE=4096"}, lost={}
     ),
-    "SMP over the shell, the UART and LoRaWAN": Recorded(
+    "SMP over the UART and LoRaWAN": Recorded(
         application={
             "# CONFIG_MCUMGR_TRANSPORT_UART is not set": "CONFIG_MCUMGR_TRANSPORT_UART=y",
             "+": "CONFIG_MCUMGR_TRANSPORT_LORAWAN=y\nCONFIG_MCUMGR_TRANSPORT_LORAWAN_REASSEMBLY=y\n",
