@@ -130,6 +130,7 @@ secret = "keys/unit.hmac"
 [entry.permit]
 issuers = ["keys/issuer.pub.pem"]
 clock = "trusted"
+max_permits = 64
 [entry.button]
 gpio = 17
 [entry.lockout]

@@ -19,9 +19,9 @@ from keyswitch.errors import Field, InputError, KeyswitchError, Phrase
 from keyswitch.host.connect.verdict import NEXT_STEP
 
 SOURCE = Path(__file__).parents[2] / "src/keyswitch"
-AT_THE_TERMINAL = {"cli", "demo", "testing", "audit", "export"}
-"""`testing` types commands, as a person would: its words are arguments of processes. What `audit` and `export` write
-are files that name the command that made them, and the options that decide what was left open."""
+AT_THE_TERMINAL = {"cli", "demo", "testing", "audit"}
+"""`testing` types commands, as a person would: its words are arguments of processes. What `audit` writes are files that
+name the command that made them, and the options that decide what was left open."""
 
 
 def test_every_field_of_an_update_is_an_option_of_the_command():

@@ -9,8 +9,9 @@ from tests.policy.samples import ROOT, pump, pump_with
 from keyswitch.errors import InputError
 from keyswitch.export import numbers, tables
 from keyswitch.export.limits import check_exportable, check_fits, most_effects
-from keyswitch.export.tables import policy_c, policy_h
+from keyswitch.export.tables import features, policy_c, policy_h
 from keyswitch.gate.record import VERSION, entry_of
+from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
 
@@ -106,19 +107,7 @@ def test_two_names_that_are_one_in_c() -> None:
     ("changes", "what"),
     [
         ([('identity = "same"', 'identity = "second"')], "gate.identity: not yet in the firmware module"),
-        ([('service = "reconnect"', 'service = "authorize"')], "gate.service: not yet in the firmware module"),
-        (
-            [("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5")],
-            "modes.maintenance.quiet_after_s: not yet in the firmware module",
-        ),
         ([('session = "anyone"', 'session = "owner"')], "an owner on udp and serial"),
-        (
-            [
-                ('proofs = ["challenge"]', 'proofs = ["challenge", "permit"]'),
-                ("[entry.challenge]", '[entry.permit]\nissuers = ["i.pem"]\n[entry.challenge]'),
-            ],
-            r"transitions\[4\].proofs: not yet in the firmware module: entry by permit",
-        ),
     ],
 )
 def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: str) -> None:
@@ -130,3 +119,36 @@ def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: 
 
 def test_an_owner_on_ble_alone_is_exported() -> None:
     check_exportable(pump_with(('session = "anyone"', 'session = "owner"'), ('["ble", "udp", "serial"]', '["ble"]')))
+
+
+def test_each_strategy_and_a_quiet_time_are_exported() -> None:
+    for service in Visibility:
+        policy = pump_with(('service = "reconnect"', f'service = "{service.value}"'))
+        check_exportable(policy)
+        assert f".service = {numbers.SERVICE[service]}," in policy_c(policy, "")
+    quiet = pump_with(("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5"))
+    check_exportable(quiet)
+    assert ".quiet_ms = 5000u," in policy_c(quiet, "")
+    assert most_effects(quiet) == most_effects(pump()) + 1
+
+
+def test_permits_are_exported_with_the_size_of_their_table() -> None:
+    policy = pump_with(
+        ('proofs = ["challenge"]', 'proofs = ["challenge", "permit"]'),
+        ("[entry.challenge]", '[entry.permit]\nissuers = ["i.pem"]\nmax_permits = 7\n[entry.challenge]'),
+    )
+    check_exportable(policy)
+    assert ".max_permits = 7u," in policy_c(policy, "")
+    assert "#define KS_HAS_PERMIT 1" in policy_h(policy, "")
+    assert "#define KS_HAS_PERMIT 0" in policy_h(pump(), "")
+    clock = '[entry.permit]\nissuers = ["i.pem"]\nclock = "trusted"\n[entry.challenge]'
+    trusted = pump_with(("[entry.challenge]", clock))
+    assert "KS_POLICY_TRUSTED_CLOCK" in policy_h(trusted, "")
+
+
+def test_the_header_says_what_the_policy_uses() -> None:
+    everything = dict.fromkeys(features(pump()), True)
+    text = (INCLUDE / "ks_limits.h").read_text()
+    assert set(re.findall(r"^#ifndef (KS_HAS_\w+)$", text, re.MULTILINE)) == everything.keys()
+    assert not features(pump())["KS_HAS_SEQUENCE"]
+    assert features(pump())["KS_HAS_ON_BUTTON"]

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.firmware import equivalence, footprint, fuzzing, toolchain
+from tests.firmware import equivalence, footprint, fuzzing, glue, toolchain
 from tests.firmware.equivalence import Count, DifferenceError
 from tests.firmware.odd_policies import odd_policies
 from tests.firmware.toolchain import ALL, GCC, BuildFailedError, Compiler
@@ -68,12 +68,28 @@ def _run(into: Path, began: float, seconds: int) -> str:
                 for n in range(WORKERS)
             ],
         }
+        trapped = [
+            *(pool.submit(glue.look_at, into / f"look-{age.name}", age) for age in glue.AGES),
+            *(pool.submit(glue.run_age, into / f"age-{age.name}", age) for age in glue.AGES),
+            *(
+                pool.submit(glue.run_age, into / f"newest-{n}", glue.NEWEST_NCS, compiler)
+                for n, compiler in enumerate((glue.SANITIZED, glue.SHORT))
+            ),
+            pool.submit(glue.plant, into / "faults"),
+        ]
         fuzzed = pool.submit(fuzzing.fuzz, into / "fuzz", seconds)
         known = pool.submit(equivalence.compare_vectors, into / "vectors", cores)
         weighed = pool.submit(footprint.page)
         total = Count()
         for what, futures in parts.items():
             _report(what, futures, total, began)
+        caught = glue.Trapped()
+        for each in trapped:
+            caught.add(each.result())
+        _say(
+            f"glue: {len(glue.AGES)} ages of Zephyr's interfaces, {caught.sources} sources compiled without a warning,"
+            f" {caught.traps} traps passed, {caught.faults} planted faults noticed ({time.monotonic() - began:.0f} s)"
+        )
         _say(weighed.result())
         if weighed.result() != footprint.PAGE.read_text("utf-8"):
             raise DifferenceError("docs/footprint.md is not what was measured: python -m tests.firmware.footprint")

@@ -10,6 +10,8 @@ from keyswitch.errors import RemoteError
 from keyswitch.smp import cbor
 
 KEYS: Final = ("to", "proof", "mac", "step")
+MOST: Final = 2**32 - 1
+"""Stands for itself and for every larger number."""
 MAX_KEYS: Final = 16
 """`KS_MAX_KEYS`."""
 _ABSENT, _UNSIGNED, _BYTES, _TEXT, _NEGATIVE, _OTHER = range(6)
@@ -33,7 +35,7 @@ def _field(read: dict[str, Any], key: str) -> bytes:
         case bool() | None | float():
             return bytes([_OTHER])
         case int() as value:
-            return bytes([_NEGATIVE]) if value < 0 else bytes([_UNSIGNED]) + value.to_bytes(8, "little")
+            return bytes([_NEGATIVE]) if value < 0 else bytes([_UNSIGNED]) + min(value, MOST).to_bytes(4, "little")
         case bytes() as value:
             return bytes([_BYTES]) + len(value).to_bytes(2, "little") + value
         case str() as value:

@@ -3,16 +3,16 @@
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import cbor2
-from tests.firmware import cbor_maps, lives, pairs, toolchain, vectors
+from tests.firmware import cbor_maps, lives, pairs, permits, toolchain, vectors
 from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
-from tests.firmware.toolchain import Compiler, build_tables, link_harness
+from tests.firmware.toolchain import OWN, Compiler, build_tables, link_harness
 from tests.firmware.wire import Wire, commands_bytes, decision_bytes
 from tests.prove import by_chance
 
@@ -21,16 +21,23 @@ from keyswitch.gate.authorise import authorise
 from keyswitch.gate.events import Event
 from keyswitch.gate.machine import step
 from keyswitch.gate.state import GateState
+from keyswitch.gate.visibility import may_access_smp
+from keyswitch.policy import unit_data
 from keyswitch.policy.model import Policy
+from keyswitch.policy.unit_data import UnitData
 
 MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
 REQUESTS = 100_000
 """Of a request's bytes, beside those that lie at an edge."""
+PERMITS = 150
+"""Under each policy that takes them, each with several that are spoilt."""
 OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
 """Of each life."""
+FIRST_OWN, OWN_LIVES = 7_000, 6
+"""Lives on the core that has only what its policy uses."""
 
 
 class DifferenceError(Exception):
@@ -45,7 +52,7 @@ class Count:
         steps: what an event does in a state; those within lives too.
         decisions: of the door.
         lives: whole ones.
-        records: bytes of session records, read by both.
+        records: bytes of session records and permits, read by both.
         cut: policies of which the prover did not see everything.
     """
 
@@ -77,6 +84,16 @@ class Batch:
         self.told: list[bytes] = []
         self.about: list[Any] = []
 
+    @classmethod
+    def joined(cls, batches: Iterable["Batch"]) -> "Batch":
+        """All of them, one after the other."""
+        joined = cls()
+        for each in batches:
+            joined.asked += each.asked
+            joined.told += each.told
+            joined.about += each.about
+        return joined
+
     def steps(self, wire: Wire, told: Iterable[tuple[GateState, Event]]) -> int:
         """Ask for these steps; how many."""
         before = len(self.asked)
@@ -93,13 +110,21 @@ class Batch:
             for peer in pairs.door_peers():
                 self.asked.append(wire.ask_door(state, peer, commands))
                 decisions = [authorise(wire.policy, state, peer, command) for command in pairs.COMMANDS]
-                self.told.append(b"".join([decision_bytes(each) for each in decisions]))
+                access = may_access_smp(wire.policy, state, peer)
+                self.told.append(b"".join([*map(decision_bytes, decisions), bytes([access])]))
                 self.about.append((wire.policy.origin, state, peer))
-                count += len(decisions)
+                count += len(decisions) + 1
         return count
 
     def records(self, wire: Wire, chance: Random, count: int) -> int:
-        """Ask what these bytes say: records, and records with a byte changed, missing, or too many."""
+        """Ask what these bytes say: records, spoilt ones, and sets of images at their limits."""
+        hashes = [bytes([each]) * 32 for each in range(MOST_IMAGES + 1)]
+        for held in (0, 1, MOST_IMAGES - 1, MOST_IMAGES, MOST_IMAGES + 1):
+            found = replace(lives.foreign_record(wire.policy, chance), images=frozenset(hashes[:held]))
+            self.record(wire, record_bytes.to_bytes(found))
+        twice = record_bytes.to_bytes(replace(found, images=frozenset({b"\xa1" * 32, b"\xa2" * 32})))[:-4]
+        self.record(wire, with_crc(twice.replace(b"\xa1" * 32, b"\xa2" * 32)))
+        self.record(wire, with_crc(twice.replace(b"\xa1" * 32, b"\xa3" * 32)))
         for _ in range(count):
             found = lives.foreign_record(wire.policy, chance)
             data = record_bytes.to_bytes(found)
@@ -107,7 +132,7 @@ class Batch:
             for _ in range(4):
                 self.record(wire, spoilt(data, chance))
             self.record(wire, with_crc(spoilt(data[:-4], chance)))
-        return 6 * count
+        return 6 * count + 7
 
     def record(self, wire: Wire, data: bytes) -> None:
         """Ask what these bytes say."""
@@ -117,6 +142,18 @@ class Batch:
         self.asked.append(wire.ask_record(data))
         self.told.append(b"\0" if found is None else b"\1" + wire.told_record(found))
         self.about.append((wire.policy.origin, data))
+
+    def lives(self, wire: Wire, seeds: range) -> int:
+        """Ask for these lives; how many there are under this policy."""
+        if not lives.usable(wire.policy):
+            return 0
+        for seed in seeds:
+            life = Life(wire, seed)
+            life.live(ACTIONS)
+            self.asked.append(life.question())
+            self.told.append(life.answer())
+            self.about.append(life)
+        return len(seeds)
 
     def memories(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask lock-out, nonces and sequences by themselves; how many operations."""
@@ -129,6 +166,40 @@ class Batch:
             self.about.append((wire.policy.origin, memory.seen))
             asked += len(memory.asked)
         return asked
+
+    def permits(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask about permits, right ones and spoilt ones; how many."""
+        before = len(self.asked)
+        for question, told in permits.questions(wire, chance, count):
+            self.asked.append(question)
+            self.told.append(told)
+            self.about.append((wire.policy.origin, question))
+        return len(self.asked) - before
+
+    def edges(self, wire: Wire) -> None:
+        """Ask for what no Python device meets; the harness itself judges that."""
+        self.asked.append(wire.ask_edges())
+        self.told.append(b"")
+        self.about.append(wire.policy.origin)
+
+    def units(self, wire: Wire, chance: Random, count: int) -> int:
+        """Ask whose data these bytes are: right ones, spoilt ones, and spoilt ones with their CRC; how many."""
+        before = len(self.asked)
+        for _ in range(count):
+            unit = UnitData(
+                id=chance.choice(("u", "unit 4711 ünit", "x" * 64)),
+                secret=chance.choice((None, chance.randbytes(32))),
+                issuers=tuple(chance.randbytes(32) for _ in range(chance.choice((0, 1, 2, 16)))),
+            )
+            data = unit_data.to_bytes(unit)
+            head = spoilt(data[:12], chance) + data[12:-4]
+            told = (data, data + b"\xff", spoilt(data, chance), with_crc(spoilt(data[:-4], chance)), with_crc(head))
+            for each in told:
+                found = unit_data.from_bytes(each)
+                self.asked.append(b"\x09" + wire.number + len(each).to_bytes(2, "little") + each)
+                self.told.append(b"\0" if found is None else b"\1" + _told_unit(found))
+                self.about.append(each)
+        return len(self.asked) - before
 
     def requests(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask how these bytes are read as a request's map, and how a number is written; how many."""
@@ -163,17 +234,31 @@ class Batch:
 def compare_policies(
     into: Path, policies: Sequence[Policy], cores: Mapping[Compiler, Sequence[Path]], max_states: int = pairs.MAX_STATES
 ) -> Count:
-    """These policies, every state that the prover meets, every event: on the core as each compiler built it."""
-    batch, count = Batch(), Count(policies=len(policies))
+    """These policies, every state that the prover meets, every event: on the core as each compiler built it.
+
+    And the same of each policy on the core that has only what it uses, with a few lives.
+    """
+    count, batches = Count(policies=len(policies)), []
     for number, policy in enumerate(policies):
-        wire, found = Wire(policy, number), pairs.met(policy, max_states)
+        batch, wire, found = Batch(), Wire(policy, number), pairs.met(policy, max_states)
         count.cut += found.cut
         count.steps += batch.steps(wire, pairs.everything(found))
         count.decisions += batch.doors(wire, pairs.door_states(policy, found.states))
+        batches.append(batch)
     for number, (compiler, core) in enumerate(cores.items()):
         place = into / str(number)
         place.mkdir(parents=True)
-        batch.compare(link_harness(place, core, build_tables(place, policies, compiler), compiler))
+        tables = build_tables(place, policies, compiler)
+        Batch.joined(batches).compare(link_harness(place, core, tables, compiler))
+    place = into / "own"
+    place.mkdir()
+    tables = build_tables(place, policies, OWN)
+    for number, (policy, batch) in enumerate(zip(policies, batches, strict=True)):
+        core = toolchain.build_core(place / f"core-{number}", OWN, policy=policy)
+        count.lives += batch.lives(Wire(policy, number), range(FIRST_OWN, FIRST_OWN + OWN_LIVES))
+        batch.records(Wire(policy, number), Random(number), OWN_LIVES)
+        batch.edges(Wire(policy, number))
+        batch.compare(link_harness(place / f"core-{number}", core, tables, OWN))
     return count
 
 
@@ -199,16 +284,15 @@ def compare_lives(
     batch, count = Batch(), Count(policies=len(policies))
     for number, policy in enumerate(policies):
         wire = Wire(policy, number)
-        for seed in range(first, first + lives_each):
-            life = lives.Life(wire, seed)
-            life.live(ACTIONS)
-            batch.asked.append(life.question())
-            batch.told.append(life.answer())
-            batch.about.append(life)
-            count.lives += 1
-            count.steps += len(life.actions)
+        asked = batch.lives(wire, range(first, first + lives_each))
+        count.lives += asked
+        count.steps += asked * ACTIONS
         count.records += batch.records(wire, Random(first + number), 3 * lives_each)
         count.steps += batch.memories(wire, Random(first + number), lives_each)
+        batch.edges(wire)
+        count.records += batch.units(wire, Random(first + number), 3 * lives_each)
+        if policy.entry.permit is not None:
+            count.records += batch.permits(wire, Random(first + number), PERMITS)
     for number, (compiler, core) in enumerate(cores.items()):
         place = into / str(number)
         place.mkdir(parents=True)
@@ -237,6 +321,13 @@ def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tup
         place.mkdir(parents=True)
         batch.compare(link_harness(place, core, build_tables(place, [policy], compiler), compiler))
     return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records")), asked
+
+
+def _told_unit(unit: UnitData) -> bytes:
+    name, secret = unit.id.encode(), unit.secret or b""
+    return b"".join(
+        (bytes([len(name)]), name, bytes([bool(secret)]), secret, bytes([len(unit.issuers)]), *unit.issuers)
+    )
 
 
 def spoilt(data: bytes, chance: Random) -> bytes:

@@ -4,10 +4,11 @@ from random import Random
 from struct import Struct
 from typing import Final
 
+from tests.firmware.toolchain import MAX_NONCES
 from tests.firmware.wire import Wire
 
 from keyswitch.gate import lockout
-from keyswitch.gate.nonces import LIFETIME_MS, MAX_OUTSTANDING, Nonces
+from keyswitch.gate.nonces import LIFETIME_MS, Nonces
 from keyswitch.policy.enums import ProofKind
 from keyswitch.proof import sequence
 
@@ -25,7 +26,7 @@ class GateMemory:
         self.sequence = wire.policy.entry.sequence
         self.now_ms = chance.choice((0, 1_000, 2**32 - 500, 2**40))
         self.lockout = lockout.Lockout()
-        self.nonces = Nonces()
+        self.nonces = Nonces(most=MAX_NONCES)
         self.sequences: dict[tuple[int, int, int], sequence.SequenceProgress] = {}
         self.given: dict[int, int] = {}
         self.asked: list[bytes] = []
@@ -40,7 +41,9 @@ class GateMemory:
 
     def happens(self, operations: int) -> None:
         """So many of them, of each kind."""
-        for _ in range(operations):
+        for place in range(operations):
+            if place == operations // 2:
+                self._crowd()
             self._pass_time()
             self.chance.choice((self._lock, self._lock, self._give, self._give, self._take, self._forget, self._step))()
 
@@ -84,6 +87,21 @@ class GateMemory:
         self.given[peer] = self.now_ms + LIFETIME_MS
         self._note(3, peer, mode, nonce, b"")
 
+    def _crowd(self) -> None:
+        """More peers than there is room for; then each tries its nonce, or its next step."""
+        for peer in range(1, MAX_NONCES + 3):
+            nonce = self.chance.randbytes(16)
+            self.nonces.give(peer, "0", nonce, self.now_ms)
+            self._note(3, peer, 0, nonce, b"")
+            if self.sequence is not None:
+                self._advance(peer, 0, 0, 1)
+        for peer in range(1, MAX_NONCES + 3):
+            if peer % 3:
+                nonce = self.nonces.take(peer, "0", self.now_ms) or b""
+                self._note(4, peer, 0, b"", bytes([bool(nonce)]) + (nonce or bytes(16)))
+            elif self.sequence is not None:
+                self._advance(peer, 0, 0, 2)
+
     def _take(self) -> None:
         peer, mode = self.chance.randrange(1, 41), self.chance.randrange(2)
         nonce = self.nonces.take(peer, str(mode), self.now_ms)
@@ -105,16 +123,20 @@ class GateMemory:
             peer, mode, purpose = self.chance.choice(going)
         else:
             peer, mode, purpose = (self.chance.randrange(1, 41), self.chance.randrange(2), self.chance.randrange(2))
-        so_far = self.sequences.pop((peer, mode, purpose), None)
+        so_far = self.sequences.get((peer, mode, purpose))
         done = 0 if so_far is None else so_far.done
-        step = self.chance.choice((1, done, done + 1, done + 1, done + 2, 0, 255))
+        self._advance(peer, mode, purpose, self.chance.choice((1, done, done + 1, done + 1, done + 2, 0, 255)))
+
+    def _advance(self, peer: int, mode: int, purpose: int, step: int) -> None:
+        assert self.sequence is not None
+        so_far = self.sequences.pop((peer, mode, purpose), None)
         found = sequence.advance(
             so_far, step, steps=self.sequence.steps, window_ms=self.sequence.window_ms, now_ms=self.now_ms
         )
         left, result = 0, 1 if isinstance(found, sequence.Opens) else 2
         if isinstance(found, sequence.SequenceProgress):
             left, result = self.sequence.steps - found.done, 0
-            while len(self.sequences) >= MAX_OUTSTANDING:
+            while len(self.sequences) >= MAX_NONCES:
                 del self.sequences[next(iter(self.sequences))]
             self.sequences[peer, mode, purpose] = found
         self._note(6, peer, mode | purpose << 7, bytes([step]), bytes([result, left]))

@@ -11,9 +11,11 @@
 #include <keyswitch/ks_crypto.h>
 #include <keyswitch/ks_gate.h>
 #include <keyswitch/ks_mode_group.h>
+#include <keyswitch/ks_permit.h>
 #include <keyswitch/ks_record.h>
 
 #include "ks_cbor.h"
+#include "ks_internal.h"
 
 #include "harness.h"
 
@@ -27,6 +29,7 @@ extern const struct ks_policy *const TEST_POLICIES[];
 extern const size_t TEST_POLICY_COUNT;
 /* As many effects as the exporter has worked out for each. */
 extern const unsigned TEST_POLICY_EFFECTS[];
+extern const uint8_t TEST_ISSUERS[][KS_KEY_SIZE];
 
 /* --- reading and writing --- */
 
@@ -106,7 +109,7 @@ static void put32(uint32_t value)
 
 static void put_bytes(const void *bytes, size_t size)
 {
-	must(fwrite(bytes, 1, size, answers) == size, "answers cannot be written");
+	must(size == 0 || fwrite(bytes, 1, size, answers) == size, "answers cannot be written");
 }
 
 /* --- values --- */
@@ -136,25 +139,14 @@ static void get_images(struct input *in, struct ks_images *images)
 	}
 }
 
-static int by_bytes(const void *one, const void *other)
-{
-	const struct ks_hash *a = one;
-	const struct ks_hash *b = other;
-	int order = memcmp(a->bytes, b->bytes, a->size < b->size ? a->size : b->size);
-
-	return order != 0 ? order : (int)a->size - (int)b->size;
-}
-
 static void put_images(const struct ks_images *images)
 {
-	struct ks_images sorted = *images;
 	uint8_t count = images->limited ? images->count : 0;
 
-	qsort(sorted.hash, count, sizeof(sorted.hash[0]), by_bytes);
 	put8(images->limited);
 	put8(count);
 	for (uint8_t place = 0; place < count; place++) {
-		put_hash(&sorted.hash[place]);
+		put_hash(&images->hash[place]);
 	}
 }
 
@@ -221,6 +213,12 @@ static void get_state(struct input *in, const struct ks_policy *policy, struct k
 	FLAGS(GET)
 #undef GET
 	state->upload_owner = get32(in);
+#if KS_HAS_QUIET
+	state->quiet = get32(in);
+	state->quiet_ms = get32(in);
+#else
+	must(get32(in) == 0 && get32(in) == 0, "no quiet time");
+#endif
 	state->session.transition = get8(in);
 	state->session.proof = get8(in);
 	state->session.owner = get32(in);
@@ -256,6 +254,13 @@ static void put_state(const struct ks_policy *policy, const struct ks_state *sta
 	}
 	put16(flags);
 	put32(state->uploading ? state->upload_owner : 0);
+#if KS_HAS_QUIET
+	put32(state->quiet);
+	put32(state->quiet_ms);
+#else
+	put32(0);
+	put32(0);
+#endif
 	if (state->has_session) {
 		put8(state->session.transition);
 		put8(state->session.proof);
@@ -295,11 +300,9 @@ static void get_record(struct input *in, struct ks_record *record)
 	record->has_expected = get8(in) != 0;
 	get_hash(in, &record->expected);
 	record->ending = get8(in) != 0;
-	record->lease_ms = get32(in);
-	record->lease_max_ms = get32(in);
-	record->timeout_ms = get32(in);
-	record->idle_ms = get32(in);
-	record->trial_ms = get32(in);
+	for (uint8_t timer = 0; timer < KS_RECORD_TIMES; timer++) {
+		record->left_ms[timer] = get32(in);
+	}
 }
 
 static void get_peer(struct input *in, struct ks_peer *peer)
@@ -336,6 +339,7 @@ static void get_event(struct input *in, const struct ks_policy *policy, struct t
 		}
 		break;
 	case KS_ENTER_PROVED:
+		event->holder = NULL;
 		get_peer(in, &event->peer);
 		event->mode = get8(in);
 		event->proof = get8(in);
@@ -425,20 +429,26 @@ static void answer_step(struct input *in, const struct ks_policy *policy)
 	struct ks_state state;
 	struct told told;
 	struct ks_step step;
+#if KS_HAS_PERMIT
 	struct ks_refusal foreseen;
+#endif
 
 	get_state(in, policy, &state);
 	get_event(in, policy, &told);
 	nonsense(&step, sizeof(step));
+#if KS_HAS_PERMIT
 	if (told.event.kind == KS_ENTER_PROVED) {
 		(void)ks_would_refuse_enter(policy, &state, &told.event, &foreseen);
 	}
+#endif
 	ks_step(policy, &state, &told.event, &step);
+#if KS_HAS_PERMIT
 	if (told.event.kind == KS_ENTER_PROVED) {
 		must(foreseen.why == step.refusal.why && foreseen.arg == step.refusal.arg &&
 			     foreseen.guard == step.refusal.guard,
 		     "an entry was foreseen otherwise");
 	}
+#endif
 	put_step(policy, &state, &step, NULL);
 }
 
@@ -464,6 +474,7 @@ static void answer_door(struct input *in, const struct ks_policy *policy)
 		must(allowed == (refusal.why == KS_NOT_REFUSED), "a decision and its reason differ");
 		put_refusal(policy, &refusal);
 	}
+	put8(ks_may_access_smp(policy, &state, &peer));
 }
 
 /* A record's bytes: whether they can be read, and what they say. */
@@ -492,11 +503,9 @@ static void answer_record(struct input *in, const struct ks_policy *policy)
 			put_hash(&record.expected);
 		}
 		put8(record.ending);
-		put32(record.lease_ms);
-		put32(record.lease_max_ms);
-		put32(record.timeout_ms);
-		put32(record.idle_ms);
-		put32(record.trial_ms);
+		for (uint8_t timer = 0; timer < KS_RECORD_TIMES; timer++) {
+			put32(record.left_ms[timer]);
+		}
 	}
 	free(bytes);
 }
@@ -505,19 +514,87 @@ static void answer_record(struct input *in, const struct ks_policy *policy)
 static void answer_proof(struct input *in, const struct ks_policy *policy)
 {
 	uint8_t message[KS_PROOF_MESSAGE_MAX];
-	uint8_t place = get8(in);
+	const char *mode = policy->modes[get8(in)].name;
 	uint8_t purpose = get8(in);
 	const uint8_t *nonce = take(in, KS_NONCE_SIZE);
 	const uint8_t *token = take(in, KS_TOKEN_SIZE);
 	const uint8_t *mac = take(in, KS_MAC_SIZE);
-	size_t size = ks_proof_message(policy, place, purpose, nonce, token, message, sizeof(message));
+	size_t size = ks_proof_message(KS_PROOF_CHALLENGE, policy->device_id, mode, purpose, nonce, token, message,
+				       sizeof(message));
 
 	put16((uint32_t)size);
 	put_bytes(message, size);
 	put8(ks_hmac_sha256_verify(message, size, mac));
-	must(ks_proof_message(policy, place, purpose, nonce, token, message, size - 1) == 0, "a message's size");
+	must(ks_proof_message(KS_PROOF_CHALLENGE, policy->device_id, mode, purpose, nonce, token, message, size - 1) == 0,
+	     "a message's size");
 }
 
+/* The Ed25519 that a question brings with it. */
+static void get_signatures(struct input *in)
+{
+	uint16_t count = get16(in);
+
+	test_signatures(take(in, (size_t)count * KS_HASH_SIZE), count);
+}
+
+#if KS_HAS_PERMIT
+static uint8_t *copy_of(struct input *in, uint16_t *size)
+{
+	uint8_t *bytes;
+
+	*size = get16(in);
+	bytes = malloc(*size == 0 ? 1 : *size);
+	must(bytes != NULL, "no memory");
+	memcpy(bytes, take(in, *size), *size);
+	return bytes;
+}
+
+/* A permit and its holder's signature. */
+static void answer_permit(struct input *in, const struct ks_policy *policy, const struct ks_unit *unit)
+{
+	uint8_t message[KS_PROOF_MESSAGE_MAX + KS_HASH_SIZE];
+	struct ks_permit_proof proof;
+	struct ks_permit permit;
+	uint8_t purpose;
+	uint8_t signature[KS_SIGNATURE_SIZE];
+	const uint8_t *nonce;
+	uint16_t size;
+	uint8_t *bytes;
+	enum ks_permit_result result;
+
+	get_signatures(in);
+	bytes = copy_of(in, &size);
+	proof.permit = bytes;
+	proof.permit_size = size;
+	memcpy(signature, take(in, sizeof(signature)), sizeof(signature));
+	proof.signature = signature;
+	proof.device_id = policy->device_id;
+	proof.mode = policy->modes[get8(in)].name;
+	purpose = get8(in);
+	nonce = take(in, KS_NONCE_SIZE);
+	proof.message_size = ks_proof_message(KS_PROOF_PERMIT, proof.device_id, proof.mode, purpose, nonce,
+					      take(in, KS_TOKEN_SIZE), message, KS_PROOF_MESSAGE_MAX);
+	proof.message = message;
+	proof.scratch_size = (size_t)size + KS_PERMIT_SIGNED_HEAD;
+	proof.scratch = malloc(proof.scratch_size);
+	must(proof.scratch != NULL, "no memory");
+	proof.trusts_clock = get8(in) != 0;
+	proof.now_s = get32(in);
+	nonsense(&permit, sizeof(permit));
+	result = ks_permit_judge(unit, &proof, &permit);
+	put8(result);
+	if (result == KS_PERMIT_RIGHT) {
+		put_bytes(permit.id, KS_PERMIT_ID_SIZE);
+		put_bytes(permit.holder, KS_KEY_SIZE);
+		put32(permit.uses);
+		put_images(&permit.images);
+	}
+	free(proof.scratch);
+	free(bytes);
+}
+#endif
+
+#if KS_HAS_SEQUENCE
 /* Lock-out, nonces and sequences by themselves: one operation after the other. */
 static void answer_memory(struct input *in, const struct ks_policy *policy)
 {
@@ -581,28 +658,29 @@ static void answer_memory(struct input *in, const struct ks_policy *policy)
 		put8(sequences.count);
 	}
 }
+#endif
 
 /* A request's map as the mode group reads it, or a number as it writes it. */
 static void answer_cbor(struct input *in)
 {
-	struct ks_cbor_field fields[] = {{"to", {0}}, {"proof", {0}}, {"mac", {0}}, {"step", {0}}};
+	static const char *const names[] = {"to", "proof", "mac", "step"};
+	struct ks_cbor_value fields[4];
 	uint16_t size = get16(in);
 	uint8_t *bytes = malloc(size == 0 ? 1 : size);
 	uint8_t written[5];
-	struct ks_cbor_writer writer = {written, sizeof(written), 0, false};
+	struct ks_writer writer = {written, sizeof(written), 0, false};
 	bool read;
 
 	must(bytes != NULL, "no memory");
 	memcpy(bytes, take(in, size), size);
-	read = ks_cbor_read_map(bytes, size, fields, 4);
+	read = ks_cbor_read_map(bytes, size, names, fields, 4);
 	put8(read);
 	for (unsigned place = 0; read && place < 4; place++) {
-		const struct ks_cbor_value *value = &fields[place].value;
+		const struct ks_cbor_value *value = &fields[place];
 
 		put8(value->kind);
 		if (value->kind == KS_CBOR_UNSIGNED) {
-			put32((uint32_t)value->number);
-			put32((uint32_t)(value->number >> 32));
+			put32(value->number);
 		} else if (value->kind == KS_CBOR_BYTES || value->kind == KS_CBOR_TEXT) {
 			put16((uint32_t)value->size);
 			put_bytes(value->bytes, value->size);
@@ -628,7 +706,8 @@ static void put_failures(const struct ks_device *device)
 	}
 }
 
-static void live_boot(struct input *in, const struct ks_policy *policy, struct ks_device *device, uint64_t now_ms)
+static void live_boot(struct input *in, const struct ks_policy *policy, const struct ks_unit *unit,
+		      struct ks_device *device, uint64_t now_ms)
 {
 	struct told told;
 	struct ks_record record;
@@ -636,6 +715,8 @@ static void live_boot(struct input *in, const struct ks_policy *policy, struct k
 	uint32_t failures[KS_LOCKOUT_KINDS];
 	uint16_t size = get16(in);
 	const uint8_t *bytes = take(in, size);
+	bool has_holder = get8(in) != 0;
+	const uint8_t *holder = take(in, has_holder ? KS_KEY_SIZE : 0);
 
 	for (uint8_t place = 0; place < KS_LOCKOUT_KINDS; place++) {
 		failures[place] = get32(in);
@@ -646,6 +727,8 @@ static void live_boot(struct input *in, const struct ks_policy *policy, struct k
 		must(ks_record_read(policy, bytes, size, &record), "a record cannot be read");
 		told.boot.record = &record;
 	}
+	told.boot.unit = unit;
+	told.boot.holder = has_holder ? holder : NULL;
 	nonsense(device, sizeof(*device));
 	ks_device_boot(device, policy, &told.boot, failures, now_ms, &step);
 	put_step(policy, &device->state, &step, device);
@@ -669,6 +752,7 @@ static void live_frame(struct input *in, const struct ks_policy *policy, struct 
 	answer = ks_mode_group_frame(device, &peer, packet, size, now_ms, out, policy->buf_size, &step);
 	put16((uint32_t)answer.size);
 	put_bytes(out, answer.size);
+	put8(answer.store_lockout);
 	if (answer.stepped) {
 		put_step(policy, &device->state, &step, device);
 	}
@@ -708,8 +792,16 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 	struct ks_step step;
 	struct told told;
 	uint16_t actions;
+	char id[65] = {0};
+	struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
+	uint8_t id_size;
 
 	test_chance_seed(get32(in));
+	test_permits_forget();
+	get_signatures(in);
+	id_size = get8(in);
+	memcpy(id, take(in, id_size), id_size);
+	unit.device_id = id_size == 0 ? NULL : id;
 	actions = get16(in);
 	for (uint16_t action = 0; action < actions; action++) {
 		uint8_t kind = get8(in);
@@ -717,7 +809,7 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 
 		switch (kind) {
 		case 0:
-			live_boot(in, policy, &device, now_ms);
+			live_boot(in, policy, &unit, &device, now_ms);
 			break;
 		case 1:
 			get_event(in, policy, &told);
@@ -737,6 +829,161 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 		default:
 			live_look(policy, &device, now_ms);
 			break;
+		}
+	}
+}
+
+/* A unit's bytes: whether there is one, and who. */
+static void answer_unit(struct input *in)
+{
+	struct ks_unit unit;
+	uint16_t size = get16(in);
+	uint8_t *bytes = malloc(size == 0 ? 1 : size);
+	bool read;
+
+	must(bytes != NULL, "no memory");
+	memcpy(bytes, take(in, size), size);
+	nonsense(&unit, sizeof(unit));
+	read = ks_unit_read(bytes, size, &unit);
+	put8(read);
+	must(read || (unit.device_id == NULL && unit.secret == NULL && unit.issuer_count == 0), "a damaged unit");
+	if (read) {
+		put8((uint32_t)strlen(unit.device_id));
+		put_bytes(unit.device_id, strlen(unit.device_id));
+		put8(unit.secret != NULL);
+		put_bytes(unit.secret, unit.secret != NULL ? KS_SECRET_SIZE : 0);
+		put8(unit.issuer_count);
+		put_bytes(unit.issuers, (size_t)unit.issuer_count * KS_KEY_SIZE);
+	}
+	free(bytes);
+}
+
+/* --- what no device of Python's meets --- */
+
+static struct ks_answer ask_frame(struct ks_device *device, uint8_t op, uint8_t id, const char *to, uint8_t *out,
+				  size_t out_size)
+{
+	uint8_t packet[64] = {op, 0, 0, 0, 0x4B, 0x53, 0, id};
+	struct ks_writer writer = {packet, sizeof(packet), KS_SMP_HEADER, false};
+	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_MODE};
+	struct ks_step step;
+
+	ks_cbor_map(&writer, 1u);
+	ks_cbor_text(&writer, "to");
+	ks_cbor_text(&writer, to);
+	must(!writer.full, "a request's size");
+	packet[3] = (uint8_t)(writer.used - KS_SMP_HEADER);
+	return ks_mode_group_frame(device, &peer, packet, writer.used, 0, out, out_size, &step);
+}
+
+static uint8_t any_target(const struct ks_policy *policy, uint8_t mode)
+{
+	for (uint8_t index = 0; index < policy->transition_count; index++) {
+		const struct ks_transition *each = &policy->transitions[index];
+
+		if (each->trigger == KS_ON_ENTER && ((each->sources >> mode) & 1u) != 0) {
+			return each->target;
+		}
+	}
+	return KS_NO_MODE;
+}
+
+static bool connects(const struct ks_policy *policy, struct ks_state *state, uint8_t kind, uint32_t peer)
+{
+	struct ks_event event = {0};
+	struct ks_step step;
+
+	event.kind = kind;
+	event.peer.id = peer;
+	ks_step(policy, state, &event, &step);
+	must(step.refusal.why == KS_NOT_REFUSED || step.refusal.why == KS_WHY_TOO_MANY_CONNECTIONS, "a connection");
+	return step.refusal.why == KS_NOT_REFUSED;
+}
+
+/* Every place is taken, by each central once, and given back. */
+static void check_connections(const struct ks_policy *policy, struct ks_state *state)
+{
+	for (uint32_t peer = 1; peer <= KS_MAX_CONNECTIONS; peer++) {
+		must(connects(policy, state, KS_CONNECTED, peer), "there is a place");
+		must(connects(policy, state, KS_CONNECTED, peer), "the same central again");
+	}
+	must(!connects(policy, state, KS_CONNECTED, KS_MAX_CONNECTIONS + 1), "there is no place");
+	for (uint32_t peer = 1; peer <= KS_MAX_CONNECTIONS; peer += KS_MAX_CONNECTIONS - 1) {
+		must(connects(policy, state, KS_DISCONNECTED, peer), "one goes");
+		must(connects(policy, state, KS_CONNECTED, 100 + peer), "another comes in its place");
+	}
+	must(!connects(policy, state, KS_CONNECTED, KS_MAX_CONNECTIONS + 1), "there is no place again");
+}
+
+/* An event of another version, no entropy, no room for an answer or a text: each is refused or cut, and nothing more. */
+static void check_edges(const struct ks_policy *policy)
+{
+	static const uint8_t fails[] = {0xa1, 0x62, 'r', 'c', 6};
+	struct ks_boot boot = {0};
+	struct ks_device device;
+	struct ks_step step;
+	struct ks_state before;
+	uint8_t out[512];
+	uint8_t whole[512];
+	size_t size;
+	char text[KS_REFUSAL_TEXT];
+	char cut[KS_REFUSAL_TEXT];
+	uint8_t target;
+
+	boot.mode_before = KS_NO_MODE;
+	test_chance_fails(true);
+	memset(&device, 0xA5, sizeof(device));
+	ks_device_boot(&device, policy, &boot, NULL, 0, &step);
+	for (size_t place = 0; place < KS_BOOT_ID_SIZE; place++) {
+		must(device.boot_id[place] == 0, "a boot id without entropy");
+	}
+	for (size_t place = 0; place < KS_TOKEN_SIZE; place++) {
+		must(device.token[place] == 0, "a token without entropy");
+	}
+	target = any_target(policy, device.state.mode);
+	if (target != KS_NO_MODE && ks_mode_allows(&policy->modes[device.state.mode], 0x4B53, 1, 0)) {
+		size = ask_frame(&device, 0, 1, policy->modes[target].name, out, sizeof(out)).size;
+		must(size == KS_SMP_HEADER + sizeof(fails) && memcmp(out + KS_SMP_HEADER, fails, sizeof(fails)) == 0,
+		     "a nonce without entropy");
+		must(device.nonces.count == 0, "a nonce is kept that nobody has");
+	}
+	test_chance_fails(false);
+	before = device.state;
+	for (unsigned kind = KS_FIRMWARE_COMMAND + 1; kind <= UINT8_MAX; kind++) {
+		struct ks_event event = {0};
+
+		event.kind = (uint8_t)kind;
+		ks_step(policy, &device.state, &event, &step);
+		must(step.refusal.why == KS_WHY_WRONG_MODE && step.refusal.arg == before.mode && step.count == 0,
+		     "an event of another version");
+		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
+	}
+	check_connections(policy, &before);
+	size = ask_frame(&device, 0, 0, "", whole, sizeof(whole)).size;
+	for (size_t room = 0; room <= size; room++) {
+		uint8_t *exact = malloc(room == 0 ? 1 : room);
+		size_t used = ask_frame(&device, 0, 0, "", exact, room).size;
+
+		must(used <= room && (used == 0) == (room < KS_SMP_HEADER + 5u), "an answer's room");
+		must(used == 0 || (exact[2] << 8 | exact[3]) == (int)(used - KS_SMP_HEADER), "an answer's length");
+		must(used == 0 || exact[KS_SMP_HEADER] == (used == KS_SMP_HEADER + 5u ? 0xa1 : exact[KS_SMP_HEADER]),
+		     "{rc} where there is no room for more");
+		must(room != size || memcmp(exact, whole, size) == 0, "the whole answer where there is room");
+		free(exact);
+	}
+	for (uint8_t why = 0; why <= KS_WHY_USED_UP; why++) {
+		struct ks_refusal refusal = {0};
+
+		if (why == KS_WHY_GUARD) {
+			continue; /* of a guard: in the steps */
+		}
+		refusal.why = why;
+		size = ks_refusal_text(policy, &refusal, false, text, sizeof(text));
+		for (size_t room = 0; room <= size + 1; room++) {
+			size_t used = ks_refusal_text(policy, &refusal, false, cut, room);
+
+			must(used == (room == 0 ? 0 : room - 1 < size ? room - 1 : size), "a text that is cut");
+			must(room == 0 || (memcmp(cut, text, used) == 0 && cut[used] == 0), "a text's beginning");
 		}
 	}
 }
@@ -772,11 +1019,27 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 		case 4:
 			answer_proof(&in, policy);
 			break;
+#if KS_HAS_PERMIT
+		case 7: {
+			struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
+
+			answer_permit(&in, policy, &unit);
+			break;
+		}
+#endif
+#if KS_HAS_SEQUENCE
 		case 5:
 			answer_memory(&in, policy);
 			break;
+#endif
 		case 6:
 			answer_cbor(&in);
+			break;
+		case 8:
+			check_edges(policy);
+			break;
+		case 9:
+			answer_unit(&in);
 			break;
 		default:
 			must(false, "no such question");

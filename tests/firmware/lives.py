@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import cbor2
-from tests.firmware import pairs
+from tests.firmware import pairs, permits
+from tests.firmware.toolchain import ISSUERS, MAX_NONCES
 from tests.firmware.wire import Wire, peer_bytes
 
 from keyswitch.device.server import dispatch
@@ -27,12 +28,14 @@ from keyswitch.gate import machine, record, record_bytes
 from keyswitch.gate.codec import record_from_json
 from keyswitch.gate.events import Event, Timer
 from keyswitch.gate.machine import Step
+from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.model import OnButton, OnEnter, Policy
+from keyswitch.policy.units import Unit, with_unit
 from keyswitch.proof import challenge
 from keyswitch.smp import cbor
 from keyswitch.smp.groups import mode
@@ -100,6 +103,8 @@ class LifeCore(Core):
             return self._last
 
         layout = layout_of(policy)
+        # A map of unknown length ends by a byte that the C core does not need.
+        policy = replace(policy, smp=replace(policy.smp, buf_size=policy.smp.buf_size + 1))
         super().__init__(
             Setup(
                 policy=policy,
@@ -107,11 +112,11 @@ class LifeCore(Core):
                 layout=layout,
                 memory=Memory(store),
                 secret=SECRET,
-                issuers=(),
-                clock_s=None,
+                issuers=ISSUERS,
+                clock_s=lambda: permits.NOW_S,
                 random=chance,
                 maintenance_address="",
-                parts=Components(step=step),
+                parts=Components(step=step, nonces=lambda: Nonces(most=MAX_NONCES)),
             )
         )
 
@@ -164,6 +169,10 @@ class Life:
 
     def __init__(self, wire: Wire, seed: int) -> None:
         self.wire, self.policy = wire, wire.policy
+        self.unit = "a unit's own id, é" if seed % 3 == 2 else ""
+        if self.unit:
+            self.policy = with_unit(self.policy, Unit(id=self.unit))
+        self.right: set[bytes] = set()
         self.chance = Random(seed)
         self.now_ms = self.chance.randrange(1000)
         self.store = MemoryStore()
@@ -180,6 +189,10 @@ class Life:
 
     def live(self, actions: int) -> None:
         """Come up, and then whatever happens."""
+        with permits.noted() as self.right:
+            self._live(actions)
+
+    def _live(self, actions: int) -> None:
         self.boot(None if self.chance.random() < 0.7 else self.foreign_record())
         for _ in range(actions):
             if self.core.state.down and self.chance.random() < 0.6:
@@ -190,7 +203,9 @@ class Life:
             )[0]()
 
     def question(self) -> bytes:
-        return b"\3" + self.wire.number + _U32.pack(self.seed) + _U16.pack(len(self.actions)) + b"".join(self.actions)
+        unit = self.unit.encode()
+        head = b"\3" + self.wire.number + _U32.pack(self.seed) + permits.signatures(self.right)
+        return head + bytes([len(unit)]) + unit + _U16.pack(len(self.actions)) + b"".join(self.actions)
 
     def answer(self) -> bytes:
         return b"".join(self.expected)
@@ -213,6 +228,7 @@ class Life:
         core, chance = self.core, self.chance
         if found is not None:
             core.setup.memory.save_record(found)
+        holder = core.setup.memory.holder() or b""
         kept = (self.store.read(SESSION) or {}).get("record")
         known = None if kept is None else record_from_json(kept)
         data = b"" if known is None else record_bytes.to_bytes(known)
@@ -233,7 +249,7 @@ class Life:
         plain = on.Booted(
             record=None, running=running, trial=report.trial, mode_before=before, blank=blank, inputs=inputs
         )
-        action = _U16.pack(len(data)) + data + counts + self.wire.event(plain)
+        action = _U16.pack(len(data)) + data + bytes([bool(holder)]) + holder + counts + self.wire.event(plain)
         self._note(0, action, self._told(), f"boot {report.trial=} {known=}")
 
     def foreign_record(self) -> SessionRecord:
@@ -305,6 +321,7 @@ class Life:
                         on.ConfirmAsked(peer=peer),
                         on.SelfConfirmed(),
                         on.CommandServed(peer=peer),
+                        on.FirmwareCommand(peer=peer),
                         on.ArmFailed(),
                     )
                 )
@@ -363,6 +380,7 @@ class Life:
     def exchange(self, peer: Peer, packet: bytes) -> bytes:
         """The answer to this request, as the C core has to give it."""
         core = self.core
+        failures = dict(core.lockout.failures)
         dispatch.execute(core, peer, Waiting(packet, peer.door), self.now_ms)
         (answer,) = core._answers
         core._answers.clear()
@@ -370,6 +388,7 @@ class Life:
             (
                 _U16.pack(len(canonical(answer.packet))),
                 canonical(answer.packet),
+                bytes([dict(core.lockout.failures) != failures]),
                 self._told(),
                 *(_U32.pack(core.lockout.failures.get(kind, 0)) for kind in _KINDS),
             )
@@ -395,7 +414,9 @@ class Life:
             purpose=purpose,
             session=core.token if attaching else b"",
         )
-        body = {"proof": "challenge", "mac": challenge.make(SECRET, asked)}
+        body: dict[str, Any] = {"proof": "challenge", "mac": challenge.make(SECRET, asked)}
+        if "permit" in answer["proofs"] and self.chance.random() < 0.7:
+            body = self._permit(asked)
         command = mode.Id.ATTACH if attaching else mode.Id.ENTER
         self.exchange(peer, _request(command, body if attaching else {"to": to, **body}))
 
@@ -476,10 +497,33 @@ class Life:
             )
             mac = challenge.make(SECRET, asked)
             body["mac"] = mac if chance.random() < 0.8 else chance.choice((bytes(32), mac[:-1], mac + b"x"))
+        elif kind == "permit":
+            asked = challenge.Challenge(
+                nonce=nonce,
+                device=self.policy.device.id,
+                mode=core.state.mode if attaching else to,
+                purpose=challenge.Purpose.ATTACH if attaching else challenge.Purpose.ENTER,
+                session=core.token if attaching else b"",
+            )
+            body |= self._permit(asked)
         elif kind == "sequence":
             done = [each.done for key, each in core.sequences.items() if key[0] == peer.id]
             body["step"] = (done[-1] if done else 0) + chance.choices((1, 0, 2), weights=(8, 1, 1))[0]
         return body
+
+    def _permit(self, asked: challenge.Challenge) -> dict[str, Any]:
+        """A permit and its holder's signature, mostly right."""
+        chance = self.chance
+        permit = permits.draw(self.policy, self.policy.device.id, chance)
+        if chance.random() < 0.8:
+            permit = replace(permit, mode=asked.mode, devices=(self.policy.device.id,))
+        if chance.random() < 0.6:
+            permit = replace(permit, images=None, uses=2, expires_s=2**31, not_before_s=None)
+        data = permits.issued(permit, chance)
+        if chance.random() < 0.05:
+            data = chance.choice(list(permits.spoilt(data, permit, chance)))
+        signature = permits.sign(permits.holder_key(permit), asked, data)
+        return {"proof": "permit", "permit": data, "sig": signature if chance.random() < 0.95 else signature[:-1]}
 
     def _learn(self, peer: Peer, packet: bytes, answer: bytes) -> None:
         if packet[7] == mode.Id.CHALLENGE:
@@ -504,6 +548,6 @@ def canonical(packet: bytes) -> bytes:
 
 
 def usable(policy: Policy) -> bool:
-    """Whether the C core promises the same: an owner off BLE has no identity there, and permits come later."""
+    """Whether the C core promises the same: an owner off BLE has no identity there."""
     owned = any(each.session is SessionRule.OWNER for each in policy.modes.values())
     return not (owned and set(policy.smp.transports) != {Transport.BLE})

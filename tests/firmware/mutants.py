@@ -1,14 +1,19 @@
 """Changes each comparison, constant, and statement of the core, one at a time, and expects the comparison to notice.
 
-    python -m tests.firmware.mutants [NUMBER] [FILE.c ...]      so many by chance, of these files; prints who survives
+    python -m tests.firmware.mutants [NUMBER] [SECONDS s] [FILE.c ...]
+
+So many by chance, for so long, of these files; prints who survives, and how many of how many were judged.
 
 A mutant that does not compile does not count. One that survives is a fault that nothing here would see: a question is
 missing, or the code says too much. Those that no question can tell from the core are in `SAME`, with the reason.
 """
 
 import re
+import shutil
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -36,7 +41,10 @@ from keyswitch.policy.load import read_policy
 
 COMPILER: Final = Compiler(name="gcc", command=("gcc", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover"))
 """A read behind the end of a table is noticed too."""
-SECONDS: Final = 60
+SECONDS: Final = 300
+BATCHES: Final = {"few": 25, "every": 1}
+"""Each so-manieth question: most mutants are noticed by few of them."""
+AT_ONCE: Final = 40
 _SHOWN: Final = ("pump", "key-switch", "chase", "contradiction", "reset-while-working", "weak-entry")
 
 CHANGES: Final = (
@@ -60,8 +68,43 @@ CHANGES: Final = (
 )
 """What is changed into what; the last two are a constant that is one more, and a statement that is left out."""
 
-SAME: Final[dict[tuple[str, str], str]] = {}
-"""File and line as they are: why no question can tell the mutant from it."""
+_NO_TEXT: Final = "this refusal says nothing beside its reason, so its argument is not looked at"
+_ROOM: Final = "the exporter works out the room that a policy needs, and no step asks for more"
+_NEVER_AGAIN: Final = "ids of peers are never used again: what is kept of one that has gone is not asked for"
+_BOUND: Final = "at the limit both branches give the same"
+
+SAME: Final[dict[tuple[str, str], str]] = {
+    ("ks_guard.c", "if (id > 31u) {"): "no known command has the id 31, so no mode lists one",
+    ("ks_guard.c", "if (binds(binding, index) && (asked > most)) {"): _BOUND,
+    ("ks_door.c", "if (ks_is_maintenance(policy, mode) && (ks_security_of_mode(each) < least) &&"): _BOUND,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_FIRST_TRIAL, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_NOBODY_ENTERED, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_OWNER, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_NOT_ON_THIS_SERVICE, 0u);"): _NO_TEXT,
+    ("ks_door.c", "return refuse(refusal, KS_WHY_RESETTING, 0u);"): _NO_TEXT,
+    ("ks_door.c", "ks_refuse(refusal, KS_NOT_REFUSED, 0u);"): _NO_TEXT,
+    ("ks_session.c", "ks_do(change, KS_WRITE_TRAILER, change->state->armed_permanent ? 1u : 0u, 0u);"): (
+        "the effect has no value: the image is in the state"
+    ),
+    ("ks_advertisement.c", "if (lease_s > UINT16_MAX) {"): _BOUND,
+    (
+        "ks_advertisement.c",
+        "uint8_t mode = (device->state.mode < BEACON_MANY) ? device->state.mode : (uint8_t)BEACON_MANY;",
+    ): _BOUND,
+    ("ks_lockout.c", "if (!place_of(proof, &place) || (lockout->until_ms[place] <= now_ms)) {"): _BOUND,
+    ("ks_device.c", "return (due_ms > now_ms) ? (uint32_t)(due_ms - now_ms) : 0u;"): _BOUND,
+    ("ks_device.c", "ks_nonces_forget(&device->nonces, event->peer.id);"): _NEVER_AGAIN,
+    ("ks_device.c", "ks_sequences_forget(&device->sequences, event->peer.id);"): _NEVER_AGAIN,
+    ("ks_device.c", "ks_state_init(policy, &device->state);"): "KS_BOOTED begins with it anyway",
+    ("ks_change.c", "if (step->count >= (uint16_t)KS_MAX_EFFECTS) {"): _ROOM,
+    ("ks_change.c", "step->overflow = true;"): _ROOM,
+    ("ks_mode_group.c", "return ((size != 0u) && is_bytes(mac) && (mac->size == KS_MAC_SIZE) &&"): (
+        "a message has more than one byte, and room for the longest"
+    ),
+    ("ks_refusal.c", "if ((uint8_t)text[place] < PART_COUNT) {"): "no text holds the byte behind the last part's",
+    ("ks_transition.c", "uint32_t longest = 0u;"): "no hold is shorter than a millisecond",
+}
+"""File and line as they are: why no question can tell what survives there from the core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +139,8 @@ def mutants(source: Path) -> Iterator[Mutant]:
                 yield Mutant(source, number, line, changed)
 
 
-def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
-    """A small batch that sees much, what Python answers, and the tables that it is about."""
+def questions(into: Path) -> tuple[Batch, list[Path]]:
+    """A small batch that sees much, and the tables that it is about."""
     shown = [read_policy(path) for path in examples() if path.stem in _SHOWN or path.parent.name in _SHOWN]
     policies = [vectors.policy(), *shown, *odd_policies()]
     batch, chance = Batch(), Random(1)
@@ -107,7 +150,11 @@ def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
         batch.steps(wire, pairs.some(found, 2_500, chance))
         batch.doors(wire, pairs.door_states(policy, found.states)[:12])
         batch.records(wire, chance, 40)
-        batch.memories(wire, chance, 12)
+        batch.memories(wire, chance, 6)
+        batch.edges(wire)
+        batch.units(wire, chance, 20)
+        if policy.entry.permit is not None:
+            batch.permits(wire, chance, 60)
         for seed in range(12 if lives.usable(policy) else 0):
             life = lives.Life(wire, seed)
             life.live(ACTIONS)
@@ -123,7 +170,7 @@ def questions(into: Path) -> tuple[bytes, bytes, list[Path]]:
             Wire(policies[0], 0).ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac)
         )
         batch.told.append(len(message).to_bytes(2, "little") + message + b"\1")
-    return b"".join(batch.asked), b"".join(batch.told), build_tables(into, policies, COMPILER)
+    return batch, build_tables(into, policies, COMPILER)
 
 
 def survives(mutant: Mutant, place: Path, objects: list[Path], tables: list[Path]) -> bool | None:
@@ -142,49 +189,79 @@ def survives(mutant: Mutant, place: Path, objects: list[Path], tables: list[Path
     others = [each for each in objects if each.stem != mutant.source.stem]
     harness = place / "harness"
     subprocess.run([*COMPILER.command, *others, built, *tables, core / "h.o", core / "c.o", "-o", harness], check=True)
+    return all(_agrees(harness, core / each, place) for each in BATCHES)
+
+
+def _agrees(harness: Path, batch: Path, place: Path) -> bool:
+    """Whether the harness answers these questions as Python does."""
+    answers = place / "answers"
     try:
         ran = subprocess.run(
-            [harness, core / "questions", place / "answers"], capture_output=True, check=False, timeout=SECONDS
+            [harness, batch.with_suffix(".asked"), answers], capture_output=True, check=False, timeout=SECONDS
         )
     except subprocess.TimeoutExpired:
         return False
-    return ran.returncode == 0 and (place / "answers").read_bytes() == (core / "answers").read_bytes()
+    return ran.returncode == 0 and answers.read_bytes() == batch.with_suffix(".told").read_bytes()
+
+
+def _write(batch: Batch, into: Path) -> None:
+    for name, step in BATCHES.items():
+        (into / name).with_suffix(".asked").write_bytes(b"".join(batch.asked[::step]))
+        (into / name).with_suffix(".told").write_bytes(b"".join(batch.told[::step]))
 
 
 def _judge(work: tuple[int, Mutant, Path, list[Path], list[Path]]) -> bool | None:
     number, mutant, into, objects, tables = work
-    return survives(mutant, into / f"mutant-{number}", objects, tables)
+    place = into / f"mutant-{number}"
+    try:
+        return survives(mutant, place, objects, tables)
+    finally:
+        shutil.rmtree(place)
 
 
 def main(names: list[str]) -> int:
     with TemporaryDirectory(prefix="keyswitch-mutants-") as name:
         into = Path(name)
         objects = build_core(into / "core", COMPILER)
-        asked, told, tables = questions(into)
-        (into / "core" / "questions").write_bytes(asked)
-        (into / "core" / "answers").write_bytes(told)
+        batch, tables = questions(into)
+        _write(batch, into / "core")
         include = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", into / "core")
         for source, built in ((HARNESS, "h.o"), (CRYPTO, "c.o")):
             subprocess.run([*COMPILER.command, *include, "-c", source, "-o", into / "core" / built], check=True)
         files = [name for name in names if name.endswith(".c")]
         every = [each for source in CORE if not files or source.name in files for each in mutants(source)]
+        possible = len(every)
         for number in (name for name in names if name.isdigit()):
             every = Random(1).sample(every, min(int(number), len(every)))
         unchanged = Mutant(CORE[0], 0, "", CORE[0].read_text().splitlines()[0])
         if not survives(unchanged, into / "unchanged", objects, tables):
             print("mutants: the core itself is not what Python says", file=sys.stderr)
             return 1
+        until = time.monotonic() + next((int(name[:-1]) for name in names if re.fullmatch(r"\d+s", name)), 10**6)
         work = [(number, each, into, objects, tables) for number, each in enumerate(every)]
-        with ProcessPoolExecutor(2) as pool:
-            judged, left = [], []
-            for each, alive in zip(every, pool.map(_judge, work, chunksize=4), strict=True):
-                judged.append(alive)
-                if alive and (each.source.name, each.line.strip()) not in SAME:
+        judged, left = [], []
+        known: Counter[str] = Counter()
+        for start in range(0, len(work), AT_ONCE):
+            if time.monotonic() > until:
+                break
+            with ProcessPoolExecutor(2) as pool:
+                found = list(pool.map(_judge, work[start : start + AT_ONCE]))
+            judged += found
+            for each, alive in zip(every[start:], found, strict=False):
+                reason = SAME.get((each.source.name, each.line.strip()))
+                if alive and reason is not None:
+                    known[reason] += 1
+                elif alive:
                     left.append(each)
                     told = f"{each.source.name}:{each.number + 1}: {each.line.strip()}  ->  {each.changed.strip()}"
                     print(told, flush=True)
+            print(f"# {len(judged)} judged", flush=True)
     built = sum(each is not None for each in judged)
-    print(f"mutants: {built} built, {built - sum(map(bool, judged))} noticed, {len(left)} survive")
+    for reason, count in known.most_common():
+        print(f"{count} survive: {reason}")
+    noticed = built - known.total() - len(left)
+    print(f"mutants: {len(judged)} of {possible} judged, {len(judged) - built} do not compile", end=", ")
+    print(f"{noticed} noticed, {known.total()} survive for a reason that is written, {len(left)} survive")
     return 1 if left else 0
 
 

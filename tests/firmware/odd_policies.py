@@ -28,6 +28,7 @@ timeout_s = 5
 maintenance = true
 allow = ["os", "image", "mode"]
 inhibits = ["heat", "beep"]
+quiet_after_s = 7
 security = "encrypted"
 session = "owner"
 lease_s = 60
@@ -169,6 +170,7 @@ _CHOICES: Final = (
     ("live", "early", "operator"),
     ("always", "early", "self"),
     ("always", "late", "operator"),
+    ("authorize", "late", "either"),
 )
 
 
@@ -186,13 +188,18 @@ initial_mode = "work"
 lid = { type = "bool" }
 [modes.work]
 allow = ["mode", "image.upload", "image.state:write", "os.reset"]
+inhibits = ["beep"]
 [modes.service]
 maintenance = true
 allow = ["os", "image", "mode"]
+inhibits = ["move"]
+quiet_after_s = 3
 lease_s = 5
 [modes.other]
 maintenance = true
 allow = ["image", "mode"]
+inhibits = ["beep", "heat"]
+quiet_after_s = 1.5
 lease_s = 5
 timeout_s = 9
 [entry.challenge]
@@ -221,6 +228,60 @@ transports = ["ble"]
 """
 
 
+_PERMITS: Final = """
+schema = 1
+[device]
+name = "by permit"
+id = "unit 12"
+initial_mode = "work"
+[modes.work]
+allow = ["mode"]
+[modes.service]
+maintenance = true
+allow = ["os", "image", "mode"]
+lease_s = 60
+session = "SESSION"
+[modes.other]
+maintenance = true
+allow = ["image", "mode"]
+lease_s = 60
+[modes.nobody-comes]
+maintenance = true
+allow = ["image", "mode"]
+lease_s = 60
+[entry.challenge]
+secret = "k.hmac"
+[entry.permit]
+issuers = ["a.pem", "b.pem"]
+clock = "CLOCK"
+max_permits = 2
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "enter"
+proofs = ["permit"]
+[[transitions]]
+from = ["work"]
+to = "other"
+on = "enter"
+proofs = ["challenge", "permit"]
+[smp]
+transports = ["ble"]
+"""
+
+
+_GUARDED: Final = """[inputs]
+an-input-with-a-name-of-30-bytes = { type = "int" }
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "enter"
+proofs = ["sequence"]
+when = ["an-input-with-a-name-of-30-bytes == -2147483647"]
+[modes.work]"""
+"""A reason that is long."""
+
+
 def odd_policies() -> list[Policy]:
     """All of them."""
     found = [load(_BORN.encode(), origin="odd-born")]
@@ -231,4 +292,14 @@ def odd_policies() -> list[Policy]:
         for place, (service, arm, confirm) in enumerate(_CHOICES):
             written = text.replace("SERVICE", service).replace("ARM", arm).replace("CONFIRM", confirm)
             found.append(load(written.encode(), origin=f"odd-{len(found)}-{place}"))
+    for clock, session in (("none", "owner"), ("trusted", "anyone")):
+        written = _PERMITS.replace("CLOCK", clock).replace("SESSION", session)
+        found.append(load(written.encode(), origin=f"odd-permits-{clock}"))
+    for size in (128, 150, 170, 190):
+        written = _ANYONE.replace("SERVICE", "live").replace("ARM", "late").replace("CONFIRM", "self")
+        written = written.replace('name = "plain"', f'name = "plain"\nid = "{"x" * 64}"').replace(
+            "[modes.work]", _GUARDED
+        )
+        written += f'[smp]\nbuf_size = {size}\ntransports = ["ble"]\n'
+        found.append(load(written.encode(), origin=f"odd-small-{size}"))
     return found

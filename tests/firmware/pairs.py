@@ -10,7 +10,8 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step, initial, step
 from keyswitch.gate.peer import Peer, Service
-from keyswitch.gate.state import GateState
+from keyswitch.gate.record import SessionRecord
+from keyswitch.gate.state import GateState, Session
 from keyswitch.policy.enums import InputType, ProofKind
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, OnButton, Policy, Value
 from keyswitch.prove.explore import explore
@@ -86,7 +87,7 @@ def values_of(policy: Policy, each: Input) -> list[Value | None]:
 def alphabet(policy: Policy) -> list[Event]:
     """Everything that can be told, likely or not: also what the door would have kept away."""
     events: list[Event] = [on.UploadEnded(), on.ArmFailed(), on.SelfConfirmed()]
-    events += [on.Expired(timer=timer) for timer in TIMERS]  # the others are of what is not exported
+    events += [on.Expired(timer=timer) for timer in TIMERS]
     events += [kind(peer=each) for kind in (on.Connected, on.Disconnected) for each in (FIRST, SECOND, OFF_BLE)]
     for each in policy.inputs:
         events += [on.InputChanged(name=each.name, value=value) for value in values_of(policy, each)]
@@ -103,6 +104,7 @@ def alphabet(policy: Policy) -> list[Event]:
                 on.ResetAsked,
                 on.ConfirmAsked,
                 on.CommandServed,
+                on.FirmwareCommand,
             )
         ]
         events += [
@@ -123,7 +125,27 @@ def alphabet(policy: Policy) -> list[Event]:
             (False, True), (None, *policy.modes, "no-mode-of-this-policy"), (False, True)
         )
     ]
+    events += [
+        on.Booted(record=record, running=b"old", trial=trial, inputs=inputs)
+        for record in _records(policy)
+        for trial in (False, True)
+        for inputs in ((), tuple((each.name, values_of(policy, each)[0]) for each in policy.inputs))
+    ]
     return events
+
+
+def _records(policy: Policy) -> list[SessionRecord]:
+    """What may have been left of each maintenance mode, by this policy and by another, for each proof."""
+    return [
+        SessionRecord(
+            policy=digest, mode=mode.name, proof=proof, expected=expected, token=bytes(4), lease_ms=900, timeout_ms=700
+        )
+        for mode in policy.modes.values()
+        if mode.maintenance
+        for proof in (None, *ProofKind)
+        for digest in (policy.digest, b"\x77" * 32)
+        for expected in (None, b"old")
+    ]
 
 
 def everything(found: Found) -> Iterator[tuple[GateState, Event]]:
@@ -157,7 +179,16 @@ def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, 
         state = chance.choice(states)
         if chance.random() < 0.5:
             state = replace(state, inputs=tuple(chance.choice(each) for each in values))
+        if state.session is not None and chance.random() < 0.4:
+            state = replace(state, session=_foreign(state.session, chance))
         yield state, chance.choice(told)
+
+
+def _foreign(session: Session, chance: Random) -> Session:
+    """As of another policy: no single transition says what binds it, and any proof may have opened it."""
+    images = chance.choice((None, frozenset({NEW}), frozenset({OTHER, NEW})))
+    proof, idle_ms = chance.choice((None, *ProofKind)), chance.choice((None, 500))
+    return replace(session, way=None, proof=proof, images=images, idle_ms=idle_ms)
 
 
 # --- the door -------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from keyswitch.export.limits import most_effects
 from keyswitch.export.tables import policy_c, policy_h
-from keyswitch.gate.nonces import MAX_OUTSTANDING
 from keyswitch.policy.model import Policy
+from keyswitch.proof.permit import public_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRMWARE = REPOSITORY / "firmware"
@@ -17,17 +17,28 @@ HARNESS = Path(__file__).with_name("harness.c")
 CRYPTO = Path(__file__).with_name("sha256.c")
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
+_ROOM = "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
+"""Beside what a policy needs: for what the tests tell."""
+MAX_NONCES = 34
+"""`KS_MAX_NONCES` of that: connections, and two."""
 _ROOMY = (
     "/* Room for every policy that the tests compare. */\n#include <keyswitch/ks_abi.h>\n"
-    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n#define KS_POLICY_SEQUENCES 1\n"
-    "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
-    f"#define KS_MAX_NONCES {MAX_OUTSTANDING}\n"  # as many as Python keeps
+    "#define KS_POLICY_INPUTS 8\n#define KS_POLICY_EFFECTS 1024\n" + _ROOM
 )
 
 
 def examples() -> list[Path]:
     """Every policy that the repository shows."""
     return [path for path in sorted((REPOSITORY / "examples").glob("*/*.toml")) if path.name != "pyproject.toml"]
+
+
+ISSUER_KEYS = (bytes([0x51]) * 32, bytes([0x52]) * 32)
+"""Private keys of whoever may issue permits to the tests' devices."""
+ISSUERS = tuple(map(public_key, ISSUER_KEYS))
+
+
+def _bytes(data: bytes) -> str:
+    return "{" + ", ".join(map(str, data)) + "}"
 
 
 class BuildFailedError(Exception):
@@ -45,6 +56,7 @@ class Compiler:
 
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 GCC = Compiler(name="gcc", command=("gcc", "-O1"))
+OWN = Compiler(name="gcc, without what the policy does not use", command=("gcc", "-O1"))
 LIBRARY = Compiler(name="gcc, library", command=("gcc", "-O1", "-fPIC"))
 ALL = (
     GCC,
@@ -70,10 +82,12 @@ def run(command: Sequence[str | Path], *, with_errors: bool = False) -> str:
     return done.stdout + (done.stderr if with_errors else "")
 
 
-def build_core(into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE) -> list[Path]:
-    """The core's objects, with room for any policy."""
+def build_core(
+    into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE, policy: Policy | None = None
+) -> list[Path]:
+    """The core's objects, with room for any policy; or without what this policy does not use, as a product has it."""
     into.mkdir(parents=True, exist_ok=True)
-    (into / "ks_policy.h").write_text(_ROOMY)
+    (into / "ks_policy.h").write_text(_ROOMY if policy is None else policy_h(policy, _ROOM))
     objects = []
     for source in core:
         built = into / f"{source.stem}.o"
@@ -106,6 +120,8 @@ def build_tables(into: Path, policies: Sequence[Policy], compiler: Compiler) -> 
         + f"const size_t TEST_POLICY_COUNT = {len(names)};\n"
         + "extern const unsigned TEST_POLICY_EFFECTS[];\n"
         + f"const unsigned TEST_POLICY_EFFECTS[] = {{{', '.join(str(most_effects(each)) for each in policies)}}};\n"
+        + "extern const uint8_t TEST_ISSUERS[][32];\n"
+        + f"const uint8_t TEST_ISSUERS[][32] = {{{', '.join(map(_bytes, ISSUERS))}}};\n"
     )
     built = into / "policies.o"
     run((*compiler.command, *WARNINGS, "-I", FIRMWARE / "include", "-c", listed, "-o", built))

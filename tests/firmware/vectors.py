@@ -191,7 +191,7 @@ def records() -> tuple[SessionRecord, ...]:
 
 
 def permits() -> Iterator[dict[str, Any]]:
-    """A permit, by keys that everybody knows. The C core does not read permits yet."""
+    """A permit, by keys that everybody knows."""
     issuer, holder = bytes(range(32)), bytes(range(32, 64))
     permit = Permit(
         id=bytes(range(16)),

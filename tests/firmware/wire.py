@@ -23,7 +23,7 @@ NONSENSE = 0x7B
 """Where a field means nothing."""
 
 _U16, _U32, _VALUE = Struct("<H"), Struct("<I"), Struct("<Bi")
-_PEER, _SESSION = Struct("<IBB"), Struct("<BBII")
+_PEER, _SESSION, _QUIET = Struct("<IBB"), Struct("<BBII"), Struct("<II")
 
 KINDS: Final = {
     on.Booted: 0,
@@ -44,6 +44,7 @@ KINDS: Final = {
     on.ConfirmAsked: 15,
     on.SelfConfirmed: 16,
     on.CommandServed: 17,
+    on.FirmwareCommand: 18,
 }
 
 
@@ -102,6 +103,9 @@ class Wire:
     def ask_cbor(self, data: bytes, number: int) -> bytes:
         return b"\6" + self.number + _U16.pack(len(data)) + data + _U32.pack(number)
 
+    def ask_edges(self) -> bytes:
+        return b"\x08" + self.number
+
     def state(self, state: GateState, *, asked: bool) -> bytes:
         session, upload, arming = state.session, state.upload, state.arming
         flags = sum(
@@ -126,6 +130,7 @@ class Wire:
             bytes([self.modes[state.mode]]),
             _U16.pack(flags),
             _U32.pack(0 if upload is None else upload.owner or 0),
+            _QUIET.pack(*((0, 0) if state.quiet is None else (self.bits(state.quiet.names), state.quiet.ms))),
         ]
         if session is not None:
             way = NO_TRANSITION if session.way is None else session.way
@@ -141,6 +146,10 @@ class Wire:
         parts += [value_bytes(each) for each in state.inputs]
         return b"".join(parts)
 
+    def bits(self, names: frozenset[str]) -> int:
+        """What the application must not do, as the core has it."""
+        return sum(1 << self.inhibits.index(name) for name in names)
+
     def peers(self, peers: frozenset[int]) -> bytes:
         return bytes([len(peers)]) + b"".join(_U32.pack(each) for each in sorted(peers))
 
@@ -154,16 +163,7 @@ class Wire:
                 bytes([record.expected is not None]),
                 hash_bytes(record.expected),
                 bytes([record.ending]),
-                *(
-                    _U32.pack(limit(each))
-                    for each in (
-                        record.lease_ms,
-                        record.lease_max_ms,
-                        record.timeout_ms,
-                        record.idle_ms,
-                        record.trial_ms,
-                    )
-                ),
+                *(_U32.pack(limit(each)) for each in _times(record)),
             )
         )
 
@@ -208,7 +208,6 @@ class Wire:
         return decision_bytes(done.refused) + _U16.pack(len(done.effects)) + effects + self.told_state(done.state)
 
     def told_record(self, record: SessionRecord) -> bytes:
-        times = (record.lease_ms, record.lease_max_ms, record.timeout_ms, record.idle_ms, record.trial_ms)
         return b"".join(
             (
                 bytes([self.modes.get(record.mode, NO_MODE), PROOFS[record.proof]]),
@@ -217,7 +216,7 @@ class Wire:
                 images_bytes(record.images),
                 b"\0" if record.expected is None else b"\1" + hash_bytes(record.expected),
                 bytes([record.ending]),
-                *(_U32.pack(limit(each)) for each in times),
+                *(_U32.pack(limit(each)) for each in _times(record)),
             )
         )
 
@@ -254,10 +253,14 @@ class Wire:
             case do.ShowService():
                 return bytes([14, effect.shown, 0, 0, 0, 0])
             case do.Inhibit():
-                bits = sum(1 << self.inhibits.index(name) for name in effect.names)
-                return bytes([15, 0]) + _U32.pack(bits)
+                return bytes([15, 0]) + _U32.pack(self.bits(effect.names))
             case do.ModeChanged():
                 return bytes([16, self.modes[effect.mode], 0, 0, 0, 0])
+
+
+def _times(record: SessionRecord) -> tuple[int | None, ...]:
+    """By their timer, as the core has them."""
+    return (record.timeout_ms, record.lease_ms, record.lease_max_ms, record.idle_ms, record.trial_ms)
 
 
 def decision_bytes(decision: Decision | None) -> bytes:

@@ -186,6 +186,27 @@ def test_claims_in_another_encoding_are_refused() -> None:
     assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.MALFORMED
 
 
+def test_claims_in_another_order_are_refused() -> None:
+    data = resigned(dict(reversed(list(CLAIMS.items()))))
+    assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.MALFORMED
+    images = {**CLAIMS, -70002: [b"\x22" * 32, b"\x11" * 32]}
+    assert judged(resigned(images), sign(HOLDER, ASKED, resigned(images))) is PermitFault.MALFORMED
+
+
+@pytest.mark.parametrize("headers", [{9: 1.5}, {9: [1]}, {9: None}, {b"9": 1}, dict.fromkeys(range(10, 15), 1)])
+def test_headers_that_are_not_signed_are_few_and_plain(headers: dict[object, object]) -> None:
+    items = cbor2.loads(DATA[1:])
+    data = DATA[:1] + cbor2.dumps([items[0], headers, items[2], items[3]])
+    assert judged(data, sign(HOLDER, ASKED, data)) is PermitFault.MALFORMED
+
+
+@pytest.mark.parametrize("claim", [4, 5, -70003])
+def test_a_number_beyond_64_bits_is_none(claim: int) -> None:
+    for value, right in ((2**64 - 1, True), (2**64, False), (None, False)):
+        data = resigned(dict(sorted({**CLAIMS, claim: value}.items(), key=lambda item: list(CLAIMS).index(item[0]))))
+        assert isinstance(read(data), Permit) is right
+
+
 def test_a_challenge_that_is_none() -> None:
     short = replace(ASKED, nonce=b"")
     assert verify(DATA, sign(HOLDER, short, DATA), short, ISSUERS, 1_500) is PermitFault.MALFORMED

@@ -10,6 +10,7 @@
 #define KEYSWITCH_KS_DEVICE_H_
 
 #include <keyswitch/ks_gate.h>
+#include <keyswitch/ks_permit.h>
 #include <keyswitch/ks_proof.h>
 #include <keyswitch/ks_record.h>
 
@@ -18,17 +19,27 @@
 #define KS_NEVER UINT64_MAX
 
 struct ks_device {
-	const struct ks_policy *policy;
 	uint64_t due_ms[KS_TIMERS]; /* KS_NEVER: does not run */
+	const struct ks_policy *policy;
+	const struct ks_unit *unit;
 	struct ks_state state;
 	struct ks_nonces nonces;
+#if KS_HAS_SEQUENCE
 	struct ks_sequences sequences;
+#endif
 	struct ks_lockout lockout; /* keep lockout.failures across a reset */
 	struct ks_record_times left; /* before the last event: for KS_WRITE_SESSION_RECORD */
 	uint32_t ending; /* places in state.connections whose connection is to end */
 	uint8_t token[KS_TOKEN_SIZE];
 	uint8_t boot_id[KS_BOOT_ID_SIZE];
+#if KS_HAS_PERMIT
+	bool has_holder;
+	uint8_t holder[KS_KEY_SIZE]; /* whose permit opened the session: kept beside its record, given back at boot */
+#endif
 };
+
+/* What this unit is called in proofs and permits. */
+const char *ks_device_id(const struct ks_device *device);
 
 /* Come up. failures: wrong proofs that were kept, NULL if none. Draws the boot id, and the token of no session. */
 void ks_device_boot(struct ks_device *device, const struct ks_policy *policy, const struct ks_boot *boot,

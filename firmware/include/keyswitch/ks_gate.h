@@ -20,6 +20,8 @@
 #include <keyswitch/ks_limits.h>
 #include <keyswitch/ks_tables.h>
 
+/* No guard: every one that was asked holds. */
+#define KS_NO_GUARD 0xFFFFu
 /* No peer. Ids of peers begin at 1 and are never used again while the device runs: a reconnect is another peer. */
 #define KS_NO_PEER 0u
 
@@ -28,7 +30,7 @@ struct ks_hash {
 	uint8_t bytes[KS_MAX_HASH];
 };
 
-/* The only images that may be armed. Not limited: any. */
+/* The only images that may be armed, in rising order of their bytes and then sizes, each once. Not limited: any. */
 struct ks_images {
 	bool limited;
 	uint8_t count;
@@ -51,13 +53,8 @@ struct ks_session {
 	struct ks_images images;
 };
 
-/* Everything the machine knows. Zeroed by ks_gate_init(); read it, never write it. */
+/* Everything the machine knows. Begun by ks_state_init(); read it, never write it. */
 struct ks_state {
-	uint32_t connections[KS_MAX_CONNECTIONS]; /* peers; KS_NO_PEER: a free place */
-	uint32_t upload_owner; /* KS_NO_PEER after that peer has gone */
-	struct ks_value inputs[KS_INPUT_SLOTS];
-	struct ks_session session; /* means something while has_session */
-	struct ks_hash armed; /* means something while arming, and to the effects of the step that asked for it */
 	uint8_t mode;
 	bool has_session;
 	bool uploading;
@@ -69,6 +66,15 @@ struct ks_state {
 	bool reset_pending;
 	bool service_shown;
 	bool down; /* a reset was ordered: nothing is served until KS_BOOTED */
+	uint32_t upload_owner; /* KS_NO_PEER after that peer has gone */
+#if KS_HAS_QUIET
+	uint32_t quiet; /* what stays inhibited until KS_TIMER_QUIET, over ks_policy.inhibits */
+	uint32_t quiet_ms; /* how long after the last command that can change firmware */
+#endif
+	uint32_t connections[KS_MAX_CONNECTIONS]; /* peers; KS_NO_PEER: a free place */
+	struct ks_value inputs[KS_INPUT_SLOTS];
+	struct ks_session session; /* means something while has_session */
+	struct ks_hash armed; /* means something while arming, and to the effects of the step that asked for it */
 };
 
 /* Through which service a request came. */
@@ -91,15 +97,23 @@ enum ks_timer {
 	KS_TIMER_IDLE = 3,
 	KS_TIMER_TRIAL = 4,
 	KS_TIMER_RESET = 5,
+	KS_TIMER_QUIET = 6, /* what was inhibited while firmware was worked on may go on */
 };
+#if KS_HAS_QUIET
+#define KS_TIMERS 7u
+#else
 #define KS_TIMERS 6u
+#endif
 
 struct ks_record;
+struct ks_unit;
 
 /* What was found when the device came up. The caller has erased the record before it tells: single use. */
 struct ks_boot {
 	const struct ks_record *record; /* NULL: none, or none that can be understood */
 	const struct ks_value *inputs; /* as many as the policy has; NULL: the initial values */
+	const struct ks_unit *unit; /* for ks_device_boot(); it has to outlive the device. NULL: the policy says all */
+	const uint8_t *holder; /* for ks_device_boot(): what was kept of ks_device.holder; NULL: nothing */
 	struct ks_hash running;
 	uint8_t mode_before; /* what KS_PERSIST_MODE last kept; KS_NO_MODE if nothing */
 	bool trial;
@@ -125,6 +139,8 @@ enum ks_event_kind {
 	KS_CONFIRM_ASKED = 15, /* peer */
 	KS_SELF_CONFIRMED = 16,
 	KS_COMMAND_SERVED = 17, /* peer */
+	/* peer: a command that can change firmware was let through and is about to be executed. Where a mode has a quiet_ms. */
+	KS_FIRMWARE_COMMAND = 18,
 };
 
 /* One event; each kind uses the fields that stand beside it above. */
@@ -132,6 +148,7 @@ struct ks_event {
 	const struct ks_boot *boot;
 	const struct ks_images *images; /* NULL: no limit */
 	const struct ks_hash *image;
+	const uint8_t *holder; /* for ks_device_tell(): KS_ENTER_PROVED by a permit: its holder's key; else NULL */
 	struct ks_peer peer;
 	struct ks_value value;
 	uint32_t hold_ms;
@@ -197,6 +214,7 @@ enum ks_why {
 	KS_WHY_NOT_IN_PERMIT = 22,
 	KS_WHY_NOT_ON_THIS_SERVICE = 23,
 	KS_WHY_TOO_MANY_CONNECTIONS = 24, /* of the device, not of the policy: end that connection */
+	KS_WHY_USED_UP = 25, /* the permit's uses, or the room to count them */
 };
 
 struct ks_refusal {
@@ -209,11 +227,11 @@ struct ks_refusal {
 
 /* What one event did. Refused: the state is as before, and there are no effects. */
 struct ks_step {
-	struct ks_effect effects[KS_MAX_EFFECTS];
 	struct ks_refusal refusal;
 	uint16_t count;
 	/* More was asked for than there is room for: the tables are not this core's. The only right thing is to reset. */
 	bool overflow;
+	struct ks_effect effects[KS_MAX_EFFECTS];
 };
 
 /* The state before KS_BOOTED: nothing is served in it. */
@@ -231,13 +249,20 @@ bool ks_authorise(const struct ks_policy *policy, const struct ks_state *state, 
 		  uint16_t group, uint8_t id, uint8_t op, struct ks_refusal *refusal);
 
 /*
+ * Whether this peer may access the SMP characteristic and its configuration (CCC) now: to be asked at each access, with
+ * KS_SERVICE_AUTHORIZE; with any other strategy always true. It judges what arrives; ks_authorise() judges what is
+ * executed, under every strategy.
+ */
+bool ks_may_access_smp(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer);
+
+/*
  * Whether a proved entry would be taken, without anything being tried: the transition, or why not.
  * peer: who would enter mode `to` by this kind of proof. Returns KS_NO_TRANSITION with *refusal set.
  */
 uint8_t ks_entry_transition(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
 			    uint8_t to, uint8_t proof, struct ks_refusal *refusal);
 
-/* Why ks_step() would refuse this KS_ENTER_PROVED, without anything being done. */
+/* Why ks_step() would refuse this KS_ENTER_PROVED, without anything being done. Built where KS_HAS_PERMIT. */
 bool ks_would_refuse_enter(const struct ks_policy *policy, const struct ks_state *state, const struct ks_event *event,
 			   struct ks_refusal *refusal);
 

@@ -28,9 +28,59 @@
 #define KS_MAX_NONCES (KS_MAX_CONNECTIONS + 2)
 #endif
 
-/* Sequences that are under way at once; none, where the policy takes none. */
+/*
+ * What the policy uses: the generated ks_policy.h says 0 for what it does not, and the core leaves that out. It decides the
+ * same without: the tests compare each policy's own build with the one that has everything. Where nothing is said, all is in.
+ */
+#ifndef KS_HAS_QUIET
+#define KS_HAS_QUIET 1 /* a mode with quiet_after_s */
+#endif
+#ifndef KS_HAS_SECURITY
+#define KS_HAS_SECURITY 1 /* a mode or transition that asks for a protected link */
+#endif
+#ifndef KS_HAS_OWNED
+#define KS_HAS_OWNED 1 /* session = "owner" */
+#endif
+#ifndef KS_HAS_HOLD
+#define KS_HAS_HOLD 1 /* when_false = "hold" */
+#endif
+#ifndef KS_HAS_DISCONNECT_OTHERS
+#define KS_HAS_DISCONNECT_OTHERS 1 /* others = "disconnect" */
+#endif
+#ifndef KS_HAS_UNPROVED
+#define KS_HAS_UNPROVED 1 /* on = "enter" without proofs */
+#endif
+#ifndef KS_HAS_SEQUENCE
+#define KS_HAS_SEQUENCE 1 /* these: kinds of proof */
+#endif
+#ifndef KS_HAS_CHALLENGE
+#define KS_HAS_CHALLENGE 1
+#endif
+#ifndef KS_HAS_PERMIT
+#define KS_HAS_PERMIT 1
+#endif
+#ifndef KS_HAS_ON_BUTTON
+#define KS_HAS_ON_BUTTON 1 /* these: what sets a transition off */
+#endif
+#ifndef KS_HAS_ON_CONNECT
+#define KS_HAS_ON_CONNECT 1
+#endif
+#ifndef KS_HAS_ON_DISCONNECT
+#define KS_HAS_ON_DISCONNECT 1
+#endif
+#ifndef KS_HAS_ON_LEAVE
+#define KS_HAS_ON_LEAVE 1
+#endif
+#ifndef KS_HAS_ON_RESET
+#define KS_HAS_ON_RESET 1
+#endif
+#ifndef KS_HAS_ON_TIMEOUT
+#define KS_HAS_ON_TIMEOUT 1
+#endif
+
+/* Sequences that are under way at once. */
 #ifndef KS_MAX_SEQUENCES
-#define KS_MAX_SEQUENCES ((KS_POLICY_SEQUENCES != 0) ? KS_MAX_NONCES : 1)
+#define KS_MAX_SEQUENCES KS_MAX_NONCES
 #endif
 
 /* The longest hash of an image: SHA-512 (MCUboot IMAGE_HASH_SIZE). */

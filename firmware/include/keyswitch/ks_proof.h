@@ -18,10 +18,10 @@ enum ks_purpose {
 #define KS_PROOF_MESSAGE_MAX (7u * 2u + 17u + 9u + 6u + KS_NONCE_SIZE + 64u + 32u + KS_TOKEN_SIZE)
 
 /*
- * The bytes that a proof of the kind `challenge` covers: what it is for, by whom, here, now. `token` is looked at for
- * KS_PURPOSE_ATTACH alone. Returns their number; 0: there is no room.
+ * The bytes that a proof of this kind (enum ks_proof: challenge or permit) covers: what it is for, by whom, here, now.
+ * mode: its name. `token` is looked at for KS_PURPOSE_ATTACH alone. Returns their number; 0: there is no room.
  */
-size_t ks_proof_message(const struct ks_policy *policy, uint8_t mode, uint8_t purpose,
+size_t ks_proof_message(uint8_t proof, const char *device_id, const char *mode, uint8_t purpose,
 			const uint8_t nonce[KS_NONCE_SIZE], const uint8_t token[KS_TOKEN_SIZE], uint8_t *bytes,
 			size_t size);
 

@@ -12,14 +12,12 @@
 
 #define KS_RECORD_VERSION 2u
 #define KS_TOKEN_SIZE 4u
+/* Times that a record may have: enum ks_timer, from KS_TIMER_TIMEOUT to KS_TIMER_TRIAL. */
+#define KS_RECORD_TIMES 5u
 
 /* A record as it was read under this policy. */
 struct ks_record {
-	uint32_t lease_ms; /* each KS_NO_LIMIT where the record has none */
-	uint32_t lease_max_ms;
-	uint32_t timeout_ms;
-	uint32_t idle_ms;
-	uint32_t trial_ms;
+	uint32_t left_ms[KS_RECORD_TIMES]; /* by enum ks_timer; KS_NO_LIMIT: it has none */
 	struct ks_images images;
 	struct ks_hash expected; /* means something while has_expected */
 	uint8_t entry[KS_ENTRY_SIZE]; /* means something while has_entry */
@@ -38,9 +36,7 @@ struct ks_record {
 
 /* What only the caller knows of a session that is carried across a reset: what is left of its time limits. */
 struct ks_record_times {
-	uint32_t lease_ms; /* each KS_NO_LIMIT where that timer does not run */
-	uint32_t lease_max_ms;
-	uint32_t timeout_ms;
+	uint32_t left_ms[3]; /* KS_TIMER_TIMEOUT, KS_TIMER_LEASE, KS_TIMER_LEASE_MAX; KS_NO_LIMIT: it does not run */
 };
 
 /*

@@ -41,13 +41,14 @@ enum ks_security {
 	KS_SECURITY_AUTHENTICATED = 2,
 };
 
+/* Bit 0: less than the constant; bit 1: equal to it; bit 2: more. */
 enum ks_compare {
-	KS_EQUAL = 0,
-	KS_UNEQUAL = 1,
-	KS_LESS = 2,
+	KS_LESS = 1,
+	KS_EQUAL = 2,
 	KS_AT_MOST = 3,
 	KS_MORE = 4,
-	KS_AT_LEAST = 5,
+	KS_UNEQUAL = 5,
+	KS_AT_LEAST = 6,
 };
 
 /* What sets a transition off. */
@@ -67,6 +68,7 @@ enum ks_service_shown {
 	KS_SERVICE_RECONNECT = 0,
 	KS_SERVICE_LIVE = 1,
 	KS_SERVICE_ALWAYS = 2,
+	KS_SERVICE_AUTHORIZE = 3,
 };
 
 enum ks_confirm {
@@ -105,15 +107,18 @@ struct ks_allow {
 #define KS_MODE_MAINTENANCE 0x01u
 /* Only the peer that entered may use the session. */
 #define KS_MODE_OWNED 0x02u
+/* Its lease can be extended. */
+#define KS_MODE_EXTENDED 0x04u
+
+/* Time limits that begin with a mode: enum ks_timer, from KS_TIMER_TIMEOUT to KS_TIMER_IDLE. */
+#define KS_MODE_LIMITS 4u
 
 struct ks_mode {
 	const char *name;
 	const struct ks_allow *allow;
 	uint32_t inhibits; /* bit set over ks_policy.inhibits */
-	uint32_t lease_ms;
-	uint32_t lease_max_ms;
-	uint32_t idle_ms;
-	uint32_t timeout_ms;
+	uint32_t quiet_ms; /* they stay this long after the last command that can change firmware; 0: end with the mode */
+	uint32_t limit_ms[KS_MODE_LIMITS]; /* by enum ks_timer; KS_NO_LIMIT: none */
 	uint8_t allow_count;
 	uint8_t security; /* enum ks_security */
 	uint8_t flags;
@@ -142,6 +147,8 @@ struct ks_transition {
 /* ks_policy.flags */
 #define KS_POLICY_ARM_EARLY 0x01u
 #define KS_POLICY_KEEP_UPLOAD 0x02u
+/* Validity of permits in time is judged; else their uses are counted. */
+#define KS_POLICY_TRUSTED_CLOCK 0x04u
 
 struct ks_policy {
 	const char *device_id;
@@ -156,6 +163,7 @@ struct ks_policy {
 	uint32_t lockout_first_ms;
 	uint32_t lockout_max_ms;
 	uint16_t lockout_free_tries;
+	uint16_t max_permits; /* whose uses are kept: when so many are known, no new one is accepted */
 	uint16_t company_id;
 	uint16_t buf_size;
 	uint8_t input_count;

@@ -15,10 +15,10 @@
 
 #include "ks_internal.h"
 
-/* The transition that the record says has opened the session; means something under the record's own policy alone. */
-static uint8_t transition_of(const struct ks_policy *policy, const struct ks_record *record)
+/* The transition that the record says has opened the session; it can say so under its own policy alone. */
+static uint_fast8_t transition_of(const struct ks_policy *policy, const struct ks_record *record)
 {
-	for (uint8_t index = 0; record->has_entry && (index < policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; record->own_policy && record->has_entry && (index < policy->transition_count); index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if ((transition->target == record->mode) && ks_opens(transition, record->proof) &&
@@ -29,9 +29,9 @@ static uint8_t transition_of(const struct ks_policy *policy, const struct ks_rec
 	return KS_NO_TRANSITION;
 }
 
-static bool led_into(const struct ks_policy *policy, uint8_t mode)
+static bool led_into(const struct ks_policy *policy, uint_fast8_t mode)
 {
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		if (policy->transitions[index].target == mode) {
 			return true;
 		}
@@ -58,149 +58,116 @@ static bool fits(const struct ks_policy *policy, const struct ks_boot *boot)
 }
 
 /* The transition that opened the session; under another policy, one that asks for all that binds it, if there is one. */
-static uint8_t binding_transition(const struct ks_policy *policy, const struct ks_record *record)
+static uint_fast8_t binding_transition(const struct ks_policy *policy, const struct ks_record *record)
 {
-	if (record->own_policy) {
-		uint8_t known = transition_of(policy, record);
+	uint_fast8_t found = transition_of(policy, record);
 
-		if (known != KS_NO_TRANSITION) {
-			return known;
-		}
-	}
-	for (uint8_t turn = 0; turn < 2u; turn++) {
-		for (uint8_t index = 0; index < policy->transition_count; index++) {
+	/* First those that its proof opens. */
+	for (uint_fast8_t opens = 2u; opens > 0u; opens--) {
+		for (uint_fast8_t index = 0; (found == KS_NO_TRANSITION) && (index < policy->transition_count); index++) {
 			const struct ks_transition *transition = &policy->transitions[index];
 
 			if ((transition->target == record->mode) &&
-			    (ks_opens(transition, record->proof) == (turn == 0u)) &&
+			    (ks_opens(transition, record->proof) == (opens == 2u)) &&
 			    ks_as_strict(policy, index, record->proof)) {
-				return index;
+				found = index;
 			}
 		}
 	}
-	return KS_NO_TRANSITION;
+	return found;
 }
 
-static void shorten(struct ks_time_limits *limits, uint8_t timer, uint32_t left_ms)
+/*
+ * The mode's time limits, each shortened to what the record says was left: a record cannot lengthen one. Under another
+ * policy a limit that either side has counts; what was left of a time limit of the mode's own, where the mode has none any
+ * more, counts as the lease.
+ */
+static void remaining_limits(const struct ks_mode *mode, const struct ks_record *record,
+			     uint32_t limit_ms[KS_MODE_LIMITS])
 {
-	uint32_t ms = KS_NO_LIMIT;
+	uint32_t lease_ms = record->left_ms[KS_TIMER_LEASE];
 
-	(void)ks_limit_get(limits, timer, &ms);
-	ks_limit_set(limits, timer, ks_least(ms, left_ms));
-}
-
-/* The mode's time limits, each shortened to what the record says was left: a record cannot lengthen one. */
-static void remaining_limits(const struct ks_change *change, const struct ks_record *record,
-			     struct ks_time_limits *limits)
-{
-	const struct ks_mode *mode = ks_mode_at(change->policy, change->state->mode);
-	const uint8_t timers[] = {KS_TIMER_LEASE, KS_TIMER_LEASE_MAX, KS_TIMER_TIMEOUT};
-	uint32_t left_ms[] = {record->lease_ms, record->lease_max_ms, record->timeout_ms};
-	uint32_t idle_ms = ks_least(mode->idle_ms, record->idle_ms);
-	uint32_t trial_ms = ks_least(change->policy->trial_deadline_ms, record->trial_ms);
-	uint32_t ms;
-
-	ks_mode_limits(mode, limits);
-	if (!record->own_policy && !ks_limit_get(limits, KS_TIMER_TIMEOUT, &ms)) {
-		/* What was left of a time limit that the mode has not any more counts as the lease. */
-		left_ms[0] = ks_least(left_ms[0], left_ms[2]);
+	if (!record->own_policy && (mode->limit_ms[KS_TIMER_TIMEOUT] == KS_NO_LIMIT)) {
+		lease_ms = ks_least(lease_ms, record->left_ms[KS_TIMER_TIMEOUT]);
 	}
-	for (uint8_t place = 0; place < 3u; place++) {
-		bool has = ks_limit_get(limits, timers[place], &ms);
-		bool known = left_ms[place] != KS_NO_LIMIT;
+	for (uint_fast8_t timer = 0; timer < KS_MODE_LIMITS; timer++) {
+		uint32_t own_ms = mode->limit_ms[timer];
+		uint32_t left_ms = (timer == (uint8_t)KS_TIMER_LEASE) ? lease_ms : record->left_ms[timer];
+		bool counts = (own_ms != KS_NO_LIMIT) || (timer == (uint8_t)KS_TIMER_IDLE) ||
+			      (!record->own_policy && (timer == (uint8_t)KS_TIMER_LEASE));
 
-		if (record->own_policy) {
-			if (has) {
-				/* A record that does not say what is left of it is not trusted with any. */
-				shorten(limits, timers[place], known ? left_ms[place] : 0u);
-			}
-		} else if (known && (has || (timers[place] == (uint8_t)KS_TIMER_LEASE))) {
-			shorten(limits, timers[place], left_ms[place]);
-		} else {
-			/* neither side has it */
+		if (record->own_policy && (left_ms == KS_NO_LIMIT) && (timer != (uint8_t)KS_TIMER_IDLE)) {
+			left_ms = 0u; /* a record that does not say what is left of it is not trusted with any */
 		}
-	}
-	if (idle_ms != KS_NO_LIMIT) {
-		ks_limit_set(limits, KS_TIMER_IDLE, idle_ms);
-	}
-	if (change->state->trial && (trial_ms != KS_NO_LIMIT)) {
-		ks_limit_set(limits, KS_TIMER_TRIAL, trial_ms);
+		limit_ms[timer] = counts ? ks_least(own_ms, left_ms) : KS_NO_LIMIT;
 	}
 }
 
 static void go_on(struct ks_change *change, const struct ks_record *record)
 {
 	struct ks_state *state = change->state;
-	uint32_t own_ms = change->policy->modes[record->mode].idle_ms;
-	uint32_t idle_ms = ks_least(own_ms, record->idle_ms);
-	struct ks_time_limits limits;
+	const struct ks_mode *mode = &change->policy->modes[record->mode];
+	uint32_t limit_ms[KS_MODE_LIMITS];
 
+	remaining_limits(mode, record, limit_ms);
 	state->mode = record->mode;
 	state->has_session = true;
-	state->session.transition = binding_transition(change->policy, record);
+	state->session.transition = (uint8_t)binding_transition(change->policy, record);
 	state->session.proof = record->proof;
 	state->session.images = record->images;
-	state->session.idle_ms = (idle_ms == own_ms) ? KS_NO_LIMIT : idle_ms;
-	remaining_limits(change, record, &limits);
-	ks_arrive(change, KS_NO_MODE, &limits);
+	if (limit_ms[KS_TIMER_IDLE] != mode->limit_ms[KS_TIMER_IDLE]) {
+		state->session.idle_ms = limit_ms[KS_TIMER_IDLE];
+	}
+	if (state->trial) {
+		ks_start_timer(change, KS_TIMER_TRIAL,
+			       ks_least(change->policy->trial_deadline_ms, record->left_ms[KS_TIMER_TRIAL]));
+	}
+	ks_arrive(change, KS_NO_MODE, limit_ms);
 }
 
 /* The image may be looked at and confirmed; the application must not do what any maintenance forbids it. */
 static void first_trial(struct ks_change *change)
 {
 	const struct ks_policy *policy = change->policy;
-	uint32_t inhibits = policy->modes[change->state->mode].inhibits;
+	uint_fast8_t now = change->state->mode;
+	uint32_t inhibits = 0u;
 
-	for (uint8_t mode = 0; mode < policy->mode_count; mode++) {
-		if (ks_is_maintenance(policy, mode)) {
+	for (uint_fast8_t mode = 0; mode < policy->mode_count; mode++) {
+		if ((mode == now) || ks_is_maintenance(policy, mode)) {
 			inhibits |= policy->modes[mode].inhibits;
 		}
 	}
-	ks_do(change, KS_START_TIMER, KS_TIMER_TRIAL, policy->trial_deadline_ms);
+	ks_start_timer(change, KS_TIMER_TRIAL, policy->trial_deadline_ms);
 	ks_do(change, KS_INHIBIT, 0u, inhibits);
-	ks_do(change, KS_MODE_CHANGED, change->state->mode, 0u);
+	ks_do(change, KS_MODE_CHANGED, now, 0u);
 	change->state->first_trial = true;
-}
-
-static uint8_t transition_on_reset(const struct ks_policy *policy, const struct ks_state *state, uint8_t mode_before)
-{
-	uint16_t failing;
-
-	for (uint8_t index = 0; (mode_before < policy->mode_count) && (index < policy->transition_count); index++) {
-		if (ks_may_take(policy, index, mode_before, KS_ON_RESET) &&
-		    !ks_failing(policy, state, index, &failing)) {
-			return index;
-		}
-	}
-	return KS_NO_TRANSITION;
 }
 
 static void come_up(struct ks_change *change, const struct ks_record *ended, uint8_t mode_before)
 {
 	const struct ks_policy *policy = change->policy;
 	struct ks_state *state = change->state;
-	struct ks_time_limits limits;
-	uint8_t index;
+	uint_fast8_t index = KS_NO_TRANSITION;
 
 	if (ended != NULL) {
 		change->left = true;
-		index = ks_leave_transition(policy, state, ended->mode);
+		index = ks_leave_transition(change, ended->mode);
+	} else if (KS_HAS_ON_RESET && (mode_before < policy->mode_count)) {
+		index = ks_first_open(change, mode_before, KS_ON_RESET);
 	} else {
-		index = transition_on_reset(policy, state, mode_before);
+		/* the initial mode */
 	}
 	if (index != KS_NO_TRANSITION) {
 		state->mode = policy->transitions[index].target;
-		if (ks_is_maintenance(policy, state->mode)) {
-			state->has_session = true;
-			state->session.transition = index;
-		}
+		state->has_session = ks_is_maintenance(policy, state->mode);
+		state->session.transition = (uint8_t)index;
 	}
-	ks_mode_limits(ks_mode_at(policy, state->mode), &limits);
-	ks_arrive(change, KS_NO_MODE, &limits);
+	ks_arrive_as_new(change);
 }
 
-void ks_booted(struct ks_change *change, const struct ks_boot *boot)
+bool ks_booted(struct ks_change *change, const struct ks_event *event)
 {
+	const struct ks_boot *boot = event->boot;
 	const struct ks_policy *policy = change->policy;
 	struct ks_state *state = change->state;
 	const struct ks_record *record = fits(policy, boot) ? boot->record : NULL;
@@ -209,21 +176,24 @@ void ks_booted(struct ks_change *change, const struct ks_boot *boot)
 	ks_state_init(policy, state);
 	state->down = false;
 	state->trial = boot->trial;
-	for (uint8_t input = 0; (boot->inputs != NULL) && (input < policy->input_count); input++) {
-		state->inputs[input] = boot->inputs[input];
+	if (boot->inputs != NULL) {
+		(void)memcpy(state->inputs, boot->inputs, policy->input_count * sizeof(state->inputs[0]));
 	}
 	if (boot->blank) {
-		ks_do(change, KS_MARK_STORE, 0u, 0u);
+		ks_do_plain(change, KS_MARK_STORE);
+	}
+	if (record != NULL) {
+		ks_keep_quiet(change, record->mode); /* the reset was a command of it, or its revert */
 	}
 	if ((record != NULL) && !record->ending) {
 		go_on(change, record);
-	} else if (boot->trial && boot->blank && (boot->record == NULL) && (policy->trial_deadline_ms != KS_NO_LIMIT)) {
-		first_trial(change);
-	} else if (boot->trial) {
-		/* Started outside a session (an image that armed itself, a power cut after early arming): it does not stay. */
-		ks_do(change, KS_RESET_NOW, 0u, 0u);
-		state->down = true;
-	} else {
+	} else if (!boot->trial) {
 		come_up(change, record, boot->mode_before);
+	} else if (boot->blank && (boot->record == NULL) && (policy->trial_deadline_ms != KS_NO_LIMIT)) {
+		first_trial(change);
+	} else {
+		/* Started outside a session (an image that armed itself, a power cut after early arming): it does not stay. */
+		ks_reset_now(change);
 	}
+	return true;
 }

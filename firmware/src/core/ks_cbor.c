@@ -6,14 +6,6 @@
 #include "ks_cbor.h"
 
 /* RFC 8949 section 3: the initial byte is three bits of major type and five bits of additional information. */
-#define MAJOR_UNSIGNED 0u
-#define MAJOR_NEGATIVE 1u
-#define MAJOR_BYTES 2u
-#define MAJOR_TEXT 3u
-#define MAJOR_LIST 4u
-#define MAJOR_MAP 5u
-#define MAJOR_TAG 6u
-#define MAJOR_SIMPLE 7u
 #define INFO_DIRECT 24u /* below: the argument itself; from here on: it follows in 1, 2, 4, 8 bytes */
 #define INFO_RESERVED 28u
 #define INFO_INDEFINITE 31u
@@ -23,52 +15,50 @@
 
 /* --- reading --- */
 
-struct reader {
-	const uint8_t *bytes;
-	size_t left;
-};
-
 struct head {
-	uint64_t argument;
+	uint32_t argument; /* UINT32_MAX: that, or more */
 	uint8_t major;
 	uint8_t info;
+#if KS_HAS_PERMIT
+	bool shortest; /* of a definite length, and in no fewer bytes */
+#endif
 };
 
-static bool take(struct reader *reader, size_t size, const uint8_t **bytes)
+static bool take_head(struct ks_reader *reader, struct head *head)
 {
-	if (reader->left < size) {
-		return false;
-	}
-	*bytes = reader->bytes;
-	reader->bytes += size;
-	reader->left -= size;
-	return true;
-}
+	const uint8_t *at = ks_take(reader, 1u);
+	uint32_t size;
 
-static bool take_head(struct reader *reader, struct head *head)
-{
-	const uint8_t *at;
-	uint8_t size;
-
-	if (!take(reader, 1u, &at)) {
+	if (at == NULL) {
 		return false;
 	}
 	head->major = (uint8_t)(*at >> 5);
 	head->info = *at & 0x1Fu;
 	head->argument = head->info;
+#if KS_HAS_PERMIT
+	head->shortest = head->info < INFO_DIRECT;
+#endif
 	if ((head->info < INFO_DIRECT) || (head->info == INFO_INDEFINITE)) {
 		return true;
 	}
 	if (head->info >= INFO_RESERVED) {
 		return false;
 	}
-	size = (uint8_t)(1u << (head->info - INFO_DIRECT));
-	if (!take(reader, size, &at)) {
+	size = (uint32_t)1u << (head->info - INFO_DIRECT);
+	at = ks_take(reader, size);
+	if (at == NULL) {
 		return false;
 	}
 	head->argument = 0u;
-	for (uint8_t place = 0; place < size; place++) {
-		head->argument = (head->argument << 8) | at[place];
+	for (uint32_t place = 0; place < size; place++) {
+		head->argument = (head->argument > (UINT32_MAX >> 8)) ? UINT32_MAX : ((head->argument << 8) | at[place]);
+#if KS_HAS_PERMIT
+		/* The upper half of a number that needs so many bytes is not zero. */
+		head->shortest = head->shortest || ((place < (size / 2u)) && (at[place] != 0u));
+	}
+	if (size == 1u) {
+		head->shortest = head->argument >= INFO_DIRECT;
+#endif
 	}
 	return true;
 }
@@ -100,7 +90,7 @@ static uint8_t character(const uint8_t *text, size_t left)
 	if (left < size) {
 		return 0u;
 	}
-	for (uint8_t place = 1; place < size; place++) {
+	for (uint_fast8_t place = 1; place < size; place++) {
 		if ((text[place] < low) || (text[place] > high)) {
 			return 0u;
 		}
@@ -110,7 +100,7 @@ static uint8_t character(const uint8_t *text, size_t left)
 	return size;
 }
 
-static bool is_utf8(const uint8_t *text, size_t size)
+bool ks_is_utf8(const uint8_t *text, size_t size)
 {
 	size_t at = 0u;
 
@@ -125,18 +115,18 @@ static bool is_utf8(const uint8_t *text, size_t size)
 	return true;
 }
 
-static bool take_string(struct reader *reader, const struct head *head, struct ks_cbor_value *value)
+static bool take_string(struct ks_reader *reader, const struct head *head, struct ks_cbor_value *value)
 {
 	if ((head->info == INFO_INDEFINITE) || (head->argument > reader->left)) {
 		return false;
 	}
-	value->size = (size_t)head->argument;
-	value->kind = (head->major == MAJOR_TEXT) ? (uint8_t)KS_CBOR_TEXT : (uint8_t)KS_CBOR_BYTES;
-	return take(reader, value->size, &value->bytes) &&
-	       ((head->major != MAJOR_TEXT) || is_utf8(value->bytes, value->size));
+	value->size = head->argument;
+	value->bytes = ks_take(reader, value->size);
+	value->kind = (head->major == KS_CBOR_MAJOR_TEXT) ? (uint8_t)KS_CBOR_TEXT : (uint8_t)KS_CBOR_BYTES;
+	return (head->major != KS_CBOR_MAJOR_TEXT) || ks_is_utf8(value->bytes, value->size);
 }
 
-static bool take_value(struct reader *reader, struct ks_cbor_value *value)
+static bool take_value(struct ks_reader *reader, struct ks_cbor_value *value)
 {
 	struct head head;
 
@@ -145,17 +135,17 @@ static bool take_value(struct reader *reader, struct ks_cbor_value *value)
 		return false;
 	}
 	switch (head.major) {
-	case MAJOR_UNSIGNED:
+	case KS_CBOR_MAJOR_UNSIGNED:
 		value->kind = KS_CBOR_UNSIGNED;
 		value->number = head.argument;
 		return head.info != INFO_INDEFINITE;
-	case MAJOR_NEGATIVE:
+	case KS_CBOR_MAJOR_NEGATIVE:
 		value->kind = KS_CBOR_NEGATIVE;
 		return head.info != INFO_INDEFINITE;
-	case MAJOR_BYTES:
-	case MAJOR_TEXT:
+	case KS_CBOR_MAJOR_BYTES:
+	case KS_CBOR_MAJOR_TEXT:
 		return take_string(reader, &head, value);
-	case MAJOR_SIMPLE:
+	case KS_CBOR_MAJOR_SIMPLE:
 		value->kind = KS_CBOR_OTHER;
 		return (head.info != INFO_INDEFINITE) &&
 		       ((head.info != INFO_DIRECT) || (head.argument >= LEAST_SIMPLE));
@@ -169,76 +159,97 @@ static bool same(const struct ks_cbor_value *one, const struct ks_cbor_value *ot
 	return (one->size == other->size) && (memcmp(one->bytes, other->bytes, one->size) == 0);
 }
 
-static void find_field(const struct ks_cbor_value *key, const struct ks_cbor_value *value,
-		       struct ks_cbor_field *fields, size_t field_count)
+bool ks_cbor_is_text(const struct ks_cbor_value *value, const char *text)
 {
-	for (size_t place = 0; place < field_count; place++) {
-		size_t size = strlen(fields[place].key);
+	size_t size = strlen(text);
 
-		if ((key->size == size) && (memcmp(key->bytes, fields[place].key, size) == 0)) {
-			fields[place].value = *value;
-		}
-	}
+	return (value->kind == (uint8_t)KS_CBOR_TEXT) && (value->size == size) &&
+	       (memcmp(value->bytes, text, size) == 0);
 }
 
 /* The next pair, whose key none of those before has. */
-static bool take_pair(struct reader *reader, struct ks_cbor_value keys[KS_MAX_KEYS], uint8_t count,
-		      struct ks_cbor_field *fields, size_t field_count)
+static bool take_pair(struct ks_reader *reader, struct ks_cbor_value keys[KS_MAX_KEYS], uint8_t count,
+		      const char *const *names, struct ks_cbor_value *fields, uint8_t field_count)
 {
+	struct ks_cbor_value *key = &keys[count];
 	struct ks_cbor_value value;
 
-	if ((count >= KS_MAX_KEYS) || !take_value(reader, &keys[count]) ||
-	    (keys[count].kind != (uint8_t)KS_CBOR_TEXT) || !take_value(reader, &value)) {
+	if ((count >= KS_MAX_KEYS) || !take_value(reader, key) || (key->kind != (uint8_t)KS_CBOR_TEXT) ||
+	    !take_value(reader, &value)) {
 		return false;
 	}
-	for (uint8_t before = 0; before < count; before++) {
-		if (same(&keys[before], &keys[count])) {
+	for (uint_fast8_t before = 0; before < count; before++) {
+		if (same(&keys[before], key)) {
 			return false; /* two readers could see two requests in the same bytes */
 		}
 	}
-	find_field(&keys[count], &value, fields, field_count);
+	for (uint_fast8_t place = 0; place < field_count; place++) {
+		if (ks_cbor_is_text(key, names[place])) {
+			fields[place] = value;
+		}
+	}
 	return true;
 }
 
-bool ks_cbor_read_map(const uint8_t *bytes, size_t size, struct ks_cbor_field *fields, size_t field_count)
+bool ks_cbor_read_map(const uint8_t *bytes, size_t size, const char *const *names, struct ks_cbor_value *fields,
+		      uint8_t field_count)
 {
-	struct reader reader = {bytes, size};
+	struct ks_reader reader = {bytes, size, false};
 	struct ks_cbor_value keys[KS_MAX_KEYS];
 	struct head head;
 	bool indefinite;
 
-	for (size_t place = 0; place < field_count; place++) {
-		(void)memset(&fields[place].value, 0, sizeof(fields[place].value));
-	}
-	if (!take_head(&reader, &head) || (head.major != MAJOR_MAP)) {
+	(void)memset(fields, 0, field_count * sizeof(*fields));
+	if (!take_head(&reader, &head) || (head.major != KS_CBOR_MAJOR_MAP)) {
 		return false;
 	}
 	indefinite = head.info == INFO_INDEFINITE;
-	for (uint8_t count = 0; count <= KS_MAX_KEYS; count++) {
+	for (uint_fast8_t count = 0; count <= KS_MAX_KEYS; count++) {
 		if (indefinite ? ((reader.left > 0u) && (reader.bytes[0] == BREAK)) : (count == head.argument)) {
 			return true;
 		}
-		if (!take_pair(&reader, keys, count, fields, field_count)) {
+		if (!take_pair(&reader, keys, (uint8_t)count, names, fields, field_count)) {
 			return false;
 		}
 	}
 	return false;
 }
 
-/* --- writing --- */
-
-static void put(struct ks_cbor_writer *writer, const void *bytes, size_t size)
+#if KS_HAS_PERMIT
+uint32_t ks_cbor_take_head(struct ks_reader *reader, uint8_t major)
 {
-	if (writer->full || ((writer->size - writer->used) < size)) {
-		writer->full = true;
-	} else {
-		(void)memcpy(&writer->bytes[writer->used], bytes, size);
-		writer->used += size;
+	struct head head;
+
+	if (!take_head(reader, &head) || (head.major != major) || !head.shortest) {
+		reader->wrong = true;
+		return 0u;
 	}
+	return head.argument;
 }
 
+void ks_cbor_pass_plain(struct ks_reader *reader, bool or_bytes)
+{
+	struct head head;
+
+	if (!take_head(reader, &head) || !head.shortest || (head.major > KS_CBOR_MAJOR_TEXT) ||
+	    ((head.major == KS_CBOR_MAJOR_BYTES) && !or_bytes)) {
+		reader->wrong = true;
+	} else if (head.major >= KS_CBOR_MAJOR_BYTES) {
+		const uint8_t *bytes = ks_take(reader, head.argument);
+
+		if ((bytes != NULL) && (head.major == KS_CBOR_MAJOR_TEXT) && !ks_is_utf8(bytes, head.argument)) {
+			reader->wrong = true;
+		}
+	} else {
+		/* a number */
+	}
+}
+#endif
+
+/* --- writing --- */
+
 /* The shortest form of the argument. */
-static void put_head(struct ks_cbor_writer *writer, uint8_t major, uint32_t argument)
+static void put_head(struct ks_writer *writer, uint8_t major, uint32_t argument)
 {
 	uint8_t head[5] = {0};
 	uint8_t size;
@@ -258,42 +269,42 @@ static void put_head(struct ks_cbor_writer *writer, uint8_t major, uint32_t argu
 		info = INFO_DIRECT + 2u;
 	}
 	head[0] = (uint8_t)((uint8_t)(major << 5) | info);
-	for (uint8_t place = 0; place < size; place++) {
+	for (uint_fast8_t place = 0; place < size; place++) {
 		head[size - place] = (uint8_t)(argument >> (8u * place));
 	}
-	put(writer, head, (size_t)size + 1u);
+	ks_put(writer, head, (size_t)size + 1u);
 }
 
-void ks_cbor_map(struct ks_cbor_writer *writer, uint8_t pairs)
+void ks_cbor_map(struct ks_writer *writer, uint8_t pairs)
 {
-	put_head(writer, MAJOR_MAP, pairs);
+	put_head(writer, KS_CBOR_MAJOR_MAP, pairs);
 }
 
-void ks_cbor_list(struct ks_cbor_writer *writer, uint8_t count)
+void ks_cbor_list(struct ks_writer *writer, uint8_t count)
 {
-	put_head(writer, MAJOR_LIST, count);
+	put_head(writer, KS_CBOR_MAJOR_LIST, count);
 }
 
-void ks_cbor_text(struct ks_cbor_writer *writer, const char *text)
+void ks_cbor_text(struct ks_writer *writer, const char *text)
 {
 	size_t size = strlen(text);
 
-	put_head(writer, MAJOR_TEXT, (uint32_t)size);
-	put(writer, text, size);
+	put_head(writer, KS_CBOR_MAJOR_TEXT, (uint32_t)size);
+	ks_put(writer, text, size);
 }
 
-void ks_cbor_bytes(struct ks_cbor_writer *writer, const uint8_t *bytes, size_t size)
+void ks_cbor_bytes(struct ks_writer *writer, const uint8_t *bytes, size_t size)
 {
-	put_head(writer, MAJOR_BYTES, (uint32_t)size);
-	put(writer, bytes, size);
+	put_head(writer, KS_CBOR_MAJOR_BYTES, (uint32_t)size);
+	ks_put(writer, bytes, size);
 }
 
-void ks_cbor_unsigned(struct ks_cbor_writer *writer, uint32_t value)
+void ks_cbor_unsigned(struct ks_writer *writer, uint32_t value)
 {
-	put_head(writer, MAJOR_UNSIGNED, value);
+	put_head(writer, KS_CBOR_MAJOR_UNSIGNED, value);
 }
 
-void ks_cbor_bool(struct ks_cbor_writer *writer, bool value)
+void ks_cbor_bool(struct ks_writer *writer, bool value)
 {
-	put_head(writer, MAJOR_SIMPLE, value ? 21u : 20u);
+	put_head(writer, KS_CBOR_MAJOR_SIMPLE, value ? 21u : 20u);
 }

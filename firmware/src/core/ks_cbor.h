@@ -7,6 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ks_bytes.h"
+
+/* RFC 8949 section 3.1. */
+#define KS_CBOR_MAJOR_UNSIGNED 0u
+#define KS_CBOR_MAJOR_NEGATIVE 1u
+#define KS_CBOR_MAJOR_BYTES 2u
+#define KS_CBOR_MAJOR_TEXT 3u
+#define KS_CBOR_MAJOR_LIST 4u
+#define KS_CBOR_MAJOR_MAP 5u
+#define KS_CBOR_MAJOR_TAG 6u
+#define KS_CBOR_MAJOR_SIMPLE 7u
+
 enum ks_cbor_kind {
 	KS_CBOR_ABSENT = 0,
 	KS_CBOR_UNSIGNED, /* number */
@@ -19,35 +31,38 @@ enum ks_cbor_kind {
 struct ks_cbor_value {
 	const uint8_t *bytes;
 	size_t size;
-	uint64_t number;
+	uint32_t number; /* UINT32_MAX: that, or more */
 	uint8_t kind; /* enum ks_cbor_kind */
-};
-
-/* A key that somebody looks for, and where its value goes. */
-struct ks_cbor_field {
-	const char *key;
-	struct ks_cbor_value value;
 };
 
 /*
  * Read the map that `bytes` begins with; what lies behind it is not read. false: it is none, or one that no request may be.
- * Fields that the map has not are KS_CBOR_ABSENT; keys that nobody looks for are passed over.
+ * Where a key is one of `names`, its value goes to the same place in `fields`; what the map has not is KS_CBOR_ABSENT there,
+ * and keys that nobody looks for are passed over.
  */
-bool ks_cbor_read_map(const uint8_t *bytes, size_t size, struct ks_cbor_field *fields, size_t field_count);
+bool ks_cbor_read_map(const uint8_t *bytes, size_t size, const char *const *names, struct ks_cbor_value *fields,
+		      uint8_t field_count);
 
-/* Writes what fits; `full` says that something did not, and then nothing that was written counts. */
-struct ks_cbor_writer {
-	uint8_t *bytes;
-	size_t size;
-	size_t used;
-	bool full;
-};
+/* Whether it is this text. */
+bool ks_cbor_is_text(const struct ks_cbor_value *value, const char *text);
 
-void ks_cbor_map(struct ks_cbor_writer *writer, uint8_t pairs);
-void ks_cbor_list(struct ks_cbor_writer *writer, uint8_t count);
-void ks_cbor_text(struct ks_cbor_writer *writer, const char *text);
-void ks_cbor_bytes(struct ks_cbor_writer *writer, const uint8_t *bytes, size_t size);
-void ks_cbor_unsigned(struct ks_cbor_writer *writer, uint32_t value);
-void ks_cbor_bool(struct ks_cbor_writer *writer, bool value);
+/* --- of what has one form (permits): everything as short as it can be --- */
+
+/* The number, size or count of the next item, which has to be of this kind, else the reader is wrong. UINT32_MAX: or more. */
+uint32_t ks_cbor_take_head(struct ks_reader *reader, uint8_t major);
+/* Pass over a number or a text; or_bytes: or a byte string. */
+void ks_cbor_pass_plain(struct ks_reader *reader, bool or_bytes);
+
+/* Whether it is UTF-8 (RFC 3629). */
+bool ks_is_utf8(const uint8_t *text, size_t size);
+
+/* --- writing --- */
+
+void ks_cbor_map(struct ks_writer *writer, uint8_t pairs);
+void ks_cbor_list(struct ks_writer *writer, uint8_t count);
+void ks_cbor_text(struct ks_writer *writer, const char *text);
+void ks_cbor_bytes(struct ks_writer *writer, const uint8_t *bytes, size_t size);
+void ks_cbor_unsigned(struct ks_writer *writer, uint32_t value);
+void ks_cbor_bool(struct ks_writer *writer, bool value);
 
 #endif

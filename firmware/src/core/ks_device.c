@@ -15,7 +15,14 @@ static void draw(uint8_t *bytes, size_t size)
 	}
 }
 
-static uint32_t left_ms(const struct ks_device *device, uint8_t timer, uint64_t now_ms)
+const char *ks_device_id(const struct ks_device *device)
+{
+	bool own = (device->unit != NULL) && (device->unit->device_id != NULL);
+
+	return own ? device->unit->device_id : device->policy->device_id;
+}
+
+static uint32_t left_ms(const struct ks_device *device, uint_fast8_t timer, uint64_t now_ms)
 {
 	uint64_t due_ms = device->due_ms[timer];
 
@@ -27,9 +34,9 @@ static uint32_t left_ms(const struct ks_device *device, uint8_t timer, uint64_t 
 
 static void keep_timers(struct ks_device *device, const struct ks_step *step, uint64_t now_ms)
 {
-	device->left.lease_ms = left_ms(device, KS_TIMER_LEASE, now_ms);
-	device->left.lease_max_ms = left_ms(device, KS_TIMER_LEASE_MAX, now_ms);
-	device->left.timeout_ms = left_ms(device, KS_TIMER_TIMEOUT, now_ms);
+	for (uint_fast8_t timer = KS_TIMER_TIMEOUT; timer <= (uint8_t)KS_TIMER_LEASE_MAX; timer++) {
+		device->left.left_ms[timer] = left_ms(device, timer, now_ms);
+	}
 	for (uint16_t place = 0; place < step->count; place++) {
 		const struct ks_effect *effect = &step->effects[place];
 
@@ -55,12 +62,25 @@ bool ks_device_tell(struct ks_device *device, const struct ks_event *event, uint
 	}
 	if (event->kind == (uint8_t)KS_DISCONNECTED) {
 		ks_nonces_forget(&device->nonces, event->peer.id);
+#if KS_HAS_SEQUENCE
 		ks_sequences_forget(&device->sequences, event->peer.id);
+#endif
 		device->ending &= ks_connected_mask(&device->state, KS_NO_PEER);
 	}
 	if (device->state.has_session && !had_session && (event->kind != (uint8_t)KS_BOOTED)) {
 		draw(device->token, sizeof(device->token));
+#if KS_HAS_PERMIT
+		device->has_holder = false;
+#endif
 	}
+#if KS_HAS_PERMIT
+	if (event->kind == (uint8_t)KS_ENTER_PROVED) {
+		device->has_holder = event->holder != NULL;
+		if (device->has_holder) {
+			(void)memcpy(device->holder, event->holder, sizeof(device->holder));
+		}
+	}
+#endif
 	keep_timers(device, step, now_ms);
 	return true;
 }
@@ -72,8 +92,15 @@ void ks_device_boot(struct ks_device *device, const struct ks_policy *policy, co
 
 	(void)memset(device, 0, sizeof(*device));
 	device->policy = policy;
+	device->unit = boot->unit;
+#if KS_HAS_PERMIT
+	device->has_holder = boot->holder != NULL;
+	if (device->has_holder) {
+		(void)memcpy(device->holder, boot->holder, sizeof(device->holder));
+	}
+#endif
 	ks_state_init(policy, &device->state);
-	for (uint8_t timer = 0; timer < KS_TIMERS; timer++) {
+	for (uint_fast8_t timer = 0; timer < KS_TIMERS; timer++) {
 		device->due_ms[timer] = KS_NEVER;
 	}
 	draw(device->boot_id, sizeof(device->boot_id));
@@ -93,9 +120,9 @@ static uint8_t earliest(const struct ks_device *device)
 {
 	uint8_t first = 0;
 
-	for (uint8_t timer = 1; timer < KS_TIMERS; timer++) {
+	for (uint_fast8_t timer = 1; timer < KS_TIMERS; timer++) {
 		if (device->due_ms[timer] < device->due_ms[first]) {
-			first = timer;
+			first = (uint8_t)timer;
 		}
 	}
 	return first;
@@ -109,14 +136,14 @@ uint64_t ks_device_next_due_ms(const struct ks_device *device)
 bool ks_device_fire(struct ks_device *device, uint64_t now_ms, struct ks_step *step)
 {
 	struct ks_event event = {0};
-	uint8_t timer = earliest(device);
+	uint_fast8_t timer = earliest(device);
 
 	if ((device->due_ms[timer] == KS_NEVER) || (device->due_ms[timer] > now_ms)) {
 		return false;
 	}
 	device->due_ms[timer] = KS_NEVER;
 	event.kind = KS_EXPIRED;
-	event.timer = timer;
+	event.timer = (uint8_t)timer;
 	(void)ks_device_tell(device, &event, now_ms, step);
 	return true;
 }

@@ -33,12 +33,12 @@ static bool on_first_trial(const struct ks_policy *policy, const struct ks_peer 
 	if (state_of_mode) {
 		return true;
 	}
-	for (uint8_t mode = 0; mode < policy->mode_count; mode++) {
-		const struct ks_mode *each = ks_mode_at(policy, mode);
+	for (uint_fast8_t mode = 0; mode < policy->mode_count; mode++) {
+		const struct ks_mode *each = &policy->modes[mode];
 
-		if (ks_is_maintenance(policy, mode) && (each->security < least) &&
+		if (ks_is_maintenance(policy, mode) && (ks_security_of_mode(each) < least) &&
 		    ks_mode_allows(each, KS_GROUP_IMAGE, KS_IMAGE_STATE, KS_OP_WRITE)) {
-			least = each->security;
+			least = ks_security_of_mode(each);
 		}
 	}
 	if (!state_of_images || (least == UINT8_MAX)) {
@@ -47,11 +47,27 @@ static bool on_first_trial(const struct ks_policy *policy, const struct ks_peer 
 	return (peer->security >= least) ? true : refuse(refusal, KS_WHY_SECURITY, least);
 }
 
+/* Whom a mode, or the session in it, is open to: what is asked of the peer, whatever the command is. */
+static bool open_to(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
+		    struct ks_refusal *refusal)
+{
+	uint8_t security = ks_security_of_mode(&policy->modes[state->mode]);
+
+	if (peer->security < security) {
+		return refuse(refusal, KS_WHY_SECURITY, security);
+	}
+	if (ks_is_maintenance(policy, state->mode) && !state->has_session) {
+		return refuse(refusal, KS_WHY_NOBODY_ENTERED, 0u);
+	}
+	if (state->has_session && ks_is_owned(policy, state->mode) && (state->session.owner != peer->id)) {
+		return refuse(refusal, KS_WHY_OWNER, 0u);
+	}
+	return true;
+}
+
 bool ks_authorise(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
 		  uint16_t group, uint8_t id, uint8_t op, struct ks_refusal *refusal)
 {
-	const struct ks_mode *now = ks_mode_at(policy, state->mode);
-
 	ks_refuse(refusal, KS_NOT_REFUSED, 0u);
 	if ((peer->service == (uint8_t)KS_SERVICE_MODE) && (group != KS_GROUP_MODE)) {
 		return refuse(refusal, KS_WHY_NOT_ON_THIS_SERVICE, 0u);
@@ -62,20 +78,27 @@ bool ks_authorise(const struct ks_policy *policy, const struct ks_state *state, 
 	if (state->first_trial) {
 		return on_first_trial(policy, peer, group, id, op, refusal);
 	}
-	if (!ks_mode_allows(now, group, id, op)) {
+	if (!ks_mode_allows(&policy->modes[state->mode], group, id, op)) {
 		return refuse(refusal, KS_WHY_WRONG_MODE, state->mode);
 	}
 	if ((group == KS_GROUP_MODE) && (id <= KS_MODE_ATTACH)) {
 		return true; /* state, challenge, enter and attach prove themselves */
 	}
-	if (peer->security < now->security) {
-		return refuse(refusal, KS_WHY_SECURITY, now->security);
+	return open_to(policy, state, peer, refusal);
+}
+
+bool ks_may_access_smp(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer)
+{
+	struct ks_refusal refusal;
+
+	if (ks_service(policy) != (uint8_t)KS_SERVICE_AUTHORIZE) {
+		return true;
 	}
-	if (ks_is_maintenance(policy, state->mode) && !state->has_session) {
-		return refuse(refusal, KS_WHY_NOBODY_ENTERED, 0u);
+	if (state->down) {
+		return false;
 	}
-	if (state->has_session && ((now->flags & KS_MODE_OWNED) != 0u) && (state->session.owner != peer->id)) {
-		return refuse(refusal, KS_WHY_OWNER, 0u);
+	if (state->first_trial) {
+		return on_first_trial(policy, peer, KS_GROUP_IMAGE, KS_IMAGE_STATE, KS_OP_READ, &refusal);
 	}
-	return true;
+	return state->has_session && open_to(policy, state, peer, &refusal);
 }

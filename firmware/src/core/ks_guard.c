@@ -2,12 +2,7 @@
 /* Which transitions may be taken: where they lead, whether their guards hold, and which guards bind a session. */
 #include "ks_internal.h"
 
-const struct ks_mode *ks_mode_at(const struct ks_policy *policy, uint8_t mode)
-{
-	return &policy->modes[mode];
-}
-
-bool ks_is_maintenance(const struct ks_policy *policy, uint8_t mode)
+bool ks_is_maintenance(const struct ks_policy *policy, uint_fast8_t mode)
 {
 	return (policy->modes[mode].flags & KS_MODE_MAINTENANCE) != 0u;
 }
@@ -17,7 +12,7 @@ bool ks_mode_allows(const struct ks_mode *mode, uint16_t group, uint8_t id, uint
 	if (id > 31u) {
 		return false;
 	}
-	for (uint8_t row = 0; row < mode->allow_count; row++) {
+	for (uint_fast8_t row = 0; row < mode->allow_count; row++) {
 		const struct ks_allow *allow = &mode->allow[row];
 
 		if (allow->group == group) {
@@ -29,35 +24,22 @@ bool ks_mode_allows(const struct ks_mode *mode, uint16_t group, uint8_t id, uint
 	return false;
 }
 
-bool ks_guard_holds(const struct ks_guard *guard, const struct ks_value *value)
+static bool holds(const struct ks_guard *guard, const struct ks_value *value)
 {
-	if (!value->known) {
-		return false;
+	uint8_t is = (value->value == guard->value) ? (uint8_t)KS_EQUAL : (uint8_t)KS_MORE;
+
+	if (value->value < guard->value) {
+		is = (uint8_t)KS_LESS;
 	}
-	switch (guard->compare) {
-	case KS_EQUAL:
-		return value->value == guard->value;
-	case KS_UNEQUAL:
-		return value->value != guard->value;
-	case KS_LESS:
-		return value->value < guard->value;
-	case KS_AT_MOST:
-		return value->value <= guard->value;
-	case KS_MORE:
-		return value->value > guard->value;
-	case KS_AT_LEAST:
-		return value->value >= guard->value;
-	default:
-		return false;
-	}
+	return value->known && ((guard->compare & is) != 0u);
 }
 
-bool ks_starts_in(const struct ks_transition *transition, uint8_t mode, uint8_t trigger)
+bool ks_starts_in(const struct ks_transition *transition, uint_fast8_t mode, uint_fast8_t trigger)
 {
 	return (transition->trigger == trigger) && (((transition->sources >> mode) & 1u) != 0u);
 }
 
-bool ks_may_take(const struct ks_policy *policy, uint8_t index, uint8_t mode, uint8_t trigger)
+bool ks_may_take(const struct ks_policy *policy, uint_fast8_t index, uint_fast8_t mode, uint_fast8_t trigger)
 {
 	const struct ks_transition *transition = &policy->transitions[index];
 
@@ -69,9 +51,9 @@ bool ks_may_take(const struct ks_policy *policy, uint8_t index, uint8_t mode, ui
 	       !(ks_is_maintenance(policy, mode) && ks_is_maintenance(policy, transition->target));
 }
 
-bool ks_has_transition(const struct ks_policy *policy, uint8_t mode, uint8_t trigger)
+bool ks_has_transition(const struct ks_policy *policy, uint_fast8_t mode, uint_fast8_t trigger)
 {
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		if (ks_starts_in(&policy->transitions[index], mode, trigger)) {
 			return true;
 		}
@@ -80,91 +62,130 @@ bool ks_has_transition(const struct ks_policy *policy, uint8_t mode, uint8_t tri
 }
 
 /* The first guard of a transition that is false. only_safety: look at those over safety inputs alone. */
-static bool first_false(const struct ks_policy *policy, const struct ks_state *state,
-			const struct ks_transition *transition, bool only_safety, uint16_t *failing)
+static uint16_t first_false(const struct ks_policy *policy, const struct ks_state *state, uint_fast8_t index,
+			    bool only_safety)
 {
-	for (uint8_t place = 0; place < transition->guard_count; place++) {
+	const struct ks_transition *transition = &policy->transitions[index];
+
+	for (uint_fast8_t place = 0; place < transition->guard_count; place++) {
 		uint16_t at = (uint16_t)(transition->guard + place);
 		const struct ks_guard *guard = &policy->guards[at];
 		bool asked = !only_safety || ((policy->inputs[guard->input].flags & KS_INPUT_SAFETY) != 0u);
 
-		if (asked && !ks_guard_holds(guard, &state->inputs[guard->input])) {
-			*failing = at;
-			return true;
+		if (asked && !holds(guard, &state->inputs[guard->input])) {
+			return at;
 		}
 	}
-	return false;
+	return KS_NO_GUARD;
 }
 
-bool ks_failing(const struct ks_policy *policy, const struct ks_state *state, uint8_t index, uint16_t *failing)
+uint16_t ks_failing(const struct ks_policy *policy, const struct ks_state *state, uint_fast8_t index)
 {
-	return first_false(policy, state, &policy->transitions[index], false, failing);
+	return first_false(policy, state, index, false);
+}
+
+uint_fast8_t ks_first_open(const struct ks_change *change, uint_fast8_t mode, uint_fast8_t trigger)
+{
+	const struct ks_policy *policy = change->policy;
+
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+		/* A step that has ended a session begins none. */
+		bool again = (trigger == (uint8_t)KS_ON_INPUT) && change->left &&
+			     ks_is_maintenance(policy, policy->transitions[index].target);
+
+		if (ks_may_take(policy, index, mode, trigger) && !again &&
+		    (ks_failing(policy, change->state, index) == KS_NO_GUARD)) {
+			return index;
+		}
+	}
+	return KS_NO_TRANSITION;
 }
 
 bool ks_opens(const struct ks_transition *transition, uint8_t proof)
 {
-	if (transition->trigger == (uint8_t)KS_ON_ENTER) {
-		return (transition->proofs != 0u) ? (((transition->proofs >> proof) & 1u) != 0u)
-						  : (proof == (uint8_t)KS_PROOF_NONE);
-	}
-	return proof == ((transition->trigger == (uint8_t)KS_ON_BUTTON) ? (uint8_t)KS_PROOF_BUTTON
-									 : (uint8_t)KS_PROOF_NONE);
-}
+	uint8_t needs = KS_PROOF_NONE;
 
-/* Whether some transition into the mode is opened by this proof. */
-static bool any_opens(const struct ks_policy *policy, uint8_t mode, uint8_t proof)
-{
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		const struct ks_transition *transition = &policy->transitions[index];
-
-		if ((transition->target == mode) && ks_opens(transition, proof)) {
-			return true;
-		}
+	if (transition->proofs != 0u) {
+		return ((transition->proofs >> proof) & 1u) != 0u;
 	}
-	return false;
+	if (transition->trigger == (uint8_t)KS_ON_BUTTON) {
+		needs = KS_PROOF_BUTTON;
+	}
+	return proof == needs;
 }
 
 /*
- * A session of another policy is bound by all that could have opened it: each transition into the mode that this proof
- * opens (each one into it, if the proof opens none), and the guards over safety inputs of every transition into it.
+ * What binds a session: the transition that opened it. One of another policy is bound by all that could have opened it:
+ * each transition into the mode that this proof opens (each one into it, if the proof opens none), and the guards over
+ * safety inputs of every transition into it.
  */
-static bool could_have_opened(const struct ks_policy *policy, uint8_t index, uint8_t mode, uint8_t proof, bool any)
-{
-	const struct ks_transition *transition = &policy->transitions[index];
+struct binding {
+	const struct ks_policy *policy;
+	uint8_t transition;
+	uint8_t mode;
+	uint8_t proof;
+	bool any; /* some transition into the mode is opened by this proof */
+};
 
-	return (transition->target == mode) && (!any || ks_opens(transition, proof));
+static bool binds(const struct binding *binding, uint_fast8_t index)
+{
+	const struct ks_transition *transition = &binding->policy->transitions[index];
+
+	if (binding->transition != KS_NO_TRANSITION) {
+		return index == binding->transition;
+	}
+	return (transition->target == binding->mode) && (!binding->any || ks_opens(transition, binding->proof));
 }
 
-static bool strictest_false(const struct ks_policy *policy, const struct ks_state *state, bool only_safety,
-			    uint16_t *failing)
+static void bind(struct binding *binding, const struct ks_policy *policy, uint_fast8_t mode, uint8_t proof)
 {
-	uint8_t proof = state->session.proof;
-	bool any = any_opens(policy, state->mode, proof);
-
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		if (could_have_opened(policy, index, state->mode, proof, any) &&
-		    first_false(policy, state, &policy->transitions[index], only_safety, failing)) {
-			return true;
+	binding->policy = policy;
+	binding->transition = KS_NO_TRANSITION;
+	binding->mode = (uint8_t)mode;
+	binding->proof = proof;
+	binding->any = true;
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+		if (binds(binding, index)) {
+			return;
 		}
 	}
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		if ((policy->transitions[index].target == state->mode) &&
-		    first_false(policy, state, &policy->transitions[index], true, failing)) {
-			return true;
-		}
-	}
-	return false;
+	binding->any = false;
 }
 
-static bool strictest_holds_on(const struct ks_policy *policy, uint8_t mode, uint8_t proof)
+static void bind_session(struct binding *binding, const struct ks_policy *policy, const struct ks_state *state)
 {
-	bool any = any_opens(policy, mode, proof);
+	bind(binding, policy, state->mode, state->session.proof);
+	binding->transition = state->session.transition;
+}
+
+static uint16_t false_guard(const struct binding *binding, const struct ks_state *state, bool only_safety)
+{
+	const struct ks_policy *policy = binding->policy;
+	uint16_t failing = KS_NO_GUARD;
+
+	for (uint_fast8_t index = 0; (failing == KS_NO_GUARD) && (index < policy->transition_count); index++) {
+		if (binds(binding, index)) {
+			failing = first_false(policy, state, index, only_safety);
+		}
+	}
+	for (uint_fast8_t index = 0; (failing == KS_NO_GUARD) && (index < policy->transition_count); index++) {
+		if ((binding->transition == KS_NO_TRANSITION) &&
+		    (policy->transitions[index].target == binding->mode)) {
+			failing = first_false(policy, state, index, true);
+		}
+	}
+	return failing;
+}
+
+/* Whether a guard that fails leaves the session on, while an upload runs. */
+static bool holds_on(const struct binding *binding)
+{
 	bool some = false;
 
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		if (could_have_opened(policy, index, mode, proof, any)) {
+	for (uint_fast8_t index = 0; KS_HAS_HOLD && (index < binding->policy->transition_count); index++) {
+		if (binds(binding, index)) {
 			some = true;
-			if ((policy->transitions[index].flags & KS_TRANSITION_HOLD) == 0u) {
+			if ((binding->policy->transitions[index].flags & KS_TRANSITION_HOLD) == 0u) {
 				return false;
 			}
 		}
@@ -172,66 +193,52 @@ static bool strictest_holds_on(const struct ks_policy *policy, uint8_t mode, uin
 	return some;
 }
 
-static uint8_t strictest_security(const struct ks_policy *policy, uint8_t mode, uint8_t proof)
+static uint8_t security_of(const struct binding *binding)
 {
-	bool any = any_opens(policy, mode, proof);
 	uint8_t most = KS_SECURITY_NONE;
 
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		uint8_t asked = policy->transitions[index].security;
+	for (uint_fast8_t index = 0; KS_HAS_SECURITY && (index < binding->policy->transition_count); index++) {
+		uint8_t asked = binding->policy->transitions[index].security;
 
-		if (could_have_opened(policy, index, mode, proof, any) && (asked > most)) {
+		if (binds(binding, index) && (asked > most)) {
 			most = asked;
 		}
 	}
 	return most;
 }
 
-static bool binding_false(const struct ks_policy *policy, const struct ks_state *state, bool only_safety,
-			  uint16_t *failing)
+uint16_t ks_session_failing(const struct ks_policy *policy, const struct ks_state *state)
 {
-	uint8_t index = state->session.transition;
+	struct binding binding;
 
-	if (index == KS_NO_TRANSITION) {
-		return strictest_false(policy, state, only_safety, failing);
-	}
-	return first_false(policy, state, &policy->transitions[index], only_safety, failing);
-}
-
-bool ks_session_failing(const struct ks_policy *policy, const struct ks_state *state, uint16_t *failing)
-{
-	return binding_false(policy, state, false, failing);
+	bind_session(&binding, policy, state);
+	return false_guard(&binding, state, false);
 }
 
 bool ks_must_leave(const struct ks_policy *policy, const struct ks_state *state)
 {
-	uint8_t index = state->session.transition;
-	bool held = false;
-	uint16_t failing;
+	struct binding binding;
 
-	if (state->uploading) {
-		held = (index == KS_NO_TRANSITION)
-			       ? strictest_holds_on(policy, state->mode, state->session.proof)
-			       : ((policy->transitions[index].flags & KS_TRANSITION_HOLD) != 0u);
-	}
+	bind_session(&binding, policy, state);
 	/* A safety input is never held back by an upload, whatever the policy says. */
-	return binding_false(policy, state, held, &failing);
+	return false_guard(&binding, state, state->uploading && holds_on(&binding)) != KS_NO_GUARD;
 }
 
 uint8_t ks_session_security(const struct ks_policy *policy, const struct ks_state *state)
 {
-	uint8_t index = state->session.transition;
+	struct binding binding;
 
-	if (index == KS_NO_TRANSITION) {
-		return strictest_security(policy, state->mode, state->session.proof);
+	if (!KS_HAS_SECURITY) {
+		return KS_SECURITY_NONE;
 	}
-	return policy->transitions[index].security;
+	bind_session(&binding, policy, state);
+	return security_of(&binding);
 }
 
 static bool asks_for(const struct ks_policy *policy, const struct ks_transition *transition,
 		     const struct ks_guard *guard)
 {
-	for (uint8_t place = 0; place < transition->guard_count; place++) {
+	for (uint_fast8_t place = 0; place < transition->guard_count; place++) {
 		const struct ks_guard *own = &policy->guards[transition->guard + place];
 
 		if ((own->input == guard->input) && (own->compare == guard->compare) && (own->value == guard->value)) {
@@ -241,27 +248,25 @@ static bool asks_for(const struct ks_policy *policy, const struct ks_transition 
 	return false;
 }
 
-bool ks_as_strict(const struct ks_policy *policy, uint8_t index, uint8_t proof)
+bool ks_as_strict(const struct ks_policy *policy, uint_fast8_t index, uint8_t proof)
 {
 	const struct ks_transition *transition = &policy->transitions[index];
-	uint8_t mode = transition->target;
-	bool any = any_opens(policy, mode, proof);
+	struct binding binding;
 
-	if (((transition->flags & KS_TRANSITION_HOLD) != 0u) && !strictest_holds_on(policy, mode, proof)) {
+	bind(&binding, policy, transition->target, proof);
+	if ((((transition->flags & KS_TRANSITION_HOLD) != 0u) && !holds_on(&binding)) ||
+	    (transition->security < security_of(&binding))) {
 		return false;
 	}
-	if (transition->security < strictest_security(policy, mode, proof)) {
-		return false;
-	}
-	for (uint8_t other = 0; other < policy->transition_count; other++) {
+	for (uint_fast8_t other = 0; other < policy->transition_count; other++) {
 		const struct ks_transition *into = &policy->transitions[other];
-		bool opens = could_have_opened(policy, other, mode, proof, any);
 
-		for (uint8_t place = 0; (into->target == mode) && (place < into->guard_count); place++) {
+		for (uint_fast8_t place = 0; (into->target == binding.mode) && (place < into->guard_count); place++) {
 			const struct ks_guard *guard = &policy->guards[into->guard + place];
-			bool binds = opens || ((policy->inputs[guard->input].flags & KS_INPUT_SAFETY) != 0u);
+			bool asked = binds(&binding, other) ||
+				     ((policy->inputs[guard->input].flags & KS_INPUT_SAFETY) != 0u);
 
-			if (binds && !asks_for(policy, transition, guard)) {
+			if (asked && !asks_for(policy, transition, guard)) {
 				return false;
 			}
 		}

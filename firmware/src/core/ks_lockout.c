@@ -7,20 +7,21 @@
 
 #include <keyswitch/ks_proof.h>
 
-/* One doubling more than a 32-bit maximum can be away from 1 ms; the shift stays small whatever the count is. */
-#define MOST_DOUBLINGS 32u
+#include "ks_internal.h"
 
 static uint32_t wait_ms(const struct ks_policy *policy, uint32_t failures)
 {
-	uint32_t over;
-	uint64_t wait;
+	uint32_t most_ms = policy->lockout_max_ms;
+	uint32_t ms = policy->lockout_first_ms;
 
 	if (failures <= policy->lockout_free_tries) {
 		return 0u;
 	}
-	over = failures - policy->lockout_free_tries - 1u;
-	wait = (uint64_t)policy->lockout_first_ms << ((over < MOST_DOUBLINGS) ? over : MOST_DOUBLINGS);
-	return (wait < policy->lockout_max_ms) ? (uint32_t)wait : policy->lockout_max_ms;
+	/* It doubles: after 32 rounds at most there is no more to wait. */
+	for (uint32_t each = failures - policy->lockout_free_tries; (each > 1u) && (ms < most_ms); each--) {
+		ms = (ms > (most_ms / 2u)) ? most_ms : (ms * 2u);
+	}
+	return ks_least(ms, most_ms);
 }
 
 /* Its place; false: this kind is never locked. */
@@ -34,7 +35,7 @@ void ks_lockout_restore(const struct ks_policy *policy, struct ks_lockout *locko
 			const uint32_t failures[KS_LOCKOUT_KINDS], uint64_t now_ms)
 {
 	(void)memset(lockout, 0, sizeof(*lockout));
-	for (uint8_t place = 0; (failures != NULL) && (place < KS_LOCKOUT_KINDS); place++) {
+	for (uint_fast8_t place = 0; (failures != NULL) && (place < KS_LOCKOUT_KINDS); place++) {
 		lockout->failures[place] = failures[place];
 		lockout->until_ms[place] = now_ms + wait_ms(policy, failures[place]);
 	}

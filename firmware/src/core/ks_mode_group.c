@@ -24,20 +24,28 @@
 #define RC_TOO_NEW 13u
 
 #define VERSION_V2 1u
-#define OP_READ_RESPONSE 1u
-#define OP_WRITE_RESPONSE 3u
 #define POLICY_SIZE 8u
 
 /* The words of proofs, by enum ks_proof. Those that do not travel in requests have none. */
-static const char *const PROOF_WORDS[] = {NULL, "sequence", "challenge", "permit"};
+static const char *const PROOF_WORDS[] = {"", "sequence", "challenge", "permit"};
 #define PROOF_WORD_COUNT (sizeof(PROOF_WORDS) / sizeof(PROOF_WORDS[0]))
 
 enum field {
 	FIELD_TO = 0,
-	FIELD_PROOF = 1,
-	FIELD_MAC = 2,
-	FIELD_STEP = 3,
-	FIELD_COUNT = 4,
+	FIELD_PROOF,
+	FIELD_MAC,
+	FIELD_STEP,
+#if KS_HAS_PERMIT
+	FIELD_PERMIT,
+	FIELD_SIGNATURE,
+#endif
+	FIELD_COUNT,
+};
+static const char *const FIELDS[FIELD_COUNT] = {
+	"to", "proof", "mac", "step",
+#if KS_HAS_PERMIT
+	"permit", "sig",
+#endif
 };
 
 /* One request on its way. */
@@ -45,97 +53,121 @@ struct call {
 	struct ks_device *device;
 	const struct ks_peer *peer;
 	struct ks_step *step;
-	struct ks_answer *answer;
-	struct ks_cbor_writer *writer;
 	uint64_t now_ms;
-	struct ks_cbor_field fields[FIELD_COUNT];
+	struct ks_writer writer;
+	struct ks_answer answer;
+	struct ks_cbor_value fields[FIELD_COUNT];
+#if KS_HAS_PERMIT
+	struct ks_permit permit; /* what was proved by, if it was a permit */
+#endif
 };
 
 /* --- answers --- */
 
-/* {rc, rsn} */
-static void refuse(const struct call *call, const struct ks_refusal *refusal)
+/* A map of so many pairs, in place of what was written before. */
+static void begin(struct call *call, uint8_t pairs)
+{
+	call->writer.used = KS_SMP_HEADER;
+	call->writer.full = false;
+	ks_cbor_map(&call->writer, pairs);
+}
+
+static void put_text(struct call *call, const char *text)
+{
+	ks_cbor_text(&call->writer, text);
+}
+
+static void put_bytes(struct call *call, const char *key, const uint8_t *bytes, size_t size)
+{
+	put_text(call, key);
+	ks_cbor_bytes(&call->writer, bytes, size);
+}
+
+static void put_unsigned(struct call *call, const char *key, uint32_t value)
+{
+	put_text(call, key);
+	ks_cbor_unsigned(&call->writer, value);
+}
+
+static void put_mode(struct call *call)
+{
+	put_text(call, "mode");
+	put_text(call, call->device->policy->modes[call->device->state.mode].name);
+}
+
+static void put_reason(struct call *call, const char *key, const struct ks_refusal *refusal, bool without_now)
 {
 	char text[KS_REFUSAL_TEXT];
 
-	(void)ks_refusal_text(call->device->policy, refusal, false, text, sizeof(text));
-	call->writer->used = KS_SMP_HEADER;
-	ks_cbor_map(call->writer, 2u);
-	ks_cbor_text(call->writer, "rc");
-	ks_cbor_unsigned(call->writer, ks_refusal_rc(refusal));
-	ks_cbor_text(call->writer, "rsn");
-	ks_cbor_text(call->writer, text);
+	(void)ks_refusal_text(call->device->policy, refusal, without_now, text, sizeof(text));
+	put_text(call, key);
+	put_text(call, text);
 }
 
-static void refuse_why(const struct call *call, uint8_t why, uint8_t arg)
+/* {rc, rsn}: false, as whoever refuses says. */
+static bool refuse(struct call *call, const struct ks_refusal *refusal)
+{
+	begin(call, 2u);
+	put_unsigned(call, "rc", ks_refusal_rc(refusal));
+	put_reason(call, "rsn", refusal, false);
+	return false;
+}
+
+/* The same for what is said of the mode now, or of nothing. */
+static bool refuse_why(struct call *call, uint8_t why)
 {
 	struct ks_refusal refusal;
 
-	ks_refuse(&refusal, why, arg);
-	refuse(call, &refusal);
+	ks_refuse(&refusal, why, call->device->state.mode);
+	return refuse(call, &refusal);
 }
 
 /* {rc} */
-static void fail(struct ks_cbor_writer *writer, uint32_t rc)
+static bool fail(struct call *call, uint32_t rc)
 {
-	writer->used = KS_SMP_HEADER;
-	writer->full = false;
-	ks_cbor_map(writer, 1u);
-	ks_cbor_text(writer, "rc");
-	ks_cbor_unsigned(writer, rc);
+	begin(call, 1u);
+	put_unsigned(call, "rc", rc);
+	return false;
 }
 
-static void put_lease(const struct call *call, bool leased, uint32_t lease_ms)
-{
-	if (leased) {
-		ks_cbor_text(call->writer, "lease_ms");
-		ks_cbor_unsigned(call->writer, lease_ms);
-	}
-}
-
-/* {lease_ms?} */
-static void answer_lease(const struct call *call)
+/* A map of so many pairs, and of one more if there is a lease: returns what put_lease() takes. */
+static uint32_t begin_leased(struct call *call, uint8_t pairs)
 {
 	uint32_t lease_ms;
 	bool leased = ks_device_lease_ms(call->device, call->now_ms, &lease_ms);
 
-	ks_cbor_map(call->writer, leased ? 1u : 0u);
-	put_lease(call, leased, lease_ms);
+	begin(call, (uint8_t)(pairs + (leased ? 1u : 0u)));
+	return lease_ms;
+}
+
+static void put_lease(struct call *call, uint32_t lease_ms)
+{
+	if (lease_ms != KS_NO_LIMIT) {
+		put_unsigned(call, "lease_ms", lease_ms);
+	}
+}
+
+/* {lease_ms?} */
+static void answer_lease(struct call *call)
+{
+	put_lease(call, begin_leased(call, 0u));
 }
 
 /* {session, lease_ms?, reconnect} */
-static void answer_entered(const struct call *call)
+static void answer_entered(struct call *call)
 {
 	const struct ks_device *device = call->device;
-	uint32_t lease_ms;
-	bool leased = ks_device_lease_ms(device, call->now_ms, &lease_ms);
-	bool reconnect = false;
+	uint32_t lease_ms = begin_leased(call, 2u);
+	uint32_t others = ks_connected_mask(&device->state, call->peer->id);
+	uint32_t own = ks_connected_mask(&device->state, KS_NO_PEER) & ~others;
 
-	for (uint8_t place = 0; place < (uint8_t)KS_MAX_CONNECTIONS; place++) {
-		if ((device->state.connections[place] == call->peer->id) && (((device->ending >> place) & 1u) != 0u)) {
-			reconnect = true;
-		}
-	}
-	ks_cbor_map(call->writer, leased ? 3u : 2u);
-	ks_cbor_text(call->writer, "session");
-	ks_cbor_bytes(call->writer, device->token, KS_TOKEN_SIZE);
-	put_lease(call, leased, lease_ms);
-	ks_cbor_text(call->writer, "reconnect");
-	ks_cbor_bool(call->writer, reconnect);
+	put_bytes(call, "session", device->token, KS_TOKEN_SIZE);
+	put_lease(call, lease_ms);
+	put_text(call, "reconnect");
+	ks_cbor_bool(&call->writer, (device->ending & own) != 0u);
 }
 
 /* --- the events --- */
-
-/* Tell the machine; what it refuses is answered. */
-static bool tell(const struct call *call, const struct ks_event *event)
-{
-	if (!ks_device_tell(call->device, event, call->now_ms, call->step)) {
-		refuse(call, &call->step->refusal);
-		return false;
-	}
-	call->answer->stepped = true;
-	return true;
-}
 
 static void event_of(const struct call *call, uint8_t kind, struct ks_event *event)
 {
@@ -144,79 +176,77 @@ static void event_of(const struct call *call, uint8_t kind, struct ks_event *eve
 	event->peer = *call->peer;
 }
 
+/* Tell the machine; what it refuses is answered. */
+static bool tell(struct call *call, const struct ks_event *event)
+{
+	if (!ks_device_tell(call->device, event, call->now_ms, call->step)) {
+		return refuse(call, &call->step->refusal);
+	}
+	call->answer.stepped = true;
+	return true;
+}
+
 /* --- proofs --- */
+
+/* How a request can come to a mode from where the device is. */
+struct ways {
+	uint8_t kinds[KS_PROOF_KINDS]; /* of proof that open it, or that the session there takes from others */
+	uint8_t count;
+	bool leads; /* there is a transition, or the session there is the one asked about */
+	bool unproved; /* a transition takes none; entering a session that is there always takes one */
+};
+
+static void add_kind(struct ways *ways, uint8_t kind)
+{
+	for (uint_fast8_t place = 0; place < ways->count; place++) {
+		if (ways->kinds[place] == kind) {
+			return;
+		}
+	}
+	if ((kind != (uint8_t)KS_PROOF_NONE) && (ways->count < KS_PROOF_KINDS)) {
+		ways->kinds[ways->count] = kind;
+		ways->count++;
+	}
+}
 
 static bool here(const struct ks_device *device, uint8_t to)
 {
 	return device->state.has_session && (device->state.mode == to);
 }
 
-/* Whether transition `index` is one by which a request can come to `to` from where the device is. */
-static bool leads_by(const struct ks_device *device, uint8_t index, uint8_t to)
-{
-	const struct ks_transition *transition = &device->policy->transitions[index];
-
-	return (transition->target == to) && ks_starts_in(transition, device->state.mode, KS_ON_ENTER);
-}
-
-/* Whether a request can lead to `to` at all, or the session there is the one asked about. */
-static bool leads(const struct ks_device *device, uint8_t to)
-{
-	for (uint8_t index = 0; index < device->policy->transition_count; index++) {
-		if (leads_by(device, index, to)) {
-			return true;
-		}
-	}
-	return here(device, to);
-}
-
-/* Whether every transition into `to` from here takes a proof; entering a session that is there always does. */
-static bool needs_proof(const struct ks_device *device, uint8_t to)
-{
-	for (uint8_t index = 0; index < device->policy->transition_count; index++) {
-		if (leads_by(device, index, to) && (device->policy->transitions[index].proofs == 0u)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The kinds of proof that open `to` from here, or that the session there takes from others; returns how many. */
-static uint8_t kinds_into(const struct ks_device *device, uint8_t to, uint8_t kinds[KS_PROOF_KINDS])
+static void find_ways(const struct ks_device *device, uint8_t to, struct ways *ways)
 {
 	const struct ks_policy *policy = device->policy;
-	uint32_t seen = 0u;
-	uint8_t count = 0u;
 
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	(void)memset(ways, 0, sizeof(*ways));
+	ways->leads = here(device, to);
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
-		bool asked = here(device, to) ? ((transition->target == to) &&
-						 (transition->trigger == (uint8_t)KS_ON_ENTER))
-					      : leads_by(device, index, to);
+		bool starts = ks_starts_in(transition, device->state.mode, KS_ON_ENTER);
 
-		for (uint8_t place = 0; asked && (place < KS_PROOF_KINDS); place++) {
-			uint8_t kind = transition->proof_list[place];
-
-			if ((kind != (uint8_t)KS_PROOF_NONE) && (((seen >> kind) & 1u) == 0u) &&
-			    (count < KS_PROOF_KINDS)) {
-				seen |= (uint32_t)1u << kind;
-				kinds[count] = kind;
-				count++;
-			}
+		if ((transition->target != to) || (transition->trigger != (uint8_t)KS_ON_ENTER)) {
+			continue;
+		}
+		ways->leads = ways->leads || starts;
+		ways->unproved = ways->unproved || (KS_HAS_UNPROVED && starts && (transition->proofs == 0u));
+		for (uint_fast8_t place = 0; (starts || here(device, to)) && (place < KS_PROOF_KINDS); place++) {
+			add_kind(ways, transition->proof_list[place]);
 		}
 	}
-	return count;
 }
 
-static uint8_t proof_asked(const struct call *call)
+#if KS_HAS_CHALLENGE || KS_HAS_PERMIT
+static bool is_bytes(const struct ks_cbor_value *value)
 {
-	const struct ks_cbor_value *word = &call->fields[FIELD_PROOF].value;
+	return value->kind == (uint8_t)KS_CBOR_BYTES;
+}
+#endif
 
-	for (uint8_t kind = 1; (word->kind == (uint8_t)KS_CBOR_TEXT) && (kind < PROOF_WORD_COUNT); kind++) {
-		size_t size = strlen(PROOF_WORDS[kind]);
-
-		if ((word->size == size) && (memcmp(word->bytes, PROOF_WORDS[kind], size) == 0)) {
-			return kind;
+static uint8_t proof_asked(const struct call *call, const struct ways *ways)
+{
+	for (uint_fast8_t place = 0; place < ways->count; place++) {
+		if (ks_cbor_is_text(&call->fields[FIELD_PROOF], PROOF_WORDS[ways->kinds[place]])) {
+			return ways->kinds[place];
 		}
 	}
 	return KS_PROOF_NONE;
@@ -224,98 +254,178 @@ static uint8_t proof_asked(const struct call *call)
 
 enum judged {
 	JUDGED_WRONG,
-	JUDGED_HALFWAY,
+	JUDGED_ANSWERED, /* neither right nor to be counted */
 	JUDGED_RIGHT,
 };
 
-static enum judged judge_challenge(const struct call *call, uint8_t to, uint8_t purpose)
+#if KS_HAS_CHALLENGE || KS_HAS_PERMIT
+/* What a proof of this peer has to cover now; the nonce is gone from now on. 0: none was out. */
+static size_t message_of(struct call *call, uint8_t proof, uint8_t to, uint8_t purpose, uint8_t *message, size_t size)
 {
 	struct ks_device *device = call->device;
-	const struct ks_cbor_value *mac = &call->fields[FIELD_MAC].value;
-	uint8_t message[KS_PROOF_MESSAGE_MAX];
 	uint8_t nonce[KS_NONCE_SIZE];
-	size_t size;
 
-	if (!ks_nonces_take(&device->nonces, call->peer->id, to, call->now_ms, nonce) ||
-	    (mac->kind != (uint8_t)KS_CBOR_BYTES) || (mac->size != KS_MAC_SIZE)) {
+	if (!ks_nonces_take(&device->nonces, call->peer->id, to, call->now_ms, nonce)) {
+		return 0u;
+	}
+	return ks_proof_message(proof, ks_device_id(device), device->policy->modes[to].name, purpose, nonce,
+				device->token, message, size);
+}
+#endif
+
+#if KS_HAS_CHALLENGE
+static enum judged judge_challenge(struct call *call, uint8_t to, uint8_t purpose)
+{
+	const struct ks_cbor_value *mac = &call->fields[FIELD_MAC];
+	uint8_t message[KS_PROOF_MESSAGE_MAX];
+	size_t size = message_of(call, KS_PROOF_CHALLENGE, to, purpose, message, sizeof(message));
+
+	return ((size != 0u) && is_bytes(mac) && (mac->size == KS_MAC_SIZE) &&
+		ks_hmac_sha256_verify(message, size, mac->bytes))
+		       ? JUDGED_RIGHT
+		       : JUDGED_WRONG;
+}
+#endif
+
+#if KS_HAS_PERMIT
+/* Whether a use of the permit is left, and there is room to count it. */
+static bool is_use_left(const struct ks_policy *policy, const struct ks_permit *permit, uint32_t used, uint32_t known)
+{
+	return (used < permit->uses) && ((used != 0u) || (known < policy->max_permits));
+}
+
+static enum judged judge_permit(struct call *call, uint8_t to, uint8_t purpose)
+{
+	const struct ks_policy *policy = call->device->policy;
+	const struct ks_cbor_value *permit = &call->fields[FIELD_PERMIT];
+	const struct ks_cbor_value *signature = &call->fields[FIELD_SIGNATURE];
+	uint8_t message[KS_PROOF_MESSAGE_MAX + KS_HASH_SIZE];
+	struct ks_permit_proof proof;
+	uint32_t used = 0u;
+	uint32_t known = 0u;
+
+	proof.message_size = message_of(call, KS_PROOF_PERMIT, to, purpose, message, KS_PROOF_MESSAGE_MAX);
+	proof.message = message;
+	proof.permit = permit->bytes;
+	proof.permit_size = permit->size;
+	proof.signature = signature->bytes;
+	proof.device_id = ks_device_id(call->device);
+	/* Nothing of the answer is written yet. */
+	proof.scratch = call->writer.bytes;
+	proof.scratch_size = call->writer.size;
+	proof.trusts_clock = (ks_flags(policy) & KS_POLICY_TRUSTED_CLOCK) != 0u;
+	proof.now_s = 0u;
+	if ((proof.message_size == 0u) || (call->device->unit == NULL) || !is_bytes(permit) || !is_bytes(signature) ||
+	    (signature->size != KS_SIGNATURE_SIZE) || (proof.trusts_clock && !ks_clock_s(&proof.now_s))) {
 		return JUDGED_WRONG;
 	}
-	size = ks_proof_message(device->policy, to, purpose, nonce, device->token, message, sizeof(message));
-	if ((size == 0u) || !ks_hmac_sha256_verify(message, size, mac->bytes)) {
+	proof.mode = policy->modes[to].name;
+	switch (ks_permit_judge(call->device->unit, &proof, &call->permit)) {
+	case KS_PERMIT_EXPIRED:
+		(void)refuse_why(call, KS_WHY_EXPIRED);
+		return JUDGED_ANSWERED;
+	case KS_PERMIT_RIGHT:
+		break;
+	default:
 		return JUDGED_WRONG;
+	}
+	if (proof.trusts_clock) {
+		return JUDGED_RIGHT;
+	}
+	if (!ks_permit_uses(call->permit.id, &used, &known)) {
+		return JUDGED_WRONG;
+	}
+	if ((purpose == (uint8_t)KS_PURPOSE_ENTER) && !is_use_left(policy, &call->permit, used, known)) {
+		(void)refuse_why(call, KS_WHY_USED_UP);
+		return JUDGED_ANSWERED;
 	}
 	return JUDGED_RIGHT;
 }
 
-static enum judged judge_sequence(const struct call *call, uint8_t to, uint8_t purpose, uint8_t *left)
+/* Count the use of the permit before the session opens; false: it is not on the medium, which is answered. */
+static bool spend(struct call *call)
 {
-	const struct ks_cbor_value *step = &call->fields[FIELD_STEP].value;
-	bool counts = (step->kind == (uint8_t)KS_CBOR_UNSIGNED) && (step->number <= UINT8_MAX);
-	uint32_t number = counts ? (uint32_t)step->number : 0u; /* no step has this number */
+	uint32_t used = 0u;
+	uint32_t known = 0u;
 
-	if ((call->device->policy->sequence_steps == 0u) ||
-	    ((step->kind != (uint8_t)KS_CBOR_UNSIGNED) && (step->kind != (uint8_t)KS_CBOR_NEGATIVE))) {
+	if ((ks_flags(call->device->policy) & KS_POLICY_TRUSTED_CLOCK) != 0u) {
+		return true;
+	}
+	return (ks_permit_uses(call->permit.id, &used, &known) && ks_permit_keep_use(call->permit.id, used + 1u))
+		       ? true
+		       : refuse_why(call, KS_WHY_PROOF);
+}
+#endif
+
+#if KS_HAS_SEQUENCE
+static enum judged judge_sequence(struct call *call, uint8_t to, uint8_t purpose)
+{
+	const struct ks_cbor_value *step = &call->fields[FIELD_STEP];
+	bool counts = step->kind == (uint8_t)KS_CBOR_UNSIGNED;
+	uint32_t number = (counts && (step->number <= UINT8_MAX)) ? step->number : 0u; /* no step has this number */
+	uint8_t left = 0u;
+
+	if ((call->device->policy->sequence_steps == 0u) || (!counts && (step->kind != (uint8_t)KS_CBOR_NEGATIVE))) {
 		return JUDGED_WRONG;
 	}
 	switch (ks_sequences_advance(call->device->policy, &call->device->sequences, call->peer->id, to, purpose,
-				     number, call->now_ms, left)) {
+				     number, call->now_ms, &left)) {
 	case KS_SEQUENCE_OPENS:
 		return JUDGED_RIGHT;
 	case KS_SEQUENCE_GOES_ON:
-		return JUDGED_HALFWAY;
+		begin(call, 1u);
+		put_unsigned(call, "left", left);
+		return JUDGED_ANSWERED;
 	default:
 		return JUDGED_WRONG;
 	}
 }
+#endif
 
 /* Whether the proof in the request holds; what does not is answered, and counted if it was wrong. */
-static bool check(const struct call *call, uint8_t to, uint8_t purpose, uint8_t *proof)
+static bool check(struct call *call, const struct ways *ways, uint8_t to, uint8_t purpose, uint8_t *proof)
 {
 	struct ks_device *device = call->device;
-	uint8_t kinds[KS_PROOF_KINDS] = {0};
-	uint8_t count = kinds_into(device, to, kinds);
 	enum judged judged = JUDGED_WRONG;
 	struct ks_refusal refusal;
-	uint8_t left = 0u;
-	bool asked = false;
 
-	*proof = proof_asked(call);
-	for (uint8_t place = 0; place < count; place++) {
-		asked = asked || (kinds[place] == *proof);
-	}
-	if (!asked) {
+	(void)to;
+	(void)purpose; /* where the policy takes no proof */
+	*proof = proof_asked(call, ways);
+	if (*proof == (uint8_t)KS_PROOF_NONE) {
 		/* Nobody guesses at what is not asked for, so it is not counted either. */
-		refuse_why(call, KS_WHY_PROOF, 0u);
-		return false;
+		return refuse_why(call, KS_WHY_PROOF);
 	}
 	ks_refuse(&refusal, KS_WHY_LOCKED_OUT, 0u);
 	refusal.ms = ks_lockout_remaining_ms(&device->lockout, *proof, call->now_ms);
 	if (refusal.ms != 0u) {
-		refuse(call, &refusal);
-		return false;
+		return refuse(call, &refusal);
 	}
+#if KS_HAS_CHALLENGE
 	if (*proof == (uint8_t)KS_PROOF_CHALLENGE) {
 		judged = judge_challenge(call, to, purpose);
-	} else if (*proof == (uint8_t)KS_PROOF_SEQUENCE) {
-		judged = judge_sequence(call, to, purpose, &left);
-	} else {
-		/* permits are not judged here: the exporter refuses a policy that asks for one */
 	}
-	switch (judged) {
-	case JUDGED_RIGHT:
-		call->answer->store_lockout = ks_lockout_right(&device->lockout, *proof);
-		return true;
-	case JUDGED_HALFWAY:
-		ks_cbor_map(call->writer, 1u);
-		ks_cbor_text(call->writer, "left");
-		ks_cbor_unsigned(call->writer, left);
-		return false;
-	default:
+#endif
+#if KS_HAS_PERMIT
+	if (*proof == (uint8_t)KS_PROOF_PERMIT) {
+		judged = judge_permit(call, to, purpose);
+	}
+#endif
+#if KS_HAS_SEQUENCE
+	if (*proof == (uint8_t)KS_PROOF_SEQUENCE) {
+		judged = judge_sequence(call, to, purpose);
+	}
+#endif
+	if (judged == JUDGED_RIGHT) {
+		call->answer.store_lockout = ks_lockout_right(&device->lockout, *proof);
+	} else if (judged == JUDGED_WRONG) {
 		ks_lockout_wrong(device->policy, &device->lockout, *proof, call->now_ms);
-		call->answer->store_lockout = true;
-		refuse_why(call, KS_WHY_PROOF, 0u);
-		return false;
+		call->answer.store_lockout = true;
+		(void)refuse_why(call, KS_WHY_PROOF);
+	} else {
+		/* answered */
 	}
+	return judged == JUDGED_RIGHT;
 }
 
 /* --- the commands --- */
@@ -326,14 +436,14 @@ static bool why_shut(const struct ks_device *device, const struct ks_peer *peer,
 	const struct ks_policy *policy = device->policy;
 	bool shut = false;
 
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if (!ks_starts_in(transition, device->state.mode, KS_ON_ENTER) ||
 		    !ks_is_maintenance(policy, transition->target)) {
 			continue;
 		}
-		for (uint8_t place = 0; place < KS_PROOF_KINDS; place++) {
+		for (uint_fast8_t place = 0; place < KS_PROOF_KINDS; place++) {
 			uint8_t proof = transition->proof_list[place];
 			struct ks_refusal found;
 
@@ -354,159 +464,169 @@ static bool why_shut(const struct ks_device *device, const struct ks_peer *peer,
 }
 
 /* {gate, mode, device?, policy, reason?, boot_id, lease_ms?} */
-static void put_state(const struct call *call, const struct ks_refusal *reason, bool without_now, bool with_device)
+static void put_state(struct call *call, const struct ks_refusal *reason, bool without_now, bool with_device)
 {
 	const struct ks_device *device = call->device;
 	const struct ks_policy *policy = device->policy;
-	char text[KS_REFUSAL_TEXT];
-	uint32_t lease_ms;
-	bool leased = ks_device_lease_ms(device, call->now_ms, &lease_ms);
 	bool shut = reason->why != (uint8_t)KS_NOT_REFUSED;
+	uint32_t lease_ms = begin_leased(call, (uint8_t)(4u + (with_device ? 1u : 0u) + (shut ? 1u : 0u)));
 
-	call->writer->used = KS_SMP_HEADER;
-	call->writer->full = false;
-	ks_cbor_map(call->writer, (uint8_t)(4u + (with_device ? 1u : 0u) + (shut ? 1u : 0u) + (leased ? 1u : 0u)));
-	ks_cbor_text(call->writer, "gate");
-	ks_cbor_bool(call->writer, !shut);
-	ks_cbor_text(call->writer, "mode");
-	ks_cbor_text(call->writer, policy->modes[device->state.mode].name);
+	put_text(call, "gate");
+	ks_cbor_bool(&call->writer, !shut);
+	put_mode(call);
 	if (with_device) {
-		ks_cbor_text(call->writer, "device");
-		ks_cbor_text(call->writer, policy->device_id);
+		put_text(call, "device");
+		put_text(call, ks_device_id(device));
 	}
-	ks_cbor_text(call->writer, "policy");
-	ks_cbor_bytes(call->writer, policy->digest, POLICY_SIZE);
+	put_bytes(call, "policy", policy->digest, POLICY_SIZE);
 	if (shut) {
-		(void)ks_refusal_text(policy, reason, without_now, text, sizeof(text));
-		ks_cbor_text(call->writer, "reason");
-		ks_cbor_text(call->writer, text);
+		put_reason(call, "reason", reason, without_now);
 	}
-	ks_cbor_text(call->writer, "boot_id");
-	ks_cbor_bytes(call->writer, device->boot_id, KS_BOOT_ID_SIZE);
-	put_lease(call, leased, lease_ms);
+	put_bytes(call, "boot_id", device->boot_id, KS_BOOT_ID_SIZE);
+	put_lease(call, lease_ms);
 }
 
-static void state(const struct call *call)
+static void state(struct call *call)
 {
 	const struct ks_device *device = call->device;
 	struct ks_peer by_smp = *call->peer;
 	struct ks_refusal reason;
-	bool without_now = false;
+	struct ks_refusal shut;
 
 	by_smp.service = KS_SERVICE_SMP;
 	if (!ks_authorise(device->policy, &device->state, &by_smp, KS_GROUP_IMAGE, KS_IMAGE_UPLOAD, KS_OP_WRITE,
 			  &reason) &&
-	    !device->state.has_session && !device->state.first_trial) {
-		struct ks_refusal shut;
-
-		if (why_shut(device, call->peer, &shut)) {
-			reason = shut;
-		}
+	    !device->state.has_session && !device->state.first_trial && why_shut(device, call->peer, &shut)) {
+		reason = shut;
 	}
 	/* What is only good to know is left out where it does not fit: the device's identity, then an input's value. */
-	put_state(call, &reason, false, false);
-	if (call->writer->full) {
-		without_now = true;
-	}
-	put_state(call, &reason, without_now, true);
-	if (call->writer->full) {
-		put_state(call, &reason, without_now, false);
+	for (uint_fast8_t left_out = 0; left_out < 4u; left_out++) {
+		put_state(call, &reason, (left_out & 2u) != 0u, (left_out & 1u) == 0u);
+		if (!call->writer.full) {
+			break;
+		}
 	}
 }
 
-/* The mode that the request names; false: it names none, which is answered. */
-static bool to_of(const struct call *call, uint8_t *to)
+/* The mode that the request names, and how it is come to; false: that is answered. */
+static bool to_of(struct call *call, uint8_t *to, struct ways *ways)
 {
-	const struct ks_cbor_value *name = &call->fields[FIELD_TO].value;
+	const struct ks_cbor_value *name = &call->fields[FIELD_TO];
 
 	if (name->kind != (uint8_t)KS_CBOR_TEXT) {
-		fail(call->writer, RC_EINVAL);
-		return false;
+		return fail(call, RC_EINVAL);
 	}
 	*to = ks_mode_by_name(call->device->policy, (const char *)name->bytes, name->size);
-	return true;
+	find_ways(call->device, *to, ways);
+	return ways->leads ? true : refuse_why(call, KS_WHY_WRONG_MODE);
 }
 
 /* {nonce, device, proofs} */
-static void challenge(const struct call *call)
+static void challenge(struct call *call)
 {
 	struct ks_device *device = call->device;
-	uint8_t kinds[KS_PROOF_KINDS] = {0};
 	uint8_t nonce[KS_NONCE_SIZE];
-	uint8_t count;
+	struct ways ways;
 	uint8_t to;
 
-	if (!to_of(call, &to)) {
-		return;
-	}
-	if (!leads(device, to)) {
-		refuse_why(call, KS_WHY_WRONG_MODE, device->state.mode);
+	if (!to_of(call, &to, &ways)) {
 		return;
 	}
 	if (!ks_random(nonce, sizeof(nonce))) {
-		fail(call->writer, RC_EBADSTATE); /* not enough entropy: no nonce */
+		(void)fail(call, RC_EBADSTATE); /* not enough entropy: no nonce */
 		return;
 	}
 	ks_nonces_give(&device->nonces, call->peer->id, to, nonce, call->now_ms);
-	count = kinds_into(device, to, kinds);
-	ks_cbor_map(call->writer, 3u);
-	ks_cbor_text(call->writer, "nonce");
-	ks_cbor_bytes(call->writer, nonce, sizeof(nonce));
-	ks_cbor_text(call->writer, "device");
-	ks_cbor_text(call->writer, device->policy->device_id);
-	ks_cbor_text(call->writer, "proofs");
-	ks_cbor_list(call->writer, count);
-	for (uint8_t place = 0; place < count; place++) {
-		ks_cbor_text(call->writer, PROOF_WORDS[kinds[place]]);
+	begin(call, 3u);
+	put_bytes(call, "nonce", nonce, sizeof(nonce));
+	put_text(call, "device");
+	put_text(call, ks_device_id(device));
+	put_text(call, "proofs");
+	ks_cbor_list(&call->writer, ways.count);
+	for (uint_fast8_t place = 0; place < ways.count; place++) {
+		put_text(call, PROOF_WORDS[ways.kinds[place]]);
 	}
+}
+
+/* Where a permit was shown: what it limits goes with the event, and its use is counted, unless the entry is refused anyway. */
+static bool is_paid(struct call *call, struct ks_event *event)
+{
+#if KS_HAS_PERMIT
+	struct ks_refusal refusal;
+
+	if (event->proof != (uint8_t)KS_PROOF_PERMIT) {
+		return true;
+	}
+	event->images = &call->permit.images;
+	event->holder = call->permit.holder;
+	if (ks_would_refuse_enter(call->device->policy, &call->device->state, event, &refusal)) {
+		return refuse(call, &refusal);
+	}
+	return spend(call);
+#else
+	(void)call;
+	(void)event;
+	return true;
+#endif
 }
 
 /* Enter `to`. A peer that has entered and asks again, because its answer was lost, is told the same again. */
-static void enter(const struct call *call)
+static void enter(struct call *call)
 {
 	struct ks_device *device = call->device;
 	struct ks_event event;
-	uint8_t proof = KS_PROOF_NONE;
+	struct ways ways;
 	uint8_t to;
 
-	if (!to_of(call, &to)) {
+	event_of(call, KS_ENTER_PROVED, &event);
+	if (!to_of(call, &to, &ways)) {
 		return;
 	}
+	event.mode = to;
 	if (here(device, to) && (device->state.session.owner == call->peer->id)) {
 		answer_entered(call);
-		return;
-	}
-	if (!leads(device, to)) {
-		refuse_why(call, KS_WHY_WRONG_MODE, device->state.mode);
-		return;
-	}
-	if (needs_proof(device, to) && !check(call, to, KS_PURPOSE_ENTER, &proof)) {
-		return;
-	}
-	event_of(call, KS_ENTER_PROVED, &event);
-	event.mode = to;
-	event.proof = proof;
-	if (tell(call, &event)) {
+	} else if ((ways.unproved || check(call, &ways, to, KS_PURPOSE_ENTER, &event.proof)) &&
+		   is_paid(call, &event) && tell(call, &event)) {
 		answer_entered(call);
+	} else {
+		/* answered */
 	}
 }
 
+/* Whether the session is the prover's own: opened by such a proof, with the same limit, for the same holder. */
+static bool is_own(const struct call *call, uint8_t proof)
+{
+	const struct ks_session *session = &call->device->state.session;
+#if KS_HAS_PERMIT
+	const struct ks_permit *permit = &call->permit; /* all zero, if it was none */
+	bool by_permit = proof == (uint8_t)KS_PROOF_PERMIT;
+
+	return (proof == session->proof) && ks_images_equal(&permit->images, &session->images) &&
+	       (by_permit == call->device->has_holder) &&
+	       (!by_permit || (memcmp(permit->holder, call->device->holder, KS_KEY_SIZE) == 0));
+#else
+	return (proof == session->proof) && !session->images.limited;
+#endif
+}
+
 /* The session's owner proves itself on a new connection. */
-static void attach(const struct call *call)
+static void attach(struct call *call)
 {
 	struct ks_device *device = call->device;
 	struct ks_event event;
+	struct ways ways;
 	uint8_t proof;
 
 	if (!device->state.has_session) {
-		refuse_why(call, KS_WHY_WRONG_MODE, device->state.mode);
+		(void)refuse_why(call, KS_WHY_WRONG_MODE);
 		return;
 	}
-	if (!check(call, device->state.mode, KS_PURPOSE_ATTACH, &proof)) {
+	find_ways(device, device->state.mode, &ways);
+	if (!check(call, &ways, device->state.mode, KS_PURPOSE_ATTACH, &proof)) {
 		return;
 	}
-	if ((proof != device->state.session.proof) || device->state.session.images.limited) {
-		refuse_why(call, KS_WHY_PROOF, 0u); /* the session was opened in another way */
+	if (!is_own(call, proof)) {
+		(void)refuse_why(call, KS_WHY_PROOF); /* the session was opened in another way */
 		return;
 	}
 	event_of(call, KS_ATTACH_PROVED, &event);
@@ -515,66 +635,43 @@ static void attach(const struct call *call)
 	}
 }
 
-static void extend(const struct call *call)
+static void extend(struct call *call)
 {
 	struct ks_event event;
 
 	event_of(call, KS_EXTEND_ASKED, &event);
-	if (tell(call, &event)) {
+	call->answer.served = tell(call, &event);
+	if (call->answer.served) {
 		answer_lease(call);
-		call->answer->served = true;
 	}
 }
 
 /* {mode} */
-static void leave(const struct call *call)
+static void leave(struct call *call)
 {
 	struct ks_event event;
 
 	event_of(call, KS_LEAVE_ASKED, &event);
-	if (tell(call, &event)) {
-		ks_cbor_map(call->writer, 1u);
-		ks_cbor_text(call->writer, "mode");
-		ks_cbor_text(call->writer, call->device->policy->modes[call->device->state.mode].name);
-		call->answer->served = true;
+	call->answer.served = tell(call, &event);
+	if (call->answer.served) {
+		begin(call, 1u);
+		put_mode(call);
 	}
 }
 
 /* --- one frame --- */
 
-struct request {
-	uint16_t length;
-	uint16_t group;
-	uint8_t op;
-	uint8_t version;
-	uint8_t id;
-};
-
-static bool is_known(const struct request *request)
+static uint16_t word_at(const uint8_t *bytes)
 {
-	bool reads = (request->id == KS_MODE_STATE) || (request->id == KS_MODE_CHALLENGE);
-
-	return (request->id <= KS_MODE_LEAVE) && (request->op == (reads ? KS_OP_READ : KS_OP_WRITE));
-}
-
-/* What every frame has to pass before the gate is asked; 0: it has. */
-static uint8_t frame_error(const struct request *request, size_t payload_size)
-{
-	if (payload_size < request->length) {
-		return RC_ECORRUPT; /* the header's length is a lower bound */
-	}
-	if ((request->op != KS_OP_READ) && (request->op != KS_OP_WRITE)) {
-		return RC_ENOTSUP;
-	}
-	return (request->version > VERSION_V2) ? RC_TOO_NEW : 0u;
+	return (uint16_t)(((uint16_t)bytes[0] << 8) | bytes[1]);
 }
 
 static void execute(struct call *call, uint8_t id, const uint8_t *payload, size_t payload_size)
 {
-	bool takes_map = (id == KS_MODE_CHALLENGE) || (id == KS_MODE_ENTER) || (id == KS_MODE_ATTACH);
+	bool takes_map = (id >= KS_MODE_CHALLENGE) && (id <= KS_MODE_ATTACH);
 
-	if (takes_map && !ks_cbor_read_map(payload, payload_size, call->fields, FIELD_COUNT)) {
-		fail(call->writer, RC_EINVAL);
+	if (takes_map && !ks_cbor_read_map(payload, payload_size, FIELDS, call->fields, FIELD_COUNT)) {
+		(void)fail(call, RC_EINVAL);
 		return;
 	}
 	switch (id) {
@@ -599,62 +696,74 @@ static void execute(struct call *call, uint8_t id, const uint8_t *payload, size_
 	}
 }
 
+static bool is_known(uint8_t id, uint8_t op)
+{
+	return (id <= KS_MODE_LEAVE) && (op == ((id <= KS_MODE_CHALLENGE) ? KS_OP_READ : KS_OP_WRITE));
+}
+
+/* What every frame has to pass before the gate is asked, then the gate, then the command. */
+static void answer_frame(struct call *call, const uint8_t *packet, size_t payload_size)
+{
+	const struct ks_device *device = call->device;
+	uint16_t group = word_at(&packet[4]);
+	uint8_t version = (packet[0] >> 3) & 0x03u;
+	uint8_t op = packet[0] & 0x07u;
+	uint8_t id = packet[7];
+	struct ks_refusal refusal;
+	uint32_t rc = 0u;
+
+	if (payload_size < word_at(&packet[2])) {
+		rc = RC_ECORRUPT; /* the header's length is a lower bound */
+	} else if ((op != KS_OP_READ) && (op != KS_OP_WRITE)) {
+		rc = RC_ENOTSUP;
+	} else if (version > VERSION_V2) {
+		rc = RC_TOO_NEW;
+	} else if ((group == KS_MODE_GROUP) && !is_known(id, op)) {
+		rc = RC_ENOTSUP;
+	} else if (!ks_authorise(device->policy, &device->state, call->peer, group, id, op, &refusal)) {
+		(void)refuse(call, &refusal);
+	} else if (group != KS_MODE_GROUP) {
+		rc = RC_ENOTSUP; /* its own handler executes it, not this one */
+	} else {
+		execute(call, id, &packet[KS_SMP_HEADER], payload_size);
+	}
+	if (rc != 0u) {
+		(void)fail(call, rc);
+	}
+}
+
 struct ks_answer ks_mode_group_frame(struct ks_device *device, const struct ks_peer *peer, const uint8_t *packet,
 				     size_t packet_size, uint64_t now_ms, uint8_t *out, size_t out_size,
 				     struct ks_step *step)
 {
-	struct ks_answer answer = {0};
-	struct ks_cbor_writer writer = {out, out_size, KS_SMP_HEADER, false};
-	struct call call = {device,
-			    peer,
-			    step,
-			    &answer,
-			    &writer,
-			    now_ms,
-			    {{"to", {0}}, {"proof", {0}}, {"mac", {0}}, {"step", {0}}}};
-	struct ks_refusal refusal;
-	struct request request;
-	size_t payload_size;
-	uint8_t rc;
+	struct call call;
+	size_t answered;
 
+	(void)memset(&call, 0, sizeof(call));
 	if ((packet_size < KS_SMP_HEADER) || (out_size < KS_SMP_HEADER)) {
-		return answer;
+		return call.answer;
 	}
-	payload_size = packet_size - KS_SMP_HEADER;
-	request.op = packet[0] & 0x07u;
-	request.version = (uint8_t)((packet[0] >> 3) & 0x03u);
-	request.length = (uint16_t)(((uint16_t)packet[2] << 8) | packet[3]);
-	request.group = (uint16_t)(((uint16_t)packet[4] << 8) | packet[5]);
-	request.id = packet[7];
-	rc = frame_error(&request, payload_size);
-	if ((rc == 0u) && (request.group == KS_MODE_GROUP) && !is_known(&request)) {
-		rc = RC_ENOTSUP;
+	call.device = device;
+	call.peer = peer;
+	call.step = step;
+	call.now_ms = now_ms;
+	call.writer.bytes = out;
+	call.writer.size = out_size;
+	answer_frame(&call, packet, packet_size - KS_SMP_HEADER);
+	if (call.writer.full) {
+		(void)fail(&call, RC_EMSGSIZE);
 	}
-	if (rc != 0u) {
-		fail(&writer, rc);
-	} else if (!ks_authorise(device->policy, &device->state, peer, request.group, request.id, request.op,
-				 &refusal)) {
-		refuse(&call, &refusal);
-	} else if (request.group != KS_MODE_GROUP) {
-		fail(&writer, RC_ENOTSUP); /* its own handler executes it, not this one */
-	} else {
-		execute(&call, request.id, &packet[KS_SMP_HEADER], payload_size);
+	if (call.writer.full) {
+		return call.answer; /* not even {rc} fits */
 	}
-	if (writer.full) {
-		fail(&writer, RC_EMSGSIZE);
-	}
-	if (writer.full) {
-		return answer; /* not even {rc} fits */
-	}
-	out[0] = (uint8_t)((uint8_t)(((request.version < VERSION_V2) ? request.version : VERSION_V2) << 3) |
-			   ((request.op == KS_OP_READ) ? OP_READ_RESPONSE : OP_WRITE_RESPONSE));
+	answered = call.writer.used - KS_SMP_HEADER;
+	(void)memcpy(out, packet, KS_SMP_HEADER);
+	/* The version asked by, but none beyond what is known; the op's answer: 1 of a read, 3 of a write. */
+	out[0] = (uint8_t)((((packet[0] >> 3) & 0x03u) == 0u) ? 0u : (VERSION_V2 << 3));
+	out[0] |= ((packet[0] & 0x07u) == KS_OP_READ) ? 1u : 3u;
 	out[1] = 0u;
-	out[2] = (uint8_t)((writer.used - KS_SMP_HEADER) >> 8);
-	out[3] = (uint8_t)(writer.used - KS_SMP_HEADER);
-	out[4] = packet[4];
-	out[5] = packet[5];
-	out[6] = packet[6];
-	out[7] = packet[7];
-	answer.size = writer.used;
-	return answer;
+	out[2] = (uint8_t)(answered >> 8);
+	out[3] = (uint8_t)answered;
+	call.answer.size = call.writer.used;
+	return call.answer;
 }

@@ -9,7 +9,7 @@
 
 static void remove_at(struct ks_nonces *nonces, uint8_t place)
 {
-	for (uint8_t next = (uint8_t)(place + 1u); next < nonces->count; next++) {
+	for (uint_fast8_t next = (uint8_t)(place + 1u); next < nonces->count; next++) {
 		nonces->given[next - 1u] = nonces->given[next];
 	}
 	nonces->count--;
@@ -19,9 +19,9 @@ static void remove_at(struct ks_nonces *nonces, uint8_t place)
 
 static bool find(const struct ks_nonces *nonces, uint32_t peer, uint8_t *place)
 {
-	for (uint8_t each = 0; each < nonces->count; each++) {
+	for (uint_fast8_t each = 0; each < nonces->count; each++) {
 		if (nonces->given[each].peer == peer) {
-			*place = each;
+			*place = (uint8_t)each;
 			return true;
 		}
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a proof by challenge covers: the domain, the kind, the purpose, the nonce, the device's identity, the mode, and
+ * What a proof by challenge or permit covers: the domain, the kind, the purpose, the nonce, the device's identity, the mode, and
  * the session's token when attaching; each with its length in front (16 bits, big-endian), so that no two different
  * requests have the same bytes.
  */
@@ -8,43 +8,34 @@
 
 #include <keyswitch/ks_proof.h>
 
-struct writer {
-	uint8_t *bytes;
-	size_t size;
-	size_t used;
-	bool full;
-};
+#include "ks_bytes.h"
 
-static void put_part(struct writer *writer, const void *part, size_t size)
+static void put_part(struct ks_writer *writer, const void *part, size_t size)
 {
-	if (writer->full || (size > UINT16_MAX) || ((writer->size - writer->used) < (size + 2u))) {
-		writer->full = true;
-		return;
-	}
-	writer->bytes[writer->used] = (uint8_t)(size >> 8);
-	writer->bytes[writer->used + 1u] = (uint8_t)size;
-	(void)memcpy(&writer->bytes[writer->used + 2u], part, size);
-	writer->used += size + 2u;
+	const uint8_t length[] = {(uint8_t)(size >> 8), (uint8_t)size};
+
+	ks_put(writer, length, sizeof(length));
+	ks_put(writer, part, size);
 }
 
-static void put_text(struct writer *writer, const char *text)
+static void put_text(struct ks_writer *writer, const char *text)
 {
 	put_part(writer, text, strlen(text));
 }
 
-size_t ks_proof_message(const struct ks_policy *policy, uint8_t mode, uint8_t purpose,
+size_t ks_proof_message(uint8_t proof, const char *device_id, const char *mode, uint8_t purpose,
 			const uint8_t nonce[KS_NONCE_SIZE], const uint8_t token[KS_TOKEN_SIZE], uint8_t *bytes,
 			size_t size)
 {
-	struct writer writer = {bytes, size, 0u, false};
+	struct ks_writer writer = {bytes, size, 0u, false};
 	bool attaching = purpose == (uint8_t)KS_PURPOSE_ATTACH;
 
 	put_text(&writer, "keyswitch entry 1");
-	put_text(&writer, "challenge");
+	put_text(&writer, (proof == (uint8_t)KS_PROOF_PERMIT) ? "permit" : "challenge");
 	put_text(&writer, attaching ? "attach" : "enter");
 	put_part(&writer, nonce, KS_NONCE_SIZE);
-	put_text(&writer, policy->device_id);
-	put_text(&writer, policy->modes[mode].name);
+	put_text(&writer, device_id);
+	put_text(&writer, mode);
 	put_part(&writer, token, attaching ? KS_TOKEN_SIZE : 0u);
 	return writer.full ? 0u : writer.used;
 }

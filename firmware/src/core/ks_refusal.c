@@ -7,43 +7,54 @@
 #define EBUSY_RC 10u
 #define EACCESSDENIED_RC 11u
 
-struct words {
-	const char *text; /* the reason, and behind a colon what there is to say beside it */
-	uint8_t rc;
-};
+/* In a text: one of PARTS, said once for many. */
+#define BUSY "\1"
+#define IMAGE "\2"
+#define MODE "\3"
+#define TRIAL "\4"
 
-static const struct words WORDS[] = {
-	[KS_NOT_REFUSED] = {"", 0u},
-	[KS_WHY_WRONG_MODE] = {"wrong mode", EACCESSDENIED_RC},
-	[KS_WHY_NOBODY_ENTERED] = {"wrong mode: nobody has entered", EACCESSDENIED_RC},
-	[KS_WHY_GUARD] = {"guard", EACCESSDENIED_RC},
-	[KS_WHY_NO_SUCH_INPUT] = {"guard: no such input", EACCESSDENIED_RC},
-	[KS_WHY_PROOF] = {"proof", EACCESSDENIED_RC},
-	[KS_WHY_EXPIRED] = {"expired", EACCESSDENIED_RC},
-	[KS_WHY_NOT_EXTENDED] = {"expired: this lease is not extended", EACCESSDENIED_RC},
-	[KS_WHY_LOCKED_OUT] = {"locked out", EACCESSDENIED_RC},
-	[KS_WHY_OWNER] = {"owner", EACCESSDENIED_RC},
-	[KS_WHY_SECURITY] = {"security level", EACCESSDENIED_RC},
-	[KS_WHY_RESETTING] = {"busy: resetting", EACCESSDENIED_RC},
-	[KS_WHY_FIRST_TRIAL] = {"busy: the first image with this gate is on trial: confirm it, or it reverts",
-				EACCESSDENIED_RC},
-	[KS_WHY_TRIAL_AT_ENTRY] = {"busy: a trial is running", EACCESSDENIED_RC},
-	[KS_WHY_TRIAL_RUNS] = {"busy: a trial is running", EBUSY_RC},
-	[KS_WHY_OTHER_CENTRAL] = {"busy: another central is connected", EACCESSDENIED_RC},
-	[KS_WHY_OTHER_LIMIT] = {"busy: a session with another limit is running", EACCESSDENIED_RC},
-	[KS_WHY_OTHER_UPLOAD] = {"busy: another peer is uploading", EBUSY_RC},
-	[KS_WHY_UPLOAD_RUNS] = {"busy: an upload is running", EBUSY_RC},
-	[KS_WHY_OTHER_PENDING] = {"busy: another image is pending", EBUSY_RC},
-	[KS_WHY_APPLICATION_CONFIRMS] = {"image: only the application confirms", EACCESSDENIED_RC},
-	[KS_WHY_OPERATOR_CONFIRMS] = {"image: only the operator confirms", EACCESSDENIED_RC},
-	[KS_WHY_NOT_IN_PERMIT] = {"image: not in the permit", EACCESSDENIED_RC},
-	[KS_WHY_NOT_ON_THIS_SERVICE] = {"not on this service", EACCESSDENIED_RC},
-	[KS_WHY_TOO_MANY_CONNECTIONS] = {"busy: too many connections", EACCESSDENIED_RC},
-};
-#define WORDS_COUNT (sizeof(WORDS) / sizeof(WORDS[0]))
+static const char *const PARTS[] = {"", "busy: ", "image: ", "wrong mode", "a trial is running"};
+#define PART_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))
 
+/* By enum ks_why: the reason, and behind a colon what there is to say beside it. One after the other, each with its zero. */
+static const char WORDS[] = "\0" /* not refused */
+			    MODE "\0"
+			    MODE ": nobody has entered\0"
+				 "guard\0"
+				 "guard: no such input\0"
+				 "proof\0"
+				 "expired\0"
+				 "expired: this lease is not extended\0"
+				 "locked out\0"
+				 "owner\0"
+				 "security level\0"
+			    BUSY "resetting\0"
+			    BUSY "the first image with this gate is on trial: confirm it, or it reverts\0"
+			    BUSY TRIAL "\0"
+			    BUSY TRIAL "\0"
+			    BUSY "another central is connected\0"
+			    BUSY "a session with another limit is running\0"
+			    BUSY "another peer is uploading\0"
+			    BUSY "an upload is running\0"
+			    BUSY "another image is pending\0"
+			    IMAGE "only the application confirms\0"
+			    IMAGE "only the operator confirms\0"
+			    IMAGE "not in the permit\0"
+				  "not on this service\0"
+			    BUSY "too many connections\0"
+				 "expired: used up";
+#define WHY_COUNT (KS_WHY_USED_UP + 1u)
+
+/* Contention inside maintenance, that client libraries may repeat. */
+#define BIT(why) ((uint32_t)1u << (why))
+#define IS_BUSY                                                                                                        \
+	(BIT(KS_WHY_TRIAL_RUNS) | BIT(KS_WHY_OTHER_UPLOAD) | BIT(KS_WHY_UPLOAD_RUNS) | BIT(KS_WHY_OTHER_PENDING))
+
+#if KS_HAS_SECURITY
 static const char *const SECURITY[] = {"none", "encrypted", "authenticated"};
-static const char *const COMPARE[] = {" == ", " != ", " < ", " <= ", " > ", " >= "};
+#endif
+/* By enum ks_compare. */
+static const char COMPARE[][5] = {"", " < ", " == ", " <= ", " > ", " != ", " >= "};
 
 void ks_refuse(struct ks_refusal *refusal, uint8_t why, uint8_t arg)
 {
@@ -62,7 +73,10 @@ void ks_refuse_guard(struct ks_refusal *refusal, const struct ks_policy *policy,
 
 uint8_t ks_refusal_rc(const struct ks_refusal *refusal)
 {
-	return (refusal->why < WORDS_COUNT) ? WORDS[refusal->why].rc : EACCESSDENIED_RC;
+	if (refusal->why == (uint8_t)KS_NOT_REFUSED) {
+		return 0u;
+	}
+	return ((refusal->why < WHY_COUNT) && ((IS_BUSY & BIT(refusal->why)) != 0u)) ? EBUSY_RC : EACCESSDENIED_RC;
 }
 
 /* Text that is cut where its room ends. */
@@ -72,11 +86,34 @@ struct writer {
 	size_t used;
 };
 
+static void put_byte(struct writer *writer, char byte)
+{
+	if ((writer->used + 1u) < writer->size) {
+		writer->text[writer->used] = byte;
+		writer->used++;
+	}
+}
+
 static void put(struct writer *writer, const char *text)
 {
-	for (size_t place = 0; (text[place] != '\0') && ((writer->used + 1u) < writer->size); place++) {
-		writer->text[writer->used] = text[place];
-		writer->used++;
+	for (size_t place = 0; text[place] != '\0'; place++) {
+		put_byte(writer, text[place]);
+	}
+}
+
+static void put_words(struct writer *writer, uint8_t why)
+{
+	const char *text = WORDS;
+
+	for (uint_fast8_t before = 0; before < why; before++) {
+		text += strlen(text) + 1u;
+	}
+	for (size_t place = 0; text[place] != '\0'; place++) {
+		if ((uint8_t)text[place] < PART_COUNT) {
+			put(writer, PARTS[(uint8_t)text[place]]);
+		} else {
+			put_byte(writer, text[place]);
+		}
 	}
 }
 
@@ -134,18 +171,20 @@ size_t ks_refusal_text(const struct ks_policy *policy, const struct ks_refusal *
 	if (size == 0u) {
 		return 0u;
 	}
-	if (refusal->why < WORDS_COUNT) {
-		put(&writer, WORDS[refusal->why].text);
+	if (refusal->why < WHY_COUNT) {
+		put_words(&writer, refusal->why);
 	}
 	switch (refusal->why) {
 	case KS_WHY_WRONG_MODE:
 		put(&writer, ": ");
 		put(&writer, policy->modes[refusal->arg].name);
 		break;
+#if KS_HAS_SECURITY
 	case KS_WHY_SECURITY:
 		put(&writer, ": ");
 		put(&writer, SECURITY[refusal->arg]);
 		break;
+#endif
 	case KS_WHY_LOCKED_OUT:
 		put(&writer, ": for ");
 		put_unsigned(&writer, refusal->ms);

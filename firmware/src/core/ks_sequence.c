@@ -10,9 +10,10 @@
  */
 #include <keyswitch/ks_proof.h>
 
+#if KS_HAS_SEQUENCE
 static void remove_at(struct ks_sequences *sequences, uint8_t place)
 {
-	for (uint8_t next = (uint8_t)(place + 1u); next < sequences->count; next++) {
+	for (uint_fast8_t next = (uint8_t)(place + 1u); next < sequences->count; next++) {
 		sequences->going[next - 1u] = sequences->going[next];
 	}
 	sequences->count--;
@@ -22,7 +23,7 @@ void ks_sequences_forget(struct ks_sequences *sequences, uint32_t peer)
 {
 	uint8_t place = 0;
 
-	for (uint8_t turn = sequences->count; turn > 0u; turn--) {
+	for (uint_fast8_t turn = sequences->count; turn > 0u; turn--) {
 		if (sequences->going[place].peer == peer) {
 			remove_at(sequences, place);
 		} else {
@@ -32,10 +33,10 @@ void ks_sequences_forget(struct ks_sequences *sequences, uint32_t peer)
 }
 
 /* Take the peer's progress out; false: it has none. */
-static bool take(struct ks_sequences *sequences, uint32_t peer, uint8_t mode, uint8_t purpose,
+static bool take(struct ks_sequences *sequences, uint32_t peer, uint_fast8_t mode, uint8_t purpose,
 		 struct ks_sequence *found)
 {
-	for (uint8_t place = 0; place < sequences->count; place++) {
+	for (uint_fast8_t place = 0; place < sequences->count; place++) {
 		const struct ks_sequence *each = &sequences->going[place];
 
 		if ((each->peer == peer) && (each->mode == mode) && (each->purpose == purpose)) {
@@ -58,7 +59,7 @@ static void keep(struct ks_sequences *sequences, const struct ks_sequence *progr
 }
 
 enum ks_sequence_result ks_sequences_advance(const struct ks_policy *policy, struct ks_sequences *sequences,
-					     uint32_t peer, uint8_t mode, uint8_t purpose, uint32_t step,
+					     uint32_t peer, uint_fast8_t mode, uint8_t purpose, uint32_t step,
 					     uint64_t now_ms, uint8_t *left)
 {
 	struct ks_sequence progress = {0};
@@ -87,3 +88,4 @@ enum ks_sequence_result ks_sequences_advance(const struct ks_policy *policy, str
 	*left = (uint8_t)(policy->sequence_steps - progress.done);
 	return KS_SEQUENCE_GOES_ON;
 }
+#endif

@@ -7,61 +7,70 @@
  */
 #include "ks_internal.h"
 
-/* Sets the refusal and says so. */
-static bool refuse(struct ks_change *change, uint8_t why, uint8_t arg)
+/* Refuses, and says so. */
+static bool refused(struct ks_change *change, uint8_t why)
 {
-	ks_refuse(&change->step->refusal, why, arg);
+	ks_refuse(&change->step->refusal, why, change->state->mode);
 	return true;
 }
 
 static bool mode_allows(const struct ks_change *change, uint16_t group, uint8_t id)
 {
-	return ks_mode_allows(ks_mode_at(change->policy, change->state->mode), group, id, KS_OP_WRITE);
+	return ks_mode_allows(&change->policy->modes[change->state->mode], group, id, KS_OP_WRITE);
 }
 
 /* Outside a session, unless the mode itself serves it. */
-static bool stray(struct ks_change *change, bool served)
+static bool stray(struct ks_change *change, uint16_t group, uint8_t id)
 {
 	if (change->state->has_session) {
 		return false;
 	}
 	if (ks_is_maintenance(change->policy, change->state->mode)) {
-		return refuse(change, KS_WHY_NOBODY_ENTERED, 0u);
+		return refused(change, KS_WHY_NOBODY_ENTERED);
 	}
-	return served ? false : refuse(change, KS_WHY_WRONG_MODE, change->state->mode);
-}
-
-static bool stray_state_write(struct ks_change *change)
-{
-	return stray(change, mode_allows(change, KS_GROUP_IMAGE, KS_IMAGE_STATE));
-}
-
-static bool stray_reset(struct ks_change *change)
-{
-	return stray(change, mode_allows(change, KS_GROUP_OS, KS_OS_RESET));
+	return mode_allows(change, group, id) ? false : refused(change, KS_WHY_WRONG_MODE);
 }
 
 static bool no_session(struct ks_change *change)
 {
-	return change->state->has_session ? false : refuse(change, KS_WHY_WRONG_MODE, change->state->mode);
+	return change->state->has_session ? false : refused(change, KS_WHY_WRONG_MODE);
 }
 
 /* While a guard of the entry does not hold, a session goes on only for its upload's sake. */
 static bool guard_shut(struct ks_change *change)
 {
-	uint16_t failing;
+	uint16_t failing = KS_NO_GUARD;
 
-	if (!change->state->has_session || !ks_session_failing(change->policy, change->state, &failing)) {
+	if (change->state->has_session) {
+		failing = ks_session_failing(change->policy, change->state);
+	}
+	if (failing == KS_NO_GUARD) {
 		return false;
 	}
 	ks_refuse_guard(&change->step->refusal, change->policy, change->state, failing);
 	return true;
 }
 
+static bool stray_reset(struct ks_change *change)
+{
+	return stray(change, KS_GROUP_OS, KS_OS_RESET) || guard_shut(change);
+}
+
 /* The other slot holds what the trial would go back to. */
 static bool trial_runs(struct ks_change *change)
 {
-	return change->state->trial ? refuse(change, KS_WHY_TRIAL_RUNS, 0u) : false;
+	return change->state->trial ? refused(change, KS_WHY_TRIAL_RUNS) : false;
+}
+
+static bool application_confirms(struct ks_change *change)
+{
+	return (ks_confirm(change->policy) == (uint8_t)KS_CONFIRM_SELF) ? refused(change, KS_WHY_APPLICATION_CONFIRMS)
+									: false;
+}
+
+static void keep_quiet(struct ks_change *change)
+{
+	ks_keep_quiet(change, change->state->mode);
 }
 
 bool ks_too_insecure(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
@@ -80,57 +89,56 @@ bool ks_too_insecure(const struct ks_policy *policy, const struct ks_state *stat
 bool ks_owned_by_other(const struct ks_policy *policy, const struct ks_state *state, uint32_t peer)
 {
 	uint32_t owner = state->session.owner;
-	bool exclusive = (policy->modes[state->mode].flags & KS_MODE_OWNED) != 0u;
 
-	return exclusive && (owner != KS_NO_PEER) && (owner != peer) && ks_is_connected(state, owner);
+	return ks_is_owned(policy, state->mode) && (owner != peer) && ks_is_connected(state, owner);
 }
 
-/* --- what happens; false: refused, and nothing has changed --- */
+/* --- what happens --- */
 
 bool ks_attach_proved(struct ks_change *change, const struct ks_event *event)
 {
-	struct ks_refusal *refusal = &change->step->refusal;
+	struct ks_state *state = change->state;
 
-	if (no_session(change) || ks_too_insecure(change->policy, change->state, &event->peer, refusal)) {
+	if (no_session(change) || ks_too_insecure(change->policy, state, &event->peer, &change->step->refusal)) {
 		return false;
 	}
-	if (ks_owned_by_other(change->policy, change->state, event->peer.id)) {
-		return !refuse(change, KS_WHY_OWNER, 0u);
+	if (ks_owned_by_other(change->policy, state, event->peer.id)) {
+		return !refused(change, KS_WHY_OWNER);
 	}
-	change->state->session.owner = event->peer.id;
+	state->session.owner = event->peer.id;
 	return true;
 }
 
-bool ks_extend_asked(struct ks_change *change)
+bool ks_extend_asked(struct ks_change *change, const struct ks_event *event)
 {
-	const struct ks_mode *mode = ks_mode_at(change->policy, change->state->mode);
+	const struct ks_mode *mode = &change->policy->modes[change->state->mode];
 
+	(void)event;
 	if (no_session(change)) {
 		return false;
 	}
-	/* A lease that is as long as the limit of all extensions has none. */
-	if ((mode->lease_ms == KS_NO_LIMIT) || (mode->lease_ms == mode->lease_max_ms)) {
-		return !refuse(change, KS_WHY_NOT_EXTENDED, 0u);
+	if ((mode->flags & KS_MODE_EXTENDED) == 0u) {
+		return !refused(change, KS_WHY_NOT_EXTENDED);
 	}
-	ks_do(change, KS_START_TIMER, KS_TIMER_LEASE, mode->lease_ms);
+	ks_start_timer(change, KS_TIMER_LEASE, mode->limit_ms[KS_TIMER_LEASE]);
 	return true;
 }
 
 bool ks_upload_started(struct ks_change *change, const struct ks_event *event)
 {
 	struct ks_state *state = change->state;
-	bool served = mode_allows(change, KS_GROUP_IMAGE, KS_IMAGE_UPLOAD) ||
-		      mode_allows(change, KS_GROUP_IMAGE, KS_IMAGE_ERASE);
+	uint8_t served = mode_allows(change, KS_GROUP_IMAGE, KS_IMAGE_UPLOAD) ? KS_IMAGE_UPLOAD : KS_IMAGE_ERASE;
 
-	if (stray(change, served) || trial_runs(change)) {
+	if (stray(change, KS_GROUP_IMAGE, served) || trial_runs(change)) {
 		return false;
 	}
 	if (state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != event->peer.id)) {
-		return !refuse(change, KS_WHY_OTHER_UPLOAD, 0u);
+		return !refused(change, KS_WHY_OTHER_UPLOAD);
 	}
+	keep_quiet(change);
 	/* What was armed is not any more: its slot is about to change. */
 	if (state->arming && state->armed_written) {
-		ks_do(change, KS_DISARM, 0u, 0u);
+		ks_do_plain(change, KS_DISARM);
 	}
 	state->uploading = true;
 	state->upload_owner = event->peer.id;
@@ -138,67 +146,70 @@ bool ks_upload_started(struct ks_change *change, const struct ks_event *event)
 	return true;
 }
 
-bool ks_upload_ended(struct ks_change *change)
+static void write_trailer(struct ks_change *change)
 {
-	change->state->uploading = false;
-	return true;
+	ks_do(change, KS_WRITE_TRAILER, change->state->armed_permanent ? 1u : 0u, 0u);
 }
 
 bool ks_arm_asked(struct ks_change *change, const struct ks_event *event)
 {
 	struct ks_state *state = change->state;
-	bool early = (change->policy->flags & KS_POLICY_ARM_EARLY) != 0u;
+	bool early = (ks_flags(change->policy) & KS_POLICY_ARM_EARLY) != 0u;
 	bool same = state->arming && ks_hash_equal(&state->armed, event->image) &&
 		    (state->armed_permanent == event->permanent);
 
-	if (stray_state_write(change) || guard_shut(change) || trial_runs(change)) {
+	if (stray(change, KS_GROUP_IMAGE, KS_IMAGE_STATE) || guard_shut(change) || trial_runs(change)) {
 		return false;
 	}
 	if (state->uploading) {
-		return !refuse(change, KS_WHY_UPLOAD_RUNS, 0u);
+		return !refused(change, KS_WHY_UPLOAD_RUNS);
 	}
 	if (state->has_session && state->session.images.limited &&
 	    !ks_images_hold(&state->session.images, event->image)) {
-		return !refuse(change, KS_WHY_NOT_IN_PERMIT, 0u);
+		return !refused(change, KS_WHY_NOT_IN_PERMIT);
 	}
 	/* To arm without a trial is to confirm. */
-	if (event->permanent && (change->policy->confirm == (uint8_t)KS_CONFIRM_SELF)) {
-		return !refuse(change, KS_WHY_APPLICATION_CONFIRMS, 0u);
+	if (event->permanent && application_confirms(change)) {
+		return false;
 	}
 	if (state->arming && !same) {
-		return !refuse(change, KS_WHY_OTHER_PENDING, 0u);
+		return !refused(change, KS_WHY_OTHER_PENDING);
 	}
+	keep_quiet(change);
 	if (same && (state->armed_written == early)) {
 		return true;
-	}
-	if (early) {
-		ks_do(change, KS_WRITE_TRAILER, event->permanent ? 1u : 0u, 0u);
 	}
 	state->arming = true;
 	state->armed = *event->image;
 	state->armed_permanent = event->permanent;
 	state->armed_written = early;
+	if (early) {
+		write_trailer(change);
+	}
 	return true;
 }
 
 /* The slot is not what was armed: nothing is pending, and a reset that was to follow does not. */
-bool ks_arm_failed(struct ks_change *change)
+bool ks_arm_failed(struct ks_change *change, const struct ks_event *event)
 {
+	(void)event;
 	if (change->state->arming) {
-		ks_do(change, KS_CLEAR_SESSION_RECORD, 0u, 0u);
+		ks_do_plain(change, KS_CLEAR_SESSION_RECORD);
 		change->state->arming = false;
 		change->state->down = false;
 	}
 	return true;
 }
 
-bool ks_reset_asked(struct ks_change *change)
+bool ks_reset_asked(struct ks_change *change, const struct ks_event *event)
 {
-	if (stray_reset(change) || guard_shut(change)) {
+	(void)event;
+	if (stray_reset(change)) {
 		return false;
 	}
+	keep_quiet(change);
 	if (!change->state->reset_pending) {
-		ks_do(change, KS_START_TIMER, KS_TIMER_RESET, KS_RESET_DELAY_MS);
+		ks_start_timer(change, KS_TIMER_RESET, KS_RESET_DELAY_MS);
 		change->state->reset_pending = true;
 	}
 	return true;
@@ -213,26 +224,19 @@ void ks_reset_due(struct ks_change *change)
 		return;
 	}
 	state->reset_pending = false;
-	if (stray_reset(change) || guard_shut(change)) {
+	if (stray_reset(change)) {
 		ks_refuse(&change->step->refusal, KS_NOT_REFUSED, 0u); /* the reset is off; the event was none to refuse */
 		return;
 	}
-	if (state->arming) {
-		if (state->has_session) {
-			ks_do(change, KS_WRITE_SESSION_RECORD, 1u, 0u);
-		}
-		if (!state->armed_written) {
-			ks_do(change, KS_WRITE_TRAILER, state->armed_permanent ? 1u : 0u, 0u);
-		}
-	} else if (state->trial && state->has_session) {
-		/* The bootloader reverts now; the session sees it through. */
-		ks_do(change, KS_WRITE_SESSION_RECORD, 0u, 0u);
-	} else {
-		/* nothing is carried across it */
+	/* Without an image that was armed, the bootloader reverts a trial now; the session sees it through. */
+	if (state->has_session && (state->arming || state->trial)) {
+		ks_do(change, KS_WRITE_SESSION_RECORD, state->arming ? 1u : 0u, 0u);
+	}
+	if (state->arming && !state->armed_written) {
+		write_trailer(change);
 	}
 	ks_do_nothing_waits(change);
-	ks_do(change, KS_RESET_NOW, 0u, 0u);
-	state->down = true;
+	ks_reset_now(change);
 }
 
 static void confirm(struct ks_change *change)
@@ -243,48 +247,46 @@ static void confirm(struct ks_change *change)
 	if (!state->trial) {
 		return;
 	}
-	ks_do(change, KS_CONFIRM_IMAGE, 0u, 0u);
+	ks_do_plain(change, KS_CONFIRM_IMAGE);
 	ks_do(change, KS_STOP_TIMER, KS_TIMER_TRIAL, 0u);
 	state->trial = false;
 	state->first_trial = false;
 	if (first) {
-		struct ks_time_limits limits;
-
-		ks_mode_limits(ks_mode_at(change->policy, state->mode), &limits);
-		ks_arrive(change, KS_NO_MODE, &limits); /* from here on, a device like any other */
+		ks_arrive_as_new(change); /* from here on, a device like any other */
 	}
 }
 
-bool ks_confirm_asked(struct ks_change *change)
+bool ks_confirm_asked(struct ks_change *change, const struct ks_event *event)
 {
+	(void)event;
 	/* The first image with this gate is confirmed without a session. */
-	if (!change->state->first_trial && stray_state_write(change)) {
+	if ((!change->state->first_trial && stray(change, KS_GROUP_IMAGE, KS_IMAGE_STATE)) ||
+	    application_confirms(change)) {
 		return false;
 	}
-	if (change->policy->confirm == (uint8_t)KS_CONFIRM_SELF) {
-		return !refuse(change, KS_WHY_APPLICATION_CONFIRMS, 0u);
-	}
+	keep_quiet(change);
 	confirm(change);
 	return true;
 }
 
-bool ks_self_confirmed(struct ks_change *change)
+bool ks_self_confirmed(struct ks_change *change, const struct ks_event *event)
 {
-	if (change->policy->confirm == (uint8_t)KS_CONFIRM_OPERATOR) {
-		return !refuse(change, KS_WHY_OPERATOR_CONFIRMS, 0u);
+	(void)event;
+	if (ks_confirm(change->policy) == (uint8_t)KS_CONFIRM_OPERATOR) {
+		return !refused(change, KS_WHY_OPERATOR_CONFIRMS);
 	}
 	confirm(change);
 	return true;
 }
 
 /* Somebody is at work: in an owned session its owner, else anybody. */
-void ks_command_served(struct ks_change *change, const struct ks_event *event)
+bool ks_command_served(struct ks_change *change, const struct ks_event *event)
 {
 	const struct ks_state *state = change->state;
-	uint32_t idle_ms = ks_idle_limit_ms(change->policy, state);
-	bool owned = state->has_session && ((change->policy->modes[state->mode].flags & KS_MODE_OWNED) != 0u);
 
-	if ((idle_ms != KS_NO_LIMIT) && (!owned || (state->session.owner == event->peer.id))) {
-		ks_do(change, KS_START_TIMER, KS_TIMER_IDLE, idle_ms);
+	if (!state->has_session || !ks_is_owned(change->policy, state->mode) ||
+	    (state->session.owner == event->peer.id)) {
+		ks_start_idle(change);
 	}
+	return false;
 }

@@ -9,23 +9,15 @@ static bool refuse(struct ks_refusal *refusal, uint8_t why, uint8_t arg)
 }
 
 /* Take the first transition of this trigger whose guards hold; whether there was one. */
-static bool take_first(struct ks_change *change, uint8_t trigger)
+static bool take_first(struct ks_change *change, uint_fast8_t trigger)
 {
-	static const struct ks_opening nobody = {NULL, KS_NO_PEER, KS_PROOF_NONE, false};
-	const struct ks_policy *policy = change->policy;
-	uint16_t failing;
+	uint_fast8_t index = ks_first_open(change, change->state->mode, trigger);
 
-	if (change->state->first_trial) {
+	if (change->state->first_trial || (index == KS_NO_TRANSITION)) {
 		return false;
 	}
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		if (ks_may_take(policy, index, change->state->mode, trigger) &&
-		    !ks_failing(policy, change->state, index, &failing)) {
-			ks_enter_mode(change, policy->transitions[index].target, index, &nobody);
-			return true;
-		}
-	}
-	return false;
+	ks_enter_mode(change, index, NULL);
+	return true;
 }
 
 /* A central came. While a table waits to be shown, it has to go again: else it could hold maintenance off. */
@@ -35,13 +27,13 @@ bool ks_connected(struct ks_change *change, const struct ks_event *event)
 	bool first = ks_connected_mask(state, KS_NO_PEER) == 0u;
 	uint8_t place = 0;
 
-	for (uint8_t each = 0; each < (uint8_t)KS_MAX_CONNECTIONS; each++) {
+	for (uint_fast8_t each = 0; each < (uint8_t)KS_MAX_CONNECTIONS; each++) {
 		if (state->connections[each] == event->peer.id) {
-			place = each;
+			place = (uint8_t)each;
 			break;
 		}
 		if ((state->connections[each] == KS_NO_PEER) && (state->connections[place] != KS_NO_PEER)) {
-			place = each;
+			place = (uint8_t)each;
 		}
 	}
 	if ((state->connections[place] != KS_NO_PEER) && (state->connections[place] != event->peer.id)) {
@@ -49,16 +41,16 @@ bool ks_connected(struct ks_change *change, const struct ks_event *event)
 	}
 	state->connections[place] = event->peer.id;
 	if (ks_waits_for_table(change->policy, state)) {
-		ks_do(change, KS_END_CONNECTIONS, 0u, (uint32_t)1u << place);
+		ks_end_connections(change, (uint32_t)1u << place, false);
 	}
-	if (first) {
+	if (KS_HAS_ON_CONNECT && first) {
 		(void)take_first(change, KS_ON_CONNECT);
 	}
 	return true;
 }
 
 /* A peer has gone: what it owned is nobody's now; whoever proves it may go on with it. */
-void ks_disconnected(struct ks_change *change, const struct ks_event *event)
+bool ks_disconnected(struct ks_change *change, const struct ks_event *event)
 {
 	struct ks_state *state = change->state;
 	bool was_connected = ks_is_connected(state, event->peer.id);
@@ -69,14 +61,15 @@ void ks_disconnected(struct ks_change *change, const struct ks_event *event)
 	if (state->uploading && (state->upload_owner == event->peer.id)) {
 		state->upload_owner = KS_NO_PEER;
 	}
-	for (uint8_t place = 0; place < (uint8_t)KS_MAX_CONNECTIONS; place++) {
+	for (uint_fast8_t place = 0; place < (uint8_t)KS_MAX_CONNECTIONS; place++) {
 		if (state->connections[place] == event->peer.id) {
 			state->connections[place] = KS_NO_PEER;
 		}
 	}
-	if (was_connected && !state->down && (ks_connected_mask(state, KS_NO_PEER) == 0u)) {
+	if (KS_HAS_ON_DISCONNECT && was_connected && !state->down && (ks_connected_mask(state, KS_NO_PEER) == 0u)) {
 		(void)take_first(change, KS_ON_DISCONNECT);
 	}
+	return true;
 }
 
 bool ks_input_changed(struct ks_change *change, const struct ks_event *event)
@@ -94,47 +87,72 @@ bool ks_input_changed(struct ks_change *change, const struct ks_event *event)
 	return true;
 }
 
+/* Of several transitions, the first that is open; where all are shut, the first one speaks. */
+struct choice {
+	uint16_t failing; /* what shuts it; KS_NO_GUARD: nothing, or there is none */
+	uint_fast8_t index; /* KS_NO_TRANSITION: none is open */
+};
+
+static void choose_none(struct choice *choice)
+{
+	choice->failing = KS_NO_GUARD;
+	choice->index = KS_NO_TRANSITION;
+}
+
+static void choose(struct choice *choice, const struct ks_policy *policy, const struct ks_state *state, uint_fast8_t index)
+{
+	uint16_t failing = ks_failing(policy, state, index);
+
+	if (choice->index != KS_NO_TRANSITION) {
+		return;
+	}
+	if (failing == KS_NO_GUARD) {
+		choice->index = index;
+	} else if (choice->failing == KS_NO_GUARD) {
+		choice->failing = failing;
+	} else {
+		/* an earlier one speaks */
+	}
+}
+
 /* The longest hold that was reached counts; a shorter one is not taken in its place. */
 bool ks_button_held(struct ks_change *change, const struct ks_event *event)
 {
 	static const struct ks_opening button = {NULL, KS_NO_PEER, KS_PROOF_BUTTON, false};
 	const struct ks_policy *policy = change->policy;
+	struct choice choice;
 	uint32_t longest = 0u;
-	bool reached = false;
-	bool shut = false;
-	uint16_t failing;
 
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	choose_none(&choice);
+	for (uint_fast8_t index = 0; KS_HAS_ON_BUTTON && (index < policy->transition_count); index++) {
 		uint32_t hold_ms = policy->transitions[index].hold_ms;
 
 		if (ks_may_take(policy, index, change->state->mode, KS_ON_BUTTON) && (hold_ms <= event->hold_ms) &&
-		    (!reached || (hold_ms > longest))) {
-			reached = true;
+		    (hold_ms >= longest)) {
+			if (hold_ms > longest) {
+				choose_none(&choice);
+			}
 			longest = hold_ms;
+			choose(&choice, policy, change->state, index);
 		}
 	}
-	if (!reached) {
-		return !refuse(&change->step->refusal, KS_WHY_WRONG_MODE, change->state->mode);
+	if (choice.index != KS_NO_TRANSITION) {
+		ks_enter_mode(change, choice.index, &button);
+		return true;
 	}
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
-		if (!ks_may_take(policy, index, change->state->mode, KS_ON_BUTTON) ||
-		    (policy->transitions[index].hold_ms != longest)) {
-			continue;
-		}
-		if (!ks_failing(policy, change->state, index, &failing)) {
-			ks_refuse(&change->step->refusal, KS_NOT_REFUSED, 0u);
-			ks_enter_mode(change, policy->transitions[index].target, index, &button);
-			return true;
-		}
-		if (!shut) {
-			shut = true;
-			ks_refuse_guard(&change->step->refusal, policy, change->state, failing);
-		}
+	if (choice.failing != KS_NO_GUARD) {
+		ks_refuse_guard(&change->step->refusal, policy, change->state, choice.failing);
+		return false;
 	}
-	return false;
+	return !refuse(&change->step->refusal, KS_WHY_WRONG_MODE, change->state->mode);
 }
 
 /* --- entering --- */
+
+static bool disconnects_others(const struct ks_transition *transition)
+{
+	return KS_HAS_DISCONNECT_OTHERS && ((transition->flags & KS_TRANSITION_DISCONNECT_OTHERS) != 0u);
+}
 
 static bool takes(const struct ks_transition *transition, uint8_t proof)
 {
@@ -142,64 +160,57 @@ static bool takes(const struct ks_transition *transition, uint8_t proof)
 	       ((proof != (uint8_t)KS_PROOF_NONE) && (((transition->proofs >> proof) & 1u) != 0u));
 }
 
-/* What is asked of the peer besides the guards of the transition that is open. */
-static bool may_enter(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
-		      const struct ks_transition *transition, struct ks_refusal *refusal)
+/* What is asked of the peer besides the guards of the transition that is open; *arg: the level that it needs. */
+static uint8_t why_kept_out(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
+			    const struct ks_transition *transition, uint8_t *arg)
 {
-	bool alone = (transition->flags & KS_TRANSITION_DISCONNECT_OTHERS) == 0u;
-
-	if (peer->security < transition->security) {
-		return !refuse(refusal, KS_WHY_SECURITY, transition->security);
+	if (KS_HAS_SECURITY && (peer->security < transition->security)) {
+		*arg = transition->security;
+		return KS_WHY_SECURITY;
 	}
 	if (state->has_session && state->trial) {
-		return !refuse(refusal, KS_WHY_TRIAL_AT_ENTRY, 0u);
+		return KS_WHY_TRIAL_AT_ENTRY;
 	}
-	if (ks_is_maintenance(policy, transition->target) && alone && (ks_connected_mask(state, peer->id) != 0u)) {
-		return !refuse(refusal, KS_WHY_OTHER_CENTRAL, 0u);
+	if (ks_is_maintenance(policy, transition->target) && !disconnects_others(transition) &&
+	    (ks_connected_mask(state, peer->id) != 0u)) {
+		return KS_WHY_OTHER_CENTRAL;
 	}
-	return true;
+	return KS_NOT_REFUSED;
 }
 
 uint8_t ks_entry_transition(const struct ks_policy *policy, const struct ks_state *state, const struct ks_peer *peer,
 			    uint8_t to, uint8_t proof, struct ks_refusal *refusal)
 {
-	bool led = false;
-	bool taken = false;
-	uint16_t failing;
+	struct choice choice;
+	uint8_t why = KS_WHY_WRONG_MODE;
+	uint8_t arg = state->mode;
 
-	ks_refuse(refusal, KS_NOT_REFUSED, 0u);
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	choose_none(&choice);
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
-		if (!ks_may_take(policy, index, state->mode, KS_ON_ENTER) || (transition->target != to)) {
-			continue;
-		}
-		led = true;
-		if (!takes(transition, proof)) {
-			continue;
-		}
-		if (!ks_failing(policy, state, index, &failing)) {
-			ks_refuse(refusal, KS_NOT_REFUSED, 0u); /* an earlier one may have been shut */
-			return may_enter(policy, state, peer, transition, refusal) ? index : (uint8_t)KS_NO_TRANSITION;
-		}
-		if (!taken) {
-			taken = true; /* of several that are shut, the first one speaks */
-			ks_refuse_guard(refusal, policy, state, failing);
+		if (ks_may_take(policy, index, state->mode, KS_ON_ENTER) && (transition->target == to)) {
+			why = KS_WHY_PROOF;
+			if (takes(transition, proof)) {
+				choose(&choice, policy, state, index);
+			}
 		}
 	}
-	if (!led) {
-		ks_refuse(refusal, KS_WHY_WRONG_MODE, state->mode);
-	} else if (!taken) {
-		ks_refuse(refusal, KS_WHY_PROOF, 0u);
+	if (choice.index != KS_NO_TRANSITION) {
+		why = why_kept_out(policy, state, peer, &policy->transitions[choice.index], &arg);
+	} else if (choice.failing != KS_NO_GUARD) {
+		ks_refuse_guard(refusal, policy, state, choice.failing);
+		return KS_NO_TRANSITION;
 	} else {
-		/* a guard has spoken */
+		/* no transition leads there, or none by this proof */
 	}
-	return KS_NO_TRANSITION;
+	ks_refuse(refusal, why, arg);
+	return (why == (uint8_t)KS_NOT_REFUSED) ? (uint8_t)choice.index : (uint8_t)KS_NO_TRANSITION;
 }
 
-static bool proof_leads_into(const struct ks_policy *policy, uint8_t mode, uint8_t proof)
+static bool proof_leads_into(const struct ks_policy *policy, uint_fast8_t mode, uint8_t proof)
 {
-	for (uint8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if ((transition->target == mode) && (transition->trigger == (uint8_t)KS_ON_ENTER) &&
@@ -214,7 +225,7 @@ static bool proof_leads_into(const struct ks_policy *policy, uint8_t mode, uint8
 static bool refused_again(const struct ks_policy *policy, const struct ks_state *state, const struct ks_event *event,
 			  struct ks_refusal *refusal)
 {
-	static const struct ks_images any = {0};
+	bool limited = (event->images != NULL) && event->images->limited;
 
 	if (!state->has_session) {
 		return false;
@@ -225,7 +236,7 @@ static bool refused_again(const struct ks_policy *policy, const struct ks_state 
 	if (ks_too_insecure(policy, state, &event->peer, refusal)) {
 		return true;
 	}
-	if (!ks_images_equal((event->images == NULL) ? &any : event->images, &state->session.images)) {
+	if (limited ? !ks_images_equal(event->images, &state->session.images) : state->session.images.limited) {
 		return refuse(refusal, KS_WHY_OTHER_LIMIT, 0u);
 	}
 	return ks_owned_by_other(policy, state, event->peer.id) ? refuse(refusal, KS_WHY_OWNER, 0u) : false;
@@ -233,17 +244,12 @@ static bool refused_again(const struct ks_policy *policy, const struct ks_state 
 
 static bool enter_again(struct ks_change *change, const struct ks_event *event)
 {
-	uint32_t idle_ms;
-
 	if (refused_again(change->policy, change->state, event, &change->step->refusal)) {
 		return false;
 	}
 	if (change->state->has_session) {
 		change->state->session.owner = event->peer.id;
-		idle_ms = ks_idle_limit_ms(change->policy, change->state);
-		if (idle_ms != KS_NO_LIMIT) {
-			ks_do(change, KS_START_TIMER, KS_TIMER_IDLE, idle_ms);
-		}
+		ks_start_idle(change);
 	}
 	return true;
 }
@@ -268,23 +274,22 @@ bool ks_enter_proved(struct ks_change *change, const struct ks_event *event)
 	opening.owner = event->peer.id;
 	opening.proof = event->proof;
 	opening.answering = ks_is_connected(state, event->peer.id);
-	ks_enter_mode(change, policy->transitions[index].target, index, &opening);
-	if ((others != 0u) && !ks_waits_for_table(policy, state) &&
-	    ((policy->transitions[index].flags & KS_TRANSITION_DISCONNECT_OTHERS) != 0u)) {
-		ks_do(change, KS_END_CONNECTIONS, 0u, others);
+	ks_enter_mode(change, index, &opening);
+	if (disconnects_others(&policy->transitions[index]) && !ks_waits_for_table(policy, state)) {
+		ks_end_connections(change, others, false);
 	}
 	return true;
 }
 
+#if KS_HAS_PERMIT
 bool ks_would_refuse_enter(const struct ks_policy *policy, const struct ks_state *state, const struct ks_event *event,
 			   struct ks_refusal *refusal)
 {
-	ks_refuse(refusal, KS_NOT_REFUSED, 0u);
-	if (state->down) {
-		return refuse(refusal, KS_WHY_RESETTING, 0u);
-	}
-	if (state->first_trial) {
-		return refuse(refusal, KS_WHY_FIRST_TRIAL, 0u);
+	uint8_t why = ks_why_deaf(state, KS_ENTER_PROVED);
+
+	ks_refuse(refusal, why, state->mode);
+	if (why != (uint8_t)KS_NOT_REFUSED) {
+		return true;
 	}
 	if (event->mode == state->mode) {
 		return refused_again(policy, state, event, refusal);
@@ -292,40 +297,42 @@ bool ks_would_refuse_enter(const struct ks_policy *policy, const struct ks_state
 	return ks_entry_transition(policy, state, &event->peer, event->mode, event->proof, refusal) ==
 	       KS_NO_TRANSITION;
 }
+#endif
 
 /* Leave; having left already is as good. */
-void ks_leave_asked(struct ks_change *change)
+bool ks_leave_asked(struct ks_change *change, const struct ks_event *event)
 {
-	if (change->state->has_session || ks_has_transition(change->policy, change->state->mode, KS_ON_LEAVE)) {
+	(void)event;
+	if (change->state->has_session ||
+	    (KS_HAS_ON_LEAVE && ks_has_transition(change->policy, change->state->mode, KS_ON_LEAVE))) {
 		ks_leave(change);
 	}
+	return true;
 }
 
 /* --- time limits --- */
 
 /* One that the mode does not have (it was stopped too late) means nothing. */
-static void limit_reached(struct ks_change *change, uint8_t timer)
+static void limit_reached(struct ks_change *change, uint_fast8_t timer)
 {
 	struct ks_state *state = change->state;
-	const struct ks_mode *mode = ks_mode_at(change->policy, state->mode);
+	const uint32_t *limit_ms = change->policy->modes[state->mode].limit_ms;
+	bool over = false;
 
 	switch (timer) {
 	case KS_TIMER_TIMEOUT:
-		if ((mode->timeout_ms != KS_NO_LIMIT) && !take_first(change, KS_ON_TIMEOUT)) {
-			ks_do(change, KS_START_TIMER, KS_TIMER_TIMEOUT, mode->timeout_ms);
+		if ((limit_ms[KS_TIMER_TIMEOUT] != KS_NO_LIMIT) &&
+		    (!KS_HAS_ON_TIMEOUT || !take_first(change, KS_ON_TIMEOUT))) {
+			ks_start_timer(change, KS_TIMER_TIMEOUT, limit_ms[KS_TIMER_TIMEOUT]);
 		}
 		break;
 	case KS_TIMER_LEASE:
 	case KS_TIMER_LEASE_MAX:
 		/* A session of another revision of the policy has a lease although its mode has none here. */
-		if ((mode->lease_ms != KS_NO_LIMIT) || state->has_session) {
-			ks_leave(change);
-		}
+		over = (limit_ms[KS_TIMER_LEASE] != KS_NO_LIMIT) || state->has_session;
 		break;
 	case KS_TIMER_IDLE:
-		if (ks_idle_limit_ms(change->policy, state) != KS_NO_LIMIT) {
-			ks_leave(change);
-		}
+		over = ks_idle_limit_ms(change->policy, state) != KS_NO_LIMIT;
 		break;
 	case KS_TIMER_TRIAL:
 		if (state->has_session && state->trial) {
@@ -335,21 +342,29 @@ static void limit_reached(struct ks_change *change, uint8_t timer)
 	case KS_TIMER_RESET:
 		ks_reset_due(change);
 		break;
+#if KS_HAS_QUIET
+	case KS_TIMER_QUIET:
+		ks_end_quiet(change);
+		break;
+#endif
 	default:
 		break;
 	}
+	if (over) {
+		ks_leave(change);
+	}
 }
 
-void ks_expired(struct ks_change *change, const struct ks_event *event)
+bool ks_expired(struct ks_change *change, const struct ks_event *event)
 {
 	if (!change->state->first_trial) {
 		limit_reached(change, event->timer);
 	} else if (event->timer == (uint8_t)KS_TIMER_TRIAL) {
 		ks_do_nothing_waits(change);
-		ks_do(change, KS_RESET_NOW, 0u, 0u);
+		ks_reset_now(change);
 		change->state->first_trial = false;
-		change->state->down = true;
 	} else {
 		/* nothing else runs on the first trial */
 	}
+	return true;
 }

@@ -28,7 +28,8 @@ from keyswitch.text import plain
     "--unit",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Take the unit's id and secret from this file, so that one policy serves many units.",
+    help="Take the unit's id and secret from this file, so that one policy serves many units. FILE.hex: its data, as "
+    "`keyswitch unit make` writes it.",
 )
 @click.option(
     "--image",

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("keyswitch.cli.export", "Write a policy as what firmware is built from: a Zephyr module's tables."),
     "init": ("keyswitch.cli.init", "Start a policy, with comments and keys."),
     "keys": ("keyswitch.cli.keys", "Make the keys that a policy names."),
+    "unit": ("keyswitch.cli.unit", "Write what makes one device of a product this one, for the production line."),
     "permit": ("keyswitch.cli.permit", "Issue and read signed permissions to enter maintenance."),
     "image": ("keyswitch.cli.image", "Show, verify and compare signed images."),
     "device": ("keyswitch.cli.device", "Run a gated device from a policy file."),

@@ -5,8 +5,10 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
-from keyswitch.policy.enums import Identity, ProofKind, SessionRule, Visibility
-from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
+from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.enums import Identity, SessionRule
+from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
 
 MAX_MODES: Final = 32
@@ -73,26 +75,20 @@ def check_exportable(policy: Policy) -> None:
         raise InputError(f"{policy.origin}: {where}", f"not yet in the firmware module: {what}", instead)
 
 
-def not_in_core(policy: Policy) -> Iterator[Problem]:
-    """What the machine does in Python and the core does not yet."""
-    if policy.gate.service is Visibility.AUTHORIZE:
-        yield (
-            "gate.service",
-            "authorization of each access",
-            f'"{Visibility.RECONNECT}", "{Visibility.LIVE}" or "{Visibility.ALWAYS}"',
-        )
-    for mode in policy.modes.values():
-        if mode.quiet_after_ms is not None:
-            yield f"modes.{mode.name}.quiet_after_s", "what stays inhibited after firmware was worked on", "no such key"
+_ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.OVERWRITE_ONLY)
+"""Where the glue finds header and trailer of the image to be armed (`firmware/src/zephyr/image.c`)."""
+_LISTED: Final = (None, VerifiedHash.SHA256)
+"""Whose hash the glue computes over the slot."""
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
-    for way in policy.transitions:
-        if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
-            yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'
+    if policy.bootloader.algorithm not in _ARMED:
+        what = f'arming images for "{policy.bootloader.algorithm}"'
+        yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)
+    if policy.bootloader.hash not in _LISTED:
+        yield "bootloader.hash", f'images that are known by "{policy.bootloader.hash}"', f'"{VerifiedHash.SHA256}"'
     if policy.gate.identity is Identity.SECOND:
         yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
-    yield from not_in_core(policy)
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]
     for mode in policy.modes.values():
         if mode.session is SessionRule.OWNER and off_ble:
@@ -134,7 +130,8 @@ def most_effects(policy: Policy) -> int:
     each = _ENTER + inhibits + any(isinstance(way.trigger, OnReset) for way in policy.transitions)
     ended = max(_CLEAN_UP - 2, _CLEAN_UP + _REVERT - each)
     comes_up = 0 if inhibits else 1  # which always says what is inhibited
-    return max(_RESET, _AROUND + entered * each + comes_up + started + stopped + ended + _CLEAN_UP)
+    quiet = any(mode.quiet_after_ms is not None for mode in policy.modes.values())
+    return max(_RESET, _AROUND + quiet + entered * each + comes_up + started + stopped + ended + _CLEAN_UP)
 
 
 def _timers(mode: Mode) -> int:

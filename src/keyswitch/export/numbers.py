@@ -23,7 +23,7 @@ from keyswitch.policy.model import (
 )
 from keyswitch.terms import Security
 
-ABI: Final = 1
+ABI: Final = 2
 """`KS_ABI` of the core that these tables are for."""
 
 PROOFS: Final[Mapping[ProofKind | None, int]] = {kind: number for number, kind in enumerate(record_bytes.PROOFS)}
@@ -59,6 +59,7 @@ SERVICE: Final[Mapping[Visibility, str]] = {
     Visibility.RECONNECT: "KS_SERVICE_RECONNECT",
     Visibility.LIVE: "KS_SERVICE_LIVE",
     Visibility.ALWAYS: "KS_SERVICE_ALWAYS",
+    Visibility.AUTHORIZE: "KS_SERVICE_AUTHORIZE",
 }
 
 CONFIRM: Final[Mapping[Confirm, str]] = {
@@ -74,5 +75,6 @@ TIMERS: Final[Mapping[Timer, int]] = {
     Timer.IDLE: 3,
     Timer.TRIAL: 4,
     Timer.RESET: 5,
+    Timer.QUIET: 6,
 }
 """`enum ks_timer`."""

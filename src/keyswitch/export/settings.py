@@ -1,17 +1,17 @@
 """The Kconfig settings that a policy needs of a Zephyr build, each with its reason.
 
-One table gives `ks.conf` and `hardening.yaml`. Symbols are those of Zephyr's own Kconfig; how they differ between
-releases stands in `Release`. Kconfig drops a setting whose dependencies are not met without a word: look at the build's
-`.config`.
+One table gives `ks.conf`, `hardening.yaml` and what a build is checked for (`keyswitch.export.built`). Symbols are
+those of Zephyr's own Kconfig; how they differ between releases stands in `Release`. A build stops at a symbol that its
+tree does not have; a setting whose dependencies are not met is dropped with no more than a warning.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from keyswitch.errors import Field, InputError
-from keyswitch.policy.enums import Visibility
-from keyswitch.policy.model import Policy
+from keyswitch.policy.enums import ProofKind, Visibility
+from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.smp.groups import basic, enum, fs, settings, shell, stat
 from keyswitch.terms import Security, Transport
 
@@ -24,16 +24,25 @@ class Release:
         zephyr: the release's name.
         permission_choice: the SMP characteristic's permission is one of three symbols; before, one for one level.
         dynamic_service: the SMP service is taken out of the table by a symbol of its own; before, always where it can.
+        undefined: symbols of other releases that this one does not have, or not in all of its versions.
     """
 
     zephyr: str
     permission_choice: bool
     dynamic_service: bool
+    undefined: frozenset[str] = frozenset()
 
+
+_BOOT_MODE: Final = "MCUMGR_GRP_OS_RESET_BOOT_MODE"
+"""Since Zephyr 4.2 (doc/releases/release-notes-4.2.rst)."""
+_ENUM: Final = "MCUMGR_GRP_ENUM"
+"""Since Zephyr 4.0 (its documentation of SMP groups; 3.7's has none)."""
 
 RELEASES: Final[Mapping[str, Release]] = {
-    "3.7": Release(zephyr="3.7", permission_choice=False, dynamic_service=False),
-    "4.1": Release(zephyr="4.1", permission_choice=True, dynamic_service=True),
+    "3.7": Release(
+        zephyr="3.7", permission_choice=False, dynamic_service=False, undefined=frozenset({_BOOT_MODE, _ENUM})
+    ),
+    "4.1": Release(zephyr="4.1", permission_choice=True, dynamic_service=True, undefined=frozenset({_BOOT_MODE})),
     "main": Release(zephyr="main", permission_choice=True, dynamic_service=True),
 }
 """The ages of MCUmgr's interfaces that are told apart."""
@@ -72,20 +81,29 @@ class Setting:
     reason: str
 
 
-def settings_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
-    """Everything that the build has to be set to, in order."""
+def demands_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
+    """Everything that a build of this policy has to be, in order; also off what only some trees of a release have."""
     return (*_core(policy), *_groups(policy), *_transports(policy, release))
+
+
+def settings_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
+    """The demands that every tree of the release has a symbol for: a build stops at one that it does not have."""
+    return tuple(each for each in demands_of(policy, release) if each.symbol not in release.undefined)
 
 
 def _core(policy: Policy) -> Iterator[Setting]:
     smp = policy.smp
     yield Setting("KEYSWITCH", "y", "the gate's machine with this policy's tables")
+    yield Setting("KEYSWITCH_GLUE", "y", "the gate in front of every handler, and what follows from it")
+    if any(isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in policy.transitions):
+        yield Setting("KEYSWITCH_PERMIT", "y", "a transition takes permits")
     yield Setting("MCUMGR", "y", "what is gated")
     yield Setting("MCUMGR_MGMT_NOTIFICATION_HOOKS", "y", "the second barrier behind the handlers")
     yield Setting("MCUMGR_SMP_COMMAND_STATUS_HOOKS", "y", "the second barrier is asked for every command")
     yield Setting("MCUMGR_SMP_VERBOSE_ERR_RESPONSE", "y", "a refusal tells its reason (rsn)")
     yield Setting("MCUMGR_GRP_OS_RESET_HOOK", "y", "a reset is granted by the gate and taken back on leaving")
     yield Setting("MCUMGR_GRP_OS_MCUMGR_PARAMS", "y", "clients learn how many buffers there are")
+    yield Setting("MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK", "y", "each piece of an upload is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_STATUS_HOOKS", "y", "an upload's end is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_MUTEX", "y", "an upload is dropped on leaving without a race")
     count = f"{smp.buf_count} for a client, and two more: requests and answers of all transports share them"
@@ -101,7 +119,7 @@ _GROUPS: Final = (
     ("MCUMGR_GRP_SETTINGS", settings.ID),
     ("MCUMGR_GRP_SHELL", shell.ID),
     ("MCUMGR_GRP_STAT", stat.ID),
-    ("MCUMGR_GRP_ENUM", enum.ID),
+    (_ENUM, enum.ID),
     ("MCUMGR_GRP_ZBASIC", basic.ID),
 )
 
@@ -111,12 +129,12 @@ def _groups(policy: Policy) -> Iterator[Setting]:
     for symbol, group in _GROUPS:
         if group not in served:
             yield Setting(symbol, "n", "no mode serves this group: what is not built cannot be asked")
-    yield Setting("MCUMGR_GRP_OS_RESET_BOOT_MODE", "n", "boot_mode leads to serial recovery, which knows no modes")
+    yield Setting(_BOOT_MODE, "n", "boot_mode leads to serial recovery, which knows no modes")
 
 
 def _transports(policy: Policy, release: Release) -> Iterator[Setting]:
     for transport in Transport:
-        symbol = _TRANSPORTS[transport]
+        symbol = TRANSPORTS[transport]
         if transport in policy.smp.transports:
             yield Setting(symbol, "y", f'"{transport.value}" is in smp.transports')
         else:
@@ -125,11 +143,12 @@ def _transports(policy: Policy, release: Release) -> Iterator[Setting]:
         yield from _ble(policy, release)
 
 
-_TRANSPORTS: Final = {
+TRANSPORTS: Final = {
     Transport.BLE: "MCUMGR_TRANSPORT_BT",
     Transport.UDP: "MCUMGR_TRANSPORT_UDP",
     Transport.SERIAL: "MCUMGR_TRANSPORT_UART",
 }
+"""Zephyr's own carrier of SMP for each transport of a policy."""
 
 _PERMISSIONS: Final = {
     Security.NONE: "MCUMGR_TRANSPORT_BT_PERM_RW",
@@ -146,11 +165,28 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
         yield Setting(_PERMISSIONS[least], "y", reason)
     else:
         yield Setting("MCUMGR_TRANSPORT_BT_AUTHEN", "y" if least is Security.AUTHENTICATED else "n", reason)
-    if policy.gate.service is not Visibility.ALWAYS:
-        shown = f'service = "{policy.gate.service.value}": the SMP service comes and goes'
-        yield Setting("BT_GATT_DYNAMIC_DB", "y", shown)
-        if release.dynamic_service:
-            yield Setting("MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION", "y", shown)
+    if _secured(policy):
+        yield Setting("BT_SMP", "y", "the policy asks for encrypted or authenticated links")
+    shown = f'service = "{policy.gate.service.value}"'
+    match policy.gate.service:
+        case Visibility.RECONNECT | Visibility.LIVE:
+            yield Setting("BT_GATT_DYNAMIC_DB", "y", f"{shown}: the SMP service comes and goes")
+            if release.dynamic_service:
+                symbol = "MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION"
+                yield Setting(symbol, "y", f"{shown}: the SMP service comes and goes")
+        case Visibility.AUTHORIZE:
+            yield Setting("BT_GATT_AUTHORIZATION_CUSTOM", "y", f"{shown}: each access is asked for")
+        case Visibility.ALWAYS:
+            pass
+        case _:
+            assert_never(policy.gate.service)
     yield Setting("BT_GATT_SERVICE_CHANGED", "y", "centrals that have bonded learn of another table")
     yield Setting("BT_GATT_CACHING", "y", "a central with a stale table is told, not misunderstood")
     yield Setting("BT_SETTINGS", "y", "bonds, and what a bonded central is owed, outlive a reset")
+
+
+def _secured(policy: Policy) -> bool:
+    """Whether anything in the policy asks for a link that has to be paired for."""
+    modes = (mode.security for mode in policy.modes.values())
+    entries = (way.security for way in policy.transitions)
+    return any(each is not Security.NONE for each in (*modes, *entries))

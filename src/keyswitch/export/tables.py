@@ -8,10 +8,25 @@ from typing import Final
 
 from keyswitch.export.limits import inhibits_of, macro, most_effects
 from keyswitch.export.numbers import ABI, COMPARE, CONFIRM, PROOFS, SECURITY, SERVICE, TRIGGERS
+from keyswitch.gate.change import timers
+from keyswitch.gate.events import Timer
 from keyswitch.gate.record import entry_of
-from keyswitch.policy.enums import Arm, InputType, Others, SessionRule, UploadRest, WhenFalse
-from keyswitch.policy.model import Input, Mode, OnButton, OnEnter, Policy, Transition
+from keyswitch.policy.enums import Arm, Clock, InputType, Others, ProofKind, SessionRule, UploadRest, WhenFalse
+from keyswitch.policy.model import (
+    Input,
+    Mode,
+    OnButton,
+    OnConnect,
+    OnDisconnect,
+    OnEnter,
+    OnLeave,
+    OnReset,
+    OnTimeout,
+    Policy,
+    Transition,
+)
 from keyswitch.smp.header import Op
+from keyswitch.terms import Security
 
 _NO_LIMIT: Final = "KS_NO_LIMIT"
 _ESCAPED: Final = '"\\?'
@@ -45,7 +60,12 @@ def policy_h(policy: Policy, header: str) -> str:
             "/* Sizes of the core's arrays. */",
             f"#define KS_POLICY_INPUTS {len(policy.inputs)}",
             f"#define KS_POLICY_EFFECTS {most_effects(policy)}",
-            f"#define KS_POLICY_SEQUENCES {int(policy.entry.sequence is not None)}",
+            "",
+            "/* What it uses: the core leaves out the rest. */",
+            *(f"#define {name} {int(used)}" for name, used in features(policy).items()),
+            f"#define KS_POLICY_SERVICE {SERVICE[policy.gate.service]}",
+            f"#define KS_POLICY_CONFIRM {CONFIRM[policy.update.confirm]}",
+            f"#define KS_POLICY_FLAGS ({_policy_flags(policy)})",
             "",
             "/* What the application names: modes, inputs, what it must not do. */",
             *names,
@@ -57,6 +77,31 @@ def policy_h(policy: Policy, header: str) -> str:
             "",
         )
     )
+
+
+def features(policy: Policy) -> dict[str, bool]:
+    """What of the core this policy uses, by the macro that says so (`ks_limits.h`)."""
+    modes, triggers = policy.modes.values(), [way.trigger for way in policy.transitions]
+    proofs = {proof for trigger in triggers if isinstance(trigger, OnEnter) for proof in trigger.proofs}
+    kinds = {type(trigger) for trigger in triggers}
+    levels = {*(mode.security for mode in modes), *(way.security for way in policy.transitions)}
+    return {
+        "KS_HAS_QUIET": any(mode.quiet_after_ms is not None for mode in modes),
+        "KS_HAS_SECURITY": levels != {Security.NONE},
+        "KS_HAS_OWNED": any(mode.session is SessionRule.OWNER for mode in modes),
+        "KS_HAS_HOLD": any(way.when_false is WhenFalse.HOLD for way in policy.transitions),
+        "KS_HAS_DISCONNECT_OTHERS": any(way.others is Others.DISCONNECT for way in policy.transitions),
+        "KS_HAS_UNPROVED": any(isinstance(trigger, OnEnter) and not trigger.proofs for trigger in triggers),
+        "KS_HAS_SEQUENCE": ProofKind.SEQUENCE in proofs,
+        "KS_HAS_CHALLENGE": ProofKind.CHALLENGE in proofs,
+        "KS_HAS_PERMIT": ProofKind.PERMIT in proofs,
+        "KS_HAS_ON_BUTTON": OnButton in kinds,
+        "KS_HAS_ON_CONNECT": OnConnect in kinds,
+        "KS_HAS_ON_DISCONNECT": OnDisconnect in kinds,
+        "KS_HAS_ON_LEAVE": OnLeave in kinds,
+        "KS_HAS_ON_RESET": OnReset in kinds,
+        "KS_HAS_ON_TIMEOUT": OnTimeout in kinds,
+    }
 
 
 def policy_c(policy: Policy, header: str) -> str:
@@ -132,20 +177,24 @@ def _allow(mode: Mode) -> Iterator[str]:
 
 
 _OPS: Final = (Op.READ, Op.WRITE)
+_LIMITS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
+"""Time limits of a mode in their order in the table."""
 
 
 def _mode(mode: Mode, inhibits: tuple[str, ...]) -> str:
-    groups = len({key.group for key in mode.allow})
-    flags = _flags((mode.maintenance, "KS_MODE_MAINTENANCE"), (mode.session is SessionRule.OWNER, "KS_MODE_OWNED"))
+    groups, limits = len({key.group for key in mode.allow}), timers(mode)
+    flags = _flags(
+        (mode.maintenance, "KS_MODE_MAINTENANCE"),
+        (mode.session is SessionRule.OWNER, "KS_MODE_OWNED"),
+        (mode.lease_ms is not None and mode.lease_ms != mode.lease_max_ms, "KS_MODE_EXTENDED"),
+    )
     fields = (
         f".name = {_string(mode.name)}",
         f".allow = {f'allow_{mode.index}' if groups else '0'}",
         f".allow_count = {groups}u",
         f".inhibits = 0x{sum(1 << inhibits.index(name) for name in set(mode.inhibits)):08X}u",
-        f".lease_ms = {_ms(mode.lease_ms)}",
-        f".lease_max_ms = {_ms(mode.lease_max_ms)}",
-        f".idle_ms = {_ms(mode.idle_ms)}",
-        f".timeout_ms = {_ms(mode.timeout_ms)}",
+        f".quiet_ms = {mode.quiet_after_ms or 0}u",
+        f".limit_ms = {{{', '.join(_ms(limits.get(timer)) for timer in _LIMITS)}}}",
         f".security = {SECURITY[mode.security]}",
         f".flags = {flags}",
     )
@@ -190,12 +239,16 @@ def _transition(policy: Policy, way: Transition, first: int) -> str:
     return f"/* {', '.join(way.sources)} -> {way.target} */\n\t{{" + ",\n\t ".join(fields) + "},"
 
 
+def _policy_flags(policy: Policy) -> str:
+    return _flags(
+        (policy.update.arm is Arm.EARLY, "KS_POLICY_ARM_EARLY"),
+        (policy.gate.upload is UploadRest.KEEP, "KS_POLICY_KEEP_UPLOAD"),
+        (policy.entry.permit is not None and policy.entry.permit.clock is Clock.TRUSTED, "KS_POLICY_TRUSTED_CLOCK"),
+    )
+
+
 def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
     entry, update = policy.entry, policy.update
-    flags = _flags(
-        (update.arm is Arm.EARLY, "KS_POLICY_ARM_EARLY"),
-        (policy.gate.upload is UploadRest.KEEP, "KS_POLICY_KEEP_UPLOAD"),
-    )
     fields = (
         f".device_id = {_string(policy.device.id)}",
         f".name = {_string(policy.device.name)}",
@@ -210,6 +263,7 @@ def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
         f".lockout_first_ms = {entry.lockout.first_ms}u",
         f".lockout_max_ms = {entry.lockout.max_ms}u",
         f".lockout_free_tries = {entry.lockout.free_tries}u",
+        f".max_permits = {entry.permit.max_permits if entry.permit else 0}u",
         f".company_id = 0x{policy.device.company_id:04X}u",
         f".buf_size = {policy.smp.buf_size}u",
         f".input_count = {len(policy.inputs)}u",
@@ -219,7 +273,7 @@ def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
         f".initial_mode = {policy.initial.index}u",
         f".service = {SERVICE[policy.gate.service]}",
         f".confirm = {CONFIRM[update.confirm]}",
-        f".flags = {flags}",
+        f".flags = {_policy_flags(policy)}",
         f".digest = {_bytes(policy.digest)}",
     )
     return "const struct ks_policy ks_policy = {\n\t" + ",\n\t".join(fields) + ",\n};"

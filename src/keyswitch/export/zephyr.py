@@ -10,14 +10,14 @@ promises what the module cannot do is not exported; files of others are never ov
 everything is known.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypedDict
 
 from keyswitch import __version__
 from keyswitch.errors import InputError
+from keyswitch.export.built import BuiltPromise, BuiltPromiseJson, as_json
 from keyswitch.export.limits import check_exportable
 from keyswitch.export.numbers import ABI
 from keyswitch.export.settings import Release, Setting, settings_of
@@ -27,6 +27,7 @@ from keyswitch.mcuboot.config import Downgrade
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult
 from keyswitch.prove.report import ReportHeader, markdown
+from keyswitch.terms import Security, Transport
 
 FILES: Final = ("ks_policy.c", "ks_policy.h", "ks.conf", "hardening.yaml", "REPORT.md")
 """Every file of an export."""
@@ -52,7 +53,7 @@ class UnenforcedJson(TypedDict):
 
 
 class ExportJson(TypedDict):
-    """What was exported. Sizes are null: nothing was built."""
+    """What was exported. Sizes are null: nothing was weighed. `build` is null where no build was looked at."""
 
     event: str
     digest: str
@@ -61,10 +62,11 @@ class ExportJson(TypedDict):
     flash_bytes: int | None
     ram_bytes: int | None
     unenforced: list[UnenforcedJson]
+    build: list[BuiltPromiseJson] | None
 
 
 class DriftJson(ExportJson):
-    """With `--check`: the files in the directory that are not what the policy gives."""
+    """The files in the directory that are not what the policy gives; nothing was written."""
 
     drift: list[str]
 
@@ -85,8 +87,8 @@ class ZephyrExport:
     files: Mapping[str, str]
     unenforced: tuple[Unenforced, ...]
 
-    def as_json(self) -> ExportJson:
-        """The object of `keyswitch export zephyr --json`. Sizes are null: nothing was built."""
+    def as_json(self, built: Sequence[BuiltPromise] | None = None) -> ExportJson:
+        """The object of the command, with what a build makes of each promise where one was looked at."""
         return {
             "event": "export",
             "digest": self.digest.hex(),
@@ -95,23 +97,25 @@ class ZephyrExport:
             "flash_bytes": None,
             "ram_bytes": None,
             "unenforced": [{"promise": each.promise, "why": each.why} for each in self.unenforced],
+            "build": None if built is None else [as_json(each) for each in built],
         }
 
 
-def export_zephyr(policy: Policy, proof: ProofResult, release: Release) -> ZephyrExport:
+def export_zephyr(policy: Policy, proof: ProofResult, release: Release, command: str) -> ZephyrExport:
     """The files for this policy.
 
     Args:
         policy: the rules.
         proof: what the prover found out about them.
         release: which Zephyr it is for.
+        command: what makes these files again, as a person types it; it stands in each of them.
 
     Raises:
         InputError: the module cannot hold or carry out this policy.
     """
     check_exportable(policy)
-    unenforced = tuple(_unenforced(policy))
-    told = _header(policy, release)
+    unenforced = tuple(_unenforced(policy, release))
+    told = _header(policy, command)
     settings = settings_of(policy, release)
     return ZephyrExport(
         digest=policy.digest,
@@ -124,7 +128,7 @@ def export_zephyr(policy: Policy, proof: ProofResult, release: Release) -> Zephy
                     policy_h(policy, _c_comment(told)),
                     _conf(settings, told),
                     _hardening(settings, told),
-                    _report(policy, proof, unenforced, told),
+                    _report(policy, proof, unenforced, settings, told),
                 ),
                 strict=True,
             )
@@ -155,7 +159,7 @@ def check_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise InputError(str(directory), "is not a directory", "a directory for the exported files")
     for path in sorted(directory.iterdir()):
-        left = path.name in {f".{name}.new" for name in FILES}  # by a run that was cut short
+        left = path.name in map(_begun, FILES)  # by a run that was cut short
         if not left and (path.name not in FILES or not _is_ours(path)):
             problem = "was not written by keyswitch export zephyr"
             raise InputError(str(path), problem, "a directory that is new, empty, or holds an earlier export alone")
@@ -164,10 +168,18 @@ def check_directory(directory: Path) -> None:
 def drift(export: ZephyrExport, directory: Path) -> tuple[str, ...]:
     """Names of the files that are missing or not what this export would write; empty: there is no drift.
 
+    Among them is what a run that was cut short has left.
+
     Raises:
         InputError: they cannot be read.
     """
-    return tuple(name for name, text in export.files.items() if _content(directory / name) != text.encode())
+    wrong = (name for name, text in export.files.items() if _content(directory / name) != text.encode())
+    return (*wrong, *(_begun(name) for name in FILES if (directory / _begun(name)).exists()))
+
+
+def _begun(name: str) -> str:
+    """What a file is called until all of it is written (`keyswitch.files.writing`)."""
+    return f".{name}.new"
 
 
 def _content(path: Path) -> bytes | None:
@@ -190,12 +202,11 @@ def _is_ours(path: Path) -> bool:
 # --- the files ------------------------------------------------------------------------------------------------------
 
 
-def _header(policy: Policy, release: Release) -> tuple[str, ...]:
-    name = Path(policy.origin).name
+def _header(policy: Policy, command: str) -> tuple[str, ...]:
     return (
         f"{MARK}; do not edit.",
         f"keyswitch {__version__}, tables {ABI}, policy SHA-256 {policy.digest.hex()}",
-        f"keyswitch export zephyr {json.dumps(name)} --zephyr {release.zephyr} -o DIR",
+        command,
     )
 
 
@@ -207,7 +218,7 @@ def _c_comment(told: tuple[str, ...]) -> str:
 def _conf(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
     lines = [
         *(f"# {line}" for line in told),
-        "# Kconfig drops what it cannot set, in silence: compare with build/zephyr/.config.",
+        "# Kconfig drops a setting whose dependencies are off, with a warning at most: check the build afterwards.",
     ]
     for each in settings:
         lines += ["", f"# {each.reason}", f"CONFIG_{each.symbol}={each.value}"]
@@ -215,25 +226,20 @@ def _conf(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
 
 
 def _hardening(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
-    lines = [*(f"# {line}" for line in told), "options:"]
+    """In the form of Zephyr's own fragments (subsys/mgmt/mcumgr/hardening.yaml of its main, da820108)."""
+    lines = [*(f"# {line}" for line in told), "rules:"]
     for each in settings:
-        lines += [
-            f"  - name: CONFIG_{each.symbol}",
-            f"    value: {json.dumps(each.value)}",
-            f"    rationale: {json.dumps(each.reason, ensure_ascii=False)}",
-        ]
+        lines += [f"  {each.symbol}:", f"    value: {each.value}", "    rationale: |", f"      {each.reason}"]
     return "\n".join(lines) + "\n"
 
 
-_NO_GLUE: Final = Unenforced(
-    promise="every promise",
-    why="this version of the module has the machine and no glue yet: the product asks ks_authorise() in front of every "
-    "handler and carries out every effect (firmware/README.md)",
-)
-
-
-def _unenforced(policy: Policy) -> Iterator[Unenforced]:
-    yield _NO_GLUE
+def _unenforced(policy: Policy, release: Release) -> Iterator[Unenforced]:
+    yield from _of_release(policy, release)
+    if policy.entry.permit is not None:
+        yield Unenforced(
+            promise="entry.permit.issuers",
+            why="the issuers' keys are the unit's own settings (keyswitch unit make), not the policy's files",
+        )
     for bypass in policy.device.bypasses:
         yield Unenforced(promise="firmware-outside-maintenance", why=f"bypass, declared by the policy: {bypass}")
     if policy.bootloader.key is not None:
@@ -246,13 +252,40 @@ def _unenforced(policy: Policy) -> Iterator[Unenforced]:
         )
 
 
-def _report(policy: Policy, proof: ProofResult, unenforced: tuple[Unenforced, ...], told: tuple[str, ...]) -> str:
+def _of_release(policy: Policy, release: Release) -> Iterator[Unenforced]:
+    """What this release of Zephyr has no means for, as far as this policy needs it."""
+    if Transport.BLE not in policy.smp.transports:
+        return
+    least = min((mode.security for mode in policy.modes.values() if mode.maintenance), default=Security.NONE)
+    if not release.permission_choice and least is Security.ENCRYPTED:
+        yield Unenforced(
+            promise="modes.*.security",
+            why=f"Zephyr {release.zephyr} opens the SMP characteristic to authenticated links or to everybody: "
+            'the gate alone asks for "encrypted", at each command',
+        )
+    yield Unenforced(
+        promise="fresh-start",
+        why="half a frame of a central that never subscribed outlives its connection in Zephyr's Bluetooth transport; "
+        "what the next central sends first is lost in it",
+    )
+
+
+def _report(
+    policy: Policy,
+    proof: ProofResult,
+    unenforced: tuple[Unenforced, ...],
+    settings: tuple[Setting, ...],
+    told: tuple[str, ...],
+) -> str:
     named = replace(policy, origin=Path(policy.origin).name)
     header = ReportHeader(tool=f"keyswitch {__version__}", time="not told: the same policy gives the same report")
     lines = ["<!--", *(line.replace("--", "- -") for line in told), "-->", "", markdown(named, proof, header).rstrip()]
     lines += ["", "## What the firmware module does not enforce", ""]
     lines += [f"* **{each.promise}**: {_md(each.why)}" for each in unenforced]
-    lines += ["", "## Footprint", "", "Not measured: nothing was built."]
+    lines += ["", "## Kconfig", "", "| Option | Value | Why |", "|---|---|---|"]
+    lines += [f"| `CONFIG_{each.symbol}` | `{each.value}` | {_md(each.reason)} |" for each in settings]
+    lines += ["", "## Footprint", ""]
+    lines += ["Not weighed: nothing was compiled. Keyswitch's documentation has what core and tables take (footprint)."]
     return "\n".join(lines) + "\n"
 
 

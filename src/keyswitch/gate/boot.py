@@ -17,7 +17,7 @@ The store is marked before anything is served, so that it happens once, however 
 
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
-from keyswitch.gate.change import Change, arrive, keep_quiet, leave_way, timers
+from keyswitch.gate.change import MODE_TIMERS, Change, arrive, keep_quiet, leave_way, timers
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import Timer
 from keyswitch.gate.frozen import replace
@@ -99,6 +99,9 @@ def _go_on(change: Change, record: SessionRecord) -> None:
         idle_ms=None if idle_ms == mode.idle_ms else idle_ms,
     )
     change.state = replace(change.state, mode=record.mode, session=session)
+    trial_ms = least(change.policy.update.trial_deadline_ms, record.trial_ms)
+    if change.state.trial and trial_ms is not None:
+        change.do(do.StartTimer(timer=Timer.TRIAL, ms=trial_ms))
     arrive(change, None, _limits(change, record))
 
 
@@ -144,10 +147,7 @@ def _limits(change: Change, record: SessionRecord) -> dict[Timer, int]:
     idle_ms = least(mode.idle_ms, record.idle_ms)
     if idle_ms is not None:
         limits[Timer.IDLE] = idle_ms
-    trial_ms = least(policy.update.trial_deadline_ms, record.trial_ms)
-    if change.state.trial and trial_ms is not None:
-        limits[Timer.TRIAL] = trial_ms
-    return limits
+    return {timer: limits[timer] for timer in MODE_TIMERS if timer in limits}
 
 
 def _come_up(change: Change, record: SessionRecord | None, mode_before: str | None) -> None:

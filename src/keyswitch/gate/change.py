@@ -21,7 +21,8 @@ from keyswitch.policy.enums import ProofKind, UploadRest
 from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy, Transition
 
 NOTHING_WAITS: Final = (do.DropQueued(), do.DropReassembly())
-_MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
+MODE_TIMERS: Final = (Timer.TIMEOUT, Timer.LEASE, Timer.LEASE_MAX, Timer.IDLE)
+"""Time limits that begin with a mode, in the order in which they start."""
 _STOP: Final = {timer: do.StopTimer(timer=timer) for timer in Timer}
 
 
@@ -140,7 +141,7 @@ def revert(change: Change, *, ending: bool) -> None:
     session = change.state.session
     assert session is not None  # noqa: S101 - callers ask first
     clean_up(change)
-    change.do(*[_STOP[timer] for timer in _MODE_TIMERS])
+    change.do(*[_STOP[timer] for timer in MODE_TIMERS])
     change.do(do.WriteSessionRecord(image=None), do.ResetNow())
     change.state = replace(change.state, session=replace(session, ending=ending), down=True)
 

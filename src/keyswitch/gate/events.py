@@ -26,10 +26,10 @@ class Timer(StrEnum):
     """The limit that extensions cannot move."""
     IDLE = "idle"
     TRIAL = "trial"
-    QUIET = "quiet"
-    """What a mode inhibits stays inhibited until then, whatever the mode is."""
     RESET = "reset"
     """A granted reset, after its answer has had time to leave."""
+    QUIET = "quiet"
+    """What a mode inhibits stays inhibited until then, whatever the mode is."""
 
 
 @quickly_made

@@ -1,7 +1,7 @@
 """Nonces that were given out: one for each peer, used once, for one mode, for a short time.
 
 Rules kept here: taking a nonce removes it, whether the proof is right or wrong; a new one replaces the peer's old one;
-no more than `MAX_OUTSTANDING` are kept, the oldest goes first.
+no more than `most` are kept, the oldest goes first.
 """
 
 from dataclasses import dataclass, field
@@ -26,13 +26,15 @@ class _Given:
 class Nonces:
     """The nonces of one device. Chance is handed in: `give` takes the random bytes."""
 
+    most: int = MAX_OUTSTANDING
+    """That are kept; a small device has room for fewer."""
     _given: dict[int, _Given] = field(default_factory=dict[int, _Given])
 
     def give(self, peer: int, mode: str, random: bytes, now_ms: int) -> bytes:
         """Remember `random` (`NONCE_SIZE` bytes) as this peer's nonce for `mode`, and return it."""
         assert len(random) == NONCE_SIZE  # noqa: S101 - the caller's own random source
         self._given.pop(peer, None)
-        while len(self._given) >= MAX_OUTSTANDING:
+        while len(self._given) >= self.most:
             del self._given[next(iter(self._given))]
         self._given[peer] = _Given(nonce=random, mode=mode, until_ms=now_ms + LIFETIME_MS)
         return random

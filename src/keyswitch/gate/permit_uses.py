@@ -1,15 +1,11 @@
 """How often each permit was used, where no clock is trusted. Kept across resets; written before the session opens.
 
 Rules kept here: nothing is ever forgotten to make room, because a forgotten permit would work again. A full table
-accepts no new permit (`MAX_PERMITS`), and known ones until they are used up.
+accepts no new permit, and known ones until they are used up. How large it is says the policy (`max_permits`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
-
-MAX_PERMITS: Final = 1_024
-"""About 24 bytes each in flash: a service visit a week for twenty years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +14,11 @@ class Uses:
 
     counts: Mapping[bytes, int] = field(default_factory=dict[bytes, int])
 
-    def left(self, permit: bytes, uses: int) -> bool:
-        """Whether a permit that allows `uses` uses has one left."""
+    def left(self, permit: bytes, uses: int, most: int) -> bool:
+        """Whether a permit that allows `uses` uses has one left, in a table for `most` permits."""
         known = self.counts.get(permit)
         if known is None:
-            return uses > 0 and len(self.counts) < MAX_PERMITS
+            return uses > 0 and len(self.counts) < most
         return known < uses
 
     def used(self, permit: bytes) -> "Uses":

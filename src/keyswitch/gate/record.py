@@ -19,8 +19,8 @@ from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
 VERSION: Final = 2
 """Version 1 named the transition by its place in the file, which another revision of the policy numbers differently."""
 
-HASH_SIZES: Final = frozenset({32, 64})
-"""Bytes of an image's hash: SHA-256, or SHA-512 (MCUboot `IMAGE_HASH_SIZE`)."""
+HASH_SIZES: Final = frozenset({32, 48, 64})
+"""Bytes of an image's hash: SHA-256, SHA-384 or SHA-512 (MCUboot `IMAGE_HASH_SIZE`)."""
 
 _ENTRY_SIZE: Final = 8
 
@@ -37,7 +37,7 @@ class SessionRecord:
             was opened under another one.
         proof: how entry was proved.
         images: the permit's limit.
-        expected: hash of the image that must run afterwards, 32 or 64 bytes; None: whatever runs, but not on trial
+        expected: hash of the image that must run afterwards, 32, 48 or 64 bytes; None: whatever runs, but not on trial
             (after a revert).
         ending: only the revert was left to do; the session is over.
         token: the session's 4-byte correlation token.

@@ -10,8 +10,8 @@
     …             entry 8, token 4, images, expected, five times of 4 bytes each (ms): in the order of the flags
     end-4   4     CRC-32 (zlib's) of all before
 
-A hash is its size (32 or 64) and its bytes; images are a count and hashes in rising order, each once. One record has
-one form: what is read must be exactly what is written here, and anything else is worth nothing.
+A hash is its size (32, 48 or 64) and its bytes; images are a count and hashes in rising order, each once. One
+record has one form: what is read must be exactly what is written here, and anything else is worth nothing.
 """
 
 import re

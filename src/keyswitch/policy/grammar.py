@@ -24,7 +24,7 @@ from keyswitch.policy.enums import (
     Visibility,
     WhenFalse,
 )
-from keyswitch.policy.model import INT_MAX, INT_MIN
+from keyswitch.policy.model import INT_MAX, INT_MIN, MAX_PERMITS
 from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
 from keyswitch.schema.value_types import (
     NAME,
@@ -309,6 +309,12 @@ PERMIT: Final = TomlTable(
             kind=Choice(Clock),
             doc="Whether the device knows the time well enough to judge validity; if not, uses are counted.",
             default=Clock.NONE,
+        ),
+        TomlKey(
+            name="max_permits",
+            kind=Whole(1, 65_535),
+            doc="Without a clock: permits whose uses are kept. When so many are known, no new one is accepted.",
+            default=MAX_PERMITS,
         ),
     ),
 )

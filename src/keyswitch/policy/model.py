@@ -12,7 +12,7 @@ Rules that every `Policy` keeps, because the loader refuses anything else:
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
@@ -259,6 +259,10 @@ class ChallengeEntry:
     secret: Path
 
 
+MAX_PERMITS: Final = 1_024
+"""About 24 bytes each in flash: a service visit a week for twenty years."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitEntry:
     """Entry with a signed permission.
@@ -266,10 +270,12 @@ class PermitEntry:
     Attributes:
         issuers: files with the Ed25519 public keys (PEM) that may sign permits.
         clock: whether validity in time is judged; if not, each permit's own number of uses counts.
+        max_permits: permits whose uses are kept; when so many are known, no new one is accepted.
     """
 
     issuers: tuple[Path, ...]
     clock: Clock = Clock.NONE
+    max_permits: int = MAX_PERMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,10 @@ Rules kept here:
   the device, the mode and this very permit.
 * Nothing in a permit is believed before its issuer's signature was verified; headers that are not signed only help to
   find the key.
-* One permit has one form: what does not encode back to the same bytes is refused, and so is every unknown claim,
-  because a limit that is not understood is not kept.
+* One permit has one form: claims in the order of the table, images in rising order, each once, everything as short as
+  it can be. What does not encode back to the same bytes is refused, and so is every unknown claim, because a limit that
+  is not understood is not kept. So a device can read it in place, from front to back.
+* Headers that are not signed are at most `MAX_HEADERS` plain values (numbers, texts, byte strings).
 * Keys are values of 32 bytes; files are read elsewhere.
 """
 
@@ -45,6 +47,8 @@ HASH_SIZES: Final = (32, 48, 64)
 """SHA-256, SHA-384, SHA-512: what MCUboot images carry."""
 MAX_DEVICES: Final = 32
 MAX_IMAGES: Final = 8
+MAX_HEADERS: Final = 4
+MAX_UNSIGNED: Final = 2**64 - 1
 
 _TAG_SIGN1: Final = b"\xd2"
 """CBOR tag 18 (RFC 9052 section 2)."""
@@ -226,12 +230,27 @@ def _parts(data: bytes) -> _Parts | None:
         return None
     protected, unprotected, payload, signature = cast("list[object]", found)
     # One algorithm, and nothing else in the signed header: what is not understood is not accepted.
-    if protected != _PROTECTED or not isinstance(unprotected, dict):
+    if protected != _PROTECTED or not _is_plain(unprotected):
         return None
     kid = cast("dict[object, object]", unprotected).get(_KID, b"")
     if not isinstance(kid, bytes) or not isinstance(payload, bytes) or not isinstance(signature, bytes):
         return None
     return _Parts(key_id=kid, payload=payload, signature=signature)
+
+
+def _is_plain(unprotected: object) -> bool:
+    """Whether these headers are what a small device can pass over."""
+    if not isinstance(unprotected, dict):
+        return False
+    headers = cast("dict[object, object]", unprotected)
+    plain = all(_is_number(key) or isinstance(key, str) for key in headers) and all(
+        _is_number(value) or isinstance(value, bytes | str) for value in headers.values()
+    )
+    return plain and len(headers) <= MAX_HEADERS
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -MAX_UNSIGNED - 1 <= value <= MAX_UNSIGNED
 
 
 def _strict(data: bytes) -> Any:
@@ -273,7 +292,7 @@ def _permit(payload: bytes) -> Permit | None:
         images = _list_of(claims[_IMAGES], bytes, MAX_IMAGES) if _IMAGES in claims else None
         if images is not None and any(len(image) not in HASH_SIZES for image in images):
             return None
-        return Permit(
+        permit = Permit(
             id=_sized(claims[_CTI], ID_SIZE),
             issuer=_one(claims[_ISS], str),
             devices=tuple(_list_of(claims[_AUD], str, MAX_DEVICES)),
@@ -286,6 +305,7 @@ def _permit(payload: bytes) -> Permit | None:
         )
     except (KeyError, TypeError):
         return None
+    return permit if cbor2.dumps(_claims(permit)) == payload else None
 
 
 _T = TypeVar("_T")
@@ -311,7 +331,7 @@ def _sized(value: object, size: int) -> bytes:
 
 
 def _unsigned(value: object) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_UNSIGNED):
         return value
     raise TypeError(value)
 

@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 from keyswitch.device.server.components import Components
 from keyswitch.errors import InputError
 from keyswitch.policy.enums import Clock
-from keyswitch.policy.model import PermitEntry, Policy
+from keyswitch.policy.model import Policy
 from keyswitch.replay.rig import ReplayDevice
 from keyswitch.replay.trace import FIELDS, check_trace
 from keyswitch.text import short
@@ -121,7 +121,7 @@ async def play(policy: Policy, violation: dict[str, Any], parts: Components | No
     """
     check_trace(policy, violation)
     if policy.entry.permit is not None:
-        clocked = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
+        clocked = replace(policy.entry.permit, clock=Clock.NONE)
         policy = replace(policy, entry=replace(policy.entry, permit=clocked))
     stage = ReplayDevice(policy, parts)
     played: list[ReplayedEvent] = []

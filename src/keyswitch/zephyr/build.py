@@ -6,11 +6,13 @@ Rules kept here:
 * a bootloader that a policy cannot describe is refused with its Kconfig symbol, not described as another one.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.files.reading import FileKind, read_file
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
@@ -19,7 +21,12 @@ from keyswitch.zephyr.kconfig import SYSBUILD, Kconfig, read_kconfig
 from keyswitch.zephyr.partitions import SlotPartitions, read_devicetree, read_partitions_yml
 
 _CONFIG: Final = Path("zephyr") / ".config"
+_DEVICETREE: Final = Path("zephyr") / "zephyr.dts"
+_PARTITIONS: Final = "partitions.yml"
 _MCUBOOT: Final = "mcuboot"
+DOMAINS_FILE: Final = FileKind(expected="a domains.yaml as sysbuild writes it", max_size=2**16)
+_DEFAULT_IMAGE: Final = "domains.yaml"
+_DEFAULT: Final = re.compile(r"^default: *([A-Za-z0-9_.-]+) *$", re.MULTILINE)
 
 ALGORITHMS: Final = {
     "BOOT_SWAP_USING_MOVE": Algorithm.SWAP_MOVE,
@@ -78,40 +85,97 @@ class BuiltBootloader:
     external: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFiles:
+    """What there is of a build directory; each part may be missing.
+
+    Attributes:
+        directory: of the build.
+        mcuboot: the bootloader's configuration.
+        application: the application's; None also where several images could be it.
+        sysbuild: sysbuild's own.
+        slots: where the slots of image 0 lie.
+    """
+
+    directory: Path
+    mcuboot: Kconfig | None
+    application: Kconfig | None
+    sysbuild: Kconfig | None
+    slots: SlotPartitions | None
+
+
+def read_build_files(directory: Path) -> BuildFiles:
+    """Read what there is of a build directory of `west build`, with sysbuild, with a child image, or without MCUboot.
+
+    Raises:
+        InputError: no image was configured there, or a file that is there cannot be read; names it.
+    """
+    mcuboot, application, sysbuild = _images(directory)
+    if mcuboot is None and application is None and sysbuild is None:
+        expected = f"a directory of `west build`, so with {_CONFIG}, or with an image's {_CONFIG} below it"
+        raise InputError(str(directory), "no build", expected)
+    return BuildFiles(
+        directory=directory,
+        mcuboot=mcuboot,
+        application=application,
+        sysbuild=sysbuild,
+        slots=_slots_if_said(directory, application),
+    )
+
+
 def read_build(directory: Path) -> Build:
     """Read a build directory of `west build`, with sysbuild or with a child image for MCUboot.
 
     Raises:
         InputError: no build, a build without MCUboot, or without slots; says which file was looked for.
     """
-    mcuboot = directory / _MCUBOOT / _CONFIG
-    if not mcuboot.is_file():
+    mcuboot, application, sysbuild = _images(directory)
+    if mcuboot is None:
         expected = f"a directory of `west build` with MCUboot, so with {_MCUBOOT}/{_CONFIG}"
         raise InputError(str(directory), "no build with MCUboot", expected)
-    top = directory / _CONFIG
-    top_config = read_kconfig(top) if top.is_file() else None
-    sysbuild = top_config if top_config is not None and top_config.prefix == SYSBUILD else None
-    application = top_config if sysbuild is None else _application(directory)
     return Build(
         directory=directory,
-        mcuboot=read_kconfig(mcuboot),
+        mcuboot=mcuboot,
         application=application,
         sysbuild=sysbuild,
         slots=_slots(directory),
     )
 
 
+def _images(directory: Path) -> tuple[Kconfig | None, Kconfig | None, Kconfig | None]:
+    """Configurations of MCUboot, application and sysbuild."""
+    boot, top = directory / _MCUBOOT / _CONFIG, directory / _CONFIG
+    mcuboot = read_kconfig(boot) if boot.is_file() else None
+    top_config = read_kconfig(top) if top.is_file() else None
+    if top_config is not None and top_config.prefix != SYSBUILD:
+        return mcuboot, top_config, None
+    return mcuboot, _application(directory), top_config
+
+
 def _application(directory: Path) -> Kconfig | None:
-    """The one image beside MCUboot that is an application of its own; None if that is not plain."""
+    """The image that sysbuild calls the default one, or else the one that MCUboot starts; None if that is not plain."""
+    named = directory / _DEFAULT_IMAGE
+    if named.is_file():
+        found = _DEFAULT.search(read_file(named, DOMAINS_FILE).decode("utf-8", "replace"))
+        default = None if found is None else directory / found[1] / _CONFIG
+        if default is not None and default.is_file():
+            return read_kconfig(default)
     others = sorted(path for path in directory.glob(f"*/{_CONFIG}") if path.parts[-3] != _MCUBOOT)
-    found = [read_kconfig(path) for path in others]
-    applications = [each for each in found if each.on("BOOTLOADER_MCUBOOT")]
+    applications = [each for each in map(read_kconfig, others) if each.on("BOOTLOADER_MCUBOOT")]
     return applications[0] if len(applications) == 1 else None
 
 
+def _slots_if_said(directory: Path, application: Kconfig | None) -> SlotPartitions | None:
+    """The slots as MCUboot was built for them, or else as the application was; None where no file says it."""
+    if (directory / _PARTITIONS).is_file() or (directory / _MCUBOOT / _DEVICETREE).is_file():
+        return _slots(directory)
+    own = None if application is None else application.path.with_name(_DEVICETREE.name)
+    return read_devicetree(own) if own is not None and own.is_file() else None
+
+
 def _slots(directory: Path) -> SlotPartitions:
-    partitions = directory / "partitions.yml"
-    devicetree = directory / _MCUBOOT / "zephyr" / "zephyr.dts"
+    partitions = directory / _PARTITIONS
+    devicetree = directory / _MCUBOOT / _DEVICETREE
     if not partitions.is_file():
         return read_devicetree(devicetree)
     found = read_partitions_yml(partitions)
@@ -158,27 +222,29 @@ def bootloader_of(build: Build) -> BuiltBootloader:
     usual = BootloaderSettings()
     settings = BootloaderSettings(
         algorithm=algorithm,
-        hash=_hash(config),
+        hash=hash_of(config),
         slot_size=primary.size,
         secondary_size=None if secondary.size == primary.size else secondary.size,
         max_sectors=None if config.on("BOOT_MAX_IMG_SECTORS_AUTO") else config.number("BOOT_MAX_IMG_SECTORS"),
         sector_size=sector_size or usual.sector_size,
         write_block=write_block or usual.write_block,
         needs_erase=not any(config.on(symbol) for symbol in _NO_ERASE),
-        downgrade=_downgrade(config),
+        downgrade=downgrade_of(config),
         guessed=sector_size is None or write_block is None,
     )
     key_file = config.text("BOOT_SIGNATURE_KEY_FILE")
     return BuiltBootloader(settings=settings, key_file=key_file, external=secondary.external)
 
 
-def _hash(config: Kconfig) -> VerifiedHash | None:
+def hash_of(config: Kconfig) -> VerifiedHash | None:
+    """What MCUboot verifies; None where its configuration does not say it, as before it had a choice of hashes."""
     if config.on("BOOT_SIGNATURE_TYPE_PURE"):
         return VerifiedHash.PURE
     return next((each for symbol, each in _HASHES.items() if config.on(symbol)), None)
 
 
-def _downgrade(config: Kconfig) -> Downgrade:
+def downgrade_of(config: Kconfig) -> Downgrade:
+    """What of MCUboot's software keeps older images out; a counter in hardware is none that a policy can describe."""
     if config.on("MCUBOOT_DOWNGRADE_PREVENTION_SECURITY_COUNTER"):
         return Downgrade.BY_COUNTER
     return Downgrade.BY_VERSION if config.on("MCUBOOT_DOWNGRADE_PREVENTION") else Downgrade.ALLOWED

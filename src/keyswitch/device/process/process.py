@@ -45,7 +45,8 @@ from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.policy.secrets import read_issuers, read_secret
-from keyswitch.policy.units import only_unit, with_unit
+from keyswitch.policy.unit_data import is_unit_data, read_unit_data
+from keyswitch.policy.units import Unit, only_unit, with_unit
 from keyswitch.smp.framing.raw import StreamReceiver
 from keyswitch.terms import Transport
 
@@ -65,7 +66,7 @@ class DeviceOptions:
     Attributes:
         policy: the policy file.
         state: the state directory.
-        unit: file that says which unit this is; None: the policy does.
+        unit: file that says which unit this is, or holds its data; None: the policy does.
         first_image: the image that a new state directory starts with.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
@@ -182,12 +183,29 @@ async def serve(options: DeviceOptions, report: Report) -> None:
         raise InputError(str(error.filename or options.state), error.strerror or str(error)) from error
 
 
-async def _serve(options: DeviceOptions, report: Report) -> None:
-    policy = read_policy(options.policy)
-    if options.unit is not None:
-        policy = with_unit(policy, only_unit(options.unit))
+def unit_of(policy: Policy, unit: Path | None) -> tuple[Policy, bytes | None, tuple[bytes, ...]]:
+    """The policy as this unit has it, the unit's secret, and the keys of who may issue permits to it.
+
+    Args:
+        policy: of the product.
+        unit: file that describes the unit, or holds its data; None: the policy says all.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    if unit is not None and is_unit_data(unit):
+        data = read_unit_data(unit)
+        return with_unit(policy, Unit(id=data.id)), data.secret, data.issuers
+    if unit is not None:
+        policy = with_unit(policy, only_unit(unit))
     secret = read_secret(policy) if policy.entry.challenge is not None else None
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
+    return policy, secret, issuers
+
+
+async def _serve(options: DeviceOptions, report: Report) -> None:
+    policy = read_policy(options.policy)
+    policy, secret, issuers = unit_of(policy, options.unit)
     config = boot_config_of(policy)
     times = flash_times(options.flash)
     air = parse_air(options.air)

@@ -210,7 +210,7 @@ def _check_permit(core: ModeView, call: Call, to: str, purpose: Purpose) -> _Jud
     if isinstance(found, permit.PermitFault):
         return Refused(Reason.EXPIRED) if found is permit.PermitFault.EXPIRED else WrongProof(found.value)
     counted = None if trusted or purpose is Purpose.ATTACH else found.id
-    if counted is not None and uses is not None and not uses.left(counted, found.uses or 0):
+    if counted is not None and uses is not None and not uses.left(counted, found.uses or 0, settings.max_permits):
         return Refused(Reason.EXPIRED, "used up")
     shown = events.HolderCredential(permit=found.id, key=found.holder)
     return Proved(kind=ProofKind.PERMIT, images=found.images, counted=counted, credential=shown)

@@ -29,7 +29,7 @@ from keyswitch.mcuboot.keys import load_keys
 from keyswitch.mcuboot.tlvs import IMAGE_MAGIC, TLV_INFO_MAGIC, TlvType
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import Clock, ProofKind
-from keyswitch.policy.model import OnEnter, PermitEntry, Policy, Value
+from keyswitch.policy.model import OnEnter, Policy, Value
 from keyswitch.proof import permit
 from keyswitch.terms import Security, Transport
 from keyswitch.testing.holes.wires import DELAY_S, Wire, WireEndpoint
@@ -114,7 +114,7 @@ class DeviceInProcess:
         delay_s: float = DELAY_S,
     ) -> None:
         if policy.entry.permit is not None:
-            untimed = PermitEntry(issuers=policy.entry.permit.issuers, clock=Clock.NONE)
+            untimed = replace(policy.entry.permit, clock=Clock.NONE)
             policy = replace(policy, entry=replace(policy.entry, permit=untimed))
         self.policy = policy
         self.good, self.next = make_image(1), make_image(2)

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the device says before anybody connects: mode, token, and which service there is. The bytes are the core's. */
+#include <string.h>
+
+#include <zephyr/bluetooth/bluetooth.h>
+#include <zephyr/logging/log.h>
+#include <zephyr/sys/atomic.h>
+
+#include "glue.h"
+
+LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
+
+#define RETRY_MS 100u
+#define MAX_FIELDS 3u
+
+static atomic_t changed = ATOMIC_INIT(1);
+static uint8_t advertisement[KS_ADVERTISEMENT_SIZE];
+static uint8_t scan_response[KS_SCAN_RESPONSE_MAX];
+static uint8_t links_before;
+static bool on;
+
+/* Length, type and data of each field (Core, Vol 3 Part C 11) as the host's own structs. */
+static size_t fields_of(const uint8_t *data, size_t size, struct bt_data fields[MAX_FIELDS])
+{
+	size_t count = 0;
+	size_t at = 0;
+
+	while ((at + 1u < size) && (data[at] != 0u) && (at + data[at] < size) && (count < MAX_FIELDS)) {
+		fields[count].data_len = (uint8_t)(data[at] - 1u);
+		fields[count].type = data[at + 1u];
+		fields[count].data = &data[at + 2u];
+		count++;
+		at += (size_t)data[at] + 1u;
+	}
+	return count;
+}
+
+void ks_advertise_changed(void)
+{
+	(void)atomic_set(&changed, 1);
+}
+
+static int start(void)
+{
+	static struct bt_data ad[MAX_FIELDS];
+	static struct bt_data sd[MAX_FIELDS];
+	size_t ad_count;
+	size_t sd_count;
+	uint8_t size;
+
+	ks_lock();
+	ks_device_advertisement(ks_the_device(), advertisement);
+	size = ks_device_scan_response(&ks_policy, scan_response);
+	ks_unlock();
+	ad_count = fields_of(advertisement, sizeof(advertisement), ad);
+	sd_count = fields_of(scan_response, size, sd);
+	if (on) {
+		return bt_le_adv_update_data(ad, ad_count, sd, sd_count);
+	}
+	/* Once: the host does not begin again by itself when a connection ends, while the table may still have to change. */
+#if defined(BT_LE_ADV_CONN_FAST_1)
+	return bt_le_adv_start(BT_LE_ADV_CONN_FAST_1, ad, ad_count, sd, sd_count);
+#else
+	return bt_le_adv_start(BT_LE_ADV_PARAM(BT_LE_ADV_OPT_CONNECTABLE | BT_LE_ADV_OPT_ONE_TIME, BT_GAP_ADV_FAST_INT_MIN_1,
+					       BT_GAP_ADV_FAST_INT_MAX_1, NULL),
+			       ad, ad_count, sd, sd_count);
+#endif
+}
+
+void ks_advertise_follow(bool may)
+{
+	uint8_t links = ks_links_count();
+	int error;
+
+	if (!may) {
+		(void)atomic_set(&changed, 1);
+		if (on) {
+			on = false;
+			(void)bt_le_adv_stop();
+		}
+		return;
+	}
+	if (links != links_before) {
+		/* A connection has ended the advertising, or there is room for one again. */
+		if (links > links_before) {
+			on = false;
+		}
+		links_before = links;
+		(void)atomic_set(&changed, 1);
+	}
+	if ((links >= CONFIG_BT_MAX_CONN) || (atomic_set(&changed, 0) == 0)) {
+		return;
+	}
+	error = start();
+	if (error == -EALREADY) {
+		on = true;
+		error = start();
+	} else if ((error == -EAGAIN) && on) {
+		on = false; /* it was not on any more */
+		error = start();
+	} else {
+		/* done, or nothing that another try would mend now */
+	}
+	if (error == 0) {
+		on = true;
+	} else {
+		LOG_WRN("advertising: %d", error);
+		(void)atomic_set(&changed, 1);
+		ks_post_within(RETRY_MS);
+	}
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HMAC-SHA256 and SHA-256 by TinyCrypt, for trees that have nothing else. The secret is the unit's. */
+#include <string.h>
+
+#include <tinycrypt/constants.h>
+#include <tinycrypt/hmac.h>
+#include <tinycrypt/sha256.h>
+
+#include <keyswitch/ks_crypto.h>
+#include <keyswitch/ks_sha256.h>
+
+#include "glue.h"
+
+#if defined(CONFIG_KEYSWITCH_PERMIT)
+#error "TinyCrypt has no Ed25519: permits need CONFIG_KEYSWITCH_CRYPTO_PSA, or the application's own"
+#endif
+
+BUILD_ASSERT(sizeof(struct tc_sha256_state_struct) <= KS_SHA256_STATE_SIZE, "KS_SHA256_STATE_SIZE");
+
+bool ks_hmac_sha256_verify(const uint8_t *message, size_t size, const uint8_t mac[KS_MAC_SIZE])
+{
+	struct tc_hmac_state_struct state;
+	uint8_t secret[32];
+	uint8_t right[KS_MAC_SIZE];
+	uint8_t wrong = 0u;
+	bool computed;
+
+	if (!ks_unit_secret(secret)) {
+		return false; /* a unit without a secret: the button works */
+	}
+	(void)memset(&state, 0, sizeof(state));
+	computed = (tc_hmac_set_key(&state, secret, sizeof(secret)) == TC_CRYPTO_SUCCESS) &&
+		   (tc_hmac_init(&state) == TC_CRYPTO_SUCCESS) &&
+		   (tc_hmac_update(&state, message, (unsigned int)size) == TC_CRYPTO_SUCCESS) &&
+		   (tc_hmac_final(right, sizeof(right), &state) == TC_CRYPTO_SUCCESS);
+	(void)memset(secret, 0, sizeof(secret));
+	for (size_t place = 0; place < sizeof(right); place++) {
+		wrong |= right[place] ^ mac[place]; /* as long for every wrong one */
+	}
+	return computed && (wrong == 0u);
+}
+
+static struct tc_sha256_state_struct *state_of(struct ks_sha256 *hash)
+{
+	return (struct tc_sha256_state_struct *)(void *)hash->state.bytes;
+}
+
+bool ks_sha256_begin(struct ks_sha256 *hash)
+{
+	return tc_sha256_init(state_of(hash)) == TC_CRYPTO_SUCCESS;
+}
+
+bool ks_sha256_update(struct ks_sha256 *hash, const uint8_t *bytes, size_t size)
+{
+	return tc_sha256_update(state_of(hash), bytes, size) == TC_CRYPTO_SUCCESS;
+}
+
+bool ks_sha256_end(struct ks_sha256 *hash, uint8_t digest[KS_SHA256_SIZE])
+{
+	return tc_sha256_final(digest, state_of(hash)) == TC_CRYPTO_SUCCESS;
+}
+
+void ks_sha256_abort(struct ks_sha256 *hash)
+{
+	ARG_UNUSED(hash);
+}

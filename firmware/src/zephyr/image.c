@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MCUmgr's image group behind the gate: state, upload and erase, and what leaving does to the slots.
+ *
+ * With arm = "late" a state write is remembered by the machine and listed as pending; the trailer is written as the last
+ * act before the session's own reset, when the image's hash has been computed once more. MCUboot knows no modes: a trailer
+ * that was written earlier would start the image at the next power-up, whatever has happened since.
+ *
+ * One image with two slots. Several images: not here yet, and a build error.
+ */
+#include <string.h>
+
+#include <zephyr/dfu/mcuboot.h>
+#include <zephyr/drivers/flash.h>
+#include <zephyr/logging/log.h>
+#include <zephyr/mgmt/mcumgr/grp/img_mgmt/img_mgmt.h>
+#include <zephyr/mgmt/mcumgr/mgmt/callbacks.h>
+#include <zephyr/storage/flash_map.h>
+
+#include <bootutil/image.h>
+#include <zcbor_common.h>
+#include <zcbor_decode.h>
+#include <zcbor_encode.h>
+
+#if __has_include(<mgmt/mcumgr/util/zcbor_bulk.h>)
+#include <mgmt/mcumgr/util/zcbor_bulk.h>
+#else
+#include <zephyr/mgmt/mcumgr/util/zcbor_bulk.h>
+#endif
+
+#include "glue.h"
+#include "image_hash.h"
+
+LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
+
+#if !defined(CONFIG_MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK) || !defined(CONFIG_MCUMGR_GRP_IMG_STATUS_HOOKS)
+#error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK=y and CONFIG_MCUMGR_GRP_IMG_STATUS_HOOKS=y"
+#endif
+#if !defined(CONFIG_MCUMGR_GRP_IMG_MUTEX)
+#error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_MUTEX=y: without it an upload cannot be dropped from outside"
+#endif
+#if CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != 1
+#error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
+#endif
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
+	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+#error "Keyswitch's glue does not arm images for this mode of MCUboot yet"
+#endif
+
+#define RUNNING_SLOT 0
+#define OTHER_SLOT 1
+#define RUNNING_AREA FIXED_PARTITION_ID(slot0_partition)
+#define OTHER_AREA FIXED_PARTITION_ID(slot1_partition)
+/* The keys of one entry of the list: slot, version, hash, five flags. */
+#define ENTRY_KEYS 16
+
+/* The image that waits for its reset, as it was when the reset was granted. */
+static struct ks_image_hash again;
+static bool again_runs;
+static bool again_done;
+static bool again_fresh; /* computed since the reset was granted */
+static struct ks_hash again_found;
+static uint32_t again_changes;
+/* Counts what has been done to the other slot. */
+static uint32_t slot_changes;
+/* A command is looking at the slot without the lock: see ks_image_state_write(). */
+static struct ks_image_hash asked;
+
+/* --- what is there --- */
+
+bool ks_image_on_trial(void)
+{
+	return !boot_is_img_confirmed();
+}
+
+void ks_image_running(struct ks_hash *hash)
+{
+	(void)ks_image_hash_listed(RUNNING_AREA, hash);
+}
+
+static const struct ks_state *state_now(void)
+{
+	return &ks_the_device()->state;
+}
+
+/* What the bootloader would do next, the remembered image included. */
+enum next {
+	NEXT_KEEP = 0,
+	NEXT_TEST = 1,
+	NEXT_PERM = 2,
+	NEXT_REVERT = 3,
+};
+
+static enum next next_boot(void)
+{
+	const struct ks_state *state = state_now();
+	int swap = mcuboot_swap_type_multi(0);
+
+	if (swap == BOOT_SWAP_TYPE_REVERT) {
+		return NEXT_REVERT;
+	}
+	if (state->arming && !state->armed_written) {
+		return state->armed_permanent ? NEXT_PERM : NEXT_TEST;
+	}
+	if (swap == BOOT_SWAP_TYPE_TEST) {
+		return NEXT_TEST;
+	}
+	return (swap == BOOT_SWAP_TYPE_PERM) ? NEXT_PERM : NEXT_KEEP;
+}
+
+/* --- the list --- */
+
+#define FLAG(state, name, value) (zcbor_tstr_put_lit(state, name) && zcbor_bool_put(state, value))
+
+static bool put_flags(zcbor_state_t *state, int slot, enum next next, bool bootable)
+{
+	bool running = slot == RUNNING_SLOT;
+	bool pending = !running && ((next == NEXT_TEST) || (next == NEXT_PERM));
+	bool confirmed = running ? (next != NEXT_REVERT) : (next == NEXT_REVERT);
+	bool permanent = !running && (next == NEXT_PERM);
+
+	if (IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST)) {
+		return (!bootable || FLAG(state, "bootable", true)) && (!pending || FLAG(state, "pending", true)) &&
+		       (!confirmed || FLAG(state, "confirmed", true)) && (!running || FLAG(state, "active", true)) &&
+		       (!permanent || FLAG(state, "permanent", true));
+	}
+	return FLAG(state, "bootable", bootable) && FLAG(state, "pending", pending) && FLAG(state, "confirmed", confirmed) &&
+	       FLAG(state, "active", running) && FLAG(state, "permanent", permanent);
+}
+
+static bool put_slot(zcbor_state_t *state, int slot, enum next next)
+{
+	char version_text[IMG_MGMT_VER_MAX_STR_LEN];
+	struct image_version version;
+	struct ks_hash hash;
+	struct zcbor_string bytes;
+	uint32_t flags;
+
+	/* MCUmgr decides what is listed: the flags, and the hash from the same bytes. */
+	if ((img_mgmt_read_info(slot, &version, NULL, &flags) != 0) ||
+	    !ks_image_hash_listed((slot == RUNNING_SLOT) ? RUNNING_AREA : OTHER_AREA, &hash)) {
+		return true;
+	}
+	bytes.value = hash.bytes;
+	bytes.len = hash.size;
+	if (img_mgmt_ver_str(&version, version_text) < 0) {
+		(void)strcpy(version_text, "<?" "?" "?>");
+	}
+	return zcbor_map_start_encode(state, ENTRY_KEYS) && zcbor_tstr_put_lit(state, "slot") &&
+	       zcbor_uint32_put(state, (uint32_t)slot) && zcbor_tstr_put_lit(state, "version") &&
+	       zcbor_tstr_encode_ptr(state, version_text, strlen(version_text)) && zcbor_tstr_put_lit(state, "hash") &&
+	       zcbor_bstr_encode(state, &bytes) &&
+	       put_flags(state, slot, next, (flags & IMAGE_F_NON_BOOTABLE) == 0u) &&
+	       zcbor_map_end_encode(state, ENTRY_KEYS);
+}
+
+static int put_list(struct smp_streamer *streamer)
+{
+	zcbor_state_t *state = streamer->writer->zs;
+	enum next next = next_boot();
+	bool fits = zcbor_tstr_put_lit(state, "images") && zcbor_list_start_encode(state, 2) &&
+		    put_slot(state, RUNNING_SLOT, next) && put_slot(state, OTHER_SLOT, next) &&
+		    zcbor_list_end_encode(state, 2);
+
+	if (!IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST)) {
+		fits = fits && zcbor_tstr_put_lit(state, "splitStatus") && zcbor_int32_put(state, 0);
+	}
+	return fits ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
+}
+
+int ks_image_state_read(const struct ks_call *call, mgmt_handler_fn original)
+{
+	const struct ks_state *state = state_now();
+
+	/* Whatever is not remembered alone, MCUmgr lists. */
+	return (state->arming && !state->armed_written) ? put_list(call->streamer) : original(call->streamer);
+}
+
+/* --- state write --- */
+
+static int fail(const struct ks_call *call, enum img_mgmt_err_code_t error)
+{
+	return smp_add_cmd_err(call->streamer->writer->zs, MGMT_GROUP_ID_IMAGE, (uint16_t)error) ? MGMT_ERR_EOK
+											       : MGMT_ERR_EMSGSIZE;
+}
+
+/* What a state write does: Zephyr's sixteen decisions (img_mgmt_state.c). */
+enum act {
+	ACT_ARM,
+	ACT_CONFIRM,
+	ACT_NOTHING,
+	ACT_FAIL_PENDING,
+	ACT_FAIL_ACTIVE,
+};
+
+static const uint8_t acts[4][4] = {
+	/* test running, confirm running, test other, confirm other */
+	[NEXT_KEEP] = {ACT_FAIL_ACTIVE, ACT_CONFIRM, ACT_ARM, ACT_ARM},
+	[NEXT_TEST] = {ACT_FAIL_ACTIVE, ACT_FAIL_PENDING, ACT_ARM, ACT_FAIL_PENDING},
+	[NEXT_PERM] = {ACT_FAIL_ACTIVE, ACT_FAIL_PENDING, ACT_FAIL_PENDING, ACT_ARM},
+	[NEXT_REVERT] = {ACT_FAIL_ACTIVE, ACT_CONFIRM, ACT_FAIL_PENDING, ACT_NOTHING},
+};
+
+static bool still_served(const struct ks_call *call)
+{
+	struct ks_refusal refusal;
+
+	return ks_authorise(&ks_policy, state_now(), &call->peer, call->group, call->id, call->op, &refusal);
+}
+
+/*
+ * Compute the hash of the other slot. The lock is given back between pieces: a guard, a time limit or leaving comes in
+ * between and ends it, and the door is asked again afterwards.
+ */
+static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_hash *computed)
+{
+	enum ks_hashing hashing = KS_HASHING_FAILED;
+	uint32_t changes = slot_changes;
+
+	if (ks_image_hash_begin(&asked, OTHER_AREA)) {
+		do {
+			hashing = ks_image_hash_go_on(&asked, computed);
+			ks_unlock();
+			ks_lock();
+		} while ((hashing == KS_HASHING_MORE) && (changes == slot_changes) && still_served(call));
+		if (hashing == KS_HASHING_MORE) {
+			ks_image_hash_give_up(&asked);
+		}
+	}
+	return ((hashing == KS_HASHING_DONE) && (changes != slot_changes)) ? KS_HASHING_MORE : hashing;
+}
+
+static int arm(const struct ks_call *call, bool permanent)
+{
+	struct ks_refusal refusal = {.why = KS_WHY_WRONG_MODE};
+	struct ks_event event = {.kind = KS_ARM_ASKED, .peer = call->peer, .permanent = permanent};
+	enum ks_hashing hashing;
+	struct ks_hash computed;
+	int rc;
+
+	if (next_boot() == (permanent ? NEXT_PERM : NEXT_TEST)) {
+		return put_list(call->streamer); /* armed already */
+	}
+	hashing = hash_other_slot(call, &computed);
+	rc = ks_gate_ask(call);
+	if (rc != 0) {
+		return rc;
+	}
+	if (hashing == KS_HASHING_MORE) {
+		return MGMT_ERR_EBUSY; /* the slot has changed meanwhile */
+	}
+	if (hashing == KS_HASHING_FAILED) {
+		static const char changed[] = "image: its content is not what its hash says";
+
+		MGMT_CTXT_SET_RC_RSN(call->streamer, changed);
+		return MGMT_ERR_EACCESSDENIED;
+	}
+	event.image = &computed;
+	again_found = computed; /* for a trailer that is written at once: arm = "early" */
+	again_done = true;
+	again_fresh = false;
+	again_runs = false;
+	again_changes = slot_changes;
+	if (!ks_tell(&event, &refusal)) {
+		return ks_gate_refuse(call, &refusal);
+	}
+	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
+	return state_now()->arming ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
+}
+
+static int confirm(const struct ks_call *call)
+{
+	struct ks_event event = {.kind = KS_CONFIRM_ASKED, .peer = call->peer};
+	struct ks_refusal refusal;
+
+	if (!ks_tell(&event, &refusal)) {
+		return ks_gate_refuse(call, &refusal);
+	}
+	return ks_image_on_trial() ? fail(call, IMG_MGMT_ERR_FLASH_WRITE_FAILED) : put_list(call->streamer);
+}
+
+int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
+{
+	struct zcbor_string wanted = {0};
+	bool permanent = false;
+	size_t decoded = 0;
+	struct zcbor_map_decode_key_val keys[] = {
+		ZCBOR_MAP_DECODE_KEY_DECODER("hash", zcbor_bstr_decode, &wanted),
+		ZCBOR_MAP_DECODE_KEY_DECODER("confirm", zcbor_bool_decode, &permanent),
+	};
+	struct ks_hash running;
+	struct ks_hash other;
+	bool is_running;
+	enum act act;
+
+	ARG_UNUSED(original);
+	if (zcbor_map_decode_bulk(call->streamer->reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
+		return MGMT_ERR_EINVAL;
+	}
+	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_SHA256_SIZE))) {
+		return fail(call, IMG_MGMT_ERR_INVALID_HASH);
+	}
+	(void)ks_image_hash_listed(RUNNING_AREA, &running);
+	(void)ks_image_hash_listed(OTHER_AREA, &other);
+	is_running = (wanted.len == 0u) ||
+		     ((running.size == wanted.len) && (memcmp(running.bytes, wanted.value, wanted.len) == 0));
+	if (!is_running && ((other.size != wanted.len) || (memcmp(other.bytes, wanted.value, wanted.len) != 0))) {
+		return fail(call, IMG_MGMT_ERR_HASH_NOT_FOUND);
+	}
+	act = (enum act)acts[next_boot()][(is_running ? 0 : 2) + (permanent ? 1 : 0)];
+	switch (act) {
+	case ACT_ARM:
+		return arm(call, permanent);
+	case ACT_CONFIRM:
+		return confirm(call);
+	case ACT_NOTHING:
+		return put_list(call->streamer);
+	case ACT_FAIL_PENDING:
+		return fail(call, IMG_MGMT_ERR_IMAGE_ALREADY_PENDING);
+	default:
+		return fail(call, IMG_MGMT_ERR_IMAGE_SETTING_TEST_TO_ACTIVE_DENIED);
+	}
+}
+
+/* --- upload and erase --- */
+
+/* The command whose handler runs now: MCUmgr's hooks are not told. */
+static const struct ks_call *uploading;
+
+static bool is_anothers(const struct ks_call *call)
+{
+	const struct ks_state *state = state_now();
+
+	return state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != call->peer.id);
+}
+
+/* The first byte that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
+static size_t usable_size(void)
+{
+	const struct flash_area *area;
+	size_t size = 0u;
+
+	if (flash_area_open(OTHER_AREA, &area) == 0) {
+		ssize_t trailer = boot_get_trailer_status_offset(area->fa_size);
+
+		size = (trailer > 0) ? (size_t)trailer : 0u;
+		flash_area_close(area);
+	}
+	return size;
+}
+
+int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
+{
+	int rc;
+
+	/* Nobody else's packet or mistake touches an upload: to MCUmgr there is one, and any error ends it. */
+	if (is_anothers(call)) {
+		struct ks_refusal refusal = {.why = KS_WHY_OTHER_UPLOAD};
+
+		return ks_gate_refuse(call, &refusal);
+	}
+	uploading = call;
+	rc = original(call->streamer);
+	uploading = NULL;
+	return rc;
+}
+
+int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
+{
+	struct ks_event started = {.kind = KS_UPLOAD_STARTED, .peer = call->peer};
+	struct ks_event ended = {.kind = KS_UPLOAD_ENDED};
+	struct cbor_nb_reader *reader = call->streamer->reader;
+	struct cbor_nb_reader before = *reader;
+	uint32_t slot = OTHER_SLOT;
+	size_t decoded = 0;
+	struct zcbor_map_decode_key_val keys[] = {ZCBOR_MAP_DECODE_KEY_DECODER("slot", zcbor_uint32_decode, &slot)};
+	struct ks_refusal refusal;
+	int rc;
+
+	if (zcbor_map_decode_bulk(reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
+		return MGMT_ERR_EINVAL;
+	}
+	*reader = before; /* the original reads it again */
+	if (slot > OTHER_SLOT) {
+		return fail(call, IMG_MGMT_ERR_FLASH_OPEN_FAILED);
+	}
+	if ((slot != OTHER_SLOT) || state_now()->trial) {
+		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
+	}
+	if (!ks_tell(&started, &refusal)) {
+		return ks_gate_refuse(call, &refusal);
+	}
+	slot_changes++;
+	rc = original(call->streamer);
+	(void)ks_tell(&ended, NULL);
+	return rc;
+}
+
+static enum mgmt_cb_return refuse_chunk(int32_t *rc, const struct ks_refusal *refusal)
+{
+	*rc = ks_gate_refuse(uploading, refusal);
+	return MGMT_CB_ERROR_RC;
+}
+
+/* MCUmgr's hooks run within the upload's handler, under the lock. */
+static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, int32_t *rc, uint16_t *group,
+				    bool *abort_more, void *data, size_t size)
+{
+	struct ks_event told = {.kind = KS_UPLOAD_ENDED};
+	struct ks_refusal refusal = {.why = KS_WHY_NOBODY_ENTERED};
+
+	ARG_UNUSED(before);
+	ARG_UNUSED(abort_more);
+	ARG_UNUSED(size);
+	if (event == MGMT_EVT_OP_IMG_MGMT_DFU_CHUNK) {
+		const struct img_mgmt_upload_check *check = data;
+
+		if (uploading == NULL) {
+			*rc = MGMT_ERR_EACCESSDENIED; /* not through the door */
+			return MGMT_CB_ERROR_RC;
+		}
+		if ((check->req->off == 0u) && (check->req->size > usable_size())) {
+			*group = MGMT_GROUP_ID_IMAGE;
+			*rc = IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE;
+			return MGMT_CB_ERROR_ERR;
+		}
+		told.kind = KS_UPLOAD_STARTED;
+		told.peer = uploading->peer;
+		slot_changes++;
+		return ks_tell(&told, &refusal) ? MGMT_CB_OK : refuse_chunk(rc, &refusal);
+	}
+	if ((event == MGMT_EVT_OP_IMG_MGMT_DFU_PENDING) || (event == MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED)) {
+		if (state_now()->uploading) {
+			(void)ks_tell(&told, NULL);
+		}
+	}
+	return MGMT_CB_OK;
+}
+
+static struct mgmt_callback image_hook = {
+	.callback = on_image,
+	.event_id = (MGMT_EVT_OP_IMG_MGMT_DFU_CHUNK | MGMT_EVT_OP_IMG_MGMT_DFU_PENDING | MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED),
+};
+
+void ks_image_init(void)
+{
+	mgmt_callback_register(&image_hook);
+}
+
+/* --- effects, under the lock --- */
+
+static void erase_in_other_slot(const struct flash_area *area, size_t from, size_t size)
+{
+	if (flash_area_erase(area, (off_t)from, size) != 0) {
+		LOG_ERR("the other slot cannot be erased at %zu", from);
+		ks_report(KS_LOG_FAULT, "flash cannot be erased");
+	}
+}
+
+static size_t page_size(const struct flash_area *area, size_t at, size_t *start)
+{
+	struct flash_pages_info page;
+
+	if (flash_get_page_info_by_offs(flash_area_get_device(area), area->fa_off + (off_t)at, &page) != 0) {
+		*start = at;
+		return 0u;
+	}
+	*start = (size_t)(page.start_offset - area->fa_off);
+	return page.size;
+}
+
+void ks_image_drop_upload(bool make_unusable)
+{
+	const struct flash_area *area;
+	size_t start;
+	size_t size;
+
+	img_mgmt_reset_upload();
+	if (!make_unusable || (flash_area_open(OTHER_AREA, &area) != 0)) {
+		return;
+	}
+	/* Without its header it is no image, to MCUmgr and to MCUboot alike. */
+	size = page_size(area, 0u, &start);
+	slot_changes++;
+	if (size != 0u) {
+		erase_in_other_slot(area, start, size);
+	}
+	flash_area_close(area);
+}
+
+bool ks_image_write_trailer(bool permanent)
+{
+	const struct ks_state *state = state_now();
+	bool same = again_done && (again_found.size == state->armed.size) &&
+		    (memcmp(again_found.bytes, state->armed.bytes, state->armed.size) == 0);
+
+	again_done = false;
+	if (!same) {
+		LOG_ERR("the slot does not hold what was to be armed");
+		return false;
+	}
+	if (boot_request_upgrade_multi(0, permanent ? BOOT_UPGRADE_PERMANENT : BOOT_UPGRADE_TEST) != 0) {
+		LOG_ERR("the trailer cannot be written");
+		return false;
+	}
+	return true;
+}
+
+void ks_image_disarm(void)
+{
+	const struct flash_area *area;
+	int swap = mcuboot_swap_type_multi(0);
+	ssize_t trailer;
+	size_t start;
+
+	if (((swap != BOOT_SWAP_TYPE_TEST) && (swap != BOOT_SWAP_TYPE_PERM)) || (flash_area_open(OTHER_AREA, &area) != 0)) {
+		return;
+	}
+	trailer = boot_get_trailer_status_offset(area->fa_size);
+	if ((trailer > 0) && (page_size(area, (size_t)trailer, &start) != 0u)) {
+		erase_in_other_slot(area, start, area->fa_size - start);
+	}
+	flash_area_close(area);
+	if (mcuboot_swap_type_multi(0) != BOOT_SWAP_TYPE_NONE) {
+		LOG_ERR("still armed");
+		ks_report(KS_LOG_FAULT, "an armed image cannot be disarmed");
+	}
+}
+
+void ks_image_confirm(void)
+{
+	if (boot_write_img_confirmed_multi(0) != 0) {
+		LOG_ERR("the running image cannot be confirmed");
+		ks_report(KS_LOG_FAULT, "the running image cannot be confirmed");
+	}
+}
+
+bool ks_image_ready_for_reset(void)
+{
+	const struct ks_state *state = state_now();
+
+	if (!state->reset_pending || !state->arming || state->armed_written) {
+		return true;
+	}
+	if (again_runs && (again_changes != slot_changes)) {
+		ks_image_hash_give_up(&again);
+		again_runs = false;
+	}
+	if (!again_runs && !(again_done && again_fresh && (again_changes == slot_changes))) {
+		/* What was computed when it was asked for is not enough: it is computed once more, now. */
+		again_done = false;
+		again_fresh = true;
+		again_changes = slot_changes;
+		again_runs = ks_image_hash_begin(&again, OTHER_AREA);
+		return !again_runs;
+	}
+	if (again_runs) {
+		enum ks_hashing hashing = ks_image_hash_go_on(&again, &again_found);
+
+		again_runs = hashing == KS_HASHING_MORE;
+		again_done = hashing == KS_HASHING_DONE;
+	}
+	return !again_runs;
+}
+
+void ks_image_reset_is_off(void)
+{
+	again_fresh = false;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MCUboot's hash covers header, payload and protected TLVs, which lie one behind the other from the slot's beginning (with
+ * swap using offset, from its second sector in the secondary slot: not here yet). The bootloader checks the signature over
+ * the same bytes; this tells whether what is armed is what was named.
+ */
+#include <string.h>
+
+#include <zephyr/storage/flash_map.h>
+
+#include <bootutil/image.h>
+
+#include "glue.h"
+#include "image_hash.h"
+
+/* One piece: a guard, the lease or a leave is heard after each. About a millisecond on a Cortex-M4. */
+#define PIECE 1024u
+
+BUILD_ASSERT(KS_SHA256_SIZE <= KS_MAX_HASH, "a hash of SHA-256 has room");
+
+static bool read_at(uint8_t area, uint32_t at, void *bytes, size_t size)
+{
+	const struct flash_area *opened;
+	bool read = false;
+
+	if (flash_area_open(area, &opened) != 0) {
+		return false;
+	}
+	if ((at <= opened->fa_size) && (size <= opened->fa_size - at)) {
+		read = flash_area_read(opened, (off_t)at, bytes, size) == 0;
+	}
+	flash_area_close(opened);
+	return read;
+}
+
+/* End of what is hashed, which is where the unprotected TLVs begin; 0: there is no image. */
+static uint32_t hashed_size(uint8_t area)
+{
+	struct image_header header;
+	uint64_t end;
+
+	if (!read_at(area, 0u, &header, sizeof(header)) || (header.ih_magic != IMAGE_MAGIC)) {
+		return 0u;
+	}
+	end = (uint64_t)header.ih_hdr_size + header.ih_img_size + header.ih_protect_tlv_size;
+	return (end <= INT32_MAX) ? (uint32_t)end : 0u;
+}
+
+static bool find_listed(uint8_t area, uint32_t tlvs, struct ks_hash *listed)
+{
+	struct image_tlv_info info;
+	struct image_tlv tlv;
+	uint32_t end;
+	uint32_t at;
+
+	listed->size = 0u;
+	if (!read_at(area, tlvs, &info, sizeof(info)) || (info.it_magic != IMAGE_TLV_INFO_MAGIC)) {
+		return false;
+	}
+	end = tlvs + info.it_tlv_tot;
+	/* Each turn goes on by four bytes at least, and a TLV area has at most 65,535. */
+	for (at = tlvs + sizeof(info); at + sizeof(tlv) <= end; at += (uint32_t)sizeof(tlv) + tlv.it_len) {
+		if (!read_at(area, at, &tlv, sizeof(tlv))) {
+			return false;
+		}
+		if ((tlv.it_type == IMAGE_TLV_SHA256) && (tlv.it_len == KS_SHA256_SIZE)) {
+			if ((listed->size != 0u) || !read_at(area, at + sizeof(tlv), listed->bytes, KS_SHA256_SIZE)) {
+				return false; /* MCUmgr lists no image with two */
+			}
+			listed->size = KS_SHA256_SIZE;
+		}
+	}
+	return listed->size != 0u;
+}
+
+bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
+{
+	uint32_t tlvs = hashed_size(area);
+
+	listed->size = 0u;
+	return (tlvs != 0u) && find_listed(area, tlvs, listed);
+}
+
+bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area)
+{
+	hash->area = area;
+	hash->at = 0u;
+	hash->end = hashed_size(area);
+	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_sha256_begin(&hash->sha);
+}
+
+enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *computed)
+{
+	uint8_t piece[PIECE / 4u];
+
+	for (uint8_t part = 0; (part < 4u) && (hash->at < hash->end); part++) {
+		size_t size = MIN(sizeof(piece), hash->end - hash->at);
+
+		if (!read_at(hash->area, hash->at, piece, size) || !ks_sha256_update(&hash->sha, piece, size)) {
+			ks_sha256_abort(&hash->sha);
+			return KS_HASHING_FAILED;
+		}
+		hash->at += (uint32_t)size;
+	}
+	if (hash->at < hash->end) {
+		return KS_HASHING_MORE;
+	}
+	computed->size = KS_SHA256_SIZE;
+	if (!ks_sha256_end(&hash->sha, computed->bytes) ||
+	    (memcmp(computed->bytes, hash->listed.bytes, KS_SHA256_SIZE) != 0)) {
+		return KS_HASHING_FAILED;
+	}
+	return KS_HASHING_DONE;
+}
+
+void ks_image_hash_give_up(struct ks_image_hash *hash)
+{
+	ks_sha256_abort(&hash->sha);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hash of the image in a slot, computed over what lies there, in pieces. */
+#ifndef KEYSWITCH_ZEPHYR_IMAGE_HASH_H_
+#define KEYSWITCH_ZEPHYR_IMAGE_HASH_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <keyswitch/ks_gate.h>
+#include <keyswitch/ks_sha256.h>
+
+enum ks_hashing {
+	KS_HASHING_MORE = 0,
+	KS_HASHING_DONE = 1,
+	KS_HASHING_FAILED = 2, /* no image that could be started, or flash cannot be read */
+};
+
+struct ks_image_hash {
+	struct ks_sha256 sha;
+	uint32_t at;
+	uint32_t end;
+	struct ks_hash listed; /* what the image's own TLV says */
+	uint8_t area;
+};
+
+/* Read the header of the image in this flash area; false: there is none. */
+bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area);
+/* Hash the next piece. KS_HASHING_DONE: *computed is the hash, and it is what the image's TLV says. */
+enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *computed);
+void ks_image_hash_give_up(struct ks_image_hash *hash);
+
+/* The hash that the image in this area carries, not computed; false: there is no image. */
+bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bluetooth LE connections as the machine's peers. The callbacks run on Bluetooth's receiving thread: they write down who is
+ * there now, and the gate's own queue tells the machine what has become different since it last looked.
+ */
+#include <string.h>
+
+#include <zephyr/logging/log.h>
+#include <zephyr/sys/atomic.h>
+
+#include "glue.h"
+
+#if defined(CONFIG_BT_PERIPHERAL)
+
+#include <zephyr/bluetooth/bluetooth.h>
+#include <zephyr/bluetooth/conn.h>
+#include <zephyr/bluetooth/hci.h>
+
+LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
+
+struct link {
+	atomic_t now; /* peer; KS_NO_PEER: nobody */
+	uint32_t told; /* peer that the machine knows here */
+	/*
+	 * The byte by which MCUmgr's transport tells connections apart, as requests have shown it: of this peer, and of the last
+	 * one before. It counts up with each connection: 255 of them later it is the same again, and then one that had asked
+	 * for nothing meanwhile is refused until it connects anew.
+	 */
+	uint8_t number;
+	uint8_t number_before;
+	bool has_number;
+	bool had_number;
+	bool ending;
+	bool after_answer;
+};
+
+static struct link links[CONFIG_BT_MAX_CONN];
+static atomic_t last_peer;
+
+/* --- Bluetooth's receiving thread --- */
+
+static void connected(struct bt_conn *conn, uint8_t err)
+{
+	struct bt_conn_info info;
+
+	if ((err != 0u) || (bt_conn_get_info(conn, &info) != 0) || (info.type != BT_CONN_TYPE_LE)) {
+		return;
+	}
+	ks_mode_service_forget(bt_conn_index(conn));
+	ks_authorize_forget(bt_conn_index(conn));
+	(void)atomic_set(&links[bt_conn_index(conn)].now, atomic_inc(&last_peer) + 1);
+	ks_post();
+}
+
+static void disconnected(struct bt_conn *conn, uint8_t reason)
+{
+	bool alone = true;
+
+	ARG_UNUSED(reason);
+	(void)atomic_set(&links[bt_conn_index(conn)].now, (atomic_val_t)KS_NO_PEER);
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		alone = alone && ((uint32_t)atomic_get(&links[place].now) == KS_NO_PEER);
+	}
+	if (alone) {
+		/* MCUmgr does it for subscribers only. */
+		ks_smp_service_drop_partial();
+	}
+	ks_transport_forget(conn);
+	ks_authorize_forget(bt_conn_index(conn));
+	ks_mode_service_forget(bt_conn_index(conn));
+	ks_post();
+}
+
+#if defined(CONFIG_BT_SMP)
+static void security_changed(struct bt_conn *conn, bt_security_t level, enum bt_security_err err)
+{
+	ARG_UNUSED(conn);
+	ARG_UNUSED(level);
+	ARG_UNUSED(err);
+	ks_post();
+}
+#endif
+
+BT_CONN_CB_DEFINE(ks_connection_callbacks) = {
+	.connected = connected,
+	.disconnected = disconnected,
+#if defined(CONFIG_BT_SMP)
+	.security_changed = security_changed,
+#endif
+};
+
+/* --- under the lock --- */
+
+void ks_links_tell(void)
+{
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		struct link *link = &links[place];
+		uint32_t now = (uint32_t)atomic_get(&link->now);
+		struct ks_event event = {0};
+
+		if (link->told == now) {
+			continue;
+		}
+		if (link->told != KS_NO_PEER) {
+			event.kind = KS_DISCONNECTED;
+			event.peer.id = link->told;
+			(void)ks_tell(&event, NULL);
+		}
+		link->told = now;
+		link->ending = false;
+		if (link->has_number) {
+			link->number_before = link->number;
+			link->had_number = true;
+			link->has_number = false;
+		}
+		if (now != KS_NO_PEER) {
+			event.kind = KS_CONNECTED;
+			event.peer.id = now;
+			if (!ks_tell(&event, NULL)) {
+				link->ending = true; /* the machine cannot hold it */
+				link->after_answer = false;
+			}
+		}
+	}
+}
+
+static uint8_t security_of(const struct bt_conn *conn)
+{
+	bt_security_t level = bt_conn_get_security(conn);
+
+	if (level >= BT_SECURITY_L3) {
+		return KS_SECURITY_AUTHENTICATED;
+	}
+	return (level == BT_SECURITY_L2) ? KS_SECURITY_ENCRYPTED : KS_SECURITY_NONE;
+}
+
+bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer)
+{
+	uint32_t now = (uint32_t)atomic_get(&links[bt_conn_index(conn)].now);
+
+	peer->id = now;
+	peer->security = security_of(conn);
+	return now != KS_NO_PEER;
+}
+
+bool ks_links_told(uint8_t link, uint32_t peer)
+{
+	return (peer != KS_NO_PEER) && (links[link].told == peer);
+}
+
+struct search {
+	const void *wanted;
+	bool found;
+};
+
+static void compare(struct bt_conn *conn, void *data)
+{
+	struct search *search = data;
+
+	search->found = search->found || (conn == search->wanted);
+}
+
+/*
+ * MCUmgr's Bluetooth transport keeps {connection, number} in a packet's user data; other transports keep something else
+ * there. It is a connection only if the host knows this very pointer as one.
+ */
+bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer *peer)
+{
+	struct search search = {0};
+	const struct bt_conn *conn;
+	struct link *link;
+	uint8_t number;
+
+	if (size <= sizeof(void *)) {
+		return false;
+	}
+	(void)memcpy(&search.wanted, user_data, sizeof(void *));
+	number = ((const uint8_t *)user_data)[sizeof(void *)];
+	if (search.wanted == NULL) {
+		return false;
+	}
+	bt_conn_foreach(BT_CONN_TYPE_LE, compare, &search);
+	if (!search.found) {
+		return false;
+	}
+	conn = search.wanted;
+	link = &links[bt_conn_index(conn)];
+	if (!ks_links_peer(conn, peer) || (peer->id != link->told)) {
+		return false;
+	}
+	if (link->had_number && (number == link->number_before)) {
+		return false; /* sent by whoever had this connection's place before */
+	}
+	link->number = number;
+	link->has_number = true;
+	return true;
+}
+
+void ks_links_end(uint32_t peer, bool after_answer)
+{
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		if ((peer != KS_NO_PEER) && (links[place].told == peer)) {
+			links[place].ending = true;
+			links[place].after_answer = after_answer;
+		}
+	}
+}
+
+void ks_links_end_all(void)
+{
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		ks_links_end(links[place].told, true);
+	}
+}
+
+uint8_t ks_links_count(void)
+{
+	uint8_t count = 0;
+
+	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
+		bool there = (uint32_t)atomic_get(&links[place].now) != KS_NO_PEER;
+
+		/* One that has gone counts until the machine knows it: the table changes before anybody can come again. */
+		count += (uint8_t)(there || (links[place].told != KS_NO_PEER));
+	}
+	return count;
+}
+
+/* --- on the gate's own queue --- */
+
+static void end(struct bt_conn *conn, void *data)
+{
+	struct link *link = &links[bt_conn_index(conn)];
+	bool waits = *(const bool *)data;
+
+	if (!link->ending || (link->after_answer && waits) || ((uint32_t)atomic_get(&link->now) != link->told)) {
+		return;
+	}
+	link->ending = false;
+	if (bt_conn_disconnect(conn, BT_HCI_ERR_REMOTE_USER_TERM_CONN) != 0) {
+		LOG_DBG("link %u has gone already", bt_conn_index(conn));
+	}
+}
+
+void ks_links_end_due(void)
+{
+	bool waits = ks_answer_at_hand();
+
+	bt_conn_foreach(BT_CONN_TYPE_LE, end, &waits);
+}
+
+#else /* no Bluetooth LE */
+
+void ks_links_tell(void)
+{
+}
+
+bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer *peer)
+{
+	ARG_UNUSED(user_data);
+	ARG_UNUSED(size);
+	ARG_UNUSED(peer);
+	return false;
+}
+
+void ks_links_end(uint32_t peer, bool after_answer)
+{
+	ARG_UNUSED(peer);
+	ARG_UNUSED(after_answer);
+}
+
+void ks_links_end_all(void)
+{
+}
+
+void ks_links_end_due(void)
+{
+}
+
+uint8_t ks_links_count(void)
+{
+	return 0u;
+}
+
+#endif

@@ -1,0 +1,382 @@
+"""The glue to Zephyr against stub headers of four ages of its interfaces, and its traps on a fake kernel.
+
+The stubs' CONFIG_ symbols are those that the exporter writes for that release: what `ks.conf` forgets does not build.
+"""
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, run
+
+from keyswitch.export.settings import RELEASES, settings_of
+from keyswitch.export.tables import policy_c, policy_h
+from keyswitch.policy.enums import Visibility
+from keyswitch.policy.load import load
+from keyswitch.policy.model import Policy
+
+HERE: Final = Path(__file__).with_name("zephyr")
+GLUE: Final = sorted((FIRMWARE / "src" / "zephyr").glob("*.c"))
+FAKES: Final = [*sorted((HERE / "fake").glob("*.c")), HERE / "traps.c"]
+WARNINGS: Final = ("-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Age:
+    """One age of Zephyr's interfaces.
+
+    Attributes:
+        name: of the stubs' directory.
+        release: whose ks.conf it is built with.
+        authorizes: it has GATT authorization.
+        carries: a handler can have data of its own, which a copy of it must not lose.
+        without: sources of the glue that this age does not build.
+    """
+
+    name: str
+    release: str
+    authorizes: bool
+    carries: bool = False
+    without: frozenset[str]
+
+
+AGES: Final = (
+    Age(name="3.4.99", release="3.7", authorizes=False, without=frozenset({"authorize.c", "crypto_psa.c"})),
+    Age(name="3.7", release="3.7", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="4.1", release="4.1", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="main", release="main", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
+)
+NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
+
+_OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
+    "KEYSWITCH_LOG_LEVEL": 3,
+    "KEYSWITCH_MAX_CONNECTIONS": 2,
+    "KEYSWITCH_MAX_GROUPS": 12,
+    "KEYSWITCH_MAX_COMMANDS": 64,
+    "KEYSWITCH_STACK_SIZE": 2560,
+    "KEYSWITCH_THREAD_PRIO": 2,
+    "KEYSWITCH_FRAME_SIZE": 256,
+    "KEYSWITCH_INPUT_EVENTS": 16,
+    "KEYSWITCH_ADVERTISE": 1,
+    "KEYSWITCH_PSA_KEY_ID": 0,
+    "KEYSWITCH_GATT_AUTHORIZATION_OWNER_MODULE": 1,
+}
+_OF_ZEPHYR: Final = {  # what a build with these groups has besides
+    "MCUMGR_GRP_OS": 1,
+    "MCUMGR_GRP_IMG": 1,
+    "MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER": 1,
+    "MCUMGR_SMP_CBOR_MAX_DECODING_LEVELS": 5,
+    "MCUMGR_SMP_CBOR_MAX_ENCODING_LEVELS": 5,
+    "MCUMGR_SMP_SUPPORT_ORIGINAL_PROTOCOL": 1,
+    "MCUMGR_TRANSPORT_REASSEMBLY": 1,
+    "BT_PERIPHERAL": 1,
+    "BT_SMP": 1,
+    "BT_MAX_CONN": 2,
+    "BT_GATT_DYNAMIC_DB": 1,
+    "CSPRNG_ENABLED": 1,
+}
+
+
+def policy_of(service: Visibility) -> Policy:
+    """The policy of the traps under one strategy."""
+    text = (HERE / "traps.toml").read_text("utf-8") + f'\n[gate]\nservice = "{service.value}"\n'
+    return load(text.encode(), origin="traps.toml")
+
+
+def configuration(age: Age) -> str:
+    """What Kconfig would have made of the exporter's ks.conf, as a header; with the table that can change."""
+    symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR}
+    for service in (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,):
+        for each in settings_of(policy_of(service), RELEASES[age.release]):
+            if each.value != "n":
+                symbols[each.symbol] = 1 if each.value == "y" else int(each.value)
+    if age.carries:
+        symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
+    has_symbol = int(RELEASES[age.release].dynamic_service)
+    lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
+    return "\n".join([*lines, "#define KS_MAX_CONNECTIONS 2", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""])
+
+
+def _of_any_service(policy: Policy) -> str:
+    """The policy's header without the one line by which strategies differ: the core then asks the tables."""
+    text = policy_h(policy, "/* by a test */")
+    without = re.sub(r"^#define KS_POLICY_SERVICE .*\n", "", text, flags=re.MULTILINE)
+    if without == text:
+        raise BuildFailedError("ks_policy.h no longer says which strategy it is for")
+    return without
+
+
+def sources_of(age: Age) -> list[Path]:
+    """The glue's sources that this age builds."""
+    return [path for path in GLUE if path.name not in age.without]
+
+
+def _prepare(into: Path, age: Age) -> tuple[str | Path, ...]:
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "autoconf.h").write_text(configuration(age))
+    (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS)))
+    stubs = HERE / "stubs"
+    before = ("-include", stubs / age.name / "stub_age.h", "-include", into / "autoconf.h")
+    return (*before, "-I", HERE, "-I", stubs / age.name, "-I", stubs / "any", "-I", FIRMWARE / "include", "-I", into)
+
+
+LOOKED_AT: Final = (
+    Compiler(name="gcc", command=("gcc", "-O2")),
+    Compiler(name="gcc -m32", command=("gcc", "-m32", "-Os")),
+    Compiler(name="clang", command=("clang", "-O1")),
+    Compiler(name="clang -m32", command=("clang", "-m32", "-O1")),
+)
+SANITIZED: Final = Compiler(name="clang, sanitizers", command=("clang", "-O1", *SANITIZE))
+PLAIN: Final = Compiler(name="gcc", command=("gcc", "-O0"))
+SHORT: Final = Compiler(name="gcc -m32", command=("gcc", "-m32", "-O0"))
+
+
+def compile_glue(into: Path, age: Age, compiler: Compiler) -> int:
+    """Whether the glue compiles without a warning; how many sources.
+
+    Raises:
+        BuildFailedError: it does not.
+    """
+    options = _prepare(into, age)
+    sources = sources_of(age)
+    run((*compiler.command, *WARNINGS, "-fsyntax-only", *options, *sources))
+    return len(sources)
+
+
+def build_traps(into: Path, age: Age, compiler: Compiler, *, glue: Sequence[Path] | None = None) -> list[Path]:
+    """Objects of glue, core, fakes and traps: all but the tables.
+
+    Raises:
+        BuildFailedError: something does not compile.
+    """
+    options = _prepare(into, age)
+    sources = [*(sources_of(age) if glue is None else glue), *CORE, *FAKES]
+    done = subprocess.run(
+        [str(each) for each in (*compiler.command, *WARNINGS, *options, "-c", *sources)],
+        cwd=into,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BuildFailedError(f"{age.name}, {compiler.name}:\n{done.stderr}")
+    return [into / f"{path.stem}.o" for path in sources]
+
+
+def link_traps(into: Path, age: Age, compiler: Compiler, objects: Sequence[Path], service: Visibility) -> Path:
+    """The traps under one strategy."""
+    place = into / service.value
+    place.mkdir(parents=True, exist_ok=True)
+    policy = policy_of(service)
+    (place / "ks_policy.c").write_text(policy_c(policy, "/* by a test */"))
+    (place / "ks_policy.h").write_text(policy_h(policy, "/* by a test */"))
+    built = place / "traps"
+    include = ("-I", place, "-I", FIRMWARE / "include", "-DKS_MAX_CONNECTIONS=2")
+    run((*compiler.command, "-std=gnu11", *include, place / "ks_policy.c", *objects, "-o", built))
+    return built
+
+
+def traps_of(program: Path) -> tuple[int, str]:
+    """How many passed, and what the rest says."""
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=False, timeout=120)
+    *lines, last = done.stdout.splitlines() or [""]
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
+    if found is None or (done.returncode == 0) != (found[2] == "0"):
+        return 0, f"{done.stdout}{done.stderr}"
+    return int(found[1]), "\n".join(lines)
+
+
+@dataclass(slots=True)
+class Trapped:
+    """How much was tried."""
+
+    sources: int = 0
+    traps: int = 0
+    faults: int = 0
+
+    def add(self, other: "Trapped") -> None:
+        """One more part."""
+        self.sources += other.sources
+        self.traps += other.traps
+        self.faults += other.faults
+
+
+def look_at(into: Path, age: Age) -> Trapped:
+    """Every source of the glue by every compiler, without a warning.
+
+    Raises:
+        BuildFailedError: there is one.
+    """
+    return Trapped(sources=sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT)))
+
+
+def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
+    """Every trap under every strategy of this age.
+
+    Raises:
+        BuildFailedError: it does not compile, or a trap is sprung.
+    """
+    count = Trapped()
+    objects = build_traps(into / "objects", age, compiler)
+    for service in Visibility:
+        if service is Visibility.AUTHORIZE and not age.authorizes:
+            continue
+        passed, wrong = traps_of(link_traps(into, age, compiler, objects, service))
+        if wrong or not passed:
+            raise BuildFailedError(f"traps, {age.name}, {service.value}, {compiler.name}: {wrong or 'none ran'}")
+        count.traps += passed
+    return count
+
+
+# --- faults that are planted into the glue: a trap that none of them springs proves nothing --------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change."""
+
+    trap: str
+    file: str
+    old: str
+    new: str
+    service: Visibility = field(default=Visibility.RECONNECT)
+
+
+FAULTS: Final = (
+    Fault(
+        trap="1-reset-outlives-leaving",
+        file="os_group.c",
+        old="return ks_tell(&event, &refusal) ? MGMT_ERR_EOK",
+        new="return ks_tell(&event, &refusal) ? original(call->streamer)",
+    ),
+    Fault(
+        trap="2-one-pool-of-buffers",
+        file="os_group.c",
+        old="#define RESERVED_BUFFERS 2",
+        new="#define RESERVED_BUFFERS 0",
+    ),
+    Fault(
+        trap="3-mode-changes-within-a-handler",
+        file="application.c",
+        old="(void)ks_tell(&event, NULL);\n}\n\nstatic void tell_lost",
+        new="(void)event;\n}\n\nstatic void tell_lost",
+    ),
+    Fault(
+        trap="4-groups-registered-late",
+        file="gate.c",
+        old="!leads_through_the_door(command->group, command->id)",
+        new="(command->group == 0xFFFFu)",
+    ),
+    Fault(
+        trap="4-shut-until-started",
+        file="gate.c",
+        old="\tif (!ks_running()) {",
+        new="\tif (!ks_running()) {\n\t\treturn original_of(&call)(streamer);\n\t}\n\tif (false) {",
+    ),
+    Fault(
+        trap="7-refusals-say-why",
+        file="gate.c",
+        old="MGMT_CTXT_SET_RC_RSN(call->streamer, text);",
+        new="(void)call;",
+        service=Visibility.ALWAYS,
+    ),
+    Fault(
+        trap="8-table-after-the-last-link",
+        file="visibility.c",
+        old="\t\t(void)change(false);\n",
+        new="",
+    ),
+    Fault(
+        trap="9-answer-before-the-end",
+        file="links.c",
+        old="bool waits = ks_answer_at_hand();",
+        new="bool waits = false;",
+    ),
+    Fault(
+        trap="10-no-entropy",
+        file="random.c",
+        old="return sys_csrand_get(bytes, size) == 0;",
+        new="(void)sys_csrand_get(bytes, size);\n\treturn true;",
+    ),
+    Fault(trap="12-reset-says-goodbye", file="reset.c", old="\tks_links_end_all();\n", new=""),
+    Fault(
+        trap="arm-late",
+        file="image.c",
+        old="return state_now()->arming ? put_list(call->streamer)",
+        new="(void)ks_image_write_trailer(false);\n\treturn state_now()->arming ? put_list(call->streamer)",
+    ),
+    Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!same) {", new="\tif (false) {"),
+    Fault(
+        trap="7-refusals-say-why",
+        file="gate.c",
+        old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n\tif (original",
+        new="\trc = 0;\n\tif (original",
+        service=Visibility.ALWAYS,
+    ),
+    Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="(check->req->off == 0u) && (check->req->size > usable_size())",
+        new="check->req->size == 0u",
+    ),
+    Fault(
+        trap="authorize-in-a-live-connection",
+        file="authorize.c",
+        old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
+        new="return (conn != NULL) ||",
+        service=Visibility.AUTHORIZE,
+    ),
+    Fault(
+        trap="arm-and-power-cut-in-the-trial",
+        file="record.c",
+        old='if (settings_delete("ks/session") == 0) {',
+        new="if (kept.has_session) {",
+    ),
+    Fault(
+        trap="input-before-start",
+        file="application.c",
+        old="\t\t\tnow[input] = values[input];\n",
+        new="",
+    ),
+    Fault(trap="half-frame-goes", file="smp_service.c", old="\t\ttold->cfg_changed(ccc, 0u);\n", new=""),
+    Fault(
+        trap="two-centrals",
+        file="links.c",
+        old="static void connected(struct bt_conn *conn, uint8_t err)\n{\n",
+        new="static void connected(struct bt_conn *conn, uint8_t err)\n{\n\tks_lock();\n\tks_unlock();\n",
+    ),
+)
+
+
+def plant(into: Path, faults: Sequence[Fault] = FAULTS) -> Trapped:
+    """Each fault by itself has to be noticed by its trap.
+
+    Raises:
+        BuildFailedError: one is not, or its text is not there any more.
+    """
+    age, compiler = NEWEST_NCS, PLAIN
+    objects = build_traps(into / "sound", age, compiler)
+    options = _prepare(into / "sound", age)
+    unnoticed: list[str] = []
+    for number, fault in enumerate(faults):
+        place = into / f"fault-{number}"
+        place.mkdir(parents=True)
+        source = FIRMWARE / "src" / "zephyr" / fault.file
+        text = source.read_text("utf-8")
+        if text.count(fault.old) != 1:
+            raise BuildFailedError(f"{fault.trap}: {fault.file} has changed: {fault.old!r}")
+        (place / fault.file).write_text(text.replace(fault.old, fault.new))
+        built = place / f"{source.stem}.o"
+        include = ("-I", source.parent)
+        run((*compiler.command, "-std=gnu11", "-w", *options, *include, "-c", place / fault.file, "-o", built))
+        others = [each for each in objects if each.name != built.name]
+        program = link_traps(place, age, compiler, [*others, built], fault.service)
+        done = subprocess.run([str(program), fault.trap], capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode != 1 or f"{fault.trap}: " not in done.stdout:
+            unnoticed.append(f"{fault.trap} does not notice a fault in {fault.file}: {done.stdout}{done.stderr}")
+    if unnoticed:
+        raise BuildFailedError("\n".join(unnoticed))
+    return Trapped(faults=len(faults))

@@ -1,0 +1,1 @@
+#include <stub/random_body.h>

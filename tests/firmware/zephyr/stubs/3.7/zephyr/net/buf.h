@@ -1,0 +1,1 @@
+#include <stub/net_buf_body.h>

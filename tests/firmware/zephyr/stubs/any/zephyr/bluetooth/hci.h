@@ -1,0 +1,2 @@
+/* Ours. Read in include/zephyr/bluetooth/{hci.h, hci_types.h} [A]. */
+#define BT_HCI_ERR_REMOTE_USER_TERM_CONN 0x13

@@ -1,0 +1,6 @@
+/* Ours. Read in include/zephyr/mgmt/mcumgr/transport/smp_bt.h [A]. */
+#ifndef STUB_SMP_BT_H
+#define STUB_SMP_BT_H
+int smp_bt_register(void);
+int smp_bt_unregister(void);
+#endif

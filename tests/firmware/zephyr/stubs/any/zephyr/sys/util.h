@@ -1,0 +1,2 @@
+/* Ours. */
+#include <zephyr/sys/util_macro.h>
