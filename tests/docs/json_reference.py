@@ -26,6 +26,7 @@ from keyswitch.audit.json_output import (
     ReportCheckedJson,
 )
 from keyswitch.campaign import json_output as campaign_json
+from keyswitch.console.json_output import ConsoleJson
 from keyswitch.demo.scene import BeginsJson, DemoProgressJson, StepEndedJson, StepProvedJson, SummaryJson
 from keyswitch.device.events import DeviceEvent, LiveEvent
 from keyswitch.export.zephyr import DriftJson, ExportJson
@@ -53,6 +54,7 @@ PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch campaign status": (campaign_json.DeviceStatusJson, campaign_json.CampaignJson),
     "keyswitch check": (PolicyCheckJson,),
     "keyswitch check --replay": (ReplayJson,),
+    "keyswitch console": (ConsoleJson,),
     "keyswitch demo": (BeginsJson, DemoProgressJson, StepProvedJson, StepEndedJson, SummaryJson),
     "keyswitch device": DEVICE_EVENTS,
     "keyswitch evidence show": (RecordJson,),

@@ -109,8 +109,11 @@ def prepare(
     """
     goal = _goal(request.only)
     _check_numbers(request)
-    if request.image is None and goal is not Goal.CONFIRM:
+    if request.image is None and goal not in {Goal.CONFIRM, Goal.LEAVE}:
         raise InputError(Field("image"), "missing", Phrase("a signed image, or {only} confirm"))
+    if goal is Goal.LEAVE and (request.image is not None or request.stay):
+        useless = Field("image") if request.image is not None else Field("stay")
+        raise InputError(useless, Phrase("means nothing with {only} leave: nothing is installed"), "one of the two")
     if request.health is not None and goal is Goal.UPLOAD:
         problem = Phrase("means nothing with {only} upload: the image is not started")
         raise InputError(Field("health"), problem, "one of the two")

@@ -65,6 +65,7 @@ def outcome_of(result: Result) -> Outcome | None:
             | UpdateOutcome.STILL_IN_MAINTENANCE
             | UpdateOutcome.STAGED
             | UpdateOutcome.ON_TRIAL
+            | UpdateOutcome.LEFT
         ):
             return Outcome.FAILED
         case _:
