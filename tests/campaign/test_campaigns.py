@@ -65,6 +65,7 @@ def outcomes(summary: dict[str, Any]) -> dict[str, int]:
 def check_records(file: Path, units: list[Unit]) -> None:
     """Each chain is whole, and the campaign's record names the head of each."""
     files = CampaignFiles.of(file)
+    assert not read_journal(files.record).findings
     last = [json.loads(line) for line in files.record.read_text().splitlines() if '"campaign ended"' in line][-1]
     for unit in units:
         checked = read_journal(files.evidence(unit.id))
@@ -176,6 +177,51 @@ def test_aborted_what_is_under_way_reaches_its_end_and_nothing_begins(tmp_path: 
         assert not units[1].events("entered")
         assert campaign("resume", file)[0] == Exit.NO
         assert not units[1].events("entered")
+
+
+def test_waves_are_approved_a_pause_leaves_nobody_in_maintenance_and_the_rest_is_tried_again(
+    tmp_path: Path, pump: Workshop
+):
+    """The third device moves all the time: it waits, and is tried again at rest."""
+    more = "[waves]\ncounts = [1]\napproval = true\n"
+    with tray(pump, tmp_path, 3, moving=[2]) as units:
+        file = write_campaign(tmp_path, pump, units, more, concurrency=1)
+        assert asked("approve", file)[0] == Exit.USAGE, "nothing has begun"
+        with started(file) as running:
+            wait_for(running, "approval_awaited")
+            stands = asked("status", file)[1][-1]
+            assert (stands["state"], stands["approval_of_wave"]) == ("running", 2)
+            assert asked("approve", file, "--wave", "3")[0] == Exit.USAGE
+            assert not units[1].events("entered")
+            assert asked("approve", file, "--wave", "2")[0] == Exit.YES
+            approved = wait_for(running, "wave_approved")
+            wait_for(running, "device_begun")
+            code, objects = asked("pause", file)
+            out, said = running.communicate(timeout=120)
+        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.YES, "paused", {"confirmed": 2}), said
+        assert (running.returncode, json.loads(out.splitlines()[-1])["state"]) == (Exit.UNKNOWN, "paused")
+        assert said == f"paused: resume with `keyswitch campaign resume {file}`\n"
+        assert [updated_once(unit) for unit in units] == [True, True, False]
+        assert len(units[1].events("left")) == len(units[1].events("entered")), "nobody is left in maintenance"
+        code, objects, said = campaign("resume", file)
+        assert (code, outcomes(objects[-1])) == (Exit.NO, {"confirmed": 2, "waiting": 1}), said
+        units[2].moves(is_true=False)
+        assert asked("retry", file, "--device", "P-0")[0] == Exit.USAGE
+        code, objects, said = campaign("retry", file)
+        assert (code, outcomes(objects[-1]), objects[-1]["round"]) == (Exit.YES, {"confirmed": 3}, 2), said
+        assert [each["device"] for each in objects if each["event"] == "device_begun"] == ["P-2"]
+        assert all(updated_once(unit) for unit in units)
+        kinds = [json.loads(line) for line in CampaignFiles.of(file).record.read_text().splitlines()]
+        assert [each["kind"] for each in kinds if each["kind"] != "closed"] == [
+            "campaign begun",
+            "wave approved",
+            "pause asked for",
+            "campaign resumed",
+            "campaign ended",
+            "campaign begun again",
+            "campaign ended",
+        ]
+        assert {"wave": 2, "who": approved["who"]}.items() <= kinds[2]["body"].items()
 
 
 def test_aborted_while_nobody_carries_it_out(tmp_path: Path, pump: Workshop):

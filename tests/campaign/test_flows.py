@@ -9,7 +9,16 @@ import pytest
 from tests.campaign.memory_engine import Kept, MemoryEngine
 
 from keyswitch.app.request import UpdateRequest
-from keyswitch.campaign.events import Attempt, CampaignState, Event, Stopping
+from keyswitch.campaign.events import (
+    ApprovalAwaited,
+    Attempt,
+    CampaignState,
+    DeviceEnded,
+    Event,
+    Pausing,
+    Stopping,
+    WaveApproved,
+)
 from keyswitch.campaign.flows import CAMPAIGN, Controller
 from keyswitch.campaign.model import Campaign, CampaignDevice
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
@@ -30,7 +39,19 @@ class Bench:
     during: Callable[[str], None] = lambda _device: None
     now: int = 0
     waited_ms: list[int] = field(default_factory=list)
+    approves: bool = True
+    asked: Callable[[], None] = lambda: None
     controller: Controller = field(init=False)
+    ask_pause: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, event: Event) -> None:
+        """Approves each wave that waits, one turn of the loop later, if it is to."""
+        self.told.append(event)
+        if isinstance(event, ApprovalAwaited) and self.approves:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self.controller.approve, event.wave, "somebody@bench", "2026-11-28T12:00:00.000+00:00")
+        elif isinstance(event, ApprovalAwaited):
+            asyncio.get_running_loop().call_soon(self.asked)
 
     async def update(self, device: CampaignDevice, _campaign: Campaign, _sink: Any) -> Attempt:
         self.begun.append(device.id)
@@ -53,13 +74,26 @@ class Bench:
             self.records.append((dict(ended), state))
 
         async def carried_out() -> dict[str, Any]:
-            self.controller = Controller(campaign=campaign, sink=self.told.append, record=record, update=self.update)
+            self.controller = Controller(
+                campaign=campaign, sink=self.hear, record=record, update=self.update, clock=lambda: "12:00"
+            )
             engine = MemoryEngine(self.controller.flows, self.kept)
-            result: dict[str, Any] = await engine.run(campaign.name, CAMPAIGN, campaign.to_plain())
+            running = asyncio.ensure_future(engine.run(campaign.name, CAMPAIGN, campaign.to_plain()))
+            paused = asyncio.ensure_future(self.paused())
+            await asyncio.wait([running, paused], return_when=asyncio.FIRST_COMPLETED)
             self.waited_ms = engine.waited_ms
-            return result
+            if not running.done():
+                engine.abandon()
+            paused.cancel()
+            ends = await asyncio.gather(running, paused, return_exceptions=True)
+            return ends[0] if isinstance(ends[0], dict) else {}
 
         return asyncio.run(carried_out())
+
+    async def paused(self) -> None:
+        """Ends when a pause that was asked for has taken effect."""
+        await self.ask_pause.wait()
+        await self.controller.pause("by a person")
 
 
 def test_waves_come_one_after_the_other_and_places_are_kept():
@@ -114,6 +148,57 @@ def test_stopped_while_it_waits_a_device_is_waiting():
     retries = {WAITING: Retry(attempts=9, wait_ms=1, most_wait_ms=1)}
     result = bench.run(retries=retries, abort=(AbortRule(outcomes=(FAILED,), least=1, percent=1),))
     assert (result["outcomes"], result["state"]) == ({"waiting": 1, "failed": 1}, "aborted")
+
+
+def test_a_wave_begins_when_it_is_approved_and_who_did_is_kept():
+    bench = Bench([[CONFIRMED]] * 4)
+    assert bench.run(waves=(1, 2, 1), approval=True)["outcomes"] == {"confirmed": 4}
+    waits = [(n, event) for n, event in enumerate(bench.told) if isinstance(event, ApprovalAwaited)]
+    ends = [n for n, event in enumerate(bench.told) if isinstance(event, DeviceEnded)]
+    assert [(event.wave, event.devices) for _, event in waits] == [(2, 2), (3, 1)]
+    assert (ends[0] < waits[0][0] < ends[1], ends[2] < waits[1][0] < ends[3]) == (True, True)
+    kept = [text for place, text in bench.kept.steps.items() if place[0] == "tray" and "somebody@bench" in text]
+    assert len(kept) == 2
+
+
+def test_a_wave_that_nobody_approves_does_not_begin_and_a_stop_ends_the_wait():
+    bench = Bench([[CONFIRMED]] * 2, approves=False)
+    bench.asked = lambda: bench.controller.stop("by a person")
+    result = bench.run(waves=(1, 1), approval=True)
+    assert (bench.begun, result["state"], result["outcomes"]) == (["0"], "aborted", {"confirmed": 1})
+    assert not any(isinstance(event, WaveApproved) for event in bench.told)
+
+
+def test_what_was_approved_needs_no_second_approval():
+    bench = Bench([[CONFIRMED]] * 2)
+    bench.run(waves=(1, 1), approval=True)
+    again = Bench(bench.ends, kept=bench.kept, approves=False)
+    again.kept.flows.clear()
+    assert again.run(waves=(1, 1), approval=True)["outcomes"] == {"confirmed": 2}
+    assert again.told == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_paused_what_is_under_way_reaches_its_end_and_the_rest_begins_when_it_is_resumed(concurrency: int):
+    bench = Bench([[CONFIRMED]] * 4)
+    bench.during = lambda device: bench.ask_pause.set() if device == "1" else None
+    assert bench.run(concurrency=concurrency) == {}
+    assert bench.begun == ["0", "1"]
+    assert sum(isinstance(event, DeviceEnded) for event in bench.told) == 2
+    assert any(isinstance(event, Pausing) for event in bench.told)
+    assert len(bench.kept.steps) == 2, "how they ended is kept"
+    again = Bench(bench.ends, kept=bench.kept)
+    assert again.run(concurrency=concurrency)["outcomes"] == {"confirmed": 4}
+    assert again.begun == ["2", "3"]
+
+
+def test_a_pause_does_not_wait_for_the_next_attempt():
+    bench = Bench([[WAITING, CONFIRMED]])
+    bench.during = lambda _device: bench.ask_pause.set()
+    assert bench.run(retries={WAITING: Retry(attempts=2, wait_ms=600_000, most_wait_ms=600_000)}) == {}
+    again = Bench([[CONFIRMED]], kept=bench.kept)
+    retries = {WAITING: Retry(attempts=2, wait_ms=1, most_wait_ms=1)}
+    assert again.run(retries=retries)["outcomes"] == {"confirmed": 1}
 
 
 def test_what_has_ended_is_not_begun_again():

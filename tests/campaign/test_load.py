@@ -57,6 +57,26 @@ def test_what_a_file_says(tmp_path: Path):
     assert Campaign.from_plain(read.to_plain()) == read
 
 
+@pytest.mark.parametrize(
+    ("percent", "devices", "waves"),
+    [
+        ([5, 25], 40, (2, 10, 28)),
+        ([5, 25, 70], 40, (2, 10, 28)),
+        ([1], 1, (1,)),
+        ([1, 1], 101, (2, 2, 97)),  # rounded up
+        ([1, 1], 100, (1, 1, 98)),
+        ([5, 25, 50], 3, (1, 1, 1)),  # rounded up they would be four
+        ([5, 25, 50], 2, (1, 1)),
+        ([100], 7, (7,)),
+    ],
+)
+def test_waves_by_share(tmp_path: Path, percent: list[int], devices: int, waves: tuple[int, ...]):
+    rows = "".join(f'[[device]]\nid = "P-{n}"\ntarget = "udp:127.0.0.1:{n}"\n' for n in range(1, devices + 1))
+    text = f"{HEAD}[waves]\npercent = {percent}\napproval = true\n{rows}"
+    read = read_campaign(written(tmp_path, text))
+    assert (read.waves, sum(read.waves), read.approval) == (waves, devices, True)
+
+
 def test_a_list_of_devices_is_a_file_of_its_own(tmp_path: Path):
     (tmp_path / "tray.csv").write_text("id,target\nP-1,udp:127.0.0.1:1\n\nP-2,udp:127.0.0.1:2\n")
     file = written(tmp_path, 'devices = "tray.csv"\n' + HEAD)
@@ -84,6 +104,9 @@ def test_a_list_of_devices_is_a_file_of_its_own(tmp_path: Path):
         (HEAD + '[device]\nid = "x"\n', "tray.toml: device: one table (expected [[device]] for each)"),
         (HEAD + ONE + "[waves]\ncounts = [1, 1]\n", "tray.toml: waves.counts: 2 devices in waves, and 1 in the list"),
         (HEAD + ONE + "[waves]\ncounts = [0]\n", "tray.toml: waves.counts[0]: 0 is not allowed"),
+        (HEAD + ONE + "[waves]\npercent = [60, 41]\n", "tray.toml: waves.percent: 101 per cent together"),
+        (HEAD + ONE + "[waves]\npercent = [101]\n", "tray.toml: waves.percent[0]: 101 is not allowed"),
+        (HEAD + ONE + "[waves]\npercent = [1]\ncounts = [1]\n", "tray.toml: waves.percent: there are counts as well"),
         (HEAD + ONE + "[run]\nconcurrency = 65\n", "tray.toml: run.concurrency: 65 is not allowed"),
         (
             HEAD + ONE + '[[abort]]\noutcomes = ["waiting"]\nleast = 1\npercent = 1\n',

@@ -1,23 +1,25 @@
 """Carries a campaign out in this process, from its beginning or from where it was left; and looks at one.
 
+    hand = Hand()
+    status = await begin(campaign, files, sink, hand=hand)     # in one task
+    order(campaign, files, OrderKind.PAUSE); hand.look()       # in another one, or in another process without the hand
+
 Rules:
 
 * One process carries a campaign out; it holds a lock on the campaign's directory until it ends, however that happens.
 * What is carried out is what was asked for when it began. A file that was changed since then is refused, not mixed in.
+* What people ask for meanwhile stands in the campaign's own record (`orders`) before anybody is told to look there.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from keyswitch import __version__
-from keyswitch.app.recorder import this_person
 from keyswitch.campaign.dbos_engine import FLOWS_VERSION, open_dbos, open_store
 from keyswitch.campaign.engine import FlowRecord, FlowState, Store
 from keyswitch.campaign.events import (
@@ -28,16 +30,15 @@ from keyswitch.campaign.events import (
     DeviceStatus,
 )
 from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, device_flow_id, last_attempt, update_device
-from keyswitch.campaign.model import Campaign, CampaignFiles
+from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, round_id
+from keyswitch.campaign.orders import ENDED, Order, OrderKind, Standing, read_standing, record
 from keyswitch.campaign.outcomes import Outcome
 from keyswitch.errors import InputError
-from keyswitch.host.report.evidence_file import append, close, read_journal
+from keyswitch.host.report.evidence_file import read_journal
 from keyswitch.private_files import open_directory, open_file
 
-ABORT_SIGNAL: Final = getattr(signal, "SIGUSR1", None)
-"""Asks the process that carries a campaign out to stop it; there is none on Windows."""
-
-BY_A_PERSON: Final = "aborted by a person"
+LOOK_SIGNAL: Final = getattr(signal, "SIGUSR1", None)
+"""Asks the process that carries a campaign out to look at what was asked for; there is none on Windows."""
 
 
 class LockedError(InputError):
@@ -49,8 +50,33 @@ class LockedError(InputError):
         super().__init__(str(path), f"another process carries this campaign out{whose}", "its end")
 
 
+class Hand:
+    """Reaches into a campaign that is carried out in this process; used in its event loop."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._interrupted = asyncio.Event()
+
+    def look(self) -> None:
+        """Look at what was asked for (`order`)."""
+        self._asked.set()
+
+    def interrupt(self) -> None:
+        """End the updates that are under way as Ctrl-C ends one, and the run with them; it can be resumed."""
+        self._interrupted.set()
+
+    async def asked(self) -> None:
+        """Wait until there is something to look at."""
+        await self._asked.wait()
+        self._asked.clear()
+
+    async def interrupted(self) -> None:
+        """Wait until the run is to end."""
+        await self._interrupted.wait()
+
+
 async def begin(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, *, update: Update = update_device
+    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update = update_device
 ) -> CampaignStatus:
     """Carry a campaign out that has not begun.
 
@@ -58,6 +84,7 @@ async def begin(
         campaign: with its image's hashes (`load.check_requests`).
         files: where it keeps what it has to remember.
         sink: is told what happens.
+        hand: reaches into it while it is carried out.
         update: carries one attempt out.
 
     Raises:
@@ -67,32 +94,32 @@ async def begin(
     with _locked(files.lock):
         if _begun(files, campaign) is not None:
             raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
-        return await _carry_out(campaign, files, sink, {}, update)
+        record(files, OrderKind.BEGIN, campaign, file_sha256=campaign.digest, images=list(campaign.image_hashes))
+        return await _carry_out(campaign, files, sink, ended={}, hand=hand, update=update)
 
 
 async def resume(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, *, update: Update = update_device
+    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update = update_device
 ) -> CampaignStatus:
-    """Carry a campaign on that was interrupted; one that has ended changes nothing.
+    """Carry a campaign on that was interrupted or paused; one that has ended changes nothing.
 
     Args:
         campaign: as its file has it now.
         files: where it keeps what it has to remember.
         sink: is told what happens.
+        hand: reaches into it while it is carried out.
         update: carries one attempt out.
 
     Raises:
         InputError: it has not begun, its file was changed since, another version of keyswitch began it, another process
             carries it out, or its directory cannot be used.
     """
-    begun = _begun(files, campaign) if files.directory.is_dir() else None
-    if begun is None:
-        raise InputError(str(files.directory), "this campaign has not begun", "`keyswitch campaign run`")
+    begun = _has_begun(campaign, files)
     as_begun = _same(campaign, begun, files)
     with _locked(files.lock):
         with open_store(files.database) as store:
             flows = store.flows()
-        if flows[campaign.name].state is not FlowState.UNFINISHED:
+        if flows[as_begun.flow_id].state is not FlowState.UNFINISHED:
             return look(campaign, files)
         ended = {
             device.id: outcome
@@ -101,33 +128,98 @@ async def resume(
             and flow.state is FlowState.DONE
             and (outcome := last_attempt(flow.result).outcome) is not None
         }
-        return await _carry_out(as_begun, files, sink, ended, update)
+        record(files, OrderKind.RESUME, as_begun)
+        return await _carry_out(as_begun, files, sink, ended=ended, hand=hand, update=update)
+
+
+async def retry(
+    campaign: Campaign,
+    files: CampaignFiles,
+    sink: Sink,
+    *,
+    devices: Collection[str] = (),
+    hand: Hand | None = None,
+    update: Update = update_device,
+) -> CampaignStatus:
+    """Try those again that were not confirmed, in one wave; the campaign has to have ended.
+
+    Args:
+        campaign: as its file has it now.
+        files: where it keeps what it has to remember.
+        sink: is told what happens.
+        devices: ids of those that are meant; none: all that are not confirmed.
+        hand: reaches into it while it is carried out.
+        update: carries one attempt out.
+
+    Raises:
+        InputError: it has not begun or not ended, a device is not one of those, its file was changed since, or another
+            process carries it out.
+    """
+    begun = _has_begun(campaign, files)
+    as_begun = _same(campaign, begun, files)
+    with _locked(files.lock):
+        stands = look(campaign, files, held=True)
+        if stands.state not in {CampaignState.DONE, CampaignState.ABORTED}:
+            raise InputError(str(files.directory), "this campaign has not ended", "`keyswitch campaign resume`")
+        left = {each.id for each in stands.devices if not each.is_confirmed}
+        for id_ in devices:
+            if id_ not in left:
+                there = id_ in {each.id for each in stands.devices}
+                problem = "confirmed already" if there else "no device of this campaign"
+                raise InputError(f"device {id_}", problem, "one that was not confirmed")
+        chosen = tuple(each for each in campaign.devices if each.id in (devices or left))
+        if not chosen:
+            return stands
+        again = replace(as_begun, round=as_begun.round + 1, devices=chosen, waves=(len(chosen),), approval=False)
+        record(files, OrderKind.RETRY, again, devices=[each.id for each in chosen])
+        return await _carry_out(again, files, sink, ended={}, hand=hand, update=update)
 
 
 async def _carry_out(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, ended: dict[str, Outcome], update: Update
+    campaign: Campaign,
+    files: CampaignFiles,
+    sink: Sink,
+    *,
+    ended: dict[str, Outcome],
+    hand: Hand | None,
+    update: Update,
 ) -> CampaignStatus:
-    def record(what: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str) -> None:
-        _record(files, what, attempts, state, why)
+    hand = hand or Hand()
 
-    controller = Controller(campaign=campaign, sink=sink, record=record, update=update, ended=ended)
-    interrupted = asyncio.Event()
-    with _signals(interrupted.set, lambda: controller.stop(BY_A_PERSON)):
-        _announce(files.lock)
+    def conclude(what: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str) -> None:
+        _conclude(files, what, attempts, state, why)
+
+    controller = Controller(campaign=campaign, sink=sink, record=conclude, update=update, ended=ended)
+    with _announced(files.lock):
         async with open_dbos(files.database, controller.flows) as engine:
-            running = asyncio.ensure_future(engine.run(campaign.name, CAMPAIGN, campaign.to_plain()))
-            asked = asyncio.ensure_future(interrupted.wait())
+            running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
+            ends = [running, *map(asyncio.ensure_future, (hand.interrupted(), _obey(controller, files, hand)))]
             try:
-                await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not running.done():
                     await controller.interrupt()
-                running.cancel()
-                asked.cancel()
-                await asyncio.gather(running, asked, return_exceptions=True)
-            if not running.cancelled():
-                running.result()
+                for each in ends:
+                    each.cancel()
+                results = await asyncio.gather(*ends, return_exceptions=True)
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
     return look(campaign, files, held=True)
+
+
+async def _obey(controller: Controller, files: CampaignFiles, hand: Hand) -> None:
+    """Do what people ask for; returns when the campaign is paused."""
+    while True:
+        stands = read_standing(files)
+        for wave, approved in stands.approved.items():
+            controller.approve(wave, approved.who, approved.at)
+        if stands.aborted is not None:
+            controller.stop(_by(stands.aborted))
+        elif stands.paused is not None:
+            await controller.pause(_by(stands.paused))
+            return
+        await hand.asked()
 
 
 def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> CampaignStatus:
@@ -142,46 +234,91 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
         InputError: its file was changed since it began, or its directory cannot be used.
     """
     if not files.database.exists():
-        return _status(campaign, CampaignState.NOT_BEGUN, {}, None)
+        return CampaignStatus(name=campaign.name, state=CampaignState.NOT_BEGUN, devices=_devices([campaign], {}, None))
     running = not held and _is_held(files.lock)
     with open_store(files.database) as store:
         flows = store.flows()
-        flow = flows.get(campaign.name)
-        if flow is None:
-            return _status(campaign, CampaignState.NOT_BEGUN, {}, None)
-        campaign = _same(campaign, flow, files, any_version=True)
-        state, why = _state(flow, running=running)
-        return _status(campaign, state, flows, store, why)
+        begun = _rounds(flows, campaign.name)
+        if not begun:
+            devices = _devices([campaign], {}, None)
+            return CampaignStatus(name=campaign.name, state=CampaignState.NOT_BEGUN, devices=devices)
+        rounds = [_same(campaign, flow, files, any_version=True) for flow in begun]
+        stands = read_standing(files)
+        state, why = _state(begun[-1], stands, running=running)
+        return CampaignStatus(
+            name=campaign.name,
+            state=state,
+            devices=_devices(rounds, flows, store),
+            why=why,
+            awaits=None if state.has_ended else _awaits(rounds[-1], flows, stands),
+            round=len(rounds),
+        )
+
+
+def order(campaign: Campaign, files: CampaignFiles, kind: OrderKind, *, wave: int | None = None) -> None:
+    """Ask for something of a campaign that has begun, and tell the process that carries it out, if another one does.
+
+    Args:
+        campaign: as its file has it.
+        files: where it keeps what it has to remember.
+        kind: a pause, an abort or an approval.
+        wave: that is approved; None: the one that waits for it.
+
+    Raises:
+        InputError: it has not begun, or no wave waits for an approval, or not this one.
+    """
+    as_begun = _same(campaign, _has_begun(campaign, files), files, any_version=True)
+    more: dict[str, Any] = {}
+    if kind is OrderKind.APPROVE:
+        awaits = look(campaign, files).awaits
+        if awaits is None:
+            raise InputError(str(files.directory), "no wave waits for an approval", "one that does (status)")
+        if wave not in {None, awaits}:
+            raise InputError(str(files.directory), f"wave {wave} does not wait for an approval", f"wave {awaits}")
+        more = {"wave": awaits}
+    record(files, kind, as_begun, **more)
+    _tell_to_look(files)
+
+
+def pause(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
+    """Pause a campaign: no further attempt begins, those under way reach their end.
+
+    Waits until the process that carries it out has ended, if there is one; not to be called in that process.
+
+    Raises:
+        InputError: it has not begun, or its directory cannot be used.
+    """
+    before = look(campaign, files)
+    if before.state.has_ended:
+        return before
+    order(campaign, files, OrderKind.PAUSE)
+    with _locked(files.lock, wait=True):
+        return look(campaign, files, held=True)
 
 
 def abort(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
     """Stop a campaign for good: no further device begins, those under way reach their end.
 
-    Waits until the process that carries it out has ended, if there is one.
+    Waits until the process that carries it out has ended, if there is one; not to be called in that process.
 
     Raises:
         InputError: it has not begun, or its directory cannot be used.
     """
-    begun = _begun(files, campaign) if files.directory.is_dir() else None
-    if begun is None:
-        raise InputError(str(files.directory), "this campaign has not begun", "one that has")
-    try:
-        with _locked(files.lock):
-            pass
-    except LockedError as error:
-        if not error.pid or ABORT_SIGNAL is None:
-            raise
-        with suppress(ProcessLookupError):
-            os.kill(error.pid, ABORT_SIGNAL)
+    as_begun = _same(campaign, _has_begun(campaign, files), files, any_version=True)
+    before = look(campaign, files)
+    if before.state.has_ended:
+        return before
+    order(campaign, files, OrderKind.ABORT)
     with _locked(files.lock, wait=True):
         before = look(campaign, files, held=True)
-        if before.state is not CampaignState.INTERRUPTED:
+        if before.state.has_ended:
             return before
         with open_store(files.database) as store:
             left = [flow.id for flow in store.flows().values() if flow.state is FlowState.UNFINISHED]
             store.cancel(left)
-        attempts = {each.id: each.last or Attempt(outcome=None) for each in before.devices}
-        _record(files, campaign, attempts, CampaignState.ABORTED, BY_A_PERSON)
+        ids = {each.id for each in as_begun.devices}
+        attempts = {each.id: each.last or Attempt(outcome=None) for each in before.devices if each.id in ids}
+        _conclude(files, as_begun, attempts, CampaignState.ABORTED, _by(read_standing(files).aborted))
         return look(campaign, files, held=True)
 
 
@@ -193,53 +330,106 @@ def _make(files: CampaignFiles) -> None:
             raise InputError(str(directory), error.strerror or "cannot be made", "a directory of this user") from error
 
 
+def _rounds(flows: Mapping[str, FlowRecord], name: str) -> list[FlowRecord]:
+    """The campaign's own flows, the first round's first."""
+    found = list[FlowRecord]()
+    while (flow := flows.get(round_id(name, len(found) + 1))) is not None:
+        found.append(flow)
+    return found
+
+
 def _begun(files: CampaignFiles, campaign: Campaign) -> FlowRecord | None:
+    """The flow of its last round."""
     if not files.database.exists():
         return None
     with open_store(files.database) as store:
-        return store.flows().get(campaign.name)
+        rounds = _rounds(store.flows(), campaign.name)
+    return rounds[-1] if rounds else None
+
+
+def _has_begun(campaign: Campaign, files: CampaignFiles) -> FlowRecord:
+    begun = _begun(files, campaign) if files.directory.is_dir() else None
+    if begun is None:
+        raise InputError(str(files.directory), "this campaign has not begun", "`keyswitch campaign run`")
+    return begun
 
 
 def _same(campaign: Campaign, flow: FlowRecord, files: CampaignFiles, *, any_version: bool = False) -> Campaign:
-    """The campaign as it was begun."""
+    """The campaign as it was begun, with its files where they are now."""
+    if flow.version != FLOWS_VERSION and not any_version:
+        problem = f"begun by a keyswitch whose campaigns have version {flow.version}; this one has {FLOWS_VERSION}"
+        raise InputError(str(files.directory), problem, "that keyswitch")
     as_begun = Campaign.from_plain(flow.argument)
     if as_begun.digest != campaign.digest:
         problem = "the campaign's file, or its list of devices, was changed after it began"
         raise InputError(str(files.directory), problem, "the file as it was, or a file with another name")
-    if flow.version != FLOWS_VERSION and not any_version:
-        problem = f"begun by a keyswitch whose campaigns have version {flow.version}; this one has {FLOWS_VERSION}"
-        raise InputError(str(files.directory), problem, "that keyswitch")
-    return replace(as_begun, devices=campaign.devices)
+    now_there = {each.id: each for each in campaign.devices}
+    return replace(as_begun, devices=tuple(now_there.get(each.id, each) for each in as_begun.devices))
 
 
-def _state(flow: FlowRecord, *, running: bool) -> tuple[CampaignState, str]:
+def _state(flow: FlowRecord, stands: Standing, *, running: bool) -> tuple[CampaignState, str]:
     match flow.state:
         case FlowState.DONE:
             return CampaignState(flow.result["state"]), flow.result["why"]
         case FlowState.CANCELLED:
-            return CampaignState.ABORTED, BY_A_PERSON
+            return CampaignState.ABORTED, _by(stands.aborted)
         case FlowState.BROKEN:
             return CampaignState.ABORTED, f"a bug in keyswitch: {flow.result}"
         case FlowState.UNFINISHED:
-            return (CampaignState.RUNNING if running else CampaignState.INTERRUPTED), ""
+            if running:
+                return CampaignState.RUNNING, ""
+            if stands.paused is not None:
+                return CampaignState.PAUSED, _by(stands.paused)
+            return CampaignState.INTERRUPTED, ""
 
 
-def _status(
-    campaign: Campaign, state: CampaignState, flows: Mapping[str, FlowRecord], store: Store | None, why: str = ""
-) -> CampaignStatus:
-    devices: list[DeviceStatus] = []
+def _by(asked: Order | None) -> str:
+    return f"{asked.kind.value} by {asked.who}" if asked is not None else ""
+
+
+def _awaits(campaign: Campaign, flows: Mapping[str, FlowRecord], stands: Standing) -> int | None:
+    """The wave that begins when it is approved: those before it have ended, and it has not begun."""
+    if not campaign.approval or stands.aborted is not None:
+        return None
     for number, wave in enumerate(campaign.waves_of_devices, 1):
-        for device in wave:
-            flow = flows.get(device_flow_id(campaign, device))
-            how, attempts, last = _device(flow, store)
-            target = device.request.target
-            devices.append(
-                DeviceStatus(id=device.id, target=target, wave=number, state=how, attempts=attempts, last=last)
-            )
-    return CampaignStatus(name=campaign.name, state=state, devices=tuple(devices), why=why)
+        there = [flows.get(device_flow_id(campaign, device)) for device in wave]
+        if not any(there):
+            return number if number > 1 and number not in stands.approved else None
+        if any(flow is None or flow.state is not FlowState.DONE for flow in there):
+            return None
+    return None
 
 
-def _device(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int, Attempt | None]:
+def _devices(rounds: list[Campaign], flows: Mapping[str, FlowRecord], store: Store | None) -> tuple[DeviceStatus, ...]:
+    """Each device as its last round has it, with the attempts of all."""
+    found: dict[str, DeviceStatus] = {}
+    for campaign in rounds:
+        flow = flows.get(campaign.flow_id)
+        has_ended = flow is not None and flow.state is not FlowState.UNFINISHED
+        for number, wave in enumerate(campaign.waves_of_devices, 1):
+            for device in wave:
+                now_there = _device(campaign, device, number, flows, store)
+                before = found.get(device.id)
+                if before is not None and has_ended and now_there.state is DeviceState.NOT_BEGUN:
+                    continue  # that round ended before its turn came: how it ended before is what is true
+                if before is not None:
+                    attempts, last = before.attempts + now_there.attempts, now_there.last or before.last
+                    now_there = replace(now_there, wave=before.wave, attempts=attempts, last=last)
+                found[device.id] = now_there
+    return tuple(found.values())
+
+
+def _device(
+    campaign: Campaign, device: CampaignDevice, wave: int, flows: Mapping[str, FlowRecord], store: Store | None
+) -> DeviceStatus:
+    flow = flows.get(device_flow_id(campaign, device))
+    state, attempts, last = _how(flow, store)
+    return DeviceStatus(
+        id=device.id, target=device.request.target, wave=wave, state=state, attempts=attempts, last=last
+    )
+
+
+def _how(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int, Attempt | None]:
     """State, attempts that have ended, and how the last one did; the steps of a finished flow are not read."""
     if flow is None or store is None:
         return DeviceState.NOT_BEGUN, 0, None
@@ -256,26 +446,23 @@ def _device(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, 
     return (DeviceState.ENDED if ended else DeviceState.RETRY), len(attempts), attempts[-1]
 
 
-def _record(
+def _conclude(
     files: CampaignFiles, campaign: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str
 ) -> None:
     """The campaign's own record: how each device ended, and where its chain of records ends."""
-    body: dict[str, Any] = {
-        "name": campaign.name,
-        "file_sha256": campaign.digest,
-        "images": list(campaign.image_hashes),
-        "state": state.value,
-        "why": why,
-        "who": this_person(),
-        "tool": f"keyswitch {__version__}",
-        "devices": {
+    record(
+        files,
+        ENDED,
+        campaign,
+        file_sha256=campaign.digest,
+        images=list(campaign.image_hashes),
+        state=state.value,
+        why=why,
+        devices={
             each.id: {"outcome": _outcome(attempts.get(each.id)), "head": _head(files, each.id)}
             for each in campaign.devices
         },
-    }
-    clock = this_person().partition("@")[2] or "this computer"
-    append(files.record, at=_now(), clock=clock, kind="campaign ended", body=body)
-    close(files.record, at=_now(), clock=clock)
+    )
 
 
 def _outcome(attempt: Attempt | None) -> str | None:
@@ -290,17 +477,17 @@ def _head(files: CampaignFiles, device: str) -> dict[str, Any] | None:
     return {"n": head.n, "hash": head.hash}
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 @contextmanager
-def _signals(interrupt: Callable[[], None], stop: Callable[[], None]) -> Generator[None]:
-    """Signals of the process that carries a campaign out; not on Windows, where Ctrl-C cancels what runs."""
+def signals(hand: Hand) -> Generator[None]:
+    """Let the signals of this process reach into the campaign that it carries out, which is the only one.
+
+    SIGINT and SIGTERM interrupt it, `LOOK_SIGNAL` lets it look at what was asked for. Not on Windows, where Ctrl-C
+    cancels what runs.
+    """
     loop = asyncio.get_running_loop()
-    numbers = [(signal.SIGINT, interrupt), (signal.SIGTERM, interrupt)]
-    if ABORT_SIGNAL is not None:
-        numbers.append((ABORT_SIGNAL, stop))
+    numbers = [(signal.SIGINT, hand.interrupt), (signal.SIGTERM, hand.interrupt)]
+    if LOOK_SIGNAL is not None:
+        numbers.append((LOOK_SIGNAL, hand.look))
     try:
         with suppress(NotImplementedError):
             for number, act in numbers:
@@ -310,6 +497,20 @@ def _signals(interrupt: Callable[[], None], stop: Callable[[], None]) -> Generat
         with suppress(NotImplementedError):
             for number, _ in numbers:
                 loop.remove_signal_handler(number)
+
+
+def _tell_to_look(files: CampaignFiles) -> None:
+    """Signal the process that holds the lock and has said that it listens; one that has not will look by itself."""
+    if LOOK_SIGNAL is None or not _is_held(files.lock):
+        return
+    descriptor = open_file(files.lock, os.O_RDONLY)
+    try:
+        pid = _pid(descriptor)
+    finally:
+        os.close(descriptor)
+    if pid not in {0, os.getpid()}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, LOOK_SIGNAL)
 
 
 @contextmanager
@@ -325,11 +526,22 @@ def _locked(path: Path, *, wait: bool = False) -> Generator[None]:
         os.close(descriptor)
 
 
-def _announce(path: Path) -> None:
-    """Write into the lock, which is ours, who can be asked to stop."""
+@contextmanager
+def _announced(path: Path) -> Generator[None]:
+    """Say in the lock, which is ours, who can be told to look, as long as that process listens."""
     descriptor = open_file(path, os.O_RDWR)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    os.close(descriptor)
+    try:
+        if _listens():
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.ftruncate(descriptor, 0)
+        os.close(descriptor)
+
+
+def _listens() -> bool:
+    """Whether `LOOK_SIGNAL` would be heard, and not end this process."""
+    return LOOK_SIGNAL is not None and signal.getsignal(LOOK_SIGNAL) not in {signal.SIG_DFL, signal.SIG_IGN}
 
 
 def _pid(descriptor: int) -> int:

@@ -6,21 +6,35 @@ Rules:
   left (`keyswitch.app.update`). A device is therefore never updated twice, however often its step is begun.
 * A place is held while a device is updated, not while it waits for another attempt.
 * What stops a campaign is judged when a device ends, before its place is free: no device begins in between.
-* Stopped, a device that has begun reaches the end of its attempt, which leads it out of maintenance.
+* Stopped or paused, a device that has begun reaches the end of its attempt, which leads it out of maintenance.
+* What decides how a flow goes on is the result of one of its steps; what is left undone by a pause or an interruption
+  is a step that has no result yet.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 from keyswitch.app.update import prepare
 from keyswitch.app.update import run as run_update
 from keyswitch.campaign.engine import Flow, Steps
-from keyswitch.campaign.events import Attempt, CampaignState, DeviceBegun, DeviceEnded, DeviceTold, Event, Stopping
+from keyswitch.campaign.events import (
+    ApprovalAwaited,
+    Attempt,
+    CampaignState,
+    DeviceBegun,
+    DeviceEnded,
+    DeviceTold,
+    Event,
+    Pausing,
+    Stopping,
+    WaveApproved,
+)
 from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
+from keyswitch.campaign.orders import now
 from keyswitch.campaign.outcomes import Outcome, Retry, outcome_of, why_abort
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
@@ -40,7 +54,7 @@ Record = Callable[[Campaign, Mapping[str, Attempt], CampaignState, str], None]
 
 def device_flow_id(campaign: Campaign, device: CampaignDevice) -> str:
     """One flow for each device and campaign."""
-    return f"{campaign.name}/{device.id}"
+    return f"{campaign.flow_id}/{device.id}"
 
 
 def last_attempt(result: Plain) -> Attempt:
@@ -76,6 +90,7 @@ class Controller:
         update: carries an attempt out.
         record: writes the campaign's own record.
         ended: outcome of each device that has ended; those of an earlier process are handed in.
+        clock: the time of day in ISO 8601, for records.
     """
 
     campaign: Campaign
@@ -83,9 +98,14 @@ class Controller:
     record: Record
     update: Update = update_device
     ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    clock: Callable[[], str] = now
     why: str = ""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _interrupted: bool = False
+    _held: bool = False
+    _at_work: set[str] = field(default_factory=set[str])
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _approved: dict[int, WaveApproved] = field(default_factory=dict[int, WaveApproved])
+    _approvals: defaultdict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _under_way: set["asyncio.Task[Attempt | None]"] = field(default_factory=set["asyncio.Task[Attempt | None]"])
     _places: asyncio.Semaphore = field(init=False)
 
@@ -105,9 +125,23 @@ class Controller:
             self._stopping.set()
             self.sink(Stopping(why=why))
 
+    def approve(self, wave: int, who: str, at: str) -> None:
+        """The wave of this number may begin once it is its turn."""
+        if wave not in self._approved:
+            self._approved[wave] = WaveApproved(wave=wave, who=who, at=at)
+            self._approvals[wave].set()
+
+    async def pause(self, why: str) -> None:
+        """No further attempt begins; returns when those under way have reached their end, and that is kept."""
+        self._held = True
+        self.sink(Pausing(why=why))
+        while self._at_work:
+            self._idle.clear()
+            await self._idle.wait()
+
     async def interrupt(self) -> None:
         """End the updates that are under way as Ctrl-C ends one; the campaign can be resumed from there."""
-        self._interrupted = True
+        self._held = True
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -116,7 +150,11 @@ class Controller:
         """Wave after wave, until all have ended or it is stopped."""
         campaign = self.campaign
         ended: dict[str, Attempt] = {}
-        for wave in campaign.waves_of_devices:
+        for number, wave in enumerate(campaign.waves_of_devices, 1):
+            if campaign.approval and number > 1:
+                approval = await steps.step("approval", partial(self._approval, number, len(wave)))
+                if approval is None:
+                    break
             begun = [(device_flow_id(campaign, device), {"device": device.to_plain()}) for device in wave]
             results = await steps.children(DEVICE, begun)
             ended |= {device.id: last_attempt(each) for device, each in zip(wave, results, strict=True)}
@@ -140,7 +178,9 @@ class Controller:
         attempt = 1
         while True:
             async with self._places:
-                ended = Attempt.from_plain(await steps.step("attempt", partial(self._attempt, device, attempt)))
+                if self._held:
+                    await _never()
+                ended = Attempt.from_plain(await self._kept(steps, device, attempt))
                 if ended.outcome is None:  # stopped: how the last attempt ended is what is true
                     ended, wait_ms, attempt = before or ended, None, attempt - 1
                 else:
@@ -153,29 +193,55 @@ class Controller:
             await steps.sleep(wait_ms, until=self._stopping)
             before, attempt = ended, attempt + 1
 
+    async def _kept(self, steps: Steps, device: CampaignDevice, attempt: int) -> Plain:
+        """How an attempt ended, once that is kept."""
+        self._at_work.add(device.id)
+        try:
+            return await steps.step("attempt", partial(self._attempt, device, attempt))
+        finally:
+            self._not_at_work(device)
+
     async def _attempt(self, device: CampaignDevice, attempt: int) -> Plain:
-        if self._stopping.is_set() and not self._interrupted:
+        if self._held:  # since its step was begun
+            self._not_at_work(device)
+            await _never()
+        if self._stopping.is_set():
             return Attempt(outcome=None, detail=f"stopped: {self.why}").to_plain()
+        self.sink(DeviceBegun(device=device.id, attempt=attempt))
+        task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
+        self._under_way.add(task)
         ended = None
-        if not self._interrupted:
-            self.sink(DeviceBegun(device=device.id, attempt=attempt))
-            task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
-            self._under_way.add(task)
-            try:
-                ended = await asyncio.shield(task)
-            except asyncio.CancelledError:
-                task.cancel()
-                if not self._interrupted:
-                    raise
-            finally:
-                self._under_way.discard(task)
+        try:
+            ended = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            if not self._held:
+                raise
+        finally:
+            self._under_way.discard(task)
         if ended is None or ended.outcome is None:
-            # Not to be recorded as ended: the step is begun anew when the campaign is resumed.
-            await asyncio.get_running_loop().create_future()
+            await _never()  # not to be recorded as ended: the step is begun anew when the campaign is resumed
             raise AssertionError
-        retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1)
+        ended = replace(ended, ended_at=self.clock())
+        retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1) if ended.outcome else None
         self.sink(DeviceEnded(device=device.id, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms))
         return ended.to_plain()
+
+    def _not_at_work(self, device: CampaignDevice) -> None:
+        self._at_work.discard(device.id)
+        if not self._at_work:
+            self._idle.set()
+
+    async def _approval(self, wave: int, devices: int) -> Plain:
+        """Who approved a wave, and when; None: the campaign was stopped instead."""
+        if wave not in self._approved and not self._stopping.is_set():
+            self.sink(ApprovalAwaited(wave=wave, devices=devices))
+            await _either(self._approvals[wave], self._stopping)
+        if self._stopping.is_set() or wave not in self._approved:
+            return None
+        approved = self._approved[wave]
+        self.sink(approved)
+        return {"wave": wave, "who": approved.who, "at": approved.at}
 
     def _told(self, device: str, event: UpdateEvent) -> None:
         self.sink(DeviceTold(device=device, event=event))
@@ -187,6 +253,20 @@ class Controller:
         why = why_abort(self.campaign.abort, list(self.ended.values()))
         if why is not None:
             self.stop(why)
+
+
+async def _never() -> None:
+    """Wait until this process carries nothing out any more."""
+    await asyncio.get_running_loop().create_future()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 def _word(attempt: Attempt) -> str:

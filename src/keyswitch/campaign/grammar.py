@@ -79,6 +79,19 @@ WAVES: Final = TomlTable(
             default=(),
             default_text="all devices are one wave",
         ),
+        TomlKey(
+            name="percent",
+            kind=ListOf(Whole(1, 100), most=32, repeats=True),
+            doc="The same as shares of all devices, rounded up; instead of `counts`.",
+            default=(),
+            default_text="all devices are one wave",
+        ),
+        TomlKey(
+            name="approval",
+            kind=Boolean(),
+            doc="Each wave but the first begins only when somebody approves it: `keyswitch campaign approve`.",
+            default=False,
+        ),
     ),
 )
 
@@ -166,13 +179,10 @@ SECTIONS: Final = {
 LISTS: Final = ("device", "abort")
 
 NOT_YET: Final = {
-    "approval": "approval between waves",
     "database": "a campaign on PostgreSQL",
     "deadline_s": "a deadline",
     "gateways": "gateways",
     "scan": "devices found by what they advertise",
     "windows": "windows of time",
-    "waves.approval": "approval between waves",
-    "waves.percent": "waves by share",
 }
 """What a campaign file will be able to say: refused by name, so that nobody believes that it was heeded."""

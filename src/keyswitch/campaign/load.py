@@ -26,6 +26,9 @@ from keyswitch.schema.value_types import suggestion
 CAMPAIGN_FILE: Final = FileKind(expected="a campaign file (TOML)", max_size=16_000_000)
 DEVICES_FILE: Final = FileKind(expected="a list of devices (CSV)", max_size=16_000_000)
 
+_ALL: Final = 100
+"""Per cent."""
+
 DEFAULT_RETRIES: Final = {Outcome.BUSY: Retry(attempts=6, wait_ms=15_000, factor=2, most_wait_ms=60_000)}
 """A campaign that was killed has left sessions on its devices, whose owner is gone. The shipped policy ends one that is
 idle for 120 s: these waits are 225 s together."""
@@ -52,7 +55,7 @@ def read_campaign(path: Path) -> Campaign:
         rows = read_csv(more, str(file), expected=DEVICES_FILE.expected, columns=grammar.DEVICE.names)
     else:
         rows = _list(root, "device", where)
-    campaign = _section(root, "campaign", where)
+    campaign, waves = _section(root, "campaign", where), _section(root, "waves", where)
     devices = _devices(rows, _request(root, where, path, campaign["note"]), path)
     if not devices:
         raise InputError(origin, "no devices", "a [[device]] for each, or devices = a CSV file")
@@ -60,7 +63,8 @@ def read_campaign(path: Path) -> Campaign:
         name=campaign["name"],
         digest=digest.hexdigest(),
         devices=devices,
-        waves=_waves(_section(root, "waves", where)["counts"], len(devices), below(below(where, "waves"), "counts")),
+        waves=_waves(waves["counts"], waves["percent"], len(devices), below(where, "waves")),
+        approval=waves["approval"],
         concurrency=_section(root, "run", where)["concurrency"],
         abort=tuple(
             AbortRule(
@@ -162,11 +166,22 @@ def _devices(rows: list[tuple[str, object]], common: UpdateRequest, path: Path) 
     return tuple(devices)
 
 
-def _waves(counts: tuple[int, ...], devices: int, where: str) -> tuple[int, ...]:
+def _waves(counts: tuple[int, ...], percent: tuple[int, ...], devices: int, where: str) -> tuple[int, ...]:
+    """Devices of each wave; together they are all."""
+    if counts and percent:
+        raise InputError(below(where, "percent"), "there are counts as well", "one of the two")
     given = sum(counts)
     if given > devices:
-        raise InputError(where, f"{given} devices in waves, and {devices} in the list", f"at most {devices}")
-    return counts if given == devices else (*counts, devices - given)
+        raise InputError(
+            below(where, "counts"), f"{given} devices in waves, and {devices} in the list", f"at most {devices}"
+        )
+    if sum(percent) > _ALL:
+        raise InputError(below(where, "percent"), f"{sum(percent)} per cent together", f"at most {_ALL}")
+    waves, left = list[int](), devices
+    for count in (*counts, *(-(-devices * share // _ALL) for share in percent), devices):
+        waves.append(min(count, left))
+        left -= waves[-1]
+    return tuple(count for count in waves if count)
 
 
 def _retries(stated: object, where: str) -> dict[Outcome, Retry]:

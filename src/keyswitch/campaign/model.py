@@ -12,6 +12,11 @@ Plain = Any
 """A value that JSON can hold: what the engine keeps is nothing else."""
 
 
+def round_id(name: str, round_: int) -> str:
+    """What the durable flow of a campaign's round is called; a name has no `#` in it."""
+    return name if round_ == 1 else f"{name}#{round_}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignDevice:
     """One device. Attributes: id: what the campaign calls it; request: its update; secrets are file names there."""
@@ -43,6 +48,8 @@ class Campaign:
         retries: by outcome; an outcome that is not there is not tried again.
         image_hashes: of the images that are installed, so that a file that changed meanwhile is noticed; empty while
             the image was not read.
+        approval: each wave but the first begins only when somebody approves it.
+        round: 1; a later one has the devices that were to be tried again.
     """
 
     name: str
@@ -53,6 +60,13 @@ class Campaign:
     abort: tuple[AbortRule, ...] = ()
     retries: Mapping[Outcome, Retry] = field(default_factory=dict[Outcome, Retry])
     image_hashes: tuple[str, ...] = ()
+    approval: bool = False
+    round: int = 1
+
+    @property
+    def flow_id(self) -> str:
+        """Of its durable flow."""
+        return round_id(self.name, self.round)
 
     @property
     def waves_of_devices(self) -> tuple[tuple[CampaignDevice, ...], ...]:
@@ -86,6 +100,8 @@ class Campaign:
                 for outcome, retry in self.retries.items()
             },
             "image_hashes": list(self.image_hashes),
+            "approval": self.approval,
+            "round": self.round,
         }
 
     @classmethod
@@ -107,6 +123,8 @@ class Campaign:
             ),
             retries={Outcome(word): Retry(**each) for word, each in plain["retries"].items()},
             image_hashes=tuple(plain["image_hashes"]),
+            approval=plain["approval"],
+            round=plain["round"],
         )
 
 

@@ -11,8 +11,15 @@ from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
 if TYPE_CHECKING:
-    from keyswitch.campaign.events import CampaignStatus, Event
+    from collections.abc import Callable, Coroutine
+
+    from keyswitch.campaign.carry_out import Hand
+    from keyswitch.campaign.events import CampaignStatus
+    from keyswitch.campaign.flows import Sink
     from keyswitch.campaign.model import Campaign, CampaignFiles
+
+    Carried = Coroutine[None, None, CampaignStatus]
+    How = Callable[[Campaign, CampaignFiles, Sink, Hand], Carried]
 
 FILE = click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
 JSON = click.option(
@@ -24,7 +31,8 @@ JSON = click.option(
 def campaign() -> None:
     """Update many devices as a file says; killed anywhere, `resume` goes on from what the devices have.
 
-    Exit codes of run, resume and abort: 0 every device is confirmed, 1 the campaign ended otherwise, 130 interrupted.
+    Exit codes of run, resume, retry and abort: 0 every device is confirmed, 1 the campaign ended otherwise, 3 it is
+    paused, 130 interrupted.
 
     \b
     Examples:
@@ -96,20 +104,87 @@ def run(file: Path, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign run pumps.toml --json
     """
-    return _carry_out(file, as_json=as_json, resumed=False)
+    return _carry_out(file, as_json=as_json, how=_begin)
 
 
 @campaign.command()
 @FILE
 @JSON
 def resume(file: Path, *, as_json: bool) -> Exit:
-    """Carry a campaign on that was interrupted or killed.
+    """Carry a campaign on that was paused, interrupted or killed.
 
     \b
     Example:
       keyswitch campaign resume pumps.toml
     """
-    return _carry_out(file, as_json=as_json, resumed=True)
+    return _carry_out(file, as_json=as_json, how=_resume)
+
+
+@campaign.command()
+@FILE
+@click.option(
+    "--device",
+    "devices",
+    metavar="ID",
+    multiple=True,
+    help="Try this device again; may be given several times. Else all that were not confirmed.",
+)
+@JSON
+def retry(file: Path, devices: tuple[str, ...], *, as_json: bool) -> Exit:
+    """Try those devices again that were not confirmed, when the campaign has ended; in one wave.
+
+    \b
+    Example:
+      keyswitch campaign retry pumps.toml --device P-0007
+    """
+
+    def again(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
+        from keyswitch.campaign import carry_out
+
+        return carry_out.retry(read, files, sink, devices=devices, hand=hand)
+
+    return _carry_out(file, as_json=as_json, how=again)
+
+
+@campaign.command()
+@FILE
+@click.option("--wave", metavar="N", type=int, help="Approve this wave, and no other; else the one that waits.")
+@JSON
+def approve(file: Path, wave: int | None, *, as_json: bool) -> Exit:
+    """Let the wave begin that waits for it (`waves.approval`). Who approved it, and when, is recorded.
+
+    \b
+    Example:
+      keyswitch campaign approve pumps.toml --wave 2
+    """
+    from keyswitch.campaign.carry_out import look, order
+    from keyswitch.campaign.orders import OrderKind
+
+    read, files = _read(file)
+    order(read, files, OrderKind.APPROVE, wave=wave)
+    _tell(look(read, files), as_json=as_json)
+    return Exit.YES
+
+
+@campaign.command()
+@FILE
+@JSON
+def pause(file: Path, *, as_json: bool) -> Exit:
+    """Let no further attempt begin; what is under way reaches its end, out of maintenance, which is waited for.
+
+    Exit code 0: it is paused, and `resume` goes on; 1: it had ended.
+
+    \b
+    Example:
+      keyswitch campaign pause pumps.toml
+    """
+    from keyswitch.campaign import carry_out
+    from keyswitch.campaign.events import CampaignState
+
+    read, files = _read(file)
+    stands = carry_out.pause(read, files)
+    _tell(stands, as_json=as_json)
+    return Exit.YES if stands.state is CampaignState.PAUSED else Exit.NO
 
 
 @campaign.command()
@@ -179,56 +254,43 @@ def _read(file: Path) -> "tuple[Campaign, CampaignFiles]":
     return read_campaign(file), CampaignFiles.of(file)
 
 
-def _carry_out(file: Path, *, as_json: bool, resumed: bool) -> Exit:
+def _begin(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
+    from keyswitch.campaign import carry_out
+    from keyswitch.campaign.load import check_requests
+
+    return carry_out.begin(check_requests(read), files, sink, hand=hand)
+
+
+def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
+    from keyswitch.campaign import carry_out
+
+    return carry_out.resume(read, files, sink, hand=hand)
+
+
+def _carry_out(file: Path, *, as_json: bool, how: "How") -> Exit:
     from time import monotonic
 
-    from keyswitch.campaign import carry_out
+    from keyswitch.campaign.carry_out import Hand, signals
     from keyswitch.campaign.events import CampaignState
-    from keyswitch.campaign.load import check_requests
+    from keyswitch.cli.campaign_view import shown
 
     read, files = _read(file)
     began = monotonic()
 
-    def show(event: "Event") -> None:
-        _show(event, as_json=as_json)
+    async def carried_out() -> "CampaignStatus":
+        hand = Hand()
+        with signals(hand), shown(read, file, as_json=as_json) as sink:
+            return await how(read, files, sink, hand)
 
-    if resumed:
-        ended = asyncio.run(carry_out.resume(read, files, show))
-    else:
-        ended = asyncio.run(carry_out.begin(check_requests(read), files, show))
+    ended = asyncio.run(carried_out())
     code = _tell(ended, as_json=as_json, seconds=monotonic() - began)
-    if ended.state is CampaignState.INTERRUPTED:
-        echo(f"interrupted: resume with `keyswitch campaign resume {file}`", err=True)
-        return Exit.INTERRUPTED
-    return code
-
-
-def _show(event: "Event", *, as_json: bool) -> None:
-    from keyswitch.campaign.events import DeviceBegun, DeviceEnded, Stopping
-    from keyswitch.campaign.json_output import event_json
-
-    if as_json:
-        told = event_json(event)
-        if told is not None:
-            echo(json_line(told))
-        return
-    match event:
-        case DeviceBegun(device=device, attempt=attempt):
-            echo(f"{device}: attempt {attempt}" if attempt > 1 else f"{device}: begins")
-        case DeviceEnded(device=device, ended=ended, retry_in_ms=retry_in_ms):
-            again = "" if retry_in_ms is None else f"; again in {retry_in_ms / 1000:g} s"
-            word = "" if ended.outcome is None else ended.outcome.value
-            echo(f"{device}: {word} ({ended.detail}, {ended.duration_ms / 1000:.1f} s){again}")
-            if ended.next_step:
-                echo(f"{device}: next: {ended.next_step}")
-        case Stopping(why=why):
-            echo(f"stopping: {why}")
-        case _:
-            pass
+    if ended.state in {CampaignState.INTERRUPTED, CampaignState.PAUSED}:
+        echo(f"{ended.state.value}: resume with `keyswitch campaign resume {file}`", err=True)
+    return Exit.INTERRUPTED if ended.state is CampaignState.INTERRUPTED else code
 
 
 def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, seconds: float | None = None) -> Exit:
-    from keyswitch.campaign.events import CampaignState, DeviceState
+    from keyswitch.campaign.events import DeviceState
     from keyswitch.campaign.json_output import campaign_json, device_json
 
     if as_json:
@@ -244,7 +306,9 @@ def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, secon
         without = sum(each.state is not DeviceState.ENDED for each in told.devices)
         rest = [f"{without} without an outcome"] if without else []
         why = f" ({told.why})" if told.why else ""
+        if told.awaits is not None:
+            rest.append(f"wave {told.awaits} waits for approval")
         echo(f"{told.name}: {told.state.value}{why}: {', '.join(filter(None, [counts, *rest]))}")
-    if told.state in {CampaignState.DONE, CampaignState.ABORTED}:
+    if told.state.has_ended:
         return Exit.YES if told.outcomes["confirmed"] == len(told.devices) else Exit.NO
     return Exit.UNKNOWN
