@@ -1,6 +1,7 @@
 """Waves, places, retries and what stops a campaign, with updates whose ends are given."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from keyswitch.campaign.events import (
 from keyswitch.campaign.flows import CAMPAIGN, Controller
 from keyswitch.campaign.model import Campaign, CampaignDevice
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
+from keyswitch.campaign.radios import adapter_of
 
 FAILED, WAITING, CONFIRMED = Outcome.FAILED, Outcome.WAITING, Outcome.CONFIRMED
 
@@ -38,6 +40,9 @@ class Bench:
     records: list[tuple[dict[str, Attempt], CampaignState]] = field(default_factory=list)
     during: Callable[[str], None] = lambda _device: None
     now: int = 0
+    targets: list[str] = field(default_factory=list)
+    on: Counter[str | None] = field(default_factory=Counter)
+    most_on: Counter[str | None] = field(default_factory=Counter)
     waited_ms: list[int] = field(default_factory=list)
     approves: bool = True
     asked: Callable[[], None] = lambda: None
@@ -57,15 +62,20 @@ class Bench:
         self.begun.append(device.id)
         self.now += 1
         self.most = max(self.most, self.now)
+        adapter = adapter_of(device.request.target)
+        self.on[adapter] += 1
+        self.most_on[adapter] = max(self.most_on[adapter], self.on[adapter])
         self.during(device.id)
         await asyncio.sleep(0)
+        self.on[adapter] -= 1
         self.now -= 1
         ends = self.ends[int(device.id)]
         return Attempt(outcome=ends[min(self.begun.count(device.id), len(ends)) - 1])
 
     def run(self, **values: Any) -> dict[str, Any]:
         devices = tuple(
-            CampaignDevice(id=str(n), request=UpdateRequest(target=f"udp:127.0.0.1:{n}")) for n in range(len(self.ends))
+            CampaignDevice(id=str(n), request=UpdateRequest(target=target))
+            for n, target in enumerate(self.targets or [f"udp:127.0.0.1:{n + 1}" for n in range(len(self.ends))])
         )
         values = {"waves": (len(devices),), **values}
         campaign = Campaign(name="tray", digest="", devices=devices, **values)
@@ -176,6 +186,17 @@ def test_what_was_approved_needs_no_second_approval():
     again.kept.flows.clear()
     assert again.run(waves=(1, 1), approval=True)["outcomes"] == {"confirmed": 2}
     assert again.told == []
+
+
+@pytest.mark.parametrize(("per_adapter", "most"), [(1, 3), (2, 4)])
+def test_devices_of_one_adapter_share_its_places_and_hold_none_of_the_others_meanwhile(per_adapter: int, most: int):
+    bench = Bench(
+        [[CONFIRMED]] * 8,
+        targets=["ble:A", "ble:B", "ble:C", "hci:usb:0#D", "hci:usb:0#E", "udp:h", "hci:usb:0#F", "ble:G"],
+    )
+    assert bench.run(concurrency=4, per_adapter=per_adapter)["outcomes"] == {"confirmed": 8}
+    assert bench.most == most
+    assert bench.most_on == {"ble:": per_adapter, "hci:usb:0": per_adapter, None: 1}
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])

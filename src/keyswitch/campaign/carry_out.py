@@ -17,7 +17,6 @@ import signal
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from keyswitch.campaign.dbos_engine import FLOWS_VERSION, open_dbos, open_store
@@ -29,25 +28,20 @@ from keyswitch.campaign.events import (
     DeviceState,
     DeviceStatus,
 )
-from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, device_flow_id, last_attempt, update_device
+from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, device_flow_id, last_attempt, updates_over
+from keyswitch.campaign.locks import announce, holder, is_held, locked, withdraw
 from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, round_id
 from keyswitch.campaign.orders import ENDED, Order, OrderKind, Standing, read_standing, record
 from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.radios import Radios, own_adapters
 from keyswitch.errors import InputError
 from keyswitch.host.report.evidence_file import read_journal
-from keyswitch.private_files import open_directory, open_file
+from keyswitch.private_files import open_directory
+
+CARRIES_OUT: Final = "carries this campaign out"
 
 LOOK_SIGNAL: Final = getattr(signal, "SIGUSR1", None)
 """Asks the process that carries a campaign out to look at what was asked for; there is none on Windows."""
-
-
-class LockedError(InputError):
-    """Another process carries the campaign out. Attributes: pid: its number, 0 if it has not said it yet."""
-
-    def __init__(self, path: Path, pid: int) -> None:
-        self.pid = pid
-        whose = f" (process {pid})" if pid else ""
-        super().__init__(str(path), f"another process carries this campaign out{whose}", "its end")
 
 
 class Hand:
@@ -76,7 +70,7 @@ class Hand:
 
 
 async def begin(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update = update_device
+    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update | None = None
 ) -> CampaignStatus:
     """Carry a campaign out that has not begun.
 
@@ -85,21 +79,21 @@ async def begin(
         files: where it keeps what it has to remember.
         sink: is told what happens.
         hand: reaches into it while it is carried out.
-        update: carries one attempt out.
+        update: carries one attempt out; None: the update itself.
 
     Raises:
         InputError: it has begun already, another process carries it out, or its directory cannot be used.
     """
     _make(files)
-    with _locked(files.lock):
+    with locked(files.lock, CARRIES_OUT) as lock:
         if _begun(files, campaign) is not None:
             raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
         record(files, OrderKind.BEGIN, campaign, file_sha256=campaign.digest, images=list(campaign.image_hashes))
-        return await _carry_out(campaign, files, sink, ended={}, hand=hand, update=update)
+        return await _carry_out(campaign, files, sink, ended={}, lock=lock, hand=hand, update=update)
 
 
 async def resume(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update = update_device
+    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update | None = None
 ) -> CampaignStatus:
     """Carry a campaign on that was interrupted or paused; one that has ended changes nothing.
 
@@ -108,7 +102,7 @@ async def resume(
         files: where it keeps what it has to remember.
         sink: is told what happens.
         hand: reaches into it while it is carried out.
-        update: carries one attempt out.
+        update: carries one attempt out; None: the update itself.
 
     Raises:
         InputError: it has not begun, its file was changed since, another version of keyswitch began it, another process
@@ -116,7 +110,7 @@ async def resume(
     """
     begun = _has_begun(campaign, files)
     as_begun = _same(campaign, begun, files)
-    with _locked(files.lock):
+    with locked(files.lock, CARRIES_OUT) as lock:
         with open_store(files.database) as store:
             flows = store.flows()
         if flows[as_begun.flow_id].state is not FlowState.UNFINISHED:
@@ -129,7 +123,7 @@ async def resume(
             and (outcome := last_attempt(flow.result).outcome) is not None
         }
         record(files, OrderKind.RESUME, as_begun)
-        return await _carry_out(as_begun, files, sink, ended=ended, hand=hand, update=update)
+        return await _carry_out(as_begun, files, sink, ended=ended, lock=lock, hand=hand, update=update)
 
 
 async def retry(
@@ -139,7 +133,7 @@ async def retry(
     *,
     devices: Collection[str] = (),
     hand: Hand | None = None,
-    update: Update = update_device,
+    update: Update | None = None,
 ) -> CampaignStatus:
     """Try those again that were not confirmed, in one wave; the campaign has to have ended.
 
@@ -149,7 +143,7 @@ async def retry(
         sink: is told what happens.
         devices: ids of those that are meant; none: all that are not confirmed.
         hand: reaches into it while it is carried out.
-        update: carries one attempt out.
+        update: carries one attempt out; None: the update itself.
 
     Raises:
         InputError: it has not begun or not ended, a device is not one of those, its file was changed since, or another
@@ -157,7 +151,7 @@ async def retry(
     """
     begun = _has_begun(campaign, files)
     as_begun = _same(campaign, begun, files)
-    with _locked(files.lock):
+    with locked(files.lock, CARRIES_OUT) as lock:
         stands = look(campaign, files, held=True)
         if stands.state not in {CampaignState.DONE, CampaignState.ABORTED}:
             raise InputError(str(files.directory), "this campaign has not ended", "`keyswitch campaign resume`")
@@ -167,12 +161,14 @@ async def retry(
                 there = id_ in {each.id for each in stands.devices}
                 problem = "confirmed already" if there else "no device of this campaign"
                 raise InputError(f"device {id_}", problem, "one that was not confirmed")
-        chosen = tuple(each for each in campaign.devices if each.id in (devices or left))
+        with open_store(files.database) as store:
+            first = _same(campaign, _rounds(store.flows(), campaign.name)[0], files)
+        chosen = tuple(each for each in first.devices if each.id in (devices or left))
         if not chosen:
             return stands
         again = replace(as_begun, round=as_begun.round + 1, devices=chosen, waves=(len(chosen),), approval=False)
         record(files, OrderKind.RETRY, again, devices=[each.id for each in chosen])
-        return await _carry_out(again, files, sink, ended={}, hand=hand, update=update)
+        return await _carry_out(again, files, sink, ended={}, lock=lock, hand=hand, update=update)
 
 
 async def _carry_out(
@@ -181,16 +177,19 @@ async def _carry_out(
     sink: Sink,
     *,
     ended: dict[str, Outcome],
+    lock: int,
     hand: Hand | None,
-    update: Update,
+    update: Update | None,
 ) -> CampaignStatus:
     hand = hand or Hand()
 
     def conclude(what: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str) -> None:
         _conclude(files, what, attempts, state, why)
 
-    controller = Controller(campaign=campaign, sink=sink, record=conclude, update=update, ended=ended)
-    with _announced(files.lock):
+    controller = Controller(
+        campaign=campaign, sink=sink, record=conclude, update=update or updates_over(Radios()), ended=ended
+    )
+    with own_adapters(each.request.target for each in campaign.devices), _announced(lock):
         async with open_dbos(files.database, controller.flows) as engine:
             running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
             ends = [running, *map(asyncio.ensure_future, (hand.interrupted(), _obey(controller, files, hand)))]
@@ -235,7 +234,7 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
     """
     if not files.database.exists():
         return CampaignStatus(name=campaign.name, state=CampaignState.NOT_BEGUN, devices=_devices([campaign], {}, None))
-    running = not held and _is_held(files.lock)
+    running = not held and is_held(files.lock)
     with open_store(files.database) as store:
         flows = store.flows()
         begun = _rounds(flows, campaign.name)
@@ -245,6 +244,8 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
         rounds = [_same(campaign, flow, files, any_version=True) for flow in begun]
         stands = read_standing(files)
         state, why = _state(begun[-1], stands, running=running)
+        if not state.has_ended and begun[-1].version != FLOWS_VERSION:
+            why = f"{_of_another_version(begun[-1])}: resume it with that keyswitch"
         return CampaignStatus(
             name=campaign.name,
             state=state,
@@ -292,7 +293,7 @@ def pause(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
     if before.state.has_ended:
         return before
     order(campaign, files, OrderKind.PAUSE)
-    with _locked(files.lock, wait=True):
+    with locked(files.lock, CARRIES_OUT, wait=True):
         return look(campaign, files, held=True)
 
 
@@ -309,7 +310,7 @@ def abort(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
     if before.state.has_ended:
         return before
     order(campaign, files, OrderKind.ABORT)
-    with _locked(files.lock, wait=True):
+    with locked(files.lock, CARRIES_OUT, wait=True):
         before = look(campaign, files, held=True)
         if before.state.has_ended:
             return before
@@ -357,14 +358,17 @@ def _has_begun(campaign: Campaign, files: CampaignFiles) -> FlowRecord:
 def _same(campaign: Campaign, flow: FlowRecord, files: CampaignFiles, *, any_version: bool = False) -> Campaign:
     """The campaign as it was begun, with its files where they are now."""
     if flow.version != FLOWS_VERSION and not any_version:
-        problem = f"begun by a keyswitch whose campaigns have version {flow.version}; this one has {FLOWS_VERSION}"
-        raise InputError(str(files.directory), problem, "that keyswitch")
+        raise InputError(str(files.directory), _of_another_version(flow), "that keyswitch")
     as_begun = Campaign.from_plain(flow.argument)
     if as_begun.digest != campaign.digest:
         problem = "the campaign's file, or its list of devices, was changed after it began"
         raise InputError(str(files.directory), problem, "the file as it was, or a file with another name")
     now_there = {each.id: each for each in campaign.devices}
     return replace(as_begun, devices=tuple(now_there.get(each.id, each) for each in as_begun.devices))
+
+
+def _of_another_version(flow: FlowRecord) -> str:
+    return f"begun by a keyswitch whose campaigns have version {flow.version}; this one has {FLOWS_VERSION}"
 
 
 def _state(flow: FlowRecord, stands: Standing, *, running: bool) -> tuple[CampaignState, str]:
@@ -501,72 +505,23 @@ def signals(hand: Hand) -> Generator[None]:
 
 def _tell_to_look(files: CampaignFiles) -> None:
     """Signal the process that holds the lock and has said that it listens; one that has not will look by itself."""
-    if LOOK_SIGNAL is None or not _is_held(files.lock):
-        return
-    descriptor = open_file(files.lock, os.O_RDONLY)
-    try:
-        pid = _pid(descriptor)
-    finally:
-        os.close(descriptor)
-    if pid not in {0, os.getpid()}:
+    pid = holder(files.lock)
+    if LOOK_SIGNAL is not None and pid and pid != os.getpid():
         with suppress(ProcessLookupError):
             os.kill(pid, LOOK_SIGNAL)
 
 
 @contextmanager
-def _locked(path: Path, *, wait: bool = False) -> Generator[None]:
-    """Hold the campaign's lock; it is free when the process has ended, however that happens."""
-    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
-    try:
-        if not _flock(descriptor, wait=wait):
-            raise LockedError(path, _pid(descriptor))
-        os.ftruncate(descriptor, 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _announced(path: Path) -> Generator[None]:
+def _announced(lock: int) -> Generator[None]:
     """Say in the lock, which is ours, who can be told to look, as long as that process listens."""
-    descriptor = open_file(path, os.O_RDWR)
+    if _listens():
+        announce(lock)
     try:
-        if _listens():
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
-        os.ftruncate(descriptor, 0)
-        os.close(descriptor)
+        withdraw(lock)
 
 
 def _listens() -> bool:
     """Whether `LOOK_SIGNAL` would be heard, and not end this process."""
     return LOOK_SIGNAL is not None and signal.getsignal(LOOK_SIGNAL) not in {signal.SIG_DFL, signal.SIG_IGN}
-
-
-def _pid(descriptor: int) -> int:
-    word = os.pread(descriptor, 32, 0).strip()
-    return int(word) if word.isdigit() else 0
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    descriptor = open_file(path, os.O_RDWR)
-    try:
-        return not _flock(descriptor, wait=False)
-    finally:
-        os.close(descriptor)
-
-
-def _flock(descriptor: int, *, wait: bool) -> bool:
-    """Whether the lock is ours now."""
-    try:
-        import fcntl  # noqa: PLC0415 - not on every system
-    except ImportError as error:
-        raise InputError("campaign", "this system has no flock", "Linux or another Unix") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True

@@ -13,7 +13,8 @@ Rules:
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -36,6 +37,7 @@ from keyswitch.campaign.events import (
 from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
 from keyswitch.campaign.orders import now
 from keyswitch.campaign.outcomes import Outcome, Retry, outcome_of, why_abort
+from keyswitch.campaign.radios import Radios, adapter_of
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
 from keyswitch.host.update.job import Result
@@ -62,12 +64,28 @@ def last_attempt(result: Plain) -> Attempt:
     return Attempt.from_plain(result["last"])
 
 
+def updates_over(radios: Radios) -> Update:
+    """Updates whose devices share these radios."""
+
+    async def update(device: CampaignDevice, campaign: Campaign, sink: Callable[[UpdateEvent], None]) -> Attempt | None:
+        return await update_device(device, campaign, sink, radios=radios)
+
+    return update
+
+
 async def update_device(
-    device: CampaignDevice, campaign: Campaign, sink: Callable[[UpdateEvent], None]
+    device: CampaignDevice,
+    campaign: Campaign,
+    sink: Callable[[UpdateEvent], None],
+    *,
+    radios: Radios,
 ) -> Attempt | None:
     """One attempt: the update of one device, with an outcome whatever happens."""
     try:
-        prepared = prepare(device.request)
+        prepared = prepare(device.request, radio=partial(radios.of, device.request.target))
+    except InputError as error:
+        return Attempt(outcome=Outcome.REFUSED, detail=str(error))
+    try:
         if campaign.image_hashes != tuple(image.hash.hex() for image in prepared.job.images):
             detail = f"{device.request.image} is another image than when the campaign began"
             return Attempt(outcome=Outcome.REFUSED, detail=detail)
@@ -76,6 +94,8 @@ async def update_device(
         return Attempt(outcome=Outcome.REFUSED, detail=str(error))
     except Exception as error:  # noqa: BLE001 - one device's bug must not end the campaign; it is told as what it is
         return Attempt(outcome=Outcome.FAILED, detail=f"a bug in keyswitch: {type(error).__name__}: {error}")
+    finally:
+        await prepared.reach.close()  # its part of a radio, also where the run did not begin
     outcome = outcome_of(result)
     return None if outcome is None else Attempt.of(outcome, result)
 
@@ -96,7 +116,7 @@ class Controller:
     campaign: Campaign
     sink: Sink
     record: Record
-    update: Update = update_device
+    update: Update
     ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
     clock: Callable[[], str] = now
     why: str = ""
@@ -108,9 +128,11 @@ class Controller:
     _approvals: defaultdict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _under_way: set["asyncio.Task[Attempt | None]"] = field(default_factory=set["asyncio.Task[Attempt | None]"])
     _places: asyncio.Semaphore = field(init=False)
+    _on_adapter: defaultdict[str, asyncio.Semaphore] = field(init=False)
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.campaign.concurrency)
+        self._on_adapter = defaultdict(partial(asyncio.Semaphore, self.campaign.per_adapter))
         self._judge()
 
     @property
@@ -177,7 +199,7 @@ class Controller:
         before: Attempt | None = None
         attempt = 1
         while True:
-            async with self._places:
+            async with self._place(device):
                 if self._held:
                     await _never()
                 ended = Attempt.from_plain(await self._kept(steps, device, attempt))
@@ -192,6 +214,16 @@ class Controller:
                     return {"last": ended.to_plain(), "attempts": attempt}
             await steps.sleep(wait_ms, until=self._stopping)
             before, attempt = ended, attempt + 1
+
+    @asynccontextmanager
+    async def _place(self, device: CampaignDevice) -> AsyncGenerator[None]:
+        """A place among all; on its adapter first, so that none is held by who waits for an adapter."""
+        name = adapter_of(device.request.target)
+        async with AsyncExitStack() as stack:
+            if name is not None:
+                await stack.enter_async_context(self._on_adapter[name])
+            await stack.enter_async_context(self._places)
+            yield
 
     async def _kept(self, steps: Steps, device: CampaignDevice, attempt: int) -> Plain:
         """How an attempt ended, once that is kept."""

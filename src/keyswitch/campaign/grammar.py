@@ -11,6 +11,9 @@ MAX_DEVICES: Final = 10_000
 """Ten thousand are what the engine is measured with; every one is held in memory."""
 
 MAX_CONCURRENCY: Final = 64
+MAX_PER_ADAPTER: Final = 16
+"""Controllers have room for some connections: eight to twenty are usual."""
+
 LONGEST_WAIT_S: Final = 7 * 24 * 3600
 
 _FILE: Final = Text(1_000, meaning="a file name, relative to this file")
@@ -99,6 +102,12 @@ RUN: Final = TomlTable(
     doc="How it is carried out.",
     keys=(
         TomlKey(name="concurrency", kind=Whole(1, MAX_CONCURRENCY), doc="Devices that are updated at once.", default=1),
+        TomlKey(
+            name="per_adapter",
+            kind=Whole(1, MAX_PER_ADAPTER),
+            doc="Of these, over one Bluetooth adapter: they share its air.",
+            default=1,
+        ),
     ),
 )
 

@@ -55,7 +55,7 @@ def read_campaign(path: Path) -> Campaign:
         rows = read_csv(more, str(file), expected=DEVICES_FILE.expected, columns=grammar.DEVICE.names)
     else:
         rows = _list(root, "device", where)
-    campaign, waves = _section(root, "campaign", where), _section(root, "waves", where)
+    campaign, waves, run = (_section(root, name, where) for name in ("campaign", "waves", "run"))
     devices = _devices(rows, _request(root, where, path, campaign["note"]), path)
     if not devices:
         raise InputError(origin, "no devices", "a [[device]] for each, or devices = a CSV file")
@@ -65,7 +65,8 @@ def read_campaign(path: Path) -> Campaign:
         devices=devices,
         waves=_waves(waves["counts"], waves["percent"], len(devices), below(where, "waves")),
         approval=waves["approval"],
-        concurrency=_section(root, "run", where)["concurrency"],
+        concurrency=run["concurrency"],
+        per_adapter=run["per_adapter"],
         abort=tuple(
             AbortRule(
                 outcomes=tuple(Outcome(each.value) for each in read["outcomes"]),

@@ -49,6 +49,7 @@ class Campaign:
         image_hashes: of the images that are installed, so that a file that changed meanwhile is noticed; empty while
             the image was not read.
         approval: each wave but the first begins only when somebody approves it.
+        per_adapter: devices that are updated at once over one Bluetooth adapter.
         round: 1; a later one has the devices that were to be tried again.
     """
 
@@ -62,6 +63,7 @@ class Campaign:
     image_hashes: tuple[str, ...] = ()
     approval: bool = False
     round: int = 1
+    per_adapter: int = 1
 
     @property
     def flow_id(self) -> str:
@@ -102,6 +104,7 @@ class Campaign:
             "image_hashes": list(self.image_hashes),
             "approval": self.approval,
             "round": self.round,
+            "per_adapter": self.per_adapter,
         }
 
     @classmethod
@@ -123,8 +126,9 @@ class Campaign:
             ),
             retries={Outcome(word): Retry(**each) for word, each in plain["retries"].items()},
             image_hashes=tuple(plain["image_hashes"]),
-            approval=plain["approval"],
-            round=plain["round"],
+            approval=plain.get("approval", False),  # absent in what version 1 of the flows has written
+            round=plain.get("round", 1),
+            per_adapter=plain.get("per_adapter", 1),
         )
 
 

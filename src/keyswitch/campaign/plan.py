@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from keyswitch.app.endpoints import line_to
 from keyswitch.app.update import prepare
 from keyswitch.campaign.json_output import CampaignPlanJson, DevicePlanJson
 from keyswitch.campaign.model import Campaign, CampaignDevice
+from keyswitch.campaign.radios import Radios, own_adapters
 from keyswitch.errors import InputError, LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.plan import Plan, make_plan
@@ -107,19 +109,20 @@ class CampaignPlan:
 
 async def ask_all(campaign: Campaign) -> CampaignPlan:
     """Ask every device, as many at once as the campaign would update."""
-    places = asyncio.Semaphore(campaign.concurrency)
+    places, radios = asyncio.Semaphore(campaign.concurrency), Radios()
 
     async def ask(device: CampaignDevice, wave: int) -> Asked:
         async with places:
-            return await _ask(device, wave)
+            return await _ask(device, wave, radios)
 
     waves = enumerate(campaign.waves_of_devices, 1)
-    asked = await asyncio.gather(*(ask(device, number) for number, wave in waves for device in wave))
+    with own_adapters(each.request.target for each in campaign.devices):
+        asked = await asyncio.gather(*(ask(device, number) for number, wave in waves for device in wave))
     return CampaignPlan(campaign=campaign, asked=tuple(asked))
 
 
-async def _ask(device: CampaignDevice, wave: int) -> Asked:
-    prepared = prepare(device.request)
+async def _ask(device: CampaignDevice, wave: int, radios: Radios) -> Asked:
+    prepared = prepare(device.request, radio=partial(radios.of, device.request.target))
     way = prepared.job.way
     to = way.to if isinstance(way, ModeGroupStrategy) else None
     target = device.request.target
