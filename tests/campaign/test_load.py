@@ -1,15 +1,17 @@
 """Campaign files: what they say is what is carried out, and each mistake is one line that says where."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from keyswitch.campaign.grammar import NOT_YET, SECTIONS
-from keyswitch.campaign.load import DEFAULT_RETRIES, check_requests, read_campaign
+from keyswitch.campaign.load import DEFAULT_RETRIES, check_requests, find_devices, read_campaign
 from keyswitch.campaign.model import Campaign, CampaignFiles
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
 from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import InputError
+from keyswitch.host.connect.scan import FoundDevice, Shows
 
 HEAD = '[campaign]\nname = "tray"\n[release]\nimage = "new.bin"\npolicy = "policy.toml"\n'
 ONE = '[[device]]\nid = "P-1"\ntarget = "udp:127.0.0.1:1"\n'
@@ -77,6 +79,64 @@ def test_waves_by_share(tmp_path: Path, percent: list[int], devices: int, waves:
     assert (read.waves, sum(read.waves), read.approval) == (waves, devices, True)
 
 
+def heard(number: int, name: str, company: int | None) -> FoundDevice:
+    return FoundDevice(
+        address=f"C0:00:00:00:00:{number:02X}",
+        name=name,
+        rssi_dbm=-number,
+        shows=Shows.MODE_SERVICE,
+        mode_index=None,
+        token=b"",
+        company_id=company,
+    )
+
+
+NEAR = (heard(3, "Pump 3", 0x59), heard(1, "Pump 1", 0x59), heard(2, "Lamp", 0x59), heard(4, "Pump 4", None))
+
+
+@pytest.mark.parametrize(
+    ("scan", "found"),
+    [
+        ('name = "Pump *"', [1, 3, 4]),
+        ('name = "Pump *"\ncompany = 0x59', [1, 3]),
+        ("company = 0x59", [1, 2, 3]),
+        ('name = "Lamp"', [2]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("radio", "target"), [("ble:", "ble:C0:00:00:00:00:"), ("hci:usb:0", "hci:usb:0#C0:00:00:00:00:")]
+)
+def test_devices_are_those_that_advertise_what_is_asked_for(
+    tmp_path: Path, scan: str, found: list[int], radio: str, target: str
+):
+    asked: list[tuple[str, int]] = []
+
+    async def listen(at: str, listen_ms: int) -> tuple[FoundDevice, ...]:
+        asked.append((at, listen_ms))
+        return NEAR
+
+    file = written(tmp_path, f'{HEAD}[waves]\npercent = [1]\n[scan]\nradio = "{radio}"\nlisten_s = 3\n{scan}\n')
+    read = read_campaign(file)
+    assert (read.devices, read.waves) == ((), ())
+    campaign = asyncio.run(find_devices(read, file, listen))
+    assert asked == [(radio, 3000)]
+    assert [each.id for each in campaign.devices] == [f"C0-00-00-00-00-{n:02X}" for n in found]
+    assert [each.request.target for each in campaign.devices] == [f"{target}{n:02X}" for n in found]
+    assert campaign.waves == ((1, len(found) - 1) if len(found) > 1 else (1,))
+    assert campaign.digest == read.digest
+    listed = read_campaign(written(tmp_path, HEAD + ONE))
+    assert asyncio.run(find_devices(listed, file, listen)) is listed
+
+
+def test_nobody_near_is_one_line(tmp_path: Path):
+    async def listen(_at: str, _listen_ms: int) -> tuple[FoundDevice, ...]:
+        return NEAR
+
+    file = written(tmp_path, f'{HEAD}[scan]\nname = "Pump [0-9]"\n')
+    with pytest.raises(InputError, match=r"tray\.toml: scan: nobody advertises this within 10 s"):
+        asyncio.run(find_devices(read_campaign(file), file, listen))
+
+
 def test_a_list_of_devices_is_a_file_of_its_own(tmp_path: Path):
     (tmp_path / "tray.csv").write_text("id,target\nP-1,udp:127.0.0.1:1\n\nP-2,udp:127.0.0.1:2\n")
     file = written(tmp_path, 'devices = "tray.csv"\n' + HEAD)
@@ -104,6 +164,12 @@ def test_a_list_of_devices_is_a_file_of_its_own(tmp_path: Path):
         (HEAD + '[device]\nid = "x"\n', "tray.toml: device: one table (expected [[device]] for each)"),
         (HEAD + ONE + "[waves]\ncounts = [1, 1]\n", "tray.toml: waves.counts: 2 devices in waves, and 1 in the list"),
         (HEAD + ONE + "[waves]\ncounts = [0]\n", "tray.toml: waves.counts[0]: 0 is not allowed"),
+        (HEAD + "[scan]\n", "tray.toml: scan: everybody near is not meant"),
+        (HEAD + '[scan]\nname = "x"\nradio = "udp:h"\n', "tray.toml: scan.radio: 'udp:h' is no radio"),
+        (HEAD + '[scan]\nname = "x"\nradio = "hci:"\n', "tray.toml: scan.radio: no HCI transport"),
+        (HEAD + ONE + "[scan]\ncompany = 1\n", "tray.toml: scan: devices are listed as well"),
+        (HEAD + "[scan]\ncompany = 65536\n", "tray.toml: scan.company: 65536 is not allowed"),
+        (HEAD + 'inventory = "u.csv"\n[scan]\ncompany = 1\n', "tray.toml: scan: an advertisement does not tell which"),
         (HEAD + ONE + "[waves]\npercent = [60, 41]\n", "tray.toml: waves.percent: 101 per cent together"),
         (HEAD + ONE + "[waves]\npercent = [101]\n", "tray.toml: waves.percent[0]: 101 is not allowed"),
         (HEAD + ONE + "[waves]\npercent = [1]\ncounts = [1]\n", "tray.toml: waves.percent: there are counts as well"),

@@ -327,6 +327,9 @@ def _recording(
             raise InputError(Field(name), "means nothing without evidence", Phrase("{evidence} FILE"))
         if isinstance(value, str) and len(value) > MAX_NOTE:
             raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
+    if unit is not None and unit.serial and request.serial_number not in {None, unit.serial}:
+        problem = f"{request.serial_number!r}, and unit {unit.id} of the inventory has {unit.serial!r}"
+        raise InputError(Field("serial_number"), problem, "the same of both: this may be another device")
     if request.evidence is None:
         return None
     circumstances = RunHeader(

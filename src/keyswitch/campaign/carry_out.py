@@ -86,10 +86,19 @@ async def begin(
     """
     _make(files)
     with locked(files.lock, CARRIES_OUT) as lock:
-        if _begun(files, campaign) is not None:
-            raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
+        refuse_begun(campaign, files)
         record(files, OrderKind.BEGIN, campaign, file_sha256=campaign.digest, images=list(campaign.image_hashes))
         return await _carry_out(campaign, files, sink, ended={}, lock=lock, hand=hand, update=update)
+
+
+def refuse_begun(campaign: Campaign, files: CampaignFiles) -> None:
+    """Refuse a campaign that has begun already, before anything is asked of a device.
+
+    Raises:
+        InputError: it has.
+    """
+    if _begun(files, campaign) is not None:
+        raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
 
 
 async def resume(

@@ -16,6 +16,8 @@ MAX_PER_ADAPTER: Final = 16
 
 LONGEST_WAIT_S: Final = 7 * 24 * 3600
 
+MOST_LISTEN_S: Final = 600
+
 _FILE: Final = Text(1_000, meaning="a file name, relative to this file")
 _ID: Final = Text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "an id of letters, digits, ., - and _, first a letter or digit")
 """It is a file's name as well, of the device's evidence."""
@@ -69,6 +71,22 @@ DEVICE: Final = TomlTable(
         TomlKey(name="target", kind=Text(200), doc="Where it is, as `keyswitch update` takes it.", default=REQUIRED),
         TomlKey(name="serial", kind=Text(64), doc="Serial number, for records.", default_text="the inventory's"),
         TomlKey(name="secret", kind=_FILE, doc="File of its own entry secret.", default_text="`entry.secret`"),
+    ),
+)
+
+SCAN: Final = TomlTable(
+    doc="Instead of a list: whatever advertises this when the campaign begins, in the order of their addresses.",
+    keys=(
+        TomlKey(name="radio", kind=Text(200), doc="What listens: `ble:` or `hci:TRANSPORT`.", default="ble:"),
+        TomlKey(name="name", kind=Text(64), doc="Name of the devices; `*` is any letters.", default_text="any"),
+        TomlKey(name="company", kind=Whole(0, 0xFFFF), doc="Their company id.", default_text="any"),
+        TomlKey(
+            name="listen_s",
+            kind=Duration(MOST_LISTEN_S),
+            doc="How long it listens.",
+            default=10_000,
+            default_text="10",
+        ),
     ),
 )
 
@@ -171,7 +189,7 @@ ROOT: Final = TomlTable(
             default_text="none",
         ),
     ),
-    tables=("campaign", "release", "entry", "device", "waves", "run", "abort", "retry"),
+    tables=("campaign", "release", "entry", "device", "scan", "waves", "run", "abort", "retry"),
 )
 
 SECTIONS: Final = {
@@ -179,6 +197,7 @@ SECTIONS: Final = {
     "release": RELEASE,
     "entry": ENTRY,
     "device": DEVICE,
+    "scan": SCAN,
     "waves": WAVES,
     "run": RUN,
     "abort": ABORT,
@@ -191,7 +210,6 @@ NOT_YET: Final = {
     "database": "a campaign on PostgreSQL",
     "deadline_s": "a deadline",
     "gateways": "gateways",
-    "scan": "devices found by what they advertise",
     "windows": "windows of time",
 }
 """What a campaign file will be able to say: refused by name, so that nobody believes that it was heeded."""

@@ -35,13 +35,36 @@ class CampaignDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Devices that are found by what they advertise, when the campaign begins.
+
+    Attributes:
+        radio: that listens: `ble:` or `hci:TRANSPORT`.
+        listen_ms: how long.
+        name: of the device, `*` stands for any letters; None: any.
+        company: id in its manufacturer data; None: any.
+        counts: devices of each wave.
+        percent: of each wave, instead of counts.
+        common: the update of each, but for its target.
+    """
+
+    radio: str
+    listen_ms: int
+    name: str | None
+    company: int | None
+    counts: tuple[int, ...]
+    percent: tuple[int, ...]
+    common: UpdateRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
     """What a file asks for.
 
     Attributes:
         name: names it in records.
         digest: SHA-256 of the file and of the list of devices that it names (hexadecimal).
-        devices: in the order in which they are updated.
+        devices: in the order in which they are updated; none while they are still to be found.
         waves: devices of each wave; together they are all devices.
         concurrency: devices that are updated at once.
         abort: when it stops by itself.
@@ -50,6 +73,7 @@ class Campaign:
             the image was not read.
         approval: each wave but the first begins only when somebody approves it.
         per_adapter: devices that are updated at once over one Bluetooth adapter.
+        scan: how they are found; None where the file lists them. Not kept: what was found is.
         round: 1; a later one has the devices that were to be tried again.
     """
 
@@ -64,6 +88,7 @@ class Campaign:
     approval: bool = False
     round: int = 1
     per_adapter: int = 1
+    scan: Scan | None = None
 
     @property
     def flow_id(self) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keyswitch.campaign.events import CampaignStatus
     from keyswitch.campaign.flows import Sink
     from keyswitch.campaign.model import Campaign, CampaignFiles
+    from keyswitch.campaign.plan import CampaignPlan
 
     Carried = Coroutine[None, None, CampaignStatus]
     How = Callable[[Campaign, CampaignFiles, Sink, Hand], Carried]
@@ -55,6 +56,9 @@ def check(file: Path) -> None:
     from keyswitch.campaign.load import check_requests, read_campaign
 
     read = check_requests(read_campaign(file))
+    if read.scan is not None:
+        echo(f"{file}: ok: its devices are those that are found on {read.scan.radio} when it begins")
+        return
     waves = ", ".join(str(count) for count in read.waves)
     echo(f"{file}: ok: {len(read.devices)} devices in waves of {waves}; {read.concurrency} at once")
 
@@ -71,12 +75,14 @@ def plan(file: Path, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign plan pumps.toml
     """
-    from keyswitch.campaign.load import check_requests, read_campaign
+    from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.campaign.plan import STORE, ask_all
 
-    read = check_requests(read_campaign(file))
-    made = asyncio.run(ask_all(read))
+    async def asked() -> "CampaignPlan":
+        return await ask_all(check_requests(await find_devices(read_campaign(file), file)))
+
+    made = asyncio.run(asked())
     store = CampaignFiles.of(file).database
     if as_json:
         for each in made.asked:
@@ -86,7 +92,7 @@ def plan(file: Path, *, as_json: bool) -> Exit:
         for each in made.asked:
             echo(f"wave {each.wave}  {each.device}  {each.line}")
         updated = len(made.asked) - made.refused - made.unreachable
-        echo(f"{updated} of {len(made.asked)} would be updated now, {read.concurrency} at once")
+        echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once")
         echo(f"about {made.expected_ms / 1000:.0f} s for these")
         echo(f"store: {store}: {STORE}")
     if made.refused:
@@ -104,7 +110,16 @@ def run(file: Path, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign run pumps.toml --json
     """
-    return _carry_out(file, as_json=as_json, how=_begin)
+
+    async def begun(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "CampaignStatus":
+        from keyswitch.campaign import carry_out
+        from keyswitch.campaign.load import check_requests, find_devices
+
+        carry_out.refuse_begun(read, files)
+        found = check_requests(await find_devices(read, file))
+        return await carry_out.begin(found, files, sink, hand=hand)
+
+    return _carry_out(file, as_json=as_json, how=begun)
 
 
 @campaign.command()
@@ -252,13 +267,6 @@ def _read(file: Path) -> "tuple[Campaign, CampaignFiles]":
 
     need("dbos", "campaign")
     return read_campaign(file), CampaignFiles.of(file)
-
-
-def _begin(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
-    from keyswitch.campaign import carry_out
-    from keyswitch.campaign.load import check_requests
-
-    return carry_out.begin(check_requests(read), files, sink, hand=hand)
 
 
 def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
