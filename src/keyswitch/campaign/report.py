@@ -127,8 +127,8 @@ def ended_over_time(status: CampaignStatus) -> str:
         page.path(_LINES.get(outcome, "arrow dashed"), f"{steps}H{right}")
         labels.append((bottom - len(times) * PLOT_HEIGHT // most, f"{len(times)} {outcome.value}"))
     y = top - LINE
-    for at, words in sorted(labels):
-        y = max(at + 4, y + LINE)  # one below the other where they would touch
+    for end, words in sorted(labels):
+        y = max(end + 4, y + LINE)  # one below the other where they would touch
         page.text(right + 8, y, words, "small")
     return page.svg(f"{status.name}: devices that have ended", margin=8)
 
