@@ -1,6 +1,5 @@
 """Whole campaigns on the real engine and real devices over UDP, in real time: `make test-campaign`."""
 
-import asyncio
 import contextlib
 import io
 import json
@@ -9,17 +8,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.campaign.killed import DEVICE, ON_TRIAL, POINTS
-from tests.campaign.memory_engine import Kept, MemoryEngine
+from tests.campaign.postgresql import server
 from tests.campaign.tray import Unit, tray, write_campaign
 
-from keyswitch.campaign.dbos_engine import open_dbos, open_store
-from keyswitch.campaign.engine import Engine, Flow, FlowState, Steps
 from keyswitch.campaign.model import CampaignFiles
 from keyswitch.cli.main import main
 from keyswitch.demo.workshop import Workshop
@@ -257,6 +253,32 @@ def test_aborted_while_nobody_carries_it_out(tmp_path: Path, pump: Workshop):
         check_records(file, units)
 
 
+def test_on_postgresql_a_campaign_survives_a_kill_and_a_server_that_restarts(tmp_path: Path, pump: Workshop):
+    """The server is away while nobody carries the campaign out, and once while somebody does."""
+    with server() as postgresql, tray(pump, tmp_path, 3) as units:
+        store = ("--database", postgresql.url("pumps"))
+        file = write_campaign(tmp_path, pump, units, "[waves]\ncounts = [1]\n", concurrency=1)
+        killed = [sys.executable, "-m", "tests.campaign.killed", "at enter", "run", str(file), *store]
+        ran = subprocess.run(killed, capture_output=True, check=False)
+        assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
+        assert asked("status", file, *store)[1][-1]["state"] == "interrupted"
+        postgresql.stop()
+        assert asked("status", file, *store)[0] == Exit.USAGE
+        postgresql.start()
+        for unit in units:
+            unit.time_passes(IDLE_MS)
+        with subprocess.Popen(command("resume", file, "--json", *store), stdout=subprocess.PIPE, text=True) as running:
+            wait_for(running, "device_begun")
+            postgresql.stop()
+            postgresql.start()
+            out, _ = running.communicate(timeout=200)
+        last = json.loads(out.splitlines()[-1])
+        assert (running.returncode, outcomes(last)) == (Exit.YES, {"confirmed": 3})
+        assert all(updated_once(unit) for unit in units)
+        check_records(file, units)
+        assert not CampaignFiles.of(file).database.exists()
+
+
 def test_a_file_that_was_changed_is_not_mixed_in(tmp_path: Path, pump: Workshop):
     with tray(pump, tmp_path, 1) as units:
         file = write_campaign(tmp_path, pump, units)
@@ -264,92 +286,3 @@ def test_a_file_that_was_changed_is_not_mixed_in(tmp_path: Path, pump: Workshop)
         file.write_text(file.read_text() + "\n")
         code, _, said = campaign("resume", file)
         assert (code, "was changed after it began" in said, said.count("\n")) == (Exit.USAGE, True, 1)
-
-
-# --- the port's contract ---------------------------------------------------------------------------------------------
-
-
-class Counting:
-    """Flows that count how often each step is carried out, and in which thread."""
-
-    def __init__(self) -> None:
-        self.carried_out: list[str] = []
-        self.threads: set[threading.Thread] = set()
-        self.hold: asyncio.Event | None = None
-
-    async def child(self, steps: Steps, argument: Any) -> Any:
-        async def act() -> Any:
-            self.carried_out.append(argument["name"])
-            self.threads.add(threading.current_thread())
-            if self.hold is not None and argument["name"] == "b":
-                self.hold.set()
-                await asyncio.get_running_loop().create_future()
-            return {"told": argument["name"], "none": None, "list": [1, 2.5, "ü"]}
-
-        before = await steps.step("act", act)
-        await steps.sleep(1, until=asyncio.Event())
-        return before
-
-    async def parent(self, steps: Steps, argument: Any) -> Any:
-        return await steps.children("child", [(name, {"name": name}) for name in argument])
-
-    @property
-    def flows(self) -> dict[str, Flow]:
-        return {"child": self.child, "parent": self.parent}
-
-
-async def fulfils_the_contract(engine: Engine, counting: Counting) -> None:
-    expected = [{"told": name, "none": None, "list": [1, 2.5, "ü"]} for name in "abc"]
-    assert await engine.run("p", "parent", ["a", "b", "c"]) == expected
-    assert sorted(counting.carried_out) == ["a", "b", "c"]
-    assert await engine.run("p", "parent", ["a", "b", "c"]) == expected, "one id, one result"
-    assert await engine.run("a", "child", {"name": "a"}) == expected[0]
-    assert sorted(counting.carried_out) == ["a", "b", "c"]
-    assert counting.threads == {threading.main_thread()}, "one loop for flows and links"
-
-
-def test_the_engine_in_memory_fulfils_the_contract():
-    async def tried() -> None:
-        counting = Counting()
-        await fulfils_the_contract(MemoryEngine(counting.flows, Kept()), counting)
-
-    asyncio.run(tried())
-
-
-def test_dbos_on_sqlite_fulfils_the_contract(tmp_path: Path):
-    path = tmp_path / "engine.sqlite"
-
-    async def left_behind() -> None:
-        counting = Counting()
-        counting.hold = asyncio.Event()
-        async with open_dbos(path, counting.flows) as engine:
-            running = asyncio.ensure_future(engine.run("p", "parent", ["a", "b", "c"]))
-            await counting.hold.wait()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-    async def taken_up() -> None:
-        counting = Counting()
-        async with open_dbos(path, counting.flows) as engine:
-            assert (await engine.run("p", "parent", ["a", "b", "c"]))[1]["told"] == "b"
-            assert "b" in counting.carried_out, "its step had not returned"
-        async with open_dbos(tmp_path / "other.sqlite", (other := Counting()).flows) as engine:
-            await fulfils_the_contract(engine, other)
-
-    asyncio.run(left_behind())
-    asyncio.run(taken_up())
-    with open_store(path) as store:
-        flows = store.flows()
-        assert {flow.state for flow in flows.values()} == {FlowState.DONE}
-        assert flows["p"].argument == ["a", "b", "c"]
-        assert [each["told"] for each in store.results_of_steps("b")] == ["b"]
-    for text in stored_texts(path):
-        assert not text.startswith("gAS"), "a pickle in base64"
-
-
-def stored_texts(path: Path) -> list[str]:
-    """Every text in the tables."""
-    with sqlite3.connect(path) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        rows = [row for table in tables for row in database.execute(f'SELECT * FROM "{table}"')]  # noqa: S608 - its own names
-    return [value for row in rows for value in row if isinstance(value, str)]

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,11 +20,18 @@ from keyswitch.campaign.events import (
     Pausing,
     Stopping,
     WaveApproved,
+    WindowAwaited,
 )
 from keyswitch.campaign.flows import CAMPAIGN, Controller
 from keyswitch.campaign.model import Campaign, CampaignDevice
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
 from keyswitch.campaign.radios import adapter_of
+from keyswitch.campaign.windows import Day, Window
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+"""A Saturday."""
+
+NIGHT = Window(days=(Day.SATURDAY,), opens_min=22 * 60, closes_min=5 * 60, zone="UTC")
 
 FAILED, WAITING, CONFIRMED = Outcome.FAILED, Outcome.WAITING, Outcome.CONFIRMED
 
@@ -40,18 +48,22 @@ class Bench:
     records: list[tuple[dict[str, Attempt], CampaignState]] = field(default_factory=list)
     during: Callable[[str], None] = lambda _device: None
     now: int = 0
+    clock: Callable[[], datetime] = lambda: NOON
     targets: list[str] = field(default_factory=list)
     on: Counter[str | None] = field(default_factory=Counter)
     most_on: Counter[str | None] = field(default_factory=Counter)
     waited_ms: list[int] = field(default_factory=list)
     approves: bool = True
     asked: Callable[[], None] = lambda: None
+    also: Callable[[Event], None] = lambda _event: None
+    at: datetime = NOON
     controller: Controller = field(init=False)
     ask_pause: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, event: Event) -> None:
         """Approves each wave that waits, one turn of the loop later, if it is to."""
         self.told.append(event)
+        self.also(event)
         if isinstance(event, ApprovalAwaited) and self.approves:
             loop = asyncio.get_running_loop()
             loop.call_soon(self.controller.approve, event.wave, "somebody@bench", "2026-11-28T12:00:00.000+00:00")
@@ -85,9 +97,10 @@ class Bench:
 
         async def carried_out() -> dict[str, Any]:
             self.controller = Controller(
-                campaign=campaign, sink=self.hear, record=record, update=self.update, clock=lambda: "12:00"
+                campaign=campaign, sink=self.hear, record=record, update=self.update, clock=self.clock
             )
             engine = MemoryEngine(self.controller.flows, self.kept)
+            deadline = asyncio.ensure_future(self.controller.keep_deadline())
             running = asyncio.ensure_future(engine.run(campaign.name, CAMPAIGN, campaign.to_plain()))
             paused = asyncio.ensure_future(self.paused())
             await asyncio.wait([running, paused], return_when=asyncio.FIRST_COMPLETED)
@@ -95,6 +108,7 @@ class Bench:
             if not running.done():
                 engine.abandon()
             paused.cancel()
+            deadline.cancel()
             ends = await asyncio.gather(running, paused, return_exceptions=True)
             return ends[0] if isinstance(ends[0], dict) else {}
 
@@ -186,6 +200,76 @@ def test_what_was_approved_needs_no_second_approval():
     again.kept.flows.clear()
     assert again.run(waves=(1, 1), approval=True)["outcomes"] == {"confirmed": 2}
     assert again.told == []
+
+
+class Clock:
+    """A time of day that is another one at each look."""
+
+    def __init__(self, *moments: datetime) -> None:
+        self.moments = list(moments)
+
+    def __call__(self) -> datetime:
+        return self.moments.pop(0) if len(self.moments) > 1 else self.moments[0]
+
+
+@pytest.fixture
+def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keyswitch.campaign.flows.LOOK_AT_CLOCK_S", 0.0)
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_device_begins_when_a_window_is_open_by_a_clock_that_may_be_set_back():
+    before, open_ = NOON + timedelta(hours=9, minutes=59), NOON + timedelta(hours=10)
+    clock = Clock(before, before, before, before - timedelta(hours=1), before, before, open_)
+    bench = Bench([[CONFIRMED]], clock=clock)
+    assert bench.run(windows=(NIGHT,))["outcomes"] == {"confirmed": 1}
+    awaited = [event.opens_at for event in bench.told if isinstance(event, WindowAwaited)]
+    assert awaited == ["2026-11-28T22:00:00.000+00:00"], "told once"
+    assert clock.moments == [open_]
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_window_that_closes_lets_end_what_is_under_way_and_nothing_begin():
+    bench = Bench([[CONFIRMED]] * 2, clock=lambda: bench.at)
+    bench.at = NOON + timedelta(hours=10)
+
+    def closes(device: str) -> None:
+        if device == "0":
+            bench.at = NOON + timedelta(hours=17)
+        assert device == "0" or bench.at == NOON + timedelta(days=7, hours=10)
+
+    def opens(event: Event) -> None:
+        if isinstance(event, WindowAwaited):
+            bench.at = NOON + timedelta(days=7, hours=10)
+
+    bench.during, bench.also = closes, opens
+    assert bench.run(windows=(NIGHT,))["outcomes"] == {"confirmed": 2}
+    assert [type(event) for event in bench.told].count(WindowAwaited) == 1
+
+
+@pytest.mark.parametrize(("late_ms", "begun"), [(-1, ["0", "1"]), (0, ["0"]), (1, ["0"])])
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_deadline_is_exact(late_ms: int, begun: list[str]):
+    deadline = NOON + timedelta(hours=1)
+    bench = Bench([[CONFIRMED]] * 2, clock=lambda: bench.at)
+
+    def passes(device: str) -> None:
+        if device == "0":
+            bench.at = deadline + timedelta(milliseconds=late_ms)
+
+    bench.at, bench.during = NOON, passes
+    result = bench.run(deadline=deadline, waves=(1, 1))
+    assert bench.begun == begun
+    if len(begun) == 1:
+        assert (result["state"], result["why"]) == ("aborted", "its deadline, 2026-11-28T13:00:00+00:00, is over")
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_who_waits_for_a_window_is_stopped_by_the_deadline():
+    clock = Clock(*[NOON] * 9, NOON + timedelta(hours=1))
+    bench = Bench([[CONFIRMED]], clock=clock)
+    result = bench.run(deadline=NOON + timedelta(hours=1), windows=(NIGHT,))
+    assert (bench.begun, result["state"], result["outcomes"]) == ([], "aborted", {"not begun": 1})
 
 
 @pytest.mark.parametrize(("per_adapter", "most"), [(1, 3), (2, 4)])

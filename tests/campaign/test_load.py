@@ -1,14 +1,16 @@
 """Campaign files: what they say is what is carried out, and each mistake is one line that says where."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from keyswitch.campaign.grammar import NOT_YET, SECTIONS
-from keyswitch.campaign.load import DEFAULT_RETRIES, check_requests, find_devices, read_campaign
+from keyswitch.campaign.load import DEFAULT_RETRIES, check_requests, check_times, find_devices, read_campaign
 from keyswitch.campaign.model import Campaign, CampaignFiles
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
+from keyswitch.campaign.windows import Day, Window
 from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import InputError
 from keyswitch.host.connect.scan import FoundDevice, Shows
@@ -77,6 +79,38 @@ def test_waves_by_share(tmp_path: Path, percent: list[int], devices: int, waves:
     text = f"{HEAD}[waves]\npercent = {percent}\napproval = true\n{rows}"
     read = read_campaign(written(tmp_path, text))
     assert (read.waves, sum(read.waves), read.approval) == (waves, devices, True)
+
+
+WINDOW = '[[windows]]\ndays = ["sat", "sun"]\nopens = "22:00"\ncloses = "05:30"\nzone = "Europe/Berlin"\n'
+DEADLINE = '[run]\ndeadline = "2026-12-24T18:00:00+01:00"\n'
+
+
+def test_windows_and_a_deadline(tmp_path: Path):
+    read = read_campaign(written(tmp_path, HEAD + WINDOW + WINDOW.replace("Europe/Berlin", "UTC") + DEADLINE + ONE))
+    first, second = read.windows
+    assert first == Window(days=(Day.SATURDAY, Day.SUNDAY), opens_min=1320, closes_min=330, zone="Europe/Berlin")
+    assert second.zone == "UTC"
+    assert read.deadline == datetime(2026, 12, 24, 17, tzinfo=UTC)
+    assert Campaign.from_plain(read.to_plain()) == read
+
+
+@pytest.mark.parametrize(
+    ("now", "problem"),
+    [
+        ("2026-12-19T12:00:00+00:00", None),
+        ("2026-12-20T04:29:59+00:00", None),  # still open
+        ("2026-12-21T04:30:00+00:00", "no window opens before it: the next one does at 2026-12-26T21:00"),
+        ("2026-12-24T17:00:00+00:00", "is over"),
+    ],
+)
+def test_a_window_that_never_opens_before_the_deadline_is_refused(tmp_path: Path, now: str, problem: str | None):
+    read = read_campaign(written(tmp_path, HEAD + WINDOW + DEADLINE + ONE))
+    at = datetime.fromisoformat(now)
+    if problem is None:
+        check_times(read, at, "tray.toml")
+    else:
+        with pytest.raises(InputError, match=f"tray.toml: run.deadline: .*{problem}"):
+            check_times(read, at, "tray.toml")
 
 
 def heard(number: int, name: str, company: int | None) -> FoundDevice:
@@ -164,6 +198,17 @@ def test_a_list_of_devices_is_a_file_of_its_own(tmp_path: Path):
         (HEAD + '[device]\nid = "x"\n', "tray.toml: device: one table (expected [[device]] for each)"),
         (HEAD + ONE + "[waves]\ncounts = [1, 1]\n", "tray.toml: waves.counts: 2 devices in waves, and 1 in the list"),
         (HEAD + ONE + "[waves]\ncounts = [0]\n", "tray.toml: waves.counts[0]: 0 is not allowed"),
+        (HEAD + ONE + WINDOW.replace("05:30", "22:00"), "tray.toml: windows[0].closes: this window never opens"),
+        (HEAD + ONE + WINDOW.replace("22:00", "24:00"), 'tray.toml: windows[0].opens: "24:00" is not allowed'),
+        (
+            HEAD + ONE + WINDOW.replace("Berlin", "Bielefeld"),
+            "tray.toml: windows[0].zone: 'Europe/Bielefeld' is no",
+        ),
+        (HEAD + ONE + WINDOW.replace("Europe", "../.."), "tray.toml: windows[0].zone: '../../Berlin' is no time zone"),
+        (HEAD + ONE + WINDOW.replace('"sun"', '"sunday"'), 'tray.toml: windows[0].days[1]: "sunday" is'),
+        (HEAD + ONE + WINDOW.replace("[[windows]]", "[windows]"), "tray.toml: windows: one table"),
+        (HEAD + ONE + DEADLINE.replace("12-24", "12-32"), "tray.toml: run.deadline: 2026-12-32"),
+        (HEAD + ONE + DEADLINE.replace("+01:00", ""), "tray.toml: run.deadline: "),
         (HEAD + "[scan]\n", "tray.toml: scan: everybody near is not meant"),
         (HEAD + '[scan]\nname = "x"\nradio = "udp:h"\n', "tray.toml: scan.radio: 'udp:h' is no radio"),
         (HEAD + '[scan]\nname = "x"\nradio = "hci:"\n', "tray.toml: scan.radio: no HCI transport"),

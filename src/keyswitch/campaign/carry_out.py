@@ -19,7 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from keyswitch.campaign.dbos_engine import FLOWS_VERSION, open_dbos, open_store
+from keyswitch.campaign.dbos_engine import EXECUTOR, FLOWS_VERSION, cancel_flows, open_dbos
+from keyswitch.campaign.dbos_tables import open_store
 from keyswitch.campaign.engine import FlowRecord, FlowState, Store
 from keyswitch.campaign.events import (
     Attempt,
@@ -120,8 +121,8 @@ async def resume(
     begun = _has_begun(campaign, files)
     as_begun = _same(campaign, begun, files)
     with locked(files.lock, CARRIES_OUT) as lock:
-        with open_store(files.database) as store:
-            flows = store.flows()
+        with open_store(files.store) as store:
+            flows = store.flows(campaign.name)
         if flows[as_begun.flow_id].state is not FlowState.UNFINISHED:
             return look(campaign, files)
         ended = {
@@ -170,8 +171,8 @@ async def retry(
                 there = id_ in {each.id for each in stands.devices}
                 problem = "confirmed already" if there else "no device of this campaign"
                 raise InputError(f"device {id_}", problem, "one that was not confirmed")
-        with open_store(files.database) as store:
-            first = _same(campaign, _rounds(store.flows(), campaign.name)[0], files)
+        with open_store(files.store) as store:
+            first = _same(campaign, _rounds(store.flows(campaign.name), campaign.name)[0], files)
         chosen = tuple(each for each in first.devices if each.id in (devices or left))
         if not chosen:
             return stands
@@ -198,16 +199,18 @@ async def _carry_out(
     controller = Controller(
         campaign=campaign, sink=sink, record=conclude, update=update or updates_over(Radios()), ended=ended
     )
+    executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
     with own_adapters(each.request.target for each in campaign.devices), _announced(lock):
-        async with open_dbos(files.database, controller.flows) as engine:
+        async with open_dbos(files.store, controller.flows, executor=executor) as engine:
             running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
             ends = [running, *map(asyncio.ensure_future, (hand.interrupted(), _obey(controller, files, hand)))]
+            deadline = asyncio.ensure_future(controller.keep_deadline())
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not running.done():
                     await controller.interrupt()
-                for each in ends:
+                for each in (*ends, deadline):
                     each.cancel()
                 results = await asyncio.gather(*ends, return_exceptions=True)
             for result in results:
@@ -241,11 +244,9 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
     Raises:
         InputError: its file was changed since it began, or its directory cannot be used.
     """
-    if not files.database.exists():
-        return CampaignStatus(name=campaign.name, state=CampaignState.NOT_BEGUN, devices=_devices([campaign], {}, None))
     running = not held and is_held(files.lock)
-    with open_store(files.database) as store:
-        flows = store.flows()
+    with open_store(files.store) as store:
+        flows = store.flows(campaign.name)
         begun = _rounds(flows, campaign.name)
         if not begun:
             devices = _devices([campaign], {}, None)
@@ -323,9 +324,9 @@ def abort(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
         before = look(campaign, files, held=True)
         if before.state.has_ended:
             return before
-        with open_store(files.database) as store:
-            left = [flow.id for flow in store.flows().values() if flow.state is FlowState.UNFINISHED]
-            store.cancel(left)
+        with open_store(files.store) as store:
+            flows = store.flows(campaign.name).values()
+        cancel_flows(files.store, [flow.id for flow in flows if flow.state is FlowState.UNFINISHED])
         ids = {each.id for each in as_begun.devices}
         attempts = {each.id: each.last or Attempt(outcome=None) for each in before.devices if each.id in ids}
         _conclude(files, as_begun, attempts, CampaignState.ABORTED, _by(read_standing(files).aborted))
@@ -350,10 +351,8 @@ def _rounds(flows: Mapping[str, FlowRecord], name: str) -> list[FlowRecord]:
 
 def _begun(files: CampaignFiles, campaign: Campaign) -> FlowRecord | None:
     """The flow of its last round."""
-    if not files.database.exists():
-        return None
-    with open_store(files.database) as store:
-        rounds = _rounds(store.flows(), campaign.name)
+    with open_store(files.store) as store:
+        rounds = _rounds(store.flows(campaign.name), campaign.name)
     return rounds[-1] if rounds else None
 
 

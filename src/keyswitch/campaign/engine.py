@@ -55,6 +55,7 @@ class FlowRecord:
         id: its own.
         state: how far it is.
         version: of the flows' shape that it was begun with.
+        executor: who carries it out, or did last.
         argument: that it was begun with.
         result: that it ended with, None before; of a broken one the error's text.
     """
@@ -62,6 +63,7 @@ class FlowRecord:
     id: str
     state: FlowState
     version: str
+    executor: str
     argument: Plain
     result: Plain
 
@@ -69,16 +71,12 @@ class FlowRecord:
 class Store(Protocol):
     """What the engine keeps, looked at while nothing is carried out by the one who looks."""
 
-    def flows(self) -> dict[str, FlowRecord]:
-        """Every flow by its id."""
+    def flows(self, campaign: str) -> dict[str, FlowRecord]:
+        """Every flow of a campaign by its id: of its rounds, and of their devices."""
         ...
 
     def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
         """What the steps of a flow have returned so far, in order."""
-        ...
-
-    def cancel(self, flows: Sequence[str]) -> None:
-        """Mark flows as cancelled: they are not taken up again."""
         ...
 
 

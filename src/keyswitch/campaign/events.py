@@ -112,7 +112,14 @@ class WaveApproved:
     at: str
 
 
-Event = DeviceBegun | DeviceTold | DeviceEnded | Stopping | Pausing | ApprovalAwaited | WaveApproved
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowAwaited:
+    """No device begins before a window opens. Attributes: opens_at: when, in ISO 8601."""
+
+    opens_at: str
+
+
+Event = DeviceBegun | DeviceTold | DeviceEnded | Stopping | Pausing | ApprovalAwaited | WaveApproved | WindowAwaited
 
 
 class CampaignState(StrEnum):

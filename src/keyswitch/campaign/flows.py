@@ -14,8 +14,9 @@ Rules:
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -33,11 +34,13 @@ from keyswitch.campaign.events import (
     Pausing,
     Stopping,
     WaveApproved,
+    WindowAwaited,
 )
 from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
-from keyswitch.campaign.orders import now
+from keyswitch.campaign.orders import stamp, time_of_day
 from keyswitch.campaign.outcomes import Outcome, Retry, outcome_of, why_abort
 from keyswitch.campaign.radios import Radios, adapter_of
+from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
 from keyswitch.host.update.job import Result
@@ -45,6 +48,9 @@ from keyswitch.host.update.job import Result
 CAMPAIGN: Final = "campaign"
 DEVICE: Final = "device"
 """Names of the flows."""
+
+LOOK_AT_CLOCK_S: Final = 60.0
+"""How long a wait for a time of day lasts at most before it is looked at again: somebody may have set the clock."""
 
 Sink = Callable[[Event], None]
 Update = Callable[[CampaignDevice, Campaign, Callable[[UpdateEvent], None]], Awaitable[Attempt | None]]
@@ -110,7 +116,7 @@ class Controller:
         update: carries an attempt out.
         record: writes the campaign's own record.
         ended: outcome of each device that has ended; those of an earlier process are handed in.
-        clock: the time of day in ISO 8601, for records.
+        clock: the time of day, which windows, the deadline and records go by; whoever sets it moves them.
     """
 
     campaign: Campaign
@@ -118,10 +124,11 @@ class Controller:
     record: Record
     update: Update
     ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
-    clock: Callable[[], str] = now
+    clock: Callable[[], datetime] = time_of_day
     why: str = ""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _held: bool = False
+    _told_window: datetime | None = None
     _at_work: set[str] = field(default_factory=set[str])
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _approved: dict[int, WaveApproved] = field(default_factory=dict[int, WaveApproved])
@@ -199,9 +206,12 @@ class Controller:
         before: Attempt | None = None
         attempt = 1
         while True:
+            await self._open_window()
             async with self._place(device):
                 if self._held:
                     await _never()
+                if not self._may_begin():
+                    continue  # it closed while the device had no place
                 ended = Attempt.from_plain(await self._kept(steps, device, attempt))
                 if ended.outcome is None:  # stopped: how the last attempt ended is what is true
                     ended, wait_ms, attempt = before or ended, None, attempt - 1
@@ -214,6 +224,35 @@ class Controller:
                     return {"last": ended.to_plain(), "attempts": attempt}
             await steps.sleep(wait_ms, until=self._stopping)
             before, attempt = ended, attempt + 1
+
+    def _may_begin(self) -> bool:
+        """Whether a window is open; what is stopped need not wait for one."""
+        at = self.clock()
+        return self._stopping.is_set() or opens_at(self.campaign.windows, at) <= at
+
+    async def _open_window(self) -> None:
+        """Wait until a window is open, by the time of day."""
+        while not self._may_begin():
+            opens = opens_at(self.campaign.windows, self.clock())
+            if opens != self._told_window:
+                self._told_window = opens
+                self.sink(WindowAwaited(opens_at=stamp(opens)))
+            await self._until(opens)
+
+    async def keep_deadline(self) -> None:
+        """Stop the campaign when its deadline is over, by the time of day; returns then, or at once without one."""
+        deadline = self.campaign.deadline
+        if deadline is None:
+            return
+        while self.clock() < deadline and not self._stopping.is_set():
+            await self._until(deadline)
+        self.stop(f"its deadline, {deadline.isoformat()}, is over")
+
+    async def _until(self, moment: datetime) -> None:
+        """Wait for a moment, but not so long that a clock which is set meanwhile would not be noticed."""
+        left_s = (moment - self.clock()).total_seconds()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), min(max(left_s, 0.0), LOOK_AT_CLOCK_S))
 
     @asynccontextmanager
     async def _place(self, device: CampaignDevice) -> AsyncGenerator[None]:
@@ -254,7 +293,7 @@ class Controller:
         if ended is None or ended.outcome is None:
             await _never()  # not to be recorded as ended: the step is begun anew when the campaign is resumed
             raise AssertionError
-        ended = replace(ended, ended_at=self.clock())
+        ended = replace(ended, ended_at=stamp(self.clock()))
         retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1) if ended.outcome else None
         self.sink(DeviceEnded(device=device.id, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms))
         return ended.to_plain()

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.windows import DAYS, Day
 from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
 from keyswitch.schema.value_types import Boolean, Choice, Duration, ListOf, Text, Whole
 
@@ -116,6 +117,13 @@ WAVES: Final = TomlTable(
     ),
 )
 
+_TIME: Final = Text(5, r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day, 00:00 to 23:59")
+_MOMENT: Final = Text(
+    40,
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})",
+    "a moment with its offset, such as 2026-12-24T18:00:00+01:00",
+)
+
 RUN: Final = TomlTable(
     doc="How it is carried out.",
     keys=(
@@ -126,6 +134,29 @@ RUN: Final = TomlTable(
             doc="Of these, over one Bluetooth adapter: they share its air.",
             default=1,
         ),
+        TomlKey(
+            name="deadline",
+            kind=_MOMENT,
+            doc="From then on no device begins, and the campaign is aborted.",
+            default_text="none",
+        ),
+    ),
+)
+
+
+WINDOW: Final = TomlTable(
+    doc="When devices may be updated; without one, always. An update that is under way when it closes reaches its end.",
+    keys=(
+        TomlKey(
+            name="days",
+            kind=ListOf(Choice(Day), least=1),
+            doc="On which it opens.",
+            default=DAYS,
+            default_text="every day",
+        ),
+        TomlKey(name="opens", kind=_TIME, doc="Time of day.", default=REQUIRED),
+        TomlKey(name="closes", kind=_TIME, doc="Time of day; of the next day if it is earlier.", default=REQUIRED),
+        TomlKey(name="zone", kind=Text(64), doc="Time zone, such as Europe/Berlin or UTC.", default=REQUIRED),
     ),
 )
 
@@ -189,7 +220,7 @@ ROOT: Final = TomlTable(
             default_text="none",
         ),
     ),
-    tables=("campaign", "release", "entry", "device", "scan", "waves", "run", "abort", "retry"),
+    tables=("campaign", "release", "entry", "device", "scan", "waves", "run", "windows", "abort", "retry"),
 )
 
 SECTIONS: Final = {
@@ -200,16 +231,14 @@ SECTIONS: Final = {
     "scan": SCAN,
     "waves": WAVES,
     "run": RUN,
+    "windows": WINDOW,
     "abort": ABORT,
 }
-"""Tables of the root; `[[device]]` and `[[abort]]` are lists of them, `[retry]` has one of `RETRY` for each outcome."""
+"""Tables of the root; those of `LISTS` are lists of them, and `[retry]` has one of `RETRY` for each outcome."""
 
-LISTS: Final = ("device", "abort")
+LISTS: Final = ("device", "windows", "abort")
 
 NOT_YET: Final = {
-    "database": "a campaign on PostgreSQL",
-    "deadline_s": "a deadline",
     "gateways": "gateways",
-    "windows": "windows of time",
 }
 """What a campaign file will be able to say: refused by name, so that nobody believes that it was heeded."""

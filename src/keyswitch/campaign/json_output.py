@@ -13,6 +13,7 @@ from keyswitch.campaign.events import (
     Pausing,
     Stopping,
     WaveApproved,
+    WindowAwaited,
 )
 
 
@@ -70,6 +71,13 @@ class WaveApprovedJson(TypedDict):
     at: str
 
 
+class WindowAwaitedJson(TypedDict):
+    """No device begins before a window opens."""
+
+    event: str
+    opens_at: str
+
+
 class DeviceStatusJson(TypedDict):
     """One device of a campaign; `outcome` is how its last attempt ended, null before."""
 
@@ -120,7 +128,10 @@ class DevicePlanJson(TypedDict):
 
 
 class CampaignPlanJson(TypedDict):
-    """The last line of `campaign plan --json`; `store` is where the campaign would be kept."""
+    """The last line of `campaign plan --json`; `store` is where the campaign would be kept.
+
+    `opens_at` is when the first device may begin: now, unless there are windows.
+    """
 
     event: str
     name: str
@@ -131,6 +142,8 @@ class CampaignPlanJson(TypedDict):
     refused: int
     unreachable: int
     expected_ms: int
+    opens_at: str
+    deadline: str | None
 
 
 RunJson = (
@@ -140,6 +153,7 @@ RunJson = (
     | PausingJson
     | ApprovalAwaitedJson
     | WaveApprovedJson
+    | WindowAwaitedJson
     | CampaignJson
 )
 
@@ -170,6 +184,8 @@ def event_json(event: Event) -> RunJson | None:
             return {"event": "approval_awaited", "wave": wave, "devices": devices}
         case WaveApproved(wave=wave, who=who, at=at):
             return {"event": "wave_approved", "wave": wave, "who": who, "at": at}
+        case WindowAwaited(opens_at=opens_at):
+            return {"event": "window_awaited", "opens_at": opens_at}
         case DeviceTold():
             return None
 

@@ -7,10 +7,12 @@ nothing.
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.scan import scan as scan_for_devices
@@ -19,6 +21,7 @@ from keyswitch.campaign import grammar
 from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, Scan
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
 from keyswitch.campaign.radios import OWN_ADAPTER, adapter_of, own_adapters
+from keyswitch.campaign.windows import Window, opens_at
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
@@ -53,6 +56,7 @@ def read_campaign(path: Path) -> Campaign:
     _refuse_not_yet(root, where)
     listed = grammar.ROOT.read(root, where)["devices"]
     campaign, waves, run = (_section(root, name, where) for name in ("campaign", "waves", "run"))
+    windows = tuple(_window(row, place) for place, row in _list(root, "windows", where))
     common = _request(root, where, path, campaign["note"])
     rows, more = _rows(root, where, path, listed)
     devices = _devices(rows, common, path)
@@ -70,6 +74,8 @@ def read_campaign(path: Path) -> Campaign:
         approval=waves["approval"],
         concurrency=run["concurrency"],
         per_adapter=run["per_adapter"],
+        windows=windows,
+        deadline=_deadline(run["deadline"], below(below(where, "run"), "deadline")),
         abort=tuple(
             AbortRule(
                 outcomes=tuple(Outcome(each.value) for each in read["outcomes"]),
@@ -269,6 +275,49 @@ def _waves(counts: tuple[int, ...], percent: tuple[int, ...], devices: int, wher
         waves.append(min(count, left))
         left -= waves[-1]
     return tuple(count for count in waves if count)
+
+
+def _window(row: object, where: str) -> Window:
+    read = grammar.WINDOW.read(row, where)
+    opens, closes = (int(read[key][:2]) * 60 + int(read[key][3:]) for key in ("opens", "closes"))
+    if opens == closes:
+        raise InputError(below(where, "closes"), "this window never opens", "another time than `opens`")
+    try:
+        ZoneInfo(read["zone"])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(below(where, "zone"), f"{read['zone']!r} is no time zone", "Europe/Berlin, or UTC") from None
+    return Window(days=read["days"], opens_min=opens, closes_min=closes, zone=read["zone"])
+
+
+def _deadline(stated: str | None, where: str) -> datetime | None:
+    if stated is None:
+        return None
+    try:
+        return datetime.fromisoformat(stated)
+    except ValueError as error:
+        raise InputError(where, f"{stated}: {error}", "a day and an hour that there are") from None
+
+
+def check_times(campaign: Campaign, at: datetime, origin: str) -> None:
+    """Refuse a campaign in which no device could begin any more.
+
+    Args:
+        campaign: that would begin.
+        at: now.
+        origin: of the campaign, for the message.
+
+    Raises:
+        InputError: its deadline is over, or comes before its next window.
+    """
+    if campaign.deadline is None:
+        return
+    where = f"{origin}: run.deadline"
+    if campaign.deadline <= at:
+        raise InputError(where, f"{campaign.deadline.isoformat()} is over", "a later one, or none")
+    opens = opens_at(campaign.windows, at)
+    if campaign.deadline <= opens:
+        problem = f"no window opens before it: the next one does at {opens.isoformat(timespec='minutes')}"
+        raise InputError(where, problem, "a later one, or another window")
 
 
 def _retries(stated: object, where: str) -> dict[Outcome, Retry]:

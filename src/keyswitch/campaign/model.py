@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from keyswitch.app.request import UpdateRequest
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
+from keyswitch.campaign.windows import Window
 
 Plain = Any
 """A value that JSON can hold: what the engine keeps is nothing else."""
@@ -73,6 +75,8 @@ class Campaign:
             the image was not read.
         approval: each wave but the first begins only when somebody approves it.
         per_adapter: devices that are updated at once over one Bluetooth adapter.
+        windows: when devices may be updated; none: always.
+        deadline: when no device begins any more; None: there is none.
         scan: how they are found; None where the file lists them. Not kept: what was found is.
         round: 1; a later one has the devices that were to be tried again.
     """
@@ -88,6 +92,8 @@ class Campaign:
     approval: bool = False
     round: int = 1
     per_adapter: int = 1
+    windows: tuple[Window, ...] = ()
+    deadline: datetime | None = None
     scan: Scan | None = None
 
     @property
@@ -130,6 +136,8 @@ class Campaign:
             "approval": self.approval,
             "round": self.round,
             "per_adapter": self.per_adapter,
+            "windows": [each.to_plain() for each in self.windows],
+            "deadline": None if self.deadline is None else self.deadline.isoformat(),
         }
 
     @classmethod
@@ -154,6 +162,8 @@ class Campaign:
             approval=plain.get("approval", False),  # absent in what version 1 of the flows has written
             round=plain.get("round", 1),
             per_adapter=plain.get("per_adapter", 1),
+            windows=tuple(Window.from_plain(each) for each in plain.get("windows", ())),
+            deadline=datetime.fromisoformat(plain["deadline"]) if plain.get("deadline") else None,
         )
 
 
@@ -163,14 +173,21 @@ class CampaignFiles:
 
     Attributes:
         directory: readable by its owner alone.
+        url: of the PostgreSQL that the engine writes into; None: a file of SQLite in the directory.
     """
 
     directory: Path
+    url: str | None = None
 
     @classmethod
-    def of(cls, file: Path) -> Self:
+    def of(cls, file: Path, url: str | None = None) -> Self:
         """Of the campaign that this file asks for: `pumps.toml` has `pumps.campaign/`."""
-        return cls(directory=file.resolve().with_suffix(".campaign"))
+        return cls(directory=file.resolve().with_suffix(".campaign"), url=url)
+
+    @property
+    def store(self) -> Path | str:
+        """Where the engine writes."""
+        return self.database if self.url is None else self.url
 
     @property
     def database(self) -> Path:

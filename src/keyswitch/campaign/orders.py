@@ -119,10 +119,15 @@ def record(files: CampaignFiles, kind: OrderKind | str, campaign: Campaign, **mo
     who = this_person()
     body = {"name": campaign.name, "round": campaign.round, "who": who, "tool": f"keyswitch {__version__}", **more}
     clock = who.partition("@")[2] or "this computer"
-    append(files.record, at=now(), clock=clock, kind=str(kind), body=body)
-    close(files.record, at=now(), clock=clock)
+    append(files.record, at=stamp(time_of_day()), clock=clock, kind=str(kind), body=body)
+    close(files.record, at=stamp(time_of_day()), clock=clock)
 
 
-def now() -> str:
+def time_of_day() -> datetime:
     """UTC by this computer's clock."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC)
+
+
+def stamp(at: datetime) -> str:
+    """A moment as records have it: ISO 8601, milliseconds."""
+    return at.isoformat(timespec="milliseconds")

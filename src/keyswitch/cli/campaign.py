@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     How = Callable[[Campaign, CampaignFiles, Sink, Hand], Carried]
 
 FILE = click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
+DATABASE = click.option(
+    "--database",
+    metavar="URL",
+    envvar="KEYSWITCH_DATABASE",
+    help="Keep the campaign in this PostgreSQL (postgresql://HOST/NAME) instead of a file beside FILE.toml.",
+)
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the summary."
 )
@@ -53,9 +59,11 @@ def check(file: Path) -> None:
     Example:
       keyswitch campaign check pumps.toml
     """
-    from keyswitch.campaign.load import check_requests, read_campaign
+    from keyswitch.campaign.load import check_requests, check_times, read_campaign
+    from keyswitch.campaign.orders import time_of_day
 
     read = check_requests(read_campaign(file))
+    check_times(read, time_of_day(), str(file))
     if read.scan is not None:
         echo(f"{file}: ok: its devices are those that are found on {read.scan.radio} when it begins")
         return
@@ -65,8 +73,9 @@ def check(file: Path) -> None:
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def plan(file: Path, *, as_json: bool) -> Exit:
+def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Ask every device whether it would take an update now; change nothing.
 
     Exit code 0: every one would; 1: one would be refused; 3: one was not reached.
@@ -77,24 +86,29 @@ def plan(file: Path, *, as_json: bool) -> Exit:
     """
     from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
-    from keyswitch.campaign.plan import STORE, ask_all
+    from keyswitch.campaign.orders import stamp, time_of_day
+    from keyswitch.campaign.plan import ask_all, promise_of
+    from keyswitch.campaign.windows import opens_at
 
     async def asked() -> "CampaignPlan":
         return await ask_all(check_requests(await find_devices(read_campaign(file), file)))
 
     made = asyncio.run(asked())
-    store = CampaignFiles.of(file).database
+    store = CampaignFiles.of(file, database).store
     if as_json:
         for each in made.asked:
             echo(json_line(each.as_json()))
-        echo(json_line(made.as_json(str(store))))
+        echo(json_line(made.as_json(str(store), time_of_day())))
     else:
         for each in made.asked:
             echo(f"wave {each.wave}  {each.device}  {each.line}")
         updated = len(made.asked) - made.refused - made.unreachable
         echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once")
         echo(f"about {made.expected_ms / 1000:.0f} s for these")
-        echo(f"store: {store}: {STORE}")
+        if made.campaign.windows:
+            opens = opens_at(made.campaign.windows, time_of_day())
+            echo(f"the next window: {'open now' if opens <= time_of_day() else stamp(opens)}")
+        echo(f"store: {store}: {promise_of(store)}")
     if made.refused:
         return Exit.NO
     return Exit.UNKNOWN if made.unreachable else Exit.YES
@@ -102,8 +116,9 @@ def plan(file: Path, *, as_json: bool) -> Exit:
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def run(file: Path, *, as_json: bool) -> Exit:
+def run(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Carry out a campaign that has not begun.
 
     \b
@@ -113,30 +128,34 @@ def run(file: Path, *, as_json: bool) -> Exit:
 
     async def begun(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "CampaignStatus":
         from keyswitch.campaign import carry_out
-        from keyswitch.campaign.load import check_requests, find_devices
+        from keyswitch.campaign.load import check_requests, check_times, find_devices
+        from keyswitch.campaign.orders import time_of_day
 
         carry_out.refuse_begun(read, files)
+        check_times(read, time_of_day(), str(file))
         found = check_requests(await find_devices(read, file))
         return await carry_out.begin(found, files, sink, hand=hand)
 
-    return _carry_out(file, as_json=as_json, how=begun)
+    return _carry_out(file, database, as_json=as_json, how=begun)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def resume(file: Path, *, as_json: bool) -> Exit:
+def resume(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Carry a campaign on that was paused, interrupted or killed.
 
     \b
     Example:
       keyswitch campaign resume pumps.toml
     """
-    return _carry_out(file, as_json=as_json, how=_resume)
+    return _carry_out(file, database, as_json=as_json, how=_resume)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @click.option(
     "--device",
     "devices",
@@ -145,7 +164,7 @@ def resume(file: Path, *, as_json: bool) -> Exit:
     help="Try this device again; may be given several times. Else all that were not confirmed.",
 )
 @JSON
-def retry(file: Path, devices: tuple[str, ...], *, as_json: bool) -> Exit:
+def retry(file: Path, devices: tuple[str, ...], database: str | None, *, as_json: bool) -> Exit:
     """Try those devices again that were not confirmed, when the campaign has ended; in one wave.
 
     \b
@@ -158,14 +177,15 @@ def retry(file: Path, devices: tuple[str, ...], *, as_json: bool) -> Exit:
 
         return carry_out.retry(read, files, sink, devices=devices, hand=hand)
 
-    return _carry_out(file, as_json=as_json, how=again)
+    return _carry_out(file, database, as_json=as_json, how=again)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @click.option("--wave", metavar="N", type=int, help="Approve this wave, and no other; else the one that waits.")
 @JSON
-def approve(file: Path, wave: int | None, *, as_json: bool) -> Exit:
+def approve(file: Path, wave: int | None, database: str | None, *, as_json: bool) -> Exit:
     """Let the wave begin that waits for it (`waves.approval`). Who approved it, and when, is recorded.
 
     \b
@@ -175,7 +195,7 @@ def approve(file: Path, wave: int | None, *, as_json: bool) -> Exit:
     from keyswitch.campaign.carry_out import look, order
     from keyswitch.campaign.orders import OrderKind
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     order(read, files, OrderKind.APPROVE, wave=wave)
     _tell(look(read, files), as_json=as_json)
     return Exit.YES
@@ -183,8 +203,9 @@ def approve(file: Path, wave: int | None, *, as_json: bool) -> Exit:
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def pause(file: Path, *, as_json: bool) -> Exit:
+def pause(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Let no further attempt begin; what is under way reaches its end, out of maintenance, which is waited for.
 
     Exit code 0: it is paused, and `resume` goes on; 1: it had ended.
@@ -196,7 +217,7 @@ def pause(file: Path, *, as_json: bool) -> Exit:
     from keyswitch.campaign import carry_out
     from keyswitch.campaign.events import CampaignState
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     stands = carry_out.pause(read, files)
     _tell(stands, as_json=as_json)
     return Exit.YES if stands.state is CampaignState.PAUSED else Exit.NO
@@ -204,8 +225,9 @@ def pause(file: Path, *, as_json: bool) -> Exit:
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def status(file: Path, *, as_json: bool) -> Exit:
+def status(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Say how each device stands. Exit code 0: all are confirmed, 1: it ended otherwise, 3: it has not ended.
 
     \b
@@ -214,14 +236,15 @@ def status(file: Path, *, as_json: bool) -> Exit:
     """
     from keyswitch.campaign.carry_out import look
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     return _tell(look(read, files), as_json=as_json, devices=True)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def abort(file: Path, *, as_json: bool) -> Exit:
+def abort(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Stop a campaign for good: no further device begins; what is under way reaches its end, which is waited for.
 
     \b
@@ -230,12 +253,13 @@ def abort(file: Path, *, as_json: bool) -> Exit:
     """
     from keyswitch.campaign.carry_out import abort as stop
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     return _tell(stop(read, files), as_json=as_json)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @click.option(
     "-o",
     "--output",
@@ -244,7 +268,7 @@ def abort(file: Path, *, as_json: bool) -> Exit:
     type=click.Path(path_type=Path),
     help="Write the report to this file; its name ends with .json, .csv or .html.",
 )
-def report(file: Path, output: Path) -> None:
+def report(file: Path, output: Path, database: str | None) -> None:
     """Write how the campaign stands to a file.
 
     \b
@@ -255,18 +279,22 @@ def report(file: Path, output: Path) -> None:
     from keyswitch.campaign.report import report as written
     from keyswitch.files.writing import write_output
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     write_output(output, written(look(read, files), output))
     echo(f"{output}: written")
 
 
-def _read(file: Path) -> "tuple[Campaign, CampaignFiles]":
+def _read(file: Path, database: str | None) -> "tuple[Campaign, CampaignFiles]":
     from keyswitch.campaign.load import read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.extras import need
 
     need("dbos", "campaign")
-    return read_campaign(file), CampaignFiles.of(file)
+    if database is not None:
+        from keyswitch.campaign.dbos_engine import check_url
+
+        check_url(database)
+    return read_campaign(file), CampaignFiles.of(file, database)
 
 
 def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
@@ -275,14 +303,14 @@ def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand"
     return carry_out.resume(read, files, sink, hand=hand)
 
 
-def _carry_out(file: Path, *, as_json: bool, how: "How") -> Exit:
+def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How") -> Exit:
     from time import monotonic
 
     from keyswitch.campaign.carry_out import Hand, signals
     from keyswitch.campaign.events import CampaignState
     from keyswitch.cli.campaign_view import shown
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     began = monotonic()
 
     async def carried_out() -> "CampaignStatus":

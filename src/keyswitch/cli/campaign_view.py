@@ -20,6 +20,7 @@ from keyswitch.campaign.events import (
     Pausing,
     Stopping,
     WaveApproved,
+    WindowAwaited,
 )
 from keyswitch.campaign.flows import Sink
 from keyswitch.campaign.json_output import event_json
@@ -82,6 +83,8 @@ def lines(event: Event, file: Path) -> list[str]:
             return [f"wave {wave} ({devices} devices) waits: approve it with `keyswitch campaign approve {file}`"]
         case WaveApproved(wave=wave, who=who):
             return [f"wave {wave}: approved by {who}"]
+        case WindowAwaited(opens_at=opens_at):
+            return [f"no window is open: the next one opens at {opens_at}"]
         case DeviceTold():
             return []
 
