@@ -27,7 +27,6 @@ WRITES = (
     "the campaign begun",
     "the approval kept",
     "a device begun",
-    "a device noted",
     "an attempt kept",
     "a device ended",
     "an end noted",
@@ -67,7 +66,7 @@ def written(statement: str, values: tuple[Any, ...]) -> str | None:
         case "approval":
             return "the approval kept"
         case "device" if is_device:
-            return "a device noted"
+            return "a device begun"
         case "attempt" if is_device:
             return "an attempt kept"
         case "DBOS.getResult":

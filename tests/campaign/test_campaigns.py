@@ -104,18 +104,18 @@ def test_killed_anywhere_each_device_is_updated_once(point: str, tmp_path: Path,
             assert asked("approve", file)[0] == Exit.YES
         code, told = asked("run" if state == "not begun" else "resume", file)
         assert (code, outcomes(told[-1])) == (Exit.YES, {"confirmed": 3})
-        trials = [2 if point in ON_TRIAL and unit.id == DEVICE else 1 for unit in units]
-        for unit, swaps in zip(units, trials, strict=True):
+        for unit in units:
             assert len(unit.events("image-confirmed")) == 1, unit.id
-            # One that was left on trial has gone back by itself, and was updated again: that is its promise.
-            assert len(unit.events("image-swapped")) == swaps, unit.id
-            assert len(unit.events("image-reverted")) == swaps - 1, unit.id
+            # One that was left on trial may have gone back by itself, and is updated again: that is its promise.
+            reverted = len(unit.events("image-reverted"))
+            assert reverted <= (point in ON_TRIAL and unit.id == DEVICE), unit.id
+            assert len(unit.events("image-swapped")) == 1 + reverted, unit.id
         # The last device was not begun when the process died. A session that has ended discards what was uploaded of an
         # image: some of it may have been written once more, but never a whole update.
         blocks, sectors = units[-1].flash_work()
-        for unit, swaps in zip(units, trials, strict=True):
+        for unit in units:
             written, erased = unit.flash_work()
-            most = 2 * swaps - 0.5  # a trial that was taken back is one swap more
+            most = 3.5 if unit.events("image-reverted") else 1.5  # taken back, and updated again
             assert (written < blocks * most, erased < sectors * most) == (True, True), unit.id
         check_records(file, units)
         assert not list(tmp_path.glob("*.log"))

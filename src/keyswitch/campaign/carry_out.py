@@ -1,4 +1,4 @@
-"""Carries a campaign out in this process, from its beginning or from where it was left; and looks at one.
+"""Carries a campaign out in this process, from its beginning or from where it was left.
 
     hand = Hand()
     status = await begin(campaign, files, sink, hand=hand)     # in one task
@@ -19,20 +19,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from keyswitch.campaign.dbos_engine import EXECUTOR, FLOWS_VERSION, cancel_flows, open_dbos
+from keyswitch.campaign.dbos_engine import EXECUTOR, cancel_flows, open_dbos
 from keyswitch.campaign.dbos_tables import open_store
-from keyswitch.campaign.engine import FlowRecord, FlowState, Store
-from keyswitch.campaign.events import (
-    Attempt,
-    CampaignState,
-    CampaignStatus,
-    DeviceState,
-    DeviceStatus,
-)
-from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, device_flow_id, last_attempt, updates_over
-from keyswitch.campaign.locks import announce, holder, is_held, locked, withdraw
-from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, round_id
-from keyswitch.campaign.orders import ENDED, Order, OrderKind, Standing, read_standing, record
+from keyswitch.campaign.engine import FlowState
+from keyswitch.campaign.events import Attempt, CampaignState, CampaignStatus, last_attempt
+from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, updates_over
+from keyswitch.campaign.locks import announce, holder, locked, withdraw
+from keyswitch.campaign.look import as_begun_in, begun_round, last_round, look, rounds_of, words_of
+from keyswitch.campaign.model import Campaign, CampaignFiles
+from keyswitch.campaign.orders import ENDED, OrderKind, read_standing, record
 from keyswitch.campaign.outcomes import Outcome
 from keyswitch.campaign.radios import Radios, own_adapters
 from keyswitch.errors import InputError
@@ -98,7 +93,7 @@ def refuse_begun(campaign: Campaign, files: CampaignFiles) -> None:
     Raises:
         InputError: it has.
     """
-    if _begun(files, campaign) is not None:
+    if last_round(files, campaign) is not None:
         raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
 
 
@@ -118,8 +113,8 @@ async def resume(
         InputError: it has not begun, its file was changed since, another version of keyswitch began it, another process
             carries it out, or its directory cannot be used.
     """
-    begun = _has_begun(campaign, files)
-    as_begun = _same(campaign, begun, files)
+    begun = begun_round(campaign, files)
+    as_begun = as_begun_in(campaign, begun, files)
     with locked(files.lock, CARRIES_OUT) as lock:
         with open_store(files.store) as store:
             flows = store.flows(campaign.name)
@@ -128,7 +123,7 @@ async def resume(
         ended = {
             device.id: outcome
             for device in as_begun.devices
-            if (flow := flows.get(device_flow_id(as_begun, device))) is not None
+            if (flow := flows.get(as_begun.device_flow_id(device))) is not None
             and flow.state is FlowState.DONE
             and (outcome := last_attempt(flow.result).outcome) is not None
         }
@@ -159,8 +154,8 @@ async def retry(
         InputError: it has not begun or not ended, a device is not one of those, its file was changed since, or another
             process carries it out.
     """
-    begun = _has_begun(campaign, files)
-    as_begun = _same(campaign, begun, files)
+    begun = begun_round(campaign, files)
+    as_begun = as_begun_in(campaign, begun, files)
     with locked(files.lock, CARRIES_OUT) as lock:
         stands = look(campaign, files, held=True)
         if stands.state not in {CampaignState.DONE, CampaignState.ABORTED}:
@@ -172,7 +167,7 @@ async def retry(
                 problem = "confirmed already" if there else "no device of this campaign"
                 raise InputError(f"device {id_}", problem, "one that was not confirmed")
         with open_store(files.store) as store:
-            first = _same(campaign, _rounds(store.flows(campaign.name), campaign.name)[0], files)
+            first = as_begun_in(campaign, rounds_of(store.flows(campaign.name), campaign.name)[0], files)
         chosen = tuple(each for each in first.devices if each.id in (devices or left))
         if not chosen:
             return stands
@@ -226,44 +221,11 @@ async def _obey(controller: Controller, files: CampaignFiles, hand: Hand) -> Non
         for wave, approved in stands.approved.items():
             controller.approve(wave, approved.who, approved.at)
         if stands.aborted is not None:
-            controller.stop(_by(stands.aborted))
+            controller.stop(words_of(stands.aborted))
         elif stands.paused is not None:
-            await controller.pause(_by(stands.paused))
+            await controller.pause(words_of(stands.paused))
             return
         await hand.asked()
-
-
-def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> CampaignStatus:
-    """How a campaign stands; nothing is carried out.
-
-    Args:
-        campaign: as its file has it.
-        files: where it keeps what it has to remember.
-        held: the lock is the caller's own.
-
-    Raises:
-        InputError: its file was changed since it began, or its directory cannot be used.
-    """
-    running = not held and is_held(files.lock)
-    with open_store(files.store) as store:
-        flows = store.flows(campaign.name)
-        begun = _rounds(flows, campaign.name)
-        if not begun:
-            devices = _devices([campaign], {}, None)
-            return CampaignStatus(name=campaign.name, state=CampaignState.NOT_BEGUN, devices=devices)
-        rounds = [_same(campaign, flow, files, any_version=True) for flow in begun]
-        stands = read_standing(files)
-        state, why = _state(begun[-1], stands, running=running)
-        if not state.has_ended and begun[-1].version != FLOWS_VERSION:
-            why = f"{_of_another_version(begun[-1])}: resume it with that keyswitch"
-        return CampaignStatus(
-            name=campaign.name,
-            state=state,
-            devices=_devices(rounds, flows, store),
-            why=why,
-            awaits=None if state.has_ended else _awaits(rounds[-1], flows, stands),
-            round=len(rounds),
-        )
 
 
 def order(campaign: Campaign, files: CampaignFiles, kind: OrderKind, *, wave: int | None = None) -> None:
@@ -278,7 +240,7 @@ def order(campaign: Campaign, files: CampaignFiles, kind: OrderKind, *, wave: in
     Raises:
         InputError: it has not begun, or no wave waits for an approval, or not this one.
     """
-    as_begun = _same(campaign, _has_begun(campaign, files), files, any_version=True)
+    as_begun = as_begun_in(campaign, begun_round(campaign, files), files, any_version=True)
     more: dict[str, Any] = {}
     if kind is OrderKind.APPROVE:
         awaits = look(campaign, files).awaits
@@ -315,7 +277,7 @@ def abort(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
     Raises:
         InputError: it has not begun, or its directory cannot be used.
     """
-    as_begun = _same(campaign, _has_begun(campaign, files), files, any_version=True)
+    as_begun = as_begun_in(campaign, begun_round(campaign, files), files, any_version=True)
     before = look(campaign, files)
     if before.state.has_ended:
         return before
@@ -329,7 +291,7 @@ def abort(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
         cancel_flows(files.store, [flow.id for flow in flows if flow.state is FlowState.UNFINISHED])
         ids = {each.id for each in as_begun.devices}
         attempts = {each.id: each.last or Attempt(outcome=None) for each in before.devices if each.id in ids}
-        _conclude(files, as_begun, attempts, CampaignState.ABORTED, _by(read_standing(files).aborted))
+        _conclude(files, as_begun, attempts, CampaignState.ABORTED, words_of(read_standing(files).aborted))
         return look(campaign, files, held=True)
 
 
@@ -339,123 +301,6 @@ def _make(files: CampaignFiles) -> None:
             os.close(open_directory(directory, make=True))
         except OSError as error:
             raise InputError(str(directory), error.strerror or "cannot be made", "a directory of this user") from error
-
-
-def _rounds(flows: Mapping[str, FlowRecord], name: str) -> list[FlowRecord]:
-    """The campaign's own flows, the first round's first."""
-    found = list[FlowRecord]()
-    while (flow := flows.get(round_id(name, len(found) + 1))) is not None:
-        found.append(flow)
-    return found
-
-
-def _begun(files: CampaignFiles, campaign: Campaign) -> FlowRecord | None:
-    """The flow of its last round."""
-    with open_store(files.store) as store:
-        rounds = _rounds(store.flows(campaign.name), campaign.name)
-    return rounds[-1] if rounds else None
-
-
-def _has_begun(campaign: Campaign, files: CampaignFiles) -> FlowRecord:
-    begun = _begun(files, campaign) if files.directory.is_dir() else None
-    if begun is None:
-        raise InputError(str(files.directory), "this campaign has not begun", "`keyswitch campaign run`")
-    return begun
-
-
-def _same(campaign: Campaign, flow: FlowRecord, files: CampaignFiles, *, any_version: bool = False) -> Campaign:
-    """The campaign as it was begun, with its files where they are now."""
-    if flow.version != FLOWS_VERSION and not any_version:
-        raise InputError(str(files.directory), _of_another_version(flow), "that keyswitch")
-    as_begun = Campaign.from_plain(flow.argument)
-    if as_begun.digest != campaign.digest:
-        problem = "the campaign's file, or its list of devices, was changed after it began"
-        raise InputError(str(files.directory), problem, "the file as it was, or a file with another name")
-    now_there = {each.id: each for each in campaign.devices}
-    return replace(as_begun, devices=tuple(now_there.get(each.id, each) for each in as_begun.devices))
-
-
-def _of_another_version(flow: FlowRecord) -> str:
-    return f"begun by a keyswitch whose campaigns have version {flow.version}; this one has {FLOWS_VERSION}"
-
-
-def _state(flow: FlowRecord, stands: Standing, *, running: bool) -> tuple[CampaignState, str]:
-    match flow.state:
-        case FlowState.DONE:
-            return CampaignState(flow.result["state"]), flow.result["why"]
-        case FlowState.CANCELLED:
-            return CampaignState.ABORTED, _by(stands.aborted)
-        case FlowState.BROKEN:
-            return CampaignState.ABORTED, f"a bug in keyswitch: {flow.result}"
-        case FlowState.UNFINISHED:
-            if running:
-                return CampaignState.RUNNING, ""
-            if stands.paused is not None:
-                return CampaignState.PAUSED, _by(stands.paused)
-            return CampaignState.INTERRUPTED, ""
-
-
-def _by(asked: Order | None) -> str:
-    return f"{asked.kind.value} by {asked.who}" if asked is not None else ""
-
-
-def _awaits(campaign: Campaign, flows: Mapping[str, FlowRecord], stands: Standing) -> int | None:
-    """The wave that begins when it is approved: those before it have ended, and it has not begun."""
-    if not campaign.approval or stands.aborted is not None:
-        return None
-    for number, wave in enumerate(campaign.waves_of_devices, 1):
-        there = [flows.get(device_flow_id(campaign, device)) for device in wave]
-        if not any(there):
-            return number if number > 1 and number not in stands.approved else None
-        if any(flow is None or flow.state is not FlowState.DONE for flow in there):
-            return None
-    return None
-
-
-def _devices(rounds: list[Campaign], flows: Mapping[str, FlowRecord], store: Store | None) -> tuple[DeviceStatus, ...]:
-    """Each device as its last round has it, with the attempts of all."""
-    found: dict[str, DeviceStatus] = {}
-    for campaign in rounds:
-        flow = flows.get(campaign.flow_id)
-        has_ended = flow is not None and flow.state is not FlowState.UNFINISHED
-        for number, wave in enumerate(campaign.waves_of_devices, 1):
-            for device in wave:
-                now_there = _device(campaign, device, number, flows, store)
-                before = found.get(device.id)
-                if before is not None and has_ended and now_there.state is DeviceState.NOT_BEGUN:
-                    continue  # that round ended before its turn came: how it ended before is what is true
-                if before is not None:
-                    attempts, last = before.attempts + now_there.attempts, now_there.last or before.last
-                    now_there = replace(now_there, wave=before.wave, attempts=attempts, last=last)
-                found[device.id] = now_there
-    return tuple(found.values())
-
-
-def _device(
-    campaign: Campaign, device: CampaignDevice, wave: int, flows: Mapping[str, FlowRecord], store: Store | None
-) -> DeviceStatus:
-    flow = flows.get(device_flow_id(campaign, device))
-    state, attempts, last = _how(flow, store)
-    return DeviceStatus(
-        id=device.id, target=device.request.target, wave=wave, state=state, attempts=attempts, last=last
-    )
-
-
-def _how(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int, Attempt | None]:
-    """State, attempts that have ended, and how the last one did; the steps of a finished flow are not read."""
-    if flow is None or store is None:
-        return DeviceState.NOT_BEGUN, 0, None
-    if flow.state is FlowState.DONE:
-        last = last_attempt(flow.result)
-        if last.outcome is None:
-            return DeviceState.NOT_BEGUN, 0, None
-        return DeviceState.ENDED, flow.result["attempts"], last
-    attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id)]
-    if not attempts:
-        begun = flow.state is FlowState.UNFINISHED
-        return (DeviceState.UNDER_WAY if begun else DeviceState.NOT_BEGUN), 0, None
-    ended = flow.state is FlowState.CANCELLED
-    return (DeviceState.ENDED if ended else DeviceState.RETRY), len(attempts), attempts[-1]
 
 
 def _conclude(

@@ -21,7 +21,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from keyswitch.campaign.dbos_tables import CONNECT_WITHIN_S, ERROR, Database
-from keyswitch.campaign.engine import Flow
+from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
 from keyswitch.errors import InputError
 from keyswitch.extras import need
@@ -29,9 +29,6 @@ from keyswitch.private_files import open_file
 
 EXECUTOR: Final = "bench"
 """Who carries flows out: a campaign on SQLite has one process."""
-
-FLOWS_VERSION: Final = "2"
-"""Of the flows' shape; raised when their steps are others, or come in another order."""
 
 BUSY_MS: Final = 30_000
 """How long a writer waits for another one, as the engine has it (`dbos/_sys_db_sqlite.py`)."""

@@ -12,9 +12,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from keyswitch.campaign.model import Plain
+
+FLOWS_VERSION: Final = "2"
+"""Of the flows' shape; raised when their steps are others, or come in another order."""
 
 
 class Steps(Protocol):

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from keyswitch.campaign.outcomes import Outcome
-from keyswitch.host.update.events import Event as UpdateEvent
-from keyswitch.host.update.job import Result
-from keyswitch.reasons import Reason
+
+if TYPE_CHECKING:  # whoever only looks at a campaign loads no update
+    from keyswitch.host.update.events import Event as UpdateEvent
+    from keyswitch.host.update.job import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +33,12 @@ class Attempt:
     ended_at: str = ""
 
     @classmethod
-    def of(cls, outcome: Outcome, result: Result) -> Self:
+    def of(cls, outcome: Outcome, result: "Result") -> Self:
         """The attempt that an update's result is."""
-        reason: Reason | None = result.reason
         return cls(
             outcome=outcome,
             detail=result.line,
-            reason=None if reason is None else reason.value,
+            reason=None if result.reason is None else result.reason.value,
             next_step=str(result.next_step) or None,
             duration_ms=result.duration_ms,
         )
@@ -55,6 +55,11 @@ class Attempt:
         return cls(**values)
 
 
+def last_attempt(result: Mapping[str, Any]) -> Attempt:
+    """How the last attempt ended, of a device flow's result."""
+    return Attempt.from_plain(result["last"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceBegun:
     """An attempt at a device begins."""
@@ -68,7 +73,7 @@ class DeviceTold:
     """The update of a device tells something."""
 
     device: str
-    event: UpdateEvent
+    event: "UpdateEvent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

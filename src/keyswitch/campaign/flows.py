@@ -35,11 +35,13 @@ from keyswitch.campaign.events import (
     Stopping,
     WaveApproved,
     WindowAwaited,
+    last_attempt,
 )
 from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
 from keyswitch.campaign.orders import stamp, time_of_day
-from keyswitch.campaign.outcomes import Outcome, Retry, outcome_of, why_abort
+from keyswitch.campaign.outcomes import Outcome, Retry, why_abort
 from keyswitch.campaign.radios import Radios, adapter_of
+from keyswitch.campaign.results import outcome_of
 from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
@@ -58,16 +60,6 @@ Update = Callable[[CampaignDevice, Campaign, Callable[[UpdateEvent], None]], Awa
 
 Record = Callable[[Campaign, Mapping[str, Attempt], CampaignState, str], None]
 """Writes the campaign's own record."""
-
-
-def device_flow_id(campaign: Campaign, device: CampaignDevice) -> str:
-    """One flow for each device and campaign."""
-    return f"{campaign.flow_id}/{device.id}"
-
-
-def last_attempt(result: Plain) -> Attempt:
-    """How the last attempt ended, of a device flow's result."""
-    return Attempt.from_plain(result["last"])
 
 
 def updates_over(radios: Radios) -> Update:
@@ -184,7 +176,7 @@ class Controller:
                 approval = await steps.step("approval", partial(self._approval, number, len(wave)))
                 if approval is None:
                     break
-            begun = [(device_flow_id(campaign, device), {"device": device.to_plain()}) for device in wave]
+            begun = [(campaign.device_flow_id(device), {"device": device.to_plain()}) for device in wave]
             results = await steps.children(DEVICE, begun)
             ended |= {device.id: last_attempt(each) for device, each in zip(wave, results, strict=True)}
             if any(each.outcome is None for each in ended.values()):

@@ -11,12 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keyswitch.app.request import UpdateRequest
-from keyswitch.app.scan import scan as scan_for_devices
-from keyswitch.app.update import prepare
 from keyswitch.campaign import grammar
 from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, Scan
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
@@ -25,15 +23,17 @@ from keyswitch.campaign.windows import Window, opens_at
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
 from keyswitch.files.reading import FileKind, read_file
-from keyswitch.host.connect.scan import FoundDevice
 from keyswitch.schema.csv_rows import read_csv
 from keyswitch.schema.tables import as_table, below
 from keyswitch.schema.value_types import suggestion
 
+if TYPE_CHECKING:
+    from keyswitch.host.connect.scan import FoundDevice
+
 CAMPAIGN_FILE: Final = FileKind(expected="a campaign file (TOML)", max_size=16_000_000)
 DEVICES_FILE: Final = FileKind(expected="a list of devices (CSV)", max_size=16_000_000)
 
-Listen = Callable[[str, int], Awaitable[tuple[FoundDevice, ...]]]
+Listen = Callable[[str, int], Awaitable["tuple[FoundDevice, ...]"]]
 """Hears what advertises near a radio."""
 
 _ALL: Final = 100
@@ -97,6 +97,8 @@ def check_requests(campaign: Campaign) -> Campaign:
     Raises:
         InputError: an update cannot be made; the line names the device.
     """
+    from keyswitch.app.update import prepare  # noqa: PLC0415 - who only looks at a campaign loads no update
+
     hashes: tuple[str, ...] = ()
     if campaign.scan is not None and not campaign.devices:
         prepare(replace(campaign.scan.common, target=_target(campaign.scan.radio, "00:00:00:00:00:00")))
@@ -139,7 +141,7 @@ async def find_devices(campaign: Campaign, path: Path, listen: Listen | None = N
     return replace(campaign, devices=devices, waves=waves)
 
 
-def is_meant(found: FoundDevice, scan: Scan) -> bool:
+def is_meant(found: "FoundDevice", scan: Scan) -> bool:
     """Whether a device advertises what a campaign is about."""
     named = scan.name is None or fnmatchcase(found.name, scan.name.replace("[", "[[]").replace("?", "[?]"))
     return named and scan.company in {None, found.company_id}
@@ -149,7 +151,9 @@ def _target(radio: str, address: str) -> str:
     return f"{radio}{address}" if radio == OWN_ADAPTER else f"{radio}#{address}"
 
 
-async def _scan_air(radio: str, listen_ms: int) -> tuple[FoundDevice, ...]:
+async def _scan_air(radio: str, listen_ms: int) -> "tuple[FoundDevice, ...]":
+    from keyswitch.app.scan import scan as scan_for_devices  # noqa: PLC0415 - as above
+
     with own_adapters([radio]):
         return await scan_for_devices(radio, listen_ms=listen_ms)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from keyswitch.app.request import UpdateRequest
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
@@ -27,13 +27,17 @@ class CampaignDevice:
     request: UpdateRequest
 
     def to_plain(self) -> dict[str, Plain]:
-        """JSON values."""
-        return {"id": self.id, "request": self.request.to_plain()}
+        """JSON values; what is as it is by default is left out."""
+        plain, default = self.request.to_plain(), _DEFAULT_REQUEST
+        return {"id": self.id, "request": {key: value for key, value in plain.items() if value != default[key]}}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
         """The same from JSON values."""
         return cls(id=plain["id"], request=UpdateRequest.from_plain(plain["request"]))
+
+
+_DEFAULT_REQUEST: Final = UpdateRequest(target="").to_plain()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,10 @@ class Campaign:
         """Of its durable flow."""
         return round_id(self.name, self.round)
 
+    def device_flow_id(self, device: CampaignDevice) -> str:
+        """Of a device's durable flow: one for each device and round of a campaign."""
+        return f"{self.flow_id}/{device.id}"
+
     @property
     def waves_of_devices(self) -> tuple[tuple[CampaignDevice, ...], ...]:
         """The devices of each wave."""
@@ -141,12 +149,13 @@ class Campaign:
         }
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
-        """The same from JSON values."""
+    def from_plain(cls, plain: Mapping[str, Plain], known: Mapping[str, CampaignDevice] | None = None) -> Self:
+        """The same from JSON values; devices that are `known` by their ids are taken from there."""
+        there = known or {}
         return cls(
             name=plain["name"],
             digest=plain["digest"],
-            devices=tuple(CampaignDevice.from_plain(each) for each in plain["devices"]),
+            devices=tuple(there.get(each["id"]) or CampaignDevice.from_plain(each) for each in plain["devices"]),
             waves=tuple(plain["waves"]),
             concurrency=plain["concurrency"],
             abort=tuple(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from keyswitch import __version__
-from keyswitch.app.recorder import this_person
 from keyswitch.campaign.model import Campaign, CampaignFiles
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Record
@@ -116,6 +115,8 @@ def record(files: CampaignFiles, kind: OrderKind | str, campaign: Campaign, **mo
     Raises:
         InputError: it cannot be written, or is not whole.
     """
+    from keyswitch.app.recorder import this_person  # noqa: PLC0415 - who only looks at a campaign loads no update
+
     who = this_person()
     body = {"name": campaign.name, "round": campaign.round, "who": who, "tool": f"keyswitch {__version__}", **more}
     clock = who.partition("@")[2] or "this computer"

@@ -192,7 +192,8 @@ def approve(file: Path, wave: int | None, database: str | None, *, as_json: bool
     Example:
       keyswitch campaign approve pumps.toml --wave 2
     """
-    from keyswitch.campaign.carry_out import look, order
+    from keyswitch.campaign.carry_out import order
+    from keyswitch.campaign.look import look
     from keyswitch.campaign.orders import OrderKind
 
     read, files = _read(file, database)
@@ -234,7 +235,7 @@ def status(file: Path, database: str | None, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign status pumps.toml --json
     """
-    from keyswitch.campaign.carry_out import look
+    from keyswitch.campaign.look import look
 
     read, files = _read(file, database)
     return _tell(look(read, files), as_json=as_json, devices=True)
@@ -275,7 +276,7 @@ def report(file: Path, output: Path, database: str | None) -> None:
     Example:
       keyswitch campaign report pumps.toml -o pumps.html
     """
-    from keyswitch.campaign.carry_out import look
+    from keyswitch.campaign.look import look
     from keyswitch.campaign.report import report as written
     from keyswitch.files.writing import write_output
 
