@@ -44,6 +44,7 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	$(took)
 
 test-campaign: $(READY)  ## whole campaigns on the durable engine and devices over UDP, killed at named points
+	@tools/apt-ensure postgresql
 	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
 	$(took)
 

@@ -13,7 +13,11 @@ TEMPLATES = {each.name: each.read_text() for each in files("keyswitch.console").
 SOURCES = [each.read_text() for each in files("keyswitch.console").iterdir() if each.name.endswith(".py")] + list(
     TEMPLATES.values()
 )
-BUILT = {"act": ["look", "plan", "update", "leave", "stop"], "card": ["open", "shut", "unknown"]}
+BUILT = {
+    "act": ["look", "plan", "update", "leave", "stop"],
+    "campaign": ["begin", "resume", "retry", "approve", "pause", "abort"],
+    "card": ["open", "shut", "unknown"],
+}
 """Names that templates put together."""
 
 

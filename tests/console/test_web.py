@@ -67,7 +67,7 @@ async def rig(
     )
     words = itertools.count()
     sessions = Sessions(tokens, draw=lambda: f"word-{next(words)}", person="smith@bench")
-    pages = Pages(bench, policy=None, can_install=True, logs_out=tokens is not None)
+    pages = Pages(bench, policy=None, logs_out=tokens is not None)
     where = reached(ListenAddress.parse("127.0.0.1:8443"), 8443)
     web = Web(bench, pages, sessions, reached=where, now_ms=lambda: 0, most_streams=most_streams)
     transport = httpx.ASGITransport(app=web.application())

@@ -19,6 +19,7 @@ LISTEN = "127.0.0.1:8443"
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("targets", metavar="[TARGET]...", nargs=-1)
 @click.option("--near", metavar="RADIO", help="Also show the devices that this radio hears: ble: or hci:TRANSPORT.")
+@click.option("--campaign", metavar="FILE", type=click.Path(path_type=Path), help="Show and steer this campaign.")
 @click.option("--image", metavar="FILE", type=click.Path(path_type=Path), help="Install this signed image.")
 @click.option(
     "--policy",
@@ -63,6 +64,7 @@ def console(targets: tuple[str, ...], *, listen: str, as_json: bool, **options: 
     \b
     Examples:
       keyswitch console "ble:Pump 7" --image pump-1.1.0.signed.bin --policy policy.toml
+      keyswitch console --campaign pumps.toml
       keyswitch console --near ble: --image pump-1.1.0.signed.bin --policy policy.toml
       keyswitch console udp:192.0.2.7 --listen 192.0.2.1:8443 --certificate bench.pem --certificate-key bench.key.pem
     """
@@ -78,6 +80,7 @@ async def _serve(
     listen: str,
     *,
     near: str | None,
+    campaign: Path | None,
     image: Path | None,
     policy: Path | None,
     secret: Path | None,
@@ -94,14 +97,14 @@ async def _serve(
 
     where = ListenAddress.parse(listen)
     request = UpdateRequest(target="", image=image, policy=policy or default_policy(), secret=secret)
-    bench, rules = open_bench(targets, near=near, request=request, records=records)
+    opened = open_bench(targets, near=near, request=request, records=records, campaign=campaign)
     options = ServerOptions(listen=where, names=hosts, certificate=certificate, certificate_key=certificate_key)
 
     def ready(serving: "Serving") -> None:
         _tell(serving, as_json=as_json)
-        bench.begin()
+        opened.bench.begin()
 
-    await serve(bench, options, policy=rules, can_install=image is not None, ready=ready)
+    await serve(opened.bench, options, policy=opened.policy, desk=opened.desk, ready=ready)
 
 
 def _tell(serving: "Serving", *, as_json: bool) -> None:

@@ -5,13 +5,13 @@ Rules:
 * One act at a time for each device, and one for each radio: what is asked meanwhile waits, and is seen to wait.
 * An act is asked for by its number, the next one of its device: pressed twice, or by two people, it begins once.
 * What is known says when it was read; nothing is asked again unless a person or an act does.
-* A change makes a card's version larger. Who watches asks for what is newer than what they have, so that they see what
-  is, and never more than that, however slow they are.
+* Each change of a card is noted (`changes`), and so is each of the radio.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from keyswitch.app.request import UpdateRequest
 from keyswitch.app.scan import scan
 from keyswitch.app.status import Looked, look
 from keyswitch.app.update import Prepared, prepare, run
+from keyswitch.console.changes import Changes
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.scan import FoundDevice
@@ -33,6 +34,8 @@ from keyswitch.host.update.survey import survey
 from keyswitch.host.upload.uploader import UploadProgress
 from keyswitch.link.targets import BleTarget, parse
 from keyswitch.policy.model import Policy
+
+RADIO: Final = "radio"
 
 MOST_CARDS: Final = 1_000
 """A radio in a crowd hears many; the first ones stay."""
@@ -58,6 +61,7 @@ class UnderWay:
         act: which.
         waits: another act uses the radio.
         stopping: it was asked to end.
+        by_campaign: a campaign does it, which is paused or aborted as a whole.
         step: what is done now, in words; empty before the first.
         progress: of the upload, while there is one.
     """
@@ -65,6 +69,7 @@ class UnderWay:
     act: Act
     waits: bool = True
     stopping: bool = False
+    by_campaign: bool = False
     step: str = ""
     progress: UploadProgress | None = None
 
@@ -185,14 +190,12 @@ class Bench:
         self._requests = {each.key: each.request for each in devices}
         self._request = request
         self._radio = Radio(name=radio or "")
-        self._radio_version = 0
+        self.changes = Changes()
+        """What has changed since when; topics are the keys of cards, and `RADIO`."""
         self._policy = policy
         self._records = records
         self._now_ms = now_ms
         self._cards: dict[str, Card] = {}
-        self._versions: dict[str, int] = {}
-        self._version = 0
-        self._changed = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._listening: asyncio.Task[None] | None = None
@@ -208,33 +211,17 @@ class Bench:
         return self._cards
 
     @property
-    def version(self) -> int:
-        """Of the newest change."""
-        return self._version
-
-    @property
     def radio(self) -> Radio:
         """What is listened to."""
         return self._radio
 
-    @property
-    def radio_version(self) -> int:
-        """Of its last change."""
-        return self._radio_version
-
-    def newer(self, version: int) -> list[tuple[int, Card]]:
-        """The cards that changed after `version`, oldest change first."""
-        fresh = [(at, key) for key, at in self._versions.items() if at > version]
-        return [(at, self._cards[key]) for at, key in sorted(fresh)]
-
-    async def wait_newer(self, version: int) -> None:
-        """Return when something has changed after `version`."""
-        while self._version <= version:
-            await self._changed.wait()
-
     def record_of(self, key: str) -> Path:
         """The file that holds the records of this device; it need not be there."""
-        return self._records / f"{key}.jsonl"
+        return self._requests[key].evidence or self._records / f"{key}.jsonl"
+
+    def installs(self, key: str) -> bool:
+        """Whether there is an image for this device."""
+        return self._requests[key].image is not None
 
     # --- asked for ---
 
@@ -287,6 +274,32 @@ class Bench:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    # --- what a campaign does with them ---
+
+    @asynccontextmanager
+    async def lines(self, targets: Iterable[str]) -> AsyncGenerator[None]:
+        """Hold the radios and lines to these devices: what people ask of them meanwhile waits, and is seen to wait."""
+        async with AsyncExitStack() as stack:
+            for line in sorted({_line_of(target) for target in targets}):
+                await stack.enter_async_context(self._locks.setdefault(line, asyncio.Lock()))
+            yield
+
+    def campaign_begins(self, target: str) -> None:
+        """A campaign begins an attempt at this device."""
+        card = self._cards[key_of(target)]
+        under_way = UnderWay(act=Act.UPDATE, waits=False, by_campaign=True)
+        self._put(replace(card, looked=None, plan=None, result=None, said=(), refused="", under_way=under_way))
+
+    def campaign_tells(self, target: str, event: Event) -> None:
+        """The campaign's update of this device tells something."""
+        self._told(key_of(target), event)
+
+    def campaign_ended(self, target: str) -> None:
+        """The campaign's attempt at this device has ended, if there was one."""
+        card = self._cards[key_of(target)]
+        if card.under_way is not None and card.under_way.by_campaign:
+            self._put(replace(card, under_way=None))
+
     # --- carried out ---
 
     async def _carry_out(self, key: str, act: Act, person: str) -> None:
@@ -317,9 +330,7 @@ class Bench:
 
     def _lock_of(self, target: str) -> asyncio.Lock:
         """One radio does one thing at a time; other lines have nobody to share with."""
-        parsed = parse(target, anyone=True)
-        line = f"radio {parsed.transport or ''}" if isinstance(parsed, BleTarget) else target
-        return self._locks.setdefault(line, asyncio.Lock())
+        return self._locks.setdefault(_line_of(target), asyncio.Lock())
 
     async def _look(self, key: str) -> None:
         request = self._requests[key]
@@ -427,20 +438,17 @@ class Bench:
             self._put(replace(card, under_way=replace(card.under_way, progress=progress)))
 
     def _put(self, card: Card) -> None:
-        self._version += 1
         self._cards[card.key] = card
-        self._versions[card.key] = self._version
-        self._wake()
+        self.changes.note(card.key)
 
     def _put_radio(self, radio: Radio) -> None:
-        self._version += 1
         self._radio = radio
-        self._radio_version = self._version
-        self._wake()
+        self.changes.note(RADIO)
 
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+
+def _line_of(target: str) -> str:
+    parsed = parse(target, anyone=True)
+    return f"radio {parsed.transport or ''}" if isinstance(parsed, BleTarget) else target
 
 
 def _names(target: str, near: FoundDevice) -> bool:

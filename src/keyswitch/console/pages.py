@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from keyswitch.console.bench import Bench, Card
+from keyswitch.campaign.events import CampaignStatus, DeviceState
+from keyswitch.campaign.report import ended_over_time
+from keyswitch.console.bench import RADIO, Bench, Card, key_of
+from keyswitch.console.desk import TOPIC, CampaignDesk
 from keyswitch.console.history import Histories
 from keyswitch.console.sessions import Session
 from keyswitch.console.texts import duration, text
-from keyswitch.errors import Phrase
+from keyswitch.errors import InputError, Phrase
 from keyswitch.host.connect.scan import FoundDevice
 from keyswitch.host.connect.verdict import Gate, Verdict
 from keyswitch.host.smp.queries import SlotInfo
@@ -43,12 +46,15 @@ class Pages:
     Args:
         bench: whose devices they show.
         policy: that names modes.
-        can_install: an image was given.
         logs_out: browsers have shown a token, and can take it back.
+        desk: the campaign that people steer, None without one.
     """
 
-    def __init__(self, bench: Bench, *, policy: Policy | None, can_install: bool, logs_out: bool) -> None:
+    def __init__(
+        self, bench: Bench, *, policy: Policy | None, logs_out: bool, desk: CampaignDesk | None = None
+    ) -> None:
         self._bench = bench
+        self._desk = desk
         self._histories = Histories()
         self._environment = Environment(
             loader=PackageLoader("keyswitch.console"),
@@ -73,7 +79,9 @@ class Pages:
             "said": _said,
             "mode_by": partial(_mode_by, policy),
             "logs_out": logs_out,
-            "can_install": can_install,
+            "installs": bench.installs,
+            "has_campaign": desk is not None,
+            "key_of": key_of,
         }
         self._environment.globals.update(words)
 
@@ -85,15 +93,36 @@ class Pages:
         """One device; `at`: what its stream begins after."""
         return self._made("device.html", session, card=card, history=self._history(card), at=at)
 
-    def part(self, page: str, card: Card, session: Session) -> str:
-        """What stands for a device on a page, to take the place of what stands there."""
-        if page == TRAY:
+    def part(self, page: str, topic: str, session: Session) -> str:
+        """What stands for a topic on a page, to take the place of what stands there; empty if it is not shown there."""
+        card = self._bench.cards.get(topic)
+        if page == topic == TOPIC:
+            return self._made("campaign_part.html", session, **self._campaign())
+        if page == TRAY and topic == RADIO:
+            return self._made("radio.html", session, radio=self._bench.radio)
+        if page == TRAY and card is not None:
             return self._made("card.html", session, card=card)
-        return self._made("detail.html", session, card=card, history=self._history(card))
+        if page == topic and card is not None:
+            return self._made("detail.html", session, card=card, history=self._history(card))
+        return ""
 
-    def radio(self, session: Session) -> str:
-        """What is said of the radio, to take the place of what stands there."""
-        return self._made("radio.html", session, radio=self._bench.radio)
+    def campaign(self, session: Session, at: str) -> str:
+        """The campaign; `at`: what its stream begins after."""
+        return self._made("campaign.html", session, at=at, **self._campaign())
+
+    def plot(self) -> str:
+        """Devices that have ended, over time (SVG); empty if none has."""
+        return "" if self._desk is None else ended_over_time(self._desk.status())
+
+    def _campaign(self) -> dict[str, object]:
+        assert self._desk is not None  # noqa: S101 - who asks has looked
+        desk = self._desk
+        told: dict[str, object] = {"desk": desk, "status": None, "trouble": "", "acts": (), "waves": ()}
+        try:
+            status = desk.status()
+        except InputError as error:
+            return {**told, "trouble": str(error)}
+        return {**told, "status": status, "acts": [each.value for each in desk.acts(status)], "waves": _waves(status)}
 
     def login(self, trouble: str = "") -> str:
         """Where a token is shown."""
@@ -122,6 +151,20 @@ def _clock(at_ms: int) -> str:
 
 def _iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _waves(status: CampaignStatus) -> list[dict[str, int]]:
+    """Of each wave its devices, how many have ended, and how many are confirmed."""
+    numbers = sorted({each.wave for each in status.devices})
+    return [
+        {
+            "wave": number,
+            "devices": sum(each.wave == number for each in status.devices),
+            "ended": sum(each.wave == number and each.state is DeviceState.ENDED for each in status.devices),
+            "confirmed": sum(each.wave == number and each.is_confirmed for each in status.devices),
+        }
+        for number in numbers
+    ]
 
 
 def _advice(step: str) -> str:

@@ -13,8 +13,10 @@ from typing import Final
 import uvicorn
 
 from keyswitch.app.recorder import this_person
+from keyswitch.campaign.carry_out import LOOK_SIGNAL
 from keyswitch.console.addresses import ListenAddress, Reached, reached
 from keyswitch.console.bench import Bench
+from keyswitch.console.desk import CampaignDesk
 from keyswitch.console.pages import Pages
 from keyswitch.console.sessions import Sessions, Tokens
 from keyswitch.console.web import MOST_STREAMS, Web
@@ -66,7 +68,7 @@ async def serve(
     options: ServerOptions,
     *,
     policy: Policy | None,
-    can_install: bool,
+    desk: CampaignDesk | None = None,
     ready: Callable[[Serving], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM, or until cancelled; `ready` is told the address.
@@ -84,14 +86,18 @@ async def serve(
         where = reached(options.listen, port, names=options.names, tls=tls)
         tokens = None if options.listen.is_loopback else Tokens(operate=_token(), look=_token())
         sessions = Sessions(tokens, draw=_token, person=this_person())
-        pages = Pages(bench, policy=policy, can_install=can_install, logs_out=tokens is not None)
+        pages = Pages(bench, policy=policy, logs_out=tokens is not None, desk=desk)
         loop = asyncio.get_running_loop()
-        web = Web(bench, pages, sessions, reached=where, now_ms=lambda: round(loop.time() * 1000))
+        web = Web(bench, pages, sessions, reached=where, now_ms=lambda: round(loop.time() * 1000), desk=desk)
+        if desk is not None and LOOK_SIGNAL is not None:
+            loop.add_signal_handler(LOOK_SIGNAL, desk.look)
         server = _Server(_config(web, options), web)
         ready(Serving(url=_url(where, options.listen), tokens=tokens))
         await server.serve(sockets=[listening])
     finally:
         listening.close()
+        if desk is not None:
+            await desk.close()
         await bench.close()
 
 

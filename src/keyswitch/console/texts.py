@@ -12,7 +12,7 @@ def catalogue() -> dict[str, str]:
     return {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
 
 
-def text(name: str, **values: object) -> str:
+def text(name: str, /, **values: object) -> str:
     """The text of that name, with its values in their places. Not yet safe in HTML: what shows it escapes it.
 
     Raises:

@@ -12,9 +12,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,8 +34,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keyswitch.campaign.report import report
 from keyswitch.console.addresses import Reached
 from keyswitch.console.bench import Act, Bench, Card
+from keyswitch.console.desk import TOPIC, CampaignAct, CampaignDesk
 from keyswitch.console.history import drawn
 from keyswitch.console.pages import TRAY, Pages
 from keyswitch.console.sessions import NotLetIn, Session, Sessions
@@ -63,6 +67,9 @@ CONTENTS: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+
+HELD: Final = frozenset({CampaignAct.BEGIN, CampaignAct.ABORT})
+"""Acts that are asked for by holding the button."""
 
 _HEADERS: Final = {
     "content-security-policy": CONTENTS,
@@ -94,6 +101,7 @@ class Web:
         reached: how browsers reach it.
         now_ms: a clock that never goes back, for sessions and guesses.
         most_streams: open pages.
+        desk: the campaign that people steer; None without one.
     """
 
     def __init__(
@@ -105,8 +113,10 @@ class Web:
         reached: Reached,
         now_ms: Callable[[], int],
         most_streams: int = MOST_STREAMS,
+        desk: CampaignDesk | None = None,
     ) -> None:
         self._bench = bench
+        self._desk = desk
         self._pages = pages
         self._sessions = sessions
         self._reached = reached
@@ -139,6 +149,10 @@ class Web:
             Route("/devices/{key}/chart.svg", self._chart, methods=["GET"]),
             Route("/devices/{key}/stop", self._stop, methods=["POST"]),
             Route("/devices/{key}/{act}", self._act, methods=["POST"]),
+            Route("/campaign", self._campaign, methods=["GET"]),
+            Route("/campaign/plot.svg", self._plot, methods=["GET"]),
+            Route("/campaign/report.{form}", self._report, methods=["GET"]),
+            Route("/campaign/{act}", self._campaign_act, methods=["POST"]),
             Mount("/static", StaticFiles(packages=[("keyswitch.console", "static")])),
         ]
         handlers = {HTTPException: self._told_why, Exception: self._told_bug}
@@ -150,14 +164,14 @@ class Web:
         session = self._known(request) or self._let_in(request)
         if session is None:
             return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-        page = self._pages.tray(session, self._mark(self._bench.version))
+        page = self._pages.tray(session, self._mark(self._bench.changes.version))
         return self._with_cookie(HTMLResponse(page), session)
 
     async def _device(self, request: Request) -> Response:
         session = self._known(request) or self._let_in(request)
         if session is None:
             return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-        page = self._pages.device(self._card(request), session, self._mark(self._bench.version))
+        page = self._pages.device(self._card(request), session, self._mark(self._bench.changes.version))
         return self._with_cookie(HTMLResponse(page), session)
 
     async def _login(self, request: Request) -> Response:
@@ -226,12 +240,59 @@ class Web:
         self._bench.listen()
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
+    # --- the campaign ---
+
+    def _the_desk(self) -> CampaignDesk:
+        if self._desk is None:
+            raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found")
+        return self._desk
+
+    async def _campaign(self, request: Request) -> Response:
+        self._the_desk()
+        session = self._known(request) or self._let_in(request)
+        if session is None:
+            return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        page = self._pages.campaign(session, self._mark(self._bench.changes.version))
+        return self._with_cookie(HTMLResponse(page), session)
+
+    async def _campaign_act(self, request: Request) -> Response:
+        session, form = await self._asked(request)
+        desk = self._the_desk()
+        try:
+            act = CampaignAct(request.path_params["act"])
+        except ValueError:
+            raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found") from None
+        if act in HELD and form.get("held") != "yes":
+            raise Refused(HTTPStatus.BAD_REQUEST, "act.hold")
+        desk.ask(act, _number(form), person=session.person)
+        return RedirectResponse("/campaign", HTTPStatus.SEE_OTHER)
+
+    async def _plot(self, request: Request) -> Response:
+        self._must_know(request)
+        self._the_desk()
+        svg = self._pages.plot()
+        if not svg:
+            raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found")
+        return Response(svg, media_type="image/svg+xml", headers={"content-security-policy": _SVG_CONTENTS})
+
+    async def _report(self, request: Request) -> Response:
+        self._must_know(request)
+        desk = self._the_desk()
+        name = f"{desk.files.directory.stem}.{request.path_params['form']}"
+        try:
+            data = report(desk.status(), Path(name))
+        except InputError:
+            raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found") from None
+        disposition = f'attachment; filename="{quote(name)}"'
+        return Response(data, media_type="application/octet-stream", headers={"content-disposition": disposition})
+
     # --- streams ---
 
     async def _events(self, request: Request) -> Response:
         session = self._must_know(request)
         page = request.query_params.get("page", TRAY)
-        if page != TRAY and page not in self._bench.cards:
+        known = page == TRAY or page in self._bench.cards or (page == TOPIC and self._desk is not None)
+        if not known:
             raise Refused(HTTPStatus.NOT_FOUND, "refused.no_device")
         if self._streams >= self._most_streams:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "refused.streams")
@@ -247,23 +308,11 @@ class Web:
         """What has changed since the version that the browser has, again and again."""
         self._streams += 1
         closing = asyncio.ensure_future(self._closing.wait())
+        watched = self._desk.watched() if self._desk is not None and page == TOPIC else nullcontext()
         try:
-            yield "retry: 1000\n\n"
-            while not closing.done():
-                parts, have = self._parts(page, have, session)
-                if parts:
-                    yield parts
-                changed = asyncio.ensure_future(self._bench.wait_newer(have))
-                done, _ = await asyncio.wait(
-                    {changed, closing}, timeout=STILL_MS / 1000, return_when=asyncio.FIRST_COMPLETED
-                )
-                if not done:
-                    yield ": still here\n\n"
-                changed.cancel()
-                if changed in done:
-                    await asyncio.sleep(EACH_MS / 1000)
-                if self._sessions.of(session.id, self._now_ms()) is None:
-                    return
+            with watched:
+                async for part in self._parts_until(closing, page, have, session):
+                    yield part
         except Exception as error:
             _note_bug(error)
             raise
@@ -271,15 +320,31 @@ class Web:
             closing.cancel()
             self._streams -= 1
 
+    async def _parts_until(
+        self, closing: "asyncio.Future[bool]", page: str, have: int, session: Session
+    ) -> AsyncIterator[str]:
+        yield "retry: 1000\n\n"
+        while not closing.done():
+            parts, have = self._parts(page, have, session)
+            if parts:
+                yield parts
+            changed = asyncio.ensure_future(self._bench.changes.wait_newer(have))
+            done, _ = await asyncio.wait(
+                {changed, closing}, timeout=STILL_MS / 1000, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                yield ": still here\n\n"
+            changed.cancel()
+            if changed in done:
+                await asyncio.sleep(EACH_MS / 1000)
+            if self._sessions.of(session.id, self._now_ms()) is None:
+                return
+
     def _parts(self, page: str, have: int, session: Session) -> tuple[str, int]:
-        parts: list[str] = []
-        at = self._bench.version
-        if page == TRAY and self._bench.radio_version > have:
-            parts.append(self._event(at, self._pages.radio(session)))
-        for _, card in self._bench.newer(have):
-            if page in {TRAY, card.key}:
-                parts.append(self._event(at, self._pages.part(page, card, session)))
-        return "".join(parts), at
+        changes = self._bench.changes
+        made = (self._pages.part(page, topic, session) for topic in changes.newer(have))
+        at = changes.version
+        return "".join(self._event(at, html) for html in made if html), at
 
     def _mark(self, version: int) -> str:
         """A version as browsers are told it."""

@@ -1,12 +1,14 @@
 """What a person at the machine does with the console, in a real browser, with real devices."""
 
 import json
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from tests.campaign import tray
 from tests.console.browser import rig
 from tests.console.browser.axe import serious_problems
 
@@ -33,7 +35,7 @@ def browser() -> Generator[Browser]:
 
 
 def opened(browser: Browser, url: str, size: dict[str, int], **more: str) -> tuple[Page, list[Request]]:
-    page = browser.new_page(viewport=size, **more)  # type: ignore[arg-type] - sizes and schemes as the browser takes them
+    page = browser.new_page(viewport=size, **more)  # type: ignore[arg-type]  # sizes and schemes as it has them
     page.set_default_timeout(UPDATE_MS)
     asked: list[Request] = []
 
@@ -209,3 +211,49 @@ def test_a_hostile_name_is_shown_and_nothing_else(browser: Browser, pump: Worksh
         heading = page.get_by_role("heading", level=2)
         expect(heading).to_contain_text("<img src=x onerror=alert(1)>\\u202e\\x1b[31m")
         assert page.locator("main img").count() == 0
+
+
+WAVES = "\n[waves]\ncounts = [1, 2]\napproval = true\n"
+
+
+def test_a_campaign_is_begun_approved_and_done(browser: Browser, pump: Workshop, tmp_path: Path) -> None:
+    with tray.tray(pump, tmp_path, 3) as units:
+        file = tray.write_campaign(tmp_path, pump, units, WAVES)
+        with rig.console([], tmp_path, "--campaign", str(file)) as console:
+            page, _ = opened(browser, console.url, rig.NARROW)
+            expect(page.get_by_role("heading", name="P-0")).to_be_visible()
+            page.get_by_role("link", name="Campaign").click()
+            expect(page.get_by_text("State: not begun")).to_be_visible()
+            rig.hold(page, "Begin the campaign")
+            expect(page.get_by_text("Wave 2 begins when somebody approves it.")).to_be_visible()
+            shown(page, "campaign-waits-360")
+            page.get_by_role("button", name="Approve the wave").click()
+            expect(page.get_by_text("State: done")).to_be_visible()
+            expect(page.get_by_text("3 confirmed")).to_be_visible()
+            page.set_viewport_size(rig.WIDE)  # type: ignore[arg-type]  # a size as it has it
+            shown(page, "campaign-done-1280")
+            page.get_by_role("link", name="Keyswitch").click()
+            expect(page.get_by_text("Done: it can be taken away")).to_have_count(3)
+        told = [json.loads(line) for line in (tmp_path / "tray.campaign" / "campaign.jsonl").read_text().splitlines()]
+        (approved,) = [each for each in told if each["kind"] == "wave approved"]
+        assert approved["body"]["who"] == told[0]["body"]["who"]
+
+
+def test_a_campaign_of_another_process_is_looked_at_and_paused(
+    browser: Browser, pump: Workshop, tmp_path: Path
+) -> None:
+    with tray.tray(pump, tmp_path, 3, moving=[0]) as units:
+        more = "\n[retry.waiting]\nattempts = 100\nwait_s = 1\n"
+        file = tray.write_campaign(tmp_path, pump, units, more)
+        with (
+            rig.ended([sys.executable, "-m", "keyswitch", "campaign", "run", str(file), "--json"]) as carries_out,
+            rig.console([], tmp_path, "--campaign", str(file)) as console,
+        ):
+            page, _ = opened(browser, f"{console.url}campaign", rig.NARROW)
+            expect(page.get_by_text("Another process carries it out")).to_be_visible()
+            expect(page.get_by_text("2 confirmed")).to_be_visible()
+            page.get_by_role("button", name="Pause").click()
+            expect(page.get_by_text("State: paused")).to_be_visible()
+            shown(page, "campaign-paused-360")
+            assert carries_out.stdout is not None
+            assert json.loads(carries_out.stdout.read().splitlines()[-1])["state"] == "paused"
