@@ -93,7 +93,13 @@ async def serve(
             loop.add_signal_handler(LOOK_SIGNAL, desk.look)
         server = _Server(_config(web, options), web)
         ready(Serving(url=_url(where, options.listen), tokens=tokens))
-        await server.serve(sockets=[listening])
+        running = asyncio.ensure_future(server.serve(sockets=[listening]))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            server.should_exit = True  # ended in the middle, it would leave its socket registered with the loop
+            await running
+            raise
     finally:
         listening.close()
         if desk is not None:
@@ -154,6 +160,7 @@ def _listening(listen: ListenAddress) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((str(listen.address), listen.port))
+        made.listen()  # only now is the address really ours
     except OSError as error:
         made.close()
         raise InputError(Field("listen", f"{listen.host}:{listen.port}"), f"{error.strerror}", "a free port") from None

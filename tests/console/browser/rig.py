@@ -7,9 +7,15 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, Page, Playwright
 
 from keyswitch.demo.workshop import Workshop
@@ -57,14 +63,40 @@ def ended(command: Sequence[str]) -> Generator["subprocess.Popen[str]"]:
 
 
 @contextlib.contextmanager
-def console(targets: Sequence[str], directory: Path, *options: str) -> Generator[Console]:
+def console(targets: Sequence[str], directory: Path, *options: str, listen: str = "127.0.0.1:0") -> Generator[Console]:
     """A console for these devices; ended with the test."""
-    command = [sys.executable, "-m", "keyswitch", "console", *targets, "--json", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "keyswitch", "console", *targets, "--json", "--listen", listen]
     command += ["--records", str(directory / "records"), *options]
     with ended(command) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         yield Console(url=told["url"], process=process, told=told)
+
+
+def certificate(directory: Path) -> tuple[str, ...]:
+    """A certificate that nobody vouches for, as options."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "bench.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "bench.key.pem").write_bytes(private)
+    return (
+        "--certificate",
+        str(directory / "bench.pem"),
+        "--certificate-key",
+        str(directory / "bench.key.pem"),
+    )
 
 
 def hold(page: Page, name: str) -> None:

@@ -257,3 +257,34 @@ def test_a_campaign_of_another_process_is_looked_at_and_paused(
             shown(page, "campaign-paused-360")
             assert carries_out.stdout is not None
             assert json.loads(carries_out.stdout.read().splitlines()[-1])["state"] == "paused"
+
+
+def test_from_another_computer_a_token_is_asked_and_the_page_is_encrypted(
+    browser: Browser, pump: Workshop, tmp_path: Path
+) -> None:
+    certificate = rig.certificate(tmp_path)
+    with rig.device(pump, tmp_path / "pump") as target:
+        options = ("--image", str(pump.new), "--policy", str(pump.policy_file), "--host", "localhost", *certificate)
+        with rig.console([target], tmp_path, *options, listen="0.0.0.0:0") as console:
+            context = browser.new_context(viewport=rig.NARROW, ignore_https_errors=True)  # type: ignore[arg-type]  # a size
+            page = context.new_page()
+            page.goto(console.url)
+            expect(page.get_by_role("heading", name="Show your token")).to_be_visible()
+            shown(page, "login-360")
+            for token, name in (("guess", "Smith"), (console.told["look_token"], "Miller")):
+                page.get_by_label("Token").fill(token)
+                page.get_by_label("Your name").fill(name)
+                page.get_by_role("button", name="Enter").click()
+            expect(page.get_by_text("You are Miller. You can look, and change nothing.")).to_be_visible()
+            expect(page.get_by_role("heading", name="Pump 7")).to_be_visible()
+            assert page.get_by_role("button", name="Hold to update").count() == 0
+            page.get_by_role("button", name="Log out").click()
+            page.get_by_label("Token").fill(console.told["operate_token"])
+            page.get_by_label("Your name").fill("Smith")
+            page.get_by_role("button", name="Enter").click()
+            rig.hold(page, "Hold to update")
+            expect(page.get_by_text("Done: it can be taken away")).to_be_visible()
+            (cookie,) = context.cookies()
+            assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
+        (record,) = (tmp_path / "records").glob("*.jsonl")
+        assert "update asked for by Smith" in record.read_text()
