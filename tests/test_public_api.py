@@ -22,6 +22,7 @@ NAMES = {
     "LinkLostError",
     "LocalError",
     "Outcome",
+    "PairingNumbers",
     "RemoteError",
     "SilenceError",
     "UpdateRequest",

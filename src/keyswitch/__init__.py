@@ -16,6 +16,7 @@ _HOMES = {
     "LinkLostError": ("keyswitch.errors", "LinkLostError"),
     "LocalError": ("keyswitch.errors", "LocalError"),
     "Outcome": ("keyswitch.host.update.job", "Outcome"),
+    "PairingNumbers": ("keyswitch.link.ports", "PairingNumbers"),
     "RemoteError": ("keyswitch.errors", "RemoteError"),
     "SilenceError": ("keyswitch.errors", "SilenceError"),
     "UpdateRequest": ("keyswitch.app.request", "UpdateRequest"),

@@ -6,6 +6,7 @@ from keyswitch.app.status import status
 from keyswitch.app.update import update
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError, LocalError, RemoteError, SilenceError
 from keyswitch.host.update.job import Outcome
+from keyswitch.link.ports import PairingNumbers
 from keyswitch.policy.load import read_policy as load_policy
 from keyswitch.prove.check import check as check_policy
 from keyswitch.testing.device import DeviceUnderTest as Device
@@ -20,6 +21,7 @@ __all__ = [
     "LinkLostError",
     "LocalError",
     "Outcome",
+    "PairingNumbers",
     "RemoteError",
     "SilenceError",
     "UpdateRequest",

@@ -1,6 +1,6 @@
 """`python -m keyswitch` is the `keyswitch` command."""
 
-from keyswitch.cli.main import main
+from keyswitch.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -19,6 +19,11 @@ def plain(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 violation`, `2 violations`: a number with the noun that it counts, whose plural has an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def short(value: object) -> str:
     """A wrong value as messages show it: as Python writes it, and not all of it where that is long."""
     text = repr(value)

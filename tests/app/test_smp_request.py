@@ -32,7 +32,8 @@ def test_every_command_has_its_name_and_its_numbers():
         named = request_of(group, name)
         assert named == request_of(str(command.group), str(command.id))
         assert (named.group, named.command) == (command.group, command.id)
-        assert named.op == (Op.READ if command.reads else Op.WRITE)
+        assert named.op == (Op.READ if command.reads and command.name != "os.echo" else Op.WRITE)
+        assert request_of(group, name, op=Op.READ).op is Op.READ
         assert request_of(group, name, op=Op.WRITE).op is Op.WRITE
 
 
@@ -40,7 +41,7 @@ def test_what_nobody_named_is_sent_by_number():
     request = request_of("65535", "255", '{"a": ["hex:0a0b", "text:hex:0a"]}', op=Op.WRITE)
     assert (request.group, request.command, request.body) == (65_535, 255, {"a": [b"\x0a\x0b", "hex:0a"]})
     assert request.words == "65535/255 (write)"
-    assert request_of("os", "echo").words == "os.echo (read, 0/0)"
+    assert request_of("os", "echo").words == "os.echo (write, 0/0)"
 
 
 @pytest.mark.parametrize(

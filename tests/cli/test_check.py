@@ -322,7 +322,7 @@ def test_a_report_is_a_file_beside_the_verdict(run: Run, tmp_path: Path) -> None
         path = tmp_path / f"report.{kind}"
         ran = run("check", broken("trap"), "--report", kind, "-o", path)
         assert ran.code == Exit.NO
-        assert "refuted (1 violations," in ran.out
+        assert "refuted (1 violation," in ran.out
         assert path.read_text()
         assert run("check", broken("trap"), "--report", kind).out.startswith(path.read_text()[:15])
 

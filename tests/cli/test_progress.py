@@ -43,9 +43,11 @@ def test_a_slow_step_is_named_while_it_goes_on(capsys: pytest.CaptureFixture[str
 
 def test_a_step_says_how_it_ended(capsys: pytest.CaptureFixture[str]):
     failed = StepFailed(name=StepName.ENTER, at_ms=1_000, duration_ms=90, why="guard", refused=True)
-    told(StepDone(name=StepName.FIND, at_ms=0, duration_ms=None), failed, replace(failed, why="gone", refused=False))
+    none = [StepDone(name=each, at_ms=0, duration_ms=None) for each in (StepName.FIND, StepName.HEALTH)]
+    told(*none, failed, replace(failed, why="gone", refused=False))
     assert capsys.readouterr().out.splitlines() == [
         "    0.00 s  find                     already done",
+        "    0.00 s  health check             none was asked for",
         "    1.00 s  enter                    refused: guard",
         "    1.00 s  enter                    not done: gone",
     ]

@@ -9,7 +9,8 @@ Comments steer that:
 * `<!-- run in: PAGE -->` before a block: that page runs the same commands; a device is not started twice for them.
 * `<!-- with: the files of the tutorial -->` anywhere: the directory has the policy and the images of the tutorial.
 
-`python -m tests.docs.consoles [PAGE …]` runs pages and writes what their commands print now into them.
+`python -m tests.docs.consoles [PAGE …]` runs pages. Where a page shows something else than its commands print now, all
+that it shows is written anew: what a page shows comes from one run (`OneRun`).
 """
 
 import contextlib
@@ -343,6 +344,34 @@ def renewed(shown: list[str], said: list[str]) -> list[str]:
     return found if fits(found, said) else said
 
 
+HASH: Final = re.compile(r"\b[0-9a-f]{8,}\b")
+"""A hash or the beginning of one."""
+
+
+class OneRun:
+    """Whether what a page shows can be of one run: what are two hashes there are two in any run, and one is one.
+
+    Args:
+        length: hexadecimal digits by which two are told apart; no hash is shown shorter.
+    """
+
+    def __init__(self, length: int = 8) -> None:
+        self._length = length
+        self._meant: dict[str, str] = {}
+
+    def fits(self, shown: list[str], said: list[str]) -> bool:
+        """See one more block: what the page shows, and what was said. They `fits` each other line by line."""
+        left = [line for line in said if line.strip()]
+        for line in (each for each in shown if each.strip() and each.strip() != ELLIPSIS):
+            place = next(n for n, each in enumerate(left) if settled(each) == settled(line))
+            for here, there in zip(HASH.findall(line), HASH.findall(left[place]), strict=True):
+                meant = there[: self._length]
+                if self._meant.setdefault(here[: self._length], meant) != meant:
+                    return False
+            left = left[place + 1 :]
+        return len(set(self._meant.values())) == len(self._meant)
+
+
 def run_page(page: Path, directory: Path) -> Iterator[tuple[Command, int, list[str]]]:
     """Run the commands of a page; each with its exit code and what it said."""
     text = page.read_text(encoding="utf-8")
@@ -359,18 +388,21 @@ def renew(page: Path) -> None:
     """Write what the commands of a page print now into it, where it shows something else."""
     text = page.read_text(encoding="utf-8").splitlines()
     changes: list[tuple[int, int, list[str]]] = []
+    right, one_run = True, OneRun()
     here = f"{getpass.getuser()}@{platform.node()}"
     with tempfile.TemporaryDirectory() as directory:
         for command, code, said in run_page(page, Path(directory)):
             if code != command.code:
                 fault = f"{page.name}:{command.line + 1}: exit code {code}"
                 sys.stderr.write("\n  ".join([fault, *said]) + "\n")
-            if command.shown and not fits(command.shown, said):
+            if command.shown:
+                right = right and fits(command.shown, said) and one_run.fits(command.shown, said)
                 first = command.line + command.height
                 lines = [line.replace(here, "ann@bench").replace(f"clock of {platform.node()}", "clock of bench")
                          for line in said if not PROGRESS.search(line)]  # fmt: skip
                 changes.append((first, first + len(command.shown), renewed(command.shown, lines)))
-    _write(page, text, changes)
+    if not right:
+        _write(page, text, changes)
 
 
 def take_over(page: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.docs.consoles import PAGES, blocks, fences, fits, outside_fences, renewed, run_page
+from tests.docs.consoles import PAGES, OneRun, blocks, fences, fits, outside_fences, renewed, run_page
 
 PROGRAMS = ("keyswitch", "imgtool", "make", "pip", "pipx", "pytest", "docker", "python", "python3", "git", "head")
 COMMAND = re.compile(rf"\s*(?:\$ |(?:{'|'.join(PROGRAMS)}) (?!\|))")
@@ -18,13 +18,14 @@ CONSOLES = [page for page in PAGES if any(block.runs_here for block in blocks(pa
 
 @pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.stem)
 def test_every_command_does_what_the_page_says(page: Path, tmp_path: Path) -> None:
-    ran = 0
+    ran, one_run = 0, OneRun()
     for command, code, said in run_page(page, tmp_path):
         everything = "\n".join(said)
         assert code == command.code, f"{page.name}: {command.written}\n{everything}"
         assert "Traceback" not in everything
         if command.shown:
             assert fits(command.shown, said), f"run python -m tests.docs.consoles {page.name}\n{everything}"
+            assert one_run.fits(command.shown, said), f"{page.name}: of two runs: {command.shown}"
         ran += 1
     assert ran
 
@@ -94,6 +95,17 @@ def test_a_recipe_runs_what_the_page_has_run() -> None:
 )
 def test_what_is_shown_fits_what_was_said(shown: list[str], said: list[str], *, fit: bool) -> None:
     assert fits(shown, said) is fit
+
+
+def test_what_is_shown_comes_from_one_run() -> None:
+    def one_run(*blocks: tuple[str, str]) -> bool:
+        seen = OneRun()
+        return all(seen.fits(["…", shown], ["first", said]) for shown, said in blocks)
+
+    first, second, third = "hash 01234567", "hash 89abcdef", "hash 76543210"
+    assert one_run((first, second), (second, third), (f"{first}89", f"{second}01"))
+    assert not one_run((first, second), (first, third)), "what is shown twice is two"
+    assert not one_run((first, second), (third, second)), "what is one is shown as two"
 
 
 def test_a_page_that_is_renewed_leaves_out_what_it_left_out() -> None:

@@ -1,8 +1,10 @@
 """Fresh environments with nothing in them but the built wheel and what it needs, pinned and hashed."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,27 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "build" / "install"
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DECLARED = [word.rpartition(" ")[2] for word in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", word)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`python`: each that this machine has. They are looked for only where one is used: every run collects this."""
+    if "python" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("--install")
+        metafunc.parametrize("python", pythons() if asked else [sys.executable])
+
+
+def pythons() -> list[str]:
+    """Every Python of a declared version that this machine has: on PATH, or where pyenv keeps them."""
+    found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
+    for version in DECLARED:
+        kept = (Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python")  # a shim may stand for none
+        for python in [*kept, shutil.which(f"python{version}")]:
+            if python and not subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode:
+                found.setdefault(version, str(python))
+    return list(found.values())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,9 @@
 """The wheel in fresh environments: bare, with its extras, with the lowest versions it allows, and beside smpmgr."""
 
 import json
-import re
-import shutil
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,22 +16,8 @@ import keyswitch
 
 pytestmark = pytest.mark.install
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 UDP = "127.0.0.13:1337"
 """smpmgr knows no other port; nobody else is at this address."""
-
-DECLARED = [word.rpartition(" ")[2] for word in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", word)]
-
-
-def pythons() -> list[str]:
-    """Every Python of a declared version that this machine has: on PATH, or where pyenv keeps them."""
-    found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
-    for version in DECLARED:
-        kept = (Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python")  # a shim may stand for none
-        for python in [*kept, shutil.which(f"python{version}")]:
-            if python and not subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode:
-                found.setdefault(version, str(python))
-    return list(found.values())
 
 
 @contextmanager
@@ -55,7 +38,6 @@ def device(at: Installed, directory: Path) -> Iterator[dict[str, Any]]:
         process.send_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("python", pythons())
 def test_bare_it_works_without_a_radio_and_says_what_demo_needs(install: Install, tmp_path: Path, python: str) -> None:
     bare = install("bare", python)
     assert bare.keyswitch("--version").stdout == f"keyswitch {keyswitch.__version__}\n"
@@ -78,7 +60,6 @@ def test_what_is_no_code_is_there_too(install: Install) -> None:
     assert {each.name for each in (bare.path / "share/man/man1").iterdir()} >= {"keyswitch.1", "keyswitch-update.1"}
 
 
-@pytest.mark.parametrize("python", pythons())
 def test_with_virtual_the_whole_story_is_told(install: Install, python: str) -> None:
     told = install("runtime", python).keyswitch("demo", "--quiet")
     assert told.returncode == 0, told.stdout + told.stderr

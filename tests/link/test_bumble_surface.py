@@ -101,15 +101,15 @@ def test_the_version_is_the_one_that_this_list_was_made_for():
     assert importlib.metadata.version("bumble") == "0.0.236"
 
 
-@pytest.mark.parametrize(("owner", "name"), OVERRIDDEN, ids=lambda part: getattr(part, "__name__", part))
-def test_what_we_override_is_there(owner, name):
-    assert name in vars(owner), f"{owner.__name__}.{name} is gone: {OVERRIDDEN[owner, name]}"
+def test_what_we_override_is_there():
+    gone = [(owner, name, why) for (owner, name), why in OVERRIDDEN.items() if name not in vars(owner)]
+    assert gone == []
 
 
-@pytest.mark.parametrize(("owner", "name"), CALLED, ids=lambda part: getattr(part, "__name__", part))
-def test_what_we_call_takes_what_we_give(owner, name):
-    parameters = list(inspect.signature(getattr(owner, name)).parameters)
-    assert parameters[: len(CALLED[owner, name])] == CALLED[owner, name]
+def test_what_we_call_takes_what_we_give():
+    for (owner, name), given in CALLED.items():
+        parameters = list(inspect.signature(getattr(owner, name)).parameters)
+        assert parameters[: len(given)] == given, (owner, name)
 
 
 @pytest.mark.parametrize("owner", ATTRIBUTES, ids=lambda owner: owner.__name__)

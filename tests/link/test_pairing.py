@@ -399,8 +399,10 @@ class Person:
         self.numbers.append(number)
 
 
+@pytest.mark.parametrize("types", [True, False])
 @pytest.mark.parametrize("agrees", [True, False])
-def test_a_number_that_both_show_is_compared(agrees):
+def test_a_number_that_both_show_is_compared(agrees, types):
+    """Also by somebody who could type nothing."""
     seen: list[str] = []
     we = Person(agrees=agrees)
 
@@ -415,7 +417,8 @@ def test_a_number_that_both_show_is_compared(agrees):
             delegate = Delegate(io_capability=io)
             device = world.device.radio._radio.device
             device.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=True, delegate=delegate)
-            link = await world.adapter(ask_passkey=person(seen), numbers=we).connect(ADDRESS, 5_000)
+            ask = person(seen) if types else None
+            link = await world.adapter(ask_passkey=ask, numbers=we).connect(ADDRESS, 5_000)
             assert link.security is NONE
             if not agrees:
                 with pytest.raises(PairingError, match="pairing"):
@@ -430,7 +433,8 @@ def test_a_number_that_both_show_is_compared(agrees):
     assert (code, security) == ((None, AUTHENTICATED) if agrees else (0x05, NONE))
 
 
-def test_a_number_is_shown_for_a_device_with_keys():
+@pytest.mark.parametrize("types", [True, False])
+def test_a_number_is_shown_for_a_device_with_keys(types):
     we = Person()
 
     class Delegate(PairingDelegate):
@@ -444,7 +448,7 @@ def test_a_number_is_shown_for_a_device_with_keys():
             delegate = Delegate(io_capability=PairingDelegate.IoCapability.KEYBOARD_INPUT_ONLY)
             device = world.device.radio._radio.device
             device.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=True, delegate=delegate)
-            link = await world.adapter(ask_passkey=person([]), numbers=we).connect(ADDRESS, 5_000)
+            link = await world.adapter(ask_passkey=person([]) if types else None, numbers=we).connect(ADDRESS, 5_000)
             await link.pair()
             await asyncio.sleep(0.5)
             return await try_smp(link), link.security

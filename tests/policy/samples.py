@@ -1,5 +1,6 @@
 """Policies for tests: the pump as it ships, and small ones made from TOML text."""
 
+import functools
 import textwrap
 from pathlib import Path
 
@@ -10,10 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PUMP_FILE = ROOT / "examples" / "pump" / "policy.toml"
 
 
+@functools.cache
 def pump() -> Policy:
     return read_policy(PUMP_FILE)
 
 
+@functools.cache
 def pump_with(*changes: tuple[str, str]) -> Policy:
     """The pump's policy with pieces of its text replaced; each piece must be there."""
     text = PUMP_FILE.read_text()
@@ -48,6 +51,7 @@ when = ["motion == false", "battery >= 30"]
 """
 
 
+@functools.cache
 def small(more: str = "", *changes: tuple[str, str]) -> Policy:
     """`SMALL` with pieces replaced and `more` behind it."""
     text = SMALL

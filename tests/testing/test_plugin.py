@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import imgtool.main  # noqa: F401 - what a pytest in this process imports first goes with it, and cryptography comes once
 import pytest
 
 pytest_plugins = ["pytester"]

@@ -63,8 +63,9 @@ def open_reach(
         pair: pair with the device, or encrypt with the keys of an earlier pairing, on each connection.
         passkey: the six digits that the device shows; None: a person is asked when it shows them.
         bonds: file that keeps the keys of a radio of ours; made if it is not there.
-        ask_passkey: asks that person; None: pairing without digits (Just Works), which protects less.
-        numbers: shows that person numbers, to be compared or typed on the device.
+        ask_passkey: asks that person; None: nothing that it shows can be typed.
+        numbers: shows that person numbers, to be compared or typed on the device. Without either, pairing goes without
+            digits (Just Works), which protects less.
         capture: new file for what is sent and received: btsnoop where we are the host of the radio, else pcapng.
         radio: that others use as well, instead of one of its own; `pair` and `capture` mean nothing then.
 

@@ -26,7 +26,7 @@ from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.link.ports import PairingNumbers
 from keyswitch.smp.commands import BY_NAME, COMMANDS, GROUP_BY_NAME, command_name
-from keyswitch.smp.groups import mode
+from keyswitch.smp.groups import mode, os
 from keyswitch.smp.header import Op
 
 ANSWER_MS: Final = 10_000
@@ -90,7 +90,8 @@ def request_of(group: str, command: str, body: str | None = None, *, op: Op | No
         group: its number, or its name in policies (`os`, `image`).
         command: its number, or its name behind the dot (`echo`, `state`).
         body: a JSON object; None: an empty map.
-        op: None: the one that the command has; read where it has both, or is not known.
+        op: None: the one that the command has. Where it has both, or is not known, read; an echo is a write, which is
+            what clients send, and Zephyr takes either.
 
     Raises:
         InputError: a name is not known, a number is too large, or the body is no JSON object.
@@ -101,12 +102,11 @@ def request_of(group: str, command: str, body: str | None = None, *, op: Op | No
     group_name = next((each.name for each in GROUP_BY_NAME.values() if each.id == number), "")
     named = BY_NAME.get(f"{group_name}.{command}")
     identifier = named.id if named is not None else _number(command, "command", MAX_COMMAND, names)
-    ops = COMMANDS[number, identifier].ops if (number, identifier) in COMMANDS else ()
     fields: Any = {} if body is None else parse_json(body.encode("utf-8", "surrogateescape"), "JSON", _BODY)
     if not isinstance(fields, dict):
         raise InputError("JSON", "no object", _BODY)
     return SmpRequest(
-        op=op or (ops[0] if len(ops) == 1 else Op.READ),
+        op=_usual(number, identifier) if op is None else op,
         group=number,
         command=identifier,
         body=cast("dict[str, object]", from_json(cast("object", fields))),
@@ -255,6 +255,13 @@ def from_json(value: object) -> object:
 def json_words(values: Mapping[str, Any]) -> str:
     """An answer's values in one line."""
     return json.dumps(to_json(values), ensure_ascii=False)
+
+
+def _usual(group: int, command: int) -> Op:
+    if (group, command) == (os.ID, os.Id.ECHO):
+        return Op.WRITE
+    ops = COMMANDS[group, command].ops if (group, command) in COMMANDS else ()
+    return ops[0] if len(ops) == 1 else Op.READ
 
 
 def _number(text: str, what: str, most: int, names: list[str]) -> int:

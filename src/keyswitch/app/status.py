@@ -16,6 +16,7 @@ from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.queries import SlotInfo, read_slots
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.smp.slots import MARKED_STEP, marked_of, marked_words, trial_of
+from keyswitch.link.ports import PairingNumbers
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
 from keyswitch.reasons import Reason
@@ -47,6 +48,7 @@ async def status(
     passkey: int | None = None,
     bonds: Path | None = None,
     ask_passkey: AskPasskey | None = None,
+    numbers: PairingNumbers | None = None,
 ) -> Looked:
     """Whether the device that `target` names would take an update now, if not why, and what to do. Changes nothing.
 
@@ -57,12 +59,14 @@ async def status(
         passkey: the six digits that the device shows.
         bonds: file that keeps the keys of a radio of ours.
         ask_passkey: asks a person for the six digits.
+        numbers: shows that person numbers, to be compared or typed on the device.
 
     Raises:
         LinkLostError: the device was not reached, or the link ended meanwhile.
         InputError: the target names nothing that can be reached, or several devices.
     """
-    return await look(open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey), policy)
+    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, numbers=numbers)
+    return await look(reach, policy)
 
 
 async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:

@@ -232,18 +232,25 @@ class _Guide:
         return replace(result, next_step="; or by hand: ".join(each for each in (result.next_step, hand) if each))
 
 
-async def update(request: UpdateRequest, sink: Sink | None = None, *, ask_passkey: AskPasskey | None = None) -> Result:
+async def update(
+    request: UpdateRequest,
+    sink: Sink | None = None,
+    *,
+    ask_passkey: AskPasskey | None = None,
+    numbers: PairingNumbers | None = None,
+) -> Result:
     """`prepare` and `run` in one; a refusal or a failure is a result (`Result.outcome`), not an exception.
 
     Args:
         request: what is asked for.
         sink: is told what happens, as it happens; None: nobody is.
         ask_passkey: asks a person for the six digits that the device shows; None: pairing without digits.
+        numbers: shows that person numbers, to be compared or typed on the device.
 
     Raises:
         InputError: a file cannot be used, values contradict each other, or the target names several devices.
     """
-    return await run(prepare(request, ask_passkey=ask_passkey), sink or (lambda _event: None))
+    return await run(prepare(request, ask_passkey=ask_passkey, numbers=numbers), sink or (lambda _event: None))
 
 
 def _note(event: Event) -> None:

@@ -26,6 +26,7 @@ from keyswitch.prove.liveness import LIVENESS
 from keyswitch.prove.report import ReportHeader, counterexample, junit, markdown, report_json
 from keyswitch.prove.report_html import html
 from keyswitch.prove.safety import SAFETY
+from keyswitch.text import counted
 
 _REPORTS: Final = {"html": html, "md": markdown, "junit": junit}
 
@@ -138,16 +139,16 @@ def _write(text: str, output: Path | None) -> None:
 
 
 def _say(name: str, verdict: ProofResult) -> None:
-    explored = f"{verdict.explored} states and {verdict.edges} moves explored"
+    explored = f"{counted(verdict.explored, 'state')} and {counted(verdict.edges, 'move')} explored"
     if not verdict.complete:
         why = in_options(verdict.stopped or "")
-        echo(f"{name}: not decided: {why}; {verdict.states} states found, {explored}")
+        echo(f"{name}: not decided: {why}; {counted(verdict.states, 'state')} found, {explored}")
     elif verdict.holds:
         echo(f"{name}: proved ({len(SAFETY) + len(LIVENESS)} promises, {explored})")
     for violation in verdict.violations:
         _say_violation(name, violation)
     if verdict.violations:
-        echo(f"{name}: refuted ({len(verdict.violations)} violations, {explored})")
+        echo(f"{name}: refuted ({counted(len(verdict.violations), 'violation')}, {explored})")
     for warning in verdict.warnings:
         echo(f"warning: {warning.text}")
     if verdict.early:

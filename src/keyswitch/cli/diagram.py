@@ -13,6 +13,7 @@ from keyswitch.policy.load import read_policy
 from keyswitch.prove.chart import chart
 from keyswitch.prove.mermaid import mermaid
 from keyswitch.prove.svg import svg
+from keyswitch.text import counted
 
 _KINDS = ".svg, .mmd or .png"
 
@@ -47,4 +48,4 @@ def diagram(policy: Path, output: Path) -> None:
         case _:
             raise InputError(str(output), f'cannot draw "{output.suffix}"', _KINDS)
     write_output(output, data)
-    echo(f"{output}: {len(drawn.columns)} modes, {len(drawn.rows)} transitions")
+    echo(f"{output}: {counted(len(drawn.columns), 'mode')}, {counted(len(drawn.rows), 'transition')}")

@@ -20,6 +20,7 @@ from keyswitch.extras import need
 from keyswitch.files.writing import write_output
 from keyswitch.host.report.evidence_file import read_journal
 from keyswitch.schema.output import to_line
+from keyswitch.text import counted
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -122,7 +123,7 @@ _CODES: Final = {State.VERIFIED: Exit.YES, State.CONSISTENT: Exit.YES, State.OPE
 def _checked_lines(checked: Checked, verifier: Verifier | None, *, one_file: bool) -> Iterator[str]:
     """What was found, one sentence a line: what is, and what to do."""
     head = f"{checked.head.n}:{checked.head.hash}"
-    count = "1 record" if len(checked.records) == 1 else f"{len(checked.records)} records"
+    count = counted(len(checked.records), "record")
     match checked.state:
         case State.CHANGED:
             yield f"changed: {count} can be read, and something is wrong with the chain"

@@ -12,6 +12,7 @@ from keyswitch.export.zephyr import ZephyrExport, check_directory, drift, export
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.check import check as prove
 from keyswitch.schema.output import to_line
+from keyswitch.text import counted
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -64,7 +65,9 @@ def zephyr(policy: Path, output: Path, zephyr: str | None, ncs: str | None, *, o
     proof = prove(rules)
     if not proof.holds:
         refuted = bool(proof.violations)
-        word = f"refuted ({len(proof.violations)} violations)" if refuted else f"not decided: {proof.stopped}"
+        word = (
+            f"refuted ({counted(len(proof.violations), 'violation')})" if refuted else f"not decided: {proof.stopped}"
+        )
         echo(f"{policy}: {word}: nothing is exported; keyswitch check {policy} says more", err=True)
         return Exit.NO if refuted else Exit.UNKNOWN
     made = export_zephyr(rules, proof, release)

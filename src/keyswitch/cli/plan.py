@@ -11,6 +11,7 @@ from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.plan import Plan, PlannedDevice, make_plan
 from keyswitch.host.update.survey import declared, survey
 from keyswitch.host.upload.throughput import Rate
+from keyswitch.text import counted
 
 
 async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
@@ -44,9 +45,8 @@ def _plan_lines(made: Plan, device: PlannedDevice) -> list[str]:
         takes = _seconds(step.expected_ms, step.slow_ms, 1)
         what = f"not needed: {step.skipped}" if step.skipped else f"{step.says} (~{takes})"
         lines.append(f"{number:3}. {step.name.value:<24} {what}")
-    lines.append(
-        f"{made.image_bytes:,} bytes in {made.requests} requests; about {_seconds(made.expected_ms, made.slow_ms)}"
-    )
+    requests, takes = counted(made.requests, "request"), _seconds(made.expected_ms, made.slow_ms)
+    lines.append(f"{made.image_bytes:,} bytes in {requests}; about {takes}")
     if made.image_bytes:
         lines.append(f"at most {_rate(made.fast)}; with a usual part's flash {_rate(made.slow)}")
     refused = [f"it would be refused: {made.refused}"] if made.refused else []

@@ -165,6 +165,8 @@ class Terminal:
         match event:
             case StepDone(duration_ms=int(duration_ms)):
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} done in {duration_ms / 1000:.2f} s"]
+            case StepDone(name=StepName.HEALTH):  # with nothing to do, only where none was given
+                return [f"{_at(event.at_ms)}  {event.name.value:<24} none was asked for"]
             case StepDone():
                 return [f"{_at(event.at_ms)}  {event.name.value:<24} already done"]
             case StepFailed():

@@ -21,7 +21,7 @@ from keyswitch.exits import Exit
 @click.option(
     "--op",
     type=click.Choice(["read", "write"]),
-    help="Send this operation, instead of the one that the command has (read, where it has both).",
+    help="Send this operation, instead of the one that the command has (where it has both: read, but for an echo).",
 )
 @click.option(
     "--timeout",

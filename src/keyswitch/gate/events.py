@@ -7,6 +7,7 @@ carries a `Peer` must carry what the device knows of it, never what the peer sai
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keyswitch.frozen import quickly_made
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
 from keyswitch.policy.enums import ProofKind
@@ -31,6 +32,7 @@ class Timer(StrEnum):
     """A granted reset, after its answer has had time to leave."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booted:
     """The device has come up; always the first event, and the only one that a state of before does not outlive.

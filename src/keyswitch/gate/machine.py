@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
+from keyswitch.frozen import quickly_made
 from keyswitch.gate import boot, session, time_limits, transitions
 from keyswitch.gate import events as on
 from keyswitch.gate.change import Change, apply_input_transitions, sync_gatt_table
@@ -21,6 +22,7 @@ from keyswitch.gate.state import GateState
 from keyswitch.policy.model import Policy
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What one event did.

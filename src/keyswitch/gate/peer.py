@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keyswitch.frozen import quickly_made
 from keyswitch.terms import Security, Transport
 
 
@@ -15,6 +16,7 @@ class Service(StrEnum):
     """The mode service on BLE: the mode group and nothing else."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One peer on one connection.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.errors import LocalError
+from keyswitch.frozen import quickly_made
 from keyswitch.gate.state import GateState, idle_limit_ms
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
@@ -24,6 +25,7 @@ HASH_SIZES: Final = frozenset({32, 64})
 _ENTRY_SIZE: Final = 8
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """One session on its way across a reset.

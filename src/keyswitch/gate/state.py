@@ -5,10 +5,12 @@ A field says only what is true now: there is a `session` exactly while a mainten
 
 from dataclasses import dataclass
 
+from keyswitch.frozen import quickly_made
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Mode, Value
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One stay in maintenance.
@@ -77,6 +79,7 @@ class Quiet:
     ms: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateState:
     """Everything the machine knows.

@@ -12,7 +12,7 @@ Rules that every `Policy` keeps, because the loader refuses anything else:
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, Unpack, cast
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
@@ -406,9 +406,7 @@ class Policy:
     _ways: dict[tuple[str, type], tuple[Transition, ...]] = field(
         default_factory=dict[tuple[str, type], tuple[Transition, ...]], init=False, repr=False, compare=False
     )
-    _known: dict[Hashable, object] = field(
-        default_factory=dict[Hashable, object], init=False, repr=False, compare=False
-    )
+    _known: dict[Hashable, Any] = field(default_factory=dict[Hashable, Any], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index the transitions by (mode, kind of trigger): the machine asks at every event."""
@@ -429,7 +427,8 @@ class Policy:
         key = (work_out, *of)
         if key not in self._known:
             self._known[key] = work_out(self, *of)
-        return cast("_T", self._known[key])
+        known: _T = self._known[key]
+        return known
 
     @property
     def initial(self) -> Mode:

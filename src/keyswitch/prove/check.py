@@ -142,6 +142,11 @@ def check(
     inputs = Inputs(policy)
     watch = _Watch(inputs.policy, gate, rules)
     graph = explore(inputs, gate, watch, max_states=max_states, meter=meter, whole=whole)
+    return _judged(policy, gate, rules, watch, graph)
+
+
+def _judged(policy: Policy, gate: GateUnderProof, rules: Rules, watch: _Watch, graph: Graph) -> ProofResult:
+    """What these rules say of what was explored, and was seen by their watch."""
     names = [rule.name for rule in rules.safety] + [rule.name for rule in rules.liveness]
     order = {name: place for place, name in enumerate(names)}
     traces = Traces(graph, policy, gate)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from keyswitch.errors import Phrase
+from keyswitch.frozen import quickly_made
 from keyswitch.gate.events import Expired
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave
@@ -118,6 +119,7 @@ def explore(
     return _Explorer(inputs, gate, visitor, whole=whole).explore(max_states, meter)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What the machine makes of a move for one part of a box.

@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Final, Self
 
 from keyswitch.errors import RemoteError
+from keyswitch.frozen import quickly_made
 
 HEADER_SIZE: Final = 8
 _LAYOUT: Final = struct.Struct("!BBHHBB")
@@ -43,6 +44,7 @@ class SmpVersion(IntEnum):
     V2 = 1
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """One header.

@@ -12,7 +12,8 @@ from keyswitch.proof.challenge import SECRET_SIZE
 from keyswitch.testing.imgtool import SigningKeys, keys_in, make_keys, sign
 
 _IN_CHECKOUT: Final = Path(__file__).parents[3] / "examples" / "pump" / "policy.toml"
-_PACKAGED: Final = "pump.toml"
+_PACKAGED: Final = importlib.resources.files("keyswitch.testing") / "pump.toml"
+"""In a wheel (`pyproject.toml`, force-include)."""
 _POLICY: Final = "policy.toml"
 _KEYS: Final = "keys"
 
@@ -48,8 +49,7 @@ class Example:
 
 def example_policy() -> str:
     """The text of `examples/pump/policy.toml`."""
-    packaged = importlib.resources.files("keyswitch.device") / _PACKAGED
-    return packaged.read_text("utf-8") if packaged.is_file() else _IN_CHECKOUT.read_text("utf-8")
+    return _PACKAGED.read_text("utf-8") if _PACKAGED.is_file() else _IN_CHECKOUT.read_text("utf-8")
 
 
 def read_example(directory: Path) -> Example:

@@ -1,13 +1,15 @@
-"""Keys and signed images, made by imgtool as a build makes them. It runs as a process: it is a program, not a library.
+"""Keys and signed images, made by imgtool as a build makes them: by its command line, which it promises to keep.
 
-Used where an image is needed that somebody else's tool has made: the demo, the pytest plugin, benchmarks and tests.
+It runs in this process: starting Python anew for each image took most of the time of making them. Used where an image
+is needed that somebody else's tool has made: the demo, the pytest plugin, benchmarks and tests.
 """
 
-import subprocess
-import sys
+import io
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from keyswitch.errors import InputError, LocalError
 
@@ -16,8 +18,6 @@ HEADER_SIZE: Final = 0x200
 
 ALIGN: Final = 4
 """Flash write block in bytes, as on the nRF52840."""
-
-SIGN_WITHIN_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,16 @@ def sign(keys: SigningKeys, payload: Path, version: str, slot_size: int, to: Pat
 
 
 def _imgtool(*arguments: str) -> None:
-    command = [sys.executable, "-m", "imgtool.main", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SIGN_WITHIN_S)
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or [f"imgtool ended with {done.returncode}"]
+    imgtool: Any = import_module("imgtool.main").imgtool  # not with this module: it brings cryptography
+    said = io.StringIO()
+    code: object = 0
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            imgtool.main(args=list(arguments), prog_name="imgtool", standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
+    except Exception as error:
+        raise LocalError(f"imgtool {arguments[0]}: {str(error) or type(error).__name__}") from error
+    if code:
+        lines = said.getvalue().strip().splitlines() or [f"imgtool ended with {code}"]
         raise LocalError(f"imgtool {arguments[0]}: {lines[-1]}")

@@ -42,6 +42,9 @@ ADVERTISING_DELAY_US = 10_000
 class Phy(Enum):
     """Physical layer; the value is its number in HCI (Vol 4 Part E 7.8.47)."""
 
+    # Each is one object. An Enum's own, by the name, is worked out in Python, and packets ask for it by the thousand.
+    __hash__ = object.__hash__
+
     LE_1M = 1
     LE_2M = 2
 

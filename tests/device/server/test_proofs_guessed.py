@@ -43,16 +43,16 @@ class Guesser:
         self.rig = Rig(patient(), issuers=(permit.public_key(ISSUER),))
         self.peers = [self.rig.peer() for _ in range(3)]
         self.seen: list[dict[str, Any]] = []
+        self.permit = permit.issue(SAID, ISSUER)
 
     def asked(self, peer: int) -> Challenge:
         told = self.rig.read(peer, mode.ID, mode.Id.CHALLENGE, {"to": "maintenance"})
         return Challenge(nonce=told["nonce"], device=told["device"], mode="maintenance")
 
     def right(self, asked: Challenge) -> list[dict[str, Any]]:
-        data = permit.issue(SAID, ISSUER)
         return [
             {"proof": "challenge", "mac": challenge.make(SECRET, asked)},
-            {"proof": "permit", "permit": data, "sig": permit.sign(HOLDER, asked, data)},
+            {"proof": "permit", "permit": self.permit, "sig": permit.sign(HOLDER, asked, self.permit)},
         ]
 
     def try_it(self, peer: int, proof: dict[str, Any]) -> None:

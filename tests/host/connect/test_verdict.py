@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 
 from keyswitch.errors import Phrase
@@ -31,10 +33,12 @@ def test_every_failed_pairing_has_its_own_next_step(failure: PairingFailure):
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-@pytest.mark.parametrize("entry", ["", "policy", "recipe"])
-@pytest.mark.parametrize("pair", [False, True])
-@pytest.mark.parametrize("radio", [False, True])
-def test_no_advice_asks_for_what_was_given(reason: Reason, entry: str, *, pair: bool, radio: bool):
+def test_no_advice_asks_for_what_was_given(reason: Reason):
+    for entry, pair, radio in product(("", "policy", "recipe"), (False, True), (False, True)):
+        asks_for_what_was_not_given(reason, entry, pair=pair, radio=radio)
+
+
+def asks_for_what_was_not_given(reason: Reason, entry: str, *, pair: bool, radio: bool):
     step = next_step(reason, Given(entry=entry, pair=pair, radio=radio))
     assert step
     asked = step.template if isinstance(step, Phrase) else ""

@@ -56,9 +56,9 @@ OLDER_FORM: Final = "same policy, older form: the device tells it by the bytes o
 """What is said of a device whose program is of before policies were told by their rules."""
 
 
-def tells_older_form(expected: mode_group.Expected | None, told: Verdict) -> bool:
+def tells_older_form(expected: mode_group.Expected | None, verdict: Verdict) -> bool:
     """Whether the device obeys the very file that is meant, and tells so as programs of before do."""
-    return expected is not None and told.state is not None and expected.form_of(told.state.policy) == FILE_FORM
+    return expected is not None and verdict.state is not None and expected.form_of(verdict.state.policy) == FILE_FORM
 
 
 OTHER_REVISION_STEP: Final = Phrase("give the revision of the policy that the device has ({policy})")
@@ -80,7 +80,7 @@ class OtherPolicy:
     same_device: bool
 
 
-def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPolicy | None:
+def other_policy(expected: mode_group.Expected | None, verdict: Verdict) -> OtherPolicy | None:
     """That the device obeys another policy than the one that is meant; None if it does not, or nothing can be told.
 
     A device that is open and says nothing of a policy is another one. One that is shut may be ours, out of our sight.
@@ -89,23 +89,23 @@ def other_policy(expected: mode_group.Expected | None, told: Verdict) -> OtherPo
     """
     if expected is None:
         return None
-    if told.state is None:
-        if told.gate is not Gate.OPEN:
+    if verdict.state is None:
+        if verdict.gate is not Gate.OPEN:
             return None
         detail = f"the device takes firmware and tells of no policy, {expected.device!r} has one"
         return OtherPolicy(detail=detail, next_step=NO_MODE_GROUP_STEP, same_device=False)
-    form = expected.form_of(told.state.policy)
+    form = expected.form_of(verdict.state.policy)
     if form is not None:
-        if not told.state.device and form != FILE_FORM and told.gate is Gate.OPEN:
+        if not verdict.state.device and form != FILE_FORM and verdict.gate is Gate.OPEN:
             # Shut, it has to name itself before it is entered; the file of before is that of one unit.
             detail = f"the device obeys the policy, and does not tell whether it is {expected.device!r}"
             return OtherPolicy(detail=detail, next_step=OTHER_UNIT_STEP, same_device=False)
-        if told.state.device in {"", expected.device}:
+        if verdict.state.device in {"", expected.device}:
             return None
-        detail = f"{told.state.device!r} answers, not {expected.device!r}: another unit with the same policy"
+        detail = f"{verdict.state.device!r} answers, not {expected.device!r}: another unit with the same policy"
         return OtherPolicy(detail=detail, next_step=OTHER_UNIT_STEP, same_device=False)
-    has = f"the device has the policy {told.state.policy.hex() or '(none)'}, the file is {expected.policy.hex()}"
-    match told.state.device:
+    has = f"the device has the policy {verdict.state.policy.hex() or '(none)'}, the file is {expected.policy.hex()}"
+    match verdict.state.device:
         case expected.device:
             detail = f"{expected.device!r} answers, with another revision of its policy: {has}"
             return OtherPolicy(detail=detail, next_step=OTHER_REVISION_STEP, same_device=True)
@@ -196,26 +196,26 @@ class ModeGroupStrategy:
         del say
         if connection.mode is None:
             return EntryRefused(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
-        told = await mode_group.enter(connection.mode, self.to, self._credentials, expected=self.expected)
-        match told:
+        reply = await mode_group.enter(connection.mode, self.to, self._credentials, expected=self.expected)
+        match reply:
             case mode_group.EntryReply():
                 return EntryGranted(
-                    token=told.session,
-                    address=told.address,
-                    reconnect=told.reconnect,
-                    lease_ms=told.lease_ms,
-                    by=told.by,
+                    token=reply.session,
+                    address=reply.address,
+                    reconnect=reply.reconnect,
+                    lease_ms=reply.lease_ms,
+                    by=reply.by,
                     told=True,
                 )
             case _:
-                return refused(told)
+                return refused(reply)
 
     async def attach(self, connection: Connection, token: bytes) -> EntryRefused | None:
         """Prove with the credential that the session is ours."""
         if connection.mode is None:
             return None
-        told = await mode_group.attach(connection.mode, self.to, token, self._credentials, expected=self.expected)
-        return None if told is None else refused(told)
+        reply = await mode_group.attach(connection.mode, self.to, token, self._credentials, expected=self.expected)
+        return None if reply is None else refused(reply)
 
     async def is_inside(self, connection: Connection) -> bool | None:
         """None: the mode group tells."""
@@ -262,16 +262,16 @@ async def leave_by_group(connection: Connection) -> EntryRefused | None:
     return None if refusal is None or refusal.is_rc(Rc.ENOTSUP) else refused(refusal)
 
 
-def refused(told: Refusal | mode_group.CannotProve | mode_group.OtherDevice) -> EntryRefused:
+def refused(refusal: Refusal | mode_group.CannotProve | mode_group.OtherDevice) -> EntryRefused:
     """A refusal, with what to do about it."""
-    if isinstance(told, mode_group.CannotProve):
-        wanted = " or ".join(told.wanted) or "nothing that can be sent"
-        detail = f"the device takes {wanted} as proof, not {' or '.join(told.have) or 'nothing'}"
+    if isinstance(refusal, mode_group.CannotProve):
+        wanted = " or ".join(refusal.wanted) or "nothing that can be sent"
+        detail = f"the device takes {wanted} as proof, not {' or '.join(refusal.have) or 'nothing'}"
         return EntryRefused(detail=detail, reason=Reason.PROOF, next_step=NEXT_STEP[Reason.PROOF])
-    if isinstance(told, mode_group.OtherDevice):
-        detail = f"{told.answered!r} answers, not {told.expected!r}"
+    if isinstance(refusal, mode_group.OtherDevice):
+        detail = f"{refusal.answered!r} answers, not {refusal.expected!r}"
         return EntryRefused(detail=detail, reason=Reason.PROOF, next_step=OTHER_DEVICE_STEP)
-    if told.is_rc(Rc.ENOTSUP):
+    if refusal.is_rc(Rc.ENOTSUP):
         return EntryRefused(detail=NO_MODE_GROUP, next_step=NO_MODE_GROUP_STEP)
-    reason = told.reason
-    return EntryRefused(detail=str(told), reason=reason, next_step=NEXT_STEP[reason] if reason else "")
+    reason = refusal.reason
+    return EntryRefused(detail=str(refusal), reason=reason, next_step=NEXT_STEP[reason] if reason else "")

@@ -32,163 +32,165 @@ RESTART_MS: Final = 1_000
 """Pause before a device that restarts is asked over a line that does not end: until then the old program answers."""
 
 
-async def find(scene: UpdateContext) -> Stop | None:
+async def find(context: UpdateContext) -> Stop | None:
     """Connect to the device, whatever it shows."""
-    await scene.connect(smp_shown=False)
+    await context.connect(smp_shown=False)
     return None
 
 
-async def judge(scene: UpdateContext) -> Stop | None:
+async def judge(context: UpdateContext) -> Stop | None:
     """Ask the device about its gate."""
-    told = await probe_gate(scene.up())
-    other = _other_device(scene, told)
-    if other is None and told.reason is Reason.OWNER and await scene.attached():
-        told = await probe_gate(scene.up())
-    if told.reason is Reason.SILENCE:
-        raise SilenceError(told.detail)
-    scene.on_verdict(replace(told, next_step="") if _is_next(scene, told) else told)
+    verdict = await probe_gate(context.up())
+    other = _other_device(context, verdict)
+    if other is None and verdict.reason is Reason.OWNER and await context.attached():
+        verdict = await probe_gate(context.up())
+    if verdict.reason is Reason.SILENCE:
+        raise SilenceError(verdict.detail)
+    context.on_verdict(replace(verdict, next_step="") if _is_next(context, verdict) else verdict)
     if other is not None:
         return other
-    if tells_older_form(scene.job.way.expected, told) and scene.seen.reset is None:
-        scene.say(OLDER_FORM)
-    is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(told.gate)
-    scene.seen = replace(scene.seen, verdict=told, open=is_open, gated=False, smp=scene.up().smp is not None)
-    if told.state is not None:
-        scene.note_state(told.state)
-        if scene.seen.rebooted and told.slots is not None:
-            scene.note_slots(told.slots)  # with the gate open, as `verify` would read them at once again
+    if tells_older_form(context.job.way.expected, verdict) and context.seen.reset is None:
+        context.say(OLDER_FORM)
+    is_open = {Gate.OPEN: True, Gate.SHUT: False}.get(verdict.gate)
+    context.seen = replace(context.seen, verdict=verdict, open=is_open, gated=False, smp=context.up().smp is not None)
+    if verdict.state is not None:
+        context.note_state(verdict.state)
+        if context.seen.rebooted and verdict.slots is not None:
+            context.note_slots(verdict.slots)  # with the gate open, as `verify` would read them at once again
     elif is_open is None:
-        return Stop(outcome=Outcome.UNKNOWN, detail=told.detail, reason=told.reason, next_step=told.next_step)
+        return Stop(outcome=Outcome.UNKNOWN, detail=verdict.detail, reason=verdict.reason, next_step=verdict.next_step)
     else:
-        inside = await scene.job.way.is_inside(scene.up())
+        inside = await context.job.way.is_inside(context.up())
         if inside is not None:
-            scene.note_inside(inside=is_open and inside, lease_ms=None)
-            scene.seen = replace(scene.seen, gated=True, open=is_open and inside, outside=not inside)
+            context.note_inside(inside=is_open and inside, lease_ms=None)
+            context.seen = replace(context.seen, gated=True, open=is_open and inside, outside=not inside)
     return None
 
 
-async def enter(scene: UpdateContext) -> Stop | None:
+async def enter(context: UpdateContext) -> Stop | None:
     """Enter maintenance mode by the job's way."""
-    if scene.thrown_out is not None and scene.lease.in_vain:
-        return scene.thrown_out
-    verdict = scene.seen.verdict
-    if verdict is not None and (stop := trial_in_the_way(scene.job, verdict.slots)) is not None:
+    if context.thrown_out is not None and context.lease.in_vain:
+        return context.thrown_out
+    verdict = context.seen.verdict
+    if verdict is not None and (stop := trial_in_the_way(context.job, verdict.slots)) is not None:
         return stop  # many ways in begin with a reset, which ends the trial
-    told = await scene.job.way.enter(scene.up(), scene.say)
-    if isinstance(told, EntryRefused):
-        return _no_entry(scene, told)
-    scene.entered = told
-    scene.leaving = False
-    scene.note_inside(inside=True, lease_ms=told.lease_ms)
-    if not told.told:
-        scene.inside = None
-    if told.restarts:
-        scene.will_change("the device was restarted to enter maintenance")
-    if told.identity is not None:
-        scene.reach.visit(told.identity)
-    scene.reach.learn(token=told.token, address=told.address)
+    granted = await context.job.way.enter(context.up(), context.say)
+    if isinstance(granted, EntryRefused):
+        return _no_entry(context, granted)
+    context.entered = granted
+    context.leaving = False
+    context.note_inside(inside=True, lease_ms=granted.lease_ms)
+    if not granted.told:
+        context.inside = None
+    if granted.restarts:
+        context.will_change("the device was restarted to enter maintenance")
+    if granted.identity is not None:
+        context.reach.visit(granted.identity)
+    context.reach.learn(token=granted.token, address=granted.address)
     # Where the link does not end with the device's word, there is nothing to come back from.
-    again = told.restarts or (told.reconnect and scene.up().announced_end)
-    scene.seen = replace(scene.seen, open=True, outside=False if told.told else None, smp=scene.seen.smp and not again)
+    again = granted.restarts or (granted.reconnect and context.up().announced_end)
+    context.seen = replace(
+        context.seen, open=True, outside=False if granted.told else None, smp=context.seen.smp and not again
+    )
     if not again:
         # A service that was there and refused may be used from now on, without another connection.
         with suppress(LinkLostError):  # then there is another one
-            await scene.open_smp()
+            await context.open_smp()
     return None
 
 
-async def reconnect(scene: UpdateContext) -> Stop | None:
+async def reconnect(context: UpdateContext) -> Stop | None:
     """Come back to the same device once it shows its SMP service."""
-    entered, connection = scene.entered, scene.connection
+    entered, connection = context.entered, context.connection
     if entered is not None and connection is not None:
         if entered.reconnect and connection.announced_end:
             await connection.wait_closed(LINK_ENDS_MS)
         elif entered.restarts:
             await asyncio.sleep(RESTART_MS / 1000)
-    verdict = scene.seen.verdict
-    await scene.drop()
+    verdict = context.seen.verdict
+    await context.drop()
     if entered is not None and (entered.prompt or entered.restarts or not entered.shows_smp):
-        await scene.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
+        await context.connect(smp_shown=entered.shows_smp, timeout_ms=entered.within_ms)
     else:
-        await _come_back(scene)
-    scene.seen = replace(scene.seen, verdict=verdict, open=True)
-    trouble = scene.up().trouble
+        await _come_back(context)
+    context.seen = replace(context.seen, verdict=verdict, open=True)
+    trouble = context.up().trouble
     if isinstance(trouble, GattRefused) and trouble.wants_security:
         # It shows its SMP service and refuses the subscription: no reconnect helps against that.
         raise trouble
-    if scene.up().smp is None and scene.up().mode is not None:
-        await scene.look()  # the session may be over: what the device says decides what is next
-        stale = what_is_stale(scene.up(), is_open=scene.seen.open is True)
+    if context.up().smp is None and context.up().mode is not None:
+        await context.look()  # the session may be over: what the device says decides what is next
+        stale = what_is_stale(context.up(), is_open=context.seen.open is True)
         if stale:
-            raise LinkLostError(stale, next_step=cure(scene.up(), sys.platform))
+            raise LinkLostError(stale, next_step=cure(context.up(), sys.platform))
     return None
 
 
-async def _come_back(scene: UpdateContext) -> None:
+async def _come_back(context: UpdateContext) -> None:
     """Connect once the device shows its SMP service; to what is there, where it does not show it soon.
 
     It was inside by its own word and had nothing to wait for: shut meanwhile, it shows its mode service for good.
     """
     try:
-        await scene.connect(smp_shown=True, timeout_ms=SHOWN_MS)
+        await context.connect(smp_shown=True, timeout_ms=SHOWN_MS)
     except LinkLostError:
-        await scene.connect(smp_shown=False)
+        await context.connect(smp_shown=False)
 
 
-async def verify(scene: UpdateContext) -> Stop | None:
+async def verify(context: UpdateContext) -> Stop | None:
     """Read mode and slots with the gate open."""
-    await scene.look()
-    if not scene.seen.open:
+    await context.look()
+    if not context.seen.open:
         return None
-    stop = await scene.read_slots()
-    if stop is not None or scene.seen.slots is None or scene.seen.reset is not None:
+    stop = await context.read_slots()
+    if stop is not None or context.seen.slots is None or context.seen.reset is not None:
         return stop
-    return trial_in_the_way(scene.job, scene.seen.slots) or is_downgrade(scene.job, scene.seen)
+    return trial_in_the_way(context.job, context.seen.slots) or is_downgrade(context.job, context.seen)
 
 
-async def leave(scene: UpdateContext) -> Stop | None:
+async def leave(context: UpdateContext) -> Stop | None:
     """Ask the device to leave."""
-    trial = None if scene.seen.reset is not None else trial_of(scene.slots.now)
-    if trial is not None and scene.seen.open:
-        scene.say(f"{trial.runs.version} runs on trial, which this run did not start: leaving may end it")
-    scene.will_leave()
-    no = await scene.job.way.leave(scene.up())
+    trial = None if context.seen.reset is not None else trial_of(context.slots.now)
+    if trial is not None and context.seen.open:
+        context.say(f"{trial.runs.version} runs on trial, which this run did not start: leaving may end it")
+    context.will_leave()
+    no = await context.job.way.leave(context.up())
     if no is not None:
         return Stop(outcome=Outcome.STILL_IN_MAINTENANCE, detail=no.detail, reason=no.reason)
-    scene.reach.go_home()
-    scene.seen = replace(scene.seen, left=True)
+    context.reach.go_home()
+    context.seen = replace(context.seen, left=True)
     return None
 
 
-async def left(scene: UpdateContext) -> Stop | None:
+async def left(context: UpdateContext) -> Stop | None:
     """Ask until the device says that its gate is shut; a device that reverts first takes its time."""
     for pause_ms in pauses():
-        await scene.look()
-        if scene.seen.outside or not scene.seen.gated:
+        await context.look()
+        if context.seen.outside or not context.seen.gated:
             return None
-        if await scene.up().wait_closed(pause_ms) is not None:
+        if await context.up().wait_closed(pause_ms) is not None:
             # The device has ended the link on its way out; the next connection tells.
-            await scene.drop()
-            await scene.connect(smp_shown=False)
+            await context.drop()
+            await context.connect(smp_shown=False)
     return None
 
 
-def _other_device(scene: UpdateContext, told: Verdict) -> Stop | None:
+def _other_device(context: UpdateContext, verdict: Verdict) -> Stop | None:
     """A device with another policy than the one that is meant. After a reset new firmware may have brought another."""
-    other = None if scene.seen.reset is not None else other_policy(scene.job.way.expected, told)
+    other = None if context.seen.reset is not None else other_policy(context.job.way.expected, verdict)
     return None if other is None else Stop(outcome=Outcome.REFUSED, detail=other.detail, next_step=other.next_step)
 
 
-def _is_next(scene: UpdateContext, told: Verdict) -> bool:
+def _is_next(context: UpdateContext, verdict: Verdict) -> bool:
     """Whether the run itself now does what the verdict would have a person do."""
-    return told.reason in _OPENED_BY_ENTERING and not isinstance(scene.job.way, AlreadyOpen)
+    return verdict.reason in _OPENED_BY_ENTERING and not isinstance(context.job.way, AlreadyOpen)
 
 
-def _no_entry(scene: UpdateContext, told: EntryRefused) -> Stop:
-    verdict = scene.seen.verdict
-    if told.reason is None and verdict is not None and verdict.reason is not None:
-        detail = f"{told.detail}, and the gate is {verdict.line}"
-        next_step = told.next_step or verdict.next_step
+def _no_entry(context: UpdateContext, refusal: EntryRefused) -> Stop:
+    verdict = context.seen.verdict
+    if refusal.reason is None and verdict is not None and verdict.reason is not None:
+        detail = f"{refusal.detail}, and the gate is {verdict.line}"
+        next_step = refusal.next_step or verdict.next_step
         return Stop(outcome=Outcome.REFUSED, detail=detail, reason=verdict.reason, next_step=next_step)
-    next_step = told.next_step or (NEXT_STEP[told.reason] if told.reason is not None else "")
-    return Stop(outcome=Outcome.REFUSED, detail=told.detail, reason=told.reason, next_step=next_step)
+    next_step = refusal.next_step or (NEXT_STEP[refusal.reason] if refusal.reason is not None else "")
+    return Stop(outcome=Outcome.REFUSED, detail=refusal.detail, reason=refusal.reason, next_step=next_step)

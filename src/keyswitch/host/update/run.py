@@ -102,7 +102,7 @@ async def update(reach: Endpoint, job: Job, *, sink: Callable[[Event], None] | N
         run.end(run.left_inside(_INTERRUPTED))
         raise
     finally:
-        await run.scene.drop()
+        await run.context.drop()
 
 
 def _stopped_by(error: KeyswitchError) -> Stop:
@@ -126,7 +126,7 @@ class _Run:
         self.sink = sink
         self.loop = asyncio.get_running_loop()
         self.begun_at = self.loop.time()
-        self.scene = UpdateContext(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
+        self.context = UpdateContext(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
         self.tries: Counter[StepName] = Counter()
         self.acted: set[StepName] = set()
         self.held: set[StepName] = set()
@@ -143,15 +143,15 @@ class _Run:
             return self.end(unfit)
         stop = await self.follow(WORK[self.job.goal])
         reached = self.reached() if stop is None else self.unseen_after_reset(stop)
-        await self.scene.read_again()
+        await self.context.read_again()
         if self.must_leave(reached):
-            if self.scene.inside is None:
-                await self.scene.drop()  # where the device really is has to be seen first
+            if self.context.inside is None:
+                await self.context.drop()  # where the device really is has to be seen first
             way_out = await self.follow(WAY_OUT)
-            await self.scene.read_again()
+            await self.context.read_again()
             if way_out is not None:
                 reached = self.not_out(reached, way_out)
-        elif stop is None or self.scene.entered is not None or reached.reason is Reason.NO_SLOT:
+        elif stop is None or self.context.entered is not None or reached.reason is Reason.NO_SLOT:
             reached = self.left_inside(reached)
         return self.end(reached)
 
@@ -162,12 +162,12 @@ class _Run:
 
     def reached(self) -> Stop:
         """All proofs hold; without a change they did before. What no list can show is said beside it."""
-        taken = firmware_acts.taken_words(self.scene.seen)
-        if taken and len(self.scene.seen.taken) == len(self.job.images):
+        taken = firmware_acts.taken_words(self.context.seen)
+        if taken and len(self.context.seen.taken) == len(self.job.images):
             next_step = "ask the device itself, or its maker's tool, which version it runs"
             return Stop(outcome=Outcome.UNKNOWN, detail=taken, next_step=next_step)
         reached = self.proved()
-        if (unproved := self.scene.seen.unproved) and reached.outcome is not Outcome.STAGED:
+        if (unproved := self.context.seen.unproved) and reached.outcome is not Outcome.STAGED:
             versions = ", ".join(image.version for image in unproved)
             does = "runs on trial" if reached.outcome is Outcome.ON_TRIAL else "runs and stays"
             detail = f"the device lists no hashes: that {versions} {does} is told by its version alone"
@@ -179,10 +179,10 @@ class _Run:
 
         A device with a mode group tells where it is; what it refuses then is the answer.
         """
-        seen = self.scene.seen
+        seen = self.context.seen
         ways_in = {StepName.VERDICT, StepName.ENTER, StepName.RECONNECT}
         unseen = seen.rebooted and seen.slots is None and self.last_step in ways_in
-        if not unseen or self.scene.tells_mode:
+        if not unseen or self.context.tells_mode:
             return stop
         versions = ", ".join(image.version for image in self.job.images)
         detail = (
@@ -195,7 +195,7 @@ class _Run:
         return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step=next_step)
 
     def proved(self) -> Stop:
-        seen, goal = self.scene.seen, self.job.goal
+        seen, goal = self.context.seen, self.job.goal
         if goal is Goal.LEAVE:
             return self.outside()
         if goal is Goal.UPLOAD and not seen.all_active:
@@ -210,7 +210,7 @@ class _Run:
 
     def outside(self) -> Stop:
         """Nothing is to be done but to leave: whether there is anything to leave, the device has said, or cannot."""
-        seen = self.scene.seen
+        seen = self.context.seen
         if seen.gated is False:
             detail = "the device has no mode group: whether it is in maintenance cannot be seen"
             return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step="look at the device itself, or reset it")
@@ -219,7 +219,7 @@ class _Run:
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""
         self.tries.clear()
-        while (step := first_missing(steps, self.scene.seen)) is not None:
+        while (step := first_missing(steps, self.context.seen)) is not None:
             self.last_step = step.name
             self.already_held(steps[: steps.index(step.name)])
             if step.name is StepName.ENTER and self.tries[StepName.RECONNECT] >= BY_NAME[StepName.RECONNECT].tries:
@@ -232,8 +232,8 @@ class _Run:
                 return stop
             if self.link_lost:
                 await asyncio.sleep(min(MOST_PAUSE_MS, PAUSE_MS << self.tries[step.name]) / 1000)
-            if (connection := self.scene.connection) is not None and connection.closed is not None:
-                await self.scene.drop()
+            if (connection := self.context.connection) is not None and connection.closed is not None:
+                await self.context.drop()
         self.already_held(steps)
         return None
 
@@ -244,21 +244,21 @@ class _Run:
         self.acted.add(step.name)
         stop: Stop | None = None
         self.link_lost = False
-        self.scene.put_off = None
+        self.context.put_off = None
         why = step.lacks
         try:
             async with asyncio.timeout(step.bound_ms / 1000):
-                act = _ACTS[step.name](self.scene)
-                stop = await (self.scene.extending(act) if step.name in _LONG else act)
+                act = _ACTS[step.name](self.context)
+                stop = await (self.context.extending(act) if step.name in _LONG else act)
         except TimeoutError:
             why = f"took longer than {step.bound_ms} ms"
-            await self.scene.drop()
+            await self.context.drop()
         except (LinkLostError, SilenceError) as error:
             why = str(error)
             self.link_lost = True
             self.local_step = error.next_step if isinstance(error, LinkLostError) else ""
             self.to_continue = StepName.FIND in self.held
-            await self.scene.drop()
+            await self.context.drop()
         except KeyswitchError as error:
             if isinstance(error, InputError) and not self.acted & _TOUCHES:
                 raise
@@ -269,17 +269,17 @@ class _Run:
 
     def count_continued(self) -> None:
         """A lost link is continued once there is another one."""
-        if self.to_continue and self.scene.connection is not None:
+        if self.to_continue and self.context.connection is not None:
             self.to_continue = False
             self.resumed += 1
 
     def tell(self, step: UpdateStep, begun: int, stop: Stop | None, why: str) -> None:
         now = self.now_ms()
-        if step.holds(self.scene.seen):
+        if step.holds(self.context.seen):
             self.progress(step.name)
             self.sink(StepDone(name=step.name, at_ms=now, duration_ms=now - begun))
         else:
-            end = self.scene.put_off or stop
+            end = self.context.put_off or stop
             why = why if end is None else end.detail
             refused = end is not None and end.outcome is Outcome.REFUSED
             self.trouble = f"{step.name.value}: {why}"
@@ -287,7 +287,7 @@ class _Run:
 
     def already_held(self, names: tuple[StepName, ...]) -> None:
         """Tell each step once, also where nothing had to be done for it; a device that is away proves nothing."""
-        if not self.scene.seen.connected:
+        if not self.context.seen.connected:
             return
         for name in names:
             if name not in self.held:
@@ -304,15 +304,15 @@ class _Run:
         return FIRST_TRIES if step.name is StepName.FIND and step.name not in self.held else step.tries
 
     def exhausted(self, step: UpdateStep) -> Stop:
-        if self.scene.put_off is not None:
-            return self.scene.put_off
-        if step.name is StepName.ENTER and self.scene.thrown_out is not None:
-            return self.scene.thrown_out
+        if self.context.put_off is not None:
+            return self.context.put_off
+        if step.name is StepName.ENTER and self.context.thrown_out is not None:
+            return self.context.thrown_out
         outcome = step.outcome
         if self.link_lost and outcome not in {Outcome.NEVER_CAME_BACK, Outcome.STILL_IN_MAINTENANCE}:
             outcome = Outcome.UNREACHABLE
         next_step = self.farthest_step(outcome)
-        entered = self.scene.entered
+        entered = self.context.entered
         if step.name is StepName.RECONNECT and entered is not None and entered.prompt:
             detail = f"nothing shows that this was done: {entered.prompt} ({self.trouble})"
             return Stop(outcome=outcome, detail=detail, next_step="do it while the update waits, and run it again")
@@ -323,7 +323,7 @@ class _Run:
         match outcome:
             case Outcome.UNREACHABLE:
                 return self.local_step or unreached(self.given())
-            case Outcome.NEVER_CAME_BACK if self.scene.seen.by_reset:
+            case Outcome.NEVER_CAME_BACK if self.context.seen.by_reset:
                 return _AWAY_BY_RESET
             case Outcome.NEVER_CAME_BACK:
                 return _AWAY
@@ -332,17 +332,17 @@ class _Run:
 
     def given(self) -> Given:
         """What the person has given, for advice."""
-        reach = self.scene.reach
+        reach = self.context.reach
         return Given(entry=self.job.way.field, pair=reach.pair, radio=reach.radio)
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
             return False
-        if reached.reason is Reason.NO_SLOT and self.scene.entered is None:
+        if reached.reason is Reason.NO_SLOT and self.context.entered is None:
             return False  # the trial of somebody else would end with it
         if reached.outcome in {Outcome.ALREADY_RUNNING, _REACHED[self.job.goal]}:
             return True
-        return self.scene.entered is not None or bool(self.acted & {*CHANGES, StepName.HEALTH})
+        return self.context.entered is not None or bool(self.acted & {*CHANGES, StepName.HEALTH})
 
     def not_out(self, reached: Stop, way_out: Stop) -> Stop:
         if reached.outcome is Outcome.UNREACHABLE:
@@ -358,11 +358,11 @@ class _Run:
         )
 
     def left_inside(self, reached: Stop) -> Stop:
-        words = self.scene.left_inside()
+        words = self.context.left_inside()
         return replace(reached, detail="; ".join(part for part in (reached.detail, words) if part))
 
     def result(self, stop: Stop) -> Result:
-        uploaded = self.scene.uploaded
+        uploaded = self.context.uploaded
         continued = 1 if uploaded is not None and uploaded.resumed_at and not self.resumed else 0
         return Result(
             outcome=stop.outcome,
@@ -372,18 +372,18 @@ class _Run:
             upload=uploaded,
             sent=self.sent_bytes(),
             resumed=self.resumed + continued,
-            resent_bytes=sum(sent.resent_bytes for sent in self.scene.sent.values()),
+            resent_bytes=sum(sent.resent_bytes for sent in self.context.sent.values()),
             duration_ms=self.now_ms(),
-            before=self.scene.slots.before,
-            after=self.scene.slots.now,
-            not_read_since=self.scene.slots.not_read_since,
-            extensions=self.scene.lease.extensions,
-            entered_by=self.scene.entered.by if self.scene.entered is not None else None,
-            device=self.scene.reach.known_by,
+            before=self.context.slots.before,
+            after=self.context.slots.now,
+            not_read_since=self.context.slots.not_read_since,
+            extensions=self.context.lease.extensions,
+            entered_by=self.context.entered.by if self.context.entered is not None else None,
+            device=self.context.reach.known_by,
         )
 
     def sent_bytes(self) -> SentBytes | None:
-        sent = [each for each in self.scene.sent.values() if each.bytes]
+        sent = [each for each in self.context.sent.values() if each.bytes]
         if not sent:
             return None
         taking_ms = sum(each.taking_ms for each in sent)
@@ -404,7 +404,7 @@ class _Run:
         self.sink(VerdictFound(verdict=verdict, at_ms=self.now_ms()))
 
     def uploading(self, image: JobImage, progress: UploadProgress) -> None:
-        if progress.off > self.scene.farthest[image.number]:
-            self.scene.farthest[image.number] = progress.off
+        if progress.off > self.context.farthest[image.number]:
+            self.context.farthest[image.number] = progress.off
             self.tries.clear()
         self.sink(Uploading(progress=progress, at_ms=self.now_ms()))

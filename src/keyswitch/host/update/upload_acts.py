@@ -36,35 +36,35 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 """What the image group's own errors say of the file."""
 
 
-async def upload_missing(scene: UpdateContext) -> Stop | None:
+async def upload_missing(context: UpdateContext) -> Stop | None:
     """Upload the first image that the device does not list, if it fits."""
-    missing = tuple(image for image in scene.job.images if scene.seen.listed(image) is None)
-    stop = await _linked_elsewhere(scene, missing) or does_not_fit(missing, await _room(scene))
+    missing = tuple(image for image in context.job.images if context.seen.listed(image) is None)
+    stop = await _linked_elsewhere(context, missing) or does_not_fit(missing, await _room(context))
     if stop is not None:
         return stop
-    image, listed = missing[0], scene.seen.slots
-    match await _send(scene, image):
+    image, listed = missing[0], context.seen.slots
+    match await _send(context, image):
         case Uploaded(match=False):
-            return await _wrong_sum(scene, image)
+            return await _wrong_sum(context, image)
         case Uploaded() as end:
-            scene.uploaded = end
-            distrusted, uploaded = scene.seen.distrusted - {image.hash}, scene.seen.uploaded | {image.hash}
-            scene.seen = replace(scene.seen, distrusted=distrusted, uploaded=uploaded)
-            return await verify(scene)
+            context.uploaded = end
+            distrusted, uploaded = context.seen.distrusted - {image.hash}, context.seen.uploaded | {image.hash}
+            context.seen = replace(context.seen, distrusted=distrusted, uploaded=uploaded)
+            return await verify(context)
         case UploadRefused(refusal=refusal, off=0) if says_no_slot(refusal, trial_or_mark=_in_the_way(listed, image)):
             return no_free_slot(listed, image, str(refusal))
         case UploadRefused(refusal=refusal):
-            stop = await scene.refused(refusal, reason=why_no_upload(refusal))
+            stop = await context.refused(refusal, reason=why_no_upload(refusal))
             if not refusal.is_rc(Rc.EBUSY):
                 return stop
-            scene.put_off = stop
+            context.put_off = stop
             await asyncio.sleep(BUSY_MS / 1000)
             return None
         case UploadStalled() as end:
-            return _stands(scene, image, end)
+            return _stands(context, image, end)
 
 
-def _stands(scene: UpdateContext, image: JobImage, end: UploadStalled) -> Stop:
+def _stands(context: UpdateContext, image: JobImage, end: UploadStalled) -> Stop:
     """An upload that does not get on. A silent device is connected to once more: if it stands there again, it is it.
 
     Raises:
@@ -73,8 +73,8 @@ def _stands(scene: UpdateContext, image: JobImage, end: UploadStalled) -> Stop:
     where = f"the upload stands at byte {end.off}"
     if not end.silent:
         return Stop(outcome=Outcome.FAILED, detail=f"{where}: {end.why}", next_step=_of_its_flash(image))
-    if scene.upload_faults.stood_at.get(image.number) != end.off:
-        scene.upload_faults.stood_at[image.number] = end.off
+    if context.upload_faults.stood_at.get(image.number) != end.off:
+        context.upload_faults.stood_at[image.number] = end.off
         raise SilenceError(f"{where}: {end.why}")
     # It was found, asked for its gate, and told its slots in between.
     detail = f"{where} each time, of {len(image.data)}, and the device answers everything else"
@@ -85,26 +85,26 @@ def _of_its_flash(image: JobImage) -> str:
     return f"look into the device's log: whether its slot holds {len(image.data):,} bytes, and its flash takes writes"
 
 
-async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
+async def _send(context: UpdateContext, image: JobImage) -> UploadEnd:
     """Upload it in frames that arrive."""
-    capacity = await capacity_of(scene.smp(), scene.job.most_outstanding, max_frame=scene.job.max_frame)
-    scene.will_change("the upload began")
+    capacity = await capacity_of(context.smp(), context.job.most_outstanding, max_frame=context.job.max_frame)
+    context.will_change("the upload began")
 
     async def is_there() -> bool:
-        slots = await read_slots(scene.smp())
+        slots = await read_slots(context.smp())
         return not isinstance(slots, Refusal) and any(view.hash in image.hashes for view in slots)
 
     while True:
         end = await upload(
-            scene.smp(),
+            context.smp(),
             image.data,
             capacity,
             number=image.number,
-            bounds=scene.job.bounds,
-            on_progress=partial(scene.on_progress, image),
+            bounds=context.job.bounds,
+            on_progress=partial(context.on_progress, image),
             is_there=is_there,
-            heal=scene.up().heal,
-            sent=scene.sent[image.number],
+            heal=context.up().heal,
+            sent=context.sent[image.number],
         )
         less = smaller(capacity)
         if not _first_was_too_large(end) or less is None:
@@ -112,21 +112,21 @@ async def _send(scene: UpdateContext, image: JobImage) -> UploadEnd:
         capacity = less  # a device without an echo, or with another one, tells it at the first piece alone
 
 
-async def _linked_elsewhere(scene: UpdateContext, images: tuple[JobImage, ...]) -> Stop | None:
+async def _linked_elsewhere(context: UpdateContext, images: tuple[JobImage, ...]) -> Stop | None:
     """Why one of these files would not run where an upload puts it: asked only for files that are linked for a slot."""
     if all(image.slot is None for image in images):
         return None
-    told = await read_bootloader_mode(scene.smp())
-    return cannot_run(images, scene.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
+    told = await read_bootloader_mode(context.smp())
+    return cannot_run(images, context.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
 
 
-async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
+async def _wrong_sum(context: UpdateContext, image: JobImage) -> Stop | None:
     """The device has every byte and says that their SHA-256 is another: they are sent once more, and never marked."""
-    scene.seen = replace(scene.seen, distrusted=scene.seen.distrusted | {image.hash})
-    if image.hash not in scene.upload_faults.wrong_sums:
-        scene.upload_faults.wrong_sums.add(image.hash)
-        scene.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
-        return await verify(scene)
+    context.seen = replace(context.seen, distrusted=context.seen.distrusted | {image.hash})
+    if image.hash not in context.upload_faults.wrong_sums:
+        context.upload_faults.wrong_sums.add(image.hash)
+        context.say("the device says that the SHA-256 of what it received is wrong: the image is uploaded once more")
+        return await verify(context)
     return Stop(
         outcome=Outcome.FAILED,
         detail="the device says, twice, that the SHA-256 of what it received is wrong; the image was not marked",
@@ -135,15 +135,15 @@ async def _wrong_sum(scene: UpdateContext, image: JobImage) -> Stop | None:
     )
 
 
-async def _room(scene: UpdateContext) -> Mapping[int, int]:
+async def _room(context: UpdateContext) -> Mapping[int, int]:
     """The largest file of each image number; asked once in a run, and a device need not tell."""
-    if scene.room is None:
+    if context.room is None:
         try:
-            told = await read_room(scene.smp())
+            told = await read_room(context.smp())
         except (SilenceError, RemoteError):
             told = {}
-        scene.room = {} if isinstance(told, Refusal) else told
-    return scene.room
+        context.room = {} if isinstance(told, Refusal) else told
+    return context.room
 
 
 def _first_was_too_large(end: UploadEnd) -> bool:

@@ -22,8 +22,9 @@ import random
 from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
+from keyswitch.frozen import quickly_made
 from keyswitch.timing.rules import (
     CRC_ERRORS_END_EVENT,
     INSTANT_EVENTS,
@@ -44,7 +45,11 @@ class Side(IntEnum):
     @property
     def other(self) -> "Side":
         """The one at the other end."""
-        return Side(1 - self)
+        return _OTHER[self]
+
+
+_OTHER: Final = (Side.PERIPHERAL, Side.CENTRAL)
+"""Asked at every packet: to look a member up by its value costs more than all else that is done for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ class Parameters:
     encrypted: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Pdu:
     """What one packet carries. `last` marks the packet with which a host's buffer has gone out.
@@ -82,6 +88,7 @@ EMPTY = Pdu(0)
 _LONGEST = Pdu(MAX_DATA_LENGTH)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """`side` sees this packet."""
@@ -90,6 +97,7 @@ class Arrived:
     pdu: Pdu
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """`side` learns that the peer's link layer has taken this packet of its own."""

@@ -46,8 +46,9 @@ class BumbleAdapter:
         address: static random address of this central.
         wishes: what is asked for on each connection.
         bonds: keys of earlier pairings; None: none, and new ones are forgotten with the adapter.
-        ask_passkey: asks a person for what the device shows; None: pairing without (Just Works).
+        ask_passkey: asks a person for what the device shows; None: pairing without that model.
         numbers: shows that person numbers, to be compared or typed on the device; None: pairing without those models.
+            Without either it is Just Works.
         capture: takes down what passes between host and controller; None: nothing does. Closed with the adapter.
     """
 
@@ -255,7 +256,8 @@ class BumbleAdapter:
             link.receive(pdu)
 
     def _pairing(self, _connection: Any) -> Any:
-        return pairing.config(pairing.Asking(self._ask_passkey, self._numbers), mitm=self._ask_passkey is not None)
+        asked = self._ask_passkey is not None or self._numbers is not None
+        return pairing.config(pairing.Asking(self._ask_passkey, self._numbers), mitm=asked)
 
     def _on_transport_lost(self) -> None:
         for link in list(self._links.values()):

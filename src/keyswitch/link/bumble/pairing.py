@@ -45,13 +45,16 @@ class Asking(PairingDelegate):
     """The host's side.
 
     Args:
-        ask: asks a person for the passkey; None: pairing goes without.
-        numbers: shows that person numbers; None: only what the device shows can be typed.
+        ask: asks a person for the passkey; None: nothing that the device shows can be typed.
+        numbers: shows that person numbers; None: none can be shown. Without either, pairing goes without digits.
     """
 
     def __init__(self, ask: AskPasskey | None, numbers: PairingNumbers | None = None) -> None:
-        shows = _Io.DISPLAY_OUTPUT_AND_KEYBOARD_INPUT if numbers else _Io.KEYBOARD_INPUT_ONLY
-        super().__init__(io_capability=shows if ask else _Io.NO_OUTPUT_NO_INPUT)
+        if numbers is not None:
+            able = _Io.DISPLAY_OUTPUT_AND_YES_NO_INPUT if ask is None else _Io.DISPLAY_OUTPUT_AND_KEYBOARD_INPUT
+        else:
+            able = _Io.NO_OUTPUT_NO_INPUT if ask is None else _Io.KEYBOARD_INPUT_ONLY
+        super().__init__(io_capability=able)
         self._ask = ask
         self._numbers = numbers
 
