@@ -15,7 +15,7 @@ BEGAN := $(shell date +%s)
 took = @echo "make $@: $$(($$(date +%s) - $(BEGAN))) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs test-peers test-campaign test-install test-firmware bluez powercut deep bench bench-quick man dist format clean
+.PHONY: help demo test check docs test-peers test-campaign test-console test-install test-firmware bluez powercut deep bench bench-quick man dist format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,7 +44,13 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	$(took)
 
 test-campaign: $(READY)  ## whole campaigns on the durable engine and devices over UDP, killed at named points
+	@tools/apt-ensure postgresql
 	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
+	$(took)
+
+test-console: $(READY)  ## the console in a real browser, on real devices over UDP; pictures into build/console
+	@tools/console-tools
+	@$(BIN)/pytest -q -n auto --console -m console tests/console
 	$(took)
 
 test-install: $(READY) dist  ## the built wheel in fresh environments: bare, with extras, lowest versions, beside smpmgr

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("upload", "waits", "server", "idle", "hostile", "images", "prover", "peers")
+PARTS = ("upload", "waits", "server", "idle", "hostile", "images", "prover", "campaign", "peers")
 """In the order in which they run; the first ones are the quick ones."""
 
 RESULT = Path("build/bench.json")

@@ -21,6 +21,7 @@ OUTCOMES = {
     Outcome.STAGED: "`--only upload`: the image lies in its slot; the result says so if it is marked as well",
     Outcome.ON_TRIAL: "`--only test`: the image runs until somebody confirms, or it reverts",
     Outcome.ALREADY_RUNNING: "nothing had to be done",
+    Outcome.LEFT: "`--only leave`: the device says that it is outside maintenance; nothing else was asked for",
     Outcome.REFUSED: "the device said no; the reason is told",
     Outcome.FAILED: "a step did not lead where it should, or the health check said no; what is left to do is told",
     Outcome.NOT_STARTED: "the bootloader did not start the image; the old one runs",

@@ -24,6 +24,7 @@ OPTIONS = {
     "peers": "run the tests that need the real servers and clients of `make test-peers`",
     "bluez": "run the tests that need the Linux Bluetooth rig of `make bluez`",
     "campaign": "run the campaigns of `make test-campaign`",
+    "console": "run the tests that need a browser, of `make test-console`",
     "install": "run the tests that install the built wheel, after `make dist`",
     "deep": "run the large tests too, and Hypothesis with its large profile",
 }

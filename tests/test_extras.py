@@ -92,6 +92,7 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
         ),
         (["campaign", "report", str(at / "tray.toml"), "-o", str(at / "tray.csv")], "dbos", set()),
         (["campaign", "check", str(at / "tray.toml")], "", {Exit.YES}),
+        (["console", "udp:127.0.0.1:9"], "starlette", set[Exit]()),
         (["panel", str(at), "status"], "", {Exit.UNREACHABLE, Exit.USAGE}),
     ]
 

@@ -54,6 +54,8 @@ FORBIDDEN = [
     ("host", "bleak", "bleak stays behind link.bleak"),
     ("device", "click", "click and rich stay in cli and demo"),
     ("host", "rich", "click and rich stay in cli and demo"),
+    ("campaign", "dbos", "the durable engine stays behind campaign.engine"),
+    ("cli", "sqlalchemy", "the durable engine stays behind campaign.engine"),
 ]
 
 

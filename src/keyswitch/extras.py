@@ -29,6 +29,9 @@ EXTRAS: Final = {
     "cairosvg": Extra(name="png"),
     "dbos": Extra(name="campaign"),
     "gpiozero": Extra(name="gpio"),
+    "jinja2": Extra(name="console"),
+    "starlette": Extra(name="console"),
+    "uvicorn": Extra(name="console"),
 }
 """Library, which is its package's name as well: its extra."""
 

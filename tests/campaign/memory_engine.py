@@ -31,6 +31,11 @@ class MemoryEngine:
             self._running[id_] = asyncio.ensure_future(self._carried_out(id_, flow, json.loads(json.dumps(argument))))
         return await self._running[id_]
 
+    def abandon(self) -> None:
+        """Carry nothing out any more; what is kept stays."""
+        for each in self._running.values():
+            each.cancel()
+
     async def _carried_out(self, id_: str, flow: str, argument: Any) -> Any:
         result = await self._flows[flow](MemorySteps(self, id_), argument)
         self.kept.flows[id_] = json.dumps(result)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, open_store, refuse_network
+from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, check_url, refuse_network
+from keyswitch.campaign.dbos_tables import open_store
 from keyswitch.errors import InputError
 
 LOCAL = "/dev/sda1 / ext4 rw 0 0\n"
@@ -28,13 +29,31 @@ def test_what_is_mounted_later_and_deeper_counts(tmp_path: Path):
 def test_a_database_that_is_still_empty_has_no_flows(tmp_path: Path):
     """Killed before the engine had made its tables: the campaign has not begun."""
     with open_store(tmp_path / "campaign.sqlite") as store:
-        assert store.flows() == {}
+        assert store.flows("tray") == {}
 
 
 def test_what_is_no_database_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     path = tmp_path / "campaign.sqlite"
     path.write_bytes(b"x" * 5000)
     path.chmod(0o600)
-    with pytest.raises(InputError, match=r"campaign\.sqlite: file is not a database"), open_store(path):
-        pass
+    with pytest.raises(InputError, match=r"campaign\.sqlite: file is not a database"), open_store(path) as store:
+        store.flows("tray")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("mysql://h/x", "no PostgreSQL"),
+        ("postgresql://h", "no PostgreSQL"),
+        ("pumps.sqlite", "no PostgreSQL"),
+        ("postgresql://me:secret@h/x", "a password stands in it"),
+        ("postgresql:///x?host=/tmp&password=secret", "a password stands in it"),
+    ],
+)
+def test_a_url_that_is_none_or_tells_a_password_is_refused(url: str, problem: str):
+    with pytest.raises(InputError, match=problem) as refused:
+        check_url(url)
+    assert "secret" not in str(refused.value)
+    check_url("postgresql://me@h:5433/x")
+    check_url("postgresql:///x?host=/run/postgresql")

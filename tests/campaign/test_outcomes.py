@@ -3,7 +3,8 @@
 import pytest
 
 from keyswitch.campaign.grammar import AbortOn, RetryOn
-from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry, outcome_of, why_abort
+from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry, why_abort
+from keyswitch.campaign.results import outcome_of
 from keyswitch.host.update.job import Outcome as UpdateOutcome
 from keyswitch.host.update.job import Result
 from keyswitch.reasons import Reason

@@ -21,7 +21,7 @@ name = "tray"
 
 [release]
 image = "{image}"
-policy = "{policy}"
+policy = "{policy}"{health}
 
 [run]
 concurrency = {concurrency}
@@ -42,6 +42,11 @@ class Unit:
     def time_passes(self, duration_ms: int) -> None:
         ask(self.state, {"do": "advance", "ms": duration_ms})
 
+    def flash_work(self) -> tuple[int, int]:
+        """Blocks written and sectors erased since the device was made, as its flash has counted them."""
+        blocks, sectors = self.state.with_suffix(".flash").read_text().split()
+        return int(blocks), int(sectors)
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         """What the device has written of this kind, since it was made."""
         text = self.state.with_suffix(".out").read_text()
@@ -49,7 +54,8 @@ class Unit:
 
 
 def _command(pump: Workshop, state: Path) -> list[str]:
-    device = [sys.executable, "-m", "keyswitch", "device", str(pump.policy_file), "--state", str(state)]
+    counted = [sys.executable, "-m", "tests.campaign.counted_device", str(state.with_suffix(".flash"))]
+    device = [*counted, str(pump.policy_file), "--state", str(state)]
     return [*device, "--image", str(pump.old), "--ble", "none", "--udp", "127.0.0.1:0", "--json", "--virtual-time"]
 
 
@@ -87,10 +93,11 @@ def _ready(state: Path, process: "subprocess.Popen[str]") -> str:
 
 
 def write_campaign(
-    directory: Path, pump: Workshop, units: Sequence[Unit], more: str = "", *, concurrency: int = 3
+    directory: Path, pump: Workshop, units: Sequence[Unit], more: str = "", *, concurrency: int = 3, health: str = ""
 ) -> Path:
     """The campaign file for these devices; `more` is added to it."""
-    text = CAMPAIGN.format(image=pump.new, policy=pump.policy_file, concurrency=concurrency)
+    checked = f'\nhealth = "{health}"' if health else ""
+    text = CAMPAIGN.format(image=pump.new, policy=pump.policy_file, concurrency=concurrency, health=checked)
     text += "".join(f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n' for unit in units)
     file = directory / "tray.toml"
     file.write_text(text + more)

@@ -115,6 +115,28 @@ def test_options(
     assert capsys.readouterr().out.splitlines()[0].startswith(outcome)
 
 
+def test_a_device_that_was_left_in_maintenance_is_led_out(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, policy: Path
+):
+    served.peer.mode = "maintenance"
+    assert ended("update", served.target, "--policy", str(policy), "--only", "leave", "--json") == Exit.YES
+    told = lines(capsys)
+    assert (told[-1]["outcome"], told[-1]["detail"]) == ("left maintenance", "")
+    assert [each["step"] for each in told if each["event"] == "step_done"][-2:] == ["leave", "prove it has left"]
+    assert served.peer.mode == "normal"
+    assert ended("update", served.target, "--policy", str(policy), "--only", "leave", "--json") == Exit.YES
+    assert lines(capsys)[-1]["detail"] == "it was outside already"
+
+
+@pytest.mark.parametrize("option", [["new"], ["--stay"]])
+def test_leaving_installs_nothing_and_does_not_stay(
+    capsys: pytest.CaptureFixture[str], served: UdpPeerThread, new: Path, policy: Path, option: list[str]
+):
+    given = [str(new) if each == "new" else each for each in option]
+    assert ended("update", served.target, *given, "--policy", str(policy), "--only", "leave") == Exit.USAGE
+    assert "means nothing with --only leave" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("answers", "words"),
     [

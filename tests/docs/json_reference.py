@@ -27,6 +27,7 @@ from keyswitch.audit.json_output import (
     ReportCheckedJson,
 )
 from keyswitch.campaign import json_output as campaign_json
+from keyswitch.console.json_output import ConsoleJson
 from keyswitch.demo.scene import BeginsJson, DemoProgressJson, StepEndedJson, StepProvedJson, SummaryJson
 from keyswitch.device.events import DeviceEvent, LiveEvent
 from keyswitch.export.zephyr import DriftJson, ExportJson
@@ -49,12 +50,16 @@ PRINTED: Final[dict[str, tuple[Shape, ...]]] = {
     "keyswitch audit --list": (AuditCheckJson,),
     "keyswitch bonds list": (BondJson,),
     "keyswitch campaign abort": (campaign_json.CampaignJson,),
+    "keyswitch campaign approve": (campaign_json.CampaignJson,),
+    "keyswitch campaign pause": (campaign_json.CampaignJson,),
     "keyswitch campaign plan": (campaign_json.DevicePlanJson, campaign_json.CampaignPlanJson),
     "keyswitch campaign resume": CAMPAIGN,
+    "keyswitch campaign retry": CAMPAIGN,
     "keyswitch campaign run": CAMPAIGN,
     "keyswitch campaign status": (campaign_json.DeviceStatusJson, campaign_json.CampaignJson),
     "keyswitch check": (PolicyCheckJson,),
     "keyswitch check --replay": (ReplayJson,),
+    "keyswitch console": (ConsoleJson,),
     "keyswitch demo": (BeginsJson, DemoProgressJson, StepProvedJson, StepEndedJson, SummaryJson),
     "keyswitch device": DEVICE_EVENTS,
     "keyswitch evidence show": (RecordJson,),

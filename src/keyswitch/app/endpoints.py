@@ -54,6 +54,7 @@ def open_reach(
     ask_passkey: AskPasskey | None = None,
     capture: Path | None = None,
     numbers: PairingNumbers | None = None,
+    radio: Adapter | None = None,
 ) -> Endpoint:
     """The way to the device that `text` names. Nothing is opened yet.
 
@@ -66,6 +67,7 @@ def open_reach(
         numbers: shows that person numbers, to be compared or typed on the device. Without either, pairing goes without
             digits (Just Works), which protects less.
         capture: new file for what is sent and received: btsnoop where we are the host of the radio, else pcapng.
+        radio: that others use as well, instead of one of its own; `pair` and `capture` mean nothing then.
 
     Raises:
         InputError: it names nothing that can be reached, the bonds are none, or the capture cannot be made.
@@ -74,6 +76,8 @@ def open_reach(
         raise InputError(Field("passkey"), f"{passkey}", f"six digits, at most {MAX_PASSKEY}")
     target = parse(text)
     if isinstance(target, BleTarget):
+        if radio is not None:
+            return BleEndpoint(radio, target=text, name=target.name, address=target.address, pair=pair)
         pairing = _pairing(passkey, bonds, ask_passkey, numbers) if pair else None
         if capture is not None and target.transport is None:
             adapter: Adapter = CapturedAdapter(open_adapter(target, pairing), _packets_into(capture, text))

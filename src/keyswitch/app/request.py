@@ -15,7 +15,7 @@ class UpdateRequest:
 
     Attributes:
         target: the device: `ble:NAME`, `hci:TRANSPORT#NAME`, `udp:HOST[:PORT]`, `serial:PATH[@BAUD]`.
-        image: file to install; None only where `only` is `confirm`.
+        image: file to install; None only where `only` is `confirm` or `leave`.
         policy: the device's policy: way in, keys.
         new_policy: the policy that the image brings: refused if the update would revert under it.
         recipe: the way into a device that is not ours, by name or file; instead of a policy.
@@ -29,7 +29,8 @@ class UpdateRequest:
         unpacks: the device's bootloader takes compressed images.
         hash: `sha256`, `sha384`, `sha512` or `pure`: what the bootloader is built to verify; None: what the policy
             says, else not known.
-        only: `upload`, `test` or `confirm`: how far to go; None: until the image is confirmed and maintenance left.
+        only: `upload`, `test`, `confirm` or `leave`: how far to go, or what alone to do; None: until the image is
+            confirmed and maintenance left.
         confirm_by: `operator` or `self`; None: what the policy says.
         health: command to run once the new image runs, before it is confirmed; it must end with 0.
         image_number: 0 to 255, for devices with several images.

@@ -44,7 +44,7 @@ from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
-from keyswitch.link.ports import PairingNumbers
+from keyswitch.link.ports import Adapter, PairingNumbers
 from keyswitch.mcuboot.keys import VerifiedHash, read_keys
 from keyswitch.mcuboot.verify import NO_LIMITS
 from keyswitch.policy.bootloader import keys_of, limits_of
@@ -95,7 +95,11 @@ class Prepared:
 
 
 def prepare(
-    request: UpdateRequest, *, ask_passkey: AskPasskey | None = None, numbers: PairingNumbers | None = None
+    request: UpdateRequest,
+    *,
+    ask_passkey: AskPasskey | None = None,
+    numbers: PairingNumbers | None = None,
+    radio: Callable[[], Adapter | None] | None = None,
 ) -> Prepared:
     """Read the files that the request names, and check its values against each other. Nothing is opened.
 
@@ -103,14 +107,19 @@ def prepare(
         request: what is asked for.
         ask_passkey: asks a person for the six digits that the device shows; None: pairing without digits.
         numbers: shows that person numbers, to be compared or typed on the device.
+        radio: the radio to reach it over, closed at the end of the run, asked for when all else is right; None, or
+            where it gives none: the target's own.
 
     Raises:
         InputError: a file cannot be used, or values contradict each other.
     """
     goal = _goal(request.only)
     _check_numbers(request)
-    if request.image is None and goal is not Goal.CONFIRM:
+    if request.image is None and goal not in {Goal.CONFIRM, Goal.LEAVE}:
         raise InputError(Field("image"), "missing", Phrase("a signed image, or {only} confirm"))
+    if goal is Goal.LEAVE and (request.image is not None or request.stay):
+        useless = Field("image") if request.image is not None else Field("stay")
+        raise InputError(useless, Phrase("means nothing with {only} leave: nothing is installed"), "one of the two")
     if request.health is not None and goal is Goal.UPLOAD:
         problem = Phrase("means nothing with {only} upload: the image is not started")
         raise InputError(Field("health"), problem, "one of the two")
@@ -145,6 +154,7 @@ def prepare(
             capture=request.capture,
             ask_passkey=ask_passkey,
             numbers=numbers,
+            radio=None if radio is None else radio(),
         ),
     )
 
@@ -327,6 +337,9 @@ def _recording(
             raise InputError(Field(name), "means nothing without evidence", Phrase("{evidence} FILE"))
         if isinstance(value, str) and len(value) > MAX_NOTE:
             raise InputError(Field(name), f"{len(value):,} characters", f"at most {MAX_NOTE:,}")
+    if unit is not None and unit.serial and request.serial_number not in {None, unit.serial}:
+        problem = f"{request.serial_number!r}, and unit {unit.id} of the inventory has {unit.serial!r}"
+        raise InputError(Field("serial_number"), problem, "the same of both: this may be another device")
     if request.evidence is None:
         return None
     circumstances = RunHeader(

@@ -1,56 +1,72 @@
-"""Carries a campaign out in this process, from its beginning or from where it was left; and looks at one.
+"""Carries a campaign out in this process, from its beginning or from where it was left.
+
+    hand = Hand()
+    status = await begin(campaign, files, sink, hand=hand)     # in one task
+    order(campaign, files, OrderKind.PAUSE); hand.look()       # in another one, or in another process without the hand
 
 Rules:
 
 * One process carries a campaign out; it holds a lock on the campaign's directory until it ends, however that happens.
 * What is carried out is what was asked for when it began. A file that was changed since then is refused, not mixed in.
+* What people ask for meanwhile stands in the campaign's own record (`orders`) before anybody is told to look there.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
-from keyswitch import __version__
-from keyswitch.app.recorder import this_person
-from keyswitch.campaign.dbos_engine import FLOWS_VERSION, open_dbos, open_store
-from keyswitch.campaign.engine import FlowRecord, FlowState, Store
-from keyswitch.campaign.events import (
-    Attempt,
-    CampaignState,
-    CampaignStatus,
-    DeviceState,
-    DeviceStatus,
-)
-from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, device_flow_id, last_attempt, update_device
+from keyswitch.campaign.dbos_engine import EXECUTOR, cancel_flows, open_dbos
+from keyswitch.campaign.dbos_tables import open_store
+from keyswitch.campaign.engine import FlowState
+from keyswitch.campaign.events import Attempt, CampaignState, CampaignStatus, last_attempt
+from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, updates_over
+from keyswitch.campaign.locks import announce, holder, locked, withdraw
+from keyswitch.campaign.look import as_begun_in, begun_round, last_round, look, rounds_of, words_of
 from keyswitch.campaign.model import Campaign, CampaignFiles
+from keyswitch.campaign.orders import ENDED, OrderKind, read_standing, record
 from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.radios import Radios, own_adapters
 from keyswitch.errors import InputError
-from keyswitch.host.report.evidence_file import append, close, read_journal
-from keyswitch.private_files import open_directory, open_file
+from keyswitch.host.report.evidence_file import read_journal
+from keyswitch.private_files import open_directory
 
-ABORT_SIGNAL: Final = getattr(signal, "SIGUSR1", None)
-"""Asks the process that carries a campaign out to stop it; there is none on Windows."""
+CARRIES_OUT: Final = "carries this campaign out"
 
-BY_A_PERSON: Final = "aborted by a person"
+LOOK_SIGNAL: Final = getattr(signal, "SIGUSR1", None)
+"""Asks the process that carries a campaign out to look at what was asked for; there is none on Windows."""
 
 
-class LockedError(InputError):
-    """Another process carries the campaign out. Attributes: pid: its number, 0 if it has not said it yet."""
+class Hand:
+    """Reaches into a campaign that is carried out in this process; used in its event loop."""
 
-    def __init__(self, path: Path, pid: int) -> None:
-        self.pid = pid
-        whose = f" (process {pid})" if pid else ""
-        super().__init__(str(path), f"another process carries this campaign out{whose}", "its end")
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._interrupted = asyncio.Event()
+
+    def look(self) -> None:
+        """Look at what was asked for (`order`)."""
+        self._asked.set()
+
+    def interrupt(self) -> None:
+        """End the updates that are under way as Ctrl-C ends one, and the run with them; it can be resumed."""
+        self._interrupted.set()
+
+    async def asked(self) -> None:
+        """Wait until there is something to look at."""
+        await self._asked.wait()
+        self._asked.clear()
+
+    async def interrupted(self) -> None:
+        """Wait until the run is to end."""
+        await self._interrupted.wait()
 
 
 async def begin(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, *, update: Update = update_device
+    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update | None = None
 ) -> CampaignStatus:
     """Carry a campaign out that has not begun.
 
@@ -58,130 +74,224 @@ async def begin(
         campaign: with its image's hashes (`load.check_requests`).
         files: where it keeps what it has to remember.
         sink: is told what happens.
-        update: carries one attempt out.
+        hand: reaches into it while it is carried out.
+        update: carries one attempt out; None: the update itself.
 
     Raises:
         InputError: it has begun already, another process carries it out, or its directory cannot be used.
     """
     _make(files)
-    with _locked(files.lock):
-        if _begun(files, campaign) is not None:
-            raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
-        return await _carry_out(campaign, files, sink, {}, update)
+    with locked(files.lock, CARRIES_OUT) as lock:
+        refuse_begun(campaign, files)
+        record(files, OrderKind.BEGIN, campaign, file_sha256=campaign.digest, images=list(campaign.image_hashes))
+        return await _carry_out(campaign, files, sink, ended={}, lock=lock, hand=hand, update=update)
+
+
+def refuse_begun(campaign: Campaign, files: CampaignFiles) -> None:
+    """Refuse a campaign that has begun already, before anything is asked of a device.
+
+    Raises:
+        InputError: it has.
+    """
+    if last_round(files, campaign) is not None:
+        raise InputError(str(files.directory), "this campaign has begun", "`keyswitch campaign resume`")
 
 
 async def resume(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, *, update: Update = update_device
+    campaign: Campaign, files: CampaignFiles, sink: Sink, *, hand: Hand | None = None, update: Update | None = None
 ) -> CampaignStatus:
-    """Carry a campaign on that was interrupted; one that has ended changes nothing.
+    """Carry a campaign on that was interrupted or paused; one that has ended changes nothing.
 
     Args:
         campaign: as its file has it now.
         files: where it keeps what it has to remember.
         sink: is told what happens.
-        update: carries one attempt out.
+        hand: reaches into it while it is carried out.
+        update: carries one attempt out; None: the update itself.
 
     Raises:
         InputError: it has not begun, its file was changed since, another version of keyswitch began it, another process
             carries it out, or its directory cannot be used.
     """
-    begun = _begun(files, campaign) if files.directory.is_dir() else None
-    if begun is None:
-        raise InputError(str(files.directory), "this campaign has not begun", "`keyswitch campaign run`")
-    as_begun = _same(campaign, begun, files)
-    with _locked(files.lock):
-        with open_store(files.database) as store:
-            flows = store.flows()
-        if flows[campaign.name].state is not FlowState.UNFINISHED:
+    begun = begun_round(campaign, files)
+    as_begun = as_begun_in(campaign, begun, files)
+    with locked(files.lock, CARRIES_OUT) as lock:
+        with open_store(files.store) as store:
+            flows = store.flows(campaign.name)
+        if flows[as_begun.flow_id].state is not FlowState.UNFINISHED:
             return look(campaign, files)
         ended = {
             device.id: outcome
             for device in as_begun.devices
-            if (flow := flows.get(device_flow_id(as_begun, device))) is not None
+            if (flow := flows.get(as_begun.device_flow_id(device))) is not None
             and flow.state is FlowState.DONE
             and (outcome := last_attempt(flow.result).outcome) is not None
         }
-        return await _carry_out(as_begun, files, sink, ended, update)
+        record(files, OrderKind.RESUME, as_begun)
+        return await _carry_out(as_begun, files, sink, ended=ended, lock=lock, hand=hand, update=update)
+
+
+async def retry(
+    campaign: Campaign,
+    files: CampaignFiles,
+    sink: Sink,
+    *,
+    devices: Collection[str] = (),
+    hand: Hand | None = None,
+    update: Update | None = None,
+) -> CampaignStatus:
+    """Try those again that were not confirmed, in one wave; the campaign has to have ended.
+
+    Args:
+        campaign: as its file has it now.
+        files: where it keeps what it has to remember.
+        sink: is told what happens.
+        devices: ids of those that are meant; none: all that are not confirmed.
+        hand: reaches into it while it is carried out.
+        update: carries one attempt out; None: the update itself.
+
+    Raises:
+        InputError: it has not begun or not ended, a device is not one of those, its file was changed since, or another
+            process carries it out.
+    """
+    begun = begun_round(campaign, files)
+    as_begun = as_begun_in(campaign, begun, files)
+    with locked(files.lock, CARRIES_OUT) as lock:
+        stands = look(campaign, files, held=True)
+        if stands.state not in {CampaignState.DONE, CampaignState.ABORTED}:
+            raise InputError(str(files.directory), "this campaign has not ended", "`keyswitch campaign resume`")
+        left = {each.id for each in stands.devices if not each.is_confirmed}
+        for id_ in devices:
+            if id_ not in left:
+                there = id_ in {each.id for each in stands.devices}
+                problem = "confirmed already" if there else "no device of this campaign"
+                raise InputError(f"device {id_}", problem, "one that was not confirmed")
+        with open_store(files.store) as store:
+            first = as_begun_in(campaign, rounds_of(store.flows(campaign.name), campaign.name)[0], files)
+        chosen = tuple(each for each in first.devices if each.id in (devices or left))
+        if not chosen:
+            return stands
+        again = replace(as_begun, round=as_begun.round + 1, devices=chosen, waves=(len(chosen),), approval=False)
+        record(files, OrderKind.RETRY, again, devices=[each.id for each in chosen])
+        return await _carry_out(again, files, sink, ended={}, lock=lock, hand=hand, update=update)
 
 
 async def _carry_out(
-    campaign: Campaign, files: CampaignFiles, sink: Sink, ended: dict[str, Outcome], update: Update
+    campaign: Campaign,
+    files: CampaignFiles,
+    sink: Sink,
+    *,
+    ended: dict[str, Outcome],
+    lock: int,
+    hand: Hand | None,
+    update: Update | None,
 ) -> CampaignStatus:
-    def record(what: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str) -> None:
-        _record(files, what, attempts, state, why)
+    hand = hand or Hand()
 
-    controller = Controller(campaign=campaign, sink=sink, record=record, update=update, ended=ended)
-    interrupted = asyncio.Event()
-    with _signals(interrupted.set, lambda: controller.stop(BY_A_PERSON)):
-        _announce(files.lock)
-        async with open_dbos(files.database, controller.flows) as engine:
-            running = asyncio.ensure_future(engine.run(campaign.name, CAMPAIGN, campaign.to_plain()))
-            asked = asyncio.ensure_future(interrupted.wait())
+    def conclude(what: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str) -> None:
+        _conclude(files, what, attempts, state, why)
+
+    controller = Controller(
+        campaign=campaign, sink=sink, record=conclude, update=update or updates_over(Radios()), ended=ended
+    )
+    executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
+    with own_adapters(each.request.target for each in campaign.devices), _announced(lock):
+        async with open_dbos(files.store, controller.flows, executor=executor) as engine:
+            running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
+            ends = [running, *map(asyncio.ensure_future, (hand.interrupted(), _obey(controller, files, hand)))]
+            deadline = asyncio.ensure_future(controller.keep_deadline())
             try:
-                await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not running.done():
                     await controller.interrupt()
-                running.cancel()
-                asked.cancel()
-                await asyncio.gather(running, asked, return_exceptions=True)
-            if not running.cancelled():
-                running.result()
+                for each in (*ends, deadline):
+                    each.cancel()
+                results = await asyncio.gather(*ends, return_exceptions=True)
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
     return look(campaign, files, held=True)
 
 
-def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> CampaignStatus:
-    """How a campaign stands; nothing is carried out.
+async def _obey(controller: Controller, files: CampaignFiles, hand: Hand) -> None:
+    """Do what people ask for; returns when the campaign is paused."""
+    while True:
+        stands = read_standing(files)
+        for wave, approved in stands.approved.items():
+            controller.approve(wave, approved.who, approved.at)
+        if stands.aborted is not None:
+            controller.stop(words_of(stands.aborted))
+        elif stands.paused is not None:
+            await controller.pause(words_of(stands.paused))
+            return
+        await hand.asked()
+
+
+def order(campaign: Campaign, files: CampaignFiles, kind: OrderKind, *, wave: int | None = None) -> None:
+    """Ask for something of a campaign that has begun, and tell the process that carries it out, if another one does.
 
     Args:
         campaign: as its file has it.
         files: where it keeps what it has to remember.
-        held: the lock is the caller's own.
+        kind: a pause, an abort or an approval.
+        wave: that is approved; None: the one that waits for it.
 
     Raises:
-        InputError: its file was changed since it began, or its directory cannot be used.
+        InputError: it has not begun, or no wave waits for an approval, or not this one.
     """
-    if not files.database.exists():
-        return _status(campaign, CampaignState.NOT_BEGUN, {}, None)
-    running = not held and _is_held(files.lock)
-    with open_store(files.database) as store:
-        flows = store.flows()
-        flow = flows.get(campaign.name)
-        if flow is None:
-            return _status(campaign, CampaignState.NOT_BEGUN, {}, None)
-        campaign = _same(campaign, flow, files, any_version=True)
-        state, why = _state(flow, running=running)
-        return _status(campaign, state, flows, store, why)
+    as_begun = as_begun_in(campaign, begun_round(campaign, files), files, any_version=True)
+    more: dict[str, Any] = {}
+    if kind is OrderKind.APPROVE:
+        awaits = look(campaign, files).awaits
+        if awaits is None:
+            raise InputError(str(files.directory), "no wave waits for an approval", "one that does (status)")
+        if wave not in {None, awaits}:
+            raise InputError(str(files.directory), f"wave {wave} does not wait for an approval", f"wave {awaits}")
+        more = {"wave": awaits}
+    record(files, kind, as_begun, **more)
+    _tell_to_look(files)
+
+
+def pause(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
+    """Pause a campaign: no further attempt begins, those under way reach their end.
+
+    Waits until the process that carries it out has ended, if there is one; not to be called in that process.
+
+    Raises:
+        InputError: it has not begun, or its directory cannot be used.
+    """
+    before = look(campaign, files)
+    if before.state.has_ended:
+        return before
+    order(campaign, files, OrderKind.PAUSE)
+    with locked(files.lock, CARRIES_OUT, wait=True):
+        return look(campaign, files, held=True)
 
 
 def abort(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
     """Stop a campaign for good: no further device begins, those under way reach their end.
 
-    Waits until the process that carries it out has ended, if there is one.
+    Waits until the process that carries it out has ended, if there is one; not to be called in that process.
 
     Raises:
         InputError: it has not begun, or its directory cannot be used.
     """
-    begun = _begun(files, campaign) if files.directory.is_dir() else None
-    if begun is None:
-        raise InputError(str(files.directory), "this campaign has not begun", "one that has")
-    try:
-        with _locked(files.lock):
-            pass
-    except LockedError as error:
-        if not error.pid or ABORT_SIGNAL is None:
-            raise
-        with suppress(ProcessLookupError):
-            os.kill(error.pid, ABORT_SIGNAL)
-    with _locked(files.lock, wait=True):
+    as_begun = as_begun_in(campaign, begun_round(campaign, files), files, any_version=True)
+    before = look(campaign, files)
+    if before.state.has_ended:
+        return before
+    order(campaign, files, OrderKind.ABORT)
+    with locked(files.lock, CARRIES_OUT, wait=True):
         before = look(campaign, files, held=True)
-        if before.state is not CampaignState.INTERRUPTED:
+        if before.state.has_ended:
             return before
-        with open_store(files.database) as store:
-            left = [flow.id for flow in store.flows().values() if flow.state is FlowState.UNFINISHED]
-            store.cancel(left)
-        attempts = {each.id: each.last or Attempt(outcome=None) for each in before.devices}
-        _record(files, campaign, attempts, CampaignState.ABORTED, BY_A_PERSON)
+        with open_store(files.store) as store:
+            flows = store.flows(campaign.name).values()
+        cancel_flows(files.store, [flow.id for flow in flows if flow.state is FlowState.UNFINISHED])
+        ids = {each.id for each in as_begun.devices}
+        attempts = {each.id: each.last or Attempt(outcome=None) for each in before.devices if each.id in ids}
+        _conclude(files, as_begun, attempts, CampaignState.ABORTED, words_of(read_standing(files).aborted))
         return look(campaign, files, held=True)
 
 
@@ -193,89 +303,23 @@ def _make(files: CampaignFiles) -> None:
             raise InputError(str(directory), error.strerror or "cannot be made", "a directory of this user") from error
 
 
-def _begun(files: CampaignFiles, campaign: Campaign) -> FlowRecord | None:
-    if not files.database.exists():
-        return None
-    with open_store(files.database) as store:
-        return store.flows().get(campaign.name)
-
-
-def _same(campaign: Campaign, flow: FlowRecord, files: CampaignFiles, *, any_version: bool = False) -> Campaign:
-    """The campaign as it was begun."""
-    as_begun = Campaign.from_plain(flow.argument)
-    if as_begun.digest != campaign.digest:
-        problem = "the campaign's file, or its list of devices, was changed after it began"
-        raise InputError(str(files.directory), problem, "the file as it was, or a file with another name")
-    if flow.version != FLOWS_VERSION and not any_version:
-        problem = f"begun by a keyswitch whose campaigns have version {flow.version}; this one has {FLOWS_VERSION}"
-        raise InputError(str(files.directory), problem, "that keyswitch")
-    return replace(as_begun, devices=campaign.devices)
-
-
-def _state(flow: FlowRecord, *, running: bool) -> tuple[CampaignState, str]:
-    match flow.state:
-        case FlowState.DONE:
-            return CampaignState(flow.result["state"]), flow.result["why"]
-        case FlowState.CANCELLED:
-            return CampaignState.ABORTED, BY_A_PERSON
-        case FlowState.BROKEN:
-            return CampaignState.ABORTED, f"a bug in keyswitch: {flow.result}"
-        case FlowState.UNFINISHED:
-            return (CampaignState.RUNNING if running else CampaignState.INTERRUPTED), ""
-
-
-def _status(
-    campaign: Campaign, state: CampaignState, flows: Mapping[str, FlowRecord], store: Store | None, why: str = ""
-) -> CampaignStatus:
-    devices: list[DeviceStatus] = []
-    for number, wave in enumerate(campaign.waves_of_devices, 1):
-        for device in wave:
-            flow = flows.get(device_flow_id(campaign, device))
-            how, attempts, last = _device(flow, store)
-            target = device.request.target
-            devices.append(
-                DeviceStatus(id=device.id, target=target, wave=number, state=how, attempts=attempts, last=last)
-            )
-    return CampaignStatus(name=campaign.name, state=state, devices=tuple(devices), why=why)
-
-
-def _device(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int, Attempt | None]:
-    """State, attempts that have ended, and how the last one did; the steps of a finished flow are not read."""
-    if flow is None or store is None:
-        return DeviceState.NOT_BEGUN, 0, None
-    if flow.state is FlowState.DONE:
-        last = last_attempt(flow.result)
-        if last.outcome is None:
-            return DeviceState.NOT_BEGUN, 0, None
-        return DeviceState.ENDED, flow.result["attempts"], last
-    attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id)]
-    if not attempts:
-        begun = flow.state is FlowState.UNFINISHED
-        return (DeviceState.UNDER_WAY if begun else DeviceState.NOT_BEGUN), 0, None
-    ended = flow.state is FlowState.CANCELLED
-    return (DeviceState.ENDED if ended else DeviceState.RETRY), len(attempts), attempts[-1]
-
-
-def _record(
+def _conclude(
     files: CampaignFiles, campaign: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str
 ) -> None:
     """The campaign's own record: how each device ended, and where its chain of records ends."""
-    body: dict[str, Any] = {
-        "name": campaign.name,
-        "file_sha256": campaign.digest,
-        "images": list(campaign.image_hashes),
-        "state": state.value,
-        "why": why,
-        "who": this_person(),
-        "tool": f"keyswitch {__version__}",
-        "devices": {
+    record(
+        files,
+        ENDED,
+        campaign,
+        file_sha256=campaign.digest,
+        images=list(campaign.image_hashes),
+        state=state.value,
+        why=why,
+        devices={
             each.id: {"outcome": _outcome(attempts.get(each.id)), "head": _head(files, each.id)}
             for each in campaign.devices
         },
-    }
-    clock = this_person().partition("@")[2] or "this computer"
-    append(files.record, at=_now(), clock=clock, kind="campaign ended", body=body)
-    close(files.record, at=_now(), clock=clock)
+    )
 
 
 def _outcome(attempt: Attempt | None) -> str | None:
@@ -290,17 +334,17 @@ def _head(files: CampaignFiles, device: str) -> dict[str, Any] | None:
     return {"n": head.n, "hash": head.hash}
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 @contextmanager
-def _signals(interrupt: Callable[[], None], stop: Callable[[], None]) -> Generator[None]:
-    """Signals of the process that carries a campaign out; not on Windows, where Ctrl-C cancels what runs."""
+def signals(hand: Hand) -> Generator[None]:
+    """Let the signals of this process reach into the campaign that it carries out, which is the only one.
+
+    SIGINT and SIGTERM interrupt it, `LOOK_SIGNAL` lets it look at what was asked for. Not on Windows, where Ctrl-C
+    cancels what runs.
+    """
     loop = asyncio.get_running_loop()
-    numbers = [(signal.SIGINT, interrupt), (signal.SIGTERM, interrupt)]
-    if ABORT_SIGNAL is not None:
-        numbers.append((ABORT_SIGNAL, stop))
+    numbers = [(signal.SIGINT, hand.interrupt), (signal.SIGTERM, hand.interrupt)]
+    if LOOK_SIGNAL is not None:
+        numbers.append((LOOK_SIGNAL, hand.look))
     try:
         with suppress(NotImplementedError):
             for number, act in numbers:
@@ -312,49 +356,25 @@ def _signals(interrupt: Callable[[], None], stop: Callable[[], None]) -> Generat
                 loop.remove_signal_handler(number)
 
 
+def _tell_to_look(files: CampaignFiles) -> None:
+    """Signal the process that holds the lock and has said that it listens; one that has not will look by itself."""
+    pid = holder(files.lock)
+    if LOOK_SIGNAL is not None and pid and pid != os.getpid():
+        with suppress(ProcessLookupError):
+            os.kill(pid, LOOK_SIGNAL)
+
+
 @contextmanager
-def _locked(path: Path, *, wait: bool = False) -> Generator[None]:
-    """Hold the campaign's lock; it is free when the process has ended, however that happens."""
-    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+def _announced(lock: int) -> Generator[None]:
+    """Say in the lock, which is ours, who can be told to look, as long as that process listens."""
+    if _listens():
+        announce(lock)
     try:
-        if not _flock(descriptor, wait=wait):
-            raise LockedError(path, _pid(descriptor))
-        os.ftruncate(descriptor, 0)
         yield
     finally:
-        os.close(descriptor)
+        withdraw(lock)
 
 
-def _announce(path: Path) -> None:
-    """Write into the lock, which is ours, who can be asked to stop."""
-    descriptor = open_file(path, os.O_RDWR)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    os.close(descriptor)
-
-
-def _pid(descriptor: int) -> int:
-    word = os.pread(descriptor, 32, 0).strip()
-    return int(word) if word.isdigit() else 0
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    descriptor = open_file(path, os.O_RDWR)
-    try:
-        return not _flock(descriptor, wait=False)
-    finally:
-        os.close(descriptor)
-
-
-def _flock(descriptor: int, *, wait: bool) -> bool:
-    """Whether the lock is ours now."""
-    try:
-        import fcntl  # noqa: PLC0415 - not on every system
-    except ImportError as error:
-        raise InputError("campaign", "this system has no flock", "Linux or another Unix") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
+def _listens() -> bool:
+    """Whether `LOOK_SIGNAL` would be heard, and not end this process."""
+    return LOOK_SIGNAL is not None and signal.getsignal(LOOK_SIGNAL) not in {signal.SIG_DFL, signal.SIG_IGN}

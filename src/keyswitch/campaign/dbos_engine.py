@@ -1,4 +1,4 @@
-"""The engine: DBOS on SQLite, in this process. The only module that knows it.
+"""The engine: DBOS on SQLite or PostgreSQL, in this process. The only module that imports it.
 
 Rules:
 
@@ -10,6 +10,7 @@ Rules:
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -17,8 +18,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
-from keyswitch.campaign.engine import Flow, FlowRecord, FlowState
+from keyswitch.campaign.dbos_tables import CONNECT_WITHIN_S, ERROR, Database
+from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
 from keyswitch.errors import InputError
 from keyswitch.extras import need
@@ -27,9 +30,6 @@ from keyswitch.private_files import open_file
 EXECUTOR: Final = "bench"
 """Who carries flows out: a campaign on SQLite has one process."""
 
-FLOWS_VERSION: Final = "1"
-"""Of the flows' shape; raised when their steps are others, or come in another order."""
-
 BUSY_MS: Final = 30_000
 """How long a writer waits for another one, as the engine has it (`dbos/_sys_db_sqlite.py`)."""
 
@@ -37,14 +37,6 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
 """As Linux names them in /proc/mounts."""
-
-_STATES: Final = {
-    "SUCCESS": FlowState.DONE,
-    "ERROR": FlowState.BROKEN,
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": FlowState.BROKEN,
-    "CANCELLED": FlowState.CANCELLED,
-}
-"""Of the engine's words; all others are unfinished work."""
 
 
 def refuse_network(path: Path, mounts: str | None = None) -> None:
@@ -75,17 +67,22 @@ def refuse_network(path: Path, mounts: str | None = None) -> None:
 
 
 @contextmanager
-def open_database(path: Path) -> Generator[Any]:
-    """The SQLAlchemy engine of a campaign's database, which is made if it is not there.
+def open_database(database: Database) -> Generator[Any]:
+    """The SQLAlchemy engine of a campaign's database; a file is made if it is not there.
 
     Raises:
-        InputError: the engine's package is not installed, or the file cannot be used.
+        InputError: the engine's package is not installed, or the database cannot be used.
     """
-    need("dbos", str(path))
+    need("dbos", str(database) if isinstance(database, Path) else place_of(database))
+    # What it has to say is raised as well, and told in one line.
+    logging.getLogger("dbos").setLevel(logging.CRITICAL + 1)
+    with _sqlite(database) if isinstance(database, Path) else _postgresql(database) as engine:
+        yield engine
+
+
+@contextmanager
+def _sqlite(path: Path) -> Generator[Any]:
     refuse_network(path)
-    logging.getLogger("dbos").setLevel(
-        logging.CRITICAL + 1
-    )  # what it has to say is raised as well, and told in one line
     try:
         os.close(open_file(path, os.O_RDWR | os.O_CREAT))
     except OSError as error:
@@ -93,44 +90,119 @@ def open_database(path: Path) -> Generator[Any]:
     from sqlalchemy import create_engine, event  # noqa: PLC0415 - of an extra
     from sqlalchemy.exc import DatabaseError  # noqa: PLC0415 - of an extra
 
-    database = create_engine(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}")
 
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = "IMMEDIATE"
         for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    event.listen(database, "connect", set_up)
+    event.listen(engine, "connect", set_up)
     try:
-        yield database
+        yield engine
     except DatabaseError as error:
         raise InputError(str(path), f"{error.orig}", "a campaign's database, and room on its disk") from error
     finally:
-        database.dispose()
+        engine.dispose()
+
+
+@contextmanager
+def _postgresql(url: str) -> Generator[Any]:
+    check_url(url)
+    from sqlalchemy import create_engine, event, make_url  # noqa: PLC0415 - of an extra
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - of an extra
+
+    place = make_url(url).set(drivername="postgresql+psycopg")
+    # A connection that a restarted server has forgotten is made anew when it is taken.
+    engine = create_engine(place, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_WITHIN_S})
+    event.listen(engine, "handle_error", _away)
+    try:
+        with connect_postgresql(url):
+            pass  # a database that cannot be reached is one line, at once
+        yield engine
+    except DBAPIError as error:
+        raise _unusable(url, error.orig) from error
+    finally:
+        engine.dispose()
+
+
+def _away(context: Any) -> None:
+    """A server that cannot be connected to is a lost connection, which the engine waits for.
+
+    It knows one by some of the driver's sentences (`dbos/_utils.py`, `retriable_postgres_exception`), and lacks that of
+    a socket which is not there: the flow would end with an error, for good.
+    """
+    if context.connection is None:
+        context.is_disconnect = True
+
+
+@contextmanager
+def connect_postgresql(url: str) -> Generator[Any]:
+    """A connection of its own to a PostgreSQL; each statement is a transaction.
+
+    Raises:
+        InputError: the engine's package is not installed, or the database cannot be used.
+    """
+    check_url(url)
+    need("dbos", place_of(url))
+    import psycopg  # noqa: PLC0415 - of an extra
+
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_WITHIN_S) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise _unusable(url, error) from error
+
+
+def _unusable(url: str, error: object) -> InputError:
+    words = " ".join(str(error).split()) or "cannot be used"
+    return InputError(place_of(url), words, "a PostgreSQL that is there, and a database of it that is ours to write")
+
+
+def check_url(url: str) -> None:
+    """Check the URL of a database, which stands in no file and must have no password in it.
+
+    Raises:
+        InputError: it is none, or has a password: whoever lists processes would see it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise InputError(place_of(url), "no PostgreSQL", "postgresql://HOST/DATABASE")
+    if parts.password or "password=" in parts.query:
+        raise InputError(place_of(url), "a password stands in it, where others can see it", "~/.pgpass, or PGPASSWORD")
+
+
+def place_of(url: str) -> str:
+    """The URL of a database as messages have it: without who connects, and how."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @asynccontextmanager
-async def open_dbos(path: Path, flows: Mapping[str, Flow]) -> AsyncGenerator["DbosEngine"]:
-    """The engine on this database; unfinished flows of it are taken up at once.
+async def open_dbos(
+    database: Database, flows: Mapping[str, Flow], *, executor: str = EXECUTOR
+) -> AsyncGenerator["DbosEngine"]:
+    """The engine on this database; unfinished flows of this executor are taken up at once.
 
     Args:
-        path: of the database; only one process may have it open like this.
+        database: where it keeps what it has to remember.
         flows: by name, everything that it can be asked to carry out.
+        executor: who carries them out; only one process may be it.
 
     Raises:
         InputError: the engine's package is not installed, or the file cannot be used.
     """
-    with open_database(path) as database:
+    with open_database(database) as engine_of_tables:
         from dbos import DBOS  # noqa: PLC0415 - of an extra, and slow to import
 
         DBOS(
             config={
-                "name": "keyswitch-campaign",
-                "system_database_url": f"sqlite:///{path}",
-                "system_database_engine": database,
+                "name": _application(executor),
+                "system_database_url": f"sqlite:///{database}" if isinstance(database, Path) else database,
+                "system_database_engine": engine_of_tables,
                 "serializer": _serializer(),
-                "executor_id": EXECUTOR,
-                "application_version": FLOWS_VERSION,
+                "executor_id": executor,
+                "application_version": _version(executor),
                 "console_log_level": "CRITICAL",
                 "log_level": "CRITICAL",
                 "enable_otlp": False,
@@ -172,7 +244,8 @@ class DbosEngine:
             asyncio.ensure_future(until.wait()),
         )
         try:
-            await asyncio.wait((slept, stopped), return_when=asyncio.FIRST_COMPLETED)
+            # The engine reckons what is left by the time of day: a clock that was set back must not make it longer.
+            await asyncio.wait((slept, stopped), return_when=asyncio.FIRST_COMPLETED, timeout=duration_ms / 1000)
         finally:
             slept.cancel()
             stopped.cancel()
@@ -190,63 +263,31 @@ class DbosEngine:
             return await DBOS.start_workflow_async(self._flows[flow], argument)
 
 
-class DbosStore:
-    """`keyswitch.campaign.engine.Store` of a database that is there; without a client, of one that is still empty."""
-
-    def __init__(self, client: Any = None) -> None:
-        self._client = client
-
-    def flows(self) -> dict[str, FlowRecord]:
-        """Every flow by its id."""
-        if self._client is None:
-            return {}
-        return {each.workflow_id: _record(each) for each in self._client.list_workflows()}
-
-    def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
-        """What the steps of a flow have returned so far, in order."""
-        steps = self._client.list_workflow_steps(flow)
-        return tuple(each["output"] for each in steps if isinstance(each["output"], dict))
-
-    def cancel(self, flows: Sequence[str]) -> None:
-        """Mark flows as cancelled: they are not taken up again."""
-        self._client.cancel_workflows(list(flows))
-
-
-@contextmanager
-def open_store(path: Path) -> Generator[DbosStore]:
-    """What a campaign's database has in it; nothing is carried out. The file must be there.
+def cancel_flows(database: Database, flows: Sequence[str]) -> None:
+    """Mark flows as cancelled: they are not taken up again.
 
     Raises:
-        InputError: the engine's package is not installed, or the file is no campaign's database.
+        InputError: the engine's package is not installed, or the database cannot be used.
     """
-    with open_database(path) as database:
-        from sqlalchemy import inspect  # noqa: PLC0415 - of an extra
-
-        if not inspect(database).has_table("workflow_status"):  # killed before the engine had made its tables
-            yield DbosStore()
-            return
+    with open_database(database) as tables:
         from dbos import DBOSClient  # noqa: PLC0415 - of an extra, and slow to import
 
-        client = DBOSClient(
-            system_database_url=f"sqlite:///{path}", system_database_engine=database, serializer=_serializer()
-        )
+        url = f"sqlite:///{database}" if isinstance(database, Path) else database
+        client = DBOSClient(system_database_url=url, system_database_engine=tables, serializer=_serializer())
         try:
-            yield DbosStore(client)
+            client.cancel_workflows(list(flows))
         finally:
             client.destroy()
 
 
-def _record(status: Any) -> FlowRecord:
-    given = cast("dict[str, Any]", status.input or {})
-    args = given.get("args") or [None]
-    state = _STATES.get(status.status, FlowState.UNFINISHED)
-    return FlowRecord(
-        id=status.workflow_id,
-        state=state,
-        version=status.app_version or "",
-        argument=args[0],
-        result=str(status.error) if state is FlowState.BROKEN else status.output,
-    )
+def _application(executor: str) -> str:
+    """What the engine calls this executor's work: it takes up nobody else's of the same database."""
+    return f"keyswitch-{hashlib.sha256(executor.encode()).hexdigest()[:16]}"
+
+
+def _version(executor: str) -> str:
+    """The flows' version as the engine has it: a name of its own for each application of a database."""
+    return f"{FLOWS_VERSION}/{_application(executor)}"
 
 
 def _registered(name: str, flow: Flow, engine: DbosEngine) -> Any:
@@ -270,7 +311,7 @@ def _serializer() -> Any:
 
         def serialize(self, data: Any) -> str:
             if isinstance(data, BaseException):
-                data = {_ERROR: f"{type(data).__name__}: {data}"}
+                data = {ERROR: f"{type(data).__name__}: {data}"}
             return json.dumps(data)
 
         def deserialize(self, serialized_data: str) -> Any:
@@ -278,9 +319,6 @@ def _serializer() -> Any:
             if not isinstance(value, dict):
                 return value
             table = cast("dict[str, Any]", value)
-            return RuntimeError(table[_ERROR]) if _ERROR in table else table
+            return RuntimeError(table[ERROR]) if ERROR in table else table
 
     return PlainJson()
-
-
-_ERROR: Final = "keyswitch error"

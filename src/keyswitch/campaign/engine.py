@@ -12,9 +12,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from keyswitch.campaign.model import Plain
+
+FLOWS_VERSION: Final = "2"
+"""Of the flows' shape; raised when their steps are others, or come in another order."""
 
 
 class Steps(Protocol):
@@ -55,6 +58,7 @@ class FlowRecord:
         id: its own.
         state: how far it is.
         version: of the flows' shape that it was begun with.
+        executor: who carries it out, or did last.
         argument: that it was begun with.
         result: that it ended with, None before; of a broken one the error's text.
     """
@@ -62,6 +66,7 @@ class FlowRecord:
     id: str
     state: FlowState
     version: str
+    executor: str
     argument: Plain
     result: Plain
 
@@ -69,16 +74,12 @@ class FlowRecord:
 class Store(Protocol):
     """What the engine keeps, looked at while nothing is carried out by the one who looks."""
 
-    def flows(self) -> dict[str, FlowRecord]:
-        """Every flow by its id."""
+    def flows(self, campaign: str) -> dict[str, FlowRecord]:
+        """Every flow of a campaign by its id: of its rounds, and of their devices."""
         ...
 
     def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
         """What the steps of a flow have returned so far, in order."""
-        ...
-
-    def cancel(self, flows: Sequence[str]) -> None:
-        """Mark flows as cancelled: they are not taken up again."""
         ...
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from keyswitch.campaign.outcomes import Outcome
-from keyswitch.host.update.events import Event as UpdateEvent
-from keyswitch.host.update.job import Result
-from keyswitch.reasons import Reason
+
+if TYPE_CHECKING:  # whoever only looks at a campaign loads no update
+    from keyswitch.host.update.events import Event as UpdateEvent
+    from keyswitch.host.update.job import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Attempt:
         reason: why the device refused, if it did; the word of `keyswitch.reasons`.
         next_step: what a person can do.
         duration_ms: of the attempt.
+        ended_at: when it ended, in ISO 8601, by the clock of the computer that carried it out; empty: not known.
     """
 
     outcome: Outcome | None
@@ -28,15 +30,15 @@ class Attempt:
     reason: str | None = None
     next_step: str | None = None
     duration_ms: int = 0
+    ended_at: str = ""
 
     @classmethod
-    def of(cls, outcome: Outcome, result: Result) -> Self:
+    def of(cls, outcome: Outcome, result: "Result") -> Self:
         """The attempt that an update's result is."""
-        reason: Reason | None = result.reason
         return cls(
             outcome=outcome,
             detail=result.line,
-            reason=None if reason is None else reason.value,
+            reason=None if result.reason is None else result.reason.value,
             next_step=str(result.next_step) or None,
             duration_ms=result.duration_ms,
         )
@@ -53,6 +55,11 @@ class Attempt:
         return cls(**values)
 
 
+def last_attempt(result: Mapping[str, Any]) -> Attempt:
+    """How the last attempt ended, of a device flow's result."""
+    return Attempt.from_plain(result["last"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceBegun:
     """An attempt at a device begins."""
@@ -66,7 +73,7 @@ class DeviceTold:
     """The update of a device tells something."""
 
     device: str
-    event: UpdateEvent
+    event: "UpdateEvent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,38 @@ class Stopping:
     why: str
 
 
-Event = DeviceBegun | DeviceTold | DeviceEnded | Stopping
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pausing:
+    """No further attempt begins; those under way reach their end, and then the campaign is paused."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAwaited:
+    """A wave begins when somebody approves it. Attributes: wave: its number; devices: how many it has."""
+
+    wave: int
+    devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveApproved:
+    """A wave was approved. Attributes: wave: its number; who: approved it; at: when, in ISO 8601."""
+
+    wave: int
+    who: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowAwaited:
+    """No device begins before a window opens. Attributes: opens_at: when, in ISO 8601."""
+
+    opens_at: str
+
+
+Event = DeviceBegun | DeviceTold | DeviceEnded | Stopping | Pausing | ApprovalAwaited | WaveApproved | WindowAwaited
 
 
 class CampaignState(StrEnum):
@@ -96,9 +134,16 @@ class CampaignState(StrEnum):
     RUNNING = "running"
     INTERRUPTED = "interrupted"
     """Nobody carries it out, and it has not ended: it can be resumed."""
+    PAUSED = "paused"
+    """The same, because somebody asked for it: no device was left under way."""
     DONE = "done"
     """Every device has an outcome; which, is another question."""
     ABORTED = "aborted"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it is left to be carried out."""
+        return self in {CampaignState.DONE, CampaignState.ABORTED}
 
 
 class DeviceState(StrEnum):
@@ -131,15 +176,31 @@ class DeviceStatus:
     attempts: int
     last: Attempt | None
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it runs the release, as far as the campaign knows."""
+        return self.last is not None and self.last.outcome is Outcome.CONFIRMED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignStatus:
-    """What is known of a campaign. Attributes: why: it was aborted, in words; empty otherwise."""
+    """What is known of a campaign.
+
+    Attributes:
+        name: of it.
+        state: how far it is.
+        devices: in its order.
+        why: it was aborted or paused, in words; empty otherwise.
+        awaits: number of the wave that begins when somebody approves it; None: none does.
+        round: 1, and one more for each time that those were tried again that were not confirmed.
+    """
 
     name: str
     state: CampaignState
     devices: tuple[DeviceStatus, ...]
     why: str = ""
+    awaits: int | None = None
+    round: int = 1
 
     @property
     def outcomes(self) -> dict[str, int]:

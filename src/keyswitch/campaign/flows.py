@@ -6,22 +6,43 @@ Rules:
   left (`keyswitch.app.update`). A device is therefore never updated twice, however often its step is begun.
 * A place is held while a device is updated, not while it waits for another attempt.
 * What stops a campaign is judged when a device ends, before its place is free: no device begins in between.
-* Stopped, a device that has begun reaches the end of its attempt, which leads it out of maintenance.
+* Stopped or paused, a device that has begun reaches the end of its attempt, which leads it out of maintenance.
+* What decides how a flow goes on is the result of one of its steps; what is left undone by a pause or an interruption
+  is a step that has no result yet.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from keyswitch.app.update import prepare
 from keyswitch.app.update import run as run_update
 from keyswitch.campaign.engine import Flow, Steps
-from keyswitch.campaign.events import Attempt, CampaignState, DeviceBegun, DeviceEnded, DeviceTold, Event, Stopping
+from keyswitch.campaign.events import (
+    ApprovalAwaited,
+    Attempt,
+    CampaignState,
+    DeviceBegun,
+    DeviceEnded,
+    DeviceTold,
+    Event,
+    Pausing,
+    Stopping,
+    WaveApproved,
+    WindowAwaited,
+    last_attempt,
+)
 from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
-from keyswitch.campaign.outcomes import Outcome, Retry, outcome_of, why_abort
+from keyswitch.campaign.orders import stamp, time_of_day
+from keyswitch.campaign.outcomes import Outcome, Retry, why_abort
+from keyswitch.campaign.radios import Radios, adapter_of
+from keyswitch.campaign.results import outcome_of
+from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
 from keyswitch.host.update.job import Result
@@ -29,6 +50,9 @@ from keyswitch.host.update.job import Result
 CAMPAIGN: Final = "campaign"
 DEVICE: Final = "device"
 """Names of the flows."""
+
+LOOK_AT_CLOCK_S: Final = 60.0
+"""How long a wait for a time of day lasts at most before it is looked at again: somebody may have set the clock."""
 
 Sink = Callable[[Event], None]
 Update = Callable[[CampaignDevice, Campaign, Callable[[UpdateEvent], None]], Awaitable[Attempt | None]]
@@ -38,22 +62,28 @@ Record = Callable[[Campaign, Mapping[str, Attempt], CampaignState, str], None]
 """Writes the campaign's own record."""
 
 
-def device_flow_id(campaign: Campaign, device: CampaignDevice) -> str:
-    """One flow for each device and campaign."""
-    return f"{campaign.name}/{device.id}"
+def updates_over(radios: Radios) -> Update:
+    """Updates whose devices share these radios."""
 
+    async def update(device: CampaignDevice, campaign: Campaign, sink: Callable[[UpdateEvent], None]) -> Attempt | None:
+        return await update_device(device, campaign, sink, radios=radios)
 
-def last_attempt(result: Plain) -> Attempt:
-    """How the last attempt ended, of a device flow's result."""
-    return Attempt.from_plain(result["last"])
+    return update
 
 
 async def update_device(
-    device: CampaignDevice, campaign: Campaign, sink: Callable[[UpdateEvent], None]
+    device: CampaignDevice,
+    campaign: Campaign,
+    sink: Callable[[UpdateEvent], None],
+    *,
+    radios: Radios,
 ) -> Attempt | None:
     """One attempt: the update of one device, with an outcome whatever happens."""
     try:
-        prepared = prepare(device.request)
+        prepared = prepare(device.request, radio=partial(radios.of, device.request.target))
+    except InputError as error:
+        return Attempt(outcome=Outcome.REFUSED, detail=str(error))
+    try:
         if campaign.image_hashes != tuple(image.hash.hex() for image in prepared.job.images):
             detail = f"{device.request.image} is another image than when the campaign began"
             return Attempt(outcome=Outcome.REFUSED, detail=detail)
@@ -62,6 +92,8 @@ async def update_device(
         return Attempt(outcome=Outcome.REFUSED, detail=str(error))
     except Exception as error:  # noqa: BLE001 - one device's bug must not end the campaign; it is told as what it is
         return Attempt(outcome=Outcome.FAILED, detail=f"a bug in keyswitch: {type(error).__name__}: {error}")
+    finally:
+        await prepared.reach.close()  # its part of a radio, also where the run did not begin
     outcome = outcome_of(result)
     return None if outcome is None else Attempt.of(outcome, result)
 
@@ -76,21 +108,30 @@ class Controller:
         update: carries an attempt out.
         record: writes the campaign's own record.
         ended: outcome of each device that has ended; those of an earlier process are handed in.
+        clock: the time of day, which windows, the deadline and records go by; whoever sets it moves them.
     """
 
     campaign: Campaign
     sink: Sink
     record: Record
-    update: Update = update_device
+    update: Update
     ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    clock: Callable[[], datetime] = time_of_day
     why: str = ""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _interrupted: bool = False
+    _held: bool = False
+    _told_window: datetime | None = None
+    _at_work: set[str] = field(default_factory=set[str])
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _approved: dict[int, WaveApproved] = field(default_factory=dict[int, WaveApproved])
+    _approvals: defaultdict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _under_way: set["asyncio.Task[Attempt | None]"] = field(default_factory=set["asyncio.Task[Attempt | None]"])
     _places: asyncio.Semaphore = field(init=False)
+    _on_adapter: defaultdict[str, asyncio.Semaphore] = field(init=False)
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.campaign.concurrency)
+        self._on_adapter = defaultdict(partial(asyncio.Semaphore, self.campaign.per_adapter))
         self._judge()
 
     @property
@@ -105,9 +146,23 @@ class Controller:
             self._stopping.set()
             self.sink(Stopping(why=why))
 
+    def approve(self, wave: int, who: str, at: str) -> None:
+        """The wave of this number may begin once it is its turn."""
+        if wave not in self._approved:
+            self._approved[wave] = WaveApproved(wave=wave, who=who, at=at)
+            self._approvals[wave].set()
+
+    async def pause(self, why: str) -> None:
+        """No further attempt begins; returns when those under way have reached their end, and that is kept."""
+        self._held = True
+        self.sink(Pausing(why=why))
+        while self._at_work:
+            self._idle.clear()
+            await self._idle.wait()
+
     async def interrupt(self) -> None:
         """End the updates that are under way as Ctrl-C ends one; the campaign can be resumed from there."""
-        self._interrupted = True
+        self._held = True
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -116,8 +171,12 @@ class Controller:
         """Wave after wave, until all have ended or it is stopped."""
         campaign = self.campaign
         ended: dict[str, Attempt] = {}
-        for wave in campaign.waves_of_devices:
-            begun = [(device_flow_id(campaign, device), {"device": device.to_plain()}) for device in wave]
+        for number, wave in enumerate(campaign.waves_of_devices, 1):
+            if campaign.approval and number > 1:
+                approval = await steps.step("approval", partial(self._approval, number, len(wave)))
+                if approval is None:
+                    break
+            begun = [(campaign.device_flow_id(device), {"device": device.to_plain()}) for device in wave]
             results = await steps.children(DEVICE, begun)
             ended |= {device.id: last_attempt(each) for device, each in zip(wave, results, strict=True)}
             if any(each.outcome is None for each in ended.values()):
@@ -139,8 +198,13 @@ class Controller:
         before: Attempt | None = None
         attempt = 1
         while True:
-            async with self._places:
-                ended = Attempt.from_plain(await steps.step("attempt", partial(self._attempt, device, attempt)))
+            await self._open_window()
+            async with self._place(device):
+                if self._held:
+                    await _never()
+                if not self._may_begin():
+                    continue  # it closed while the device had no place
+                ended = Attempt.from_plain(await self._kept(steps, device, attempt))
                 if ended.outcome is None:  # stopped: how the last attempt ended is what is true
                     ended, wait_ms, attempt = before or ended, None, attempt - 1
                 else:
@@ -153,29 +217,94 @@ class Controller:
             await steps.sleep(wait_ms, until=self._stopping)
             before, attempt = ended, attempt + 1
 
+    def _may_begin(self) -> bool:
+        """Whether a window is open; what is stopped need not wait for one."""
+        at = self.clock()
+        return self._stopping.is_set() or opens_at(self.campaign.windows, at) <= at
+
+    async def _open_window(self) -> None:
+        """Wait until a window is open, by the time of day."""
+        while not self._may_begin():
+            opens = opens_at(self.campaign.windows, self.clock())
+            if opens != self._told_window:
+                self._told_window = opens
+                self.sink(WindowAwaited(opens_at=stamp(opens)))
+            await self._until(opens)
+
+    async def keep_deadline(self) -> None:
+        """Stop the campaign when its deadline is over, by the time of day; returns then, or at once without one."""
+        deadline = self.campaign.deadline
+        if deadline is None:
+            return
+        while self.clock() < deadline and not self._stopping.is_set():
+            await self._until(deadline)
+        self.stop(f"its deadline, {deadline.isoformat()}, is over")
+
+    async def _until(self, moment: datetime) -> None:
+        """Wait for a moment, but not so long that a clock which is set meanwhile would not be noticed."""
+        left_s = (moment - self.clock()).total_seconds()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), min(max(left_s, 0.0), LOOK_AT_CLOCK_S))
+
+    @asynccontextmanager
+    async def _place(self, device: CampaignDevice) -> AsyncGenerator[None]:
+        """A place among all; on its adapter first, so that none is held by who waits for an adapter."""
+        name = adapter_of(device.request.target)
+        async with AsyncExitStack() as stack:
+            if name is not None:
+                await stack.enter_async_context(self._on_adapter[name])
+            await stack.enter_async_context(self._places)
+            yield
+
+    async def _kept(self, steps: Steps, device: CampaignDevice, attempt: int) -> Plain:
+        """How an attempt ended, once that is kept."""
+        self._at_work.add(device.id)
+        try:
+            return await steps.step("attempt", partial(self._attempt, device, attempt))
+        finally:
+            self._not_at_work(device)
+
     async def _attempt(self, device: CampaignDevice, attempt: int) -> Plain:
-        if self._stopping.is_set() and not self._interrupted:
+        if self._held:  # since its step was begun
+            self._not_at_work(device)
+            await _never()
+        if self._stopping.is_set():
             return Attempt(outcome=None, detail=f"stopped: {self.why}").to_plain()
+        self.sink(DeviceBegun(device=device.id, attempt=attempt))
+        task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
+        self._under_way.add(task)
         ended = None
-        if not self._interrupted:
-            self.sink(DeviceBegun(device=device.id, attempt=attempt))
-            task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
-            self._under_way.add(task)
-            try:
-                ended = await asyncio.shield(task)
-            except asyncio.CancelledError:
-                task.cancel()
-                if not self._interrupted:
-                    raise
-            finally:
-                self._under_way.discard(task)
+        try:
+            ended = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            if not self._held:
+                raise
+        finally:
+            self._under_way.discard(task)
         if ended is None or ended.outcome is None:
-            # Not to be recorded as ended: the step is begun anew when the campaign is resumed.
-            await asyncio.get_running_loop().create_future()
+            await _never()  # not to be recorded as ended: the step is begun anew when the campaign is resumed
             raise AssertionError
-        retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1)
+        ended = replace(ended, ended_at=stamp(self.clock()))
+        retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1) if ended.outcome else None
         self.sink(DeviceEnded(device=device.id, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms))
         return ended.to_plain()
+
+    def _not_at_work(self, device: CampaignDevice) -> None:
+        self._at_work.discard(device.id)
+        if not self._at_work:
+            self._idle.set()
+
+    async def _approval(self, wave: int, devices: int) -> Plain:
+        """Who approved a wave, and when; None: the campaign was stopped instead."""
+        if wave not in self._approved and not self._stopping.is_set():
+            self.sink(ApprovalAwaited(wave=wave, devices=devices))
+            await _either(self._approvals[wave], self._stopping)
+        if self._stopping.is_set() or wave not in self._approved:
+            return None
+        approved = self._approved[wave]
+        self.sink(approved)
+        return {"wave": wave, "who": approved.who, "at": approved.at}
 
     def _told(self, device: str, event: UpdateEvent) -> None:
         self.sink(DeviceTold(device=device, event=event))
@@ -187,6 +316,20 @@ class Controller:
         why = why_abort(self.campaign.abort, list(self.ended.values()))
         if why is not None:
             self.stop(why)
+
+
+async def _never() -> None:
+    """Wait until this process carries nothing out any more."""
+    await asyncio.get_running_loop().create_future()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 def _word(attempt: Attempt) -> str:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.windows import DAYS, Day
 from keyswitch.schema.tables import REQUIRED, TomlKey, TomlTable
 from keyswitch.schema.value_types import Boolean, Choice, Duration, ListOf, Text, Whole
 
@@ -11,7 +12,12 @@ MAX_DEVICES: Final = 10_000
 """Ten thousand are what the engine is measured with; every one is held in memory."""
 
 MAX_CONCURRENCY: Final = 64
+MAX_PER_ADAPTER: Final = 16
+"""Controllers have room for some connections: eight to twenty are usual."""
+
 LONGEST_WAIT_S: Final = 7 * 24 * 3600
+
+MOST_LISTEN_S: Final = 600
 
 _FILE: Final = Text(1_000, meaning="a file name, relative to this file")
 _ID: Final = Text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "an id of letters, digits, ., - and _, first a letter or digit")
@@ -69,6 +75,22 @@ DEVICE: Final = TomlTable(
     ),
 )
 
+SCAN: Final = TomlTable(
+    doc="Instead of a list: whatever advertises this when the campaign begins, in the order of their addresses.",
+    keys=(
+        TomlKey(name="radio", kind=Text(200), doc="What listens: `ble:` or `hci:TRANSPORT`.", default="ble:"),
+        TomlKey(name="name", kind=Text(64), doc="Name of the devices; `*` is any letters.", default_text="any"),
+        TomlKey(name="company", kind=Whole(0, 0xFFFF), doc="Their company id.", default_text="any"),
+        TomlKey(
+            name="listen_s",
+            kind=Duration(MOST_LISTEN_S),
+            doc="How long it listens.",
+            default=10_000,
+            default_text="10",
+        ),
+    ),
+)
+
 WAVES: Final = TomlTable(
     doc="Which devices come first: in the order of the list, so many in each wave.",
     keys=(
@@ -79,13 +101,62 @@ WAVES: Final = TomlTable(
             default=(),
             default_text="all devices are one wave",
         ),
+        TomlKey(
+            name="percent",
+            kind=ListOf(Whole(1, 100), most=32, repeats=True),
+            doc="The same as shares of all devices, rounded up; instead of `counts`.",
+            default=(),
+            default_text="all devices are one wave",
+        ),
+        TomlKey(
+            name="approval",
+            kind=Boolean(),
+            doc="Each wave but the first begins only when somebody approves it: `keyswitch campaign approve`.",
+            default=False,
+        ),
     ),
+)
+
+_TIME: Final = Text(5, r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day, 00:00 to 23:59")
+_MOMENT: Final = Text(
+    40,
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})",
+    "a moment with its offset, such as 2026-12-24T18:00:00+01:00",
 )
 
 RUN: Final = TomlTable(
     doc="How it is carried out.",
     keys=(
         TomlKey(name="concurrency", kind=Whole(1, MAX_CONCURRENCY), doc="Devices that are updated at once.", default=1),
+        TomlKey(
+            name="per_adapter",
+            kind=Whole(1, MAX_PER_ADAPTER),
+            doc="Of these, over one Bluetooth adapter: they share its air.",
+            default=1,
+        ),
+        TomlKey(
+            name="deadline",
+            kind=_MOMENT,
+            doc="From then on no device begins, and the campaign is aborted.",
+            default_text="none",
+        ),
+    ),
+)
+
+
+WINDOW: Final = TomlTable(
+    doc="When devices may be updated; without one, always. An update that is under way when it closes reaches its end.",
+    keys=(
+        TomlKey(
+            name="days",
+            kind=ListOf(Choice(Day), least=1),
+            doc="On which it opens.",
+            default=DAYS,
+            default_text="every day",
+        ),
+        TomlKey(name="opens", kind=_TIME, doc="Time of day.", default=REQUIRED),
+        TomlKey(name="closes", kind=_TIME, doc="Time of day; of the next day if it is earlier.", default=REQUIRED),
+        TomlKey(name="zone", kind=Text(64), doc="Time zone, such as Europe/Berlin or UTC.", default=REQUIRED),
     ),
 )
 
@@ -149,7 +220,7 @@ ROOT: Final = TomlTable(
             default_text="none",
         ),
     ),
-    tables=("campaign", "release", "entry", "device", "waves", "run", "abort", "retry"),
+    tables=("campaign", "release", "entry", "device", "scan", "waves", "run", "windows", "abort", "retry"),
 )
 
 SECTIONS: Final = {
@@ -157,22 +228,17 @@ SECTIONS: Final = {
     "release": RELEASE,
     "entry": ENTRY,
     "device": DEVICE,
+    "scan": SCAN,
     "waves": WAVES,
     "run": RUN,
+    "windows": WINDOW,
     "abort": ABORT,
 }
-"""Tables of the root; `[[device]]` and `[[abort]]` are lists of them, `[retry]` has one of `RETRY` for each outcome."""
+"""Tables of the root; those of `LISTS` are lists of them, and `[retry]` has one of `RETRY` for each outcome."""
 
-LISTS: Final = ("device", "abort")
+LISTS: Final = ("device", "windows", "abort")
 
 NOT_YET: Final = {
-    "approval": "approval between waves",
-    "database": "a campaign on PostgreSQL",
-    "deadline_s": "a deadline",
     "gateways": "gateways",
-    "scan": "devices found by what they advertise",
-    "windows": "windows of time",
-    "waves.approval": "approval between waves",
-    "waves.percent": "waves by share",
 }
 """What a campaign file will be able to say: refused by name, so that nobody believes that it was heeded."""

@@ -3,13 +3,17 @@
 from typing import TypedDict
 
 from keyswitch.campaign.events import (
+    ApprovalAwaited,
     CampaignStatus,
     DeviceBegun,
     DeviceEnded,
     DeviceStatus,
     DeviceTold,
     Event,
+    Pausing,
     Stopping,
+    WaveApproved,
+    WindowAwaited,
 )
 
 
@@ -32,6 +36,7 @@ class DeviceEndedJson(TypedDict):
     reason: str | None
     next_step: str | None
     duration_ms: int
+    ended_at: str | None
     retry_in_ms: int | None
 
 
@@ -40,6 +45,37 @@ class StoppingJson(TypedDict):
 
     event: str
     detail: str
+
+
+class PausingJson(TypedDict):
+    """No further attempt begins, and the campaign is paused when those under way have ended; `detail` says why."""
+
+    event: str
+    detail: str
+
+
+class ApprovalAwaitedJson(TypedDict):
+    """A wave of so many devices begins when somebody approves it."""
+
+    event: str
+    wave: int
+    devices: int
+
+
+class WaveApprovedJson(TypedDict):
+    """A wave was approved: by whom, and when."""
+
+    event: str
+    wave: int
+    who: str
+    at: str
+
+
+class WindowAwaitedJson(TypedDict):
+    """No device begins before a window opens."""
+
+    event: str
+    opens_at: str
 
 
 class DeviceStatusJson(TypedDict):
@@ -56,15 +92,22 @@ class DeviceStatusJson(TypedDict):
     reason: str | None
     next_step: str | None
     duration_ms: int | None
+    ended_at: str | None
 
 
 class CampaignJson(TypedDict):
-    """The last line. `seconds` is how long this process has carried the campaign out; null where it has not."""
+    """The last line. `seconds` is how long this process has carried the campaign out; null where it has not.
+
+    `approval_of_wave` is the wave that begins when somebody approves it, null if none does; `round` counts from 1 how
+    often the campaign was begun with those devices that were not confirmed.
+    """
 
     event: str
     name: str
     state: str
     detail: str
+    approval_of_wave: int | None
+    round: int
     devices: int
     outcomes: dict[str, int]
     seconds: float | None
@@ -85,7 +128,10 @@ class DevicePlanJson(TypedDict):
 
 
 class CampaignPlanJson(TypedDict):
-    """The last line of `campaign plan --json`; `store` is where the campaign would be kept."""
+    """The last line of `campaign plan --json`; `store` is where the campaign would be kept.
+
+    `opens_at` is when the first device may begin: now, unless there are windows.
+    """
 
     event: str
     name: str
@@ -96,9 +142,20 @@ class CampaignPlanJson(TypedDict):
     refused: int
     unreachable: int
     expected_ms: int
+    opens_at: str
+    deadline: str | None
 
 
-RunJson = DeviceBegunJson | DeviceEndedJson | StoppingJson | CampaignJson
+RunJson = (
+    DeviceBegunJson
+    | DeviceEndedJson
+    | StoppingJson
+    | PausingJson
+    | ApprovalAwaitedJson
+    | WaveApprovedJson
+    | WindowAwaitedJson
+    | CampaignJson
+)
 
 
 def event_json(event: Event) -> RunJson | None:
@@ -116,10 +173,19 @@ def event_json(event: Event) -> RunJson | None:
                 "reason": ended.reason,
                 "next_step": ended.next_step,
                 "duration_ms": ended.duration_ms,
+                "ended_at": ended.ended_at or None,
                 "retry_in_ms": retry_in_ms,
             }
         case Stopping(why=why):
             return {"event": "stopping", "detail": why}
+        case Pausing(why=why):
+            return {"event": "pausing", "detail": why}
+        case ApprovalAwaited(wave=wave, devices=devices):
+            return {"event": "approval_awaited", "wave": wave, "devices": devices}
+        case WaveApproved(wave=wave, who=who, at=at):
+            return {"event": "wave_approved", "wave": wave, "who": who, "at": at}
+        case WindowAwaited(opens_at=opens_at):
+            return {"event": "window_awaited", "opens_at": opens_at}
         case DeviceTold():
             return None
 
@@ -139,6 +205,7 @@ def device_json(device: DeviceStatus) -> DeviceStatusJson:
         "reason": None if last is None else last.reason,
         "next_step": None if last is None else last.next_step,
         "duration_ms": None if last is None else last.duration_ms,
+        "ended_at": None if last is None else last.ended_at or None,
     }
 
 
@@ -149,6 +216,8 @@ def campaign_json(status: CampaignStatus, *, seconds: float | None = None) -> Ca
         "name": status.name,
         "state": status.state.value,
         "detail": status.why,
+        "approval_of_wave": status.awaits,
+        "round": status.round,
         "devices": len(status.devices),
         "outcomes": status.outcomes,
         "seconds": seconds,

@@ -2,18 +2,30 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from keyswitch.app.endpoints import line_to
 from keyswitch.app.update import prepare
 from keyswitch.campaign.json_output import CampaignPlanJson, DevicePlanJson
 from keyswitch.campaign.model import Campaign, CampaignDevice
+from keyswitch.campaign.orders import stamp
+from keyswitch.campaign.radios import Radios, own_adapters
+from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError, LinkLostError, RemoteError, SilenceError
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.update.plan import Plan, make_plan
 from keyswitch.host.update.survey import survey
 
-STORE: Final = "SQLite, one process; what an update has reached is on the disk before the next one begins"
+_SQLITE: Final = "SQLite, one process; what an update has reached is on the disk before the next one begins"
+_POSTGRESQL: Final = "PostgreSQL; what an update has reached is as safe as that server keeps it"
+
+
+def promise_of(store: Path | str) -> str:
+    """Which store it is that a campaign would be kept in, and what it promises."""
+    return _SQLITE if isinstance(store, Path) else _POSTGRESQL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +102,9 @@ class CampaignPlan:
                 waves.setdefault(each.wave, []).append(each.plan.expected_ms)
         return sum(max([*wave, sum(wave) // self.campaign.concurrency]) for wave in waves.values())
 
-    def as_json(self, store: str) -> CampaignPlanJson:
-        """As JSON."""
+    def as_json(self, store: str, at: datetime) -> CampaignPlanJson:
+        """As JSON; `at` is now."""
+        deadline = self.campaign.deadline
         return {
             "event": "campaign_plan",
             "name": self.campaign.name,
@@ -102,24 +115,27 @@ class CampaignPlan:
             "refused": self.refused,
             "unreachable": self.unreachable,
             "expected_ms": self.expected_ms,
+            "opens_at": stamp(opens_at(self.campaign.windows, at)),
+            "deadline": None if deadline is None else deadline.isoformat(),
         }
 
 
 async def ask_all(campaign: Campaign) -> CampaignPlan:
     """Ask every device, as many at once as the campaign would update."""
-    places = asyncio.Semaphore(campaign.concurrency)
+    places, radios = asyncio.Semaphore(campaign.concurrency), Radios()
 
     async def ask(device: CampaignDevice, wave: int) -> Asked:
         async with places:
-            return await _ask(device, wave)
+            return await _ask(device, wave, radios)
 
     waves = enumerate(campaign.waves_of_devices, 1)
-    asked = await asyncio.gather(*(ask(device, number) for number, wave in waves for device in wave))
+    with own_adapters(each.request.target for each in campaign.devices):
+        asked = await asyncio.gather(*(ask(device, number) for number, wave in waves for device in wave))
     return CampaignPlan(campaign=campaign, asked=tuple(asked))
 
 
-async def _ask(device: CampaignDevice, wave: int) -> Asked:
-    prepared = prepare(device.request)
+async def _ask(device: CampaignDevice, wave: int, radios: Radios) -> Asked:
+    prepared = prepare(device.request, radio=partial(radios.of, device.request.target))
     way = prepared.job.way
     to = way.to if isinstance(way, ModeGroupStrategy) else None
     target = device.request.target

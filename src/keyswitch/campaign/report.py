@@ -5,15 +5,22 @@ import html
 import io
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from keyswitch.campaign.events import CampaignStatus, DeviceStatus
+from keyswitch.campaign.events import CampaignStatus, DeviceState, DeviceStatus
 from keyswitch.campaign.json_output import campaign_json, device_json
+from keyswitch.campaign.outcomes import Outcome
+from keyswitch.drawing import LINE, Page, width
 from keyswitch.errors import InputError
 from keyswitch.schema.output import SCHEMA_VERSION
 
 FORMATS: Final = (".json", ".csv", ".html")
+PLOT_WIDTH: Final = 560
+PLOT_HEIGHT: Final = 160
+"""Pixels of the plot, without what is written beside it."""
+
 SLOWEST: Final = 10
 """Devices that the page lists as the slowest."""
 
@@ -67,6 +74,7 @@ def _html(status: CampaignStatus) -> bytes:
     parts = [
         f"<h1>{title}</h1>",
         f"<p>{html.escape(status.why)}</p>" if status.why else "",
+        ended_over_time(status),
         _table("By outcome", ["outcome", "devices"], [[word, str(n)] for word, n in status.outcomes.items()]),
         _table("By wave", ["wave", "devices", "outcomes"], [_wave(status, wave) for wave in waves]),
         _table("Refused, with reasons", ["device", "reason", "what to do"], [_refusal(each) for each in refused]),
@@ -83,6 +91,55 @@ def _html(status: CampaignStatus) -> bytes:
     style = "body{font:1em sans-serif;margin:2em}td,th{padding:.2em 1em .2em 0;text-align:left;vertical-align:top}"
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
     return (head + "\n".join(parts) + "</html>\n").encode()
+
+
+def ended_over_time(status: CampaignStatus) -> str:
+    """Devices that have ended, by the time of day: SVG with a line for each outcome; empty if no time is known."""
+    ends = sorted(
+        (datetime.fromisoformat(each.last.ended_at), each.last.outcome.value)
+        for each in status.devices
+        if each.state is DeviceState.ENDED and each.last and each.last.outcome and each.last.ended_at
+    )
+    if not ends:
+        return ""
+    first, last = ends[0][0], ends[-1][0]
+    span_s = max((last - first).total_seconds(), 1.0)
+    most = max(Counter(word for _, word in ends).values())
+    page = Page()
+    page.text(0, 18, "Devices that have ended", "title")
+    left = width(str(most), "note") + 8
+    top, bottom, right = 40, 40 + PLOT_HEIGHT, left + PLOT_WIDTH
+    for count in sorted({0, most // 2, most}):
+        y = bottom - count * PLOT_HEIGHT // most
+        page.path("line", f"M{left} {y}H{right}")
+        page.text(left - 6, y + 4, str(count), "note", "end")
+    page.text(left, bottom + 18, f"{first:%Y-%m-%d %H:%M:%S} UTC", "note")
+    page.text(right, bottom + 18, f"{last:%H:%M:%S}", "note", "end")
+    labels: list[tuple[int, str]] = []
+    for outcome in Outcome:
+        times = [at for at, word in ends if word == outcome.value]
+        if not times:
+            continue
+        steps = f"M{left} {bottom}"
+        for number, at in enumerate(times, 1):
+            x = left + round((at - first).total_seconds() / span_s * PLOT_WIDTH)
+            steps += f"H{x}V{bottom - number * PLOT_HEIGHT // most}"
+        page.path(_LINES.get(outcome, "arrow dashed"), f"{steps}H{right}")
+        labels.append((bottom - len(times) * PLOT_HEIGHT // most, f"{len(times)} {outcome.value}"))
+    y = top - LINE
+    for end, words in sorted(labels):
+        y = max(end + 4, y + LINE)  # one below the other where they would touch
+        page.text(right + 8, y, words, "small")
+    return page.svg(f"{status.name}: devices that have ended", margin=8)
+
+
+_LINES: Final[dict[Outcome, str]] = {
+    Outcome.CONFIRMED: "series",
+    Outcome.WAITING: "arrow-open",
+    Outcome.REVERTED: "arrow-failed",
+    Outcome.FAILED: "arrow-failed",
+}
+"""How each outcome is drawn; all others are a dashed line."""
 
 
 def _duration(device: DeviceStatus) -> int:

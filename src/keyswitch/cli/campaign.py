@@ -11,10 +11,24 @@ from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
 if TYPE_CHECKING:
-    from keyswitch.campaign.events import CampaignStatus, Event
+    from collections.abc import Callable, Coroutine
+
+    from keyswitch.campaign.carry_out import Hand
+    from keyswitch.campaign.events import CampaignStatus
+    from keyswitch.campaign.flows import Sink
     from keyswitch.campaign.model import Campaign, CampaignFiles
+    from keyswitch.campaign.plan import CampaignPlan
+
+    Carried = Coroutine[None, None, CampaignStatus]
+    How = Callable[[Campaign, CampaignFiles, Sink, Hand], Carried]
 
 FILE = click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
+DATABASE = click.option(
+    "--database",
+    metavar="URL",
+    envvar="KEYSWITCH_DATABASE",
+    help="Keep the campaign in this PostgreSQL (postgresql://HOST/NAME) instead of a file beside FILE.toml.",
+)
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the summary."
 )
@@ -24,7 +38,8 @@ JSON = click.option(
 def campaign() -> None:
     """Update many devices as a file says; killed anywhere, `resume` goes on from what the devices have.
 
-    Exit codes of run, resume and abort: 0 every device is confirmed, 1 the campaign ended otherwise, 130 interrupted.
+    Exit codes of run, resume, retry and abort: 0 every device is confirmed, 1 the campaign ended otherwise, 3 it is
+    paused, 130 interrupted.
 
     \b
     Examples:
@@ -44,17 +59,23 @@ def check(file: Path) -> None:
     Example:
       keyswitch campaign check pumps.toml
     """
-    from keyswitch.campaign.load import check_requests, read_campaign
+    from keyswitch.campaign.load import check_requests, check_times, read_campaign
+    from keyswitch.campaign.orders import time_of_day
 
     read = check_requests(read_campaign(file))
+    check_times(read, time_of_day(), str(file))
+    if read.scan is not None:
+        echo(f"{file}: ok: its devices are those that are found on {read.scan.radio} when it begins")
+        return
     waves = ", ".join(str(count) for count in read.waves)
     echo(f"{file}: ok: {len(read.devices)} devices in waves of {waves}; {read.concurrency} at once")
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def plan(file: Path, *, as_json: bool) -> Exit:
+def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Ask every device whether it would take an update now; change nothing.
 
     Exit code 0: every one would; 1: one would be refused; 3: one was not reached.
@@ -63,24 +84,31 @@ def plan(file: Path, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign plan pumps.toml
     """
-    from keyswitch.campaign.load import check_requests, read_campaign
+    from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
-    from keyswitch.campaign.plan import STORE, ask_all
+    from keyswitch.campaign.orders import stamp, time_of_day
+    from keyswitch.campaign.plan import ask_all, promise_of
+    from keyswitch.campaign.windows import opens_at
 
-    read = check_requests(read_campaign(file))
-    made = asyncio.run(ask_all(read))
-    store = CampaignFiles.of(file).database
+    async def asked() -> "CampaignPlan":
+        return await ask_all(check_requests(await find_devices(read_campaign(file), file)))
+
+    made = asyncio.run(asked())
+    store = CampaignFiles.of(file, database).store
     if as_json:
         for each in made.asked:
             echo(json_line(each.as_json()))
-        echo(json_line(made.as_json(str(store))))
+        echo(json_line(made.as_json(str(store), time_of_day())))
     else:
         for each in made.asked:
             echo(f"wave {each.wave}  {each.device}  {each.line}")
         updated = len(made.asked) - made.refused - made.unreachable
-        echo(f"{updated} of {len(made.asked)} would be updated now, {read.concurrency} at once")
+        echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once")
         echo(f"about {made.expected_ms / 1000:.0f} s for these")
-        echo(f"store: {store}: {STORE}")
+        if made.campaign.windows:
+            opens = opens_at(made.campaign.windows, time_of_day())
+            echo(f"the next window: {'open now' if opens <= time_of_day() else stamp(opens)}")
+        echo(f"store: {store}: {promise_of(store)}")
     if made.refused:
         return Exit.NO
     return Exit.UNKNOWN if made.unreachable else Exit.YES
@@ -88,50 +116,136 @@ def plan(file: Path, *, as_json: bool) -> Exit:
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def run(file: Path, *, as_json: bool) -> Exit:
+def run(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Carry out a campaign that has not begun.
 
     \b
     Example:
       keyswitch campaign run pumps.toml --json
     """
-    return _carry_out(file, as_json=as_json, resumed=False)
+
+    async def begun(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "CampaignStatus":
+        from keyswitch.campaign import carry_out
+        from keyswitch.campaign.load import check_requests, check_times, find_devices
+        from keyswitch.campaign.orders import time_of_day
+
+        carry_out.refuse_begun(read, files)
+        check_times(read, time_of_day(), str(file))
+        found = check_requests(await find_devices(read, file))
+        return await carry_out.begin(found, files, sink, hand=hand)
+
+    return _carry_out(file, database, as_json=as_json, how=begun)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def resume(file: Path, *, as_json: bool) -> Exit:
-    """Carry a campaign on that was interrupted or killed.
+def resume(file: Path, database: str | None, *, as_json: bool) -> Exit:
+    """Carry a campaign on that was paused, interrupted or killed.
 
     \b
     Example:
       keyswitch campaign resume pumps.toml
     """
-    return _carry_out(file, as_json=as_json, resumed=True)
+    return _carry_out(file, database, as_json=as_json, how=_resume)
 
 
 @campaign.command()
 @FILE
+@DATABASE
+@click.option(
+    "--device",
+    "devices",
+    metavar="ID",
+    multiple=True,
+    help="Try this device again; may be given several times. Else all that were not confirmed.",
+)
 @JSON
-def status(file: Path, *, as_json: bool) -> Exit:
+def retry(file: Path, devices: tuple[str, ...], database: str | None, *, as_json: bool) -> Exit:
+    """Try those devices again that were not confirmed, when the campaign has ended; in one wave.
+
+    \b
+    Example:
+      keyswitch campaign retry pumps.toml --device P-0007
+    """
+
+    def again(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
+        from keyswitch.campaign import carry_out
+
+        return carry_out.retry(read, files, sink, devices=devices, hand=hand)
+
+    return _carry_out(file, database, as_json=as_json, how=again)
+
+
+@campaign.command()
+@FILE
+@DATABASE
+@click.option("--wave", metavar="N", type=int, help="Approve this wave, and no other; else the one that waits.")
+@JSON
+def approve(file: Path, wave: int | None, database: str | None, *, as_json: bool) -> Exit:
+    """Let the wave begin that waits for it (`waves.approval`). Who approved it, and when, is recorded.
+
+    \b
+    Example:
+      keyswitch campaign approve pumps.toml --wave 2
+    """
+    from keyswitch.campaign.carry_out import order
+    from keyswitch.campaign.look import look
+    from keyswitch.campaign.orders import OrderKind
+
+    read, files = _read(file, database)
+    order(read, files, OrderKind.APPROVE, wave=wave)
+    _tell(look(read, files), as_json=as_json)
+    return Exit.YES
+
+
+@campaign.command()
+@FILE
+@DATABASE
+@JSON
+def pause(file: Path, database: str | None, *, as_json: bool) -> Exit:
+    """Let no further attempt begin; what is under way reaches its end, out of maintenance, which is waited for.
+
+    Exit code 0: it is paused, and `resume` goes on; 1: it had ended.
+
+    \b
+    Example:
+      keyswitch campaign pause pumps.toml
+    """
+    from keyswitch.campaign import carry_out
+    from keyswitch.campaign.events import CampaignState
+
+    read, files = _read(file, database)
+    stands = carry_out.pause(read, files)
+    _tell(stands, as_json=as_json)
+    return Exit.YES if stands.state is CampaignState.PAUSED else Exit.NO
+
+
+@campaign.command()
+@FILE
+@DATABASE
+@JSON
+def status(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Say how each device stands. Exit code 0: all are confirmed, 1: it ended otherwise, 3: it has not ended.
 
     \b
     Example:
       keyswitch campaign status pumps.toml --json
     """
-    from keyswitch.campaign.carry_out import look
+    from keyswitch.campaign.look import look
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     return _tell(look(read, files), as_json=as_json, devices=True)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @JSON
-def abort(file: Path, *, as_json: bool) -> Exit:
+def abort(file: Path, database: str | None, *, as_json: bool) -> Exit:
     """Stop a campaign for good: no further device begins; what is under way reaches its end, which is waited for.
 
     \b
@@ -140,12 +254,13 @@ def abort(file: Path, *, as_json: bool) -> Exit:
     """
     from keyswitch.campaign.carry_out import abort as stop
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     return _tell(stop(read, files), as_json=as_json)
 
 
 @campaign.command()
 @FILE
+@DATABASE
 @click.option(
     "-o",
     "--output",
@@ -154,81 +269,65 @@ def abort(file: Path, *, as_json: bool) -> Exit:
     type=click.Path(path_type=Path),
     help="Write the report to this file; its name ends with .json, .csv or .html.",
 )
-def report(file: Path, output: Path) -> None:
+def report(file: Path, output: Path, database: str | None) -> None:
     """Write how the campaign stands to a file.
 
     \b
     Example:
       keyswitch campaign report pumps.toml -o pumps.html
     """
-    from keyswitch.campaign.carry_out import look
+    from keyswitch.campaign.look import look
     from keyswitch.campaign.report import report as written
     from keyswitch.files.writing import write_output
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     write_output(output, written(look(read, files), output))
     echo(f"{output}: written")
 
 
-def _read(file: Path) -> "tuple[Campaign, CampaignFiles]":
+def _read(file: Path, database: str | None) -> "tuple[Campaign, CampaignFiles]":
     from keyswitch.campaign.load import read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.extras import need
 
     need("dbos", "campaign")
-    return read_campaign(file), CampaignFiles.of(file)
+    if database is not None:
+        from keyswitch.campaign.dbos_engine import check_url
+
+        check_url(database)
+    return read_campaign(file), CampaignFiles.of(file, database)
 
 
-def _carry_out(file: Path, *, as_json: bool, resumed: bool) -> Exit:
+def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
+    from keyswitch.campaign import carry_out
+
+    return carry_out.resume(read, files, sink, hand=hand)
+
+
+def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How") -> Exit:
     from time import monotonic
 
-    from keyswitch.campaign import carry_out
+    from keyswitch.campaign.carry_out import Hand, signals
     from keyswitch.campaign.events import CampaignState
-    from keyswitch.campaign.load import check_requests
+    from keyswitch.cli.campaign_view import shown
 
-    read, files = _read(file)
+    read, files = _read(file, database)
     began = monotonic()
 
-    def show(event: "Event") -> None:
-        _show(event, as_json=as_json)
+    async def carried_out() -> "CampaignStatus":
+        hand = Hand()
+        with signals(hand), shown(read, file, as_json=as_json) as sink:
+            return await how(read, files, sink, hand)
 
-    if resumed:
-        ended = asyncio.run(carry_out.resume(read, files, show))
-    else:
-        ended = asyncio.run(carry_out.begin(check_requests(read), files, show))
+    ended = asyncio.run(carried_out())
     code = _tell(ended, as_json=as_json, seconds=monotonic() - began)
-    if ended.state is CampaignState.INTERRUPTED:
-        echo(f"interrupted: resume with `keyswitch campaign resume {file}`", err=True)
-        return Exit.INTERRUPTED
-    return code
-
-
-def _show(event: "Event", *, as_json: bool) -> None:
-    from keyswitch.campaign.events import DeviceBegun, DeviceEnded, Stopping
-    from keyswitch.campaign.json_output import event_json
-
-    if as_json:
-        told = event_json(event)
-        if told is not None:
-            echo(json_line(told))
-        return
-    match event:
-        case DeviceBegun(device=device, attempt=attempt):
-            echo(f"{device}: attempt {attempt}" if attempt > 1 else f"{device}: begins")
-        case DeviceEnded(device=device, ended=ended, retry_in_ms=retry_in_ms):
-            again = "" if retry_in_ms is None else f"; again in {retry_in_ms / 1000:g} s"
-            word = "" if ended.outcome is None else ended.outcome.value
-            echo(f"{device}: {word} ({ended.detail}, {ended.duration_ms / 1000:.1f} s){again}")
-            if ended.next_step:
-                echo(f"{device}: next: {ended.next_step}")
-        case Stopping(why=why):
-            echo(f"stopping: {why}")
-        case _:
-            pass
+    if ended.state in {CampaignState.INTERRUPTED, CampaignState.PAUSED}:
+        echo(f"{ended.state.value}: resume with `keyswitch campaign resume {file}`", err=True)
+    return Exit.INTERRUPTED if ended.state is CampaignState.INTERRUPTED else code
 
 
 def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, seconds: float | None = None) -> Exit:
-    from keyswitch.campaign.events import CampaignState, DeviceState
+    from keyswitch.campaign.events import DeviceState
     from keyswitch.campaign.json_output import campaign_json, device_json
 
     if as_json:
@@ -244,7 +343,9 @@ def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, secon
         without = sum(each.state is not DeviceState.ENDED for each in told.devices)
         rest = [f"{without} without an outcome"] if without else []
         why = f" ({told.why})" if told.why else ""
+        if told.awaits is not None:
+            rest.append(f"wave {told.awaits} waits for approval")
         echo(f"{told.name}: {told.state.value}{why}: {', '.join(filter(None, [counts, *rest]))}")
-    if told.state in {CampaignState.DONE, CampaignState.ABORTED}:
+    if told.state.has_ended:
         return Exit.YES if told.outcomes["confirmed"] == len(told.devices) else Exit.NO
     return Exit.UNKNOWN

@@ -29,6 +29,11 @@ def diagnostics(command: _F) -> _F:
         type=click.Path(path_type=Path),
         help="Write what is sent and received into a new file that Wireshark opens: btsnoop for hci:, else pcapng.",
     )(command)
+    return logging_options(command)
+
+
+def logging_options(command: _F) -> _F:
+    """Add `-v` and `--log-file`; the command itself gets neither."""
     command = click.option(
         "--log-file",
         metavar="FILE",

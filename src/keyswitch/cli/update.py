@@ -66,8 +66,8 @@ from keyswitch.exits import Exit
 )
 @click.option(
     "--only",
-    type=click.Choice(["upload", "test", "confirm"]),
-    help="Stop after the upload or the trial boot; or only confirm what runs.",
+    type=click.Choice(["upload", "test", "confirm", "leave"]),
+    help="Stop after the upload or the trial boot; or only confirm what runs; or only leave maintenance.",
 )
 @click.option(
     "--confirm-by",

@@ -92,6 +92,7 @@ CASES: dict[Outcome, tuple[Change, Exit]] = {
     Outcome.STAGED: (job_of(goal=Goal.UPLOAD), Exit.YES),
     Outcome.ON_TRIAL: (job_of(goal=Goal.TEST), Exit.YES),
     Outcome.ALREADY_RUNNING: (already, Exit.YES),
+    Outcome.LEFT: (job_of(goal=Goal.LEAVE, images=()), Exit.YES),
     Outcome.REFUSED: (refuse(2, 1, 1, {"err": {"group": 1, "rc": 30}}), Exit.NO),
     Outcome.FAILED: (unwell, Exit.NO),
     Outcome.NOT_STARTED: (broken, Exit.NO),

@@ -77,6 +77,8 @@ class Goal(StrEnum):
     """Until it runs on trial; somebody else confirms, or it reverts."""
     CONFIRM = "confirm"
     """Only confirm what runs."""
+    LEAVE = "leave"
+    """Only leave maintenance mode, and prove it; for what an interrupted run has left there."""
 
 
 HealthCheck = Callable[[], Awaitable[str | None]]
@@ -88,7 +90,7 @@ class Job:
     """What an update is to do.
 
     Attributes:
-        images: to install; empty only for `Goal.CONFIRM`, which then confirms whatever runs.
+        images: to install; empty only for `Goal.CONFIRM`, which then confirms whatever runs, and `Goal.LEAVE`.
         goal: how far to go.
         way: how maintenance mode is entered and left.
         confirm_by: who confirms.
@@ -132,6 +134,8 @@ class Outcome(StrEnum):
     STAGED = "staged"
     ON_TRIAL = "on trial"
     ALREADY_RUNNING = "already running"
+    LEFT = "left maintenance"
+    """It is outside maintenance; nothing else was asked for."""
     REFUSED = "refused"
     FAILED = "failed"
     NOT_STARTED = "not started"
@@ -153,6 +157,7 @@ _EXITS = {
     Outcome.STAGED: Exit.YES,
     Outcome.ON_TRIAL: Exit.YES,
     Outcome.ALREADY_RUNNING: Exit.YES,
+    Outcome.LEFT: Exit.YES,
     Outcome.REFUSED: Exit.NO,
     Outcome.FAILED: Exit.NO,
     Outcome.NOT_STARTED: Exit.NO,

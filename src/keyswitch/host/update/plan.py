@@ -225,6 +225,8 @@ def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
     other = other_policy(job.way.expected, verdict)
     if other is not None:
         return other.detail, other.next_step
+    if job.goal is Goal.LEAVE:
+        return "", ""
     if verdict.gate is Gate.SHUT and isinstance(job.way, AlreadyOpen):
         return f"no way to enter was given, and the gate is {verdict.line}", verdict.next_step
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:

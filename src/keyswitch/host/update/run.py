@@ -58,6 +58,7 @@ _REACHED: Final = {
     Goal.TEST: Outcome.ON_TRIAL,
     Goal.UPLOAD: Outcome.STAGED,
     Goal.CONFIRM: Outcome.CONFIRMED,
+    Goal.LEAVE: Outcome.LEFT,
 }
 
 _AWAY: Final = Phrase(
@@ -195,6 +196,8 @@ class _Run:
 
     def proved(self) -> Stop:
         seen, goal = self.context.seen, self.job.goal
+        if goal is Goal.LEAVE:
+            return self.outside()
         if goal is Goal.UPLOAD and not seen.all_active:
             there = "" if self.acted & CHANGES else "already in the slot"
             armed = "the device lists it as pending: its next reset starts it" if seen.all_pending else ""
@@ -204,6 +207,14 @@ class _Run:
         if self.acted & CHANGES or (goal is Goal.TEST and not seen.all_confirmed):
             return Stop(outcome=_REACHED[goal])
         return Stop(outcome=Outcome.ALREADY_RUNNING)
+
+    def outside(self) -> Stop:
+        """Nothing is to be done but to leave: whether there is anything to leave, the device has said, or cannot."""
+        seen = self.context.seen
+        if seen.gated is False:
+            detail = "the device has no mode group: whether it is in maintenance cannot be seen"
+            return Stop(outcome=Outcome.UNKNOWN, detail=detail, next_step="look at the device itself, or reset it")
+        return Stop(outcome=Outcome.LEFT, detail="it was outside already" if seen.outside else "")
 
     async def follow(self, steps: tuple[StepName, ...]) -> Stop | None:
         """Take steps until all hold; a Stop if that cannot be."""

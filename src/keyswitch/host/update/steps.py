@@ -259,6 +259,7 @@ WORK: Final = {
     Goal.TEST: _TO_THE_TRIAL,
     Goal.UPLOAD: (*_TO_THE_SLOTS, StepName.UPLOAD),
     Goal.CONFIRM: (*_TO_THE_SLOTS, StepName.PROVE, StepName.HEALTH, StepName.CONFIRM),
+    Goal.LEAVE: (StepName.FIND, StepName.VERDICT),
 }
 """The steps up to the goal."""
 

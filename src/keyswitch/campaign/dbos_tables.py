@@ -1,0 +1,147 @@
+"""What the engine has written, read from its tables without it: to load it takes longer than to read a thousand flows.
+
+Rules:
+
+* Nothing is written here, and nothing is locked: whoever carries the campaign out does not notice.
+* Only the tables of `dbos` 3 are known; the contract test writes with the engine and reads here.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
+
+from keyswitch.campaign.engine import FlowRecord, FlowState
+from keyswitch.campaign.model import Plain
+from keyswitch.errors import InputError
+from keyswitch.private_files import open_file
+
+Database = Path | str
+"""Where the engine keeps what it has to remember: a file of SQLite, or the URL of a PostgreSQL."""
+
+ERROR: Final = "keyswitch error"
+"""Key of what an error is kept as."""
+
+CONNECT_WITHIN_S: Final = 10
+
+_STATES: Final = {
+    "SUCCESS": FlowState.DONE,
+    "ERROR": FlowState.BROKEN,
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": FlowState.BROKEN,
+    "CANCELLED": FlowState.CANCELLED,
+}
+"""Of the engine's words; all others are unfinished work."""
+
+_FLOWS: Final = """
+    SELECT s.workflow_uuid, s.status, s.application_version, s.executor_id, i.inputs, o.output, o.error
+    FROM {schema}workflow_status s
+    LEFT JOIN {schema}workflow_input i ON i.workflow_uuid = s.workflow_uuid
+    LEFT JOIN {schema}workflow_output o ON o.workflow_uuid = s.workflow_uuid
+    WHERE s.workflow_uuid = {value} OR substr(s.workflow_uuid, 1, {value}) IN ({value}, {value})
+"""
+
+_STEPS: Final = """
+    SELECT output FROM {schema}operation_outputs WHERE workflow_uuid = {value} AND output IS NOT NULL
+    ORDER BY function_id
+"""
+
+
+class Connection(Protocol):
+    """What both stores' connections have."""
+
+    def execute(self, query: Any, values: Any = ..., /) -> Any:
+        """Carry a statement out; its rows can be fetched."""
+        ...
+
+
+class TablesStore:
+    """`keyswitch.campaign.engine.Store`; without a connection, of a database that is still empty.
+
+    Args:
+        connection: to the database.
+        schema: before the names of its tables.
+        value: the mark of a value in a statement.
+    """
+
+    def __init__(self, connection: Connection | None = None, *, schema: str = "", value: str = "?") -> None:
+        self._connection = connection
+        self._words = {"schema": schema, "value": value}
+
+    def flows(self, campaign: str) -> dict[str, FlowRecord]:
+        """Every flow of a campaign by its id."""
+        if self._connection is None:
+            return {}
+        starts = (f"{campaign}/", f"{campaign}#")
+        query = _FLOWS.format(**self._words)
+        rows = self._connection.execute(query, (campaign, len(starts[0]), *starts)).fetchall()
+        return {row[0]: _record(row) for row in rows}
+
+    def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
+        """What the steps of a flow have returned so far, in order."""
+        if self._connection is None:
+            return ()
+        rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
+        values = (json.loads(row[0]) for row in rows)
+        return tuple(each for each in values if isinstance(each, dict))
+
+
+@contextmanager
+def open_store(database: Database) -> Generator[TablesStore]:
+    """What a campaign's database has in it.
+
+    Raises:
+        InputError: it is no campaign's database, or cannot be used.
+    """
+    with _sqlite(database) if isinstance(database, Path) else _postgresql(database) as store:
+        yield store
+
+
+@contextmanager
+def _sqlite(path: Path) -> Generator[TablesStore]:
+    try:
+        os.close(open_file(path, os.O_RDWR))
+    except FileNotFoundError:
+        yield TablesStore()
+        return
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be opened", "a campaign's database") from error
+    connection = sqlite3.connect(path)
+    try:
+        tables = "SELECT 1 FROM sqlite_master WHERE name = 'workflow_status'"
+        # Killed before the engine had made its tables: nothing has begun.
+        yield TablesStore(connection if connection.execute(tables).fetchone() else None)
+    except sqlite3.DatabaseError as error:
+        raise InputError(str(path), str(error), "a campaign's database, and room on its disk") from error
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _postgresql(url: str) -> Generator[TablesStore]:
+    from keyswitch.campaign.dbos_engine import connect_postgresql  # noqa: PLC0415 - the driver is of an extra
+
+    with connect_postgresql(url) as connection:
+        there = connection.execute("SELECT to_regclass('dbos.workflow_status')").fetchone()
+        yield TablesStore(connection if there[0] else None, schema="dbos.", value="%s")
+
+
+def _record(row: Any) -> FlowRecord:
+    id_, status, version, executor, inputs, output, error = row
+    given = cast("dict[str, Any]", json.loads(inputs)) if inputs else {}
+    state = _STATES.get(status, FlowState.UNFINISHED)
+    return FlowRecord(
+        id=id_,
+        state=state,
+        version=(version or "").partition("/")[0],  # behind it is whose it is
+        executor=executor or "",
+        argument=(given.get("args") or [None])[0],
+        result=_words_of(error) if state is FlowState.BROKEN else json.loads(output) if output else None,
+    )
+
+
+def _words_of(error: str | None) -> str:
+    value: Any = json.loads(error) if error else ""
+    return str(cast("Mapping[str, Any]", value).get(ERROR, value)) if isinstance(value, dict) else str(value)

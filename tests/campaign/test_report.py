@@ -1,0 +1,74 @@
+"""What a report says of a campaign."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tests.pictures import check
+
+from keyswitch.campaign.events import Attempt, CampaignState, CampaignStatus, DeviceState, DeviceStatus
+from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.report import PLOT_HEIGHT, ended_over_time, report
+from keyswitch.errors import InputError
+
+CONFIRMED, WAITING = Outcome.CONFIRMED, Outcome.WAITING
+
+
+def device(id_: str, outcome: Outcome | None, ended_at: str = "", *, wave: int = 1, reason: str = "") -> DeviceStatus:
+    last = Attempt(outcome=outcome, detail="=1+1", reason=reason or None, next_step="stop it", ended_at=ended_at)
+    state = DeviceState.NOT_BEGUN if outcome is None else DeviceState.ENDED
+    return DeviceStatus(
+        id=id_, target="udp:h", wave=wave, state=state, attempts=1, last=None if outcome is None else last
+    )
+
+
+STATUS = CampaignStatus(
+    name="tray",
+    state=CampaignState.DONE,
+    devices=(
+        device("P-1", CONFIRMED, "2026-11-28T12:00:00.000+00:00"),
+        device("P-2", CONFIRMED, "2026-11-28T12:00:50.000+00:00", wave=2),
+        device("P-3", WAITING, "2026-11-28T12:01:40.000+00:00", wave=2, reason="guard"),
+        device("P-4", None, wave=2),
+    ),
+)
+
+
+def test_the_plot_has_a_line_for_each_outcome_that_rises_when_a_device_ends():
+    drawn = ended_over_time(STATUS)
+    check(drawn)
+    confirmed, waiting = re.findall(r'class="(?:series|arrow-open)" d="([^"]*)"', drawn)
+    left, bottom = map(int, re.match(r"M(\d+) (\d+)", confirmed).groups())  # type: ignore[union-attr]
+    middle, right = left + 280, left + 560
+    assert confirmed == (f"M{left} {bottom}H{left}V{bottom - PLOT_HEIGHT // 2}H{middle}V{bottom - PLOT_HEIGHT}H{right}")
+    assert waiting == f"M{left} {bottom}H{right}V{bottom - PLOT_HEIGHT // 2}H{right}"
+    for words in ("2 confirmed", "1 waiting", "2026-11-28 12:00:00 UTC", "12:01:40"):
+        assert f">{words}<" in drawn
+
+
+def test_without_times_there_is_no_plot():
+    assert ended_over_time(CampaignStatus(name="tray", state=CampaignState.DONE, devices=())) == ""
+    assert ended_over_time(CampaignStatus(name="t", state=CampaignState.DONE, devices=(device("P", CONFIRMED),))) == ""
+
+
+def test_one_device_is_a_plot_as_well():
+    one = CampaignStatus(
+        name="tray", state=CampaignState.DONE, devices=(device("P", CONFIRMED, "2026-11-28T12:00:00.000+00:00"),)
+    )
+    check(ended_over_time(one))
+
+
+def test_each_form_has_each_device():
+    page = report(STATUS, Path("r.html")).decode()
+    assert "<svg" in page
+    assert "src=" not in page
+    rows = list(csv.DictReader(io.StringIO(report(STATUS, Path("r.csv")).decode())))
+    assert [row["device"] for row in rows] == ["P-1", "P-2", "P-3", "P-4"]
+    assert rows[0]["detail"] == "'=1+1", "no formula for a spreadsheet"
+    whole = json.loads(report(STATUS, Path("r.JSON")))
+    assert [each["ended_at"] for each in whole["list"]][-2:] == ["2026-11-28T12:01:40.000+00:00", None]
+    with pytest.raises(InputError, match=r"\.json, \.csv, \.html"):
+        report(STATUS, Path("r.txt"))

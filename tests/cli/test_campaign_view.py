@@ -1,0 +1,115 @@
+"""What a terminal shows of a campaign that is carried out."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from keyswitch.app.request import UpdateRequest
+from keyswitch.campaign.events import (
+    ApprovalAwaited,
+    Attempt,
+    DeviceBegun,
+    DeviceEnded,
+    DeviceTold,
+    Event,
+    Pausing,
+    Stopping,
+    WaveApproved,
+)
+from keyswitch.campaign.model import Campaign, CampaignDevice
+from keyswitch.campaign.outcomes import Outcome
+from keyswitch.cli.campaign_view import MOST_ROWS, CampaignTable, lines
+from keyswitch.host.update.events import StepBegun, StepFailed, Uploading
+from keyswitch.host.update.steps import StepName
+from keyswitch.host.upload.uploader import UploadProgress
+
+UPLOAD = Uploading(progress=UploadProgress(off=10, size=100, bytes_per_second=12_340, remaining_ms=6_001), at_ms=1)
+CONFIRMED = DeviceEnded(
+    device="0",
+    attempt=1,
+    ended=Attempt(outcome=Outcome.CONFIRMED, detail="confirmed", duration_ms=2500),
+    retry_in_ms=None,
+)
+WAITING = DeviceEnded(
+    device="1",
+    attempt=1,
+    ended=Attempt(outcome=Outcome.WAITING, detail="it moves", next_step="stop it"),
+    retry_in_ms=60_000,
+)
+
+
+def table(count: int = 3) -> CampaignTable:
+    devices = tuple(CampaignDevice(id=str(n), request=UpdateRequest(target=f"udp:h:{n + 1}")) for n in range(count))
+    return CampaignTable(Campaign(name="tray", digest="", devices=devices, waves=(1, count - 1)))
+
+
+def drawn(shown: CampaignTable) -> list[str]:
+    console = Console(width=120, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115 - nothing is written
+    console.print(shown.render())
+    console.file.close()
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_the_table_has_state_reason_rate_and_time_left_of_those_under_way():
+    shown = table()
+    assert drawn(shown) == ["0 of 3 have ended; wave 1 of 2"]
+    shown.hear(DeviceBegun(device="0", attempt=1))
+    shown.hear(
+        DeviceTold(
+            device="0", event=StepFailed(name=StepName.FIND, at_ms=0, duration_ms=1, why="silent", refused=False)
+        )
+    )
+    shown.hear(DeviceTold(device="0", event=StepBegun(name=StepName.UPLOAD, says="sending the image", at_ms=0)))
+    shown.hear(DeviceTold(device="0", event=UPLOAD))
+    head, row, foot = drawn(shown)
+    assert head.split() == ["device", "state", "reason", "rate", "remaining"]
+    assert row.split() == ["0", "sending", "the", "image", "silent", "12.3", "kB/s", "7", "s"]
+    assert foot == "0 of 3 have ended; wave 1 of 2"
+    shown.hear(CONFIRMED)
+    shown.hear(DeviceBegun(device="1", attempt=1))
+    shown.hear(WAITING)
+    _, row, foot = drawn(shown)
+    assert row.split() == ["1", "waiting", "it", "moves", "again", "in", "60", "s"]
+    assert foot == "1 of 3 have ended: 1 confirmed; wave 2 of 2"
+
+
+@pytest.mark.parametrize(("count", "more"), [(MOST_ROWS, ""), (MOST_ROWS + 1, "; 1 more under way")])
+def test_a_table_has_room_for_so_many(count: int, more: str):
+    shown = table(count)
+    for number in range(count):
+        shown.hear(DeviceBegun(device=str(number), attempt=1))
+    drawing = drawn(shown)
+    assert len(drawing) == MOST_ROWS + 2
+    assert drawing[-1] == f"0 of {count} have ended; wave 2 of 2{more}"
+
+
+def test_what_a_device_says_cannot_move_the_cursor():
+    shown = table()
+    shown.hear(
+        DeviceTold(
+            device="0", event=StepFailed(name=StepName.FIND, at_ms=0, duration_ms=1, why="\x1b[2J", refused=False)
+        )
+    )
+    assert "\x1b" not in "".join(drawn(shown))
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (DeviceBegun(device="0", attempt=1), ["0: begins"]),
+        (DeviceBegun(device="0", attempt=2), ["0: attempt 2"]),
+        (CONFIRMED, ["0: confirmed (confirmed, 2.5 s)"]),
+        (WAITING, ["1: waiting (it moves, 0.0 s); again in 60 s", "1: next: stop it"]),
+        (Stopping(why="enough"), ["stopping: enough"]),
+        (Pausing(why="for tonight"), ["pausing: for tonight"]),
+        (
+            ApprovalAwaited(wave=2, devices=5),
+            ["wave 2 (5 devices) waits: approve it with `keyswitch campaign approve tray.toml`"],
+        ),
+        (WaveApproved(wave=2, who="a@b", at=""), ["wave 2: approved by a@b"]),
+        (DeviceTold(device="0", event=UPLOAD), []),
+    ],
+)
+def test_each_event_in_lines(event: Event, said: list[str]):
+    assert lines(event, Path("tray.toml")) == said
