@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
@@ -307,7 +307,7 @@ class Web:
     async def _stream(self, page: str, have: int, session: Session) -> AsyncIterator[str]:
         """What has changed since the version that the browser has, again and again."""
         self._streams += 1
-        closing = asyncio.ensure_future(self._closing.wait())
+        closing: asyncio.Task[Any] = asyncio.ensure_future(self._closing.wait())
         watched = self._desk.watched() if self._desk is not None and page == TOPIC else nullcontext()
         try:
             with watched:
@@ -321,22 +321,22 @@ class Web:
             self._streams -= 1
 
     async def _parts_until(
-        self, closing: "asyncio.Future[bool]", page: str, have: int, session: Session
+        self, closing: "asyncio.Task[Any]", page: str, have: int, session: Session
     ) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
         while not closing.done():
             parts, have = self._parts(page, have, session)
             if parts:
                 yield parts
-            changed = asyncio.ensure_future(self._bench.changes.wait_newer(have))
-            done, _ = await asyncio.wait(
-                {changed, closing}, timeout=STILL_MS / 1000, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
+            changed: asyncio.Task[Any] = asyncio.ensure_future(self._bench.changes.wait_newer(have))
+            try:
+                waits = {changed, closing}
+                await asyncio.wait(waits, timeout=STILL_MS / 1000, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+            if not changed.done() and not closing.done():
                 yield ": still here\n\n"
-            changed.cancel()
-            if changed in done:
-                await asyncio.sleep(EACH_MS / 1000)
+            await asyncio.sleep(EACH_MS / 1000)
             if self._sessions.of(session.id, self._now_ms()) is None:
                 return
 
