@@ -253,6 +253,73 @@ def test_aborted_while_nobody_carries_it_out(tmp_path: Path, pump: Workshop):
         check_records(file, units)
 
 
+def test_a_disk_that_is_full_is_one_line_and_the_campaign_can_be_resumed(tmp_path: Path):
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount in a namespace of their own")
+    command = [*alone, sys.executable, "-m", "tests.campaign.filled", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["said"] == (
+        f"{tmp_path}/full.campaign/campaign.sqlite: database or disk is full "
+        "(expected a campaign's database, and room on its disk)"
+    )
+    assert (told["state"], told["confirmed"]) == ("interrupted", 150)
+    assert told["before"] < 150, "it was full before all had ended"
+    assert told["again"] <= 150 + 4, "those under way alone were begun again"
+
+
+def test_two_campaigns_race_for_one_device_and_it_is_updated_once(tmp_path: Path, pump: Workshop):
+    """Neither knows of the other: the device's session is the arbiter, and who comes second finds the release."""
+    retry = "[retry.busy]\nattempts = 60\nwait_s = 1\nfactor = 1\n"
+    with tray(pump, tmp_path, 1) as units:
+        files = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            files.append(write_campaign(tmp_path / name, pump, units, retry))
+        with started(files[0]) as first, started(files[1]) as second:
+            told = [each.communicate(timeout=240)[0].splitlines() for each in (first, second)]
+        assert [first.returncode, second.returncode] == [Exit.YES, Exit.YES]
+        assert all(outcomes(json.loads(lines[-1])) == {"confirmed": 1} for lines in told)
+        assert updated_once(units[0])
+        assert len(units[0].events("upload-done")) == 1
+
+
+def test_a_line_scans_labels(tmp_path: Path, pump: Workshop):
+    """Two of three are scanned, and a label that is not of this campaign; the third one another day."""
+    with tray(pump, tmp_path, 3) as units:
+        file = write_campaign(tmp_path, pump, units)
+        scans = [*command("run", file, "--json"), "--scan-label"]
+        ran = subprocess.run(scans, input="P-2\nP-9\nP-0\n", capture_output=True, text=True, check=False)
+        told = [json.loads(line) for line in ran.stdout.splitlines()]
+        assert (ran.returncode, told[-1]["state"], outcomes(told[-1])) == (Exit.UNKNOWN, "paused", {"confirmed": 2})
+        labels = [(each["label"], each["device"]) for each in told if each["event"] == "label_scanned"]
+        assert labels == [("P-2", "P-2"), ("P-9", None), ("P-0", "P-0")]
+        assert not units[1].events("entered")
+        again = [*command("resume", file, "--json"), "--scan-label"]
+        with subprocess.Popen(again, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdin is not None
+            running.stdin.write("P-1\n")
+            running.stdin.flush()  # and nobody closes it: the campaign ends with its last device
+            assert running.wait(120) == Exit.YES
+        assert all(updated_once(unit) for unit in units)
+
+
+def test_no_secret_is_in_the_list_of_processes(tmp_path: Path, pump: Workshop):
+    secret = (pump.policy_file.parent / SECRET_FILES[0]).read_text().strip()
+    with tray(pump, tmp_path, 1) as units:
+        look = "sh -c 'cat /proc/[0-9]*/cmdline /proc/$PPID/environ > seen.bin 2> /dev/null; true'"
+        file = write_campaign(tmp_path, pump, units, health=look)
+        ran = subprocess.run(command("run", file), cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == Exit.YES, ran.stderr
+        seen = (tmp_path / "seen.bin").read_bytes()
+        assert b"campaign" in seen
+        assert secret.encode() not in seen
+        assert secret not in ran.stdout + ran.stderr
+        no_secret_in(CampaignFiles.of(file).directory, pump)
+
+
 def test_on_postgresql_a_campaign_survives_a_kill_and_a_server_that_restarts(tmp_path: Path, pump: Workshop):
     """The server is away while nobody carries the campaign out, and once while somebody does."""
     with server() as postgresql, tray(pump, tmp_path, 3) as units:

@@ -17,6 +17,7 @@ from keyswitch.campaign.events import (
     CampaignState,
     DeviceEnded,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -54,6 +55,9 @@ class Bench:
     most_on: Counter[str | None] = field(default_factory=Counter)
     waited_ms: list[int] = field(default_factory=list)
     approves: bool = True
+    labels: list[str] = field(default_factory=list)
+    before: dict[str, Outcome] = field(default_factory=dict)
+    serials: list[str | None] = field(default_factory=list)
     asked: Callable[[], None] = lambda: None
     also: Callable[[Event], None] = lambda _event: None
     at: datetime = NOON
@@ -86,7 +90,10 @@ class Bench:
 
     def run(self, **values: Any) -> dict[str, Any]:
         devices = tuple(
-            CampaignDevice(id=str(n), request=UpdateRequest(target=target))
+            CampaignDevice(
+                id=str(n),
+                request=UpdateRequest(target=target, serial_number=self.serials[n] if self.serials else None),
+            )
             for n, target in enumerate(self.targets or [f"udp:127.0.0.1:{n + 1}" for n in range(len(self.ends))])
         )
         values = {"waves": (len(devices),), **values}
@@ -97,7 +104,13 @@ class Bench:
 
         async def carried_out() -> dict[str, Any]:
             self.controller = Controller(
-                campaign=campaign, sink=self.hear, record=record, update=self.update, clock=self.clock
+                campaign=campaign,
+                sink=self.hear,
+                record=record,
+                update=self.update,
+                clock=self.clock,
+                labels=bool(self.labels),
+                ended=dict(self.before),
             )
             engine = MemoryEngine(self.controller.flows, self.kept)
             deadline = asyncio.ensure_future(self.controller.keep_deadline())
@@ -116,7 +129,12 @@ class Bench:
 
     async def paused(self) -> None:
         """Ends when a pause that was asked for has taken effect."""
-        await self.ask_pause.wait()
+        if self.labels:
+            for label in self.labels:
+                self.controller.scan(label)
+            await self.controller.until_scanned_have_ended()
+        else:
+            await self.ask_pause.wait()
         await self.controller.pause("by a person")
 
 
@@ -200,6 +218,25 @@ def test_what_was_approved_needs_no_second_approval():
     again.kept.flows.clear()
     assert again.run(waves=(1, 1), approval=True)["outcomes"] == {"confirmed": 2}
     assert again.told == []
+
+
+def test_a_device_begins_when_its_label_was_scanned():
+    bench = Bench([[CONFIRMED]] * 3, serials=["SN 0", "SN 1", None])
+    bench.labels = ["SN 1", "x", "SN 1", "2"]
+    assert bench.run(concurrency=3) == {}, "paused: one was not scanned"
+    assert sorted(bench.begun) == ["1", "2"]
+    scanned = [(event.device, event.again) for event in bench.told if isinstance(event, LabelScanned)]
+    assert scanned == [("1", False), (None, False), ("1", True), ("2", False)]
+    again = Bench(bench.ends, kept=bench.kept, serials=bench.serials, labels=["SN 0"])
+    again.before = {"1": CONFIRMED, "2": CONFIRMED}
+    assert again.run(concurrency=3)["outcomes"] == {"confirmed": 3}
+    assert again.begun == ["0"]
+
+
+def test_who_was_scanned_is_tried_again_before_the_end_of_the_labels_pauses():
+    bench = Bench([[WAITING, CONFIRMED], [CONFIRMED]], labels=["0"])
+    assert bench.run(retries={WAITING: Retry(attempts=2, wait_ms=1, most_wait_ms=1)}) == {}
+    assert bench.begun == ["0", "0"]
 
 
 class Clock:

@@ -34,6 +34,8 @@ from keyswitch.errors import InputError
 from keyswitch.host.report.evidence_file import read_journal
 from keyswitch.private_files import open_directory
 
+NO_MORE_LABELS: Final = "no more labels are scanned"
+
 CARRIES_OUT: Final = "carries this campaign out"
 
 LOOK_SIGNAL: Final = getattr(signal, "SIGUSR1", None)
@@ -46,6 +48,28 @@ class Hand:
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self._interrupted = asyncio.Event()
+        self._labels: asyncio.Queue[str | None] | None = None
+
+    def expect_labels(self) -> None:
+        """Let each device wait for its label; to be said before the campaign is carried out."""
+        self._labels = asyncio.Queue()
+
+    def scan(self, label: str | None) -> None:
+        """A label was scanned; None: none will be any more, and the campaign is paused."""
+        if self._labels is not None:
+            self._labels.put_nowait(label)
+
+    @property
+    def expects_labels(self) -> bool:
+        """Whether devices wait for their labels."""
+        return self._labels is not None
+
+    async def next_label(self) -> str | None:
+        """The next label; None: no more come."""
+        if self._labels is None:
+            await asyncio.get_running_loop().create_future()
+            raise AssertionError
+        return await self._labels.get()
 
     def look(self) -> None:
         """Look at what was asked for (`order`)."""
@@ -192,13 +216,19 @@ async def _carry_out(
         _conclude(files, what, attempts, state, why)
 
     controller = Controller(
-        campaign=campaign, sink=sink, record=conclude, update=update or updates_over(Radios()), ended=ended
+        campaign=campaign,
+        sink=sink,
+        record=conclude,
+        update=update or updates_over(Radios()),
+        ended=ended,
+        labels=hand.expects_labels,
     )
     executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
     with own_adapters(each.request.target for each in campaign.devices), _announced(lock):
         async with open_dbos(files.store, controller.flows, executor=executor) as engine:
             running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
-            ends = [running, *map(asyncio.ensure_future, (hand.interrupted(), _obey(controller, files, hand)))]
+            told = (hand.interrupted(), _obey(controller, files, hand), _scan(controller, files, hand))
+            ends = [running, *map(asyncio.ensure_future, told)]
             deadline = asyncio.ensure_future(controller.keep_deadline())
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -212,6 +242,15 @@ async def _carry_out(
                 if isinstance(result, Exception):
                     raise result
     return look(campaign, files, held=True)
+
+
+async def _scan(controller: Controller, files: CampaignFiles, hand: Hand) -> None:
+    """Let devices begin whose labels are scanned; returns when no more come, and those that have begun have ended."""
+    while (label := await hand.next_label()) is not None:
+        controller.scan(label)
+    await controller.until_scanned_have_ended()
+    record(files, OrderKind.PAUSE, controller.campaign, note=NO_MORE_LABELS)
+    await controller.pause(NO_MORE_LABELS)
 
 
 async def _obey(controller: Controller, files: CampaignFiles, hand: Hand) -> None:

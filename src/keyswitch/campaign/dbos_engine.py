@@ -220,10 +220,21 @@ class DbosEngine:
     """`keyswitch.campaign.engine.Engine`; made by `open_dbos`."""
 
     def __init__(self, flows: Mapping[str, Flow]) -> None:
+        self.store_failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flows = {name: _registered(name, flow, self) for name, flow in flows.items()}
 
     async def run(self, id_: str, flow: str, argument: Plain) -> Plain:
         """Begin a flow, or take it up, and wait for its result."""
+        result = asyncio.ensure_future(self._result(id_, flow, argument))
+        try:
+            await asyncio.wait((result, self.store_failed), return_when=asyncio.FIRST_COMPLETED)
+            if self.store_failed.done():
+                await self.store_failed
+            return await result
+        finally:
+            result.cancel()
+
+    async def _result(self, id_: str, flow: str, argument: Plain) -> Plain:
         return await (await self._begin(id_, flow, argument)).get_result()
 
     async def step(self, name: str, act: Callable[[], Awaitable[Plain]]) -> Plain:
@@ -292,9 +303,17 @@ def _version(executor: str) -> str:
 
 def _registered(name: str, flow: Flow, engine: DbosEngine) -> Any:
     from dbos import DBOS  # noqa: PLC0415 - of an extra
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - of an extra
 
     async def carried_out(argument: Plain) -> Plain:
-        return await flow(engine, argument)
+        try:
+            return await flow(engine, argument)
+        except DBAPIError as error:
+            # That the store failed says nothing of the flow: kept as its end, it could never be taken up again.
+            if not engine.store_failed.done():
+                engine.store_failed.set_exception(error)
+            await asyncio.get_running_loop().create_future()
+            raise
 
     carried_out.__qualname__ = carried_out.__name__ = name
     return DBOS.workflow(name=name, max_recovery_attempts=None)(carried_out)

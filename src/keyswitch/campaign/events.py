@@ -124,7 +124,32 @@ class WindowAwaited:
     opens_at: str
 
 
-Event = DeviceBegun | DeviceTold | DeviceEnded | Stopping | Pausing | ApprovalAwaited | WaveApproved | WindowAwaited
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScanned:
+    """A label was scanned.
+
+    Attributes:
+        label: as it was read.
+        device: that has it; None: no device of this campaign has.
+        again: it was scanned before.
+    """
+
+    label: str
+    device: str | None
+    again: bool
+
+
+Event = (
+    DeviceBegun
+    | DeviceTold
+    | DeviceEnded
+    | Stopping
+    | Pausing
+    | ApprovalAwaited
+    | WaveApproved
+    | WindowAwaited
+    | LabelScanned
+)
 
 
 class CampaignState(StrEnum):

@@ -31,6 +31,7 @@ from keyswitch.campaign.events import (
     DeviceEnded,
     DeviceTold,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -108,6 +109,7 @@ class Controller:
         update: carries an attempt out.
         record: writes the campaign's own record.
         ended: outcome of each device that has ended; those of an earlier process are handed in.
+        labels: a device begins when its label was scanned (`scan`); False: at once.
         clock: the time of day, which windows, the deadline and records go by; whoever sets it moves them.
     """
 
@@ -116,6 +118,7 @@ class Controller:
     record: Record
     update: Update
     ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    labels: bool = False
     clock: Callable[[], datetime] = time_of_day
     why: str = ""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,6 +127,8 @@ class Controller:
     _at_work: set[str] = field(default_factory=set[str])
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _approved: dict[int, WaveApproved] = field(default_factory=dict[int, WaveApproved])
+    _scanned: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _approvals: defaultdict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _under_way: set["asyncio.Task[Attempt | None]"] = field(default_factory=set["asyncio.Task[Attempt | None]"])
     _places: asyncio.Semaphore = field(init=False)
@@ -151,6 +156,31 @@ class Controller:
         if wave not in self._approved:
             self._approved[wave] = WaveApproved(wave=wave, who=who, at=at)
             self._approvals[wave].set()
+
+    def scan(self, label: str) -> None:
+        """Let the device begin that has this label: its serial number or its id, as the campaign has them."""
+        of = {name: each.id for each in self.campaign.devices for name in (each.id, each.request.serial_number) if name}
+        device = of.get(label)
+        again = device is not None and self._scanned[device].is_set()
+        if device is not None:
+            self._scanned[device].set()
+        self.sink(LabelScanned(label=label, device=device, again=again))
+
+    async def until_scanned_have_ended(self) -> None:
+        """Wait for the devices that were scanned and whose turn has come; for ever if that is the whole campaign."""
+        while self._due() or len(self.ended) == len(self.campaign.devices):
+            self._one_ended.clear()
+            await self._one_ended.wait()
+
+    def _due(self) -> set[str]:
+        """Devices that were scanned and have not ended, of the waves up to the first one that has not."""
+        due: set[str] = set()
+        for wave in self.campaign.waves_of_devices:
+            left = {device.id for device in wave} - self.ended.keys()
+            due |= {id_ for id_ in left if self._scanned[id_].is_set()}
+            if left:
+                break
+        return due
 
     async def pause(self, why: str) -> None:
         """No further attempt begins; returns when those under way have reached their end, and that is kept."""
@@ -198,6 +228,8 @@ class Controller:
         before: Attempt | None = None
         attempt = 1
         while True:
+            if self.labels and attempt == 1:
+                await _either(self._scanned[device.id], self._stopping)
             await self._open_window()
             async with self._place(device):
                 if self._held:
@@ -212,6 +244,7 @@ class Controller:
                 if wait_ms is None:
                     if ended.outcome is not None:
                         self.ended[device.id] = ended.outcome
+                        self._one_ended.set()
                         self._judge()
                     return {"last": ended.to_plain(), "attempts": attempt}
             await steps.sleep(wait_ms, until=self._stopping)
