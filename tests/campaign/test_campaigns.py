@@ -156,8 +156,10 @@ def test_a_tray_with_everything_in_it(tmp_path: Path, pump: Workshop):
         assert stat.S_IMODE(CampaignFiles.of(file).database.stat().st_mode) == 0o600
 
 
-def started(file: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(command("run", file, "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(file: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command("run", file, "--json", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(running: "subprocess.Popen[str]", event: str) -> dict[str, Any]:

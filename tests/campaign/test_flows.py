@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -57,6 +58,8 @@ class Bench:
     approves: bool = True
     labels: list[str] = field(default_factory=list)
     before: dict[str, Outcome] = field(default_factory=dict)
+    gateways: list[str] = field(default_factory=list)
+    asked_at: dict[str, str] = field(default_factory=dict)
     serials: list[str | None] = field(default_factory=list)
     asked: Callable[[], None] = lambda: None
     also: Callable[[Event], None] = lambda _event: None
@@ -74,7 +77,7 @@ class Bench:
         elif isinstance(event, ApprovalAwaited):
             asyncio.get_running_loop().call_soon(self.asked)
 
-    async def update(self, device: CampaignDevice, _campaign: Campaign, _sink: Any) -> Attempt:
+    async def update(self, device: CampaignDevice, _campaign: Campaign | None, _sink: Any) -> Attempt:
         self.begun.append(device.id)
         self.now += 1
         self.most = max(self.most, self.now)
@@ -93,6 +96,7 @@ class Bench:
             CampaignDevice(
                 id=str(n),
                 request=UpdateRequest(target=target, serial_number=self.serials[n] if self.serials else None),
+                gateway=self.gateways[n % len(self.gateways)] if self.gateways else None,
             )
             for n, target in enumerate(self.targets or [f"udp:127.0.0.1:{n + 1}" for n in range(len(self.ends))])
         )
@@ -113,6 +117,7 @@ class Bench:
                 ended=dict(self.before),
             )
             engine = MemoryEngine(self.controller.flows, self.kept)
+            engine.others = {f"gateway {name}": partial(self.at_gateway, name) for name in self.gateways}
             deadline = asyncio.ensure_future(self.controller.keep_deadline())
             running = asyncio.ensure_future(engine.run(campaign.name, CAMPAIGN, campaign.to_plain()))
             paused = asyncio.ensure_future(self.paused())
@@ -126,6 +131,12 @@ class Bench:
             return ends[0] if isinstance(ends[0], dict) else {}
 
         return asyncio.run(carried_out())
+
+    async def at_gateway(self, name: str, flow: str, argument: Any) -> Any:
+        assert flow == "attempt"
+        device = CampaignDevice.from_plain(argument["device"])
+        self.asked_at[device.id] = f"gateway {name}"
+        return (await self.update(device, None, None)).to_plain()
 
     async def paused(self) -> None:
         """Ends when a pause that was asked for has taken effect."""
@@ -218,6 +229,27 @@ def test_what_was_approved_needs_no_second_approval():
     again.kept.flows.clear()
     assert again.run(waves=(1, 1), approval=True)["outcomes"] == {"confirmed": 2}
     assert again.told == []
+
+
+@pytest.mark.parametrize(("failures", "begun"), [(2, 6), (3, 3)])
+def test_at_gateways_a_campaign_stops_at_its_limit_as_well(failures: int, begun: int):
+    bench = Bench([[FAILED]] * failures + [[CONFIRMED]] * (6 - failures), gateways=["north", "south"])
+    result = bench.run(abort=(AbortRule(outcomes=(FAILED,), least=3, percent=50),), concurrency=1)
+    assert len(bench.begun) == begun
+    assert result["state"] == ("aborted" if begun < 6 else "done")
+    ends = [event.ended.outcome for event in bench.told if isinstance(event, DeviceEnded)]
+    assert len(ends) == begun
+    assert [bench.asked_at[id_] for id_ in bench.begun[:2]] == ["gateway north", "gateway south"]
+
+
+def test_what_a_gateway_has_ended_is_not_asked_of_it_again():
+    bench = Bench([[WAITING, CONFIRMED]], gateways=["north"])
+    retries = {WAITING: Retry(attempts=2, wait_ms=1, most_wait_ms=1)}
+    assert bench.run(retries=retries)["outcomes"] == {"confirmed": 1}
+    again = Bench(bench.ends, kept=bench.kept, gateways=["north"])
+    again.kept.flows = {id_: text for id_, text in again.kept.flows.items() if id_.count("/") > 1}  # the attempts' own
+    assert again.run(retries=retries)["outcomes"] == {"confirmed": 1}
+    assert again.begun == []
 
 
 def test_a_device_begins_when_its_label_was_scanned():

@@ -93,12 +93,21 @@ def _ready(state: Path, process: "subprocess.Popen[str]") -> str:
 
 
 def write_campaign(
-    directory: Path, pump: Workshop, units: Sequence[Unit], more: str = "", *, concurrency: int = 3, health: str = ""
+    directory: Path,
+    pump: Workshop,
+    units: Sequence[Unit],
+    more: str = "",
+    *,
+    concurrency: int = 3,
+    health: str = "",
+    gateways: Sequence[str] = (),
 ) -> Path:
     """The campaign file for these devices; `more` is added to it."""
     checked = f'\nhealth = "{health}"' if health else ""
     text = CAMPAIGN.format(image=pump.new, policy=pump.policy_file, concurrency=concurrency, health=checked)
-    text += "".join(f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n' for unit in units)
+    for number, unit in enumerate(units):
+        text += f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n'
+        text += f'gateway = "{gateways[number % len(gateways)]}"\n' if gateways else ""
     file = directory / "tray.toml"
     file.write_text(text + more)
     return file

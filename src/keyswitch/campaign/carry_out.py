@@ -17,6 +17,7 @@ import signal
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from keyswitch.campaign.dbos_engine import EXECUTOR, cancel_flows, open_dbos
@@ -24,6 +25,7 @@ from keyswitch.campaign.dbos_tables import open_store
 from keyswitch.campaign.engine import FlowState
 from keyswitch.campaign.events import Attempt, CampaignState, CampaignStatus, last_attempt
 from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, updates_over
+from keyswitch.campaign.gateways import SILENT_S, check_gateways, hand_over, there
 from keyswitch.campaign.locks import announce, holder, locked, withdraw
 from keyswitch.campaign.look import as_begun_in, begun_round, last_round, look, rounds_of, words_of
 from keyswitch.campaign.model import Campaign, CampaignFiles
@@ -222,9 +224,12 @@ async def _carry_out(
         update=update or updates_over(Radios()),
         ended=ended,
         labels=hand.expects_labels,
+        away=partial(there, directory=files.directory.parent),
     )
     executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
-    with own_adapters(each.request.target for each in campaign.devices), _announced(lock):
+    check_gateways(campaign.devices, files.url)
+    own = [each.request.target for each in campaign.devices if each.gateway is None]
+    with own_adapters(own), _announced(lock):
         async with open_dbos(files.store, controller.flows, executor=executor) as engine:
             running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
             told = (hand.interrupted(), _obey(controller, files, hand), _scan(controller, files, hand))
@@ -292,6 +297,32 @@ def order(campaign: Campaign, files: CampaignFiles, kind: OrderKind, *, wave: in
     _tell_to_look(files)
 
 
+def replace_gateway(
+    campaign: Campaign, files: CampaignFiles, *, from_: str, to: str, silent_s: float = SILENT_S
+) -> int:
+    """Give what a silent gateway has of this campaign to another one; who said so is recorded.
+
+    Args:
+        campaign: as its file has it.
+        files: where it keeps what it has to remember.
+        from_: the gateway that is silent.
+        to: the other one.
+        silent_s: how long it has to have been silent.
+
+    Returns:
+        How many attempts.
+
+    Raises:
+        InputError: it has not begun or has no database, or `gateways.hand_over` refuses.
+    """
+    as_begun = as_begun_in(campaign, begun_round(campaign, files), files)
+    if files.url is None:
+        raise InputError(f"gateway {from_}", "this campaign has no gateways", "--database postgresql://…")
+    count = hand_over(files.url, campaign.name, from_=from_, to=to, silent_s=silent_s)
+    record(files, "gateway replaced", as_begun, gateway=from_, by=to, attempts=count)
+    return count
+
+
 def pause(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
     """Pause a campaign: no further attempt begins, those under way reach their end.
 
@@ -355,7 +386,7 @@ def _conclude(
         state=state.value,
         why=why,
         devices={
-            each.id: {"outcome": _outcome(attempts.get(each.id)), "head": _head(files, each.id)}
+            each.id: {"outcome": _outcome(attempts.get(each.id)), "head": _head(files, each.id, attempts.get(each.id))}
             for each in campaign.devices
         },
     )
@@ -365,7 +396,9 @@ def _outcome(attempt: Attempt | None) -> str | None:
     return None if attempt is None or attempt.outcome is None else attempt.outcome.value
 
 
-def _head(files: CampaignFiles, device: str) -> dict[str, Any] | None:
+def _head(files: CampaignFiles, device: str, attempt: Attempt | None) -> dict[str, Any] | None:
+    if attempt is not None and attempt.head is not None:
+        return dict(attempt.head)
     path = files.evidence(device)
     if not path.exists():
         return None

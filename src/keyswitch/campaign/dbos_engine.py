@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from keyswitch.campaign.dbos_tables import CONNECT_WITHIN_S, ERROR, Database
+from keyswitch.campaign.dbos_tables import CONNECT_WITHIN_S, ERROR, Database, place_of
 from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
 from keyswitch.errors import InputError
@@ -32,6 +32,9 @@ EXECUTOR: Final = "bench"
 
 BUSY_MS: Final = 30_000
 """How long a writer waits for another one, as the engine has it (`dbos/_sys_db_sqlite.py`)."""
+
+LOOK_EACH_S: Final = 1.0
+"""How often an executor looks for what others have left for it, and they for its end: the engine tells neither."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -137,8 +140,8 @@ def _away(context: Any) -> None:
 
 
 @contextmanager
-def connect_postgresql(url: str) -> Generator[Any]:
-    """A connection of its own to a PostgreSQL; each statement is a transaction.
+def connect_postgresql(url: str, *, keep: bool = False) -> Generator[Any]:
+    """A connection of its own to a PostgreSQL; each statement is a transaction. With `keep`, the caller closes it.
 
     Raises:
         InputError: the engine's package is not installed, or the database cannot be used.
@@ -148,8 +151,12 @@ def connect_postgresql(url: str) -> Generator[Any]:
     import psycopg  # noqa: PLC0415 - of an extra
 
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_WITHIN_S) as connection:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_WITHIN_S)
+        try:
             yield connection
+        finally:
+            if not keep:
+                connection.close()
     except psycopg.Error as error:
         raise _unusable(url, error) from error
 
@@ -172,15 +179,9 @@ def check_url(url: str) -> None:
         raise InputError(place_of(url), "a password stands in it, where others can see it", "~/.pgpass, or PGPASSWORD")
 
 
-def place_of(url: str) -> str:
-    """The URL of a database as messages have it: without who connects, and how."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 @asynccontextmanager
 async def open_dbos(
-    database: Database, flows: Mapping[str, Flow], *, executor: str = EXECUTOR
+    database: Database, flows: Mapping[str, Flow], *, executor: str = EXECUTOR, takes: bool = False
 ) -> AsyncGenerator["DbosEngine"]:
     """The engine on this database; unfinished flows of this executor are taken up at once.
 
@@ -188,6 +189,7 @@ async def open_dbos(
         database: where it keeps what it has to remember.
         flows: by name, everything that it can be asked to carry out.
         executor: who carries them out; only one process may be it.
+        takes: also what others leave for this executor (`elsewhere`).
 
     Raises:
         InputError: the engine's package is not installed, or the file cannot be used.
@@ -211,6 +213,8 @@ async def open_dbos(
         engine = DbosEngine(flows)
         try:
             DBOS.launch()  # in the running loop, which it makes its own
+            if takes:
+                await DBOS.register_queue_async(executor, polling_interval_sec=LOOK_EACH_S)
             yield engine
         finally:
             await asyncio.to_thread(lambda: DBOS.destroy(destroy_registry=True))
@@ -267,6 +271,22 @@ class DbosEngine:
         begun = [await self._begin(id_, flow, argument) for id_, argument in arguments]
         return [await each.get_result() for each in begun]
 
+    async def elsewhere(self, executor: str, flow: str, id_: str, argument: Plain) -> Plain:
+        """The result of a flow that another executor of the same store carries out, when that is there."""
+        from dbos import DBOS  # noqa: PLC0415 - of an extra
+
+        left = await DBOS.enqueue_workflow_with_options_async(
+            {
+                "workflow_name": flow,
+                "queue_name": executor,
+                "workflow_id": id_,
+                "application_name": _application(executor),
+                "app_version": _version(executor),
+            },
+            argument,
+        )
+        return await left.get_result(polling_interval_sec=LOOK_EACH_S)
+
     async def _begin(self, id_: str, flow: str, argument: Plain) -> Any:
         from dbos import DBOS, SetWorkflowID  # noqa: PLC0415 - of an extra
 
@@ -289,6 +309,22 @@ def cancel_flows(database: Database, flows: Sequence[str]) -> None:
             client.cancel_workflows(list(flows))
         finally:
             client.destroy()
+
+
+def requeue(connection: Any, campaign: str, *, from_: str, to: str) -> int:
+    """Leave for one executor what another one has not ended of a campaign; how much that was.
+
+    The engine has no call for it: to it, whose work it is never changes.
+    """
+    query = """
+        UPDATE dbos.workflow_status
+        SET status = 'ENQUEUED', queue_name = %s, executor_id = NULL, application_name = %s, application_version = %s,
+            owner_xid = NULL, started_at_epoch_ms = NULL
+        WHERE queue_name = %s AND status IN ('PENDING', 'ENQUEUED') AND substr(workflow_uuid, 1, %s) IN (%s, %s)
+    """
+    starts = (f"{campaign}/", f"{campaign}#")
+    values = (to, _application(to), _version(to), from_, len(starts[0]), *starts)
+    return int(connection.execute(query, values).rowcount)
 
 
 def _application(executor: str) -> str:

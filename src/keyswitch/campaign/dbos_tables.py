@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
+from urllib.parse import urlsplit
 
 from keyswitch.campaign.engine import FlowRecord, FlowState
 from keyswitch.campaign.model import Plain
@@ -86,6 +87,12 @@ class TablesStore:
         rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
         values = (json.loads(row[0]) for row in rows)
         return tuple(each for each in values if isinstance(each, dict))
+
+
+def place_of(url: str) -> str:
+    """The URL of a database as messages have it: without who connects, and how."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @contextmanager

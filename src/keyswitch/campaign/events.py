@@ -23,6 +23,7 @@ class Attempt:
         next_step: what a person can do.
         duration_ms: of the attempt.
         ended_at: when it ended, in ISO 8601, by the clock of the computer that carried it out; empty: not known.
+        head: of the device's chain of records, number and hash; None: it lies here.
     """
 
     outcome: Outcome | None
@@ -31,6 +32,7 @@ class Attempt:
     next_step: str | None = None
     duration_ms: int = 0
     ended_at: str = ""
+    head: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, outcome: Outcome, result: "Result") -> Self:

@@ -156,6 +156,25 @@ class CampaignPlanJson(TypedDict):
     deadline: str | None
 
 
+class GatewayReadyJson(TypedDict):
+    """The gateway takes attempts from now on."""
+
+    event: str
+    name: str
+
+
+class GatewayReplacedJson(TypedDict):
+    """So many attempts of a silent gateway were given to another one."""
+
+    event: str
+    gateway: str
+    by: str
+    attempts: int
+
+
+GatewayJson = GatewayReadyJson | DeviceBegunJson | DeviceEndedJson
+"""What `keyswitch gateway` prints."""
+
 RunJson = (
     DeviceBegunJson
     | DeviceEndedJson

@@ -171,14 +171,24 @@ def resume(file: Path, database: str | None, *, scan_label: bool, as_json: bool)
     multiple=True,
     help="Try this device again; may be given several times. Else all that were not confirmed.",
 )
+@click.option("--from", "from_", metavar="GATEWAY", help="Instead: give what this silent gateway has to another one.")
+@click.option("--to", metavar="GATEWAY", help="The other one, with --from.")
 @JSON
-def retry(file: Path, devices: tuple[str, ...], database: str | None, *, as_json: bool) -> Exit:
+def retry(
+    file: Path, devices: tuple[str, ...], from_: str | None, to: str | None, database: str | None, *, as_json: bool
+) -> Exit:
     """Try those devices again that were not confirmed, when the campaign has ended; in one wave.
 
+    With --from and --to, the attempts of a gateway that was silent for half an hour are given to another one, while the
+    campaign goes on.
+
     \b
-    Example:
+    Examples:
       keyswitch campaign retry pumps.toml --device P-0007
+      keyswitch campaign retry pumps.toml --from ward-3 --to ward-4
     """
+    if from_ or to:
+        return _replace(file, database, from_, to, as_json=as_json)
 
     def again(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
         from keyswitch.campaign import carry_out
@@ -304,6 +314,20 @@ def _read(file: Path, database: str | None) -> "tuple[Campaign, CampaignFiles]":
 
         check_url(database)
     return read_campaign(file), CampaignFiles.of(file, database)
+
+
+def _replace(file: Path, database: str | None, from_: str | None, to: str | None, *, as_json: bool) -> Exit:
+    from keyswitch.campaign.carry_out import replace_gateway
+    from keyswitch.errors import InputError
+
+    if not from_ or not to:
+        raise InputError("--to" if from_ else "--from", "missing", "a gateway; --from and --to belong together")
+    count = replace_gateway(*_read(file, database), from_=from_, to=to)
+    if as_json:
+        echo(json_line({"event": "gateway_replaced", "gateway": from_, "by": to, "attempts": count}))
+    else:
+        echo(f"{count} attempts of gateway {from_} were given to gateway {to}")
+    return Exit.YES
 
 
 def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":

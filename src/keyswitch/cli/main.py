@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bonds": ("keyswitch.cli.bonds", "List and remove the pairings of a radio of ours."),
     "audit": ("keyswitch.cli.audit", "Attack a device's gate from outside, and report with evidence."),
     "campaign": ("keyswitch.cli.campaign", "Update many devices as a file says; resumable whatever is killed."),
+    "gateway": ("keyswitch.cli.gateway", "Update the devices near it that campaigns on a PostgreSQL give it."),
     "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
 }
