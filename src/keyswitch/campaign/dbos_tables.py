@@ -85,8 +85,8 @@ class TablesStore:
         if self._connection is None:
             return ()
         rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
-        values = (json.loads(row[0]) for row in rows)
-        return tuple(each for each in values if isinstance(each, dict))
+        values: list[Plain] = [json.loads(row[0]) for row in rows]
+        return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
 
 
 def place_of(url: str) -> str:
