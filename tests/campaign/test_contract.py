@@ -11,9 +11,10 @@ import pytest
 from tests.campaign.memory_engine import Kept, MemoryEngine
 from tests.campaign.postgresql import server
 
-from keyswitch.campaign.dbos_engine import cancel_flows, connect_postgresql, open_dbos
+from keyswitch.campaign.dbos_engine import cancel_flows, open_dbos
 from keyswitch.campaign.dbos_tables import Database, open_store
 from keyswitch.campaign.engine import FLOWS_VERSION, Engine, Flow, FlowState, Steps
+from keyswitch.campaign.postgresql import connect_postgresql
 from keyswitch.errors import InputError
 
 

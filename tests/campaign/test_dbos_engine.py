@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, check_url, refuse_network
+from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, refuse_network
 from keyswitch.campaign.dbos_tables import open_store
+from keyswitch.campaign.postgresql import check_url
 from keyswitch.errors import InputError
 
 LOCAL = "/dev/sda1 / ext4 rw 0 0\n"

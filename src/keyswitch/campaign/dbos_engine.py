@@ -18,11 +18,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
-from keyswitch.campaign.dbos_tables import CONNECT_WITHIN_S, ERROR, Database, place_of
+from keyswitch.campaign.dbos_tables import ERROR, Database
 from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
+from keyswitch.campaign.postgresql import CONNECT_WITHIN_S, check_url, connect_postgresql, place_of, unusable
 from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.private_files import open_file
@@ -124,7 +124,7 @@ def _postgresql(url: str) -> Generator[Any]:
             pass  # a database that cannot be reached is one line, at once
         yield engine
     except DBAPIError as error:
-        raise _unusable(url, error.orig) from error
+        raise unusable(url, error.orig) from error
     finally:
         engine.dispose()
 
@@ -137,46 +137,6 @@ def _away(context: Any) -> None:
     """
     if context.connection is None:
         context.is_disconnect = True
-
-
-@contextmanager
-def connect_postgresql(url: str, *, keep: bool = False) -> Generator[Any]:
-    """A connection of its own to a PostgreSQL; each statement is a transaction. With `keep`, the caller closes it.
-
-    Raises:
-        InputError: the engine's package is not installed, or the database cannot be used.
-    """
-    check_url(url)
-    need("dbos", place_of(url))
-    import psycopg  # noqa: PLC0415 - of an extra
-
-    try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_WITHIN_S)
-        try:
-            yield connection
-        finally:
-            if not keep:
-                connection.close()
-    except psycopg.Error as error:
-        raise _unusable(url, error) from error
-
-
-def _unusable(url: str, error: object) -> InputError:
-    words = " ".join(str(error).split()) or "cannot be used"
-    return InputError(place_of(url), words, "a PostgreSQL that is there, and a database of it that is ours to write")
-
-
-def check_url(url: str) -> None:
-    """Check the URL of a database, which stands in no file and must have no password in it.
-
-    Raises:
-        InputError: it is none, or has a password: whoever lists processes would see it.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
-        raise InputError(place_of(url), "no PostgreSQL", "postgresql://HOST/DATABASE")
-    if parts.password or "password=" in parts.query:
-        raise InputError(place_of(url), "a password stands in it, where others can see it", "~/.pgpass, or PGPASSWORD")
 
 
 @asynccontextmanager

@@ -13,10 +13,10 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
-from urllib.parse import urlsplit
 
 from keyswitch.campaign.engine import FlowRecord, FlowState
 from keyswitch.campaign.model import Plain
+from keyswitch.campaign.postgresql import connect_postgresql
 from keyswitch.errors import InputError
 from keyswitch.private_files import open_file
 
@@ -25,8 +25,6 @@ Database = Path | str
 
 ERROR: Final = "keyswitch error"
 """Key of what an error is kept as."""
-
-CONNECT_WITHIN_S: Final = 10
 
 _STATES: Final = {
     "SUCCESS": FlowState.DONE,
@@ -89,12 +87,6 @@ class TablesStore:
         return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
 
 
-def place_of(url: str) -> str:
-    """The URL of a database as messages have it: without who connects, and how."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 @contextmanager
 def open_store(database: Database) -> Generator[TablesStore]:
     """What a campaign's database has in it.
@@ -128,8 +120,6 @@ def _sqlite(path: Path) -> Generator[TablesStore]:
 
 @contextmanager
 def _postgresql(url: str) -> Generator[TablesStore]:
-    from keyswitch.campaign.dbos_engine import connect_postgresql  # noqa: PLC0415 - the driver is of an extra
-
     with connect_postgresql(url) as connection:
         there = connection.execute("SELECT to_regclass('dbos.workflow_status')").fetchone()
         yield TablesStore(connection if there[0] else None, schema="dbos.", value="%s")

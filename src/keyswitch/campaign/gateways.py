@@ -19,8 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from keyswitch.campaign.dbos_engine import connect_postgresql, open_dbos, requeue
-from keyswitch.campaign.dbos_tables import place_of
+from keyswitch.campaign.dbos_engine import open_dbos, requeue
 from keyswitch.campaign.engine import FLOWS_VERSION, Steps
 from keyswitch.campaign.events import Attempt, DeviceBegun, DeviceEnded, DeviceTold
 from keyswitch.campaign.flows import ATTEMPT, Sink, executor_of, update_device
@@ -28,6 +27,7 @@ from keyswitch.campaign.locks import LockedError
 from keyswitch.campaign.model import CampaignDevice, Plain
 from keyswitch.campaign.orders import stamp, time_of_day
 from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.postgresql import connect_postgresql, place_of
 from keyswitch.campaign.radios import Radios, adapter_of, own_adapters
 from keyswitch.errors import InputError
 from keyswitch.host.report.evidence_file import read_journal

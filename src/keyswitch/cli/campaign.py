@@ -310,7 +310,7 @@ def _read(file: Path, database: str | None) -> "tuple[Campaign, CampaignFiles]":
 
     need("dbos", "campaign")
     if database is not None:
-        from keyswitch.campaign.dbos_engine import check_url
+        from keyswitch.campaign.postgresql import check_url
 
         check_url(database)
     return read_campaign(file), CampaignFiles.of(file, database)

@@ -40,9 +40,9 @@ def gateway(name: str, database: str, directory: Path, *, as_json: bool) -> Exit
     Example:
       keyswitch gateway ward-3 --database postgresql://office/pumps --directory /srv/pumps
     """
-    from keyswitch.campaign.dbos_engine import check_url
     from keyswitch.campaign.gateways import Gateway
     from keyswitch.campaign.json_output import event_json
+    from keyswitch.campaign.postgresql import check_url
     from keyswitch.cli.campaign_view import lines
     from keyswitch.extras import need
 
