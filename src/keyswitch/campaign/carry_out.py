@@ -32,7 +32,7 @@ from keyswitch.campaign.model import Campaign, CampaignFiles
 from keyswitch.campaign.orders import ENDED, OrderKind, read_standing, record
 from keyswitch.campaign.outcomes import Outcome
 from keyswitch.campaign.radios import Radios, own_adapters
-from keyswitch.errors import InputError
+from keyswitch.errors import InputError, Phrase
 from keyswitch.host.report.evidence_file import read_journal
 from keyswitch.private_files import open_directory
 
@@ -317,7 +317,9 @@ def replace_gateway(
     """
     as_begun = as_begun_in(campaign, begun_round(campaign, files), files)
     if files.url is None:
-        raise InputError(f"gateway {from_}", "this campaign has no gateways", "--database postgresql://…")
+        raise InputError(
+            f"gateway {from_}", "this campaign has no gateways", Phrase("{database} postgresql://HOST/NAME")
+        )
     count = hand_over(files.url, campaign.name, from_=from_, to=to, silent_s=silent_s)
     record(files, "gateway replaced", as_begun, gateway=from_, by=to, attempts=count)
     return count

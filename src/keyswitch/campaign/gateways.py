@@ -29,7 +29,7 @@ from keyswitch.campaign.orders import stamp, time_of_day
 from keyswitch.campaign.outcomes import Outcome
 from keyswitch.campaign.postgresql import connect_postgresql, place_of
 from keyswitch.campaign.radios import Radios, adapter_of, own_adapters
-from keyswitch.errors import InputError
+from keyswitch.errors import InputError, Phrase
 from keyswitch.host.report.evidence_file import read_journal
 
 SEEN_EACH_S: Final = 10.0
@@ -87,12 +87,13 @@ def check_gateways(devices: tuple[CampaignDevice, ...], url: str | None) -> None
     if not names:
         return
     if url is None:
-        raise InputError(f"gateway {names[0]}", "a campaign with gateways has no database", "--database postgresql://…")
+        wanted = Phrase("{database} postgresql://HOST/NAME")
+        raise InputError(f"gateway {names[0]}", "a campaign with gateways has no database", wanted)
     known = read_gateways(url)
     for name in names:
         if name not in known:
-            where = f"keyswitch gateway {name} --database {place_of(url)}"
-            raise InputError(f"gateway {name}", "was never seen in this database", where)
+            where = f"gateway {name}"
+            raise InputError(where, f"was never seen in {place_of(url)}", f"`keyswitch gateway {name}`, started there")
         if known[name].version != FLOWS_VERSION:
             problem = (
                 f"its keyswitch carries out version {known[name].version} of campaigns; this one has {FLOWS_VERSION}"

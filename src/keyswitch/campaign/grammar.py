@@ -75,7 +75,7 @@ DEVICE: Final = TomlTable(
         TomlKey(
             name="gateway",
             kind=_ID,
-            doc="The gateway that updates it; the campaign needs `--database`.",
+            doc="The gateway that updates it, of a campaign on a PostgreSQL.",
             default_text="none: this computer does",
         ),
     ),
