@@ -83,7 +83,7 @@ class TablesStore:
         if self._connection is None:
             return ()
         rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
-        values: list[Plain] = [json.loads(row[0]) for row in rows]
+        values: list[Plain] = [_kept(row[0], flow) for row in rows]
         return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
 
 
@@ -127,7 +127,7 @@ def _postgresql(url: str) -> Generator[TablesStore]:
 
 def _record(row: Any) -> FlowRecord:
     id_, status, version, executor, inputs, output, error = row
-    given = cast("dict[str, Any]", json.loads(inputs)) if inputs else {}
+    given = cast("dict[str, Any]", _kept(inputs, id_)) if inputs else {}
     state = _STATES.get(status, FlowState.UNFINISHED)
     return FlowRecord(
         id=id_,
@@ -135,8 +135,18 @@ def _record(row: Any) -> FlowRecord:
         version=(version or "").partition("/")[0],  # behind it is whose it is
         executor=executor or "",
         argument=(given.get("args") or [None])[0],
-        result=_words_of(error) if state is FlowState.BROKEN else json.loads(output) if output else None,
+        result=_words_of(error) if state is FlowState.BROKEN else _kept(output, id_) if output else None,
     )
+
+
+def _kept(text: str, flow: str) -> Plain:
+    """A value that the engine has kept."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InputError(
+            f"flow {flow}", "what is kept of it is not JSON: it was changed", "the database as it was"
+        ) from None
 
 
 def _words_of(error: str | None) -> str:
