@@ -13,7 +13,7 @@ CONNECT_WITHIN_S: Final = 10
 
 @contextmanager
 def connect_postgresql(url: str, *, keep: bool = False) -> Generator[Any]:
-    """A connection of its own to a PostgreSQL; each statement is a transaction. With `keep`, the caller closes it.
+    """A connection of its own to a PostgreSQL; each statement is a transaction. With `keep`, the caller closes it if all went well.
 
     Raises:
         InputError: the engine's package is not installed, or the database cannot be used.
@@ -26,9 +26,11 @@ def connect_postgresql(url: str, *, keep: bool = False) -> Generator[Any]:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_WITHIN_S)
         try:
             yield connection
-        finally:
-            if not keep:
-                connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        if not keep:
+            connection.close()
     except psycopg.Error as error:
         raise unusable(url, error) from error
 
