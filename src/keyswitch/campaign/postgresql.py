@@ -13,7 +13,9 @@ CONNECT_WITHIN_S: Final = 10
 
 @contextmanager
 def connect_postgresql(url: str, *, keep: bool = False) -> Generator[Any]:
-    """A connection of its own to a PostgreSQL; each statement is a transaction. With `keep`, the caller closes it if all went well.
+    """A connection of its own to a PostgreSQL; each statement is a transaction.
+
+    With `keep`, the caller closes it, if all went well.
 
     Raises:
         InputError: the engine's package is not installed, or the database cannot be used.
