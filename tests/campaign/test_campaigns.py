@@ -294,6 +294,20 @@ def test_two_campaigns_race_for_one_device_and_it_is_updated_once(tmp_path: Path
         assert len(units[0].events("upload-done")) == 1
 
 
+def test_over_modelled_radios_that_are_shared_by_a_campaign(tmp_path: Path, pump: Workshop):
+    """Two adapters with a device each; the devices wait once, so that each adapter is opened again."""
+    retry = "[retry.waiting]\nattempts = 4\nwait_s = 1\nfactor = 1\n"
+    with tray(pump, tmp_path, 2, moving=[0, 1], radio=True) as units:
+        file = write_campaign(tmp_path, pump, units, retry, concurrency=2)
+        with started(file) as running:
+            assert wait_for(running, "device_ended")["outcome"] == "waiting"
+            for unit in units:
+                unit.moves(is_true=False)
+            out, said = running.communicate(timeout=240)
+        assert (running.returncode, outcomes(json.loads(out.splitlines()[-1]))) == (Exit.YES, {"confirmed": 2}), said
+        assert all(updated_once(unit) for unit in units)
+
+
 def test_a_line_scans_labels(tmp_path: Path, pump: Workshop):
     """Two of three are scanned, and a label that is not of this campaign; the third one another day."""
     with tray(pump, tmp_path, 3) as units:
