@@ -123,6 +123,35 @@ def test_another_gateway_takes_over_on_a_persons_word_and_skew_is_refused(tmp_pa
         )
 
 
+def test_a_campaign_whose_gateway_is_gone_can_be_aborted_and_a_gateway_that_is_ended_takes_up_its_own(
+    tmp_path: Path, pump: Workshop
+):
+    with server() as postgresql, tray(pump, tmp_path, 1) as units, contextlib.ExitStack() as stack:
+        url = postgresql.url("pumps")
+        store = ("--database", url)
+        file = write_campaign(tmp_path, pump, units, gateways=["north"])
+        with gateway("north", url, tmp_path / "north", point="at enter") as north:
+            running = stack.enter_context(started(file, *store))
+            assert north.wait(120) == -signal.SIGKILL
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == Exit.INTERRUPTED
+        code, told = asked("abort", file, *store)
+        assert (code, told[-1]["state"]) == (Exit.NO, "aborted")
+        again = write_campaign(tmp_path, pump, units, gateways=["north"]).rename(tmp_path / "again.toml")
+        again.write_text(again.read_text().replace('name = "tray"', 'name = "again"'))
+        units[0].time_passes(IDLE_MS)
+        with gateway("north", url, tmp_path / "north") as north:
+            running = stack.enter_context(started(again, *store))
+            wait_for(north, "device_begun")
+            north.send_signal(signal.SIGINT)
+            assert north.wait(60) == Exit.INTERRUPTED
+        units[0].time_passes(IDLE_MS)
+        with gateway("north", url, tmp_path / "north"):
+            out, said = running.communicate(timeout=200)
+        assert outcomes(json.loads(out.splitlines()[-1])) == {"confirmed": 1}, said
+        assert updated_right(units[0], on_trial=True)
+
+
 POINTS = ("controller", "gateway at enter", "gateway in the upload", "gateway at reset", "server away")
 
 

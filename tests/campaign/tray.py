@@ -56,17 +56,8 @@ class Unit:
 def _command(pump: Workshop, state: Path, *, radio: bool) -> list[str]:
     counted = [sys.executable, "-m", "tests.campaign.counted_device", str(state.with_suffix(".flash"))]
     device = [*counted, str(pump.policy_file), "--state", str(state)]
-    return [
-        *device,
-        "--image",
-        str(pump.old),
-        "--ble",
-        "virtual:0" if radio else "none",
-        "--udp",
-        "127.0.0.1:0",
-        "--json",
-        *([] if radio else ["--virtual-time"]),
-    ]
+    served = ["--ble", "virtual:0"] if radio else ["--ble", "none", "--virtual-time"]
+    return [*device, "--image", str(pump.old), *served, "--udp", "127.0.0.1:0", "--json"]
 
 
 @contextlib.contextmanager
