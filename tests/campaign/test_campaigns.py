@@ -251,12 +251,12 @@ def test_waves_are_approved_a_pause_leaves_nobody_in_maintenance_and_the_rest_is
 
 
 def test_aborted_while_nobody_carries_it_out(tmp_path: Path, pump: Workshop):
-    with tray(pump, tmp_path, 1) as units:
-        file = write_campaign(tmp_path, pump, units)
+    with tray(pump, tmp_path, 2) as units:
+        file = write_campaign(tmp_path, pump, units, concurrency=1)
         killed = [sys.executable, "-m", "tests.campaign.killed", "in the upload", "run", str(file)]
         assert subprocess.run(killed, capture_output=True, check=False).returncode == -signal.SIGKILL
         code, objects = asked("abort", file)
-        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.NO, "aborted", {})
+        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.NO, "aborted", {"confirmed": 1})
         assert asked("status", file)[1][-1]["state"] == "aborted"
         check_records(file, units)
 
