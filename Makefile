@@ -43,7 +43,7 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	@$(BIN)/pytest -q --install -m install --timeout=600 -k beside_smpmgr tests/install
 	$(took)
 
-test-campaign: $(READY)  ## whole campaigns on the durable engine and devices over UDP, killed at named points
+test-campaign: $(READY)  ## whole campaigns, on both stores and over gateways, with devices over UDP; killed at named points
 	@tools/apt-ensure postgresql
 	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
 	$(took)

@@ -88,11 +88,13 @@ def calls(pump: Workshop, at: Path) -> list[tuple[list[str], str, set[Exit]]]:
         (["evidence", "show", new], "", {Exit.NO, Exit.USAGE}),
         *(
             (["campaign", each, str(at / "tray.toml")], "dbos", set[Exit]())
-            for each in ("run", "resume", "status", "abort")
+            for each in ("run", "resume", "retry", "approve", "pause", "status", "abort")
         ),
+        (["gateway", "north", "--database", "postgresql:///pumps"], "dbos", set()),
         (["campaign", "report", str(at / "tray.toml"), "-o", str(at / "tray.csv")], "dbos", set()),
         (["campaign", "check", str(at / "tray.toml")], "", {Exit.YES}),
         (["console", "udp:127.0.0.1:9"], "starlette", set[Exit]()),
+        (["unit", "make", policy, "-o", str(at / "unit.hex")], "", {Exit.USAGE}),
         (["panel", str(at), "status"], "", {Exit.UNREACHABLE, Exit.USAGE}),
     ]
 

@@ -79,7 +79,7 @@ def test_numbers_have_limits_whoever_asks(least: int, most: int, name: str):
     ("values", "field", "said"),
     [
         ({"only": None}, "image", "image: missing (expected a signed image, or only confirm)"),
-        ({"only": "all"}, "only", "only: 'all' (expected one of full, upload, test, confirm)"),
+        ({"only": "all"}, "only", "only: 'all' (expected one of full, upload, test, confirm, leave)"),
         (
             {"hash": "sha1", "only": None, "image": Path("new.bin")},
             "hash",

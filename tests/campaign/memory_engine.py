@@ -23,6 +23,7 @@ class MemoryEngine:
     def __init__(self, flows: Mapping[str, Flow], kept: Kept) -> None:
         self._flows, self.kept, self.waited_ms = flows, kept, list[int]()
         self._running: dict[str, asyncio.Task[Any]] = {}
+        self.others: dict[str, Callable[[str, Any], Awaitable[Any]]] = {}
 
     async def run(self, id_: str, flow: str, argument: Any) -> Any:
         if id_ in self.kept.flows:
@@ -30,6 +31,11 @@ class MemoryEngine:
         if id_ not in self._running:
             self._running[id_] = asyncio.ensure_future(self._carried_out(id_, flow, json.loads(json.dumps(argument))))
         return await self._running[id_]
+
+    async def elsewhere(self, executor: str, flow: str, id_: str, argument: Any) -> Any:
+        if id_ not in self.kept.flows:
+            self.kept.flows[id_] = json.dumps(await self.others[executor](flow, argument))
+        return json.loads(self.kept.flows[id_])
 
     def abandon(self) -> None:
         """Carry nothing out any more; what is kept stays."""
@@ -61,3 +67,6 @@ class MemorySteps:
 
     async def children(self, flow: str, arguments: Sequence[tuple[str, Any]]) -> list[Any]:
         return await asyncio.gather(*(self.engine.run(id_, flow, argument) for id_, argument in arguments))
+
+    async def elsewhere(self, executor: str, flow: str, id_: str, argument: Any) -> Any:
+        return await self.engine.elsewhere(executor, flow, id_, json.loads(json.dumps(argument)))

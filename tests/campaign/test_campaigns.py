@@ -54,6 +54,16 @@ def updated_once(unit: Unit) -> bool:
     return len(unit.events("image-swapped")) == len(unit.events("image-confirmed")) == 1
 
 
+def updated_right(unit: Unit, *, on_trial: bool) -> bool:
+    """As the device has it: confirmed once; where it was left `on_trial`, it may have gone back by itself before.
+
+    That is its promise when nobody confirms in time; it is updated again then.
+    """
+    reverted = len(unit.events("image-reverted"))
+    swapped, confirmed = len(unit.events("image-swapped")), len(unit.events("image-confirmed"))
+    return confirmed == 1 and reverted <= on_trial and swapped == 1 + reverted
+
+
 def outcomes(summary: dict[str, Any]) -> dict[str, int]:
     return {word: count for word, count in summary["outcomes"].items() if count}
 
@@ -105,11 +115,7 @@ def test_killed_anywhere_each_device_is_updated_once(point: str, tmp_path: Path,
         code, told = asked("run" if state == "not begun" else "resume", file)
         assert (code, outcomes(told[-1])) == (Exit.YES, {"confirmed": 3})
         for unit in units:
-            assert len(unit.events("image-confirmed")) == 1, unit.id
-            # One that was left on trial may have gone back by itself, and is updated again: that is its promise.
-            reverted = len(unit.events("image-reverted"))
-            assert reverted <= (point in ON_TRIAL and unit.id == DEVICE), unit.id
-            assert len(unit.events("image-swapped")) == 1 + reverted, unit.id
+            assert updated_right(unit, on_trial=point in ON_TRIAL and unit.id == DEVICE), unit.id
         # The last device was not begun when the process died. A session that has ended discards what was uploaded of an
         # image: some of it may have been written once more, but never a whole update.
         blocks, sectors = units[-1].flash_work()
@@ -156,8 +162,10 @@ def test_a_tray_with_everything_in_it(tmp_path: Path, pump: Workshop):
         assert stat.S_IMODE(CampaignFiles.of(file).database.stat().st_mode) == 0o600
 
 
-def started(file: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(command("run", file, "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(file: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command("run", file, "--json", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(running: "subprocess.Popen[str]", event: str) -> dict[str, Any]:
@@ -243,14 +251,95 @@ def test_waves_are_approved_a_pause_leaves_nobody_in_maintenance_and_the_rest_is
 
 
 def test_aborted_while_nobody_carries_it_out(tmp_path: Path, pump: Workshop):
-    with tray(pump, tmp_path, 1) as units:
-        file = write_campaign(tmp_path, pump, units)
+    with tray(pump, tmp_path, 2) as units:
+        file = write_campaign(tmp_path, pump, units, concurrency=1)
         killed = [sys.executable, "-m", "tests.campaign.killed", "in the upload", "run", str(file)]
         assert subprocess.run(killed, capture_output=True, check=False).returncode == -signal.SIGKILL
         code, objects = asked("abort", file)
-        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.NO, "aborted", {})
+        assert (code, objects[-1]["state"], outcomes(objects[-1])) == (Exit.NO, "aborted", {"confirmed": 1})
         assert asked("status", file)[1][-1]["state"] == "aborted"
         check_records(file, units)
+
+
+def test_a_disk_that_is_full_is_one_line_and_the_campaign_can_be_resumed(tmp_path: Path):
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount in a namespace of their own")
+    command = [*alone, sys.executable, "-m", "tests.campaign.filled", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["said"] == (
+        f"{tmp_path}/full.campaign/campaign.sqlite: database or disk is full "
+        "(expected a campaign's database, and room on its disk)"
+    )
+    assert (told["state"], told["confirmed"]) == ("interrupted", 150)
+    assert told["before"] < 150, "it was full before all had ended"
+    assert told["again"] <= 150 + 4, "those under way alone were begun again"
+
+
+def test_two_campaigns_race_for_one_device_and_it_is_updated_once(tmp_path: Path, pump: Workshop):
+    """Neither knows of the other: the device's session is the arbiter, and who comes second finds the release."""
+    retry = "[retry.busy]\nattempts = 60\nwait_s = 1\nfactor = 1\n"
+    with tray(pump, tmp_path, 1) as units:
+        files = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            files.append(write_campaign(tmp_path / name, pump, units, retry))
+        with started(files[0]) as first, started(files[1]) as second:
+            told = [each.communicate(timeout=240)[0].splitlines() for each in (first, second)]
+        assert [first.returncode, second.returncode] == [Exit.YES, Exit.YES]
+        assert all(outcomes(json.loads(lines[-1])) == {"confirmed": 1} for lines in told)
+        assert updated_once(units[0])
+        assert len(units[0].events("upload-done")) == 1
+
+
+def test_over_modelled_radios_that_are_shared_by_a_campaign(tmp_path: Path, pump: Workshop):
+    """Two adapters with a device each; the devices wait once, so that each adapter is opened again."""
+    retry = "[retry.waiting]\nattempts = 4\nwait_s = 1\nfactor = 1\n"
+    with tray(pump, tmp_path, 2, moving=[0, 1], radio=True) as units:
+        file = write_campaign(tmp_path, pump, units, retry, concurrency=2)
+        with started(file) as running:
+            assert wait_for(running, "device_ended")["outcome"] == "waiting"
+            for unit in units:
+                unit.moves(is_true=False)
+            out, said = running.communicate(timeout=240)
+        assert (running.returncode, outcomes(json.loads(out.splitlines()[-1]))) == (Exit.YES, {"confirmed": 2}), said
+        assert all(updated_once(unit) for unit in units)
+
+
+def test_a_line_scans_labels(tmp_path: Path, pump: Workshop):
+    """Two of three are scanned, and a label that is not of this campaign; the third one another day."""
+    with tray(pump, tmp_path, 3) as units:
+        file = write_campaign(tmp_path, pump, units)
+        scans = [*command("run", file, "--json"), "--scan-label"]
+        ran = subprocess.run(scans, input="P-2\nP-9\nP-0\n", capture_output=True, text=True, check=False)
+        told = [json.loads(line) for line in ran.stdout.splitlines()]
+        assert (ran.returncode, told[-1]["state"], outcomes(told[-1])) == (Exit.UNKNOWN, "paused", {"confirmed": 2})
+        labels = [(each["label"], each["device"]) for each in told if each["event"] == "label_scanned"]
+        assert labels == [("P-2", "P-2"), ("P-9", None), ("P-0", "P-0")]
+        assert not units[1].events("entered")
+        again = [*command("resume", file, "--json"), "--scan-label"]
+        with subprocess.Popen(again, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdin is not None
+            running.stdin.write("P-1\n")
+            running.stdin.flush()  # and nobody closes it: the campaign ends with its last device
+            assert running.wait(120) == Exit.YES
+        assert all(updated_once(unit) for unit in units)
+
+
+def test_no_secret_is_in_the_list_of_processes(tmp_path: Path, pump: Workshop):
+    secret = (pump.policy_file.parent / SECRET_FILES[0]).read_text().strip()
+    with tray(pump, tmp_path, 1) as units:
+        look = "sh -c 'cat /proc/[0-9]*/cmdline /proc/$PPID/environ > seen.bin 2> /dev/null; true'"
+        file = write_campaign(tmp_path, pump, units, health=look)
+        ran = subprocess.run(command("run", file), cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == Exit.YES, ran.stderr
+        seen = (tmp_path / "seen.bin").read_bytes()
+        assert b"campaign" in seen
+        assert secret.encode() not in seen
+        assert secret not in ran.stdout + ran.stderr
+        no_secret_in(CampaignFiles.of(file).directory, pump)
 
 
 def test_on_postgresql_a_campaign_survives_a_kill_and_a_server_that_restarts(tmp_path: Path, pump: Workshop):

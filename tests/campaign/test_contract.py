@@ -1,8 +1,10 @@
 """The port's contract, of every engine that there is; on DBOS, on both stores."""
 
 import asyncio
+import gc
 import sqlite3
 import threading
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import pytest
 from tests.campaign.memory_engine import Kept, MemoryEngine
 from tests.campaign.postgresql import server
 
-from keyswitch.campaign.dbos_engine import cancel_flows, connect_postgresql, open_dbos
+from keyswitch.campaign.dbos_engine import cancel_flows, open_dbos
 from keyswitch.campaign.dbos_tables import Database, open_store
 from keyswitch.campaign.engine import FLOWS_VERSION, Engine, Flow, FlowState, Steps
+from keyswitch.campaign.postgresql import connect_postgresql
 from keyswitch.errors import InputError
 
 
@@ -71,6 +74,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Databa
     else:
         with server() as postgresql:
             yield postgresql.url("engine")
+            with warnings.catch_warnings():
+                # The engine leaves the connection open on which it listens; a process ends, and a test does not.
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
 
 
 @pytest.mark.campaign

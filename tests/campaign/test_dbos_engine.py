@@ -1,11 +1,14 @@
 """Where a campaign's database may lie."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, check_url, refuse_network
+from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, refuse_network
 from keyswitch.campaign.dbos_tables import open_store
+from keyswitch.campaign.postgresql import check_url
 from keyswitch.errors import InputError
 
 LOCAL = "/dev/sda1 / ext4 rw 0 0\n"
@@ -57,3 +60,29 @@ def test_a_url_that_is_none_or_tells_a_password_is_refused(url: str, problem: st
     assert "secret" not in str(refused.value)
     check_url("postgresql://me@h:5433/x")
     check_url("postgresql:///x?host=/run/postgresql")
+
+
+A_PICKLE = """
+    CREATE TABLE workflow_status (workflow_uuid TEXT, status TEXT, application_version TEXT, executor_id TEXT);
+    CREATE TABLE workflow_input (workflow_uuid TEXT, inputs TEXT);
+    CREATE TABLE workflow_output (workflow_uuid TEXT, output TEXT, error TEXT);
+    INSERT INTO workflow_status VALUES ('tray', 'PENDING', '2', 'bench');
+    INSERT INTO workflow_input VALUES ('tray', 'gASV');
+"""
+
+
+@pytest.mark.parametrize(
+    ("tables", "problem"),
+    [
+        ("CREATE TABLE workflow_status (workflow_uuid TEXT)", "no such"),  # of another engine's version
+        (A_PICKLE, "flow tray: what is kept of it is not JSON"),
+    ],
+)
+def test_tables_that_are_not_ours_are_one_line(tmp_path: Path, tables: str, problem: str):
+    path = tmp_path / "campaign.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(tables)
+    path.chmod(0o600)
+    with pytest.raises(InputError, match=problem) as refused, open_store(path) as store:
+        store.flows("tray")
+    assert "\n" not in str(refused.value)

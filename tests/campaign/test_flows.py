@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from keyswitch.campaign.events import (
     CampaignState,
     DeviceEnded,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -54,6 +56,11 @@ class Bench:
     most_on: Counter[str | None] = field(default_factory=Counter)
     waited_ms: list[int] = field(default_factory=list)
     approves: bool = True
+    labels: list[str] = field(default_factory=list)
+    before: dict[str, Outcome] = field(default_factory=dict)
+    gateways: list[str] = field(default_factory=list)
+    asked_at: dict[str, str] = field(default_factory=dict)
+    serials: list[str | None] = field(default_factory=list)
     asked: Callable[[], None] = lambda: None
     also: Callable[[Event], None] = lambda _event: None
     at: datetime = NOON
@@ -70,7 +77,7 @@ class Bench:
         elif isinstance(event, ApprovalAwaited):
             asyncio.get_running_loop().call_soon(self.asked)
 
-    async def update(self, device: CampaignDevice, _campaign: Campaign, _sink: Any) -> Attempt:
+    async def update(self, device: CampaignDevice, _campaign: Campaign | None, _sink: Any) -> Attempt:
         self.begun.append(device.id)
         self.now += 1
         self.most = max(self.most, self.now)
@@ -86,7 +93,11 @@ class Bench:
 
     def run(self, **values: Any) -> dict[str, Any]:
         devices = tuple(
-            CampaignDevice(id=str(n), request=UpdateRequest(target=target))
+            CampaignDevice(
+                id=str(n),
+                request=UpdateRequest(target=target, serial_number=self.serials[n] if self.serials else None),
+                gateway=self.gateways[n % len(self.gateways)] if self.gateways else None,
+            )
             for n, target in enumerate(self.targets or [f"udp:127.0.0.1:{n + 1}" for n in range(len(self.ends))])
         )
         values = {"waves": (len(devices),), **values}
@@ -97,9 +108,16 @@ class Bench:
 
         async def carried_out() -> dict[str, Any]:
             self.controller = Controller(
-                campaign=campaign, sink=self.hear, record=record, update=self.update, clock=self.clock
+                campaign=campaign,
+                sink=self.hear,
+                record=record,
+                update=self.update,
+                clock=self.clock,
+                labels=bool(self.labels),
+                ended=dict(self.before),
             )
             engine = MemoryEngine(self.controller.flows, self.kept)
+            engine.others = {f"gateway {name}": partial(self.at_gateway, name) for name in self.gateways}
             deadline = asyncio.ensure_future(self.controller.keep_deadline())
             running = asyncio.ensure_future(engine.run(campaign.name, CAMPAIGN, campaign.to_plain()))
             paused = asyncio.ensure_future(self.paused())
@@ -114,9 +132,20 @@ class Bench:
 
         return asyncio.run(carried_out())
 
+    async def at_gateway(self, name: str, flow: str, argument: Any) -> Any:
+        assert flow == "attempt"
+        device = CampaignDevice.from_plain(argument["device"])
+        self.asked_at[device.id] = f"gateway {name}"
+        return (await self.update(device, None, None)).to_plain()
+
     async def paused(self) -> None:
         """Ends when a pause that was asked for has taken effect."""
-        await self.ask_pause.wait()
+        if self.labels:
+            for label in self.labels:
+                self.controller.scan(label)
+            await self.controller.until_scanned_have_ended()
+        else:
+            await self.ask_pause.wait()
         await self.controller.pause("by a person")
 
 
@@ -200,6 +229,46 @@ def test_what_was_approved_needs_no_second_approval():
     again.kept.flows.clear()
     assert again.run(waves=(1, 1), approval=True)["outcomes"] == {"confirmed": 2}
     assert again.told == []
+
+
+@pytest.mark.parametrize(("failures", "begun"), [(2, 6), (3, 3)])
+def test_at_gateways_a_campaign_stops_at_its_limit_as_well(failures: int, begun: int):
+    bench = Bench([[FAILED]] * failures + [[CONFIRMED]] * (6 - failures), gateways=["north", "south"])
+    result = bench.run(abort=(AbortRule(outcomes=(FAILED,), least=3, percent=50),), concurrency=1)
+    assert len(bench.begun) == begun
+    assert result["state"] == ("aborted" if begun < 6 else "done")
+    ends = [event.ended.outcome for event in bench.told if isinstance(event, DeviceEnded)]
+    assert len(ends) == begun
+    assert [bench.asked_at[id_] for id_ in bench.begun[:2]] == ["gateway north", "gateway south"]
+
+
+def test_what_a_gateway_has_ended_is_not_asked_of_it_again():
+    bench = Bench([[WAITING, CONFIRMED]], gateways=["north"])
+    retries = {WAITING: Retry(attempts=2, wait_ms=1, most_wait_ms=1)}
+    assert bench.run(retries=retries)["outcomes"] == {"confirmed": 1}
+    again = Bench(bench.ends, kept=bench.kept, gateways=["north"])
+    again.kept.flows = {id_: text for id_, text in again.kept.flows.items() if id_.count("/") > 1}  # the attempts' own
+    assert again.run(retries=retries)["outcomes"] == {"confirmed": 1}
+    assert again.begun == []
+
+
+def test_a_device_begins_when_its_label_was_scanned():
+    bench = Bench([[CONFIRMED]] * 3, serials=["SN 0", "SN 1", None])
+    bench.labels = ["SN 1", "x", "SN 1", "2"]
+    assert bench.run(concurrency=3) == {}, "paused: one was not scanned"
+    assert sorted(bench.begun) == ["1", "2"]
+    scanned = [(event.device, event.again) for event in bench.told if isinstance(event, LabelScanned)]
+    assert scanned == [("1", False), (None, False), ("1", True), ("2", False)]
+    again = Bench(bench.ends, kept=bench.kept, serials=bench.serials, labels=["SN 0"])
+    again.before = {"1": CONFIRMED, "2": CONFIRMED}
+    assert again.run(concurrency=3)["outcomes"] == {"confirmed": 3}
+    assert again.begun == ["0"]
+
+
+def test_who_was_scanned_is_tried_again_before_the_end_of_the_labels_pauses():
+    bench = Bench([[WAITING, CONFIRMED], [CONFIRMED]], labels=["0"])
+    assert bench.run(retries={WAITING: Retry(attempts=2, wait_ms=1, most_wait_ms=1)}) == {}
+    assert bench.begun == ["0", "0"]
 
 
 class Clock:

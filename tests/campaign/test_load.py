@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.campaign.grammar import NOT_YET, SECTIONS
 from keyswitch.campaign.load import DEFAULT_RETRIES, check_requests, check_times, find_devices, read_campaign
 from keyswitch.campaign.model import Campaign, CampaignFiles
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
@@ -237,16 +236,6 @@ def test_each_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         read_campaign(Path("tray.toml"))
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("path", sorted(NOT_YET))
-def test_what_is_not_there_yet_is_refused_by_name(tmp_path: Path, path: str):
-    table, _, key = path.rpartition(".")
-    text = f"{HEAD}{ONE}[{table}]\n{key} = 1\n" if table else f"{key} = 1\n{HEAD}{ONE}"
-    with pytest.raises(InputError, match="not yet: " + NOT_YET[path]) as refused:
-        read_campaign(written(tmp_path, text))
-    assert f"tray.toml: {path}: " in str(refused.value)
-    assert key not in (SECTIONS[table].names if table else SECTIONS), "it is there by now"
 
 
 def test_every_file_that_is_named_is_read_before_anything_is_opened(tmp_path: Path, pump: Workshop):

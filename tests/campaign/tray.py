@@ -53,52 +53,69 @@ class Unit:
         return [event for event in map(json.loads, text.splitlines()) if event["event"] == kind]
 
 
-def _command(pump: Workshop, state: Path) -> list[str]:
+def _command(pump: Workshop, state: Path, *, radio: bool) -> list[str]:
     counted = [sys.executable, "-m", "tests.campaign.counted_device", str(state.with_suffix(".flash"))]
     device = [*counted, str(pump.policy_file), "--state", str(state)]
-    return [*device, "--image", str(pump.old), "--ble", "none", "--udp", "127.0.0.1:0", "--json", "--virtual-time"]
+    served = ["--ble", "virtual:0"] if radio else ["--ble", "none", "--virtual-time"]
+    return [*device, "--image", str(pump.old), *served, "--udp", "127.0.0.1:0", "--json"]
 
 
 @contextlib.contextmanager
-def tray(pump: Workshop, directory: Path, count: int, *, moving: Sequence[int] = ()) -> Generator[list[Unit]]:
-    """So many devices, at rest besides those that move; ended with the test."""
+def tray(
+    pump: Workshop, directory: Path, count: int, *, moving: Sequence[int] = (), radio: bool = False
+) -> Generator[list[Unit]]:
+    """So many devices, at rest besides those that move; ended with the test. With a `radio`, each on its own air."""
     with contextlib.ExitStack() as stack:
         running: list[tuple[Path, subprocess.Popen[str]]] = []
         for number in range(count):
             state = directory / f"d{number}"
             out = stack.enter_context(state.with_suffix(".out").open("w"))
-            process = subprocess.Popen(_command(pump, state), stdout=out, text=True)
+            process = subprocess.Popen(_command(pump, state, radio=radio), stdout=out, text=True)
             stack.callback(process.wait)
             stack.callback(process.terminate)
             running.append((state, process))
         units = [
-            Unit(id=f"P-{n}", state=state, target=f"udp:{_ready(state, it)}") for n, (state, it) in enumerate(running)
+            Unit(id=f"P-{n}", state=state, target=_target(_ready(state, it), radio=radio))
+            for n, (state, it) in enumerate(running)
         ]
         for number, unit in enumerate(units):
             unit.moves(is_true=number in moving)
         yield units
 
 
-def _ready(state: Path, process: "subprocess.Popen[str]") -> str:
+def _target(ready: dict[str, Any], *, radio: bool) -> str:
+    return f"hci:{ready['ble']}#{ready['name']}" if radio else f"udp:{ready['udp']}"
+
+
+def _ready(state: Path, process: "subprocess.Popen[str]") -> dict[str, Any]:
     out = state.with_suffix(".out")
     with subprocess.Popen(["tail", "-f", "-n", "+1", str(out)], stdout=subprocess.PIPE, text=True) as tail:
         assert tail.stdout is not None
         try:
             for event in map(json.loads, tail.stdout):
                 if event["event"] == "ready":
-                    return str(event["udp"])
+                    return dict(event)
         finally:
             tail.kill()
     raise AssertionError(process.poll())
 
 
 def write_campaign(
-    directory: Path, pump: Workshop, units: Sequence[Unit], more: str = "", *, concurrency: int = 3, health: str = ""
+    directory: Path,
+    pump: Workshop,
+    units: Sequence[Unit],
+    more: str = "",
+    *,
+    concurrency: int = 3,
+    health: str = "",
+    gateways: Sequence[str] = (),
 ) -> Path:
     """The campaign file for these devices; `more` is added to it."""
     checked = f'\nhealth = "{health}"' if health else ""
     text = CAMPAIGN.format(image=pump.new, policy=pump.policy_file, concurrency=concurrency, health=checked)
-    text += "".join(f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n' for unit in units)
+    for number, unit in enumerate(units):
+        text += f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n'
+        text += f'gateway = "{gateways[number % len(gateways)]}"\n' if gateways else ""
     file = directory / "tray.toml"
     file.write_text(text + more)
     return file

@@ -13,9 +13,11 @@ from keyswitch.campaign.events import (
     DeviceEnded,
     DeviceTold,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
+    WindowAwaited,
 )
 from keyswitch.campaign.model import Campaign, CampaignDevice
 from keyswitch.campaign.outcomes import Outcome
@@ -107,6 +109,10 @@ def test_what_a_device_says_cannot_move_the_cursor():
             ApprovalAwaited(wave=2, devices=5),
             ["wave 2 (5 devices) waits: approve it with `keyswitch campaign approve tray.toml`"],
         ),
+        (LabelScanned(label="SN 1", device="0", again=False), ["0: scanned"]),
+        (LabelScanned(label="SN 1", device="0", again=True), ["0: scanned before"]),
+        (LabelScanned(label="x", device=None, again=False), ["x: no device of this campaign has this label"]),
+        (WindowAwaited(opens_at="noon"), ["no window is open: the next one opens at noon"]),
         (WaveApproved(wave=2, who="a@b", at=""), ["wave 2: approved by a@b"]),
         (DeviceTold(device="0", event=UPLOAD), []),
     ],

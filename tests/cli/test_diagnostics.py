@@ -21,7 +21,7 @@ def test_what_is_logged_and_where(tmp_path: Path, capsys: pytest.CaptureFixture[
         said = capsys.readouterr().err
         assert "keyswitch.link.udp: socket to 127.0.0.1" in said
         assert "sent:" not in said
-        assert "keyswitch.host.smp.client: sent: os.echo read, sequence" in log.read_text()
+        assert "keyswitch.host.smp.client: sent: os.echo write, sequence" in log.read_text()
         ended("smp", served.target, "os", "echo", "-vv")
         assert "received: os.echo read answered" in capsys.readouterr().err
     logger = logging.getLogger("keyswitch")

@@ -462,6 +462,8 @@ INVENTORY = "id,serial,secret\nP-1,SN 1,keys/p-1.hmac\nP-2,SN 2,keys/pump7.hmac\
     ("unit", "code", "words"),
     [
         (("--unit", "P-2"), Exit.YES, "confirmed"),
+        (("--unit", "P-2", "--serial-number", "SN 2"), Exit.YES, "confirmed"),
+        (("--unit", "P-2", "--serial-number", "SN 9"), Exit.USAGE, "'SN 9', and unit P-2 of the inventory has 'SN 2'"),
         (("--unit", "P-3"), Exit.USAGE, "has no unit 'P-3'"),
         ((), Exit.USAGE, "2 units"),
     ],

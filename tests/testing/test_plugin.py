@@ -16,7 +16,7 @@ def test_the_example_project_passes(pytester: pytest.Pytester) -> None:
     for file in EXAMPLE.iterdir():
         if file.is_file():
             (pytester.path / file.name).write_text(file.read_text())
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:anyio", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=3)
 
 

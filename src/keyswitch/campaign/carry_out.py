@@ -17,6 +17,7 @@ import signal
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from keyswitch.campaign.dbos_engine import EXECUTOR, cancel_flows, open_dbos
@@ -24,15 +25,18 @@ from keyswitch.campaign.dbos_tables import open_store
 from keyswitch.campaign.engine import FlowState
 from keyswitch.campaign.events import Attempt, CampaignState, CampaignStatus, last_attempt
 from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, updates_over
+from keyswitch.campaign.gateways import SILENT_S, check_gateways, hand_over, there
 from keyswitch.campaign.locks import announce, holder, locked, withdraw
 from keyswitch.campaign.look import as_begun_in, begun_round, last_round, look, rounds_of, words_of
 from keyswitch.campaign.model import Campaign, CampaignFiles
 from keyswitch.campaign.orders import ENDED, OrderKind, read_standing, record
 from keyswitch.campaign.outcomes import Outcome
 from keyswitch.campaign.radios import Radios, own_adapters
-from keyswitch.errors import InputError
+from keyswitch.errors import InputError, Phrase
 from keyswitch.host.report.evidence_file import read_journal
 from keyswitch.private_files import open_directory
+
+NO_MORE_LABELS: Final = "no more labels are scanned"
 
 CARRIES_OUT: Final = "carries this campaign out"
 
@@ -46,6 +50,28 @@ class Hand:
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self._interrupted = asyncio.Event()
+        self._labels: asyncio.Queue[str | None] | None = None
+
+    def expect_labels(self) -> None:
+        """Let each device wait for its label; to be said before the campaign is carried out."""
+        self._labels = asyncio.Queue()
+
+    def scan(self, label: str | None) -> None:
+        """A label was scanned; None: none will be any more, and the campaign is paused."""
+        if self._labels is not None:
+            self._labels.put_nowait(label)
+
+    @property
+    def expects_labels(self) -> bool:
+        """Whether devices wait for their labels."""
+        return self._labels is not None
+
+    async def next_label(self) -> str | None:
+        """The next label; None: no more come."""
+        if self._labels is None:
+            await asyncio.get_running_loop().create_future()
+            raise AssertionError
+        return await self._labels.get()
 
     def look(self) -> None:
         """Look at what was asked for (`order`)."""
@@ -192,13 +218,22 @@ async def _carry_out(
         _conclude(files, what, attempts, state, why)
 
     controller = Controller(
-        campaign=campaign, sink=sink, record=conclude, update=update or updates_over(Radios()), ended=ended
+        campaign=campaign,
+        sink=sink,
+        record=conclude,
+        update=update or updates_over(Radios()),
+        ended=ended,
+        labels=hand.expects_labels,
+        away=partial(there, directory=files.directory.parent),
     )
     executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
-    with own_adapters(each.request.target for each in campaign.devices), _announced(lock):
+    check_gateways(campaign.devices, files.url)
+    own = [each.request.target for each in campaign.devices if each.gateway is None]
+    with own_adapters(own), _announced(lock):
         async with open_dbos(files.store, controller.flows, executor=executor) as engine:
             running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
-            ends = [running, *map(asyncio.ensure_future, (hand.interrupted(), _obey(controller, files, hand)))]
+            told = (hand.interrupted(), _obey(controller, files, hand), _scan(controller, files, hand))
+            ends = [running, *map(asyncio.ensure_future, told)]
             deadline = asyncio.ensure_future(controller.keep_deadline())
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -212,6 +247,15 @@ async def _carry_out(
                 if isinstance(result, Exception):
                     raise result
     return look(campaign, files, held=True)
+
+
+async def _scan(controller: Controller, files: CampaignFiles, hand: Hand) -> None:
+    """Let devices begin whose labels are scanned; returns when no more come, and those that have begun have ended."""
+    while (label := await hand.next_label()) is not None:
+        controller.scan(label)
+    await controller.until_scanned_have_ended()
+    record(files, OrderKind.PAUSE, controller.campaign, note=NO_MORE_LABELS)
+    await controller.pause(NO_MORE_LABELS)
 
 
 async def _obey(controller: Controller, files: CampaignFiles, hand: Hand) -> None:
@@ -251,6 +295,34 @@ def order(campaign: Campaign, files: CampaignFiles, kind: OrderKind, *, wave: in
         more = {"wave": awaits}
     record(files, kind, as_begun, **more)
     _tell_to_look(files)
+
+
+def replace_gateway(
+    campaign: Campaign, files: CampaignFiles, *, from_: str, to: str, silent_s: float = SILENT_S
+) -> int:
+    """Give what a silent gateway has of this campaign to another one; who said so is recorded.
+
+    Args:
+        campaign: as its file has it.
+        files: where it keeps what it has to remember.
+        from_: the gateway that is silent.
+        to: the other one.
+        silent_s: how long it has to have been silent.
+
+    Returns:
+        How many attempts.
+
+    Raises:
+        InputError: it has not begun or has no database, or `gateways.hand_over` refuses.
+    """
+    as_begun = as_begun_in(campaign, begun_round(campaign, files), files)
+    if files.url is None:
+        raise InputError(
+            f"gateway {from_}", "this campaign has no gateways", Phrase("{database} postgresql://HOST/NAME")
+        )
+    count = hand_over(files.url, campaign.name, from_=from_, to=to, silent_s=silent_s)
+    record(files, "gateway replaced", as_begun, gateway=from_, by=to, attempts=count)
+    return count
 
 
 def pause(campaign: Campaign, files: CampaignFiles) -> CampaignStatus:
@@ -316,7 +388,7 @@ def _conclude(
         state=state.value,
         why=why,
         devices={
-            each.id: {"outcome": _outcome(attempts.get(each.id)), "head": _head(files, each.id)}
+            each.id: {"outcome": _outcome(attempts.get(each.id)), "head": _head(files, each.id, attempts.get(each.id))}
             for each in campaign.devices
         },
     )
@@ -326,7 +398,9 @@ def _outcome(attempt: Attempt | None) -> str | None:
     return None if attempt is None or attempt.outcome is None else attempt.outcome.value
 
 
-def _head(files: CampaignFiles, device: str) -> dict[str, Any] | None:
+def _head(files: CampaignFiles, device: str, attempt: Attempt | None) -> dict[str, Any] | None:
+    if attempt is not None and attempt.head is not None:
+        return dict(attempt.head)
     path = files.evidence(device)
     if not path.exists():
         return None

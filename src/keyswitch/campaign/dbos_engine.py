@@ -18,11 +18,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
-from keyswitch.campaign.dbos_tables import CONNECT_WITHIN_S, ERROR, Database
+from keyswitch.campaign.dbos_tables import ERROR, Database
 from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
+from keyswitch.campaign.postgresql import CONNECT_WITHIN_S, check_url, connect_postgresql, place_of, unusable
 from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.private_files import open_file
@@ -32,6 +32,9 @@ EXECUTOR: Final = "bench"
 
 BUSY_MS: Final = 30_000
 """How long a writer waits for another one, as the engine has it (`dbos/_sys_db_sqlite.py`)."""
+
+LOOK_EACH_S: Final = 1.0
+"""How often an executor looks for what others have left for it, and they for its end: the engine tells neither."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -121,7 +124,7 @@ def _postgresql(url: str) -> Generator[Any]:
             pass  # a database that cannot be reached is one line, at once
         yield engine
     except DBAPIError as error:
-        raise _unusable(url, error.orig) from error
+        raise unusable(url, error.orig) from error
     finally:
         engine.dispose()
 
@@ -136,51 +139,9 @@ def _away(context: Any) -> None:
         context.is_disconnect = True
 
 
-@contextmanager
-def connect_postgresql(url: str) -> Generator[Any]:
-    """A connection of its own to a PostgreSQL; each statement is a transaction.
-
-    Raises:
-        InputError: the engine's package is not installed, or the database cannot be used.
-    """
-    check_url(url)
-    need("dbos", place_of(url))
-    import psycopg  # noqa: PLC0415 - of an extra
-
-    try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_WITHIN_S) as connection:
-            yield connection
-    except psycopg.Error as error:
-        raise _unusable(url, error) from error
-
-
-def _unusable(url: str, error: object) -> InputError:
-    words = " ".join(str(error).split()) or "cannot be used"
-    return InputError(place_of(url), words, "a PostgreSQL that is there, and a database of it that is ours to write")
-
-
-def check_url(url: str) -> None:
-    """Check the URL of a database, which stands in no file and must have no password in it.
-
-    Raises:
-        InputError: it is none, or has a password: whoever lists processes would see it.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
-        raise InputError(place_of(url), "no PostgreSQL", "postgresql://HOST/DATABASE")
-    if parts.password or "password=" in parts.query:
-        raise InputError(place_of(url), "a password stands in it, where others can see it", "~/.pgpass, or PGPASSWORD")
-
-
-def place_of(url: str) -> str:
-    """The URL of a database as messages have it: without who connects, and how."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 @asynccontextmanager
 async def open_dbos(
-    database: Database, flows: Mapping[str, Flow], *, executor: str = EXECUTOR
+    database: Database, flows: Mapping[str, Flow], *, executor: str = EXECUTOR, takes: bool = False
 ) -> AsyncGenerator["DbosEngine"]:
     """The engine on this database; unfinished flows of this executor are taken up at once.
 
@@ -188,6 +149,7 @@ async def open_dbos(
         database: where it keeps what it has to remember.
         flows: by name, everything that it can be asked to carry out.
         executor: who carries them out; only one process may be it.
+        takes: also what others leave for this executor (`elsewhere`).
 
     Raises:
         InputError: the engine's package is not installed, or the file cannot be used.
@@ -211,6 +173,8 @@ async def open_dbos(
         engine = DbosEngine(flows)
         try:
             DBOS.launch()  # in the running loop, which it makes its own
+            if takes:
+                await DBOS.register_queue_async(executor, polling_interval_sec=LOOK_EACH_S)
             yield engine
         finally:
             await asyncio.to_thread(lambda: DBOS.destroy(destroy_registry=True))
@@ -220,10 +184,21 @@ class DbosEngine:
     """`keyswitch.campaign.engine.Engine`; made by `open_dbos`."""
 
     def __init__(self, flows: Mapping[str, Flow]) -> None:
+        self.store_failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flows = {name: _registered(name, flow, self) for name, flow in flows.items()}
 
     async def run(self, id_: str, flow: str, argument: Plain) -> Plain:
         """Begin a flow, or take it up, and wait for its result."""
+        result = asyncio.ensure_future(self._result(id_, flow, argument))
+        try:
+            await asyncio.wait((result, self.store_failed), return_when=asyncio.FIRST_COMPLETED)
+            if self.store_failed.done():
+                await self.store_failed
+            return await result
+        finally:
+            result.cancel()
+
+    async def _result(self, id_: str, flow: str, argument: Plain) -> Plain:
         return await (await self._begin(id_, flow, argument)).get_result()
 
     async def step(self, name: str, act: Callable[[], Awaitable[Plain]]) -> Plain:
@@ -256,6 +231,22 @@ class DbosEngine:
         begun = [await self._begin(id_, flow, argument) for id_, argument in arguments]
         return [await each.get_result() for each in begun]
 
+    async def elsewhere(self, executor: str, flow: str, id_: str, argument: Plain) -> Plain:
+        """The result of a flow that another executor of the same store carries out, when that is there."""
+        from dbos import DBOS  # noqa: PLC0415 - of an extra
+
+        left = await DBOS.enqueue_workflow_with_options_async(
+            {
+                "workflow_name": flow,
+                "queue_name": executor,
+                "workflow_id": id_,
+                "application_name": _application(executor),
+                "app_version": _version(executor),
+            },
+            argument,
+        )
+        return await left.get_result(polling_interval_sec=LOOK_EACH_S)
+
     async def _begin(self, id_: str, flow: str, argument: Plain) -> Any:
         from dbos import DBOS, SetWorkflowID  # noqa: PLC0415 - of an extra
 
@@ -280,6 +271,22 @@ def cancel_flows(database: Database, flows: Sequence[str]) -> None:
             client.destroy()
 
 
+def requeue(connection: Any, campaign: str, *, from_: str, to: str) -> int:
+    """Leave for one executor what another one has not ended of a campaign; how much that was.
+
+    The engine has no call for it: to it, whose work it is never changes.
+    """
+    query = """
+        UPDATE dbos.workflow_status
+        SET status = 'ENQUEUED', queue_name = %s, executor_id = NULL, application_name = %s, application_version = %s,
+            owner_xid = NULL, started_at_epoch_ms = NULL
+        WHERE queue_name = %s AND status IN ('PENDING', 'ENQUEUED') AND substr(workflow_uuid, 1, %s) IN (%s, %s)
+    """
+    starts = (f"{campaign}/", f"{campaign}#")
+    values = (to, _application(to), _version(to), from_, len(starts[0]), *starts)
+    return int(connection.execute(query, values).rowcount)
+
+
 def _application(executor: str) -> str:
     """What the engine calls this executor's work: it takes up nobody else's of the same database."""
     return f"keyswitch-{hashlib.sha256(executor.encode()).hexdigest()[:16]}"
@@ -292,9 +299,17 @@ def _version(executor: str) -> str:
 
 def _registered(name: str, flow: Flow, engine: DbosEngine) -> Any:
     from dbos import DBOS  # noqa: PLC0415 - of an extra
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - of an extra
 
     async def carried_out(argument: Plain) -> Plain:
-        return await flow(engine, argument)
+        try:
+            return await flow(engine, argument)
+        except DBAPIError as error:
+            # That the store failed says nothing of the flow: kept as its end, it could never be taken up again.
+            if not engine.store_failed.done():
+                engine.store_failed.set_exception(error)
+            await asyncio.get_running_loop().create_future()
+            raise
 
     carried_out.__qualname__ = carried_out.__name__ = name
     return DBOS.workflow(name=name, max_recovery_attempts=None)(carried_out)

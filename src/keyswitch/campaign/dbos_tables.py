@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, cast
 
 from keyswitch.campaign.engine import FlowRecord, FlowState
 from keyswitch.campaign.model import Plain
+from keyswitch.campaign.postgresql import connect_postgresql
 from keyswitch.errors import InputError
 from keyswitch.private_files import open_file
 
@@ -24,8 +25,6 @@ Database = Path | str
 
 ERROR: Final = "keyswitch error"
 """Key of what an error is kept as."""
-
-CONNECT_WITHIN_S: Final = 10
 
 _STATES: Final = {
     "SUCCESS": FlowState.DONE,
@@ -84,8 +83,8 @@ class TablesStore:
         if self._connection is None:
             return ()
         rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
-        values = (json.loads(row[0]) for row in rows)
-        return tuple(each for each in values if isinstance(each, dict))
+        values: list[Plain] = [_kept(row[0], flow) for row in rows]
+        return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
 
 
 @contextmanager
@@ -121,8 +120,6 @@ def _sqlite(path: Path) -> Generator[TablesStore]:
 
 @contextmanager
 def _postgresql(url: str) -> Generator[TablesStore]:
-    from keyswitch.campaign.dbos_engine import connect_postgresql  # noqa: PLC0415 - the driver is of an extra
-
     with connect_postgresql(url) as connection:
         there = connection.execute("SELECT to_regclass('dbos.workflow_status')").fetchone()
         yield TablesStore(connection if there[0] else None, schema="dbos.", value="%s")
@@ -130,7 +127,7 @@ def _postgresql(url: str) -> Generator[TablesStore]:
 
 def _record(row: Any) -> FlowRecord:
     id_, status, version, executor, inputs, output, error = row
-    given = cast("dict[str, Any]", json.loads(inputs)) if inputs else {}
+    given = cast("dict[str, Any]", _kept(inputs, id_)) if inputs else {}
     state = _STATES.get(status, FlowState.UNFINISHED)
     return FlowRecord(
         id=id_,
@@ -138,8 +135,18 @@ def _record(row: Any) -> FlowRecord:
         version=(version or "").partition("/")[0],  # behind it is whose it is
         executor=executor or "",
         argument=(given.get("args") or [None])[0],
-        result=_words_of(error) if state is FlowState.BROKEN else json.loads(output) if output else None,
+        result=_words_of(error) if state is FlowState.BROKEN else _kept(output, id_) if output else None,
     )
+
+
+def _kept(text: str, flow: str) -> Plain:
+    """A value that the engine has kept."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InputError(
+            f"flow {flow}", "what is kept of it is not JSON: it was changed", "the database as it was"
+        ) from None
 
 
 def _words_of(error: str | None) -> str:

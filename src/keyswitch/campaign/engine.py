@@ -35,6 +35,10 @@ class Steps(Protocol):
         """Begin a flow for each id and argument, or take it up; the results of all, in that order."""
         ...
 
+    async def elsewhere(self, executor: str, flow: str, id_: str, argument: Plain) -> Plain:
+        """The result of a flow that another executor of the same store carries out, when that is there."""
+        ...
+
 
 Flow = Callable[[Steps, Plain], Awaitable[Plain]]
 """A durable flow: with the same results of its steps it does the same again."""

@@ -23,6 +23,7 @@ class Attempt:
         next_step: what a person can do.
         duration_ms: of the attempt.
         ended_at: when it ended, in ISO 8601, by the clock of the computer that carried it out; empty: not known.
+        head: of the device's chain of records, number and hash; None: it lies here.
     """
 
     outcome: Outcome | None
@@ -31,6 +32,7 @@ class Attempt:
     next_step: str | None = None
     duration_ms: int = 0
     ended_at: str = ""
+    head: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, outcome: Outcome, result: "Result") -> Self:
@@ -124,7 +126,32 @@ class WindowAwaited:
     opens_at: str
 
 
-Event = DeviceBegun | DeviceTold | DeviceEnded | Stopping | Pausing | ApprovalAwaited | WaveApproved | WindowAwaited
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScanned:
+    """A label was scanned.
+
+    Attributes:
+        label: as it was read.
+        device: that has it; None: no device of this campaign has.
+        again: it was scanned before.
+    """
+
+    label: str
+    device: str | None
+    again: bool
+
+
+Event = (
+    DeviceBegun
+    | DeviceTold
+    | DeviceEnded
+    | Stopping
+    | Pausing
+    | ApprovalAwaited
+    | WaveApproved
+    | WindowAwaited
+    | LabelScanned
+)
 
 
 class CampaignState(StrEnum):

@@ -31,6 +31,7 @@ from keyswitch.campaign.events import (
     DeviceEnded,
     DeviceTold,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -49,6 +50,7 @@ from keyswitch.host.update.job import Result
 
 CAMPAIGN: Final = "campaign"
 DEVICE: Final = "device"
+ATTEMPT: Final = "attempt"
 """Names of the flows."""
 
 LOOK_AT_CLOCK_S: Final = 60.0
@@ -62,18 +64,23 @@ Record = Callable[[Campaign, Mapping[str, Attempt], CampaignState, str], None]
 """Writes the campaign's own record."""
 
 
+def executor_of(gateway: str) -> str:
+    """Whom the engine takes a gateway for."""
+    return f"gateway {gateway}"
+
+
 def updates_over(radios: Radios) -> Update:
     """Updates whose devices share these radios."""
 
     async def update(device: CampaignDevice, campaign: Campaign, sink: Callable[[UpdateEvent], None]) -> Attempt | None:
-        return await update_device(device, campaign, sink, radios=radios)
+        return await update_device(device, campaign.image_hashes, sink, radios=radios)
 
     return update
 
 
 async def update_device(
     device: CampaignDevice,
-    campaign: Campaign,
+    image_hashes: tuple[str, ...],
     sink: Callable[[UpdateEvent], None],
     *,
     radios: Radios,
@@ -84,7 +91,7 @@ async def update_device(
     except InputError as error:
         return Attempt(outcome=Outcome.REFUSED, detail=str(error))
     try:
-        if campaign.image_hashes != tuple(image.hash.hex() for image in prepared.job.images):
+        if image_hashes != tuple(image.hash.hex() for image in prepared.job.images):
             detail = f"{device.request.image} is another image than when the campaign began"
             return Attempt(outcome=Outcome.REFUSED, detail=detail)
         result: Result = await run_update(prepared, sink)
@@ -108,6 +115,8 @@ class Controller:
         update: carries an attempt out.
         record: writes the campaign's own record.
         ended: outcome of each device that has ended; those of an earlier process are handed in.
+        away: a device as its gateway is told of it.
+        labels: a device begins when its label was scanned (`scan`); False: at once.
         clock: the time of day, which windows, the deadline and records go by; whoever sets it moves them.
     """
 
@@ -116,6 +125,8 @@ class Controller:
     record: Record
     update: Update
     ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    away: Callable[[CampaignDevice], CampaignDevice] = field(default=lambda device: device)
+    labels: bool = False
     clock: Callable[[], datetime] = time_of_day
     why: str = ""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,6 +135,8 @@ class Controller:
     _at_work: set[str] = field(default_factory=set[str])
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _approved: dict[int, WaveApproved] = field(default_factory=dict[int, WaveApproved])
+    _scanned: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _approvals: defaultdict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _under_way: set["asyncio.Task[Attempt | None]"] = field(default_factory=set["asyncio.Task[Attempt | None]"])
     _places: asyncio.Semaphore = field(init=False)
@@ -151,6 +164,31 @@ class Controller:
         if wave not in self._approved:
             self._approved[wave] = WaveApproved(wave=wave, who=who, at=at)
             self._approvals[wave].set()
+
+    def scan(self, label: str) -> None:
+        """Let the device begin that has this label: its serial number or its id, as the campaign has them."""
+        of = {name: each.id for each in self.campaign.devices for name in (each.id, each.request.serial_number) if name}
+        device = of.get(label)
+        again = device is not None and self._scanned[device].is_set()
+        if device is not None:
+            self._scanned[device].set()
+        self.sink(LabelScanned(label=label, device=device, again=again))
+
+    async def until_scanned_have_ended(self) -> None:
+        """Wait for the devices that were scanned and whose turn has come; for ever if that is the whole campaign."""
+        while self._due() or len(self.ended) == len(self.campaign.devices):
+            self._one_ended.clear()
+            await self._one_ended.wait()
+
+    def _due(self) -> set[str]:
+        """Devices that were scanned and have not ended, of the waves up to the first one that has not."""
+        due: set[str] = set()
+        for wave in self.campaign.waves_of_devices:
+            left = {device.id for device in wave} - self.ended.keys()
+            due |= {id_ for id_ in left if self._scanned[id_].is_set()}
+            if left:
+                break
+        return due
 
     async def pause(self, why: str) -> None:
         """No further attempt begins; returns when those under way have reached their end, and that is kept."""
@@ -198,6 +236,8 @@ class Controller:
         before: Attempt | None = None
         attempt = 1
         while True:
+            if self.labels and attempt == 1:
+                await _either(self._scanned[device.id], self._stopping)
             await self._open_window()
             async with self._place(device):
                 if self._held:
@@ -212,6 +252,7 @@ class Controller:
                 if wait_ms is None:
                     if ended.outcome is not None:
                         self.ended[device.id] = ended.outcome
+                        self._one_ended.set()
                         self._judge()
                     return {"last": ended.to_plain(), "attempts": attempt}
             await steps.sleep(wait_ms, until=self._stopping)
@@ -252,7 +293,7 @@ class Controller:
         name = adapter_of(device.request.target)
         async with AsyncExitStack() as stack:
             if name is not None:
-                await stack.enter_async_context(self._on_adapter[name])
+                await stack.enter_async_context(self._on_adapter[f"{device.gateway or ''} {name}"])
             await stack.enter_async_context(self._places)
             yield
 
@@ -260,17 +301,41 @@ class Controller:
         """How an attempt ended, once that is kept."""
         self._at_work.add(device.id)
         try:
+            if device.gateway is not None:
+                return await self._at_gateway(steps, device, attempt, device.gateway)
             return await steps.step("attempt", partial(self._attempt, device, attempt))
         finally:
             self._not_at_work(device)
 
-    async def _attempt(self, device: CampaignDevice, attempt: int) -> Plain:
+    async def _at_gateway(self, steps: Steps, device: CampaignDevice, attempt: int, gateway: str) -> Plain:
+        """The same by a gateway. Interrupted here, it goes on there, and its end is found when this is resumed."""
+        stopped = await steps.step("begin", partial(self._begin, device, attempt))
+        if stopped is not None:
+            return stopped
+        argument = {
+            "device": self.away(device).to_plain(),
+            "attempt": attempt,
+            "image_hashes": list(self.campaign.image_hashes),
+        }
+        id_ = f"{self.campaign.device_flow_id(device)}/{attempt}"
+        plain = await steps.elsewhere(executor_of(gateway), ATTEMPT, id_, argument)
+        self._told_end(device, attempt, Attempt.from_plain(plain))
+        return plain
+
+    async def _begin(self, device: CampaignDevice, attempt: int) -> Plain:
+        """None, or that it does not begin any more."""
         if self._held:  # since its step was begun
             self._not_at_work(device)
             await _never()
         if self._stopping.is_set():
             return Attempt(outcome=None, detail=f"stopped: {self.why}").to_plain()
         self.sink(DeviceBegun(device=device.id, attempt=attempt))
+        return None
+
+    async def _attempt(self, device: CampaignDevice, attempt: int) -> Plain:
+        stopped = await self._begin(device, attempt)
+        if stopped is not None:
+            return stopped
         task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
         self._under_way.add(task)
         ended = None
@@ -286,9 +351,12 @@ class Controller:
             await _never()  # not to be recorded as ended: the step is begun anew when the campaign is resumed
             raise AssertionError
         ended = replace(ended, ended_at=stamp(self.clock()))
+        self._told_end(device, attempt, ended)
+        return ended.to_plain()
+
+    def _told_end(self, device: CampaignDevice, attempt: int, ended: Attempt) -> None:
         retry_in_ms = self._retry(ended.outcome).wait_before(attempt + 1) if ended.outcome else None
         self.sink(DeviceEnded(device=device.id, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms))
-        return ended.to_plain()
 
     def _not_at_work(self, device: CampaignDevice) -> None:
         self._at_work.discard(device.id)

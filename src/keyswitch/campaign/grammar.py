@@ -72,6 +72,12 @@ DEVICE: Final = TomlTable(
         TomlKey(name="target", kind=Text(200), doc="Where it is, as `keyswitch update` takes it.", default=REQUIRED),
         TomlKey(name="serial", kind=Text(64), doc="Serial number, for records.", default_text="the inventory's"),
         TomlKey(name="secret", kind=_FILE, doc="File of its own entry secret.", default_text="`entry.secret`"),
+        TomlKey(
+            name="gateway",
+            kind=_ID,
+            doc="The gateway that updates it, of a campaign on a PostgreSQL.",
+            default_text="none: this computer does",
+        ),
     ),
 )
 
@@ -237,8 +243,3 @@ SECTIONS: Final = {
 """Tables of the root; those of `LISTS` are lists of them, and `[retry]` has one of `RETRY` for each outcome."""
 
 LISTS: Final = ("device", "windows", "abort")
-
-NOT_YET: Final = {
-    "gateways": "gateways",
-}
-"""What a campaign file will be able to say: refused by name, so that nobody believes that it was heeded."""

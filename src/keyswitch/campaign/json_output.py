@@ -10,6 +10,7 @@ from keyswitch.campaign.events import (
     DeviceStatus,
     DeviceTold,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -76,6 +77,15 @@ class WindowAwaitedJson(TypedDict):
 
     event: str
     opens_at: str
+
+
+class LabelScannedJson(TypedDict):
+    """A label was scanned; `device` is null if no device of this campaign has it."""
+
+    event: str
+    label: str
+    device: str | None
+    again: bool
 
 
 class DeviceStatusJson(TypedDict):
@@ -146,6 +156,25 @@ class CampaignPlanJson(TypedDict):
     deadline: str | None
 
 
+class GatewayReadyJson(TypedDict):
+    """The gateway takes attempts from now on."""
+
+    event: str
+    name: str
+
+
+class GatewayReplacedJson(TypedDict):
+    """So many attempts of a silent gateway were given to another one."""
+
+    event: str
+    gateway: str
+    by: str
+    attempts: int
+
+
+GatewayJson = GatewayReadyJson | DeviceBegunJson | DeviceEndedJson
+"""What `keyswitch gateway` prints."""
+
 RunJson = (
     DeviceBegunJson
     | DeviceEndedJson
@@ -154,6 +183,7 @@ RunJson = (
     | ApprovalAwaitedJson
     | WaveApprovedJson
     | WindowAwaitedJson
+    | LabelScannedJson
     | CampaignJson
 )
 
@@ -186,6 +216,8 @@ def event_json(event: Event) -> RunJson | None:
             return {"event": "wave_approved", "wave": wave, "who": who, "at": at}
         case WindowAwaited(opens_at=opens_at):
             return {"event": "window_awaited", "opens_at": opens_at}
+        case LabelScanned(label=label, device=device, again=again):
+            return {"event": "label_scanned", "label": label, "device": device, "again": again}
         case DeviceTold():
             return None
 

@@ -53,7 +53,6 @@ def read_campaign(path: Path) -> Campaign:
     data, origin = read_file(path, CAMPAIGN_FILE), str(path)
     where = f"{origin}: "
     root = parse_toml(data, origin, CAMPAIGN_FILE.expected, parse_float=Decimal)
-    _refuse_not_yet(root, where)
     listed = grammar.ROOT.read(root, where)["devices"]
     campaign, waves, run = (_section(root, name, where) for name in ("campaign", "waves", "run"))
     windows = tuple(_window(row, place) for place, row in _list(root, "windows", where))
@@ -158,14 +157,6 @@ async def _scan_air(radio: str, listen_ms: int) -> "tuple[FoundDevice, ...]":
         return await scan_for_devices(radio, listen_ms=listen_ms)
 
 
-def _refuse_not_yet(root: Mapping[str, Any], where: str) -> None:
-    for path, what in grammar.NOT_YET.items():
-        table, _, key = path.rpartition(".")
-        inside = root.get(table, {}) if table else root
-        if isinstance(inside, dict) and key in inside:
-            raise InputError(f"{where}{path}", f"not yet: {what}", "a campaign without it")
-
-
 def _section(root: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
     return grammar.SECTIONS[name].read(root.get(name, {}), below(where, name))
 
@@ -223,7 +214,7 @@ def _devices(rows: list[tuple[str, object]], common: UpdateRequest, path: Path) 
             unit=read["id"],
             serial_number=read["serial"],
         )
-        devices.append(CampaignDevice(id=read["id"], request=request))
+        devices.append(CampaignDevice(id=read["id"], request=request, gateway=read["gateway"]))
     return tuple(devices)
 
 

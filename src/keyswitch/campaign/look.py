@@ -169,7 +169,7 @@ def _how(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int
         if last.outcome is None:
             return DeviceState.NOT_BEGUN, 0, None
         return DeviceState.ENDED, flow.result["attempts"], last
-    attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id)]
+    attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id) if "outcome" in each]
     if not attempts:
         begun = flow.state is FlowState.UNFINISHED
         return (DeviceState.UNDER_WAY if begun else DeviceState.NOT_BEGUN), 0, None

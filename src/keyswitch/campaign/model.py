@@ -21,20 +21,29 @@ def round_id(name: str, round_: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignDevice:
-    """One device. Attributes: id: what the campaign calls it; request: its update; secrets are file names there."""
+    """One device.
+
+    Attributes:
+        id: what the campaign calls it.
+        request: its update; secrets are file names there.
+        gateway: that updates it; None: the process that carries the campaign out does.
+    """
 
     id: str
     request: UpdateRequest
+    gateway: str | None = None
 
     def to_plain(self) -> dict[str, Plain]:
         """JSON values; what is as it is by default is left out."""
         plain, default = self.request.to_plain(), _DEFAULT_REQUEST
-        return {"id": self.id, "request": {key: value for key, value in plain.items() if value != default[key]}}
+        request = {key: value for key, value in plain.items() if value != default[key]}
+        return {"id": self.id, "request": request, **({"gateway": self.gateway} if self.gateway else {})}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
         """The same from JSON values."""
-        return cls(id=plain["id"], request=UpdateRequest.from_plain(plain["request"]))
+        request = UpdateRequest.from_plain(plain["request"])
+        return cls(id=plain["id"], request=request, gateway=plain.get("gateway"))
 
 
 _DEFAULT_REQUEST: Final = UpdateRequest(target="").to_plain()

@@ -129,12 +129,15 @@ async def ask_all(campaign: Campaign) -> CampaignPlan:
             return await _ask(device, wave, radios)
 
     waves = enumerate(campaign.waves_of_devices, 1)
-    with own_adapters(each.request.target for each in campaign.devices):
+    with own_adapters(each.request.target for each in campaign.devices if each.gateway is None):
         asked = await asyncio.gather(*(ask(device, number) for number, wave in waves for device in wave))
     return CampaignPlan(campaign=campaign, asked=tuple(asked))
 
 
 async def _ask(device: CampaignDevice, wave: int, radios: Radios) -> Asked:
+    if device.gateway is not None:
+        why = f"it is asked by its gateway, {device.gateway}, alone"
+        return Asked(device=device.id, target=device.request.target, wave=wave, plan=None, unreachable=why)
     prepared = prepare(device.request, radio=partial(radios.of, device.request.target))
     way = prepared.job.way
     to = way.to if isinstance(way, ModeGroupStrategy) else None

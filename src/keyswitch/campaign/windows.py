@@ -78,7 +78,12 @@ class Window:
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
         """The same from JSON values."""
-        return cls(**{**plain, "days": tuple(Day(word) for word in plain["days"])})
+        return cls(
+            days=tuple(Day(word) for word in plain["days"]),
+            opens_min=plain["opens_min"],
+            closes_min=plain["closes_min"],
+            zone=plain["zone"],
+        )
 
 
 def opens_at(windows: Iterable[Window], at: datetime) -> datetime:

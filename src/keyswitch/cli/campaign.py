@@ -1,6 +1,7 @@
 """`keyswitch campaign`: many devices, from a file, resumable whatever is killed."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,11 @@ DATABASE = click.option(
     metavar="URL",
     envvar="KEYSWITCH_DATABASE",
     help="Keep the campaign in this PostgreSQL (postgresql://HOST/NAME) instead of a file beside FILE.toml.",
+)
+LABELS = click.option(
+    "--scan-label",
+    is_flag=True,
+    help="Begin a device when its label is read from stdin, one a line: its serial number or id. The end pauses.",
 )
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object a line; the last one is the summary."
@@ -117,8 +123,9 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
 @campaign.command()
 @FILE
 @DATABASE
+@LABELS
 @JSON
-def run(file: Path, database: str | None, *, as_json: bool) -> Exit:
+def run(file: Path, database: str | None, *, scan_label: bool, as_json: bool) -> Exit:
     """Carry out a campaign that has not begun.
 
     \b
@@ -136,21 +143,22 @@ def run(file: Path, database: str | None, *, as_json: bool) -> Exit:
         found = check_requests(await find_devices(read, file))
         return await carry_out.begin(found, files, sink, hand=hand)
 
-    return _carry_out(file, database, as_json=as_json, how=begun)
+    return _carry_out(file, database, as_json=as_json, how=begun, labels=scan_label)
 
 
 @campaign.command()
 @FILE
 @DATABASE
+@LABELS
 @JSON
-def resume(file: Path, database: str | None, *, as_json: bool) -> Exit:
+def resume(file: Path, database: str | None, *, scan_label: bool, as_json: bool) -> Exit:
     """Carry a campaign on that was paused, interrupted or killed.
 
     \b
     Example:
       keyswitch campaign resume pumps.toml
     """
-    return _carry_out(file, database, as_json=as_json, how=_resume)
+    return _carry_out(file, database, as_json=as_json, how=_resume, labels=scan_label)
 
 
 @campaign.command()
@@ -163,14 +171,24 @@ def resume(file: Path, database: str | None, *, as_json: bool) -> Exit:
     multiple=True,
     help="Try this device again; may be given several times. Else all that were not confirmed.",
 )
+@click.option("--from", "from_", metavar="GATEWAY", help="Instead: give what this silent gateway has to another one.")
+@click.option("--to", metavar="GATEWAY", help="The other one, with --from.")
 @JSON
-def retry(file: Path, devices: tuple[str, ...], database: str | None, *, as_json: bool) -> Exit:
+def retry(
+    file: Path, devices: tuple[str, ...], from_: str | None, to: str | None, database: str | None, *, as_json: bool
+) -> Exit:
     """Try those devices again that were not confirmed, when the campaign has ended; in one wave.
 
+    With --from and --to, the attempts of a gateway that was silent for half an hour are given to another one, while the
+    campaign goes on.
+
     \b
-    Example:
+    Examples:
       keyswitch campaign retry pumps.toml --device P-0007
+      keyswitch campaign retry pumps.toml --from ward-3 --to ward-4
     """
+    if from_ or to:
+        return _replace(file, database, from_, to, as_json=as_json)
 
     def again(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
         from keyswitch.campaign import carry_out
@@ -292,10 +310,24 @@ def _read(file: Path, database: str | None) -> "tuple[Campaign, CampaignFiles]":
 
     need("dbos", "campaign")
     if database is not None:
-        from keyswitch.campaign.dbos_engine import check_url
+        from keyswitch.campaign.postgresql import check_url
 
         check_url(database)
     return read_campaign(file), CampaignFiles.of(file, database)
+
+
+def _replace(file: Path, database: str | None, from_: str | None, to: str | None, *, as_json: bool) -> Exit:
+    from keyswitch.campaign.carry_out import replace_gateway
+    from keyswitch.errors import InputError
+
+    if not from_ or not to:
+        raise InputError("--to" if from_ else "--from", "missing", "a gateway; --from and --to belong together")
+    count = replace_gateway(*_read(file, database), from_=from_, to=to)
+    if as_json:
+        echo(json_line({"event": "gateway_replaced", "gateway": from_, "by": to, "attempts": count}))
+    else:
+        echo(f"{count} attempts of gateway {from_} were given to gateway {to}")
+    return Exit.YES
 
 
 def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand") -> "Carried":
@@ -304,7 +336,7 @@ def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand"
     return carry_out.resume(read, files, sink, hand=hand)
 
 
-def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How") -> Exit:
+def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", labels: bool = False) -> Exit:
     from time import monotonic
 
     from keyswitch.campaign.carry_out import Hand, signals
@@ -316,6 +348,9 @@ def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How") -
 
     async def carried_out() -> "CampaignStatus":
         hand = Hand()
+        if labels:
+            hand.expect_labels()
+            _read_labels(hand.scan)
         with signals(hand), shown(read, file, as_json=as_json) as sink:
             return await how(read, files, sink, hand)
 
@@ -324,6 +359,24 @@ def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How") -
     if ended.state in {CampaignState.INTERRUPTED, CampaignState.PAUSED}:
         echo(f"{ended.state.value}: resume with `keyswitch campaign resume {file}`", err=True)
     return Exit.INTERRUPTED if ended.state is CampaignState.INTERRUPTED else code
+
+
+def _read_labels(heard: "Callable[[str | None], None]") -> None:
+    """Tell the labels on stdin as they come, and None at their end."""
+    import sys
+    from threading import Thread
+
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        with suppress(RuntimeError):  # the campaign has ended meanwhile, and its loop with it
+            for line in sys.stdin:
+                if label := line.strip():
+                    loop.call_soon_threadsafe(heard, label)
+            loop.call_soon_threadsafe(heard, None)
+
+    # A daemon: it waits for a person, and must not keep the program when the campaign has ended.
+    Thread(target=read, name="labels", daemon=True).start()
 
 
 def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, seconds: float | None = None) -> Exit:

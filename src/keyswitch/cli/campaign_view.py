@@ -17,6 +17,7 @@ from keyswitch.campaign.events import (
     DeviceEnded,
     DeviceTold,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -83,10 +84,18 @@ def lines(event: Event, file: Path) -> list[str]:
             return [f"wave {wave} ({devices} devices) waits: approve it with `keyswitch campaign approve {file}`"]
         case WaveApproved(wave=wave, who=who):
             return [f"wave {wave}: approved by {who}"]
+        case LabelScanned():
+            return [_label(event)]
         case WindowAwaited(opens_at=opens_at):
             return [f"no window is open: the next one opens at {opens_at}"]
         case DeviceTold():
             return []
+
+
+def _label(event: LabelScanned) -> str:
+    if event.device is None:
+        return f"{event.label}: no device of this campaign has this label"
+    return f"{event.device}: scanned before" if event.again else f"{event.device}: scanned"
 
 
 def _ended(event: DeviceEnded) -> list[str]:

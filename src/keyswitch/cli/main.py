@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("keyswitch.cli.audit", "Attack a device's gate from outside, and report with evidence."),
     "campaign": ("keyswitch.cli.campaign", "Update many devices as a file says; resumable whatever is killed."),
     "console": ("keyswitch.cli.console", "Serve a page for the person at the machine."),
+    "gateway": ("keyswitch.cli.gateway", "Update the devices near it that campaigns on a PostgreSQL give it."),
     "evidence": ("keyswitch.cli.evidence", "Show and verify what updates have recorded."),
     "panel": ("keyswitch.cli.panel", "Turn the knobs of a running device: inputs, button, power."),
 }

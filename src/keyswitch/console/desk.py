@@ -10,7 +10,6 @@ Rules:
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Final, assert_never
 
 from keyswitch.campaign import carry_out
@@ -41,18 +40,10 @@ LOOK_MS: Final = 2_000
 """How old what another process has written may be on a page: nobody tells us of it."""
 
 
-class CampaignAct(StrEnum):
-    """What a person can ask for. The value is the word in addresses."""
+WORDS: Final = {each.name.lower(): each for each in OrderKind}
+"""What a person can ask for, by its word in addresses and texts."""
 
-    BEGIN = "begin"
-    RESUME = "resume"
-    RETRY = "retry"
-    APPROVE = "approve"
-    PAUSE = "pause"
-    ABORT = "abort"
-
-
-_STARTS: Final = frozenset({CampaignAct.BEGIN, CampaignAct.RESUME, CampaignAct.RETRY})
+_STARTS: Final = frozenset({OrderKind.BEGIN, OrderKind.RESUME, OrderKind.RETRY})
 """Acts that carry the campaign out in this process."""
 
 
@@ -93,23 +84,23 @@ class CampaignDesk:
         self._shown = look(self.campaign, self.files)
         return self._shown
 
-    def acts(self, status: CampaignStatus) -> tuple[CampaignAct, ...]:
+    def acts(self, status: CampaignStatus) -> tuple[OrderKind, ...]:
         """What can be asked for as it stands."""
         match status.state:
             case CampaignState.NOT_BEGUN:
-                return (CampaignAct.BEGIN,)
+                return (OrderKind.BEGIN,)
             case CampaignState.RUNNING:
-                approve = (CampaignAct.APPROVE,) if status.awaits is not None else ()
-                return (*approve, CampaignAct.PAUSE, CampaignAct.ABORT)
+                approve = (OrderKind.APPROVE,) if status.awaits is not None else ()
+                return (*approve, OrderKind.PAUSE, OrderKind.ABORT)
             case CampaignState.INTERRUPTED | CampaignState.PAUSED:
-                return (CampaignAct.RESUME, CampaignAct.ABORT)
+                return (OrderKind.RESUME, OrderKind.ABORT)
             case CampaignState.DONE | CampaignState.ABORTED:
                 whole = all(each.is_confirmed for each in status.devices)
-                return () if whole else (CampaignAct.RETRY,)
+                return () if whole else (OrderKind.RETRY,)
             case _:
                 assert_never(status.state)
 
-    def ask(self, act: CampaignAct, number: int, *, person: str) -> bool:
+    def ask(self, act: OrderKind, number: int, *, person: str) -> bool:
         """Do what a person asks for, unless that number was asked for before; whether it is done now.
 
         Args:
@@ -125,10 +116,10 @@ class CampaignDesk:
         self._bench.changes.note(TOPIC)
         return not self.refused
 
-    def _ask(self, act: CampaignAct) -> None:
+    def _ask(self, act: OrderKind) -> None:
         try:
             if act not in self.acts(self.status()) or (act in _STARTS and self.carries_out):
-                self.refused = f"{act.value}: not as the campaign stands"
+                self.refused = f"{act.name.lower()}: not as the campaign stands"
             elif act in _STARTS:
                 self._hand = Hand()
                 self._task = asyncio.ensure_future(self._carry_out(act, self._hand))
@@ -177,13 +168,13 @@ class CampaignDesk:
             if changed:
                 self._bench.changes.note(TOPIC)
 
-    async def _carry_out(self, act: CampaignAct, hand: Hand) -> None:
+    async def _carry_out(self, act: OrderKind, hand: Hand) -> None:
         campaign, files = self.campaign, self.files
         async with self._bench.lines(each.request.target for each in campaign.devices):
             match act:
-                case CampaignAct.RESUME:
+                case OrderKind.RESUME:
                     await carry_out.resume(campaign, files, self._told, hand=hand)
-                case CampaignAct.RETRY:
+                case OrderKind.RETRY:
                     await carry_out.retry(campaign, files, self._told, hand=hand)
                 case _:
                     await carry_out.begin(campaign, files, self._told, hand=hand)
@@ -197,11 +188,11 @@ class CampaignDesk:
             self._bench.campaign_ended(device.request.target)
         self._bench.changes.note(TOPIC)
 
-    def _order(self, act: CampaignAct) -> None:
+    def _order(self, act: OrderKind) -> None:
         match act:
-            case CampaignAct.APPROVE:
+            case OrderKind.APPROVE:
                 carry_out.order(self.campaign, self.files, OrderKind.APPROVE)
-            case CampaignAct.PAUSE:
+            case OrderKind.PAUSE:
                 carry_out.order(self.campaign, self.files, OrderKind.PAUSE)
             case _ if is_held(self.files.lock):
                 carry_out.order(self.campaign, self.files, OrderKind.ABORT)

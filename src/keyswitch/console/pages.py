@@ -122,7 +122,12 @@ class Pages:
             status = desk.status()
         except InputError as error:
             return {**told, "trouble": str(error)}
-        return {**told, "status": status, "acts": [each.value for each in desk.acts(status)], "waves": _waves(status)}
+        return {
+            **told,
+            "status": status,
+            "acts": [each.name.lower() for each in desk.acts(status)],
+            "waves": _waves(status),
+        }
 
     def login(self, trouble: str = "") -> str:
         """Where a token is shown."""

@@ -34,10 +34,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keyswitch.campaign.orders import OrderKind
 from keyswitch.campaign.report import report
 from keyswitch.console.addresses import Reached
 from keyswitch.console.bench import Act, Bench, Card
-from keyswitch.console.desk import TOPIC, CampaignAct, CampaignDesk
+from keyswitch.console.desk import TOPIC, WORDS, CampaignDesk
 from keyswitch.console.history import drawn
 from keyswitch.console.pages import TRAY, Pages
 from keyswitch.console.sessions import NotLetIn, Session, Sessions
@@ -68,7 +69,7 @@ CONTENTS: Final = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
-HELD: Final = frozenset({CampaignAct.BEGIN, CampaignAct.ABORT})
+HELD: Final = frozenset({OrderKind.BEGIN, OrderKind.ABORT})
 """Acts that are asked for by holding the button."""
 
 _HEADERS: Final = {
@@ -258,10 +259,9 @@ class Web:
     async def _campaign_act(self, request: Request) -> Response:
         session, form = await self._asked(request)
         desk = self._the_desk()
-        try:
-            act = CampaignAct(request.path_params["act"])
-        except ValueError:
-            raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found") from None
+        act = WORDS.get(request.path_params["act"])
+        if act is None:
+            raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found")
         if act in HELD and form.get("held") != "yes":
             raise Refused(HTTPStatus.BAD_REQUEST, "act.hold")
         desk.ask(act, _number(form), person=session.person)

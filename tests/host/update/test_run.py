@@ -888,7 +888,7 @@ def test_nothing_that_hangs_keeps_the_run(never: str):
 
 def test_outcomes_have_exit_codes():
     assert {outcome: outcome.exit_code for outcome in Outcome}
-    good = [Outcome.CONFIRMED, Outcome.STAGED, Outcome.ON_TRIAL, Outcome.ALREADY_RUNNING]
+    good = [Outcome.CONFIRMED, Outcome.STAGED, Outcome.ON_TRIAL, Outcome.ALREADY_RUNNING, Outcome.LEFT]
     assert [outcome for outcome in Outcome if outcome.exit_code is Exit.YES] == good
 
 
