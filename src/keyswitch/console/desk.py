@@ -22,6 +22,7 @@ from keyswitch.campaign.events import (
     DeviceEnded,
     DeviceTold,
     Event,
+    LabelScanned,
     Pausing,
     Stopping,
     WaveApproved,
@@ -210,7 +211,7 @@ class CampaignDesk:
                 return  # what the campaign has written is as it was
             case DeviceEnded(device=device):
                 bench.campaign_ended(self._target(device))
-            case Stopping() | Pausing() | ApprovalAwaited() | WaveApproved() | WindowAwaited():
+            case Stopping() | Pausing() | ApprovalAwaited() | WaveApproved() | WindowAwaited() | LabelScanned():
                 pass
             case _:
                 assert_never(event)
