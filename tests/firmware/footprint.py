@@ -167,7 +167,7 @@ def page() -> str:
         "",
         f"Measured by `make test-firmware` with arm-none-eabi-gcc {compiler}, `{' '.join(ARM[1:4])}`, for the policy",
         "`examples/pump/policy.toml`, four centrals at once. This is the portable core with its tables: no glue, no",
-        "cryptography, no buffers of SMP, and without the C library's `memcpy`, `memcmp`, `memset` and `strlen`.",
+        "cryptography, no buffers of SMP, and without the C library's `memchr`, `memcmp`, `memcpy`, `memset` and `strlen`.",
         "",
         f"**{found.flash_bytes} bytes of flash** (goal: {GOAL_FLASH}{_missed(found.flash_bytes, GOAL_FLASH)}) and",
         f"**{found.ram_bytes} bytes of RAM** (goal: {GOAL_RAM}{_missed(found.ram_bytes, GOAL_RAM)}).",
