@@ -18,7 +18,7 @@ GENERATED, AT_ONCE = 200, 10
 FUZZ_SECONDS = 30
 DEEP_SECONDS = 1_200
 """With `--deep`: some ten million inputs."""
-ODD_STATES = 400
+ODD_STATES = 250
 """Of each odd policy: they are large."""
 LIVES = 20
 """Of each policy, for each worker."""

@@ -252,13 +252,17 @@ def compare_policies(
         Batch.joined(batches).compare(link_harness(place, core, tables, compiler))
     place = into / "own"
     place.mkdir()
-    tables = build_tables(place, policies, OWN)
+    tables, cores_by_use = build_tables(place, policies, OWN), dict[str, Sequence[Path]]()
     for number, (policy, batch) in enumerate(zip(policies, batches, strict=True)):
-        core = toolchain.build_core(place / f"core-{number}", OWN, policy=policy)
-        count.lives += batch.lives(Wire(policy, number), range(FIRST_OWN, FIRST_OWN + OWN_LIVES))
-        batch.records(Wire(policy, number), Random(number), OWN_LIVES)
-        batch.edges(Wire(policy, number))
-        batch.compare(link_harness(place / f"core-{number}", core, tables, OWN))
+        wire, used = Wire(policy, number), toolchain.used(policy)
+        if used not in cores_by_use:
+            cores_by_use[used] = toolchain.build_core(place / f"core-{number}", OWN, policy=policy)
+        count.lives += batch.lives(wire, range(FIRST_OWN, FIRST_OWN + OWN_LIVES))
+        batch.records(wire, Random(number), OWN_LIVES)
+        batch.edges(wire)
+        linked = place / f"harness-{number}"
+        linked.mkdir()
+        batch.compare(link_harness(linked, cores_by_use[used], tables, OWN))
     return count
 
 

@@ -1,5 +1,6 @@
 """Builds the portable core with the harness, for any compiler: each policy's exported tables beside each other."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -85,9 +86,16 @@ def run(command: Sequence[str | Path], *, with_errors: bool = False) -> str:
 def build_core(
     into: Path, compiler: Compiler, *, core: Sequence[Path] = CORE, policy: Policy | None = None
 ) -> list[Path]:
-    """The core's objects, with room for any policy; or without what this policy does not use, as a product has it."""
+    """The core's objects, with room for any policy; or without what this policy does not use, as a product has it.
+
+    The harness is built beside them.
+    """
     into.mkdir(parents=True, exist_ok=True)
-    (into / "ks_policy.h").write_text(_ROOMY if policy is None else policy_h(policy, _ROOM))
+    (into / "ks_policy.h").write_text(_ROOMY if policy is None else _ROOMY + used(policy))
+    for source in (HARNESS, CRYPTO):
+        include = ("-I", FIRMWARE / "include", "-I", core[0].parent, "-I", into)
+        strict = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+        run((*compiler.command, *strict, *include, "-c", source, "-o", into / f"{source.stem}.o"))
     objects = []
     for source in core:
         built = into / f"{source.stem}.o"
@@ -95,6 +103,18 @@ def build_core(
         run((*compiler.command, *WARNINGS, *include, "-c", source, "-o", built))
         objects.append(built)
     return objects
+
+
+def used(policy: Policy) -> str:
+    """What the generated header says of the rules that this policy has: two that say the same have one core."""
+    lines = policy_h(policy, "").splitlines(keepends=True)
+    return "".join(
+        line for line in lines if re.match(r"#define KS_(?:HAS_\w+|POLICY_(?:SERVICE|CONFIRM|FLAGS)) ", line)
+    )
+
+
+def _harness(core: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(core[0].parent / f"{source.stem}.o" for source in (HARNESS, CRYPTO))
 
 
 def build_tables(into: Path, policies: Sequence[Policy], compiler: Compiler) -> list[Path]:
@@ -131,18 +151,15 @@ def build_tables(into: Path, policies: Sequence[Policy], compiler: Compiler) -> 
 def link_harness(into: Path, core: Sequence[Path], tables: Sequence[Path], compiler: Compiler) -> Path:
     """The harness from objects that are there."""
     built = into / "harness"
-    options = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", core[0].parent)
-    sources = (HARNESS, CRYPTO, *core, *tables)
-    run((*compiler.command, "-std=c99", "-Wall", "-Wextra", "-Werror", *options, *sources, "-o", built))
+    run((*compiler.command, *_harness(core), *core, *tables, "-o", built))
     return built
 
 
 def build_library(into: Path, policy: Policy, core: Sequence[Path]) -> Path:
     """The core with this policy's tables and the harness, to be loaded into a process; `core` is built by `LIBRARY`."""
     built = into / "harness.so"
-    sources = (HARNESS, CRYPTO, *core, *build_tables(into, [policy], LIBRARY))
-    include = ("-I", FIRMWARE / "include", "-I", CORE[0].parent, "-I", core[0].parent)
-    run((*LIBRARY.command, "-shared", "-std=c99", *include, *sources, "-o", built))
+    objects = (*_harness(core), *core, *build_tables(into, [policy], LIBRARY))
+    run((*LIBRARY.command, "-shared", *objects, "-o", built))
     return built
 
 
