@@ -53,7 +53,7 @@ def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), do
     pairs = [_Pair(flash, config, pair, counters, do) for pair in config.layout.pairs]
     for number, pair in enumerate(pairs):
         pair.prepare()
-        if pair.report.resumed or pair.kind in {SwapType.TEST, SwapType.PERM}:
+        if pair.begins_or_continues:
             # These were exchanged just before the reset; their trial has not begun, so it has not failed either.
             for earlier in pairs[:number]:
                 earlier.not_reverted()
@@ -86,7 +86,7 @@ class _Pair:
     ) -> None:
         self._flash = flash
         self._config = config
-        self._layout = config.layout
+        self._layout = config.layout.of(pair.primary.image)
         self._pair = pair
         self._do = do
         self.number = pair.primary.image
@@ -200,6 +200,16 @@ class _Pair:
             self._carry_out(erase_trailer(self._layout, self._pair.primary))
         self.kind = SwapType.NONE
         self._swap = None
+
+    @property
+    def begins_or_continues(self) -> bool:
+        """Whether its part of an update is carried out in this boot, or was cut off in the one before.
+
+        A copy ends by erasing the secondary's header, then its trailer. Cut off in between, nothing is left to copy.
+        """
+        asked = {SwapType.TEST, SwapType.PERM}
+        copied = self.number in self._config.layout.copied
+        return self.report.resumed or self.kind in asked or (copied and self.report.found in asked)
 
     def not_reverted(self) -> None:
         """Another image of the same update is still to be exchanged: this one is not to be given up yet."""

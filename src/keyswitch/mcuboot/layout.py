@@ -7,7 +7,8 @@ Rules kept here:
 * image numbers count pairs from 0; slots inside a pair are 0 (primary) and 1 (secondary).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -128,6 +129,7 @@ class Layout:
         pairs: one for each image, by image number.
         max_align: `BOOT_MAX_ALIGN`.
         max_sectors: `BOOT_MAX_IMG_SECTORS`.
+        copied: numbers of the images that are copied over what runs, whatever the algorithm (nRF5340's network core).
     """
 
     algorithm: Algorithm
@@ -135,6 +137,7 @@ class Layout:
     pairs: tuple[SlotPair, ...]
     max_align: int = DEFAULT_MAX_ALIGN
     max_sectors: int
+    copied: frozenset[int] = frozenset()
 
     @classmethod
     def for_slots(
@@ -171,35 +174,90 @@ class Layout:
                 for, or no room for an image beside the trailer.
         """
         other_size = slot_size if secondary_size is None else secondary_size
-        for size in (slot_size, other_size):
-            if size <= 0 or size % sector_size:
-                raise InputError(where, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
-        sectors = max(slot_size, other_size) // sector_size
-        most = sectors if max_sectors is None else max_sectors
-        if algorithm.swaps and sectors > most:
-            raise InputError(where, f"{sectors} sectors of {sector_size} bytes", f"at most {most} sectors")
-        align = max(DEFAULT_MAX_ALIGN, write_block) if max_align is None else max_align
-        if align not in MAX_ALIGNS or write_block > align:
-            found = f"a flash written in blocks of {write_block} bytes, trailer fields of {align}"
-            raise InputError(where, found, "blocks of at most 32 bytes, fields of 8, 16 or 32 that hold a block")
-        pairs: list[SlotPair] = []
-        for image in range(images):
-            start = image * (slot_size + other_size)
-            primary = Slot(image=image, slot=PRIMARY, offset=start, size=slot_size)
-            secondary = Slot(image=image, slot=SECONDARY, offset=start + slot_size, size=other_size)
-            pairs.append(SlotPair(primary=primary, secondary=secondary))
-        geometry = Geometry(
-            size=images * (slot_size + other_size),
+        return cls.for_pairs(
+            algorithm,
+            ((slot_size, other_size),) * images,
             sector_size=sector_size,
             write_block=write_block,
             erased_value=erased_value,
+            max_align=max_align,
+            max_sectors=max_sectors,
+            where=(where,) * images,
         )
-        layout = cls(algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=align, max_sectors=most)
-        if max_image_size(layout) <= 0:
-            raise InputError(
-                where, f"{slot_size} bytes leave no room for an image", f"room beside {algorithm}'s trailer"
-            )
+
+    @classmethod
+    def for_pairs(
+        cls,
+        algorithm: Algorithm,
+        sizes: Sequence[tuple[int, int]],
+        *,
+        where: Sequence[str],
+        copied: frozenset[int] = frozenset(),
+        sector_size: int = 4096,
+        write_block: int = 4,
+        erased_value: int = 0xFF,
+        max_align: int | None = None,
+        max_sectors: int | None = None,
+    ) -> "Layout":
+        """The layout of slots whose sizes differ, one behind the other; arguments as of `for_slots`.
+
+        Args:
+            algorithm: how an image comes to run.
+            sizes: for each image, the sizes of its primary and its secondary slot in bytes.
+            where: for each image, what to name in the error.
+            copied: as in `Layout`.
+            sector_size: of the flash.
+            write_block: of the flash.
+            erased_value: of the flash.
+            max_align: `BOOT_MAX_ALIGN`.
+            max_sectors: `BOOT_MAX_IMG_SECTORS`, one number for all images; None: as many as the largest slot has.
+
+        Raises:
+            InputError: if such a device cannot be.
+        """
+        for place, pair in zip(where, sizes, strict=True):
+            for size in pair:
+                if size <= 0 or size % sector_size:
+                    raise InputError(place, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
+        sectors = [max(pair) // sector_size for pair in sizes]
+        most = max(sectors) if max_sectors is None else max_sectors
+        for image, (place, count) in enumerate(zip(where, sectors, strict=True)):
+            if algorithm.swaps and image not in copied and count > most:
+                raise InputError(place, f"{count} sectors of {sector_size} bytes", f"at most {most} sectors")
+        align = max(DEFAULT_MAX_ALIGN, write_block) if max_align is None else max_align
+        if align not in MAX_ALIGNS or write_block > align:
+            found = f"a flash written in blocks of {write_block} bytes, trailer fields of {align}"
+            raise InputError(where[0], found, "blocks of at most 32 bytes, fields of 8, 16 or 32 that hold a block")
+        pairs: list[SlotPair] = []
+        start = 0
+        for image, (first, second) in enumerate(sizes):
+            primary = Slot(image=image, slot=PRIMARY, offset=start, size=first)
+            secondary = Slot(image=image, slot=SECONDARY, offset=start + first, size=second)
+            pairs.append(SlotPair(primary=primary, secondary=secondary))
+            start += first + second
+        geometry = Geometry(size=start, sector_size=sector_size, write_block=write_block, erased_value=erased_value)
+        layout = cls(
+            algorithm=algorithm,
+            geometry=geometry,
+            pairs=tuple(pairs),
+            max_align=align,
+            max_sectors=most,
+            copied=copied,
+        )
+        for image, (place, pair) in enumerate(zip(where, sizes, strict=True)):
+            if max_image_size(layout, image) <= 0:
+                raise InputError(
+                    place,
+                    f"{pair[0]} bytes leave no room for an image",
+                    f"room beside {layout.of(image).algorithm}'s trailer",
+                )
         return layout
+
+    def of(self, image: int) -> "Layout":
+        """The same slots as the bootloader treats this image: one that it copies is overwritten, and not swapped."""
+        if image not in self.copied:
+            return self
+        return replace(self, algorithm=Algorithm.OVERWRITE_ONLY, copied=frozenset())
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -243,7 +301,7 @@ class Layout:
 
     def upload_offset(self, slot: Slot) -> int:
         """Where in `slot` an uploaded image starts: sector 1 of the secondary with swap using offset, else 0."""
-        if self.algorithm is Algorithm.SWAP_OFFSET and slot.slot == SECONDARY:
+        if self.of(slot.image).algorithm is Algorithm.SWAP_OFFSET and slot.slot == SECONDARY:
             return self.geometry.sector_size
         return 0
 
@@ -266,7 +324,7 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
     using offset the upload starts at sector 1 of the secondary, and its trailer counts as well (MCUboot before v2.3.0
     counted it only if the secondary is a sector larger than the primary).
     """
-    pair = layout.pairs[image]
+    layout, pair = layout.of(image), layout.pairs[image]
     sector = layout.geometry.sector_size
     trailer = layout.trailer_sectors * sector
     match layout.algorithm:

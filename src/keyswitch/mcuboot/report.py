@@ -102,7 +102,7 @@ class BootReport:
 def look(flash: Flash, layout: Layout, slot: Slot) -> SlotReport:
     """What lies in `slot` now."""
     image = read_image(flash, layout, slot)
-    trailer = read_trailer(layout, area(flash, slot))
+    trailer = read_trailer(layout.of(slot.image), area(flash, slot))
     if isinstance(image, ImageFault):
         return SlotReport(trailer=trailer, version=None, hash=b"", problem=image)
     return SlotReport(trailer=trailer, version=image.version, hash=image.hash, problem=None)

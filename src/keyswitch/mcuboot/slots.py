@@ -111,7 +111,7 @@ def list_images(
         if isinstance(image, ImageFault) or [tlv.type for tlv in image.hashes] != [hash_type]:
             continue
         if len(image.hash) == HASH_SIZES[hash_type]:
-            found.append(_listed(flash, layout, slot, image, active_slot(active, slot.image)))
+            found.append(_listed(flash, layout.of(slot.image), slot, image, active_slot(active, slot.image)))
     return tuple(found)
 
 
@@ -167,7 +167,7 @@ def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool, do: CarryO
 
     Armed already: made permanent if that is asked; a permanent one stays permanent.
     """
-    whole = area(flash, slot)
+    layout, whole = layout.of(slot.image), area(flash, slot)
     found = trailers.read_trailer(layout, whole)
     if found.magic is Magic.BAD:
         return ArmResult.BAD_TRAILER
@@ -202,6 +202,7 @@ def _arming(layout: Layout, slot: Slot, *, permanent: bool, clean: bool) -> Plan
 
 def confirm(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> ArmResult:
     """Keep the running image, which lies in `slot` (bootutil `boot_set_next` on the active slot)."""
+    layout = layout.of(slot.image)
     found = trailers.read_trailer(layout, area(flash, slot))
     if found.magic is Magic.BAD:
         return ArmResult.BAD_TRAILER
@@ -217,6 +218,7 @@ def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do:
     Only TEST and PERM are taken back; a trial is left alone. Where the trailer has sectors of its own they are erased;
     else the image's first sector, so that there is no image any more.
     """
+    layout = layout.of(image)
     other = other_slot(layout, image, active)
     if layout.algorithm is Algorithm.DIRECT_XIP:
         own = trailers.read_trailer(layout, area(flash, other))
@@ -235,7 +237,7 @@ def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do:
 
 def erase(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> None:
     """Erase all of a slot, its trailer first: what is left of an interrupted erasure is never armed."""
-    do(flash, layout, erase_slot(layout, slot))
+    do(flash, layout, erase_slot(layout.of(slot.image), slot))
 
 
 def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
@@ -246,6 +248,7 @@ def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
     Raises:
         LocalError: if the image does not fit; `max_image_size` says what does.
     """
+    layout = layout.of(slot.image)
     carry_out(flash, layout, erase_slot(layout, slot))
     block = layout.geometry.write_block
     padded = image.ljust(-(-len(image) // block) * block, bytes([layout.geometry.erased_value]))
@@ -272,6 +275,7 @@ class SlotWriter:
     """
 
     def __init__(self, flash: Flash, layout: Layout, slot: Slot, limit: int) -> None:
+        layout = layout.of(slot.image)
         self._area = area(flash, slot).part(layout.upload_offset(slot))
         self._limit = limit
         self._sector = layout.geometry.sector_size
