@@ -204,6 +204,24 @@ on = "button"
 hold_s = 5
 """
 
+SEVERAL_IMAGES = """\
+schema = 1
+[device]
+name = "Two images"
+initial_mode = "normal"
+[modes.normal]
+allow = ["mode"]
+[update]
+simultaneous = false
+[[bootloader.images]]
+slot_size = 983040
+[[bootloader.images]]
+slot_size = 262144
+secondary_size = 266240
+copied = true
+[[bootloader.images]]
+"""
+
 POLICIES = {
     "smallest": SMALLEST,
     "the same rules as smallest": SAME_AS_SMALLEST,
@@ -212,6 +230,7 @@ POLICIES = {
     "everything": EVERYTHING,
     "a second identity": SMALLEST + '[gate]\nidentity = "second"\n',
     "a quiet time": QUIET,
+    "several images": SEVERAL_IMAGES,
     "the pump of the examples": (HERE.parent / "examples" / "pump" / "policy.toml").read_text(encoding="utf-8"),
 }
 

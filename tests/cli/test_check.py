@@ -26,7 +26,7 @@ def broken(name: str) -> Path:
 def test_a_policy_that_holds(run: Run) -> None:
     ran = run("check", PUMP_FILE)
     assert ran.code == Exit.YES
-    assert "policy.toml: proved (23 promises," in ran.out
+    assert "policy.toml: proved (24 promises," in ran.out
     assert "bypass, declared by the policy: mcuboot serial recovery (pin)" in ran.out
     assert ran.out.count("warning: ") == 4
     assert "warning: entry.challenge.secret: " in ran.out
@@ -176,6 +176,7 @@ CLAIMS = {
     "no-reset": "os.reset:write is refused in mode maintenance",
     "no-limit": "maintenance continues in mode maintenance",
     "trap": "the device is in mode fault",
+    "half-reverted": "image 0 is the old one again, and image 1 is not",
 }
 
 
@@ -264,6 +265,10 @@ def test_a_sound_policy_does_not_do_what_a_trace_of_another_says(run: Run, tmp_p
         (
             json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"expected": "newest"}]}]}),
             "trace[0].expected: found 'newest'",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"rule": "whole-revert", "subject": "image 1", "trace": [LEFT]}]}),
+            "subject: 'image 1' names no image",
         ),
         (
             json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"transition": 99}]}]}),

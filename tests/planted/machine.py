@@ -181,7 +181,7 @@ def hears_everything(policy: Policy, state: GateState, event: Event) -> Step:
 def reverts_nothing(policy: Policy, state: GateState, event: Event) -> Step:
     """Leaves with an image on trial, and lets it run."""
     ends = isinstance(event, on.LeaveAsked | on.InputChanged | on.Expired)
-    return machine.step(policy, replace(state, trial=False) if ends else state, event)
+    return machine.step(policy, replace(state, on_trial=frozenset()) if ends else state, event)
 
 
 def holds_safety(policy: Policy, state: GateState, event: Event) -> Step:
@@ -193,7 +193,7 @@ def holds_safety(policy: Policy, state: GateState, event: Event) -> Step:
 def lets_a_stray_trial_run(policy: Policy, state: GateState, event: Event) -> Step:
     """Comes up with an image on trial that no session expects."""
     stray = isinstance(event, on.Booted) and event.trial and event.record is None
-    return machine.step(policy, state, replace(event, trial=False) if stray else event)
+    return machine.step(policy, state, replace(event, on_trial=frozenset()) if stray else event)
 
 
 def goes_on_although_it_ended(policy: Policy, state: GateState, event: Event) -> Step:
@@ -205,8 +205,8 @@ def goes_on_although_it_ended(policy: Policy, state: GateState, event: Event) ->
 
 def takes_any_image_for_the_expected_one(policy: Policy, state: GateState, event: Event) -> Step:
     """Takes up a session whatever runs."""
-    if isinstance(event, on.Booted) and event.record is not None and event.record.expected is not None:
-        event = replace(event, running=event.record.expected)
+    if isinstance(event, on.Booted) and event.record is not None and event.record.expected:
+        event = replace(event, running=tuple(image for _, image in event.record.expected))
     return machine.step(policy, state, event)
 
 
@@ -258,7 +258,7 @@ OTHERS: tuple[tuple[str, Components, str], ...] = (
     ),
     (
         "entry into another mode does not mind a trial",
-        blind(on.EnterProved, lambda _, state, event: (replace(state, trial=False), event)),
+        blind(on.EnterProved, lambda _, state, event: (replace(state, on_trial=frozenset()), event)),
         "test_another_mode_is_not_entered_during_a_trial",
     ),
     (
@@ -293,19 +293,19 @@ OTHERS: tuple[tuple[str, Components, str], ...] = (
     ),
     (
         "an upload leaves the arming as it is",
-        keeps(on.UploadStarted, "arming"),
+        keeps(on.UploadStarted, "armed"),
         "test_an_upload_forgets_what_was_armed",
     ),
     (
         "an arming that failed stays",
-        keeps(on.ArmFailed, "arming"),
+        keeps(on.ArmFailed, "armed"),
         "test_an_image_that_is_no_longer_what_was_armed_stops_the_reset",
     ),
-    ("a confirmed image stays on trial", keeps(on.ConfirmAsked, "trial"), "test_confirmation_by_the_operator"),
+    ("a confirmed image stays on trial", keeps(on.ConfirmAsked, "on_trial"), "test_confirmation_by_the_operator"),
     ("leaving keeps the upload", keeps(on.LeaveAsked, "upload"), "test_leaving_always_cleans_up"),
     (
         "leaving keeps the arming",
-        keeps(on.LeaveAsked, "arming"),
+        keeps(on.LeaveAsked, "armed"),
         "test_leaving_forgets_what_was_armed_and_the_reset_that_was_granted",
     ),
     ("leaving keeps the granted reset", keeps(on.LeaveAsked, "reset_pending"), "test_leaving_always_cleans_up"),

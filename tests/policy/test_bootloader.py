@@ -10,9 +10,9 @@ from tests.policy.samples import small
 from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
-from keyswitch.mcuboot.layout import Algorithm, max_image_size
+from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.policy.bootloader import boot_config_of, keys_of, layout_of, limits_of
-from keyswitch.policy.model import BootloaderSettings, Policy
+from keyswitch.policy.model import BootloaderSettings, ImagePair, Policy
 
 
 def with_bootloader(settings: BootloaderSettings) -> Policy:
@@ -50,6 +50,49 @@ def test_the_operator_asks_what_the_device_asks(algorithm: Algorithm):
 def test_slots_that_cannot_be_name_the_key():
     with pytest.raises(InputError, match=r"^pump\.toml: bootloader\.slot_size: "):
         layout_of(with_bootloader(BootloaderSettings(slot_size=4_097)))
+
+
+def pairs_of(more: str, algorithm: Algorithm = Algorithm.SWAP_MOVE) -> Policy:
+    return small(f'[bootloader]\nalgorithm = "{algorithm}"\n{more}')
+
+
+NETWORK_CORE = "[[bootloader.images]]\nslot_size = 196608\n[[bootloader.images]]\nslot_size = 98304\ncopied = true\n"
+
+
+def test_one_image_is_what_it_was():
+    policy = small("[bootloader]\nslot_size = 131072\nsecondary_size = 135168\n")
+    assert policy.bootloader.images == ()
+    assert policy.bootloader.pairs == (ImagePair(slot_size=131_072, secondary_size=135_168),)
+    assert layout_of(policy) == Layout.for_slots(Algorithm.SWAP_MOVE, 131_072, secondary_size=135_168)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET])
+def test_several_images_lie_one_behind_the_other(algorithm: Algorithm):
+    policy = pairs_of(NETWORK_CORE, algorithm)
+    layout = layout_of(policy)
+    assert [(slot.offset, slot.size) for slot in layout.slots] == [
+        (0, 196_608),
+        (196_608, 196_608),
+        (393_216, 98_304),
+        (491_520, 98_304),
+    ]
+    assert layout.max_sectors == 48
+    assert [policy.bootloader.has_trials(image) for image in (0, 1)] == [True, False]
+    assert [layout.of(image).algorithm for image in (0, 1)] == [algorithm, Algorithm.OVERWRITE_ONLY]
+    assert [layout.upload_offset(layout.pairs[image].secondary) > 0 for image in (0, 1)] == [
+        algorithm is Algorithm.SWAP_OFFSET,
+        False,
+    ]
+    assert max_image_size(layout, 1) == 98_304 - layout.of(1).trailer_size
+    assert limits_of(policy, 1) == boot_config_of(policy).limits(1, ())
+    assert policy.bootloader.slot_size == 196_608
+
+
+def test_a_number_of_sectors_is_the_largest_slots():
+    layout = layout_of(
+        pairs_of("[[bootloader.images]]\nslot_size = 65536\n[[bootloader.images]]\nslot_size = 131072\n")
+    )
+    assert layout.max_sectors == 32
 
 
 def test_no_key_is_no_keys_and_a_missing_file_is_named(tmp_path: Path):

@@ -13,8 +13,11 @@ from tests.prove import faults
 from keyswitch.exits import Exit
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
+from keyswitch.gate import machine
 from keyswitch.gate.decision import RESETTING
+from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step
+from keyswitch.gate.state import GateState
 from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Rules, check, trace_json, trace_words
@@ -120,6 +123,7 @@ STEPS = {
     "contradiction": 0,
     "deaf-to-entry": 0,
     "files-in-normal": 1,
+    "half-reverted": 11,
     "idle-only": 4,
     "key-at-rest": 3,
     "lease-before-swap": 0,
@@ -204,6 +208,12 @@ TWO_TURNS = load(
 )
 """A key that can be turned further while maintenance lasts."""
 
+OFF_BLE = '[smp]\ntransports = ["udp"]\n'
+IMAGE = "[[bootloader.images]]\nslot_size = 65536\n"
+TWO = 2 * IMAGE
+PAIRS = small(TWO + OFF_BLE)
+ONE_BY_ONE = small("[update]\nsimultaneous = false\n" + TWO + "copied = true\n" + OFF_BLE)
+
 FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
     "a door that is none": ("firmware-outside-maintenance", SMALL, GateUnderProof(authorise=faults.serves_everything)),
     "a connection is an entry": (
@@ -223,7 +233,7 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
     "half frames outlive it": ("clean-leave", SMALL, faults.without(do.DropReassembly)),
     "the upload's bytes outlive it": ("clean-leave", SMALL, faults.without(do.DropUpload)),
     "the upload outlives it": ("clean-leave", SMALL, faults.keeps(upload=...)),
-    "the arming outlives it": ("clean-leave", SMALL, faults.keeps(arming=...)),
+    "the arming outlives it": ("clean-leave", SMALL, faults.keeps(armed=...)),
     "the reset outlives it": ("clean-leave", SMALL, faults.keeps(reset_pending=...)),
     "timers outlive it": ("clean-leave", SMALL, faults.without(do.StopTimer)),
     "the queue waits for the session": ("fresh-start", SMALL, faults.waits_for_maintenance(do.DropQueued)),
@@ -235,6 +245,23 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
         small("[update]\ntrial_deadline_s = 90\n"),
         faults.first_trial_without(do.StartTimer),
     ),
+    "the first confirmation ends the trial": (
+        "trial-ends",
+        PAIRS,
+        faults.where(on.ConfirmAsked, faults.ends_every_trial),
+    ),
+    "a record that names one of two images": ("planned-start", PAIRS, faults.records_the_first_alone()),
+    "a stray trial beside the expected one": (
+        "carried-session",
+        PAIRS,
+        faults.where(on.Booted, faults.sees_the_first_alone),
+    ),
+    "the other trailer outlives it": ("clean-leave", small(TWO + EARLY + OFF_BLE), faults.disarms_the_first_alone()),
+    "together although one by one": (
+        "whole-revert",
+        ONE_BY_ONE,
+        faults.where(on.ArmAsked, faults.arms_all),
+    ),
     "guards are asked once": ("guards", SMALL, faults.where(on.InputChanged, faults.ignores_guards)),
     "any image": ("permitted-images", small("", *PERMITS), faults.where(on.ArmAsked, faults.arms_anything)),
     "anybody's session": ("owner", small("", OWNED), GateUnderProof(authorise=faults.serves_everybody)),
@@ -245,6 +272,27 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
     "the lease never ends": ("maintenance-ends", SMALL, faults.where(on.Expired, faults.lease_without_end)),
     "nobody can confirm": ("update-completes", SMALL, faults.where(on.ConfirmAsked, faults.never_confirms)),
 }
+
+
+def test_several_images_are_proved_and_are_cheap() -> None:
+    """Every pair can be armed, on trial, confirmed and reverted for itself: three cost some hundred states more."""
+    states = [check(small(OFF_BLE + IMAGE * count)).states for count in (0, 2, 3)]
+    assert states[0] < states[1] < states[2] < 1000
+
+
+def test_an_update_of_each_image_has_to_be_possible() -> None:
+    def never_the_second(policy: Policy, state: GateState, event: Event) -> Step:
+        first = isinstance(event, on.ArmAsked) and event.pair == 0
+        return machine.step(policy, state, event) if first else Step(state=state, refused=RESETTING)
+
+    found = check(PAIRS, gate=faults.where(on.ArmAsked, never_the_second)).violations
+    assert [each.rule for each in found] == ["update-completes"]
+    assert "cannot install image 1, although it serves uploads" in found[0].text
+
+
+@pytest.mark.parametrize("name", ["nrf5340", "key-switch"])
+def test_an_example_that_ships_holds(name: str) -> None:
+    assert check(read_policy(ROOT / "examples" / name / "policy.toml")).holds
 
 
 def test_the_sound_machine_keeps_its_promises() -> None:

@@ -345,8 +345,32 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
     build = limits.hash if request.hash is None else _chosen(VerifiedHash, "hash", request.hash)
-    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks, hash=build)
-    return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
+    overruled = partial(replace, decrypts=request.decrypts, unpacks=request.unpacks, hash=build)
+    numbers = range(len(policy.bootloader.images)) if policy is not None else ()
+    images = read_images(
+        request.image,
+        keys=keys,
+        limits=overruled(limits),
+        others={number: overruled(limits_of(policy, number)) for number in numbers if policy is not None},
+        number=request.image_number,
+        overrule=request.unchecked,
+    )
+    if policy is not None and policy.bootloader.images:
+        _check_image_numbers(policy, str(request.image), images)
+    return images
+
+
+def _check_image_numbers(policy: Policy, file: str, images: tuple[CheckedImage, ...]) -> None:
+    """Raises: InputError: the device has no such image, or does not take them all in one update."""
+    there = ", ".join(str(number) for number in range(len(policy.bootloader.images)))
+    numbers = sorted({each.image.number for each in images})
+    strange = [number for number in numbers if number >= len(policy.bootloader.images)]
+    if strange:
+        raise InputError(file, f"image {strange[0]}, and {policy.origin} has {there}", f"images {there}")
+    if len(numbers) > 1 and not policy.update.simultaneous:
+        told = " and ".join(str(number) for number in numbers)
+        problem = f"images {told}, and {policy.origin} has them updated one after the other (update.simultaneous)"
+        raise InputError(file, problem, Phrase(f"{{image_number}} {numbers[-1]}, then the others"))
 
 
 def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:

@@ -81,6 +81,12 @@ def not_in_core(policy: Policy) -> Iterator[Problem]:
             "authorization of each access",
             f'"{Visibility.RECONNECT}", "{Visibility.LIVE}" or "{Visibility.ALWAYS}"',
         )
+    if policy.bootloader.images:
+        yield (
+            "bootloader.images",
+            f"{len(policy.bootloader.images)} images",
+            "a single image, described by [bootloader]",
+        )
     for mode in policy.modes.values():
         if mode.quiet_after_ms is not None:
             yield f"modes.{mode.name}.quiet_after_s", "what stays inhibited after firmware was worked on", "no such key"

@@ -19,23 +19,24 @@ def layout_of(policy: Policy) -> Layout:
     Raises:
         InputError: the policy describes slots that cannot be.
     """
-    return slots_of(policy.bootloader, where=f"{policy.origin}: bootloader.slot_size")
+    return slots_of(policy.bootloader, where=f"{policy.origin}: bootloader")
 
 
 def slots_of(settings: BootloaderSettings, *, where: str) -> Layout:
     """The slots that these settings describe.
 
     Raises:
-        InputError: there can be no such slots; `where` is named.
+        InputError: there can be no such slots; the image's `slot_size` below `where` is named.
     """
-    return Layout.for_slots(
+    several = settings.images
+    return Layout.for_pairs(
         settings.algorithm,
-        settings.slot_size,
-        secondary_size=settings.secondary_size,
+        [(pair.slot_size, pair.secondary_size) for pair in settings.pairs],
+        copied=frozenset(number for number, pair in enumerate(settings.pairs) if pair.copied),
         sector_size=settings.sector_size,
         write_block=settings.write_block,
         max_sectors=settings.max_sectors,
-        where=where,
+        where=[f"{where}.images[{number}].slot_size" for number in range(len(several))] or [f"{where}.slot_size"],
     )
 
 
@@ -63,14 +64,14 @@ def boot_config_of(policy: Policy) -> BootConfig:
     return BootConfig(layout=layout_of(policy), keys=keys, hash=settings.hash, downgrade=settings.downgrade)
 
 
-def limits_of(policy: Policy) -> Limits:
+def limits_of(policy: Policy, image: int = 0) -> Limits:
     """What the bootloader asks of an image besides its signature, on a device that has no security counter stored.
 
     Raises:
         InputError: as `layout_of`.
     """
     config = BootConfig(layout=layout_of(policy), keys=VerificationKeys(), hash=policy.bootloader.hash)
-    return config.limits(image=0, counters=())
+    return config.limits(image=image, counters=())
 
 
 def listed_hash_of(policy: Policy) -> TlvType:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import slots_of
 from keyswitch.policy.enums import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.policy.model import (
@@ -169,12 +170,31 @@ def _packets(policy: Policy) -> Iterator[Problem]:
 def _slots(boot: BootloaderSettings) -> Iterator[Problem]:
     """What the bootloader itself would say of its slots, once their numbers are possible at all."""
     blocks = (boot.sector_size, boot.write_block)
-    if boot.slot_size % boot.sector_size or any(value & (value - 1) for value in blocks):
+    if (not boot.images and boot.slot_size % boot.sector_size) or any(value & (value - 1) for value in blocks):
         return
     try:
-        slots_of(boot, where="bootloader.slot_size")
+        slots_of(boot, where="bootloader")
     except InputError as error:
         yield error.where, error.problem, error.expected or "slots that the algorithm can use"
+
+
+def _images(policy: Policy) -> Iterator[Problem]:
+    boot = policy.bootloader
+    if not boot.images and not policy.update.simultaneous:
+        yield "update.simultaneous", "means nothing with one image", "several [[bootloader.images]] beside it"
+    for number, pair in enumerate(boot.images):
+        at = f"bootloader.images[{number}].copied"
+        if pair.copied and number == 0:
+            yield (
+                at,
+                "image 0 is what the bootloader starts",
+                f'algorithm = "{Algorithm.OVERWRITE_ONLY}" for all images',
+            )
+        elif pair.copied and not boot.algorithm.swaps:
+            yield at, f'means nothing with algorithm = "{boot.algorithm}"', _SWAPS
+
+
+_SWAPS: Final = f'algorithm = "{Algorithm.SWAP_MOVE}" or "{Algorithm.SWAP_OFFSET}"'
 
 
 def _settings(policy: Policy) -> Iterator[Problem]:
@@ -182,7 +202,7 @@ def _settings(policy: Policy) -> Iterator[Problem]:
     if gate.identity is Identity.SECOND and gate.service is not Visibility.RECONNECT:
         problem = "an address cannot change under a connection"
         yield "gate.identity", problem, f'"{Identity.SAME}", or service = "{Visibility.RECONNECT}"'
-    if boot.slot_size % boot.sector_size:
+    if not boot.images and boot.slot_size % boot.sector_size:
         yield "bootloader.slot_size", f"not whole sectors of {boot.sector_size} bytes", "a multiple of sector_size"
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
         if value & (value - 1):
@@ -204,4 +224,5 @@ _CHECKS: Final[tuple[Callable[[Policy], Iterator[Problem]], ...]] = (
     _sessions_end,
     _packets,
     _settings,
+    _images,
 )

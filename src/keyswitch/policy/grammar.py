@@ -380,11 +380,18 @@ UPDATE: Final = TomlTable(
             doc="An unconfirmed trial ends by reset and revert, still in maintenance.",
             default_text="the lease alone ends it",
         ),
+        TomlKey(
+            name="simultaneous",
+            kind=Boolean(),
+            doc="With several `[[bootloader.images]]`: whether more than one may be armed for the same reset.",
+            default=True,
+        ),
     ),
 )
 
 BOOTLOADER: Final = TomlTable(
     doc="What boots.",
+    tables=("images",),
     keys=(
         TomlKey(
             name="algorithm",
@@ -451,6 +458,31 @@ BOOTLOADER: Final = TomlTable(
     ),
 )
 
+IMAGE: Final = TomlTable(
+    doc="One image of several, in the order of their numbers. Without any there is one image, in the slots of "
+    "`[bootloader]`.",
+    keys=(
+        TomlKey(
+            name="slot_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of this image's primary slot, whole sectors; `[bootloader]` says none then.",
+            default=458_752,
+        ),
+        TomlKey(
+            name="secondary_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of its secondary slot, whole sectors.",
+            default_text="`slot_size`",
+        ),
+        TomlKey(
+            name="copied",
+            kind=Boolean(),
+            doc="The bootloader copies it over what runs: no trial, no way back (nRF5340's network core). Not image 0.",
+            default=False,
+        ),
+    ),
+)
+
 SMP: Final = TomlTable(
     doc="The SMP server.",
     keys=(
@@ -487,6 +519,7 @@ SECTIONS: Final[dict[str, TomlTable]] = {
     "gate.on_leave": ON_LEAVE,
     "update": UPDATE,
     "bootloader": BOOTLOADER,
+    "bootloader.images[]": IMAGE,
     "smp": SMP,
 }
 """Every table of the language by its place; `*` stands for any name, `[]` for each entry of a list of tables."""

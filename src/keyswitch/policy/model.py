@@ -322,11 +322,28 @@ class UpdateSettings:
         arm: when the trailer is written.
         confirm: who makes the new image stay.
         trial_deadline_ms: an unconfirmed trial reverts after this long; None: only the lease ends it.
+        simultaneous: whether several images may be armed for one reset.
     """
 
     arm: Arm = Arm.LATE
     confirm: Confirm = Confirm.OPERATOR
     trial_deadline_ms: int | None = None
+    simultaneous: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePair:
+    """The two slots of one image; its place is the image's number.
+
+    Attributes:
+        slot_size: bytes of the primary slot.
+        secondary_size: bytes of the secondary slot.
+        copied: the bootloader copies it over what runs, without a trial or a way back.
+    """
+
+    slot_size: int
+    secondary_size: int
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,6 +363,7 @@ class BootloaderSettings:
         downgrade: what keeps older images from coming back.
         mcuboot: its version; None: not known.
         guessed: the numbers are a board's usual ones, not read from the build.
+        images: where there are several, the slots of each; empty: there is one image, in the slots above.
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
@@ -360,6 +378,17 @@ class BootloaderSettings:
     downgrade: Downgrade = Downgrade.ALLOWED
     mcuboot: str | None = None
     guessed: bool = False
+    images: tuple[ImagePair, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[ImagePair, ...]:
+        """The slots of each image, by its number; of the one image where there is one."""
+        second = self.slot_size if self.secondary_size is None else self.secondary_size
+        return self.images or (ImagePair(slot_size=self.slot_size, secondary_size=second),)
+
+    def has_trials(self, image: int) -> bool:
+        """Whether an image with this number can run on trial, and go back to the one before."""
+        return self.algorithm is not Algorithm.OVERWRITE_ONLY and not self.pairs[image].copied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Input, Mode, OnButton, OnEnter, Policy, Value
 from keyswitch.prove.input_values import Inputs
-from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
+from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, Pending, World
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.terms import Security, Transport
 
@@ -33,7 +33,7 @@ class LeftBehind:
     """What another firmware left in flash. Attributes: as in `World`."""
 
     record: SessionRecord | None
-    pending: tuple[bytes, bool] | None
+    pending: Pending
     blank: bool = False
 
 
@@ -270,22 +270,27 @@ class Space:
         return {peer.id: (_asked(on.FirmwareCommand(peer=peer), peer, served[0]),) for peer in self.peers}
 
     def _commands(self, peer: Peer) -> tuple[Move, ...]:
+        pairs = range(len(self.policy.bootloader.pairs))
+        several: dict[int, tuple[tuple[str, Detail], ...]] = {
+            pair: (("pair", pair),) if len(pairs) > 1 else () for pair in pairs
+        }
         arms = [
             _asked(
-                on.ArmAsked(peer=peer, image=image, permanent=permanent),
+                on.ArmAsked(peer=peer, image=image, permanent=permanent, pair=pair),
                 peer,
                 STATE_WRITE,
-                (("image", image.decode()), ("permanent", permanent)),
+                (("image", image.decode()), ("permanent", permanent), *several[pair]),
             )
+            for pair in pairs
             for image in self.images
             for permanent in (False, True)
         ]
         return (
             _asked(on.LeaveAsked(peer=peer), peer, LEAVE),
-            _asked(on.UploadStarted(peer=peer), peer, UPLOAD),
+            *[_asked(on.UploadStarted(peer=peer, pair=pair), peer, UPLOAD, several[pair]) for pair in pairs],
             *arms,
             _asked(on.ResetAsked(peer=peer), peer, RESET),
-            _asked(on.ConfirmAsked(peer=peer), peer, STATE_WRITE),
+            *[_asked(on.ConfirmAsked(peer=peer, pair=pair), peer, STATE_WRITE, several[pair]) for pair in pairs],
         )
 
 
@@ -351,10 +356,15 @@ _DOES: Final[dict[str | None, str]] = {
 
 def _asked(event: Event, peer: Peer, command: CommandKey, details: tuple[tuple[str, Detail], ...] = ()) -> Move:
     given = dict(details)
+    number = f" {given['pair']}" if "pair" in given else ""
     does = (
         _DOES.get(name_of(event))
-        or f"arms the {given['image']} image {'for good' if given['permanent'] else 'for a trial'}"
+        or f"arms the {given['image']} image{number} {'for good' if given['permanent'] else 'for a trial'}"
     )
+    if number and isinstance(event, on.UploadStarted | on.ConfirmAsked):
+        does = (
+            f"uploads image{number}" if isinstance(event, on.UploadStarted) else f"confirms the running image{number}"
+        )
     return _of(
         event,
         details=(*_who(peer), *details),

@@ -119,9 +119,12 @@ def _unsigned(policy: Policy) -> Iterator[str]:
 
 
 def _no_way_back(policy: Policy) -> Iterator[str]:
-    """The bootloader has no trial: what it has started stays."""
+    """The bootloader has no trial, of all images or of one: what it has started stays."""
     if policy.bootloader.algorithm is Algorithm.OVERWRITE_ONLY:
         yield 'bootloader.algorithm: "overwrite-only" has no trial and no way back'
+    for number, pair in enumerate(policy.bootloader.images):
+        if pair.copied:
+            yield f"bootloader.images[{number}].copied: image {number} has no trial and no way back"
 
 
 def _idle_first(policy: Policy) -> Iterator[str]:

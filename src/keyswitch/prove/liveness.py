@@ -18,7 +18,6 @@ from keyswitch.prove.input_values import regions
 from keyswitch.prove.limits import too_short
 from keyswitch.prove.obstacles import Obstacle, no_confirmation, obstacle
 from keyswitch.prove.successors import Edge
-from keyswitch.prove.world import World
 from keyswitch.smp.commands import resolve
 
 
@@ -137,17 +136,20 @@ def _never_true(policy: Policy, way: Transition) -> str:
 def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     yield from _trials_confirmed(policy, graph)
     ((upload),) = resolve("image.upload")
-    started = {world.session.way for world in _started(graph) if world.session is not None}
+    pairs = range(len(policy.bootloader.pairs))
+    started = [_started(graph, pair) for pair in pairs]
     why: dict[int, Obstacle] = {}
     for place, world in enumerate(graph.own_worlds()):
         session = world.session
-        if session is None or session.way is None or session.way in started:
+        missing = [pair for pair in pairs if session is not None and session.way not in started[pair]]
+        if session is None or session.way is None or not missing:
             continue
         if upload not in policy.modes[world.gate.mode].allow:
             continue
         if session.way not in why:
             why[session.way] = obstacle(policy, graph, session.way)
-        text = f"a session that transitions[{session.way}] opens cannot install anything, although it serves uploads"
+        what = _what(pairs, missing)
+        text = f"a session that transitions[{session.way}] opens cannot install {what}, although it serves uploads"
         yield Stuck(
             subject=f"transitions[{session.way}]",
             text=f"{text}: {why[session.way].text}",
@@ -157,8 +159,17 @@ def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
         )
 
 
-def _started(graph: Graph) -> Iterator[World]:
-    return (edge.after for _, _, edge in graph.own_edges() if edge.swapped)
+def _started(graph: Graph, pair: int) -> frozenset[int | None]:
+    """The transitions that open sessions in which a new image of this pair is started."""
+    edges = (edge for _, _, edge in graph.own_edges() if edge.swapped and edge.after.session is not None)
+    by_way = ((edge.after.session, edge.before.pending) for edge in edges)
+    return frozenset(
+        session.way for session, pending in by_way if session is not None and any(each[0] == pair for each in pending)
+    )
+
+
+def _what(pairs: range, missing: list[int]) -> str:
+    return "anything" if len(missing) == len(pairs) else " or ".join(f"image {pair}" for pair in missing)
 
 
 def _trials_confirmed(policy: Policy, graph: Graph) -> Iterator[Stuck]:
@@ -170,7 +181,8 @@ def _trials_confirmed(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     for before, after, edge in graph.own_edges():
         if before not in on_trial or not _ordinary(edge):
             continue
-        if edge.step is not None and any(isinstance(effect, do.ConfirmImage) for effect in edge.step.effects):
+        done = () if edge.step is None else edge.step.effects
+        if not edge.after.gate.trial and any(isinstance(effect, do.ConfirmImage) for effect in done):
             confirmed.add(before)
         elif after in on_trial:
             within.append((before, after))

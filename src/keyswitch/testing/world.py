@@ -6,7 +6,7 @@ memory, and its random bytes come from a seed, so that a run in virtual time rep
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from keyswitch.device.process.factory import install_first_image
@@ -47,6 +47,7 @@ class VirtualWorld:
         parts: what the device is made of; plant faults here.
         report: told what happens at the device.
         seed: of the device's random bytes.
+        more_images: those of the further image pairs, where the policy has several.
         others: the device's transports besides its radio.
     """
 
@@ -62,6 +63,7 @@ class VirtualWorld:
         parts: Components | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         seed: int = 0,
+        more_images: Sequence[bytes] = (),
         others: Mapping[Transport, DeviceTransport] | None = None,
     ) -> None:
         self.policy = policy
@@ -70,7 +72,8 @@ class VirtualWorld:
         config = boot_config_of(policy)
         self.layout = config.layout
         self.flash: Flash = RamFlash(config.layout.geometry, flash_times)
-        install_first_image(self.flash, config.layout, image)
+        for number, content in enumerate((image, *more_images)):
+            install_first_image(self.flash, config.layout, content, number)
         name = policy.device.name
         table = gatt_profile(policy, DEVICE_ADDRESS, SECOND_ADDRESS).tables[False]
         self.passkeys: list[str] = []

@@ -1,4 +1,4 @@
-"""The first image of an empty state directory: checked as the device's own bootloader would, then installed.
+"""The first images of an empty state directory: checked as the device's own bootloader would, then installed.
 
 Rules: an image that the device's own bootloader would refuse is refused here, before anything is written; every refusal
 names the file, the check, and what was expected.
@@ -6,13 +6,15 @@ names the file, the check, and what was expected.
 
 import os
 from pathlib import Path
+from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.files.reading import open_regular, unreadable
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.config import BootConfig
+from keyswitch.mcuboot.files import NamedImage, open_file, open_images
 from keyswitch.mcuboot.flash import BytesSource, Flash
-from keyswitch.mcuboot.layout import Layout, max_image_size
+from keyswitch.mcuboot.layout import PRIMARY, Layout, max_image_size
 from keyswitch.mcuboot.verify import verify
 
 
@@ -39,6 +41,38 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
     return content
 
 
-def install_first_image(flash: Flash, layout: Layout, content: bytes) -> None:
-    """Write a checked image into the primary slot, as production does; durable when this returns."""
-    slots.install(flash, layout, layout.pairs[0].primary, content)
+def check_first_images(config: BootConfig, path: Path) -> tuple[bytes, ...]:
+    """Read what a new device is to run, an image for each pair; several come in a DFU package.
+
+    Raises:
+        InputError: as `check_first_image`, or an image is missing, or there is one too many.
+    """
+    if len(config.layout.pairs) == 1:
+        return (check_first_image(config, path),)
+    wanted = tuple(range(len(config.layout.pairs)))
+    expected = f"a DFU package with the images {', '.join(map(str, wanted))}"
+    with open_file(path) as file:
+        # Of an image that runs where it lies, the file for the primary slot.
+        found = {each.image: each for each in open_images(str(path), file) if each.slot in {None, PRIMARY}}
+        if tuple(sorted(number for number in found if number is not None)) != wanted:
+            told = ", ".join(str(number) for number in found if number is not None) or "no number"
+            raise InputError(str(path), f"{_IMAGES[len(found) > 1]} {told}", expected)
+        return tuple(_checked(config, number, found[number]) for number in wanted)
+
+
+_IMAGES: Final = {False: "image", True: "images"}
+
+
+def _checked(config: BootConfig, number: int, named: NamedImage) -> bytes:
+    limit = max_image_size(config.layout, number)
+    if named.source.size > limit:
+        raise InputError(named.name, f"{named.source.size} bytes are too large", f"at most {limit} bytes for this slot")
+    refusal = verify(named.source, config.keys, config.as_built().limits(number, ())).refusal
+    if refusal is not None:
+        raise InputError(named.name, f"the bootloader would not run this image: {refusal.name}: {refusal.detail}")
+    return named.source.read(0, named.source.size)
+
+
+def install_first_image(flash: Flash, layout: Layout, content: bytes, image: int = 0) -> None:
+    """Write a checked image into its primary slot, as production does; durable when this returns."""
+    slots.install(flash, layout, layout.pairs[image].primary, content)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyswitch.device.events import DeviceReady, LogEnded, to_json
 from keyswitch.device.process.controls import Controls
-from keyswitch.device.process.factory import check_first_image, install_first_image
+from keyswitch.device.process.factory import check_first_images, install_first_image
 from keyswitch.device.process.gpio import GpioButton, longest_hold_ms
 from keyswitch.device.process.options import NO_RADIO, VIRTUAL, flash_times, udp_address, virtual_port
 from keyswitch.device.process.panel_server import Panel
@@ -66,7 +66,7 @@ class DeviceOptions:
         policy: the policy file.
         state: the state directory.
         unit: file that says which unit this is; None: the policy does.
-        first_image: the image that a new state directory starts with.
+        first_image: the image that a new state directory starts with; of several images the package.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
         flash: name of a flash profile.
@@ -196,13 +196,13 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     if policy.entry.button.gpio is not None:
         need("gpiozero", f"{policy.origin}: entry.button.gpio")
     async with AsyncExitStack() as stack:
-        content = first_image(options, config)
+        contents = first_images(options, config)
         state = stack.enter_context(StateDir.open(options.state))
         check_owner(state, policy.device.id)
         others = await _open_others(udp, serial, state, stack)
         radio = await _open_radio(options, air, policy.device.name, report, stack)
-        if content is not None:
-            make_flash(state, config, content)
+        if contents:
+            make_flash(state, config, contents)
         state.write(UNIT, {"id": policy.device.id})
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         identity = load_identity(state, secrets.token_bytes)
@@ -326,26 +326,28 @@ def _check_ble(options: DeviceOptions, policy: Policy) -> None:
     need("bumble", Field("ble", options.ble))
 
 
-def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
-    """The checked image for a new state directory; None where there is a flash already.
+def first_images(options: DeviceOptions, config: BootConfig) -> tuple[bytes, ...]:
+    """The checked images for a new state directory, one for each pair; none where there is a flash already.
 
     Raises:
         InputError: a new directory without an image, or an image that the bootloader would refuse.
     """
     if (options.state / FLASH).exists():
-        return None
+        return ()
     if options.first_image is None:
+        what = "a signed image" if len(config.layout.pairs) == 1 else "a DFU package with all signed images"
         raise InputError(
-            str(options.state), "a new state directory has nothing to run", Phrase("{first_image} FILE, a signed image")
+            str(options.state), "a new state directory has nothing to run", Phrase(f"{{first_image}} FILE, {what}")
         )
-    return check_first_image(config, options.first_image)
+    return check_first_images(config, options.first_image)
 
 
-def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
-    """Make the flash with its first image; the file has its name only once all of it is there."""
+def make_flash(state: StateDir, config: BootConfig, contents: tuple[bytes, ...]) -> None:
+    """Make the flash with its first images; the file has its name only once all of it is there."""
     unfinished = state.path / ".flash.new"
     unfinished.unlink(missing_ok=True)
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
-        install_first_image(flash, config.layout, content)
+        for number, content in enumerate(contents):
+            install_first_image(flash, config.layout, content, number)
     state.rename(unfinished.name, FLASH)
     state.sync()

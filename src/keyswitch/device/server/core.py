@@ -37,7 +37,6 @@ from keyswitch.gate.events import (
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.permit_uses import Uses
-from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
@@ -160,13 +159,14 @@ class Core:
         blank = self.setup.memory.blank()
         self.holder = self.setup.memory.holder()
         found = self.setup.memory.take_record()
+        on_trial = frozenset(image.image for image in report.images if image.trial)
         goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
         self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
         self.feed(
             Booted(
                 record=found,
-                running=_running(report, found),
-                trial=report.trial,
+                running=tuple(image.running_hash for image in report.images),
+                on_trial=on_trial,
                 mode_before=self.setup.memory.mode(),
                 blank=blank,
                 inputs=inputs,
@@ -187,7 +187,7 @@ class Core:
             return done.refused
         opened = done.state.session is not None and self.state.session is None
         if type(event) is not CommandServed and type(event) is not FirmwareCommand:
-            self.happened += events.of_step(self.state, done.state, event, self._running_hash(), credential)
+            self.happened += events.of_step(self.state, done.state, event, self._running_hashes(), credential)
         self._mode_before = self.state.mode
         self.state = done.state
         if opened and type(event) is not Booted:
@@ -204,8 +204,8 @@ class Core:
                     break
         return None
 
-    def _running_hash(self) -> str:
-        return "" if self.report is None else self.report.images[0].running_hash.hex()
+    def _running_hashes(self) -> tuple[str, ...]:
+        return () if self.report is None else tuple(image.running_hash.hex() for image in self.report.images)
 
     def note(self, event: DeviceEvent) -> None:
         """Record that this happened."""
@@ -314,9 +314,10 @@ class Core:
             case do.WriteTrailer():
                 return self._write_trailer(effect, now_ms)
             case do.Disarm():
-                self._disarm()
+                self.parts.disarm(self.flash, self.layout, effect.pair, self.active)
             case do.ConfirmImage():
-                self._confirm_image()
+                running = slots.running_slot(self.layout, effect.pair, self.active)
+                self.parts.confirm(self.flash, self.layout, running)
             case _:
                 assert_never(effect)
         return True
@@ -339,22 +340,13 @@ class Core:
             slot.sync()
 
     def _write_trailer(self, effect: do.WriteTrailer, now_ms: int) -> bool:
-        for image in range(len(self.layout.pairs)):
-            slot = slots.other_slot(self.layout, image, self.active)
-            if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
-                armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
-                if armed is not slots.ArmResult.BAD_TRAILER:
-                    return True
-        self.feed(ArmFailed(), now_ms)
+        slot = slots.other_slot(self.layout, effect.pair, self.active)
+        if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
+            armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
+            if armed is not slots.ArmResult.BAD_TRAILER:
+                return True
+        self.feed(ArmFailed(pair=effect.pair), now_ms)
         return False
-
-    def _disarm(self) -> None:
-        for image in range(len(self.layout.pairs)):
-            self.parts.disarm(self.flash, self.layout, image, self.active)
-
-    def _confirm_image(self) -> None:
-        for image in range(len(self.layout.pairs)):
-            self.parts.confirm(self.flash, self.layout, slots.running_slot(self.layout, image, self.active))
 
     def _write_record(self, effect: do.WriteSessionRecord) -> None:
         # The step may have stopped the lease before it asked for the record: what counts is what was left before it.
@@ -363,7 +355,7 @@ class Core:
             record.make(
                 self.policy,
                 self.state,
-                image=effect.image,
+                expected=effect.expected,
                 token=self.token,
                 lease_ms=left.get(Timer.LEASE),
                 lease_max_ms=left.get(Timer.LEASE_MAX),
@@ -371,9 +363,3 @@ class Core:
             ),
             self.holder,
         )
-
-
-def _running(report: BootReport, found: SessionRecord | None) -> bytes:
-    """The hash to judge the record by: of the image that it names, if that runs; else of the first image."""
-    hashes = [image.running_hash for image in report.images]
-    return found.expected if found is not None and found.expected in hashes else hashes[0]

@@ -286,7 +286,7 @@ def _session_without_conditions() -> Components:
 def _reverts_nothing() -> Components:
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         ends = isinstance(event, on.LeaveAsked | on.InputChanged | on.Expired)
-        return machine.step(policy, replace(state, trial=False) if ends else state, event)
+        return machine.step(policy, replace(state, on_trial=frozenset()) if ends else state, event)
 
     return Components(step=step)
 
@@ -298,7 +298,7 @@ def _arms_at_once() -> Components:
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         told = early.setdefault(id(policy), replace(policy, update=replace(policy.update, arm=Arm.EARLY)))
         if isinstance(event, on.Booted) and event.record is None:
-            event = replace(event, trial=False)
+            event = replace(event, on_trial=frozenset())
         done = machine.step(told, state, event)
         return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, do.Disarm)))
 

@@ -65,21 +65,20 @@ STATE_WRITES: Final[dict[Next, tuple[Act | GroupError, Act | GroupError, Act | G
 def listed(core: FirmwareView) -> tuple[ListedImage, ...]:
     """The slots as SMP lists them; what is remembered for the reset counts as pending."""
     found = slots.list_images(core.flash, core.layout, core.active, hash_type=listed_hash_of(core.policy))
-    arming = core.state.arming
-    if arming is None or arming.written:
-        return found
-    return tuple(
-        ListedImage(
-            slot=each.slot,
-            image=each.image,
-            active=each.active,
-            confirmed=each.confirmed,
-            pending=True,
-            permanent=arming.permanent,
-        )
-        if not each.active and each.hash == arming.image
-        else each
-        for each in found
+    return tuple(_with_mark(core, each) for each in found)
+
+
+def _with_mark(core: FirmwareView, each: ListedImage) -> ListedImage:
+    arming = core.state.armed_of(each.slot.image)
+    if arming is None or arming.written or each.active or each.hash != arming.image:
+        return each
+    return ListedImage(
+        slot=each.slot,
+        image=each.image,
+        active=each.active,
+        confirmed=each.confirmed,
+        pending=True,
+        permanent=arming.permanent,
     )
 
 
@@ -143,7 +142,7 @@ def state_write(core: FirmwareView, call: Call) -> Reply:
 
 
 def _confirm(core: FirmwareView, call: Call, target: ListedImage) -> Reply | None:
-    refused = core.feed(ConfirmAsked(peer=call.peer), call.now_ms)
+    refused = core.feed(ConfirmAsked(peer=call.peer, pair=target.slot.image), call.now_ms)
     if refused is None and next_boot(listed(core), target.slot.image) is Next.REVERT:
         return GroupError(Err.INVALID_IMAGE_VECTOR_TABLE)  # the trailer's magic is neither good nor erased
     return refused
@@ -155,10 +154,11 @@ def _arm(core: FirmwareView, call: Call, target: ListedImage, *, permanent: bool
     computed = core.parts.computed_hash(core.flash, core.layout, target.slot)
     if isinstance(computed, ImageFault) or computed != target.hash:
         return _CHANGED
-    refused = core.feed(ArmAsked(peer=call.peer, image=computed, permanent=permanent), call.now_ms)
+    pair = target.slot.image
+    refused = core.feed(ArmAsked(peer=call.peer, image=computed, permanent=permanent, pair=pair), call.now_ms)
     if refused is not None:
         return refused
-    if core.state.arming is None:
+    if core.state.armed_of(pair) is None:
         return GroupError(Err.INVALID_IMAGE_HEADER_MAGIC)
     return None
 
@@ -175,7 +175,7 @@ def erase(core: FirmwareView, call: Call) -> Reply:
         slot = found
     if slot == slots.running_slot(core.layout, slot.image, core.active) or core.state.trial:
         return GroupError(Err.NO_FREE_SLOT)
-    if (refused := upload.own(core, call)) is not None:
+    if (refused := upload.own(core, call, slot.image)) is not None:
         return refused
     core.upload = None
     slots.erase(core.flash, core.layout, slot)

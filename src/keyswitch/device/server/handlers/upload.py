@@ -77,9 +77,9 @@ def drop(core: FirmwareView, now_ms: int) -> None:
         core.feed(UploadEnded(), now_ms)
 
 
-def own(core: FirmwareView, call: Call) -> Refused | None:
-    """Make the upload this peer's, or say why not."""
-    return core.feed(UploadStarted(peer=call.peer), call.now_ms)
+def own(core: FirmwareView, call: Call, pair: int) -> Refused | None:
+    """Make the upload into this image pair's slot this peer's, or say why not."""
+    return core.feed(UploadStarted(peer=call.peer, pair=pair), call.now_ms)
 
 
 def _first(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
@@ -88,14 +88,14 @@ def _first(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
         return error
     running = core.upload
     if running is not None and running.sha and running.sha == chunk.sha:
-        return own(core, call) or {"off": running.writer.received}
+        return own(core, call, running.slot.image) or {"off": running.writer.received}
     slot = _free_slot(core, chunk)
     if isinstance(slot, GroupError):
         return slot
     error = _unfit(core, chunk, slot)
     if error is not None:
         return error
-    refused = own(core, call)
+    refused = own(core, call, slot.image)
     if refused is not None:
         return refused
     assert chunk.length is not None  # noqa: S101  `_malformed` refuses a first packet without it
@@ -159,7 +159,7 @@ def _next(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
         return GroupError(Err.INVALID_IMAGE_DATA_OVERRUN)
     upload = core.state.upload
     if upload is not None and upload.owner is None:
-        refused = own(core, call)
+        refused = own(core, call, running.slot.image)
         if refused is not None:
             return refused
     return _put(core, call, running, chunk.data)
