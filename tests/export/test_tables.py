@@ -113,6 +113,10 @@ def test_two_names_that_are_one_in_c() -> None:
         ),
         ([('session = "anyone"', 'session = "owner"')], "an owner on udp and serial"),
         (
+            [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],
+            r"bootloader.images: not yet in the firmware module: 2 images \(expected a single image",
+        ),
+        (
             [
                 ('proofs = ["challenge"]', 'proofs = ["challenge", "permit"]'),
                 ("[entry.challenge]", '[entry.permit]\nissuers = ["i.pem"]\n[entry.challenge]'),

@@ -1,14 +1,17 @@
-"""The first image of a new device: what is not a regular file is refused before it is read."""
+"""The first images of a new device: checked before anything is written, and all of them there."""
 
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
 from tests.policy.samples import small
 
-from keyswitch.device.process.factory import check_first_image
+from keyswitch.device.process.factory import check_first_image, check_first_images
 from keyswitch.errors import InputError
 from keyswitch.policy.bootloader import boot_config_of
+from keyswitch.replay.rig import unsigned_image
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,52 @@ def test_what_is_no_image_file(tmp_path: Path, name: str, said: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match=said):
         check_first_image(boot_config_of(small()), tmp_path / name)
+
+
+TWO = "[[bootloader.images]]\nslot_size = 32768\n[[bootloader.images]]\nslot_size = 16384\n"
+APP, NET = unsigned_image(1, 0), unsigned_image(1, 1)
+
+
+def package(directory: Path, **images: bytes) -> Path:
+    """A DFU package with an image of each of these numbers (`image_0=…`)."""
+    path = directory / "dfu_application.zip"
+    numbers = {name: name.rpartition("_")[2] for name in images}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in images.items():
+            file.writestr(f"{name}.bin", data)
+        listed = [{"file": f"{name}.bin", "image_index": number} for name, number in numbers.items()]
+        file.writestr("manifest.json", json.dumps({"format-version": 0, "files": listed}))
+    return path
+
+
+def test_a_device_of_two_images_starts_with_the_package_of_both(tmp_path: Path) -> None:
+    path = package(tmp_path, image_1=NET, image_0=APP)
+    assert check_first_images(boot_config_of(small(TWO)), path) == (APP, NET)
+
+
+def test_a_device_of_one_image_starts_with_that_image(tmp_path: Path) -> None:
+    path = tmp_path / "app.bin"
+    path.write_bytes(APP)
+    assert check_first_images(boot_config_of(small()), path) == (APP,)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ({"image_0": APP}, r"image 0 \(expected a DFU package with the images 0, 1\)"),
+        ({"image_0": APP, "image_2": NET}, r"images 0, 2 \(expected a DFU package with the images 0, 1\)"),
+        ({"image_0": APP, "image_1": NET, "image_2": NET}, r"images 0, 1, 2 \(expected a DFU package"),
+        ({"image_0": APP, "image_1": NET[:-1]}, r"image_1\.bin: the bootloader would not run this image"),
+        ({"image_0": APP, "image_1": bytes(16_384)}, r"image_1\.bin: 16384 bytes are too large"),
+    ],
+)
+def test_a_package_that_does_not_start_the_device(tmp_path: Path, images: dict[str, bytes], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        check_first_images(boot_config_of(small(TWO)), package(tmp_path, **images))
+
+
+def test_a_single_file_is_no_package_of_two(tmp_path: Path) -> None:
+    path = tmp_path / "app.bin"
+    path.write_bytes(APP)
+    with pytest.raises(InputError, match=r"app\.bin: a single image \(expected a DFU package with the images 0, 1\)"):
+        check_first_images(boot_config_of(small(TWO)), path)

@@ -6,7 +6,6 @@ names the file, the check, and what was expected.
 
 import os
 from pathlib import Path
-from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.files.reading import open_regular, unreadable
@@ -55,12 +54,10 @@ def check_first_images(config: BootConfig, path: Path) -> tuple[bytes, ...]:
         # Of an image that runs where it lies, the file for the primary slot.
         found = {each.image: each for each in open_images(str(path), file) if each.slot in {None, PRIMARY}}
         if tuple(sorted(number for number in found if number is not None)) != wanted:
-            told = ", ".join(str(number) for number in found if number is not None) or "no number"
-            raise InputError(str(path), f"{_IMAGES[len(found) > 1]} {told}", expected)
+            numbers = sorted(number for number in found if number is not None)
+            told = f"image{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}" if numbers else "a single image"
+            raise InputError(str(path), told, expected)
         return tuple(_checked(config, number, found[number]) for number in wanted)
-
-
-_IMAGES: Final = {False: "image", True: "images"}
 
 
 def _checked(config: BootConfig, number: int, named: NamedImage) -> bytes:
