@@ -14,9 +14,9 @@ from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.model import BootloaderSettings
+from keyswitch.policy.model import BootloaderSettings, ImagePair
 from keyswitch.zephyr.kconfig import SYSBUILD, Kconfig, read_kconfig
-from keyswitch.zephyr.partitions import SlotPartitions, read_devicetree, read_partitions_yml
+from keyswitch.zephyr.partitions import Partition, SlotPartitions, read_devicetree, read_partitions_yml
 
 _CONFIG: Final = Path("zephyr") / ".config"
 _MCUBOOT: Final = "mcuboot"
@@ -53,7 +53,7 @@ class Build:
         mcuboot: the bootloader's configuration.
         application: the application's, None if none was found.
         sysbuild: sysbuild's own, None for builds without it.
-        slots: where the slots of image 0 lie.
+        slots: where the slots of the images lie.
     """
 
     directory: Path
@@ -127,6 +127,7 @@ def _slots(directory: Path) -> SlotPartitions:
         secondary=found.secondary,
         sector_size=flash.sector_size,
         write_block=flash.write_block,
+        further=found.further,
     )
 
 
@@ -167,9 +168,34 @@ def bootloader_of(build: Build) -> BuiltBootloader:
         needs_erase=not any(config.on(symbol) for symbol in _NO_ERASE),
         downgrade=_downgrade(config),
         guessed=sector_size is None or write_block is None,
+        images=_images(build, algorithm, (primary, secondary)),
     )
     key_file = config.text("BOOT_SIGNATURE_KEY_FILE")
     return BuiltBootloader(settings=settings, key_file=key_file, external=secondary.external)
+
+
+def _images(build: Build, algorithm: Algorithm, first: tuple[Partition, Partition]) -> tuple[ImagePair, ...]:
+    """The slots of each image where MCUboot is built for several; none where it is built for one.
+
+    nRF5340's network core is copied by sdk-mcuboot where the application is swapped.
+    """
+    config = build.mcuboot
+    count = config.number("UPDATEABLE_IMAGE_NUMBER") or 1
+    pairs = (first, *build.slots.further)
+    if count == 1:
+        return ()
+    if count > len(pairs):
+        problem = f"{count} images, and {build.slots.source} has the slots of {len(pairs)}"
+        raise InputError(f"{config.path}: CONFIG_UPDATEABLE_IMAGE_NUMBER", problem, "both slots of each image")
+    core = config.number("MCUBOOT_NETWORK_CORE_IMAGE_NUMBER") if config.on("NRF53_MULTI_IMAGE_UPDATE") else None
+    return tuple(
+        ImagePair(
+            slot_size=one.size,
+            secondary_size=other.size,
+            copied=algorithm.swaps and core is not None and number == core,
+        )
+        for number, (one, other) in enumerate(pairs[:count])
+    )
 
 
 def _hash(config: Kconfig) -> VerifiedHash | None:
