@@ -3,6 +3,8 @@
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.gate.drive import IMAGE, OTHER, Gate, ble
 from tests.policy.samples import small
 
@@ -220,3 +222,36 @@ def test_a_session_goes_on_where_every_image_that_it_names_runs_and_nothing_else
 def test_a_record_of_two_pairs_is_worth_nothing_where_one_of_them_is_not_there() -> None:
     kept = SessionRecord(policy=b"\x77" * 32, mode="maintenance", proof=None, expected=STARTED)
     assert Gate(small(), on.Booted(record=kept, running=(IMAGE,))).state.session is None
+
+
+# --- beside a device of one image -----------------------------------------------------------------------------------
+
+HASH = st.sampled_from((IMAGE, OTHER))
+PEER = st.sampled_from((ble(1), ble(2)))
+EVENTS = st.one_of(
+    st.builds(on.Connected, peer=st.sampled_from((1, 2))),
+    st.builds(on.Disconnected, peer=st.sampled_from((1, 2))),
+    st.builds(on.EnterProved, peer=PEER, to=st.just("maintenance"), proof=st.just(ProofKind.CHALLENGE)),
+    st.builds(on.LeaveAsked, peer=PEER),
+    st.builds(on.InputChanged, name=st.just("motion"), value=st.booleans()),
+    st.builds(on.Expired, timer=st.sampled_from(Timer)),
+    st.builds(on.UploadStarted, peer=PEER),
+    st.builds(on.UploadEnded),
+    st.builds(on.ArmAsked, peer=PEER, image=HASH, permanent=st.booleans()),
+    st.builds(on.ArmFailed),
+    st.builds(on.ResetAsked, peer=PEER),
+    st.builds(on.ConfirmAsked, peer=PEER),
+    st.builds(on.SelfConfirmed),
+    st.builds(on.Booted, running=st.just((IMAGE,)), on_trial=st.sampled_from((frozenset[int](), frozenset({0})))),
+)
+
+
+@given(
+    st.lists(EVENTS, max_size=30), st.sampled_from(("", 'arm = "early"', "trial_deadline_s = 90", 'confirm = "either"'))
+)
+def test_a_device_of_two_of_which_one_alone_is_updated_does_what_a_device_of_one_does(
+    events: list[on.Event], update: str
+) -> None:
+    one, both = Gate(small(f"[update]\n{update}\n")), Gate(two(update))
+    for event in events:
+        assert both.happens(event) == one.happens(event)
