@@ -14,14 +14,16 @@ from keyswitch.host.smp.reply import Answer, Refusal
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.update.run import update
 from keyswitch.link.air import clock
-from keyswitch.mcuboot import bootloader
+from keyswitch.mcuboot import bootloader, slots
+from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
-from keyswitch.mcuboot.layout import Layout
+from keyswitch.mcuboot.layout import Layout, Slot, area
 from keyswitch.mcuboot.ops import Plan, carry_out
+from keyswitch.mcuboot.trailer import SwapType
 from keyswitch.policy.model import Policy
 from keyswitch.replay.rig import unsigned_image
-from keyswitch.smp.groups import image, mode
+from keyswitch.smp.groups import image, mode, os
 from keyswitch.testing.world import VirtualWorld
 
 SECRET = bytes(range(32))
@@ -113,6 +115,49 @@ def test_power_cut_between_the_two_exchanges_changes_nothing() -> None:
     assert cuts == ["between"]
     assert result.outcome is Outcome.CONFIRMED, result
     assert found == afterwards == ["2.0.0", "2.1.0"]
+
+
+def test_power_cut_between_the_two_trailers_starts_nothing_that_stays() -> None:
+    """The second trailer never reaches the flash: what starts alone is expected by no session, and goes back."""
+    booted: list[str] = []
+
+    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+        report = bootloader.boot(flash, config, counters=counters)
+        booted.append(" ".join(each.done.name for each in report.images))
+        return report
+
+    def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool) -> slots.ArmResult:
+        lost = slot.image == 1 and len(booted) == 1
+        return slots.ArmResult.DONE if lost else slots.arm(flash, layout, slot, permanent=permanent)
+
+    async def story() -> None:
+        async with world(two(), Components(boot=boot, arm=arm)) as here:
+            await update(here.reach(), Job(images=tuple(NEW), way=way(), goal=Goal.TEST))
+            assert booted[:3] == ["NONE NONE", "TEST NONE", "REVERT NONE"]
+
+    clock.run(story(), limit_s=900)
+
+
+def test_where_one_slot_has_changed_the_other_image_is_not_started_alone() -> None:
+    async def story() -> None:
+        async with world(two()) as here:
+            job = Job(images=tuple(NEW), way=way(), goal=Goal.UPLOAD, stay=True)
+            assert (await update(here.reach(), job)).outcome is Outcome.STAGED
+            smp = (await here.reach().connect()).smp
+            assert smp is not None
+            for new in NEW:
+                assert isinstance(await smp.write(image.ID, image.Id.STATE, {"hash": new.hash}), Answer)
+            pair = here.layout.pairs[1].secondary
+            area(here.flash, pair).erase(0, here.layout.geometry.sector_size)
+            await smp.write(os.ID, os.Id.RESET)
+            await asyncio.sleep(2)
+            await here.device.settled()
+            state = here.device.server.core.state
+            assert (state.mode, state.armed, runs(here)) == ("maintenance", (), ["1.0.0", "1.1.0"])
+            kinds = [trailers.read_swap_type(here.flash, here.layout, number) for number in (0, 1)]
+            assert kinds == [SwapType.NONE, SwapType.NONE]
+
+    clock.run(story(), limit_s=600)
 
 
 Scene = Callable[[VirtualWorld, Any], Awaitable[None]]
