@@ -1,7 +1,7 @@
 """A device with two images, the whole of it in virtual time: updated together, each confirmed, or taken back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.bootloader import BootConfig, BootReport
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Layout, Slot, area
-from keyswitch.mcuboot.ops import Plan, carry_out
+from keyswitch.mcuboot.ops import Op, carry_out
 from keyswitch.mcuboot.trailer import SwapType
 from keyswitch.policy.model import Policy
 from keyswitch.replay.rig import unsigned_image
@@ -98,7 +98,7 @@ def test_power_cut_between_the_two_exchanges_changes_nothing() -> None:
         class _OffError(Exception):
             pass
 
-        def do(flash: Flash, layout: Layout, plan: Plan) -> None:
+        def do(flash: Flash, layout: Layout, plan: Iterable[Op]) -> None:
             steps = list(plan)
             of = {getattr(step, "slot", None) for step in steps}
             if not cuts and any(each is not None and each.image == 1 for each in of):

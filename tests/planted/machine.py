@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from tests.planted.fault import Fault
+from tests.prove import faults
 
 from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
@@ -18,6 +19,7 @@ from keyswitch.gate.machine import TABLE, Rule, Step
 from keyswitch.gate.state import GateState
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
+from keyswitch.prove.successors import GateUnderProof
 from keyswitch.terms import Security
 
 Machine = Callable[[Policy, GateState, Event], Step]
@@ -368,4 +370,37 @@ OTHERS: tuple[tuple[str, Components, str], ...] = (
 
 OVERSIGHTS = [Fault(name=name, parts=parts, caught_by="gate/test_machine.py::" + test) for name, parts, test in OTHERS]
 
-FAULTS = [*ROWS, *EFFECTS, *OVERSIGHTS]
+OF_PAIRS: tuple[tuple[str, GateUnderProof, str], ...] = (
+    (
+        "one confirmation ends the trial of every image",
+        faults.where(on.ConfirmAsked, faults.ends_every_trial),
+        "test_the_trial_lasts_until_each_is_confirmed",
+    ),
+    (
+        "images are armed together whatever the policy says",
+        faults.where(on.ArmAsked, faults.arms_all),
+        "test_one_after_the_other_where_the_policy_says_so",
+    ),
+    (
+        "the record names one of two images",
+        faults.records_the_first_alone(),
+        "test_all_that_is_armed_starts_at_one_reset_the_record_first",
+    ),
+    (
+        "one trailer of two is taken back",
+        faults.disarms_the_first_alone(),
+        "test_where_one_slot_is_not_what_was_armed_nothing_is_started",
+    ),
+    (
+        "what else is on trial is not seen at boot",
+        faults.where(on.Booted, faults.sees_the_first_alone),
+        "test_a_session_goes_on_where_every_image_that_it_names_runs_and_nothing_else_is_on_trial",
+    ),
+)
+
+PAIRS = [
+    Fault(name=name, parts=Components(step=gate.step), caught_by="gate/test_image_pairs.py::" + test)
+    for name, gate, test in OF_PAIRS
+]
+
+FAULTS = [*ROWS, *EFFECTS, *OVERSIGHTS, *PAIRS]
