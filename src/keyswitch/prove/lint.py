@@ -127,6 +127,15 @@ def _no_way_back(policy: Policy) -> Iterator[str]:
             yield f"bootloader.images[{number}].copied: image {number} has no trial and no way back"
 
 
+def _apart(policy: Policy) -> Iterator[str]:
+    """Images that are started together can end apart."""
+    if policy.bootloader.images and policy.update.simultaneous:
+        yield (
+            "bootloader.images: images of one update are armed and confirmed one by one: cut off in between, one is "
+            "new and another old; sign them with dependencies on each other, which the bootloader keeps"
+        )
+
+
 def _idle_first(policy: Policy) -> Iterator[str]:
     """A session that nobody speaks to ends before a trial's deadline."""
     deadline_ms = policy.update.trial_deadline_ms
@@ -282,6 +291,7 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "revealing-read": _revealing,
     "unsigned-images": _unsigned,
     "no-way-back": _no_way_back,
+    "images-apart": _apart,
     "idle-before-deadline": _idle_first,
     "lease-before-deadline": _lease_first,
     "weaker-way": _weaker_way,
