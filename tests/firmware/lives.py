@@ -147,7 +147,7 @@ class LifeCore(Core):
         made = record.make(
             self.policy,
             self.state,
-            image=effect.image,
+            expected=effect.expected,
             token=self.token,
             lease_ms=left.get(Timer.LEASE),
             lease_max_ms=left.get(Timer.LEASE_MAX),
