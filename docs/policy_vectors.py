@@ -204,6 +204,16 @@ on = "button"
 hold_s = 5
 """
 
+LOADER = (
+    QUIET
+    + """\
+[bootloader]
+algorithm = "firmware-loader"
+loader_entrance = ["no-application", "boot-mode"]
+loader_gated = true
+"""
+)
+
 POLICIES = {
     "smallest": SMALLEST,
     "the same rules as smallest": SAME_AS_SMALLEST,
@@ -212,6 +222,7 @@ POLICIES = {
     "everything": EVERYTHING,
     "a second identity": SMALLEST + '[gate]\nidentity = "second"\n',
     "a quiet time": QUIET,
+    "a firmware loader": LOADER,
     "the pump of the examples": (HERE.parent / "examples" / "pump" / "policy.toml").read_text(encoding="utf-8"),
 }
 

@@ -176,6 +176,10 @@ CLAIMS = {
     "no-reset": "os.reset:write is refused in mode maintenance",
     "no-limit": "maintenance continues in mode maintenance",
     "trap": "the device is in mode fault",
+    "trial-without-one": "the new image runs and is on no trial",
+    "self-confirmed-in-place": "the new image runs and is on no trial",
+    "trial-in-the-loader": "the new image runs and is on no trial",
+    "loader-by-boot-mode-alone": "nothing boots after a power cut",
 }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.mcuboot.config import LoaderEntrance
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import slots_of
 from keyswitch.policy.enums import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.policy.model import (
@@ -177,6 +179,19 @@ def _slots(boot: BootloaderSettings) -> Iterator[Problem]:
         yield error.where, error.problem, error.expected or "slots that the algorithm can use"
 
 
+def _one_slot(boot: BootloaderSettings) -> Iterator[Problem]:
+    """What only a firmware loader has, and what a single slot has not."""
+    loader = Algorithm.FIRMWARE_LOADER
+    if boot.algorithm is loader and not boot.loader_entrance:
+        expected = "what starts the loader: " + ", ".join(f'"{each}"' for each in LoaderEntrance)
+        yield "bootloader.loader_entrance", f'missing with algorithm = "{loader}"', expected
+    for name, given in (("loader_entrance", bool(boot.loader_entrance)), ("loader_gated", boot.loader_gated)):
+        if given and boot.algorithm is not loader:
+            yield f"bootloader.{name}", f'means nothing with algorithm = "{boot.algorithm}"', f'algorithm = "{loader}"'
+    if boot.algorithm is Algorithm.SINGLE_SLOT and boot.secondary_size is not None:
+        yield "bootloader.secondary_size", f'there is none with algorithm = "{boot.algorithm}"', "no such key"
+
+
 def _settings(policy: Policy) -> Iterator[Problem]:
     gate, boot, lockout = policy.gate, policy.bootloader, policy.entry.lockout
     if gate.identity is Identity.SECOND and gate.service is not Visibility.RECONNECT:
@@ -187,6 +202,7 @@ def _settings(policy: Policy) -> Iterator[Problem]:
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
         if value & (value - 1):
             yield f"bootloader.{name}", f"{value} is not a power of two", "a power of two"
+    yield from _one_slot(boot)
     yield from _slots(boot)
     if lockout.first_ms > lockout.max_ms:
         yield "entry.lockout.first_s", "longer than max_s", "at most max_s"

@@ -177,5 +177,7 @@ def _gate(value: object, where: str) -> GateSettings:
 
 
 def _bootloader(read: dict[str, Any], directory: Path) -> BootloaderSettings:
-    key = read.pop("key")
-    return BootloaderSettings(key=None if key is None else directory / key, **read)
+    key, entrance = read.pop("key"), read.pop("loader_entrance")
+    return BootloaderSettings(
+        key=None if key is None else directory / key, loader_entrance=() if entrance is None else entrance, **read
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack, cast
 
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
@@ -335,10 +335,12 @@ class BootloaderSettings:
 
     Attributes:
         algorithm: how images are exchanged.
+        loader_entrance: what starts the firmware loader; empty with any other algorithm.
+        loader_gated: the loader has this gate as well; else its server serves anybody while it runs.
         key: file with the public key (PEM) that images must be signed with; None: no signature is asked for.
         hash: what the bootloader is built to verify; None: what the key goes with, not known for Ed25519.
         slot_size: bytes of the primary slot.
-        secondary_size: bytes of the secondary slot; None: as the primary.
+        secondary_size: bytes of the secondary slot, where a firmware loader lies if there is one; None: as the primary.
         max_sectors: entries in the status area of a swap; None: the sectors of the larger slot.
         sector_size: bytes that are erased together.
         write_block: bytes that are written together.
@@ -349,6 +351,8 @@ class BootloaderSettings:
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
+    loader_entrance: tuple[LoaderEntrance, ...] = ()
+    loader_gated: bool = False
     key: Path | None = None
     hash: VerifiedHash | None = None
     slot_size: int = 458_752

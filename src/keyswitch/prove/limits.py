@@ -11,7 +11,6 @@ from typing import Final
 from keyswitch.gate.session import RESET_DELAY_MS
 from keyswitch.mcuboot.duration import full_swap
 from keyswitch.mcuboot.flash import NRF52840_TIMES
-from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.model import Mode, Policy
 from keyswitch.smp.commands import resolve
 from keyswitch.terms import Transport
@@ -87,7 +86,7 @@ def too_short(policy: Policy) -> Iterator[Short]:
                 why = f"a granted reset takes place after {RESET_DELAY_MS} ms, and until then nothing may be asked"
                 yield _short(f"modes.{mode.name}.idle_s", mode.idle_ms, RESET_DELAY_MS, "waiting for a reset", why)
     deadline_ms = policy.update.trial_deadline_ms
-    on_trial = policy.bootloader.algorithm is not Algorithm.OVERWRITE_ONLY
+    on_trial = policy.bootloader.algorithm.has_trial
     if on_trial and deadline_ms is not None and deadline_ms < needed_ms:
         yield _short("update.trial_deadline_s", deadline_ms, needed_ms, _RESET, reckoned)
     if set(policy.smp.transports) == {Transport.BLE}:

@@ -6,7 +6,6 @@ from itertools import combinations
 from typing import Final
 
 from keyswitch.mcuboot.known_faults import fault_words
-from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import bootloader_kind_of
 from keyswitch.policy.enums import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import REVEALING_READS
@@ -120,8 +119,9 @@ def _unsigned(policy: Policy) -> Iterator[str]:
 
 def _no_way_back(policy: Policy) -> Iterator[str]:
     """The bootloader has no trial: what it has started stays."""
-    if policy.bootloader.algorithm is Algorithm.OVERWRITE_ONLY:
-        yield 'bootloader.algorithm: "overwrite-only" has no trial and no way back'
+    algorithm = policy.bootloader.algorithm
+    if not algorithm.has_trial:
+        yield f'bootloader.algorithm: "{algorithm}" has no trial and no way back'
 
 
 def _idle_first(policy: Policy) -> Iterator[str]:

@@ -30,7 +30,8 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.gate.state import GateState, least
-from keyswitch.policy.enums import Arm, SessionRule, Visibility
+from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.enums import Arm, Confirm, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
 from keyswitch.prove import environment
@@ -253,6 +254,30 @@ def _carried(edge: Edge) -> bool:
     """Whether a session's record expects the image that the bootloader starts."""
     record, pending = edge.before.record, edge.before.pending
     return record is not None and pending is not None and record.expected == pending[0]
+
+
+def _trial_as_asked(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
+    pending = edge.before.pending
+    counts_on = _counts_on_a_trial(policy)
+    if not edge.swapped or pending is None or pending[1] or not counts_on:
+        return
+    started, _ = bootloader(policy, edge.before)
+    if not started.trial:
+        algorithm = policy.bootloader.algorithm
+        others = ", ".join(f'"{each}"' for each in Algorithm if each.has_trial)
+        text = (
+            f'the image that was armed for a trial runs for good, confirmed by nobody: "{algorithm}" has no trial and '
+            f"no way back, and {counts_on} counts on one. Remove {counts_on}, or use a bootloader that has a trial "
+            f"({others})"
+        )
+        yield BrokenPromise(subject="trial", text=text)
+
+
+def _counts_on_a_trial(policy: Policy) -> str:
+    """The key by which the policy counts on a trial; empty if it does on none."""
+    if policy.update.trial_deadline_ms is not None:
+        return "update.trial_deadline_s"
+    return f'update.confirm = "{Confirm.SELF}"' if policy.update.confirm is Confirm.SELF else ""
 
 
 def _clean_leave(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
@@ -578,6 +603,13 @@ SAFETY: Final = (
         promise="What was asked, or half asked, in one mode is not executed in another.",
         prepare=_each(_fresh_start),
         concerns=lambda traits: not traits.boots and traits.runs,
+    ),
+    SafetyRule(
+        name="trial-as-asked",
+        promise="An image that is armed for a trial starts on trial, where the policy counts on that: by a deadline "
+        "for it, or by leaving the confirmation to the application.",
+        prepare=_each(_trial_as_asked),
+        concerns=lambda traits: traits.swapped,
     ),
     SafetyRule(
         name="trial-ends",

@@ -12,7 +12,6 @@ from keyswitch.gate.frozen import replace
 from keyswitch.gate.machine import initial
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
-from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import SessionRule
 from keyswitch.policy.model import Policy, Value
 
@@ -88,11 +87,12 @@ def switched_off(policy: Policy, world: World) -> World:
 def bootloader(policy: Policy, world: World) -> tuple[World, bool]:
     """What the bootloader makes of the flash; whether a new image was started.
 
-    A trailer is used up by one start; a trial that was not confirmed is reverted by the next one.
+    What was armed is used up by one start; a trial that was not confirmed is reverted by the next one. Without trials
+    (overwrite only, direct-XIP without revert, a firmware loader) whatever was started stays.
     """
     if world.pending is not None:
         image, permanent = world.pending
-        trial = not permanent and policy.bootloader.algorithm is not Algorithm.OVERWRITE_ONLY
+        trial = not permanent and policy.bootloader.algorithm.has_trial
         return replace(world, pending=None, running=image, trial=trial), True
     if world.trial:
         return replace(world, running=OLD, trial=False), False

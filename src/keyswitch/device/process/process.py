@@ -41,6 +41,7 @@ from keyswitch.link.air.settings import AirSettings, parse_air
 from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -67,6 +68,7 @@ class DeviceOptions:
         state: the state directory.
         unit: file that says which unit this is; None: the policy does.
         first_image: the image that a new state directory starts with.
+        loader: the firmware loader that it starts with, where the policy's bootloader has one.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
         flash: name of a flash profile.
@@ -80,6 +82,7 @@ class DeviceOptions:
     policy: Path
     state: Path
     first_image: Path | None = None
+    loader: Path | None = None
     ble: str = VIRTUAL
     air: str = ""
     flash: str = "none"
@@ -189,6 +192,7 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     secret = read_secret(policy) if policy.entry.challenge is not None else None
     issuers = read_issuers(policy) if policy.entry.permit is not None else ()
     config = boot_config_of(policy)
+    check_loader_gated(policy)
     times = flash_times(options.flash)
     air = parse_air(options.air)
     udp, serial = _other_carriers(options, policy)
@@ -196,13 +200,13 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     if policy.entry.button.gpio is not None:
         need("gpiozero", f"{policy.origin}: entry.button.gpio")
     async with AsyncExitStack() as stack:
-        content = first_image(options, config)
+        content, loader = first_image(options, config), first_loader(options, config)
         state = stack.enter_context(StateDir.open(options.state))
         check_owner(state, policy.device.id)
         others = await _open_others(udp, serial, state, stack)
         radio = await _open_radio(options, air, policy.device.name, report, stack)
         if content is not None:
-            make_flash(state, config, content)
+            make_flash(state, config, content, loader)
         state.write(UNIT, {"id": policy.device.id})
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         identity = load_identity(state, secrets.token_bytes)
@@ -341,11 +345,40 @@ def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
     return check_first_image(config, options.first_image)
 
 
-def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
+def check_loader_gated(policy: Policy) -> None:
+    """Raises: InputError: the policy's firmware loader has no gate, and this device's always has."""
+    if policy.bootloader.algorithm is Algorithm.FIRMWARE_LOADER and not policy.bootloader.loader_gated:
+        raise InputError(
+            f"{policy.origin}: bootloader.loader_gated",
+            "false: the loader of a virtual device has this gate, and one that has none is not shown",
+            "true",
+        )
+
+
+def first_loader(options: DeviceOptions, config: BootConfig) -> bytes | None:
+    """The checked firmware loader for a new state directory; None where none is needed.
+
+    Raises:
+        InputError: none was given where one is needed, or the other way round, or the bootloader would refuse it.
+    """
+    needed = config.layout.algorithm is Algorithm.FIRMWARE_LOADER
+    if options.loader is not None and not needed:
+        problem = f"the bootloader is {config.layout.algorithm}, which has no loader"
+        raise InputError(Field("loader", str(options.loader)), problem, "no such file")
+    if not needed or (options.state / FLASH).exists():
+        return None
+    if options.loader is None:
+        raise InputError(
+            str(options.state), "a new state directory has no loader", Phrase("{loader} FILE, a signed image")
+        )
+    return check_first_image(config, options.loader, loader=True)
+
+
+def make_flash(state: StateDir, config: BootConfig, content: bytes, loader: bytes | None = None) -> None:
     """Make the flash with its first image; the file has its name only once all of it is there."""
     unfinished = state.path / ".flash.new"
     unfinished.unlink(missing_ok=True)
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
-        install_first_image(flash, config.layout, content)
+        install_first_image(flash, config.layout, content, loader=loader)
     state.rename(unfinished.name, FLASH)
     state.sync()

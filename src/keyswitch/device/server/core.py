@@ -74,6 +74,19 @@ class UploadSession:
     writer: Writer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptHeader:
+    """The header of a whole upload, where writing it is what starts the image.
+
+    Attributes:
+        slot: where the rest lies.
+        header: whole write blocks.
+    """
+
+    slot: Slot
+    header: bytes
+
+
 @dataclass(slots=True)
 class Counts:
     """What has happened since boot; told by the stat group. `least_room` is the fewest free buffers a peer had."""
@@ -118,6 +131,10 @@ class Core:
         self.uses: Uses | None = None
         self.token = bytes(mode_group.TOKEN_SIZE)
         self.boot_id = bytes(mode_group.BOOT_ID_SIZE)
+        self.loader_asked = False
+        """The granted reset is to start the firmware loader."""
+        self.kept: KeptHeader | None = None
+        """Of an upload that is whole, and no image before its header is written."""
         self.holder: bytes | None = None
         """Key of whose permit opened the session; None: no permit did."""
         self.owner_heard_ms = 0
@@ -137,6 +154,7 @@ class Core:
         self.nonces = self.parts.nonces()
         self.sequences: dict[SequenceKey, SequenceProgress] = {}
         self.upload: UploadSession | None = None
+        self.kept = None
         self.counts = Counts(least_room=self.policy.smp.buf_count)
         self.ending: frozenset[int] = frozenset()
         self.clock: tuple[datetime, int] | None = None
@@ -199,10 +217,17 @@ class Core:
             self.owner_heard_ms = now_ms
         if done.effects:
             self._left_before = {timer: max(0, at_ms - now_ms) for timer, at_ms in self.timers.items()}
-            for effect in done.effects:
-                if not self._carry_out(effect, now_ms):
-                    break
+            self._carry_out_all(done.effects, now_ms)
+        if self.state.arming is None:
+            self.kept = None
+        if not self.state.reset_pending and not self.state.down:
+            self.loader_asked = False
         return None
+
+    def _carry_out_all(self, effects: tuple[Effect, ...], now_ms: int) -> None:
+        for effect in effects:
+            if not self._carry_out(effect, now_ms):
+                return
 
     def _running_hash(self) -> str:
         return "" if self.report is None else self.report.images[0].running_hash.hex()
@@ -256,6 +281,11 @@ class Core:
     def active(self) -> tuple[int, ...]:
         """For each image, the slot that it runs from."""
         return self.report.active if self.report is not None else ()
+
+    @property
+    def slots_shown(self) -> Flash:
+        """The flash as clients see it: with the header of a whole upload, which is not written yet."""
+        return self.flash if self.kept is None else slots.HeaderShown(self.flash, self.kept.slot, self.kept.header)
 
     @property
     def gate_open(self) -> bool:
@@ -339,6 +369,8 @@ class Core:
             slot.sync()
 
     def _write_trailer(self, effect: do.WriteTrailer, now_ms: int) -> bool:
+        if not self.layout.algorithm.armed_by_trailer:
+            return self._write_header(effect, now_ms)
         for image in range(len(self.layout.pairs)):
             slot = slots.other_slot(self.layout, image, self.active)
             if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
@@ -347,6 +379,15 @@ class Core:
                     return True
         self.feed(ArmFailed(), now_ms)
         return False
+
+    def _write_header(self, effect: do.WriteTrailer, now_ms: int) -> bool:
+        """The same where an image starts because it lies there."""
+        kept = self.kept
+        if kept is None or self.parts.computed_hash(self.slots_shown, self.layout, kept.slot) != effect.image:
+            self.feed(ArmFailed(), now_ms)
+            return False
+        slots.write_header(self.flash, self.layout, kept.slot, kept.header)
+        return True
 
     def _disarm(self) -> None:
         for image in range(len(self.layout.pairs)):
