@@ -369,7 +369,7 @@ def first_loader(options: DeviceOptions, config: BootConfig) -> bytes | None:
         return None
     if options.loader is None:
         raise InputError(
-            str(options.state), "a new state directory has no loader", Phrase("{loader} FILE, a signed image")
+            str(options.state), "a new state directory has no firmware loader", Phrase("{loader} FILE, a signed image")
         )
     return check_first_image(config, options.loader, loader=True)
 
