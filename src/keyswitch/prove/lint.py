@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Final
 
 from keyswitch.mcuboot.known_faults import fault_words
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import bootloader_kind_of
 from keyswitch.policy.enums import Arm, InputType, ProofKind, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import REVEALING_READS
@@ -122,6 +123,18 @@ def _no_way_back(policy: Policy) -> Iterator[str]:
     algorithm = policy.bootloader.algorithm
     if not algorithm.has_trial:
         yield f'bootloader.algorithm: "{algorithm}" has no trial and no way back'
+
+
+def _header_last(policy: Policy) -> Iterator[str]:
+    """The bootloader starts whatever lies there: the proof is for a server that writes an upload's header last."""
+    settings = policy.bootloader
+    algorithm = settings.algorithm
+    gated = algorithm is Algorithm.DIRECT_XIP_NO_REVERT or settings.loader_gated
+    if not algorithm.armed_by_trailer and gated:
+        yield (
+            f'bootloader.algorithm: "{algorithm}" starts whatever lies there: proved for a server that writes an '
+            "upload's header last, as the virtual device does and Zephyr's own does not"
+        )
 
 
 def _idle_first(policy: Policy) -> Iterator[str]:
@@ -279,6 +292,7 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "revealing-read": _revealing,
     "unsigned-images": _unsigned,
     "no-way-back": _no_way_back,
+    "header-last": _header_last,
     "idle-before-deadline": _idle_first,
     "lease-before-deadline": _lease_first,
     "weaker-way": _weaker_way,
