@@ -56,7 +56,7 @@ async def updated(here: VirtualWorld, policy: Policy, *new: JobImage) -> tuple[R
     said: list[str] = []
     way = ModeGroupStrategy("maintenance", Secret(read_secret(policy)))
     reach = here.reach()
-    job = Job(images=new, way=way)
+    job = Job(images=new, way=way, downgrade=True, bootloader=policy.bootloader.algorithm.boot_mode)
     result = await update(
         reach, job, sink=lambda event: said.append(event.text) if isinstance(event, Message) else None
     )
@@ -80,6 +80,18 @@ def test_direct_xip_without_revert_takes_the_file_for_the_free_slot_twice(pump: 
                 assert status["gate"] == "shut"
 
     clock.run(story(), limit_s=1200)
+
+
+def test_without_revert_nothing_is_sent_that_would_not_start(pump: Workshop, tmp_path: Path) -> None:
+    policy = policy_for(pump, tmp_path, Algorithm.DIRECT_XIP_NO_REVERT)
+
+    async def story() -> None:
+        async with VirtualWorld(policy, linked("1.1.0")[0].data, secret=read_secret(policy)) as here:
+            result, _ = await updated(here, policy, *linked("1.0.0"))
+            assert (result.outcome, result.sent) == (Outcome.REFUSED, None)
+            assert result.detail == "1.0.0 would not start: the bootloader runs the higher version, which is 1.1.0"
+
+    clock.run(story(), limit_s=600)
 
 
 def test_the_operator_starts_the_firmware_loader_and_updates_the_one_slot(pump: Workshop, tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def prepare(
         downgrade=request.downgrade,
         unchecked=request.unchecked,
         force=request.force,
+        bootloader=None if policy is None else policy.bootloader.algorithm.boot_mode,
     )
     _check_security(policy, request)
     return Prepared(

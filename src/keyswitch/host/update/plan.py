@@ -19,7 +19,14 @@ from keyswitch.host.update.direct_xip import NOT_KNOWN_YET, cannot_run, for_the_
 from keyswitch.host.update.images import LEFT_OUT
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
 from keyswitch.host.update.no_way_back import ONE_SLOT, OTHER_WAY, no_way_back
-from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs, trial_in_the_way
+from keyswitch.host.update.preflight import (
+    arms_itself,
+    does_not_fit,
+    is_downgrade,
+    never_starts,
+    newer_that_runs,
+    trial_in_the_way,
+)
 from keyswitch.host.update.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.upload.encoder import Requests
 from keyswitch.host.upload.frame_size import LEAST_FRAME, MOST_OUTSTANDING
@@ -230,7 +237,8 @@ def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
     if device.bootloader is BootMode.SINGLE and job.goal is not Goal.CONFIRM and not _listed_all(job, device):
         return ONE_SLOT, OTHER_WAY
     stop = is_downgrade(job, Observed(images=job.images, slots=device.slots))
-    stop = trial_in_the_way(job, device.slots) or stop
+    never = never_starts(job, device.slots, device.bootloader)
+    stop = trial_in_the_way(job, device.slots) or never or stop
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})
