@@ -11,6 +11,7 @@ from keyswitch.mcuboot.image import parse_image
 from keyswitch.mcuboot.layout import Algorithm, area, max_image_size
 from keyswitch.mcuboot.ops import SYNC, TrailerField, Write, WriteHeader, carry_out, erase_trailer
 from keyswitch.mcuboot.slots import HeaderShown, computed_hash, disarm, write_header
+from keyswitch.mcuboot.tlvs import Flags
 from keyswitch.mcuboot.trailer import Magic, TrailerFlag, magic_bytes, read_trailer
 
 OLD = images.signed("1.0.0", size=3000)
@@ -254,6 +255,28 @@ def test_an_image_that_is_not_bootable_is_passed_over_and_stays(algorithm):
     made.arm()
     assert running(made) == ("1.0.0", 0)
     assert "1.1.0" in " ".join(made.shown())
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.DIRECT_XIP, Algorithm.DIRECT_XIP_NO_REVERT])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (Flags.ENCRYPTED_AES128, "an encrypted image, which this bootloader cannot decrypt"),
+        (Flags.ENCRYPTED_AES256, "an encrypted image, which this bootloader cannot decrypt"),
+        (Flags.COMPRESSED_LZMA2, "a compressed image, which this bootloader cannot unpack"),
+    ],
+)
+def test_what_this_bootloader_cannot_read_is_no_image_to_it(algorithm, flags, said):
+    """`boot_check_header_valid`: neither started nor erased, whatever its trailer says."""
+    made = device(algorithm, OLD)
+    made.boot()
+    made.upload(NEW[:16] + int(flags).to_bytes(4, "little") + NEW[20:])
+    made.arm()
+    before = made.flash.read(made.secondary.offset, made.secondary.size)
+    report = made.boot()
+    assert report.active == (0,)
+    assert report.images[0].why[0] == f"slot 1 passed over: {said}"
+    assert made.flash.read(made.secondary.offset, made.secondary.size) == before
 
 
 def test_without_revert_a_counter_counts_at_once():

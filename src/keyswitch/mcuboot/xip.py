@@ -9,7 +9,7 @@ Rules kept here:
 * without revert no trailer is read or written: whatever lies there, and is higher, runs, and is never given up;
 * that an image was started is written down before it is checked, so that a cut can only make it lose its trial;
 * what fails a check is erased (`boot_validate_slot`: the slots are equivalent); what is built for another address, says
-  that it is not bootable, or lacks a dependency, is passed over.
+  that it is not bootable, is encrypted or compressed, or lacks a dependency, is passed over.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from keyswitch.mcuboot.image import Image, ImageFault, ImageHeader, parse_header
 from keyswitch.mcuboot.layout import Slot, SlotPair, area
 from keyswitch.mcuboot.ops import CarryOut, Plan, TrailerField, erase_slot, write_flag
 from keyswitch.mcuboot.report import BootReport, ImageReport, look
-from keyswitch.mcuboot.tlvs import Flags
+from keyswitch.mcuboot.tlvs import COMPRESSED, ENCRYPTED, Flags
 from keyswitch.mcuboot.trailer import Magic, SwapType, Trailer, TrailerFlag, read_trailer
 from keyswitch.mcuboot.verify import verify
 
@@ -65,7 +65,6 @@ class _Choice:
         number = pair.primary.image
         self._limits = config.limits(number, counters)
         self.counter = stored_counter(counters, number)
-        self._open = [pair.primary, pair.secondary]
         self._slot: Slot | None = None
         self.image: Image | None = None
         self.report = ImageReport(
@@ -73,6 +72,17 @@ class _Choice:
             primary=look(flash, self._layout, pair.primary),
             secondary=look(flash, self._layout, pair.secondary),
         )
+        self._open = [slot for slot in (pair.primary, pair.secondary) if self._is_there(slot)]
+
+    def _is_there(self, slot: Slot) -> bool:
+        """Whether there is an image at all for this bootloader: what it cannot read it neither starts nor erases."""
+        header = parse_header(area(self._flash, slot))
+        if isinstance(header, ImageFault):
+            return False
+        why = _unreadable(header, slot)
+        if why:
+            self._because(f"slot {slot.slot} passed over: {why}")
+        return not why
 
     def _carry_out(self, plan: Plan) -> None:
         self._do(self._flash, self._layout, plan)
@@ -166,6 +176,15 @@ class _Choice:
             running_hash=self.image.hash,
             trial=trial,
         )
+
+
+def _unreadable(header: ImageHeader, slot: Slot) -> str:
+    """Why a header is none for this bootloader (`boot_check_header_valid`); empty if it is one."""
+    if header.flags & ENCRYPTED:
+        return "an encrypted image, which this bootloader cannot decrypt"
+    if header.flags & COMPRESSED:
+        return "a compressed image, which this bootloader cannot unpack"
+    return f"{header.hashed_size} bytes for a slot of {slot.size}" if header.hashed_size >= slot.size else ""
 
 
 def _given_up(own: Trailer) -> str | None:
