@@ -221,6 +221,15 @@ secondary_size = 266240
 copied = true
 [[bootloader.images]]
 """
+LOADER = (
+    QUIET
+    + """\
+[bootloader]
+algorithm = "firmware-loader"
+loader_entrance = ["no-application", "boot-mode"]
+loader_gated = true
+"""
+)
 
 POLICIES = {
     "smallest": SMALLEST,
@@ -231,6 +240,7 @@ POLICIES = {
     "a second identity": SMALLEST + '[gate]\nidentity = "second"\n',
     "a quiet time": QUIET,
     "several images": SEVERAL_IMAGES,
+    "a firmware loader": LOADER,
     "the pump of the examples": (HERE.parent / "examples" / "pump" / "policy.toml").read_text(encoding="utf-8"),
 }
 

@@ -111,6 +111,10 @@ def test_two_names_that_are_one_in_c() -> None:
             [("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5")],
             "modes.maintenance.quiet_after_s: not yet in the firmware module",
         ),
+        (
+            [('algorithm = "swap-move"', 'algorithm = "direct-xip-no-revert"')],
+            'bootloader.algorithm: not yet in the firmware module: "direct-xip-no-revert": Zephyr writes',
+        ),
         ([('session = "anyone"', 'session = "owner"')], "an owner on udp and serial"),
         (
             [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],

@@ -64,8 +64,8 @@ async def story_of(policy: Policy, parts: Components | None = None, **job: Any) 
 def test_both_are_armed_started_at_one_reset_and_each_confirmed() -> None:
     resets: list[str] = []
 
-    def booted(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
-        report = bootloader.boot(flash, config, counters=counters)
+    def booted(flash: Flash, config: BootConfig, **at_reset: Any) -> BootReport:
+        report = bootloader.boot(flash, config, **at_reset)
         resets.append(" ".join(each.done.name for each in report.images))
         return report
 
@@ -92,7 +92,7 @@ def test_where_the_health_check_fails_both_go_back() -> None:
 def test_power_cut_between_the_two_exchanges_changes_nothing() -> None:
     cuts: list[str] = []
 
-    def cut_once(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+    def cut_once(flash: Flash, config: BootConfig, **at_reset: Any) -> BootReport:
         """Power is gone when the bootloader has exchanged image 0 and is about to touch image 1."""
 
         class _OffError(Exception):
@@ -107,9 +107,9 @@ def test_power_cut_between_the_two_exchanges_changes_nothing() -> None:
             carry_out(flash, layout, steps)
 
         try:
-            return bootloader.boot(flash, config, counters=counters, do=do)
+            return bootloader.boot(flash, config, **at_reset, do=do)
         except _OffError:
-            return bootloader.boot(flash, config, counters=counters)
+            return bootloader.boot(flash, config, **at_reset)
 
     result, found, afterwards = clock.run(story_of(two(), Components(boot=cut_once)), limit_s=600)
     assert cuts == ["between"]
@@ -121,8 +121,8 @@ def test_power_cut_between_the_two_trailers_starts_nothing_that_stays() -> None:
     """The second trailer never reaches the flash: what starts alone is expected by no session, and goes back."""
     booted: list[str] = []
 
-    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
-        report = bootloader.boot(flash, config, counters=counters)
+    def boot(flash: Flash, config: BootConfig, **at_reset: Any) -> BootReport:
+        report = bootloader.boot(flash, config, **at_reset)
         booted.append(" ".join(each.done.name for each in report.images))
         return report
 

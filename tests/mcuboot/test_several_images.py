@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.mcuboot import imgtool_images as images
-from tests.mcuboot.devices import SWAPS, Device, device
+from tests.mcuboot.devices import BY_TRAILER, SWAPS, Device, device
 
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import boot
@@ -31,7 +31,7 @@ def versions(made: Device) -> list[str]:
     return [str(image.running_version) for image in made.boot().images]
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BY_TRAILER)
 def test_both_images_run(algorithm):
     assert versions(two(algorithm)) == ["1.0.0", "5.0.0"]
 
@@ -78,7 +78,7 @@ def test_in_place_an_image_whose_dependency_is_missing_is_passed_over():
     assert "passed over: it needs image 1 6.0.0, found 5.0.0" in report.images[0].why[1]
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BY_TRAILER)
 def test_a_dependency_on_an_image_that_does_not_exist_is_never_met(algorithm):
     made = two(algorithm)
     made.upload(images.signed("2.0.0", "--dependencies", "(7, 0.0.1)"))

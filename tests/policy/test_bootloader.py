@@ -8,7 +8,7 @@ from tests.mcuboot import imgtool_images as images
 from tests.policy.samples import small
 
 from keyswitch.errors import InputError
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.policy.bootloader import boot_config_of, keys_of, layout_of, limits_of
@@ -36,7 +36,8 @@ def test_every_setting_reaches_the_bootloader(algorithm: Algorithm, downgrade: D
     geometry = config.layout.geometry
     assert (config.layout.algorithm, config.downgrade) == (algorithm, downgrade)
     assert (geometry.sector_size, geometry.write_block) == (0x2000, 8)
-    assert [slot.size for slot in config.layout.slots] == [0x20000, 0x22000]
+    single = algorithm is Algorithm.SINGLE_SLOT
+    assert [slot.size for slot in config.layout.slots] == ([0x20000] if single else [0x20000, 0x22000])
     assert (config.layout.max_sectors, config.hash) == (40, VerifiedHash.SHA512)
 
 
@@ -115,3 +116,46 @@ def test_a_hash_that_does_not_go_with_the_key_is_refused(
         return
     with pytest.raises(InputError, match=rf'^pump\.toml: bootloader\.hash: "{build}" with a key of'):
         boot_config_of(policy)
+
+
+LOADER = 'algorithm = "firmware-loader"\nloader_entrance = ["boot-mode", "no-application"]\n'
+
+
+def test_a_firmware_loader_says_what_starts_it_and_reaches_the_bootloader():
+    policy = small(f"[bootloader]\n{LOADER}loader_gated = true\nsecondary_size = 131072\n")
+    config = boot_config_of(policy)
+    assert config.loader_entrances == {LoaderEntrance.BOOT_MODE, LoaderEntrance.NO_APPLICATION}
+    assert [slot.size for slot in config.layout.slots] == [458_752, 131_072]
+    assert policy.bootloader.loader_gated
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            'algorithm = "swap-scratch"',
+            r'algorithm: "swap-scratch" is swap using scratch, which is not modelled',
+        ),
+        ('algorithm = "ram-load"', r'bootloader\.algorithm: "ram-load" is not modelled: its images run from RAM'),
+        (
+            'algorithm = "single-slot-ram-load"',
+            r'"single-slot-ram-load" is not modelled: .* .expected one of "swap-m',
+        ),
+        ('algorithm = "direct-xip-norevert"', r'did you mean "direct-xip-no-revert"'),
+        ('algorithm = "firmware-loader"', r'bootloader\.loader_entrance: missing with algorithm = "firmware-loader"'),
+        ('algorithm = "firmware-loader"\nloader_entrance = []', r"bootloader\.loader_entrance: 0 entries"),
+        (
+            'algorithm = "firmware-loader"\nloader_entrance = ["button"]',
+            r'entrance\[0\]: "button" is not allowed',
+        ),
+        ('loader_entrance = ["pin"]', r'loader_entrance: means nothing with algorithm = "swap-move"'),
+        ("loader_gated = true", r'loader_gated: means nothing with algorithm = "swap-move"'),
+        (
+            'algorithm = "single-slot"\nsecondary_size = 65536',
+            r"secondary_size: there is none with algorithm",
+        ),
+    ],
+)
+def test_what_a_bootloader_cannot_be_is_one_line(table: str, said: str):
+    with pytest.raises(InputError, match=said):
+        small(f"[bootloader]\n{table}\n")

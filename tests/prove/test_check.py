@@ -69,7 +69,8 @@ def test_the_pump_holds() -> None:
         ('session = "anyone"', 'session = "owner"'),
         ('confirm = "operator"', 'confirm = "self"'),
         ('confirm = "operator"', 'confirm = "either"'),
-        ('algorithm = "swap-move"', 'algorithm = "overwrite-only"'),
+        ('algorithm = "swap-move"', 'algorithm = "swap-offset"'),
+        ('algorithm = "swap-move"', 'algorithm = "direct-xip"'),
         ('upload = "discard"', 'upload = "keep"'),
         ('others = "refuse"', 'others = "disconnect"'),
         ('others = "refuse"', 'when_false = "hold"'),
@@ -84,6 +85,49 @@ def test_the_pump_holds_in_every_variety(change: tuple[str, str]) -> None:
         assert broken(check(policy)) == {"update-completes"}  # the button is no owner
     else:
         assert check(policy).violations == ()
+
+
+LOADER = 'algorithm = "firmware-loader"\nloader_entrance = [{}]\nloader_gated = {}\n'
+WITHOUT_TRIAL = {
+    "overwrite-only": 'algorithm = "overwrite-only"\n',
+    "direct-xip-no-revert": 'algorithm = "direct-xip-no-revert"\n',
+    "firmware-loader": LOADER.format('"boot-mode", "no-application"', "true"),
+}
+
+
+@pytest.mark.parametrize("algorithm", WITHOUT_TRIAL)
+@pytest.mark.parametrize("arm", ["late", "early"])
+@pytest.mark.parametrize("asked", ["trial_deadline_s = 60", 'confirm = "self"'])
+def test_a_trial_that_the_bootloader_does_not_have(algorithm: str, arm: str, asked: str) -> None:
+    table = f'arm = "{arm}"\n[bootloader]\n{WITHOUT_TRIAL[algorithm]}'
+    assert check(small(f"[update]\n{table}")).holds, "which counts on none"
+    verdict = check(small(f"[update]\n{asked}\n{table}"))
+    assert broken(verdict) == {"trial-as-asked"}
+    (violation,) = verdict.violations
+    assert trace_json(violation.trace)[-1]["event"] == "boot"
+    assert (
+        f'"{algorithm}" has no trial and no way back, and update.{asked.split(" = 6", maxsplit=1)[0]} counts on'
+        in violation.text
+    )
+    assert violation.text.endswith('or use a bootloader that has a trial ("swap-move", "swap-offset", "direct-xip")')
+
+
+@pytest.mark.parametrize(("gated", "named"), [("true", False), ("false", True)])
+def test_a_loader_without_the_gate_is_a_bypass(gated: str, named: bool) -> None:
+    verdict = check(small("[bootloader]\n" + LOADER.format('"pin", "no-application"', gated)))
+    assert verdict.holds
+    said = (
+        "the firmware loader (bootloader.loader_gated = false): while it runs, its own server takes images from "
+        "anybody, without a mode, a lease or an owner; it is started by a pin at the reset, an application that is "
+        "missing or bad, as after an upload that was cut off"
+    )
+    assert verdict.bypasses == ((said,) if named else ())
+
+
+def test_a_loader_that_no_cut_upload_starts_is_refuted_with_what_is_left() -> None:
+    verdict = check(small("[bootloader]\n" + LOADER.format('"pin"', "true")))
+    assert broken(verdict) == {"boots-again"}
+    assert "nothing boots but by a pin at the reset" in verdict.violations[0].text
 
 
 def test_a_key_switch_can_be_used_soundly() -> None:
@@ -126,6 +170,7 @@ STEPS = {
     "half-reverted": 11,
     "idle-only": 4,
     "key-at-rest": 3,
+    "loader-by-boot-mode-alone": 5,
     "lease-before-swap": 0,
     "maintenance-at-rest": 2,
     "maintenance-by-timeout": 3,
@@ -135,11 +180,15 @@ STEPS = {
     "nowhere": 0,
     "reset-while-working": 2,
     "secure-serial": 3,
+    "self-confirmed-in-place": 8,
     "settings-in-normal": 1,
     "shadowed": 0,
     "shell-while-pairing": 2,
+    "single-slot": 4,
     "slow-upload": 0,
     "trap": 2,
+    "trial-in-the-loader": 8,
+    "trial-without-one": 8,
     "upload-in-normal": 1,
     "weak-entry": 4,
 }

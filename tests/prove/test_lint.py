@@ -48,6 +48,7 @@ DESERVED: dict[str, tuple[Policy, str]] = {
     "unsigned-images": (small(), "bootloader.key: "),
     "images-apart": (small("[[bootloader.images]]\n[[bootloader.images]]\n"), "bootloader.images: "),
     "no-way-back": (pump_with(('"swap-move"', '"overwrite-only"')), "bootloader.algorithm: "),
+    "header-last": (pump_with(('"swap-move"', '"direct-xip-no-revert"')), "bootloader.algorithm: .*header last"),
     "idle-before-deadline": (
         pump_with(("idle_s = 120", "idle_s = 119.999")),
         "modes.maintenance: .*idle_s = 119.999 is shorter than update.trial_deadline_s = 120",

@@ -2,7 +2,7 @@ import pytest
 from tests.zephyr.builds import DEVICETREE, MCUBOOT, PARTITIONS, write_build
 
 from keyswitch.errors import InputError
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import ProofKind
@@ -154,19 +154,34 @@ def test_pure_signatures(tmp_path, pure):
 @pytest.mark.parametrize("symbol", NOT_DESCRIBED)
 def test_a_bootloader_that_cannot_be_described_is_named(tmp_path, symbol):
     config = f"CONFIG_MCUBOOT=y\nCONFIG_{symbol}=y\n"
-    with pytest.raises(InputError, match=rf"mcuboot/zephyr/\.config: CONFIG_{symbol}: .* cannot be described yet"):
+    with pytest.raises(InputError, match=rf"mcuboot/zephyr/\.config: CONFIG_{symbol}: .* is not modelled: "):
         bootloader_of(read_build(write_build(tmp_path, config, partitions=INSIDE)))
 
 
-def test_direct_xip_needs_its_revert(tmp_path):
-    config = "CONFIG_BOOT_DIRECT_XIP=y\n"
-    with pytest.raises(InputError, match=r"without revert cannot be described yet .expected CONFIG_BOOT_DIRECT"):
-        bootloader_of(read_build(write_build(tmp_path / "a", config, partitions=INSIDE)))
-    config += "CONFIG_BOOT_DIRECT_XIP_REVERT=y\n"
-    assert (
-        bootloader_of(read_build(write_build(tmp_path / "b", config, partitions=INSIDE))).settings.algorithm
-        == "direct-xip"
+@pytest.mark.parametrize(("revert", "algorithm"), [("", "direct-xip-no-revert"), ("_REVERT", "direct-xip")])
+def test_direct_xip_with_and_without_revert(tmp_path, revert, algorithm):
+    config = f"CONFIG_BOOT_DIRECT_XIP=y\nCONFIG_BOOT_DIRECT_XIP{revert}=y\n"
+    assert bootloader_of(read_build(write_build(tmp_path, config, partitions=INSIDE))).settings.algorithm == algorithm
+
+
+def test_a_firmware_loader_and_what_starts_it(tmp_path):
+    config = (
+        "CONFIG_BOOT_FIRMWARE_LOADER=y\nCONFIG_BOOT_FIRMWARE_LOADER_BOOT_MODE=y\n"
+        "CONFIG_BOOT_FIRMWARE_LOADER_PIN_RESET=y\nCONFIG_BOOT_FIRMWARE_LOADER_ENTRANCE_GPIO=y\n"
+        "# CONFIG_BOOT_FIRMWARE_LOADER_NO_APPLICATION is not set\n"
     )
+    settings = bootloader_of(read_build(write_build(tmp_path, config, partitions=INSIDE))).settings
+    assert settings.algorithm == "firmware-loader"
+    assert settings.loader_entrance == (LoaderEntrance.BOOT_MODE, LoaderEntrance.PIN)
+    assert not settings.loader_gated, "a build does not say whether its loader has a gate"
+
+
+def test_a_single_slot_needs_no_second(tmp_path):
+    partitions = "mcuboot_primary:\n  address: 0\n  size: 0x76000\n"
+    found = bootloader_of(
+        read_build(write_build(tmp_path, "CONFIG_SINGLE_APPLICATION_SLOT=y\n", partitions=partitions))
+    )
+    assert (found.settings.algorithm, found.settings.secondary_size, found.external) == ("single-slot", None, False)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -42,6 +42,7 @@ from keyswitch.host.report.run_record import PolicyHeader, RunHeader
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
+from keyswitch.host.update.no_way_back import no_way_back
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
 from keyswitch.link.ports import PairingNumbers
@@ -129,6 +130,7 @@ def prepare(
         downgrade=request.downgrade,
         unchecked=request.unchecked,
         force=request.force,
+        bootloader=None if policy is None else policy.bootloader.algorithm.boot_mode,
     )
     _check_security(policy, request)
     return Prepared(
@@ -175,9 +177,8 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.reach.known_by)
         tell(Ended(result=result, at_ms=duration_ms))
 
-    for image in prepared.job.images:
-        if image.left_out:
-            tell(Message(text=f"{LEFT_OUT}: {image.left_out}", at_ms=0))
+    for words in _said_first(prepared):
+        tell(Message(text=words, at_ms=0))
     try:
         return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
     except InputError as error:
@@ -192,6 +193,14 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         finally:
             if recorder is not None:
                 recorder.end()
+
+
+def _said_first(prepared: Prepared) -> Iterator[str]:
+    """What a person should know before anything is sent: of the files, and of what the bootloader cannot do."""
+    images, policy = prepared.job.images, prepared.policy
+    yield from (f"{LEFT_OUT}: {image.left_out}" for image in images if image.left_out)
+    if images and policy is not None:
+        yield from no_way_back(policy.bootloader.algorithm.boot_mode)
 
 
 class _Guide:

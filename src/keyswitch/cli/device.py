@@ -38,6 +38,12 @@ from keyswitch.text import plain
     help="Start a new DIR with this signed image; where the policy has several, with the package of all.",
 )
 @click.option(
+    "--loader",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start a new DIR with this signed firmware loader beside it, where the policy's bootloader has one.",
+)
+@click.option(
     "--ble",
     default="virtual",
     metavar="virtual[:PORT]|none|HCI",

@@ -5,6 +5,7 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.gate.change import timers
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Identity, ProofKind, SessionRule, Visibility
 from keyswitch.policy.model import Mode, OnEnter, OnInput, OnLeave, OnReset, Policy
 from keyswitch.terms import Transport
@@ -93,6 +94,11 @@ def not_in_core(policy: Policy) -> Iterator[Problem]:
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
+    algorithm = policy.bootloader.algorithm
+    if not algorithm.armed_by_trailer:
+        trailers = ", ".join(f'"{each}"' for each in Algorithm if each.armed_by_trailer)
+        what = f'"{algorithm}": Zephyr writes an image\'s header first, so that a power cut after the upload starts it'
+        yield "bootloader.algorithm", what, f"one of {trailers}"
     for way in policy.transitions:
         if isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs:
             yield f"transitions[{way.index}].proofs", "entry by permit", 'proofs = ["challenge"]'

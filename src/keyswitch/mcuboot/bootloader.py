@@ -16,7 +16,8 @@ from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
 from keyswitch.mcuboot.flash import Area, Flash
 from keyswitch.mcuboot.image import Image, ImageFault, parse_header, parse_image
-from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, align_up, area
+from keyswitch.mcuboot.layout import PRIMARY, Layout, SlotPair, align_up, area
+from keyswitch.mcuboot.one_slot import boot_one_slot
 from keyswitch.mcuboot.ops import (
     SYNC,
     CarryOut,
@@ -35,21 +36,31 @@ from keyswitch.mcuboot.xip import boot_in_place
 __all__ = ["BootConfig", "BootReport", "Downgrade", "ImageReport", "SlotReport", "boot"]
 
 
-def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), do: CarryOut = carry_out) -> BootReport:
+def boot(
+    flash: Flash,
+    config: BootConfig,
+    *,
+    counters: tuple[int, ...] = (),
+    loader_asked: bool = False,
+    do: CarryOut = carry_out,
+) -> BootReport:
     """Boot once.
 
     Args:
         flash: with the slots.
         config: how the bootloader is built.
         counters: security counters kept from the boot before, by image number; missing ones are 0.
+        loader_asked: the firmware loader was asked for: by the boot mode that outlived the reset, or by a pin.
         do: what carries out changes to the flash.
 
     Returns:
         What was found, decided and why, and what runs. If power fails in the middle, calling it again continues.
     """
     config = config.as_built()
-    if config.layout.algorithm is Algorithm.DIRECT_XIP:
+    if config.layout.algorithm.in_place:
         return boot_in_place(flash, config, counters=counters, do=do)
+    if not config.layout.algorithm.updates_itself:
+        return boot_one_slot(flash, config, counters=counters, loader_asked=loader_asked)
     pairs = [_Pair(flash, config, pair, counters, do) for pair in config.layout.pairs]
     for number, pair in enumerate(pairs):
         pair.prepare()

@@ -60,6 +60,12 @@ class Algorithm(StrEnum):
     OVERWRITE_ONLY = "overwrite-only"
     DIRECT_XIP = "direct-xip"
     """Runs where it lies, the higher version first; with revert of what was not confirmed."""
+    DIRECT_XIP_NO_REVERT = "direct-xip-no-revert"
+    """Runs where it lies, the higher version first; no trailer is asked."""
+    FIRMWARE_LOADER = "firmware-loader"
+    """One slot for the application; in the other lies a loader, a firmware of its own, that writes the first."""
+    SINGLE_SLOT = "single-slot"
+    """One slot, and nothing that writes it while its image runs."""
 
     @property
     def boot_mode(self) -> BootMode:
@@ -71,12 +77,46 @@ class Algorithm(StrEnum):
         """Whether images are exchanged, so that a status area of swap entries is kept in the trailer."""
         return self in {Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET}
 
+    @property
+    def has_trial(self) -> bool:
+        """Whether an image that was not confirmed is given up at the next boot."""
+        return self.swaps or self is Algorithm.DIRECT_XIP
+
+    @property
+    def armed_by_trailer(self) -> bool:
+        """Whether an image starts because its trailer asks for it; else because it lies there, and has a header."""
+        match self:
+            case Algorithm.SWAP_MOVE | Algorithm.SWAP_OFFSET | Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+                return True
+            case Algorithm.DIRECT_XIP_NO_REVERT | Algorithm.FIRMWARE_LOADER | Algorithm.SINGLE_SLOT:
+                return False
+
+    @property
+    def in_place(self) -> bool:
+        """Whether images run from either slot."""
+        return self in {Algorithm.DIRECT_XIP, Algorithm.DIRECT_XIP_NO_REVERT}
+
+    @property
+    def updates_itself(self) -> bool:
+        """Whether the image that runs has another slot to write an update to."""
+        return self not in {Algorithm.FIRMWARE_LOADER, Algorithm.SINGLE_SLOT}
+
+
+NOT_MODELLED: Final = {
+    "swap-scratch": "is swap using scratch, which is not modelled: its status and its scratch area are others",
+    "ram-load": "is not modelled: its images run from RAM, and nothing here says where they would be loaded",
+    "single-slot-ram-load": "is not modelled: its image runs from RAM, and nothing here says where it would be loaded",
+}
+"""MCUboot's other ways, by the word that a policy would have for them, and why this bootloader does not boot them."""
 
 _BOOT_MODES: Final = {
     Algorithm.SWAP_MOVE: BootMode.SWAP_MOVE,
     Algorithm.SWAP_OFFSET: BootMode.SWAP_OFFSET,
     Algorithm.OVERWRITE_ONLY: BootMode.OVERWRITE,
     Algorithm.DIRECT_XIP: BootMode.XIP_REVERT,
+    Algorithm.DIRECT_XIP_NO_REVERT: BootMode.XIP,
+    Algorithm.FIRMWARE_LOADER: BootMode.FIRMWARE_LOADER,
+    Algorithm.SINGLE_SLOT: BootMode.SINGLE,
 }
 
 
@@ -86,6 +126,10 @@ _TRAILER_FIELDS: Final = {
     Algorithm.SWAP_OFFSET: 5,
     Algorithm.OVERWRITE_ONLY: 3,
     Algorithm.DIRECT_XIP: 3,
+    Algorithm.DIRECT_XIP_NO_REVERT: 3,
+    # Nothing of it is ever written, but no image may reach it (bootutil_max_image_size: boot_status_off).
+    Algorithm.FIRMWARE_LOADER: 4,
+    Algorithm.SINGLE_SLOT: 4,
 }
 
 
@@ -113,7 +157,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotPair:
-    """The two slots of one image."""
+    """The two slots of one image; with a single slot the secondary has no bytes."""
 
     primary: Slot
     secondary: Slot
@@ -203,7 +247,8 @@ class Layout:
 
         Args:
             algorithm: how an image comes to run.
-            sizes: for each image, the sizes of its primary and its secondary slot in bytes.
+            sizes: for each image, the sizes of its primary and its secondary slot in bytes; a single slot has no
+                second one, whatever its size would be.
             where: for each image, what to name in the error.
             copied: as in `Layout`.
             sector_size: of the flash.
@@ -215,10 +260,7 @@ class Layout:
         Raises:
             InputError: if such a device cannot be.
         """
-        for place, pair in zip(where, sizes, strict=True):
-            for size in pair:
-                if size <= 0 or size % sector_size:
-                    raise InputError(place, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
+        sizes = _checked_sizes(algorithm, sizes, sector_size, where)
         sectors = [max(pair) // sector_size for pair in sizes]
         most = max(sectors) if max_sectors is None else max_sectors
         for image, (place, count) in enumerate(zip(where, sectors, strict=True)):
@@ -262,7 +304,7 @@ class Layout:
     @property
     def slots(self) -> tuple[Slot, ...]:
         """All slots by absolute number."""
-        return tuple(slot for pair in self.pairs for slot in (pair.primary, pair.secondary))
+        return tuple(slot for pair in self.pairs for slot in (pair.primary, pair.secondary) if slot.size)
 
     @property
     def magic_align_size(self) -> int:
@@ -281,7 +323,13 @@ class Layout:
                 return self.max_sectors * 3 * self.geometry.write_block
             case Algorithm.SWAP_OFFSET:
                 return self.max_sectors * 2 * self.geometry.write_block
-            case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+            case (
+                Algorithm.OVERWRITE_ONLY
+                | Algorithm.DIRECT_XIP
+                | Algorithm.DIRECT_XIP_NO_REVERT
+                | Algorithm.FIRMWARE_LOADER
+                | Algorithm.SINGLE_SLOT
+            ):
                 return 0
 
     @property
@@ -289,7 +337,8 @@ class Layout:
         """Bytes at the slot's end that belong to the bootloader (bootutil `boot_trailer_sz`).
 
         Status area, swap size, swap info, copy done, image ok, magic; swap using offset keeps the TLV sizes of both
-        images as well; overwrite only and direct-XIP have neither status area nor swap size.
+        images as well; overwrite only and direct-XIP have neither status area nor swap size. With one slot nothing is
+        ever written there; MCUboot keeps images out of it all the same.
         """
         fields = _TRAILER_FIELDS[self.algorithm]
         return self.status_size + fields * self.max_align + self.magic_align_size
@@ -304,6 +353,19 @@ class Layout:
         if self.of(slot.image).algorithm is Algorithm.SWAP_OFFSET and slot.slot == SECONDARY:
             return self.geometry.sector_size
         return 0
+
+
+def _checked_sizes(
+    algorithm: Algorithm, sizes: Sequence[tuple[int, int]], sector_size: int, where: Sequence[str]
+) -> Sequence[tuple[int, int]]:
+    """The slots' sizes as this algorithm has them; refuses what cannot be, as `Layout.for_pairs` does."""
+    if not algorithm.updates_itself and len(sizes) > 1:
+        raise InputError(where[0], f"{len(sizes)} images with {algorithm}", "one image")
+    for place, pair in zip(where, sizes, strict=True):
+        for size in pair:
+            if size <= 0 or size % sector_size:
+                raise InputError(place, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
+    return [(first, 0) for first, _ in sizes] if algorithm is Algorithm.SINGLE_SLOT else sizes
 
 
 def align_up(value: int, unit: int) -> int:
@@ -332,6 +394,9 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
             return min(pair.primary.size - trailer - sector, pair.secondary.size - trailer)
         case Algorithm.SWAP_OFFSET:
             return min(pair.primary.size - trailer, pair.secondary.size - trailer - sector)
-        case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+        case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP | Algorithm.DIRECT_XIP_NO_REVERT:
             # bootutil_max_image_size: up to the swap info field; image and trailer may share a sector.
             return min(pair.primary.size, pair.secondary.size) - layout.trailer_size
+        case Algorithm.FIRMWARE_LOADER | Algorithm.SINGLE_SLOT:
+            # bootutil_max_image_size: boot_status_off.
+            return pair.primary.size - layout.trailer_size

@@ -7,7 +7,7 @@ from keyswitch.errors import InputError
 from keyswitch.mcuboot.config import BootConfig
 from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash, read_keys
 from keyswitch.mcuboot.known_faults import BootloaderKind
-from keyswitch.mcuboot.layout import Layout
+from keyswitch.mcuboot.layout import Algorithm, Layout
 from keyswitch.mcuboot.tlvs import TlvType
 from keyswitch.mcuboot.verify import Limits
 from keyswitch.policy.model import BootloaderSettings, Policy
@@ -61,7 +61,13 @@ def boot_config_of(policy: Policy) -> BootConfig:
         kind = keys.keys[0].kind.value
         expected = ", ".join(f'"{build}"' for build in sorted(keys.verified_hashes))
         raise InputError(f"{policy.origin}: bootloader.hash", f'"{settings.hash}" with a key of {kind}', expected)
-    return BootConfig(layout=layout_of(policy), keys=keys, hash=settings.hash, downgrade=settings.downgrade)
+    return BootConfig(
+        layout=layout_of(policy),
+        keys=keys,
+        hash=settings.hash,
+        downgrade=settings.downgrade,
+        loader_entrances=frozenset(settings.loader_entrance),
+    )
 
 
 def limits_of(policy: Policy, image: int = 0) -> Limits:
@@ -94,3 +100,19 @@ def bootloader_kind_of(policy: Policy) -> BootloaderKind:
         needs_erase=settings.needs_erase,
         version=None if numbers is None else (int(numbers[0]), int(numbers[1]), int(numbers[2])),
     )
+
+
+def bypasses_of(policy: Policy) -> tuple[str, ...]:
+    """Ways past the gate that the policy cannot close: those that it declares, and what its bootloader brings along."""
+    return (*policy.device.bypasses, *_loader_bypass(policy.bootloader))
+
+
+def _loader_bypass(settings: BootloaderSettings) -> tuple[str, ...]:
+    if settings.algorithm is not Algorithm.FIRMWARE_LOADER or settings.loader_gated:
+        return ()
+    started = ", ".join(each.words for each in settings.loader_entrance)
+    said = (
+        f"the firmware loader (bootloader.loader_gated = false): while it runs, its own server takes images from "
+        f"anybody, without a mode, a lease or an owner; it is started by {started}"
+    )
+    return (said,)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from keyswitch.errors import InputError
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
-from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.mcuboot.layout import NOT_MODELLED, Algorithm
 from keyswitch.policy.enums import (
     Arm,
     Clock,
@@ -395,9 +395,21 @@ BOOTLOADER: Final = TomlTable(
     keys=(
         TomlKey(
             name="algorithm",
-            kind=Choice(Algorithm),
+            kind=Choice(Algorithm, known=tuple(NOT_MODELLED.items())),
             doc="How the bootloader brings a new image into place.",
             default=Algorithm.SWAP_MOVE,
+        ),
+        TomlKey(
+            name="loader_entrance",
+            kind=ListOf(Choice(LoaderEntrance), least=1),
+            doc="What starts the firmware loader instead of the application.",
+            default_text="required with `firmware-loader`, and there alone",
+        ),
+        TomlKey(
+            name="loader_gated",
+            kind=Boolean(),
+            doc="The firmware loader is built with this gate and this policy; else it serves anybody.",
+            default=False,
         ),
         TomlKey(
             name="key",

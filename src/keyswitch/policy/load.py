@@ -184,8 +184,10 @@ def _gate(value: object, where: str) -> GateSettings:
 
 def _bootloader(value: object, where: str, directory: Path) -> BootloaderSettings:
     read = grammar.BOOTLOADER.read(value, where)
-    key = read.pop("key")
-    settings = BootloaderSettings(key=None if key is None else directory / key, **read)
+    key, entrance = read.pop("key"), read.pop("loader_entrance")
+    settings = BootloaderSettings(
+        key=None if key is None else directory / key, loader_entrance=() if entrance is None else entrance, **read
+    )
     table = as_table(value, where, grammar.BOOTLOADER.expected)
     if "images" not in table:
         return settings

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack, cast
 
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
@@ -352,10 +352,12 @@ class BootloaderSettings:
 
     Attributes:
         algorithm: how images are exchanged.
+        loader_entrance: what starts the firmware loader; empty with any other algorithm.
+        loader_gated: the loader has this gate as well; else its server serves anybody while it runs.
         key: file with the public key (PEM) that images must be signed with; None: no signature is asked for.
         hash: what the bootloader is built to verify; None: what the key goes with, not known for Ed25519.
         slot_size: bytes of the primary slot.
-        secondary_size: bytes of the secondary slot; None: as the primary.
+        secondary_size: bytes of the secondary slot, where a firmware loader lies if there is one; None: as the primary.
         max_sectors: entries in the status area of a swap; None: the sectors of the larger slot.
         sector_size: bytes that are erased together.
         write_block: bytes that are written together.
@@ -367,6 +369,8 @@ class BootloaderSettings:
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
+    loader_entrance: tuple[LoaderEntrance, ...] = ()
+    loader_gated: bool = False
     key: Path | None = None
     hash: VerifiedHash | None = None
     slot_size: int = 458_752
@@ -388,7 +392,7 @@ class BootloaderSettings:
 
     def has_trials(self, image: int) -> bool:
         """Whether an image with this number can run on trial, and go back to the one before."""
-        return self.algorithm is not Algorithm.OVERWRITE_ONLY and not self.pairs[image].copied
+        return self.algorithm.has_trial and not self.pairs[image].copied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

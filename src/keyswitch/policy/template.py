@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import BootloaderSettings
 from keyswitch.policy.schema import SCHEMA_FILE
@@ -134,9 +135,7 @@ service = {service}
 
 [update]
 arm = "late"                      # the swap is armed as the last act before the session's own reset
-confirm = "operator"
-trial_deadline_s = 120            # an image that nobody confirms is reverted, still in maintenance
-{update}
+{trial}{update}
 [bootloader]
 {bootloader}
 
@@ -165,6 +164,9 @@ def _bootloader(choices: Choices) -> Iterator[str]:
         yield "guessed = true                    # until the product's build was read"
     yield f"algorithm = {_quoted(settings.algorithm.value)}"
     yield f"key = {_quoted(choices.image_key)}"
+    if settings.algorithm is Algorithm.FIRMWARE_LOADER:
+        yield f"loader_entrance = [{_list(tuple(each.value for each in settings.loader_entrance))}]"
+        yield "loader_gated = false              # true: the loader is built with this gate and this policy"
     default = BootloaderSettings()
     for name in ("hash", "slot_size", "secondary_size", "max_sectors", "sector_size", "write_block"):
         value = getattr(settings, name)
@@ -196,6 +198,15 @@ def _update(choices: Choices) -> str:
     return "simultaneous = false              # one image for each reset: a trial takes back nothing else\n"
 
 
+def _trial(settings: BootloaderSettings) -> str:
+    if not settings.algorithm.has_trial:
+        return "# This bootloader has no trial: what it has started stays.\n"
+    return """\
+confirm = "operator"
+trial_deadline_s = 120            # an image that nobody confirms is reverted, still in maintenance
+"""
+
+
 def template(choices: Choices) -> str:
     """The policy file's text."""
     safe = choices.safety_input
@@ -213,6 +224,7 @@ def template(choices: Choices) -> str:
         "transports": _list(tuple(each.value for each in choices.transports)),
         "secret": _quoted(choices.secret),
         "issuer": _quoted(choices.issuer),
+        "trial": _trial(choices.bootloader or BootloaderSettings()),
         "bootloader": "\n".join(_bootloader(choices)),
         "update": _update(choices),
     }

@@ -13,6 +13,7 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Input, Mode, OnButton, OnEnter, Policy, Value
@@ -158,6 +159,11 @@ class Space:
         self.keyed = any(isinstance(way.trigger, OnEnter) and way.trigger.proofs for way in ways)
         permits = any(isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in ways)
         self.images = (NEW, OTHER) if permits else (NEW,)
+        # Where no trailer arms an image, the upload's end does (`device.server.handlers.upload`), and for good.
+        by_trailer = policy.bootloader.algorithm.armed_by_trailer
+        self.arming = STATE_WRITE if by_trailer else UPLOAD
+        self.for_good = (False, True) if by_trailer else (False,)
+        self.uploads = policy.bootloader.algorithm is not Algorithm.SINGLE_SLOT
         self.connects = {peer.id: _told(on.Connected(peer=peer.id), peer, "connects") for peer in self._ble()}
         self.disconnects = {peer.id: _told(on.Disconnected(peer=peer.id), peer, "is gone") for peer in self._ble()}
         self.expiries = {
@@ -278,17 +284,17 @@ class Space:
             _asked(
                 on.ArmAsked(peer=peer, image=image, permanent=permanent, pair=pair),
                 peer,
-                STATE_WRITE,
+                self.arming,
                 (("image", image.decode()), ("permanent", permanent), *several[pair]),
             )
             for pair in pairs
             for image in self.images
-            for permanent in (False, True)
+            for permanent in self.for_good
         ]
+        begins = [_asked(on.UploadStarted(peer=peer, pair=pair), peer, UPLOAD, several[pair]) for pair in pairs]
         return (
             _asked(on.LeaveAsked(peer=peer), peer, LEAVE),
-            *[_asked(on.UploadStarted(peer=peer, pair=pair), peer, UPLOAD, several[pair]) for pair in pairs],
-            *arms,
+            *((*begins, *arms) if self.uploads else ()),
             _asked(on.ResetAsked(peer=peer), peer, RESET),
             *[_asked(on.ConfirmAsked(peer=peer, pair=pair), peer, STATE_WRITE, several[pair]) for pair in pairs],
         )

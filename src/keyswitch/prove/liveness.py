@@ -10,6 +10,8 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.events import Expired, Timer
 from keyswitch.gate.guards import failing
+from keyswitch.mcuboot.config import LoaderEntrance
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, OnInput, Policy, Transition
 from keyswitch.prove import environment
@@ -245,6 +247,21 @@ def _limits_suffice(policy: Policy, _graph: Graph) -> Iterator[Stuck]:
         yield Stuck(subject=short.key, text=short.text, explored=short.reckoned)
 
 
+def _boots_again(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    settings = policy.bootloader
+    if settings.algorithm is not Algorithm.FIRMWARE_LOADER or LoaderEntrance.NO_APPLICATION in settings.loader_entrance:
+        return
+    pin = f" but by {LoaderEntrance.PIN.words}" if LoaderEntrance.PIN in settings.loader_entrance else " any more"
+    text = (
+        "an upload that is cut off leaves no application, and the bootloader does not start the loader for that: "
+        f"nothing boots{pin}. Build it with CONFIG_BOOT_FIRMWARE_LOADER_NO_APPLICATION, and add "
+        f'"{LoaderEntrance.NO_APPLICATION}" to bootloader.loader_entrance'
+    )
+    for place, world in enumerate(graph.own_worlds()):
+        if world.gate.upload is not None:
+            yield Stuck(subject="loader", text=text, place=place, ever="and then power is cut")
+
+
 LIVENESS: Final = (
     LivenessRule(
         name="maintenance-ends",
@@ -268,6 +285,12 @@ LIVENESS: Final = (
     ),
     LivenessRule(name="mode-reached", promise="Every mode can be reached.", check=_modes_reached),
     LivenessRule(name="way-taken", promise="Every transition can be taken.", check=_ways_taken),
+    LivenessRule(
+        name="boots-again",
+        promise="Something boots whatever an upload was cut off by: with a firmware loader, the loader where there is "
+        "no application.",
+        check=_boots_again,
+    ),
     LivenessRule(
         name="update-completes",
         promise="An update can be installed, and confirmed by whoever the policy lets confirm.",

@@ -31,7 +31,7 @@ from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.gate.state import GateState, least
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.enums import Arm, SessionRule, Visibility
+from keyswitch.policy.enums import Arm, Confirm, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
 from keyswitch.prove import environment
@@ -254,6 +254,30 @@ def _carried(edge: Edge) -> bool:
     """Whether a session's record expects each image that the bootloader starts."""
     record, pending = edge.before.record, edge.before.pending
     return record is not None and bool(pending) and {(pair, image) for pair, image, _ in pending} <= {*record.expected}
+
+
+def _trial_as_asked(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
+    boot, counts_on = policy.bootloader, _counts_on_a_trial(policy)
+    if not edge.swapped or not counts_on:
+        return
+    # An image that is copied has no trial whatever was asked: the policy says so of it, and is warned of it.
+    asked = {pair for pair, _, permanent in edge.before.pending if not permanent and not boot.pairs[pair].copied}
+    started, _ = bootloader(policy, edge.before)
+    if not asked <= started.on_trial:
+        others = ", ".join(f'"{each}"' for each in Algorithm if each.has_trial)
+        text = (
+            f'the image that was armed for a trial runs for good, confirmed by nobody: "{boot.algorithm}" has no trial '
+            f"and no way back, and {counts_on} counts on one. Remove {counts_on}, or use a bootloader that has a trial "
+            f"({others})"
+        )
+        yield BrokenPromise(subject="trial", text=text)
+
+
+def _counts_on_a_trial(policy: Policy) -> str:
+    """The key by which the policy counts on a trial; empty if it does on none."""
+    if policy.update.trial_deadline_ms is not None:
+        return "update.trial_deadline_s"
+    return f'update.confirm = "{Confirm.SELF}"' if policy.update.confirm is Confirm.SELF else ""
 
 
 def _clean_leave(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
@@ -608,6 +632,13 @@ SAFETY: Final = (
         promise="What was asked, or half asked, in one mode is not executed in another.",
         prepare=_each(_fresh_start),
         concerns=lambda traits: not traits.boots and traits.runs,
+    ),
+    SafetyRule(
+        name="trial-as-asked",
+        promise="An image that is armed for a trial starts on trial, where the policy counts on that: by a deadline "
+        "for it, or by leaving the confirmation to the application. One that is only copied has none.",
+        prepare=_each(_trial_as_asked),
+        concerns=lambda traits: traits.swapped,
     ),
     SafetyRule(
         name="trial-ends",

@@ -97,7 +97,8 @@ def switched_off(policy: Policy, world: World) -> World:
 def bootloader(policy: Policy, world: World) -> tuple[World, bool]:
     """What the bootloader makes of the flash; whether a new image was started.
 
-    A trailer is used up by one start; a trial that was not confirmed is reverted by the next one. All pairs are
+    What was armed is used up by one start; a trial that was not confirmed is reverted by the next one. Without trials
+    (overwrite only, direct-XIP without revert, a firmware loader) whatever was started stays. All pairs are
     exchanged in one start, however often power is cut in it (MCUboot goes on where it was, pair by pair). As MCUboot
     has it, a pair on trial is not reverted while one with a higher number is to be exchanged: it may be one update that
     was cut off.

@@ -162,6 +162,10 @@ async def _claim(stage: ReplayDevice, violation: dict[str, Any]) -> tuple[str, b
         return _still_new(stage, subject)
     if rule in {"clean-leave", "fresh-start"}:
         return _remains(subject), stage.left(subject)
+    if rule == "trial-as-asked":
+        return "the new image runs and is on no trial", stage.runs_new_for_good
+    if rule == "boots-again":
+        return "nothing boots after a power cut", not stage.boots_again()
     if violation.get("refused"):
         name = str(violation["refused"])
         return f"{name} is refused in mode {stage.now_in}", not await stage.serves(name)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.runtime import Runtime
-from keyswitch.device.server.components import Components
+from keyswitch.device.server.components import Boot, Components
 from keyswitch.device.server.server import Server
 from keyswitch.device.storage.store import SESSION, Memory, MemoryStore
 from keyswitch.errors import InputError
@@ -18,11 +18,12 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState
-from keyswitch.mcuboot import slots
-from keyswitch.mcuboot.bootloader import BootConfig
-from keyswitch.mcuboot.flash import RamFlash
+from keyswitch.mcuboot import bootloader, slots
+from keyswitch.mcuboot.bootloader import BootConfig, BootReport
+from keyswitch.mcuboot.flash import Flash, RamFlash
+from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.keys import VerificationKeys
-from keyswitch.mcuboot.layout import max_image_size
+from keyswitch.mcuboot.layout import Algorithm, Slot, max_image_size
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import OnEnter, Policy
@@ -95,10 +96,13 @@ class ReplayDevice:
     """One device, and everybody around it."""
 
     def __init__(self, policy: Policy, parts: Components | None = None) -> None:
-        made_of = replace(parts or Components(), step=self._watched((parts or Components()).step))
+        made_of = parts or Components()
+        made_of = replace(made_of, step=self._watched(made_of.step), boot=self._with_loader(made_of.boot))
         self.undone: set[str] = set()
         self.policy = policy
-        config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
+        entrances = frozenset(policy.bootloader.loader_entrance)
+        config = BootConfig(layout=layout_of(policy), keys=VerificationKeys(), loader_entrances=entrances)
+        self.config = config
         self.layout = config.layout
         self.flash = RamFlash(config.layout.geometry)
         self._install_old()
@@ -132,16 +136,21 @@ class ReplayDevice:
         self.peers: dict[int, Peer] = {}
 
     def _install_old(self) -> None:
-        for pair in self.layout.pairs:
-            content = unsigned_image(_VERSIONS["old"], pair.primary.image)
-            slots.install(self.flash, self.layout, pair.primary, content)
+        """The images that run first; where a loader is the only one that writes, no application but the loader."""
+        loader = self.layout.algorithm is Algorithm.FIRMWARE_LOADER
+        for number, pair in enumerate(self.layout.pairs):
+            content = unsigned_image(_VERSIONS["old"], number)
+            slots.install(self.flash, self.layout, pair.secondary if loader else pair.primary, content)
 
-    def _upload_into(self, pair: int, content: bytes) -> None:
-        """Have an image lie in a pair's other slot, where uploads put it."""
-        slot = self.layout.pairs[pair].secondary
+    def _upload_into(self, pair: int, content: bytes) -> Slot:
+        """Have an image lie in a pair's other slot, where uploads put it; which slot that is."""
+        loader = self.layout.algorithm is Algorithm.FIRMWARE_LOADER
+        slot = self.layout.pairs[pair].primary if loader else self.layout.pairs[pair].secondary
         writer = slots.SlotWriter(self.flash, self.layout, slot, max_image_size(self.layout, pair))
         writer.write(content)
         writer.finish()
+        slots.write_header(self.flash, self.layout, slot, writer.header)
+        return slot
 
     def runs(self, pair: int) -> str | None:
         """Which of the traces' images this pair runs; None while nothing runs."""
@@ -171,6 +180,17 @@ class ReplayDevice:
 
         return watched
 
+    def _with_loader(self, boot: Boot) -> Boot:
+        """The bootloader, whose pin for the loader is held while there is no application."""
+
+        def with_loader(
+            flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+        ) -> BootReport:
+            empty = isinstance(slots.read_image(flash, self.layout, self.layout.pairs[0].primary), ImageFault)
+            return boot(flash, config, counters=counters, loader_asked=loader_asked or empty)
+
+        return with_loader
+
     def left(self, what: str) -> bool:
         """Whether this is left of a session on the device: in its memory, its flash or its store."""
         core = self.server.core
@@ -183,6 +203,18 @@ class ReplayDevice:
             "a trial's deadline": Timer.TRIAL in core.timers,
         }
         return left.get(what, what in self.undone)
+
+    @property
+    def runs_new_for_good(self) -> bool:
+        """Whether a new image runs, and nothing would take it back."""
+        report = self.runtime.boot_report
+        images = () if report is None else report.images
+        return any(each.running_hash == _hash("new", each.image) and not each.trial for each in images)
+
+    def boots_again(self) -> bool:
+        """Whether something would run after a power cut now, with nobody at the device."""
+        flash = RamFlash(self.layout.geometry, content=self.flash.read(0, self.layout.geometry.size))
+        return bootloader.boot(flash, self.config).runs
 
     @property
     def now_in(self) -> str | None:
@@ -210,8 +242,8 @@ class ReplayDevice:
             await self.power_cut(event)
         self._install_old()
         for pair in _numbers(event.get("trials", "0" if event["trial"] else "")):
-            self._upload_into(pair, unsigned_image(_VERSIONS["new"], pair))
-            slots.arm(self.flash, self.layout, self.layout.pairs[pair].secondary, permanent=False)
+            slot = self._upload_into(pair, unsigned_image(_VERSIONS["new"], pair))
+            slots.arm(self.flash, self.layout, slot, permanent=False)
         self.store.documents.clear()
         memory = Memory(self.store)
         if event["record"] is not None:
@@ -388,14 +420,17 @@ class ReplayDevice:
         """All the others."""
         first = min(self.peers, default=_OFF_BLE)
         told = {"peer": first, "transport": "ble" if first != _OFF_BLE else self._off_ble, **event}
-        await self._upload(told, _CHUNK, None)
+        if self.layout.algorithm.armed_by_trailer:
+            await self._upload(told, _CHUNK, None)
+        else:  # its last piece would arm it, which the trace tells by itself: it is given up
+            await self.ask(told, Op.WRITE, _UPLOAD, {"off": _CHUNK, "data": bytes(len(_NEW))})
 
     @property
     def _off_ble(self) -> str:
         return next((each.value for each in self.policy.smp.transports if each is not Transport.BLE), "udp")
 
-    async def _upload(self, event: dict[str, Any], start: int, length: int | None) -> None:
-        content = unsigned_image(_VERSIONS["new"], event.get("pair", 0))
+    async def _upload(self, event: dict[str, Any], start: int, length: int | None, content: bytes = b"") -> None:
+        content = content or unsigned_image(_VERSIONS["new"], event.get("pair", 0))
         end = len(content) if length is None else start + length
         for offset in range(start, end, _CHUNK):
             body: dict[str, Any] = {"off": offset, "data": content[offset : min(offset + _CHUNK, end)]}
@@ -406,6 +441,9 @@ class ReplayDevice:
         """Arm an image that has been in the slot for a while."""
         pair: int = event.get("pair", 0)
         content = unsigned_image(_VERSIONS[event["image"]], pair)
+        if not self.layout.algorithm.armed_by_trailer:
+            await self._upload(event, 0, None, content)
+            return
         self._upload_into(pair, content)
         body = {"hash": content[-_HASH_SIZE:], "confirm": event["permanent"]}
         await self.ask(event, Op.WRITE, (image.ID, image.Id.STATE), body)
@@ -430,7 +468,8 @@ class ReplayDevice:
         word, _, direction = name.partition(":")
         command = BY_NAME[word]
         op = Op.READ if direction == "read" else Op.WRITE
-        self._upload_into(0, _NEW)
+        if self.layout.algorithm.armed_by_trailer:
+            self._upload_into(0, _NEW)
         everybody = [
             {"peer": _FIRST if transport is Transport.BLE else _OFF_BLE, "transport": transport.value}
             for transport in self.policy.smp.transports

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from keyswitch.errors import InputError
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
-from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.mcuboot.layout import NOT_MODELLED, Algorithm
 from keyswitch.policy.model import BootloaderSettings, ImagePair
 from keyswitch.zephyr.kconfig import SYSBUILD, Kconfig, read_kconfig
 from keyswitch.zephyr.partitions import Partition, SlotPartitions, read_devicetree, read_partitions_yml
@@ -25,17 +25,26 @@ ALGORITHMS: Final = {
     "BOOT_SWAP_USING_MOVE": Algorithm.SWAP_MOVE,
     "BOOT_SWAP_USING_OFFSET": Algorithm.SWAP_OFFSET,
     "BOOT_UPGRADE_ONLY": Algorithm.OVERWRITE_ONLY,
-    "BOOT_DIRECT_XIP": Algorithm.DIRECT_XIP,
+    "BOOT_DIRECT_XIP": Algorithm.DIRECT_XIP_NO_REVERT,
+    "BOOT_FIRMWARE_LOADER": Algorithm.FIRMWARE_LOADER,
+    "SINGLE_APPLICATION_SLOT": Algorithm.SINGLE_SLOT,
 }
-"""MCUboot's choice `BOOT_IMAGE_UPGRADE_MODE` (boot/zephyr/Kconfig), as far as a policy can describe it."""
+"""MCUboot's choice `BOOT_IMAGE_UPGRADE_MODE` (boot/zephyr/Kconfig), as far as a policy can describe it.
+
+Direct-XIP with `BOOT_DIRECT_XIP_REVERT` is the one with revert."""
 NOT_DESCRIBED: Final = {
-    "BOOT_SWAP_USING_SCRATCH": "swap using scratch",
-    "BOOT_RAM_LOAD": "RAM load",
-    "BOOT_FIRMWARE_LOADER": "a firmware loader",
-    "SINGLE_APPLICATION_SLOT": "a single slot",
-    "SINGLE_APPLICATION_SLOT_RAM_LOAD": "a single slot that is loaded into RAM",
+    "BOOT_SWAP_USING_SCRATCH": "swap-scratch",
+    "BOOT_RAM_LOAD": "ram-load",
+    "SINGLE_APPLICATION_SLOT_RAM_LOAD": "single-slot-ram-load",
 }
-"""The rest of that choice."""
+"""The rest of that choice, by the word for it."""
+_ENTRANCES: Final = {
+    "BOOT_FIRMWARE_LOADER_BOOT_MODE": LoaderEntrance.BOOT_MODE,
+    "BOOT_FIRMWARE_LOADER_ENTRANCE_GPIO": LoaderEntrance.PIN,
+    "BOOT_FIRMWARE_LOADER_PIN_RESET": LoaderEntrance.PIN,
+    "BOOT_FIRMWARE_LOADER_NO_APPLICATION": LoaderEntrance.NO_APPLICATION,
+}
+"""boot/zephyr/Kconfig.firmware_loader."""
 _HASHES: Final = {
     "BOOT_IMG_HASH_ALG_SHA256": VerifiedHash.SHA256,
     "BOOT_IMG_HASH_ALG_SHA384": VerifiedHash.SHA384,
@@ -138,22 +147,19 @@ def bootloader_of(build: Build) -> BuiltBootloader:
         InputError: a policy cannot describe it; names the Kconfig symbol and the file.
     """
     config = build.mcuboot
-    for symbol, words in NOT_DESCRIBED.items():
+    for symbol, word in NOT_DESCRIBED.items():
         if config.on(symbol):
             expected = ", ".join(f"CONFIG_{each}" for each in ALGORITHMS)
-            raise InputError(
-                f"{config.path}: CONFIG_{symbol}", f"{words} cannot be described yet", f"one of {expected}"
-            )
+            raise InputError(f"{config.path}: CONFIG_{symbol}", f'"{word}" {NOT_MODELLED[word]}', f"one of {expected}")
     algorithm = next((each for symbol, each in ALGORITHMS.items() if config.on(symbol)), None)
     if algorithm is None:
         raise InputError(str(config.path), "no image upgrade mode", "a .config of MCUboot")
-    if algorithm is Algorithm.DIRECT_XIP and not config.on("BOOT_DIRECT_XIP_REVERT"):
-        expected = "CONFIG_BOOT_DIRECT_XIP_REVERT=y"
-        raise InputError(
-            f"{config.path}: CONFIG_BOOT_DIRECT_XIP", "direct-XIP without revert cannot be described yet", expected
-        )
+    if config.on("BOOT_DIRECT_XIP_REVERT"):
+        algorithm = Algorithm.DIRECT_XIP
     primary, secondary = build.slots.primary, build.slots.secondary
-    if secondary is None:
+    if algorithm is Algorithm.SINGLE_SLOT:
+        secondary = None
+    elif secondary is None:
         raise InputError(str(build.slots.source), "no secondary slot", "two slots")
     sector_size, write_block = build.slots.sector_size, build.slots.write_block
     usual = BootloaderSettings()
@@ -161,29 +167,34 @@ def bootloader_of(build: Build) -> BuiltBootloader:
         algorithm=algorithm,
         hash=_hash(config),
         slot_size=primary.size,
-        secondary_size=None if secondary.size == primary.size else secondary.size,
+        secondary_size=None if secondary is None or secondary.size == primary.size else secondary.size,
+        loader_entrance=tuple(dict.fromkeys(each for symbol, each in _ENTRANCES.items() if config.on(symbol))),
         max_sectors=None if config.on("BOOT_MAX_IMG_SECTORS_AUTO") else config.number("BOOT_MAX_IMG_SECTORS"),
         sector_size=sector_size or usual.sector_size,
         write_block=write_block or usual.write_block,
         needs_erase=not any(config.on(symbol) for symbol in _NO_ERASE),
         downgrade=_downgrade(config),
         guessed=sector_size is None or write_block is None,
-        images=_images(build, algorithm, (primary, secondary)),
+        images=_images(build, algorithm, primary, secondary),
     )
     key_file = config.text("BOOT_SIGNATURE_KEY_FILE")
-    return BuiltBootloader(settings=settings, key_file=key_file, external=secondary.external)
+    return BuiltBootloader(settings=settings, key_file=key_file, external=secondary is not None and secondary.external)
 
 
-def _images(build: Build, algorithm: Algorithm, first: tuple[Partition, Partition]) -> tuple[ImagePair, ...]:
+def _images(
+    build: Build, algorithm: Algorithm, primary: Partition, secondary: Partition | None
+) -> tuple[ImagePair, ...]:
     """The slots of each image where MCUboot is built for several; none where it is built for one.
 
     nRF5340's network core is copied by sdk-mcuboot where the application is swapped.
     """
     config = build.mcuboot
     count = config.number("UPDATEABLE_IMAGE_NUMBER") or 1
-    pairs = (first, *build.slots.further)
     if count == 1:
         return ()
+    if secondary is None or not algorithm.updates_itself:
+        raise InputError(f"{config.path}: CONFIG_UPDATEABLE_IMAGE_NUMBER", f"{count} images with {algorithm}", "1")
+    pairs = ((primary, secondary), *build.slots.further)
     if count > len(pairs):
         problem = f"{count} images, and {build.slots.source} has the slots of {len(pairs)}"
         raise InputError(f"{config.path}: CONFIG_UPDATEABLE_IMAGE_NUMBER", problem, "both slots of each image")

@@ -6,9 +6,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.mcuboot import imgtool_images as images
 from tests.policy.samples import small
 
 from keyswitch.device.process.factory import check_first_image, check_first_images
+from keyswitch.device.process.process import DeviceOptions, check_loader_gated, first_loader
+from keyswitch.device.storage.state_dir import FLASH
 from keyswitch.errors import InputError
 from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.replay.rig import unsigned_image
@@ -76,3 +79,61 @@ def test_a_single_file_is_no_package_of_two(tmp_path: Path) -> None:
     path.write_bytes(APP)
     with pytest.raises(InputError, match=r"app\.bin: a single image \(expected a DFU package with the images 0, 1\)"):
         check_first_images(boot_config_of(small(TWO)), path)
+
+
+# --- the firmware loader ----------------------------------------------------------------------------------------------
+
+LOADER = (
+    '[bootloader]\nalgorithm = "firmware-loader"\nloader_entrance = ["boot-mode", "no-application"]\n'
+    "secondary_size = 16384\n"
+)
+
+
+def options(tmp_path: Path, *, loader: Path | None) -> DeviceOptions:
+    return DeviceOptions(policy=tmp_path / "policy.toml", state=tmp_path / "state", loader=loader)
+
+
+def written(tmp_path: Path, size: int) -> Path:
+    path = tmp_path / "loader.bin"
+    path.write_bytes(images.signed("0.3.0", key=None, size=size, header_size=32))
+    return path
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_loader_has_the_room_of_its_own_slot(tmp_path: Path, beyond: int) -> None:
+    config = boot_config_of(small(LOADER))
+    room = config.room_of(config.layout.pairs[0].secondary)
+    overhead = len(images.signed("0.3.0", key=None, size=0, header_size=32))
+    given = options(tmp_path, loader=written(tmp_path, room - overhead + beyond))
+    if beyond:
+        with pytest.raises(InputError, match=f"{room + 1} bytes are too large .expected at most {room} bytes"):
+            first_loader(given, config)
+    else:
+        assert len(first_loader(given, config) or b"") == room
+
+
+def test_a_new_device_with_a_loader_needs_one_and_no_other_takes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a new state directory has no firmware loader"):
+        first_loader(options(tmp_path, loader=None), boot_config_of(small(LOADER)))
+    loader = written(tmp_path, 900)
+    with pytest.raises(InputError, match="the bootloader is swap-move, which has no loader"):
+        first_loader(options(tmp_path, loader=loader), boot_config_of(small()))
+    assert first_loader(options(tmp_path, loader=None), boot_config_of(small())) is None
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / FLASH).write_bytes(b"")
+    assert first_loader(options(tmp_path, loader=None), boot_config_of(small(LOADER))) is None
+
+
+def test_a_damaged_loader_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    loader = written(tmp_path, 900)
+    content = loader.read_bytes()
+    loader.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
+    with pytest.raises(InputError, match="the bootloader would not run this image: hash: "):
+        first_loader(options(tmp_path, loader=loader), boot_config_of(small(LOADER)))
+
+
+def test_a_loader_without_the_gate_is_no_virtual_device() -> None:
+    with pytest.raises(InputError, match=r"bootloader\.loader_gated: false: the loader of a virtual device has"):
+        check_loader_gated(small(LOADER))
+    check_loader_gated(small(LOADER + "loader_gated = true\n"))
+    check_loader_gated(small())

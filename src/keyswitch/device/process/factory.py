@@ -5,6 +5,8 @@ names the file, the check, and what was expected.
 """
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from keyswitch.errors import InputError
@@ -17,13 +19,14 @@ from keyswitch.mcuboot.layout import PRIMARY, Layout, max_image_size
 from keyswitch.mcuboot.verify import verify
 
 
-def check_first_image(config: BootConfig, path: Path) -> bytes:
-    """Read the image that a new device is to run, and make sure that it will.
+def check_first_image(config: BootConfig, path: Path, *, loader: bool = False) -> bytes:
+    """Read the image that a new device is to run, or its firmware loader, and make sure that it will.
 
     Raises:
         InputError: the file cannot be read, or the bootloader would refuse it; says which check and why.
     """
-    limit = max_image_size(config.layout)
+    slot = config.layout.pairs[0].secondary if loader else config.layout.pairs[0].primary
+    limit = config.room_of(slot) if loader else max_image_size(config.layout)
     expected = "a signed MCUboot image"
     with open_regular(path, expected) as file:
         try:
@@ -34,7 +37,9 @@ def check_first_image(config: BootConfig, path: Path) -> bytes:
             raise unreadable(str(path), error, expected) from error
     if size > limit:
         raise InputError(str(path), f"{size} bytes are too large", f"at most {limit} bytes for this slot")
-    refusal = verify(BytesSource(content), config.keys, config.as_built().limits(0, ())).refusal
+    refusal = verify(
+        BytesSource(content), config.keys, replace(config.as_built().limits(0, ()), max_size=limit)
+    ).refusal
     if refusal is not None:
         raise InputError(str(path), f"the bootloader would not run this image: {refusal.name}: {refusal.detail}")
     return content
@@ -70,6 +75,9 @@ def _checked(config: BootConfig, number: int, named: NamedImage) -> bytes:
     return named.source.read(0, named.source.size)
 
 
-def install_first_image(flash: Flash, layout: Layout, content: bytes, image: int = 0) -> None:
-    """Write a checked image into its primary slot, as production does; durable when this returns."""
-    slots.install(flash, layout, layout.pairs[image].primary, content)
+def install_first_images(flash: Flash, layout: Layout, images: Sequence[bytes], *, loader: bytes | None = None) -> None:
+    """Write checked images into their primary slots, and a loader into its own, as production does; durable then."""
+    for pair, content in zip(layout.pairs, images, strict=True):
+        slots.install(flash, layout, pair.primary, content)
+    if loader is not None:
+        slots.install(flash, layout, layout.pairs[0].secondary, loader)

@@ -73,6 +73,19 @@ class UploadSession:
     writer: Writer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptHeader:
+    """The header of a whole upload, where writing it is what starts the image.
+
+    Attributes:
+        slot: where the rest lies.
+        header: whole write blocks.
+    """
+
+    slot: Slot
+    header: bytes
+
+
 @dataclass(slots=True)
 class Counts:
     """What has happened since boot; told by the stat group. `least_room` is the fewest free buffers a peer had."""
@@ -117,6 +130,10 @@ class Core:
         self.uses: Uses | None = None
         self.token = bytes(mode_group.TOKEN_SIZE)
         self.boot_id = bytes(mode_group.BOOT_ID_SIZE)
+        self.loader_asked = False
+        """The granted reset is to start the firmware loader."""
+        self.kept: dict[int, KeptHeader] = {}
+        """Of each image pair, that of an upload that is whole, and no image before its header is written."""
         self.holder: bytes | None = None
         """Key of whose permit opened the session; None: no permit did."""
         self.owner_heard_ms = 0
@@ -136,6 +153,7 @@ class Core:
         self.nonces = self.parts.nonces()
         self.sequences: dict[SequenceKey, SequenceProgress] = {}
         self.upload: UploadSession | None = None
+        self.kept = {}
         self.counts = Counts(least_room=self.policy.smp.buf_count)
         self.ending: frozenset[int] = frozenset()
         self.clock: tuple[datetime, int] | None = None
@@ -199,10 +217,16 @@ class Core:
             self.owner_heard_ms = now_ms
         if done.effects:
             self._left_before = {timer: max(0, at_ms - now_ms) for timer, at_ms in self.timers.items()}
-            for effect in done.effects:
-                if not self._carry_out(effect, now_ms):
-                    break
+            self._carry_out_all(done.effects, now_ms)
+        self.kept = {pair: kept for pair, kept in self.kept.items() if self.state.armed_of(pair) is not None}
+        if not self.state.reset_pending and not self.state.down:
+            self.loader_asked = False
         return None
+
+    def _carry_out_all(self, effects: tuple[Effect, ...], now_ms: int) -> None:
+        for effect in effects:
+            if not self._carry_out(effect, now_ms):
+                return
 
     def _running_hashes(self) -> tuple[str, ...]:
         return () if self.report is None else tuple(image.running_hash.hex() for image in self.report.images)
@@ -256,6 +280,14 @@ class Core:
     def active(self) -> tuple[int, ...]:
         """For each image, the slot that it runs from."""
         return self.report.active if self.report is not None else ()
+
+    @property
+    def slots_shown(self) -> Flash:
+        """The flash as clients see it: with the headers of whole uploads, which are not written yet."""
+        shown: Flash = self.flash
+        for kept in self.kept.values():
+            shown = slots.HeaderShown(shown, kept.slot, kept.header)
+        return shown
 
     @property
     def gate_open(self) -> bool:
@@ -340,6 +372,8 @@ class Core:
             slot.sync()
 
     def _write_trailer(self, effect: do.WriteTrailer, now_ms: int) -> bool:
+        if not self.layout.algorithm.armed_by_trailer:
+            return self._write_header(effect, now_ms)
         slot = slots.other_slot(self.layout, effect.pair, self.active)
         if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
             armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
@@ -347,6 +381,15 @@ class Core:
                 return True
         self.feed(ArmFailed(pair=effect.pair), now_ms)
         return False
+
+    def _write_header(self, effect: do.WriteTrailer, now_ms: int) -> bool:
+        """The same where an image starts because it lies there."""
+        kept = self.kept.get(effect.pair)
+        if kept is None or self.parts.computed_hash(self.slots_shown, self.layout, kept.slot) != effect.image:
+            self.feed(ArmFailed(pair=effect.pair), now_ms)
+            return False
+        slots.write_header(self.flash, self.layout, kept.slot, kept.header)
+        return True
 
     def _write_record(self, effect: do.WriteSessionRecord) -> None:
         # The step may have stopped the lease before it asked for the record: what counts is what was left before it.

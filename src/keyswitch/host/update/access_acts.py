@@ -17,7 +17,7 @@ from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.smp.slots import trial_of
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import Outcome, Stop
-from keyswitch.host.update.preflight import is_downgrade, trial_in_the_way
+from keyswitch.host.update.preflight import is_downgrade, never_starts, trial_in_the_way
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -143,7 +143,8 @@ async def verify(scene: UpdateContext) -> Stop | None:
     stop = await scene.read_slots()
     if stop is not None or scene.seen.slots is None or scene.seen.reset is not None:
         return stop
-    return trial_in_the_way(scene.job, scene.seen.slots) or is_downgrade(scene.job, scene.seen)
+    job, slots = scene.job, scene.seen.slots
+    return trial_in_the_way(job, slots) or never_starts(job, slots, job.bootloader) or is_downgrade(job, scene.seen)
 
 
 async def leave(scene: UpdateContext) -> Stop | None:

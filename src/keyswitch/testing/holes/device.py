@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.factory import install_first_images
 from keyswitch.device.process.process import build
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.server.components import Components
@@ -114,7 +114,7 @@ class DeviceInProcess:
         keys = load_keys(("the key of this device", signer_pem()))
         config = BootConfig(layout=layout_of(policy), keys=keys, downgrade=policy.bootloader.downgrade)
         self.flash = RamFlash(config.layout.geometry)
-        install_first_image(self.flash, config.layout, make_image(1).data)
+        install_first_images(self.flash, config.layout, (make_image(1).data,))
         self.store = MemoryStore()
         size = policy.smp.buf_size
         self.wires = {

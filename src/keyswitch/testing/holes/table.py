@@ -342,8 +342,11 @@ def _anybodys_session() -> Components:
 
 
 def _no_signature() -> Components:
-    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
-        return bootloader.boot(flash, replace(config, keys=VerificationKeys()), counters=counters)
+    def boot(
+        flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
+        unkeyed = replace(config, keys=VerificationKeys())
+        return bootloader.boot(flash, unkeyed, counters=counters, loader_asked=loader_asked)
 
     return Components(boot=boot)
 
