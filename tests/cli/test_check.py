@@ -191,6 +191,15 @@ def test_what_a_trace_claims_is_asked_of_the_device(run: Run, tmp_path: Path, na
     assert f"  seen on the device: {CLAIMS[name]}\n" in run("check", broken(name), "--replay", verdict).out
 
 
+def test_a_trial_that_several_images_do_not_have_is_seen_on_the_device(run: Run, tmp_path: Path) -> None:
+    policy, verdict = tmp_path / "policy.toml", tmp_path / "verdict.json"
+    policy.write_text(broken("self-confirmed-in-place").read_text() + "[[bootloader.images]]\n" * 2)
+    verdict.write_text(run("check", policy, "--json").out)
+    ran = run("check", policy, "--replay", verdict)
+    assert "  seen on the device: the new image runs and is on no trial\n" in ran.out
+    assert ran.code == Exit.YES
+
+
 def test_a_loop_is_seen_on_the_device(run: Run, tmp_path: Path, trapped: Path) -> None:
     verdict = tmp_path / "verdict.json"
     verdict.write_text(run("check", trapped, "--json").out)

@@ -208,6 +208,18 @@ WRONG = {
         ("schema = 1", "schema = 1\n[[bootloader.images]]\ncopied = true\n[[bootloader.images]]"),
         r"bootloader.images\[0\].copied: image 0 is what the bootloader starts",
     ),
+    "two images in one slot": (
+        ("schema = 1", "schema = 1\n[bootloader]\nalgorithm = 'single-slot'\n" + "[[bootloader.images]]\n" * 2),
+        r'bootloader.images: 2 images with algorithm = "single-slot" \(expected one image, described by',
+    ),
+    "two images and a loader": (
+        (
+            "schema = 1",
+            "schema = 1\n[bootloader]\nalgorithm = 'firmware-loader'\nloader_entrance = ['boot-mode']\n"
+            + "[[bootloader.images]]\n" * 2,
+        ),
+        r'bootloader.images: 2 images with algorithm = "firmware-loader"',
+    ),
     "copied in any case": (
         (
             "schema = 1",

@@ -329,6 +329,22 @@ def test_several_images_are_proved_and_are_cheap() -> None:
     assert states[0] < states[1] < states[2] < 1000
 
 
+@pytest.mark.parametrize("algorithm", ["overwrite-only", "direct-xip-no-revert"])
+def test_no_trial_is_asked_of_several_images_that_have_none(algorithm: str) -> None:
+    table = f'[bootloader]\nalgorithm = "{algorithm}"\n' + TWO + OFF_BLE
+    assert check(small(table)).holds
+    assert broken(check(small("[update]\ntrial_deadline_s = 60\n" + table))) == {"trial-as-asked"}
+
+
+@pytest.mark.parametrize("copied", ["", "copied = true\n"])
+def test_an_image_that_is_copied_is_asked_for_no_trial(copied: str) -> None:
+    """Of the others the policy may well count on one: a bootloader that starts them without is seen."""
+    policy = small("[update]\nsimultaneous = false\ntrial_deadline_s = 60\n" + TWO + copied + OFF_BLE)
+    assert check(policy).holds
+    trials = {number for number in range(2) if policy.bootloader.has_trials(number)}
+    assert trials == ({0} if copied else {0, 1})
+
+
 def test_an_update_of_each_image_has_to_be_possible() -> None:
     def never_the_second(policy: Policy, state: GateState, event: Event) -> Step:
         first = isinstance(event, on.ArmAsked) and event.pair == 0

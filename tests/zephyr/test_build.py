@@ -144,6 +144,13 @@ def test_an_image_without_slots_is_one_line(tmp_path):
             bootloader_of(read_build(write_build(place, TWO_IMAGES, partitions=partitions)))
 
 
+def test_several_images_need_a_bootloader_that_is_written_by_what_runs(tmp_path):
+    config = SYSBUILD.replace("CONFIG_BOOT_SWAP_USING_MOVE=y", "CONFIG_BOOT_FIRMWARE_LOADER=y")
+    built = write_build(tmp_path, config + "CONFIG_UPDATEABLE_IMAGE_NUMBER=2\n", devicetree=DEVICETREE)
+    with pytest.raises(InputError, match=r"UPDATEABLE_IMAGE_NUMBER: 2 images with firmware-loader \(expected 1\)"):
+        bootloader_of(read_build(built))
+
+
 @pytest.mark.parametrize("pure", [True, False])
 def test_pure_signatures(tmp_path, pure):
     config = SYSBUILD.replace("# CONFIG_BOOT_SIGNATURE_TYPE_PURE is not set", "CONFIG_BOOT_SIGNATURE_TYPE_PURE=y")

@@ -10,8 +10,8 @@ import pytest
 from tests.device.server_rig import SECTOR, Rig, early, image_hash, make_image, pump
 
 from keyswitch.mcuboot.config import LoaderEntrance
-from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.model import Policy
+from keyswitch.mcuboot.layout import Algorithm, Layout
+from keyswitch.policy.model import ImagePair, Policy
 
 NEW = make_image("1.1.0")
 NEWER = make_image("1.2.0", seed=3)
@@ -161,6 +161,75 @@ def test_erasing_forgets_what_was_to_start():
     assert len(rig.images(peer)) == 1
     rig.reset(peer)
     assert version(rig) == "1.0.0"
+
+
+# --- several images ---------------------------------------------------------------------------------------------------
+
+
+def two(policy: Policy | None = None) -> Rig:
+    layout = Layout.for_slots(Algorithm.DIRECT_XIP_NO_REVERT, 16 * SECTOR, images=2, sector_size=SECTOR)
+    made = policy or policy_of(Algorithm.DIRECT_XIP_NO_REVERT)
+    pairs = tuple(ImagePair(slot_size=pair.primary.size, secondary_size=pair.secondary.size) for pair in layout.pairs)
+    return Rig(replace(made, bootloader=replace(made.bootloader, images=pairs)), layout=layout)
+
+
+def upload(rig: Rig, peer: int, image: int, content: bytes) -> list[dict[str, Any]]:
+    """What is answered to each piece."""
+    pieces = [(at, content[at : at + 1024]) for at in range(0, len(content), 1024)]
+    first = {"len": len(content), "image": image}
+    return [rig.write(peer, 1, 1, {"off": at, "data": data, **(first if at == 0 else {})}) for at, data in pieces]
+
+
+def versions(rig: Rig) -> list[str]:
+    return [str(each.running_version) for each in rig.report.images]
+
+
+def test_two_images_wait_for_one_reset_each_with_its_own_header():
+    rig = two()
+    peer = rig.in_maintenance()
+    upload(rig, peer, 0, NEW)
+    upload(rig, peer, 1, NEWER)
+    waiting = [(each["image"], each["version"]) for each in rig.read(peer, 1, 0)["images"] if each["pending"]]
+    assert waiting == [(0, "1.1.0"), (1, "1.2.0")]
+    for pair in rig.layout.pairs:
+        assert rig.flash.read(pair.secondary.offset, 32) == b"\xff" * 32, "no image before the session's own reset"
+    rig.reset(peer)
+    assert (versions(rig), rig.mode) == (["1.1.0", "1.2.0"], "maintenance")
+
+
+def test_an_image_that_is_sent_anew_leaves_the_other_as_it_was():
+    rig = two()
+    peer = rig.in_maintenance()
+    upload(rig, peer, 0, NEW)
+    upload(rig, peer, 1, NEW)
+    rig.write(peer, 1, 1, {"off": 0, "len": len(NEWER), "image": 0, "data": NEWER[:1024]})  # and never ended
+    waiting = [(each["image"], each["version"]) for each in rig.read(peer, 1, 0)["images"] if each["pending"]]
+    assert waiting == [(1, "1.1.0")]
+    rig.reset(peer)
+    assert versions(rig) == ["1.0.0", "1.1.0"]
+
+
+def test_one_image_for_each_reset_is_refused_with_the_last_piece_of_the_second():
+    made = policy_of(Algorithm.DIRECT_XIP_NO_REVERT)
+    rig = two(replace(made, update=replace(made.update, simultaneous=False)))
+    peer = rig.in_maintenance()
+    upload(rig, peer, 0, NEW)
+    *_, answer = upload(rig, peer, 1, NEWER)
+    assert (answer["rc"], answer["rsn"]) == (10, "busy: an image of another number is pending")
+    rig.reset(peer)
+    assert versions(rig) == ["1.1.0", "1.0.0"]
+
+
+@pytest.mark.parametrize("ended", ["left", "cut off"])
+def test_neither_starts_without_the_sessions_own_reset(ended: str):
+    rig = two()
+    peer = rig.in_maintenance()
+    upload(rig, peer, 0, NEW)
+    upload(rig, peer, 1, NEWER)
+    if ended == "left":
+        rig.write(peer, 19283, 5, {})
+    rig.power_up()
+    assert (versions(rig), rig.mode) == (["1.0.0", "1.0.0"], "normal")
 
 
 # --- a firmware loader ------------------------------------------------------------------------------------------------
