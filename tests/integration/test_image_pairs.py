@@ -79,6 +79,13 @@ def test_both_are_armed_started_at_one_reset_and_each_confirmed() -> None:
     assert after == [(0, "2.0.0", True), (1, "2.1.0", True)]
 
 
+def test_both_start_at_one_reset_where_no_trailer_arms_them() -> None:
+    policy = small(f'[bootloader]\nalgorithm = "direct-xip-no-revert"\n{IMAGES}')
+    result, found, afterwards = clock.run(story_of(policy), limit_s=600)
+    assert result.outcome is Outcome.CONFIRMED, result
+    assert found == afterwards == ["2.0.0", "2.1.0"]
+
+
 def test_where_the_health_check_fails_both_go_back() -> None:
     async def unwell() -> str | None:
         return "it hums"

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from tests.device.server_rig import SECTOR, Rig, early, image_hash, make_image, pump
 
+from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.config import LoaderEntrance
-from keyswitch.mcuboot.layout import Algorithm, Layout
+from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.layout import Algorithm, Layout, Slot
 from keyswitch.policy.model import ImagePair, Policy
 
 NEW = make_image("1.1.0")
@@ -218,6 +220,24 @@ def test_one_image_for_each_reset_is_refused_with_the_last_piece_of_the_second()
     assert (answer["rc"], answer["rsn"]) == (10, "busy: an image of another number is pending")
     rig.reset(peer)
     assert versions(rig) == ["1.1.0", "1.0.0"]
+
+
+def test_power_cut_between_two_headers_starts_the_first_alone_outside_the_session(monkeypatch: pytest.MonkeyPatch):
+    written = slots.write_header
+
+    def cut(flash: Flash, layout: Layout, slot: Slot, header: bytes) -> None:
+        if slot.image == 0:
+            written(flash, layout, slot, header)
+
+    rig = two()
+    peer = rig.in_maintenance()
+    upload(rig, peer, 0, NEW)
+    upload(rig, peer, 1, NEWER)
+    monkeypatch.setattr(slots, "write_header", cut)
+    rig.reset(peer)
+    assert (versions(rig), rig.mode) == (["1.1.0", "1.0.0"], "normal")
+    rig.power_up()
+    assert (versions(rig), rig.mode) == (["1.1.0", "1.0.0"], "normal")
 
 
 @pytest.mark.parametrize("ended", ["left", "cut off"])
