@@ -8,11 +8,11 @@ from tests.mcuboot import imgtool_images as images
 
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootReport, boot
-from keyswitch.mcuboot.config import BootConfig
+from keyswitch.mcuboot.config import BootConfig, LoaderEntrance
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
 from keyswitch.mcuboot.ops import CarryOut, carry_out
-from keyswitch.mcuboot.slots import SlotWriter
+from keyswitch.mcuboot.slots import SlotWriter, write_header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ SHAPES = (
 
 KEY = "ed25519"
 """The quickest kind to check."""
-OLD, NEW, THIRD = "1.0.0", "1.1.0", "1.2.0"
+OLD, NEW, THIRD, LOADER = "1.0.0", "1.1.0", "1.2.0", "0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class World:
     old: bytes
     new: bytes
     third: bytes
+    loader: bytes
 
     @property
     def layout(self) -> Layout:
@@ -63,7 +64,7 @@ class World:
 
     def image(self, version: str) -> bytes:
         """The signed image of this version."""
-        return {OLD: self.old, NEW: self.new, THIRD: self.third}[version]
+        return {OLD: self.old, NEW: self.new, THIRD: self.third, LOADER: self.loader}[version]
 
 
 @dataclass
@@ -74,10 +75,12 @@ class Bench:
     flash: Flash
     do: CarryOut = carry_out
     active: tuple[int, ...] = ()
+    header: bytes = b""
+    writer: type[SlotWriter] = SlotWriter
 
-    def boot(self) -> BootReport:
+    def boot(self, *, loader_asked: bool = False) -> BootReport:
         """Power up."""
-        report = boot(self.flash, self.world.config, do=self.do)
+        report = boot(self.flash, self.world.config, loader_asked=loader_asked, do=self.do)
         self.active = report.active
         return report
 
@@ -85,14 +88,18 @@ class Bench:
         """Write an image into the slot that is not running."""
         layout = self.world.layout
         slot = slots.other_slot(layout, 0, self.active)
-        writer = SlotWriter(self.flash, layout, slot, max_image_size(layout))
+        writer = self.writer(self.flash, layout, slot, max_image_size(layout))
         for at in range(0, len(data), 300):
             writer.write(data[at : at + 300])
         writer.finish()
+        self.header = writer.header
 
     def arm(self, *, permanent: bool = False) -> None:
         """Have it started at the next boot."""
         slot = slots.other_slot(self.world.layout, 0, self.active)
+        if not self.world.layout.algorithm.armed_by_trailer:
+            write_header(self.flash, self.world.layout, slot, self.header, do=self.do)
+            return
         slots.arm(self.flash, self.world.layout, slot, permanent=permanent, do=self.do)
 
     def confirm(self) -> None:
@@ -128,7 +135,7 @@ class Scenario:
     act: Act
     cut: frozenset[Outcome]
     whole: Outcome
-    algorithms: tuple[Algorithm, ...] = tuple(Algorithm)
+    algorithms: tuple[Algorithm, ...] = tuple(each for each in Algorithm if each.updates_itself)
 
 
 def _upload(version: str) -> Act:
@@ -150,6 +157,7 @@ _arm_forever: Act = partial(Bench.arm, permanent=True)
 BOOT: Act = Bench.boot
 _confirm: Act = Bench.confirm
 _disarm: Act = Bench.disarm
+_boot_loader: Act = partial(Bench.boot, loader_asked=True)
 _SWAPS = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET)
 _REVERTING = (*_SWAPS, Algorithm.DIRECT_XIP)
 
@@ -158,7 +166,8 @@ def _outcomes(*outcomes: Outcome) -> frozenset[Outcome]:
     return frozenset(outcomes)
 
 
-_OLD, _NEW, _TRIAL = (OLD, False), (NEW, False), (NEW, True)
+_OLD, _NEW, _TRIAL, _LOADER = (OLD, False), (NEW, False), (NEW, True), (LOADER, False)
+_NO_REVERT, _BY_LOADER = (Algorithm.DIRECT_XIP_NO_REVERT,), (Algorithm.FIRMWARE_LOADER,)
 _TO_TRIAL = (BOOT, _upload(NEW), _arm, BOOT)
 _TO_NEW = (*_TO_TRIAL, _confirm, BOOT)
 
@@ -185,7 +194,7 @@ SCENARIOS = (
         act=_arm_forever,
         cut=_outcomes(_OLD, _NEW),
         whole=_NEW,
-        algorithms=(*_SWAPS, Algorithm.OVERWRITE_ONLY),
+        algorithms=(*_SWAPS, Algorithm.OVERWRITE_ONLY, *_NO_REVERT),
     ),
     Scenario(
         name="arm for good, in place",
@@ -201,7 +210,7 @@ SCENARIOS = (
         act=_disarm,
         cut=_outcomes(_OLD, _NEW),
         whole=_OLD,
-        algorithms=(*_SWAPS, Algorithm.OVERWRITE_ONLY),
+        algorithms=(*_SWAPS, Algorithm.OVERWRITE_ONLY, *_NO_REVERT),
     ),
     Scenario(
         name="disarm, in place",
@@ -233,6 +242,7 @@ SCENARIOS = (
         act=BOOT,
         cut=_outcomes(_NEW),
         whole=_NEW,
+        algorithms=(*_SWAPS, Algorithm.OVERWRITE_ONLY, Algorithm.DIRECT_XIP),
     ),
     Scenario(name="revert", prepare=_TO_TRIAL, act=BOOT, cut=_outcomes(_OLD), whole=_OLD, algorithms=_REVERTING),
     Scenario(
@@ -267,6 +277,54 @@ SCENARIOS = (
         whole=_TRIAL,
         algorithms=_SWAPS,
     ),
+    Scenario(
+        name="arm a second one for good, in place",
+        prepare=(BOOT, _upload(NEW), _arm, BOOT, _upload(THIRD)),
+        act=_arm,
+        cut=_outcomes(_NEW, (THIRD, False)),
+        whole=(THIRD, False),
+        algorithms=_NO_REVERT,
+    ),
+    Scenario(
+        name="upload of an older image, in place",
+        prepare=(BOOT, _upload(NEW), _arm, BOOT),
+        act=_upload(OLD),
+        cut=_outcomes(_NEW),
+        whole=_NEW,
+        algorithms=_NO_REVERT,
+    ),
+    Scenario(
+        name="upload by the loader",
+        prepare=(_boot_loader,),
+        act=_upload(NEW),
+        cut=_outcomes(_OLD, _LOADER),
+        whole=_LOADER,
+        algorithms=_BY_LOADER,
+    ),
+    Scenario(
+        name="upload by the loader, once more",
+        prepare=(_boot_loader, _upload(THIRD), BOOT),
+        act=_upload(NEW),
+        cut=_outcomes(_LOADER),
+        whole=_LOADER,
+        algorithms=_BY_LOADER,
+    ),
+    Scenario(
+        name="the loader makes it an image",
+        prepare=(_boot_loader, _upload(NEW)),
+        act=_arm,
+        cut=_outcomes(_LOADER, _NEW),
+        whole=_NEW,
+        algorithms=_BY_LOADER,
+    ),
+    Scenario(
+        name="the loader takes it back",
+        prepare=(_boot_loader, _upload(NEW), _arm),
+        act=_disarm,
+        cut=_outcomes(_LOADER, _NEW),
+        whole=_LOADER,
+        algorithms=_BY_LOADER,
+    ),
     Scenario(name="refuse a bad image", prepare=(BOOT, _upload_bad, _arm), act=BOOT, cut=_outcomes(_OLD), whole=_OLD),
     Scenario(
         name="nothing to go back to",
@@ -299,10 +357,15 @@ def make_world(algorithm: Algorithm, shape: Shape) -> World:
     make = partial(images.signed, key=KEY, header_size=32)
     overhead = len(make(OLD, size=100)) - 100
     return World(
-        config=BootConfig(layout=layout, keys=images.keys(KEY)),
+        config=BootConfig(
+            layout=layout,
+            keys=images.keys(KEY),
+            loader_entrances=frozenset(LoaderEntrance) if algorithm is Algorithm.FIRMWARE_LOADER else frozenset(),
+        ),
         old=make(OLD, size=shape.old_size),
         new=make(NEW, size=shape.new_size or max_image_size(layout) - overhead, seed=1),
         third=make(THIRD, size=900, seed=2),
+        loader=make(LOADER, size=600, seed=3),
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.device.server_rig import SECRET, make_image, pump
 
-from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.factory import install_first_images
 from keyswitch.device.process.process import build
 from keyswitch.device.storage.flash_file import FlashFile
 from keyswitch.device.storage.state_dir import FLASH, StateDir
@@ -42,7 +42,7 @@ async def _device(
 ) -> None:
     state = stack.enter_context(StateDir.open(directory))
     flash = stack.enter_context(FlashFile(directory / FLASH, config.layout.geometry, create=True))
-    install_first_image(flash, config.layout, make_image("1.0.0"))
+    install_first_images(flash, config.layout, (make_image("1.0.0"),))
     udp = UdpTransport("127.0.0.1", 0, max_packet=policy.smp.buf_size)
     name = policy.device.name
     radio = None

@@ -95,6 +95,7 @@ class Search:
     world: World
     scenario: Scenario
     do: CarryOut = carry_out
+    writer: type[slots.SlotWriter] = slots.SlotWriter
     limit: int = MAX_STATES
     patience: int = MAX_STATES
 
@@ -105,6 +106,8 @@ class Search:
         findings = Findings(f"{layout.algorithm}: {self.scenario.name}")
         flash = RamFlash(layout.geometry)
         slots.install(flash, layout, layout.pairs[0].primary, self.world.old)
+        if layout.algorithm is Algorithm.FIRMWARE_LOADER:
+            slots.install(flash, layout, layout.pairs[0].secondary, self.world.loader)
         bench = Bench(self.world, flash)
         for act in self.scenario.prepare:
             act(bench)
@@ -114,7 +117,7 @@ class Search:
             self._judge(findings, start, frozenset({self.scenario.whole}), "not cut", waiting)
         else:
             watched = WatchedFlash(layout.geometry, start, waiting.note)
-            self.scenario.act(Bench(self.world, watched, self.do, bench.active))
+            self.scenario.act(Bench(self.world, watched, self.do, bench.active, bench.header, self.writer))
             waiting.whole(watched.content)
             self._judge(findings, watched.content, frozenset({self.scenario.whole}), "not cut", waiting)
         while (
@@ -167,7 +170,7 @@ class Search:
             return None if after.reverted and now != before else f"the trial of {before} was not given up: {now}"
         if now != before or after.trial:
             return f"the next boot runs {now} after {before}"
-        if layout.algorithm is not Algorithm.DIRECT_XIP and trailers.read_swap_type(flash, layout) is not SwapType.NONE:
+        if not layout.algorithm.in_place and trailers.read_swap_type(flash, layout) is not SwapType.NONE:
             return f"{trailers.read_swap_type(flash, layout).name} is left in the trailers"
         return None
 

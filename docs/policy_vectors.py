@@ -205,6 +205,33 @@ on = "button"
 hold_s = 5
 """
 
+SEVERAL_IMAGES = """\
+schema = 1
+[device]
+name = "Two images"
+initial_mode = "normal"
+[modes.normal]
+allow = ["mode"]
+[update]
+simultaneous = false
+[[bootloader.images]]
+slot_size = 983040
+[[bootloader.images]]
+slot_size = 262144
+secondary_size = 266240
+copied = true
+[[bootloader.images]]
+"""
+LOADER = (
+    QUIET
+    + """\
+[bootloader]
+algorithm = "firmware-loader"
+loader_entrance = ["no-application", "boot-mode"]
+loader_gated = true
+"""
+)
+
 POLICIES = {
     "smallest": SMALLEST,
     "the same rules as smallest": SAME_AS_SMALLEST,
@@ -213,6 +240,8 @@ POLICIES = {
     "everything": EVERYTHING,
     "a second identity": SMALLEST + '[gate]\nidentity = "second"\n',
     "a quiet time": QUIET,
+    "several images": SEVERAL_IMAGES,
+    "a firmware loader": LOADER,
     "the pump of the examples": (HERE.parent / "examples" / "pump" / "policy.toml").read_text(encoding="utf-8"),
 }
 

@@ -1,4 +1,5 @@
 import json
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.mcuboot import imgtool_images
+from tests.policy.samples import SMALL
 
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.update import MAX_IMAGE_NUMBER, MAX_NOTE, MAX_WINDOW, prepare
 from keyswitch.errors import InputError
+from keyswitch.replay.rig import unsigned_image
 
 TEXT = st.text(max_size=8)
 PATH = TEXT.filter(bool).map(Path)
@@ -99,6 +102,43 @@ def test_a_library_names_fields_as_programs_write_them(values: dict[str, Any], f
         prepare(asked(**values))
     assert raised.value.field == field
     assert str(raised.value).startswith(said)
+
+
+# --- several images ---
+
+TWO = "[[bootloader.images]]\nslot_size = 32768\n[[bootloader.images]]\nslot_size = 16384\n"
+
+
+def two_images(directory: Path, more: str, *numbers: int) -> dict[str, Any]:
+    """A policy with two images, its secret, and a package with images of these numbers."""
+    secret = directory / "secret.hmac"
+    secret.write_text("00" * 32)
+    secret.chmod(0o600)
+    policy = directory / "policy.toml"
+    policy.write_text(SMALL + TWO + more)
+    path = directory / "dfu_application.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for number in numbers:
+            file.writestr(f"{number}.bin", unsigned_image(2, number))
+        files = [{"file": f"{number}.bin", "image_index": str(number)} for number in numbers]
+        file.writestr("manifest.json", json.dumps({"format-version": 0, "files": files}))
+    return {"policy": policy, "image": path, "only": None}
+
+
+def test_a_package_is_held_against_the_images_of_the_policy(tmp_path: Path):
+    assert [each.image.number for each in prepare(asked(**two_images(tmp_path, "", 0, 1))).images] == [0, 1]
+    with pytest.raises(InputError, match=r"dfu_application\.zip: image 2, and .*policy\.toml has 0, 1"):
+        prepare(asked(**two_images(tmp_path, "", 0, 2)))
+
+
+def test_one_after_the_other_is_said_before_anything_is_sent(tmp_path: Path):
+    values = two_images(tmp_path, "[update]\nsimultaneous = false\n", 0, 1)
+    said = r"images 0 and 1, and .* has them updated one after the other .*\(expected image_number 1, then the others\)"
+    with pytest.raises(InputError, match=said):
+        prepare(asked(**values))
+    for number in (1, 0):
+        (checked,) = prepare(asked(**values, image_number=number)).images
+        assert checked.image.number == number
 
 
 def test_a_note_has_a_limit(tmp_path: Path):

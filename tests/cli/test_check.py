@@ -26,7 +26,7 @@ def broken(name: str) -> Path:
 def test_a_policy_that_holds(run: Run) -> None:
     ran = run("check", PUMP_FILE)
     assert ran.code == Exit.YES
-    assert "policy.toml: proved (23 promises," in ran.out
+    assert "policy.toml: proved (26 promises," in ran.out
     assert "bypass, declared by the policy: mcuboot serial recovery (pin)" in ran.out
     assert ran.out.count("warning: ") == 4
     assert "warning: entry.challenge.secret: " in ran.out
@@ -176,6 +176,11 @@ CLAIMS = {
     "no-reset": "os.reset:write is refused in mode maintenance",
     "no-limit": "maintenance continues in mode maintenance",
     "trap": "the device is in mode fault",
+    "half-reverted": "image 0 is the old one again, and image 1 is not",
+    "trial-without-one": "the new image runs and is on no trial",
+    "self-confirmed-in-place": "the new image runs and is on no trial",
+    "trial-in-the-loader": "the new image runs and is on no trial",
+    "loader-by-boot-mode-alone": "nothing boots after a power cut",
 }
 
 
@@ -184,6 +189,15 @@ def test_what_a_trace_claims_is_asked_of_the_device(run: Run, tmp_path: Path, na
     verdict = tmp_path / "verdict.json"
     verdict.write_text(run("check", broken(name), "--json").out)
     assert f"  seen on the device: {CLAIMS[name]}\n" in run("check", broken(name), "--replay", verdict).out
+
+
+def test_a_trial_that_several_images_do_not_have_is_seen_on_the_device(run: Run, tmp_path: Path) -> None:
+    policy, verdict = tmp_path / "policy.toml", tmp_path / "verdict.json"
+    policy.write_text(broken("self-confirmed-in-place").read_text() + "[[bootloader.images]]\n" * 2)
+    verdict.write_text(run("check", policy, "--json").out)
+    ran = run("check", policy, "--replay", verdict)
+    assert "  seen on the device: the new image runs and is on no trial\n" in ran.out
+    assert ran.code == Exit.YES
 
 
 def test_a_loop_is_seen_on_the_device(run: Run, tmp_path: Path, trapped: Path) -> None:
@@ -264,6 +278,10 @@ def test_a_sound_policy_does_not_do_what_a_trace_of_another_says(run: Run, tmp_p
         (
             json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"expected": "newest"}]}]}),
             "trace[0].expected: found 'newest'",
+        ),
+        (
+            json.dumps({"violations": [VIOLATION | {"rule": "whole-revert", "subject": "image 1", "trace": [LEFT]}]}),
+            "subject: 'image 1' names no image",
         ),
         (
             json.dumps({"violations": [VIOLATION | {"trace": [LEFT | {"transition": 99}]}]}),

@@ -13,6 +13,8 @@ from tests.zephyr.builds import DEVICETREE, MCUBOOT, PARTITIONS, write_build
 from keyswitch.exits import Exit
 from keyswitch.mcuboot.config import Downgrade
 from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.layout import max_image_size
+from keyswitch.policy.bootloader import slots_of
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.schema import schema_document
@@ -93,6 +95,57 @@ def test_a_boards_policy_takes_the_images_of_its_product(run: Run, tmp_path: Pat
     assert (found[right].code, found[right].out.splitlines()[-1]) == (Exit.YES, f"{tmp_path / f'{right}.bin'}: yes")
     assert found[wrong].code == Exit.NO
     assert f": no: build: found an image for SHA-{wrong}, expected " in found[wrong].out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_for_each_board_a_wrong_image_is_refused_by_the_check_meant_for_it(
+    run: Run, tmp_path: Path, board: str
+) -> None:
+    bootloader = BOARDS[board].bootloader
+    kind = "ed25519" if bootloader.hash is VerifiedHash.SHA512 else "ecdsa-p256"
+    options = ("--sha", "512") if kind == "ed25519" else ()
+    key = tmp_path / "root.pub.pem"
+    key.write_bytes(images.public_pem(kind))
+    assert run("init", tmp_path, "--yes", "--board", board, "--image-key", key).code == Exit.YES
+    right = images.signed("1.0.0", *options, key=kind, size=900)
+    most = max_image_size(slots_of(bootloader, where=board))
+    tried = {
+        "right": (right, "yes"),
+        "damaged": (right[:700] + bytes([right[700] ^ 1]) + right[701:], "no: hash: "),
+        "of another key": (images.signed("1.0.0", *options, key=kind, number=1, size=900), "no: signature: found "),
+        "unsigned": (images.signed("1.0.0", *options, key=None, size=900), "no: signature: found "),
+        "too large": (
+            images.signed("1.0.0", *options, key=kind, size=most, slot_size=0x100000),
+            "no: upload: found ",
+        ),
+        "armed": (images.signed("1.0.0", "--pad", *options, key=kind, size=900), "no: upload: found a trailer"),
+    }
+    for name, (content, said) in tried.items():
+        (tmp_path / "image.bin").write_bytes(content)
+        ran = run("image", "verify", tmp_path / "image.bin", "--policy", tmp_path / "policy.toml")
+        answer = ran.out.splitlines()[-1].removeprefix(f"{tmp_path / 'image.bin'}: ")
+        assert ran.code == (Exit.YES if said == "yes" else Exit.NO), (name, answer)
+        assert answer.startswith(said), (name, answer)
+        assert name != "too large" or answer.endswith(f"expected at most {most} bytes"), answer
+
+
+BUILT = {
+    "direct-xip-no-revert": "CONFIG_BOOT_DIRECT_XIP=y\n",
+    "firmware-loader": "CONFIG_BOOT_FIRMWARE_LOADER=y\nCONFIG_BOOT_FIRMWARE_LOADER_BOOT_MODE=y\n"
+    "CONFIG_BOOT_FIRMWARE_LOADER_NO_APPLICATION=y\n",
+    "overwrite-only": "CONFIG_BOOT_UPGRADE_ONLY=y\n",
+}
+
+
+@pytest.mark.parametrize("algorithm", BUILT)
+def test_a_build_without_a_trial_makes_a_policy_that_counts_on_none(run: Run, tmp_path: Path, algorithm: str) -> None:
+    slots = PARTITIONS.format(address="0x82000", region="flash_primary", size="0x76000")
+    build = write_build(tmp_path / "build", BUILT[algorithm], partitions=slots)
+    ran = run("init", tmp_path / "pump", "--yes", "--build", build)
+    assert "the policy is proved" in ran.out
+    policy = read_policy(tmp_path / "pump" / "policy.toml")
+    assert (policy.bootloader.algorithm, policy.update.trial_deadline_ms) == (algorithm, None)
+    assert "no-way-back" in [each.name for each in lint(policy)]
 
 
 def test_a_key_that_does_not_go_with_the_bootloader(run: Run, tmp_path: Path) -> None:

@@ -88,15 +88,19 @@ class Rig:
         clock_s: Callable[[], int] | None = None,
         maintenance_address: str = "",
         brings: Mapping[bytes, Policy] | None = None,
+        loader: bytes | None = None,
     ) -> None:
         """`brings`: policies that come with images, by hash; any other image comes with `policy`."""
         self.policy = policy or pump()
         self.layout = layout or Layout.for_slots(algorithm, SLOT_SIZE, sector_size=SECTOR)
         self.flash = RamFlash(self.layout.geometry, times)
-        self.config = BootConfig(layout=self.layout, keys=VerificationKeys())
+        entrances = frozenset(self.policy.bootloader.loader_entrance)
+        self.config = BootConfig(layout=self.layout, keys=VerificationKeys(), loader_entrances=entrances)
         self.running = make_image(running, seed=9)
         for pair in self.layout.pairs:
             slots.install(self.flash, self.layout, pair.primary, self.running)
+        if loader is not None:
+            slots.install(self.flash, self.layout, self.layout.pairs[0].secondary, loader)
         self.store = MemoryStore()
         self.parts = parts or Components()
         self.now_ms = 1_000
@@ -125,8 +129,8 @@ class Rig:
 
     # --- power and time ---
 
-    def power_up(self, inputs: tuple[tuple[str, Any], ...] = ()) -> None:
-        self.report = boot(self.flash, self.config)
+    def power_up(self, inputs: tuple[tuple[str, Any], ...] = (), *, loader_asked: bool = False) -> None:
+        self.report = boot(self.flash, self.config, loader_asked=loader_asked)
         if self.brings:
             running = self.report.images[0].running_hash if self.report.images else b""
             self.server = self._server(self.brings.get(running, self.policy))
@@ -153,7 +157,7 @@ class Rig:
                     self.gone(peer)
             if isinstance(effect, ResetNow):
                 self.resets += 1
-                self.power_up()
+                self.power_up(loader_asked=self.server.loader_asked)
                 break
         return output
 

@@ -160,7 +160,7 @@ def test_an_update_is_told_step_by_step_and_nothing_of_its_chunks():
     ]
     back = rig.peer()
     rig.write(back, image.ID, image.Id.STATE, {"hash": image_hash(NEW), "confirm": True})
-    assert happened(rig) == [events.ImageConfirmed(hash=image_hash(NEW).hex(), by=udp(back))]
+    assert happened(rig) == [events.ImageConfirmed(image=0, hash=image_hash(NEW).hex(), by=udp(back))]
 
 
 def test_leaving_with_an_armed_image_says_that_it_is_armed_no_more():
@@ -171,7 +171,7 @@ def test_leaving_with_an_armed_image_says_that_it_is_armed_no_more():
     happened(rig)
     rig.write(peer, mode.ID, mode.Id.LEAVE)
     disarmed, left = happened(rig)
-    assert disarmed == events.ImageDisarmed(hash=image_hash(NEW).hex(), cause="request")
+    assert disarmed == events.ImageDisarmed(image=0, hash=image_hash(NEW).hex(), cause="request")
     assert isinstance(left, events.Left)
 
 

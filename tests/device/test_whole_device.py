@@ -43,10 +43,10 @@ class Lived(Rig):
         self.shown = False
         super().__init__(parts=parts)
 
-    def power_up(self, inputs: tuple[tuple[str, Any], ...] = ()) -> None:
+    def power_up(self, inputs: tuple[tuple[str, Any], ...] = (), *, loader_asked: bool = False) -> None:
         self.ble.clear()
         self.shown = False
-        super().power_up(inputs or tuple(self.world.items()))
+        super().power_up(inputs or tuple(self.world.items()), loader_asked=loader_asked)
 
     def carry_out(self, output: Output | None) -> Output:
         for effect in (output or Output()).effects:

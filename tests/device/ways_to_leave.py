@@ -43,7 +43,7 @@ by_every_way = pytest.mark.parametrize("leave", WAYS, ids=lambda way: way.__name
 def assert_shut(rig: Rig) -> None:
     assert rig.mode in {"normal", "active"}
     core = rig.server.core
-    assert (core.upload, core.state.upload, core.state.arming, core.state.session) == (None, None, None, None)
+    assert (core.upload, core.state.upload, core.state.armed, core.state.session) == (None, None, (), None)
     assert core.queues.depth() == 0
     assert rig.store.documents.get("session.json") is None
     running = rig.report.images[0].running_hash

@@ -108,6 +108,14 @@ def test_two_names_that_are_one_in_c() -> None:
     [
         ([('identity = "same"', 'identity = "second"')], "gate.identity: not yet in the firmware module"),
         ([('session = "anyone"', 'session = "owner"')], "an owner on udp and serial"),
+        (
+            [('algorithm = "swap-move"', 'algorithm = "direct-xip-no-revert"')],
+            'bootloader.algorithm: not yet in the firmware module: arming images for "direct-xip-no-revert"',
+        ),
+        (
+            [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],
+            r"bootloader.images: not yet in the firmware module: 2 images \(expected a single image",
+        ),
     ],
 )
 def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: str) -> None:

@@ -144,7 +144,8 @@ def _can_be_told(policy: Policy, state: GateState, event: Event, done: Step) -> 
             told = done.refused is None or (event.name in {each.name for each in policy.inputs} and state.down)
         case on.Booted():
             record = event.record
-            told = len(event.running) <= MAX_HASH and (record is None or len(record.images or ()) <= MAX_IMAGES)
+            hashes = all(len(each) <= MAX_HASH for each in event.running)
+            told = hashes and (record is None or len(record.images or ()) <= MAX_IMAGES)
         case on.ButtonHeld():
             told = event.hold_ms <= _LONGEST_MS
         case on.EnterProved():

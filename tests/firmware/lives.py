@@ -64,7 +64,7 @@ def foreign_record(policy: Policy, chance: Random) -> SessionRecord:
         proof=chance.choice((None, *ProofKind)),
         entry=chance.choice((b"", b"\x01" * 8, *map(record.entry_of, policy.transitions))),
         images=chance.choice((None, None, frozenset(), frozenset(IMAGES), frozenset(IMAGES[1:]))),
-        expected=chance.choice((None, *IMAGES)),
+        expected=chance.choice(((), *(((0, image),) for image in IMAGES))),
         ending=chance.random() < 0.2,
         token=b"" if chance.random() < 0.2 else bytes(range(4)),
         lease_ms=time(),
@@ -152,7 +152,7 @@ class LifeCore(Core):
         made = record.make(
             self.policy,
             self.state,
-            image=effect.image,
+            expected=effect.expected,
             token=self.token,
             lease_ms=left.get(Timer.LEASE),
             lease_max_ms=left.get(Timer.LEASE_MAX),
@@ -234,8 +234,10 @@ class Life:
         data = b"" if known is None else record_bytes.to_bytes(known)
         failures = core.setup.memory.lockout()
         counts = b"".join(_U32.pack(failures.get(kind.value, 0)) for kind in _KINDS)
-        running = known.expected if known is not None and known.expected and chance.random() < 0.8 else RUNNING
-        report = SimpleNamespace(images=[SimpleNamespace(running_hash=running)], trial=chance.random() < 0.2, active=())
+        expected = dict(() if known is None else known.expected).get(0)
+        running = expected if expected is not None and chance.random() < 0.8 else RUNNING
+        trial = chance.random() < 0.2
+        report = SimpleNamespace(images=[SimpleNamespace(image=0, running_hash=running, trial=trial)], active=())
         inputs = tuple(
             (each.name, chance.choice(values))
             for each, values in zip(self.policy.inputs, self.values, strict=True)
@@ -247,10 +249,15 @@ class Life:
         self.nonce.clear()
         core.boot(report, inputs, self.now_ms)
         plain = on.Booted(
-            record=None, running=running, trial=report.trial, mode_before=before, blank=blank, inputs=inputs
+            record=None,
+            running=(running,),
+            on_trial=frozenset({0}) if trial else frozenset(),
+            mode_before=before,
+            blank=blank,
+            inputs=inputs,
         )
         action = _U16.pack(len(data)) + data + bytes([bool(holder)]) + holder + counts + self.wire.event(plain)
-        self._note(0, action, self._told(), f"boot {report.trial=} {known=}")
+        self._note(0, action, self._told(), f"boot {trial=} {known=}")
 
     def foreign_record(self) -> SessionRecord:
         """What other firmware may have left."""

@@ -120,9 +120,9 @@ def alphabet(policy: Policy) -> list[Event]:
             for proof, images in proofs
         ]
     events += [
-        on.Booted(running=b"old", trial=trial, mode_before=before, blank=blank)
+        on.Booted(running=(b"old",), on_trial=trial, mode_before=before, blank=blank)
         for trial, before, blank in product(
-            (False, True), (None, *policy.modes, "no-mode-of-this-policy"), (False, True)
+            (frozenset[int](), frozenset({0})), (None, *policy.modes, "no-mode-of-this-policy"), (False, True)
         )
     ]
     events += [

@@ -14,7 +14,7 @@ from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
-from keyswitch.gate.state import GateState
+from keyswitch.gate.state import GateState, PairImages
 from keyswitch.policy.model import Policy, Value
 
 NO_LIMIT = 0xFFFF_FFFF
@@ -51,6 +51,11 @@ KINDS: Final = {
 def hash_bytes(image: bytes | None) -> bytes:
     data = image or b""
     return bytes([len(data)]) + data
+
+
+def first(expected: PairImages) -> bytes | None:
+    """The image of the only pair that the core has."""
+    return dict(expected).get(0)
 
 
 def images_bytes(images: frozenset[bytes] | None) -> bytes:
@@ -107,7 +112,7 @@ class Wire:
         return b"\x08" + self.number
 
     def state(self, state: GateState, *, asked: bool) -> bytes:
-        session, upload, arming = state.session, state.upload, state.arming
+        session, upload, arming = state.session, state.upload, state.armed_of(0)
         flags = sum(
             bool(each) << bit
             for bit, each in enumerate(
@@ -160,8 +165,8 @@ class Wire:
                 bytes([record.policy == self.policy.digest, bool(record.entry)]),
                 record.entry.ljust(8, b"\xee"),
                 images_bytes(record.images),
-                bytes([record.expected is not None]),
-                hash_bytes(record.expected),
+                bytes([bool(record.expected)]),
+                hash_bytes(first(record.expected)),
                 bytes([record.ending]),
                 *(_U32.pack(limit(each)) for each in _times(record)),
             )
@@ -177,7 +182,7 @@ class Wire:
                     (
                         kind,
                         b"\0" if event.record is None else b"\1" + self.record(event.record),
-                        hash_bytes(event.running),
+                        hash_bytes(event.running[0] if event.running else b""),
                         bytes([NO_MODE if before is None else self.modes.get(before, NO_MODE)]),
                         bytes([event.trial, event.blank]),
                         *(value_bytes(read.get(each.name, each.initial)) for each in self.policy.inputs),
@@ -214,7 +219,7 @@ class Wire:
                 bytes([record.policy == self.policy.digest, bool(record.entry)]) + record.entry,
                 bytes([bool(record.token)]) + record.token,
                 images_bytes(record.images),
-                b"\0" if record.expected is None else b"\1" + hash_bytes(record.expected),
+                b"\1" + hash_bytes(first(record.expected)) if record.expected else b"\0",
                 bytes([record.ending]),
                 *(_U32.pack(limit(each)) for each in _times(record)),
             )
@@ -239,7 +244,9 @@ class Wire:
             case do.ConfirmImage():
                 return bytes([7, 0, 0, 0, 0, 0])
             case do.WriteSessionRecord():
-                return bytes([8, 0, 0, 0, 0, 0]) if effect.image is None else b"\x08\x01" + hash_bytes(effect.image)
+                return (
+                    b"\x08\x01" + hash_bytes(first(effect.expected)) if effect.expected else bytes([8, 0, 0, 0, 0, 0])
+                )
             case do.ClearSessionRecord():
                 return bytes([9, 0, 0, 0, 0, 0])
             case do.MarkStore():

@@ -12,6 +12,8 @@ from keyswitch.terms import Security, Transport
 
 IMAGE = b"\x11" * 32
 OTHER = b"\x22" * 32
+ONE, NONE = frozenset({0}), frozenset[int]()
+"""Image pairs on trial: the only one, or none."""
 
 
 def ble(peer_id: int = 1, security: Security = Security.NONE) -> Peer:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.gate.drive import IMAGE, OTHER, Gate, ble
+from tests.gate.drive import IMAGE, NONE, ONE, OTHER, Gate, ble
 from tests.policy.samples import pump, small
 
 from keyswitch.gate import effects as do
@@ -20,12 +20,15 @@ FOREIGN = b"another revision, 32 bytes long."
 
 
 def kept(proof: ProofKind | None = ProofKind.CHALLENGE, **what: object) -> SessionRecord:
-    fields: dict[str, object] = {"policy": FOREIGN, "mode": "maintenance", "proof": proof, "expected": IMAGE}
+    fields: dict[str, object] = {"policy": FOREIGN, "mode": "maintenance", "proof": proof, "expected": ((0, IMAGE),)}
     return SessionRecord(**{**fields, **what})
 
 
 def come_up(policy: Policy, record: SessionRecord, *, trial: bool = True, **inputs: bool | int) -> Gate:
-    return Gate(policy, on.Booted(record=record, running=IMAGE, trial=trial, inputs=tuple(inputs.items())))
+    return Gate(
+        policy,
+        on.Booted(record=record, running=(IMAGE,), on_trial=ONE if trial else NONE, inputs=tuple(inputs.items())),
+    )
 
 
 def test_the_session_goes_on_where_the_expected_image_runs() -> None:
@@ -41,14 +44,14 @@ def test_the_session_goes_on_where_the_expected_image_runs() -> None:
 
 def test_a_hash_of_64_bytes_is_as_good() -> None:
     long = b"\x33" * 64
-    gate = Gate(pump(), on.Booted(record=kept(expected=long), running=long, trial=True))
+    gate = Gate(pump(), on.Booted(record=kept(expected=((0, long),)), running=(long,), on_trial=ONE))
     assert gate.state.mode == "maintenance"
 
 
 def test_what_is_written_next_is_a_record_of_the_new_policy() -> None:
     gate = come_up(pump(), kept())
-    written = make(gate.policy, gate.state, image=OTHER, token=b"", lease_ms=1, lease_max_ms=1)
-    assert (written.policy, written.expected) == (pump().digest, OTHER)
+    written = make(gate.policy, gate.state, expected=((0, OTHER),), token=b"", lease_ms=1, lease_max_ms=1)
+    assert (written.policy, written.expected) == (pump().digest, ((0, OTHER),))
 
 
 LIMITS = {
@@ -94,7 +97,7 @@ def test_the_shorter_idle_limit_lasts_as_long_as_the_session() -> None:
     gate = come_up(pump(), kept(idle_ms=3))
     gate.happens(on.CommandServed(peer=ble()))
     assert gate.timers() == {"idle": 3}
-    written = make(gate.policy, gate.state, image=IMAGE, token=b"", lease_ms=1, lease_max_ms=1)
+    written = make(gate.policy, gate.state, expected=((0, IMAGE),), token=b"", lease_ms=1, lease_max_ms=1)
     assert written.idle_ms == 3
 
 
@@ -102,7 +105,7 @@ def test_a_lease_that_was_not_extended_is_not_extended_under_another_policy() ->
     whole = small()  # lease_s = 60 and no lease_max_s
     gate = Gate(whole)
     gate.happens(on.EnterProved(peer=ble(), to="maintenance", proof=ProofKind.CHALLENGE))
-    written = make(whole, gate.state, image=IMAGE, token=b"", lease_ms=9, lease_max_ms=None)
+    written = make(whole, gate.state, expected=((0, IMAGE),), token=b"", lease_ms=9, lease_max_ms=None)
     assert written.lease_max_ms == 9
     assert come_up(pump(), written).timers()["lease_max"] == 9
 
@@ -180,7 +183,7 @@ def test_one_way_that_asks_for_all_of_it_stands_for_it() -> None:
 def test_a_guard_of_the_new_policy_that_does_not_hold_ends_it(trial: bool) -> None:
     gate = come_up(several(), kept(), trial=trial, docked=False)
     if trial:
-        assert gate.last.effects[-2:] == (do.WriteSessionRecord(image=None), do.ResetNow())
+        assert gate.last.effects[-2:] == (do.WriteSessionRecord(expected=()), do.ResetNow())
         assert gate.session.ending
     else:
         assert gate.state.mode == "normal"
@@ -193,7 +196,7 @@ def test_under_its_own_policy_the_way_is_found_wherever_it_stands() -> None:
         record = kept(proof, policy=policy.digest, entry=entry_of(way), lease_ms=9)
         gate = come_up(policy, record, trial=False, docked=True)
         assert gate.session.way == way.index
-        assert make(policy, gate.state, image=None, token=b"", lease_ms=1, lease_max_ms=1).entry == entry_of(way)
+        assert make(policy, gate.state, expected=(), token=b"", lease_ms=1, lease_max_ms=1).entry == entry_of(way)
     wrong = kept(ProofKind.BUTTON, policy=policy.digest, entry=entry_of(policy.transitions[0]), lease_ms=9)
     assert come_up(policy, wrong, trial=False, docked=True).state.session is None  # no way of its own policy's
 
@@ -219,8 +222,8 @@ TWO = """
     {
         "the mode is gone": (pump(), kept(mode="service")),
         "nothing leads into the mode": (small(TWO), kept(mode="service")),
-        "another image runs": (pump(), kept(expected=OTHER)),
-        "no image is expected": (pump(), kept(expected=None)),
+        "another image runs": (pump(), kept(expected=((0, OTHER),))),
+        "no image is expected": (pump(), kept(expected=())),
         "it was ending": (pump(), kept(ending=True)),
     }.values(),
     ids=["the mode is gone", "nothing leads into the mode", "another image runs", "none is expected", "ending"],
@@ -244,8 +247,8 @@ def _leading_on(policy: Policy) -> Policy:
 
 def test_a_session_never_goes_on_as_one_of_another_mode() -> None:
     policy = _leading_on(small(TWO))
-    ending = kept(policy=policy.digest, expected=None, ending=True)
-    gate = Gate(policy, on.Booted(record=ending, running=IMAGE))
+    ending = kept(policy=policy.digest, expected=(), ending=True)
+    gate = Gate(policy, on.Booted(record=ending, running=(IMAGE,)))
     assert (gate.state.mode, gate.state.session, gate.last.ways) == ("normal", None, ())
-    gate = Gate(policy, on.Booted(mode_before="maintenance", running=IMAGE))
+    gate = Gate(policy, on.Booted(mode_before="maintenance", running=(IMAGE,)))
     assert (gate.state.mode, gate.state.session, gate.last.ways) == ("normal", None, ())

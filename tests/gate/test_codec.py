@@ -1,7 +1,7 @@
 """The gate's values in JSON: every type comes back as it was, and what was not written here is refused by its place."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 import pytest
@@ -39,7 +39,7 @@ RECORDS = st.builds(
     entry=st.binary(max_size=8),
     proof=st.none() | st.sampled_from(ProofKind),
     images=st.none() | st.frozensets(HASHES),
-    expected=st.none() | HASHES,
+    expected=st.dictionaries(st.integers(0, 9), HASHES, max_size=3).map(lambda found: tuple(sorted(found.items()))),
     ending=st.booleans(),
     token=st.binary(max_size=4),
     lease_ms=LEFT,
@@ -56,6 +56,14 @@ def test_a_record_comes_back_as_it_was_written(record: SessionRecord) -> None:
 
 
 GOOD = record_to_json(SessionRecord(policy=b"p", mode="maintenance", proof=ProofKind.CHALLENGE))
+
+
+def test_a_record_of_one_image_is_written_as_it_always_was() -> None:
+    record = SessionRecord(policy=b"p", mode="maintenance", proof=None, expected=((0, bytes(32)),))
+    assert record_to_json(record)["expected"] == "00" * 32
+    assert "others" not in record_to_json(record)
+    two = record_to_json(replace(record, expected=(*record.expected, (1, b"\x11" * 32))))
+    assert (two["expected"], two["others"]) == ("00" * 32, [[1, "11" * 32]])
 
 
 @pytest.mark.parametrize("key", GOOD)
@@ -85,6 +93,14 @@ def test_a_record_with_a_missing_key_is_none(key: str) -> None:
         {"expected": "00" * 33},
         {"expected": "00" * 63},
         {"expected": ""},
+        {"others": None},
+        {"others": []},
+        {"others": 5},
+        {"others": [[0, "00" * 32]]},
+        {"others": [[1, "00" * 31]]},
+        {"others": [[-1, "00" * 32]]},
+        {"others": [[1, "00" * 32], [1, "11" * 32]]},
+        {"others": [[2, "00" * 32], [1, "11" * 32]]},
         {"token": None},
         {"lease_ms": -1},
         {"lease_ms": 1.5},

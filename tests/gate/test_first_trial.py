@@ -1,7 +1,7 @@
 """The first gated image on a device that had no gate: one trial outside any session, and nothing else meanwhile."""
 
 import pytest
-from tests.gate.drive import IMAGE, OTHER, Gate, authorise, ble, udp
+from tests.gate.drive import IMAGE, ONE, OTHER, Gate, authorise, ble, udp
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.gate import effects as do
@@ -16,7 +16,7 @@ from keyswitch.reasons import Reason
 from keyswitch.smp.commands import ALL_KEYS, resolve
 from keyswitch.terms import Security
 
-FIRST = on.Booted(running=IMAGE, trial=True, blank=True)
+FIRST = on.Booted(running=(IMAGE,), on_trial=ONE, blank=True)
 
 
 def first(policy: Policy | None = None) -> Gate:
@@ -40,12 +40,12 @@ def test_it_runs_in_the_initial_mode_with_its_deadline_and_the_service_in_the_ta
 @pytest.mark.parametrize(
     "boot",
     [
-        on.Booted(running=IMAGE, trial=True),
+        on.Booted(running=(IMAGE,), on_trial=ONE),
         on.Booted(
-            running=IMAGE,
-            trial=True,
+            running=(IMAGE,),
+            on_trial=ONE,
             blank=True,
-            record=SessionRecord(policy=b"", mode="maintenance", proof=None, expected=OTHER),
+            record=SessionRecord(policy=b"", mode="maintenance", proof=None, expected=((0, OTHER),)),
         ),
     ],
     ids=["a store that was written", "a record that does not fit"],
@@ -63,10 +63,10 @@ def test_without_a_deadline_there_is_no_first_trial() -> None:
 
 
 def test_a_blank_store_is_marked_where_nothing_is_on_trial() -> None:
-    gate = Gate(pump(), on.Booted(running=IMAGE, blank=True))
+    gate = Gate(pump(), on.Booted(running=(IMAGE,), blank=True))
     assert gate.last.effects[0] == do.MarkStore()
     assert not gate.state.first_trial
-    assert not Gate(pump(), on.Booted(running=IMAGE)).asked_for(do.MarkStore)
+    assert not Gate(pump(), on.Booted(running=(IMAGE,))).asked_for(do.MarkStore)
 
 
 SERVED = resolve("mode.state") | resolve("image.state")

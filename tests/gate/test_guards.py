@@ -94,7 +94,7 @@ def test_a_record_resumes_the_mode_that_its_session_was_in_and_no_other(ending: 
     policy = leading_on(OnLeave())
     gate = Gate(policy)
     gate.happens(on.EnterProved(peer=ble(), to="maintenance", proof=ProofKind.CHALLENGE))
-    kept = record.make(policy, gate.state, image=None, token=b"", lease_ms=9_000, lease_max_ms=None)
+    kept = record.make(policy, gate.state, expected=(), token=b"", lease_ms=9_000, lease_max_ms=None)
     assert Gate(policy, on.Booted(record=replace(kept, mode="factory", ending=ending))).state.mode == "normal"
     after = Gate(policy, on.Booted(record=replace(kept, ending=ending))).state.mode
     assert after == ("normal" if ending else "maintenance")

@@ -1,7 +1,7 @@
 """The mode machine: what each event does, one promise of the design for each test."""
 
 import pytest
-from tests.gate.drive import IMAGE, OTHER, Gate, ble, step, udp
+from tests.gate.drive import IMAGE, ONE, OTHER, Gate, ble, step, udp
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.gate import effects as do
@@ -32,8 +32,10 @@ def on_trial(policy: Policy | None = None, boot: on.Booted | None = None) -> Gat
     gate = inside(policy)
     gate.happens(on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False), on.ResetAsked(peer=ble(2)))
     gate.happens(on.Expired(timer=Timer.RESET))
-    kept = record.make(gate.policy, gate.state, image=IMAGE, token=b"tokn", lease_ms=500_000, lease_max_ms=3_000_000)
-    return Gate(gate.policy, boot or on.Booted(record=kept, running=IMAGE, trial=True))
+    kept = record.make(
+        gate.policy, gate.state, expected=((0, IMAGE),), token=b"tokn", lease_ms=500_000, lease_max_ms=3_000_000
+    )
+    return Gate(gate.policy, boot or on.Booted(record=kept, running=(IMAGE,), on_trial=ONE))
 
 
 def refusal(gate: Gate) -> tuple[Reason, str]:
@@ -76,7 +78,7 @@ def test_an_input_that_was_never_reported_shuts_every_guard_over_it() -> None:
 
 
 def test_a_trial_that_no_session_expects_is_reverted_at_boot() -> None:
-    gate = Gate(pump(), on.Booted(trial=True, running=IMAGE))
+    gate = Gate(pump(), on.Booted(on_trial=ONE, running=(IMAGE,)))
     assert gate.last.effects == (do.ResetNow(),)
     assert gate.state.down
 
@@ -272,9 +274,9 @@ def test_leaving_always_cleans_up(way: str) -> None:
 def test_leaving_forgets_what_was_armed_and_the_reset_that_was_granted(way: str) -> None:
     gate = inside()
     gate.happens(on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False), on.ResetAsked(peer=ble(2)))
-    assert (gate.state.arming is not None, gate.state.reset_pending) == (True, True)
+    assert (bool(gate.state.armed), gate.state.reset_pending) == (True, True)
     gate.happens(WAYS_OUT[way])
-    assert (gate.state.arming, gate.state.reset_pending) == (None, False)
+    assert (gate.state.armed, gate.state.reset_pending) == ((), False)
     assert do.StopTimer(timer=Timer.RESET) in gate.last.effects
 
 
@@ -284,9 +286,9 @@ def test_leaving_during_a_trial_reverts_first_and_the_gate_is_shut_meanwhile(way
     gate.happens(WAYS_OUT[way])
     assert gate.state.mode == "maintenance"
     assert gate.state.down
-    assert gate.last.effects[-2:] == (do.WriteSessionRecord(image=None), do.ResetNow())
-    kept = record.make(gate.policy, gate.state, image=None, token=b"", lease_ms=None, lease_max_ms=None)
-    after = Gate(gate.policy, on.Booted(record=kept, running=OTHER, trial=False))
+    assert gate.last.effects[-2:] == (do.WriteSessionRecord(expected=()), do.ResetNow())
+    kept = record.make(gate.policy, gate.state, expected=(), token=b"", lease_ms=None, lease_max_ms=None)
+    after = Gate(gate.policy, on.Booted(record=kept, running=(OTHER,)))
     assert (after.state.mode, after.state.session) == ("normal", None)
 
 
@@ -377,12 +379,12 @@ def test_late_arming_writes_nothing_until_the_sessions_own_reset() -> None:
     gate = inside()
     gate.happens(on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False))
     assert gate.last.effects == ()
-    assert gate.state.arming == Arming(image=IMAGE, permanent=False, written=False)
+    assert gate.state.armed == (Arming(image=IMAGE, permanent=False, written=False),)
     gate.happens(on.ResetAsked(peer=ble(2)))
     assert gate.last.effects == (do.StartTimer(timer=Timer.RESET, ms=250),)
     gate.happens(on.Expired(timer=Timer.RESET))
     assert gate.last.effects == (
-        do.WriteSessionRecord(image=IMAGE),
+        do.WriteSessionRecord(expected=((0, IMAGE),)),
         do.WriteTrailer(image=IMAGE, permanent=False),
         do.DropQueued(),
         do.DropReassembly(),
@@ -397,7 +399,7 @@ def test_an_image_that_is_no_longer_what_was_armed_stops_the_reset() -> None:
     gate.happens(on.Expired(timer=Timer.RESET), on.ArmFailed())
     assert gate.last.effects == (do.ClearSessionRecord(),)
     assert not gate.state.down
-    assert gate.state.arming is None
+    assert not gate.state.armed
 
 
 def test_arming_twice_is_once_and_another_image_has_to_wait() -> None:
@@ -413,7 +415,7 @@ def test_an_upload_forgets_what_was_armed() -> None:
     late, early = inside(), inside(pump_with(('arm = "late"', 'arm = "early"')))
     for gate in (late, early):
         gate.happens(on.ArmAsked(peer=ble(2), image=IMAGE, permanent=False), on.UploadStarted(peer=ble(2)))
-        assert gate.state.arming is None
+        assert not gate.state.armed
     assert late.last.effects == ()
     assert early.last.effects == (do.Disarm(),)
 
@@ -448,14 +450,14 @@ def test_the_session_goes_on_after_the_updates_own_reset() -> None:
 
 
 WRONG_RECORDS = {
-    "another image runs": {"expected": OTHER},
-    "another image runs, and another policy": {"expected": OTHER, "policy": b"another"},
-    "no image is expected, and another policy": {"expected": None, "policy": b"another"},
+    "another image runs": {"expected": ((0, OTHER),)},
+    "another image runs, and another policy": {"expected": ((0, OTHER),), "policy": b"another"},
+    "no image is expected, and another policy": {"expected": (), "policy": b"another"},
     "another mode": {"mode": "cellar"},
     "another mode, and another policy": {"mode": "cellar", "policy": b"another"},
     "no maintenance mode": {"mode": "normal"},
     "no maintenance mode, and another policy": {"mode": "normal", "policy": b"another"},
-    "a revert that did not happen": {"expected": None},
+    "a revert that did not happen": {"expected": ()},
     "it was ending": {"ending": True},
 }
 
@@ -463,10 +465,10 @@ WRONG_RECORDS = {
 @pytest.mark.parametrize("what", WRONG_RECORDS)
 def test_a_record_that_does_not_fit_opens_nothing(what: str) -> None:
     gate = inside()
-    good = record.make(gate.policy, gate.state, image=IMAGE, token=b"", lease_ms=1, lease_max_ms=1)
+    good = record.make(gate.policy, gate.state, expected=((0, IMAGE),), token=b"", lease_ms=1, lease_max_ms=1)
     value = {each: getattr(good, each) for each in record.SessionRecord.__dataclass_fields__}
     wrong = record.SessionRecord(**{**value, **WRONG_RECORDS[what]})
-    after = Gate(gate.policy, on.Booted(record=wrong, running=IMAGE, trial=True))
+    after = Gate(gate.policy, on.Booted(record=wrong, running=(IMAGE,), on_trial=ONE))
     assert after.last.effects == (do.ResetNow(),)
     assert after.state.session is None
 
@@ -474,31 +476,36 @@ def test_a_record_that_does_not_fit_opens_nothing(what: str) -> None:
 def test_a_record_never_lengthens_a_lease() -> None:
     gate = inside()
     for left, expected in ((10**9, 900_000), (None, 0), (7, 7)):
-        kept = record.make(gate.policy, gate.state, image=IMAGE, token=b"", lease_ms=left, lease_max_ms=left)
-        after = Gate(gate.policy, on.Booted(record=kept, running=IMAGE))
+        kept = record.make(gate.policy, gate.state, expected=((0, IMAGE),), token=b"", lease_ms=left, lease_max_ms=left)
+        after = Gate(gate.policy, on.Booted(record=kept, running=(IMAGE,)))
         assert after.timers()["lease"] == expected
 
 
 def test_a_session_whose_guards_no_longer_hold_after_the_reset_reverts_and_leaves() -> None:
     gate = inside()
-    kept = record.make(gate.policy, gate.state, image=IMAGE, token=b"", lease_ms=9, lease_max_ms=9)
-    after = Gate(gate.policy, on.Booted(record=kept, running=IMAGE, trial=True, inputs=(("motion", True),)))
-    assert after.last.effects[-2:] == (do.WriteSessionRecord(image=None), do.ResetNow())
+    kept = record.make(gate.policy, gate.state, expected=((0, IMAGE),), token=b"", lease_ms=9, lease_max_ms=9)
+    after = Gate(gate.policy, on.Booted(record=kept, running=(IMAGE,), on_trial=ONE, inputs=(("motion", True),)))
+    assert after.last.effects[-2:] == (do.WriteSessionRecord(expected=()), do.ResetNow())
 
 
 def test_a_trial_past_its_deadline_reverts_and_the_session_goes_on() -> None:
     gate = on_trial()
     gate.happens(on.Expired(timer=Timer.TRIAL))
-    assert gate.last.effects[-2:] == (do.WriteSessionRecord(image=None), do.ResetNow())
-    kept = record.make(gate.policy, gate.state, image=None, token=b"", lease_ms=9_000, lease_max_ms=9_000)
-    after = Gate(gate.policy, on.Booted(record=kept, running=OTHER))
+    assert gate.last.effects[-2:] == (do.WriteSessionRecord(expected=()), do.ResetNow())
+    kept = record.make(gate.policy, gate.state, expected=(), token=b"", lease_ms=9_000, lease_max_ms=9_000)
+    after = Gate(gate.policy, on.Booted(record=kept, running=(OTHER,)))
     assert after.state.mode == "maintenance"
 
 
 def test_a_reset_during_the_trial_reverts_within_the_session() -> None:
     gate = on_trial()
     gate.happens(on.ResetAsked(peer=ble(3)), on.Expired(timer=Timer.RESET))
-    assert gate.last.effects == (do.WriteSessionRecord(image=None), do.DropQueued(), do.DropReassembly(), do.ResetNow())
+    assert gate.last.effects == (
+        do.WriteSessionRecord(expected=()),
+        do.DropQueued(),
+        do.DropReassembly(),
+        do.ResetNow(),
+    )
 
 
 def test_confirmation_by_the_operator() -> None:
@@ -610,7 +617,7 @@ def test_what_an_unsound_policy_serves_outside_is_done_and_no_session_carries_it
         do.DropReassembly(),
         do.ResetNow(),
     )
-    assert Gate(UNSOUND, on.Booted(running=IMAGE, trial=True)).last.effects == (do.ResetNow(),)
+    assert Gate(UNSOUND, on.Booted(running=(IMAGE,), on_trial=ONE)).last.effects == (do.ResetNow(),)
 
 
 def test_a_reset_granted_where_it_was_served_does_not_happen_where_it_is_not() -> None:

@@ -1,7 +1,7 @@
 """The quiet time: what a mode inhibits stays inhibited after the last command that can change firmware."""
 
 import pytest
-from tests.gate.drive import IMAGE, Gate, ble
+from tests.gate.drive import IMAGE, NONE, ONE, Gate, ble
 from tests.policy.samples import pump, pump_with, small
 
 from keyswitch.errors import InputError
@@ -91,13 +91,13 @@ def test_the_devices_own_reset_begins_it_anew(*, ending: bool) -> None:
         mode="maintenance",
         proof=ProofKind.CHALLENGE,
         entry=entry_of(policy.transitions[4]),
-        expected=IMAGE,
+        expected=((0, IMAGE),),
         ending=ending,
         lease_ms=1,
         lease_max_ms=1,
         idle_ms=1,
     )
-    gate = Gate(policy, on.Booted(record=record, running=IMAGE, trial=not ending))
+    gate = Gate(policy, on.Booted(record=record, running=(IMAGE,), on_trial=NONE if ending else ONE))
     assert (gate.state.mode == "normal") is ending
     assert gate.timers()["quiet"] == QUIET_MS
     assert inhibits(gate) == [MOTION]
@@ -105,7 +105,7 @@ def test_the_devices_own_reset_begins_it_anew(*, ending: bool) -> None:
 
 def test_a_power_cut_ends_it() -> None:
     gate = inside(quiet_pump())
-    gate.happens(on.UploadStarted(peer=ble()), on.Booted(running=IMAGE))
+    gate.happens(on.UploadStarted(peer=ble()), on.Booted(running=(IMAGE,)))
     assert (gate.state.quiet, inhibits(gate)) == (None, [frozenset()])
 
 

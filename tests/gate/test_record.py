@@ -11,4 +11,4 @@ from keyswitch.gate.record import make
 def test_there_is_no_record_without_a_session() -> None:
     gate = Gate(pump())
     with pytest.raises(LocalError):
-        make(gate.policy, gate.state, image=None, token=b"", lease_ms=None, lease_max_ms=None)
+        make(gate.policy, gate.state, expected=(), token=b"", lease_ms=None, lease_max_ms=None)

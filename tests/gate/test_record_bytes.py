@@ -19,7 +19,7 @@ FULL = SessionRecord(
     proof=ProofKind.PERMIT,
     entry=b"12345678",
     images=frozenset({b"\x11" * 32, b"\x22" * 64}),
-    expected=b"\x22" * 64,
+    expected=((0, b"\x22" * 64),),
     ending=True,
     token=b"abcd",
     lease_ms=0,
@@ -30,6 +30,7 @@ FULL = SessionRecord(
 )
 TIME = st.none() | st.integers(0, MAX_TIME_MS)
 HASH = st.binary(min_size=32, max_size=32) | st.binary(min_size=64, max_size=64)
+EXPECTED = st.dictionaries(st.integers(0, 255), HASH, max_size=3).map(lambda found: tuple(sorted(found.items())))
 RECORDS = st.builds(
     SessionRecord,
     policy=st.binary(min_size=32, max_size=32),
@@ -37,7 +38,7 @@ RECORDS = st.builds(
     proof=st.sampled_from((None, *ProofKind)),
     entry=st.just(b"") | st.binary(min_size=8, max_size=8),
     images=st.none() | st.frozensets(HASH, max_size=4),
-    expected=st.none() | HASH,
+    expected=EXPECTED,
     ending=st.booleans(),
     token=st.just(b"") | st.binary(min_size=4, max_size=4),
     lease_ms=TIME,
@@ -65,6 +66,29 @@ def test_the_full_one_byte_by_byte() -> None:
     assert to_bytes(FULL) == head + zlib.crc32(head).to_bytes(4, "little")
 
 
+def test_the_images_of_other_pairs_stand_behind_what_a_record_of_one_has() -> None:
+    one, several = (
+        to_bytes(FULL),
+        to_bytes(replace(FULL, expected=(*FULL.expected, (1, b"\x33" * 32), (3, b"\x44" * 64)))),
+    )
+    body = b"\x02\x03\xff\x07" + one[4:-4] + b"\x02" + b"\x01\x20" + b"\x33" * 32 + b"\x03\x40" + b"\x44" * 64
+    assert several == body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def test_another_pairs_image_alone_is_not_taken_for_the_first_ones() -> None:
+    record = replace(PLAIN, expected=((1, b"\x33" * 32),))
+    head = b"\x02\x00\x00\x04" + bytes(range(32)) + b"\x07service" + b"\x01\x01\x20" + b"\x33" * 32
+    assert to_bytes(record) == head + zlib.crc32(head).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    "others", [b"\0", b"\x01\x00\x20" + b"3" * 32, b"\x01\x01\x21" + b"3" * 33, b"\x02\x01\x20" + b"3" * 32]
+)
+def test_others_that_are_none_are_worthless(others: bytes) -> None:
+    body = b"\x02\x00\x00\x04" + bytes(range(32)) + b"\x07service" + others
+    assert from_bytes(body + zlib.crc32(body).to_bytes(4, "little")) is None
+
+
 @given(RECORDS)
 def test_what_is_written_is_read(record: SessionRecord) -> None:
     assert from_bytes(to_bytes(record)) == record
@@ -80,7 +104,7 @@ def test_what_is_read_has_no_other_form(record: SessionRecord, data: st.DataObje
     assert found is None or to_bytes(found) == changed
 
 
-@pytest.mark.parametrize("record", [PLAIN, FULL])
+@pytest.mark.parametrize("record", [PLAIN, FULL, replace(PLAIN, expected=((1, b"\x33" * 32), (2, b"\x44" * 32)))])
 def test_every_bit_and_every_length_counts(record: SessionRecord) -> None:
     data = to_bytes(record)
     for size in range(len(data)):
@@ -101,7 +125,12 @@ def test_every_bit_and_every_length_counts(record: SessionRecord) -> None:
         {"mode": "a" * 33},
         {"entry": b"short"},
         {"token": b"12345"},
-        {"expected": b"\x11" * 33},
+        {"expected": ((0, b"\x11" * 33),)},
+        {"expected": ((1, b"\x11" * 33),)},
+        {"expected": ((256, b"\x11" * 32),)},
+        {"expected": ((-1, b"\x11" * 32),)},
+        {"expected": ((1, b"\x11" * 32), (0, b"\x22" * 32))},
+        {"expected": ((1, b"\x11" * 32), (1, b"\x22" * 32))},
         {"images": frozenset({b""})},
         {"lease_ms": -1},
         {"trial_ms": MAX_TIME_MS + 1},

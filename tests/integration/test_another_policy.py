@@ -40,8 +40,10 @@ class Firmware:
         self.brings, self.other = brings, other
         self.world: VirtualWorld | None = None
 
-    def __call__(self, flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
-        report = bootloader.boot(flash, config, counters=counters)
+    def __call__(
+        self, flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
+        report = bootloader.boot(flash, config, counters=counters, loader_asked=loader_asked)
         assert self.world is not None
         core = self.world.device.server.core
         core.policy = self.brings.get(report.images[0].running_hash, self.other)

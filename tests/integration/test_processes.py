@@ -338,7 +338,7 @@ def test_what_the_system_refuses_is_one_clear_line_and_no_bug(
     start = ("device", str(pump.policy_file), "--state", state, "--image", str(pump.old), "--ble", "none")
     for place, refuse, arguments, problem in (
         (Path, ("exists", forbidden), start, "Permission denied"),
-        (device_process, ("install_first_image", full), start, "No space left on device"),
+        (device_process, ("install_first_images", full), start, "No space left on device"),
         (private_files, ("open_directory", forbidden), ("panel", state, "status"), "Permission denied"),
     ):
         with monkeypatch.context() as patched:

@@ -17,7 +17,7 @@ import pytest
 from tests.device.server.test_fuzz import frames
 from tests.device.server_rig import make_image, packet, pump
 
-from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.factory import install_first_images
 from keyswitch.device.process.process import build
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.storage.store import MemoryStore
@@ -70,7 +70,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
     policy = pump()
     config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
     flash = RamFlash(config.layout.geometry)
-    install_first_image(flash, config.layout, make_image("1.0.0"))
+    install_first_images(flash, config.layout, (make_image("1.0.0"),))
     udp = UdpTransport("127.0.0.1", 0, max_packet=policy.smp.buf_size)
     await udp.bind()
     line = SerialTransport(directory / "tty", receiver=ConsoleReceiver(policy.smp.buf_size))

@@ -1,6 +1,6 @@
 """A device's flash, layout and bootloader for the tests, in RAM."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.mcuboot import imgtool_images as images
 
@@ -12,6 +12,8 @@ from keyswitch.mcuboot.layout import Algorithm, Layout, Slot, max_image_size
 from keyswitch.mcuboot.slots import ArmResult, ListedImage, SlotWriter
 
 SWAPS = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET)
+BY_TRAILER = tuple(each for each in Algorithm if each.armed_by_trailer)
+"""An image starts because its trailer asks for it; with the others because it lies there."""
 SLOT_SIZE = 0x8000
 
 
@@ -24,6 +26,7 @@ class Device:
     config: BootConfig
     active: tuple[int, ...] = ()
     counters: tuple[int, ...] = ()
+    headers: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def primary(self) -> Slot:
@@ -44,15 +47,19 @@ class Device:
         for at in range(0, len(data), piece):
             writer.write(data[at : at + piece])
         writer.finish()
+        self.headers[image] = writer.header
 
     def arm(self, *, permanent: bool = False, image: int = 0) -> ArmResult:
+        if not self.layout.algorithm.armed_by_trailer:
+            slots.write_header(self.flash, self.layout, self.other(image), self.headers.pop(image))
+            return ArmResult.DONE
         return slots.arm(self.flash, self.layout, self.other(image), permanent=permanent)
 
     def confirm(self, image: int = 0) -> ArmResult:
         return slots.confirm(self.flash, self.layout, self.running(image))
 
-    def boot(self) -> BootReport:
-        report = boot(self.flash, self.config, counters=self.counters)
+    def boot(self, *, loader_asked: bool = False) -> BootReport:
+        report = boot(self.flash, self.config, counters=self.counters, loader_asked=loader_asked)
         self.active, self.counters = report.active, report.counters
         return report
 

@@ -102,8 +102,19 @@ def test_overwriting_leaves_nothing_to_go_back_to():
         (NEW[:-1], "signature"),
         (NEW[:-150], "format"),
         (images.signed("1.1.0", "--non-bootable", size=13000), "flags"),
+        (NEW[:16] + b"\x04" + NEW[17:], "flags"),
+        (NEW[:17] + b"\x04" + NEW[18:], "flags"),
     ],
-    ids=["flipped bit", "other key", "unsigned", "last byte missing", "truncated", "not bootable"],
+    ids=[
+        "flipped bit",
+        "other key",
+        "unsigned",
+        "last byte missing",
+        "truncated",
+        "not bootable",
+        "encrypted",
+        "compressed",
+    ],
 )
 def test_a_bad_image_never_runs_and_is_erased(algorithm, bad, check):
     made = device(algorithm, OLD)

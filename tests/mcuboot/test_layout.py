@@ -15,6 +15,10 @@ SECTORS = 112
         (Algorithm.SWAP_OFFSET, (112 - 1 - 1) * 4096),
         (Algorithm.OVERWRITE_ONLY, SLOT - 40),
         (Algorithm.DIRECT_XIP, SLOT - 40),
+        (Algorithm.DIRECT_XIP_NO_REVERT, SLOT - 40),
+        # bootutil_max_image_size: up to the status area, which has no entries (swap size, info, copy done, image ok).
+        (Algorithm.FIRMWARE_LOADER, SLOT - 48),
+        (Algorithm.SINGLE_SLOT, SLOT - 48),
     ],
 )
 def test_the_largest_image(algorithm, size):
@@ -89,6 +93,9 @@ def test_what_smp_calls_the_algorithms():
         "swap-offset": 9,
         "overwrite-only": 2,
         "direct-xip": 5,
+        "direct-xip-no-revert": 4,
+        "firmware-loader": 7,
+        "single-slot": 0,
     }
 
 
@@ -122,3 +129,20 @@ def test_slots_of_more_than_128_sectors(slot_size, write_block, trailer_sectors)
     layout = Layout.for_slots(Algorithm.SWAP_MOVE, slot_size, write_block=write_block)
     assert layout.trailer_sectors == trailer_sectors
     assert max_image_size(layout) == slot_size - (trailer_sectors + 1) * 4096
+
+
+def test_a_single_slot_has_no_other():
+    layout = Layout.for_slots(Algorithm.SINGLE_SLOT, SLOT)
+    assert [(slot.slot, slot.size) for slot in layout.slots] == [(0, SLOT)]
+    assert (layout.pairs[0].secondary.size, layout.geometry.size) == (0, SLOT)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.SINGLE_SLOT, Algorithm.FIRMWARE_LOADER])
+def test_one_slot_for_the_application_is_for_one_image(algorithm):
+    with pytest.raises(InputError, match=f"2 images with {algorithm} .expected one image"):
+        Layout.for_slots(algorithm, SLOT, images=2)
+
+
+def test_the_loader_has_a_slot_of_its_own_size_and_bounds_no_application():
+    layout = Layout.for_slots(Algorithm.FIRMWARE_LOADER, SLOT, secondary_size=16 * 4096)
+    assert max_image_size(layout) == SLOT - 48

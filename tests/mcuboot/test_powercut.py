@@ -10,11 +10,20 @@ from bench.powercut import Search, search
 from keyswitch.errors import LocalError
 from keyswitch.mcuboot.flash import Flash, Geometry
 from keyswitch.mcuboot.layout import Algorithm, Layout
-from keyswitch.mcuboot.ops import SYNC, Copy, Erase, Op, Sync, TrailerField, Write, carry_out
+from keyswitch.mcuboot.ops import SYNC, Copy, Erase, Op, Sync, TrailerField, Write, WriteHeader, carry_out
 from keyswitch.mcuboot.power import Cut, CutFlash, Loss, Moment, PowerLossError
+from keyswitch.mcuboot.slots import SlotWriter
 
 SAMPLE = 8
 EVERYTHING = [(algorithm, scenario) for algorithm, _, scenario in searches(Algorithm, SHAPES[:1])]
+
+
+CUTTABLE = tuple(dict.fromkeys(algorithm for algorithm, _ in EVERYTHING))
+"""The algorithms with which something is written to flash that runs; a single slot is written by a debugger alone."""
+
+
+def test_every_algorithm_that_can_be_updated_is_cut():
+    assert set(CUTTABLE) == {*Algorithm} - {Algorithm.SINGLE_SLOT}
 
 
 def scenario(name: str, algorithm: Algorithm) -> Scenario:
@@ -34,7 +43,7 @@ def test_after_a_cut_the_right_image_runs(algorithm, tried):
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", CUTTABLE)
 def test_after_any_number_of_cuts_the_right_image_runs(algorithm, shape, tell):
     cut_points = 0
     for _, _, tried in searches([algorithm], [shape]):
@@ -165,6 +174,43 @@ def test_a_planted_fault_is_caught(algorithm, fault):
     tried = scenario(FAULTS[fault], algorithm)
     found = Search(make_world(algorithm, SHAPES[0]), tried, do=spoiled, patience=1).run()
     assert found.failures
+
+
+def header_not_whole(plan: Iterable[Op]) -> Iterator[Op]:
+    """A missing block: the image's first one, with its magic, is not written."""
+    return (op for op in plan if not (isinstance(op, WriteHeader) and op.offset == 0))
+
+
+def header_left(plan: Iterable[Op]) -> Iterator[Op]:
+    """A missing erasure: what is taken back keeps its header."""
+    return (op for op in plan if not (isinstance(op, Erase) and op.sector == 0))
+
+
+class HeaderAtOnce(SlotWriter):
+    """The header is written where it comes, as by a server that knows no arming: the last byte starts the image."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self._kept_size = 0
+
+
+IN_PLACE_FAULTS = [
+    (header_not_whole, SlotWriter, "arm for good", Algorithm.DIRECT_XIP_NO_REVERT),
+    (header_left, SlotWriter, "disarm", Algorithm.DIRECT_XIP_NO_REVERT),
+    (iter, HeaderAtOnce, "upload", Algorithm.DIRECT_XIP_NO_REVERT),
+    (header_not_whole, SlotWriter, "the loader makes it an image", Algorithm.FIRMWARE_LOADER),
+    (header_left, SlotWriter, "the loader takes it back", Algorithm.FIRMWARE_LOADER),
+    (iter, HeaderAtOnce, "upload by the loader", Algorithm.FIRMWARE_LOADER),
+]
+
+
+@pytest.mark.parametrize(("fault", "writer", "name", "algorithm"), IN_PLACE_FAULTS)
+def test_a_planted_fault_is_caught_where_an_image_starts_because_it_lies_there(fault, writer, name, algorithm):
+    def spoiled(flash: Flash, layout: Layout, plan: Iterable[Op]) -> None:
+        carry_out(flash, layout, fault(plan))
+
+    tried = scenario(name, algorithm)
+    assert Search(make_world(algorithm, SHAPES[0]), tried, do=spoiled, writer=writer, patience=1).run().failures
 
 
 # --- the double itself ------------------------------------------------------------------------------------------------

@@ -1,14 +1,17 @@
 """Devices with more than one image, and images that need each other."""
 
+from dataclasses import replace
+
 import pytest
 from tests.mcuboot import imgtool_images as images
-from tests.mcuboot.devices import SWAPS, Device, device
+from tests.mcuboot.devices import BY_TRAILER, SWAPS, Device, device
 
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import boot
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.mcuboot.power import WatchedFlash
+from keyswitch.mcuboot.trailer import SwapType
 
 APP = images.signed("1.0.0", size=3000)
 NET = images.signed("5.0.0", size=2000, seed=1)
@@ -28,7 +31,7 @@ def versions(made: Device) -> list[str]:
     return [str(image.running_version) for image in made.boot().images]
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BY_TRAILER)
 def test_both_images_run(algorithm):
     assert versions(two(algorithm)) == ["1.0.0", "5.0.0"]
 
@@ -75,7 +78,7 @@ def test_in_place_an_image_whose_dependency_is_missing_is_passed_over():
     assert "passed over: it needs image 1 6.0.0, found 5.0.0" in report.images[0].why[1]
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BY_TRAILER)
 def test_a_dependency_on_an_image_that_does_not_exist_is_never_met(algorithm):
     made = two(algorithm)
     made.upload(images.signed("2.0.0", "--dependencies", "(7, 0.0.1)"))
@@ -124,3 +127,49 @@ def test_power_lost_anywhere_in_an_exchange_of_two_images(algorithm):
     assert all(versions == ["2.0.0", "6.0.0"] for versions in found)
     made.boot()
     assert all(versions == ["1.0.0", "5.0.0"] for versions in after_cuts(made))
+
+
+# --- an image that is copied, as nRF5340's network core is ---
+
+
+def with_network_core(algorithm: Algorithm) -> Device:
+    made = two(algorithm)
+    layout = replace(made.layout, copied=frozenset({1}))
+    return Device(made.flash, layout, replace(made.config, layout=layout))
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_a_copied_image_is_on_no_trial_and_does_not_go_back(algorithm):
+    made = with_network_core(algorithm)
+    for image, new in enumerate((NEW_APP, NEW_NET)):
+        made.upload(new, image=image)
+        made.arm(image=image)
+    assert made.shown() == ["0 1.0.0 ac", "1 2.0.0 p", "2 5.0.0 ac", "3 6.0.0 p"]
+    report = made.boot()
+    assert [(str(image.running_version), image.trial) for image in report.images] == [("2.0.0", True), ("6.0.0", False)]
+    assert versions(made) == ["1.0.0", "6.0.0"]
+    assert made.shown() == ["0 1.0.0 ac", "1 2.0.0 ", "2 6.0.0 ac"]
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_power_lost_anywhere_between_an_exchange_and_a_copy(algorithm):
+    made = with_network_core(algorithm)
+    for image, new in enumerate((NEW_APP, NEW_NET)):
+        made.upload(new, image=image)
+        made.arm(image=image)
+    found = after_cuts(made)
+    assert len(found) > 40
+    assert all(versions == ["2.0.0", "6.0.0"] for versions in found)
+
+
+@pytest.mark.parametrize("algorithm", SWAPS)
+def test_a_copied_image_is_armed_and_disarmed_by_itself(algorithm):
+    made = with_network_core(algorithm)
+    made.upload(NEW_NET, image=1)
+    assert made.arm(image=1) is slots.ArmResult.DONE
+    assert slots.disarm(made.flash, made.layout, 1) is SwapType.NONE
+    assert versions(made) == ["1.0.0", "5.0.0"]
+    made.upload(NEW_NET, image=1)
+    made.arm(image=1)
+    assert versions(made) == ["1.0.0", "6.0.0"]
+    assert made.confirm(image=1) is slots.ArmResult.ALREADY

@@ -2,6 +2,7 @@ from itertools import product
 
 import pytest
 from tests.mcuboot import imgtool_images as images
+from tests.mcuboot.devices import BY_TRAILER
 
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot import trailer as trailers
@@ -33,7 +34,7 @@ def expected(algorithm: Algorithm, primary: Trailer, secondary: Trailer) -> Swap
     return SwapType.REVERT if trial else SwapType.NONE
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BY_TRAILER)
 def test_the_swap_type_of_every_pair_of_trailers(algorithm):
     every = [
         Trailer(magic=magic, image_ok=image_ok, copy_done=copy_done)
@@ -52,7 +53,7 @@ def flash_of(algorithm: Algorithm, write_block: int, max_align: int) -> tuple[Ra
 
 @pytest.mark.parametrize(("write_block", "max_align"), ALIGNS)
 @pytest.mark.parametrize("permanent", [False, True])
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BY_TRAILER)
 def test_an_armed_slot_ends_as_imgtools_padded_file_does(algorithm, write_block, max_align, permanent):
     flash, layout = flash_of(algorithm, write_block, max_align)
     slot = layout.pairs[0].secondary

@@ -1,9 +1,17 @@
+import random
+
 import pytest
 from tests.mcuboot import imgtool_images as images
 from tests.mcuboot.devices import Device, device
+from tests.mcuboot.surgery import MUTATIONS
+from tests.mcuboot.test_mutations import oracle_accepts
 
-from keyswitch.mcuboot.layout import Algorithm, area
-from keyswitch.mcuboot.ops import TrailerField, Write, carry_out, erase_trailer
+from keyswitch.mcuboot.flash import BytesSource
+from keyswitch.mcuboot.image import parse_image
+from keyswitch.mcuboot.layout import Algorithm, area, max_image_size
+from keyswitch.mcuboot.ops import SYNC, TrailerField, Write, WriteHeader, carry_out, erase_trailer
+from keyswitch.mcuboot.slots import HeaderShown, computed_hash, disarm, write_header
+from keyswitch.mcuboot.tlvs import Flags
 from keyswitch.mcuboot.trailer import Magic, TrailerFlag, magic_bytes, read_trailer
 
 OLD = images.signed("1.0.0", size=3000)
@@ -172,3 +180,157 @@ def test_a_lower_counter_than_the_stored_one_is_erased():
     made.confirm()
     made.boot()
     assert made.counters == (6,)
+
+
+# --- without revert ---------------------------------------------------------------------------------------------------
+
+
+def in_place(running: bytes | None = OLD) -> Device:
+    made = device(Algorithm.DIRECT_XIP_NO_REVERT, running)
+    made.boot()
+    return made
+
+
+def test_without_revert_the_higher_version_runs_for_good():
+    made = in_place()
+    made.upload(NEW)
+    assert made.shown() == ["0 1.0.0 ac"], "without its header it is no image yet"
+    assert running(made) == ("1.0.0", 0)
+    made.upload(NEW)
+    made.arm()
+    assert made.shown() == ["0 1.0.0 ac", "1 1.1.0 pP"]
+    report = made.boot()
+    assert (report.active, report.trial, report.reverted) == ((1,), False, False)
+    assert made.shown() == ["0 1.0.0 ", "1 1.1.0 ac"]
+    assert running(made) == ("1.1.0", 1), "nobody confirmed it, and it stays"
+
+
+def test_without_revert_no_trailer_counts_and_none_is_written():
+    """An image as imgtool signs it, without `--pad`: with revert it would be erased."""
+    made = device(Algorithm.DIRECT_XIP_NO_REVERT)
+    made.flash.write(made.secondary.offset, NEW.ljust(-(-len(NEW) // 4) * 4, b"\xff"))
+    carry_out(made.flash, made.layout, [Write(made.secondary, TrailerField.MAGIC, b"\0" * 16)])
+    before = made.flash.read(0, made.layout.geometry.size)
+    assert running(made) == ("1.1.0", 1)
+    assert made.flash.read(0, made.layout.geometry.size) == before
+
+
+@pytest.mark.parametrize("secondary", [OLDER, images.signed("1.0.0", size=100, seed=9)])
+def test_without_revert_an_older_or_equal_image_does_not_run_and_is_not_pending(secondary):
+    made = in_place()
+    made.upload(secondary)
+    made.arm()
+    assert running(made) == ("1.0.0", 0)
+    assert made.shown()[1].endswith(" "), "no flags"
+
+
+def test_without_revert_of_equal_versions_slot_0_would_run_next():
+    made = in_place()
+    made.upload(NEW)
+    made.arm()
+    assert running(made) == ("1.1.0", 1)
+    made.upload(images.signed("1.1.0", size=100, seed=9))
+    made.arm()
+    assert made.shown() == ["0 1.1.0 pP", "1 1.1.0 ac"]
+    assert running(made) == ("1.1.0", 0)
+
+
+def test_without_revert_a_bad_image_is_erased_and_the_other_runs():
+    made = in_place()
+    made.upload(NEW[:700] + bytes([NEW[700] ^ 1]) + NEW[701:])
+    made.arm()
+    report = made.boot()
+    assert report.active == (0,)
+    assert report.images[0].why[0].startswith("slot 1 erased: refused: hash: found")
+    secondary = area(made.flash, made.secondary)
+    assert secondary.is_erased(secondary.read(0, secondary.size))
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.DIRECT_XIP, Algorithm.DIRECT_XIP_NO_REVERT])
+def test_an_image_that_is_not_bootable_is_passed_over_and_stays(algorithm):
+    """`boot_validate_slot`: no bootable image in the slot, and nothing is erased for it."""
+    made = device(algorithm, OLD)
+    made.boot()
+    made.upload(images.signed("1.1.0", "--non-bootable"))
+    made.arm()
+    assert running(made) == ("1.0.0", 0)
+    assert "1.1.0" in " ".join(made.shown())
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.DIRECT_XIP, Algorithm.DIRECT_XIP_NO_REVERT])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (Flags.ENCRYPTED_AES128, "an encrypted image, which this bootloader cannot decrypt"),
+        (Flags.ENCRYPTED_AES256, "an encrypted image, which this bootloader cannot decrypt"),
+        (Flags.COMPRESSED_LZMA2, "a compressed image, which this bootloader cannot unpack"),
+    ],
+)
+def test_what_this_bootloader_cannot_read_is_no_image_to_it(algorithm, flags, said):
+    """`boot_check_header_valid`: neither started nor erased, whatever its trailer says."""
+    made = device(algorithm, OLD)
+    made.boot()
+    made.upload(NEW[:16] + int(flags).to_bytes(4, "little") + NEW[20:])
+    made.arm()
+    before = made.flash.read(made.secondary.offset, made.secondary.size)
+    report = made.boot()
+    assert report.active == (0,)
+    assert report.images[0].why[0] == f"slot 1 passed over: {said}"
+    assert made.flash.read(made.secondary.offset, made.secondary.size) == before
+
+
+def test_without_revert_a_counter_counts_at_once():
+    made = device(
+        Algorithm.DIRECT_XIP_NO_REVERT, images.signed("1.0.0", "--security-counter", "5"), rollback_protection=True
+    )
+    made.boot()
+    made.upload(images.signed("1.1.0", "--security-counter", "6"))
+    made.arm()
+    made.boot()
+    assert made.counters == (6,)
+
+
+def test_without_revert_what_was_armed_is_taken_back():
+    made = in_place()
+    made.upload(NEW)
+    made.arm()
+    disarm(made.flash, made.layout, 0, made.active)
+    assert running(made) == ("1.0.0", 0)
+    made.upload(OLDER)
+    made.arm()
+    disarm(made.flash, made.layout, 0, made.active)
+    assert made.shown()[1:] == ["1 0.9.0 "], "it would not have started, so that nothing is taken back"
+
+
+def test_without_revert_no_mutant_runs_that_imgtool_refuses():
+    image = images.signed("1.2.3", size=600, header_size=32)
+    chance = random.Random(0)
+    for mutation in MUTATIONS:
+        mutant = mutation(image, chance)
+        if len(mutant) > made_size():
+            continue
+        made = device(Algorithm.DIRECT_XIP_NO_REVERT, OLD)
+        made.flash.write(made.secondary.offset, mutant.ljust(-(-len(mutant) // 4) * 4, b"\xff"))
+        report = made.boot()
+        assert report.runs, mutation.__name__
+        if report.active == (1,):
+            assert oracle_accepts(mutant, "ecdsa-p256"), mutation.__name__
+
+
+def made_size() -> int:
+    return max_image_size(device(Algorithm.DIRECT_XIP_NO_REVERT).layout)
+
+
+@pytest.mark.parametrize("write_block", [1, 4, 8, 16, 32])
+def test_a_header_is_written_with_its_magic_last(write_block):
+    made = device(Algorithm.DIRECT_XIP_NO_REVERT, OLD, write_block=write_block, max_align=max(8, write_block))
+    made.boot()
+    made.upload(NEW)
+    shown = HeaderShown(made.flash, made.secondary, made.headers[0])
+    assert computed_hash(shown, made.layout, made.secondary) == parse_image(BytesSource(NEW)).hash
+    plans: list[list[object]] = []
+    write_header(made.flash, made.layout, made.secondary, made.headers[0], do=lambda *given: plans.append([*given[2]]))
+    ((*_, last, sync),) = plans
+    assert (last, sync) == (WriteHeader(made.secondary, 0, NEW[:write_block]), SYNC)
+    made.arm()
+    assert made.flash.read(made.secondary.offset, len(NEW)) == NEW

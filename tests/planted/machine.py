@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from tests.planted.fault import Fault
+from tests.prove import faults
 
 from keyswitch.device.server.components import Components
 from keyswitch.gate import effects as do
@@ -18,6 +19,7 @@ from keyswitch.gate.machine import TABLE, Rule, Step
 from keyswitch.gate.state import GateState
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import Policy
+from keyswitch.prove.successors import GateUnderProof
 from keyswitch.terms import Security
 
 Machine = Callable[[Policy, GateState, Event], Step]
@@ -181,7 +183,7 @@ def hears_everything(policy: Policy, state: GateState, event: Event) -> Step:
 def reverts_nothing(policy: Policy, state: GateState, event: Event) -> Step:
     """Leaves with an image on trial, and lets it run."""
     ends = isinstance(event, on.LeaveAsked | on.InputChanged | on.Expired)
-    return machine.step(policy, replace(state, trial=False) if ends else state, event)
+    return machine.step(policy, replace(state, on_trial=frozenset()) if ends else state, event)
 
 
 def holds_safety(policy: Policy, state: GateState, event: Event) -> Step:
@@ -193,7 +195,7 @@ def holds_safety(policy: Policy, state: GateState, event: Event) -> Step:
 def lets_a_stray_trial_run(policy: Policy, state: GateState, event: Event) -> Step:
     """Comes up with an image on trial that no session expects."""
     stray = isinstance(event, on.Booted) and event.trial and event.record is None
-    return machine.step(policy, state, replace(event, trial=False) if stray else event)
+    return machine.step(policy, state, replace(event, on_trial=frozenset()) if stray else event)
 
 
 def goes_on_although_it_ended(policy: Policy, state: GateState, event: Event) -> Step:
@@ -205,8 +207,8 @@ def goes_on_although_it_ended(policy: Policy, state: GateState, event: Event) ->
 
 def takes_any_image_for_the_expected_one(policy: Policy, state: GateState, event: Event) -> Step:
     """Takes up a session whatever runs."""
-    if isinstance(event, on.Booted) and event.record is not None and event.record.expected is not None:
-        event = replace(event, running=event.record.expected)
+    if isinstance(event, on.Booted) and event.record is not None and event.record.expected:
+        event = replace(event, running=tuple(image for _, image in event.record.expected))
     return machine.step(policy, state, event)
 
 
@@ -258,7 +260,7 @@ OTHERS: tuple[tuple[str, Components, str], ...] = (
     ),
     (
         "entry into another mode does not mind a trial",
-        blind(on.EnterProved, lambda _, state, event: (replace(state, trial=False), event)),
+        blind(on.EnterProved, lambda _, state, event: (replace(state, on_trial=frozenset()), event)),
         "test_another_mode_is_not_entered_during_a_trial",
     ),
     (
@@ -293,19 +295,19 @@ OTHERS: tuple[tuple[str, Components, str], ...] = (
     ),
     (
         "an upload leaves the arming as it is",
-        keeps(on.UploadStarted, "arming"),
+        keeps(on.UploadStarted, "armed"),
         "test_an_upload_forgets_what_was_armed",
     ),
     (
         "an arming that failed stays",
-        keeps(on.ArmFailed, "arming"),
+        keeps(on.ArmFailed, "armed"),
         "test_an_image_that_is_no_longer_what_was_armed_stops_the_reset",
     ),
-    ("a confirmed image stays on trial", keeps(on.ConfirmAsked, "trial"), "test_confirmation_by_the_operator"),
+    ("a confirmed image stays on trial", keeps(on.ConfirmAsked, "on_trial"), "test_confirmation_by_the_operator"),
     ("leaving keeps the upload", keeps(on.LeaveAsked, "upload"), "test_leaving_always_cleans_up"),
     (
         "leaving keeps the arming",
-        keeps(on.LeaveAsked, "arming"),
+        keeps(on.LeaveAsked, "armed"),
         "test_leaving_forgets_what_was_armed_and_the_reset_that_was_granted",
     ),
     ("leaving keeps the granted reset", keeps(on.LeaveAsked, "reset_pending"), "test_leaving_always_cleans_up"),
@@ -368,4 +370,37 @@ OTHERS: tuple[tuple[str, Components, str], ...] = (
 
 OVERSIGHTS = [Fault(name=name, parts=parts, caught_by="gate/test_machine.py::" + test) for name, parts, test in OTHERS]
 
-FAULTS = [*ROWS, *EFFECTS, *OVERSIGHTS]
+OF_PAIRS: tuple[tuple[str, GateUnderProof, str], ...] = (
+    (
+        "one confirmation ends the trial of every image",
+        faults.where(on.ConfirmAsked, faults.ends_every_trial),
+        "test_the_trial_lasts_until_each_is_confirmed",
+    ),
+    (
+        "images are armed together whatever the policy says",
+        faults.where(on.ArmAsked, faults.arms_all),
+        "test_one_after_the_other_where_the_policy_says_so",
+    ),
+    (
+        "the record names one of two images",
+        faults.records_the_first_alone(),
+        "test_all_that_is_armed_starts_at_one_reset_the_record_first",
+    ),
+    (
+        "one trailer of two is taken back",
+        faults.disarms_the_first_alone(),
+        "test_where_one_slot_is_not_what_was_armed_nothing_is_started",
+    ),
+    (
+        "what else is on trial is not seen at boot",
+        faults.where(on.Booted, faults.sees_the_first_alone),
+        "test_a_session_goes_on_where_every_image_that_it_names_runs_and_nothing_else_is_on_trial",
+    ),
+)
+
+PAIRS = [
+    Fault(name=name, parts=Components(step=gate.step), caught_by="gate/test_image_pairs.py::" + test)
+    for name, gate, test in OF_PAIRS
+]
+
+FAULTS = [*ROWS, *EFFECTS, *OVERSIGHTS, *PAIRS]

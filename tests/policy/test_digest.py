@@ -179,7 +179,41 @@ def test_their_order_is_on_the_air_and_in_the_digest(kind: str) -> None:
     assert policy_digest({**root, kind: turned}) != policy_digest(root)
 
 
+TWO_IMAGES = "[[bootloader.images]]\n[[bootloader.images]]\nslot_size = 262144\n"
+
+
+@pytest.mark.parametrize(
+    ("stated", "same"),
+    [
+        (TWO_IMAGES + "secondary_size = 262144\ncopied = false\n", True),
+        (TWO_IMAGES.replace("images]]\n[", "images]]\nslot_size = 458752\n[", 1), True),
+        ("[update]\nsimultaneous = true\n" + TWO_IMAGES, True),
+        ("[update]\nsimultaneous = false\n" + TWO_IMAGES, False),
+        (TWO_IMAGES + "secondary_size = 266240\n", False),
+        (TWO_IMAGES + "copied = true\n", False),
+        (TWO_IMAGES + "[[bootloader.images]]\n", False),
+        ("", False),
+    ],
+)
+def test_what_each_of_several_images_is_belongs_to_the_rules(stated: str, same: bool) -> None:
+    assert (small(stated).digest == small(TWO_IMAGES).digest) is same
+
+
 # --- the language as it grows ---
+
+
+def test_policies_of_one_image_keep_the_digest_that_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {path: rules_of(path) for path in POLICIES}
+    one = {path: digest for path, digest in now.items() if not read_policy(path).bootloader.images}
+    boot, update = SECTIONS["bootloader"], SECTIONS["update"]
+    before = {
+        **{place: table for place, table in SECTIONS.items() if place != "bootloader.images[]"},
+        "bootloader": replace(boot, tables=()),
+        "update": replace(update, keys=tuple(key for key in update.keys if key.name != "simultaneous")),
+    }
+    monkeypatch.setattr(policy_digest_module, "SECTIONS", before)
+    assert len(one) > 20
+    assert {path: rules_of(path) for path in one} == one
 
 
 def stated_in(place: str, form: Any) -> set[str]:

@@ -172,6 +172,67 @@ WRONG = {
     "int with a word": (('"battery >= 30"', '"battery >= true"'), r"when\[1\]: battery is an int"),
     "guard out of range": (('"battery >= 30"', '"battery >= 9999999999"'), r"when\[1\]: 9999999999 is not allowed"),
     "secret without a file": (('secret = "secret.hmac"', ""), "entry.challenge.secret: missing"),
+    "one image of several": (
+        ("schema = 1", "schema = 1\n[[bootloader.images]]"),
+        r"bootloader.images: 1 image \(expected 2 to 4; a single image is what \[bootloader\] itself describes\)",
+    ),
+    "five images": (
+        ("schema = 1", "schema = 1\n" + "[[bootloader.images]]\n" * 5),
+        r"bootloader.images: 5 images \(expected 2 to 4;",
+    ),
+    "images that are none": (
+        ("schema = 1", "schema = 1\n[bootloader]\nimages = 2"),
+        r"bootloader.images: 2 is not allowed \(expected a list of tables, each \[\[bootloader.images\]\]\)",
+    ),
+    "an image with another key": (
+        ("schema = 1", "schema = 1\n[[bootloader.images]]\n[[bootloader.images]]\nalgorithm = 'swap-move'"),
+        r"bootloader.images\[1\].algorithm: unknown key",
+    ),
+    "two places for a size": (
+        ("schema = 1", "schema = 1\n[bootloader]\nslot_size = 458752\n" + "[[bootloader.images]]\n" * 2),
+        r"bootloader.slot_size: each of several images says its own \(expected slot_size in the images\)",
+    ),
+    "two places for a second size": (
+        ("schema = 1", "schema = 1\n[bootloader]\nsecondary_size = 458752\n" + "[[bootloader.images]]\n" * 2),
+        r"bootloader.secondary_size: each of several images says its own",
+    ),
+    "odd slot of image 1": (
+        ("schema = 1", "schema = 1\n[[bootloader.images]]\n[[bootloader.images]]\nslot_size = 9000"),
+        r"bootloader.images\[1\].slot_size: 9000 bytes",
+    ),
+    "no room for image 1": (
+        ("schema = 1", "schema = 1\n[[bootloader.images]]\n[[bootloader.images]]\nslot_size = 8192"),
+        r"bootloader.images\[1\].slot_size: 8192 bytes leave no room for an image",
+    ),
+    "image 0 copied": (
+        ("schema = 1", "schema = 1\n[[bootloader.images]]\ncopied = true\n[[bootloader.images]]"),
+        r"bootloader.images\[0\].copied: image 0 is what the bootloader starts",
+    ),
+    "two images in one slot": (
+        ("schema = 1", "schema = 1\n[bootloader]\nalgorithm = 'single-slot'\n" + "[[bootloader.images]]\n" * 2),
+        r'bootloader.images: 2 images with algorithm = "single-slot" \(expected one image, described by',
+    ),
+    "two images and a loader": (
+        (
+            "schema = 1",
+            "schema = 1\n[bootloader]\nalgorithm = 'firmware-loader'\nloader_entrance = ['boot-mode']\n"
+            + "[[bootloader.images]]\n" * 2,
+        ),
+        r'bootloader.images: 2 images with algorithm = "firmware-loader"',
+    ),
+    "copied in any case": (
+        (
+            "schema = 1",
+            "schema = 1\n[bootloader]\nalgorithm = 'overwrite-only'\n"
+            + "[[bootloader.images]]\n" * 2
+            + "copied = true",
+        ),
+        r'bootloader.images\[1\].copied: means nothing with algorithm = "overwrite-only"',
+    ),
+    "simultaneous with nothing": (
+        ("schema = 1", "schema = 1\n[update]\nsimultaneous = false"),
+        r"update.simultaneous: means nothing with one image \(expected several \[\[bootloader.images\]\] beside it\)",
+    ),
     "odd slot": (("schema = 1", "schema = 1\n[bootloader]\nslot_size = 9000"), "slot_size: not whole sectors"),
     "odd sector": (
         ("schema = 1", "schema = 1\n[bootloader]\nsector_size = 3000\nslot_size = 30000"),

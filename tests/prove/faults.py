@@ -72,8 +72,8 @@ def stays_on_trial(policy: Policy, state: GateState, event: Event) -> Step:
     assert isinstance(event, on.Booted)
     done = machine.step(policy, state, event)
     if event.trial and done.state.down:
-        up = machine.step(policy, state, replace(event, trial=False, record=None))
-        return replace(up, state=replace(up.state, trial=True))
+        up = machine.step(policy, state, replace(event, on_trial=frozenset(), record=None))
+        return replace(up, state=replace(up.state, on_trial=event.on_trial))
     return done
 
 
@@ -169,7 +169,11 @@ def reads(**what: object) -> GateUnderProof:
         if not isinstance(event, on.Booted) or event.record is None:
             return machine.step(policy, state, event)
         (maintenance, *_) = [mode.name for mode in policy.modes.values() if mode.maintenance]
-        fits: dict[str, object] = {"mode": maintenance, "expected": event.running, "policy": policy.digest}
+        fits: dict[str, object] = {
+            "mode": maintenance,
+            "expected": tuple(enumerate(event.running)),
+            "policy": policy.digest,
+        }
         read = {name: fits[name] if value is ... else value for name, value in what.items()}
         return machine.step(policy, state, replace(event, record=replace(event.record, **read)))
 
@@ -201,6 +205,47 @@ def finds_blank(policy: Policy, state: GateState, event: Event) -> Step:
     """Takes every store for one that was never written."""
     assert isinstance(event, on.Booted)
     return machine.step(policy, state, replace(event, blank=True))
+
+
+def ends_every_trial(policy: Policy, state: GateState, event: Event) -> Step:
+    """Takes the confirmation of one image for that of all."""
+    done = machine.step(policy, state, event)
+    return done if done.refused is not None else replace(done, state=replace(done.state, on_trial=frozenset()))
+
+
+def sees_the_first_alone(policy: Policy, state: GateState, event: Event) -> Step:
+    """Does not mind what else is on trial."""
+    assert isinstance(event, on.Booted)
+    return machine.step(policy, state, replace(event, on_trial=event.on_trial & {0}))
+
+
+def arms_all(policy: Policy, state: GateState, event: Event) -> Step:
+    """Lets images be armed for the same reset, whatever the policy says."""
+    return machine.step(replace(policy, update=replace(policy.update, simultaneous=True)), state, event)
+
+
+def records_the_first_alone() -> GateUnderProof:
+    """A machine that writes down one of the images that are to start."""
+
+    def only_first(effect: Effect) -> Effect:
+        return replace(effect, expected=effect.expected[:1]) if isinstance(effect, do.WriteSessionRecord) else effect
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        return replace(done, effects=tuple(only_first(each) for each in done.effects))
+
+    return GateUnderProof(step=step)
+
+
+def disarms_the_first_alone() -> GateUnderProof:
+    """A machine that takes back one trailer of several."""
+
+    def step(policy: Policy, state: GateState, event: Event) -> Step:
+        done = machine.step(policy, state, event)
+        kept = (each for each in done.effects if not isinstance(each, do.Disarm) or each.pair == 0)
+        return replace(done, effects=tuple(kept))
+
+    return GateUnderProof(step=step)
 
 
 def first_trial_without(kind: type[Effect], **fields: object) -> GateUnderProof:

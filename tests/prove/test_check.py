@@ -13,8 +13,11 @@ from tests.prove import faults
 from keyswitch.exits import Exit
 from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
+from keyswitch.gate import machine
 from keyswitch.gate.decision import RESETTING
+from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step
+from keyswitch.gate.state import GateState
 from keyswitch.policy.load import load, read_policy
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult, Rules, _judged, _Watch, check, trace_json, trace_words
@@ -104,7 +107,8 @@ def test_the_pump_holds() -> None:
         ('session = "anyone"', 'session = "owner"'),
         ('confirm = "operator"', 'confirm = "self"'),
         ('confirm = "operator"', 'confirm = "either"'),
-        ('algorithm = "swap-move"', 'algorithm = "overwrite-only"'),
+        ('algorithm = "swap-move"', 'algorithm = "swap-offset"'),
+        ('algorithm = "swap-move"', 'algorithm = "direct-xip"'),
         ('upload = "discard"', 'upload = "keep"'),
         ('others = "refuse"', 'others = "disconnect"'),
         ('others = "refuse"', 'when_false = "hold"'),
@@ -119,6 +123,49 @@ def test_the_pump_holds_in_every_variety(change: tuple[str, str]) -> None:
         assert broken(check(policy)) == {"update-completes"}  # the button is no owner
     else:
         assert check(policy).violations == ()
+
+
+LOADER = 'algorithm = "firmware-loader"\nloader_entrance = [{}]\nloader_gated = {}\n'
+WITHOUT_TRIAL = {
+    "overwrite-only": 'algorithm = "overwrite-only"\n',
+    "direct-xip-no-revert": 'algorithm = "direct-xip-no-revert"\n',
+    "firmware-loader": LOADER.format('"boot-mode", "no-application"', "true"),
+}
+
+
+@pytest.mark.parametrize("algorithm", WITHOUT_TRIAL)
+@pytest.mark.parametrize("arm", ["late", "early"])
+@pytest.mark.parametrize("asked", ["trial_deadline_s = 60", 'confirm = "self"'])
+def test_a_trial_that_the_bootloader_does_not_have(algorithm: str, arm: str, asked: str) -> None:
+    table = f'arm = "{arm}"\n[bootloader]\n{WITHOUT_TRIAL[algorithm]}'
+    assert check(small(f"[update]\n{table}")).holds, "which counts on none"
+    verdict = check(small(f"[update]\n{asked}\n{table}"))
+    assert broken(verdict) == {"trial-as-asked"}
+    (violation,) = verdict.violations
+    assert trace_json(violation.trace)[-1]["event"] == "boot"
+    assert (
+        f'"{algorithm}" has no trial and no way back, and update.{asked.split(" = 6", maxsplit=1)[0]} counts on'
+        in violation.text
+    )
+    assert violation.text.endswith('or use a bootloader that has a trial ("swap-move", "swap-offset", "direct-xip")')
+
+
+@pytest.mark.parametrize(("gated", "named"), [("true", False), ("false", True)])
+def test_a_loader_without_the_gate_is_a_bypass(gated: str, named: bool) -> None:
+    verdict = check(small("[bootloader]\n" + LOADER.format('"pin", "no-application"', gated)))
+    assert verdict.holds
+    said = (
+        "the firmware loader (bootloader.loader_gated = false): while it runs, its own server takes images from "
+        "anybody, without a mode, a lease or an owner; it is started by a pin at the reset, an application that is "
+        "missing or bad, as after an upload that was cut off"
+    )
+    assert verdict.bypasses == ((said,) if named else ())
+
+
+def test_a_loader_that_no_cut_upload_starts_is_refuted_with_what_is_left() -> None:
+    verdict = check(small("[bootloader]\n" + LOADER.format('"pin"', "true")))
+    assert broken(verdict) == {"boots-again"}
+    assert "nothing boots but by a pin at the reset" in verdict.violations[0].text
 
 
 def test_a_key_switch_can_be_used_soundly() -> None:
@@ -158,8 +205,10 @@ STEPS = {
     "contradiction": 0,
     "deaf-to-entry": 0,
     "files-in-normal": 1,
+    "half-reverted": 11,
     "idle-only": 4,
     "key-at-rest": 3,
+    "loader-by-boot-mode-alone": 5,
     "lease-before-swap": 0,
     "maintenance-at-rest": 2,
     "maintenance-by-timeout": 3,
@@ -169,11 +218,15 @@ STEPS = {
     "nowhere": 0,
     "reset-while-working": 2,
     "secure-serial": 3,
+    "self-confirmed-in-place": 8,
     "settings-in-normal": 1,
     "shadowed": 0,
     "shell-while-pairing": 2,
+    "single-slot": 4,
     "slow-upload": 0,
     "trap": 2,
+    "trial-in-the-loader": 8,
+    "trial-without-one": 8,
     "upload-in-normal": 1,
     "weak-entry": 4,
 }
@@ -247,6 +300,12 @@ TWO_TURNS = load(
 )
 """A key that can be turned further while maintenance lasts."""
 
+OFF_BLE = '[smp]\ntransports = ["udp"]\n'
+IMAGE = "[[bootloader.images]]\nslot_size = 65536\n"
+TWO = 2 * IMAGE
+PAIRS = small(TWO + OFF_BLE)
+ONE_BY_ONE = small("[update]\nsimultaneous = false\n" + TWO + "copied = true\n" + OFF_BLE)
+
 FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
     "a door that is none": ("firmware-outside-maintenance", SMALL, GateUnderProof(authorise=faults.serves_everything)),
     "a connection is an entry": (
@@ -266,7 +325,7 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
     "half frames outlive it": ("clean-leave", SMALL, faults.without(do.DropReassembly)),
     "the upload's bytes outlive it": ("clean-leave", SMALL, faults.without(do.DropUpload)),
     "the upload outlives it": ("clean-leave", SMALL, faults.keeps(upload=...)),
-    "the arming outlives it": ("clean-leave", SMALL, faults.keeps(arming=...)),
+    "the arming outlives it": ("clean-leave", SMALL, faults.keeps(armed=...)),
     "the reset outlives it": ("clean-leave", SMALL, faults.keeps(reset_pending=...)),
     "timers outlive it": ("clean-leave", SMALL, faults.without(do.StopTimer)),
     "the queue waits for the session": ("fresh-start", SMALL, faults.waits_for_maintenance(do.DropQueued)),
@@ -278,6 +337,23 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
         small("[update]\ntrial_deadline_s = 90\n"),
         faults.first_trial_without(do.StartTimer),
     ),
+    "the first confirmation ends the trial": (
+        "trial-ends",
+        PAIRS,
+        faults.where(on.ConfirmAsked, faults.ends_every_trial),
+    ),
+    "a record that names one of two images": ("planned-start", PAIRS, faults.records_the_first_alone()),
+    "a stray trial beside the expected one": (
+        "carried-session",
+        PAIRS,
+        faults.where(on.Booted, faults.sees_the_first_alone),
+    ),
+    "the other trailer outlives it": ("clean-leave", small(TWO + EARLY + OFF_BLE), faults.disarms_the_first_alone()),
+    "together although one by one": (
+        "whole-revert",
+        ONE_BY_ONE,
+        faults.where(on.ArmAsked, faults.arms_all),
+    ),
     "guards are asked once": ("guards", SMALL, faults.where(on.InputChanged, faults.ignores_guards)),
     "any image": ("permitted-images", small("", *PERMITS), faults.where(on.ArmAsked, faults.arms_anything)),
     "anybody's session": ("owner", small("", OWNED), GateUnderProof(authorise=faults.serves_everybody)),
@@ -288,6 +364,43 @@ FAULTS: dict[str, tuple[str, Policy, GateUnderProof]] = {
     "the lease never ends": ("maintenance-ends", SMALL, faults.where(on.Expired, faults.lease_without_end)),
     "nobody can confirm": ("update-completes", SMALL, faults.where(on.ConfirmAsked, faults.never_confirms)),
 }
+
+
+def test_several_images_are_proved_and_are_cheap() -> None:
+    """Every pair can be armed, on trial, confirmed and reverted for itself: three cost some hundred states more."""
+    states = [check(small(OFF_BLE + IMAGE * count)).states for count in (0, 2, 3)]
+    assert states[0] < states[1] < states[2] < 1000
+
+
+@pytest.mark.parametrize("algorithm", ["overwrite-only", "direct-xip-no-revert"])
+def test_no_trial_is_asked_of_several_images_that_have_none(algorithm: str) -> None:
+    table = f'[bootloader]\nalgorithm = "{algorithm}"\n' + TWO + OFF_BLE
+    assert check(small(table)).holds
+    assert broken(check(small("[update]\ntrial_deadline_s = 60\n" + table))) == {"trial-as-asked"}
+
+
+@pytest.mark.parametrize("copied", ["", "copied = true\n"])
+def test_an_image_that_is_copied_is_asked_for_no_trial(copied: str) -> None:
+    """Of the others the policy may well count on one: a bootloader that starts them without is seen."""
+    policy = small("[update]\nsimultaneous = false\ntrial_deadline_s = 60\n" + TWO + copied + OFF_BLE)
+    assert check(policy).holds
+    trials = {number for number in range(2) if policy.bootloader.has_trials(number)}
+    assert trials == ({0} if copied else {0, 1})
+
+
+def test_an_update_of_each_image_has_to_be_possible() -> None:
+    def never_the_second(policy: Policy, state: GateState, event: Event) -> Step:
+        first = isinstance(event, on.ArmAsked) and event.pair == 0
+        return machine.step(policy, state, event) if first else Step(state=state, refused=RESETTING)
+
+    found = check(PAIRS, gate=faults.where(on.ArmAsked, never_the_second)).violations
+    assert [each.rule for each in found] == ["update-completes"]
+    assert "cannot install image 1, although it serves uploads" in found[0].text
+
+
+@pytest.mark.parametrize("name", ["nrf5340", "key-switch"])
+def test_an_example_that_ships_holds(name: str) -> None:
+    assert check(read_policy(ROOT / "examples" / name / "policy.toml")).holds
 
 
 def test_the_sound_machine_keeps_its_promises() -> None:

@@ -46,7 +46,9 @@ DESERVED: dict[str, tuple[Policy, str]] = {
     "no-button": (small(), "entry.lockout: "),
     "revealing-read": (small("", ('"os.echo"', '"fs.file:read"')), "modes.normal: fs.file:read"),
     "unsigned-images": (small(), "bootloader.key: "),
+    "images-apart": (small("[[bootloader.images]]\n[[bootloader.images]]\n"), "bootloader.images: "),
     "no-way-back": (pump_with(('"swap-move"', '"overwrite-only"')), "bootloader.algorithm: "),
+    "header-last": (pump_with(('"swap-move"', '"direct-xip-no-revert"')), "bootloader.algorithm: .*header last"),
     "idle-before-deadline": (
         pump_with(("idle_s = 120", "idle_s = 119.999")),
         "modes.maintenance: .*idle_s = 119.999 is shorter than update.trial_deadline_s = 120",
@@ -121,11 +123,18 @@ def names(policy: Policy) -> set[str]:
         ("unknown-rate", small(SLOW.format(transports='"ble", "udp"'), ("lease_s = 60", "lease_s = 67.464"))),
         ("unknown-rate", small(SLOW.format(transports='"ble"'))),
         ("unknown-rate", small(SLOW.format(transports='"udp"'))),
+        ("images-apart", small("[update]\nsimultaneous = false\n" + "[[bootloader.images]]\n" * 2)),
         ("no-button", small(OWN_WAY.format(on="input", more=""))),
     ],
 )
 def test_no_policy_is_warned_about_what_is_not_so(name: str, policy: Policy) -> None:
     assert name not in names(policy)
+
+
+def test_a_copied_image_is_named_as_one_that_stays() -> None:
+    policy = small("[[bootloader.images]]\n[[bootloader.images]]\ncopied = true\n")
+    told = [each.text for each in lint(policy) if each.name == "no-way-back"]
+    assert told == ["bootloader.images[1].copied: image 1 has no trial and no way back"]
 
 
 @pytest.mark.parametrize("service", list(Visibility))

@@ -2,10 +2,13 @@ import pytest
 from tests.zephyr.builds import DEVICETREE, MCUBOOT, PARTITIONS, write_build
 
 from keyswitch.errors import InputError
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.model import BootloaderSettings
+from keyswitch.policy.enums import ProofKind
+from keyswitch.policy.load import load
+from keyswitch.policy.model import BootloaderSettings, ImagePair
+from keyswitch.policy.template import Choices, template
 from keyswitch.zephyr.boards import BOARDS
 from keyswitch.zephyr.build import NOT_DESCRIBED, BuiltBootloader, bootloader_of, read_build
 
@@ -84,6 +87,70 @@ def test_a_second_slot_on_another_flash_of_the_devicetree(tmp_path):
     assert bootloader_of(read_build(write_build(tmp_path, SYSBUILD, devicetree=moved))).external
 
 
+def further(name: str, address: int, size: int, region: str = "external_flash") -> str:
+    return f"{name}:\n  address: {address}\n  region: {region}\n  size: {size}\n"
+
+
+NETWORK_CORE = (
+    PARTITIONS.format(address="0x0", region="external_flash", size="0x76000")
+    + further("mcuboot_primary_1", 0, 0x40000, "ram_flash")
+    + further("mcuboot_secondary_1", 0x76000, 0x41000)
+)
+TWO_IMAGES = (
+    "CONFIG_MCUBOOT=y\nCONFIG_BOOT_SIGNATURE_TYPE_ECDSA_P256=y\nCONFIG_BOOT_SWAP_USING_MOVE=y\n"
+    "CONFIG_BOOT_MAX_IMG_SECTORS_AUTO=y\nCONFIG_UPDATEABLE_IMAGE_NUMBER=2\nCONFIG_NRF53_MULTI_IMAGE_UPDATE=y\n"
+    "CONFIG_MCUBOOT_NETWORK_CORE_IMAGE_NUMBER=1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "copied"),
+    [
+        (("", ""), True),
+        (("BOOT_SWAP_USING_MOVE", "BOOT_UPGRADE_ONLY"), False),  # every image is copied then
+        (("NETWORK_CORE_IMAGE_NUMBER=1", "NETWORK_CORE_IMAGE_NUMBER=-1"), False),
+        (("CONFIG_NRF53_MULTI_IMAGE_UPDATE=y\n", ""), False),
+    ],
+)
+def test_a_build_for_several_images(tmp_path, change, copied):
+    found = bootloader_of(read_build(write_build(tmp_path, TWO_IMAGES.replace(*change), partitions=NETWORK_CORE)))
+    assert found.settings.images == (
+        ImagePair(slot_size=0x76000, secondary_size=0x76000),
+        ImagePair(slot_size=0x40000, secondary_size=0x41000, copied=copied),
+    )
+    text = template(Choices(name="Two", proofs=(ProofKind.CHALLENGE,), bootloader=found.settings, image_key="k.pem"))
+    policy = load(text.encode())
+    assert policy.bootloader.images == found.settings.images
+    assert policy.update.simultaneous is not copied
+
+
+def test_further_slots_of_the_devicetree(tmp_path):
+    slots = "".join(
+        f"\t\t\t\t\tslot{n}_partition: partition@{n}00000 {{\n\t\t\t\t\t\treg = < {n}00000 0x8000 >;\n\t\t\t\t\t}};\n"
+        for n in (2, 3)
+    )
+    at = DEVICETREE.index("\t\t\t\t\tslot0_partition")
+    tree = DEVICETREE[:at] + slots + DEVICETREE[at:]
+    built = write_build(tmp_path, SYSBUILD + "CONFIG_UPDATEABLE_IMAGE_NUMBER=2\n", devicetree=tree)
+    images = bootloader_of(read_build(built)).settings.images
+    assert [(each.slot_size, each.secondary_size) for each in images] == [(0xA6000, 0xA5000), (0x8000, 0x8000)]
+
+
+def test_an_image_without_slots_is_one_line(tmp_path):
+    one = PARTITIONS.format(address="0x0", region="external_flash", size="0x76000")
+    for partitions in (one, one + further("mcuboot_primary_1", 0, 0x40000)):
+        with pytest.raises(InputError, match=r"UPDATEABLE_IMAGE_NUMBER: 2 images, and .* has the slots of 1 "):
+            (place := tmp_path / str(len(partitions))).mkdir()
+            bootloader_of(read_build(write_build(place, TWO_IMAGES, partitions=partitions)))
+
+
+def test_several_images_need_a_bootloader_that_is_written_by_what_runs(tmp_path):
+    config = SYSBUILD.replace("CONFIG_BOOT_SWAP_USING_MOVE=y", "CONFIG_BOOT_FIRMWARE_LOADER=y")
+    built = write_build(tmp_path, config + "CONFIG_UPDATEABLE_IMAGE_NUMBER=2\n", devicetree=DEVICETREE)
+    with pytest.raises(InputError, match=r"UPDATEABLE_IMAGE_NUMBER: 2 images with firmware-loader \(expected 1\)"):
+        bootloader_of(read_build(built))
+
+
 @pytest.mark.parametrize("pure", [True, False])
 def test_pure_signatures(tmp_path, pure):
     config = SYSBUILD.replace("# CONFIG_BOOT_SIGNATURE_TYPE_PURE is not set", "CONFIG_BOOT_SIGNATURE_TYPE_PURE=y")
@@ -94,19 +161,34 @@ def test_pure_signatures(tmp_path, pure):
 @pytest.mark.parametrize("symbol", NOT_DESCRIBED)
 def test_a_bootloader_that_cannot_be_described_is_named(tmp_path, symbol):
     config = f"CONFIG_MCUBOOT=y\nCONFIG_{symbol}=y\n"
-    with pytest.raises(InputError, match=rf"mcuboot/zephyr/\.config: CONFIG_{symbol}: .* cannot be described yet"):
+    with pytest.raises(InputError, match=rf"mcuboot/zephyr/\.config: CONFIG_{symbol}: .* is not modelled: "):
         bootloader_of(read_build(write_build(tmp_path, config, partitions=INSIDE)))
 
 
-def test_direct_xip_needs_its_revert(tmp_path):
-    config = "CONFIG_BOOT_DIRECT_XIP=y\n"
-    with pytest.raises(InputError, match=r"without revert cannot be described yet .expected CONFIG_BOOT_DIRECT"):
-        bootloader_of(read_build(write_build(tmp_path / "a", config, partitions=INSIDE)))
-    config += "CONFIG_BOOT_DIRECT_XIP_REVERT=y\n"
-    assert (
-        bootloader_of(read_build(write_build(tmp_path / "b", config, partitions=INSIDE))).settings.algorithm
-        == "direct-xip"
+@pytest.mark.parametrize(("revert", "algorithm"), [("", "direct-xip-no-revert"), ("_REVERT", "direct-xip")])
+def test_direct_xip_with_and_without_revert(tmp_path, revert, algorithm):
+    config = f"CONFIG_BOOT_DIRECT_XIP=y\nCONFIG_BOOT_DIRECT_XIP{revert}=y\n"
+    assert bootloader_of(read_build(write_build(tmp_path, config, partitions=INSIDE))).settings.algorithm == algorithm
+
+
+def test_a_firmware_loader_and_what_starts_it(tmp_path):
+    config = (
+        "CONFIG_BOOT_FIRMWARE_LOADER=y\nCONFIG_BOOT_FIRMWARE_LOADER_BOOT_MODE=y\n"
+        "CONFIG_BOOT_FIRMWARE_LOADER_PIN_RESET=y\nCONFIG_BOOT_FIRMWARE_LOADER_ENTRANCE_GPIO=y\n"
+        "# CONFIG_BOOT_FIRMWARE_LOADER_NO_APPLICATION is not set\n"
     )
+    settings = bootloader_of(read_build(write_build(tmp_path, config, partitions=INSIDE))).settings
+    assert settings.algorithm == "firmware-loader"
+    assert settings.loader_entrance == (LoaderEntrance.BOOT_MODE, LoaderEntrance.PIN)
+    assert not settings.loader_gated, "a build does not say whether its loader has a gate"
+
+
+def test_a_single_slot_needs_no_second(tmp_path):
+    partitions = "mcuboot_primary:\n  address: 0\n  size: 0x76000\n"
+    found = bootloader_of(
+        read_build(write_build(tmp_path, "CONFIG_SINGLE_APPLICATION_SLOT=y\n", partitions=partitions))
+    )
+    assert (found.settings.algorithm, found.settings.secondary_size, found.external) == ("single-slot", None, False)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -42,6 +42,7 @@ from keyswitch.host.report.run_record import PolicyHeader, RunHeader
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.images import LEFT_OUT, CheckedImage, read_images
 from keyswitch.host.update.job import ConfirmBy, Goal, Job, Outcome, Result
+from keyswitch.host.update.no_way_back import no_way_back
 from keyswitch.host.update.run import update as carry_out
 from keyswitch.host.upload.frame_size import LARGEST_FRAME, LEAST_FRAME
 from keyswitch.link.ports import Adapter, PairingNumbers
@@ -138,6 +139,7 @@ def prepare(
         downgrade=request.downgrade,
         unchecked=request.unchecked,
         force=request.force,
+        bootloader=None if policy is None else policy.bootloader.algorithm.boot_mode,
     )
     _check_security(policy, request)
     return Prepared(
@@ -185,9 +187,8 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.reach.known_by)
         tell(Ended(result=result, at_ms=duration_ms))
 
-    for image in prepared.job.images:
-        if image.left_out:
-            tell(Message(text=f"{LEFT_OUT}: {image.left_out}", at_ms=0))
+    for words in _said_first(prepared):
+        tell(Message(text=words, at_ms=0))
     try:
         return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
     except InputError as error:
@@ -202,6 +203,14 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         finally:
             if recorder is not None:
                 recorder.end()
+
+
+def _said_first(prepared: Prepared) -> Iterator[str]:
+    """What a person should know before anything is sent: of the files, and of what the bootloader cannot do."""
+    images, policy = prepared.job.images, prepared.policy
+    yield from (f"{LEFT_OUT}: {image.left_out}" for image in images if image.left_out)
+    if images and policy is not None:
+        yield from no_way_back(policy.bootloader.algorithm.boot_mode)
 
 
 class _Guide:
@@ -365,8 +374,32 @@ def _images(policy: Policy | None, request: UpdateRequest) -> tuple[CheckedImage
         keys = keys_of(policy)
     limits = limits_of(policy) if policy is not None else NO_LIMITS
     build = limits.hash if request.hash is None else _chosen(VerifiedHash, "hash", request.hash)
-    limits = replace(limits, decrypts=request.decrypts, unpacks=request.unpacks, hash=build)
-    return read_images(request.image, keys=keys, limits=limits, number=request.image_number, overrule=request.unchecked)
+    overruled = partial(replace, decrypts=request.decrypts, unpacks=request.unpacks, hash=build)
+    numbers = range(len(policy.bootloader.images)) if policy is not None else ()
+    images = read_images(
+        request.image,
+        keys=keys,
+        limits=overruled(limits),
+        others={number: overruled(limits_of(policy, number)) for number in numbers if policy is not None},
+        number=request.image_number,
+        overrule=request.unchecked,
+    )
+    if policy is not None and policy.bootloader.images:
+        _check_image_numbers(policy, str(request.image), images)
+    return images
+
+
+def _check_image_numbers(policy: Policy, file: str, images: tuple[CheckedImage, ...]) -> None:
+    """Raises: InputError: the device has no such image, or does not take them all in one update."""
+    there = ", ".join(str(number) for number in range(len(policy.bootloader.images)))
+    numbers = sorted({each.image.number for each in images})
+    strange = [number for number in numbers if number >= len(policy.bootloader.images)]
+    if strange:
+        raise InputError(file, f"image {strange[0]}, and {policy.origin} has {there}", f"images {there}")
+    if len(numbers) > 1 and not policy.update.simultaneous:
+        told = " and ".join(str(number) for number in numbers)
+        problem = f"images {told}, and {policy.origin} has them updated one after the other (update.simultaneous)"
+        raise InputError(file, problem, Phrase(f"{{image_number}} {numbers[-1]}, then the others"))
 
 
 def recipe_way(recipe: str, variables: Mapping[str, str]) -> RecipeStrategy:

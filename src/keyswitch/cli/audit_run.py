@@ -42,7 +42,7 @@ from keyswitch.host.connect.endpoint import Connection, Endpoint
 from keyswitch.host.smp.queries import mode_if_any
 from keyswitch.host.update.images import CheckedImage, read_images
 from keyswitch.link.targets import BleTarget, SerialTarget, UdpTarget, parse
-from keyswitch.policy.bootloader import keys_of, limits_of
+from keyswitch.policy.bootloader import bypasses_of, keys_of, limits_of
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import OnEnter, Policy
@@ -261,7 +261,7 @@ def _declared(
             lines.append("may change for good: --next is confirmed; --image is put back where downgrades are allowed")
         lines.append("may change: a setting app/ks-audit, deleted at the end, where maintenance serves settings")
     lines += [f"not run: {check.id} ({permitted.forbids(check)})" for check in checks if permitted.forbids(check)]
-    lines += [f"not tested, declared by the policy as a bypass: {each}" for each in target.policy.device.bypasses]
+    lines += [f"not tested, declared by the policy as a bypass: {each}" for each in bypasses_of(target.policy)]
     lines += [
         f"accepted until {each.expires} by {each.owner}: {each.check} {each.verdict.value} ({each.reason})"
         for each in accepted

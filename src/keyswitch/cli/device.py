@@ -36,7 +36,13 @@ from keyswitch.text import plain
     "first_image",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Start a new DIR with this signed image.",
+    help="Start a new DIR with this signed image; where the policy has several, with the package of all.",
+)
+@click.option(
+    "--loader",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start a new DIR with this signed firmware loader beside it, where the policy's bootloader has one.",
 )
 @click.option(
     "--ble",

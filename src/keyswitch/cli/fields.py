@@ -12,6 +12,7 @@ _OTHERWISE: Final = {
     "keys": "--key",
     "variables": "--set",
     "first_image": "--image",
+    "loader": "--loader",
 }
 """Arguments, and options with another name; all others are `--` and the name."""
 

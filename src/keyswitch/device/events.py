@@ -9,7 +9,7 @@ Rules kept here:
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final, assert_never, cast
@@ -189,6 +189,7 @@ class ImageArmed:
     """An image is to boot next. Attributes: written: its trailer is in flash; else it is remembered until the reset."""
 
     NAME: ClassVar = "image-armed"
+    image: int
     hash: str
     permanent: bool
     written: bool
@@ -200,6 +201,7 @@ class ImageDisarmed:
     """What was to boot next no longer is, and no reset has taken it up."""
 
     NAME: ClassVar = "image-disarmed"
+    image: int
     hash: str
     cause: str
 
@@ -239,6 +241,7 @@ class ImageConfirmed:
     """The running image stays. Attributes: by: who asked; None: the application itself."""
 
     NAME: ClassVar = "image-confirmed"
+    image: int
     hash: str
     by: By | None
 
@@ -470,7 +473,11 @@ class HolderCredential:
 
 
 def of_step(
-    before: GateState, after: GateState, event: on.Event, running: str, credential: HolderCredential | None
+    before: GateState,
+    after: GateState,
+    event: on.Event,
+    running: tuple[str, ...],
+    credential: HolderCredential | None,
 ) -> tuple[DeviceEvent, ...]:
     """What one step of the machine did, as far as anybody would ask for it later.
 
@@ -478,7 +485,7 @@ def of_step(
         before: the state before the step.
         after: the state after it.
         event: that was not refused.
-        running: hash of the image that runs, hexadecimal.
+        running: hash of the image that runs, for each image pair, hexadecimal.
         credential: what a permit has shown, where one came with the event.
     """
     cause, who = _cause(event)
@@ -486,15 +493,12 @@ def of_step(
     if isinstance(event, on.Booted):
         return _resumed(after) if event.record is not None else _opened(before.mode, after, cause, None, None)
     was_open, is_open = _is_open(before), _is_open(after)
-    if before.arming is None and after.arming is not None:
-        arming = after.arming
-        found.append(ImageArmed(hash=arming.image.hex(), permanent=arming.permanent, written=arming.written, by=who))
-    if before.arming is not None and after.arming is None:
-        found.append(ImageDisarmed(hash=before.arming.image.hex(), cause=cause))
+    found += _marks(before, after, cause, who)
     if isinstance(event, on.ResetAsked) and not before.reset_pending:
         found.append(ResetGranted(by=by(event.peer)))
-    if before.trial and not after.trial and isinstance(event, on.ConfirmAsked | on.SelfConfirmed):
-        found.append(ImageConfirmed(hash=running, by=who))
+    if isinstance(event, on.ConfirmAsked | on.SelfConfirmed):
+        confirmed = sorted(before.on_trial - after.on_trial)
+        found += [ImageConfirmed(image=pair, hash=_of(running, pair), by=who) for pair in confirmed]
     if was_open and (not is_open or before.mode != after.mode):
         found.append(Left(mode=before.mode, to=after.mode, cause=cause, by=who))
     if not was_open or before.mode != after.mode:
@@ -502,6 +506,23 @@ def of_step(
     elif isinstance(event, on.EnterProved | on.AttachProved) and is_open:
         found.append(_taken(after, event, credential))
     return tuple(found)
+
+
+def _marks(before: GateState, after: GateState, cause: str, who: By | None) -> Iterator[DeviceEvent]:
+    """What is to boot next now, and what no longer is."""
+    marked = {each.pair for each in before.armed}
+    for each in after.armed:
+        if each.pair not in marked:
+            yield ImageArmed(
+                image=each.pair, hash=each.image.hex(), permanent=each.permanent, written=each.written, by=who
+            )
+    for each in before.armed:
+        if after.armed_of(each.pair) is None:
+            yield ImageDisarmed(image=each.pair, hash=each.image.hex(), cause=cause)
+
+
+def _of(hashes: tuple[str, ...], pair: int) -> str:
+    return hashes[pair] if pair < len(hashes) else ""
 
 
 def _is_open(state: GateState) -> bool:

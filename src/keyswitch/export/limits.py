@@ -82,6 +82,9 @@ _LISTED: Final = (None, VerifiedHash.SHA256)
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
+    if policy.bootloader.images:
+        count = len(policy.bootloader.images)
+        yield "bootloader.images", f"{count} images", "a single image, described by [bootloader]"
     if policy.bootloader.algorithm not in _ARMED:
         what = f'arming images for "{policy.bootloader.algorithm}"'
         yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)

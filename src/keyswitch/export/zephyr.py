@@ -24,6 +24,7 @@ from keyswitch.export.settings import Release, Setting, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.files.writing import replace_file, unwritable
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.policy.bootloader import bypasses_of
 from keyswitch.policy.model import Policy
 from keyswitch.prove.check import ProofResult
 from keyswitch.prove.report import ReportHeader, markdown
@@ -240,7 +241,7 @@ def _unenforced(policy: Policy, release: Release) -> Iterator[Unenforced]:
             promise="entry.permit.issuers",
             why="the issuers' keys are the unit's own settings (keyswitch unit make), not the policy's files",
         )
-    for bypass in policy.device.bypasses:
+    for bypass in bypasses_of(policy):
         yield Unenforced(promise="firmware-outside-maintenance", why=f"bypass, declared by the policy: {bypass}")
     if policy.bootloader.key is not None:
         yield Unenforced(promise="bootloader.key", why="MCUboot's own build decides which signatures it takes")

@@ -8,8 +8,9 @@ anything else, the running image on trial         nowhere: it resets, and the bo
 anything else                                     where an `on = "reset"` way leads, else the initial mode
 
 A record fits if it names a maintenance mode of this policy that some way leads into (under its own policy: that the way
-which it names leads into), and the boot that it expected is the one that happened: its hash runs. Only a record of this
-very policy may expect no hash, but no trial (a revert).
+which it names leads into), and the boot that it expected is the one that happened: of each image pair that it names,
+the image that it names runs, and nothing else is on trial. Only a record of this very policy may expect no image, but
+no trial (a revert).
 
 The first trial is that of the first gated image, which firmware without a gate has started: nobody could have entered.
 The store is marked before anything is served, so that it happens once, however it ends.
@@ -33,7 +34,7 @@ def booted(change: Change, event: on.Booted) -> Refused | None:
     policy = change.policy
     read = dict(event.inputs)
     inputs = tuple(read.get(each.name, each.initial) for each in policy.inputs)
-    change.state = GateState(mode=policy.device.initial_mode, inputs=inputs, trial=event.trial)
+    change.state = GateState(mode=policy.device.initial_mode, inputs=inputs, on_trial=event.on_trial)
     if event.blank:
         change.do(do.MarkStore())
     record = event.record if _fits(policy, event) else None
@@ -62,9 +63,11 @@ def _fits(policy: Policy, event: on.Booted) -> bool:
     own = record.policy == policy.digest
     if own and record.entry and _way_of(policy, record) is None:
         return False  # it names a mode that its way does not lead into
-    if record.expected is None:
+    if not record.expected:
         return own and not event.trial
-    return event.running == record.expected
+    expected = dict(record.expected)
+    runs = dict(enumerate(event.running))
+    return event.on_trial <= expected.keys() and all(runs.get(pair) == image for pair, image in expected.items())
 
 
 def _way_of(policy: Policy, record: SessionRecord) -> Transition | None:

@@ -82,7 +82,7 @@ def enter_mode(change: Change, target: str, way: Transition | None, opening: Ope
     before = change.mode
     session = None
     if change.policy.modes[target].maintenance and way is not None:
-        if change.state.upload is not None or change.state.arming is not None or change.state.reset_pending:
+        if change.state.upload is not None or change.state.armed or change.state.reset_pending:
             clean_up(change)  # what an unsound policy let begin outside does not continue inside
         session = Session(way=way.index, proof=opening.proof, owner=opening.owner, images=opening.images)
     change.state = replace(change.state, mode=target, session=session)
@@ -127,13 +127,12 @@ def clean_up(change: Change) -> None:
     change.do(*NOTHING_WAITS, do.DropUpload(discard=discard))
     if state.reset_pending:
         change.do(_STOP[Timer.RESET])
-    if state.arming is not None and state.arming.written:
-        change.do(do.Disarm())
+    change.do(*[do.Disarm(pair=each.pair) for each in state.armed if each.written])
     # A session of another revision of the policy may have limits that the mode has not.
     own = own_timers(change)
     foreign = [_STOP[timer] for timer in (Timer.LEASE, Timer.IDLE) if timer not in own]
     change.do(*foreign, _STOP[Timer.TRIAL], do.ClearSessionRecord())
-    change.state = replace(state, session=None, upload=None, arming=None, reset_pending=False)
+    change.state = replace(state, session=None, upload=None, armed=(), reset_pending=False)
 
 
 def revert(change: Change, *, ending: bool) -> None:
@@ -142,7 +141,7 @@ def revert(change: Change, *, ending: bool) -> None:
     assert session is not None  # noqa: S101 - callers ask first
     clean_up(change)
     change.do(*[_STOP[timer] for timer in MODE_TIMERS])
-    change.do(do.WriteSessionRecord(image=None), do.ResetNow())
+    change.do(do.WriteSessionRecord(expected=()), do.ResetNow())
     change.state = replace(change.state, session=replace(session, ending=ending), down=True)
 
 

@@ -129,8 +129,15 @@ def state_from_json(value: object, where: str = "state") -> GateState:
 
 
 def record_to_json(record: SessionRecord) -> dict[str, Any]:
-    """The record as plain JSON values, with its version."""
-    return {"version": VERSION, **_fields(record)}
+    """The record as plain JSON values, with its version.
+
+    Of the images that it expects, that of pair 0 is `expected`, null if there is none; the others, if there are any,
+    are `others`: pairs of number and image. So a record of one image is what it always was.
+    """
+    told = {"version": VERSION, **_fields(record)}
+    told["expected"] = next((image.hex() for pair, image in record.expected if pair == 0), None)
+    others = [[pair, image.hex()] for pair, image in record.expected if pair]
+    return {**told, "others": others} if others else told
 
 
 def record_from_json(value: Mapping[str, Any]) -> SessionRecord | None:
@@ -138,16 +145,25 @@ def record_from_json(value: Mapping[str, Any]) -> SessionRecord | None:
 
     What is not clearly going on is ending: any `ending` but `false` says that the session is over.
     """
-    if type(value.get("version")) is not int or value["version"] != VERSION or "ending" not in value:
+    if type(value.get("version")) is not int or value["version"] != VERSION:
+        return None
+    if "ending" not in value or "expected" not in value:
         return None
     known = {field.name: value[field.name] for field in dataclasses.fields(SessionRecord) if field.name in value}
     known["ending"] = known["ending"] is not False
+    first, others = value["expected"], value.get("others", [])
+    known["expected"] = [[0, first]] if first is not None else []
+    known["expected"] += cast("list[object]", others) if isinstance(others, list) else [None]
     try:
         record: SessionRecord = _dataclass(SessionRecord, known, "record")
     except InputError:
         return None
-    hashes = record.images or frozenset[bytes]()
-    if any(len(each) not in HASH_SIZES for each in (hashes if record.expected is None else {*hashes, record.expected})):
+    hashes = (*(record.images or ()), *(image for _, image in record.expected))
+    pairs = [pair for pair, _ in record.expected]
+    in_order = pairs == sorted(set(pairs)) and min(pairs, default=0) >= 0
+    if not in_order or ("others" in value and value["others"] != record_to_json(record).get("others")):
+        return None
+    if any(len(each) not in HASH_SIZES for each in hashes):
         return None
     times_ms = (record.lease_ms, record.lease_max_ms, record.timeout_ms, record.idle_ms, record.trial_ms)
     return None if any(each is not None and each < 0 for each in times_ms) else record

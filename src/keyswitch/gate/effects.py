@@ -7,6 +7,7 @@ is begun: the order is the safety.
 from dataclasses import dataclass
 
 from keyswitch.gate.events import Timer
+from keyswitch.gate.state import PairImages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class DropUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteTrailer:
-    """Mark the image in the secondary slot for the next boot: hash it again, then write and sync the trailer.
+    """Mark the image in a pair's other slot for the next boot: hash it again, then write and sync the trailer.
 
     If the slot's hash is no longer `image`, nothing is written, the rest of this step's effects is dropped, and the
     caller tells `ArmFailed`.
@@ -51,16 +52,21 @@ class WriteTrailer:
 
     image: bytes
     permanent: bool
+    pair: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Disarm:
-    """Take a written trailer back: only if the swap type is TEST or PERM, and never during a trial."""
+    """Take a pair's written trailer back: only if the swap type is TEST or PERM, and never during a trial."""
+
+    pair: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmImage:
-    """Make the running image stay."""
+    """Make the running image of a pair stay."""
+
+    pair: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +74,10 @@ class WriteSessionRecord:
     """Write and sync the single-use record that carries the session across the coming reset (`gate.record.make`).
 
     Attributes:
-        image: the hash that must run afterwards for the session to go on; None: whatever runs, but not on trial.
+        expected: the images that must run afterwards for the session to go on; none: whatever runs, but not on trial.
     """
 
-    image: bytes | None
+    expected: PairImages
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ class Booted:
 
     Attributes:
         record: the session record that was found in flash. The caller has erased it before it tells: single use.
-        running: hash of the image that runs.
-        trial: it runs on trial (the bootloader would revert it at the next boot).
+        running: hash of the image that runs, for each image pair by its number; empty where nothing is known of it.
+        on_trial: numbers of the pairs whose image runs on trial (the bootloader would revert it at the next boot).
         mode_before: what `PersistMode` last saved; None if nothing.
         blank: nothing was ever written to the store: this is the first gated image that this device runs. A record that
             was lost or used up does not make a store blank.
@@ -49,11 +49,16 @@ class Booted:
     """
 
     record: SessionRecord | None = None
-    running: bytes = b""
-    trial: bool = False
+    running: tuple[bytes, ...] = ()
+    on_trial: frozenset[int] = frozenset()
     mode_before: str | None = None
     blank: bool = False
     inputs: tuple[tuple[str, Value | None], ...] = ()
+
+    @property
+    def trial(self) -> bool:
+        """Whether anything runs on trial."""
+        return bool(self.on_trial)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +137,13 @@ class Expired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadStarted:
-    """A peer's first chunk is about to be written, or its next one after the upload lost its owner."""
+    """A peer's first chunk is about to be written, or its next one after the upload lost its owner.
+
+    Attributes: peer: who; pair: number of the image pair whose slot changes.
+    """
 
     peer: Peer
+    pair: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,16 +153,29 @@ class UploadEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmAsked:
-    """A peer asked for an image to boot next; `image` is the hash computed over the slot, not the one it claims."""
+    """A peer asked for an image to boot next.
+
+    Attributes:
+        peer: who.
+        image: the hash computed over the slot, not the one that the peer claims.
+        permanent: without a trial.
+        pair: number of the image pair in whose slot it was found.
+    """
 
     peer: Peer
     image: bytes
     permanent: bool
+    pair: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmFailed:
-    """`WriteTrailer` found another hash in the slot than the one that was armed, or could not write."""
+    """`WriteTrailer` found another hash in the slot than the one that was armed, or could not write.
+
+    Attributes: pair: number of the image pair.
+    """
+
+    pair: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +187,18 @@ class ResetAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmAsked:
-    """A peer asked to confirm the running image; the application does so by `Confirmed`."""
+    """A peer asked to confirm the running image of one pair; the application does so by `SelfConfirmed`.
+
+    Attributes: peer: who; pair: number of the image pair.
+    """
 
     peer: Peer
+    pair: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfConfirmed:
-    """The application says that the running image is good."""
+    """The application says that what runs is good, the images of all pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from keyswitch.errors import LocalError
 from keyswitch.frozen import quickly_made
-from keyswitch.gate.state import GateState, idle_limit_ms
+from keyswitch.gate.state import GateState, PairImages, idle_limit_ms
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
 
@@ -37,8 +37,8 @@ class SessionRecord:
             was opened under another one.
         proof: how entry was proved.
         images: the permit's limit.
-        expected: hash of the image that must run afterwards, 32, 48 or 64 bytes; None: whatever runs, but not on trial
-            (after a revert).
+        expected: the images that must run afterwards, hashes of 32, 48 or 64 bytes, by image pair; none: whatever runs,
+            but not on trial (after a revert).
         ending: only the revert was left to do; the session is over.
         token: the session's 4-byte correlation token.
         lease_ms: what was left of the lease when the record was written; None: no lease.
@@ -53,7 +53,7 @@ class SessionRecord:
     proof: ProofKind | None
     entry: bytes = b""
     images: frozenset[bytes] | None = None
-    expected: bytes | None = None
+    expected: PairImages = ()
     ending: bool = False
     token: bytes = b""
     lease_ms: int | None = None
@@ -93,18 +93,18 @@ def make(
     policy: Policy,
     state: GateState,
     *,
-    image: bytes | None,
+    expected: PairImages,
     token: bytes,
     lease_ms: int | None,
     lease_max_ms: int | None,
     timeout_ms: int | None = None,
 ) -> SessionRecord:
-    """The record of the session in `state`, for a `WriteSessionRecord(image)` effect.
+    """The record of the session in `state`, for a `WriteSessionRecord(expected)` effect.
 
     Args:
         policy: the rules the session was opened under.
         state: the state *after* the step that asked for the record.
-        image: as in the effect.
+        expected: as in the effect.
         token: the session's correlation token.
         lease_ms: what is left of the lease timer, None if it does not run.
         lease_max_ms: what is left of the limit of all extensions, None if it does not run.
@@ -122,7 +122,7 @@ def make(
         entry=b"" if session.way is None else entry_at(policy, session.way),
         proof=session.proof,
         images=session.images,
-        expected=image,
+        expected=expected,
         ending=session.ending,
         token=token,
         lease_ms=lease_ms,

@@ -7,10 +7,11 @@
     4       32    SHA-256 of the policy
     36      1     N, bytes of the mode's name, 1 to 32
     37      N     the mode's name
-    …             entry 8, token 4, images, expected, five times of 4 bytes each (ms): in the order of the flags
+    …             entry 8, token 4, images, expected, five times of 4 bytes each (ms), others: in the order of the flags
     end-4   4     CRC-32 (zlib's) of all before
 
-A hash is its size (32, 48 or 64) and its bytes; images are a count and hashes in rising order, each once. One
+A hash is its size (32, 48 or 64) and its bytes; images are a count and hashes in rising order, each once. `expected` is
+the image of pair 0; others are a count and, in rising order of their numbers, each pair's number and its image. One
 record has one form: what is read must be exactly what is written here, and anything else is worth nothing.
 """
 
@@ -22,6 +23,7 @@ from typing import Final
 
 from keyswitch.errors import LocalError
 from keyswitch.gate.record import HASH_SIZES, VERSION, SessionRecord
+from keyswitch.gate.state import PairImages
 from keyswitch.policy.enums import ProofKind
 
 PROOFS: Final[tuple[ProofKind | None, ...]] = (
@@ -35,6 +37,9 @@ PROOFS: Final[tuple[ProofKind | None, ...]] = (
 
 MAX_IMAGES: Final = 255
 """What the count can say. A device may hold fewer; to it a record that names more is worth nothing."""
+
+MAX_PAIR: Final = 255
+"""The largest number that an image pair can have here; MCUboot and policies have fewer pairs."""
 
 DIGEST_SIZE: Final = 32
 ENTRY_SIZE: Final = 8
@@ -61,9 +66,10 @@ class RecordFlag(IntFlag):
     TIMEOUT = 0x0080
     IDLE = 0x0100
     TRIAL = 0x0200
+    OTHERS = 0x0400
 
 
-_KNOWN: Final = 0x03FF
+_KNOWN: Final = 0x07FF
 _TIMES: Final = (RecordFlag.LEASE, RecordFlag.LEASE_MAX, RecordFlag.TIMEOUT, RecordFlag.IDLE, RecordFlag.TRIAL)
 
 
@@ -76,7 +82,8 @@ def to_bytes(record: SessionRecord) -> bytes:
     times = _times(record)
     mode = record.mode.encode()
     images = () if record.images is None else sorted(record.images)
-    hashes = (*images, *(() if record.expected is None else (record.expected,)))
+    hashes = (*images, *(image for _, image in record.expected))
+    first, others = _by_pair(record.expected)
     if (
         len(record.policy) != DIGEST_SIZE
         or not _NAME.fullmatch(mode)
@@ -84,6 +91,7 @@ def to_bytes(record: SessionRecord) -> bytes:
         or len(record.token) not in {0, TOKEN_SIZE}
         or len(images) > MAX_IMAGES
         or any(len(each) not in HASH_SIZES for each in hashes)
+        or not _in_order(record.expected)
         or any(each is not None and not 0 <= each <= MAX_TIME_MS for each in times)
     ):
         raise LocalError("a session record that has no form in bytes")
@@ -92,9 +100,11 @@ def to_bytes(record: SessionRecord) -> bytes:
     parts += [record.entry, record.token]
     if record.images is not None:
         parts += [bytes([len(images)]), *map(_hash, images)]
-    if record.expected is not None:
-        parts.append(_hash(record.expected))
+    if first is not None:
+        parts.append(_hash(first))
     parts += [_TIME.pack(each) for each in times if each is not None]
+    if others:
+        parts += [bytes([len(others)]), *(bytes([pair]) + _hash(image) for pair, image in others)]
     data = b"".join(parts)
     return data + _CRC.pack(zlib.crc32(data))
 
@@ -113,8 +123,9 @@ def from_bytes(data: bytes) -> SessionRecord | None:
         entry = rest.take(ENTRY_SIZE if flags & RecordFlag.ENTRY else 0)
         token = rest.take(TOKEN_SIZE if flags & RecordFlag.TOKEN else 0)
         images = rest.images() if flags & RecordFlag.IMAGES else None
-        expected = rest.hash() if flags & RecordFlag.EXPECTED else None
+        first = rest.hash() if flags & RecordFlag.EXPECTED else None
         times = [rest.time() if flags & each else None for each in _TIMES]
+        others = rest.others() if flags & RecordFlag.OTHERS else ()
     except _WrongError:
         return None
     if rest.data or not _NAME.fullmatch(mode):
@@ -125,7 +136,7 @@ def from_bytes(data: bytes) -> SessionRecord | None:
         proof=PROOFS[proof],
         entry=entry,
         images=images,
-        expected=expected,
+        expected=others if first is None else ((0, first), *others),
         ending=bool(flags & RecordFlag.ENDING),
         token=token,
         lease_ms=times[0],
@@ -146,10 +157,21 @@ def _flags(record: SessionRecord, times: tuple[int | None, ...]) -> int:
         (bool(record.entry), RecordFlag.ENTRY),
         (bool(record.token), RecordFlag.TOKEN),
         (record.images is not None, RecordFlag.IMAGES),
-        (record.expected is not None, RecordFlag.EXPECTED),
+        (_by_pair(record.expected)[0] is not None, RecordFlag.EXPECTED),
         *((each is not None, flag) for each, flag in zip(times, _TIMES, strict=True)),
+        (bool(_by_pair(record.expected)[1]), RecordFlag.OTHERS),
     )
     return sum(int(flag) for is_so, flag in said if is_so)
+
+
+def _by_pair(expected: PairImages) -> tuple[bytes | None, PairImages]:
+    """The image of pair 0, and those of the other pairs."""
+    return dict(expected).get(0), tuple(each for each in expected if each[0])
+
+
+def _in_order(expected: PairImages) -> bool:
+    pairs = [pair for pair, _ in expected]
+    return pairs == sorted(set(pairs)) and all(0 <= pair <= MAX_PAIR for pair in pairs)
 
 
 def _hash(image: bytes) -> bytes:
@@ -183,6 +205,12 @@ class _Rest:
         if found != sorted(set(found)):
             raise _WrongError
         return frozenset(found)
+
+    def others(self) -> PairImages:
+        found = tuple((self.take(1)[0], self.hash()) for _ in range(self.take(1)[0]))
+        if not found or found[0][0] == 0 or not _in_order(found):
+            raise _WrongError
+        return found
 
     def time(self) -> int:
         value: int = _TIME.unpack(self.take(_TIME.size))[0]

@@ -121,10 +121,12 @@ def permanent_by_operator(change: Change, event: on.ArmAsked) -> Refused | None:
 
 
 def another_is_armed(change: Change, event: on.ArmAsked) -> Refused | None:
-    """What is armed already may be armed again, in the same way."""
-    arming = change.state.arming
-    same = arming is None or (arming.image, arming.permanent) == (event.image, event.permanent)
-    return None if same else Refused(Reason.BUSY, "another image is pending", Rc.EBUSY)
+    """What is armed already may be armed again, in the same way; beside it another pair's, if the policy has it so."""
+    armed = change.state.armed_of(event.pair)
+    if armed is not None and (armed.image, armed.permanent) != (event.image, event.permanent):
+        return Refused(Reason.BUSY, "another image is pending", Rc.EBUSY)
+    beside = not change.policy.update.simultaneous and any(each.pair != event.pair for each in change.state.armed)
+    return Refused(Reason.BUSY, "an image of another number is pending", Rc.EBUSY) if beside else None
 
 
 def confirmed_by_operator(change: Change, _event: Event) -> Refused | None:
@@ -169,12 +171,13 @@ def owned_by_other(change: Change, session: Session, peer: Peer) -> bool:
 
 
 def upload_started(change: Change, event: on.UploadStarted) -> Refused | None:
-    """One upload, one owner. What was armed is not any more: its slot is about to change."""
+    """One upload, one owner. What was armed of this pair is not any more: its slot is about to change."""
     keep_quiet(change, change.mode)
-    state, arming = change.state, change.state.arming
-    if arming is not None and arming.written:
-        change.do(do.Disarm())
-    change.state = replace(state, upload=Upload(owner=event.peer.id), arming=None)
+    state, armed = change.state, change.state.armed_of(event.pair)
+    if armed is not None and armed.written:
+        change.do(do.Disarm(pair=event.pair))
+    others = tuple(each for each in state.armed if each.pair != event.pair)
+    change.state = replace(state, upload=Upload(owner=event.peer.id), armed=others)
     return None
 
 
@@ -189,22 +192,31 @@ def arm_asked(change: Change, event: on.ArmAsked) -> Refused | None:
     """Mark an image for the next boot: now in flash, or only remembered until the session's own reset."""
     keep_quiet(change, change.mode)
     early = change.policy.update.arm is Arm.EARLY
-    arming = Arming(image=event.image, permanent=event.permanent, written=early)
-    if change.state.arming == arming:
+    arming = Arming(image=event.image, permanent=event.permanent, written=early, pair=event.pair)
+    armed = change.state.armed
+    if arming in armed:
         return None
     if early:
-        change.do(do.WriteTrailer(image=event.image, permanent=event.permanent))
-    change.state = replace(change.state, arming=arming)
+        change.do(do.WriteTrailer(image=event.image, permanent=event.permanent, pair=event.pair))
+    change.state = replace(change.state, armed=tuple(sorted((*armed, arming), key=_pair_of)))
     return None
 
 
+def _pair_of(arming: Arming) -> int:
+    return arming.pair
+
+
 def arm_failed(change: Change, event: on.ArmFailed) -> Refused | None:
-    """The slot is not what was armed: nothing is pending, and a reset that was to follow does not."""
-    del event
-    if change.state.arming is None:
+    """A slot is not what was armed: nothing is pending, of no pair, and a reset that was to follow does not.
+
+    What was armed beside it was to start with it, and its trailer may be in flash already. It is taken back first: no
+    image is armed without the record that carries its session.
+    """
+    if not change.state.armed:
         return None
+    change.do(*[do.Disarm(pair=each.pair) for each in change.state.armed if each.pair != event.pair])
     change.do(do.ClearSessionRecord())
-    change.state = replace(change.state, arming=None, down=False)
+    change.state = replace(change.state, armed=(), down=False)
     return None
 
 
@@ -219,7 +231,7 @@ def reset_asked(change: Change, event: on.ResetAsked) -> Refused | None:
 
 
 def reset_due(change: Change, event: on.Expired) -> None:
-    """The granted reset. The record is in flash before the trailer is: no new image starts without its session."""
+    """The granted reset. The record is in flash before any trailer is: no new image starts without its session."""
     state = change.state
     if not state.reset_pending:
         return
@@ -227,40 +239,47 @@ def reset_due(change: Change, event: on.Expired) -> None:
         change.state = replace(state, reset_pending=False)
         return
     carried = state.session is not None
-    if state.arming is not None:
+    if state.armed:
         if carried:
-            change.do(do.WriteSessionRecord(image=state.arming.image))
-        if not state.arming.written:
-            change.do(do.WriteTrailer(image=state.arming.image, permanent=state.arming.permanent))
+            change.do(do.WriteSessionRecord(expected=tuple((each.pair, each.image) for each in state.armed)))
+        late = [each for each in state.armed if not each.written]
+        change.do(*[do.WriteTrailer(image=each.image, permanent=each.permanent, pair=each.pair) for each in late])
     elif state.trial and carried:
         # The bootloader reverts now; the session sees it through.
-        change.do(do.WriteSessionRecord(image=None))
+        change.do(do.WriteSessionRecord(expected=()))
     change.do(*NOTHING_WAITS, do.ResetNow())
     change.state = replace(state, reset_pending=False, down=True)
 
 
 def confirm_asked(change: Change, event: on.ConfirmAsked) -> Refused | None:
-    """The operator says that the running image is good."""
-    del event
+    """The operator says that the running image of one pair is good."""
     keep_quiet(change, change.mode)
-    _confirm(change)
+    _confirm(change, frozenset({event.pair}))
     return None
 
 
 def self_confirmed(change: Change, event: on.SelfConfirmed) -> Refused | None:
-    """The application says so itself."""
+    """The application says so itself, of all that runs."""
     del event
-    _confirm(change)
+    _confirm(change, change.state.on_trial)
     return None
 
 
-def _confirm(change: Change) -> None:
-    if change.state.trial:
-        first = change.state.first_trial
-        change.do(do.ConfirmImage(), do.StopTimer(timer=Timer.TRIAL))
-        change.state = replace(change.state, trial=False, first_trial=False)
-        if first:
-            arrive(change, None, timers(change.mode))  # from here on, a device like any other
+def _confirm(change: Change, pairs: frozenset[int]) -> None:
+    """These stay. The trial is over when nothing is on trial any more; until then its deadline runs on."""
+    confirmed = pairs & change.state.on_trial
+    if not confirmed:
+        return
+    left = change.state.on_trial - confirmed
+    change.do(*[do.ConfirmImage(pair=pair) for pair in sorted(confirmed)])
+    if left:
+        change.state = replace(change.state, on_trial=left)
+        return
+    first = change.state.first_trial
+    change.do(do.StopTimer(timer=Timer.TRIAL))
+    change.state = replace(change.state, on_trial=left, first_trial=False)
+    if first:
+        arrive(change, None, timers(change.mode))  # from here on, a device like any other
 
 
 def firmware_command(change: Change, event: on.FirmwareCommand) -> Refused | None:

@@ -9,6 +9,9 @@ from keyswitch.frozen import quickly_made
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Mode, Value
 
+PairImages = tuple[tuple[int, bytes], ...]
+"""Hashes of images, each with the number of its image pair: in rising order of the numbers, each number once."""
+
 
 @quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +62,13 @@ class Arming:
         image: its hash, computed over the slot by this device.
         permanent: without a trial.
         written: the trailer is in flash. False: remembered only (`arm = "late"`).
+        pair: number of its image pair.
     """
 
     image: bytes
     permanent: bool
     written: bool
+    pair: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +95,8 @@ class GateState:
         connections: ids of the connected BLE centrals.
         session: the stay in maintenance, None outside it.
         upload: the running upload.
-        arming: what boots next, if not what runs.
-        trial: what runs is on trial and not confirmed.
+        armed: what boots next, if not what runs: at most one image of each pair, in the order of their numbers.
+        on_trial: numbers of the image pairs of which what runs is on trial and not confirmed.
         first_trial: the first gated image that this device runs is on trial, outside any session: it may be asked
             about and confirmed, and nothing else happens until then (`gate.boot`).
         reset_pending: a reset was granted and takes place when its timer expires.
@@ -105,10 +110,19 @@ class GateState:
     connections: frozenset[int] = frozenset()
     session: Session | None = None
     upload: Upload | None = None
-    arming: Arming | None = None
-    trial: bool = False
+    armed: tuple[Arming, ...] = ()
+    on_trial: frozenset[int] = frozenset()
     first_trial: bool = False
     reset_pending: bool = False
     service_shown: bool = False
     quiet: Quiet | None = None
     down: bool = False
+
+    @property
+    def trial(self) -> bool:
+        """Whether anything that runs is on trial: a trial of several images ends when each is confirmed."""
+        return bool(self.on_trial)
+
+    def armed_of(self, pair: int) -> Arming | None:
+        """What boots next of this image pair, if not what runs."""
+        return next((each for each in self.armed if each.pair == pair), None)

@@ -16,7 +16,8 @@ from keyswitch.mcuboot import trailer as trailers
 from keyswitch.mcuboot.config import BootConfig, Downgrade, stored_counter
 from keyswitch.mcuboot.flash import Area, Flash
 from keyswitch.mcuboot.image import Image, ImageFault, parse_header, parse_image
-from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, SlotPair, align_up, area
+from keyswitch.mcuboot.layout import PRIMARY, Layout, SlotPair, align_up, area
+from keyswitch.mcuboot.one_slot import boot_one_slot
 from keyswitch.mcuboot.ops import (
     SYNC,
     CarryOut,
@@ -35,25 +36,35 @@ from keyswitch.mcuboot.xip import boot_in_place
 __all__ = ["BootConfig", "BootReport", "Downgrade", "ImageReport", "SlotReport", "boot"]
 
 
-def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), do: CarryOut = carry_out) -> BootReport:
+def boot(
+    flash: Flash,
+    config: BootConfig,
+    *,
+    counters: tuple[int, ...] = (),
+    loader_asked: bool = False,
+    do: CarryOut = carry_out,
+) -> BootReport:
     """Boot once.
 
     Args:
         flash: with the slots.
         config: how the bootloader is built.
         counters: security counters kept from the boot before, by image number; missing ones are 0.
+        loader_asked: the firmware loader was asked for: by the boot mode that outlived the reset, or by a pin.
         do: what carries out changes to the flash.
 
     Returns:
         What was found, decided and why, and what runs. If power fails in the middle, calling it again continues.
     """
     config = config.as_built()
-    if config.layout.algorithm is Algorithm.DIRECT_XIP:
+    if config.layout.algorithm.in_place:
         return boot_in_place(flash, config, counters=counters, do=do)
+    if not config.layout.algorithm.updates_itself:
+        return boot_one_slot(flash, config, counters=counters, loader_asked=loader_asked)
     pairs = [_Pair(flash, config, pair, counters, do) for pair in config.layout.pairs]
     for number, pair in enumerate(pairs):
         pair.prepare()
-        if pair.report.resumed or pair.kind in {SwapType.TEST, SwapType.PERM}:
+        if pair.begins_or_continues:
             # These were exchanged just before the reset; their trial has not begun, so it has not failed either.
             for earlier in pairs[:number]:
                 earlier.not_reverted()
@@ -86,7 +97,7 @@ class _Pair:
     ) -> None:
         self._flash = flash
         self._config = config
-        self._layout = config.layout
+        self._layout = config.layout.of(pair.primary.image)
         self._pair = pair
         self._do = do
         self.number = pair.primary.image
@@ -200,6 +211,16 @@ class _Pair:
             self._carry_out(erase_trailer(self._layout, self._pair.primary))
         self.kind = SwapType.NONE
         self._swap = None
+
+    @property
+    def begins_or_continues(self) -> bool:
+        """Whether its part of an update is carried out in this boot, or was cut off in the one before.
+
+        A copy ends by erasing the secondary's header, then its trailer. Cut off in between, nothing is left to copy.
+        """
+        asked = {SwapType.TEST, SwapType.PERM}
+        copied = self.number in self._config.layout.copied
+        return self.report.resumed or self.kind in asked or (copied and self.report.found in asked)
 
     def not_reverted(self) -> None:
         """Another image of the same update is still to be exchanged: this one is not to be given up yet."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from keyswitch.mcuboot.keys import VerificationKeys, VerifiedHash
-from keyswitch.mcuboot.layout import Layout, max_image_size
+from keyswitch.mcuboot.layout import Layout, Slot, max_image_size
 from keyswitch.mcuboot.verify import Limits
 
 
@@ -21,6 +21,28 @@ class Downgrade(StrEnum):
     """The image's security counter must not be lower than the running one's."""
 
 
+class LoaderEntrance(StrEnum):
+    """What starts a firmware loader (`BOOT_FIRMWARE_LOADER_…`). The value is the word in policy files."""
+
+    BOOT_MODE = "boot-mode"
+    """The application asked for it and was reset (`boot_mode` of SMP's reset, kept in retained memory)."""
+    PIN = "pin"
+    """A pin is held at the reset, or the reset came from the reset pin."""
+    NO_APPLICATION = "no-application"
+    """There is no application that may run."""
+
+    @property
+    def words(self) -> str:
+        """As it stands behind "started by"."""
+        match self:
+            case LoaderEntrance.BOOT_MODE:
+                return "a reset that asks for it"
+            case LoaderEntrance.PIN:
+                return "a pin at the reset"
+            case LoaderEntrance.NO_APPLICATION:
+                return "an application that is missing or bad, as after an upload that was cut off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootConfig:
     """How the bootloader is built.
@@ -32,6 +54,7 @@ class BootConfig:
         downgrade: protection against older images at a swap.
         rollback_protection: compare each image's security counter with the stored one (`MCUBOOT_HW_ROLLBACK_PROT`).
         validate_primary: check the running image at each boot (`BOOT_VALIDATE_SLOT0`, on by default).
+        loader_entrances: what a firmware loader is started by; empty with any other algorithm.
         flash_base: address of the flash's first byte, for images built for a fixed address.
     """
 
@@ -41,6 +64,7 @@ class BootConfig:
     downgrade: Downgrade = Downgrade.ALLOWED
     rollback_protection: bool = False
     validate_primary: bool = True
+    loader_entrances: frozenset[LoaderEntrance] = frozenset()
     flash_base: int = 0
 
     def limits(self, image: int, counters: tuple[int, ...]) -> Limits:
@@ -50,6 +74,14 @@ class BootConfig:
             min_counter=stored_counter(counters, image) if self.rollback_protection else None,
             hash=self.hash,
         )
+
+    def limits_of(self, slot: Slot, counters: tuple[int, ...] = ()) -> Limits:
+        """What a bootloader that moves nothing asks of the image in one slot: its size is bounded by that slot."""
+        return replace(self.limits(slot.image, counters), max_size=self.room_of(slot))
+
+    def room_of(self, slot: Slot) -> int:
+        """The largest file that one slot can take where nothing is moved."""
+        return slot.size - self.layout.trailer_size
 
     def as_built(self) -> "BootConfig":
         """A bootloader that boots is built for one hash: where that is not known, for MCUboot's default with its keys.

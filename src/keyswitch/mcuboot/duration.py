@@ -30,6 +30,10 @@ _COPIES: Final = {
     Algorithm.SWAP_OFFSET: 2,
     Algorithm.OVERWRITE_ONLY: 1,
     Algorithm.DIRECT_XIP: 0,
+    Algorithm.DIRECT_XIP_NO_REVERT: 0,
+    # An upload writes the slot that runs afterwards.
+    Algorithm.FIRMWARE_LOADER: 0,
+    Algorithm.SINGLE_SLOT: 0,
 }
 
 

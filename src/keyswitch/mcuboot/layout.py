@@ -7,7 +7,8 @@ Rules kept here:
 * image numbers count pairs from 0; slots inside a pair are 0 (primary) and 1 (secondary).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -59,6 +60,12 @@ class Algorithm(StrEnum):
     OVERWRITE_ONLY = "overwrite-only"
     DIRECT_XIP = "direct-xip"
     """Runs where it lies, the higher version first; with revert of what was not confirmed."""
+    DIRECT_XIP_NO_REVERT = "direct-xip-no-revert"
+    """Runs where it lies, the higher version first; no trailer is asked."""
+    FIRMWARE_LOADER = "firmware-loader"
+    """One slot for the application; in the other lies a loader, a firmware of its own, that writes the first."""
+    SINGLE_SLOT = "single-slot"
+    """One slot, and nothing that writes it while its image runs."""
 
     @property
     def boot_mode(self) -> BootMode:
@@ -70,12 +77,46 @@ class Algorithm(StrEnum):
         """Whether images are exchanged, so that a status area of swap entries is kept in the trailer."""
         return self in {Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET}
 
+    @property
+    def has_trial(self) -> bool:
+        """Whether an image that was not confirmed is given up at the next boot."""
+        return self.swaps or self is Algorithm.DIRECT_XIP
+
+    @property
+    def armed_by_trailer(self) -> bool:
+        """Whether an image starts because its trailer asks for it; else because it lies there, and has a header."""
+        match self:
+            case Algorithm.SWAP_MOVE | Algorithm.SWAP_OFFSET | Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+                return True
+            case Algorithm.DIRECT_XIP_NO_REVERT | Algorithm.FIRMWARE_LOADER | Algorithm.SINGLE_SLOT:
+                return False
+
+    @property
+    def in_place(self) -> bool:
+        """Whether images run from either slot."""
+        return self in {Algorithm.DIRECT_XIP, Algorithm.DIRECT_XIP_NO_REVERT}
+
+    @property
+    def updates_itself(self) -> bool:
+        """Whether the image that runs has another slot to write an update to."""
+        return self not in {Algorithm.FIRMWARE_LOADER, Algorithm.SINGLE_SLOT}
+
+
+NOT_MODELLED: Final = {
+    "swap-scratch": "is swap using scratch, which is not modelled: its status and its scratch area are others",
+    "ram-load": "is not modelled: its images run from RAM, and nothing here says where they would be loaded",
+    "single-slot-ram-load": "is not modelled: its image runs from RAM, and nothing here says where it would be loaded",
+}
+"""MCUboot's other ways, by the word that a policy would have for them, and why this bootloader does not boot them."""
 
 _BOOT_MODES: Final = {
     Algorithm.SWAP_MOVE: BootMode.SWAP_MOVE,
     Algorithm.SWAP_OFFSET: BootMode.SWAP_OFFSET,
     Algorithm.OVERWRITE_ONLY: BootMode.OVERWRITE,
     Algorithm.DIRECT_XIP: BootMode.XIP_REVERT,
+    Algorithm.DIRECT_XIP_NO_REVERT: BootMode.XIP,
+    Algorithm.FIRMWARE_LOADER: BootMode.FIRMWARE_LOADER,
+    Algorithm.SINGLE_SLOT: BootMode.SINGLE,
 }
 
 
@@ -85,6 +126,10 @@ _TRAILER_FIELDS: Final = {
     Algorithm.SWAP_OFFSET: 5,
     Algorithm.OVERWRITE_ONLY: 3,
     Algorithm.DIRECT_XIP: 3,
+    Algorithm.DIRECT_XIP_NO_REVERT: 3,
+    # Nothing of it is ever written, but no image may reach it (bootutil_max_image_size: boot_status_off).
+    Algorithm.FIRMWARE_LOADER: 4,
+    Algorithm.SINGLE_SLOT: 4,
 }
 
 
@@ -112,7 +157,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotPair:
-    """The two slots of one image."""
+    """The two slots of one image; with a single slot the secondary has no bytes."""
 
     primary: Slot
     secondary: Slot
@@ -128,6 +173,7 @@ class Layout:
         pairs: one for each image, by image number.
         max_align: `BOOT_MAX_ALIGN`.
         max_sectors: `BOOT_MAX_IMG_SECTORS`.
+        copied: numbers of the images that are copied over what runs, whatever the algorithm (nRF5340's network core).
     """
 
     algorithm: Algorithm
@@ -135,6 +181,7 @@ class Layout:
     pairs: tuple[SlotPair, ...]
     max_align: int = DEFAULT_MAX_ALIGN
     max_sectors: int
+    copied: frozenset[int] = frozenset()
 
     @classmethod
     def for_slots(
@@ -171,40 +218,93 @@ class Layout:
                 for, or no room for an image beside the trailer.
         """
         other_size = slot_size if secondary_size is None else secondary_size
-        for size in (slot_size, other_size):
-            if size <= 0 or size % sector_size:
-                raise InputError(where, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
-        sectors = max(slot_size, other_size) // sector_size
-        most = sectors if max_sectors is None else max_sectors
-        if algorithm.swaps and sectors > most:
-            raise InputError(where, f"{sectors} sectors of {sector_size} bytes", f"at most {most} sectors")
-        align = max(DEFAULT_MAX_ALIGN, write_block) if max_align is None else max_align
-        if align not in MAX_ALIGNS or write_block > align:
-            found = f"a flash written in blocks of {write_block} bytes, trailer fields of {align}"
-            raise InputError(where, found, "blocks of at most 32 bytes, fields of 8, 16 or 32 that hold a block")
-        pairs: list[SlotPair] = []
-        for image in range(images):
-            start = image * (slot_size + other_size)
-            primary = Slot(image=image, slot=PRIMARY, offset=start, size=slot_size)
-            secondary = Slot(image=image, slot=SECONDARY, offset=start + slot_size, size=other_size)
-            pairs.append(SlotPair(primary=primary, secondary=secondary))
-        geometry = Geometry(
-            size=images * (slot_size + other_size),
+        return cls.for_pairs(
+            algorithm,
+            ((slot_size, other_size),) * images,
             sector_size=sector_size,
             write_block=write_block,
             erased_value=erased_value,
+            max_align=max_align,
+            max_sectors=max_sectors,
+            where=(where,) * images,
         )
-        layout = cls(algorithm=algorithm, geometry=geometry, pairs=tuple(pairs), max_align=align, max_sectors=most)
-        if max_image_size(layout) <= 0:
-            raise InputError(
-                where, f"{slot_size} bytes leave no room for an image", f"room beside {algorithm}'s trailer"
-            )
+
+    @classmethod
+    def for_pairs(
+        cls,
+        algorithm: Algorithm,
+        sizes: Sequence[tuple[int, int]],
+        *,
+        where: Sequence[str],
+        copied: frozenset[int] = frozenset(),
+        sector_size: int = 4096,
+        write_block: int = 4,
+        erased_value: int = 0xFF,
+        max_align: int | None = None,
+        max_sectors: int | None = None,
+    ) -> "Layout":
+        """The layout of slots whose sizes differ, one behind the other; arguments as of `for_slots`.
+
+        Args:
+            algorithm: how an image comes to run.
+            sizes: for each image, the sizes of its primary and its secondary slot in bytes; a single slot has no
+                second one, whatever its size would be.
+            where: for each image, what to name in the error.
+            copied: as in `Layout`.
+            sector_size: of the flash.
+            write_block: of the flash.
+            erased_value: of the flash.
+            max_align: `BOOT_MAX_ALIGN`.
+            max_sectors: `BOOT_MAX_IMG_SECTORS`, one number for all images; None: as many as the largest slot has.
+
+        Raises:
+            InputError: if such a device cannot be.
+        """
+        sizes = _checked_sizes(algorithm, sizes, sector_size, where)
+        sectors = [max(pair) // sector_size for pair in sizes]
+        most = max(sectors) if max_sectors is None else max_sectors
+        for image, (place, count) in enumerate(zip(where, sectors, strict=True)):
+            if algorithm.swaps and image not in copied and count > most:
+                raise InputError(place, f"{count} sectors of {sector_size} bytes", f"at most {most} sectors")
+        align = max(DEFAULT_MAX_ALIGN, write_block) if max_align is None else max_align
+        if align not in MAX_ALIGNS or write_block > align:
+            found = f"a flash written in blocks of {write_block} bytes, trailer fields of {align}"
+            raise InputError(where[0], found, "blocks of at most 32 bytes, fields of 8, 16 or 32 that hold a block")
+        pairs: list[SlotPair] = []
+        start = 0
+        for image, (first, second) in enumerate(sizes):
+            primary = Slot(image=image, slot=PRIMARY, offset=start, size=first)
+            secondary = Slot(image=image, slot=SECONDARY, offset=start + first, size=second)
+            pairs.append(SlotPair(primary=primary, secondary=secondary))
+            start += first + second
+        geometry = Geometry(size=start, sector_size=sector_size, write_block=write_block, erased_value=erased_value)
+        layout = cls(
+            algorithm=algorithm,
+            geometry=geometry,
+            pairs=tuple(pairs),
+            max_align=align,
+            max_sectors=most,
+            copied=copied,
+        )
+        for image, (place, pair) in enumerate(zip(where, sizes, strict=True)):
+            if max_image_size(layout, image) <= 0:
+                raise InputError(
+                    place,
+                    f"{pair[0]} bytes leave no room for an image",
+                    f"room beside {layout.of(image).algorithm}'s trailer",
+                )
         return layout
+
+    def of(self, image: int) -> "Layout":
+        """The same slots as the bootloader treats this image: one that it copies is overwritten, and not swapped."""
+        if image not in self.copied:
+            return self
+        return replace(self, algorithm=Algorithm.OVERWRITE_ONLY, copied=frozenset())
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         """All slots by absolute number."""
-        return tuple(slot for pair in self.pairs for slot in (pair.primary, pair.secondary))
+        return tuple(slot for pair in self.pairs for slot in (pair.primary, pair.secondary) if slot.size)
 
     @property
     def magic_align_size(self) -> int:
@@ -223,7 +323,13 @@ class Layout:
                 return self.max_sectors * 3 * self.geometry.write_block
             case Algorithm.SWAP_OFFSET:
                 return self.max_sectors * 2 * self.geometry.write_block
-            case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+            case (
+                Algorithm.OVERWRITE_ONLY
+                | Algorithm.DIRECT_XIP
+                | Algorithm.DIRECT_XIP_NO_REVERT
+                | Algorithm.FIRMWARE_LOADER
+                | Algorithm.SINGLE_SLOT
+            ):
                 return 0
 
     @property
@@ -231,7 +337,8 @@ class Layout:
         """Bytes at the slot's end that belong to the bootloader (bootutil `boot_trailer_sz`).
 
         Status area, swap size, swap info, copy done, image ok, magic; swap using offset keeps the TLV sizes of both
-        images as well; overwrite only and direct-XIP have neither status area nor swap size.
+        images as well; overwrite only and direct-XIP have neither status area nor swap size. With one slot nothing is
+        ever written there; MCUboot keeps images out of it all the same.
         """
         fields = _TRAILER_FIELDS[self.algorithm]
         return self.status_size + fields * self.max_align + self.magic_align_size
@@ -243,9 +350,22 @@ class Layout:
 
     def upload_offset(self, slot: Slot) -> int:
         """Where in `slot` an uploaded image starts: sector 1 of the secondary with swap using offset, else 0."""
-        if self.algorithm is Algorithm.SWAP_OFFSET and slot.slot == SECONDARY:
+        if self.of(slot.image).algorithm is Algorithm.SWAP_OFFSET and slot.slot == SECONDARY:
             return self.geometry.sector_size
         return 0
+
+
+def _checked_sizes(
+    algorithm: Algorithm, sizes: Sequence[tuple[int, int]], sector_size: int, where: Sequence[str]
+) -> Sequence[tuple[int, int]]:
+    """The slots' sizes as this algorithm has them; refuses what cannot be, as `Layout.for_pairs` does."""
+    if not algorithm.updates_itself and len(sizes) > 1:
+        raise InputError(where[0], f"{len(sizes)} images with {algorithm}", "one image")
+    for place, pair in zip(where, sizes, strict=True):
+        for size in pair:
+            if size <= 0 or size % sector_size:
+                raise InputError(place, f"{size} bytes", f"a multiple of the flash sector of {sector_size} bytes")
+    return [(first, 0) for first, _ in sizes] if algorithm is Algorithm.SINGLE_SLOT else sizes
 
 
 def align_up(value: int, unit: int) -> int:
@@ -266,7 +386,7 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
     using offset the upload starts at sector 1 of the secondary, and its trailer counts as well (MCUboot before v2.3.0
     counted it only if the secondary is a sector larger than the primary).
     """
-    pair = layout.pairs[image]
+    layout, pair = layout.of(image), layout.pairs[image]
     sector = layout.geometry.sector_size
     trailer = layout.trailer_sectors * sector
     match layout.algorithm:
@@ -274,6 +394,9 @@ def max_image_size(layout: Layout, image: int = 0) -> int:
             return min(pair.primary.size - trailer - sector, pair.secondary.size - trailer)
         case Algorithm.SWAP_OFFSET:
             return min(pair.primary.size - trailer, pair.secondary.size - trailer - sector)
-        case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP:
+        case Algorithm.OVERWRITE_ONLY | Algorithm.DIRECT_XIP | Algorithm.DIRECT_XIP_NO_REVERT:
             # bootutil_max_image_size: up to the swap info field; image and trailer may share a sector.
             return min(pair.primary.size, pair.secondary.size) - layout.trailer_size
+        case Algorithm.FIRMWARE_LOADER | Algorithm.SINGLE_SLOT:
+            # bootutil_max_image_size: boot_status_off.
+            return pair.primary.size - layout.trailer_size

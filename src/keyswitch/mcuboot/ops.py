@@ -2,8 +2,8 @@
 
 Rules kept here:
 
-* a plan is a sequence of `Erase`, `Copy`, `Write` and `Sync`; whoever makes it can be tested without a flash, and a
-  test can spoil it on purpose (order, place, a missing `Sync`) without a switch in the code;
+* a plan is a sequence of `Erase`, `Copy`, `Write`, `WriteHeader` and `Sync`; whoever makes it can be tested without a
+  flash, and a test can spoil it on purpose (order, place, a missing `Sync`) without a switch in the code;
 * durability is part of the plan: what must not be lost before the next operation has a `Sync` between.
 """
 
@@ -58,11 +58,20 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteHeader:
+    """Write one write block of an image's header, `offset` bytes from the slot's start."""
+
+    slot: Slot
+    offset: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """Everything before this must survive a power loss before anything after it is done."""
 
 
-Op = Erase | Copy | Write | Sync
+Op = Erase | Copy | Write | WriteHeader | Sync
 Plan = Iterator[Op]
 SYNC = Sync()
 
@@ -126,6 +135,8 @@ def carry_out(flash: Flash, layout: Layout, plan: Iterable[Op]) -> None:
                 area(flash, op.target).write(op.target_sector * sector, data)
             case Write():
                 _write(flash, layout, op)
+            case WriteHeader():
+                area(flash, op.slot).write(op.offset, op.value)
             case Sync():
                 flash.sync()
 

@@ -1,12 +1,13 @@
 """What the bootloader found, decided and why: values for the device, the panel and the tests."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from keyswitch.mcuboot.flash import Flash
 from keyswitch.mcuboot.image import ImageFault, ImageVersion
 from keyswitch.mcuboot.layout import Layout, Slot, area
 from keyswitch.mcuboot.slots import read_image
-from keyswitch.mcuboot.trailer import SwapType, Trailer, read_trailer
+from keyswitch.mcuboot.trailer import UNSET, SwapType, Trailer, read_trailer
 from keyswitch.mcuboot.verify import CheckResult
 
 
@@ -40,7 +41,7 @@ class ImageReport:
         done: the swap type that was carried out (`NONE` if nothing was).
         why: in words, one line a step.
         checks: of the image that was to be started, in order; empty if none was.
-        running_slot: 0 or 1, None if nothing can run.
+        running_slot: 0 or 1 (with a firmware loader 1 is the loader itself), None if nothing can run.
         running_version: of what runs.
         running_hash: of what runs.
         trial: it runs on trial and is given up at the next boot unless it is confirmed.
@@ -99,10 +100,16 @@ class BootReport:
         return tuple(image.running_slot or 0 for image in self.images)
 
 
+NO_SLOT: Final = ImageFault(check="slot", expected="a slot", found="none")
+"""Why no image could be read where there is one slot alone."""
+
+
 def look(flash: Flash, layout: Layout, slot: Slot) -> SlotReport:
     """What lies in `slot` now."""
+    if not slot.size:
+        return SlotReport(trailer=UNSET, version=None, hash=b"", problem=NO_SLOT)
     image = read_image(flash, layout, slot)
-    trailer = read_trailer(layout, area(flash, slot))
+    trailer = read_trailer(layout.of(slot.image), area(flash, slot))
     if isinstance(image, ImageFault):
         return SlotReport(trailer=trailer, version=None, hash=b"", problem=image)
     return SlotReport(trailer=trailer, version=image.version, hash=image.hash, problem=None)

@@ -5,7 +5,9 @@ Rules kept here:
 * listing reads headers and TLVs only, as Zephyr does; being listed says nothing about validity;
 * before a swap is armed, the hash is computed over what really lies in the slot, never taken from its TLV;
 * arming writes the magic last wherever the trailer has sectors of its own: an interrupted arming arms nothing;
-* disarming touches only what was armed, never during a trial, and reads back what it did.
+* disarming touches only what was armed, never during a trial, and reads back what it did;
+* where an image starts because it lies there (`Algorithm.armed_by_trailer` is false), its header is written last, and
+  writing it is the arming: until then the upload is no image, and a power cut starts nothing.
 """
 
 from collections.abc import Sequence
@@ -14,15 +16,16 @@ from enum import Enum
 
 from keyswitch.errors import LocalError
 from keyswitch.mcuboot import trailer as trailers
-from keyswitch.mcuboot.flash import Area, Flash
-from keyswitch.mcuboot.image import Image, ImageFault, ImageVersion, chunks, parse_image
-from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, Slot, area
+from keyswitch.mcuboot.flash import Area, Flash, FlashWear, Geometry
+from keyswitch.mcuboot.image import HEADER_SIZE, Image, ImageFault, ImageVersion, chunks, parse_image
+from keyswitch.mcuboot.layout import PRIMARY, Algorithm, Layout, Slot, align_up, area
 from keyswitch.mcuboot.ops import (
     SYNC,
     CarryOut,
     Erase,
     Plan,
     TrailerField,
+    WriteHeader,
     carry_out,
     erase_slot,
     erase_trailer,
@@ -107,11 +110,13 @@ def list_images(
     """All slots that hold something readable with exactly one hash of `hash_type`; others are left out."""
     found: list[ListedImage] = []
     for slot in layout.slots:
+        if layout.algorithm is Algorithm.FIRMWARE_LOADER and slot.slot != PRIMARY:
+            continue  # the loader itself is no image that anybody updates (Zephyr img_mgmt: one slot)
         image = read_image(flash, layout, slot)
         if isinstance(image, ImageFault) or [tlv.type for tlv in image.hashes] != [hash_type]:
             continue
         if len(image.hash) == HASH_SIZES[hash_type]:
-            found.append(_listed(flash, layout, slot, image, active_slot(active, slot.image)))
+            found.append(_listed(flash, layout.of(slot.image), slot, image, active_slot(active, slot.image)))
     return tuple(found)
 
 
@@ -122,6 +127,12 @@ def active_slot(active: Active, image: int) -> int:
 
 def _listed(flash: Flash, layout: Layout, slot: Slot, image: Image, active: int) -> ListedImage:
     running = slot.slot == active
+    if not layout.algorithm.armed_by_trailer:
+        # Zephyr `img_mgmt_get_next_boot_slot`: what runs stays, and what the next boot would start is there for good.
+        waiting = not running and _starts_next(flash, layout, slot, image)
+        return ListedImage(
+            slot=slot, image=image, active=running, confirmed=running, pending=waiting, permanent=waiting
+        )
     if layout.algorithm is Algorithm.DIRECT_XIP:
         own = trailers.read_trailer(layout, area(flash, slot))
         kept = own.magic is Magic.GOOD and own.image_ok is TrailerFlag.SET
@@ -147,6 +158,18 @@ def _listed(flash: Flash, layout: Layout, slot: Slot, image: Image, active: int)
     )
 
 
+def _starts_next(flash: Flash, layout: Layout, slot: Slot, image: Image) -> bool:
+    """Whether the next boot starts this image, which does not run, because it lies there."""
+    if not layout.algorithm.in_place:
+        return True  # the one slot for the application; what runs is the loader
+    pair = layout.pairs[slot.image]
+    running = read_image(flash, layout, pair.secondary if slot.slot == PRIMARY else pair.primary)
+    if isinstance(running, ImageFault):
+        return True
+    new, old = image.version.without_build, running.version.without_build
+    return new > old or (new == old and slot.slot == PRIMARY)
+
+
 def computed_hash(flash: Flash, layout: Layout, slot: Slot) -> bytes | ImageFault:
     """The hash over what really lies in `slot`, of the kind that its one hash TLV names; for arming late."""
     source = image_area(flash, layout, slot)
@@ -165,9 +188,12 @@ def computed_hash(flash: Flash, layout: Layout, slot: Slot) -> bytes | ImageFaul
 def arm(flash: Flash, layout: Layout, slot: Slot, *, permanent: bool, do: CarryOut = carry_out) -> ArmResult:
     """Have the bootloader start the image in the other slot, `slot`, at the next boot (bootutil `boot_set_next`).
 
-    Armed already: made permanent if that is asked; a permanent one stays permanent.
+    Armed already: made permanent if that is asked; a permanent one stays permanent. What starts because it lies there
+    is armed by its header (`write_header`), and for good.
     """
-    whole = area(flash, slot)
+    if not layout.algorithm.armed_by_trailer:
+        return ArmResult.ALREADY
+    layout, whole = layout.of(slot.image), area(flash, slot)
     found = trailers.read_trailer(layout, whole)
     if found.magic is Magic.BAD:
         return ArmResult.BAD_TRAILER
@@ -202,6 +228,9 @@ def _arming(layout: Layout, slot: Slot, *, permanent: bool, clean: bool) -> Plan
 
 def confirm(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> ArmResult:
     """Keep the running image, which lies in `slot` (bootutil `boot_set_next` on the active slot)."""
+    layout = layout.of(slot.image)
+    if not layout.algorithm.armed_by_trailer:
+        return ArmResult.ALREADY
     found = trailers.read_trailer(layout, area(flash, slot))
     if found.magic is Magic.BAD:
         return ArmResult.BAD_TRAILER
@@ -217,6 +246,13 @@ def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do:
     Only TEST and PERM are taken back; a trial is left alone. Where the trailer has sectors of its own they are erased;
     else the image's first sector, so that there is no image any more.
     """
+    layout = layout.of(image)
+    if not layout.algorithm.armed_by_trailer:
+        other = upload_slot(layout, image, active)
+        found = None if other is None else read_image(flash, layout, other)
+        if other is not None and isinstance(found, Image) and _starts_next(flash, layout, other, found):
+            do(flash, layout, (Erase(other, 0), SYNC))
+        return SwapType.NONE
     other = other_slot(layout, image, active)
     if layout.algorithm is Algorithm.DIRECT_XIP:
         own = trailers.read_trailer(layout, area(flash, other))
@@ -235,7 +271,7 @@ def disarm(flash: Flash, layout: Layout, image: int, active: Active = (), *, do:
 
 def erase(flash: Flash, layout: Layout, slot: Slot, *, do: CarryOut = carry_out) -> None:
     """Erase all of a slot, its trailer first: what is left of an interrupted erasure is never armed."""
-    do(flash, layout, erase_slot(layout, slot))
+    do(flash, layout, erase_slot(layout.of(slot.image), slot))
 
 
 def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
@@ -246,6 +282,7 @@ def install(flash: Flash, layout: Layout, slot: Slot, image: bytes) -> None:
     Raises:
         LocalError: if the image does not fit; `max_image_size` says what does.
     """
+    layout = layout.of(slot.image)
     carry_out(flash, layout, erase_slot(layout, slot))
     block = layout.geometry.write_block
     padded = image.ljust(-(-len(image) // block) * block, bytes([layout.geometry.erased_value]))
@@ -264,6 +301,8 @@ class SlotWriter:
     `erase_ahead` is called while nothing else is to be done. What
     does not fill a write block waits in memory for the next piece, or for `finish`.
 
+    Where an image starts because it lies there, its header is kept back (`header`): `write_header` makes it an image.
+
     Args:
         flash: to write to.
         layout: of the flash.
@@ -272,6 +311,7 @@ class SlotWriter:
     """
 
     def __init__(self, flash: Flash, layout: Layout, slot: Slot, limit: int) -> None:
+        layout = layout.of(slot.image)
         self._area = area(flash, slot).part(layout.upload_offset(slot))
         self._limit = limit
         self._sector = layout.geometry.sector_size
@@ -279,6 +319,12 @@ class SlotWriter:
         self._erased_to = 0
         self._written = 0
         self._rest = b""
+        self._kept_size = 0 if layout.algorithm.armed_by_trailer else align_up(HEADER_SIZE, self._block)
+        self._header = b""
+        if self._kept_size:
+            self._area.erase(0, self._sector)  # from here on there is no older image either
+            self._area.sync()
+            self._erased_to = self._sector
         carry_out(flash, layout, erase_trailer(layout, slot))
         if self._area.size != slot.size:
             # What starts before the upload would be found as an image if the upload's own header never arrived.
@@ -288,6 +334,11 @@ class SlotWriter:
     def received(self) -> int:
         """Bytes taken so far."""
         return self._written + len(self._rest)
+
+    @property
+    def header(self) -> bytes:
+        """The image's first bytes, whole write blocks, where they were kept back; else empty."""
+        return self._header
 
     def write(self, data: bytes) -> None:
         """Take the next piece.
@@ -327,9 +378,72 @@ class SlotWriter:
         while self._erased_to < end:
             self._area.erase(self._erased_to, self._sector)
             self._erased_to += self._sector
-        if data:
-            self._area.write(self._written, data)
+        kept = data[: max(0, self._kept_size - self._written)]
+        self._header += kept
+        if len(kept) < len(data):
+            self._area.write(self._written + len(kept), data[len(kept) :])
         self._written = end
+
+
+def write_header(flash: Flash, layout: Layout, slot: Slot, header: bytes, *, do: CarryOut = carry_out) -> None:
+    """Make an upload an image: its header, block by block, the first one, which has the magic, last."""
+    block = layout.geometry.write_block
+    plan = [WriteHeader(slot, at, header[at : at + block]) for at in range(0, len(header), block)]
+    do(flash, layout, (*reversed(plan[1:]), SYNC, *plan[:1], SYNC))
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderShown:
+    """A flash as it will be once a kept header is written: for reading alone.
+
+    Attributes:
+        flash: as it is.
+        slot: whose header is kept.
+        header: its bytes.
+    """
+
+    flash: Flash
+    slot: Slot
+    header: bytes
+
+    @property
+    def geometry(self) -> Geometry:
+        """The flash's."""
+        return self.flash.geometry
+
+    @property
+    def wear(self) -> FlashWear:
+        """The flash's."""
+        return self.flash.wear
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Exactly `size` bytes from `offset`, the header among them."""
+        found, start = self.flash.read(offset, size), self.slot.offset
+        first, last = max(offset, start), min(offset + size, start + len(self.header))
+        if first >= last:
+            return found
+        return found[: first - offset] + self.header[first - start : last - start] + found[last - offset :]
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Refused: nothing is written by looking."""
+        raise LocalError(f"flash: what is only shown is not written ({len(data)} bytes at {offset:#x})")
+
+    def erase(self, offset: int, size: int) -> None:
+        """Refused, as `write`."""
+        raise LocalError(f"flash: what is only shown is not erased ({size} bytes at {offset:#x})")
+
+    def sync(self) -> None:
+        """There is nothing to make durable."""
+
+
+def upload_slot(layout: Layout, image: int, active: Active = ()) -> Slot | None:
+    """The slot that an upload of `image` is written to; None where what runs has none to write to.
+
+    With a firmware loader only the loader writes, and only the application's slot.
+    """
+    if not layout.algorithm.updates_itself and active_slot(active, image) == PRIMARY:
+        return None
+    return other_slot(layout, image, active)
 
 
 def other_slot(layout: Layout, image: int, active: Active = ()) -> Slot:

@@ -202,8 +202,10 @@ def swap_type(algorithm: Algorithm, primary: Trailer, secondary: Trailer) -> Swa
 
 
 def read_swap_type(flash: Flash, layout: Layout, image: int = 0) -> SwapType:
-    """The swap type of one image pair, as its two trailers say it."""
-    pair = layout.pairs[image]
+    """The swap type of one image pair, as its two trailers say it; `NONE` where the bootloader reads none."""
+    layout, pair = layout.of(image), layout.pairs[image]
+    if not layout.algorithm.armed_by_trailer:
+        return SwapType.NONE
     primary = read_trailer(layout, area(flash, pair.primary))
     secondary = read_trailer(layout, area(flash, pair.secondary))
     return swap_type(layout.algorithm, primary, secondary)

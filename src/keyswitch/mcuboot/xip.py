@@ -1,12 +1,15 @@
-"""Direct-XIP with revert: images run where they lie, the higher version first (`MCUBOOT_DIRECT_XIP_REVERT`).
+"""Direct-XIP: images run where they lie, the higher version first (loader.c `boot_load_and_validate_images`).
 
 Rules kept here:
 
-* an image without a good trailer was not asked for, and one that was started and not confirmed is given up: both are
-  erased when they would be next (loader.c `boot_select_or_erase`);
+* of equal versions the one in slot 0 runs (`find_slot_with_highest_version`);
+* with revert (`MCUBOOT_DIRECT_XIP_REVERT`) an image without a good trailer was not asked for, and one that was started
+  and not confirmed is given up: both are erased when they would be next (`boot_select_or_erase`);
 * a confirmed image runs whatever its other flag says; a damaged flag alone never erases an image;
+* without revert no trailer is read or written: whatever lies there, and is higher, runs, and is never given up;
 * that an image was started is written down before it is checked, so that a cut can only make it lose its trial;
-* what fails a check is erased; what is built for another address, or lacks a dependency, is passed over.
+* what fails a check is erased (`boot_validate_slot`: the slots are equivalent); what is built for another address, says
+  that it is not bootable, is encrypted or compressed, or lacks a dependency, is passed over.
 """
 
 from dataclasses import replace
@@ -17,7 +20,7 @@ from keyswitch.mcuboot.image import Image, ImageFault, ImageHeader, parse_header
 from keyswitch.mcuboot.layout import Slot, SlotPair, area
 from keyswitch.mcuboot.ops import CarryOut, Plan, TrailerField, erase_slot, write_flag
 from keyswitch.mcuboot.report import BootReport, ImageReport, look
-from keyswitch.mcuboot.tlvs import Flags
+from keyswitch.mcuboot.tlvs import COMPRESSED, ENCRYPTED, Flags
 from keyswitch.mcuboot.trailer import Magic, SwapType, Trailer, TrailerFlag, read_trailer
 from keyswitch.mcuboot.verify import verify
 
@@ -62,7 +65,6 @@ class _Choice:
         number = pair.primary.image
         self._limits = config.limits(number, counters)
         self.counter = stored_counter(counters, number)
-        self._open = [pair.primary, pair.secondary]
         self._slot: Slot | None = None
         self.image: Image | None = None
         self.report = ImageReport(
@@ -70,6 +72,17 @@ class _Choice:
             primary=look(flash, self._layout, pair.primary),
             secondary=look(flash, self._layout, pair.secondary),
         )
+        self._open = [slot for slot in (pair.primary, pair.secondary) if self._is_there(slot)]
+
+    def _is_there(self, slot: Slot) -> bool:
+        """Whether there is an image at all for this bootloader: what it cannot read it neither starts nor erases."""
+        header = parse_header(area(self._flash, slot))
+        if isinstance(header, ImageFault):
+            return False
+        why = _unreadable(header, slot)
+        if why:
+            self._because(f"slot {slot.slot} passed over: {why}")
+        return not why
 
     def _carry_out(self, plan: Plan) -> None:
         self._do(self._flash, self._layout, plan)
@@ -81,7 +94,7 @@ class _Choice:
         """Take the highest version that may run and is good; what is neither is erased or passed over."""
         while (best := self._highest()) is not None:
             slot, header = best
-            if self._may_start(slot, header) and self._is_good(slot):
+            if self._may_start(slot, header) and self._is_good(slot, header):
                 self._slot = slot
                 return
             self._open.remove(slot)
@@ -108,6 +121,8 @@ class _Choice:
         if header.flags & Flags.ROM_FIXED and header.load_address != address:
             self._because(f"slot {slot.slot} passed over: built for {header.load_address:#x}, not {address:#x}")
             return False
+        if not self._layout.algorithm.has_trial:
+            return True
         own = read_trailer(self._layout, area(self._flash, slot))
         if _damaged(own):
             # MCUboot starts it and writes over the flag. It stays where it is: it may be the last image that can run.
@@ -127,7 +142,10 @@ class _Choice:
             self._carry_out(write_flag(slot, TrailerField.COPY_DONE))
         return True
 
-    def _is_good(self, slot: Slot) -> bool:
+    def _is_good(self, slot: Slot, header: ImageHeader) -> bool:
+        if header.flags & Flags.NON_BOOTABLE:
+            self._because(f"slot {slot.slot} passed over: it says that it is not bootable")
+            return False
         verdict = verify(area(self._flash, slot), self._config.keys, self._limits)
         self.report = replace(self.report, checks=verdict.checks)
         if verdict.refusal is not None:
@@ -145,7 +163,8 @@ class _Choice:
         if self._slot is None or self.image is None:
             self._because("nothing runs: no slot holds an image that may")
             return self.report
-        trial = read_trailer(self._layout, area(self._flash, self._slot)).image_ok is not TrailerFlag.SET
+        kept = read_trailer(self._layout, area(self._flash, self._slot)).image_ok is TrailerFlag.SET
+        trial = self._layout.algorithm.has_trial and not kept
         if not trial and self.image.security_counter is not None:
             self.counter = max(self.counter, self.image.security_counter)
         self._because(f"runs {self.image.version} in slot {self._slot.slot}" + (" on trial" if trial else ""))
@@ -157,6 +176,15 @@ class _Choice:
             running_hash=self.image.hash,
             trial=trial,
         )
+
+
+def _unreadable(header: ImageHeader, slot: Slot) -> str:
+    """Why a header is none for this bootloader (`boot_check_header_valid`); empty if it is one."""
+    if header.flags & ENCRYPTED:
+        return "an encrypted image, which this bootloader cannot decrypt"
+    if header.flags & COMPRESSED:
+        return "a compressed image, which this bootloader cannot unpack"
+    return f"{header.hashed_size} bytes for a slot of {slot.size}" if header.hashed_size >= slot.size else ""
 
 
 def _given_up(own: Trailer) -> str | None:

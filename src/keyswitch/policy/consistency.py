@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.mcuboot.config import LoaderEntrance
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import slots_of
 from keyswitch.policy.enums import Identity, Others, ProofKind, SessionRule, Visibility, WhenFalse
 from keyswitch.policy.model import (
@@ -169,12 +171,50 @@ def _packets(policy: Policy) -> Iterator[Problem]:
 def _slots(boot: BootloaderSettings) -> Iterator[Problem]:
     """What the bootloader itself would say of its slots, once their numbers are possible at all."""
     blocks = (boot.sector_size, boot.write_block)
-    if boot.slot_size % boot.sector_size or any(value & (value - 1) for value in blocks):
+    if (not boot.images and boot.slot_size % boot.sector_size) or any(value & (value - 1) for value in blocks):
         return
+    if boot.images and not boot.algorithm.updates_itself:
+        return  # `_images` says it
     try:
-        slots_of(boot, where="bootloader.slot_size")
+        slots_of(boot, where="bootloader")
     except InputError as error:
         yield error.where, error.problem, error.expected or "slots that the algorithm can use"
+
+
+def _one_slot(boot: BootloaderSettings) -> Iterator[Problem]:
+    """What only a firmware loader has, and what a single slot has not."""
+    loader = Algorithm.FIRMWARE_LOADER
+    if boot.algorithm is loader and not boot.loader_entrance:
+        expected = "what starts the loader: " + ", ".join(f'"{each}"' for each in LoaderEntrance)
+        yield "bootloader.loader_entrance", f'missing with algorithm = "{loader}"', expected
+    for name, given in (("loader_entrance", bool(boot.loader_entrance)), ("loader_gated", boot.loader_gated)):
+        if given and boot.algorithm is not loader:
+            yield f"bootloader.{name}", f'means nothing with algorithm = "{boot.algorithm}"', f'algorithm = "{loader}"'
+    if boot.algorithm is Algorithm.SINGLE_SLOT and boot.secondary_size is not None and not boot.images:
+        yield "bootloader.secondary_size", f'there is none with algorithm = "{boot.algorithm}"', "no such key"
+
+
+def _images(policy: Policy) -> Iterator[Problem]:
+    boot = policy.bootloader
+    if not boot.images and not policy.update.simultaneous:
+        yield "update.simultaneous", "means nothing with one image", "several [[bootloader.images]] beside it"
+    if boot.images and not boot.algorithm.updates_itself:
+        problem = f'{len(boot.images)} images with algorithm = "{boot.algorithm}"'
+        yield "bootloader.images", problem, "one image, described by [bootloader] itself"
+        return
+    for number, pair in enumerate(boot.images):
+        at = f"bootloader.images[{number}].copied"
+        if pair.copied and number == 0:
+            yield (
+                at,
+                "image 0 is what the bootloader starts",
+                f'algorithm = "{Algorithm.OVERWRITE_ONLY}" for all images',
+            )
+        elif pair.copied and not boot.algorithm.swaps:
+            yield at, f'means nothing with algorithm = "{boot.algorithm}"', _SWAPS
+
+
+_SWAPS: Final = f'algorithm = "{Algorithm.SWAP_MOVE}" or "{Algorithm.SWAP_OFFSET}"'
 
 
 def _settings(policy: Policy) -> Iterator[Problem]:
@@ -182,11 +222,12 @@ def _settings(policy: Policy) -> Iterator[Problem]:
     if gate.identity is Identity.SECOND and gate.service is not Visibility.RECONNECT:
         problem = "an address cannot change under a connection"
         yield "gate.identity", problem, f'"{Identity.SAME}", or service = "{Visibility.RECONNECT}"'
-    if boot.slot_size % boot.sector_size:
+    if not boot.images and boot.slot_size % boot.sector_size:
         yield "bootloader.slot_size", f"not whole sectors of {boot.sector_size} bytes", "a multiple of sector_size"
     for name, value in (("sector_size", boot.sector_size), ("write_block", boot.write_block)):
         if value & (value - 1):
             yield f"bootloader.{name}", f"{value} is not a power of two", "a power of two"
+    yield from _one_slot(boot)
     yield from _slots(boot)
     if lockout.first_ms > lockout.max_ms:
         yield "entry.lockout.first_s", "longer than max_s", "at most max_s"
@@ -204,4 +245,5 @@ _CHECKS: Final[tuple[Callable[[Policy], Iterator[Problem]], ...]] = (
     _sessions_end,
     _packets,
     _settings,
+    _images,
 )

@@ -54,6 +54,7 @@ CONFIGURED: Final = frozenset({"entry.sequence", "entry.challenge", "entry.permi
 """Tables that say something by being there, with nothing in them."""
 
 _IMPLIED: Final[dict[str, Callable[[Mapping[str, Any]], object]]] = {
+    "bootloader.images[].secondary_size": lambda image: image["slot_size"],
     "modes.*.lease_max_s": lambda mode: mode["lease_s"],
     "transitions[].security": lambda _: Security.NONE,
     "transitions[].others": lambda _: Others.REFUSE,

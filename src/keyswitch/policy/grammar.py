@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from keyswitch.errors import InputError
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
-from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.mcuboot.layout import NOT_MODELLED, Algorithm
 from keyswitch.policy.enums import (
     Arm,
     Clock,
@@ -386,17 +386,36 @@ UPDATE: Final = TomlTable(
             doc="An unconfirmed trial ends by reset and revert, still in maintenance.",
             default_text="the lease alone ends it",
         ),
+        TomlKey(
+            name="simultaneous",
+            kind=Boolean(),
+            doc="With several `[[bootloader.images]]`: whether more than one may be armed for the same reset.",
+            default=True,
+        ),
     ),
 )
 
 BOOTLOADER: Final = TomlTable(
     doc="What boots.",
+    tables=("images",),
     keys=(
         TomlKey(
             name="algorithm",
-            kind=Choice(Algorithm),
+            kind=Choice(Algorithm, known=tuple(NOT_MODELLED.items())),
             doc="How the bootloader brings a new image into place.",
             default=Algorithm.SWAP_MOVE,
+        ),
+        TomlKey(
+            name="loader_entrance",
+            kind=ListOf(Choice(LoaderEntrance), least=1),
+            doc="What starts the firmware loader instead of the application.",
+            default_text="required with `firmware-loader`, and there alone",
+        ),
+        TomlKey(
+            name="loader_gated",
+            kind=Boolean(),
+            doc="The firmware loader is built with this gate and this policy; else it serves anybody.",
+            default=False,
         ),
         TomlKey(
             name="key",
@@ -457,6 +476,31 @@ BOOTLOADER: Final = TomlTable(
     ),
 )
 
+IMAGE: Final = TomlTable(
+    doc="One image of several, in the order of their numbers. Without any there is one image, in the slots of "
+    "`[bootloader]`.",
+    keys=(
+        TomlKey(
+            name="slot_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of this image's primary slot, whole sectors; `[bootloader]` says none then.",
+            default=458_752,
+        ),
+        TomlKey(
+            name="secondary_size",
+            kind=Whole(8_192, 2**28, "bytes"),
+            doc="Size of its secondary slot, whole sectors.",
+            default_text="`slot_size`",
+        ),
+        TomlKey(
+            name="copied",
+            kind=Boolean(),
+            doc="The bootloader copies it over what runs: no trial, no way back (nRF5340's network core). Not image 0.",
+            default=False,
+        ),
+    ),
+)
+
 SMP: Final = TomlTable(
     doc="The SMP server.",
     keys=(
@@ -493,6 +537,7 @@ SECTIONS: Final[dict[str, TomlTable]] = {
     "gate.on_leave": ON_LEAVE,
     "update": UPDATE,
     "bootloader": BOOTLOADER,
+    "bootloader.images[]": IMAGE,
     "smp": SMP,
 }
 """Every table of the language by its place; `*` stands for any name, `[]` for each entry of a list of tables."""

@@ -6,9 +6,10 @@
 """
 
 import hashlib
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
@@ -24,6 +25,7 @@ from keyswitch.policy.model import (
     DeviceSettings,
     EntrySettings,
     GateSettings,
+    ImagePair,
     Input,
     LockoutSettings,
     Mode,
@@ -35,7 +37,7 @@ from keyswitch.policy.model import (
 )
 from keyswitch.policy.transitions import read_transitions
 from keyswitch.schema.tables import TomlTable, as_table, below
-from keyswitch.schema.value_types import NAME, shown
+from keyswitch.schema.value_types import NAME, shown, wrong
 from keyswitch.smp.commands import resolve
 
 MAX_FILE_SIZE: Final = 1_000_000
@@ -43,6 +45,10 @@ MAX_FILE_SIZE: Final = 1_000_000
 POLICY_FILE: Final = FileKind(expected="a policy file (TOML)", max_size=MAX_FILE_SIZE)
 MAX_MODES: Final = 255
 """The mode's index travels in one byte."""
+MIN_IMAGES: Final = 2
+"""One image is described by `[bootloader]` itself, so that a policy has one form."""
+MAX_IMAGES: Final = 4
+"""More than any product that is known; each one multiplies what `keyswitch check` explores."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -80,7 +86,7 @@ def load(data: bytes, *, origin: str = "policy", directory: Path = Path()) -> Po
         entry=_entry(root.get("entry", {}), below(at, "entry"), directory),
         gate=_gate(root.get("gate", {}), below(at, "gate")),
         update=UpdateSettings(**_ms(_plain(grammar.UPDATE, root, "update", at))),
-        bootloader=_bootloader(_plain(grammar.BOOTLOADER, root, "bootloader", at), directory),
+        bootloader=_bootloader(root.get("bootloader", {}), below(at, "bootloader"), directory),
         smp=SmpSettings(**_plain(grammar.SMP, root, "smp", at)),
         digest=policy_digest(root),
         file_digest=hashlib.sha256(data).digest(),
@@ -176,6 +182,29 @@ def _gate(value: object, where: str) -> GateSettings:
     return GateSettings(**read, **on_leave)
 
 
-def _bootloader(read: dict[str, Any], directory: Path) -> BootloaderSettings:
-    key = read.pop("key")
-    return BootloaderSettings(key=None if key is None else directory / key, **read)
+def _bootloader(value: object, where: str, directory: Path) -> BootloaderSettings:
+    read = grammar.BOOTLOADER.read(value, where)
+    key, entrance = read.pop("key"), read.pop("loader_entrance")
+    settings = BootloaderSettings(
+        key=None if key is None else directory / key, loader_entrance=() if entrance is None else entrance, **read
+    )
+    table = as_table(value, where, grammar.BOOTLOADER.expected)
+    if "images" not in table:
+        return settings
+    for name in ("slot_size", "secondary_size"):
+        if name in table:
+            raise InputError(below(where, name), "each of several images says its own", f"{name} in the images")
+    images = _images(table["images"], below(where, "images"))
+    first = images[0]
+    return replace(settings, images=images, slot_size=first.slot_size, secondary_size=first.secondary_size)
+
+
+def _images(value: object, where: str) -> tuple[ImagePair, ...]:
+    if not isinstance(value, list):
+        raise wrong(where, value, "a list of tables, each [[bootloader.images]]")
+    entries = cast("list[object]", value)
+    if not MIN_IMAGES <= len(entries) <= MAX_IMAGES:
+        expected = f"{MIN_IMAGES} to {MAX_IMAGES}; a single image is what [bootloader] itself describes"
+        raise InputError(where, f"{len(entries)} {'image' if len(entries) == 1 else 'images'}", expected)
+    read = (grammar.IMAGE.read(each, f"{where}[{number}]") for number, each in enumerate(entries))
+    return tuple(ImagePair(**{**each, "secondary_size": each["secondary_size"] or each["slot_size"]}) for each in read)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import (
@@ -328,11 +328,28 @@ class UpdateSettings:
         arm: when the trailer is written.
         confirm: who makes the new image stay.
         trial_deadline_ms: an unconfirmed trial reverts after this long; None: only the lease ends it.
+        simultaneous: whether several images may be armed for one reset.
     """
 
     arm: Arm = Arm.LATE
     confirm: Confirm = Confirm.OPERATOR
     trial_deadline_ms: int | None = None
+    simultaneous: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePair:
+    """The two slots of one image; its place is the image's number.
+
+    Attributes:
+        slot_size: bytes of the primary slot.
+        secondary_size: bytes of the secondary slot.
+        copied: the bootloader copies it over what runs, without a trial or a way back.
+    """
+
+    slot_size: int
+    secondary_size: int
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,10 +358,12 @@ class BootloaderSettings:
 
     Attributes:
         algorithm: how images are exchanged.
+        loader_entrance: what starts the firmware loader; empty with any other algorithm.
+        loader_gated: the loader has this gate as well; else its server serves anybody while it runs.
         key: file with the public key (PEM) that images must be signed with; None: no signature is asked for.
         hash: what the bootloader is built to verify; None: what the key goes with, not known for Ed25519.
         slot_size: bytes of the primary slot.
-        secondary_size: bytes of the secondary slot; None: as the primary.
+        secondary_size: bytes of the secondary slot, where a firmware loader lies if there is one; None: as the primary.
         max_sectors: entries in the status area of a swap; None: the sectors of the larger slot.
         sector_size: bytes that are erased together.
         write_block: bytes that are written together.
@@ -352,9 +371,12 @@ class BootloaderSettings:
         downgrade: what keeps older images from coming back.
         mcuboot: its version; None: not known.
         guessed: the numbers are a board's usual ones, not read from the build.
+        images: where there are several, the slots of each; empty: there is one image, in the slots above.
     """
 
     algorithm: Algorithm = Algorithm.SWAP_MOVE
+    loader_entrance: tuple[LoaderEntrance, ...] = ()
+    loader_gated: bool = False
     key: Path | None = None
     hash: VerifiedHash | None = None
     slot_size: int = 458_752
@@ -366,6 +388,17 @@ class BootloaderSettings:
     downgrade: Downgrade = Downgrade.ALLOWED
     mcuboot: str | None = None
     guessed: bool = False
+    images: tuple[ImagePair, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[ImagePair, ...]:
+        """The slots of each image, by its number; of the one image where there is one."""
+        second = self.slot_size if self.secondary_size is None else self.secondary_size
+        return self.images or (ImagePair(slot_size=self.slot_size, secondary_size=second),)
+
+    def has_trials(self, image: int) -> bool:
+        """Whether an image with this number can run on trial, and go back to the one before."""
+        return self.algorithm.has_trial and not self.pairs[image].copied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import BootloaderSettings
 from keyswitch.policy.schema import SCHEMA_FILE
@@ -134,9 +135,7 @@ service = {service}
 
 [update]
 arm = "late"                      # the swap is armed as the last act before the session's own reset
-confirm = "operator"
-trial_deadline_s = 120            # an image that nobody confirms is reverted, still in maintenance
-
+{trial}{update}
 [bootloader]
 {bootloader}
 
@@ -165,15 +164,47 @@ def _bootloader(choices: Choices) -> Iterator[str]:
         yield "guessed = true                    # until the product's build was read"
     yield f"algorithm = {_quoted(settings.algorithm.value)}"
     yield f"key = {_quoted(choices.image_key)}"
+    if settings.algorithm is Algorithm.FIRMWARE_LOADER:
+        yield f"loader_entrance = [{_list(tuple(each.value for each in settings.loader_entrance))}]"
+        yield "loader_gated = false              # true: the loader is built with this gate and this policy"
     default = BootloaderSettings()
     for name in ("hash", "slot_size", "secondary_size", "max_sectors", "sector_size", "write_block"):
         value = getattr(settings, name)
-        if name == "slot_size" or value != getattr(default, name):
+        of_one_image = not settings.images or name not in {"slot_size", "secondary_size"}
+        if of_one_image and (name == "slot_size" or value != getattr(default, name)):
             yield f"{name} = {_quoted(value.value) if isinstance(value, VerifiedHash) else value}"
     if not settings.needs_erase:
         yield "needs_erase = false"
     if settings.downgrade is not default.downgrade:
         yield f"downgrade = {_quoted(settings.downgrade.value)}"
+    yield from _images(settings)
+
+
+def _images(settings: BootloaderSettings) -> Iterator[str]:
+    """The tables of several images."""
+    for pair in settings.images:
+        yield from ("", "[[bootloader.images]]", f"slot_size = {pair.slot_size}")
+        if pair.secondary_size != pair.slot_size:
+            yield f"secondary_size = {pair.secondary_size}"
+        if pair.copied:
+            yield "copied = true                     # over what runs: no trial, no way back"
+
+
+def _update(choices: Choices) -> str:
+    """One image for each reset where one of several cannot go back with the others."""
+    settings = choices.bootloader
+    if settings is None or not any(pair.copied for pair in settings.images):
+        return ""
+    return "simultaneous = false              # one image for each reset: a trial takes back nothing else\n"
+
+
+def _trial(settings: BootloaderSettings) -> str:
+    if not settings.algorithm.has_trial:
+        return "# This bootloader has no trial: what it has started stays.\n"
+    return """\
+confirm = "operator"
+trial_deadline_s = 120            # an image that nobody confirms is reverted, still in maintenance
+"""
 
 
 def template(choices: Choices) -> str:
@@ -193,7 +224,9 @@ def template(choices: Choices) -> str:
         "transports": _list(tuple(each.value for each in choices.transports)),
         "secret": _quoted(choices.secret),
         "issuer": _quoted(choices.issuer),
+        "trial": _trial(choices.bootloader or BootloaderSettings()),
         "bootloader": "\n".join(_bootloader(choices)),
+        "update": _update(choices),
     }
     parts = [_HEAD, *([_INPUT] if safe else []), _WORKING, *([_ACTIVE] if safe else []), _MAINTENANCE]
     parts += [_ENTRY[proof] for proof in choices.proofs]

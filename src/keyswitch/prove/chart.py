@@ -6,6 +6,7 @@ nothing can lie on top of anything else. Ways out of maintenance that need no tr
 
 from dataclasses import dataclass
 
+from keyswitch.policy.bootloader import bypasses_of
 from keyswitch.policy.enums import Others, SessionRule, WhenFalse
 from keyswitch.policy.model import (
     Mode,
@@ -75,7 +76,7 @@ def chart(policy: Policy) -> Chart:
         columns=columns,
         initial=policy.initial.index,
         rows=tuple(rows),
-        bypasses=policy.device.bypasses,
+        bypasses=bypasses_of(policy),
     )
 
 

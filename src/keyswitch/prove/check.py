@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keyswitch.policy.bootloader import bypasses_of
 from keyswitch.policy.model import Policy
 from keyswitch.prove.explore import MAX_STATES, Graph, Meter, explore
 from keyswitch.prove.input_values import Inputs
@@ -164,7 +165,7 @@ def _judged(policy: Policy, gate: GateUnderProof, rules: Rules, watch: _Watch, g
         violations=tuple(violations),
         warnings=lint(policy),
         early=traces.to(_targets(watch.early)).steps if watch.early else (),
-        bypasses=policy.device.bypasses,
+        bypasses=bypasses_of(policy),
         states=len(graph.worlds),
         explored=len(graph.edges),
         edges=sum(len(edges) for edges in graph.edges),

@@ -13,11 +13,12 @@ from keyswitch.gate import events as on
 from keyswitch.gate.events import Event
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import ProofKind, SessionRule
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import Input, Mode, OnButton, OnEnter, Policy, Value
 from keyswitch.prove.input_values import Inputs
-from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, World
+from keyswitch.prove.world import FIRST, NEW, OFF_BLE, OTHER, SECOND, Pending, World
 from keyswitch.smp.commands import CommandKey, resolve
 from keyswitch.terms import Security, Transport
 
@@ -33,7 +34,7 @@ class LeftBehind:
     """What another firmware left in flash. Attributes: as in `World`."""
 
     record: SessionRecord | None
-    pending: tuple[bytes, bool] | None
+    pending: Pending
     blank: bool = False
 
 
@@ -158,6 +159,11 @@ class Space:
         self.keyed = any(isinstance(way.trigger, OnEnter) and way.trigger.proofs for way in ways)
         permits = any(isinstance(way.trigger, OnEnter) and ProofKind.PERMIT in way.trigger.proofs for way in ways)
         self.images = (NEW, OTHER) if permits else (NEW,)
+        # Where no trailer arms an image, the upload's end does (`device.server.handlers.upload`), and for good.
+        by_trailer = policy.bootloader.algorithm.armed_by_trailer
+        self.arming = STATE_WRITE if by_trailer else UPLOAD
+        self.for_good = (False, True) if by_trailer else (False,)
+        self.uploads = policy.bootloader.algorithm is not Algorithm.SINGLE_SLOT
         self.connects = {peer.id: _told(on.Connected(peer=peer.id), peer, "connects") for peer in self._ble()}
         self.disconnects = {peer.id: _told(on.Disconnected(peer=peer.id), peer, "is gone") for peer in self._ble()}
         self.expiries = {
@@ -270,22 +276,27 @@ class Space:
         return {peer.id: (_asked(on.FirmwareCommand(peer=peer), peer, served[0]),) for peer in self.peers}
 
     def _commands(self, peer: Peer) -> tuple[Move, ...]:
+        pairs = range(len(self.policy.bootloader.pairs))
+        several: dict[int, tuple[tuple[str, Detail], ...]] = {
+            pair: (("pair", pair),) if len(pairs) > 1 else () for pair in pairs
+        }
         arms = [
             _asked(
-                on.ArmAsked(peer=peer, image=image, permanent=permanent),
+                on.ArmAsked(peer=peer, image=image, permanent=permanent, pair=pair),
                 peer,
-                STATE_WRITE,
-                (("image", image.decode()), ("permanent", permanent)),
+                self.arming,
+                (("image", image.decode()), ("permanent", permanent), *several[pair]),
             )
+            for pair in pairs
             for image in self.images
-            for permanent in (False, True)
+            for permanent in self.for_good
         ]
+        begins = [_asked(on.UploadStarted(peer=peer, pair=pair), peer, UPLOAD, several[pair]) for pair in pairs]
         return (
             _asked(on.LeaveAsked(peer=peer), peer, LEAVE),
-            _asked(on.UploadStarted(peer=peer), peer, UPLOAD),
-            *arms,
+            *((*begins, *arms) if self.uploads else ()),
             _asked(on.ResetAsked(peer=peer), peer, RESET),
-            _asked(on.ConfirmAsked(peer=peer), peer, STATE_WRITE),
+            *[_asked(on.ConfirmAsked(peer=peer, pair=pair), peer, STATE_WRITE, several[pair]) for pair in pairs],
         )
 
 
@@ -351,10 +362,15 @@ _DOES: Final[dict[str | None, str]] = {
 
 def _asked(event: Event, peer: Peer, command: CommandKey, details: tuple[tuple[str, Detail], ...] = ()) -> Move:
     given = dict(details)
+    number = f" {given['pair']}" if "pair" in given else ""
     does = (
         _DOES.get(name_of(event))
-        or f"arms the {given['image']} image {'for good' if given['permanent'] else 'for a trial'}"
+        or f"arms the {given['image']} image{number} {'for good' if given['permanent'] else 'for a trial'}"
     )
+    if number and isinstance(event, on.UploadStarted | on.ConfirmAsked):
+        does = (
+            f"uploads image{number}" if isinstance(event, on.UploadStarted) else f"confirms the running image{number}"
+        )
     return _of(
         event,
         details=(*_who(peer), *details),

@@ -13,14 +13,14 @@ from keyswitch.frozen import quickly_made
 from keyswitch.gate.events import Expired
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.guards import failing, must_leave
-from keyswitch.gate.machine import Step, initial
+from keyswitch.gate.machine import Step
 from keyswitch.gate.state import GateState
 from keyswitch.policy.model import OnInput, Policy, Value
 from keyswitch.prove.environment import Move, Space
 from keyswitch.prove.input_values import Box, Inputs, bits, lowest, singles
 from keyswitch.prove.left_behind import left_behind
 from keyswitch.prove.successors import Edge, GateUnderProof, follow, successors, told
-from keyswitch.prove.world import World, switched_off, with_inputs
+from keyswitch.prove.world import World, before_power, with_inputs
 
 MAX_STATES: Final = 2_000_000
 """A policy that has more is not proved, and that is said."""
@@ -153,7 +153,7 @@ class _Explorer:
 
     def explore(self, max_states: int, meter: Meter | None) -> Graph:
         graph, inputs = self.graph, self.inputs
-        start = switched_off(self.policy, World(gate=initial(self.policy), blank=True))
+        start = before_power(self.policy, blank=True)
         self._place(_concrete(start, inputs.one_of(inputs.initial), inputs.initial))
         self._walk(max_states, meter)
         graph.own = len(graph.worlds)

@@ -12,7 +12,7 @@ from keyswitch.gate.session import RESET_DELAY_MS
 from keyswitch.mcuboot.duration import full_swap
 from keyswitch.mcuboot.flash import NRF52840_TIMES
 from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.model import Mode, Policy
+from keyswitch.policy.model import BootloaderSettings, ImagePair, Mode, Policy
 from keyswitch.smp.commands import resolve
 from keyswitch.terms import Transport
 from keyswitch.timing.bound import fastest_upload
@@ -44,30 +44,43 @@ def seconds(ms: int) -> str:
 def reset_and_swap_ms(policy: Policy) -> tuple[int, str]:
     """The least from the answer to a reset until the new image runs, a full slot on an nRF52840's flash; and why.
 
-    Of flash that needs no erasing (RRAM, MRAM) no time is known: what is left is the wait until the reset.
+    Several images are exchanged one after the other in one start, unless they are never armed together. Of flash that
+    needs no erasing (RRAM, MRAM) no time is known: what is left is the wait until the reset.
     """
     boot = policy.bootloader
     if not boot.needs_erase:
         return RESET_DELAY_MS, f"{RESET_DELAY_MS} ms until the reset; how fast this flash is written is not known"
+    exchanges = [_exchange(boot, number, pair) for number, pair in enumerate(boot.pairs)]
+    if policy.update.simultaneous:
+        us, reckoned = sum(us for us, _ in exchanges), ", and ".join(words for _, words in exchanges)
+    else:
+        us, reckoned = max(exchanges)
+    return RESET_DELAY_MS + -(-us // 1000), f"{RESET_DELAY_MS} ms until the reset, then {reckoned}"
+
+
+def _exchange(boot: BootloaderSettings, number: int, pair: ImagePair) -> tuple[int, str]:
+    """Microseconds that one image's full slot takes, and how they were found."""
     times = NRF52840_TIMES
+    algorithm = Algorithm.OVERWRITE_ONLY if pair.copied else boot.algorithm
     swap = full_swap(
-        boot.algorithm,
-        slot_size=boot.slot_size,
+        algorithm,
+        slot_size=pair.slot_size,
         sector_size=boot.sector_size,
         write_block=boot.write_block,
         times=times,
     )
-    reckoned = (
-        f"{RESET_DELAY_MS} ms until the reset, then {boot.algorithm} of a full slot on the flash of an nRF52840: "
+    of = f" of image {number}" if boot.images else ""
+    words = (
+        f"{algorithm} of a full slot{of} on the flash of an nRF52840: "
         f"{swap.sectors} sectors, each erased ({times.erase_us_per_sector} us) and written "
         f"({boot.sector_size // boot.write_block} x {times.write_us_per_block} us) {swap.copies} times"
     )
-    return RESET_DELAY_MS + -(-swap.us // 1000), reckoned
+    return swap.us, words
 
 
 def upload_ms(policy: Policy) -> tuple[int, str]:
     """The least that an upload of a full slot takes over Bluetooth LE; and why."""
-    smp, size = policy.smp, policy.bootloader.slot_size
+    smp, size = policy.smp, max(pair.slot_size for pair in policy.bootloader.pairs)
     bound = fastest_upload(buf_size=smp.buf_size, buf_count=smp.buf_count)
     reckoned = (
         f"{size} bytes at no more than {bound.bytes_per_second:.0f} bytes/s over Bluetooth LE (2M, 251 bytes, the best "
@@ -87,8 +100,7 @@ def too_short(policy: Policy) -> Iterator[Short]:
                 why = f"a granted reset takes place after {RESET_DELAY_MS} ms, and until then nothing may be asked"
                 yield _short(f"modes.{mode.name}.idle_s", mode.idle_ms, RESET_DELAY_MS, "waiting for a reset", why)
     deadline_ms = policy.update.trial_deadline_ms
-    on_trial = policy.bootloader.algorithm is not Algorithm.OVERWRITE_ONLY
-    if on_trial and deadline_ms is not None and deadline_ms < needed_ms:
+    if policy.bootloader.has_trials(0) and deadline_ms is not None and deadline_ms < needed_ms:
         yield _short("update.trial_deadline_s", deadline_ms, needed_ms, _RESET, reckoned)
     if set(policy.smp.transports) == {Transport.BLE}:
         yield from _uploads(policy)

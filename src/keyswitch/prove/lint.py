@@ -119,9 +119,34 @@ def _unsigned(policy: Policy) -> Iterator[str]:
 
 
 def _no_way_back(policy: Policy) -> Iterator[str]:
-    """The bootloader has no trial: what it has started stays."""
-    if policy.bootloader.algorithm is Algorithm.OVERWRITE_ONLY:
-        yield 'bootloader.algorithm: "overwrite-only" has no trial and no way back'
+    """The bootloader has no trial, of all images or of one: what it has started stays."""
+    algorithm = policy.bootloader.algorithm
+    if not algorithm.has_trial:
+        yield f'bootloader.algorithm: "{algorithm}" has no trial and no way back'
+    for number, pair in enumerate(policy.bootloader.images):
+        if pair.copied:
+            yield f"bootloader.images[{number}].copied: image {number} has no trial and no way back"
+
+
+def _apart(policy: Policy) -> Iterator[str]:
+    """Images that are started together can end apart."""
+    if policy.bootloader.images and policy.update.simultaneous:
+        yield (
+            "bootloader.images: images of one update are armed and confirmed one by one: cut off in between, one is "
+            "new and another old; sign them with dependencies on each other, which the bootloader keeps"
+        )
+
+
+def _header_last(policy: Policy) -> Iterator[str]:
+    """The bootloader starts whatever lies there: the proof is for a server that writes an upload's header last."""
+    settings = policy.bootloader
+    algorithm = settings.algorithm
+    gated = algorithm is Algorithm.DIRECT_XIP_NO_REVERT or settings.loader_gated
+    if not algorithm.armed_by_trailer and gated:
+        yield (
+            f'bootloader.algorithm: "{algorithm}" starts whatever lies there: proved for a server that writes an '
+            "upload's header last, as the virtual device does and Zephyr's own does not"
+        )
 
 
 def _idle_first(policy: Policy) -> Iterator[str]:
@@ -279,6 +304,8 @@ CHECKS: Final[dict[str, Callable[[Policy], Iterator[str]]]] = {
     "revealing-read": _revealing,
     "unsigned-images": _unsigned,
     "no-way-back": _no_way_back,
+    "images-apart": _apart,
+    "header-last": _header_last,
     "idle-before-deadline": _idle_first,
     "lease-before-deadline": _lease_first,
     "weaker-way": _weaker_way,

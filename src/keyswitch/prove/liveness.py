@@ -10,6 +10,8 @@ from typing import Final
 from keyswitch.gate import effects as do
 from keyswitch.gate.events import Expired, Timer
 from keyswitch.gate.guards import failing
+from keyswitch.mcuboot.config import LoaderEntrance
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import InputType
 from keyswitch.policy.model import INT_MAX, INT_MIN, OnInput, Policy, Transition
 from keyswitch.prove import environment
@@ -18,7 +20,6 @@ from keyswitch.prove.input_values import regions
 from keyswitch.prove.limits import too_short
 from keyswitch.prove.obstacles import Obstacle, no_confirmation, obstacle
 from keyswitch.prove.successors import Edge
-from keyswitch.prove.world import World
 from keyswitch.smp.commands import resolve
 
 
@@ -137,17 +138,20 @@ def _never_true(policy: Policy, way: Transition) -> str:
 def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     yield from _trials_confirmed(policy, graph)
     ((upload),) = resolve("image.upload")
-    started = {world.session.way for world in _started(graph) if world.session is not None}
+    pairs = range(len(policy.bootloader.pairs))
+    started = [_started(graph, pair) for pair in pairs]
     why: dict[int, Obstacle] = {}
     for place, world in enumerate(graph.own_worlds()):
         session = world.session
-        if session is None or session.way is None or session.way in started:
+        missing = [pair for pair in pairs if session is not None and session.way not in started[pair]]
+        if session is None or session.way is None or not missing:
             continue
         if upload not in policy.modes[world.gate.mode].allow:
             continue
         if session.way not in why:
             why[session.way] = obstacle(policy, graph, session.way)
-        text = f"a session that transitions[{session.way}] opens cannot install anything, although it serves uploads"
+        what = _what(pairs, missing)
+        text = f"a session that transitions[{session.way}] opens cannot install {what}, although it serves uploads"
         yield Stuck(
             subject=f"transitions[{session.way}]",
             text=f"{text}: {why[session.way].text}",
@@ -157,8 +161,17 @@ def _update_completes(policy: Policy, graph: Graph) -> Iterator[Stuck]:
         )
 
 
-def _started(graph: Graph) -> Iterator[World]:
-    return (edge.after for _, _, edge in graph.own_edges() if edge.swapped)
+def _started(graph: Graph, pair: int) -> frozenset[int | None]:
+    """The transitions that open sessions in which a new image of this pair is started."""
+    edges = (edge for _, _, edge in graph.own_edges() if edge.swapped and edge.after.session is not None)
+    by_way = ((edge.after.session, edge.before.pending) for edge in edges)
+    return frozenset(
+        session.way for session, pending in by_way if session is not None and any(each[0] == pair for each in pending)
+    )
+
+
+def _what(pairs: range, missing: list[int]) -> str:
+    return "anything" if len(missing) == len(pairs) else " or ".join(f"image {pair}" for pair in missing)
 
 
 def _trials_confirmed(policy: Policy, graph: Graph) -> Iterator[Stuck]:
@@ -170,7 +183,8 @@ def _trials_confirmed(policy: Policy, graph: Graph) -> Iterator[Stuck]:
     for before, after, edge in graph.own_edges():
         if before not in on_trial or not _ordinary(edge):
             continue
-        if edge.step is not None and any(isinstance(effect, do.ConfirmImage) for effect in edge.step.effects):
+        done = () if edge.step is None else edge.step.effects
+        if not edge.after.gate.trial and any(isinstance(effect, do.ConfirmImage) for effect in done):
             confirmed.add(before)
         elif after in on_trial:
             within.append((before, after))
@@ -233,6 +247,21 @@ def _limits_suffice(policy: Policy, _graph: Graph) -> Iterator[Stuck]:
         yield Stuck(subject=short.key, text=short.text, explored=short.reckoned)
 
 
+def _boots_again(policy: Policy, graph: Graph) -> Iterator[Stuck]:
+    settings = policy.bootloader
+    if settings.algorithm is not Algorithm.FIRMWARE_LOADER or LoaderEntrance.NO_APPLICATION in settings.loader_entrance:
+        return
+    pin = f" but by {LoaderEntrance.PIN.words}" if LoaderEntrance.PIN in settings.loader_entrance else " any more"
+    text = (
+        "an upload that is cut off leaves no application, and the bootloader does not start the loader for that: "
+        f"nothing boots{pin}. Build it with CONFIG_BOOT_FIRMWARE_LOADER_NO_APPLICATION, and add "
+        f'"{LoaderEntrance.NO_APPLICATION}" to bootloader.loader_entrance'
+    )
+    for place, world in enumerate(graph.own_worlds()):
+        if world.gate.upload is not None:
+            yield Stuck(subject="loader", text=text, place=place, ever="and then power is cut")
+
+
 LIVENESS: Final = (
     LivenessRule(
         name="maintenance-ends",
@@ -256,6 +285,12 @@ LIVENESS: Final = (
     ),
     LivenessRule(name="mode-reached", promise="Every mode can be reached.", check=_modes_reached),
     LivenessRule(name="way-taken", promise="Every transition can be taken.", check=_ways_taken),
+    LivenessRule(
+        name="boots-again",
+        promise="Something boots whatever an upload was cut off by: with a firmware loader, the loader where there is "
+        "no application.",
+        check=_boots_again,
+    ),
     LivenessRule(
         name="update-completes",
         promise="An update can be installed, and confirmed by whoever the policy lets confirm.",

@@ -6,6 +6,7 @@ from typing import Final
 
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import ArmAsked, ResetAsked, SelfConfirmed, UploadStarted
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Confirm, SessionRule
 from keyswitch.policy.model import Policy
 from keyswitch.prove import environment
@@ -39,7 +40,14 @@ def obstacle(policy: Policy, graph: Graph, way: int) -> Obstacle:
         if edge.before.session is not None and edge.before.session.way == way
     }
     worlds = [world for world in graph.own_worlds() if world.session is not None and world.session.way == way]
+    if not graph.space.uploads:
+        return Obstacle(
+            text=f'"{policy.bootloader.algorithm}" has one slot, in which the image runs, so that nothing can be sent. '
+            f'Use a bootloader with a second slot or with a loader ("{Algorithm.FIRMWARE_LOADER}")'
+        )
     for event, key, name, does in _STEPS:
+        if event is ArmAsked and graph.space.arming is environment.UPLOAD:
+            continue  # the upload's end does it
         if event not in done:
             return Obstacle(text=f"{_why(policy, graph, worlds, key, name)}, which {does}", refused=name)
     return Obstacle(text="images are sent and marked, but none is ever started")

@@ -30,12 +30,13 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord, entry_at
 from keyswitch.gate.state import GateState, least
-from keyswitch.policy.enums import Arm, SessionRule, Visibility
+from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.policy.enums import Arm, Confirm, SessionRule, Visibility
 from keyswitch.policy.firmware_commands import FIRMWARE_COMMANDS
 from keyswitch.policy.model import OnButton, OnEnter, OnInput, Policy, Transition
 from keyswitch.prove import environment
 from keyswitch.prove.successors import Edge, GateUnderProof
-from keyswitch.prove.world import FIRST, SECOND, bootloader
+from keyswitch.prove.world import FIRST, OLD, SECOND, World, bootloader
 from keyswitch.smp.commands import ALL_KEYS, CommandKey, command_name, resolve
 from keyswitch.smp.groups import mode as mode_group
 from keyswitch.smp.header import Op
@@ -250,9 +251,33 @@ def early_window(policy: Policy, edge: Edge) -> bool:
 
 
 def _carried(edge: Edge) -> bool:
-    """Whether a session's record expects the image that the bootloader starts."""
+    """Whether a session's record expects each image that the bootloader starts."""
     record, pending = edge.before.record, edge.before.pending
-    return record is not None and pending is not None and record.expected == pending[0]
+    return record is not None and bool(pending) and {(pair, image) for pair, image, _ in pending} <= {*record.expected}
+
+
+def _trial_as_asked(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
+    boot, counts_on = policy.bootloader, _counts_on_a_trial(policy)
+    if not edge.swapped or not counts_on:
+        return
+    # An image that is copied has no trial whatever was asked: the policy says so of it, and is warned of it.
+    asked = {pair for pair, _, permanent in edge.before.pending if not permanent and not boot.pairs[pair].copied}
+    started, _ = bootloader(policy, edge.before)
+    if not asked <= started.on_trial:
+        others = ", ".join(f'"{each}"' for each in Algorithm if each.has_trial)
+        text = (
+            f'the image that was armed for a trial runs for good, confirmed by nobody: "{boot.algorithm}" has no trial '
+            f"and no way back, and {counts_on} counts on one. Remove {counts_on}, or use a bootloader that has a trial "
+            f"({others})"
+        )
+        yield BrokenPromise(subject="trial", text=text)
+
+
+def _counts_on_a_trial(policy: Policy) -> str:
+    """The key by which the policy counts on a trial; empty if it does on none."""
+    if policy.update.trial_deadline_ms is not None:
+        return "update.trial_deadline_s"
+    return f'update.confirm = "{Confirm.SELF}"' if policy.update.confirm is Confirm.SELF else ""
 
 
 def _clean_leave(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[BrokenPromise]:
@@ -261,7 +286,7 @@ def _clean_leave(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator
         return
     left = (
         ("an upload", after.gate.upload is not None),
-        ("an armed image", after.gate.arming is not None or after.pending is not None),
+        ("an armed image", bool(after.gate.armed or after.pending)),
         ("a granted reset", after.gate.reset_pending or Timer.RESET in after.timers),
         ("a session record", after.record is not None),
         ("a trial's deadline", Timer.TRIAL in after.timers and not after.gate.first_trial),
@@ -291,7 +316,7 @@ def _trial_ends(_policy: Policy, _gate: GateUnderProof, edge: Edge) -> Iterator[
     after = edge.after
     if after.gate.first_trial:
         return  # "first-trial" asks how it ends
-    if not after.off and after.session is None and (after.trial or after.gate.trial):
+    if not after.off and after.session is None and (after.on_trial or after.gate.trial):
         yield BrokenPromise(subject="trial", text=f'an unconfirmed image runs on in mode "{after.gate.mode}"')
 
 
@@ -445,7 +470,7 @@ def _carried_session(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Itera
         return
     started, _ = bootloader(policy, before)
     own = record.policy == policy.digest
-    if record.expected != started.running and (record.expected is not None or started.trial or not own):
+    if not _as_expected(record, started, own=own):
         yield BrokenPromise(subject="image", text="a session continues although another image runs than it expects")
     if record.ending and not session.ending:
         yield BrokenPromise(subject="ending", text="a session continues that was over")
@@ -460,6 +485,35 @@ def _carried_session(policy: Policy, _gate: GateUnderProof, edge: Edge) -> Itera
         )
     yield from _carried_guards(policy, record, step.state)
     yield from _carried_limits(policy, record, step)
+
+
+def _as_expected(record: SessionRecord, started: World, *, own: bool) -> bool:
+    """Whether what runs is what the record names, and nothing else is on trial."""
+    if not record.expected:
+        return own and not started.on_trial
+    named = dict(record.expected)
+    runs = all(pair < len(started.running) and started.running[pair] == image for pair, image in record.expected)
+    return runs and started.on_trial <= named.keys()
+
+
+def _whole_revert(policy: Policy, _gate: GateUnderProof) -> Check:
+    copied = [number for number, pair in enumerate(policy.bootloader.pairs) if pair.copied]
+
+    def check(edge: Edge) -> Iterator[BrokenPromise]:
+        before = edge.before
+        if not before.off or not before.on_trial or before.pending:
+            return
+        back = " and ".join(f"image {number}" for number in sorted(before.on_trial))
+        for number in copied:
+            if before.running[number] != OLD:
+                text = (
+                    f"{back} goes back to the one before, and image {number}, which was started with it, does not: the "
+                    "bootloader has copied it over the old one. Say update.simultaneous = false and update them one "
+                    f'after the other, or bootloader.algorithm = "{Algorithm.OVERWRITE_ONLY}", where nothing goes back'
+                )
+                yield BrokenPromise(subject=f"image {number}", text=text)
+
+    return check
 
 
 def _carried_guards(policy: Policy, record: SessionRecord, state: GateState) -> Iterator[BrokenPromise]:
@@ -580,10 +634,23 @@ SAFETY: Final = (
         concerns=lambda traits: not traits.boots and traits.runs,
     ),
     SafetyRule(
+        name="trial-as-asked",
+        promise="An image that is armed for a trial starts on trial, where the policy counts on that: by a deadline "
+        "for it, or by leaving the confirmation to the application. One that is only copied has none.",
+        prepare=_each(_trial_as_asked),
+        concerns=lambda traits: traits.swapped,
+    ),
+    SafetyRule(
         name="trial-ends",
         promise="A trial ends confirmed or reverted, inside maintenance or at boot.",
         prepare=_each(_trial_ends),
         of_worlds=True,
+    ),
+    SafetyRule(
+        name="whole-revert",
+        promise="A revert brings back what ran before, of every image that was started with what it takes back.",
+        prepare=_whole_revert,
+        concerns=lambda traits: traits.boots,
     ),
     SafetyRule(
         name="carried-session",

@@ -120,18 +120,18 @@ class _Draft:
         "locked",
         "mode_before",
         "off",
+        "on_trial",
         "pending",
         "record",
         "running",
         "timers",
-        "trial",
     )
 
     def __init__(self, world: World) -> None:
         self._begun = world
         self.pending = world.pending
         self.running = world.running
-        self.trial = world.trial
+        self.on_trial = world.on_trial
         self.record = world.record
         self.mode_before = world.mode_before
         self.timers = world.timers
@@ -147,7 +147,7 @@ class _Draft:
             gate=gate,
             pending=self.pending,
             running=self.running,
-            trial=self.trial,
+            on_trial=self.on_trial,
             record=self.record,
             mode_before=self.mode_before,
             timers=self.timers,
@@ -179,8 +179,8 @@ def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done:
                 yield Edge(before=world, move=move, after=off, step=done, cut=True)
             written += 1
         if isinstance(effect, do.WriteTrailer):
-            after = _arming_fails(policy, gate, now.world(policy, done.state), done)
-            yield Edge(before=world, move=move, after=after, step=done, failed=True)
+            for after, cut in _arming_fails(policy, gate, now.world(policy, done.state), done, effect.pair):
+                yield Edge(before=world, move=move, after=after, step=done, failed=True, cut=cut)
         _apply(policy, now, done.state, effect)
     after = now.world(policy, done.state)
     # A time limit that ends and changes nothing is a fact worth knowing: something goes on. Whether an input is another
@@ -189,13 +189,23 @@ def follow(policy: Policy, gate: GateUnderProof, world: World, move: Move, done:
         yield Edge(before=world, move=move, after=after, step=done)
 
 
-def _arming_fails(policy: Policy, gate: GateUnderProof, now: World, done: Step) -> World:
-    """The slot holds another image by now: the rest of the step is off, and the machine is told."""
-    told = gate.step(policy, done.state, ArmFailed())
+def _arming_fails(
+    policy: Policy, gate: GateUnderProof, now: World, done: Step, pair: int
+) -> Iterator[tuple[World, bool]]:
+    """The pair's slot holds another image by now: the rest of the step is off, and the machine is told.
+
+    What was armed beside it is taken back then; power can be cut between these writes as well, which is told.
+    """
+    told = gate.step(policy, done.state, ArmFailed(pair=pair))
     after = _Draft(now)
+    written = 0
     for effect in told.effects:
+        if isinstance(effect, _IN_FLASH):
+            if written:
+                yield switched_off(policy, after.world(policy, told.state)), True
+            written += 1
         _apply(policy, after, told.state, effect)
-    return after.world(policy, told.state)
+    yield after.world(policy, told.state), False
 
 
 def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> None:
@@ -235,16 +245,19 @@ def _apply(policy: Policy, world: _Draft, state: GateState, effect: Effect) -> N
 def _apply_to_flash(policy: Policy, world: _Draft, state: GateState, effect: _InFlash) -> None:
     match effect:
         case do.WriteTrailer():
-            world.pending = (effect.image, effect.permanent)
+            others = [each for each in world.pending if each[0] != effect.pair]
+            world.pending = tuple(sorted((*others, (effect.pair, effect.image, effect.permanent))))
         case do.Disarm():
-            world.pending = None
+            world.pending = tuple(each for each in world.pending if each[0] != effect.pair)
         case do.ConfirmImage():
-            world.running, world.trial = OLD, False
+            running = list(world.running)
+            running[effect.pair] = OLD
+            world.running, world.on_trial = tuple(running), world.on_trial - {effect.pair}
         case do.WriteSessionRecord():
             world.record = record.make(
                 policy,
                 state,
-                image=effect.image,
+                expected=effect.expected,
                 token=b"",
                 lease_ms=_LEASE_LEFT_MS,
                 lease_max_ms=_LEASE_LEFT_MS,

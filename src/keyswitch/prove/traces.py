@@ -7,17 +7,17 @@ needs another, and each change counts as a step. What comes out has been played 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from keyswitch.errors import LocalError
 from keyswitch.exits import Exit
 from keyswitch.gate.events import InputChanged
-from keyswitch.gate.machine import initial
 from keyswitch.policy.model import Policy
 from keyswitch.prove.environment import Move, Space
 from keyswitch.prove.explore import Graph
 from keyswitch.prove.input_values import Box, lowest
 from keyswitch.prove.successors import Edge, GateUnderProof, successors
-from keyswitch.prove.world import World, switched_off
+from keyswitch.prove.world import World, before_power
 
 
 class ContradictionError(LocalError):
@@ -87,6 +87,9 @@ class _Span:
         """The change that begins it."""
         return space.changes[self.place][lowest(self.can_be)]
 
+
+_ONE_STEP: Final = 1 << 16
+"""In costs: more than there are accidents on any way."""
 
 _Node = tuple[int, Box]
 """A place, and the values that the inputs can have there without another change; places below 0 are the targets."""
@@ -182,11 +185,13 @@ class Traces:
                 if to_go is None or (edge is not None and not wanted(edge)):
                     continue
                 changes, then = self._needs(has, box, edge)
-                total = cost + changes + (edge is not None)
+                # Of two ways that are as long, the one without an accident is easier to follow; a device can play it.
+                accident = edge is not None and (edge.cut or edge.failed)
+                total = cost + (changes + (edge is not None)) * _ONE_STEP + accident
                 if costs.get((after, then), total + 1) > total:
                     costs[after, then] = total
                     came[after, then] = (node, edge)
-                    heapq.heappush(heap, (total + to_go, len(costs), total, (after, then)))
+                    heapq.heappush(heap, (total + to_go * _ONE_STEP, len(costs), total, (after, then)))
         return None
 
     def _onwards(
@@ -223,7 +228,7 @@ class Traces:
         With `back`, what follows is a loop: in its end the inputs are what they were in the beginning.
         """
         spans = self._spans(walk)
-        world = switched_off(self._policy, World(gate=initial(self._policy)))
+        world = before_power(self._policy)
         steps: list[Edge] = []
         behind: list[Edge] = []
         before_loop = world.gate.inputs

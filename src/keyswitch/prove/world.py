@@ -12,7 +12,6 @@ from keyswitch.gate.frozen import replace
 from keyswitch.gate.machine import initial
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, Session
-from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import SessionRule
 from keyswitch.policy.model import Policy, Value
 
@@ -30,15 +29,19 @@ OFF_BLE: Final = 3
 """A peer on UDP or a serial line."""
 
 
+Pending = tuple[tuple[int, bytes, bool], ...]
+"""Trailers in flash: number of the image pair, image, and whether it is permanent; in the order of the numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """One moment.
 
     Attributes:
         gate: the machine's state.
-        pending: the trailer in flash: image, and whether it is permanent; None: none is armed.
-        running: the image that runs.
-        trial: it is on trial as far as flash knows: the bootloader reverts it at the next start.
+        pending: what is armed in flash.
+        running: the image that runs, for each image pair.
+        on_trial: numbers of the pairs on trial as far as flash knows: the bootloader reverts them at the next start.
         record: the session record in flash.
         mode_before: the mode in flash.
         timers: the time limits that run.
@@ -51,9 +54,9 @@ class World:
     """
 
     gate: GateState
-    pending: tuple[bytes, bool] | None = None
-    running: bytes = OLD
-    trial: bool = False
+    pending: Pending = ()
+    running: tuple[bytes, ...] = (OLD,)
+    on_trial: frozenset[int] = frozenset()
     record: SessionRecord | None = None
     mode_before: str | None = None
     timers: frozenset[Timer] = frozenset()
@@ -67,6 +70,12 @@ class World:
     def session(self) -> Session | None:
         """The running session."""
         return None if self.off else self.gate.session
+
+
+def before_power(policy: Policy, *, blank: bool = False) -> World:
+    """The device before it comes up for the first time, with an old image in each pair."""
+    start = World(gate=initial(policy), running=(OLD,) * len(policy.bootloader.pairs), blank=blank)
+    return switched_off(policy, start)
 
 
 def with_inputs(gate: GateState, inputs: tuple[Value | None, ...]) -> GateState:
@@ -88,15 +97,26 @@ def switched_off(policy: Policy, world: World) -> World:
 def bootloader(policy: Policy, world: World) -> tuple[World, bool]:
     """What the bootloader makes of the flash; whether a new image was started.
 
-    A trailer is used up by one start; a trial that was not confirmed is reverted by the next one.
+    What was armed is used up by one start; a trial that was not confirmed is reverted by the next one. Without trials
+    (overwrite only, direct-XIP without revert, a firmware loader) whatever was started stays. All pairs are
+    exchanged in one start, however often power is cut in it (MCUboot goes on where it was, pair by pair). As MCUboot
+    has it, a pair on trial is not reverted while one with a higher number is to be exchanged: it may be one update that
+    was cut off.
     """
-    if world.pending is not None:
-        image, permanent = world.pending
-        trial = not permanent and policy.bootloader.algorithm is not Algorithm.OVERWRITE_ONLY
-        return replace(world, pending=None, running=image, trial=trial), True
-    if world.trial:
-        return replace(world, running=OLD, trial=False), False
-    return world, False
+    if not world.pending and not world.on_trial:
+        return world, False
+    running = list(world.running)
+    trials = frozenset(
+        pair for pair, _, permanent in world.pending if not permanent and policy.bootloader.has_trials(pair)
+    )
+    last = max((pair for pair, _, _ in world.pending), default=-1)
+    kept = frozenset(pair for pair in world.on_trial if pair < last)
+    for pair in world.on_trial - kept:
+        running[pair] = OLD
+    for pair, image, _ in world.pending:
+        running[pair] = image
+    on_trial = kept | trials
+    return replace(world, pending=(), running=tuple(running), on_trial=on_trial), bool(world.pending)
 
 
 def boot_event(policy: Policy, world: World) -> Booted:
@@ -107,7 +127,7 @@ def boot_event(policy: Policy, world: World) -> Booted:
     return Booted(
         record=world.record,
         running=world.running,
-        trial=world.trial,
+        on_trial=world.on_trial,
         mode_before=world.mode_before,
         blank=world.blank,
         inputs=inputs,
@@ -118,7 +138,8 @@ def canonical(policy: Policy, world: World) -> World:
     """The same moment under its one name.
 
     What cannot make a difference is dropped: which of two alike centrals is which, who owns what anyone may use, whose
-    upload it is (so that anyone may take it over), a lock-out while a session lasts. A confirmed image is the old one.
+    upload it is (so that anyone may take it over), a lock-out while a session lasts. A confirmed image is the old one;
+    so is one that the bootloader has copied, unless a trial could still take back what was started with it.
     """
     gate, session = world.gate, world.gate.session
     if session is not None and session.idle_ms is not None and policy.modes[gate.mode].idle_ms is not None:
@@ -135,12 +156,22 @@ def canonical(policy: Policy, world: World) -> World:
         gate = replace(gate, connections=_ONLY_FIRST)
     if gate.upload is not None and gate.upload.owner is not None:
         gate = replace(gate, upload=replace(gate.upload, owner=None))
-    running = world.running if world.trial or world.off else OLD
+    running = world.running
+    if not world.off and running != _all_old(len(running)):
+        running = tuple(
+            image if pair in world.on_trial or (world.on_trial and policy.bootloader.pairs[pair].copied) else OLD
+            for pair, image in enumerate(running)
+        )
     locked = world.locked and session is None
     if gate is world.gate and running == world.running and locked == world.locked:
         return world
     return replace(world, gate=gate, running=running, locked=locked)
 
 
+def _all_old(pairs: int) -> tuple[bytes, ...]:
+    return _OLD[:pairs]
+
+
+_OLD: Final = (OLD,) * 16
 _ONLY_FIRST: Final = frozenset({FIRST})
 _ONLY_SECOND: Final = frozenset({SECOND})

@@ -158,8 +158,14 @@ async def _claim(stage: ReplayDevice, violation: dict[str, Any]) -> tuple[str, b
         direction = "read" if name == "mode.state" else "write"
         served = await stage.serves(f"{name}:{direction}", violation["trace"][-1])
         return f"{name} is refused in mode {stage.now_in}", not served
+    if rule == "whole-revert":
+        return _still_new(stage, subject)
     if rule in {"clean-leave", "fresh-start"}:
         return _remains(subject), stage.left(subject)
+    if rule == "trial-as-asked":
+        return "the new image runs and is on no trial", stage.runs_new_for_good
+    if rule == "boots-again":
+        return "nothing boots after a power cut", not stage.boots_again()
     if violation.get("refused"):
         name = str(violation["refused"])
         return f"{name} is refused in mode {stage.now_in}", not await stage.serves(name)
@@ -171,6 +177,12 @@ async def _claim(stage: ReplayDevice, violation: dict[str, Any]) -> tuple[str, b
 
 def _remains(subject: str) -> str:
     return f"{subject} is left over" if " " in subject else f"{subject} was not asked for when it was due"
+
+
+def _still_new(stage: ReplayDevice, subject: str) -> tuple[str, bool]:
+    number = int(subject.rsplit(maxsplit=1)[-1])
+    seen = stage.runs(0) == "old" and stage.runs(number) not in {"old", None}
+    return f"image 0 is the old one again, and image {number} is not", seen
 
 
 def _goes_on(stage: ReplayDevice) -> tuple[str, bool]:

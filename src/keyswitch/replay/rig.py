@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from keyswitch.device.runtime.clock import DeviceClock
 from keyswitch.device.runtime.runtime import Runtime
-from keyswitch.device.server.components import Components
+from keyswitch.device.server.components import Boot, Components
 from keyswitch.device.server.server import Server
 from keyswitch.device.storage.store import SESSION, Memory, MemoryStore
 from keyswitch.errors import InputError
@@ -18,10 +18,12 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord, entry_of
 from keyswitch.gate.state import GateState
-from keyswitch.mcuboot import slots
-from keyswitch.mcuboot.bootloader import BootConfig
-from keyswitch.mcuboot.flash import RamFlash
+from keyswitch.mcuboot import bootloader, slots
+from keyswitch.mcuboot.bootloader import BootConfig, BootReport
+from keyswitch.mcuboot.flash import Flash, RamFlash
+from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.keys import VerificationKeys
+from keyswitch.mcuboot.layout import Algorithm, Slot, max_image_size
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import OnEnter, Policy
@@ -81,11 +83,11 @@ class Link:
         """The trace says when a link is gone; until then it is as slow as a link can be."""
 
 
-def unsigned_image(version: int) -> bytes:
-    """A MCUboot image with its hash and no signature, for a bootloader that asks for none."""
+def unsigned_image(version: int, pair: int = 0) -> bytes:
+    """A MCUboot image of an image pair, with its hash and no signature, for a bootloader that asks for none."""
     body = bytes((version + place) & 0xFF for place in range(_IMAGE_SIZE))
     # MCUboot `struct image_header` and `struct image_tlv_info`, little-endian.
-    header = struct.pack("<IIHHIIBBHII", 0x96F3B83D, 0, 32, 0, len(body), 0, version, 0, 0, 0, 0)
+    header = struct.pack("<IIHHIIBBHII", 0x96F3B83D, 0, 32, 0, len(body), 0, version, pair, 0, 0, 0)
     digest = hashlib.sha256(header + body).digest()
     return header + body + struct.pack("<HHHH", 0x6907, 4 + 4 + _HASH_SIZE, 0x10, _HASH_SIZE) + digest
 
@@ -94,13 +96,16 @@ class ReplayDevice:
     """One device, and everybody around it."""
 
     def __init__(self, policy: Policy, parts: Components | None = None) -> None:
-        made_of = replace(parts or Components(), step=self._watched((parts or Components()).step))
+        made_of = parts or Components()
+        made_of = replace(made_of, step=self._watched(made_of.step), boot=self._with_loader(made_of.boot))
         self.undone: set[str] = set()
         self.policy = policy
-        config = BootConfig(layout=layout_of(policy), keys=VerificationKeys())
+        entrances = frozenset(policy.bootloader.loader_entrance)
+        config = BootConfig(layout=layout_of(policy), keys=VerificationKeys(), loader_entrances=entrances)
+        self.config = config
         self.layout = config.layout
         self.flash = RamFlash(config.layout.geometry)
-        slots.install(self.flash, self.layout, self.layout.pairs[0].primary, unsigned_image(_VERSIONS["old"]))
+        self._install_old()
         self.link = Link()
         store = self.store = MemoryStore()
         issuers = () if policy.entry.permit is None else (permit.public_key(_ISSUER),)
@@ -130,6 +135,33 @@ class ReplayDevice:
         self.cut = False
         self.peers: dict[int, Peer] = {}
 
+    def _install_old(self) -> None:
+        """The images that run first; where a loader is the only one that writes, no application but the loader."""
+        loader = self.layout.algorithm is Algorithm.FIRMWARE_LOADER
+        for number, pair in enumerate(self.layout.pairs):
+            content = unsigned_image(_VERSIONS["old"], number)
+            slots.install(self.flash, self.layout, pair.secondary if loader else pair.primary, content)
+
+    def _upload_into(self, pair: int, content: bytes) -> Slot:
+        """Have an image lie in a pair's other slot, where uploads put it; which slot that is."""
+        loader = self.layout.algorithm is Algorithm.FIRMWARE_LOADER
+        slot = self.layout.pairs[pair].primary if loader else self.layout.pairs[pair].secondary
+        writer = slots.SlotWriter(self.flash, self.layout, slot, max_image_size(self.layout, pair))
+        writer.write(content)
+        writer.finish()
+        slots.write_header(self.flash, self.layout, slot, writer.header)
+        return slot
+
+    def runs(self, pair: int) -> str | None:
+        """Which of the traces' images this pair runs; None while nothing runs."""
+        report = self.server.core.report
+        if report is None or not self.runtime.powered:
+            return None
+        running = report.images[pair].running_version
+        return next(
+            (name for name, number in _VERSIONS.items() if running is not None and running.major == number), None
+        )
+
     def _random(self, size: int) -> bytes:
         self._drawn += 1
         return hashlib.sha256(self._drawn.to_bytes(8, "big")).digest()[:size]
@@ -148,18 +180,41 @@ class ReplayDevice:
 
         return watched
 
+    def _with_loader(self, boot: Boot) -> Boot:
+        """The bootloader, whose pin for the loader is held while there is no application."""
+
+        def with_loader(
+            flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+        ) -> BootReport:
+            empty = isinstance(slots.read_image(flash, self.layout, self.layout.pairs[0].primary), ImageFault)
+            return boot(flash, config, counters=counters, loader_asked=loader_asked or empty)
+
+        return with_loader
+
     def left(self, what: str) -> bool:
         """Whether this is left of a session on the device: in its memory, its flash or its store."""
         core = self.server.core
         pending = any(each.pending for each in slots.list_images(self.flash, self.layout, core.active))
         left = {
             "an upload": core.state.upload is not None or core.upload is not None,
-            "an armed image": core.state.arming is not None or pending,
+            "an armed image": bool(core.state.armed) or pending,
             "a granted reset": core.state.reset_pending or Timer.RESET in core.timers,
             "a session record": (self.store.read(SESSION) or {}).get("record") is not None,
             "a trial's deadline": Timer.TRIAL in core.timers,
         }
         return left.get(what, what in self.undone)
+
+    @property
+    def runs_new_for_good(self) -> bool:
+        """Whether a new image runs, and nothing would take it back."""
+        report = self.runtime.boot_report
+        images = () if report is None else report.images
+        return any(each.running_hash == _hash("new", each.image) and not each.trial for each in images)
+
+    def boots_again(self) -> bool:
+        """Whether something would run after a power cut now, with nobody at the device."""
+        flash = RamFlash(self.layout.geometry, content=self.flash.read(0, self.layout.geometry.size))
+        return bootloader.boot(flash, self.config).runs
 
     @property
     def now_in(self) -> str | None:
@@ -185,11 +240,10 @@ class ReplayDevice:
         """The device comes up with what another firmware has left: its record, an image on trial, or a blank store."""
         if self.started:
             await self.power_cut(event)
-        primary, secondary = self.layout.pairs[0].primary, self.layout.pairs[0].secondary
-        slots.install(self.flash, self.layout, primary, unsigned_image(_VERSIONS["old"]))
-        if event["trial"]:
-            slots.install(self.flash, self.layout, secondary, _NEW)
-            slots.arm(self.flash, self.layout, secondary, permanent=False)
+        self._install_old()
+        for pair in _numbers(event.get("trials", "0" if event["trial"] else "")):
+            slot = self._upload_into(pair, unsigned_image(_VERSIONS["new"], pair))
+            slots.arm(self.flash, self.layout, slot, permanent=False)
         self.store.documents.clear()
         memory = Memory(self.store)
         if event["record"] is not None:
@@ -199,9 +253,10 @@ class ReplayDevice:
         await self.boot(event)
 
     def _record_of(self, event: dict[str, Any]) -> SessionRecord:
-        hashes = {name: unsigned_image(version)[-_HASH_SIZE:] for name, version in _VERSIONS.items()}
         place: int | None = event["transition"]
         proof: str | None = event["proof"]
+        word: str | None = event["expected"]
+        named = _numbers(event.get("expects", "0"))
         # The prover lets a limit end at any moment; here it ends when the trace says so (`expired`).
         left_ms = _LONG_MS if event["timed"] else None
         permits = any(
@@ -213,8 +268,8 @@ class ReplayDevice:
             mode=event["record"],
             proof=None if proof is None else ProofKind(proof),
             entry=b"" if place is None else entry_of(self.policy.transitions[place]),
-            images=frozenset({hashes["new" if permits else "other"]}) if event["limited"] else None,
-            expected=None if event["expected"] is None else hashes[event["expected"]],
+            images=self._hashes("new" if permits else "other") if event["limited"] else None,
+            expected=() if word is None else tuple((pair, _hash(word, pair)) for pair in named),
             ending=event["ending"],
             token=bytes(4),
             lease_ms=left_ms,
@@ -223,6 +278,9 @@ class ReplayDevice:
             idle_ms=left_ms,
             trial_ms=left_ms,
         )
+
+    def _hashes(self, name: str) -> frozenset[bytes]:
+        return frozenset(_hash(name, pair) for pair in range(len(self.layout.pairs)))
 
     async def power_cut(self, _event: dict[str, Any]) -> None:
         """RAM is lost with the next `boot`; nothing happens in between."""
@@ -342,7 +400,7 @@ class ReplayDevice:
             not_before_s=0,
             expires_s=2,
             uses=1_000,
-            images=frozenset({unsigned_image(_VERSIONS["new"])[-_HASH_SIZE:]}) if limited else None,
+            images=self._hashes("new") if limited else None,
         )
         return permit.issue(said, _ISSUER)
 
@@ -362,23 +420,31 @@ class ReplayDevice:
         """All the others."""
         first = min(self.peers, default=_OFF_BLE)
         told = {"peer": first, "transport": "ble" if first != _OFF_BLE else self._off_ble, **event}
-        await self._upload(told, _CHUNK, None)
+        if self.layout.algorithm.armed_by_trailer:
+            await self._upload(told, _CHUNK, None)
+        else:  # its last piece would arm it, which the trace tells by itself: it is given up
+            await self.ask(told, Op.WRITE, _UPLOAD, {"off": _CHUNK, "data": bytes(len(_NEW))})
 
     @property
     def _off_ble(self) -> str:
         return next((each.value for each in self.policy.smp.transports if each is not Transport.BLE), "udp")
 
-    async def _upload(self, event: dict[str, Any], start: int, length: int | None) -> None:
-        content = unsigned_image(_VERSIONS["new"])
+    async def _upload(self, event: dict[str, Any], start: int, length: int | None, content: bytes = b"") -> None:
+        content = content or unsigned_image(_VERSIONS["new"], event.get("pair", 0))
         end = len(content) if length is None else start + length
         for offset in range(start, end, _CHUNK):
             body: dict[str, Any] = {"off": offset, "data": content[offset : min(offset + _CHUNK, end)]}
+            body |= {"image": event["pair"]} if "pair" in event else {}
             await self.ask(event, Op.WRITE, _UPLOAD, {**body, "len": len(content)} if offset == 0 else body)
 
     async def arm(self, event: dict[str, Any]) -> None:
         """Arm an image that has been in the slot for a while."""
-        content = unsigned_image(_VERSIONS[event["image"]])
-        slots.install(self.flash, self.layout, self.layout.pairs[0].secondary, content)
+        pair: int = event.get("pair", 0)
+        content = unsigned_image(_VERSIONS[event["image"]], pair)
+        if not self.layout.algorithm.armed_by_trailer:
+            await self._upload(event, 0, None, content)
+            return
+        self._upload_into(pair, content)
         body = {"hash": content[-_HASH_SIZE:], "confirm": event["permanent"]}
         await self.ask(event, Op.WRITE, (image.ID, image.Id.STATE), body)
 
@@ -387,8 +453,13 @@ class ReplayDevice:
         await self.ask(event, Op.WRITE, (os.ID, os.Id.RESET))
 
     async def confirm(self, event: dict[str, Any]) -> None:
-        """Confirm what runs."""
-        await self.ask(event, Op.WRITE, (image.ID, image.Id.STATE), {"confirm": True})
+        """Confirm what runs, of one image pair where there are several."""
+        body: dict[str, Any] = {"confirm": True}
+        report = self.server.core.report
+        pair: int | None = event.get("pair")
+        if pair is not None and report is not None:
+            body["hash"] = report.images[pair].running_hash
+        await self.ask(event, Op.WRITE, (image.ID, image.Id.STATE), body)
 
     # --- what a trace claims ---
 
@@ -397,7 +468,8 @@ class ReplayDevice:
         word, _, direction = name.partition(":")
         command = BY_NAME[word]
         op = Op.READ if direction == "read" else Op.WRITE
-        slots.install(self.flash, self.layout, self.layout.pairs[0].secondary, _NEW)
+        if self.layout.algorithm.armed_by_trailer:
+            self._upload_into(0, _NEW)
         everybody = [
             {"peer": _FIRST if transport is Transport.BLE else _OFF_BLE, "transport": transport.value}
             for transport in self.policy.smp.transports
@@ -412,6 +484,17 @@ class ReplayDevice:
 _FIRST, _OFF_BLE = 1, 3
 _CHUNK: Final = 1_024
 _VERSIONS: Final = {"old": 1, "new": 2, "other": 3}
+
+
+def _hash(name: str, pair: int) -> bytes:
+    return unsigned_image(_VERSIONS[name], pair)[-_HASH_SIZE:]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers of image pairs that a trace names in a word."""
+    return tuple(int(each) for each in text.split())
+
+
 _LONG_MS: Final = 3_600_000
 """Of a limit in a record: beyond the real time that a replay takes."""
 _UPLOAD: Final = (image.ID, image.Id.UPLOAD)

@@ -73,6 +73,14 @@ _KINDS: Final[dict[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("trial", "blank", "same_policy", "ending", "timed"), _is_bool),
 }
 
+_OF_SEVERAL: Final[dict[str, tuple[str, ...]]] = {
+    "upload": ("pair",),
+    "arm": ("pair",),
+    "confirm": ("pair",),
+    "boot_after_another": ("trials",),
+}
+"""What belongs to an event besides where the policy has several images; with a session record `expects` as well."""
+
 
 def check_trace(policy: Policy, violation: dict[str, Any]) -> None:
     """Refuse a violation that no `keyswitch check` of any policy with these inputs can have written.
@@ -88,6 +96,10 @@ def check_trace(policy: Policy, violation: dict[str, Any]) -> None:
     trace = cast("list[object]", [*violation["trace"], *violation.get("loop", ())])
     if not isinstance(rule, str) or not isinstance(subject, str) or not subject.strip():
         raise InputError("rule, subject", f"found {short(rule)}, {short(subject)}", _EXPECTED)
+    if rule == "whole-revert" and subject not in _images_of(policy):
+        raise InputError(
+            "subject", f"{short(subject)} names no image", ", ".join(_images_of(policy)) or "several images"
+        )
     if rule == "firmware-outside-maintenance" and not _names_a_command(subject.split()[-1]):
         raise InputError("subject", f"{short(subject)} names no command", _EXPECTED)
     refused = violation.get("refused")
@@ -106,6 +118,10 @@ def check_trace(policy: Policy, violation: dict[str, Any]) -> None:
         _follow(where, name, fields.get("peer"), here, first=number == 0)
 
 
+def _images_of(policy: Policy) -> tuple[str, ...]:
+    return tuple(f"image {number}" for number in range(1, len(policy.bootloader.images)))
+
+
 def _names_a_command(value: object) -> bool:
     return isinstance(value, str) and value.partition(":")[0] in BY_NAME
 
@@ -114,10 +130,15 @@ def _check_fields(policy: Policy, where: str, name: str, fields: dict[str, Any])
     more: tuple[str, ...] = ()
     if name == "boot_after_another":
         more = ("blank",) if fields.get("record") is None else RECORD_FIELDS
+    if policy.bootloader.images:
+        more += _OF_SEVERAL.get(name, ())
+        more += ("expects",) if "transition" in more else ()
     for key in (*FIELDS.get(name, ()), *more):
         value = fields.get(key, _MISSING)
         if key == "input":
             _check_input(policy, where, fields)
+        elif key in {"pair", "trials", "expects"}:
+            _check_pairs(policy, f"{where}.{key}", value)
         elif value is _MISSING or not _KINDS[key](value):
             found = "missing" if value is _MISSING else f"found {short(value)}"
             raise InputError(f"{where}.{key}", found, _EXPECTED)
@@ -127,6 +148,15 @@ def _check_fields(policy: Policy, where: str, name: str, fields: dict[str, Any])
 
 
 _MISSING: Final = object()
+
+
+def _check_pairs(policy: Policy, where: str, value: object) -> None:
+    """A number of an image pair, or several in a text, in rising order."""
+    known = [str(number) for number in range(len(policy.bootloader.images))]
+    words = [str(value)] if type(value) is int else value.split() if isinstance(value, str) else ["?"]
+    if words != sorted(set(words)) or not set(words) <= set(known):
+        found = "missing" if value is _MISSING else f"found {short(value)}"
+        raise InputError(where, found, f"numbers of images: {', '.join(known)}")
 
 
 def _check_input(policy: Policy, where: str, fields: dict[str, Any]) -> None:

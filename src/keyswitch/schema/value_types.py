@@ -175,10 +175,17 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the words of an enum."""
+    """One of the words of an enum.
+
+    Attributes:
+        words: the enum.
+        without: of it, what may not be chosen here.
+        known: other words that somebody may well write, each with what is wrong with it.
+    """
 
     words: type[StrEnum]
     without: tuple[StrEnum, ...] = ()
+    known: tuple[tuple[str, str], ...] = ()
 
     @property
     def members(self) -> tuple[StrEnum, ...]:
@@ -195,6 +202,9 @@ class Choice:
         for each in self.members:
             if value == each.value:
                 return each
+        for word, problem in self.known:
+            if value == word:
+                raise InputError(where, f'"{word}" {problem}', self.expected)
         near = suggestion(value, (each.value for each in self.members)) if isinstance(value, str) else ""
         raise wrong(where, value, self.expected + near)
 

@@ -6,11 +6,11 @@ memory, and its random bytes come from a seed, so that a run in virtual time rep
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from keyswitch.device.process.factory import install_first_image
-from keyswitch.device.process.process import build
+from keyswitch.device.process.factory import install_first_images
+from keyswitch.device.process.process import build, check_loader_gated
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.server.components import Components
 from keyswitch.device.storage.store import MemoryStore
@@ -40,6 +40,7 @@ class VirtualWorld:
     Args:
         policy: the device's rules; its key files are read.
         image: a signed image for the primary slot.
+        loader: a signed firmware loader for the other, where the policy's bootloader has one.
         secret: for entry by challenge.
         issuers: Ed25519 public keys that may issue permits.
         air: what the air is like.
@@ -47,6 +48,7 @@ class VirtualWorld:
         parts: what the device is made of; plant faults here.
         report: told what happens at the device.
         seed: of the device's random bytes.
+        more_images: those of the further image pairs, where the policy has several.
         others: the device's transports besides its radio.
     """
 
@@ -62,7 +64,9 @@ class VirtualWorld:
         parts: Components | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         seed: int = 0,
+        more_images: Sequence[bytes] = (),
         others: Mapping[Transport, DeviceTransport] | None = None,
+        loader: bytes | None = None,
     ) -> None:
         self.policy = policy
         self.air = AirLink(air)
@@ -70,7 +74,8 @@ class VirtualWorld:
         config = boot_config_of(policy)
         self.layout = config.layout
         self.flash: Flash = RamFlash(config.layout.geometry, flash_times)
-        install_first_image(self.flash, config.layout, image)
+        check_loader_gated(policy)
+        install_first_images(self.flash, config.layout, (image, *more_images), loader=loader)
         name = policy.device.name
         table = gatt_profile(policy, DEVICE_ADDRESS, SECOND_ADDRESS).tables[False]
         self.passkeys: list[str] = []

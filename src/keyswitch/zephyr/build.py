@@ -13,12 +13,12 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.files.reading import FileKind, read_file
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.mcuboot.keys import VerifiedHash
-from keyswitch.mcuboot.layout import Algorithm
-from keyswitch.policy.model import BootloaderSettings
+from keyswitch.mcuboot.layout import NOT_MODELLED, Algorithm
+from keyswitch.policy.model import BootloaderSettings, ImagePair
 from keyswitch.zephyr.kconfig import SYSBUILD, Kconfig, read_kconfig
-from keyswitch.zephyr.partitions import SlotPartitions, read_devicetree, read_partitions_yml
+from keyswitch.zephyr.partitions import Partition, SlotPartitions, read_devicetree, read_partitions_yml
 
 _CONFIG: Final = Path("zephyr") / ".config"
 _DEVICETREE: Final = Path("zephyr") / "zephyr.dts"
@@ -32,17 +32,26 @@ ALGORITHMS: Final = {
     "BOOT_SWAP_USING_MOVE": Algorithm.SWAP_MOVE,
     "BOOT_SWAP_USING_OFFSET": Algorithm.SWAP_OFFSET,
     "BOOT_UPGRADE_ONLY": Algorithm.OVERWRITE_ONLY,
-    "BOOT_DIRECT_XIP": Algorithm.DIRECT_XIP,
+    "BOOT_DIRECT_XIP": Algorithm.DIRECT_XIP_NO_REVERT,
+    "BOOT_FIRMWARE_LOADER": Algorithm.FIRMWARE_LOADER,
+    "SINGLE_APPLICATION_SLOT": Algorithm.SINGLE_SLOT,
 }
-"""MCUboot's choice `BOOT_IMAGE_UPGRADE_MODE` (boot/zephyr/Kconfig), as far as a policy can describe it."""
+"""MCUboot's choice `BOOT_IMAGE_UPGRADE_MODE` (boot/zephyr/Kconfig), as far as a policy can describe it.
+
+Direct-XIP with `BOOT_DIRECT_XIP_REVERT` is the one with revert."""
 NOT_DESCRIBED: Final = {
-    "BOOT_SWAP_USING_SCRATCH": "swap using scratch",
-    "BOOT_RAM_LOAD": "RAM load",
-    "BOOT_FIRMWARE_LOADER": "a firmware loader",
-    "SINGLE_APPLICATION_SLOT": "a single slot",
-    "SINGLE_APPLICATION_SLOT_RAM_LOAD": "a single slot that is loaded into RAM",
+    "BOOT_SWAP_USING_SCRATCH": "swap-scratch",
+    "BOOT_RAM_LOAD": "ram-load",
+    "SINGLE_APPLICATION_SLOT_RAM_LOAD": "single-slot-ram-load",
 }
-"""The rest of that choice."""
+"""The rest of that choice, by the word for it."""
+_ENTRANCES: Final = {
+    "BOOT_FIRMWARE_LOADER_BOOT_MODE": LoaderEntrance.BOOT_MODE,
+    "BOOT_FIRMWARE_LOADER_ENTRANCE_GPIO": LoaderEntrance.PIN,
+    "BOOT_FIRMWARE_LOADER_PIN_RESET": LoaderEntrance.PIN,
+    "BOOT_FIRMWARE_LOADER_NO_APPLICATION": LoaderEntrance.NO_APPLICATION,
+}
+"""boot/zephyr/Kconfig.firmware_loader."""
 _HASHES: Final = {
     "BOOT_IMG_HASH_ALG_SHA256": VerifiedHash.SHA256,
     "BOOT_IMG_HASH_ALG_SHA384": VerifiedHash.SHA384,
@@ -60,7 +69,7 @@ class Build:
         mcuboot: the bootloader's configuration.
         application: the application's, None if none was found.
         sysbuild: sysbuild's own, None for builds without it.
-        slots: where the slots of image 0 lie.
+        slots: where the slots of the images lie.
     """
 
     directory: Path
@@ -110,7 +119,7 @@ def read_build_files(directory: Path) -> BuildFiles:
     Raises:
         InputError: no image was configured there, or a file that is there cannot be read; names it.
     """
-    mcuboot, application, sysbuild = _images(directory)
+    mcuboot, application, sysbuild = _configurations(directory)
     if mcuboot is None and application is None and sysbuild is None:
         expected = f"a directory of `west build`, so with {_CONFIG}, or with an image's {_CONFIG} below it"
         raise InputError(str(directory), "no build", expected)
@@ -129,7 +138,7 @@ def read_build(directory: Path) -> Build:
     Raises:
         InputError: no build, a build without MCUboot, or without slots; says which file was looked for.
     """
-    mcuboot, application, sysbuild = _images(directory)
+    mcuboot, application, sysbuild = _configurations(directory)
     if mcuboot is None:
         expected = f"a directory of `west build` with MCUboot, so with {_MCUBOOT}/{_CONFIG}"
         raise InputError(str(directory), "no build with MCUboot", expected)
@@ -142,7 +151,7 @@ def read_build(directory: Path) -> Build:
     )
 
 
-def _images(directory: Path) -> tuple[Kconfig | None, Kconfig | None, Kconfig | None]:
+def _configurations(directory: Path) -> tuple[Kconfig | None, Kconfig | None, Kconfig | None]:
     """Configurations of MCUboot, application and sysbuild."""
     boot, top = directory / _MCUBOOT / _CONFIG, directory / _CONFIG
     mcuboot = read_kconfig(boot) if boot.is_file() else None
@@ -191,6 +200,7 @@ def _slots(directory: Path) -> SlotPartitions:
         secondary=found.secondary,
         sector_size=flash.sector_size,
         write_block=flash.write_block,
+        further=found.further,
     )
 
 
@@ -201,22 +211,19 @@ def bootloader_of(build: Build) -> BuiltBootloader:
         InputError: a policy cannot describe it; names the Kconfig symbol and the file.
     """
     config = build.mcuboot
-    for symbol, words in NOT_DESCRIBED.items():
+    for symbol, word in NOT_DESCRIBED.items():
         if config.on(symbol):
             expected = ", ".join(f"CONFIG_{each}" for each in ALGORITHMS)
-            raise InputError(
-                f"{config.path}: CONFIG_{symbol}", f"{words} cannot be described yet", f"one of {expected}"
-            )
+            raise InputError(f"{config.path}: CONFIG_{symbol}", f'"{word}" {NOT_MODELLED[word]}', f"one of {expected}")
     algorithm = next((each for symbol, each in ALGORITHMS.items() if config.on(symbol)), None)
     if algorithm is None:
         raise InputError(str(config.path), "no image upgrade mode", "a .config of MCUboot")
-    if algorithm is Algorithm.DIRECT_XIP and not config.on("BOOT_DIRECT_XIP_REVERT"):
-        expected = "CONFIG_BOOT_DIRECT_XIP_REVERT=y"
-        raise InputError(
-            f"{config.path}: CONFIG_BOOT_DIRECT_XIP", "direct-XIP without revert cannot be described yet", expected
-        )
+    if config.on("BOOT_DIRECT_XIP_REVERT"):
+        algorithm = Algorithm.DIRECT_XIP
     primary, secondary = build.slots.primary, build.slots.secondary
-    if secondary is None:
+    if algorithm is Algorithm.SINGLE_SLOT:
+        secondary = None
+    elif secondary is None:
         raise InputError(str(build.slots.source), "no secondary slot", "two slots")
     sector_size, write_block = build.slots.sector_size, build.slots.write_block
     usual = BootloaderSettings()
@@ -224,16 +231,46 @@ def bootloader_of(build: Build) -> BuiltBootloader:
         algorithm=algorithm,
         hash=hash_of(config),
         slot_size=primary.size,
-        secondary_size=None if secondary.size == primary.size else secondary.size,
+        secondary_size=None if secondary is None or secondary.size == primary.size else secondary.size,
+        loader_entrance=tuple(dict.fromkeys(each for symbol, each in _ENTRANCES.items() if config.on(symbol))),
         max_sectors=None if config.on("BOOT_MAX_IMG_SECTORS_AUTO") else config.number("BOOT_MAX_IMG_SECTORS"),
         sector_size=sector_size or usual.sector_size,
         write_block=write_block or usual.write_block,
         needs_erase=not any(config.on(symbol) for symbol in _NO_ERASE),
         downgrade=downgrade_of(config),
         guessed=sector_size is None or write_block is None,
+        images=_images(build, algorithm, primary, secondary),
     )
     key_file = config.text("BOOT_SIGNATURE_KEY_FILE")
-    return BuiltBootloader(settings=settings, key_file=key_file, external=secondary.external)
+    return BuiltBootloader(settings=settings, key_file=key_file, external=secondary is not None and secondary.external)
+
+
+def _images(
+    build: Build, algorithm: Algorithm, primary: Partition, secondary: Partition | None
+) -> tuple[ImagePair, ...]:
+    """The slots of each image where MCUboot is built for several; none where it is built for one.
+
+    nRF5340's network core is copied by sdk-mcuboot where the application is swapped.
+    """
+    config = build.mcuboot
+    count = config.number("UPDATEABLE_IMAGE_NUMBER") or 1
+    if count == 1:
+        return ()
+    if secondary is None or not algorithm.updates_itself:
+        raise InputError(f"{config.path}: CONFIG_UPDATEABLE_IMAGE_NUMBER", f"{count} images with {algorithm}", "1")
+    pairs = ((primary, secondary), *build.slots.further)
+    if count > len(pairs):
+        problem = f"{count} images, and {build.slots.source} has the slots of {len(pairs)}"
+        raise InputError(f"{config.path}: CONFIG_UPDATEABLE_IMAGE_NUMBER", problem, "both slots of each image")
+    core = config.number("MCUBOOT_NETWORK_CORE_IMAGE_NUMBER") if config.on("NRF53_MULTI_IMAGE_UPDATE") else None
+    return tuple(
+        ImagePair(
+            slot_size=one.size,
+            secondary_size=other.size,
+            copied=algorithm.swaps and core is not None and number == core,
+        )
+        for number, (one, other) in enumerate(pairs[:count])
+    )
 
 
 def hash_of(config: Kconfig) -> VerifiedHash | None:

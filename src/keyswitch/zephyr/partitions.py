@@ -36,12 +36,13 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotPartitions:
-    """The two slots of image 0, and the flash of the first.
+    """The two slots of image 0, the flash of the first, and the slots of further images.
 
     Attributes:
         source: the file that says it.
         primary: where the image runs.
         secondary: where an update is written to; None: there is none.
+        further: primary and secondary of image 1 and up, as far as both are there.
         sector_size: erased together, in bytes; None: not said.
         write_block: written together, in bytes; None: not said.
     """
@@ -51,6 +52,11 @@ class SlotPartitions:
     secondary: Partition | None
     sector_size: int | None = None
     write_block: int | None = None
+    further: tuple[tuple[Partition, Partition], ...] = ()
+
+
+MAX_FURTHER: Final = 3
+"""Images beside image 0 that are looked for."""
 
 
 def read_partitions_yml(path: Path) -> SlotPartitions:
@@ -69,7 +75,26 @@ def read_partitions_yml(path: Path) -> SlotPartitions:
     primary = _area(path, table, "mcuboot_primary")
     if primary is None:
         raise InputError(str(path), "no partition mcuboot_primary", "a build with MCUboot")
-    return SlotPartitions(source=path, primary=primary, secondary=_area(path, table, "mcuboot_secondary"))
+    further = [
+        (_area(path, table, f"mcuboot_primary_{image}"), _area(path, table, f"mcuboot_secondary_{image}"))
+        for image in range(1, 1 + MAX_FURTHER)
+    ]
+    return SlotPartitions(
+        source=path,
+        primary=primary,
+        secondary=_area(path, table, "mcuboot_secondary"),
+        further=_in_a_row(further),
+    )
+
+
+def _in_a_row(found: list[tuple[Partition | None, Partition | None]]) -> tuple[tuple[Partition, Partition], ...]:
+    """The pairs up to the first that is not whole."""
+    pairs: list[tuple[Partition, Partition]] = []
+    for first, second in found:
+        if first is None or second is None:
+            break
+        pairs.append((first, second))
+    return tuple(pairs)
 
 
 def _area(path: Path, table: dict[str, Any], name: str) -> Partition | None:
@@ -84,7 +109,7 @@ def _area(path: Path, table: dict[str, Any], name: str) -> Partition | None:
 
 
 def read_devicetree(path: Path) -> SlotPartitions:
-    """Read the partitions `slot0_partition` and `slot1_partition` of a built devicetree.
+    """Read the partitions `slot0_partition`, `slot1_partition` and so on of a built devicetree.
 
     Raises:
         InputError: the file cannot be read, or has no `slot0_partition` with an address and a size.
@@ -105,7 +130,16 @@ def read_devicetree(path: Path) -> SlotPartitions:
         secondary=None if second is None else _reg(path, lines, second, "slot1_partition", external=external),
         sector_size=_cell(body, "erase-block-size"),
         write_block=_cell(body, "write-block-size"),
+        further=_in_a_row(
+            [(_slot(path, lines, 2 * n), _slot(path, lines, 2 * n + 1)) for n in range(1, 1 + MAX_FURTHER)]
+        ),
     )
+
+
+def _slot(path: Path, lines: list[str], number: int) -> Partition | None:
+    label = f"slot{number}_partition"
+    node = _node(lines, label)
+    return None if node is None else _reg(path, lines, node, label, external=False)
 
 
 _HEADER_LINES: Final = 40

@@ -60,7 +60,7 @@ def test_the_hash_is_computed_again_before_the_trailer_is_written(result):
     rig.test(peer, NEW)
     rig.reset(peer)
     assert (rig.resets, rig.mode, answers) == (0, "maintenance", [])
-    assert rig.server.core.state.arming is None
+    assert not rig.server.core.state.armed
     assert rig.images(peer)[1] == (1, "1.1.0", "bootable")
 
 
@@ -183,7 +183,12 @@ def test_past_an_open_door_the_machine_still_refuses_firmware():
 # --- the store ---
 
 RECORD = SessionRecord(
-    policy=bytes(32), mode="maintenance", proof=ProofKind.CHALLENGE, expected=bytes(32), token=b"abcd", lease_ms=5
+    policy=bytes(32),
+    mode="maintenance",
+    proof=ProofKind.CHALLENGE,
+    expected=((0, bytes(32)),),
+    token=b"abcd",
+    lease_ms=5,
 )
 
 

@@ -59,7 +59,7 @@ def test_every_command_in_every_mode(name: str, transport: Transport):
             assert answers == [{"rc": 11, "rsn": f"wrong mode: {name}"}], (name, key)
             assert rig.mode == name
             assert rig.flash.read(0, rig.flash.geometry.size) == before
-            assert rig.server.core.state.arming is None
+            assert not rig.server.core.state.armed
             assert rig.server.next_due_ms() is None or name in {"pairing", "maintenance"}
 
 

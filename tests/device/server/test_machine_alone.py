@@ -60,7 +60,7 @@ def test_behind_an_open_door_the_machine_changes_no_firmware_outside_maintenance
                     frame = packet(key.op, key.group, key.id, body)
                     rig.send(peer, bytes([version << 3 | key.op]) + frame[1:], door)
                     state = rig.server.core.state
-                    found = (state.mode, state.session, state.upload, state.arming, state.reset_pending, state.trial)
-                    assert found == (name, None, None, None, False, False), (key, body)
+                    found = (state.mode, state.session, state.upload, state.armed, state.reset_pending, state.trial)
+                    assert found == (name, None, None, (), False, False), (key, body)
         rig.wait(1_000)
     assert (rig.flash.wear, rig.resets) == (wear, resets)

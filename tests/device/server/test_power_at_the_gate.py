@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from tests.device.server.test_in_place import LOADER, in_loader, in_place, updater
 from tests.device.server_rig import Rig, image_hash, make_image
 
 from keyswitch.device.storage.store import MemoryStore
@@ -75,7 +76,7 @@ def powered_up(rig: Rig, left: Left) -> Rig:
 
 def runs_new(rig: Rig) -> bool:
     running = rig.report.images[0].running_hash
-    assert running in {image_hash(NEW), image_hash(rig.running)}
+    assert running in {image_hash(NEW), image_hash(rig.running), image_hash(LOADER)}
     return running == image_hash(NEW)
 
 
@@ -119,7 +120,7 @@ def test_a_trial_that_is_cut_off_ends_confirmed_or_given_up(algorithm):
     assert rig.mode == "normal"
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", [each for each in Algorithm if each.updates_itself])
 def test_leaving_takes_an_upload_along_wherever_the_power_goes(algorithm):
     rig = Rig(algorithm=algorithm)
     peer = rig.in_maintenance()
@@ -132,3 +133,44 @@ def test_leaving_takes_an_upload_along_wherever_the_power_goes(algorithm):
         after = powered_up(rig, left)
         assert not runs_new(after)
         assert after.mode == "normal"
+
+
+@pytest.mark.parametrize("by_loader", [False, True])
+def test_where_an_image_starts_because_it_lies_there_it_starts_in_its_session_alone(by_loader):
+    """From the upload's first byte to the session's own reset: what a cut leaves runs the old image, or the loader.
+
+    Once the new one has started, in maintenance, it stays, and any other reset ends the session.
+    """
+    rig = updater() if by_loader else in_place()
+    peer = in_loader(rig) if by_loader else rig.in_maintenance()
+    watch = Watch(rig)
+    rig.upload(peer, NEW)
+    before: list[Left] = []
+    power_up = rig.power_up
+
+    def started_once(**how: Any) -> None:
+        before.extend(watch.left.values())
+        power_up(**how)
+
+    rig.power_up = started_once
+    rig.reset(peer)
+    assert (runs_new(rig), rig.mode) == (True, "maintenance")
+    started = 0
+    for left in before:
+        after = powered_up(rig, left)
+        assert after.mode == ("maintenance" if runs_new(after) else "normal")
+        started += runs_new(after)
+    assert 0 < started < len(before)
+    after = [powered_up(rig, left) for left in list(watch.left.values())[len(before) :]]
+    assert all(runs_new(each) for each in after)
+
+
+def test_leaving_the_loader_takes_an_upload_along_wherever_the_power_goes():
+    rig = updater()
+    peer = in_loader(rig)
+    watch = Watch(rig)
+    rig.upload(peer, NEW)
+    rig.write(peer, MODE, 5)
+    for left in watch.left.values():
+        after = powered_up(rig, left)
+        assert (runs_new(after), after.mode) == (False, "normal")

@@ -48,6 +48,8 @@ for turn in range(1_000_000):
     for at in range(0, len(new), 997):
         writer.write(new[at : at + 997])
     writer.finish()
+    if writer.header:
+        slots.write_header(flash, layout, other, writer.header)
     slots.arm(flash, layout, other, permanent=turn % 2 == 0)
 """
 
@@ -82,14 +84,14 @@ def crash(tmp_path, algorithm: Algorithm, kills: int) -> None:
     assert seen <= {"1.0.0", "2.0.0"}
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", [each for each in Algorithm if each.updates_itself])
 def test_a_process_killed_at_any_moment_leaves_a_flash_that_boots(tmp_path, algorithm):
     crash(tmp_path, algorithm, kills=2)
 
 
 @pytest.mark.deep
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", [each for each in Algorithm if each.updates_itself])
 def test_a_process_killed_often_leaves_a_flash_that_boots(tmp_path, algorithm, tell):
     crash(tmp_path, algorithm, kills=150)
     tell("150 kills")

@@ -1,5 +1,6 @@
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,26 @@ def test_a_package_of_two(tmp_path: Path):
     path = package(tmp_path, "0", "1")
     images = [checked.image for checked in read_images(path, keys=VerificationKeys(), limits=NO_LIMITS)]
     assert [(image.version, image.number) for image in images] == [("1.1.0", 0), ("2.0.0", 1)]
-    with pytest.raises(InputError, match="2 images, and one image number"):
-        read_images(path, keys=VerificationKeys(), limits=NO_LIMITS, number=1)
+
+
+@pytest.mark.parametrize(("number", "version"), [(0, "1.1.0"), (1, "2.0.0")])
+def test_one_image_of_a_package(tmp_path: Path, number: int, version: str):
+    path = package(tmp_path, "0", "1")
+    (checked,) = read_images(path, keys=VerificationKeys(), limits=NO_LIMITS, number=number)
+    assert (checked.image.version, checked.image.number) == (version, number)
+
+
+def test_an_image_that_is_not_in_the_package(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no image 2 in it \(expected one of 0, 1\)"):
+        read_images(package(tmp_path, "0", "1"), keys=VerificationKeys(), limits=NO_LIMITS, number=2)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_each_image_is_held_to_the_limits_of_its_number(tmp_path: Path, number: int):
+    small = {number: replace(NO_LIMITS, max_size=100)}
+    with pytest.raises(InputError, match="the device would not run this image: size") as caught:
+        read_images(package(tmp_path, "0", "1"), keys=VerificationKeys(), limits=NO_LIMITS, others=small)
+    assert ("app.bin", "net.bin")[number] in str(caught.value)
 
 
 def test_two_images_of_one_number_would_overwrite_each_other(tmp_path: Path):

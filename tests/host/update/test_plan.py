@@ -21,7 +21,7 @@ from keyswitch.host.update.survey import declared, survey
 from keyswitch.host.upload.throughput import Line, rate
 from keyswitch.link.air.clock import run
 from keyswitch.link.ports import GattRefused
-from keyswitch.mcuboot.layout import BootMode
+from keyswitch.mcuboot.layout import Algorithm, BootMode
 from keyswitch.policy.load import read_policy
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -167,12 +167,29 @@ def test_goals(goal: Goal, last: StepName, *, stay: bool):
         (PlannedDevice(), "the device's buffers are not known yet"),
         (PlannedDevice(bootloader=BootMode.SWAP_MOVE), "bootloader: swap move"),
         (PlannedDevice(bootloader=BootMode.OVERWRITE), "cannot go back"),
+        (PlannedDevice(bootloader=BootMode.XIP), "no trial, and of two images the higher version runs, for good"),
+        (PlannedDevice(bootloader=BootMode.FIRMWARE_LOADER), "there is no application but the firmware loader"),
         (PlannedDevice(verdict=running(OLD.hash, "1.2.0")), "a downgrade"),
         (PlannedDevice(verdict=running(OLD.hash, "1.10.0")), "a downgrade"),
     ],
 )
 def test_what_a_person_should_know(device: PlannedDevice, note: str):
     assert any(note in said for said in make_plan(job(), device, BLE).notes)
+
+
+@pytest.mark.parametrize("bootloader", [None, *BootMode])
+def test_who_has_no_trial_is_said_to_have_none(bootloader: BootMode | None):
+    reverts = {None, BootMode.SWAP_SCRATCH, BootMode.SWAP_MOVE, BootMode.SWAP_OFFSET, BootMode.XIP_REVERT}
+    notes = make_plan(job(), PlannedDevice(bootloader=bootloader), BLE).notes
+    assert any("cannot go back" in note for note in notes) is (bootloader not in reverts)
+    ours = [each for each in Algorithm if each.boot_mode is bootloader]
+    assert all(each.has_trial is (bootloader in reverts) for each in ours)
+
+
+def test_to_a_single_slot_nothing_can_be_sent():
+    plan = make_plan(job(), PlannedDevice(bootloader=BootMode.SINGLE, verdict=running(OLD.hash, "1.0.0")), BLE)
+    assert plan.refused == "this bootloader has a single slot, in which the image runs: nothing can be sent to it"
+    assert plan.next_step.startswith("install it by the bootloader's serial recovery")
 
 
 def test_a_newer_version_is_no_downgrade():
@@ -368,7 +385,7 @@ def test_behind_a_shut_gate_the_policy_tells():
             read_policy(Path("examples/pump/policy.toml")),
         )
         assert device.params == PARAMS
-        assert (device.bootloader, device.state_write) == (None, None)
+        assert (device.bootloader, device.state_write) == (BootMode.SWAP_MOVE, None), "by the policy"
 
     run(story())
 

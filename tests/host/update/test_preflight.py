@@ -14,10 +14,12 @@ from keyswitch.cli.main import main
 from keyswitch.exits import Exit
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.smp.queries import SlotInfo
+from keyswitch.host.update.direct_xip import IN_PLACE
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Result
-from keyswitch.host.update.preflight import GO_BACK, arms_itself, does_not_fit, is_downgrade
+from keyswitch.host.update.preflight import GO_BACK, arms_itself, does_not_fit, is_downgrade, never_starts
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 
 OLD, NEW = make_image("1.0.0"), make_image("1.1.0")
@@ -219,3 +221,33 @@ def test_only_confirming_sends_nothing_so_that_no_trailer_matters():
     assert arms_itself(Job(images=(image,), unchecked=True)) is None
     assert arms_itself(Job(images=(image,), goal=Goal.CONFIRM)) is None
     assert arms_itself(Job(images=(image_of(NEW),))) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "runs", "slot", "starts"),
+    [
+        ("1.1.0", "1.0.9", 0, True),
+        ("1.0.9", "1.1.0", 0, False),
+        ("1.0.9", "1.1.0", 1, False),
+        ("1.1.0", "1.1.0", 0, False),
+        ("1.1.0", "1.1.0", 1, True),
+        ("1.1.0.7", "1.1.0.3", 0, False),
+        ("1.1.0.3", "1.1.0.7", 1, True),
+    ],
+)
+@pytest.mark.parametrize("downgrade", [False, True])
+@pytest.mark.parametrize("bootloader", [BootMode.XIP, BootMode.XIP_REVERT])
+def test_what_runs_where_it_lies_must_be_higher(
+    version: str, runs: str, slot: int, bootloader: BootMode, *, starts: bool, downgrade: bool
+):
+    """Of equal versions that of slot 0 runs, and build numbers do not count; nothing that is said changes it."""
+    image = image_of(NEW, version=version)
+    job = Job(images=(image,), downgrade=downgrade)
+    slots = (replace(RUNS, version=runs, slot=slot),)
+    stop = never_starts(job, slots, bootloader)
+    assert (stop is None) is starts
+    assert stop is None or (stop.reason, f"is {runs}" in stop.detail) == (Reason.DOWNGRADE, True)
+    for other in {None, *BootMode} - IN_PLACE:
+        assert never_starts(job, slots, other) is None
+    assert never_starts(job, None, bootloader) is None
+    assert never_starts(job, (replace(RUNS, hash=image.hash),), bootloader) is None

@@ -13,6 +13,7 @@ from keyswitch.audit.json_output import AuditJson
 from keyswitch.audit.run import Audited
 from keyswitch.audit.table import SITUATIONS, Cell
 from keyswitch.audit.verdict import Found, Part, Verdict
+from keyswitch.policy.bootloader import bypasses_of
 from keyswitch.policy.model import Policy
 
 SCHEMA_VERSION: Final = 1
@@ -142,7 +143,7 @@ def to_json(report: Report) -> bytes:
             "file": report.policy.origin,
             "sha256": report.policy.digest.hex(),
             "device": report.policy.device.id,
-            "bypasses": list(report.policy.device.bypasses),
+            "bypasses": list(bypasses_of(report.policy)),
         },
         "images": [asdict(each) for each in report.images],
         "declared": list(report.declared),

@@ -10,6 +10,7 @@ from keyswitch.audit.report.document import DISCLAIMER, NOT_SAID, Report, replay
 from keyswitch.audit.report.packets import packet_words
 from keyswitch.audit.table import SERVED, SITUATIONS, Cell
 from keyswitch.audit.verdict import Part, Verdict
+from keyswitch.policy.bootloader import bypasses_of
 from keyswitch.text import plain
 
 MAX_PARTS: Final = 12
@@ -221,7 +222,7 @@ def _clauses(report: Report) -> list[str]:
 
 
 def _said(report: Report) -> list[str]:
-    bypasses = [_text(each) for each in report.policy.device.bypasses]
+    bypasses = [_text(each) for each in bypasses_of(report.policy)]
     return [
         "<h2>What was said beforehand</h2>",
         _list([_text(line) for line in report.declared]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyswitch.device.events import DeviceReady, LogEnded, to_json
 from keyswitch.device.process.controls import Controls
-from keyswitch.device.process.factory import check_first_image, install_first_image
+from keyswitch.device.process.factory import check_first_image, check_first_images, install_first_images
 from keyswitch.device.process.gpio import GpioButton, longest_hold_ms
 from keyswitch.device.process.options import NO_RADIO, VIRTUAL, flash_times, udp_address, virtual_port
 from keyswitch.device.process.panel_server import Panel
@@ -41,6 +41,7 @@ from keyswitch.link.air.settings import AirSettings, parse_air
 from keyswitch.link.peripheral import Peripheral
 from keyswitch.mcuboot.bootloader import BootConfig
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import boot_config_of
 from keyswitch.policy.load import read_policy
 from keyswitch.policy.model import Policy
@@ -67,7 +68,8 @@ class DeviceOptions:
         policy: the policy file.
         state: the state directory.
         unit: file that says which unit this is, or holds its data; None: the policy does.
-        first_image: the image that a new state directory starts with.
+        first_image: the image that a new state directory starts with; of several images the package.
+        loader: the firmware loader that it starts with, where the policy's bootloader has one.
         ble: `virtual[:PORT]`, `none`, or an HCI transport as Bumble names it.
         air: `interval_ms=15,phy=2M,loss=0`.
         flash: name of a flash profile.
@@ -81,6 +83,7 @@ class DeviceOptions:
     policy: Path
     state: Path
     first_image: Path | None = None
+    loader: Path | None = None
     ble: str = VIRTUAL
     air: str = ""
     flash: str = "none"
@@ -207,6 +210,7 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     policy = read_policy(options.policy)
     policy, secret, issuers = unit_of(policy, options.unit)
     config = boot_config_of(policy)
+    check_loader_gated(policy)
     times = flash_times(options.flash)
     air = parse_air(options.air)
     udp, serial = _other_carriers(options, policy)
@@ -214,13 +218,13 @@ async def _serve(options: DeviceOptions, report: Report) -> None:
     if policy.entry.button.gpio is not None:
         need("gpiozero", f"{policy.origin}: entry.button.gpio")
     async with AsyncExitStack() as stack:
-        content = first_image(options, config)
+        contents, loader = first_images(options, config), first_loader(options, config)
         state = stack.enter_context(StateDir.open(options.state))
         check_owner(state, policy.device.id)
         others = await _open_others(udp, serial, state, stack)
         radio = await _open_radio(options, air, policy.device.name, report, stack)
-        if content is not None:
-            make_flash(state, config, content)
+        if contents:
+            make_flash(state, config, contents, loader)
         state.write(UNIT, {"id": policy.device.id})
         flash = stack.enter_context(FlashFile(state.flash, config.layout.geometry, times))
         identity = load_identity(state, secrets.token_bytes)
@@ -344,26 +348,56 @@ def _check_ble(options: DeviceOptions, policy: Policy) -> None:
     need("bumble", Field("ble", options.ble))
 
 
-def first_image(options: DeviceOptions, config: BootConfig) -> bytes | None:
-    """The checked image for a new state directory; None where there is a flash already.
+def first_images(options: DeviceOptions, config: BootConfig) -> tuple[bytes, ...]:
+    """The checked images for a new state directory, one for each pair; none where there is a flash already.
 
     Raises:
         InputError: a new directory without an image, or an image that the bootloader would refuse.
     """
     if (options.state / FLASH).exists():
-        return None
+        return ()
     if options.first_image is None:
+        what = "a signed image" if len(config.layout.pairs) == 1 else "a DFU package with all signed images"
         raise InputError(
-            str(options.state), "a new state directory has nothing to run", Phrase("{first_image} FILE, a signed image")
+            str(options.state), "a new state directory has nothing to run", Phrase(f"{{first_image}} FILE, {what}")
         )
-    return check_first_image(config, options.first_image)
+    return check_first_images(config, options.first_image)
 
 
-def make_flash(state: StateDir, config: BootConfig, content: bytes) -> None:
-    """Make the flash with its first image; the file has its name only once all of it is there."""
+def check_loader_gated(policy: Policy) -> None:
+    """Raises: InputError: the policy's firmware loader has no gate, and this device's always has."""
+    if policy.bootloader.algorithm is Algorithm.FIRMWARE_LOADER and not policy.bootloader.loader_gated:
+        raise InputError(
+            f"{policy.origin}: bootloader.loader_gated",
+            "false: the loader of a virtual device has this gate, and one that has none is not shown",
+            "true",
+        )
+
+
+def first_loader(options: DeviceOptions, config: BootConfig) -> bytes | None:
+    """The checked firmware loader for a new state directory; None where none is needed.
+
+    Raises:
+        InputError: none was given where one is needed, or the other way round, or the bootloader would refuse it.
+    """
+    needed = config.layout.algorithm is Algorithm.FIRMWARE_LOADER
+    if options.loader is not None and not needed:
+        problem = f"the bootloader is {config.layout.algorithm}, which has no loader"
+        raise InputError(Field("loader", str(options.loader)), problem, "no such file")
+    if not needed or (options.state / FLASH).exists():
+        return None
+    if options.loader is None:
+        raise InputError(
+            str(options.state), "a new state directory has no firmware loader", Phrase("{loader} FILE, a signed image")
+        )
+    return check_first_image(config, options.loader, loader=True)
+
+
+def make_flash(state: StateDir, config: BootConfig, contents: tuple[bytes, ...], loader: bytes | None = None) -> None:
+    """Make the flash with its first images; the file has its name only once all of it is there."""
     unfinished = state.path / ".flash.new"
     unfinished.unlink(missing_ok=True)
     with FlashFile(unfinished, config.layout.geometry, create=True) as flash:
-        install_first_image(flash, config.layout, content)
+        install_first_images(flash, config.layout, contents, loader=loader)
     state.rename(unfinished.name, FLASH)
     state.sync()

@@ -156,10 +156,10 @@ class Runtime:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 
-    async def _power_up(self) -> None:
+    async def _power_up(self, *, loader_asked: bool = False) -> None:
         cost_us = self._flash.wear.cost_us
         counters = security_counters(self._store)
-        report = self._boot(self._flash, self._boot_config, counters=counters)
+        report = self._boot(self._flash, self._boot_config, counters=counters, loader_asked=loader_asked)
         if report.counters != counters:
             self._store.write(COUNTERS, {**(self._store.read(COUNTERS) or {}), SECURITY_COUNTERS: report.counters})
         await self._spend(self._flash.wear.cost_us - cost_us)
@@ -191,7 +191,8 @@ class Runtime:
         self._showing.follow_reset()
         await self._peers.end_all()
         await self._power_down()
-        await self._power_up()
+        # Memory that is retained keeps what was asked over a reset, and over nothing else.
+        await self._power_up(loader_asked=self.server.loader_asked)
 
     # --- what the peers need (device.transport.ports.RuntimePort) ---
 

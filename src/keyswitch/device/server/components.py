@@ -38,6 +38,11 @@ class Writer(Protocol):
         """Bytes taken so far."""
         ...
 
+    @property
+    def header(self) -> bytes:
+        """What was kept back of an image that starts because it lies there; else empty."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Take the next piece."""
         ...
@@ -62,7 +67,9 @@ class ArmImage(Protocol):
 class Boot(Protocol):
     """Boots once; `keyswitch.mcuboot.bootloader.boot` is one."""
 
-    def __call__(self, flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+    def __call__(
+        self, flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
         """See `keyswitch.mcuboot.bootloader.boot`."""
         ...
 

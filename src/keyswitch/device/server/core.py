@@ -37,7 +37,6 @@ from keyswitch.gate.events import (
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.permit_uses import Uses
-from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
@@ -72,6 +71,19 @@ class UploadSession:
     length: int
     sha: bytes
     writer: Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptHeader:
+    """The header of a whole upload, where writing it is what starts the image.
+
+    Attributes:
+        slot: where the rest lies.
+        header: whole write blocks.
+    """
+
+    slot: Slot
+    header: bytes
 
 
 @dataclass(slots=True)
@@ -118,6 +130,10 @@ class Core:
         self.uses: Uses | None = None
         self.token = bytes(mode_group.TOKEN_SIZE)
         self.boot_id = bytes(mode_group.BOOT_ID_SIZE)
+        self.loader_asked = False
+        """The granted reset is to start the firmware loader."""
+        self.kept: dict[int, KeptHeader] = {}
+        """Of each image pair, that of an upload that is whole, and no image before its header is written."""
         self.holder: bytes | None = None
         """Key of whose permit opened the session; None: no permit did."""
         self.owner_heard_ms = 0
@@ -137,6 +153,7 @@ class Core:
         self.nonces = self.parts.nonces()
         self.sequences: dict[SequenceKey, SequenceProgress] = {}
         self.upload: UploadSession | None = None
+        self.kept = {}
         self.counts = Counts(least_room=self.policy.smp.buf_count)
         self.ending: frozenset[int] = frozenset()
         self.clock: tuple[datetime, int] | None = None
@@ -160,13 +177,14 @@ class Core:
         blank = self.setup.memory.blank()
         self.holder = self.setup.memory.holder()
         found = self.setup.memory.take_record()
+        on_trial = frozenset(image.image for image in report.images if image.trial)
         goes_on = found is not None and len(found.token) == mode_group.TOKEN_SIZE
         self.token = found.token if found is not None and goes_on else self.setup.random(mode_group.TOKEN_SIZE)
         self.feed(
             Booted(
                 record=found,
-                running=_running(report, found),
-                trial=report.trial,
+                running=tuple(image.running_hash for image in report.images),
+                on_trial=on_trial,
                 mode_before=self.setup.memory.mode(),
                 blank=blank,
                 inputs=inputs,
@@ -187,7 +205,7 @@ class Core:
             return done.refused
         opened = done.state.session is not None and self.state.session is None
         if type(event) is not CommandServed and type(event) is not FirmwareCommand:
-            self.happened += events.of_step(self.state, done.state, event, self._running_hash(), credential)
+            self.happened += events.of_step(self.state, done.state, event, self._running_hashes(), credential)
         self._mode_before = self.state.mode
         self.state = done.state
         if opened and type(event) is not Booted:
@@ -199,13 +217,19 @@ class Core:
             self.owner_heard_ms = now_ms
         if done.effects:
             self._left_before = {timer: max(0, at_ms - now_ms) for timer, at_ms in self.timers.items()}
-            for effect in done.effects:
-                if not self._carry_out(effect, now_ms):
-                    break
+            self._carry_out_all(done.effects, now_ms)
+        self.kept = {pair: kept for pair, kept in self.kept.items() if self.state.armed_of(pair) is not None}
+        if not self.state.reset_pending and not self.state.down:
+            self.loader_asked = False
         return None
 
-    def _running_hash(self) -> str:
-        return "" if self.report is None else self.report.images[0].running_hash.hex()
+    def _carry_out_all(self, effects: tuple[Effect, ...], now_ms: int) -> None:
+        for effect in effects:
+            if not self._carry_out(effect, now_ms):
+                return
+
+    def _running_hashes(self) -> tuple[str, ...]:
+        return () if self.report is None else tuple(image.running_hash.hex() for image in self.report.images)
 
     def note(self, event: DeviceEvent) -> None:
         """Record that this happened."""
@@ -256,6 +280,14 @@ class Core:
     def active(self) -> tuple[int, ...]:
         """For each image, the slot that it runs from."""
         return self.report.active if self.report is not None else ()
+
+    @property
+    def slots_shown(self) -> Flash:
+        """The flash as clients see it: with the headers of whole uploads, which are not written yet."""
+        shown: Flash = self.flash
+        for kept in self.kept.values():
+            shown = slots.HeaderShown(shown, kept.slot, kept.header)
+        return shown
 
     @property
     def gate_open(self) -> bool:
@@ -314,9 +346,10 @@ class Core:
             case do.WriteTrailer():
                 return self._write_trailer(effect, now_ms)
             case do.Disarm():
-                self._disarm()
+                self.parts.disarm(self.flash, self.layout, effect.pair, self.active)
             case do.ConfirmImage():
-                self._confirm_image()
+                running = slots.running_slot(self.layout, effect.pair, self.active)
+                self.parts.confirm(self.flash, self.layout, running)
             case _:
                 assert_never(effect)
         return True
@@ -339,22 +372,24 @@ class Core:
             slot.sync()
 
     def _write_trailer(self, effect: do.WriteTrailer, now_ms: int) -> bool:
-        for image in range(len(self.layout.pairs)):
-            slot = slots.other_slot(self.layout, image, self.active)
-            if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
-                armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
-                if armed is not slots.ArmResult.BAD_TRAILER:
-                    return True
-        self.feed(ArmFailed(), now_ms)
+        if not self.layout.algorithm.armed_by_trailer:
+            return self._write_header(effect, now_ms)
+        slot = slots.other_slot(self.layout, effect.pair, self.active)
+        if self.parts.computed_hash(self.flash, self.layout, slot) == effect.image:
+            armed = self.parts.arm(self.flash, self.layout, slot, permanent=effect.permanent)
+            if armed is not slots.ArmResult.BAD_TRAILER:
+                return True
+        self.feed(ArmFailed(pair=effect.pair), now_ms)
         return False
 
-    def _disarm(self) -> None:
-        for image in range(len(self.layout.pairs)):
-            self.parts.disarm(self.flash, self.layout, image, self.active)
-
-    def _confirm_image(self) -> None:
-        for image in range(len(self.layout.pairs)):
-            self.parts.confirm(self.flash, self.layout, slots.running_slot(self.layout, image, self.active))
+    def _write_header(self, effect: do.WriteTrailer, now_ms: int) -> bool:
+        """The same where an image starts because it lies there."""
+        kept = self.kept.get(effect.pair)
+        if kept is None or self.parts.computed_hash(self.slots_shown, self.layout, kept.slot) != effect.image:
+            self.feed(ArmFailed(pair=effect.pair), now_ms)
+            return False
+        slots.write_header(self.flash, self.layout, kept.slot, kept.header)
+        return True
 
     def _write_record(self, effect: do.WriteSessionRecord) -> None:
         # The step may have stopped the lease before it asked for the record: what counts is what was left before it.
@@ -363,7 +398,7 @@ class Core:
             record.make(
                 self.policy,
                 self.state,
-                image=effect.image,
+                expected=effect.expected,
                 token=self.token,
                 lease_ms=left.get(Timer.LEASE),
                 lease_max_ms=left.get(Timer.LEASE_MAX),
@@ -371,9 +406,3 @@ class Core:
             ),
             self.holder,
         )
-
-
-def _running(report: BootReport, found: SessionRecord | None) -> bytes:
-    """The hash to judge the record by: of the image that it names, if that runs; else of the first image."""
-    hashes = [image.running_hash for image in report.images]
-    return found.expected if found is not None and found.expected in hashes else hashes[0]

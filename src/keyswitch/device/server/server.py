@@ -181,6 +181,11 @@ class Server:
         return None if upload is None else upload.owner
 
     @property
+    def loader_asked(self) -> bool:
+        """Whether the reset that takes place is to start the firmware loader."""
+        return self._core.loader_asked
+
+    @property
     def resetting(self) -> bool:
         """Whether a granted reset is due, or takes place: what runs now is about to go."""
         state = self._core.state

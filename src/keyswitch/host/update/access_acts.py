@@ -17,7 +17,7 @@ from keyswitch.host.connect.verdict import NEXT_STEP, Gate, Verdict
 from keyswitch.host.smp.slots import trial_of
 from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext, pauses
 from keyswitch.host.update.job import Outcome, Stop
-from keyswitch.host.update.preflight import is_downgrade, trial_in_the_way
+from keyswitch.host.update.preflight import is_downgrade, never_starts, trial_in_the_way
 from keyswitch.link.ports import GattRefused
 from keyswitch.reasons import Reason
 
@@ -145,7 +145,8 @@ async def verify(context: UpdateContext) -> Stop | None:
     stop = await context.read_slots()
     if stop is not None or context.seen.slots is None or context.seen.reset is not None:
         return stop
-    return trial_in_the_way(context.job, context.seen.slots) or is_downgrade(context.job, context.seen)
+    job, slots = context.job, context.seen.slots
+    return trial_in_the_way(job, slots) or never_starts(job, slots, job.bootloader) or is_downgrade(job, context.seen)
 
 
 async def leave(context: UpdateContext) -> Stop | None:

@@ -119,6 +119,8 @@ class UpdateContext:
         self.thrown_out: Stop | None = None
         """Why it left maintenance by itself, the last time that it did."""
         self.upload_faults = UploadFaults()
+        self.loader_started = 0
+        """How often the device was reset into its firmware loader."""
         self.farthest: Counter[int] = Counter()
         """How far the image of each number has got."""
         self.slots = SlotReadings()

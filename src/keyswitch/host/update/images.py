@@ -7,6 +7,7 @@ Rules:
 * The whole file is sent, so the whole file is read; it has at most the size of a slot.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -40,7 +41,13 @@ class CheckedImage:
 
 
 def read_images(
-    path: Path, *, keys: VerificationKeys, limits: Limits, number: int | None = None, overrule: bool = False
+    path: Path,
+    *,
+    keys: VerificationKeys,
+    limits: Limits,
+    others: Mapping[int, Limits] | None = None,
+    number: int | None = None,
+    overrule: bool = False,
 ) -> tuple[CheckedImage, ...]:
     """Read a file of one or more images: binary, Intel HEX, or a DFU package.
 
@@ -48,7 +55,8 @@ def read_images(
         path: the file.
         keys: that images must be signed with; none: signatures are not checked.
         limits: what the device's bootloader asks for besides.
-        number: image number, instead of what a package says.
+        others: the same for images of other numbers, where it differs.
+        number: of the image, which a single file does not say; of a package with several, the one to take.
         overrule: take images that the bootloader would refuse, as long as they can be read.
 
     Raises:
@@ -56,24 +64,33 @@ def read_images(
     """
     try:
         with open_file(path) as file:
-            return _read(path, file, keys=keys, limits=limits, number=number, overrule=overrule)
+            named = _named(path, file, number)
+            return tuple(
+                _check(each, keys, (others or {}).get(_number(each, number), limits), number, overrule=overrule)
+                for each in named
+            )
     except OSError as error:
         raise InputError(str(path), error.strerror or "cannot be read", "a signed MCUboot image") from error
 
 
-def _read(
-    path: Path, file: BinaryIO, *, keys: VerificationKeys, limits: Limits, number: int | None, overrule: bool
-) -> tuple[CheckedImage, ...]:
+def _named(path: Path, file: BinaryIO, number: int | None) -> tuple[NamedImage, ...]:
     found = open_images(str(path), file)
     if number is not None and len(found) > 1:
-        raise InputError(str(path), f"{len(found)} images, and one image number", "no image number for a package")
+        there = sorted({named.image or 0 for named in found})
+        found = tuple(named for named in found if (named.image or 0) == number)
+        if not found:
+            raise InputError(str(path), f"no image {number} in it", f"one of {', '.join(map(str, there))}")
     places = [(named.image or 0, named.slot) for named in found]
     numbers = [number for number, slot in places if slot is None or places.count((number, slot)) > 1]
     twice = sorted({number for number in numbers if [each for each, _ in places].count(number) > 1})
     if twice:
         expected = "each image number once; in a direct-XIP package one file for each slot, which says so (slot)"
         raise InputError(str(path), f"several images with the number {twice[0]}", expected)
-    return tuple(_check(named, keys, limits, number, overrule=overrule) for named in found)
+    return found
+
+
+def _number(named: NamedImage, number: int | None) -> int:
+    return named.image or 0 if number is None else number
 
 
 def _check(
@@ -100,7 +117,7 @@ def _check(
         data=data,
         hash=image.hash,
         version=str(image.version),
-        number=named.image or 0 if number is None else number,
+        number=_number(named, number),
         unpacked_hash=image.unpacked_hash,
         arms_itself=read_padding(named.source, image).arms,
         slot=named.slot,

@@ -18,6 +18,7 @@ from keyswitch.host.connect.verdict import Verdict
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.upload.limits import Bounds
 from keyswitch.host.upload.uploader import Uploaded
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 
 __all__ = [
@@ -102,6 +103,7 @@ class Job:
         unchecked: send also a file that arms itself.
         force: reset the device also where it says that it is busy.
         bounds: of the upload.
+        bootloader: how the device's bootloader exchanges images, by its policy; None: nobody has said.
     """
 
     images: tuple[JobImage, ...] = ()
@@ -116,6 +118,7 @@ class Job:
     unchecked: bool = False
     force: bool = False
     bounds: Bounds = field(default_factory=Bounds)
+    bootloader: BootMode | None = None
 
     @property
     def marking_order(self) -> tuple[JobImage, ...]:

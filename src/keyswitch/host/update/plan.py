@@ -18,7 +18,15 @@ from keyswitch.host.smp.queries import DEFAULT_BUF_SIZE, Params, SlotInfo
 from keyswitch.host.update.direct_xip import NOT_KNOWN_YET, cannot_run, for_the_free_slots, one_of_each
 from keyswitch.host.update.images import LEFT_OUT
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed
-from keyswitch.host.update.preflight import arms_itself, does_not_fit, is_downgrade, newer_that_runs, trial_in_the_way
+from keyswitch.host.update.no_way_back import ONE_SLOT, OTHER_WAY, no_way_back
+from keyswitch.host.update.preflight import (
+    arms_itself,
+    does_not_fit,
+    is_downgrade,
+    never_starts,
+    newer_that_runs,
+    trial_in_the_way,
+)
 from keyswitch.host.update.steps import BY_NAME, WAY_OUT, WORK, StepName
 from keyswitch.host.upload.encoder import Requests
 from keyswitch.host.upload.frame_size import LEAST_FRAME, MOST_OUTSTANDING
@@ -46,9 +54,6 @@ USUAL_MS: Final = {
 
 NO_WAY_OPENS: Final = frozenset({Reason.GUARD, Reason.LOCKED_OUT, Reason.SECURITY, Reason.BUSY})
 """Reasons that are the same with every way in, until something else changes."""
-
-NO_REVERT: Final = frozenset({BootMode.OVERWRITE, BootMode.XIP, BootMode.SINGLE, BootMode.SINGLE_RAM_LOAD})
-
 
 NOT_CHECKED: Final = (
     "not checked: the slots cannot be read now, so a downgrade or an image that is there is not known yet"
@@ -231,8 +236,11 @@ def _refused(job: Job, device: PlannedDevice, line: Line) -> tuple[str, str]:
         return f"no way to enter was given, and the gate is {verdict.line}", verdict.next_step
     if verdict.gate is Gate.SHUT and verdict.reason in NO_WAY_OPENS:
         return f"the gate is {verdict.line}", verdict.next_step
+    if device.bootloader is BootMode.SINGLE and job.goal is not Goal.CONFIRM and not _listed_all(job, device):
+        return ONE_SLOT, OTHER_WAY
     stop = is_downgrade(job, Observed(images=job.images, slots=device.slots))
-    stop = trial_in_the_way(job, device.slots) or stop
+    never = never_starts(job, device.slots, device.bootloader)
+    stop = trial_in_the_way(job, device.slots) or never or stop
     if stop is None and job.goal is not Goal.CONFIRM:
         to_send = tuple(image for image in job.images if _listed(device, image) is None)
         stop = does_not_fit(to_send, device.room or {})
@@ -345,8 +353,7 @@ def _notes(job: Job, device: PlannedDevice, line: Line) -> list[str]:
     notes.append(f"assumed: {', '.join(part for part in (line.assumed, flash) if part)}")
     if device.bootloader is not None:
         notes.append(f"bootloader: {device.bootloader.words}")
-    if device.bootloader in NO_REVERT:
-        notes.append("this bootloader cannot go back to the old image")
+    notes += no_way_back(device.bootloader)
     notes += [f"a known fault: {words}" for words in device.mcuboot_faults]
     notes += [f"{LEFT_OUT}: {image.left_out}" for image in job.images if image.left_out]
     if len(job.images) > 1:

@@ -15,9 +15,13 @@ from keyswitch.errors import Phrase
 from keyswitch.host.connect.verdict import NEXT_STEP
 from keyswitch.host.smp.queries import SlotInfo
 from keyswitch.host.smp.slots import MARKED_STEP, marked_of, marked_words, trial_of
+from keyswitch.host.update.direct_xip import IN_PLACE
 from keyswitch.host.update.job import Goal, Job, JobImage, Observed, Outcome, Stop
 from keyswitch.mcuboot.image import ImageVersion
+from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
+
+HIGHER: Final = "build the image with a higher version: with this bootloader nothing else replaces what runs"
 
 GO_BACK: Final = Phrase("install a newer version, or say {downgrade} to go back on purpose")
 
@@ -48,6 +52,27 @@ def is_downgrade(job: Job, seen: Observed) -> Stop | None:
         if view is not None:
             detail = f"{_name(image)} is older than {view.version}, which the device runs"
             return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.DOWNGRADE, next_step=GO_BACK)
+    return None
+
+
+def never_starts(job: Job, slots: tuple[SlotInfo, ...] | None, bootloader: BootMode | None) -> Stop | None:
+    """Why one of the job's images would not start whatever is said; None if all would, or nobody knows.
+
+    A bootloader that runs images where they lie starts the highest version, of equal ones that of slot 0, and does not
+    look at build numbers (MCUboot loader.c `find_slot_with_highest_version`). To go back on purpose changes nothing.
+    """
+    if bootloader not in IN_PLACE or job.goal is Goal.CONFIRM:
+        return None
+    for image in job.images:
+        listed = Observed(images=(image,), slots=slots).listed(image)
+        running = [view for view in slots or () if view.active and view.image == image.number]
+        new, runs = ImageVersion.read(image.version), ImageVersion.read(running[0].version) if running else None
+        if new is None or runs is None or (listed is not None and listed.active):
+            continue
+        first = (new.without_build, -(1 - running[0].slot)) > (runs.without_build, -running[0].slot)
+        if not first:
+            detail = f"{_name(image)} would not start: the bootloader runs the higher version, which is {runs}"
+            return Stop(outcome=Outcome.REFUSED, detail=detail, reason=Reason.DOWNGRADE, next_step=HIGHER)
     return None
 
 

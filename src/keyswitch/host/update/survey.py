@@ -72,6 +72,7 @@ def declared(policy: Policy | None, *, to: str | None = None) -> PlannedDevice:
     return PlannedDevice(
         params=Params(buf_size=policy.smp.buf_size, buf_count=policy.smp.buf_count),
         lease=lease,
+        bootloader=policy.bootloader.algorithm.boot_mode,
         mcuboot_faults=fault_words(bootloader_kind_of(policy)),
     )
 
@@ -108,7 +109,7 @@ async def _ask(connection: Connection, known: PlannedDevice, given: Given) -> Pl
         verdict=replace(verdict, slots=slots),
         room={} if isinstance(room, Refusal) else room,
         params=known.params if isinstance(params, Refusal) else params,
-        bootloader=None if isinstance(number, Refusal) else BootMode.of(number),
+        bootloader=known.bootloader if isinstance(number, Refusal) else BootMode.of(number),
         state_write=None if refused else state_write,
     )
 

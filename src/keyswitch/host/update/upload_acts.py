@@ -11,9 +11,10 @@ from keyswitch.host.smp.queries import SlotInfo, read_bootloader_mode, read_room
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.smp.slots import marked_of, trial_of
 from keyswitch.host.update.access_acts import verify
-from keyswitch.host.update.context import UpdateContext
+from keyswitch.host.update.context import LINK_ENDS_MS, UpdateContext
 from keyswitch.host.update.direct_xip import cannot_run
 from keyswitch.host.update.job import JobImage, Outcome, Stop
+from keyswitch.host.update.no_way_back import NO_WAY_BACK, ONE_SLOT, OTHER_WAY
 from keyswitch.host.update.preflight import does_not_fit, no_free_slot
 from keyswitch.host.upload.frame_size import capacity_of, says_too_large, smaller
 from keyswitch.host.upload.uploader import Uploaded, UploadEnd, UploadRefused, UploadStalled, upload
@@ -21,7 +22,17 @@ from keyswitch.mcuboot.layout import BootMode
 from keyswitch.reasons import Reason
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image as image_group
+from keyswitch.smp.groups import os as os_group
 from keyswitch.smp.groups.image import Err
+
+BOOT_MODE_LOADER: Final = 1
+"""`boot_mode` of a reset that starts the firmware loader or the recovery (Zephyr `BOOT_MODE_TYPE_BOOTLOADER`)."""
+
+LOADER_STARTS_MS: Final = 1_000
+"""Pause after such a reset was granted, where the link does not end with it: the device still answers for a while."""
+
+LOADER_TRIES: Final = 3
+"""Resets into the loader in one run: a device that comes back as its application each time does not start it."""
 
 BUSY_MS: Final = 2_000
 """Pause before an upload that met another one is tried again."""
@@ -52,7 +63,7 @@ async def upload_missing(context: UpdateContext) -> Stop | None:
             context.seen = replace(context.seen, distrusted=distrusted, uploaded=uploaded)
             return await verify(context)
         case UploadRefused(refusal=refusal, off=0) if says_no_slot(refusal, trial_or_mark=_in_the_way(listed, image)):
-            return no_free_slot(listed, image, str(refusal))
+            return await _one_slot(context, no_free_slot(listed, image, str(refusal)))
         case UploadRefused(refusal=refusal):
             stop = await context.refused(refusal, reason=why_no_upload(refusal))
             if not refusal.is_rc(Rc.EBUSY):
@@ -118,6 +129,28 @@ async def _linked_elsewhere(context: UpdateContext, images: tuple[JobImage, ...]
         return None
     told = await read_bootloader_mode(context.smp())
     return cannot_run(images, context.seen.slots, None if isinstance(told, Refusal) else BootMode.of(told))
+
+
+async def _one_slot(context: UpdateContext, stop: Stop) -> Stop | None:
+    """There is no slot for the image: perhaps the bootloader is built so. Then a firmware loader is started."""
+    told = await read_bootloader_mode(context.smp())
+    bootloader = None if isinstance(told, Refusal) else BootMode.of(told)
+    if bootloader is BootMode.SINGLE:
+        return replace(stop, detail=ONE_SLOT, next_step=OTHER_WAY)
+    if bootloader is not BootMode.FIRMWARE_LOADER or context.loader_started >= LOADER_TRIES:
+        return stop
+    context.loader_started += 1
+    context.say(f"the application has no slot to write to: its firmware loader is started. {NO_WAY_BACK[bootloader]}")
+    connection = context.up()
+    reply = await context.smp().write(os_group.ID, os_group.Id.RESET, {"boot_mode": BOOT_MODE_LOADER})
+    if isinstance(reply, Refusal):
+        return await context.refused(reply, act="the reset into the firmware loader")
+    if connection.announced_end:
+        await connection.wait_closed(LINK_ENDS_MS)
+    else:
+        await asyncio.sleep(LOADER_STARTS_MS / 1000)
+    await context.drop()
+    return None
 
 
 async def _wrong_sum(context: UpdateContext, image: JobImage) -> Stop | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from keyswitch.device.process.factory import install_first_image
+from keyswitch.device.process.factory import install_first_images
 from keyswitch.device.process.process import build
 from keyswitch.device.runtime.runtime import Runtime
 from keyswitch.device.server.components import Components
@@ -121,7 +121,7 @@ class DeviceInProcess:
         keys = load_keys(("the key of this device", signer_pem()))
         config = BootConfig(layout=layout_of(policy), keys=keys, downgrade=policy.bootloader.downgrade)
         self.flash = RamFlash(config.layout.geometry)
-        install_first_image(self.flash, config.layout, self.good.data)
+        install_first_images(self.flash, config.layout, (self.good.data,))
         self.store = MemoryStore()
         size = policy.smp.buf_size
         self._radio = self._make_radio(parts or Components())

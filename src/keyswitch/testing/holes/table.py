@@ -227,7 +227,7 @@ def _sessionwithout_conditions() -> Components:
 def _reverts_nothing() -> Components:
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         ends = isinstance(event, on.LeaveAsked | on.InputChanged | on.Expired)
-        return machine.step(policy, replace(state, trial=False) if ends else state, event)
+        return machine.step(policy, replace(state, on_trial=frozenset()) if ends else state, event)
 
     return Components(step=step)
 
@@ -239,7 +239,7 @@ def _arms_at_once() -> Components:
     def step(policy: Policy, state: GateState, event: Event) -> Step:
         told = early.setdefault(id(policy), replace(policy, update=replace(policy.update, arm=Arm.EARLY)))
         if isinstance(event, on.Booted) and event.record is None:
-            event = replace(event, trial=False)
+            event = replace(event, on_trial=frozenset())
         done = machine.step(told, state, event)
         return replace(done, effects=tuple(each for each in done.effects if not isinstance(each, do.Disarm)))
 
@@ -304,8 +304,11 @@ def _anybodys_session() -> Components:
 
 
 def _no_signature() -> Components:
-    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
-        return bootloader.boot(flash, replace(config, keys=VerificationKeys()), counters=counters)
+    def boot(
+        flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
+        unkeyed = replace(config, keys=VerificationKeys())
+        return bootloader.boot(flash, unkeyed, counters=counters, loader_asked=loader_asked)
 
     return Components(boot=boot)
 
@@ -321,20 +324,26 @@ def _any_key_signs() -> Components:
 
 
 def _boot_without_keys_if(unchecked: Callable[[Image], bool], *, except_own: bool = False) -> Components:
-    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+    def boot(
+        flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
         incoming = parse_image(area(flash, config.layout.pairs[0].secondary))
         if isinstance(incoming, Image) and unchecked(incoming):
             named = [config.keys.find(tlv.type, tlv.value) for tlv in incoming.tlvs if tlv.type == TlvType.KEYHASH]
             if not (except_own and any(named)):
                 config = replace(config, keys=VerificationKeys())
-        return bootloader.boot(flash, config, counters=counters)
+        return bootloader.boot(flash, config, counters=counters, loader_asked=loader_asked)
 
     return Components(boot=boot)
 
 
 def _downgrades() -> Components:
-    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
-        return bootloader.boot(flash, replace(config, downgrade=Downgrade.ALLOWED), counters=counters)
+    def boot(
+        flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
+        return bootloader.boot(
+            flash, replace(config, downgrade=Downgrade.ALLOWED), counters=counters, loader_asked=loader_asked
+        )
 
     return Components(boot=boot)
 
@@ -349,7 +358,9 @@ def _confirmation_is_lost() -> Components:
         before.append((last, flash.read(last, size)))
         return slots.confirm(flash, layout, slot)
 
-    def boot(flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = ()) -> BootReport:
+    def boot(
+        flash: Flash, config: BootConfig, *, counters: tuple[int, ...] = (), loader_asked: bool = False
+    ) -> BootReport:
         for last, content in before:
             flash.erase(last, len(content))
             block = flash.geometry.write_block
@@ -357,7 +368,7 @@ def _confirmation_is_lost() -> Components:
                 if content[at : at + block].strip(b"\xff"):
                     flash.write(last + at, content[at : at + block])
         before.clear()
-        return bootloader.boot(flash, config, counters=counters)
+        return bootloader.boot(flash, config, counters=counters, loader_asked=loader_asked)
 
     return Components(confirm=confirm, boot=boot)
 

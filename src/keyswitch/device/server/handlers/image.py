@@ -2,7 +2,8 @@
 
 State write follows Zephyr's table (img_mgmt_state.c), cell by cell. Differences, on purpose: what is to be armed is
 hashed first, and refused if it is not what its own hash says; with late arming the mark is remembered, and listed as
-pending, but not written.
+pending, but not written. Where no trailer arms an image there is no state write, as in Zephyr's builds for direct-XIP
+(the upload's end arms it); what runs is always listed as confirmed, since nothing takes it back.
 """
 
 from enum import Enum
@@ -12,7 +13,7 @@ from keyswitch.device import events
 from keyswitch.device.server.handlers import fields, upload
 from keyswitch.device.server.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.server.handlers.views import FirmwareView
-from keyswitch.device.server.reply import DONE, Body, Call, GroupError, Reply
+from keyswitch.device.server.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.gate.decision import Refused
 from keyswitch.gate.events import ArmAsked, ConfirmAsked, UploadEnded
 from keyswitch.mcuboot import slots
@@ -21,6 +22,7 @@ from keyswitch.mcuboot.slots import ListedImage
 from keyswitch.mcuboot.tlvs import HASH_SIZES
 from keyswitch.policy.bootloader import listed_hash_of
 from keyswitch.reasons import Reason
+from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import image
 from keyswitch.smp.groups.image import Err
 from keyswitch.smp.header import Op
@@ -64,22 +66,23 @@ STATE_WRITES: Final[dict[Next, tuple[Act | GroupError, Act | GroupError, Act | G
 
 def listed(core: FirmwareView) -> tuple[ListedImage, ...]:
     """The slots as SMP lists them; what is remembered for the reset counts as pending."""
-    found = slots.list_images(core.flash, core.layout, core.active, hash_type=listed_hash_of(core.policy))
-    arming = core.state.arming
-    if arming is None or arming.written:
+    found = slots.list_images(core.slots_shown, core.layout, core.active, hash_type=listed_hash_of(core.policy))
+    if not core.layout.algorithm.armed_by_trailer:
         return found
-    return tuple(
-        ListedImage(
-            slot=each.slot,
-            image=each.image,
-            active=each.active,
-            confirmed=each.confirmed,
-            pending=True,
-            permanent=arming.permanent,
-        )
-        if not each.active and each.hash == arming.image
-        else each
-        for each in found
+    return tuple(_with_mark(core, each) for each in found)
+
+
+def _with_mark(core: FirmwareView, each: ListedImage) -> ListedImage:
+    arming = core.state.armed_of(each.slot.image)
+    if arming is None or arming.written or each.active or each.hash != arming.image:
+        return each
+    return ListedImage(
+        slot=each.slot,
+        image=each.image,
+        active=each.active,
+        confirmed=each.confirmed,
+        pending=True,
+        permanent=arming.permanent,
     )
 
 
@@ -122,6 +125,8 @@ def state_read(core: FirmwareView, _call: Call) -> Reply:
 
 def state_write(core: FirmwareView, call: Call) -> Reply:
     """Mark an image for the next boot, or confirm the running one; success lists the slots."""
+    if not core.layout.algorithm.armed_by_trailer:
+        return SmpError(Rc.ENOTSUP)
     wanted = fields.data(call.body, "hash") or b""
     confirm = fields.flag(call.body, "confirm")
     if (not wanted and not confirm) or len(wanted) not in {0, HASH_SIZES[listed_hash_of(core.policy)]}:
@@ -143,7 +148,7 @@ def state_write(core: FirmwareView, call: Call) -> Reply:
 
 
 def _confirm(core: FirmwareView, call: Call, target: ListedImage) -> Reply | None:
-    refused = core.feed(ConfirmAsked(peer=call.peer), call.now_ms)
+    refused = core.feed(ConfirmAsked(peer=call.peer, pair=target.slot.image), call.now_ms)
     if refused is None and next_boot(listed(core), target.slot.image) is Next.REVERT:
         return GroupError(Err.INVALID_IMAGE_VECTOR_TABLE)  # the trailer's magic is neither good nor erased
     return refused
@@ -155,10 +160,11 @@ def _arm(core: FirmwareView, call: Call, target: ListedImage, *, permanent: bool
     computed = core.parts.computed_hash(core.flash, core.layout, target.slot)
     if isinstance(computed, ImageFault) or computed != target.hash:
         return _CHANGED
-    refused = core.feed(ArmAsked(peer=call.peer, image=computed, permanent=permanent), call.now_ms)
+    pair = target.slot.image
+    refused = core.feed(ArmAsked(peer=call.peer, image=computed, permanent=permanent, pair=pair), call.now_ms)
     if refused is not None:
         return refused
-    if core.state.arming is None:
+    if core.state.armed_of(pair) is None:
         return GroupError(Err.INVALID_IMAGE_HEADER_MAGIC)
     return None
 
@@ -166,16 +172,12 @@ def _arm(core: FirmwareView, call: Call, target: ListedImage, *, permanent: bool
 def erase(core: FirmwareView, call: Call) -> Reply:
     """Erase a slot that is not in use; what was to be uploaded or started from it is forgotten."""
     number = fields.uint(call.body, "slot")
-    if number is None:
-        slot = slots.other_slot(core.layout, 0, core.active)
-    else:
-        found = slots.slot_of(core.layout, number)
-        if found is None:
-            return GroupError(Err.FLASH_OPEN_FAILED)
-        slot = found
-    if slot == slots.running_slot(core.layout, slot.image, core.active) or core.state.trial:
+    slot = slots.upload_slot(core.layout, 0, core.active) if number is None else slots.slot_of(core.layout, number)
+    if slot is None and number is not None:
+        return GroupError(Err.FLASH_OPEN_FAILED)
+    if slot is None or slot != slots.upload_slot(core.layout, slot.image, core.active) or core.state.trial:
         return GroupError(Err.NO_FREE_SLOT)
-    if (refused := upload.own(core, call)) is not None:
+    if (refused := upload.own(core, call, slot.image)) is not None:
         return refused
     core.upload = None
     slots.erase(core.flash, core.layout, slot)
@@ -188,9 +190,10 @@ def slot_info(core: FirmwareView, _call: Call) -> Reply:
     """Where uploads may go, and how large they may be."""
     images: list[dict[str, Any]] = []
     for number, pair in enumerate(core.layout.pairs):
-        free = slots.other_slot(core.layout, number, core.active)
+        free = slots.upload_slot(core.layout, number, core.active)
         told: list[dict[str, Any]] = []
-        for slot in (pair.primary, pair.secondary):
+        one = not core.layout.algorithm.updates_itself  # a loader's own slot is nobody's to update
+        for slot in (pair.primary,) if one else (pair.primary, pair.secondary):
             mark = {"upload_image_id": number} if slot == free else {}
             told.append({"slot": slot.slot, "size": slot.size} | mark)
         images.append(

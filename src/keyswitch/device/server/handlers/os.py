@@ -1,7 +1,7 @@
 """Group os: echo, reset, and what the device says about itself.
 
 Differences to Zephyr, on purpose: `boot_mode` other than 0 is refused (this bootloader has no recovery that knows
-modes), and the kernel's name is ours.
+modes), but for 1 where that starts the firmware loader, and the kernel's name is ours.
 """
 
 import platform
@@ -13,12 +13,14 @@ from keyswitch.device.server.handlers.table import CommandRow, Payload, Table
 from keyswitch.device.server.handlers.views import ServerView
 from keyswitch.device.server.reply import DONE, Body, Call, GroupError, Reply, SmpError
 from keyswitch.gate.events import ResetAsked
-from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.config import Downgrade, LoaderEntrance
 from keyswitch.smp.codes import Rc
 from keyswitch.smp.groups import os
 from keyswitch.smp.header import Op
 
 NAME: Final = "Keyswitch"
+BOOT_MODE_LOADER: Final = 1
+"""Zephyr `BOOT_MODE_TYPE_BOOTLOADER`: MCUboot's firmware loader (io.c `io_detect_boot_mode`)."""
 _NO_BOOT_MODE: Final = SmpError(Rc.EINVAL, "boot_mode: there is no recovery mode in this bootloader")
 
 
@@ -92,9 +94,12 @@ def bootloader(core: ServerView, call: Call) -> Reply:
 def reset(core: ServerView, call: Call) -> Reply:
     """Grant a reset, if the machine does; it takes place after its answer. `force` forces no guard."""
     boot_mode = call.body.get("boot_mode")
-    if type(boot_mode) is int and boot_mode != 0:
+    to_loader = boot_mode == BOOT_MODE_LOADER and LoaderEntrance.BOOT_MODE in core.policy.bootloader.loader_entrance
+    if type(boot_mode) is int and boot_mode != 0 and not to_loader:
         return _NO_BOOT_MODE
     refused = core.feed(ResetAsked(peer=call.peer), call.now_ms)
+    if refused is None:
+        core.loader_asked = to_loader
     return DONE if refused is None else refused
 
 

@@ -2,7 +2,9 @@
 
 The checks of the first packet come in Zephyr's order (img_mgmt.c `img_mgmt_upload`). Differences, on purpose: the
 session has one owner, and nobody else's packet or mistake touches it; `len` is bounded by what the bootloader can take,
-so that no upload reaches the trailer; the first packet may not hold more than `len` either.
+so that no upload reaches the trailer; the first packet may not hold more than `len` either. Where an image starts
+because it lies there, its header is kept back, and the upload's end asks the machine to arm it: what is refused is
+never an image.
 """
 
 import hashlib
@@ -10,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyswitch.device import events
-from keyswitch.device.server.core import UploadSession
+from keyswitch.device.server.core import KeptHeader, UploadSession
 from keyswitch.device.server.handlers import fields
 from keyswitch.device.server.handlers.views import FirmwareView
 from keyswitch.device.server.reply import Body, Call, GroupError, Reply
 from keyswitch.gate.decision import Refused
-from keyswitch.gate.events import UploadEnded, UploadStarted
+from keyswitch.gate.events import ArmAsked, UploadEnded, UploadStarted
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.image import HASH_CHUNK, HEADER, HEADER_SIZE, ImageFault, ImageVersion
 from keyswitch.mcuboot.layout import Slot, area
@@ -77,9 +79,9 @@ def drop(core: FirmwareView, now_ms: int) -> None:
         core.feed(UploadEnded(), now_ms)
 
 
-def own(core: FirmwareView, call: Call) -> Refused | None:
-    """Make the upload this peer's, or say why not."""
-    return core.feed(UploadStarted(peer=call.peer), call.now_ms)
+def own(core: FirmwareView, call: Call, pair: int) -> Refused | None:
+    """Make the upload into this image pair's slot this peer's, or say why not."""
+    return core.feed(UploadStarted(peer=call.peer, pair=pair), call.now_ms)
 
 
 def _first(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
@@ -88,14 +90,14 @@ def _first(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
         return error
     running = core.upload
     if running is not None and running.sha and running.sha == chunk.sha:
-        return own(core, call) or {"off": running.writer.received}
+        return own(core, call, running.slot.image) or {"off": running.writer.received}
     slot = _free_slot(core, chunk)
     if isinstance(slot, GroupError):
         return slot
     error = _unfit(core, chunk, slot)
     if error is not None:
         return error
-    refused = own(core, call)
+    refused = own(core, call, slot.image)
     if refused is not None:
         return refused
     assert chunk.length is not None  # noqa: S101  `_malformed` refuses a first packet without it
@@ -129,7 +131,8 @@ def _free_slot(core: FirmwareView, chunk: Chunk) -> Slot | GroupError:
     image = chunk.image if pairs > 1 else 0
     if image >= pairs or core.state.trial:
         return GroupError(Err.NO_FREE_SLOT, "no slot")
-    return slots.other_slot(core.layout, image, core.active)
+    free = slots.upload_slot(core.layout, image, core.active)
+    return GroupError(Err.NO_FREE_SLOT, "no slot") if free is None else free
 
 
 def _unfit(core: FirmwareView, chunk: Chunk, slot: Slot) -> GroupError | None:
@@ -159,7 +162,7 @@ def _next(core: FirmwareView, call: Call, chunk: Chunk) -> Reply:
         return GroupError(Err.INVALID_IMAGE_DATA_OVERRUN)
     upload = core.state.upload
     if upload is not None and upload.owner is None:
-        refused = own(core, call)
+        refused = own(core, call, running.slot.image)
         if refused is not None:
             return refused
     return _put(core, call, running, chunk.data)
@@ -187,13 +190,30 @@ def _put(core: FirmwareView, call: Call, running: UploadSession, data: bytes) ->
         )
     )
     drop(core, call.now_ms)
-    return told
+    return _to_be_started(core, call, running) or told
+
+
+def _to_be_started(core: FirmwareView, call: Call, done: UploadSession) -> Refused | None:
+    """Where what lies there starts: have the machine arm it, now or at the session's reset; why it refuses."""
+    if core.layout.algorithm.armed_by_trailer:
+        return None
+    pair = done.slot.image
+    core.kept[pair] = KeptHeader(slot=done.slot, header=done.writer.header)
+    computed = core.parts.computed_hash(core.slots_shown, core.layout, done.slot)
+    found = slots.read_image(core.slots_shown, core.layout, done.slot)
+    if isinstance(computed, ImageFault) or isinstance(found, ImageFault) or computed != found.hash:
+        del core.kept[pair]  # the bootloader would erase it
+        return None
+    refused = core.feed(ArmAsked(peer=call.peer, image=computed, permanent=False, pair=pair), call.now_ms)
+    if refused is not None:
+        core.kept.pop(pair, None)
+    return refused
 
 
 def _file_hash(core: FirmwareView, done: UploadSession) -> bytes:
     """SHA-256 over what lies in the slot now, as long as the file was."""
     start = core.layout.upload_offset(done.slot)
-    source = area(core.flash, done.slot)
+    source = area(slots.HeaderShown(core.flash, done.slot, done.writer.header), done.slot)
     digest = hashlib.sha256()
     for at in range(0, done.length, HASH_CHUNK):
         digest.update(source.read(start + at, min(HASH_CHUNK, done.length - at)))

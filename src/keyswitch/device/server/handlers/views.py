@@ -9,7 +9,7 @@ from typing import Protocol
 
 from keyswitch.device.events import DeviceEvent, HolderCredential
 from keyswitch.device.server.components import Components
-from keyswitch.device.server.core import Counts, SequenceKey, UploadSession
+from keyswitch.device.server.core import Counts, KeptHeader, SequenceKey, UploadSession
 from keyswitch.gate.decision import Decision, Refused
 from keyswitch.gate.events import Event
 from keyswitch.gate.lockout import Lockout
@@ -82,7 +82,13 @@ class BufferQueues(Protocol):
 
 
 class ServerView(CountsView, Machine, Protocol):
-    """For the os group: what the server says about itself, and the reset."""
+    """For the os group: what the server says about itself, and the reset.
+
+    Attributes:
+        loader_asked: the granted reset is to start the firmware loader.
+    """
+
+    loader_asked: bool
 
     @property
     def layout(self) -> Layout:
@@ -96,9 +102,20 @@ class ServerView(CountsView, Machine, Protocol):
 
 
 class FirmwareView(Machine, Protocol):
-    """For the image group. Attributes: upload: the one under way."""
+    """For the image group.
+
+    Attributes:
+        upload: the one under way.
+        kept: of each image pair, the header of a whole upload that is to be started, and is no image before.
+    """
 
     upload: UploadSession | None
+    kept: dict[int, KeptHeader]
+
+    @property
+    def slots_shown(self) -> Flash:
+        """The flash with those headers in their places."""
+        ...
 
     @property
     def flash(self) -> Flash:
