@@ -331,7 +331,7 @@ def test_what_the_system_refuses_is_one_clear_line_and_no_bug(
     def forbidden(path: Path) -> bool:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **_how: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     state = str(tmp_path / "state")
