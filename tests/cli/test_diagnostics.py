@@ -23,7 +23,7 @@ def test_what_is_logged_and_where(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert "sent:" not in said
         assert "keyswitch.host.smp.client: sent: os.echo write, sequence" in log.read_text()
         ended("smp", served.target, "os", "echo", "-vv")
-        assert "received: os.echo read answered" in capsys.readouterr().err
+        assert "received: os.echo write answered" in capsys.readouterr().err
     logger = logging.getLogger("keyswitch")
     assert (logger.handlers, logger.level) == ([], logging.NOTSET)
 

@@ -226,8 +226,10 @@ BUILDS: Final[Mapping[str, Recorded]] = {
     ),
     "a single slot": Recorded(
         mcuboot={"CONFIG_BOOT_SWAP_USING_MOVE=y": "CONFIG_SINGLE_APPLICATION_SLOT=y"},
-        lost={"algorithm": "CONFIG_SINGLE_APPLICATION_SLOT=y"},
-        not_visible=("bootloader-mode",),
+        lost={
+            "algorithm": "CONFIG_SINGLE_APPLICATION_SLOT=y",
+            "bootloader-mode": "CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_MOVE=y",
+        },
     ),
     "files, settings, shell and statistics are built": Recorded(
         application={

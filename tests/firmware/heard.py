@@ -84,7 +84,7 @@ class Heard:
         if kind == 5:
             return do.WriteTrailer(image=self._hash(), permanent=bool(arg))
         if kind == 8 and arg:
-            return do.WriteSessionRecord(image=self._hash())
+            return do.WriteSessionRecord(expected=((0, self._hash()),))
         value = self._u32()
         match kind:
             case 0:
@@ -102,7 +102,7 @@ class Heard:
             case 7:
                 return do.ConfirmImage()
             case 8:
-                return do.WriteSessionRecord(image=None)
+                return do.WriteSessionRecord(expected=())
             case 9:
                 return do.ClearSessionRecord()
             case 10:
@@ -126,18 +126,19 @@ class Heard:
         flags = {name: bool(word >> bit & 1) for bit, name in enumerate(_FLAGS)}
         owner, quiet, quiet_ms = self._u32() or None, self._u32(), self._u32()
         session = self._session(ending=flags["ending"]) if flags["session"] else None
-        arming = None
+        armed: tuple[Arming, ...] = ()
         if flags["arming"]:
-            arming = Arming(image=self._hash(), permanent=flags["permanent"], written=flags["written"])
+            armed = (Arming(image=self._hash(), permanent=flags["permanent"], written=flags["written"]),)
         return GateState(
             mode=mode,
             connections=self._peers(),
             inputs=tuple(self._value(each.type) for each in self.policy.inputs),
             session=session,
             upload=Upload(owner=owner) if flags["uploading"] else None,
-            arming=arming,
+            armed=armed,
+            on_trial=frozenset({0}) if flags["trial"] else frozenset(),
             quiet=Quiet(names=self._names(quiet), ms=quiet_ms) if quiet_ms else None,
-            **{name: flags[name] for name in ("trial", "first_trial", "reset_pending", "service_shown", "down")},
+            **{name: flags[name] for name in ("first_trial", "reset_pending", "service_shown", "down")},
         )
 
     def _session(self, *, ending: bool) -> Session:

@@ -126,9 +126,9 @@ def alphabet(policy: Policy) -> list[Event]:
         )
     ]
     events += [
-        on.Booted(record=record, running=b"old", trial=trial, inputs=inputs)
+        on.Booted(record=record, running=(b"old",), on_trial=trial, inputs=inputs)
         for record in _records(policy)
-        for trial in (False, True)
+        for trial in (frozenset[int](), frozenset({0}))
         for inputs in ((), tuple((each.name, values_of(policy, each)[0]) for each in policy.inputs))
     ]
     return events
@@ -144,7 +144,7 @@ def _records(policy: Policy) -> list[SessionRecord]:
         if mode.maintenance
         for proof in (None, *ProofKind)
         for digest in (policy.digest, b"\x77" * 32)
-        for expected in (None, b"old")
+        for expected in ((), ((0, b"old"),))
     ]
 
 
