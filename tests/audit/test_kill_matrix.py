@@ -10,6 +10,7 @@ from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.verdict import Verdict
 from keyswitch.cli.audit_controls import controls
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Arm, ProofKind, UploadRest, Visibility
 from keyswitch.policy.load import load
 from keyswitch.policy.model import OnEnter, Policy, SequenceEntry
@@ -107,6 +108,13 @@ def test_where_downgrades_are_refused_the_newer_image_stays_and_that_is_said() -
     audited = audit(UPGRADE_ONLY, ["KS-601", "KS-602"])
     assert verdicts(audited) == {"KS-601": "pass", "KS-602": "pass"}
     assert audited.left_behind == ("--next runs and is confirmed; what ran before was not put back",)
+
+
+@pytest.mark.parametrize("algorithm", [each for each in Algorithm if not each.has_trial and each.armed_by_trailer])
+def test_an_update_is_not_expected_to_go_back_where_the_bootloader_has_no_trial(algorithm: Algorithm) -> None:
+    policy = over(replace(PUMP, bootloader=replace(PUMP.bootloader, algorithm=algorithm)), Transport.UDP)
+    (found,) = audit(policy, ["KS-203"]).found
+    assert (found.verdict, algorithm.value in found.why) == (Verdict.NOT_APPLICABLE, True)
 
 
 @pytest.mark.parametrize("hole", [hole for hole in HOLES if hole.check > "KS-400" and hole.check < "KS-500"])

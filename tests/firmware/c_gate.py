@@ -152,4 +152,17 @@ def _can_be_told(policy: Policy, state: GateState, event: Event, done: Step) -> 
             told = len(event.images or ()) <= MAX_IMAGES
         case _:
             told = True
-    return told and _fits(policy, state) and len(done.state.connections) <= MAX_CONNECTIONS
+    fits = _fits(policy, state) and len(done.state.connections) <= MAX_CONNECTIONS
+    return told and fits and _of_one_image(event) and not policy.bootloader.images and _of_one_image(done.state)
+
+
+def _of_one_image(told: Event | GateState) -> bool:
+    """Whether only the first image is spoken of: the core knows no other, and the exporter refuses several."""
+    match told:
+        case GateState(armed=armed, on_trial=on_trial):
+            return not on_trial - {0} and not any(each.pair for each in armed)
+        case on.Booted(running=running, record=record):
+            expected = () if record is None else record.expected
+            return len(running) <= 1 and not any(pair for pair, _ in expected)
+        case _:
+            return not getattr(told, "pair", 0)

@@ -4,7 +4,7 @@ from typing import Final
 
 from keyswitch.audit.bench import Bench
 from keyswitch.audit.catalogue import Check, Impact, Story
-from keyswitch.audit.story import failed, firmware, mark, passed, reset_in_maintenance, running, send_back
+from keyswitch.audit.story import failed, firmware, mark, not_for, passed, reset_in_maintenance, running, send_back
 from keyswitch.audit.verdict import Part
 
 ID: Final = "KS-203"
@@ -12,6 +12,9 @@ ID: Final = "KS-203"
 
 async def play(bench: Bench) -> tuple[Part, ...]:
     """Upload, mark, reset, see it run; leave without confirming, and see the old one run."""
+    bootloader = bench.target.policy.bootloader
+    if not bootloader.has_trials(0):
+        return (not_for("an update that goes back", f'"{bootloader.algorithm}" has no trial: what is started stays'),)
     _, digest = firmware(bench)
     visit = await mark(bench, digest)
     old = await running(visit)
@@ -45,7 +48,7 @@ CHECK: Final = Check(
     ),
     how=(
         "The whole update with --next but its confirmation; then maintenance is left, and the running image "
-        "is looked at."
+        "is looked at. Not applicable where the policy's bootloader has no trial."
     ),
     finding="Unconfirmed firmware runs in the working machine, and may vanish from it at any power-up.",
     remedy="Revert before leaving: reset while the session still stands, and only then change the mode.",
