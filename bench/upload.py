@@ -118,7 +118,7 @@ async def upload(cell: Cell, files: Workshop, most_outstanding: int | None) -> i
     )
     async with world as here:
         async with asyncio.timeout(3000):
-            result = await update(here.reach(), job)
+            result = await update(here.endpoint(), job)
     if result.outcome is not Outcome.STAGED or result.upload is None:
         raise RuntimeError(result.line)
     return round(result.upload.size * 1000 / result.upload.duration_ms)

@@ -354,9 +354,9 @@ async def _updated(case: Case, files: Files) -> Waits:
         await asyncio.sleep(case.after_ms / 1000)
         waits.at = asyncio.get_running_loop().time() * 1000
         adapter = BumbleAdapter(tapped(on_air(here.air, "operator"), waits), address="C8:00:00:00:00:01")
-        reach = BleEndpoint(adapter, target="air:pump", name=files.policy.device.name)
-        result = await update(reach, job, sink=waits.on_event)
-        await reach.close()
+        endpoint = BleEndpoint(adapter, target="air:pump", name=files.policy.device.name)
+        result = await update(endpoint, job, sink=waits.on_event)
+        await endpoint.close()
     if result.outcome is not Outcome.CONFIRMED:
         raise RuntimeError(result.line)
     if abs(sum(waits.rows.values()) - result.duration_ms) > 50:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from keyswitch.app.endpoints import open_reach
+from keyswitch.app.endpoints import open_endpoint
 from keyswitch.host.connect.endpoint import Endpoint
 from keyswitch.host.smp.reply import Refusal
 from keyswitch.host.upload.frame_size import capacity_of
@@ -26,8 +26,8 @@ ERASE_MS: Final = 40_000
 
 async def main(target: str, data: bytes) -> None:
     """Connect, upload, say."""
-    reach: Endpoint = open_reach(target)
-    connection = await reach.connect(smp_shown=target.startswith("hci:"))
+    endpoint: Endpoint = open_endpoint(target)
+    connection = await endpoint.connect(smp_shown=target.startswith("hci:"))
     if connection.smp is None:
         raise SystemExit("the device does not show its SMP service")
     erased = await connection.smp.write(image.ID, image.Id.ERASE, timeout_ms=ERASE_MS)
@@ -41,7 +41,7 @@ async def main(target: str, data: bytes) -> None:
         raise SystemExit(f"{end}")
     print(json.dumps({"bytes": end.size - end.resumed_at, "losses": end.losses, "seconds": seconds, "cpu_s": cpu_s}))
     await connection.close()
-    await reach.close()
+    await endpoint.close()
 
 
 if __name__ == "__main__":

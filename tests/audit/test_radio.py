@@ -63,7 +63,7 @@ def audit(policy: Policy, checks: Iterable[str] = CHECKS) -> Audited:
             target = Target(
                 name="air",
                 policy=policy,
-                ways={Transport.BLE: world.reach()},
+                ways={Transport.BLE: world.endpoint()},
                 strategy=ModeGroupStrategy("maintenance", Secret(SECRET), expected=expected_of(policy)),
                 hand=AtTheWorld(world),
                 next=Firmware(data=new.data, hash=new.hash, version=new.version),

@@ -238,7 +238,7 @@ def on_a_wire(pump: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     policy = over(pump.policy, Transport.UDP)
     there: list[DeviceInProcess] = []
 
-    def open_reach(text: str, *, capture: Path | None = None, **_: Any) -> Any:
+    def open_endpoint(text: str, *, capture: Path | None = None, **_: Any) -> Any:
         if capture is not None:
             capture.write_bytes(b"what passed on the way to " + text.encode())
         return there[-1].ways[Transport.UDP] if there else None
@@ -251,8 +251,8 @@ def on_a_wire(pump: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
         return clock.run(inside(), limit_s=audit_controls.LIMIT_S)
 
-    monkeypatch.setattr(audit_run, "open_reach", open_reach)
-    monkeypatch.setattr(audit_learn, "open_reach", open_reach)
+    monkeypatch.setattr(audit_run, "open_endpoint", open_endpoint)
+    monkeypatch.setattr(audit_learn, "open_endpoint", open_endpoint)
     monkeypatch.setattr(audit_run.asyncio, "run", run)
     secret = tmp_path / "secret"
     secret.touch(mode=0o600)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keyswitch.app.endpoints import open_reach
+from keyswitch.app.endpoints import open_endpoint
 from keyswitch.cli.prompt import ask_passkey
 from keyswitch.errors import InputError
 
@@ -85,4 +85,4 @@ def test_bonds_that_are_none_are_bad_input(tmp_path: Path, kind: str):
     else:
         path.mkdir()
     with pytest.raises(InputError, match="bonds"):
-        open_reach("hci:tcp-client:127.0.0.1:1#Pump 7", pair=True, bonds=path)
+        open_endpoint("hci:tcp-client:127.0.0.1:1#Pump 7", pair=True, bonds=path)

@@ -263,8 +263,8 @@ def test_a_plan_of_a_device_that_is_not_reached_is_one_object(
         async def connect(self, *, timeout_ms: int = 10, smp_shown: bool = False, ours: bool = False) -> Connection:
             return await super().connect(timeout_ms=min(timeout_ms, 10), smp_shown=smp_shown, ours=ours)
 
-    reach = Away(PeerAir(), target="ble:Pump 7", name="Pump 7")
-    monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
+    endpoint = Away(PeerAir(), target="ble:Pump 7", name="Pump 7")
+    monkeypatch.setattr("keyswitch.app.update.open_endpoint", lambda *_arguments, **_options: endpoint)
     assert ended("update", "ble:Pump 7", str(new), "--policy", str(policy), "--dry-run", "--json") == Exit.UNREACHABLE
     said = capsys.readouterr()
     (told,) = [json.loads(line) for line in said.out.splitlines()]
@@ -348,8 +348,8 @@ def test_a_result_is_told_and_recorded_where_the_target_names_several_devices(
     capsys: pytest.CaptureFixture[str], new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     peers = [SmpPeer(OLD, address=f"C0:00:00:00:00:0{n}") for n in (1, 2)]
-    reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
-    monkeypatch.setattr("keyswitch.app.update.open_reach", lambda *_arguments, **_options: reach)
+    endpoint = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
+    monkeypatch.setattr("keyswitch.app.update.open_endpoint", lambda *_arguments, **_options: endpoint)
     monkeypatch.setattr("keyswitch.host.connect.ble_endpoint.NAMESAKES_MS", 200)
     evidence = tmp_path / "run.jsonl"
     assert ended("update", "ble:Pump 7", str(new), "--json", "--evidence", str(evidence)) == Exit.USAGE

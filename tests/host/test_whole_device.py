@@ -181,9 +181,9 @@ async def updated(
     policy = policy or replace(pump.policy, gate=replace(pump.policy.gate, service=service))
     async with VirtualWorld(policy, pump.old.read_bytes(), secret=secret, air=AIR) as here:
         name = pump.policy.device.name
-        reach = BleEndpoint(CutAir(here.adapter(), scissors), target=name, name=name)
+        endpoint = BleEndpoint(CutAir(here.adapter(), scissors), target=name, name=name)
         job = Job(images=(job_image(pump.new),), way=ModeGroupStrategy("maintenance", Secret(secret)), **settings)
-        result = await update(reach, job, sink=lambda event: strike(here, event) if strike else None)
+        result = await update(endpoint, job, sink=lambda event: strike(here, event) if strike else None)
         return result, here.device.status()
 
 
@@ -337,7 +337,7 @@ def test_a_namesake_on_the_air_is_heard_while_the_first_one_is_connected_to(pump
             namesake = asyncio.ensure_future(appear(here.air))
             job = Job(images=(job_image(pump.new),), way=way_into(pump.policy))
             with pytest.raises(InputError, match=f"2 devices have this name: .*, {ADDRESS}"):
-                await update(here.reach(), job)
+                await update(here.endpoint(), job)
             assert here.device.status()["mode"] == "normal"
             assert not here.peripheral.connections
             await (await namesake).radio.close()

@@ -90,7 +90,7 @@ class Place:
 
     async def central(self, **how: Any) -> Connection:
         """One more central."""
-        connection = await self.world.reach().connect(**how)
+        connection = await self.world.endpoint().connect(**how)
         self.centrals.append(connection)
         return connection
 

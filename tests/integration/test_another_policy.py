@@ -59,7 +59,7 @@ async def _updated(pump: Workshop, policy: Policy) -> tuple[Result, dict[str, An
     firmware.world = here
     async with here:
         way = ModeGroupStrategy("maintenance", Secret(secret), expected=expected_of(pump.policy))
-        result = await update(here.reach(), Job(images=(new,), way=way))
+        result = await update(here.endpoint(), Job(images=(new,), way=way))
         return result, here.device.status(), here.device.server.core.policy.digest
 
 
@@ -88,7 +88,7 @@ def test_the_first_image_with_a_gate_is_confirmed_over_the_air(pump: Workshop) -
         slots.install(here.flash, here.layout, pair.secondary, pump.new.read_bytes())
         slots.arm(here.flash, here.layout, pair.secondary, permanent=False)
         async with here:
-            connection = await here.reach().connect()
+            connection = await here.endpoint().connect()
             assert connection.smp is not None
             told = await connection.smp.read(mode.ID, mode.Id.STATE)
             confirmed = await connection.smp.write(image.ID, image.Id.STATE, {"confirm": True})

@@ -51,7 +51,7 @@ def test_a_whole_update_is_confirmed_and_the_gate_is_shut_again(pump: Workshop, 
     async def story() -> None:
         air = AirSettings(interval_us=15_000, phy=AIR.phy, data_length=AIR.data_length, loss=loss, seed=1)
         async with world(pump, air) as here:
-            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.new),), way=way(pump)))
             assert result.outcome is Outcome.CONFIRMED, result
             status = here.device.status()
             assert (status["mode"], status["gate"], running(here)) == ("normal", "shut", "1.1.0")
@@ -66,7 +66,7 @@ def test_outside_maintenance_nothing_is_offered_and_nothing_is_taken(pump: Works
     async def story() -> None:
         async with world(pump) as here:
             before = here.flash.read(0, here.flash.geometry.size)
-            connection = await here.reach().connect()
+            connection = await here.endpoint().connect()
             verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason, connection.smp) == (Gate.SHUT, Reason.WRONG_MODE, None)
             assert connection.mode is not None
@@ -84,8 +84,8 @@ def test_outside_maintenance_nothing_is_offered_and_nothing_is_taken(pump: Works
 def test_the_guard_is_named_and_entry_works_over_the_same_connection_once_it_holds(pump: Workshop) -> None:
     async def story() -> None:
         async with world(pump) as here:
-            reach = here.reach()
-            connection = await reach.connect()
+            endpoint = here.endpoint()
+            connection = await endpoint.connect()
             assert connection.mode is not None
             here.device.happen(InputChanged(name="motion", value=True))
             secret = (Secret(read_secret(pump.policy)),)
@@ -98,8 +98,8 @@ def test_the_guard_is_named_and_entry_works_over_the_same_connection_once_it_hol
             assert isinstance(entered, mode_group.EntryReply)
             assert entered.reconnect
             assert await connection.wait_closed(2_000) is not None
-            reach.learn(token=entered.session)
-            again = await reach.connect(smp_shown=True)
+            endpoint.learn(token=entered.session)
+            again = await endpoint.connect(smp_shown=True)
             assert again.mode is not None
             assert again.smp is not None
             state = await read_mode(again.mode)
@@ -122,7 +122,7 @@ def test_motion_in_maintenance_ends_it_and_the_upload(pump: Workshop) -> None:
                 if progress is not None and progress.off > 8_000:
                     here.device.happen(InputChanged(name="motion", value=True))
 
-            result = await update(here.reach(), staying, sink=moving)
+            result = await update(here.endpoint(), staying, sink=moving)
             assert result.outcome in {Outcome.REFUSED, Outcome.FAILED, Outcome.UNREACHABLE}, result
             status = here.device.status()
             assert (status["mode"], status["gate"], running(here)) == ("active", "shut", "1.0.0")
@@ -134,7 +134,7 @@ def test_motion_in_maintenance_ends_it_and_the_upload(pump: Workshop) -> None:
 def test_a_wrong_secret_does_not_open(pump: Workshop) -> None:
     async def story() -> None:
         async with world(pump) as here:
-            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump, bytes(32))))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.new),), way=way(pump, bytes(32))))
             assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PROOF), result
             assert here.device.status()["mode"] == "normal"
 
@@ -144,7 +144,7 @@ def test_a_wrong_secret_does_not_open(pump: Workshop) -> None:
 def test_one_flipped_bit_never_runs(pump: Workshop) -> None:
     async def story() -> None:
         async with world(pump) as here:
-            result = await update(here.reach(), Job(images=(job_image(pump.broken),), way=way(pump)))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.broken),), way=way(pump)))
             assert result.outcome in {Outcome.REFUSED, Outcome.FAILED, Outcome.NOT_STARTED}, result
             assert running(here) == "1.0.0"
             await here.device.power_cycle()
@@ -163,7 +163,7 @@ def test_what_is_not_confirmed_reverts_inside_maintenance(pump: Workshop) -> Non
 
         made = VirtualWorld(pump.policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
         async with made as here:
-            result = await update(here.reach(), Job(images=(job_image(pump.new),), goal=Goal.TEST, way=way(pump)))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.new),), goal=Goal.TEST, way=way(pump)))
             assert (result.outcome, running(here)) == (Outcome.ON_TRIAL, "1.1.0"), result
             await clock_passes(pump.trial_deadline_ms)
             assert running(here) == "1.0.0"
@@ -178,9 +178,9 @@ def test_an_upload_that_is_left_behind_is_of_no_use_after_leaving(pump: Workshop
     async def story() -> None:
         async with world(pump) as here:
             job = Job(images=(job_image(pump.new),), goal=Goal.UPLOAD, way=way(pump), stay=True)
-            assert (await update(here.reach(), job)).outcome is Outcome.STAGED
-            reach = here.reach()
-            connection = await reach.connect()
+            assert (await update(here.endpoint(), job)).outcome is Outcome.STAGED
+            endpoint = here.endpoint()
+            connection = await endpoint.connect()
             assert connection.smp is not None
             assert connection.mode is not None
             image = job_image(pump.new)

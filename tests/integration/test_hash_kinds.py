@@ -47,7 +47,7 @@ def test_a_whole_update_is_confirmed(pump: Workshop, tmp_path: Path, build: Veri
     async def story() -> None:
         async with VirtualWorld(policy, old.data, secret=read_secret(policy)) as here:
             way = ModeGroupStrategy("maintenance", Secret(read_secret(policy)))
-            result = await update(here.reach(), Job(images=(new,), way=way))
+            result = await update(here.endpoint(), Job(images=(new,), way=way))
             assert result.outcome is Outcome.CONFIRMED, result
             await here.device.power_cycle()
             running = here.device.status()["running"]

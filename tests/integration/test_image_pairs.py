@@ -55,7 +55,7 @@ def runs(here: VirtualWorld) -> list[str]:
 
 async def story_of(policy: Policy, parts: Components | None = None, **job: Any) -> tuple[Result, list[str], list[str]]:
     async with world(policy, parts) as here:
-        result = await update(here.reach(), Job(**{"images": tuple(NEW), "way": way(), **job}))
+        result = await update(here.endpoint(), Job(**{"images": tuple(NEW), "way": way(), **job}))
         found = runs(here)
         await here.device.power_cycle()
         return result, found, runs(here)
@@ -139,7 +139,7 @@ def test_power_cut_between_the_two_trailers_starts_nothing_that_stays() -> None:
 
     async def story() -> None:
         async with world(two(), Components(boot=boot, arm=arm)) as here:
-            await update(here.reach(), Job(images=tuple(NEW), way=way(), goal=Goal.TEST))
+            await update(here.endpoint(), Job(images=tuple(NEW), way=way(), goal=Goal.TEST))
             assert booted[:3] == ["NONE NONE", "TEST NONE", "REVERT NONE"]
 
     clock.run(story(), limit_s=900)
@@ -149,8 +149,8 @@ def test_where_one_slot_has_changed_the_other_image_is_not_started_alone() -> No
     async def story() -> None:
         async with world(two()) as here:
             job = Job(images=tuple(NEW), way=way(), goal=Goal.UPLOAD, stay=True)
-            assert (await update(here.reach(), job)).outcome is Outcome.STAGED
-            smp = (await here.reach().connect()).smp
+            assert (await update(here.endpoint(), job)).outcome is Outcome.STAGED
+            smp = (await here.endpoint().connect()).smp
             assert smp is not None
             for new in NEW:
                 assert isinstance(await smp.write(image.ID, image.Id.STATE, {"hash": new.hash}), Answer)
@@ -175,9 +175,9 @@ def on_trial(scene: Scene, policy: Policy) -> None:
 
     async def story() -> None:
         async with world(policy) as here:
-            result = await update(here.reach(), Job(images=tuple(NEW), goal=Goal.TEST, way=way()))
+            result = await update(here.endpoint(), Job(images=tuple(NEW), goal=Goal.TEST, way=way()))
             assert result.outcome is Outcome.ON_TRIAL, result
-            connection = await here.reach().connect()
+            connection = await here.endpoint().connect()
             await scene(here, connection.smp)
 
     clock.run(story(), limit_s=600)
@@ -224,14 +224,14 @@ def test_one_after_the_other_each_for_itself() -> None:
 
     async def story() -> None:
         async with world(policy) as here:
-            both = await update(here.reach(), Job(images=tuple(NEW), way=way()))
+            both = await update(here.endpoint(), Job(images=tuple(NEW), way=way()))
             assert both.outcome is Outcome.REFUSED, both
             assert "an image of another number is pending" in both.detail
             assert runs(here) == ["1.0.0", "1.1.0"]
-            core = await update(here.reach(), Job(images=(NEW[1],), way=way()))
+            core = await update(here.endpoint(), Job(images=(NEW[1],), way=way()))
             assert core.outcome is Outcome.CONFIRMED, core
             assert runs(here) == ["1.0.0", "2.1.0"]
-            application = await update(here.reach(), Job(images=(NEW[0],), way=way(), goal=Goal.TEST))
+            application = await update(here.endpoint(), Job(images=(NEW[0],), way=way(), goal=Goal.TEST))
             assert application.outcome is Outcome.ON_TRIAL, application
             await here.device.power_cycle()
             assert runs(here) == ["1.0.0", "2.1.0"]
@@ -255,9 +255,9 @@ def test_image_numbers_on_the_wire() -> None:
 
     async def story() -> None:
         async with world(two()) as here:
-            result = await update(here.reach(), Job(images=(NEW[1],), way=way(), goal=Goal.UPLOAD, stay=True))
+            result = await update(here.endpoint(), Job(images=(NEW[1],), way=way(), goal=Goal.UPLOAD, stay=True))
             assert result.outcome is Outcome.STAGED, result
-            connection = await here.reach().connect()
+            connection = await here.endpoint().connect()
             assert connection.smp is not None
             told = await connection.smp.read(image.ID, image.Id.SLOTS)
             assert isinstance(told, Answer)

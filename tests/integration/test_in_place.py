@@ -55,12 +55,12 @@ def linked(version: str) -> tuple[JobImage, JobImage]:
 async def updated(here: VirtualWorld, policy: Policy, *new: JobImage) -> tuple[Result, list[str]]:
     said: list[str] = []
     way = ModeGroupStrategy("maintenance", Secret(read_secret(policy)))
-    reach = here.reach()
+    endpoint = here.endpoint()
     job = Job(images=new, way=way, downgrade=True, bootloader=policy.bootloader.algorithm.boot_mode)
     result = await update(
-        reach, job, sink=lambda event: said.append(event.text) if isinstance(event, Message) else None
+        endpoint, job, sink=lambda event: said.append(event.text) if isinstance(event, Message) else None
     )
-    await reach.close()
+    await endpoint.close()
     return result, said
 
 

@@ -72,7 +72,7 @@ async def gather(pump: Workshop, policy: Policy, times: FlashTimes, execution_us
     )
     work_takes_time(world.device.server, execution_us)
     await world.__aenter__()
-    centrals = [await world.reach().connect() for _ in range(2)]
+    centrals = [await world.endpoint().connect() for _ in range(2)]
     world.device.happen(ButtonHeld(hold_ms=5_000))
     await world.device.settled()
     assert world.device.status()["gate"] == "open"

@@ -89,8 +89,8 @@ def connect_and_lose(transport: str, act: Any) -> str | None:
 
     async def story() -> str | None:
         adapter = open_adapter(BleTarget(text="test", transport=transport))
-        reach = BleEndpoint(adapter, target="test", name="Pump 7")
-        connection = await reach.connect()
+        endpoint = BleEndpoint(adapter, target="test", name="Pump 7")
+        connection = await endpoint.connect()
         act()
         why = await connection.wait_closed(WITHIN_S * 1000)
         await adapter.close()

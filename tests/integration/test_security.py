@@ -43,12 +43,12 @@ def test_without_pairing_nobody_is_heard_and_everybody_is_told_why(pump: Worksho
     async def story() -> None:
         async with world_of(pump, security) as here:
             here.device.happen(ButtonHeld(hold_ms=5_000))
-            connection = await here.reach().connect(smp_shown=True)
+            connection = await here.endpoint().connect(smp_shown=True)
             assert connection.smp is None
             verdict = await probe_gate(connection)
             assert (verdict.gate, verdict.reason) == (Gate.SHUT, Reason.SECURITY)
             await connection.close()
-            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.new),), way=way(pump)))
             assert result.outcome is not Outcome.CONFIRMED
             assert here.device.status()["running"]["version"] == "1.0.0"
 
@@ -77,8 +77,8 @@ def test_just_works_is_encrypted_and_never_authenticated(
             here.device.happen(ButtonHeld(hold_ms=5_000))
             adapter = here.adapter(ask_passkey=passkey) if types_passkey else here.adapter()
             name = here.policy.device.name
-            reach = BleEndpoint(adapter, target=name, name=name)
-            sighting = await reach.connect(smp_shown=True)
+            endpoint = BleEndpoint(adapter, target=name, name=name)
+            sighting = await endpoint.connect(smp_shown=True)
             await sighting.close()
             link = await adapter.connect(here.peripheral.address, 5_000)
             await link.pair()

@@ -67,7 +67,7 @@ def test_a_whole_update(pump: Workshop, service: Visibility, identity: Identity)
         here = VirtualWorld(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
         async with here:
             before = await heard(here)
-            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.new),), way=way(pump)))
             assert result.outcome is Outcome.CONFIRMED, result
             await asyncio.sleep(1)
             after = await heard(here)
@@ -95,7 +95,7 @@ def test_an_owner_updates_where_each_access_is_asked_about(pump: Workshop) -> No
 
         here = VirtualWorld(policy, pump.old.read_bytes(), secret=read_secret(pump.policy), air=AIR, report=note)
         async with here:
-            result = await update(here.reach(), Job(images=(job_image(pump.new),), way=way(pump)))
+            result = await update(here.endpoint(), Job(images=(job_image(pump.new),), way=way(pump)))
             assert result.outcome is Outcome.CONFIRMED, result
             assert len(connected) == CONNECTIONS[Visibility.AUTHORIZE]
 
@@ -107,7 +107,7 @@ def test_an_operator_that_was_refused_goes_on_once_a_button_opens_the_gate(pump:
 
     async def story() -> None:
         async with world_of(pump, policy_of(pump, Visibility.AUTHORIZE)) as here:
-            connection = await here.reach().connect()
+            connection = await here.endpoint().connect()
             assert connection.smp is None
             here.device.happen(ButtonHeld(hold_ms=5_000))
             verdict = await probe_gate(connection)
@@ -122,7 +122,7 @@ def test_an_operator_that_was_refused_goes_on_once_a_button_opens_the_gate(pump:
 def test_what_a_central_sees_outside_maintenance_and_what_it_is_told(pump: Workshop, service: Visibility) -> None:
     async def story() -> None:
         async with world_of(pump, policy_of(pump, service)) as here:
-            connection = await here.reach().connect()
+            connection = await here.endpoint().connect()
             assert (connection.smp is not None) == (service is Visibility.ALWAYS)
             refused = isinstance(connection.trouble, GattRefused) and connection.trouble.not_authorized
             assert refused == (service is Visibility.AUTHORIZE)

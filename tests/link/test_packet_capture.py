@@ -98,14 +98,14 @@ def test_fragments_on_bluetooth_are_put_together(tmp_path: Path):
         peer.mode = "maintenance"
         taken = capture(tmp_path / "c.pcapng")
         adapter = CapturedAdapter(PeerAir(peer), taken)
-        reach = BleEndpoint(adapter, target="ble:", address=peer.address)
-        connection = await reach.connect()
+        endpoint = BleEndpoint(adapter, target="ble:", address=peer.address)
+        connection = await endpoint.connect()
         assert connection.smp is not None
         assert connection.mode is not None
         await connection.smp.write(0, 0, {"d": "x" * 600})
         await connection.mode.read(0x4B53, 0)
         await connection.close()
-        await reach.close()
+        await endpoint.close()
 
     run(story())
     found = packets(tmp_path / "c.pcapng")

@@ -45,7 +45,7 @@ AskPasskey = Callable[[], Awaitable[int | None]]
 """Asks a person for the six digits that the device shows; None if there is nobody, or they gave up."""
 
 
-def open_reach(
+def open_endpoint(
     text: str,
     *,
     pair: bool = False,

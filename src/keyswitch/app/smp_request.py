@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, cast
 
-from keyswitch.app.endpoints import AskPasskey, open_reach
+from keyswitch.app.endpoints import AskPasskey, open_endpoint
 from keyswitch.app.json_output import VerdictFields, verdict_json
 from keyswitch.errors import InputError, LinkLostError, RemoteError, SilenceError
 from keyswitch.files.documents import parse_json
@@ -131,7 +131,7 @@ async def ask(
         target: as `keyswitch status` takes it.
         request: what is sent.
         timeout_ms: how long its answer may take.
-        pair: as `open_reach` takes it, and so are the others.
+        pair: as `open_endpoint` takes it, and so are the others.
         passkey: the six digits that the device shows.
         bonds: file that keeps the keys of a radio of ours.
         ask_passkey: asks a person for the six digits.
@@ -143,18 +143,18 @@ async def ask(
         SilenceError: it did not say what its gate is.
         InputError: the target names nothing that can be reached, or several devices.
     """
-    reach = open_reach(
+    endpoint = open_endpoint(
         target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, capture=capture, numbers=numbers
     )
     try:
-        return await _asked(reach, request, timeout_ms)
+        return await _asked(endpoint, request, timeout_ms)
     finally:
-        await reach.close()
+        await endpoint.close()
 
 
-async def _asked(reach: Endpoint, request: SmpRequest, timeout_ms: int) -> Asked:
+async def _asked(endpoint: Endpoint, request: SmpRequest, timeout_ms: int) -> Asked:
     try:
-        connection = await reach.connect()
+        connection = await endpoint.connect()
     except RemoteError as error:
         return Asked(verdict=verdict_of_failed_connect(error), reply=None, trouble=str(error))
     try:

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from keyswitch.app.endpoints import AskPasskey, open_reach
+from keyswitch.app.endpoints import AskPasskey, open_endpoint
 from keyswitch.errors import RemoteError, SilenceError
 from keyswitch.host.access.policy_profile import expected_of, ways_in_words
 from keyswitch.host.access.strategy import OtherPolicy, other_policy
@@ -55,7 +55,7 @@ async def status(
     Args:
         target: as `keyswitch status` takes it: `ble:NAME`, `udp:HOST`, ….
         policy: what the device is thought to obey; makes the next step more exact.
-        pair: as `open_reach` takes it, and so are the others.
+        pair: as `open_endpoint` takes it, and so are the others.
         passkey: the six digits that the device shows.
         bonds: file that keeps the keys of a radio of ours.
         ask_passkey: asks a person for the six digits.
@@ -65,15 +65,15 @@ async def status(
         LinkLostError: the device was not reached, or the link ended meanwhile.
         InputError: the target names nothing that can be reached, or several devices.
     """
-    reach = open_reach(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, numbers=numbers)
-    return await look(reach, policy)
+    endpoint = open_endpoint(target, pair=pair, passkey=passkey, bonds=bonds, ask_passkey=ask_passkey, numbers=numbers)
+    return await look(endpoint, policy)
 
 
-async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
-    """The verdict on the device behind `reach`; closes what it opened.
+async def look(endpoint: Endpoint, policy: Policy | None = None) -> Looked:
+    """The verdict on the device behind `endpoint`; closes what it opened.
 
     Args:
-        reach: the way to the device.
+        endpoint: the way to the device.
         policy: what the device is thought to obey; makes the next step more exact.
 
     Raises:
@@ -81,11 +81,11 @@ async def look(reach: Endpoint, policy: Policy | None = None) -> Looked:
         InputError: the target names several devices.
     """
     try:
-        verdict, security = await _found_out(reach)
+        verdict, security = await _found_out(endpoint)
     finally:
-        await reach.close()
+        await endpoint.close()
     verdict = _with_slots(verdict)
-    given = Given(entry="policy" if policy is not None else "", pair=reach.pair, radio=reach.radio)
+    given = Given(entry="policy" if policy is not None else "", pair=endpoint.pair, radio=endpoint.radio)
     verdict = replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given))
     if policy is None:
         return Looked(verdict=verdict, security=security)
@@ -125,9 +125,9 @@ def _with_slots(verdict: Verdict) -> Verdict:
     return verdict
 
 
-async def _found_out(reach: Endpoint) -> tuple[Verdict, Security | None]:
+async def _found_out(endpoint: Endpoint) -> tuple[Verdict, Security | None]:
     try:
-        connection = await reach.connect()
+        connection = await endpoint.connect()
     except RemoteError as error:
         return verdict_of_failed_connect(error), None
     try:

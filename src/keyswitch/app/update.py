@@ -20,7 +20,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from keyswitch import __version__
-from keyswitch.app.endpoints import AskPasskey, open_reach
+from keyswitch.app.endpoints import AskPasskey, open_endpoint
 from keyswitch.app.health import health_bound_ms, health_command
 from keyswitch.app.recorder import EvidenceRecorder, read_signer, this_person
 from keyswitch.app.request import UpdateRequest
@@ -83,7 +83,7 @@ class Prepared:
         policy: the device's policy, None without one.
         images: what is in the file.
         job: what is to be done.
-        reach: the way to the device; nothing is opened yet.
+        endpoint: the way to the device; nothing is opened yet.
         recording: begins the record of the run; None if it is not recorded.
     """
 
@@ -91,7 +91,7 @@ class Prepared:
     policy: Policy | None
     images: tuple[CheckedImage, ...]
     job: Job
-    reach: Endpoint
+    endpoint: Endpoint
     recording: Callable[[], EvidenceRecorder] | None = None
 
 
@@ -148,7 +148,7 @@ def prepare(
         images=images,
         job=job,
         recording=_recording(policy, images, job, request, unit),
-        reach=open_reach(
+        endpoint=open_endpoint(
             request.target,
             pair=request.pair,
             passkey=request.passkey,
@@ -184,13 +184,13 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
 
     def fail(outcome: Outcome, detail: str) -> None:
         duration_ms = round((asyncio.get_running_loop().time() - begun_at) * 1000)
-        result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.reach.known_by)
+        result = Result(outcome=outcome, detail=detail, duration_ms=duration_ms, device=prepared.endpoint.known_by)
         tell(Ended(result=result, at_ms=duration_ms))
 
     for words in _said_first(prepared):
         tell(Message(text=words, at_ms=0))
     try:
-        return guide.advised(await carry_out(prepared.reach, prepared.job, sink=tell))
+        return guide.advised(await carry_out(prepared.endpoint, prepared.job, sink=tell))
     except InputError as error:
         fail(Outcome.REFUSED, str(error))
         raise
@@ -199,7 +199,7 @@ async def run(prepared: Prepared, sink: Sink) -> Result:
         raise
     finally:
         try:
-            await prepared.reach.close()
+            await prepared.endpoint.close()
         finally:
             if recorder is not None:
                 recorder.end()

@@ -100,7 +100,7 @@ async def update_device(
     except Exception as error:  # noqa: BLE001 - one device's bug must not end the campaign; it is told as what it is
         return Attempt(outcome=Outcome.FAILED, detail=f"a bug in keyswitch: {type(error).__name__}: {error}")
     finally:
-        await prepared.reach.close()  # its part of a radio, also where the run did not begin
+        await prepared.endpoint.close()  # its part of a radio, also where the run did not begin
     outcome = outcome_of(result)
     return None if outcome is None else Attempt.of(outcome, result)
 

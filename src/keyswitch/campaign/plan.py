@@ -143,9 +143,9 @@ async def _ask(device: CampaignDevice, wave: int, radios: Radios) -> Asked:
     to = way.to if isinstance(way, ModeGroupStrategy) else None
     target = device.request.target
     try:
-        found = await survey(prepared.reach, prepared.policy, to=to, entry=way.field)
+        found = await survey(prepared.endpoint, prepared.policy, to=to, entry=way.field)
     except (LinkLostError, SilenceError, RemoteError, InputError) as error:
         return Asked(device=device.id, target=target, wave=wave, plan=None, unreachable=str(error))
     finally:
-        await prepared.reach.close()
+        await prepared.endpoint.close()
     return Asked(device=device.id, target=target, wave=wave, plan=make_plan(prepared.job, found, line_to(target)))

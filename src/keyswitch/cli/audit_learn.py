@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keyswitch import __version__
-from keyswitch.app.endpoints import open_reach
+from keyswitch.app.endpoints import open_endpoint
 from keyswitch.app.update import recipe_way
 from keyswitch.audit.learn import Looked, look, sketch
 from keyswitch.audit.target import NotReachedError
@@ -51,7 +51,7 @@ def learn(target: str, output: Path, options: Mapping[str, Any]) -> Exit:
 async def _look(target: str, options: Mapping[str, Any]) -> tuple[Looked, Looked | None]:
     transport = transport_of(target)
     pair = {name: options[name] for name in ("passkey", "bonds")} if options["pair"] else {}
-    endpoint = open_reach(target, pair=options["pair"], ask_passkey=ask_passkey, **pair)
+    endpoint = open_endpoint(target, pair=options["pair"], ask_passkey=ask_passkey, **pair)
     try:
         visit = Visit(transport, await endpoint.connect())
         outside = await look(visit)

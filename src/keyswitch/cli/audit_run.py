@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from keyswitch import __version__
-from keyswitch.app.endpoints import open_reach
+from keyswitch.app.endpoints import open_endpoint
 from keyswitch.app.recorder import read_signer
 from keyswitch.app.update import recipe_way
 from keyswitch.audit.catalogue import Check, Impact, Matrix
@@ -199,7 +199,7 @@ def _ways(
         of_radio = {name: options[name] for name in ("passkey", "bonds")} if pair else {}
         # The keys of a pairing pass there: a report is handed on, and must not hold them.
         capture = None if pair else captures.path_for(text)
-        ways[transport] = open_reach(text, pair=pair, ask_passkey=ask_passkey, capture=capture, **of_radio)
+        ways[transport] = open_endpoint(text, pair=pair, ask_passkey=ask_passkey, capture=capture, **of_radio)
     return ways
 
 

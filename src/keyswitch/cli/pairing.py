@@ -10,7 +10,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def pairing_options(command: _Command) -> _Command:
-    """Give a command `pair`, `passkey` and `bonds`, which go to `keyswitch.app.endpoints.open_reach` as they are."""
+    """Give a command `pair`, `passkey` and `bonds`, which go to `keyswitch.app.endpoints.open_endpoint` as they are."""
     for option in reversed(_OPTIONS):  # as decorators are applied: the last one first
         command = option(command)
     return command

@@ -21,17 +21,17 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
         SilenceError: it was reached and answered nothing more; the same.
     """
-    reach = prepared.reach
+    endpoint = prepared.endpoint
     to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupStrategy) else None
     try:
-        device = await survey(reach, prepared.policy, to=to, entry=prepared.job.way.field)
+        device = await survey(endpoint, prepared.policy, to=to, entry=prepared.job.way.field)
     except (LinkLostError, SilenceError) as error:
         if as_json:
             made = make_plan(prepared.job, declared(prepared.policy, to=to), line_to(prepared.request.target))
             echo(json_line(plan_json(made, unreachable=str(error))))
         raise
     finally:
-        await reach.close()
+        await endpoint.close()
     made = make_plan(prepared.job, device, line_to(prepared.request.target))
     for line in [json_line(plan_json(made))] if as_json else _plan_lines(made, device):
         echo(line)

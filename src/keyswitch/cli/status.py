@@ -64,7 +64,7 @@ def status(
       ble:"C0:FF:EE:00:00:07"      in quotation marks anything is a NAME
       udp:HOST[:PORT]              serial:PATH[@BAUD]
     """
-    from keyswitch.app.endpoints import open_reach
+    from keyswitch.app.endpoints import open_endpoint
     from keyswitch.app.json_output import status_json
     from keyswitch.app.status import Looked, look
     from keyswitch.app.units import policy_of_unit
@@ -75,12 +75,12 @@ def status(
         raise InputError("--unit", "means nothing without an inventory", "--inventory FILE")
     (named,) = with_target(target)
     rules, _ = policy_of_unit(policy or default_policy(), inventory, unit)
-    reach = open_reach(named or "", ask_passkey=ask_passkey, numbers=TerminalNumbers(), **link)
+    endpoint = open_endpoint(named or "", ask_passkey=ask_passkey, numbers=TerminalNumbers(), **link)
     try:
-        looked = asyncio.run(look(reach, rules))
+        looked = asyncio.run(look(endpoint, rules))
     except (LinkLostError, SilenceError) as error:
         known = error.next_step if isinstance(error, LinkLostError) else ""
-        next_step = known or unreached(Given(radio=reach.radio))
+        next_step = known or unreached(Given(radio=endpoint.radio))
         if as_json:
             verdict = Verdict(gate=Gate.UNKNOWN, detail=str(error), next_step=next_step)
             echo(json_line(status_json(Looked(verdict=verdict))))
@@ -91,7 +91,7 @@ def status(
     if as_json:
         echo(json_line(status_json(looked)))
     else:
-        _say(looked, radio=reach.radio)
+        _say(looked, radio=endpoint.radio)
     if looked.other is not None:
         return Exit.NO
     return _exit_of(verdict.gate)

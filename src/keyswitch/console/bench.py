@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, assert_never
 
-from keyswitch.app.endpoints import line_to, open_reach
+from keyswitch.app.endpoints import line_to, open_endpoint
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.scan import scan
 from keyswitch.app.status import Looked, look
@@ -335,7 +335,7 @@ class Bench:
     async def _look(self, key: str) -> None:
         request = self._requests[key]
         self._begin_step(key, "ask whether it would take an update, changing nothing")
-        looked = await look(open_reach(request.target, pair=request.pair, bonds=request.bonds), self._policy)
+        looked = await look(open_endpoint(request.target, pair=request.pair, bonds=request.bonds), self._policy)
         card = self._cards[key]
         state = looked.verdict.state
         # A device that nobody has named is called what it calls itself; its target stands beside it.
@@ -349,9 +349,9 @@ class Bench:
         way = prepared.job.way
         to = way.to if isinstance(way, ModeGroupStrategy) else None
         try:
-            device = await survey(prepared.reach, prepared.policy, to=to, entry=way.field)
+            device = await survey(prepared.endpoint, prepared.policy, to=to, entry=way.field)
         finally:
-            await prepared.reach.close()
+            await prepared.endpoint.close()
         plan = make_plan(prepared.job, device, line_to(prepared.request.target))
         self._put(replace(self._cards[key], plan=plan, planned_at_ms=self._now_ms(), trouble="", next_step=""))
 

@@ -56,7 +56,7 @@ class DemoStage:
         device: the other process.
         adapter: the operator's radio.
         teller: who shows the story.
-        reach: the way to the device; knows it by its token once it was found.
+        endpoint: the way to the device; knows it by its token once it was found.
         connection: the one that is up, if any.
         uploaded: the first upload.
         update_trace: steps that the update proved, in order.
@@ -66,13 +66,13 @@ class DemoStage:
     device: DeviceProcess
     adapter: Adapter
     teller: Teller
-    reach: BleEndpoint = field(init=False)
+    endpoint: BleEndpoint = field(init=False)
     connection: Connection | None = None
     uploaded: Uploaded | None = None
     update_trace: list[StepName] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.reach = self.new_reach()
+        self.endpoint = self.new_reach()
 
     def new_reach(self) -> BleEndpoint:
         """A way to the device that knows nothing but its name."""
@@ -90,7 +90,7 @@ class DemoStage:
     async def up(self) -> Connection:
         """The connection, made if there is none."""
         if self.connection is None or self.connection.closed is not None:
-            self.connection = await self.reach.connect()
+            self.connection = await self.endpoint.connect()
         return self.connection
 
     async def down(self) -> None:
@@ -110,7 +110,7 @@ class DemoStage:
     async def update(self, job: Job) -> Result:
         """Carry an update out, showing its steps."""
         await self.down()
-        return await update(self.reach, job, sink=self.show)
+        return await update(self.endpoint, job, sink=self.show)
 
     def show(self, event: Event) -> None:
         """Show what an update tells."""
@@ -194,7 +194,7 @@ async def entry_in_normal_mode(stage: DemoStage) -> Observed:
     told = await mode_group.enter(connection.mode, MAINTENANCE, (stage.secret(),))
     if not isinstance(told, mode_group.EntryReply):
         return Observed(text=f"{told}", ok=False)
-    stage.reach.learn(token=told.session, address=told.address)
+    stage.endpoint.learn(token=told.session, address=told.address)
     why = await connection.wait_closed(LINK_ENDS_MS)
     stage.connection = None
     text = f"entered by {told.by}, token {told.session.hex()}; the device ended the connection ({why})"
@@ -203,7 +203,7 @@ async def entry_in_normal_mode(stage: DemoStage) -> Observed:
 
 async def found_again(stage: DemoStage) -> Observed:
     """Find this very device, by its token, once it shows the SMP service; ask for its mode."""
-    stage.connection = connection = await stage.reach.connect(smp_shown=True)
+    stage.connection = connection = await stage.endpoint.connect(smp_shown=True)
     state = await read_mode(connection.mode) if connection.mode is not None else None
     if not isinstance(state, ModeState):
         return Observed(text="the device tells no mode", ok=False)
@@ -263,7 +263,7 @@ async def proved_confirmed_left(stage: DemoStage) -> Observed:
 async def shut_again(stage: DemoStage) -> Observed:
     """Connect anew, as a stranger would: the gate is shut, and the same upload is refused."""
     await stage.down()
-    stage.reach = stage.new_reach()
+    stage.endpoint = stage.new_reach()
     verdict = await probe_gate(await stage.up())
     refused = await upload_at_the_mode_service(stage)
     ok = verdict.gate is Gate.SHUT and verdict.reason is Reason.WRONG_MODE and refused.ok

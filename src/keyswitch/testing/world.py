@@ -125,7 +125,7 @@ class VirtualWorld:
         self._adapters.append(adapter)
         return adapter
 
-    def reach(self) -> BleEndpoint:
+    def endpoint(self) -> BleEndpoint:
         """A way to the device that knows nothing but its name, on a radio of its own."""
         name = self.policy.device.name
         return BleEndpoint(self.adapter(), target=f"air:{name}", name=name)

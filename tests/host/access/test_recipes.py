@@ -24,7 +24,7 @@ IMAGE = JobImage(data=NEW.data, hash=NEW.hash, version="1.1.0")
 
 
 async def updated(
-    reach: Endpoint, recipe: str, *, given: dict[str, str] | None = None, watch: Any = None, **job: Any
+    endpoint: Endpoint, recipe: str, *, given: dict[str, str] | None = None, watch: Any = None, **job: Any
 ) -> tuple[Result, list[Event]]:
     events: list[Event] = []
 
@@ -34,7 +34,7 @@ async def updated(
             watch(event)
 
     way = RecipeStrategy(read_recipe(recipe), random="abcde", given=given)
-    return await update(reach, Job(images=(IMAGE,), way=way, **job), sink=sink), events
+    return await update(endpoint, Job(images=(IMAGE,), way=way, **job), sink=sink), events
 
 
 def ble(peer: SmpPeer, air: type[PeerAir] = PeerAir) -> BleEndpoint:
@@ -66,8 +66,8 @@ def test_of_several_loaders_the_right_one():
     async def story() -> None:
         peer, other = LoaderPeer(OLD), LoaderPeer(OLD, address="C0:00:00:00:00:09")
         other.loader, other.name, other.address = True, "FL_other", "C0:00:00:00:00:F9"
-        reach = BleEndpoint(PeerAir(other, peer), target="ble:Pump 7", name="Pump 7")
-        result, _ = await updated(reach, "firmware-loader")
+        endpoint = BleEndpoint(PeerAir(other, peer), target="ble:Pump 7", name="Pump 7")
+        result, _ = await updated(endpoint, "firmware-loader")
         assert result.outcome is Outcome.CONFIRMED
         assert other.served == 0
 

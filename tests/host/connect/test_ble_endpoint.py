@@ -29,9 +29,9 @@ TOKEN = b"\x01\x02\x03\x04"
 def test_the_first_connection_learns_what_the_next_ones_look_for():
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
-        connection = await reach.connect()
-        assert reach.wanted == Wanted(tokens=frozenset({TOKEN}), addresses=frozenset({peer.address}))
+        endpoint = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        connection = await endpoint.connect()
+        assert endpoint.wanted == Wanted(tokens=frozenset({TOKEN}), addresses=frozenset({peer.address}))
         assert connection.token == TOKEN
         assert connection.smp is None
         assert connection.mode is not None
@@ -123,12 +123,12 @@ def test_a_namesake_that_appears_late_is_found_before_anything_is_asked(
         peers = two()
         from_ms = 100 if at == "while it connects" else (window_ms - 1) // 100 * 100
         air = LaterAir(*peers, from_ms=from_ms, hears=hears)
-        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
         with pytest.raises(InputError, match="2 devices have this name: C0:00:00:00:00:01, C0:00:00:00:00:02"):
-            await reach.connect(ours=ours)
+            await endpoint.connect(ours=ours)
         assert [peer.served for peer in peers] == [0, 0]
         assert [link.closed for link in links] == ["closed by us"] * hears
-        assert reach.wanted == Wanted(name="Pump 7"), "it is still looked for by its name"
+        assert endpoint.wanted == Wanted(name="Pump 7"), "it is still looked for by its name"
         await asyncio.sleep(0.001)
         assert len(asyncio.all_tasks()) == 1
 
@@ -160,12 +160,12 @@ def test_after_the_first_connection_a_namesake_is_nobody():
         peers[1].token = b"else"
         air = LaterAir(peers[1], peers[0])
         air.from_ms = 10**6
-        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
-        first = await reach.connect(ours=True)
+        endpoint = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
+        first = await endpoint.connect(ours=True)
         await first.close()
         air.from_ms, began = 0, now_ms()
         peers[0].mode = peers[1].mode = "maintenance"
-        again = await reach.connect(smp_shown=True, ours=True)
+        again = await endpoint.connect(smp_shown=True, ours=True)
         assert again.gatt is not None
         assert again.gatt.address == peers[1].address
         assert now_ms() - began < 300
@@ -186,14 +186,14 @@ def test_nobody_is_paired_with_before_it_is_known_to_be_the_only_one(
 
     async def story() -> None:
         air = LaterAir(*two(), from_ms=1_500 if namesake else 10**6)
-        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7", pair=True)
+        endpoint = BleEndpoint(air, target="ble:Pump 7", name="Pump 7", pair=True)
         if namesake:
             with pytest.raises(InputError):
-                await reach.connect()
+                await endpoint.connect()
             assert paired == []
             assert air.connected_at == []
         else:
-            await reach.connect()
+            await endpoint.connect()
             assert len(paired) == 1
             assert paired[0] >= NAMESAKES_MS
 
@@ -210,11 +210,11 @@ def test_a_radio_that_is_lost_while_it_listens_has_not_heard_that_nobody_is_ther
 
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleEndpoint(Lost(peer), target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(Lost(peer), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="the controller is gone"):
-            await reach.connect()
+            await endpoint.connect()
         assert not peer.links
-        assert reach.wanted == Wanted(name="Pump 7")
+        assert endpoint.wanted == Wanted(name="Pump 7")
 
     run(story())
 
@@ -223,8 +223,8 @@ def test_a_radio_that_is_lost_while_it_listens_has_not_heard_that_nobody_is_ther
 def test_a_connection_that_is_given_up_while_it_listens_leaves_nothing_behind(at_ms: int):
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
-        task = asyncio.ensure_future(reach.connect())
+        endpoint = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        task = asyncio.ensure_future(endpoint.connect())
         await asyncio.sleep(at_ms / 1000)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -245,11 +245,11 @@ def test_a_device_that_does_not_answer_while_it_is_listened_for_is_looked_for_ag
 
     async def story() -> None:
         air = Away(*two(), from_ms=1_000)
-        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="not connected in time"):
-            await reach.connect()
+            await endpoint.connect()
         with pytest.raises(InputError, match="2 devices"):
-            await reach.connect()
+            await endpoint.connect()
 
     run(story())
 
@@ -266,10 +266,10 @@ def test_a_token_is_read_again_only_where_another_one_is_advertised(monkeypatch:
 
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
         for token in (TOKEN, TOKEN, b"new!", b"new!"):
             peer.token = token
-            connection = await reach.connect()
+            connection = await endpoint.connect()
             assert connection.token == token
             await connection.close()
         assert reads == [TOKEN, b"new!"]
@@ -308,9 +308,9 @@ def test_a_namesake_that_advertises_rarely_is_heard_too():
 def test_an_advertisement_without_the_smp_service_is_not_believed_when_it_is_wanted():
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(PeerAir(peer), target="ble:Pump 7", name="Pump 7")
         asyncio.get_running_loop().call_later(3, lambda: setattr(peer, "mode", "maintenance"))
-        connection = await reach.connect(smp_shown=True)
+        connection = await endpoint.connect(smp_shown=True)
         assert connection.smp is not None
         assert asyncio.get_running_loop().time() > 3
 
@@ -350,9 +350,9 @@ def test_what_was_heard_is_said_where_the_device_was_not():
             SmpPeer(OLD, address=f"C0:00:00:00:00:{number:02X}", name=name)
             for number, name in enumerate(["Lamp", "PUMP 7", "", "Pump 8", "Cup", "Jug", "Box"])
         ]
-        reach = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(PeerAir(*peers), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError) as raised:
-            await reach.connect(timeout_ms=1_000)
+            await endpoint.connect(timeout_ms=1_000)
         assert str(raised.value) == (
             'ble:Pump 7 was not heard within 1000 ms; heard: "PUMP 7" at C0:00:00:00:00:01 (differs by upper and lower '
             'case), "Lamp" at C0:00:00:00:00:00, "Pump 8" at C0:00:00:00:00:03, "Cup" at C0:00:00:00:00:04, 3 more'
@@ -403,22 +403,22 @@ def test_a_shortened_name_is_heard_and_the_whole_one_asked_for(
 
     async def story() -> None:
         peer = SmpPeer(OLD)
-        reach = BleEndpoint(NamedAir(peer, name="", short_name=short), target=f"ble:{target}", name=target)
+        endpoint = BleEndpoint(NamedAir(peer, name="", short_name=short), target=f"ble:{target}", name=target)
         if problem:
             with pytest.raises((InputError, LinkLostError), match=problem):
-                await reach.connect(timeout_ms=5_000)
+                await endpoint.connect(timeout_ms=5_000)
             assert (peer.served, len(peer.links)) == (0, 0)
         else:
-            await reach.connect()
+            await endpoint.connect()
 
     run(story())
 
 
 def test_what_is_not_heard_in_time():
     async def story() -> None:
-        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
         with pytest.raises(LinkLostError, match="was not heard with the SMP service within 10000 ms"):
-            await reach.connect(smp_shown=True)
+            await endpoint.connect(smp_shown=True)
         assert 10 <= asyncio.get_running_loop().time() < 11
 
     run(story())
@@ -536,8 +536,8 @@ def test_pairing_is_done_before_anything_is_asked(*, asked: bool, monkeypatch: p
     monkeypatch.setattr(PeerGattLink, "subscribe", note)
 
     async def story() -> None:
-        reach = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7", pair=asked)
-        await reach.connect()
+        endpoint = BleEndpoint(PeerAir(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7", pair=asked)
+        await endpoint.connect()
         assert done == (["paired", "subscribed"] if asked else ["subscribed"])
 
     run(story())

@@ -39,8 +39,8 @@ async def updated(peer: SmpPeer, *others: SmpPeer, **target: str) -> tuple[Resul
     air = Air(peer)
     air.later = others
     events: list[Event] = []
-    reach = BleEndpoint(air, target="ble:it", **(target or {"name": "Pump 7"}))
-    result = await update(reach, Job(images=(image_of(NEW),)), sink=events.append)
+    endpoint = BleEndpoint(air, target="ble:it", **(target or {"name": "Pump 7"}))
+    result = await update(endpoint, Job(images=(image_of(NEW),)), sink=events.append)
     return result, [event.text for event in events if isinstance(event, Message)]
 
 

@@ -478,8 +478,8 @@ def test_a_frame_that_was_asked_for_is_not_exceeded():
         peer = ForeignPeer(OLD, Quirk.NO_REASSEMBLY, Quirk.NO_ECHO)
         lengths: list[int] = []
         faults = Faults(lambda way, _n, packet: lengths.append(len(packet)) if way == "request" else None)
-        reach = BleEndpoint(PeerAir(peer, faults=faults), target="ble:Pump 7", name="Pump 7")
-        result = await update(reach, Job(images=(image_of(NEW),), max_frame=200))
+        endpoint = BleEndpoint(PeerAir(peer, faults=faults), target="ble:Pump 7", name="Pump 7")
+        result = await update(endpoint, Job(images=(image_of(NEW),), max_frame=200))
         assert result.outcome is Outcome.CONFIRMED, result
         assert max(lengths) == 200
 

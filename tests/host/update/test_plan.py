@@ -317,8 +317,8 @@ def test_a_device_with_which_no_connection_could_be_made_ready_has_a_plan_too():
             async def connect(self, address: str, timeout_ms: int) -> Any:
                 raise GattRefused("insufficient authentication", 0x05)
 
-        reach = BleEndpoint(Unpaired(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
-        device = await survey(reach, read_policy(Path("examples/pump/policy.toml")), to="maintenance")
+        endpoint = BleEndpoint(Unpaired(SmpPeer(OLD)), target="ble:Pump 7", name="Pump 7")
+        device = await survey(endpoint, read_policy(Path("examples/pump/policy.toml")), to="maintenance")
         assert device.verdict is not None
         assert device.lease == PlannedLease(ms=900_000, max_ms=3_600_000)
         assert "security" in make_plan(job(), device, BLE).refused

@@ -666,13 +666,13 @@ def test_two_devices_of_one_name_in_maintenance_and_the_right_one_is_updated():
         other.mode = "maintenance"
         other.up = False
         air = PeerAir(other, peer)
-        reach = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
+        endpoint = BleEndpoint(air, target="ble:Pump 7", name="Pump 7")
 
         def appear(event: Event) -> None:
             if isinstance(event, StepDone) and event.name is StepName.FIND:
                 other.up = True
 
-        result = await update(reach, job(), sink=appear)
+        result = await update(endpoint, job(), sink=appear)
         assert result.outcome is Outcome.CONFIRMED
         assert other.served == 0
         assert set(air.connected) == {peer.address}

@@ -85,8 +85,8 @@ async def enter(context: UpdateContext) -> Stop | None:
     if granted.restarts:
         context.will_change("the device was restarted to enter maintenance")
     if granted.identity is not None:
-        context.reach.visit(granted.identity)
-    context.reach.learn(token=granted.token, address=granted.address)
+        context.endpoint.visit(granted.identity)
+    context.endpoint.learn(token=granted.token, address=granted.address)
     # Where the link does not end with the device's word, there is nothing to come back from.
     again = granted.restarts or (granted.reconnect and context.up().announced_end)
     context.seen = replace(
@@ -158,7 +158,7 @@ async def leave(context: UpdateContext) -> Stop | None:
     no = await context.job.way.leave(context.up())
     if no is not None:
         return Stop(outcome=Outcome.STILL_IN_MAINTENANCE, detail=no.detail, reason=no.reason)
-    context.reach.go_home()
+    context.endpoint.go_home()
     context.seen = replace(context.seen, left=True)
     return None
 

@@ -85,7 +85,7 @@ class UpdateContext:
 
     Args:
         job: what is to be done.
-        reach: the way to the device.
+        endpoint: the way to the device.
         say: told what a person should read.
         on_progress: told how the upload of an image goes.
         on_verdict: told each verdict.
@@ -94,14 +94,14 @@ class UpdateContext:
     def __init__(
         self,
         job: Job,
-        reach: Endpoint,
+        endpoint: Endpoint,
         *,
         say: Callable[[str], None],
         on_progress: Callable[[JobImage, UploadProgress], None],
         on_verdict: Callable[[Verdict], None],
     ) -> None:
         self.job = job
-        self.reach = reach
+        self.endpoint = endpoint
         self.say = say
         self.on_progress = on_progress
         self.on_verdict = on_verdict
@@ -144,7 +144,7 @@ class UpdateContext:
     async def connect(self, *, smp_shown: bool, timeout_ms: int = CONNECT_MS) -> None:
         """Connect; see `Endpoint.connect`."""
         ours = self.job.way.expected is not None
-        self.adopt(await self.reach.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours))
+        self.adopt(await self.endpoint.connect(smp_shown=smp_shown, timeout_ms=timeout_ms, ours=ours))
 
     def adopt(self, connection: Connection) -> None:
         """Use this connection to the device from now on."""

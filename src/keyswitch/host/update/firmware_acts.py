@@ -95,7 +95,7 @@ async def reset(context: UpdateContext) -> Stop | None:
         context.ended_by_reset = await connection.wait_closed(LINK_ENDS_MS) is not None
     await context.drop()
     if context.seen.by_reset:
-        context.reach.go_home()
+        context.endpoint.go_home()
     return None
 
 
@@ -157,7 +157,7 @@ async def _is_elsewhere(context: UpdateContext) -> bool:
     The proof is the new image: the only device of a name that was the device's alone, which runs what was just sent.
     """
     try:
-        connection = await context.reach.connect_elsewhere()
+        connection = await context.endpoint.connect_elsewhere()
     except (LinkLostError, RemoteError, InputError):
         return False
     if connection is None:
@@ -174,7 +174,7 @@ async def _is_elsewhere(context: UpdateContext) -> bool:
             context.say(f"a device of that name is heard at {address}; nothing shows that it is the one")
         return False
     context.say(f"the device is back at another address, {address}: it alone has the name, and it runs the new image")
-    context.reach.learn(address=address)
+    context.endpoint.learn(address=address)
     context.adopt(connection)
     return True
 

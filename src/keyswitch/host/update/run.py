@@ -86,8 +86,8 @@ _INTERRUPTED: Final = Stop(
 )
 
 
-async def update(reach: Endpoint, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
-    """Carry `job` out on the device behind `reach`; returns how it ended.
+async def update(endpoint: Endpoint, job: Job, *, sink: Callable[[Event], None] | None = None) -> Result:
+    """Carry `job` out on the device behind `endpoint`; returns how it ended.
 
     Cancelling ends the connection and leaves the device as it is; the same job goes on from there. `sink` is told how
     a run ended also then.
@@ -95,7 +95,7 @@ async def update(reach: Endpoint, job: Job, *, sink: Callable[[Event], None] | N
     Raises:
         InputError: the target names several devices; none was asked anything.
     """
-    run = _Run(reach, job, sink or (lambda _event: None))
+    run = _Run(endpoint, job, sink or (lambda _event: None))
     try:
         return await run.to_the_end()
     except asyncio.CancelledError:
@@ -121,12 +121,12 @@ def _stopped_by(error: KeyswitchError) -> Stop:
 
 
 class _Run:
-    def __init__(self, reach: Endpoint, job: Job, sink: Callable[[Event], None]) -> None:
+    def __init__(self, endpoint: Endpoint, job: Job, sink: Callable[[Event], None]) -> None:
         self.job = job
         self.sink = sink
         self.loop = asyncio.get_running_loop()
         self.begun_at = self.loop.time()
-        self.context = UpdateContext(job, reach, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
+        self.context = UpdateContext(job, endpoint, say=self.say, on_progress=self.uploading, on_verdict=self.judged)
         self.tries: Counter[StepName] = Counter()
         self.acted: set[StepName] = set()
         self.held: set[StepName] = set()
@@ -332,8 +332,8 @@ class _Run:
 
     def given(self) -> Given:
         """What the person has given, for advice."""
-        reach = self.context.reach
-        return Given(entry=self.job.way.field, pair=reach.pair, radio=reach.radio)
+        endpoint = self.context.endpoint
+        return Given(entry=self.job.way.field, pair=endpoint.pair, radio=endpoint.radio)
 
     def must_leave(self, reached: Stop) -> bool:
         if self.job.stay or reached.outcome in {Outcome.ON_TRIAL, Outcome.NEVER_CAME_BACK}:
@@ -379,7 +379,7 @@ class _Run:
             not_read_since=self.context.slots.not_read_since,
             extensions=self.context.lease.extensions,
             entered_by=self.context.entered.by if self.context.entered is not None else None,
-            device=self.context.reach.known_by,
+            device=self.context.endpoint.known_by,
         )
 
     def sent_bytes(self) -> SentBytes | None:

@@ -27,12 +27,12 @@ with one image takes it for that image, and marks it."""
 
 
 async def survey(
-    reach: Endpoint, policy: Policy | None = None, *, to: str | None = None, entry: str = ""
+    endpoint: Endpoint, policy: Policy | None = None, *, to: str | None = None, entry: str = ""
 ) -> PlannedDevice:
-    """Ask the device behind `reach`; what it does not tell now is taken from its policy, as far as that says it.
+    """Ask the device behind `endpoint`; what it does not tell now is taken from its policy, as far as that says it.
 
     Args:
-        reach: the way to the device.
+        endpoint: the way to the device.
         policy: what the device is thought to obey.
         to: the maintenance mode of the policy that is to be entered; tells the lease.
         entry: the field that says how maintenance is entered, for advice.
@@ -43,9 +43,9 @@ async def survey(
         InputError: the target names several devices.
     """
     known = declared(policy, to=to)
-    given = Given(entry=entry, pair=reach.pair, radio=reach.radio)
+    given = Given(entry=entry, pair=endpoint.pair, radio=endpoint.radio)
     try:
-        connection = await reach.connect()
+        connection = await endpoint.connect()
     except RemoteError as error:
         verdict = verdict_of_failed_connect(error)
         return replace(known, verdict=replace(verdict, next_step=advised(verdict.reason, verdict.next_step, given)))
