@@ -46,7 +46,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    records: Path, *targets: str, tokens: Tokens | None = None, most_streams: int = 200
+    records: Path, *targets: str, tokens: Tokens | None = None, most_streams: int = 200, form_ms: int = 10_000
 ) -> AsyncGenerator[Rig]:
     begun: list[tuple[str, Act]] = []
 
@@ -69,7 +69,7 @@ async def rig(
     sessions = Sessions(tokens, draw=lambda: f"word-{next(words)}", person="smith@bench")
     pages = Pages(bench, policy=None, logs_out=tokens is not None)
     where = reached(ListenAddress.parse("127.0.0.1:8443"), 8443)
-    web = Web(bench, pages, sessions, reached=where, now_ms=lambda: 0, most_streams=most_streams)
+    web = Web(bench, pages, sessions, reached=where, now_ms=lambda: 0, most_streams=most_streams, form_ms=form_ms)
     transport = httpx.ASGITransport(app=web.application())
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8443") as client:
         yield Rig(web=web, bench=bench, client=client, begun=begun)
@@ -125,6 +125,20 @@ def test_what_is_not_asked_from_a_page_of_ours_begins_nothing(tmp_path: Path, st
             assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
     asyncio.run(run())
+
+
+@in_loop
+async def test_a_form_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
+    async with rig(tmp_path, form_ms=20) as console:
+        form = await console.form()
+
+        async def slowly() -> AsyncGenerator[bytes]:
+            yield f"form={form}&num".encode()
+            await asyncio.Event().wait()
+
+        answer = await console.client.post(address(), content=slowly(), headers=ORIGIN)
+        assert answer.status_code == 408
+        assert console.begun == []
 
 
 @in_loop

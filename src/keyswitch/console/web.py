@@ -102,6 +102,7 @@ class Web:
         reached: how browsers reach it.
         now_ms: a clock that never goes back, for sessions and guesses.
         most_streams: open pages.
+        form_ms: in which a form has to arrive.
         desk: the campaign that people steer; None without one.
     """
 
@@ -114,6 +115,7 @@ class Web:
         reached: Reached,
         now_ms: Callable[[], int],
         most_streams: int = MOST_STREAMS,
+        form_ms: int = FORM_MS,
         desk: CampaignDesk | None = None,
     ) -> None:
         self._bench = bench
@@ -123,6 +125,7 @@ class Web:
         self._reached = reached
         self._now_ms = now_ms
         self._most_streams = most_streams
+        self._form_ms = form_ms
         self._streams = 0
         self._closing = asyncio.Event()
         self._start = secrets.token_hex(4)
@@ -180,7 +183,7 @@ class Web:
             return RedirectResponse("/", HTTPStatus.SEE_OTHER)
         if request.method == "GET":
             return HTMLResponse(self._pages.login())
-        form = await _form(request)
+        form = await _form(request, self._form_ms)
         address = request.client.host if request.client is not None else ""
         told = self._sessions.show(form.get("token", ""), form.get("person", ""), address, self._now_ms())
         if isinstance(told, NotLetIn):
@@ -371,7 +374,7 @@ class Web:
     async def _asked(self, request: Request, *, operates: bool = True) -> tuple[Session, dict[str, str]]:
         """Who asks for a change, and with which form."""
         session = self._must_know(request)
-        form = await _form(request)
+        form = await _form(request, self._form_ms)
         if not session.is_form(form.get("form", "")):
             raise Refused(HTTPStatus.FORBIDDEN, "refused.form")
         if operates and not session.operates:
@@ -440,11 +443,11 @@ def _note_bug(error: Exception) -> None:
     _log.debug("it came from here", exc_info=error)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, within_ms: int) -> dict[str, str]:
     """What a form says, each field once; it is small, and arrives soon."""
     body = bytearray()
     try:
-        async with asyncio.timeout(FORM_MS / 1000):
+        async with asyncio.timeout(within_ms / 1000):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_FORM:
