@@ -124,7 +124,7 @@ class CampaignDesk:
             elif act in _STARTS:
                 self._hand = Hand()
                 self._task = asyncio.ensure_future(self._carry_out(act, self._hand))
-                self._task.add_done_callback(lambda _: self._ended())
+                self._task.add_done_callback(self._ended)
             else:
                 self._order(act)
         except InputError as error:
@@ -137,8 +137,7 @@ class CampaignDesk:
     async def close(self) -> None:
         """End what is carried out here, so that it can be resumed."""
         self._hand.interrupt()
-        if self._watch is not None:
-            self._watch.cancel()
+        self._end_watch()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
@@ -152,9 +151,13 @@ class CampaignDesk:
             yield
         finally:
             self._watchers -= 1
-            if self._watchers == 0 and self._watch is not None:
-                self._watch.cancel()
-                self._watch = None
+            if self._watchers == 0:
+                self._end_watch()
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     async def _look_again(self) -> None:
         while True:
@@ -180,9 +183,9 @@ class CampaignDesk:
                 case _:
                     await carry_out.begin(campaign, files, self._told, hand=hand)
 
-    def _ended(self) -> None:
-        task, self._task = self._task, None
-        if task is not None and not task.cancelled() and (error := task.exception()) is not None:
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
             bug = "" if isinstance(error, InputError) else f"a bug in keyswitch: {type(error).__name__}: "
             self.refused = f"{bug}{error}"
         for device in self.campaign.devices:

@@ -9,7 +9,7 @@ from pathlib import Path
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.update import prepare
 from keyswitch.campaign.load import check_requests, read_campaign
-from keyswitch.campaign.model import Campaign, CampaignFiles
+from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles
 from keyswitch.console.bench import Bench, BenchDevice
 from keyswitch.console.desk import CampaignDesk
 from keyswitch.errors import Field, InputError
@@ -61,7 +61,7 @@ def open_bench(
         os.close(open_directory(records, make=True))
     except OSError as error:
         raise unwritable(str(records), error) from None
-    listed = [] if several is None else several.devices
+    listed: tuple[CampaignDevice, ...] = () if several is None else several.devices
     devices = [BenchDevice(request=each.request, name=each.id) for each in listed]
     known = {each.key for each in devices}
     given = [BenchDevice(request=replace(request, target=target)) for target in targets]
