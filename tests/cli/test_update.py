@@ -282,7 +282,7 @@ def test_a_plan_of_a_device_that_falls_silent_is_one_object_too(
     async def falls_silent(*_arguments: object, **_options: object) -> None:
         raise SilenceError("no answer to os.params within 2500 ms")
 
-    monkeypatch.setattr("keyswitch.cli.plan.survey", falls_silent)
+    monkeypatch.setattr("keyswitch.app.plan.survey", falls_silent)
     assert ended("update", served.target, str(new), "--dry-run", "--json") == Exit.UNREACHABLE
     said = capsys.readouterr()
     (told,) = [json.loads(line) for line in said.out.splitlines()]

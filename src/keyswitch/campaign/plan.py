@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from keyswitch.app.endpoints import line_to
+from keyswitch.app.plan import ask_for_plan
 from keyswitch.app.update import prepare
 from keyswitch.campaign.json_output import CampaignPlanJson, DevicePlanJson
 from keyswitch.campaign.model import Campaign, CampaignDevice
@@ -15,9 +15,7 @@ from keyswitch.campaign.orders import stamp
 from keyswitch.campaign.radios import Radios, own_adapters
 from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError, LinkLostError, RemoteError, SilenceError
-from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.update.plan import Plan, make_plan
-from keyswitch.host.update.survey import survey
+from keyswitch.host.update.plan import Plan
 
 _SQLITE: Final = "SQLite, one process; what an update has reached is on the disk before the next one begins"
 _POSTGRESQL: Final = "PostgreSQL; what an update has reached is as safe as that server keeps it"
@@ -139,13 +137,9 @@ async def _ask(device: CampaignDevice, wave: int, radios: Radios) -> Asked:
         why = f"it is asked by its gateway, {device.gateway}, alone"
         return Asked(device=device.id, target=device.request.target, wave=wave, plan=None, unreachable=why)
     prepared = prepare(device.request, radio=partial(radios.of, device.request.target))
-    way = prepared.job.way
-    to = way.to if isinstance(way, ModeGroupStrategy) else None
     target = device.request.target
     try:
-        found = await survey(prepared.endpoint, prepared.policy, to=to, entry=way.field)
+        plan, _ = await ask_for_plan(prepared)
     except (LinkLostError, SilenceError, RemoteError, InputError) as error:
         return Asked(device=device.id, target=target, wave=wave, plan=None, unreachable=str(error))
-    finally:
-        await prepared.endpoint.close()
-    return Asked(device=device.id, target=target, wave=wave, plan=make_plan(prepared.job, found, line_to(target)))
+    return Asked(device=device.id, target=target, wave=wave, plan=plan)

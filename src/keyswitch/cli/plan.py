@@ -1,15 +1,13 @@
 """`keyswitch update --dry-run`: the device is asked what a plan needs, and the plan is printed."""
 
-from keyswitch.app.endpoints import line_to
 from keyswitch.app.json_output import plan_json
+from keyswitch.app.plan import ask_for_plan, plan_unasked
 from keyswitch.app.update import Prepared
 from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo
 from keyswitch.errors import LinkLostError, SilenceError
 from keyswitch.exits import Exit
-from keyswitch.host.access.strategy import ModeGroupStrategy
-from keyswitch.host.update.plan import Plan, PlannedDevice, make_plan
-from keyswitch.host.update.survey import declared, survey
+from keyswitch.host.update.plan import Plan, PlannedDevice
 from keyswitch.host.upload.throughput import Rate
 from keyswitch.text import counted
 
@@ -21,18 +19,12 @@ async def plan(prepared: Prepared, *, as_json: bool) -> Exit:
         LinkLostError: the device was not reached; the plan by file and policy alone is printed as JSON before.
         SilenceError: it was reached and answered nothing more; the same.
     """
-    endpoint = prepared.endpoint
-    to = prepared.job.way.to if isinstance(prepared.job.way, ModeGroupStrategy) else None
     try:
-        device = await survey(endpoint, prepared.policy, to=to, entry=prepared.job.way.field)
+        made, device = await ask_for_plan(prepared)
     except (LinkLostError, SilenceError) as error:
         if as_json:
-            made = make_plan(prepared.job, declared(prepared.policy, to=to), line_to(prepared.request.target))
-            echo(json_line(plan_json(made, unreachable=str(error))))
+            echo(json_line(plan_json(plan_unasked(prepared), unreachable=str(error))))
         raise
-    finally:
-        await endpoint.close()
-    made = make_plan(prepared.job, device, line_to(prepared.request.target))
     for line in [json_line(plan_json(made))] if as_json else _plan_lines(made, device):
         echo(line)
     return Exit.NO if made.refused else Exit.YES

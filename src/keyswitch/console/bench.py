@@ -17,20 +17,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, assert_never
 
-from keyswitch.app.endpoints import line_to, open_endpoint
+from keyswitch.app.endpoints import open_endpoint
+from keyswitch.app.plan import ask_for_plan
 from keyswitch.app.request import UpdateRequest
 from keyswitch.app.scan import scan
 from keyswitch.app.status import Looked, look
 from keyswitch.app.update import Prepared, prepare, run
+from keyswitch.campaign.radios import adapter_of
 from keyswitch.console.changes import Changes
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError
-from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.connect.scan import FoundDevice
 from keyswitch.host.connect.verdict import Gate, Given, unreached
 from keyswitch.host.update.events import Ended, Event, Message, StepBegun, StepDone, StepFailed, Uploading, VerdictFound
 from keyswitch.host.update.job import Outcome, Result
-from keyswitch.host.update.plan import Plan, make_plan
-from keyswitch.host.update.survey import survey
+from keyswitch.host.update.plan import Plan
 from keyswitch.host.upload.uploader import UploadProgress
 from keyswitch.link.targets import BleTarget, parse
 from keyswitch.policy.model import Policy
@@ -280,7 +280,7 @@ class Bench:
     async def lines(self, targets: Iterable[str]) -> AsyncGenerator[None]:
         """Hold the radios and lines to these devices: what people ask of them meanwhile waits, and is seen to wait."""
         async with AsyncExitStack() as stack:
-            for line in sorted({_line_of(target) for target in targets}):
+            for line in sorted({adapter_of(target) or target for target in targets}):
                 await stack.enter_async_context(self._locks.setdefault(line, asyncio.Lock()))
             yield
 
@@ -330,7 +330,7 @@ class Bench:
 
     def _lock_of(self, target: str) -> asyncio.Lock:
         """One radio does one thing at a time; other lines have nobody to share with."""
-        return self._locks.setdefault(_line_of(target), asyncio.Lock())
+        return self._locks.setdefault(adapter_of(target) or target, asyncio.Lock())
 
     async def _look(self, key: str) -> None:
         request = self._requests[key]
@@ -346,13 +346,7 @@ class Bench:
     async def _plan(self, key: str) -> None:
         prepared = prepare(self._requests[key])
         self._begin_step(key, "ask what a plan needs, changing nothing")
-        way = prepared.job.way
-        to = way.to if isinstance(way, ModeGroupStrategy) else None
-        try:
-            device = await survey(prepared.endpoint, prepared.policy, to=to, entry=way.field)
-        finally:
-            await prepared.endpoint.close()
-        plan = make_plan(prepared.job, device, line_to(prepared.request.target))
+        plan, _ = await ask_for_plan(prepared)
         self._put(replace(self._cards[key], plan=plan, planned_at_ms=self._now_ms(), trouble="", next_step=""))
 
     def _prepared(self, key: str, person: str, only: str | None = None) -> Prepared:
@@ -397,8 +391,8 @@ class Bench:
     def _unreached(self, key: str, error: KeyswitchError) -> None:
         card = replace(self._cards[key], looked=None, looked_at_ms=self._now_ms(), trouble=str(error))
         known = error.next_step if isinstance(error, LinkLostError) else ""
-        radio = isinstance(parse(card.target, anyone=True), BleTarget)
-        self._put(replace(card, next_step=known or unreached(Given(radio=radio))))
+        given = Given(radio=adapter_of(card.target) is not None)
+        self._put(replace(card, next_step=known or unreached(given)))
 
     def _told(self, key: str, event: Event) -> None:
         match event:
@@ -444,11 +438,6 @@ class Bench:
     def _put_radio(self, radio: Radio) -> None:
         self._radio = radio
         self.changes.note(RADIO)
-
-
-def _line_of(target: str) -> str:
-    parsed = parse(target, anyone=True)
-    return f"radio {parsed.transport or ''}" if isinstance(parsed, BleTarget) else target
 
 
 def _names(target: str, near: FoundDevice) -> bool:
