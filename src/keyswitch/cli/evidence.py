@@ -206,21 +206,15 @@ def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = 
 )
 def chart(file: Path, number: int | None, output: Path | None) -> Exit:
     """Draw one run: its steps as a sequence chart with the device's mode, and the rate of its upload over time."""
-    from keyswitch.host.report.sequence_chart import chart as draw
-    from keyswitch.host.report.sequence_chart import fault
+    from keyswitch.host.report.recorded_runs import drawn, ended_runs
 
     if output is not None:
         _check_kind(output)
     checked = read_journal(file)
-    ended = [record for record in checked.records if record.kind == "update ended"]
-    wanted = [record for record in ended if number in (record.n, record.body.get("run"))] if number else ended
+    wanted = [run for run in ended_runs(checked.records) if number is None or run.is_number(number)]
     if not wanted:
         raise InputError(str(file), f"no ended run{f' {number}' if number else ''}", "the number of a run in this file")
-    what = fault(wanted[-1].body)
-    if what:
-        raise InputError(f"{file}: record {wanted[-1].n}", what, "a record that `keyswitch update` wrote")
-    title = f"{wanted[-1].at}: {_target(checked, wanted[-1])}"
-    svg = draw(wanted[-1].body, title=title, begun=_begun(checked, wanted[-1]))
+    svg = drawn(wanted[-1], str(file))
     if output is None:
         echo_document(svg)
     else:
@@ -233,12 +227,6 @@ def _check_kind(output: Path) -> None:
         need("cairosvg", str(output))
     elif output.suffix != ".svg":
         raise InputError(str(output), f'cannot draw "{output.suffix}"', ".svg or .png")
-
-
-def _begun(checked: Checked, ended: Record) -> dict[str, Any] | None:
-    """The body of the record that a run began with."""
-    begun = [record for record in checked.records if record.n == ended.body.get("run")]
-    return dict(begun[0].body) if begun else None
 
 
 def _head(text: str | None) -> Head | None:
@@ -284,8 +272,3 @@ def _named(image: object) -> str:
         return "no image of ours"
     fields = cast("dict[str, Any]", image)
     return f"{fields.get('version')} ({str(fields.get('hash'))[:8]})"
-
-
-def _target(checked: Checked, ended: Record) -> str:
-    begun = [record for record in checked.records if record.n == ended.body.get("run")]
-    return str(begun[0].body.get("target")) if begun else "a run"

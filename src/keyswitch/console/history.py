@@ -6,27 +6,10 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.host.report.evidence_file import read_journal
-from keyswitch.host.report.sequence_chart import chart, fault
+from keyswitch.host.report.recorded_runs import RecordedRun, drawn, ended_runs
 
 MOST_RUNS: Final = 20
 """That a page lists; the record has them all."""
-
-_ENDED: Final = "update ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedRun:
-    """One run.
-
-    Attributes:
-        number: of its last record.
-        at: when it ended, by the clock of whoever wrote the record.
-        outcome: in words.
-    """
-
-    number: int
-    at: str
-    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +45,7 @@ class Histories:
         return known[1]
 
 
-def drawn(path: Path, number: int) -> str:
+def chart_of(path: Path, number: int) -> str:
     """A recorded run as a chart (SVG).
 
     Args:
@@ -72,16 +55,10 @@ def drawn(path: Path, number: int) -> str:
     Raises:
         InputError: the record cannot be read, or has no such run.
     """
-    records = {record.n: record for record in read_journal(path).records}
-    ended = records.get(number)
-    if ended is None or ended.kind != _ENDED:
-        raise InputError(str(path), f"record {number} is not the end of a run")
-    why = fault(ended.body)
-    if why:
-        raise InputError(f"{path}: record {number}", why)
-    begun = records.get(ended.body.get("run", 0))
-    title = f"{ended.at}: {begun.body.get('target') if begun is not None else 'a run'}"
-    return chart(ended.body, title=title, begun=None if begun is None else begun.body)
+    for run in ended_runs(read_journal(path).records):
+        if run.ended.n == number:
+            return drawn(run, str(path))
+    raise InputError(str(path), f"record {number} is not the end of a run")
 
 
 def _read(path: Path) -> History:
@@ -89,10 +66,6 @@ def _read(path: Path) -> History:
         checked = read_journal(path)
     except InputError as error:
         return History(trouble=str(error))
-    runs = [
-        RecordedRun(number=record.n, at=record.at, outcome=str(record.body.get("outcome", "")))
-        for record in checked.records
-        if record.kind == _ENDED
-    ]
+    runs = ended_runs(checked.records)
     trouble = "".join(f"line {finding.line}: {finding.what}" for finding in checked.findings[:1])
     return History(runs=tuple(runs[::-1][:MOST_RUNS]), trouble=trouble)

@@ -39,7 +39,7 @@ from keyswitch.campaign.report import report
 from keyswitch.console.addresses import Reached
 from keyswitch.console.bench import Act, Bench, Card
 from keyswitch.console.desk import TOPIC, WORDS, CampaignDesk
-from keyswitch.console.history import drawn
+from keyswitch.console.history import chart_of
 from keyswitch.console.pages import TRAY, Pages
 from keyswitch.console.sessions import NotLetIn, Session, Sessions
 from keyswitch.console.texts import text
@@ -48,6 +48,9 @@ from keyswitch.errors import InputError
 _log = logging.getLogger(__name__)
 
 COOKIE: Final = "keyswitch"
+
+MAX_DIGITS: Final = 15
+"""Of a number of acts, records or changes: none has so many."""
 
 MAX_FORM: Final = 4_096
 """Bytes; the longest form, a token with a name, has some hundred."""
@@ -212,9 +215,8 @@ class Web:
     async def _chart(self, request: Request) -> Response:
         self._must_know(request)
         path = self._bench.record_of(self._card(request).key)
-        number = request.query_params.get("run", "")
         try:
-            svg = drawn(path, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0)  # noqa: PLR2004 - digits of a number of records
+            svg = chart_of(path, _whole(request.query_params.get("run", "")))
         except InputError:
             raise Refused(HTTPStatus.NOT_FOUND, "refused.not_found") from None
         return Response(svg, media_type="image/svg+xml", headers={"content-security-policy": _SVG_CONTENTS})
@@ -305,7 +307,7 @@ class Web:
     def _version(self, told: str) -> int:
         """The version that a browser has; 0, so that it is told everything, if this console has not told it that."""
         start, _, number = told.partition("-")
-        return int(number) if start == self._start and number.isascii() and number.isdigit() else 0
+        return _whole(number) if start == self._start else 0
 
     async def _stream(self, page: str, have: int, session: Session) -> AsyncIterator[str]:
         """What has changed since the version that the browser has, again and again."""
@@ -460,8 +462,12 @@ async def _form(request: Request, within_ms: int) -> dict[str, str]:
 
 
 def _number(form: dict[str, str]) -> int:
-    number = form.get("number", "")
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0  # noqa: PLR2004 - digits of a number of acts
+    return _whole(form.get("number", ""))
+
+
+def _whole(text: str) -> int:
+    """A number as we have told it; 0, which we never tell, for anything else."""
+    return int(text) if len(text) <= MAX_DIGITS and text.isascii() and text.isdigit() else 0
 
 
 def _back(request: Request, card: Card) -> Response:
