@@ -61,6 +61,7 @@ class CampaignDesk:
         self.campaign = campaign
         self.files = files
         self._bench = bench
+        self._targets = {each.id: each.request.target for each in campaign.devices}
         self._hand = Hand()
         self._task: asyncio.Task[None] | None = None
         self._watchers = 0
@@ -221,4 +222,4 @@ class CampaignDesk:
         bench.changes.note(TOPIC)
 
     def _target(self, device: str) -> str:
-        return next(each.request.target for each in self.campaign.devices if each.id == device)
+        return self._targets[device]

@@ -71,7 +71,6 @@ class Pages:
             "between": _between,
             "clock": _clock,
             "iso": _iso,
-            "why": _why,
             "running": _running,
             "marks": _marks,
             "tone": _tone,
@@ -176,10 +175,6 @@ def _advice(step: str) -> str:
     """What a person can do, for somebody at this page: options are those of the console, its update is the button."""
     words = step.spelled(lambda name: f"--{name.replace('_', '-')}") if isinstance(step, Phrase) else step
     return plain(words.replace("`keyswitch update`", text("act.update_noun")))
-
-
-def _why(verdict: Verdict) -> str:
-    return ": ".join(part for part in (verdict.reason.value if verdict.reason else "", verdict.detail) if part)
 
 
 def _running(verdict: Verdict | None) -> list[SlotInfo]:

@@ -395,6 +395,8 @@ UPDATE: Final = TomlTable(
     ),
 )
 
+_SLOT_BYTES: Final = Whole(8_192, 2**28, "bytes")
+
 BOOTLOADER: Final = TomlTable(
     doc="What boots.",
     tables=("images",),
@@ -431,13 +433,13 @@ BOOTLOADER: Final = TomlTable(
         ),
         TomlKey(
             name="slot_size",
-            kind=Whole(8_192, 2**28, "bytes"),
+            kind=_SLOT_BYTES,
             doc="Size of the primary slot, whole sectors.",
             default=458_752,
         ),
         TomlKey(
             name="secondary_size",
-            kind=Whole(8_192, 2**28, "bytes"),
+            kind=_SLOT_BYTES,
             doc="Size of the secondary slot, whole sectors, wherever it lies.",
             default_text="`slot_size`",
         ),
@@ -482,13 +484,13 @@ IMAGE: Final = TomlTable(
     keys=(
         TomlKey(
             name="slot_size",
-            kind=Whole(8_192, 2**28, "bytes"),
+            kind=_SLOT_BYTES,
             doc="Size of this image's primary slot, whole sectors; `[bootloader]` says none then.",
             default=458_752,
         ),
         TomlKey(
             name="secondary_size",
-            kind=Whole(8_192, 2**28, "bytes"),
+            kind=_SLOT_BYTES,
             doc="Size of its secondary slot, whole sectors.",
             default_text="`slot_size`",
         ),

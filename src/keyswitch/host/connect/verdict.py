@@ -148,10 +148,14 @@ class Verdict:
     slots: tuple[SlotInfo, ...] | None = None
 
     @property
+    def why(self) -> str:
+        """Why it is shut or not known, or what an open gate rests on; empty where nothing says it."""
+        return ": ".join(part for part in (self.reason.value if self.reason else "", self.detail) if part)
+
+    @property
     def line(self) -> str:
         """What is, in one line; what to do stands beside it."""
-        why = ": ".join(part for part in (self.reason.value if self.reason else "", self.detail) if part)
-        return f"{self.gate.value}{f' ({why})' if why else ''}"
+        return f"{self.gate.value}{f' ({self.why})' if self.why else ''}"
 
 
 def verdict_of_failed_connect(error: RemoteError) -> Verdict:
