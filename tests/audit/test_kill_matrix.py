@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from tests.audit.audits import CHEAP, OWNED, PUMP, PUMP_FILE, WIDE, audit, over, verdicts
+from tests.audit.audits import CHEAP, OWNED, PUMP, PUMP_FILE, SMALL, WIDE, audit, over, verdicts
 
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.verdict import Verdict
@@ -108,6 +108,14 @@ def test_where_downgrades_are_refused_the_newer_image_stays_and_that_is_said() -
     audited = audit(UPGRADE_ONLY, ["KS-601", "KS-602"])
     assert verdicts(audited) == {"KS-601": "pass", "KS-602": "pass"}
     assert audited.left_behind == ("--next runs and is confirmed; what ran before was not put back",)
+
+
+def test_a_check_that_has_nothing_to_send_says_nothing_of_the_device() -> None:
+    """Without an image to send, and with nothing in the other slot: a pass, or "not applicable", would be a lie."""
+    checks = ("KS-101", "KS-103", "KS-104")
+    audited = audit(over(SMALL, Transport.UDP), checks, of=lambda target: replace(target, next=None))
+    assert verdicts(audited) == dict.fromkeys(checks, "inconclusive")
+    assert all("to decide: an image" in found.why for found in audited.found)
 
 
 @pytest.mark.parametrize("algorithm", [each for each in Algorithm if not each.has_trial and each.armed_by_trailer])

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from keyswitch.audit.wire import Attempt
 from keyswitch.smp.commands import CommandKey
@@ -45,6 +45,10 @@ class Situation:
         return tuple(each for each in made if each.key in self.shows) or made
 
 
+NEXT: Final = "an image that the device takes: give it with --next"
+"""What a check needs that sends one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
     """A check by attempts: each is made in each mode that does not serve its command, over each way to the device.
@@ -52,10 +56,12 @@ class Matrix:
     Attributes:
         attempts: what to try in a situation. Those whose command the mode serves are left out by the caller.
         control_only: the attempts are for the mode service alone.
+        needs: without what there is nothing to try, in words; empty: there always is something.
     """
 
     attempts: Callable[[Situation], tuple[Attempt, ...]]
     control_only: bool = False
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ only were refused are tried again without the others, and halved until each effe
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -120,8 +120,10 @@ class MatrixRun:
     # --- one mode ---
 
     async def _mode(self, mode: Mode) -> dict[str, list[Part]]:
-        places = await self._places(mode)
+        places, situation = await self._places(mode)
         found: dict[str, list[Part]] = defaultdict(list)
+        for check, part in self._without(mode, situation):
+            found[check].append(part)
         if not places:
             return found
         batch = await self._batch(mode, places)
@@ -136,7 +138,16 @@ class MatrixRun:
             found[each.place.attempt.check].append(self._part(each, again, batch.before))
         return found
 
-    async def _places(self, mode: Mode) -> list[Place]:
+    def _without(self, mode: Mode, situation: Situation) -> Iterator[tuple[str, Part]]:
+        """Checks of this mode that have nothing to try it with: that says nothing of the device."""
+        for check in self._checks.values():
+            act = check.act
+            if isinstance(act, Matrix) and act.needs and check.commands - mode.allow and not act.attempts(situation):
+                why = f"nothing was tried; to decide: {act.needs}"
+                what = f"mode {mode.name}"
+                yield check.id, Part(verdict=Verdict.INCONCLUSIVE, what=what, why=why, mode=mode.name)
+
+    async def _places(self, mode: Mode) -> tuple[list[Place], Situation]:
         """What is to be tried in a mode; resets come last, since what follows them would meet another mode."""
         visit = await self._bench.prepare()
         state = await self._bench.state()
@@ -150,7 +161,7 @@ class MatrixRun:
             for transport in self._bench.target.ways:
                 if not control or transport is Transport.BLE:
                     places += [Place(each, mode.name, transport, control) for each in attempts]
-        return sorted(places, key=lambda place: place.attempt.key in _RESET)
+        return sorted(places, key=lambda place: place.attempt.key in _RESET), situation
 
     async def _situation(self, visit: Visit, before: Snapshot) -> Situation:
         target = self._bench.target

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from keyswitch.audit.bench import Bench, Snapshot
+from keyswitch.audit.catalogue import NEXT
 from keyswitch.audit.route import value_for
 from keyswitch.audit.target import NotReachedError
 from keyswitch.audit.verdict import Part, Verdict
@@ -86,7 +87,7 @@ def firmware(bench: Bench) -> tuple[bytes, bytes]:
         NotReachedError: none was given.
     """
     if bench.target.next is None:
-        raise NotReachedError("this needs an image that the device takes: give it with --next")
+        raise NotReachedError(f"this needs {NEXT}")
     return bench.target.next.data, bench.target.next.hash
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from keyswitch.audit.catalogue import Check, Impact, Matrix, Situation
+from keyswitch.audit.catalogue import NEXT, Check, Impact, Matrix, Situation
 from keyswitch.audit.wire import Attempt, attempt
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image
@@ -36,6 +36,6 @@ CHECK: Final = Check(
     remedy="Refuse image.upload in the command hook (MGMT_EVT_OP_CMD_RECV), not in the chunk hook alone.",
     catches="the upload is not gated",
     impact=Impact.REVERSIBLE,
-    act=Matrix(attempts=attempts),
+    act=Matrix(attempts=attempts, needs=NEXT),
     commands=frozenset({UPLOAD}),
 )

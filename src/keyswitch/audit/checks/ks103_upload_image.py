@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from keyswitch.audit.catalogue import Check, Impact, Matrix, Situation
+from keyswitch.audit.catalogue import NEXT, Check, Impact, Matrix, Situation
 from keyswitch.audit.wire import Attempt, attempt
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image
@@ -32,6 +32,6 @@ CHECK: Final = Check(
     remedy="Refuse by group and command; leave the payload out of the decision.",
     catches="an upload is gated for image 0 alone",
     impact=Impact.REVERSIBLE,
-    act=Matrix(attempts=attempts),
+    act=Matrix(attempts=attempts, needs=NEXT),
     commands=frozenset({UPLOAD}),
 )

@@ -29,6 +29,6 @@ CHECK: Final = Check(
     remedy="Refuse image.state writes by the operation (cmd_arg.op, from Zephyr 3.6); reading may stay open.",
     catches="the state write is not gated",
     impact=Impact.REVERSIBLE,
-    act=Matrix(attempts=attempts),
+    act=Matrix(attempts=attempts, needs="an image in the slot that does not run: give it with --next"),
     commands=frozenset({STATE}),
 )
