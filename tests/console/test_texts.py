@@ -42,6 +42,9 @@ def test_no_template_has_words_of_its_own(name: str) -> None:
     [
         (-1, "0 s"),
         (0, "0 s"),
+        (1, "under 1 s"),
+        (499, "under 1 s"),
+        (501, "1 s"),
         (59_499, "59 s"),
         (59_500, "1 min"),
         (61_000, "1 min 1 s"),

@@ -3,6 +3,13 @@
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import Final
+
+MINUTE: Final = 60
+"""Seconds."""
+
+HOUR: Final = 60
+"""Minutes."""
 
 
 @cache
@@ -22,12 +29,15 @@ def text(name: str, /, **values: object) -> str:
 
 
 def duration(duration_ms: int) -> str:
-    """A duration as people say it: `8 s`, `3 min 20 s`, `1 h 5 min`."""
+    """A duration as people say it: `under 1 s`, `8 s`, `3 min 20 s`, `1 h 5 min`."""
     seconds = max(0, round(duration_ms / 1000))
-    if seconds < 60:  # noqa: PLR2004 - of a minute
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:  # noqa: PLR2004 - of an hour
-        return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if not seconds and duration_ms > 0:
+        return text("time.under")
+    if seconds < MINUTE:
+        return text("time.seconds", seconds=seconds)
+    minutes, seconds = divmod(seconds, MINUTE)
+    if minutes < HOUR:
+        name = "time.minutes_seconds" if seconds else "time.minutes"
+        return text(name, minutes=minutes, seconds=seconds)
+    hours, minutes = divmod(minutes, HOUR)
+    return text("time.hours_minutes" if minutes else "time.hours", hours=hours, minutes=minutes)

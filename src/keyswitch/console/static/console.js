@@ -167,9 +167,13 @@ function times() {
   for (const each of document.querySelectorAll("time[data-at]")) {
     const at = Number(each.dataset.at);
     const seconds = Math.max(0, Math.round((Date.now() - at) / 1000));
-    const ago = seconds < 60 ? `${seconds} s` : seconds < 3600 ? `${Math.floor(seconds / 60)} min` : "";
-    const clock = new Date(at).toLocaleTimeString();
-    const words = ago ? `${clock} (${ago} ago)` : `${clock}, ${new Date(at).toLocaleDateString()}`;
+    const moment = new Date(at).toLocaleTimeString();
+    const { ago, day, seconds: some, minutes: many } = document.body.dataset;
+    const time = seconds < 60 ? some.replace("NUMBER", seconds) : many.replace("NUMBER", Math.floor(seconds / 60));
+    const words = (seconds < 3600 ? ago : day)
+      .replace("MOMENT", moment)
+      .replace("TIME", time)
+      .replace("DAY", new Date(at).toLocaleDateString());
     if (each.textContent !== words) each.textContent = words;
   }
 }

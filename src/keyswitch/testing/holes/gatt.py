@@ -1,6 +1,7 @@
 """Holes of the GATT table: a service that does not follow the mode, clients not told, a gate at the wrong door."""
 
 from dataclasses import replace
+from typing import Any
 
 from keyswitch.device.server.components import Components, receiver_for
 from keyswitch.gate import effects as do
@@ -43,8 +44,8 @@ class _TellsNobody(GattServer):
 class _SameHash(GattServer):
     """Its hash is that of the table that it began with."""
 
-    def __init__(self, table: GattTable, **more: object) -> None:
-        super().__init__(table, **more)  # type: ignore[arg-type]
+    def __init__(self, table: GattTable, **more: Any) -> None:
+        super().__init__(table, **more)
         self._first = self._database.hash
 
     def change(self, table: GattTable) -> list[Output]:
@@ -74,8 +75,8 @@ def _moved(table: GattTable) -> GattTable:
 class _ReusesHandles(GattServer):
     """Gives the handles of a service that was taken out to the next one, as a stack without reserved handles does."""
 
-    def __init__(self, table: GattTable, **more: object) -> None:
-        super().__init__(_moved(table), **more)  # type: ignore[arg-type]
+    def __init__(self, table: GattTable, **more: Any) -> None:
+        super().__init__(_moved(table), **more)
 
     def change(self, table: GattTable) -> list[Output]:
         return super().change(_moved(table))
