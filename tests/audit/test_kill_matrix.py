@@ -118,6 +118,13 @@ def test_a_check_that_has_nothing_to_send_says_nothing_of_the_device() -> None:
     assert all("to decide: an image" in found.why for found in audited.found)
 
 
+def test_what_a_story_that_may_not_wait_has_marked_is_not_there_in_the_next() -> None:
+    audited = audit(
+        over(SMALL, Transport.UDP), ["KS-311", "KS-312"], of=lambda target: replace(target, max_wait_ms=20_000)
+    )
+    assert verdicts(audited) == {"KS-311": "inconclusive", "KS-312": "pass"}, [found.why for found in audited.found]
+
+
 @pytest.mark.parametrize("algorithm", [each for each in Algorithm if not each.has_trial and each.armed_by_trailer])
 def test_an_update_is_not_expected_to_go_back_where_the_bootloader_has_no_trial(algorithm: Algorithm) -> None:
     policy = over(replace(PUMP, bootloader=replace(PUMP.bootloader, algorithm=algorithm)), Transport.UDP)

@@ -169,16 +169,22 @@ class Auditor:
 
     async def _play(self, check: Check) -> tuple[Part, ...]:
         assert isinstance(check.act, Story)  # noqa: S101 - the caller has looked
+        self._bench.made.clear()
         try:
             if self._unsettled:
                 await recover(self._bench)
                 self._unsettled = ""
             await self._bench.mode()
+            self._bench.made.clear()
             if check.act.needs_mode and not self._bench.tells_mode:
                 return (_undecided(check, "the device tells no mode, and this check judges by it"),)
-            self._bench.made.clear()
             return tuple(self._with_packets(part) for part in await check.act.play(self._bench))
         except NotReachedError as error:
+            if self._bench.made and not self._unsettled:
+                # It had begun: what it has marked must not be there in the next story. A device that cannot be brought
+                # to rest was so before; the next story says what it means for it.
+                with suppress(NotReachedError, LinkLostError, SilenceError, RemoteError):
+                    await recover(self._bench)
             return (_undecided(check, f"{self._unsettled}{error}"),)
         except (LinkLostError, SilenceError, RemoteError) as error:
             why, self._unsettled = f"{self._unsettled}the device was lost: {error}", _LEFT_BY.format(check=check.id)
