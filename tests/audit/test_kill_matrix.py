@@ -9,13 +9,16 @@ from tests.audit.audits import CHEAP, OWNED, PUMP, PUMP_FILE, SMALL, WIDE, audit
 from keyswitch.audit.checks import BY_ID, CHECKS
 from keyswitch.audit.verdict import Verdict
 from keyswitch.cli.audit_controls import controls
+from keyswitch.device.storage.store import COUNTERS
 from keyswitch.mcuboot.config import Downgrade
+from keyswitch.mcuboot.flash import FlashWear
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Arm, ProofKind, UploadRest, Visibility
 from keyswitch.policy.load import load
 from keyswitch.policy.model import OnEnter, Policy, SequenceEntry
 from keyswitch.policy.template import Choices, template
 from keyswitch.terms import Transport
+from keyswitch.testing.holes.device import DeviceInProcess
 from keyswitch.testing.holes.table import HOLES, Hole
 
 ALL = tuple(BY_ID)
@@ -112,17 +115,28 @@ def test_where_downgrades_are_refused_the_newer_image_stays_and_that_is_said() -
 
 def test_a_check_that_has_nothing_to_send_says_nothing_of_the_device() -> None:
     """Without an image to send, and with nothing in the other slot: a pass, or "not applicable", would be a lie."""
-    checks = ("KS-101", "KS-103", "KS-104")
+    checks = ("KS-101", "KS-103", "KS-104", "KS-105")
     audited = audit(over(SMALL, Transport.UDP), checks, of=lambda target: replace(target, next=None))
     assert verdicts(audited) == dict.fromkeys(checks, "inconclusive")
     assert all("to decide: an image" in found.why for found in audited.found)
 
 
-def test_what_a_story_that_may_not_wait_has_marked_is_not_there_in_the_next() -> None:
-    audited = audit(
-        over(SMALL, Transport.UDP), ["KS-311", "KS-312"], of=lambda target: replace(target, max_wait_ms=20_000)
-    )
-    assert verdicts(audited) == {"KS-311": "inconclusive", "KS-312": "pass"}, [found.why for found in audited.found]
+@pytest.mark.parametrize("check", ["KS-304", "KS-311", "KS-405", "KS-406", "KS-407"])
+def test_a_story_that_may_not_wait_long_enough_is_not_begun(check: str) -> None:
+    """What it would leave behind, an armed image or a lock-out, would be there in the next."""
+    before: list[tuple[DeviceInProcess, FlashWear]] = []
+    kept: list[str] = []
+
+    def watch(device: DeviceInProcess) -> None:
+        before.append((device, replace(device.flash.wear)))
+        write = device.store.write
+        device.store.write = lambda name, document: (kept.append(name), write(name, document))[1]
+
+    policy = over(SMALL, Transport.UDP)
+    (found,) = audit(policy, [check], of=lambda target: replace(target, max_wait_ms=4_000), at=watch).found
+    assert (found.verdict, "--max-wait" in found.why) == (Verdict.INCONCLUSIVE, True), found.why
+    ((device, wear),) = before
+    assert (device.flash.wear, COUNTERS in kept) == (wear, False)
 
 
 @pytest.mark.parametrize("algorithm", [each for each in Algorithm if not each.has_trial and each.armed_by_trailer])

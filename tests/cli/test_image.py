@@ -94,6 +94,14 @@ def test_verify(work, arguments, code, said):
     assert result.return_value == code
 
 
+def test_each_check_has_its_row_and_what_is_wrong_stands_in_it_once(work):
+    rows = run("verify", "bad.bin", "--key", "key.pem").output.splitlines()
+    assert [row.split()[1:3] for row in rows if row.startswith("refused")] == [
+        ["hash", "found"],
+        ["signature", "found"],
+    ]
+
+
 def test_verify_json(work):
     told = json.loads(run("verify", "bad.bin", "--key", "key.pem", "--json").output)
     assert set(told) == {"schema_version", "ok", "version", "hash", "checks", "images"}

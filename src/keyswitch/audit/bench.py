@@ -215,10 +215,18 @@ class Bench:
         Raises:
             NotReachedError: that is longer than what is allowed.
         """
+        self.allow_wait(ms)
+        await self.pause(ms)
+
+    def allow_wait(self, ms: int) -> None:
+        """Ask whether `sleep` may take that long, before anything is begun that would have to be put right.
+
+        Raises:
+            NotReachedError: it may not.
+        """
         if ms > self.target.max_wait_ms:
             needed, most = ms / 1000, self.target.max_wait_ms / 1000
             raise NotReachedError(f"this needs a wait of {needed:g} s, and --max-wait is {most:g} s")
-        await self.pause(ms)
 
     async def settle(self) -> None:
         """Leave the device alone until everything that was granted has happened."""

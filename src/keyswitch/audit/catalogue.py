@@ -1,7 +1,7 @@
 """What a check is. The checks themselves are in `keyswitch.audit.checks`, one small file each."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +48,9 @@ class Situation:
 NEXT: Final = "an image that the device takes: give it with --next"
 """What a check needs that sends one."""
 
+OTHER: Final = "an image in the slot that does not run: give it with --next"
+"""What a check needs that marks one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
@@ -56,12 +59,12 @@ class Matrix:
     Attributes:
         attempts: what to try in a situation. Those whose command the mode serves are left out by the caller.
         control_only: the attempts are for the mode service alone.
-        needs: without what there is nothing to try, in words; empty: there always is something.
+        lacks: what of it cannot be tried in a situation, in words, each with what would be needed for it.
     """
 
     attempts: Callable[[Situation], tuple[Attempt, ...]]
     control_only: bool = False
-    needs: str = ""
+    lacks: "Callable[[Situation], Mapping[str, str]]" = field(default=lambda _: {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

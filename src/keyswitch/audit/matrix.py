@@ -139,13 +139,12 @@ class MatrixRun:
         return found
 
     def _without(self, mode: Mode, situation: Situation) -> Iterator[tuple[str, Part]]:
-        """Checks of this mode that have nothing to try it with: that says nothing of the device."""
+        """What checks of this mode cannot try, because something is not there: that says nothing of the device."""
         for check in self._checks.values():
-            act = check.act
-            if isinstance(act, Matrix) and act.needs and check.commands - mode.allow and not act.attempts(situation):
-                why = f"nothing was tried; to decide: {act.needs}"
-                what = f"mode {mode.name}"
-                yield check.id, Part(verdict=Verdict.INCONCLUSIVE, what=what, why=why, mode=mode.name)
+            if isinstance(check.act, Matrix) and check.commands - mode.allow:
+                for words, needed in check.act.lacks(situation).items():
+                    what, why = f"{words} in mode {mode.name}", f"not tried; to decide: {needed}"
+                    yield check.id, Part(verdict=Verdict.INCONCLUSIVE, what=what, why=why, mode=mode.name)
 
     async def _places(self, mode: Mode) -> tuple[list[Place], Situation]:
         """What is to be tried in a mode; resets come last, since what follows them would meet another mode."""

@@ -386,16 +386,17 @@ async def lock_out(bench: Bench, check: str) -> int:
     settings = bench.target.policy.entry.lockout
     if not (settings.first_ms and settings.max_ms):
         raise NotReachedError("the policy has no lock-out")
+    waits_ms = [min(settings.first_ms, settings.max_ms)]
+    while waits_ms[-1] < min(LONG_ENOUGH_MS, settings.max_ms):
+        waits_ms.append(min(2 * waits_ms[-1], settings.max_ms))
+    bench.allow_wait(waits_ms[-1] + GONE_ON_MS)
     for number in range(settings.free_tries):
         await _wrong_proof(bench, check, number + 1)
-    number, waits_ms = settings.free_tries, 0
-    while waits_ms < min(LONG_ENOUGH_MS, settings.max_ms):
-        if waits_ms:
-            await bench.sleep(waits_ms + GONE_ON_MS)
-        number += 1
+    for number, before_ms in enumerate([0, *waits_ms[:-1]], settings.free_tries + 1):
+        if before_ms:
+            await bench.sleep(before_ms + GONE_ON_MS)
         await _wrong_proof(bench, check, number)
-        waits_ms = min(settings.first_ms << (number - settings.free_tries - 1), settings.max_ms)
-    return waits_ms
+    return waits_ms[-1]
 
 
 async def _wrong_proof(bench: Bench, check: str, number: int) -> None:

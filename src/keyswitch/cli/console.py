@@ -93,12 +93,13 @@ async def _serve(
     from keyswitch.app.request import UpdateRequest
     from keyswitch.console.addresses import ListenAddress
     from keyswitch.console.open_bench import open_bench
-    from keyswitch.console.server import ServerOptions, serve
+    from keyswitch.console.server import ServerOptions, check_options, serve
 
     where = ListenAddress.parse(listen)
+    options = ServerOptions(listen=where, names=hosts, certificate=certificate, certificate_key=certificate_key)
+    check_options(options)  # before the directory of the records is made
     request = UpdateRequest(target="", image=image, policy=policy or default_policy(), secret=secret)
     opened = open_bench(targets, near=near, request=request, records=records, campaign=campaign)
-    options = ServerOptions(listen=where, names=hosts, certificate=certificate, certificate_key=certificate_key)
 
     def ready(serving: "Serving") -> None:
         _tell(serving, as_json=as_json)

@@ -196,7 +196,8 @@ def _config(path: Path, build: VerifiedHash | None) -> BootConfig:
 def _print_verdict(named: NamedImage, verdict: ImageCheck) -> None:
     width = max(len(check.name) for check in verdict.checks)
     for check in verdict.checks:
-        echo(f"{_mark(check):<7}  {check.name:<{width}}  {check.detail}")
+        words = check.detail if check.fault is None else check.fault.found_and_expected
+        echo(f"{_mark(check):<7}  {check.name:<{width}}  {words}")
     if verdict.refusal is not None:
         echo(f"{named.name}: no: {verdict.refusal.detail}")
     elif verdict.inconclusive:

@@ -76,7 +76,7 @@ async def serve(
     Raises:
         InputError: the address or the certificate cannot be used.
     """
-    _check_tls(options)
+    check_options(options)
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # bugs are told by the application, in one line
     logging.getLogger("uvicorn").propagate = False
     listening = _listening(options.listen)
@@ -134,6 +134,16 @@ def _config(web: Web, options: ServerOptions) -> uvicorn.Config:
         ssl_certfile=options.certificate,
         ssl_keyfile=options.certificate_key,
     )
+
+
+def check_options(options: ServerOptions) -> None:
+    """Whether a console can be served so, as far as that shows before it listens.
+
+    Raises:
+        InputError: it cannot.
+    """
+    _check_tls(options)
+    reached(options.listen, options.listen.port, names=options.names)
 
 
 def _check_tls(options: ServerOptions) -> None:

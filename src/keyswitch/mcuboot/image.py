@@ -61,10 +61,15 @@ class ImageFault:
     offset: int | None = None
 
     @property
+    def found_and_expected(self) -> str:
+        """What is there and what should be, and where."""
+        place = "" if self.offset is None else f" at byte {self.offset} ({self.offset:#x})"
+        return f"found {self.found}, expected {self.expected}{place}"
+
+    @property
     def line(self) -> str:
         """All of it in one line."""
-        place = "" if self.offset is None else f" at byte {self.offset} ({self.offset:#x})"
-        return f"{self.check}: found {self.found}, expected {self.expected}{place}"
+        return f"{self.check}: {self.found_and_expected}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

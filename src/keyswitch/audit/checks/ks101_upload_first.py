@@ -1,5 +1,6 @@
 """KS-101: an upload begins in maintenance only."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from keyswitch.audit.catalogue import NEXT, Check, Impact, Matrix, Situation
@@ -23,6 +24,11 @@ def attempts(situation: Situation) -> tuple[Attempt, ...]:
     )
 
 
+def lacks(situation: Situation) -> Mapping[str, str]:
+    """Without an image there is nothing to send."""
+    return {} if situation.chunk else {"the first piece of an upload": NEXT}
+
+
 CHECK: Final = Check(
     id=ID,
     title="an upload begins in maintenance only",
@@ -36,6 +42,6 @@ CHECK: Final = Check(
     remedy="Refuse image.upload in the command hook (MGMT_EVT_OP_CMD_RECV), not in the chunk hook alone.",
     catches="the upload is not gated",
     impact=Impact.REVERSIBLE,
-    act=Matrix(attempts=attempts, needs=NEXT),
+    act=Matrix(attempts=attempts, lacks=lacks),
     commands=frozenset({UPLOAD}),
 )

@@ -1,5 +1,6 @@
 """KS-103: an upload to another image number is gated too."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from keyswitch.audit.catalogue import NEXT, Check, Impact, Matrix, Situation
@@ -22,6 +23,11 @@ def attempts(situation: Situation) -> tuple[Attempt, ...]:
     )
 
 
+def lacks(situation: Situation) -> Mapping[str, str]:
+    """Without an image there is nothing to send."""
+    return {} if situation.chunk else {"the first piece for another image": NEXT}
+
+
 CHECK: Final = Check(
     id=ID,
     title="an upload to any image number is gated",
@@ -32,6 +38,6 @@ CHECK: Final = Check(
     remedy="Refuse by group and command; leave the payload out of the decision.",
     catches="an upload is gated for image 0 alone",
     impact=Impact.REVERSIBLE,
-    act=Matrix(attempts=attempts, needs=NEXT),
+    act=Matrix(attempts=attempts, lacks=lacks),
     commands=frozenset({UPLOAD}),
 )

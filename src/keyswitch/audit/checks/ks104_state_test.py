@@ -1,8 +1,9 @@
 """KS-104: no image is marked for the next boot outside maintenance."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from keyswitch.audit.catalogue import Check, Impact, Matrix, Situation
+from keyswitch.audit.catalogue import OTHER, Check, Impact, Matrix, Situation
 from keyswitch.audit.wire import Attempt, attempt
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image
@@ -19,6 +20,11 @@ def attempts(situation: Situation) -> tuple[Attempt, ...]:
     return (attempt(ID, STATE, "mark the other image for a trial", {"hash": situation.other_hash, "confirm": False}),)
 
 
+def lacks(situation: Situation) -> Mapping[str, str]:
+    """Without an image there is nothing to mark."""
+    return {} if situation.other_hash else {"mark the other image for a trial": OTHER}
+
+
 CHECK: Final = Check(
     id=ID,
     title="no image is marked for the next boot outside maintenance",
@@ -29,6 +35,6 @@ CHECK: Final = Check(
     remedy="Refuse image.state writes by the operation (cmd_arg.op, from Zephyr 3.6); reading may stay open.",
     catches="the state write is not gated",
     impact=Impact.REVERSIBLE,
-    act=Matrix(attempts=attempts, needs="an image in the slot that does not run: give it with --next"),
+    act=Matrix(attempts=attempts, lacks=lacks),
     commands=frozenset({STATE}),
 )

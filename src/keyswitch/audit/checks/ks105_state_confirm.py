@@ -1,8 +1,9 @@
 """KS-105: no image is confirmed outside maintenance."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from keyswitch.audit.catalogue import Check, Impact, Matrix, Situation
+from keyswitch.audit.catalogue import OTHER, Check, Impact, Matrix, Situation
 from keyswitch.audit.wire import Attempt, attempt
 from keyswitch.smp.commands import CommandKey
 from keyswitch.smp.groups import image
@@ -21,6 +22,11 @@ def attempts(situation: Situation) -> tuple[Attempt, ...]:
     return tuple(found)
 
 
+def lacks(situation: Situation) -> Mapping[str, str]:
+    """Without an image there is nothing to mark."""
+    return {} if situation.other_hash else {"mark the other image for good": OTHER}
+
+
 CHECK: Final = Check(
     id=ID,
     title="no image is confirmed outside maintenance",
@@ -34,6 +40,6 @@ CHECK: Final = Check(
     remedy="Refuse image.state writes; CONFIG_MCUMGR_GRP_IMG_ALLOW_CONFIRM_NON_ACTIVE_SLOT=n closes a part of it.",
     catches="confirming is not gated",
     impact=Impact.IRREVERSIBLE,
-    act=Matrix(attempts=attempts),
+    act=Matrix(attempts=attempts, lacks=lacks),
     commands=frozenset({STATE}),
 )

@@ -17,9 +17,11 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     what = "maintenance that nobody uses, with an upload begun"
     if not limits:
         return (not_for(what, "the policy gives maintenance no lease and no idle time"),)
+    limit_ms = min(limits) + GONE_ON_MS
+    bench.allow_wait(limit_ms)
     data, _ = firmware(bench)
     await begin_upload(bench, ID)
-    await bench.sleep(min(limits) + GONE_ON_MS)
+    await bench.sleep(limit_ms)
     await bench.hang_up()
     here = await bench.mode()
     if bench.target.policy.modes[here].maintenance:

@@ -17,9 +17,11 @@ async def play(bench: Bench) -> tuple[Part, ...]:
     what = "an image marked for a trial, and maintenance ended by its time limit"
     if not limits:
         return (not_for(what, "the policy gives maintenance no lease and no idle time"),)
+    limit_ms = min(limits) + GONE_ON_MS
+    bench.allow_wait(limit_ms)
     _, digest = firmware(bench)
     await mark(bench, digest)
-    await bench.sleep(min(limits) + GONE_ON_MS)
+    await bench.sleep(limit_ms)
     await bench.hang_up()
     await go_outside(bench)
     visit = await bench.enter()
