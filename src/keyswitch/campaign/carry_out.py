@@ -220,7 +220,7 @@ async def _carry_out(
     executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
     check_gateways(campaign.devices, files.url)
     own = [each.request.target for each in campaign.devices if each.gateway is None]
-    with own_adapters(own), _announced(lock):
+    with own_adapters(own, who=f"campaign {campaign.name}"), _announced(lock):
         sink(CampaignBegun(campaign=campaign, ended=dict(ended)))
         controller = Controller(
             campaign=campaign,
