@@ -17,7 +17,7 @@ from typing import Any
 
 from keyswitch.device.process.process import DeviceOptions, serve
 from keyswitch.device.storage.flash_file import FlashFile
-from keyswitch.link.air.hub import Hub
+from keyswitch.link.air.hub import Hub, _Attached
 from keyswitch.link.air.link import AirLink
 from keyswitch.panel.client import ask
 from keyswitch.schema.output import to_line
@@ -83,6 +83,43 @@ def count_flash() -> None:
     FlashFile.write, FlashFile.erase = counted_write, counted_erase
 
 
+def watch_adapters(path: Path) -> None:
+    """Let each adapter's life be written into a file: its beginning, how it stands when that changes, and its end."""
+    made, lost, turn = _Attached.connection_made, _Attached.connection_lost, _Attached.take_turn
+    stood: dict[_Attached, tuple[bool, int]] = {}
+
+    def note(attached: _Attached, event: str) -> None:
+        controller = attached._controller
+        if controller is None:
+            return
+        now = bool(controller.le_scan_enable), len(controller.le_connections)
+        if event == "stands" and stood.get(attached) == now:
+            return
+        stood[attached] = now
+        values = {"adapter": attached._hub.name, "event": event, "scans": now[0], "links": now[1]}
+        with path.open("a") as file:
+            file.write(f"{json.dumps(values)}\n")
+
+    def connection_made(self: _Attached, transport: asyncio.BaseTransport) -> None:
+        made(self, transport)
+        note(self, "attached")
+
+    def take_turn(self: _Attached) -> bool:
+        more = turn(self)
+        note(self, "stands")
+        return more
+
+    def connection_lost(self: _Attached, exc: Exception | None) -> None:
+        note(self, "gone")
+        lost(self, exc)
+
+    _Attached.connection_made, _Attached.take_turn, _Attached.connection_lost = (
+        connection_made,
+        take_turn,
+        connection_lost,
+    )
+
+
 async def run(number: int, spec: Spec, hubs: list[Hub]) -> None:
     """One device, until it is cancelled or dies."""
     state = Path(spec.state)
@@ -140,5 +177,6 @@ async def run_all(specs: list[Spec], adapters: int) -> None:
 if __name__ == "__main__":
     sync_nothing()
     count_flash()
+    watch_adapters(Path(sys.argv[1]).with_suffix(".adapters"))
     given = json.loads(Path(sys.argv[1]).read_text())
     asyncio.run(run_all([Spec(**each) for each in given["devices"]], given["adapters"]))
