@@ -34,7 +34,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from keyswitch.campaign.radios import own_adapters
-with own_adapters(["hci:usb:0#A", "ble:A"], Path(sys.argv[1])):
+with own_adapters(["hci:usb:0#A", "ble:A"], Path(sys.argv[1]), who="campaign tray"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -53,7 +53,7 @@ def test_an_adapter_belongs_to_one_process_until_it_ends(tmp_path: Path):
             pass
         with pytest.raises(LockedError) as refused, own_adapters(["udp:10.0.0.1", "hci:usb:0#B"], tmp_path / "locks"):
             pass
-        line = f"hci:usb:0: another process uses this adapter (process {other.pid}) (expected its end)"
+        line = f"hci:usb:0: another process uses this adapter (process {other.pid}, campaign tray) (expected its end)"
         assert (str(refused.value), refused.value.pid) == (line, other.pid)
         other.kill()
     with own_adapters(["hci:usb:0#B", "ble:C"], tmp_path / "locks"):

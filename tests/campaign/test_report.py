@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,18 @@ def test_each_form_has_each_device():
     assert [each["ended_at"] for each in whole["list"]][-2:] == ["2026-11-28T12:01:40.000+00:00", None]
     with pytest.raises(InputError, match=r"\.json, \.csv, \.html"):
         report(STATUS, Path("r.txt"))
+
+
+def test_a_campaign_whose_devices_are_not_known_yet_has_a_report():
+    nobody = CampaignStatus(name="tray", state=CampaignState.NOT_BEGUN, devices=())
+    (head,) = report(nobody, Path("r.csv")).decode().splitlines()
+    assert head.split(",")[:4] == ["device", "target", "wave", "state"]
+    assert json.loads(report(nobody, Path("r.json")))["list"] == []
+    assert "not begun" in report(nobody, Path("r.html")).decode()
+
+
+def test_a_wave_counts_those_that_have_ended_as_the_outcomes_do():
+    again = replace(device("P-1", WAITING), state=DeviceState.RETRY)
+    page = report(CampaignStatus(name="t", state=CampaignState.RUNNING, devices=(again,)), Path("r.html")).decode()
+    assert "<tr><td>waiting</td><td>0</td></tr>" in page
+    assert "<tr><td>1</td><td>1</td><td></td></tr>" in page

@@ -1,4 +1,4 @@
-"""A tray of real devices for campaigns: each a process of its own, reached over UDP, its flash in a file.
+"""A tray of real devices for campaigns: in a process of their own, reached over UDP, their flash in files.
 
 What happened on a device is read from the device: its own recording of events, never the campaign's records.
 """
@@ -8,9 +8,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from tests.campaign.devices import Spec
 
 from keyswitch.demo.workshop import Workshop
 from keyswitch.panel.client import ask
@@ -53,30 +56,41 @@ class Unit:
         return [event for event in map(json.loads, text.splitlines()) if event["event"] == kind]
 
 
-def _command(pump: Workshop, state: Path, *, radio: bool) -> list[str]:
-    counted = [sys.executable, "-m", "tests.campaign.counted_device", str(state.with_suffix(".flash"))]
-    device = [*counted, str(pump.policy_file), "--state", str(state)]
-    served = ["--ble", "virtual:0"] if radio else ["--ble", "none", "--virtual-time"]
-    return [*device, "--image", str(pump.old), *served, "--udp", "127.0.0.1:0", "--json"]
+@contextlib.contextmanager
+def running(directory: Path, specs: Sequence[Spec], *, adapters: int = 0) -> Generator[list[dict[str, Any]]]:
+    """The `ready` event of each of these devices, which run in a process of their own; ended with the test."""
+    file = directory / "devices.json"
+    file.write_text(json.dumps({"devices": [asdict(spec) for spec in specs], "adapters": adapters}))
+    command = [sys.executable, "-m", "tests.campaign.devices", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            ready = [json.loads(line) for line in islice(process.stdout, len(specs))]
+            assert len(ready) == len(specs), process.wait()
+            yield sorted(ready, key=lambda event: event["number"])
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager
 def tray(
     pump: Workshop, directory: Path, count: int, *, moving: Sequence[int] = (), radio: bool = False
 ) -> Generator[list[Unit]]:
-    """So many devices, at rest besides those that move; ended with the test. With a `radio`, each on its own air."""
-    with contextlib.ExitStack() as stack:
-        running: list[tuple[Path, subprocess.Popen[str]]] = []
-        for number in range(count):
-            state = directory / f"d{number}"
-            out = stack.enter_context(state.with_suffix(".out").open("w"))
-            process = subprocess.Popen(_command(pump, state, radio=radio), stdout=out, text=True)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-            running.append((state, process))
+    """So many devices, at rest besides those that move. With a `radio`, in real time, each on its own air."""
+    specs = [
+        Spec(
+            state=str(directory / f"d{number}"),
+            policy=str(pump.policy_file),
+            image=str(pump.old),
+            ble="virtual:0" if radio else "none",
+            virtual_time=not radio,
+        )
+        for number in range(count)
+    ]
+    with running(directory, specs) as ready:
         units = [
-            Unit(id=f"P-{n}", state=state, target=_target(_ready(state, it), radio=radio))
-            for n, (state, it) in enumerate(running)
+            Unit(id=f"P-{n}", state=Path(spec.state), target=_target(event, radio=radio))
+            for n, (spec, event) in enumerate(zip(specs, ready, strict=True))
         ]
         for number, unit in enumerate(units):
             unit.moves(is_true=number in moving)
@@ -85,19 +99,6 @@ def tray(
 
 def _target(ready: dict[str, Any], *, radio: bool) -> str:
     return f"hci:{ready['ble']}#{ready['name']}" if radio else f"udp:{ready['udp']}"
-
-
-def _ready(state: Path, process: "subprocess.Popen[str]") -> dict[str, Any]:
-    out = state.with_suffix(".out")
-    with subprocess.Popen(["tail", "-f", "-n", "+1", str(out)], stdout=subprocess.PIPE, text=True) as tail:
-        assert tail.stdout is not None
-        try:
-            for event in map(json.loads, tail.stdout):
-                if event["event"] == "ready":
-                    return dict(event)
-        finally:
-            tail.kill()
-    raise AssertionError(process.poll())
 
 
 def write_campaign(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keyswitch.evidence.chain import Signer
 from keyswitch.host.report import run_record
-from keyswitch.host.report.evidence_file import append, close
+from keyswitch.host.report.evidence_file import RUN_BEGUN, RUN_ENDED, append, close
 from keyswitch.host.report.run_record import RunHeader, RunRecorder
 from keyswitch.host.update.events import Event
 from keyswitch.policy.secrets import read_private_key
@@ -32,7 +32,7 @@ class EvidenceRecorder:
         self._account = RunRecorder()
         body = run_record.begun(circumstances)
         self._clock = platform.node() or "this computer"
-        self._run = append(path, at=_now(), clock=self._clock, kind="update begun", body=body, signer=signer).n
+        self._run = append(path, at=_now(), clock=self._clock, kind=RUN_BEGUN, body=body, signer=signer).n
 
     def add(self, event: Event) -> None:
         """Take note of what happens."""
@@ -41,7 +41,7 @@ class EvidenceRecorder:
     def end(self) -> None:
         """Write the record that the run ends with, however it ends, and close the chain."""
         body = run_record.ended(self._account, run=self._run)
-        append(self._path, at=_now(), clock=self._clock, kind="update ended", body=body, signer=self._signer)
+        append(self._path, at=_now(), clock=self._clock, kind=RUN_ENDED, body=body, signer=self._signer)
         close(self._path, at=_now(), clock=self._clock, signer=self._signer)
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 from keyswitch.campaign.dbos_engine import EXECUTOR, cancel_flows, open_dbos
 from keyswitch.campaign.dbos_tables import open_store
 from keyswitch.campaign.engine import FlowState
-from keyswitch.campaign.events import Attempt, CampaignState, CampaignStatus, last_attempt
+from keyswitch.campaign.events import Attempt, CampaignBegun, CampaignState, CampaignStatus, last_attempt
 from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, updates_over
 from keyswitch.campaign.gateways import SILENT_S, check_gateways, hand_over, there
 from keyswitch.campaign.locks import announce, holder, locked, withdraw
@@ -217,19 +217,20 @@ async def _carry_out(
     def conclude(what: Campaign, attempts: Mapping[str, Attempt], state: CampaignState, why: str) -> None:
         _conclude(files, what, attempts, state, why)
 
-    controller = Controller(
-        campaign=campaign,
-        sink=sink,
-        record=conclude,
-        update=update or updates_over(Radios()),
-        ended=ended,
-        labels=hand.expects_labels,
-        away=partial(there, directory=files.directory.parent),
-    )
     executor = EXECUTOR if files.url is None else f"campaign {campaign.name}"
     check_gateways(campaign.devices, files.url)
     own = [each.request.target for each in campaign.devices if each.gateway is None]
-    with own_adapters(own), _announced(lock):
+    with own_adapters(own, who=f"campaign {campaign.name}"), _announced(lock):
+        sink(CampaignBegun(campaign=campaign, ended=dict(ended)))
+        controller = Controller(
+            campaign=campaign,
+            sink=sink,
+            record=conclude,
+            update=update or updates_over(Radios()),
+            ended=ended,
+            labels=hand.expects_labels,
+            away=partial(there, directory=files.directory.parent),
+        )
         async with open_dbos(files.store, controller.flows, executor=executor) as engine:
             running = asyncio.ensure_future(engine.run(campaign.flow_id, CAMPAIGN, campaign.to_plain()))
             told = (hand.interrupted(), _obey(controller, files, hand), _scan(controller, files, hand))

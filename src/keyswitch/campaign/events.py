@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from keyswitch.campaign.outcomes import Outcome
 
 if TYPE_CHECKING:  # whoever only looks at a campaign loads no update
+    from keyswitch.campaign.model import Campaign
     from keyswitch.host.update.events import Event as UpdateEvent
     from keyswitch.host.update.job import Result
 
@@ -60,6 +61,19 @@ class Attempt:
 def last_attempt(result: Mapping[str, Any]) -> Attempt:
     """How the last attempt ended, of a device flow's result."""
     return Attempt.from_plain(result["last"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignBegun:
+    """This process begins to carry a campaign out, or carries it on.
+
+    Attributes:
+        campaign: with its devices, also those that were found by a scan; of a later round, those that are tried again.
+        ended: how those of them have ended that had before.
+    """
+
+    campaign: "Campaign"
+    ended: Mapping[str, Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +156,8 @@ class LabelScanned:
 
 
 Event = (
-    DeviceBegun
+    CampaignBegun
+    | DeviceBegun
     | DeviceTold
     | DeviceEnded
     | Stopping
@@ -178,7 +193,10 @@ class DeviceState(StrEnum):
 
     NOT_BEGUN = "not begun"
     UNDER_WAY = "under way"
-    """It was begun and has not ended; if nobody carries the campaign out, `resume` takes it up."""
+    """An attempt has begun and has not ended."""
+    BROKEN_OFF = "broken off"
+    """The process that made an attempt was killed or interrupted: the device may still be in maintenance, until its
+    lease ends. `resume` takes it up."""
     RETRY = "to be tried again"
     ENDED = "ended"
 

@@ -42,7 +42,7 @@ from keyswitch.campaign.model import Campaign, CampaignDevice, Plain
 from keyswitch.campaign.orders import stamp, time_of_day
 from keyswitch.campaign.outcomes import Outcome, Retry, why_abort
 from keyswitch.campaign.radios import Radios, adapter_of
-from keyswitch.campaign.results import outcome_of
+from keyswitch.campaign.results import is_still_away, outcome_of
 from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
@@ -102,6 +102,10 @@ async def update_device(
     finally:
         await prepared.endpoint.close()  # its part of a radio, also where the run did not begin
     outcome = outcome_of(result)
+    evidence = device.request.evidence
+    if outcome is Outcome.UNREACHABLE and evidence is not None and is_still_away(evidence):
+        detail = f"it has not come back since an earlier attempt reset it to start the new image; {result.line}"
+        return replace(Attempt.of(Outcome.FAILED, result), detail=detail)
     return None if outcome is None else Attempt.of(outcome, result)
 
 

@@ -206,7 +206,7 @@ class Gateway:
         adapter = adapter_of(device.request.target)
         if adapter is not None and adapter not in self._adapters:
             try:
-                self._own.enter_context(own_adapters([device.request.target]))
+                self._own.enter_context(own_adapters([device.request.target], who=f"gateway {self._name}"))
             except LockedError as error:
                 return Attempt(outcome=Outcome.BUSY, detail=str(error))
             self._adapters.add(adapter)

@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from keyswitch.campaign.events import (
     ApprovalAwaited,
+    CampaignBegun,
     CampaignStatus,
     DeviceBegun,
     DeviceEnded,
@@ -16,6 +17,21 @@ from keyswitch.campaign.events import (
     WaveApproved,
     WindowAwaited,
 )
+from keyswitch.campaign.outcomes import Outcome
+
+
+class CampaignBegunJson(TypedDict):
+    """This process begins to carry a campaign out, or carries it on; `ended` counts the devices that had ended before.
+
+    `devices` is how many there are, in a later round how many are tried again.
+    """
+
+    event: str
+    name: str
+    round: int
+    devices: int
+    waves: list[int]
+    ended: dict[str, int]
 
 
 class DeviceBegunJson(TypedDict):
@@ -176,7 +192,8 @@ GatewayJson = GatewayReadyJson | DeviceBegunJson | DeviceEndedJson
 """What `keyswitch gateway` prints."""
 
 RunJson = (
-    DeviceBegunJson
+    CampaignBegunJson
+    | DeviceBegunJson
     | DeviceEndedJson
     | StoppingJson
     | PausingJson
@@ -191,6 +208,15 @@ RunJson = (
 def event_json(event: Event) -> RunJson | None:
     """What happens; None for what only the device's own record has."""
     match event:
+        case CampaignBegun(campaign=campaign, ended=ended):
+            return {
+                "event": "campaign_begun",
+                "name": campaign.name,
+                "round": campaign.round,
+                "devices": len(campaign.devices),
+                "waves": list(campaign.waves),
+                "ended": {each.value: list(ended.values()).count(each) for each in Outcome},
+            }
         case DeviceBegun(device=device, attempt=attempt):
             return {"event": "device_begun", "device": device, "attempt": attempt}
         case DeviceEnded(device=device, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms):
@@ -206,10 +232,8 @@ def event_json(event: Event) -> RunJson | None:
                 "ended_at": ended.ended_at or None,
                 "retry_in_ms": retry_in_ms,
             }
-        case Stopping(why=why):
-            return {"event": "stopping", "detail": why}
-        case Pausing(why=why):
-            return {"event": "pausing", "detail": why}
+        case Stopping(why=why) | Pausing(why=why):
+            return {"event": "stopping" if isinstance(event, Stopping) else "pausing", "detail": why}
         case ApprovalAwaited(wave=wave, devices=devices):
             return {"event": "approval_awaited", "wave": wave, "devices": devices}
         case WaveApproved(wave=wave, who=who, at=at):

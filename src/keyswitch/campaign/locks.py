@@ -3,24 +3,33 @@
 Rules:
 
 * A lock is free when its process has ended, however that happens.
-* Whoever holds one may say its process's number in it; it is for people, and for signals.
+* Whoever holds one may say its process's number in it, and who that is; it is for people, and for signals.
 """
 
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.private_files import open_file
+from keyswitch.text import plain
+
+HAS_FLOCK: Final = find_spec("fcntl") is not None
+"""Whether this system has such locks."""
+
+_MAX_SAID: Final = 200
+"""Bytes of a lock that are read: a number and a name."""
 
 
 class LockedError(InputError):
     """Another process holds it. Attributes: pid: its number, 0 if it has not said it yet."""
 
-    def __init__(self, where: str, what: str, pid: int) -> None:
+    def __init__(self, where: str, what: str, pid: int, who: str = "") -> None:
         self.pid = pid
-        whose = f" (process {pid})" if pid else ""
+        whose = f" ({', '.join(filter(None, (f'process {pid}', who)))})" if pid else ""
         super().__init__(where, f"another process {what}{whose}", "its end")
 
 
@@ -41,16 +50,16 @@ def locked(path: Path, what: str, *, where: str = "", wait: bool = False) -> Gen
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         if not _flock(descriptor, wait=wait):
-            raise LockedError(where or str(path), what, _pid(descriptor))
+            raise LockedError(where or str(path), what, *_said(descriptor))
         os.ftruncate(descriptor, 0)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def announce(descriptor: int) -> None:
-    """Say this process's number in a lock that it holds."""
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+def announce(descriptor: int, who: str = "") -> None:
+    """Say this process's number in a lock that it holds, and for people who it is."""
+    os.pwrite(descriptor, f"{os.getpid()} {who}\n".encode(), 0)
 
 
 def withdraw(descriptor: int) -> None:
@@ -69,14 +78,16 @@ def holder(path: Path) -> int | None:
         return None
     descriptor = open_file(path, os.O_RDWR)
     try:
-        return None if _flock(descriptor, wait=False) else _pid(descriptor)
+        return None if _flock(descriptor, wait=False) else _said(descriptor)[0]
     finally:
         os.close(descriptor)
 
 
-def _pid(descriptor: int) -> int:
-    word = os.pread(descriptor, 32, 0).strip()
-    return int(word) if word.isdigit() else 0
+def _said(descriptor: int) -> tuple[int, str]:
+    """The number of the process that holds it, and who it is; 0 and nothing if it has not said so."""
+    number, _, who = os.pread(descriptor, _MAX_SAID, 0).decode("utf-8", "replace").partition(" ")
+    number = number.strip()
+    return (int(number), plain(who.strip())) if number.isascii() and number.isdigit() else (0, "")
 
 
 def _flock(descriptor: int, *, wait: bool) -> bool:

@@ -3,8 +3,8 @@
 To look loads neither the engine nor an update: it is done often, and beside a campaign that is carried out.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from keyswitch.campaign.dbos_tables import open_store
 from keyswitch.campaign.engine import FLOWS_VERSION, FlowRecord, FlowState, Store
@@ -20,6 +20,7 @@ from keyswitch.campaign.locks import is_held
 from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, round_id
 from keyswitch.campaign.orders import Order, Standing, read_standing
 from keyswitch.errors import InputError
+from keyswitch.host.report.evidence_file import INTERRUPTED, RUN_BEGUN, RUN_ENDED, last_record
 
 
 def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> CampaignStatus:
@@ -38,7 +39,7 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
         flows = store.flows(campaign.name)
         begun = rounds_of(flows, campaign.name)
         if not begun:
-            devices = _devices([campaign], {}, None)
+            devices = tuple(_devices(_Seen(files=files, running=running), [campaign]))
             return CampaignStatus(name=campaign.name, state=CampaignState.NOT_BEGUN, devices=devices)
         rounds = [as_begun_in(campaign, flow, files, any_version=True) for flow in begun]
         stands = read_standing(files)
@@ -48,7 +49,7 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
         return CampaignStatus(
             name=campaign.name,
             state=state,
-            devices=_devices(rounds, flows, store),
+            devices=tuple(_devices(_Seen(files=files, running=running, flows=flows, store=store), rounds)),
             why=why,
             awaits=None if state.has_ended else _awaits(rounds[-1], flows, stands),
             round=len(rounds),
@@ -131,47 +132,82 @@ def _awaits(campaign: Campaign, flows: Mapping[str, FlowRecord], stands: Standin
     return None
 
 
-def _devices(rounds: list[Campaign], flows: Mapping[str, FlowRecord], store: Store | None) -> tuple[DeviceStatus, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What is looked at. Attributes: running: somebody carries the campaign out; store: None: nothing has begun."""
+
+    files: CampaignFiles
+    running: bool
+    flows: Mapping[str, FlowRecord] = field(default_factory=dict[str, FlowRecord])
+    store: Store | None = None
+
+
+def _devices(seen: _Seen, rounds: list[Campaign]) -> Iterable[DeviceStatus]:
     """Each device as its last round has it, with the attempts of all."""
     found: dict[str, DeviceStatus] = {}
     for campaign in rounds:
-        flow = flows.get(campaign.flow_id)
+        flow = seen.flows.get(campaign.flow_id)
         has_ended = flow is not None and flow.state is not FlowState.UNFINISHED
         for number, wave in enumerate(campaign.waves_of_devices, 1):
             for device in wave:
-                now_there = _device(campaign, device, number, flows, store)
                 before = found.get(device.id)
+                now_there = _device(seen, campaign, device, number, before)
                 if before is not None and has_ended and now_there.state is DeviceState.NOT_BEGUN:
                     continue  # that round ended before its turn came: how it ended before is what is true
-                if before is not None:
-                    attempts, last = before.attempts + now_there.attempts, now_there.last or before.last
-                    now_there = replace(now_there, wave=before.wave, attempts=attempts, last=last)
                 found[device.id] = now_there
-    return tuple(found.values())
+    return found.values()
 
 
 def _device(
-    campaign: Campaign, device: CampaignDevice, wave: int, flows: Mapping[str, FlowRecord], store: Store | None
+    seen: _Seen, campaign: Campaign, device: CampaignDevice, wave: int, before: DeviceStatus | None
 ) -> DeviceStatus:
-    flow = flows.get(campaign.device_flow_id(device))
-    state, attempts, last = _how(flow, store)
+    flow = seen.flows.get(campaign.device_flow_id(device))
+    last, attempts = (None, 0) if before is None else (before.last, before.attempts)
+    state = DeviceState.NOT_BEGUN
+    if flow is not None and seen.store is not None:
+        state, there = _how(flow, seen.store)
+        attempts += len(there)
+        last = there[-1] if there else last
+        if flow.state is not FlowState.DONE:
+            state = _begun(seen, device, flow, len(there), is_first=not attempts) or state
     return DeviceStatus(
-        id=device.id, target=device.request.target, wave=wave, state=state, attempts=attempts, last=last
+        id=device.id,
+        target=device.request.target,
+        wave=wave if before is None else before.wave,
+        state=state,
+        attempts=attempts,
+        last=last,
     )
 
 
-def _how(flow: FlowRecord | None, store: Store | None) -> tuple[DeviceState, int, Attempt | None]:
-    """State, attempts that have ended, and how the last one did; the steps of a finished flow are not read."""
-    if flow is None or store is None:
-        return DeviceState.NOT_BEGUN, 0, None
+def _how(flow: FlowRecord, store: Store) -> tuple[DeviceState, Sequence[Attempt]]:
+    """State, and the attempts whose end is kept; of a finished flow, whose steps are not read, all are as the last."""
     if flow.state is FlowState.DONE:
         last = last_attempt(flow.result)
         if last.outcome is None:
-            return DeviceState.NOT_BEGUN, 0, None
-        return DeviceState.ENDED, flow.result["attempts"], last
+            return DeviceState.NOT_BEGUN, ()
+        return DeviceState.ENDED, (last,) * flow.result["attempts"]
     attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id) if "outcome" in each]
     if not attempts:
-        begun = flow.state is FlowState.UNFINISHED
-        return (DeviceState.UNDER_WAY if begun else DeviceState.NOT_BEGUN), 0, None
-    ended = flow.state is FlowState.CANCELLED
-    return (DeviceState.ENDED if ended else DeviceState.RETRY), len(attempts), attempts[-1]
+        return DeviceState.NOT_BEGUN, ()
+    return (DeviceState.ENDED if flow.state is FlowState.CANCELLED else DeviceState.RETRY), attempts
+
+
+def _begun(seen: _Seen, device: CampaignDevice, flow: FlowRecord, kept: int, *, is_first: bool) -> DeviceState | None:
+    """How far an attempt is whose end is not kept; None: there is none, the device waits for its turn.
+
+    The engine keeps ends alone. That an attempt has begun stands in the device's own chain of records before anything
+    is asked of it, and of one at a gateway the engine knows.
+    """
+    if device.gateway is not None:
+        there = seen.flows.get(f"{flow.id}/{kept + 1}")
+        return DeviceState.UNDER_WAY if there is not None and there.state is FlowState.UNFINISHED else None
+    record = last_record(seen.files.evidence(device.id), {RUN_BEGUN, RUN_ENDED})
+    if record is None:
+        return None
+    kind, body = record
+    if kind == RUN_ENDED and body.get("outcome") == INTERRUPTED:
+        return DeviceState.BROKEN_OFF
+    if kind == RUN_BEGUN or is_first:  # an end that is the first one, and not kept yet
+        return DeviceState.UNDER_WAY if seen.running else DeviceState.BROKEN_OFF
+    return None

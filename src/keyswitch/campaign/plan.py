@@ -127,7 +127,8 @@ async def ask_all(campaign: Campaign) -> CampaignPlan:
             return await _ask(device, wave, radios)
 
     waves = enumerate(campaign.waves_of_devices, 1)
-    with own_adapters(each.request.target for each in campaign.devices if each.gateway is None):
+    own = [each.request.target for each in campaign.devices if each.gateway is None]
+    with own_adapters(own, who=f"campaign {campaign.name}, its plan"):
         asked = await asyncio.gather(*(ask(device, number) for number, wave in waves for device in wave))
     return CampaignPlan(campaign=campaign, asked=tuple(asked))
 

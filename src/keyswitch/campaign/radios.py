@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from keyswitch.campaign.locks import announce, locked
+from keyswitch.campaign.locks import HAS_FLOCK, announce, locked
 from keyswitch.errors import InputError
 from keyswitch.link.ports import Adapter, GattLink, Sighting
 from keyswitch.link.targets import BleTarget, open_adapter, parse
@@ -45,17 +45,18 @@ def locks_directory() -> Path:
 
 
 @contextmanager
-def own_adapters(targets: Iterable[str], directory: Path | None = None) -> Generator[None]:
-    """Hold the adapters that these targets are reached over.
+def own_adapters(targets: Iterable[str], directory: Path | None = None, *, who: str = "") -> Generator[None]:
+    """Hold the adapters that these targets are reached over; where a system has no such locks, nobody holds any.
 
     Args:
         targets: of devices.
         directory: of the locks; None: `locks_directory`.
+        who: this process is, for whoever is refused meanwhile.
 
     Raises:
         LockedError: another process has one.
     """
-    names = sorted({name for name in map(adapter_of, targets) if name is not None})
+    names = sorted({name for name in map(adapter_of, targets) if name is not None and HAS_FLOCK})
     where = directory or locks_directory()
     with ExitStack() as stack:
         if names:
@@ -65,7 +66,7 @@ def own_adapters(targets: Iterable[str], directory: Path | None = None) -> Gener
                 raise InputError(str(where), error.strerror or "cannot be made", "a directory of this user") from error
         for name in names:  # sorted: two processes with the same adapters cannot each hold one of them for long
             file = where / f"adapter-{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-            announce(stack.enter_context(locked(file, "uses this adapter", where=name)))
+            announce(stack.enter_context(locked(file, "uses this adapter", where=name)), who)
         yield
 
 

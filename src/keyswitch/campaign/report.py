@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from keyswitch.campaign.events import CampaignStatus, DeviceState, DeviceStatus
-from keyswitch.campaign.json_output import campaign_json, device_json
+from keyswitch.campaign.json_output import DeviceStatusJson, campaign_json, device_json
 from keyswitch.campaign.outcomes import Outcome
 from keyswitch.drawing import LINE, Page, width
 from keyswitch.errors import InputError
@@ -52,10 +52,9 @@ def _json(status: CampaignStatus) -> bytes:
 
 def _csv(status: CampaignStatus) -> bytes:
     file = io.StringIO()
-    rows = [
-        {key: _cell(value) for key, value in device_json(each).items() if key != "event"} for each in status.devices
-    ]
-    table = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+    columns = [key for key in DeviceStatusJson.__annotations__ if key != "event"]
+    rows = [{key: _cell(value) for key, value in device_json(each).items()} for each in status.devices]
+    table = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     return file.getvalue().encode()
@@ -152,7 +151,8 @@ def _detail(device: DeviceStatus) -> str:
 
 def _wave(status: CampaignStatus, wave: int) -> list[str]:
     there = [each for each in status.devices if each.wave == wave]
-    outcomes = Counter(each.last.outcome.value for each in there if each.last and each.last.outcome)
+    ended = [each.last.outcome for each in there if each.state is DeviceState.ENDED and each.last]
+    outcomes = Counter(each.value for each in ended if each)
     return [str(wave), str(len(there)), ", ".join(f"{n} {word}" for word, n in outcomes.items())]
 
 

@@ -1,10 +1,13 @@
 """The outcome that an update's result is."""
 
+from pathlib import Path
 from typing import assert_never
 
 from keyswitch.campaign.outcomes import Outcome
+from keyswitch.host.report.evidence_file import RUN_ENDED, read_journal
 from keyswitch.host.update.job import Outcome as UpdateOutcome
 from keyswitch.host.update.job import Result
+from keyswitch.host.update.steps import StepName
 from keyswitch.reasons import Reason
 
 MODE_REASONS = frozenset({Reason.WRONG_MODE, Reason.GUARD})
@@ -46,3 +49,22 @@ def _refusal(reason: Reason | None) -> Outcome:
     if reason in MODE_REASONS:
         return Outcome.WAITING
     return Outcome.BUSY if reason in BUSY_REASONS else Outcome.REFUSED
+
+
+def is_still_away(evidence: Path) -> bool:
+    """Whether the device was reset to start a new image in an earlier run, and has not answered since.
+
+    Args:
+        evidence: its chain of records. A run that was killed says nothing of how far it came.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    records = read_journal(evidence).records if evidence.exists() else ()
+    for body in (record.body for record in reversed(records) if record.kind == RUN_ENDED):
+        done = {step["step"] for step in body["steps"] if step["outcome"] == "done"}
+        if StepName.RESET.value in done:
+            return StepName.SWAP.value not in done
+        if StepName.FIND.value in done:
+            return False
+    return False

@@ -351,7 +351,7 @@ def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", l
         if labels:
             hand.expect_labels()
             _read_labels(hand.scan)
-        with signals(hand), shown(read, file, as_json=as_json) as sink:
+        with signals(hand), shown(file, as_json=as_json) as sink:
             return await how(read, files, sink, hand)
 
     ended = asyncio.run(carried_out())
@@ -391,6 +391,8 @@ def _tell(told: "CampaignStatus", *, as_json: bool, devices: bool = False, secon
         for each in told.devices if devices else ():
             last = each.last
             how = f"{last.outcome.value} ({last.detail})" if last is not None and last.outcome is not None else ""
+            if each.state is DeviceState.BROKEN_OFF:
+                how = "it may be in maintenance until its lease ends"
             echo(f"wave {each.wave}  {each.id}  {each.state.value}  {how}".rstrip())
         counts = ", ".join(f"{count} {word}" for word, count in told.outcomes.items() if count)
         without = sum(each.state is not DeviceState.ENDED for each in told.devices)

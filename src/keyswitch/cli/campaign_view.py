@@ -1,9 +1,11 @@
 """A campaign as people and scripts see it: a table on a terminal, lines elsewhere, or one JSON object a line."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from rich.console import Console, Group
@@ -13,6 +15,7 @@ from rich.text import Text
 
 from keyswitch.campaign.events import (
     ApprovalAwaited,
+    CampaignBegun,
     DeviceBegun,
     DeviceEnded,
     DeviceTold,
@@ -25,7 +28,6 @@ from keyswitch.campaign.events import (
 )
 from keyswitch.campaign.flows import Sink
 from keyswitch.campaign.json_output import event_json
-from keyswitch.campaign.model import Campaign
 from keyswitch.cli.fields import in_options, json_line
 from keyswitch.cli.output import echo
 from keyswitch.host.update.events import Event as UpdateEvent
@@ -35,11 +37,14 @@ from keyswitch.text import plain
 MOST_ROWS: Final = 20
 """Devices of the table; a campaign may have more under way than a terminal has lines."""
 
+AROUND: Final = 3
+"""Lines of a terminal that the rows leave: the table's head and foot, and the one where the cursor is."""
+
 REDRAWS_PER_SECOND: Final = 4
 
 
 @contextmanager
-def shown(campaign: Campaign, file: Path, *, as_json: bool) -> Generator[Sink]:
+def shown(file: Path, *, as_json: bool) -> Generator[Sink]:
     """How events are shown while a campaign is carried out."""
     console = Console(markup=False, highlight=False)
     if as_json:
@@ -52,8 +57,9 @@ def shown(campaign: Campaign, file: Path, *, as_json: bool) -> Generator[Sink]:
 
         yield tell
     else:
-        table = CampaignTable(campaign)
-        with Live(console=console, get_renderable=table.render, refresh_per_second=REDRAWS_PER_SECOND) as live:
+        table = CampaignTable()
+        drawn = partial(_drawn, table, console)
+        with Live(console=console, get_renderable=drawn, refresh_per_second=REDRAWS_PER_SECOND) as live:
 
             def draw(event: Event) -> None:
                 table.hear(event)
@@ -61,6 +67,10 @@ def shown(campaign: Campaign, file: Path, *, as_json: bool) -> Generator[Sink]:
                     live.console.print(Text(plain(line)))
 
             yield draw
+
+
+def _drawn(table: "CampaignTable", console: Console) -> Group:
+    return table.render(console.size.height)
 
 
 def _tell_json(event: Event) -> None:
@@ -72,14 +82,14 @@ def _tell_json(event: Event) -> None:
 def lines(event: Event, file: Path) -> list[str]:
     """What people read of an event."""
     match event:
+        case CampaignBegun(campaign=campaign, ended=ended):
+            return [f"{len(ended)} of {len(campaign.devices)} devices had ended before"] if ended else []
         case DeviceBegun(device=device, attempt=attempt):
             return [f"{device}: attempt {attempt}" if attempt > 1 else f"{device}: begins"]
         case DeviceEnded():
             return _ended(event)
-        case Stopping(why=why):
-            return [f"stopping: {why}"]
-        case Pausing(why=why):
-            return [f"pausing: {why}"]
+        case Stopping(why=why) | Pausing(why=why):
+            return [f"{'stopping' if isinstance(event, Stopping) else 'pausing'}: {why}"]
         case ApprovalAwaited(wave=wave, devices=devices):
             return [f"wave {wave} ({devices} devices) waits: approve it with `keyswitch campaign approve {file}`"]
         case WaveApproved(wave=wave, who=who):
@@ -108,20 +118,29 @@ def _ended(event: DeviceEnded) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A device that is under way or will be tried again: what it does, why it is not done, rate and time left."""
+    """A device that is under way or will be tried again: what it does, why it is not done, rate and time left.
+
+    `again_ms` is when it is tried again, by the table's clock; None: it is under way.
+    """
 
     state: str
     reason: str = ""
     rate: str = ""
     remaining: str = ""
+    again_ms: int | None = None
 
 
 class CampaignTable:
-    """What a terminal shows of a campaign: the devices under way, and how many have ended how."""
+    """What a terminal shows of a campaign: the devices under way, and how many have ended how.
 
-    def __init__(self, campaign: Campaign) -> None:
-        self._devices = len(campaign.devices)
-        self._waves = {device.id: number for number, wave in enumerate(campaign.waves_of_devices, 1) for device in wave}
+    Args:
+        now_ms: a clock that nobody sets.
+    """
+
+    def __init__(self, now_ms: Callable[[], int] = lambda: round(monotonic() * 1000)) -> None:
+        self._now_ms = now_ms
+        self._devices = 0
+        self._waves: dict[str, int] = {}
         self._wave = 1
         self._rows: dict[str, Row] = {}
         self._ended: dict[str, str] = {}
@@ -129,8 +148,16 @@ class CampaignTable:
     def hear(self, event: Event) -> None:
         """Take note of an event."""
         match event:
+            case CampaignBegun(campaign=campaign, ended=ended):
+                waves = enumerate(campaign.waves_of_devices, 1)
+                self._devices = len(campaign.devices)
+                self._waves = {device.id: number for number, wave in waves for device in wave}
+                self._ended = {device: outcome.value for device, outcome in ended.items()}
+                self._wave = max((self._waves[device] for device in ended), default=1)
             case DeviceBegun(device=device, attempt=attempt):
                 self._wave = max(self._wave, self._waves.get(device, 1))
+                # Behind those that were begun before, also when it is tried again.
+                self._rows.pop(device, None)
                 self._rows[device] = Row(state="begins" if attempt == 1 else f"attempt {attempt}")
             case DeviceTold(device=device, event=told):
                 self._rows[device] = _row(self._rows.get(device, Row(state="")), told)
@@ -139,24 +166,36 @@ class CampaignTable:
                 self._ended[device] = "" if ended.outcome is None else ended.outcome.value
             case DeviceEnded(device=device, ended=ended, retry_in_ms=int(retry_in_ms)):
                 word = "" if ended.outcome is None else ended.outcome.value
-                self._rows[device] = Row(state=word, reason=ended.detail, remaining=f"again in {_seconds(retry_in_ms)}")
+                again_ms = self._now_ms() + retry_in_ms
+                self._rows[device] = Row(state=word, reason=ended.detail, again_ms=again_ms)
             case _:
                 pass
 
-    def render(self) -> Group:
-        """As it stands now."""
+    def render(self, height: int = MOST_ROWS + AROUND) -> Group:
+        """As it stands now, on a terminal of so many lines: those under way first, then who is tried again soonest."""
+        room = max(1, min(MOST_ROWS, height - AROUND))
         table = Table("device", "state", "reason", "rate", "remaining", box=None, pad_edge=False)
-        for device, row in list(self._rows.items())[:MOST_ROWS]:
-            cells = (device, row.state, row.reason, row.rate, row.remaining)
+        rows = sorted(self._rows.items(), key=lambda each: each[1].again_ms or 0)  # stable: in the order they began
+        for device, row in rows[:room]:
+            cells = (device, row.state, row.reason, row.rate, self._remaining(row))
             table.add_row(*(Text(plain(cell), overflow="ellipsis", no_wrap=True) for cell in cells))
-        more = len(self._rows) - MOST_ROWS
         words = list(self._ended.values())
         counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
         foot = f"{len(words)} of {self._devices} have ended{f': {counts}' if counts else ''}"
         waves = max(self._waves.values(), default=1)
         foot += f"; wave {self._wave} of {waves}" if waves > 1 else ""
-        foot += f"; {more} more under way" if more > 0 else ""
+        more = [row.again_ms is None for _, row in rows[room:]]
+        hidden = ((more.count(True), "under way"), (more.count(False), "to be tried again"))
+        foot += "".join(f"; {count} more {how}" for count, how in hidden if count)
+        if not self._devices:
+            return Group()
         return Group(table, Text(foot)) if self._rows else Group(Text(foot))
+
+    def _remaining(self, row: Row) -> str:
+        if row.again_ms is None:
+            return row.remaining
+        left_ms = row.again_ms - self._now_ms()
+        return f"again in {_seconds(left_ms)}" if left_ms > 0 else "again: waits for a place"
 
 
 def _row(before: Row, told: UpdateEvent) -> Row:

@@ -18,7 +18,7 @@ from keyswitch.evidence.chain import EARLIER, Checked, Head, Record, State, Veri
 from keyswitch.exits import Exit
 from keyswitch.extras import need
 from keyswitch.files.writing import write_output
-from keyswitch.host.report.evidence_file import read_journal
+from keyswitch.host.report.evidence_file import RUN_BEGUN, RUN_ENDED, read_journal
 from keyswitch.schema.output import to_line
 from keyswitch.text import counted
 
@@ -179,8 +179,8 @@ def _forms(checked: Checked) -> str:
 
 def _never_ended(checked: Checked) -> list[int]:
     """The runs whose second record is not there."""
-    ended = [record.body.get("run") for record in checked.records if record.kind == "update ended"]
-    return [record.n for record in checked.records if record.kind == "update begun" and record.n not in ended]
+    ended = [record.body.get("run") for record in checked.records if record.kind == RUN_ENDED]
+    return [record.n for record in checked.records if record.kind == RUN_BEGUN and record.n not in ended]
 
 
 def _read(file: Path, *, noted: Head | None = None, verifier: Verifier | None = None) -> Checked:
@@ -251,13 +251,13 @@ def _line(record: Record) -> str:
 
 def _words(record: Record) -> str:
     body = record.body
-    if record.kind == "update begun":
+    if record.kind == RUN_BEGUN:
         images: object = body.get("images")
         named = [_named(image) for image in cast("list[object]", images)] if isinstance(images, list) else []
         parts = [f"begun by {body.get('who')}: {body.get('target')} <- {', '.join(named) or 'no image'}"]
         parts += [f"{word} {body[key]}" for key, word in _TOLD.items() if body.get(key)]
         return "; ".join(parts)
-    if record.kind == "update ended":
+    if record.kind == RUN_ENDED:
         detail = f": {body['detail']}" if body.get("detail") else ""
         return f"run {body.get('run')} ended: {body.get('outcome')}{detail}"
     if record.closes:

@@ -23,7 +23,7 @@ from keyswitch.app.request import UpdateRequest
 from keyswitch.app.scan import scan
 from keyswitch.app.status import Looked, look
 from keyswitch.app.update import Prepared, prepare, run
-from keyswitch.campaign.radios import adapter_of
+from keyswitch.campaign.radios import adapter_of, own_adapters
 from keyswitch.console.changes import Changes
 from keyswitch.errors import InputError, KeyswitchError, LinkLostError
 from keyswitch.host.connect.scan import FoundDevice
@@ -304,7 +304,7 @@ class Bench:
 
     async def _carry_out(self, key: str, act: Act, person: str) -> None:
         try:
-            async with self._lock_of(self._cards[key].target):
+            async with self._line(self._cards[key].target):
                 match act:
                     case Act.LOOK:
                         await self._look(key)
@@ -328,9 +328,16 @@ class Bench:
             card = replace(card, refused=f"a bug in keyswitch: {type(error).__name__}: {error}")
         self._put(card)
 
-    def _lock_of(self, target: str) -> asyncio.Lock:
-        """One radio does one thing at a time; other lines have nobody to share with."""
-        return self._locks.setdefault(adapter_of(target) or target, asyncio.Lock())
+    @asynccontextmanager
+    async def _line(self, target: str) -> AsyncGenerator[None]:
+        """One radio does one thing at a time, in one process; other lines have nobody to share with.
+
+        Raises:
+            LockedError: another process uses the radio: a campaign, or another console.
+        """
+        async with self._locks.setdefault(adapter_of(target) or target, asyncio.Lock()):
+            with own_adapters([target], who="the console"):
+                yield
 
     async def _look(self, key: str) -> None:
         request = self._requests[key]
@@ -363,7 +370,7 @@ class Bench:
 
     async def _listen(self, radio: str) -> None:
         try:
-            async with self._lock_of(radio):
+            async with self._line(radio):
                 found = await scan(radio)
         except KeyswitchError as error:
             self._radio = replace(self._radio, trouble=str(error))

@@ -16,6 +16,7 @@ from keyswitch.campaign import carry_out
 from keyswitch.campaign.carry_out import Hand
 from keyswitch.campaign.events import (
     ApprovalAwaited,
+    CampaignBegun,
     CampaignState,
     CampaignStatus,
     DeviceBegun,
@@ -215,7 +216,15 @@ class CampaignDesk:
                 return  # what the campaign has written is as it was
             case DeviceEnded(device=device):
                 bench.campaign_ended(self._target(device))
-            case Stopping() | Pausing() | ApprovalAwaited() | WaveApproved() | WindowAwaited() | LabelScanned():
+            case (
+                CampaignBegun()
+                | Stopping()
+                | Pausing()
+                | ApprovalAwaited()
+                | WaveApproved()
+                | WindowAwaited()
+                | LabelScanned()
+            ):
                 pass
             case _:
                 assert_never(event)

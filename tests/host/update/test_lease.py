@@ -8,6 +8,7 @@ from tests.host.other_peers import LeasePeer
 from tests.host.smp_peer import SmpPeer
 from tests.host.update.test_run import NEW, OLD, job, whole
 
+from keyswitch.host.update.context import RESTARTED_STEP
 from keyswitch.host.update.events import Event, Message, StepFailed
 from keyswitch.host.update.job import Goal, Outcome, Result
 from keyswitch.link.air.clock import run
@@ -123,5 +124,24 @@ def test_a_device_that_leaves_for_another_reason_says_which():
         result, events = await whole(peer)
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.GUARD), result
         assert "the device left maintenance mode by itself: guard: motion == false" in said(events)
+
+    run(story())
+
+
+def test_a_device_that_restarts_on_trial_and_goes_back_says_so_and_what_to_look_for():
+    """The new image ends in a reset: what brings the device into maintenance would help nobody."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+
+        async def crash() -> str | None:
+            await peer.reset(planned=False)
+            return None
+
+        result, events = await whole(peer, job(health=crash))
+        assert result.outcome is Outcome.REVERTED, result
+        assert result.detail.startswith("the device restarted by itself, and is in normal; the device runs 1.0.0 (")
+        assert result.next_step == RESTARTED_STEP
+        assert "left maintenance mode by itself" not in said(events)
 
     run(story())

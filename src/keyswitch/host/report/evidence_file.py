@@ -11,12 +11,13 @@ Rules:
 * Time and the name of its clock are handed in.
 """
 
+import json
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import (
@@ -39,6 +40,16 @@ EVIDENCE_FILE: Final = FileKind(expected="an evidence file", max_size=256 * 1024
 """Some ten thousand runs; it is held in memory while it is checked."""
 HEAD_FILE: Final = FileKind(expected="the head of the evidence", max_size=1_024)
 
+RUN_BEGUN: Final = "update begun"
+RUN_ENDED: Final = "update ended"
+"""Kinds of the two records of a run."""
+
+INTERRUPTED: Final = "interrupted"
+"""Outcome of a run that was ended before it had one of its own."""
+
+_TAIL: Final = 64 * 1024
+"""Bytes at the end of a file that are looked at first: more than most runs have."""
+
 _CONTINUABLE: Final = "a whole chain: keep it, begin another file"
 
 
@@ -60,6 +71,41 @@ def read_journal(path: Path, *, noted: Head | None = None, verifier: Verifier | 
     """
     data = read_file(path, EVIDENCE_FILE)
     return check(data, expected=_read_head(path), noted=noted, verifier=verifier)
+
+
+def last_record(path: Path, kinds: Collection[str]) -> tuple[str, Mapping[str, Any]] | None:
+    """Kind and body of the last record of these kinds, as it stands there; None where there is none.
+
+    Nothing is checked, and nobody is waited for: for whoever looks while a run may be recorded.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size, tail = file.seek(0, os.SEEK_END), _TAIL
+            while True:
+                at = file.seek(max(0, size - tail))
+                lines = file.read(size - at).split(b"\n")
+                for line in reversed(lines[1:] if at else lines):
+                    if (found := _of_kind(line, kinds)) is not None:
+                        return found
+                if not at:
+                    return None
+                tail *= 4
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", EVIDENCE_FILE.expected) from error
+
+
+def _of_kind(line: bytes, kinds: Collection[str]) -> tuple[str, Mapping[str, Any]] | None:
+    try:
+        record: Any = json.loads(line)
+        kind, body = str(record["kind"]), record["body"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None  # not whole yet, or changed, which is what `read_journal` says
+    return (kind, cast("dict[str, Any]", body)) if kind in kinds and isinstance(body, dict) else None
 
 
 def append(

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from keyswitch.errors import InputError
 from keyswitch.evidence.chain import Record
+from keyswitch.host.report.evidence_file import RUN_ENDED
 from keyswitch.host.report.sequence_chart import chart, fault
-
-ENDED: Final = "update ended"
-"""Kind of the record that a run ends with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ def ended_runs(records: tuple[Record, ...]) -> list[RecordedRun]:
     bodies: dict[object, Mapping[str, Any]] = {}
     for record in records:
         bodies.setdefault(record.n, record.body)
-    return [RecordedRun(ended=record, begun=_begun(record, bodies)) for record in records if record.kind == ENDED]
+    return [RecordedRun(ended=record, begun=_begun(record, bodies)) for record in records if record.kind == RUN_ENDED]
 
 
 def _begun(ended: Record, bodies: Mapping[object, Mapping[str, Any]]) -> Mapping[str, Any] | None:

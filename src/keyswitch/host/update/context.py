@@ -35,6 +35,9 @@ AGAIN_MS: Final = 50
 
 AGAIN_MOST_MS: Final = 1_000
 
+RESTARTED_STEP: Final = "look why it restarted (its power, the log of what it ran), then run the same command again"
+"""What a person can do about a device that was reset, and not by us."""
+
 LINK_ENDS_MS: Final = 5_000
 """How long a device may take to end the link after it said so, or after its answer to a reset (250 ms by default)."""
 
@@ -195,12 +198,13 @@ class UpdateContext:
     def note_state(self, state: ModeState) -> None:
         """Note what the mode group told."""
         self.tells_mode = True
-        if self._boot_id and state.boot_id not in {b"", self._boot_id}:
+        restarted = bool(self._boot_id) and state.boot_id not in {b"", self._boot_id}
+        if restarted:
             self.will_change("the device restarted")
         self._boot_id = state.boot_id or self._boot_id
         away = self.seen.reset is not None and not self.seen.rebooted
         if self.inside and state.outside and not self.leaving and not away:
-            self._note_thrown_out(state)
+            self._note_thrown_out(state, restarted=restarted)
         self.note_inside(inside=not state.outside, lease_ms=state.lease_ms)
         self.seen = replace(self.seen, gated=True, open=state.open, outside=state.outside, boot_id=state.boot_id)
 
@@ -209,12 +213,18 @@ class UpdateContext:
         self.inside = inside
         self.lease.note(lease_ms, inside=inside)
 
-    def _note_thrown_out(self, state: ModeState) -> None:
+    def _note_thrown_out(self, state: ModeState, *, restarted: bool) -> None:
         """The device has left maintenance, and not because we asked for it: say why, as far as that is known."""
         self._may_change("the device left maintenance")
         if self.lease.is_over:
             size = sum(len(image.data) for image in self.job.images)
             self.thrown_out = self.lease.ended(sum(self.farthest.values()), size)
+        elif restarted:
+            # Why it is shut is of no use here: it is so after each start.
+            detail = f"the device restarted by itself, and is in {state.mode}"
+            self.thrown_out = Stop(
+                outcome=Outcome.REFUSED, detail=detail, reason=Reason.WRONG_MODE, next_step=RESTARTED_STEP
+            )
         else:
             reason = reason_of(state.reason) or Reason.WRONG_MODE
             detail = f"the device left maintenance mode by itself: {state.reason or f'it is in {state.mode}'}"
