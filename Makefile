@@ -44,7 +44,7 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	$(took)
 
 test-campaign: $(READY)  ## whole campaigns, on both stores and over gateways, with devices over UDP; killed at named points
-	@tools/apt-ensure postgresql
+	@tools/apt-ensure postgresql faketime
 	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
 	$(took)
 
