@@ -18,7 +18,6 @@ from keyswitch.app.request import UpdateRequest
 from keyswitch.campaign import grammar
 from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, Scan
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
-from keyswitch.campaign.radios import OWN_ADAPTER, adapter_of, own_adapters
 from keyswitch.campaign.windows import Window, opens_at
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
@@ -147,11 +146,14 @@ def is_meant(found: "FoundDevice", scan: Scan) -> bool:
 
 
 def _target(radio: str, address: str) -> str:
+    from keyswitch.campaign.radios import OWN_ADAPTER  # noqa: PLC0415 - as above
+
     return f"{radio}{address}" if radio == OWN_ADAPTER else f"{radio}#{address}"
 
 
 async def _scan_air(radio: str, listen_ms: int) -> "tuple[FoundDevice, ...]":
     from keyswitch.app.scan import scan as scan_for_devices  # noqa: PLC0415 - as above
+    from keyswitch.campaign.radios import own_adapters  # noqa: PLC0415 - as above
 
     with own_adapters([radio]):
         return await scan_for_devices(radio, listen_ms=listen_ms)
@@ -232,6 +234,8 @@ def _rows(
 
 
 def _scan(root: Mapping[str, Any], where: str, common: UpdateRequest, waves: Mapping[str, Any]) -> Scan:
+    from keyswitch.campaign.radios import adapter_of  # noqa: PLC0415 - as above
+
     read, place = _section(root, "scan", where), below(where, "scan")
     if read["name"] is None and read["company"] is None:
         raise InputError(place, "everybody near is not meant", "a name, a company, or both")

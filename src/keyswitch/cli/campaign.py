@@ -1,6 +1,5 @@
 """`keyswitch campaign`: many devices, from a file, resumable whatever is killed."""
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +89,8 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign plan pumps.toml
     """
+    import asyncio
+
     from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.campaign.orders import stamp, time_of_day
@@ -337,6 +338,7 @@ def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand"
 
 
 def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", labels: bool = False) -> Exit:
+    import asyncio
     from time import monotonic
 
     from keyswitch.campaign.carry_out import Hand, signals
@@ -363,6 +365,7 @@ def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", l
 
 def _read_labels(heard: "Callable[[str | None], None]") -> None:
     """Tell the labels on stdin as they come, and None at their end."""
+    import asyncio
     import sys
     from threading import Thread
 
