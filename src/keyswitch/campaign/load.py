@@ -89,6 +89,8 @@ def read_campaign(path: Path) -> Campaign:
 def check_requests(campaign: Campaign) -> Campaign:
     """Read every file that the devices' updates need, and check that their values fit; nothing is opened.
 
+    What entry is proved with is read for those devices alone that are updated from here: a gateway has that of its own.
+
     Returns:
         The campaign with the hashes of its images.
 
@@ -102,7 +104,7 @@ def check_requests(campaign: Campaign) -> Campaign:
         prepare(replace(campaign.scan.common, target=_target(campaign.scan.radio, "00:00:00:00:00:00")))
     for device in campaign.devices:
         try:
-            prepared = prepare(device.request)
+            prepared = prepare(device.request, held=device.gateway is None)
         except InputError as error:
             raise InputError(f"device {device.id}: {error.where}", error.problem, error.expected) from error
         hashes = tuple(image.hash.hex() for image in prepared.job.images)
