@@ -79,6 +79,7 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
 	@tools/apt-ensure postgresql faketime
 	@$(BIN)/pytest -q -n auto --deep --campaign -m campaign --timeout=1800 tests/campaign
+	@$(BIN)/python -m bench.campaign --deep
 	@$(BIN)/python -m bench.powercut --keep
 	@tools/firmware-tools
 	@$(BIN)/python -m tests.firmware --deep
