@@ -11,12 +11,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.campaign.postgresql import server
 from tests.campaign.test_campaigns import (
     IDLE_MS,
+    SECRET_FILES,
     asked,
     campaign,
     command,
+    no_secret_in,
     outcomes,
     started,
     updated_once,
@@ -164,6 +167,35 @@ def test_a_campaign_whose_gateway_is_gone_can_be_aborted_and_a_gateway_that_is_e
             out, said = running.communicate(timeout=200)
         assert outcomes(json.loads(out.splitlines()[-1])) == {"confirmed": 1}, said
         assert updated_right(units[0], on_trial=True)
+
+
+def test_no_secret_leaves_a_gateway(tmp_path: Path, pump: Workshop):
+    """Not in what it or the campaign writes, nor the server's tables and log, nor the list of processes."""
+    secret = (pump.policy_file.parent / SECRET_FILES[0]).read_text().strip()
+    with server() as postgresql, tray(pump, tmp_path, 1) as units:
+        url, seen = postgresql.url("pumps"), tmp_path / "seen.bin"
+        look = f"sh -c 'cat /proc/[0-9]*/cmdline /proc/$PPID/environ > {seen} 2> /dev/null; true'"
+        file = write_campaign(tmp_path, pump, units, health=look, gateways=["north"])
+        with gateway("north", url, tmp_path / "north") as north:
+            code, told, said = campaign("run", file, "--database", url)
+            assert (code, outcomes(told[-1])) == (Exit.YES, {"confirmed": 1}), said
+            north.send_signal(signal.SIGINT)
+            assert north.stdout is not None
+            printed = north.stdout.read() + json.dumps(told) + said
+        with psycopg.connect(url, autocommit=True) as database:
+            names = database.execute(
+                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^pg_'"
+            ).fetchall()
+            queries = [sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(*name)) for name in names]
+            rows = [row for query in queries for (row,) in database.execute(query).fetchall()]
+        tables, log = "\n".join(rows), (postgresql.directory / "log").read_text()
+        assert "confirmed" in tables
+        assert b"gateway" in seen.read_bytes()
+        for text in (tables, log, printed, seen.read_bytes().decode("latin-1")):
+            assert secret not in text
+            assert bytes.fromhex(secret).decode("latin-1") not in text
+        no_secret_in(tmp_path / "north", pump)
+        no_secret_in(CampaignFiles.of(file).directory, pump)
 
 
 POINTS = ("controller", "gateway at enter", "gateway in the upload", "gateway at reset", "server away")
