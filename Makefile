@@ -44,7 +44,7 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	$(took)
 
 test-campaign: $(READY)  ## whole campaigns, on both stores and over gateways, with devices over UDP; killed at named points
-	@tools/apt-ensure postgresql
+	@tools/apt-ensure postgresql faketime
 	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
 	$(took)
 
@@ -77,6 +77,9 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@rm -f build/deep.json
 	@$(BIN)/pytest -q -n auto --deep --timeout=7200
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
+	@tools/apt-ensure postgresql faketime
+	@$(BIN)/pytest -q -n auto --deep --campaign -m campaign --timeout=1800 tests/campaign
+	@$(BIN)/python -m bench.campaign --deep
 	@$(BIN)/python -m bench.powercut --keep
 	@tools/firmware-tools
 	@$(BIN)/python -m tests.firmware --deep
@@ -103,6 +106,7 @@ docs: .venv-docs/.ready  ## the documentation's site, into build/docs, every lin
 
 bench: $(READY)  ## rates beside bounds and peers, into build/bench.json; takes half an hour
 	@tools/peers/setup
+	@tools/apt-ensure postgresql
 	@$(BIN)/python -m bench
 	$(took)
 

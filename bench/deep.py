@@ -17,13 +17,13 @@ Made from `build/deep.json` by `make deep`: what takes too long for every change
 numbers in `make test` and `make test-peers`.
 """
 
-WHERE = {"tree": "Everything in the tree", "peers": "Beside real servers"}
+WHERE = {"tree": "Everything in the tree", "peers": "Beside real servers", "campaign": "Campaigns killed anywhere"}
 
 
 def main() -> int:
     """Write the page; 1 if something has failed, or a part is missing."""
     kept: dict[str, Any] = json.loads(SOURCE.read_text())
-    missing = [name for name in (*WHERE, "powercut") if name not in kept]
+    missing = [name for name in (*WHERE, "powercut", "cost") if name not in kept]
     if missing:
         print(f"{SOURCE} has no part {', '.join(missing)}: run all of `make deep`", file=sys.stderr)
         return 1
@@ -36,6 +36,12 @@ def main() -> int:
     cut = kept["powercut"]
     lines += ["## The power cut at every flash operation", ""]
     lines.append(f"{cut['date']}: {cut['cut_points']:,} cut points, {cut['failures']} failures, {cut['seconds']} s.")
+    cost = kept["cost"]
+    lines += ["", "## What a large campaign costs", ""]
+    lines.append(
+        f"{cost['date']}: {cost['devices']:,} devices on {cost['store']}, whose update takes no time: "
+        f"{cost['cpu_ms_a_device']} ms of CPU and {cost['bytes_a_device']:,} bytes a device, {cost['seconds']:,} s."
+    )
     PAGE.write_text("\n".join(lines) + "\n")
     print(f"written: {PAGE}")
     return 1 if cut["failures"] or any(kept[name]["failed"] + kept[name]["error"] for name in WHERE) else 0

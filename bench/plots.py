@@ -1,4 +1,4 @@
-"""The plots of docs/bench.md, drawn from the tables in it: small multiples, light and dark, the same bytes each time.
+"""The plots of docs/bench.md and docs/campaigns.md, drawn from the tables there: small multiples, light and dark.
 
 python -m bench.plots [PAGE [DIRECTORY]]
 
@@ -11,6 +11,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ PAGE = Path("docs/bench.md")
 RADIO_PLOT = "bench.svg"
 WIRES_PLOT = "bench-wires.svg"
 MODEL_PLOT = "bench-model.svg"
+COST_PLOT = "campaign-cost.svg"
 
 MARGIN = 24
 RIGHT = 856
@@ -31,6 +33,8 @@ BARS_HEIGHT = 150
 
 SERIES = ("bound", "ours", "one at a time", "smpclient", "mcumgr-toolkit")
 """By their number each has its colour."""
+NUMBERS = {**{name: number for number, name in enumerate(SERIES)}, "promised": 0, "SQLite": 1, "PostgreSQL": 3}
+STORES = ("SQLite", "PostgreSQL")
 LIGHT = ("#59636e", "#0969da", "#8250df", "#bc4c00", "#1a7f37")
 DARK = ("#9198a1", "#4493f8", "#ab7df8", "#f0883e", "#3fb950")
 
@@ -44,11 +48,19 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One of the small multiples. Attributes: title; most: where its scale ends; values: by series."""
+    """One of the small multiples.
+
+    Attributes:
+        title: of it.
+        most: where its scale ends.
+        values: by series.
+        marks: of the axis below: the words by their places; None: the places themselves.
+    """
 
     title: str
     most: float
     values: Mapping[str, Any]
+    marks: Mapping[float, str] | None = None
 
 
 def main(arguments: list[str]) -> None:
@@ -82,7 +94,39 @@ def plots(page: str) -> dict[str, str]:
         links = ", ".join(dict.fromkeys(row["link"] for row in modelled))
         what = f"Upload rate in virtual time, at a connection interval of {links}"
         drawn[MODEL_PLOT] = _picture(what, "kB/s; each panel has its own scale", panels, kind="bars")
+    if costs := _table(page, "CPU ms a device"):
+        drawn[COST_PLOT] = _costs(costs)
     return drawn
+
+
+def _costs(rows: Sequence[Row]) -> str:
+    """CPU and bytes of a device over how many there are, which is a scale of powers of ten."""
+    marks = {log10(_number(row["devices"])): row["devices"] for row in rows}
+    on_sqlite = [row for row in rows if row["store"] == "SQLite"]
+    cpu = {store: _over(marks, [row for row in rows if row["store"] == store], "CPU ms a device") for store in STORES}
+    cpu["promised"] = _over(marks, on_sqlite, "promised")
+    # A server's bytes have its empty database in them: ten devices would be all that one sees.
+    size = {"SQLite": _over(marks, on_sqlite, "bytes a device")}
+    panels = [
+        Panel(
+            title=title,
+            most=max(value for points in values.values() for _, value in points),
+            values=values,
+            marks=marks,
+        )
+        for title, values in (("ms of CPU a device", cpu), ("bytes a device on SQLite", size))
+    ]
+    note = "over the number of devices; their update takes no time, so this is the engine, its store and the record"
+    return _picture("What a campaign costs", note, panels, kind="lines")
+
+
+def _over(marks: Mapping[float, str], rows: Sequence[Row], head: str) -> list[tuple[float, float]]:
+    places = {word: place for place, word in marks.items()}
+    return [(places[row["devices"]], _number(row[head])) for row in rows]
+
+
+def _number(cell: str) -> float:
+    return float(cell.replace(",", ""))
 
 
 def _table(page: str, head: str) -> list[Row]:
@@ -128,7 +172,7 @@ def _picture(title: str, note: str, panels: Sequence[Panel], *, kind: str, colum
     page.text(MARGIN, MARGIN + 10, title, "title")
     page.text(MARGIN, MARGIN + 30, note, "note")
     y = MARGIN + 50
-    shown = [name for name in SERIES if any(name in panel.values for panel in panels)]
+    shown = [name for name in NUMBERS if any(name in panel.values for panel in panels)]
     if kind == "lines":
         _legend(page, shown, y)
         y += 26
@@ -153,12 +197,14 @@ def _legend(page: Page, names: Sequence[str], y: int) -> None:
 
 
 def _class(name: str) -> str:
-    return f"color-{SERIES.index(name)}"
+    return f"color-{NUMBERS[name]}"
 
 
 def _lines(panel: Panel, wide: int, high: int) -> str:
     chart = pygal.XY(**_settings(panel, wide, high), dots_size=3)
-    chart.x_labels = sorted({x for points in panel.values.values() for x, _ in points})
+    places = sorted({x for points in panel.values.values() for x, _ in points})
+    marks = panel.marks
+    chart.x_labels = places if marks is None else [{"value": place, "label": marks[place]} for place in places]
     for name, points in panel.values.items():
         chart.add(name, points)
     return _inner(chart, list(panel.values))

@@ -84,9 +84,10 @@ def test_the_page_shows_every_cell(tmp_path: Path):
 def test_the_plots_show_what_the_tables_beside_them_say(tmp_path: Path):
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
-    command = [sys.executable, "-m", "bench.plots", "docs/bench.md", str(tmp_path)]
-    subprocess.run(command, cwd=root, env=environment, check=True, timeout=250)
-    for name in ("bench.svg", "bench-wires.svg", "bench-model.svg"):
+    for page in ("docs/bench.md", "docs/campaigns.md"):
+        command = [sys.executable, "-m", "bench.plots", page, str(tmp_path)]
+        subprocess.run(command, cwd=root, env=environment, check=True, timeout=250)
+    for name in ("bench.svg", "bench-wires.svg", "bench-model.svg", "campaign-cost.svg"):
         drawn = (tmp_path / name).read_text(encoding="utf-8")
         assert drawn == (root / "docs" / name).read_text(encoding="utf-8"), "python -m bench.plots draws them anew"
         assert not [word for word in ("<script", "<!--", "href", "url(", "@import") if word in drawn]

@@ -57,9 +57,10 @@ def _short(test: str) -> str:
 
 
 def _keep(config: pytest.Config, rows: list[dict[str, Any]], counts: dict[str, int]) -> None:
-    """Of this run the deep tests and what told something; of another run (with and without peers) what it left."""
+    """Of this run the deep tests and what told something; of another run (of peers, of campaigns) what it left."""
     kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    kept["peers" if config.getoption("--peers") else "tree"] = {
+    part = next((name for name in ("peers", "campaign") if config.getoption(f"--{name}")), "tree")
+    kept[part] = {
         "date": datetime.now(UTC).date().isoformat(),
         "seconds": round(time.monotonic() - config.stash[_BEGAN]),
         **counts,

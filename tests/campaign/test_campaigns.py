@@ -64,6 +64,20 @@ def updated_right(unit: Unit, *, on_trial: bool) -> bool:
     return confirmed == 1 and reverted <= on_trial and swapped == 1 + reverted
 
 
+def check_devices(units: list[Unit], *, on_trial: bool) -> None:
+    """Each was updated once, as it has it itself; `DEVICE` was left on trial, or was not.
+
+    The last one had not begun when the process died. A session that has ended discards what was uploaded of an image:
+    some of it may have been written once more, but never a whole update.
+    """
+    blocks, sectors = units[-1].flash_work()
+    for unit in units:
+        assert updated_right(unit, on_trial=on_trial and unit.id == DEVICE), unit.id
+        written, erased = unit.flash_work()
+        most = 3.5 if unit.events("image-reverted") else 1.5  # taken back, and updated again
+        assert (written < blocks * most, erased < sectors * most) == (True, True), unit.id
+
+
 def outcomes(summary: dict[str, Any]) -> dict[str, int]:
     return {word: count for word, count in summary["outcomes"].items() if count}
 
@@ -114,15 +128,7 @@ def test_killed_anywhere_each_device_is_updated_once(point: str, tmp_path: Path,
             assert asked("approve", file)[0] == Exit.YES
         code, told = asked("run" if state == "not begun" else "resume", file)
         assert (code, outcomes(told[-1])) == (Exit.YES, {"confirmed": 3})
-        for unit in units:
-            assert updated_right(unit, on_trial=point in ON_TRIAL and unit.id == DEVICE), unit.id
-        # The last device was not begun when the process died. A session that has ended discards what was uploaded of an
-        # image: some of it may have been written once more, but never a whole update.
-        blocks, sectors = units[-1].flash_work()
-        for unit in units:
-            written, erased = unit.flash_work()
-            most = 3.5 if unit.events("image-reverted") else 1.5  # taken back, and updated again
-            assert (written < blocks * most, erased < sectors * most) == (True, True), unit.id
+        check_devices(units, on_trial=point in ON_TRIAL)
         check_records(file, units)
         assert not list(tmp_path.glob("*.log"))
 

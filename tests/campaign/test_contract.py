@@ -4,7 +4,6 @@ import asyncio
 import gc
 import sqlite3
 import threading
-import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -74,10 +73,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Databa
     else:
         with server() as postgresql:
             yield postgresql.url("engine")
-            with warnings.catch_warnings():
-                # The engine leaves the connection open on which it listens; a process ends, and a test does not.
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
+            gc.collect()
 
 
 @pytest.mark.campaign

@@ -11,19 +11,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.campaign.postgresql import server
 from tests.campaign.test_campaigns import (
     IDLE_MS,
+    SECRET_FILES,
     asked,
     campaign,
     command,
+    no_secret_in,
     outcomes,
     started,
     updated_once,
     updated_right,
     wait_for,
 )
-from tests.campaign.tray import tray, write_campaign
+from tests.campaign.tray import Unit, tray, write_campaign
 
 from keyswitch.app.request import UpdateRequest
 from keyswitch.campaign.gateways import here, there
@@ -34,12 +37,17 @@ from keyswitch.host.report.evidence_file import read_journal
 
 pytestmark = pytest.mark.campaign
 
+LATE_MS = 300_000
+"""A sign of life is younger here, however busy this machine is."""
+
 
 @contextlib.contextmanager
-def gateway(name: str, url: str, directory: Path, *, point: str = "") -> Generator["subprocess.Popen[str]"]:
-    """A gateway that is ready; killed with the test. At `point` of an update it kills itself."""
+def gateway(
+    name: str, url: str, directory: Path, *, point: str = "", devices: str = "*"
+) -> Generator["subprocess.Popen[str]"]:
+    """A gateway that is ready; killed with the test. At `point`, of an update of these devices, it kills itself."""
     directory.mkdir(exist_ok=True)
-    module = ["-m", "tests.campaign.killed_gateway", point] if point else ["-m", "keyswitch"]
+    module = ["-m", "tests.campaign.killed_gateway", point, devices] if point else ["-m", "keyswitch"]
     command = [sys.executable, *module, "gateway", name, "--database", url, "--directory", str(directory), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
@@ -47,6 +55,17 @@ def gateway(name: str, url: str, directory: Path, *, point: str = "") -> Generat
             yield running
         finally:
             running.kill()
+
+
+def check_chains(file: Path, units: list[Unit], directory: Path, gateways: list[str]) -> None:
+    """Each chain lies whole with its gateway, and the campaign's record names the head of each."""
+    record = [json.loads(line) for line in CampaignFiles.of(file).record.read_text().splitlines()]
+    heads = next(each for each in record if each["kind"] == "campaign ended")["body"]["devices"]
+    for number, unit in enumerate(units):
+        chain = directory / gateways[number % len(gateways)] / "tray.campaign" / "evidence" / f"{unit.id}.jsonl"
+        checked = read_journal(chain)
+        assert not checked.findings
+        assert heads[unit.id]["head"] == {"n": checked.head.n, "hash": checked.head.hash}
 
 
 def test_gateways_share_a_campaign_and_one_that_dies_takes_up_its_own(tmp_path: Path, pump: Workshop):
@@ -59,6 +78,10 @@ def test_gateways_share_a_campaign_and_one_that_dies_takes_up_its_own(tmp_path: 
         assert asked("run", file)[0] == Exit.USAGE, "no database"
         assert asked("run", file, *store)[0] == Exit.USAGE, "a gateway that nobody has seen"
         with gateway("north", url, tmp_path / "north"):
+            code, told = asked("plan", file, *store)
+            assert (code, [each["gateway"] for each in told[:2]]) == (Exit.NO, ["north", "south"])
+            assert (told[0]["refused"], told[0]["gateway_seen_ms"] < LATE_MS) == (None, True)
+            assert told[1]["refused"] == "gateway south was never seen in this database"
             with gateway("south", url, tmp_path / "south", point="in the upload") as south:
                 running = started(file, *store)
                 assert south.wait(120) == -signal.SIGKILL
@@ -70,13 +93,7 @@ def test_gateways_share_a_campaign_and_one_that_dies_takes_up_its_own(tmp_path: 
                 out, _ = running.communicate(timeout=200)
         assert (running.returncode, outcomes(json.loads(out.splitlines()[-1]))) == (Exit.YES, {"confirmed": 4})
         assert all(updated_once(unit) for unit in units)
-        record = [json.loads(line) for line in CampaignFiles.of(file).record.read_text().splitlines()]
-        heads = next(each for each in record if each["kind"] == "campaign ended")["body"]["devices"]
-        for number, unit in enumerate(units):
-            chain = tmp_path / ("north", "south")[number % 2] / "tray.campaign" / "evidence" / f"{unit.id}.jsonl"
-            checked = read_journal(chain)
-            assert not checked.findings
-            assert heads[unit.id]["head"] == {"n": checked.head.n, "hash": checked.head.hash}
+        check_chains(file, units, tmp_path, ["north", "south"])
 
 
 def test_another_gateway_takes_over_on_a_persons_word_and_skew_is_refused(tmp_path: Path, pump: Workshop):
@@ -150,6 +167,35 @@ def test_a_campaign_whose_gateway_is_gone_can_be_aborted_and_a_gateway_that_is_e
             out, said = running.communicate(timeout=200)
         assert outcomes(json.loads(out.splitlines()[-1])) == {"confirmed": 1}, said
         assert updated_right(units[0], on_trial=True)
+
+
+def test_no_secret_leaves_a_gateway(tmp_path: Path, pump: Workshop):
+    """Not in what it or the campaign writes, nor the server's tables and log, nor the list of processes."""
+    secret = (pump.policy_file.parent / SECRET_FILES[0]).read_text().strip()
+    with server() as postgresql, tray(pump, tmp_path, 1) as units:
+        url, seen = postgresql.url("pumps"), tmp_path / "seen.bin"
+        look = f"sh -c 'cat /proc/[0-9]*/cmdline /proc/$PPID/environ > {seen} 2> /dev/null; true'"
+        file = write_campaign(tmp_path, pump, units, health=look, gateways=["north"])
+        with gateway("north", url, tmp_path / "north") as north:
+            code, told, said = campaign("run", file, "--database", url)
+            assert (code, outcomes(told[-1])) == (Exit.YES, {"confirmed": 1}), said
+            north.send_signal(signal.SIGINT)
+            assert north.stdout is not None
+            printed = north.stdout.read() + json.dumps(told) + said
+        with psycopg.connect(url, autocommit=True) as database:
+            names = database.execute(
+                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^pg_'"
+            ).fetchall()
+            queries = [sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(*name)) for name in names]
+            rows = [row for query in queries for (row,) in database.execute(query).fetchall()]
+        tables, log = "\n".join(rows), (postgresql.directory / "log").read_text()
+        assert "confirmed" in tables
+        assert b"gateway" in seen.read_bytes()
+        for text in (tables, log, printed, seen.read_bytes().decode("latin-1")):
+            assert secret not in text
+            assert bytes.fromhex(secret).decode("latin-1") not in text
+        no_secret_in(tmp_path / "north", pump)
+        no_secret_in(CampaignFiles.of(file).directory, pump)
 
 
 POINTS = ("controller", "gateway at enter", "gateway in the upload", "gateway at reset", "server away")

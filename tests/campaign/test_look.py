@@ -1,5 +1,7 @@
 """How far a device is, from what stands on the disk: its flow, the attempts that are kept, its chain of records."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +24,16 @@ STOPPED = Attempt(outcome=None).to_plain()
 BEGUN = [(RUN_BEGUN, {})]
 OVER = [*BEGUN, (RUN_ENDED, {"outcome": "refused"})]
 CUT = [*BEGUN, (RUN_ENDED, {"outcome": INTERRUPTED})]
+
+LIST_MODULES = """
+import sys
+from keyswitch.cli.main import main
+try:
+    main(["campaign", "status", sys.argv[1]])
+except SystemExit as end:
+    assert end.code == 3, end.code
+print("\\n".join(sys.modules), file=sys.stderr)
+"""
 
 
 class Kept:
@@ -146,3 +158,17 @@ def test_the_last_record_of_a_kind_is_found_however_long_those_behind_it_are(tmp
     with path.open("ab") as file:
         file.write(b'{"kind": "update begun", "bo')  # somebody writes
     assert last_record(path, {RUN_BEGUN}) == (RUN_BEGUN, {"n": 2})
+
+
+def test_status_loads_no_engine_no_loop_no_radio_and_no_update(tmp_path: Path):
+    """It is asked often, beside a campaign that is carried out: it must cost little."""
+    file = tmp_path / "tray.toml"
+    file.write_text('[campaign]\nname = "t"\n[release]\nimage = "x"\n[[device]]\nid = "P"\ntarget = "udp:h"\n')
+    command = [sys.executable, "-c", LIST_MODULES, str(file)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "wave 1  P  not begun\nt: not begun: 1 without an outcome\n"
+    loaded = set(ran.stderr.split())
+    assert "keyswitch.campaign.look" in loaded
+    heavy = {"asyncio", "dbos", "sqlalchemy", "psycopg", "cbor2", "cryptography", "rich", "click.testing"}
+    ours = {f"keyswitch.{name}" for name in ("link", "smp", "app.update", "host.update.run", "campaign.dbos_engine")}
+    assert not loaded & (heavy | ours)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyswitch.campaign.windows import DAYS, Day, Window, opens_at
+from keyswitch.campaign.windows import DAYS, Day, Window, closes_at, done_at, opens_at
 
 DAY = Window(days=(Day.MONDAY,), opens_min=8 * 60, closes_min=17 * 60, zone="UTC")
 NIGHT = Window(days=(Day.SATURDAY,), opens_min=22 * 60, closes_min=5 * 60, zone="Europe/Berlin")
@@ -77,3 +77,34 @@ def test_a_window_is_shut_before_it_opens_and_open_then(
     if length_min > 120:  # an hour that summer time skips, or repeats, may be all of a shorter one
         assert window.is_open(opening)
     assert opens_at([window], now) == (now if window.is_open(now) else opening)
+
+
+@pytest.mark.parametrize(
+    ("windows", "at", "closes"),
+    [
+        ([DAY], "2026-11-30T16:59:59", "2026-11-30T17:00:00"),
+        ([DAY], "2026-11-30T08:00:00", "2026-11-30T17:00:00"),
+        ([NIGHT], "2026-11-28T21:00:00", "2026-11-29T04:00:00"),
+        ([NIGHT], "2026-11-29T03:59:59", "2026-11-29T04:00:00"),
+        ([DAY, Window(days=DAYS, opens_min=16 * 60, closes_min=18 * 60, zone="UTC")], "2026-11-30T09:00:00",
+         "2026-11-30T18:00:00"),  # they overlap
+        ([Window(days=DAYS, opens_min=0, closes_min=720, zone="UTC"),
+          Window(days=DAYS, opens_min=720, closes_min=0, zone="UTC")], "2026-11-30T09:00:00", None),
+    ],
+)  # fmt: skip
+def test_when_they_close(windows: list[Window], at: str, closes: str | None):
+    assert closes_at(windows, utc(at)) == (None if closes is None else utc(closes))
+
+
+@pytest.mark.parametrize(
+    ("windows", "hours", "done"),
+    [
+        ([], 3, "2026-11-28T15:00:00"),
+        ([NIGHT], 0, "2026-11-28T21:00:00"),
+        ([NIGHT], 7, "2026-11-29T04:00:00"),  # exactly the window
+        ([NIGHT], 8, "2026-12-05T22:00:00"),  # and an hour of the next one
+        ([Window(days=DAYS, opens_min=0, closes_min=720, zone="UTC")], 30, "2026-12-01T06:00:00"),
+    ],
+)
+def test_work_goes_on_while_a_window_is_open(windows: list[Window], hours: int, done: str):
+    assert done_at(windows, utc("2026-11-28T12:00:00"), timedelta(hours=hours)) == utc(done)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ image = "{image}"
 policy = "{policy}"{health}
 
 [run]
-concurrency = {concurrency}
+concurrency = {concurrency}{deadline}
 """
 
 
@@ -110,10 +111,13 @@ def write_campaign(
     concurrency: int = 3,
     health: str = "",
     gateways: Sequence[str] = (),
+    deadline: datetime | None = None,
 ) -> Path:
     """The campaign file for these devices; `more` is added to it."""
     checked = f'\nhealth = "{health}"' if health else ""
-    text = CAMPAIGN.format(image=pump.new, policy=pump.policy_file, concurrency=concurrency, health=checked)
+    until = f'\ndeadline = "{deadline.isoformat()}"' if deadline else ""
+    files = {"image": pump.new, "policy": pump.policy_file}
+    text = CAMPAIGN.format(**files, concurrency=concurrency, health=checked, deadline=until)
     for number, unit in enumerate(units):
         text += f'\n[[device]]\nid = "{unit.id}"\ntarget = "{unit.target}"\n'
         text += f'gateway = "{gateways[number % len(gateways)]}"\n' if gateways else ""

@@ -101,6 +101,7 @@ def prepare(
     ask_passkey: AskPasskey | None = None,
     numbers: PairingNumbers | None = None,
     radio: Callable[[], Adapter | None] | None = None,
+    held: bool = True,
 ) -> Prepared:
     """Read the files that the request names, and check its values against each other. Nothing is opened.
 
@@ -110,6 +111,7 @@ def prepare(
         numbers: shows that person numbers, to be compared or typed on the device.
         radio: the radio to reach it over, closed at the end of the run, asked for when all else is right; None, or
             where it gives none: the target's own.
+        held: what entry is proved with is here; False: who will update the device has it, and it is not read.
 
     Raises:
         InputError: a file cannot be used, or values contradict each other.
@@ -130,7 +132,7 @@ def prepare(
     job = Job(
         images=tuple(checked.image for checked in images),
         goal=goal,
-        way=_way(policy, request),
+        way=_way(policy, request, held=held),
         confirm_by=_confirm_by(policy, request.confirm_by),
         health=None if request.health is None else health_command(request.health, health_bound_ms(policy, request.to)),
         most_outstanding=request.window,
@@ -416,14 +418,14 @@ def recipe_way(recipe: str, variables: Mapping[str, str]) -> RecipeStrategy:
     return RecipeStrategy(read_recipe(recipe), random=random, given=variables)
 
 
-def _way(policy: Policy | None, request: UpdateRequest) -> EntryStrategy:
+def _way(policy: Policy | None, request: UpdateRequest, *, held: bool) -> EntryStrategy:
     if request.recipe is not None:
         if policy is not None:
             raise InputError(Field("recipe"), "a policy is given as well", Phrase("one of {policy} and {recipe}"))
         return recipe_way(request.recipe, dict(request.variables))
     keys = KeyFiles(secret=request.secret, permit=request.permit, holder=request.holder)
     if policy is not None:
-        return way_into(policy, to=request.to, keys=keys)
+        return way_into(policy, to=request.to, keys=keys, held=held)
     for name in ("to", "secret", "permit", "holder"):
         if getattr(request, name) is not None:
             raise InputError(Field(name), "means nothing without a policy", Phrase("{policy} FILE"))

@@ -119,6 +119,14 @@ def _postgresql(url: str) -> Generator[Any]:
     # A connection that a restarted server has forgotten is made anew when it is taken.
     engine = create_engine(place, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_WITHIN_S})
     event.listen(engine, "handle_error", _away)
+    closed = False
+
+    def given_back(_connection: Any, record: Any) -> None:
+        if closed:
+            record.invalidate()
+
+    # The engine does not wait for its threads: what one of them has at the end would stay open in a pool of nobody.
+    event.listen(engine, "checkin", given_back)
     try:
         with connect_postgresql(url):
             pass  # a database that cannot be reached is one line, at once
@@ -126,6 +134,7 @@ def _postgresql(url: str) -> Generator[Any]:
     except DBAPIError as error:
         raise unusable(url, error.orig) from error
     finally:
+        closed = True
         engine.dispose()
 
 

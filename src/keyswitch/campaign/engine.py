@@ -8,13 +8,15 @@ Rules of whoever implements it (the contract test is `tests/campaign/contract.py
 * Flows and steps run in the event loop that opened the engine.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from keyswitch.campaign.model import Plain
+
+if TYPE_CHECKING:  # whoever only looks at a campaign has no loop
+    import asyncio
 
 FLOWS_VERSION: Final = "2"
 """Of the flows' shape; raised when their steps are others, or come in another order."""
@@ -27,7 +29,7 @@ class Steps(Protocol):
         """The result of `act`, which is carried out unless its result is there already."""
         ...
 
-    async def sleep(self, duration_ms: int, until: asyncio.Event) -> None:
+    async def sleep(self, duration_ms: int, until: "asyncio.Event") -> None:
         """Wait so long, or until the event; what has passed before a crash counts."""
         ...
 

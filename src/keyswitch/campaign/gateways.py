@@ -12,6 +12,7 @@ Rules:
 
 import asyncio
 import platform
+import re
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -35,46 +36,95 @@ from keyswitch.host.report.evidence_file import read_journal
 SEEN_EACH_S: Final = 10.0
 """How often a gateway says that it is there."""
 
+MISSED_SIGNS: Final = 3
+"""A gateway that has missed so many is called silent: one may be late."""
+
 SILENT_S: Final = 1_800
 """Longer than an update takes: what a silent gateway had under way has ended, or will by the device's own lease."""
+
+_CONTROLLER: Final = re.compile(r"hci[0-9]+")
+"""A controller's name; connections have their own beside it, as `hci0:42`."""
 
 _TABLE: Final = """
     CREATE SCHEMA IF NOT EXISTS keyswitch;
     CREATE TABLE IF NOT EXISTS keyswitch.gateways (
         name text PRIMARY KEY, version text NOT NULL, host text NOT NULL, seen_at timestamptz NOT NULL
-    )
+    );
+    ALTER TABLE keyswitch.gateways ADD COLUMN IF NOT EXISTS adapters text
 """
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('keyswitch gateway'), hashtext(%s))"
 _SEEN: Final = """
-    INSERT INTO keyswitch.gateways VALUES (%s, %s, %s, now())
-    ON CONFLICT (name) DO UPDATE SET version = excluded.version, host = excluded.host, seen_at = now()
+    INSERT INTO keyswitch.gateways (name, version, host, seen_at, adapters) VALUES (%s, %s, %s, now(), %s)
+    ON CONFLICT (name) DO UPDATE
+    SET version = excluded.version, host = excluded.host, seen_at = now(), adapters = excluded.adapters
 """
-_LIST: Final = "SELECT name, version, host, extract(epoch FROM now() - seen_at) FROM keyswitch.gateways"
+_THERE: Final = "SELECT to_regclass('keyswitch.gateways')"
+_LIST: Final = """
+    SELECT name, version, host, extract(epoch FROM now() - seen_at), to_jsonb(known) ->> 'adapters'
+    FROM keyswitch.gateways known
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayRecord:
-    """What the database knows of a gateway. Attributes: silent_s: since it was seen, by the server's clock."""
+    """What the database knows of a gateway, from its last sign of life.
+
+    Attributes:
+        name: of it.
+        version: of the campaigns that it carries out.
+        host: its computer's name.
+        silent_s: since that sign, by the server's clock.
+        adapters: the Bluetooth controllers of its computer, as that names them; None: not known.
+    """
 
     name: str
     version: str
     host: str
     silent_s: float
+    adapters: tuple[str, ...] | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether signs of life are missing."""
+        return self.silent_s > MISSED_SIGNS * SEEN_EACH_S
+
+    @property
+    def unfit(self) -> str:
+        """Why it cannot carry this keyswitch's campaigns out; empty if it can."""
+        if self.version == FLOWS_VERSION:
+            return ""
+        return f"its keyswitch carries out version {self.version} of campaigns; this one has {FLOWS_VERSION}"
 
 
 def read_gateways(url: str) -> dict[str, GatewayRecord]:
-    """Every gateway that was ever seen in this database, by its name.
+    """Every gateway that was ever seen in this database, by its name; nothing is written there.
 
     Raises:
         InputError: the database cannot be used.
     """
     with connect_postgresql(url) as connection:
-        connection.execute(_TABLE)
-        rows = connection.execute(_LIST).fetchall()
+        there = connection.execute(_THERE).fetchone()[0]
+        rows: list[Any] = connection.execute(_LIST).fetchall() if there else []
     return {
-        name: GatewayRecord(name=name, version=version, host=host, silent_s=float(silent))
-        for name, version, host, silent in rows
+        name: GatewayRecord(
+            name=name,
+            version=version,
+            host=host,
+            silent_s=float(silent),
+            adapters=None if adapters is None else tuple(adapters.split()),
+        )
+        for name, version, host, silent, adapters in rows
     }
+
+
+def controllers(directory: Path = Path("/sys/class/bluetooth")) -> tuple[str, ...] | None:
+    """The Bluetooth controllers that this computer's Linux has, by their names; None on another system."""
+    try:
+        return tuple(sorted(each.name for each in directory.iterdir() if _CONTROLLER.fullmatch(each.name)))
+    except FileNotFoundError:
+        return () if directory.parent.is_dir() else None
+    except OSError:
+        return None
 
 
 def check_gateways(devices: tuple[CampaignDevice, ...], url: str | None) -> None:
@@ -94,11 +144,8 @@ def check_gateways(devices: tuple[CampaignDevice, ...], url: str | None) -> None
         if name not in known:
             where = f"gateway {name}"
             raise InputError(where, f"was never seen in {place_of(url)}", f"`keyswitch gateway {name}`, started there")
-        if known[name].version != FLOWS_VERSION:
-            problem = (
-                f"its keyswitch carries out version {known[name].version} of campaigns; this one has {FLOWS_VERSION}"
-            )
-            raise InputError(f"gateway {name}", problem, "the same keyswitch on both")
+        if known[name].unfit:
+            raise InputError(f"gateway {name}", known[name].unfit, "the same keyswitch on both")
 
 
 class Gateway:
@@ -141,7 +188,12 @@ class Gateway:
     def _claim(self, connection: Any) -> None:
         if not connection.execute(_LOCK, (self._name,)).fetchone()[0]:
             raise InputError(f"gateway {self._name}", "another process has this name in the database", "another name")
-        connection.execute(_SEEN, (self._name, FLOWS_VERSION, platform.node()))
+        self._say_that_it_is_there(connection)
+
+    def _say_that_it_is_there(self, connection: Any) -> None:
+        there = controllers()
+        adapters = None if there is None else " ".join(there)
+        connection.execute(_SEEN, (self._name, FLOWS_VERSION, platform.node(), adapters))
 
     async def _stay(self, connection: Any) -> None:
         """Say again and again that it is there; a server that restarted has forgotten the lock."""
@@ -152,9 +204,7 @@ class Gateway:
                     await asyncio.wait_for(self._ends.wait(), SEEN_EACH_S)
                     return
                 try:
-                    await asyncio.to_thread(
-                        (own or connection).execute, _SEEN, (self._name, FLOWS_VERSION, platform.node())
-                    )
+                    await asyncio.to_thread(self._say_that_it_is_there, own or connection)
                 except Exception:  # noqa: BLE001 - the driver's errors; whatever it is, a new connection is tried
                     own = await asyncio.to_thread(self._again, own)
         finally:
@@ -244,8 +294,8 @@ def hand_over(url: str, campaign: str, *, from_: str, to: str, silent_s: float =
     for name in (from_, to):
         if name not in known:
             raise InputError(f"gateway {name}", "was never seen in this database", f"one of {', '.join(sorted(known))}")
-    if known[to].version != FLOWS_VERSION:
-        raise InputError(f"gateway {to}", f"its keyswitch has version {known[to].version} of campaigns", FLOWS_VERSION)
+    if known[to].unfit:
+        raise InputError(f"gateway {to}", known[to].unfit, "the same keyswitch on both")
     silent = known[from_].silent_s
     if silent < silent_s:
         problem = f"was seen {silent:.0f} s ago: it may have a device in maintenance"

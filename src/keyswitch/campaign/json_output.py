@@ -140,7 +140,11 @@ class CampaignJson(TypedDict):
 
 
 class DevicePlanJson(TypedDict):
-    """What is to be expected of one device; `refused` says why it would be, `unreachable` why it was not asked."""
+    """What is to be expected of one device; `refused` says why it would be, `unreachable` why it was not asked.
+
+    `gateway` updates it, null if this computer does; `gateway_seen_ms` is the age of its last sign of life, and
+    `gateway_adapters` are the Bluetooth controllers that its computer had then; null: not known.
+    """
 
     event: str
     device: str
@@ -151,12 +155,16 @@ class DevicePlanJson(TypedDict):
     expected_ms: int | None
     limited_by: str | None
     unreachable: str | None
+    gateway: str | None
+    gateway_seen_ms: int | None
+    gateway_adapters: list[str] | None
 
 
 class CampaignPlanJson(TypedDict):
     """The last line of `campaign plan --json`; `store` is where the campaign would be kept.
 
-    `opens_at` is when the first device may begin: now, unless there are windows.
+    `opens_at` is when the first device may begin: now, unless there are windows; `ends_at` is when the updates of
+    `expected_ms` have ended, `limited_by` what bounds that: `air`, `line`, `buffers`, `flash` and `windows`.
     """
 
     event: str
@@ -168,6 +176,8 @@ class CampaignPlanJson(TypedDict):
     refused: int
     unreachable: int
     expected_ms: int
+    limited_by: list[str]
+    ends_at: str
     opens_at: str
     deadline: str | None
 

@@ -18,7 +18,6 @@ from keyswitch.app.request import UpdateRequest
 from keyswitch.campaign import grammar
 from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, Scan
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
-from keyswitch.campaign.radios import OWN_ADAPTER, adapter_of, own_adapters
 from keyswitch.campaign.windows import Window, opens_at
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_toml
@@ -90,6 +89,8 @@ def read_campaign(path: Path) -> Campaign:
 def check_requests(campaign: Campaign) -> Campaign:
     """Read every file that the devices' updates need, and check that their values fit; nothing is opened.
 
+    What entry is proved with is read for those devices alone that are updated from here: a gateway has that of its own.
+
     Returns:
         The campaign with the hashes of its images.
 
@@ -103,7 +104,7 @@ def check_requests(campaign: Campaign) -> Campaign:
         prepare(replace(campaign.scan.common, target=_target(campaign.scan.radio, "00:00:00:00:00:00")))
     for device in campaign.devices:
         try:
-            prepared = prepare(device.request)
+            prepared = prepare(device.request, held=device.gateway is None)
         except InputError as error:
             raise InputError(f"device {device.id}: {error.where}", error.problem, error.expected) from error
         hashes = tuple(image.hash.hex() for image in prepared.job.images)
@@ -147,11 +148,14 @@ def is_meant(found: "FoundDevice", scan: Scan) -> bool:
 
 
 def _target(radio: str, address: str) -> str:
+    from keyswitch.campaign.radios import OWN_ADAPTER  # noqa: PLC0415 - as above
+
     return f"{radio}{address}" if radio == OWN_ADAPTER else f"{radio}#{address}"
 
 
 async def _scan_air(radio: str, listen_ms: int) -> "tuple[FoundDevice, ...]":
     from keyswitch.app.scan import scan as scan_for_devices  # noqa: PLC0415 - as above
+    from keyswitch.campaign.radios import own_adapters  # noqa: PLC0415 - as above
 
     with own_adapters([radio]):
         return await scan_for_devices(radio, listen_ms=listen_ms)
@@ -232,6 +236,8 @@ def _rows(
 
 
 def _scan(root: Mapping[str, Any], where: str, common: UpdateRequest, waves: Mapping[str, Any]) -> Scan:
+    from keyswitch.campaign.radios import adapter_of  # noqa: PLC0415 - as above
+
     read, place = _section(root, "scan", where), below(where, "scan")
     if read["name"] is None and read["company"] is None:
         raise InputError(place, "everybody near is not meant", "a name, a company, or both")

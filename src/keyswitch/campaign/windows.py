@@ -66,6 +66,19 @@ class Window:
         )
         return next(opening for opening in openings if opening > at)
 
+    def closings(self, at: datetime) -> tuple[datetime, ...]:
+        """When it closes in the days behind that moment, in order; in UTC."""
+        there = at.astimezone(ZoneInfo(self.zone))
+        hour, minute = divmod(self.closes_min, 60)
+        past_midnight = timedelta(days=self.closes_min < self.opens_min)
+        closings = (
+            datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+            for opens_on in (there + timedelta(days=later) for later in range(-1, 9))
+            if DAYS[opens_on.weekday()] in self.days
+            for day in (opens_on + past_midnight,)
+        )
+        return tuple(closing for closing in closings if closing > at)
+
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
         return {
@@ -92,3 +105,20 @@ def opens_at(windows: Iterable[Window], at: datetime) -> datetime:
     if not each or any(window.is_open(at) for window in each):
         return at
     return min(window.next_opening(at) for window in each)
+
+
+def closes_at(windows: Iterable[Window], at: datetime) -> datetime | None:
+    """When no window is open any more, behind a moment at which one is; None: that is not within a week."""
+    each = tuple(windows)
+    closings = sorted(closing for window in each for closing in window.closings(at))
+    return next((moment for moment in closings if not any(window.is_open(moment) for window in each)), None)
+
+
+def done_at(windows: Iterable[Window], at: datetime, work: timedelta) -> datetime:
+    """When so much work is done that goes on while a window is open, begun at that moment or as soon as one opens."""
+    each = tuple(windows)
+    begins = opens_at(each, at)
+    while each and (closes := closes_at(each, begins)) is not None and closes - begins < work:
+        work -= closes - begins
+        begins = opens_at(each, closes)
+    return begins + work

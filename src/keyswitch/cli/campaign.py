@@ -1,6 +1,5 @@
 """`keyswitch campaign`: many devices, from a file, resumable whatever is killed."""
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,15 +89,20 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign plan pumps.toml
     """
+    import asyncio
+
     from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.campaign.orders import stamp, time_of_day
     from keyswitch.campaign.plan import ask_all, promise_of
+    from keyswitch.campaign.postgresql import check_url
     from keyswitch.campaign.windows import opens_at
 
     async def asked() -> "CampaignPlan":
-        return await ask_all(check_requests(await find_devices(read_campaign(file), file)))
+        return await ask_all(check_requests(await find_devices(read_campaign(file), file)), database)
 
+    if database is not None:
+        check_url(database)
     made = asyncio.run(asked())
     store = CampaignFiles.of(file, database).store
     if as_json:
@@ -110,10 +114,14 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
             echo(f"wave {each.wave}  {each.device}  {each.line}")
         updated = len(made.asked) - made.refused - made.unreachable
         echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once")
-        echo(f"about {made.expected_ms / 1000:.0f} s for these")
+        now = time_of_day()
+        limits = ", ".join(made.limited_by(now))
+        echo(f"about {made.expected_ms / 1000:.0f} s for these{f', limited by {limits}' if limits else ''}")
         if made.campaign.windows:
-            opens = opens_at(made.campaign.windows, time_of_day())
-            echo(f"the next window: {'open now' if opens <= time_of_day() else stamp(opens)}")
+            opens = opens_at(made.campaign.windows, now)
+            echo(
+                f"the next window: {'open now' if opens <= now else stamp(opens)}; ended at {stamp(made.ends_at(now))}"
+            )
         echo(f"store: {store}: {promise_of(store)}")
     if made.refused:
         return Exit.NO
@@ -337,6 +345,7 @@ def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand"
 
 
 def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", labels: bool = False) -> Exit:
+    import asyncio
     from time import monotonic
 
     from keyswitch.campaign.carry_out import Hand, signals
@@ -363,6 +372,7 @@ def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", l
 
 def _read_labels(heard: "Callable[[str | None], None]") -> None:
     """Tell the labels on stdin as they come, and None at their end."""
+    import asyncio
     import sys
     from threading import Thread
 

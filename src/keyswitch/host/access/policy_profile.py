@@ -47,13 +47,16 @@ class KeyFiles:
     holder: Path | None = None
 
 
-def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = None) -> ModeGroupStrategy:
+def way_into(
+    policy: Policy, *, to: str | None = None, keys: KeyFiles | None = None, held: bool = True
+) -> ModeGroupStrategy:
     """The way into maintenance of the policy's device alone, by whatever the policy takes and the person has.
 
     Args:
         policy: of the device.
         to: the mode to enter, instead of the first maintenance mode.
         keys: files to prove entry with.
+        held: they are here; False: somebody else has them, none is read, and nothing can be entered this way.
 
     Raises:
         InputError: there is no such mode or way, or a file cannot be used.
@@ -61,7 +64,8 @@ def way_into(policy: Policy, *, to: str | None = None, keys: KeyFiles | None = N
     target = to or maintenance_mode(policy)
     if target not in policy.modes:
         raise InputError(Field("to"), f"the policy has no mode {target!r}", f"one of {', '.join(policy.modes)}")
-    return ModeGroupStrategy(target, *_credentials(policy, target, keys or KeyFiles()), expected=expected_of(policy))
+    found = _credentials(policy, target, keys or KeyFiles()) if held else ()
+    return ModeGroupStrategy(target, *found, expected=expected_of(policy))
 
 
 def expected_of(policy: Policy) -> Expected:

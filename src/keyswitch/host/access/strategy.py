@@ -189,7 +189,8 @@ class ModeGroupStrategy:
     @property
     def words(self) -> str:
         """What is done, for the plan."""
-        return f"enter {self.to} by {' or '.join(one.kind for one in self._credentials)}"
+        by = " or ".join(one.kind for one in self._credentials)
+        return f"enter {self.to} by {by or 'what whoever updates it has'}"
 
     async def enter(self, connection: Connection, say: Callable[[str], None]) -> EntryGranted | EntryRefused:
         """Enter with the credential."""
