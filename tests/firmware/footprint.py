@@ -293,9 +293,9 @@ def _product_lines(products: dict[Age, Product], logged: Product) -> list[str]:
         "## Core, glue and tables as a product has them",
         "",
         "The glue is compiled against the stub headers of `tests/firmware/zephyr`, as the exported `ks.conf` of the",
-        "newest and of the oldest release configures it, and linked without what nobody calls: this is what its own text",
-        "becomes. A real tree differs where Zephyr's headers bring code with them: locks of interrupts and conversions of",
-        "time are calls here; atomic operations are the compiler's own in both. Nothing of Zephyr, MCUmgr, MCUboot or",
+        "newest and of the oldest release configures it, and linked without what nobody calls: this is what its own",
+        "text becomes. A real tree differs where Zephyr's headers bring code with them: locks of interrupts and",
+        "conversions of time are calls here; atomic operations are the compiler's own in both. Nothing of Zephyr, MCUmgr, MCUboot or",
         f"cryptography is in it. `CONFIG_LOG` is off; messages up to level {_LOGGED} add",
         f"{sum(logged.flash.values()) - flash} bytes, as plain calls with plain texts.",
         "",
@@ -313,8 +313,9 @@ def _product_lines(products: dict[Age, Product], logged: Product) -> list[str]:
             for (source, name), size in newest.buffers.items()
         ),
         "",
-        "Four centrals at once, and otherwise the defaults of `firmware/Kconfig`. Not counted are Zephyr's own structs,",
-        f"which the stubs shorten ({', '.join(f'`{name}`' for name in shortened)}, and the attributes of the mode service).",
+        "Four centrals at once, and otherwise the defaults of `firmware/Kconfig`. Not counted are Zephyr's structs, which",
+        "the stubs shorten: the attributes of the mode service, and",
+        f"{', '.join(f'`{name}`' for name in shortened)}.",
     ]
 
 
