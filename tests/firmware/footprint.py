@@ -124,7 +124,9 @@ BUFFERS: Final = {
     ("mode_service.c", "frame"): "the mode service's request at hand",
     ("mode_service.c", "inboxes"): "its requests that wait, of each central",
     ("mode_service.c", "outboxes"): "its answers on their way, of each central",
-    ("record.c", "bytes"): "a session record as it is written",
+    ("gate.c", "text"): "a refusal's text until MCUmgr has sent it",
+    ("record.c", "result"): "what was kept, as it was read, until the machine has booted",
+    ("record.c", "session"): "a session record's bytes as they are read or written",
 }
 """What each buffer is for."""
 ZEPHYRS: Final = {

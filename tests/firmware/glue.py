@@ -53,8 +53,8 @@ NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
 
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
-    "KEYSWITCH_MAX_GROUPS": 12,
-    "KEYSWITCH_MAX_COMMANDS": 64,
+    "KEYSWITCH_MAX_GROUPS": 6,
+    "KEYSWITCH_MAX_COMMANDS": 32,
     "KEYSWITCH_STACK_SIZE": 2560,
     "KEYSWITCH_THREAD_PRIO": 2,
     "KEYSWITCH_FRAME_SIZE": 256,
@@ -266,8 +266,8 @@ FAULTS: Final = (
     Fault(
         trap="1-reset-outlives-leaving",
         file="os_group.c",
-        old="return ks_tell(&event, &refusal) ? MGMT_ERR_EOK",
-        new="return ks_tell(&event, &refusal) ? original(call->streamer)",
+        old="return ks_gate_tell(call, KS_RESET_ASKED);",
+        new="return (ks_gate_tell(call, KS_RESET_ASKED) == 0) ? original(call->streamer) : MGMT_ERR_EACCESSDENIED;",
     ),
     Fault(
         trap="2-one-pool-of-buffers",
@@ -350,7 +350,7 @@ FAULTS: Final = (
         trap="arm-and-power-cut-in-the-trial",
         file="record.c",
         old='if (settings_delete("ks/session") == 0) {',
-        new="if (kept.has_session) {",
+        new="if (kept[SESSION].there) {",
     ),
     Fault(
         trap="input-before-start",

@@ -21,6 +21,8 @@ struct settings_handler_static {
 void stub_settings_handler(const struct settings_handler_static *handler);
 int settings_subsys_init(void);
 int settings_load_subtree(const char *subtree);
+typedef int (*settings_load_direct_cb)(const char *key, size_t len, settings_read_cb read_cb, void *cb_arg, void *param);
+int settings_load_subtree_direct(const char *subtree, settings_load_direct_cb cb, void *param);
 int settings_save_one(const char *name, const void *value, size_t val_len);
 int settings_delete(const char *name);
 int settings_name_steq(const char *name, const char *key, const char **next);
