@@ -53,9 +53,8 @@ NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
 
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
-    "KEYSWITCH_MAX_CONNECTIONS": 2,
-    "KEYSWITCH_MAX_GROUPS": 12,
-    "KEYSWITCH_MAX_COMMANDS": 64,
+    "KEYSWITCH_MAX_GROUPS": 6,
+    "KEYSWITCH_MAX_COMMANDS": 32,
     "KEYSWITCH_STACK_SIZE": 2560,
     "KEYSWITCH_THREAD_PRIO": 2,
     "KEYSWITCH_FRAME_SIZE": 256,
@@ -74,7 +73,6 @@ _OF_ZEPHYR: Final = {  # what a build with these groups has besides
     "MCUMGR_TRANSPORT_REASSEMBLY": 1,
     "BT_PERIPHERAL": 1,
     "BT_SMP": 1,
-    "BT_MAX_CONN": 2,
     "BT_GATT_DYNAMIC_DB": 1,
     "CSPRNG_ENABLED": 1,
 }
@@ -86,18 +84,25 @@ def policy_of(service: Visibility) -> Policy:
     return load(text.encode(), origin="traps.toml")
 
 
-def configuration(age: Age) -> str:
-    """What Kconfig would have made of the exporter's ks.conf, as a header; with the table that can change."""
-    symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR}
-    for service in (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,):
-        for each in settings_of(policy_of(service), RELEASES[age.release]):
+def _trapped(age: Age) -> tuple[Policy, ...]:
+    """The traps' policies whose settings together serve every strategy: one of them with the table that can change."""
+    services = (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,)
+    return tuple(map(policy_of, services))
+
+
+def configuration(age: Age, policies: Sequence[Policy], centrals: int) -> str:
+    """What Kconfig would have made of the exporter's ks.conf for these policies together, as a header."""
+    symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR, "KEYSWITCH_MAX_CONNECTIONS": centrals, "BT_MAX_CONN": centrals}
+    for policy in policies:
+        for each in settings_of(policy, RELEASES[age.release]):
             if each.value != "n":
                 symbols[each.symbol] = 1 if each.value == "y" else int(each.value)
     if age.carries:
         symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
     has_symbol = int(RELEASES[age.release].dynamic_service)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
-    return "\n".join([*lines, "#define KS_MAX_CONNECTIONS 2", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""])
+    lines += [f"#define KS_MAX_CONNECTIONS {centrals}", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""]
+    return "\n".join(lines)
 
 
 def _of_any_service(policy: Policy) -> str:
@@ -114,10 +119,22 @@ def sources_of(age: Age) -> list[Path]:
     return [path for path in GLUE if path.name not in age.without]
 
 
+def prepare(into: Path, age: Age, policy: Policy, centrals: int) -> tuple[str | Path, ...]:
+    """What a product's build of this policy would find there; the compiler's options to find it."""
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "autoconf.h").write_text(configuration(age, [policy], centrals))
+    (into / "ks_policy.h").write_text(policy_h(policy, "/* by a test */"))
+    return _options(into, age)
+
+
 def _prepare(into: Path, age: Age) -> tuple[str | Path, ...]:
     into.mkdir(parents=True, exist_ok=True)
-    (into / "autoconf.h").write_text(configuration(age))
+    (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=2))
     (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS)))
+    return _options(into, age)
+
+
+def _options(into: Path, age: Age) -> tuple[str | Path, ...]:
     stubs = HERE / "stubs"
     before = ("-include", stubs / age.name / "stub_age.h", "-include", into / "autoconf.h")
     return (*before, "-I", HERE, "-I", stubs / age.name, "-I", stubs / "any", "-I", FIRMWARE / "include", "-I", into)
@@ -249,8 +266,8 @@ FAULTS: Final = (
     Fault(
         trap="1-reset-outlives-leaving",
         file="os_group.c",
-        old="return ks_tell(&event, &refusal) ? MGMT_ERR_EOK",
-        new="return ks_tell(&event, &refusal) ? original(call->streamer)",
+        old="return ks_gate_tell(call, KS_RESET_ASKED);",
+        new="return (ks_gate_tell(call, KS_RESET_ASKED) == 0) ? original(call->streamer) : MGMT_ERR_EACCESSDENIED;",
     ),
     Fault(
         trap="2-one-pool-of-buffers",
@@ -261,7 +278,7 @@ FAULTS: Final = (
     Fault(
         trap="3-mode-changes-within-a-handler",
         file="application.c",
-        old="(void)ks_tell(&event, NULL);\n}\n\nstatic void tell_lost",
+        old="(void)ks_tell(&event);\n}\n\nstatic void tell_lost",
         new="(void)event;\n}\n\nstatic void tell_lost",
     ),
     Fault(
@@ -333,7 +350,7 @@ FAULTS: Final = (
         trap="arm-and-power-cut-in-the-trial",
         file="record.c",
         old='if (settings_delete("ks/session") == 0) {',
-        new="if (kept.has_session) {",
+        new="if (kept[SESSION].there) {",
     ),
     Fault(
         trap="input-before-start",

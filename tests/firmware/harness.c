@@ -868,7 +868,7 @@ static struct ks_answer ask_frame(struct ks_device *device, uint8_t op, uint8_t 
 	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_MODE};
 	struct ks_step step;
 
-	ks_cbor_map(&writer, 1u);
+	ks_cbor_head(&writer, KS_CBOR_MAJOR_MAP, 1u);
 	ks_cbor_text(&writer, "to");
 	ks_cbor_text(&writer, to);
 	must(!writer.full, "a request's size");

@@ -34,7 +34,8 @@ static bool comes_and_goes(void)
 /* MCUmgr's transport registers the service when it comes up. */
 static bool in_table = true;
 static bool wanted = true;
-static uint64_t retry_ms;
+static bool failed;
+static uint32_t failed_ms; /* when it could not be changed last */
 
 #if CAN_CHANGE
 
@@ -87,11 +88,12 @@ bool ks_visibility_follow(void)
 		}
 		return false;
 	}
-	if (ks_now_ms() < retry_ms) {
+	if (failed && (k_uptime_get_32() - failed_ms < RETRY_MS)) {
 		return true; /* advertise what there is: the mode service has to stay reachable */
 	}
-	if (!change(wanted)) {
-		retry_ms = ks_now_ms() + RETRY_MS;
+	failed = !change(wanted);
+	if (failed) {
+		failed_ms = k_uptime_get_32();
 		ks_post_within(RETRY_MS);
 		ks_report(KS_LOG_FAULT, "the SMP service cannot be shown or hidden");
 	}

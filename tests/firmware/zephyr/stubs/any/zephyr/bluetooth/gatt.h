@@ -7,6 +7,8 @@
 #include <zephyr/bluetooth/conn.h>
 #include <zephyr/bluetooth/uuid.h>
 
+#include <stub/section.h>
+
 #define BT_ATT_FIRST_ATTRIBUTE_HANDLE 0x0001
 #define BT_ATT_LAST_ATTRIBUTE_HANDLE 0xffff
 #define BT_ATT_ERR_INVALID_HANDLE 0x01
@@ -70,12 +72,8 @@ struct STUB_CCC {
 /* There a section of the linker's; here the fake is told before main(). */
 #define BT_GATT_SERVICE_DEFINE(name, ...)                                                                              \
 	static const struct bt_gatt_attr stub_attrs_##name[] = {__VA_ARGS__};                                          \
-	static const struct bt_gatt_service_static name = {stub_attrs_##name, ARRAY_SIZE(stub_attrs_##name)};          \
-	static void __attribute__((constructor)) stub_tell_##name(void)                                                \
-	{                                                                                                              \
-		stub_gatt_service(&name);                                                                              \
-	}                                                                                                              \
-	extern int stub_gatt_end
+	STUB_ENTRY const struct bt_gatt_service_static name = {stub_attrs_##name, ARRAY_SIZE(stub_attrs_##name)}; \
+	STUB_TELL(name, stub_gatt_service(&name))
 void stub_gatt_service(const struct bt_gatt_service_static *service);
 ssize_t stub_write_ccc(struct bt_conn *conn, const struct bt_gatt_attr *attr, const void *buf, uint16_t len,
 		       uint16_t offset, uint8_t flags);
