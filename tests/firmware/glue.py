@@ -323,6 +323,12 @@ FAULTS: Final = (
         new="check->req->size == 0u",
     ),
     Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="size = (size_t)(2 * last_fields) - area->fa_size;",
+        new="size = (size_t)last_fields;",
+    ),
+    Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",
         old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",

@@ -334,16 +334,22 @@ static bool is_anothers(const struct ks_call *call)
 	return state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != call->peer.id);
 }
 
-/* The first byte that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
+/*
+ * No upload is longer, so that no file brings its own trailer and arms itself. What Zephyr calls the trailer's offset is that
+ * of its last fields (copy done, image ok, magic: dfu/boot/mcuboot.c); swap info and swap size in front of them have room in
+ * as much again (boot_trailer_info_sz() of MCUboot).
+ */
 static size_t usable_size(void)
 {
 	const struct flash_area *area;
 	size_t size = 0u;
 
 	if (flash_area_open(OTHER_AREA, &area) == 0) {
-		ssize_t trailer = boot_get_trailer_status_offset(area->fa_size);
+		ssize_t last_fields = boot_get_trailer_status_offset(area->fa_size);
 
-		size = (trailer > 0) ? (size_t)trailer : 0u;
+		if (2 * last_fields > (ssize_t)area->fa_size) {
+			size = (size_t)(2 * last_fields) - area->fa_size;
+		}
 		flash_area_close(area);
 	}
 	return size;

@@ -781,15 +781,18 @@ static void half_frame_goes(void)
 static void upload_rules(void)
 {
 	static const char first[] = "\xA2\x63off\x00\x63len\x19\x10\x00";
-	static const char huge[] = "\xA2\x63off\x00\x63len\x19\xF8\x00";
+	/* 64 bytes hold what the bootloader reads of a trailer: the largest file, and one byte more. */
+	static const char largest[] = "\xA2\x63off\x00\x63len\x19\xFF\xC0";
+	static const char huge[] = "\xA2\x63off\x00\x63len\x19\xFF\xC1";
 	int central;
 
 	device_boots();
 	central = central_in_maintenance();
 	CHECK(asks(central, WRITE, IMAGE, 1u, huge, sizeof(huge) - 1u) == 30); /* would bring its own trailer */
 	CHECK(fake_done.upload == 0);
+	CHECK(asks(central, WRITE, IMAGE, 1u, largest, sizeof(largest) - 1u) == 0);
 	CHECK(asks(central, WRITE, IMAGE, 1u, first, sizeof(first) - 1u) == 0);
-	CHECK(fake_done.upload == 1);
+	CHECK(fake_done.upload == 2);
 	CHECK(asks_mode(central, LEAVE) == 0);
 	fake_run(3000);
 	CHECK(fake_noted("upload dropped", 0) >= 0);
