@@ -328,6 +328,7 @@ FAULTS: Final = (
         old="size = (size_t)(2 * last_fields) - area->fa_size;",
         new="size = (size_t)last_fields;",
     ),
+    Fault(trap="arm-and-confirm", file="image.c", old="return (chunk_refused != 0) ? chunk_refused : rc;", new="return rc;"),
     Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",

@@ -326,6 +326,8 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 
 /* The command whose handler runs now: MCUmgr's hooks are not told. */
 static const struct ks_call *uploading;
+/* What the hook refused it with, 0: nothing. MCUmgr puts that into the answer as a value, without a reason, and is content. */
+static int chunk_refused;
 
 static bool is_anothers(const struct ks_call *call)
 {
@@ -366,9 +368,10 @@ int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
 		return ks_gate_refuse(call, &refusal);
 	}
 	uploading = call;
+	chunk_refused = 0;
 	rc = original(call->streamer);
 	uploading = NULL;
-	return rc;
+	return (chunk_refused != 0) ? chunk_refused : rc;
 }
 
 int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
@@ -404,7 +407,8 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 
 static enum mgmt_cb_return refuse_chunk(int32_t *rc, const struct ks_refusal *refusal)
 {
-	*rc = ks_gate_refuse(uploading, refusal);
+	chunk_refused = ks_gate_refuse(uploading, refusal);
+	*rc = chunk_refused;
 	return MGMT_CB_ERROR_RC;
 }
 

@@ -608,6 +608,7 @@ static void trial_is_confirmed(void)
 {
 	static const char confirm[] = "\xA1\x67"
 				      "confirm\xF5";
+	static const char first[] = "\xA2\x63off\x00\x63len\x19\x10\x00";
 	int central;
 
 	device_boots();
@@ -617,6 +618,9 @@ static void trial_is_confirmed(void)
 	fake_run(200);
 	central = central_connects(2);
 	fake_run(20);
+	/* What the revert brings back lies in the other slot: the machine refuses the piece, and says why. */
+	CHECK(asks(central, WRITE, IMAGE, 1u, first, sizeof(first) - 1u) == 10);
+	CHECK(says(heard, sizeof(heard), "rsn") && (fake_done.upload == 0));
 	CHECK(asks(central, WRITE, IMAGE, 0u, confirm, sizeof(confirm) - 1u) == 0);
 	CHECK(boot_is_img_confirmed());
 	CHECK(asks_mode(central, LEAVE) == 0);
