@@ -272,6 +272,7 @@ static void input_during_erase(void)
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	/* It leaves as soon as the erase is over: that is the longest that a safety input waits. */
 	CHECK((left_at_ms >= began_ms + 9900) && (left_at_ms <= began_ms + 10050));
+	CHECK(central_hears_smp(central, heard) != 0u); /* and the erase is answered before the table changes */
 	CHECK(inhibited == 0u);
 }
 
@@ -718,8 +719,11 @@ static void guard_during_hashing(void)
 	device_boots();
 	central = central_in_maintenance();
 	/* Motion begins while the hash is computed: between two pieces the gate hears of it. */
-	fake_later(0, INTERRUPT, moves, "on");
+	fake_read_ms = 5;
+	fake_later(20, INTERRUPT, moves, "on");
 	CHECK(arms(central) == 11);
+	CHECK(left_at_ms != 0);
+	fake_read_ms = 0;
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 }
