@@ -342,7 +342,12 @@ FAULTS: Final = (
         new="\t\t(void)header; /* a slot",
         service=Visibility.LIVE,
     ),
-    Fault(trap="arm-and-confirm", file="image.c", old="return (chunk_refused != 0) ? chunk_refused : rc;", new="return rc;"),
+    Fault(
+        trap="arm-and-confirm",
+        file="image.c",
+        old="return (chunk_refused != 0) ? chunk_refused : rc;",
+        new="return rc;",
+    ),
     Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",
