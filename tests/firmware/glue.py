@@ -327,7 +327,7 @@ FAULTS: Final = (
     ),
     Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!same) {", new="\tif (false) {"),
     Fault(
-        trap="7-refusals-say-why",
+        trap="4-groups-registered-late",
         file="gate.c",
         old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n\tif (original",
         new="\trc = 0;\n\tif (original",
@@ -338,6 +338,32 @@ FAULTS: Final = (
         file="image.c",
         old="(check->req->off == 0u) && (check->req->size > usable_size())",
         new="check->req->size == 0u",
+    ),
+    Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="size = (size_t)(2 * last_fields) - area->fa_size;",
+        new="size = (size_t)last_fields;",
+    ),
+    Fault(
+        trap="queued-before-leaving",
+        file="visibility.c",
+        old="\t\tks_smp_service_gone();\n",
+        new="\t\t(void)show;\n",
+        service=Visibility.LIVE,
+    ),
+    Fault(
+        trap="3-mode-changes-within-a-handler",
+        file="gate.c",
+        old="\t\tks_answer_begins(KS_ANSWER_SMP); /* a slot",
+        new="\t\t(void)header; /* a slot",
+        service=Visibility.LIVE,
+    ),
+    Fault(
+        trap="arm-and-confirm",
+        file="image.c",
+        old="return (chunk_refused != 0) ? chunk_refused : rc;",
+        new="return rc;",
     ),
     Fault(
         trap="authorize-in-a-live-connection",

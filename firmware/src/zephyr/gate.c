@@ -226,6 +226,7 @@ int ks_gate(struct smp_streamer *streamer)
 	if (peer_of(streamer, &call.peer)) {
 		ks_answer_begins(KS_ANSWER_SMP);
 		rc = execute(&call, header);
+		ks_answer_begins(KS_ANSWER_SMP); /* a slot's erase takes longer than an answer is waited for */
 	} else {
 		rc = MGMT_ERR_EACCESSDENIED; /* whoever asked has gone: nobody hears this */
 	}

@@ -193,6 +193,8 @@ struct bt_gatt_attr;
 /* While the service is in the table. */
 void ks_smp_service_find(void);
 /* The SMP characteristic's value, or its CCC. From any thread. */
+/* It was just taken out of the table. */
+void ks_smp_service_gone(void);
 bool ks_smp_service_is(const struct bt_gatt_attr *attribute);
 void ks_smp_service_drop_partial(void);
 

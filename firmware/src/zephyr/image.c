@@ -375,6 +375,8 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 
 /* The command whose handler runs now: MCUmgr's hooks are not told. */
 static const struct ks_call *uploading;
+/* What the hook refused it with, 0: nothing. MCUmgr puts that into the answer as a value, without a reason, and is content. */
+static int chunk_refused;
 
 static bool is_anothers(const struct ks_call *call)
 {
@@ -383,16 +385,22 @@ static bool is_anothers(const struct ks_call *call)
 	return state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != call->peer.id);
 }
 
-/* The first byte that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
+/*
+ * No upload is longer, so that no file brings its own trailer and arms itself. What Zephyr calls the trailer's offset is that
+ * of its last fields (copy done, image ok, magic: dfu/boot/mcuboot.c); swap info and swap size in front of them have room in
+ * as much again (boot_trailer_info_sz() of MCUboot).
+ */
 static size_t usable_size(void)
 {
 	const struct flash_area *area;
 	size_t size = 0u;
 
 	if (flash_area_open(OTHER_AREA, &area) == 0) {
-		ssize_t trailer = boot_get_trailer_status_offset(area->fa_size);
+		ssize_t last_fields = boot_get_trailer_status_offset(area->fa_size);
 
-		size = (trailer > 0) ? (size_t)trailer : 0u;
+		if (2 * last_fields > (ssize_t)area->fa_size) {
+			size = (size_t)(2 * last_fields) - area->fa_size;
+		}
 		flash_area_close(area);
 	}
 	return size;
@@ -409,9 +417,10 @@ int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
 		return ks_gate_refuse(call, &refusal);
 	}
 	uploading = call;
+	chunk_refused = 0;
 	rc = original(call->streamer);
 	uploading = NULL;
-	return rc;
+	return (chunk_refused != 0) ? chunk_refused : rc;
 }
 
 int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
@@ -462,8 +471,9 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 			return MGMT_CB_ERROR_ERR;
 		}
 		slot_changes++;
-		*rc = ks_gate_tell(uploading, KS_UPLOAD_STARTED);
-		return (*rc == MGMT_ERR_EOK) ? MGMT_CB_OK : MGMT_CB_ERROR_RC;
+		chunk_refused = ks_gate_tell(uploading, KS_UPLOAD_STARTED);
+		*rc = chunk_refused;
+		return (chunk_refused == MGMT_ERR_EOK) ? MGMT_CB_OK : MGMT_CB_ERROR_RC;
 	}
 	if ((event == MGMT_EVT_OP_IMG_MGMT_DFU_PENDING) || (event == MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED)) {
 		if (state_now()->uploading) {

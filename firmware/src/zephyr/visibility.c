@@ -51,6 +51,8 @@ static bool change(bool show)
 	in_table = show;
 	if (show) {
 		ks_smp_service_find();
+	} else {
+		ks_smp_service_gone();
 	}
 	return true;
 }

@@ -272,6 +272,7 @@ static void input_during_erase(void)
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	/* It leaves as soon as the erase is over: that is the longest that a safety input waits. */
 	CHECK((left_at_ms >= began_ms + 9900) && (left_at_ms <= began_ms + 10050));
+	CHECK(central_hears_smp(central, heard) != 0u); /* and the erase is answered before the table changes */
 	CHECK(inhibited == 0u);
 }
 
@@ -608,6 +609,7 @@ static void trial_is_confirmed(void)
 {
 	static const char confirm[] = "\xA1\x67"
 				      "confirm\xF5";
+	static const char first[] = "\xA2\x63off\x00\x63len\x19\x10\x00";
 	int central;
 
 	device_boots();
@@ -617,6 +619,9 @@ static void trial_is_confirmed(void)
 	fake_run(200);
 	central = central_connects(2);
 	fake_run(20);
+	/* What the revert brings back lies in the other slot: the machine refuses the piece, and says why. */
+	CHECK(asks(central, WRITE, IMAGE, 1u, first, sizeof(first) - 1u) == 10);
+	CHECK(says(heard, sizeof(heard), "rsn") && (fake_done.upload == 0));
 	CHECK(asks(central, WRITE, IMAGE, 0u, confirm, sizeof(confirm) - 1u) == 0);
 	CHECK(boot_is_img_confirmed());
 	CHECK(asks_mode(central, LEAVE) == 0);
@@ -714,8 +719,11 @@ static void guard_during_hashing(void)
 	device_boots();
 	central = central_in_maintenance();
 	/* Motion begins while the hash is computed: between two pieces the gate hears of it. */
-	fake_later(0, INTERRUPT, moves, "on");
+	fake_read_ms = 5;
+	fake_later(20, INTERRUPT, moves, "on");
 	CHECK(arms(central) == 11);
+	CHECK(left_at_ms != 0);
+	fake_read_ms = 0;
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 }
@@ -781,15 +789,18 @@ static void half_frame_goes(void)
 static void upload_rules(void)
 {
 	static const char first[] = "\xA2\x63off\x00\x63len\x19\x10\x00";
-	static const char huge[] = "\xA2\x63off\x00\x63len\x19\xF8\x00";
+	/* 64 bytes hold what the bootloader reads of a trailer: the largest file, and one byte more. */
+	static const char largest[] = "\xA2\x63off\x00\x63len\x19\xFF\xC0";
+	static const char huge[] = "\xA2\x63off\x00\x63len\x19\xFF\xC1";
 	int central;
 
 	device_boots();
 	central = central_in_maintenance();
 	CHECK(asks(central, WRITE, IMAGE, 1u, huge, sizeof(huge) - 1u) == 30); /* would bring its own trailer */
 	CHECK(fake_done.upload == 0);
+	CHECK(asks(central, WRITE, IMAGE, 1u, largest, sizeof(largest) - 1u) == 0);
 	CHECK(asks(central, WRITE, IMAGE, 1u, first, sizeof(first) - 1u) == 0);
-	CHECK(fake_done.upload == 1);
+	CHECK(fake_done.upload == 2);
 	CHECK(asks_mode(central, LEAVE) == 0);
 	fake_run(3000);
 	CHECK(fake_noted("upload dropped", 0) >= 0);

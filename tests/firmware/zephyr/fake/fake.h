@@ -71,6 +71,7 @@ struct fake_store {
 };
 extern struct fake_store *fake_store;
 extern int64_t fake_erase_ms; /* of one page */
+extern int64_t fake_read_ms;  /* of one reading */
 extern bool fake_no_entropy;
 struct fake_setting *fake_setting(const char *name);
 void fake_set(const char *name, const void *bytes, size_t size);

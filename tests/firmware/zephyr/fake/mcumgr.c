@@ -402,6 +402,11 @@ static int image_write(struct smp_streamer *ctxt)
 
 static bool upload_runs;
 
+static int put_offset(struct smp_streamer *ctxt)
+{
+	return (zcbor_tstr_put_lit(ctxt->writer->zs, "off") && zcbor_uint32_put(ctxt->writer->zs, 0u)) ? 0 : MGMT_ERR_EMSGSIZE;
+}
+
 static int image_upload(struct smp_streamer *ctxt)
 {
 	uint32_t off = 0;
@@ -423,18 +428,20 @@ static int image_upload(struct smp_streamer *ctxt)
 	request.off = off;
 	request.size = len;
 	said = mgmt_callback_notify(MGMT_EVT_OP_IMG_MGMT_DFU_CHUNK, &check, sizeof(check), &rc, &group);
-	if (said != MGMT_CB_OK) {
+	/* [A], grp/img_mgmt/src/img_mgmt.c: a refused piece is an answer, not an error of the handler. */
+	if (said == MGMT_CB_ERROR_RC) {
 		upload_runs = false;
+		(void)(zcbor_tstr_put_lit(ctxt->writer->zs, "rc") && zcbor_int32_put(ctxt->writer->zs, rc));
 		(void)mgmt_callback_notify(MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED, NULL, 0, &rc, &group);
-		if (said == MGMT_CB_ERROR_RC) {
-			return (int)rc;
-		}
-		(void)smp_add_cmd_err(ctxt->writer->zs, MGMT_GROUP_ID_IMAGE, IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE);
 		return 0;
+	}
+	if (said != MGMT_CB_OK) {
+		(void)smp_add_cmd_err(ctxt->writer->zs, group, (uint16_t)rc);
+		return put_offset(ctxt);
 	}
 	upload_runs = true;
 	fake_done.upload++;
-	return 0;
+	return put_offset(ctxt);
 }
 
 static int image_erase(struct smp_streamer *ctxt)
