@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, run
 
-from keyswitch.export.settings import RELEASES, settings_of
+from keyswitch.export.settings import REGISTRATION, RELEASES, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
@@ -32,22 +32,25 @@ class Age:
         name: of the stubs' directory.
         release: whose ks.conf it is built with.
         authorizes: it has GATT authorization.
-        carries: a handler can have data of its own, which a copy of it must not lose.
+        newer: from 3.7 on: a handler can have data of its own, which a copy of it must not lose; a group can write its
+            whole answer itself; the SMP service comes and goes by a symbol of its own.
         without: sources of the glue that this age does not build.
     """
 
     name: str
     release: str
     authorizes: bool
-    carries: bool = False
+    newer: bool = True
     without: frozenset[str]
 
 
 AGES: Final = (
-    Age(name="3.4.99", release="3.7", authorizes=False, without=frozenset({"authorize.c", "crypto_psa.c"})),
+    Age(
+        name="3.4.99", release="3.7", authorizes=False, newer=False, without=frozenset({"authorize.c", "crypto_psa.c"})
+    ),
     Age(name="3.7", release="3.7", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
-    Age(name="4.1", release="4.1", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
-    Age(name="main", release="main", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="4.1", release="4.1", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="main", release="main", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
 )
 NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
 
@@ -93,9 +96,12 @@ def configuration(age: Age) -> str:
         for each in settings_of(policy_of(service), RELEASES[age.release]):
             if each.value != "n":
                 symbols[each.symbol] = 1 if each.value == "y" else int(each.value)
-    if age.carries:
+    if age.newer:
         symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
-    has_symbol = int(RELEASES[age.release].dynamic_service)
+        symbols["MCUMGR_MGMT_CUSTOM_PAYLOAD"] = 1
+    else:
+        del symbols[REGISTRATION]
+    has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
     return "\n".join([*lines, "#define KS_MAX_CONNECTIONS 2", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""])
 
