@@ -89,8 +89,8 @@ def policy_of(service: Visibility) -> Policy:
     return load(text.encode(), origin="traps.toml")
 
 
-def configuration(age: Age) -> str:
-    """What Kconfig would have made of the exporter's ks.conf, as a header; with the table that can change."""
+def configuration(age: Age, *, fixed: bool = False) -> str:
+    """What Kconfig would have made of the exporter's ks.conf, as a header; with the table that can change unless fixed."""
     symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR}
     for service in (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,):
         for each in settings_of(policy_of(service), RELEASES[age.release]):
@@ -99,8 +99,10 @@ def configuration(age: Age) -> str:
     if age.newer:
         symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
         symbols["MCUMGR_MGMT_CUSTOM_PAYLOAD"] = 1
-    else:
+    if fixed or not age.newer:
         del symbols[REGISTRATION]
+    if fixed:
+        del symbols["BT_GATT_DYNAMIC_DB"]
     has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
     return "\n".join([*lines, "#define KS_MAX_CONNECTIONS 2", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""])
@@ -120,9 +122,9 @@ def sources_of(age: Age) -> list[Path]:
     return [path for path in GLUE if path.name not in age.without]
 
 
-def _prepare(into: Path, age: Age) -> tuple[str | Path, ...]:
+def _prepare(into: Path, age: Age, *, fixed: bool = False) -> tuple[str | Path, ...]:
     into.mkdir(parents=True, exist_ok=True)
-    (into / "autoconf.h").write_text(configuration(age))
+    (into / "autoconf.h").write_text(configuration(age, fixed=fixed))
     (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS)))
     stubs = HERE / "stubs"
     before = ("-include", stubs / age.name / "stub_age.h", "-include", into / "autoconf.h")
@@ -140,13 +142,13 @@ PLAIN: Final = Compiler(name="gcc", command=("gcc", "-O0"))
 SHORT: Final = Compiler(name="gcc -m32", command=("gcc", "-m32", "-O0"))
 
 
-def compile_glue(into: Path, age: Age, compiler: Compiler) -> int:
-    """Whether the glue compiles without a warning; how many sources.
+def compile_glue(into: Path, age: Age, compiler: Compiler, *, fixed: bool = False) -> int:
+    """Whether the glue compiles without a warning; how many sources. fixed: for a table that never changes.
 
     Raises:
         BuildFailedError: it does not.
     """
-    options = _prepare(into, age)
+    options = _prepare(into, age, fixed=fixed)
     sources = sources_of(age)
     run((*compiler.command, *WARNINGS, "-fsyntax-only", *options, *sources))
     return len(sources)
@@ -216,7 +218,8 @@ def look_at(into: Path, age: Age) -> Trapped:
     Raises:
         BuildFailedError: there is one.
     """
-    return Trapped(sources=sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT)))
+    looked = sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT))
+    return Trapped(sources=looked + compile_glue(into / "fixed", age, PLAIN, fixed=True))
 
 
 def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:

@@ -31,12 +31,13 @@ static bool comes_and_goes(void)
 	return (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) || (ks_policy.service == (uint8_t)KS_SERVICE_LIVE);
 }
 
-/* MCUmgr's transport registers the service when it comes up. */
-static bool in_table = true;
 static bool wanted = true;
-static uint64_t retry_ms;
 
 #if CAN_CHANGE
+
+/* MCUmgr's transport registers the service when it comes up. */
+static bool in_table = true;
+static uint64_t retry_ms;
 
 static bool change(bool show)
 {

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{bluetooth.h, gap.h} [A]; BT_LE_ADV_CONN_FAST_1: a version after 4.0 [G]. */
+/* Ours. Read in include/zephyr/bluetooth/{bluetooth.h, gap.h} [A] [I] [J] [F]. */
 #ifndef STUB_BLUETOOTH_H
 #define STUB_BLUETOOTH_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{gatt.h, att.h} [A]; authorization: gatt.h, a version after 3.5 [G]. */
+/* Ours. Read in include/zephyr/bluetooth/{gatt.h, att.h} [A] [I] [J] [F]. */
 #ifndef STUB_GATT_H
 #define STUB_GATT_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{uuid.h, byteorder.h} [A]. */
+/* Ours. Read in include/zephyr/bluetooth/{uuid.h, byteorder.h} [A] [I] [J]. */
 #ifndef STUB_UUID_H
 #define STUB_UUID_H
 

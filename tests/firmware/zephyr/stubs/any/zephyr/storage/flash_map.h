@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/storage/flash_map.h [A]. */
+/* Ours. Read in include/zephyr/storage/flash_map.h [A] [I] [J] [F]. */
 #ifndef STUB_FLASH_MAP_H
 #define STUB_FLASH_MAP_H
 

@@ -1,4 +1,4 @@
-/* Ours: one thread runs at a time. Read in include/zephyr/sys/{atomic.h, atomic_types.h} [A]. */
+/* Ours: one thread runs at a time. Read in include/zephyr/sys/{atomic.h, atomic_types.h} [A] [I] [J]. */
 #ifndef STUB_ATOMIC_H
 #define STUB_ATOMIC_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/mgmt.h [A]; data of a handler's own: 3cba5d22 of [D]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/mgmt.h [A] [I] [J] [F]. */
 #ifndef STUB_MGMT_H
 #define STUB_MGMT_H
 
