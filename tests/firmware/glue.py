@@ -90,7 +90,7 @@ def policy_of(service: Visibility) -> Policy:
 
 
 def configuration(age: Age, *, fixed: bool = False) -> str:
-    """What Kconfig would have made of the exporter's ks.conf, as a header; with the table that can change unless fixed."""
+    """What Kconfig would have made of the exporter's ks.conf, as a header; fixed: the table never changes."""
     symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR}
     for service in (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,):
         for each in settings_of(policy_of(service), RELEASES[age.release]):
