@@ -178,7 +178,6 @@ BUILDS: Final[Mapping[str, Recorded]] = {
         release="3.7",
         application={
             "CONFIG_MCUMGR_TRANSPORT_BT_PERM_RW=y": "# CONFIG_MCUMGR_TRANSPORT_BT_AUTHEN is not set",
-            "CONFIG_MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION=y\n": "",
         },
         lost={},
     ),

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, run
 
-from keyswitch.export.settings import RELEASES, settings_of
+from keyswitch.export.settings import REGISTRATION, RELEASES, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
@@ -32,22 +32,25 @@ class Age:
         name: of the stubs' directory.
         release: whose ks.conf it is built with.
         authorizes: it has GATT authorization.
-        carries: a handler can have data of its own, which a copy of it must not lose.
+        newer: from 3.7 on: a handler can have data of its own, which a copy of it must not lose; a group can write its
+            whole answer itself; the SMP service comes and goes by a symbol of its own.
         without: sources of the glue that this age does not build.
     """
 
     name: str
     release: str
     authorizes: bool
-    carries: bool = False
+    newer: bool = True
     without: frozenset[str]
 
 
 AGES: Final = (
-    Age(name="3.4.99", release="3.7", authorizes=False, without=frozenset({"authorize.c", "crypto_psa.c"})),
+    Age(
+        name="3.4.99", release="3.7", authorizes=False, newer=False, without=frozenset({"authorize.c", "crypto_psa.c"})
+    ),
     Age(name="3.7", release="3.7", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
-    Age(name="4.1", release="4.1", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
-    Age(name="main", release="main", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="4.1", release="4.1", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="main", release="main", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
 )
 NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
 
@@ -90,16 +93,21 @@ def _trapped(age: Age) -> tuple[Policy, ...]:
     return tuple(map(policy_of, services))
 
 
-def configuration(age: Age, policies: Sequence[Policy], centrals: int) -> str:
-    """What Kconfig would have made of the exporter's ks.conf for these policies together, as a header."""
+def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed: bool = False) -> str:
+    """What Kconfig would have made of the exporter's ks.conf for these policies together; fixed: the table never changes."""
     symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR, "KEYSWITCH_MAX_CONNECTIONS": centrals, "BT_MAX_CONN": centrals}
     for policy in policies:
         for each in settings_of(policy, RELEASES[age.release]):
             if each.value != "n":
                 symbols[each.symbol] = 1 if each.value == "y" else int(each.value)
-    if age.carries:
+    if age.newer:
         symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
-    has_symbol = int(RELEASES[age.release].dynamic_service)
+        symbols["MCUMGR_MGMT_CUSTOM_PAYLOAD"] = 1
+    if fixed or not age.newer:
+        symbols.pop(REGISTRATION, None)
+    if fixed:
+        symbols.pop("BT_GATT_DYNAMIC_DB", None)
+    has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
     lines += [f"#define KS_MAX_CONNECTIONS {centrals}", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""]
     return "\n".join(lines)
@@ -127,9 +135,9 @@ def prepare(into: Path, age: Age, policy: Policy, centrals: int) -> tuple[str | 
     return _options(into, age)
 
 
-def _prepare(into: Path, age: Age) -> tuple[str | Path, ...]:
+def _prepare(into: Path, age: Age, *, fixed: bool = False) -> tuple[str | Path, ...]:
     into.mkdir(parents=True, exist_ok=True)
-    (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=2))
+    (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=2, fixed=fixed))
     (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS)))
     return _options(into, age)
 
@@ -151,13 +159,13 @@ PLAIN: Final = Compiler(name="gcc", command=("gcc", "-O0"))
 SHORT: Final = Compiler(name="gcc -m32", command=("gcc", "-m32", "-O0"))
 
 
-def compile_glue(into: Path, age: Age, compiler: Compiler) -> int:
-    """Whether the glue compiles without a warning; how many sources.
+def compile_glue(into: Path, age: Age, compiler: Compiler, *, fixed: bool = False) -> int:
+    """Whether the glue compiles without a warning; how many sources. fixed: for a table that never changes.
 
     Raises:
         BuildFailedError: it does not.
     """
-    options = _prepare(into, age)
+    options = _prepare(into, age, fixed=fixed)
     sources = sources_of(age)
     run((*compiler.command, *WARNINGS, "-fsyntax-only", *options, *sources))
     return len(sources)
@@ -227,7 +235,8 @@ def look_at(into: Path, age: Age) -> Trapped:
     Raises:
         BuildFailedError: there is one.
     """
-    return Trapped(sources=sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT)))
+    looked = sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT))
+    return Trapped(sources=looked + compile_glue(into / "fixed", age, PLAIN, fixed=True))
 
 
 def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:

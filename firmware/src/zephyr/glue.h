@@ -171,11 +171,9 @@ const struct ks_unit *ks_record_unit(void);
 
 #define KS_UNIT_SECRET_SIZE 32u
 
-#if defined(FIXED_PARTITION_EXISTS)
-#if FIXED_PARTITION_EXISTS(keyswitch_unit)
+#if KS_PARTITION_EXISTS(keyswitch_unit)
 #include <keyswitch/ks_unit.h>
 #define KS_UNIT_PARTITION 1
-#endif
 #endif
 
 /* Before the machine boots. */

@@ -49,8 +49,8 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
 #define RUNNING_SLOT 0
 #define OTHER_SLOT 1
-#define RUNNING_AREA FIXED_PARTITION_ID(slot0_partition)
-#define OTHER_AREA FIXED_PARTITION_ID(slot1_partition)
+#define RUNNING_AREA KS_PARTITION_ID(slot0_partition)
+#define OTHER_AREA KS_PARTITION_ID(slot1_partition)
 /* The keys of one entry of the list: slot, version, hash, five flags. */
 #define ENTRY_KEYS 16
 

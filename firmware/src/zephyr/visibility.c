@@ -31,13 +31,14 @@ static bool comes_and_goes(void)
 	return (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) || (ks_policy.service == (uint8_t)KS_SERVICE_LIVE);
 }
 
-/* MCUmgr's transport registers the service when it comes up. */
-static bool in_table = true;
 static bool wanted = true;
-static bool failed;
-static uint32_t failed_ms; /* when it could not be changed last */
 
 #if CAN_CHANGE
+
+/* MCUmgr's transport registers the service when it comes up. */
+static bool in_table = true;
+static bool failed;
+static uint32_t failed_ms; /* when it could not be changed last */
 
 static bool change(bool show)
 {

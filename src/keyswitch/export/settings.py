@@ -23,13 +23,11 @@ class Release:
     Attributes:
         zephyr: the release's name.
         permission_choice: the SMP characteristic's permission is one of three symbols; before, one for one level.
-        dynamic_service: the SMP service is taken out of the table by a symbol of its own; before, always where it can.
         undefined: symbols of other releases that this one does not have, or not in all of its versions.
     """
 
     zephyr: str
     permission_choice: bool
-    dynamic_service: bool
     undefined: frozenset[str] = frozenset()
 
 
@@ -38,12 +36,13 @@ _BOOT_MODE: Final = "MCUMGR_GRP_OS_RESET_BOOT_MODE"
 _ENUM: Final = "MCUMGR_GRP_ENUM"
 """Since Zephyr 4.0 (its documentation of SMP groups; 3.7's has none)."""
 
+REGISTRATION: Final = "MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION"
+"""Since Zephyr 3.7 (doc/releases/release-notes-3.7.rst); before, the SMP service came and went in every build."""
+
 RELEASES: Final[Mapping[str, Release]] = {
-    "3.7": Release(
-        zephyr="3.7", permission_choice=False, dynamic_service=False, undefined=frozenset({_BOOT_MODE, _ENUM})
-    ),
-    "4.1": Release(zephyr="4.1", permission_choice=True, dynamic_service=True, undefined=frozenset({_BOOT_MODE})),
-    "main": Release(zephyr="main", permission_choice=True, dynamic_service=True),
+    "3.7": Release(zephyr="3.7", permission_choice=False, undefined=frozenset({_BOOT_MODE, _ENUM})),
+    "4.1": Release(zephyr="4.1", permission_choice=True, undefined=frozenset({_BOOT_MODE})),
+    "main": Release(zephyr="main", permission_choice=True),
 }
 """The ages of MCUmgr's interfaces that are told apart."""
 
@@ -171,9 +170,7 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
     match policy.gate.service:
         case Visibility.RECONNECT | Visibility.LIVE:
             yield Setting("BT_GATT_DYNAMIC_DB", "y", f"{shown}: the SMP service comes and goes")
-            if release.dynamic_service:
-                symbol = "MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION"
-                yield Setting(symbol, "y", f"{shown}: the SMP service comes and goes")
+            yield Setting(REGISTRATION, "y", f"{shown}: the SMP service comes and goes")
         case Visibility.AUTHORIZE:
             yield Setting("BT_GATT_AUTHORIZATION_CUSTOM", "y", f"{shown}: each access is asked for")
         case Visibility.ALWAYS:

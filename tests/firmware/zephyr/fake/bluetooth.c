@@ -204,7 +204,7 @@ int bt_le_adv_start(const struct bt_le_adv_param *param, const struct bt_data *a
 		    const struct bt_data *sd, size_t sd_len)
 {
 	fake_waits("bt_le_adv_start()");
-	CHECK((param->options & BT_LE_ADV_OPT_ONE_TIME) != 0u);
+	CHECK((param->options & BIT(1)) != 0u); /* BT_LE_ADV_OPT_ONE_TIME, which some ages deprecate */
 	if (advertising) {
 		return -EALREADY;
 	}

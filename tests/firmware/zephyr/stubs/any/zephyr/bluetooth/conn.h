@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/conn.h [A]. */
+/* Ours. Read in include/zephyr/bluetooth/conn.h [A] [I] [J] [F]. */
 #ifndef STUB_CONN_H
 #define STUB_CONN_H
 

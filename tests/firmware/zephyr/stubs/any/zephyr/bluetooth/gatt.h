@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{gatt.h, att.h} [A]; authorization: gatt.h, a version after 3.5 [G]. */
+/* Ours. Read in include/zephyr/bluetooth/{gatt.h, att.h} [A] [I] [J] [F]. */
 #ifndef STUB_GATT_H
 #define STUB_GATT_H
 
@@ -39,7 +39,12 @@ struct bt_gatt_attr {
 	bt_gatt_attr_write_func_t write;
 	void *user_data;
 	uint16_t handle;
+#if defined(STUB_ATTRIBUTE_HAS_FLAG)
+	uint16_t perm : 15;
+	bool _auto_assigned_handle : 1;
+#else
 	uint16_t perm;
+#endif
 };
 struct bt_gatt_service_static {
 	const struct bt_gatt_attr *attrs;
@@ -50,7 +55,7 @@ struct bt_gatt_service_static {
 		.uuid = the_uuid, .read = the_read, .write = the_write, .user_data = the_data, .handle = 0,            \
 		.perm = the_perm,                                                                                      \
 	}
-#define BT_GATT_PRIMARY_SERVICE(service) STUB_ATTRIBUTE(BT_UUID_GATT_PRIMARY, NULL, NULL, service, BT_GATT_PERM_READ)
+#define BT_GATT_PRIMARY_SERVICE(service) STUB_ATTRIBUTE(BT_UUID_GATT_PRIMARY, NULL, NULL, (void *)service, BT_GATT_PERM_READ)
 #define BT_GATT_CHARACTERISTIC(the_uuid, props, perms, reads, writes, data)                                            \
 	STUB_ATTRIBUTE(BT_UUID_GATT_CHRC, NULL, NULL, NULL, BT_GATT_PERM_READ),                                        \
 		STUB_ATTRIBUTE(the_uuid, reads, writes, data, perms)

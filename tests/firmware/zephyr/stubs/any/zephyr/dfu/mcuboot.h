@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/dfu/mcuboot.h [A]. */
+/* Ours. Read in include/zephyr/dfu/mcuboot.h [A] [I] [J] [F]. */
 #ifndef STUB_MCUBOOT_H
 #define STUB_MCUBOOT_H
 

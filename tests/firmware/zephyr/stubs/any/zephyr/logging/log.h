@@ -1,4 +1,4 @@
-/* Ours: the format strings are checked, and what is logged can be asked for. Read in include/zephyr/logging/log.h [A]. */
+/* Ours: the format strings are checked, and what is logged can be asked for. Read in include/zephyr/logging/log.h [A] [I] [J]. */
 #ifndef STUB_LOG_H
 #define STUB_LOG_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/settings/settings.h [A]. */
+/* Ours. Read in include/zephyr/settings/settings.h [A] [I] [J] [F]. */
 #ifndef STUB_SETTINGS_H
 #define STUB_SETTINGS_H
 

@@ -1,4 +1,4 @@
-/* Ours: by the compiler's own, as there. Read in include/zephyr/sys/{atomic.h, atomic_builtin.h, atomic_types.h} [A]. */
+/* Ours: by the compiler's own, as there. Read in include/zephyr/sys/{atomic.h, atomic_builtin.h, atomic_types.h} [A] [I] [J]. */
 #ifndef STUB_ATOMIC_H
 #define STUB_ATOMIC_H
 

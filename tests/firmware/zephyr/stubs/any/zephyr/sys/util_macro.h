@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/sys/{util.h, util_macro.h}, include/zephyr/toolchain/gcc.h [A]. */
+/* Ours. Read in include/zephyr/sys/{util.h, util_macro.h}, include/zephyr/toolchain/gcc.h [A] [I] [J]. */
 #ifndef STUB_UTIL_MACRO_H
 #define STUB_UTIL_MACRO_H
 

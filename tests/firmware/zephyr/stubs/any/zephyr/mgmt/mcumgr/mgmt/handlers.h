@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/handlers.h [A]. There a section that is sorted by name; so is the fake's. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/handlers.h [A] [I] [J]. There a section that is sorted by name; so is the fake's. */
 #ifndef STUB_HANDLERS_H
 #define STUB_HANDLERS_H
 
