@@ -329,6 +329,10 @@ BUILDS: Final[Mapping[str, Recorded]] = {
             "downgrade": "CONFIG_MCUBOOT_DOWNGRADE_PREVENTION=y",
         },
     ),
+    "an application for images by another hash": Recorded(
+        application={"+": "CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512=y\n"},
+        lost={"CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512": "CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512=y"},
+    ),
     "no signatures at all": Recorded(
         mcuboot={"BOOT_SIGNATURE_TYPE_ECDSA_P256": "BOOT_SIGNATURE_TYPE_NONE"},
         lost={"signature": "CONFIG_BOOT_SIGNATURE_TYPE_NONE=y"},

@@ -113,6 +113,10 @@ def test_two_names_that_are_one_in_c() -> None:
             'bootloader.algorithm: not yet in the firmware module: arming images for "direct-xip-no-revert"',
         ),
         (
+            [("slot_size = 458752", 'hash = "sha384"\nslot_size = 458752')],
+            r'bootloader.hash: .* "sha384", which MCUmgr does not list \(expected "sha256" or "sha512" or "pure"\)',
+        ),
+        (
             [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],
             r"bootloader.images: not yet in the firmware module: 2 images \(expected a single image",
         ),
@@ -123,6 +127,11 @@ def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: 
     check_fits(policy)
     with pytest.raises(InputError, match=what):
         check_exportable(policy)
+
+
+@pytest.mark.parametrize("known_by", ["sha256", "sha512", "pure"])
+def test_images_are_exported_by_each_hash_that_mcumgr_lists(known_by: str) -> None:
+    check_exportable(pump_with(("slot_size = 458752", f'hash = "{known_by}"\nslot_size = 458752')))
 
 
 def test_an_owner_on_ble_alone_is_exported() -> None:

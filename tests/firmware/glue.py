@@ -6,7 +6,7 @@ The stubs' CONFIG_ symbols are those that the exporter writes for that release: 
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ class Age:
         authorizes: it has GATT authorization.
         carries: a handler can have data of its own, which a copy of it must not lose.
         without: sources of the glue that this age does not build.
+        images: Kconfig symbols of how images lie in flash and what they are known by, beside the usual.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Age:
     authorizes: bool
     carries: bool = False
     without: frozenset[str]
+    images: tuple[str, ...] = ()
 
 
 AGES: Final = (
@@ -49,7 +51,21 @@ AGES: Final = (
     Age(name="4.1", release="4.1", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
     Age(name="main", release="main", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
 )
-NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
+_OLDEST, _NCS_2_9, NEWEST_NCS, _MAIN = AGES
+_SHA512: Final = "MCUBOOT_BOOTLOADER_USES_SHA512"
+OTHER_IMAGES: Final = (
+    replace(_NCS_2_9, images=(_SHA512,)),
+    replace(_MAIN, images=(_SHA512,)),
+)
+"""Builds whose images are known by another hash, or lie elsewhere in their slots: NCS 2.9 has the first one already."""
+NOT_BUILT: Final = (
+    (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
+    *(
+        (replace(NEWEST_NCS, images=(f"MCUBOOT_BOOTLOADER_MODE_{mode}",)), "does not arm images for this mode")
+        for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD", "SWAP_USING_OFFSET")
+    ),
+)
+"""Builds that have to stop, and what they have to say."""
 
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
@@ -95,6 +111,8 @@ def configuration(age: Age) -> str:
                 symbols[each.symbol] = 1 if each.value == "y" else int(each.value)
     if age.carries:
         symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
+    symbols["KEYSWITCH_CRYPTO_TINYCRYPT" if "crypto_psa.c" in age.without else "KEYSWITCH_CRYPTO_PSA"] = 1
+    symbols.update(dict.fromkeys(age.images, 1))
     has_symbol = int(RELEASES[age.release].dynamic_service)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
     return "\n".join([*lines, "#define KS_MAX_CONNECTIONS 2", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""])
@@ -196,12 +214,14 @@ class Trapped:
     sources: int = 0
     traps: int = 0
     faults: int = 0
+    stopped: int = 0
 
     def add(self, other: "Trapped") -> None:
         """One more part."""
         self.sources += other.sources
         self.traps += other.traps
         self.faults += other.faults
+        self.stopped += other.stopped
 
 
 def look_at(into: Path, age: Age) -> Trapped:
@@ -211,6 +231,21 @@ def look_at(into: Path, age: Age) -> Trapped:
         BuildFailedError: there is one.
     """
     return Trapped(sources=sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT)))
+
+
+def stops(into: Path, age: Age, words: str) -> Trapped:
+    """Such a build has to stop with these words.
+
+    Raises:
+        BuildFailedError: it does not.
+    """
+    try:
+        compile_glue(into, age, PLAIN)
+    except BuildFailedError as error:
+        if "#error" in str(error) and words in str(error):
+            return Trapped(stopped=1)
+        raise
+    raise BuildFailedError(f"{age.name}, {', '.join(age.images)}: compiles, and should not: {words}")
 
 
 def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:

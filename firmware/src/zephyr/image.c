@@ -297,7 +297,7 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 	if (zcbor_map_decode_bulk(call->streamer->reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
 		return MGMT_ERR_EINVAL;
 	}
-	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_SHA256_SIZE))) {
+	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE))) {
 		return fail(call, IMG_MGMT_ERR_INVALID_HASH);
 	}
 	(void)ks_image_hash_listed(RUNNING_AREA, &running);

@@ -16,7 +16,14 @@
 /* One piece: a guard, the lease or a leave is heard after each. About a millisecond on a Cortex-M4. */
 #define PIECE 1024u
 
-BUILD_ASSERT(KS_SHA256_SIZE <= KS_MAX_HASH, "a hash of SHA-256 has room");
+/* The TLV that MCUmgr lists images by (img_mgmt_priv.h, IMAGE_TLV_SHA): it knows these two. */
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+#define HASH_TLV IMAGE_TLV_SHA512
+#else
+#define HASH_TLV IMAGE_TLV_SHA256
+#endif
+
+BUILD_ASSERT(KS_DIGEST_SIZE <= KS_MAX_HASH, "a hash has room");
 
 static bool read_at(uint8_t area, uint32_t at, void *bytes, size_t size)
 {
@@ -63,11 +70,11 @@ static bool find_listed(uint8_t area, uint32_t tlvs, struct ks_hash *listed)
 		if (!read_at(area, at, &tlv, sizeof(tlv))) {
 			return false;
 		}
-		if ((tlv.it_type == IMAGE_TLV_SHA256) && (tlv.it_len == KS_SHA256_SIZE)) {
-			if ((listed->size != 0u) || !read_at(area, at + sizeof(tlv), listed->bytes, KS_SHA256_SIZE)) {
+		if ((tlv.it_type == HASH_TLV) && (tlv.it_len == KS_DIGEST_SIZE)) {
+			if ((listed->size != 0u) || !read_at(area, at + sizeof(tlv), listed->bytes, KS_DIGEST_SIZE)) {
 				return false; /* MCUmgr lists no image with two */
 			}
-			listed->size = KS_SHA256_SIZE;
+			listed->size = KS_DIGEST_SIZE;
 		}
 	}
 	return listed->size != 0u;
@@ -86,7 +93,7 @@ bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area)
 	hash->area = area;
 	hash->at = 0u;
 	hash->end = hashed_size(area);
-	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_sha256_begin(&hash->sha);
+	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_digest_begin(&hash->digest);
 }
 
 enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *computed)
@@ -96,8 +103,8 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 	for (uint8_t part = 0; (part < 4u) && (hash->at < hash->end); part++) {
 		size_t size = MIN(sizeof(piece), hash->end - hash->at);
 
-		if (!read_at(hash->area, hash->at, piece, size) || !ks_sha256_update(&hash->sha, piece, size)) {
-			ks_sha256_abort(&hash->sha);
+		if (!read_at(hash->area, hash->at, piece, size) || !ks_digest_update(&hash->digest, piece, size)) {
+			ks_digest_abort(&hash->digest);
 			return KS_HASHING_FAILED;
 		}
 		hash->at += (uint32_t)size;
@@ -105,9 +112,9 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 	if (hash->at < hash->end) {
 		return KS_HASHING_MORE;
 	}
-	computed->size = KS_SHA256_SIZE;
-	if (!ks_sha256_end(&hash->sha, computed->bytes) ||
-	    (memcmp(computed->bytes, hash->listed.bytes, KS_SHA256_SIZE) != 0)) {
+	computed->size = KS_DIGEST_SIZE;
+	if (!ks_digest_end(&hash->digest, computed->bytes) ||
+	    (memcmp(computed->bytes, hash->listed.bytes, KS_DIGEST_SIZE) != 0)) {
 		return KS_HASHING_FAILED;
 	}
 	return KS_HASHING_DONE;
@@ -115,5 +122,5 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 
 void ks_image_hash_give_up(struct ks_image_hash *hash)
 {
-	ks_sha256_abort(&hash->sha);
+	ks_digest_abort(&hash->digest);
 }

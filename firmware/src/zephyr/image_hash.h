@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 #include <keyswitch/ks_gate.h>
-#include <keyswitch/ks_sha256.h>
+
+#include "digest.h"
 
 enum ks_hashing {
 	KS_HASHING_MORE = 0,
@@ -16,7 +17,7 @@ enum ks_hashing {
 };
 
 struct ks_image_hash {
-	struct ks_sha256 sha;
+	struct ks_digest digest;
 	uint32_t at;
 	uint32_t end;
 	struct ks_hash listed; /* what the image's own TLV says */

@@ -77,8 +77,12 @@ def check_exportable(policy: Policy) -> None:
 
 _ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.OVERWRITE_ONLY)
 """Where the glue finds header and trailer of the image to be armed (`firmware/src/zephyr/image.c`)."""
-_LISTED: Final = (None, VerifiedHash.SHA256)
-"""Whose hash the glue computes over the slot."""
+_LISTED: Final = (None, VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE)
+"""Whose images MCUmgr's image group lists: by SHA-256 or by SHA-512, which images with pure signatures carry too.
+
+zephyr subsys/mgmt/mcumgr/grp/img_mgmt/include/mgmt/mcumgr/grp/img_mgmt/img_mgmt_priv.h, `IMAGE_TLV_SHA`
+(nrfconnect/sdk-zephyr pull request 2257, zephyrproject-rtos/zephyr pull request 95332).
+"""
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
@@ -89,7 +93,8 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
         what = f'arming images for "{policy.bootloader.algorithm}"'
         yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)
     if policy.bootloader.hash not in _LISTED:
-        yield "bootloader.hash", f'images that are known by "{policy.bootloader.hash}"', f'"{VerifiedHash.SHA256}"'
+        what = f'images that are known by "{policy.bootloader.hash}", which MCUmgr does not list'
+        yield "bootloader.hash", what, " or ".join(f'"{each}"' for each in _LISTED if each is not None)
     if policy.gate.identity is Identity.SECOND:
         yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]

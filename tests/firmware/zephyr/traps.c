@@ -576,17 +576,19 @@ static void comes_back_shut(void)
 
 /* --- late arming --- */
 
-static uint8_t hash_of_other[32];
+static uint8_t hash_of_other[HASH_SIZE];
+#define HASH_HEAD ((HASH_SIZE == 64u) ? "\x58\x40" : "\x58\x20")
 
 static long arms(int central)
 {
-	char map[64] = "\xA2\x64hash\x58\x20";
+	char map[96] = "\xA2\x64hash";
 	static const char confirm[] = "\x67"
 				      "confirm\xF4";
 
-	(void)memcpy(&map[8], hash_of_other, sizeof(hash_of_other));
-	(void)memcpy(&map[40], confirm, sizeof(confirm) - 1u);
-	return asks(central, WRITE, IMAGE, 0u, map, 40u + sizeof(confirm) - 1u);
+	(void)memcpy(&map[6], HASH_HEAD, 2u);
+	(void)memcpy(&map[8], hash_of_other, HASH_SIZE);
+	(void)memcpy(&map[8u + HASH_SIZE], confirm, sizeof(confirm) - 1u);
+	return asks(central, WRITE, IMAGE, 0u, map, 8u + HASH_SIZE + sizeof(confirm) - 1u);
 }
 
 static void late_arming(void)
@@ -1047,7 +1049,7 @@ static const char *runs(const struct boot *boot)
 
 static const char *passes(const struct trap *trap)
 {
-	uint8_t hash[32];
+	uint8_t hash[HASH_SIZE];
 
 	(void)memset(fake_store, 0, sizeof(*fake_store));
 	fake_put_image(0, 0x11u, 3000u, hash);

@@ -55,6 +55,12 @@ int fake_noted(const char *word, int from);
 /* --- storage.c: what outlives a reset --- */
 #define SLOT_SIZE 0x10000u
 #define PAGE_SIZE 0x1000u
+/* What images are known by in this build. */
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+#define HASH_SIZE 64u
+#else
+#define HASH_SIZE 32u
+#endif
 struct fake_setting {
 	char name[32];
 	uint8_t bytes[256];
@@ -75,13 +81,14 @@ extern bool fake_no_entropy;
 struct fake_setting *fake_setting(const char *name);
 void fake_set(const char *name, const void *bytes, size_t size);
 /* An image with so many bytes of payload, all `fill`, in slot 0 or 1; its hash. */
-void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[32]);
+void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]);
 /* What the bootloader would do: BOOT_SWAP_TYPE_*. */
 int fake_armed(void);
 /* Between two boots: it does. */
 void fake_bootloader(void);
 void fake_hmac(const uint8_t key[32], const uint8_t *message, size_t size, uint8_t mac[32]);
-void fake_sha256(const uint8_t *bytes, size_t size, uint8_t digest[32]);
+/* The hash of an image. */
+void fake_image_hash(const uint8_t *bytes, size_t size, uint8_t hash[HASH_SIZE]);
 
 /* --- bluetooth.c --- */
 #define NO_CENTRAL (-1)

@@ -162,12 +162,12 @@ void sys_reboot(int type)
 	_exit(0);
 }
 
-void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[32])
+void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE])
 {
 	uint8_t *flash = fake_store->flash[slot];
 	struct image_header header = {.ih_magic = IMAGE_MAGIC, .ih_hdr_size = 32u, .ih_img_size = (uint32_t)size};
-	struct image_tlv_info info = {.it_magic = IMAGE_TLV_INFO_MAGIC, .it_tlv_tot = sizeof(info) + 4u + 32u};
-	struct image_tlv tlv = {.it_type = IMAGE_TLV_SHA256, .it_len = 32u};
+	struct image_tlv_info info = {.it_magic = IMAGE_TLV_INFO_MAGIC, .it_tlv_tot = sizeof(info) + 4u + HASH_SIZE};
+	struct image_tlv tlv = {.it_type = (HASH_SIZE == 64u) ? IMAGE_TLV_SHA512 : IMAGE_TLV_SHA256, .it_len = HASH_SIZE};
 	uint8_t *end = flash + 32u + size;
 
 	header.ih_ver.iv_major = 1u + (fill & 7u);
@@ -175,10 +175,10 @@ void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[32])
 	(void)memset(flash, 0, 32u);
 	(void)memcpy(flash, &header, sizeof(header));
 	(void)memset(flash + 32u, fill, size);
-	fake_sha256(flash, 32u + size, hash);
+	fake_image_hash(flash, 32u + size, hash);
 	(void)memcpy(end, &info, sizeof(info));
 	(void)memcpy(end + sizeof(info), &tlv, sizeof(tlv));
-	(void)memcpy(end + sizeof(info) + sizeof(tlv), hash, 32u);
+	(void)memcpy(end + sizeof(info) + sizeof(tlv), hash, HASH_SIZE);
 }
 
 /* --- settings --- */
