@@ -8,7 +8,8 @@ from tests.policy.samples import ROOT, pump, pump_with
 
 from keyswitch.errors import InputError
 from keyswitch.export import numbers, tables
-from keyswitch.export.limits import check_exportable, check_fits, most_effects
+from keyswitch.export.limits import check_exportable, check_fits, check_release, most_effects
+from keyswitch.export.settings import RELEASES
 from keyswitch.export.tables import features, policy_c, policy_h
 from keyswitch.gate.record import VERSION, entry_of
 from keyswitch.policy.enums import Visibility
@@ -132,6 +133,18 @@ def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: 
 @pytest.mark.parametrize("known_by", ["sha256", "sha512", "pure"])
 def test_images_are_exported_by_each_hash_that_mcumgr_lists(known_by: str) -> None:
     check_exportable(pump_with(("slot_size = 458752", f'hash = "{known_by}"\nslot_size = 458752')))
+
+
+def test_swap_using_offset_is_for_releases_that_can_be_told_of_it() -> None:
+    policy = pump_with(('algorithm = "swap-move"', 'algorithm = "swap-offset"'))
+    check_exportable(policy)
+    for name, release in RELEASES.items():
+        if name == "3.7":
+            with pytest.raises(InputError, match=r'bootloader.algorithm: Zephyr 3.7 cannot be told of "swap-offset"'):
+                check_release(policy, release)
+        else:
+            check_release(policy, release)
+        check_release(pump(), release)
 
 
 def test_an_owner_on_ble_alone_is_exported() -> None:

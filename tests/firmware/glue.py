@@ -52,17 +52,16 @@ AGES: Final = (
     Age(name="main", release="main", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
 )
 _OLDEST, _NCS_2_9, NEWEST_NCS, _MAIN = AGES
-_SHA512: Final = "MCUBOOT_BOOTLOADER_USES_SHA512"
-OTHER_IMAGES: Final = (
-    replace(_NCS_2_9, images=(_SHA512,)),
-    replace(_MAIN, images=(_SHA512,)),
-)
-"""Builds whose images are known by another hash, or lie elsewhere in their slots: NCS 2.9 has the first one already."""
+_SHA512, _OFFSET = "MCUBOOT_BOOTLOADER_USES_SHA512", "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET"
+BY_SHA512: Final = replace(_NCS_2_9, images=(_SHA512,))
+BY_OFFSET: Final = replace(NEWEST_NCS, images=(_OFFSET,))
+OTHER_IMAGES: Final = (BY_SHA512, BY_OFFSET, replace(_MAIN, images=(_SHA512, _OFFSET)))
+"""Builds whose images are known by another hash, or lie elsewhere in their slots."""
 NOT_BUILT: Final = (
     (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
     *(
         (replace(NEWEST_NCS, images=(f"MCUBOOT_BOOTLOADER_MODE_{mode}",)), "does not arm images for this mode")
-        for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD", "SWAP_USING_OFFSET")
+        for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD")
     ),
 )
 """Builds that have to stop, and what they have to say."""
@@ -271,13 +270,14 @@ def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change."""
+    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change; age: the build."""
 
     trap: str
     file: str
     old: str
     new: str
     service: Visibility = field(default=Visibility.RECONNECT)
+    age: Age = NEWEST_NCS
 
 
 FAULTS: Final = (
@@ -358,6 +358,35 @@ FAULTS: Final = (
         new="check->req->size == 0u",
     ),
     Fault(
+        trap="arm-late",
+        file="image_hash.c",
+        old="#define HASH_TLV IMAGE_TLV_SHA512",
+        new="#define HASH_TLV IMAGE_TLV_SHA256",
+        age=BY_SHA512,
+    ),
+    Fault(
+        trap="arm-late",
+        file="image_hash.c",
+        old="hash->at = ks_image_begins(area);",
+        new="hash->at = 0u;",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="arm-and-confirm",
+        file="image_hash.c",
+        old="uint32_t tlvs = hashed_end(area, ks_image_begins(area));",
+        new="uint32_t tlvs = hashed_end(area, (area == FIXED_PARTITION_ID(slot1_partition)) ? 0x1000u : 0u);",
+        age=BY_OFFSET,
+    ),
+    Fault(trap="upload-rules", file="image.c", old="(size_t)trailer - begin", new="(size_t)trailer", age=BY_OFFSET),
+    Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="page_size(area, ks_image_begins(OTHER_AREA), &start);",
+        new="page_size(area, 0u, &start);",
+        age=BY_OFFSET,
+    ),
+    Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",
         old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
@@ -392,11 +421,15 @@ def plant(into: Path, faults: Sequence[Fault] = FAULTS) -> Trapped:
     Raises:
         BuildFailedError: one is not, or its text is not there any more.
     """
-    age, compiler = NEWEST_NCS, PLAIN
-    objects = build_traps(into / "sound", age, compiler)
-    options = _prepare(into / "sound", age)
+    compiler = PLAIN
+    sound: dict[Age, list[Path]] = {}
     unnoticed: list[str] = []
     for number, fault in enumerate(faults):
+        age = fault.age
+        if age not in sound:
+            sound[age] = build_traps(into / f"sound-{len(sound)}", age, compiler)
+        objects = sound[age]
+        options = _prepare(objects[0].parent, age)
         place = into / f"fault-{number}"
         place.mkdir(parents=True)
         source = FIRMWARE / "src" / "zephyr" / fault.file

@@ -43,7 +43,7 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
 #endif
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
-	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD)
 #error "Keyswitch's glue does not arm images for this mode of MCUboot yet"
 #endif
 
@@ -334,7 +334,7 @@ static bool is_anothers(const struct ks_call *call)
 	return state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != call->peer.id);
 }
 
-/* The first byte that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
+/* Bytes up to the first that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
 static size_t usable_size(void)
 {
 	const struct flash_area *area;
@@ -342,8 +342,9 @@ static size_t usable_size(void)
 
 	if (flash_area_open(OTHER_AREA, &area) == 0) {
 		ssize_t trailer = boot_get_trailer_status_offset(area->fa_size);
+		uint32_t begin = ks_image_begins(OTHER_AREA);
 
-		size = (trailer > 0) ? (size_t)trailer : 0u;
+		size = (trailer > (ssize_t)begin) ? (size_t)trailer - begin : 0u;
 		flash_area_close(area);
 	}
 	return size;
@@ -480,7 +481,7 @@ void ks_image_drop_upload(bool make_unusable)
 		return;
 	}
 	/* Without its header it is no image, to MCUmgr and to MCUboot alike. */
-	size = page_size(area, 0u, &start);
+	size = page_size(area, ks_image_begins(OTHER_AREA), &start);
 	slot_changes++;
 	if (size != 0u) {
 		erase_in_other_slot(area, start, size);

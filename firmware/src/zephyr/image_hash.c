@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MCUboot's hash covers header, payload and protected TLVs, which lie one behind the other from the slot's beginning (with
- * swap using offset, from its second sector in the secondary slot: not here yet). The bootloader checks the signature over
- * the same bytes; this tells whether what is armed is what was named.
+ * MCUboot's hash covers header, payload and protected TLVs, which lie one behind the other. The bootloader checks the
+ * signature over the same bytes; this tells whether what is armed is what was named.
  */
 #include <string.h>
 
@@ -40,16 +39,16 @@ static bool read_at(uint8_t area, uint32_t at, void *bytes, size_t size)
 	return read;
 }
 
-/* End of what is hashed, which is where the unprotected TLVs begin; 0: there is no image. */
-static uint32_t hashed_size(uint8_t area)
+/* End of what is hashed of the image that begins there, and so where the unprotected TLVs begin; 0: there is no image. */
+static uint32_t hashed_end(uint8_t area, uint32_t begin)
 {
 	struct image_header header;
 	uint64_t end;
 
-	if (!read_at(area, 0u, &header, sizeof(header)) || (header.ih_magic != IMAGE_MAGIC)) {
+	if (!read_at(area, begin, &header, sizeof(header)) || (header.ih_magic != IMAGE_MAGIC)) {
 		return 0u;
 	}
-	end = (uint64_t)header.ih_hdr_size + header.ih_img_size + header.ih_protect_tlv_size;
+	end = (uint64_t)begin + header.ih_hdr_size + header.ih_img_size + header.ih_protect_tlv_size;
 	return (end <= INT32_MAX) ? (uint32_t)end : 0u;
 }
 
@@ -82,7 +81,7 @@ static bool find_listed(uint8_t area, uint32_t tlvs, struct ks_hash *listed)
 
 bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
 {
-	uint32_t tlvs = hashed_size(area);
+	uint32_t tlvs = hashed_end(area, ks_image_begins(area));
 
 	listed->size = 0u;
 	return (tlvs != 0u) && find_listed(area, tlvs, listed);
@@ -91,8 +90,8 @@ bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
 bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area)
 {
 	hash->area = area;
-	hash->at = 0u;
-	hash->end = hashed_size(area);
+	hash->at = ks_image_begins(area);
+	hash->end = hashed_end(area, hash->at);
 	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_digest_begin(&hash->digest);
 }
 

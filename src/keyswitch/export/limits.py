@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.export.settings import Release
 from keyswitch.gate.change import timers
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
@@ -75,7 +76,16 @@ def check_exportable(policy: Policy) -> None:
         raise InputError(f"{policy.origin}: {where}", f"not yet in the firmware module: {what}", instead)
 
 
-_ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.OVERWRITE_ONLY)
+def check_release(policy: Policy, release: Release) -> None:
+    """Raises: InputError: this release of Zephyr knows no such bootloader."""
+    if policy.bootloader.algorithm is Algorithm.SWAP_OFFSET and not release.swap_offset:
+        problem = f'Zephyr {release.zephyr} cannot be told of "{Algorithm.SWAP_OFFSET}"'
+        raise InputError(
+            f"{policy.origin}: bootloader.algorithm", problem, f'a newer release, or "{Algorithm.SWAP_MOVE}"'
+        )
+
+
+_ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET, Algorithm.OVERWRITE_ONLY)
 """Where the glue finds header and trailer of the image to be armed (`firmware/src/zephyr/image.c`)."""
 _LISTED: Final = (None, VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE)
 """Whose images MCUmgr's image group lists: by SHA-256 or by SHA-512, which images with pure signatures carry too.

@@ -55,6 +55,14 @@ int fake_noted(const char *word, int from);
 /* --- storage.c: what outlives a reset --- */
 #define SLOT_SIZE 0x10000u
 #define PAGE_SIZE 0x1000u
+/* The fake bootloader's trailer: the last page, its last byte says what is asked for. */
+#define TRAILER (SLOT_SIZE - PAGE_SIZE)
+/* Where an image begins that was uploaded into the other slot. */
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+#define UPLOAD_BEGINS PAGE_SIZE
+#else
+#define UPLOAD_BEGINS 0u
+#endif
 /* What images are known by in this build. */
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
 #define HASH_SIZE 64u
@@ -82,6 +90,8 @@ struct fake_setting *fake_setting(const char *name);
 void fake_set(const char *name, const void *bytes, size_t size);
 /* An image with so many bytes of payload, all `fill`, in slot 0 or 1; its hash. */
 void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]);
+/* Where the image begins in slot 0 or 1, as things are. */
+size_t fake_image_begins(int slot);
 /* What the bootloader would do: BOOT_SWAP_TYPE_*. */
 int fake_armed(void);
 /* Between two boots: it does. */
