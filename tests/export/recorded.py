@@ -349,6 +349,11 @@ BUILDS: Final[Mapping[str, Recorded]] = {
         mcuboot={"CONFIG_UPDATEABLE_IMAGE_NUMBER=1": "CONFIG_UPDATEABLE_IMAGE_NUMBER=2"},
         lost={"images": "CONFIG_UPDATEABLE_IMAGE_NUMBER=2"},
     ),
+    "two images, and the policy says who updates the second": Recorded(
+        mcuboot={"CONFIG_UPDATEABLE_IMAGE_NUMBER=1": "CONFIG_UPDATEABLE_IMAGE_NUMBER=2"},
+        lost={},
+        bypasses=("the network core's image is updated by the application alone",),
+    ),
     "uploads over what runs, nothing that is kept, chance that is none, a central too many": Recorded(
         application={
             "# CONFIG_MCUMGR_GRP_IMG_DIRECT_UPLOAD is not set": "CONFIG_MCUMGR_GRP_IMG_DIRECT_UPLOAD=y",

@@ -358,6 +358,18 @@ FAULTS: Final = (
         new="check->req->size == 0u",
     ),
     Fault(
+        trap="arm-by-another-hash",
+        file="image_hash.c",
+        old="(tlv.it_type == HASH_TLV) && (tlv.it_len == KS_DIGEST_SIZE)",
+        new="tlv.it_len == KS_DIGEST_SIZE",
+    ),
+    Fault(
+        trap="arm-by-another-hash",
+        file="image.c",
+        old="(wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE)",
+        new="wanted.len > 64u",
+    ),
+    Fault(
         trap="arm-late",
         file="image_hash.c",
         old="#define HASH_TLV IMAGE_TLV_SHA512",

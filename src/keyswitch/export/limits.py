@@ -87,6 +87,14 @@ def check_release(policy: Policy, release: Release) -> None:
 
 _ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET, Algorithm.OVERWRITE_ONLY)
 """Where the glue finds header and trailer of the image to be armed (`firmware/src/zephyr/image.c`)."""
+_BY_ITSELF: Final = "where an upload starts because it lies there, and MCUmgr writes its header first"
+_NOT_ARMED: Final = {
+    Algorithm.DIRECT_XIP: "where what runs may lie in either slot",
+    Algorithm.DIRECT_XIP_NO_REVERT: _BY_ITSELF,
+    Algorithm.FIRMWARE_LOADER: _BY_ITSELF,
+    Algorithm.SINGLE_SLOT: "where no slot is free for an upload",
+}
+"""Why not: the module takes the first slot for what runs, and arms by a trailer."""
 _LISTED: Final = (None, VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE)
 """Whose images MCUmgr's image group lists: by SHA-256 or by SHA-512, which images with pure signatures carry too.
 
@@ -99,8 +107,9 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
     if policy.bootloader.images:
         count = len(policy.bootloader.images)
         yield "bootloader.images", f"{count} images", "a single image, described by [bootloader]"
-    if policy.bootloader.algorithm not in _ARMED:
-        what = f'arming images for "{policy.bootloader.algorithm}"'
+    algorithm = policy.bootloader.algorithm
+    if algorithm not in _ARMED:
+        what = f'arming images for "{algorithm}", {_NOT_ARMED[algorithm]}'
         yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)
     if policy.bootloader.hash not in _LISTED:
         what = f'images that are known by "{policy.bootloader.hash}", which MCUmgr does not list'

@@ -578,6 +578,7 @@ static void comes_back_shut(void)
 /* --- late arming --- */
 
 static uint8_t hash_of_other[HASH_SIZE];
+#define OTHER_SIZE 9000u
 #define HASH_HEAD ((HASH_SIZE == 64u) ? "\x58\x40" : "\x58\x20")
 
 static uint8_t hash_of_first[HASH_SIZE];
@@ -717,6 +718,23 @@ static void slot_changes_after_arming(void)
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 	CHECK(fake_setting("ks/session") == NULL);
 	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE); /* it goes on, and says so */
+}
+
+static void hash_of_another_kind(void)
+{
+	static const size_t sizes[] = {HASH_SIZE - 1u, HASH_SIZE + 1u, (HASH_SIZE == 64u) ? 32u : 64u};
+	int central;
+
+	device_boots();
+	central = central_in_maintenance();
+	for (size_t place = 0; place < ARRAY_SIZE(sizes); place++) {
+		char map[96] = "\xA1\x64hash\x58";
+
+		map[7] = (char)sizes[place];
+		CHECK(asks(central, WRITE, IMAGE, 0u, map, 8u + sizes[place]) == 24);
+	}
+	fake_other_hash(1, OTHER_SIZE); /* as long, and of another kind: MCUmgr lists no such image */
+	CHECK(arms(central) == 8);
 }
 
 static void guard_during_hashing(void)
@@ -1001,6 +1019,7 @@ static const struct trap traps[] = {
 	{.name = "input-before-start", .strategies = ANY, .boots = {{input_before_start, ENDS}}},
 	{.name = "arm-and-leave", .strategies = ANY, .boots = {{arming_and_leaving, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-slot-changes", .strategies = ANY, .boots = {{slot_changes_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
+	{.name = "arm-by-another-hash", .strategies = ANY, .boots = {{hash_of_another_kind, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-guard", .strategies = ANY, .boots = {{guard_during_hashing, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "queued-before-leaving", .strategies = ANY, .boots = {{queued_before_leaving, ENDS}}},
 	{.name = "request-of-one-who-has-gone", .strategies = ANY, .boots = {{request_of_one_who_has_gone, ENDS}}},
@@ -1067,7 +1086,7 @@ static const char *passes(const struct trap *trap)
 {
 	(void)memset(fake_store, 0, sizeof(*fake_store));
 	fake_put_image(0, 0x11u, 3000u, hash_of_first);
-	fake_put_image(1, 0x22u, 9000u, hash_of_other);
+	fake_put_image(1, 0x22u, OTHER_SIZE, hash_of_other);
 	quiet = trap->quiet;
 	for (size_t place = 0; (place < ARRAY_SIZE(trap->boots)) && (trap->boots[place].script != NULL); place++) {
 		const char *wrong;

@@ -90,6 +90,8 @@ struct fake_setting *fake_setting(const char *name);
 void fake_set(const char *name, const void *bytes, size_t size);
 /* An image with so many bytes of payload, all `fill`, in slot 0 or 1; its hash. */
 void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]);
+/* The image in this slot carries another kind of hash than the build knows. */
+void fake_other_hash(int slot, size_t size);
 /* Where the image begins in slot 0 or 1, as things are. */
 size_t fake_image_begins(int slot);
 /* What the bootloader would do: BOOT_SWAP_TYPE_*. */

@@ -198,6 +198,14 @@ void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]
 	(void)memcpy(end + sizeof(info) + sizeof(tlv), hash, HASH_SIZE);
 }
 
+void fake_other_hash(int slot, size_t size)
+{
+	struct image_tlv tlv = {.it_type = (HASH_SIZE == 64u) ? IMAGE_TLV_SHA256 : IMAGE_TLV_SHA512, .it_len = HASH_SIZE};
+
+	(void)memcpy(fake_store->flash[slot] + fake_image_begins(slot) + 32u + size + sizeof(struct image_tlv_info), &tlv,
+		     sizeof(tlv));
+}
+
 /* --- settings --- */
 
 static const struct settings_handler_static *handler;
