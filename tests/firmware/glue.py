@@ -213,26 +213,33 @@ class Trapped:
     sources: int = 0
     traps: int = 0
     faults: int = 0
-    stopped: int = 0
 
     def add(self, other: "Trapped") -> None:
         """One more part."""
         self.sources += other.sources
         self.traps += other.traps
         self.faults += other.faults
-        self.stopped += other.stopped
+
+
+def _builds(age: Age) -> tuple[Age, ...]:
+    """The usual build of this age, and those with other images."""
+    return (age, *(each for each in OTHER_IMAGES if replace(each, images=()) == age))
 
 
 def look_at(into: Path, age: Age) -> Trapped:
-    """Every source of the glue by every compiler, without a warning.
+    """Every source of the glue by every compiler, without a warning, in every build of this age.
 
     Raises:
         BuildFailedError: there is one.
     """
-    return Trapped(sources=sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT)))
+    count = Trapped()
+    for kind, build in enumerate(_builds(age)):
+        for n, each in enumerate(LOOKED_AT):
+            count.sources += compile_glue(into / f"looked-{kind}-{n}", build, each)
+    return count
 
 
-def stops(into: Path, age: Age, words: str) -> Trapped:
+def stops(into: Path, age: Age, words: str) -> None:
     """Such a build has to stop with these words.
 
     Raises:
@@ -242,26 +249,29 @@ def stops(into: Path, age: Age, words: str) -> Trapped:
         compile_glue(into, age, PLAIN)
     except BuildFailedError as error:
         if "#error" in str(error) and words in str(error):
-            return Trapped(stopped=1)
+            return
         raise
     raise BuildFailedError(f"{age.name}, {', '.join(age.images)}: compiles, and should not: {words}")
 
 
 def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
-    """Every trap under every strategy of this age.
+    """Every trap under every strategy in every build of this age.
 
     Raises:
         BuildFailedError: it does not compile, or a trap is sprung.
     """
     count = Trapped()
-    objects = build_traps(into / "objects", age, compiler)
-    for service in Visibility:
-        if service is Visibility.AUTHORIZE and not age.authorizes:
-            continue
-        passed, wrong = traps_of(link_traps(into, age, compiler, objects, service))
-        if wrong or not passed:
-            raise BuildFailedError(f"traps, {age.name}, {service.value}, {compiler.name}: {wrong or 'none ran'}")
-        count.traps += passed
+    for kind, build in enumerate(_builds(age)):
+        place = into / f"build-{kind}"
+        objects = build_traps(place / "objects", build, compiler)
+        for service in Visibility:
+            if service is Visibility.AUTHORIZE and not age.authorizes:
+                continue
+            passed, wrong = traps_of(link_traps(place, build, compiler, objects, service))
+            if wrong or not passed:
+                told = ", ".join((age.name, *build.images, service.value, compiler.name))
+                raise BuildFailedError(f"traps, {told}: {wrong or 'none ran'}")
+            count.traps += passed
     return count
 
 
@@ -354,8 +364,34 @@ FAULTS: Final = (
     Fault(
         trap="upload-rules",
         file="image.c",
-        old="(check->req->off == 0u) && (check->req->size > usable_size())",
+        old="(check->req->off == 0u) && is_too_large(check->req->size)",
         new="check->req->size == 0u",
+    ),
+    Fault(
+        trap="authorize-in-a-live-connection",
+        file="authorize.c",
+        old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
+        new="return (conn != NULL) ||",
+        service=Visibility.AUTHORIZE,
+    ),
+    Fault(
+        trap="arm-and-power-cut-in-the-trial",
+        file="record.c",
+        old='if (settings_delete("ks/session") == 0) {',
+        new="if (kept.has_session) {",
+    ),
+    Fault(
+        trap="input-before-start",
+        file="application.c",
+        old="\t\t\tnow[input] = values[input];\n",
+        new="",
+    ),
+    Fault(trap="half-frame-goes", file="smp_service.c", old="\t\ttold->cfg_changed(ccc, 0u);\n", new=""),
+    Fault(
+        trap="two-centrals",
+        file="links.c",
+        old="static void connected(struct bt_conn *conn, uint8_t err)\n{\n",
+        new="static void connected(struct bt_conn *conn, uint8_t err)\n{\n\tks_lock();\n\tks_unlock();\n",
     ),
     Fault(
         trap="arm-by-another-hash",
@@ -384,13 +420,19 @@ FAULTS: Final = (
         age=BY_OFFSET,
     ),
     Fault(
-        trap="arm-and-confirm",
+        trap="arm-and-ask-in-the-trial",
         file="image_hash.c",
         old="uint32_t tlvs = hashed_end(area, ks_image_begins(area));",
         new="uint32_t tlvs = hashed_end(area, (area == FIXED_PARTITION_ID(slot1_partition)) ? 0x1000u : 0u);",
         age=BY_OFFSET,
     ),
-    Fault(trap="upload-rules", file="image.c", old="(size_t)trailer - begin", new="(size_t)trailer", age=BY_OFFSET),
+    Fault(
+        trap="upload-behind-the-first-sector",
+        file="image.c",
+        old="size > usable - begin",
+        new="size > usable",
+        age=BY_OFFSET,
+    ),
     Fault(
         trap="upload-rules",
         file="image.c",
@@ -398,41 +440,17 @@ FAULTS: Final = (
         new="page_size(area, 0u, &start);",
         age=BY_OFFSET,
     ),
-    Fault(
-        trap="authorize-in-a-live-connection",
-        file="authorize.c",
-        old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
-        new="return (conn != NULL) ||",
-        service=Visibility.AUTHORIZE,
-    ),
-    Fault(
-        trap="arm-and-power-cut-in-the-trial",
-        file="record.c",
-        old='if (settings_delete("ks/session") == 0) {',
-        new="if (kept.has_session) {",
-    ),
-    Fault(
-        trap="input-before-start",
-        file="application.c",
-        old="\t\t\tnow[input] = values[input];\n",
-        new="",
-    ),
-    Fault(trap="half-frame-goes", file="smp_service.c", old="\t\ttold->cfg_changed(ccc, 0u);\n", new=""),
-    Fault(
-        trap="two-centrals",
-        file="links.c",
-        old="static void connected(struct bt_conn *conn, uint8_t err)\n{\n",
-        new="static void connected(struct bt_conn *conn, uint8_t err)\n{\n\tks_lock();\n\tks_unlock();\n",
-    ),
 )
 
 
 def plant(into: Path, faults: Sequence[Fault] = FAULTS) -> Trapped:
-    """Each fault by itself has to be noticed by its trap.
+    """Each fault by itself has to be noticed by its trap, and what cannot be built has to say why.
 
     Raises:
         BuildFailedError: one is not, or its text is not there any more.
     """
+    for number, (not_built, words) in enumerate(NOT_BUILT):
+        stops(into / f"stops-{number}", not_built, words)
     compiler = PLAIN
     sound: dict[Age, list[Path]] = {}
     unnoticed: list[str] = []

@@ -334,7 +334,7 @@ static bool is_anothers(const struct ks_call *call)
 	return state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != call->peer.id);
 }
 
-/* Bytes up to the first that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
+/* The first byte that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
 static size_t usable_size(void)
 {
 	const struct flash_area *area;
@@ -342,12 +342,19 @@ static size_t usable_size(void)
 
 	if (flash_area_open(OTHER_AREA, &area) == 0) {
 		ssize_t trailer = boot_get_trailer_status_offset(area->fa_size);
-		uint32_t begin = ks_image_begins(OTHER_AREA);
 
-		size = (trailer > (ssize_t)begin) ? (size_t)trailer - begin : 0u;
+		size = (trailer > 0) ? (size_t)trailer : 0u;
 		flash_area_close(area);
 	}
 	return size;
+}
+
+static bool is_too_large(size_t size)
+{
+	size_t usable = usable_size();
+	size_t begin = ks_image_begins(OTHER_AREA);
+
+	return (usable < begin) || (size > usable - begin);
 }
 
 int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
@@ -420,7 +427,7 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 			*rc = MGMT_ERR_EACCESSDENIED; /* not through the door */
 			return MGMT_CB_ERROR_RC;
 		}
-		if ((check->req->off == 0u) && (check->req->size > usable_size())) {
+		if ((check->req->off == 0u) && is_too_large(check->req->size)) {
 			*group = MGMT_GROUP_ID_IMAGE;
 			*rc = IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE;
 			return MGMT_CB_ERROR_ERR;

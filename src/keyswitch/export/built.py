@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from keyswitch.errors import InputError
-from keyswitch.export.settings import TRANSPORTS, Release, Setting, demands_of
+from keyswitch.export.settings import SWAP_OFFSET, TRANSPORTS, Release, Setting, demands_of
 from keyswitch.mcuboot.keys import KeyKind
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import keys_of
@@ -391,7 +391,7 @@ def _proofs(policy: Policy) -> set[ProofKind]:
 _MODES: Final = {
     "MCUBOOT_BOOTLOADER_MODE_SWAP_WITHOUT_SCRATCH": Algorithm.SWAP_MOVE,
     "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_MOVE": Algorithm.SWAP_MOVE,
-    "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET": Algorithm.SWAP_OFFSET,
+    SWAP_OFFSET: Algorithm.SWAP_OFFSET,
     "MCUBOOT_BOOTLOADER_MODE_OVERWRITE_ONLY": Algorithm.OVERWRITE_ONLY,
     "MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT": Algorithm.DIRECT_XIP,
 }

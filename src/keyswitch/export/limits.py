@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
-from keyswitch.export.settings import Release
+from keyswitch.export.settings import SWAP_OFFSET, Release
 from keyswitch.gate.change import timers
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
@@ -78,7 +78,7 @@ def check_exportable(policy: Policy) -> None:
 
 def check_release(policy: Policy, release: Release) -> None:
     """Raises: InputError: this release of Zephyr knows no such bootloader."""
-    if policy.bootloader.algorithm is Algorithm.SWAP_OFFSET and not release.swap_offset:
+    if policy.bootloader.algorithm is Algorithm.SWAP_OFFSET and SWAP_OFFSET in release.undefined:
         problem = f'Zephyr {release.zephyr} cannot be told of "{Algorithm.SWAP_OFFSET}"'
         raise InputError(
             f"{policy.origin}: bootloader.algorithm", problem, f'a newer release, or "{Algorithm.SWAP_MOVE}"'

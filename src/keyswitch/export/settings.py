@@ -25,14 +25,12 @@ class Release:
         zephyr: the release's name.
         permission_choice: the SMP characteristic's permission is one of three symbols; before, one for one level.
         dynamic_service: the SMP service is taken out of the table by a symbol of its own; before, always where it can.
-        swap_offset: an application can be told that MCUboot swaps using offset.
         undefined: symbols of other releases that this one does not have, or not in all of its versions.
     """
 
     zephyr: str
     permission_choice: bool
     dynamic_service: bool
-    swap_offset: bool
     undefined: frozenset[str] = frozenset()
 
 
@@ -41,6 +39,8 @@ _BOOT_MODE: Final = "MCUMGR_GRP_OS_RESET_BOOT_MODE"
 _ENUM: Final = "MCUMGR_GRP_ENUM"
 """Since Zephyr 4.0 (its documentation of SMP groups; 3.7's has none)."""
 
+SWAP_OFFSET: Final = "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET"
+"""Since Zephyr 4.1 (zephyrproject-rtos/zephyr pull request 83893): how sysbuild tells an application of it."""
 _SHA512: Final = "MCUBOOT_BOOTLOADER_USES_SHA512"
 """Since Zephyr 4.3 (zephyrproject-rtos/zephyr pull request 95332).
 
@@ -52,17 +52,12 @@ RELEASES: Final[Mapping[str, Release]] = {
         zephyr="3.7",
         permission_choice=False,
         dynamic_service=False,
-        swap_offset=False,  # since 4.1: zephyrproject-rtos/zephyr pull request 83893 (February 2025)
-        undefined=frozenset({_BOOT_MODE, _ENUM, _SHA512}),
+        undefined=frozenset({_BOOT_MODE, _ENUM, _SHA512, SWAP_OFFSET}),
     ),
     "4.1": Release(
-        zephyr="4.1",
-        permission_choice=True,
-        dynamic_service=True,
-        swap_offset=True,
-        undefined=frozenset({_BOOT_MODE, _SHA512}),
+        zephyr="4.1", permission_choice=True, dynamic_service=True, undefined=frozenset({_BOOT_MODE, _SHA512})
     ),
-    "main": Release(zephyr="main", permission_choice=True, dynamic_service=True, swap_offset=True),
+    "main": Release(zephyr="main", permission_choice=True, dynamic_service=True),
 }
 """The ages of MCUmgr's interfaces that are told apart."""
 

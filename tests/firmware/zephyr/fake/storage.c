@@ -179,6 +179,13 @@ void sys_reboot(int type)
 	_exit(0);
 }
 
+void fake_lengthen(uint8_t hash[HASH_SIZE])
+{
+	for (size_t place = 32; place < HASH_SIZE; place++) {
+		hash[place] = (uint8_t)~hash[place - 32u];
+	}
+}
+
 void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE])
 {
 	uint8_t *flash = fake_store->flash[slot] + fake_image_begins(slot);
@@ -192,10 +199,19 @@ void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]
 	(void)memset(flash, 0, 32u);
 	(void)memcpy(flash, &header, sizeof(header));
 	(void)memset(flash + 32u, fill, size);
-	fake_image_hash(flash, 32u + size, hash);
+	fake_sha256(flash, 32u + size, hash);
+	fake_lengthen(hash);
 	(void)memcpy(end, &info, sizeof(info));
 	(void)memcpy(end + sizeof(info), &tlv, sizeof(tlv));
 	(void)memcpy(end + sizeof(info) + sizeof(tlv), hash, HASH_SIZE);
+}
+
+bool fake_has_image(int slot)
+{
+	struct image_header header;
+
+	(void)memcpy(&header, fake_store->flash[slot] + fake_image_begins(slot), sizeof(header));
+	return header.ih_magic == IMAGE_MAGIC;
 }
 
 void fake_other_hash(int slot, size_t size)

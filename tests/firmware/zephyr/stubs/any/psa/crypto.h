@@ -1,4 +1,4 @@
-/* Ours. Read in include/psa/{crypto.h, crypto_types.h, crypto_values.h} [H]; the size of a hash under way in a driver [P]. */
+/* Ours. Read in include/psa/{crypto.h, crypto_types.h, crypto_values.h} [H]. */
 #ifndef STUB_PSA_CRYPTO_H
 #define STUB_PSA_CRYPTO_H
 

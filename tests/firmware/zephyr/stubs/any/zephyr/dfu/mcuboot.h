@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/dfu/mcuboot.h [A] [O]. */
+/* Ours. Read in include/zephyr/dfu/mcuboot.h [A]. */
 #ifndef STUB_MCUBOOT_H
 #define STUB_MCUBOOT_H
 
