@@ -6,7 +6,7 @@ The stubs' CONFIG_ symbols are those that the exporter writes for that release: 
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,7 @@ class Age:
         newer: from 3.7 on: a handler can have data of its own, which a copy of it must not lose; a group can write its
             whole answer itself; the SMP service comes and goes by a symbol of its own.
         without: sources of the glue that this age does not build.
+        images: Kconfig symbols of how images lie in flash and what they are known by, beside the usual.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Age:
     authorizes: bool
     newer: bool = True
     without: frozenset[str]
+    images: tuple[str, ...] = ()
 
 
 AGES: Final = (
@@ -52,7 +54,20 @@ AGES: Final = (
     Age(name="4.1", release="4.1", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
     Age(name="main", release="main", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
 )
-NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
+_OLDEST, _NCS_2_9, NEWEST_NCS, _MAIN = AGES
+_SHA512, _OFFSET = "MCUBOOT_BOOTLOADER_USES_SHA512", "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET"
+BY_SHA512: Final = replace(_NCS_2_9, images=(_SHA512,))
+BY_OFFSET: Final = replace(NEWEST_NCS, images=(_OFFSET,))
+OTHER_IMAGES: Final = (BY_SHA512, BY_OFFSET, replace(_MAIN, images=(_SHA512, _OFFSET)))
+"""Builds whose images are known by another hash, or lie elsewhere in their slots."""
+NOT_BUILT: Final = (
+    (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
+    *(
+        (replace(NEWEST_NCS, images=(f"MCUBOOT_BOOTLOADER_MODE_{mode}",)), "does not arm images for this mode")
+        for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD")
+    ),
+)
+"""Builds that have to stop, and what they have to say."""
 
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
@@ -107,6 +122,8 @@ def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed:
         symbols.pop(REGISTRATION, None)
     if fixed:
         symbols.pop("BT_GATT_DYNAMIC_DB", None)
+    symbols["KEYSWITCH_CRYPTO_TINYCRYPT" if "crypto_psa.c" in age.without else "KEYSWITCH_CRYPTO_PSA"] = 1
+    symbols.update(dict.fromkeys(age.images, 1))
     has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
     lines += [f"#define KS_MAX_CONNECTIONS {centrals}", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""]
@@ -229,31 +246,58 @@ class Trapped:
         self.faults += other.faults
 
 
+def _builds(age: Age) -> tuple[Age, ...]:
+    """The usual build of this age, and those with other images."""
+    return (age, *(each for each in OTHER_IMAGES if replace(each, images=()) == age))
+
+
 def look_at(into: Path, age: Age) -> Trapped:
-    """Every source of the glue by every compiler, without a warning.
+    """Every source of the glue by every compiler, without a warning, in every build of this age.
 
     Raises:
         BuildFailedError: there is one.
     """
-    looked = sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT))
-    return Trapped(sources=looked + compile_glue(into / "fixed", age, PLAIN, fixed=True))
+    count = Trapped()
+    for kind, build in enumerate(_builds(age)):
+        for n, each in enumerate(LOOKED_AT):
+            count.sources += compile_glue(into / f"looked-{kind}-{n}", build, each)
+    count.sources += compile_glue(into / "fixed", age, PLAIN, fixed=True)
+    return count
+
+
+def stops(into: Path, age: Age, words: str) -> None:
+    """Such a build has to stop with these words.
+
+    Raises:
+        BuildFailedError: it does not.
+    """
+    try:
+        compile_glue(into, age, PLAIN)
+    except BuildFailedError as error:
+        if "#error" in str(error) and words in str(error):
+            return
+        raise
+    raise BuildFailedError(f"{age.name}, {', '.join(age.images)}: compiles, and should not: {words}")
 
 
 def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
-    """Every trap under every strategy of this age.
+    """Every trap under every strategy in every build of this age.
 
     Raises:
         BuildFailedError: it does not compile, or a trap is sprung.
     """
     count = Trapped()
-    objects = build_traps(into / "objects", age, compiler)
-    for service in Visibility:
-        if service is Visibility.AUTHORIZE and not age.authorizes:
-            continue
-        passed, wrong = traps_of(link_traps(into, age, compiler, objects, service))
-        if wrong or not passed:
-            raise BuildFailedError(f"traps, {age.name}, {service.value}, {compiler.name}: {wrong or 'none ran'}")
-        count.traps += passed
+    for kind, build in enumerate(_builds(age)):
+        place = into / f"build-{kind}"
+        objects = build_traps(place / "objects", build, compiler)
+        for service in Visibility:
+            if service is Visibility.AUTHORIZE and not age.authorizes:
+                continue
+            passed, wrong = traps_of(link_traps(place, build, compiler, objects, service))
+            if wrong or not passed:
+                told = ", ".join((age.name, *build.images, service.value, compiler.name))
+                raise BuildFailedError(f"traps, {told}: {wrong or 'none ran'}")
+            count.traps += passed
     return count
 
 
@@ -262,13 +306,14 @@ def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change."""
+    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change; age: the build."""
 
     trap: str
     file: str
     old: str
     new: str
     service: Visibility = field(default=Visibility.RECONNECT)
+    age: Age = NEWEST_NCS
 
 
 FAULTS: Final = (
@@ -345,7 +390,7 @@ FAULTS: Final = (
     Fault(
         trap="upload-rules",
         file="image.c",
-        old="(check->req->off == 0u) && (check->req->size > usable_size())",
+        old="(check->req->off == 0u) && is_too_large(check->req->size)",
         new="check->req->size == 0u",
     ),
     Fault(
@@ -400,20 +445,73 @@ FAULTS: Final = (
         old="static void connected(struct bt_conn *conn, uint8_t err)\n{\n",
         new="static void connected(struct bt_conn *conn, uint8_t err)\n{\n\tks_lock();\n\tks_unlock();\n",
     ),
+    Fault(
+        trap="arm-by-another-hash",
+        file="image_hash.c",
+        old="(tlv.it_type == HASH_TLV) && (tlv.it_len == KS_DIGEST_SIZE)",
+        new="tlv.it_len == KS_DIGEST_SIZE",
+    ),
+    Fault(
+        trap="arm-by-another-hash",
+        file="image.c",
+        old="(wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE)",
+        new="wanted.len > 64u",
+    ),
+    Fault(
+        trap="arm-late",
+        file="image_hash.c",
+        old="#define HASH_TLV IMAGE_TLV_SHA512",
+        new="#define HASH_TLV IMAGE_TLV_SHA256",
+        age=BY_SHA512,
+    ),
+    Fault(
+        trap="arm-late",
+        file="image_hash.c",
+        old="hash->at = ks_image_begins(area);",
+        new="hash->at = 0u;",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="arm-and-ask-in-the-trial",
+        file="image_hash.c",
+        old="uint32_t tlvs = hashed_end(area, ks_image_begins(area));",
+        new="uint32_t tlvs = hashed_end(area, (area == FIXED_PARTITION_ID(slot1_partition)) ? 0x1000u : 0u);",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="upload-behind-the-first-sector",
+        file="image.c",
+        old="size > usable - begin",
+        new="size > usable",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="page_size(area, ks_image_begins(OTHER_AREA), &start);",
+        new="page_size(area, 0u, &start);",
+        age=BY_OFFSET,
+    ),
 )
 
 
 def plant(into: Path, faults: Sequence[Fault] = FAULTS) -> Trapped:
-    """Each fault by itself has to be noticed by its trap.
+    """Each fault by itself has to be noticed by its trap, and what cannot be built has to say why.
 
     Raises:
         BuildFailedError: one is not, or its text is not there any more.
     """
-    age, compiler = NEWEST_NCS, PLAIN
-    objects = build_traps(into / "sound", age, compiler)
-    options = _prepare(into / "sound", age)
+    for number, (not_built, words) in enumerate(NOT_BUILT):
+        stops(into / f"stops-{number}", not_built, words)
+    compiler = PLAIN
+    sound: dict[Age, list[Path]] = {}
     unnoticed: list[str] = []
     for number, fault in enumerate(faults):
+        age = fault.age
+        if age not in sound:
+            sound[age] = build_traps(into / f"sound-{len(sound)}", age, compiler)
+        objects = sound[age]
+        options = _prepare(objects[0].parent, age)
         place = into / f"fault-{number}"
         place.mkdir(parents=True)
         source = FIRMWARE / "src" / "zephyr" / fault.file

@@ -43,7 +43,7 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
 #endif
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
-	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD)
 #error "Keyswitch's glue does not arm images for this mode of MCUboot yet"
 #endif
 
@@ -346,7 +346,7 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 	if (zcbor_map_decode_bulk(call->streamer->reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
 		return MGMT_ERR_EINVAL;
 	}
-	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_SHA256_SIZE))) {
+	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE))) {
 		return fail(call, IMG_MGMT_ERR_INVALID_HASH);
 	}
 	(void)ks_image_hash_listed(RUNNING_AREA, &running);
@@ -404,6 +404,14 @@ static size_t usable_size(void)
 		flash_area_close(area);
 	}
 	return size;
+}
+
+static bool is_too_large(size_t size)
+{
+	size_t usable = usable_size();
+	size_t begin = ks_image_begins(OTHER_AREA);
+
+	return (usable < begin) || (size > usable - begin);
 }
 
 int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
@@ -465,7 +473,7 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 			*rc = MGMT_ERR_EACCESSDENIED; /* not through the door */
 			return MGMT_CB_ERROR_RC;
 		}
-		if ((check->req->off == 0u) && (check->req->size > usable_size())) {
+		if ((check->req->off == 0u) && is_too_large(check->req->size)) {
 			*group = MGMT_GROUP_ID_IMAGE;
 			*rc = IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE;
 			return MGMT_CB_ERROR_ERR;
@@ -526,7 +534,7 @@ void ks_image_drop_upload(bool make_unusable)
 		return;
 	}
 	/* Without its header it is no image, to MCUmgr and to MCUboot alike. */
-	size = page_size(area, 0u, &start);
+	size = page_size(area, ks_image_begins(OTHER_AREA), &start);
 	slot_changes++;
 	if (size != 0u) {
 		erase_in_other_slot(area, start, size);

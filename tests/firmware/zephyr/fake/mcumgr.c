@@ -491,7 +491,7 @@ int img_mgmt_read_info(int image_slot, struct image_version *ver, uint8_t *hash,
 	struct image_header header;
 
 	CHECK(hash == NULL);
-	(void)memcpy(&header, fake_store->flash[image_slot], sizeof(header));
+	(void)memcpy(&header, fake_store->flash[image_slot] + fake_image_begins(image_slot), sizeof(header));
 	if (header.ih_magic != IMAGE_MAGIC) {
 		return -1;
 	}

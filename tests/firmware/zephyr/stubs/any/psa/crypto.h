@@ -18,7 +18,11 @@ typedef struct {
 	psa_key_lifetime_t lifetime;
 } psa_key_attributes_t;
 typedef struct {
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+	uint32_t stub[184]; /* as in a driver of hardware: 736 bytes with CRACEN's */
+#else
 	uint32_t stub[40];
+#endif
 } psa_hash_operation_t;
 #define PSA_KEY_ATTRIBUTES_INIT                                                                                        \
 	{                                                                                                              \
@@ -39,6 +43,7 @@ typedef struct {
 #define PSA_ALG_PURE_EDDSA ((psa_algorithm_t)0x06000800)
 #define PSA_KEY_USAGE_VERIFY_MESSAGE ((psa_key_usage_t)0x00000800)
 #define PSA_ALG_SHA_256 ((psa_algorithm_t)0x02000009)
+#define PSA_ALG_SHA_512 ((psa_algorithm_t)0x0200000b)
 #define PSA_ALG_HMAC(hash_alg) ((psa_algorithm_t)0x03800000 | ((hash_alg) & 0x000000ff))
 #define PSA_KEY_LIFETIME_VOLATILE ((psa_key_lifetime_t)0x00000000)
 psa_status_t psa_crypto_init(void);
