@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FIRMWARE = REPOSITORY / "firmware"
 CORE = sorted((FIRMWARE / "src" / "core").glob("*.c"))
 HARNESS = Path(__file__).with_name("harness.c")
-CRYPTO = Path(__file__).with_name("sha256.c")
+CRYPTO = Path(__file__).with_name("crypto.c")
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 _ROOM = "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
