@@ -102,9 +102,8 @@ class Tally:
         """Once more."""
         if self._counts is None or self._pid != os.getpid():  # a fork counts for itself
             self._pid = os.getpid()
-            path = self._place / f"asked-{self._pid}"
-            path.write_bytes(bytes(8 * len(Asked)))
-            with path.open("r+b") as file:
+            with (self._place / f"asked-{self._pid}").open("a+b") as file:
+                file.truncate(8 * len(Asked))  # what a process of this number has counted before is kept
                 self._counts = memoryview(mmap(file.fileno(), 0)).cast("Q")
         self._counts[what] += 1
 
