@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +88,9 @@ def main(arguments: list[str]) -> int:
         except (DifferenceError, BuildFailedError) as error:
             print(f"firmware: {error}", file=sys.stderr)  # noqa: T201 - the runner's own output
             return 1
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took_s, cpu_s = time.monotonic() - began, used.ru_utime + used.ru_stime
+    _say(f"{took_s:.0f} s, {cpu_s:.0f} CPU seconds, {WORKERS} at once")
     _say(line)
     return 0
 

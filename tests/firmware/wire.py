@@ -25,7 +25,6 @@ NONSENSE = 0x7B
 """Where a field means nothing."""
 
 T = TypeVar("T")
-_MOST_REMEMBERED: Final = 50_000
 
 _U16, _U32, _VALUE = Struct("<H"), Struct("<I"), Struct("<Bi")
 _PEER, _SESSION, _QUIET = Struct("<IBB"), Struct("<BBII"), Struct("<II")
@@ -84,8 +83,8 @@ def limit(ms: int | None) -> int:
 class _Remembered(Generic[T]):
     """Bytes of values that come again as the same objects: to compare a state with another takes longer than a step."""
 
-    def __init__(self, make: Callable[[T], bytes]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[T], bytes], most: int) -> None:
+        self._make, self._most = make, most
         self._known: dict[int, tuple[T, bytes]] = {}
 
     def __contains__(self, value: T) -> bool:
@@ -94,25 +93,25 @@ class _Remembered(Generic[T]):
     def __call__(self, value: T) -> bytes:
         known = self._known.get(id(value))
         if known is None:
-            if len(self._known) == _MOST_REMEMBERED:
+            if len(self._known) == self._most:
                 self._known.clear()
             known = self._known[id(value)] = (value, self._make(value))
         return known[1]
 
 
 class Wire:
-    """The bytes of one policy's values."""
+    """The bytes of one policy's values. So many of them are remembered, and kept with what they are bytes of."""
 
-    def __init__(self, policy: Policy, number: int) -> None:
+    def __init__(self, policy: Policy, number: int, *, remembers: int = 50_000) -> None:
         self.policy = policy
         self.number = _U16.pack(number)
         self.inhibits = inhibits_of(policy)
         self.modes = {name: mode.index for name, mode in policy.modes.items()}
         self.inputs = {each.name: place for place, each in enumerate(policy.inputs)}
-        self.asked_state = _Remembered[GateState](lambda state: self.state(state, asked=True))
-        self._unchanged = _Remembered[GateState](lambda state: self.state(state, asked=False))
+        self.asked_state = _Remembered[GateState](lambda state: self.state(state, asked=True), remembers)
+        self._unchanged = _Remembered[GateState](lambda state: self.state(state, asked=False), remembers)
         self._told_state = cache(lambda state: self.state(state, asked=False))
-        self.event = _Remembered[Event](self._event)
+        self.event = _Remembered[Event](self._event, remembers)
         self.effect = cache(self._effect)
 
     # --- questions ---
