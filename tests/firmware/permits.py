@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache, lru_cache
 from random import Random
 from struct import Struct
 from typing import Any, Final
@@ -15,7 +16,7 @@ from tests.firmware.wire import NONSENSE, Wire, images_bytes
 from keyswitch.policy.model import Policy
 from keyswitch.proof import permit as permits
 from keyswitch.proof.challenge import Challenge, Purpose
-from keyswitch.proof.permit import Permit, PermitFault, issue, public_key, sign, verify
+from keyswitch.proof.permit import Permit, PermitFault, issue, sign, verify
 
 NOW_S: Final = 1_500
 """`TEST_CLOCK_S` in harness.h."""
@@ -24,6 +25,10 @@ STRANGER: Final = bytes([0x63]) * 32
 IMAGES: Final = (b"\x11" * 32, b"\x22" * 32, b"\x33" * 64, b"\x44" * 48)
 _U16, _U32 = Struct("<H"), Struct("<I")
 _MOST: Final = 2**32 - 1
+
+public_key = cache(permits.public_key)
+_judge = lru_cache(1024)(permits._signed_by)
+"""The same signature is judged as a part of its permit, and by itself: either takes longer than all around it."""
 
 
 def draw(policy: Policy, device: str, chance: Random) -> Permit:
@@ -62,7 +67,7 @@ def noted() -> Iterator[set[bytes]]:
     judge = permits._signed_by
 
     def note(key: bytes, signature: bytes, data: bytes) -> bool:
-        found = judge(key, signature, data)
+        found = _judge(key, signature, data)
         if found:
             right.add(hashlib.sha256(key + data + signature).digest())
         return found
