@@ -217,6 +217,27 @@ class Batch:
             asked += 1
         return asked
 
+    def known(self, wire: Wire) -> int:
+        """Ask for the known answers of the docs; how many."""
+        known = json.loads(vectors.FILE.read_text("utf-8"))
+        life, _, _ = vectors.exchanges(wire)
+        self.asked.append(life.question())
+        self.told.append(life.answer())
+        self.about.append(life)
+        for each in known["proofs"]:
+            nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
+            self.asked.append(wire.ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac))
+            self.told.append(len(message).to_bytes(2, "little") + message + b"\1")
+            self.about.append(each)
+        for each in known["records"]:
+            self.record(wire, bytes.fromhex(each["bytes"]))
+        for each in known["permits"]:
+            question, told = permits.ask_known(wire, each)
+            self.asked.append(question)
+            self.told.append(told)
+            self.about.append(each)
+        return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records", "permits"))
+
     def compare(self, harness: Path, under: Sequence[str] = ()) -> None:
         """Raises: DifferenceError: the core said something else."""
         heard = toolchain.ask(harness, b"".join(self.asked), under)
@@ -330,22 +351,12 @@ def compare_under_valgrind(into: Path, policies: Sequence[Policy]) -> int:
 
 def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tuple[int, int]:
     """The known answers of the docs, and requests' bytes, with the core as each compiler built it; how many of each."""
-    known, policy = json.loads(vectors.FILE.read_text("utf-8")), vectors.policy()
+    policy = vectors.policy()
     batch, wire = Batch(), Wire(policy, 0)
     asked = batch.requests(wire, Random(1), REQUESTS)
-    life, _, _ = vectors.exchanges(wire)
-    batch.asked.append(life.question())
-    batch.told.append(life.answer())
-    batch.about.append(life)
-    for each in known["proofs"]:
-        nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
-        batch.asked.append(wire.ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac))
-        batch.told.append(len(message).to_bytes(2, "little") + message + b"\1")
-        batch.about.append(each)
-    for each in known["records"]:
-        batch.record(wire, bytes.fromhex(each["bytes"]))
+    known = batch.known(wire)
     _compare(into, batch, [policy], cores)
-    return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records")), asked
+    return known, asked
 
 
 def _told_unit(unit: UnitData) -> bytes:

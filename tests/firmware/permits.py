@@ -92,7 +92,40 @@ def ask(wire: Wire, data: bytes, signature: bytes, asked: Challenge, now_s: int 
     with noted() as right:
         found = verify(data, signature, asked, ISSUERS, now_s)
         _verify_all(data, signature, asked)
-    question = b"".join(
+    question = _question(wire, right, data, signature, asked, now_s)
+    if isinstance(found, PermitFault):
+        return question, bytes([found is PermitFault.EXPIRED])
+    told = b"\2" + found.id + found.holder + _U32.pack(min(found.uses or 0, _MOST)) + images_bytes(found.images)
+    return question, told
+
+
+def ask_known(wire: Wire, known: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The same of a known answer: what was signed there is all that the core is told to be signed."""
+    data, signature = bytes.fromhex(known["permit"]), bytes.fromhex(known["sig"])
+    holder = public_key(bytes.fromhex(known["holder_key"]))
+    message = bytes.fromhex(known["message"])
+    _, _, payload, issuers = cbor2.loads(data[1:])
+    issuer = public_key(bytes.fromhex(known["issuer_key"]))
+    right = {
+        hashlib.sha256(holder + message + signature).digest(),
+        hashlib.sha256(issuer + permits._to_be_signed(payload) + issuers).digest(),
+    }
+    told = b"\2" + bytes.fromhex(known["id"]) + holder + _U32.pack(known["uses"] or 0)
+    images = images_bytes(frozenset(map(bytes.fromhex, known["images"])))
+    asked = Challenge(
+        nonce=bytes.fromhex(known["nonce"]),
+        device=known["device"],
+        mode=known["mode"],
+        purpose=Purpose(known["purpose"]),
+        session=bytes.fromhex(known["session"]),
+    )
+    return _question(wire, right, data, signature, asked, known["clock_s"]), told + images
+
+
+def _question(
+    wire: Wire, right: set[bytes], data: bytes, signature: bytes, asked: Challenge, now_s: int | None
+) -> bytes:
+    return b"".join(
         (
             b"\7" + wire.number + signatures(right) + _U16.pack(len(data)) + data + signature,
             bytes([wire.modes[asked.mode], asked.purpose is Purpose.ATTACH]) + asked.nonce,
@@ -100,10 +133,6 @@ def ask(wire: Wire, data: bytes, signature: bytes, asked: Challenge, now_s: int 
             bytes([now_s is not None]) + _U32.pack(now_s or 0),
         )
     )
-    if isinstance(found, PermitFault):
-        return question, bytes([found is PermitFault.EXPIRED])
-    told = b"\2" + found.id + found.holder + _U32.pack(min(found.uses or 0, _MOST)) + images_bytes(found.images)
-    return question, told
 
 
 def _verify_all(data: bytes, signature: bytes, asked: Challenge) -> None:

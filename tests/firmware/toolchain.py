@@ -36,8 +36,8 @@ def examples() -> list[Path]:
     return [path for path in sorted((REPOSITORY / "examples").glob("*/*.toml")) if path.name != "pyproject.toml"]
 
 
-ISSUER_KEYS = (bytes([0x51]) * 32, bytes([0x52]) * 32)
-"""Private keys of whoever may issue permits to the tests' devices."""
+ISSUER_KEYS = (bytes(range(32)), bytes([0x52]) * 32)
+"""Private keys of whoever may issue permits to the tests' devices; the first one is that of the known answers."""
 ISSUERS = tuple(map(public_key, ISSUER_KEYS))
 
 
