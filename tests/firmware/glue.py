@@ -109,7 +109,7 @@ def _trapped(age: Age) -> tuple[Policy, ...]:
 
 
 def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed: bool = False) -> str:
-    """What Kconfig would have made of the exporter's ks.conf for these policies together; fixed: the table never changes."""
+    """What Kconfig would have made of the exporter's ks.conf for them together; fixed: the table never changes."""
     symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR, "KEYSWITCH_MAX_CONNECTIONS": centrals, "BT_MAX_CONN": centrals}
     for policy in policies:
         for each in settings_of(policy, RELEASES[age.release]):
