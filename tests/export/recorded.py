@@ -178,7 +178,6 @@ BUILDS: Final[Mapping[str, Recorded]] = {
         release="3.7",
         application={
             "CONFIG_MCUMGR_TRANSPORT_BT_PERM_RW=y": "# CONFIG_MCUMGR_TRANSPORT_BT_AUTHEN is not set",
-            "CONFIG_MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION=y\n": "",
         },
         lost={},
     ),
@@ -329,6 +328,10 @@ BUILDS: Final[Mapping[str, Recorded]] = {
             "downgrade": "CONFIG_MCUBOOT_DOWNGRADE_PREVENTION=y",
         },
     ),
+    "an application for images by another hash": Recorded(
+        application={"+": "CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512=y\n"},
+        lost={"CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512": "CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512=y"},
+    ),
     "no signatures at all": Recorded(
         mcuboot={"BOOT_SIGNATURE_TYPE_ECDSA_P256": "BOOT_SIGNATURE_TYPE_NONE"},
         lost={"signature": "CONFIG_BOOT_SIGNATURE_TYPE_NONE=y"},
@@ -344,6 +347,11 @@ BUILDS: Final[Mapping[str, Recorded]] = {
     "two images, as on an nRF5340 with its network core": Recorded(
         mcuboot={"CONFIG_UPDATEABLE_IMAGE_NUMBER=1": "CONFIG_UPDATEABLE_IMAGE_NUMBER=2"},
         lost={"images": "CONFIG_UPDATEABLE_IMAGE_NUMBER=2"},
+    ),
+    "two images, and the policy says who updates the second": Recorded(
+        mcuboot={"CONFIG_UPDATEABLE_IMAGE_NUMBER=1": "CONFIG_UPDATEABLE_IMAGE_NUMBER=2"},
+        lost={},
+        bypasses=("the network core's image is updated by the application alone",),
     ),
     "uploads over what runs, nothing that is kept, chance that is none, a central too many": Recorded(
         application={

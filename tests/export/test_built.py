@@ -10,6 +10,7 @@ from tests.mcuboot.imgtool_images import public_pem
 from keyswitch.errors import InputError
 from keyswitch.export.built import PromiseState, as_json, check_build
 from keyswitch.export.settings import RELEASES, demands_of, settings_of
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.terms import Security, Transport
@@ -149,10 +150,24 @@ def test_off_bluetooth_nothing_of_it_is_asked(tmp_path):
 
 
 def test_what_a_release_has_no_symbol_for_is_asked_of_builds_alone():
-    for name, absent in (("3.7", {"MCUMGR_GRP_ENUM", "MCUMGR_GRP_OS_RESET_BOOT_MODE"}), ("main", set())):
+    of_3_7 = {"MCUMGR_GRP_ENUM", "MCUMGR_GRP_OS_RESET_BOOT_MODE", "MCUBOOT_BOOTLOADER_USES_SHA512"}
+    for name, absent in (("3.7", of_3_7), ("main", set())):
         written = {each.symbol for each in settings_of(the_product(), RELEASES[name])}
         asked = {each.symbol for each in demands_of(the_product(), RELEASES[name])}
         assert asked - written == absent
+
+
+@pytest.mark.parametrize("known_by", [VerifiedHash.SHA512, VerifiedHash.PURE])
+def test_images_known_by_sha_512_are_asked_of_the_application_too(tmp_path, known_by):
+    policy = the_product()
+    policy = replace(policy, bootloader=replace(policy.bootloader, hash=known_by))
+    name = "CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512"
+    built = "SIGNATURE_TYPE_PURE" if known_by is VerifiedHash.PURE else "IMG_HASH_ALG_SHA512"
+    mcuboot = {"BOOT_IMG_HASH_ALG_SHA256": f"BOOT_{built}"}
+    lost = promises(tmp_path / "lost", replace(GOOD, mcuboot=mcuboot), policy)
+    assert {lost[name].state, lost["hash"].state} == {PromiseState.LOST, PromiseState.HELD}
+    held = promises(tmp_path / "held", replace(GOOD, mcuboot=mcuboot, application={"+": f"{name}=y\n"}), policy)
+    assert held[name].state is PromiseState.HELD
 
 
 def test_the_application_says_the_slots_where_mcuboot_does_not(tmp_path):

@@ -7,10 +7,12 @@ import pytest
 from tests.policy.samples import ROOT, pump, pump_with
 
 from keyswitch.errors import InputError
-from keyswitch.export import numbers, tables
-from keyswitch.export.limits import check_exportable, check_fits, most_effects
+from keyswitch.export import limits, numbers, tables
+from keyswitch.export.limits import check_exportable, check_fits, check_release, most_effects
+from keyswitch.export.settings import RELEASES
 from keyswitch.export.tables import features, policy_c, policy_h
 from keyswitch.gate.record import VERSION, entry_of
+from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
@@ -113,6 +115,10 @@ def test_two_names_that_are_one_in_c() -> None:
             'bootloader.algorithm: not yet in the firmware module: arming images for "direct-xip-no-revert"',
         ),
         (
+            [("slot_size = 458752", 'hash = "sha384"\nslot_size = 458752')],
+            r'bootloader.hash: .* "sha384", which MCUmgr does not list \(expected "sha256" or "sha512" or "pure"\)',
+        ),
+        (
             [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],
             r"bootloader.images: not yet in the firmware module: 2 images \(expected a single image",
         ),
@@ -123,6 +129,28 @@ def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: 
     check_fits(policy)
     with pytest.raises(InputError, match=what):
         check_exportable(policy)
+
+
+@pytest.mark.parametrize("known_by", ["sha256", "sha512", "pure"])
+def test_images_are_exported_by_each_hash_that_mcumgr_lists(known_by: str) -> None:
+    check_exportable(pump_with(("slot_size = 458752", f'hash = "{known_by}"\nslot_size = 458752')))
+
+
+def test_every_algorithm_is_armed_or_refused_with_its_reason() -> None:
+    assert {*limits._ARMED, *limits._NOT_ARMED} == set(Algorithm)
+    assert not {*limits._ARMED} & {*limits._NOT_ARMED}
+
+
+def test_swap_using_offset_is_for_releases_that_can_be_told_of_it() -> None:
+    policy = pump_with(('algorithm = "swap-move"', 'algorithm = "swap-offset"'))
+    check_exportable(policy)
+    for name, release in RELEASES.items():
+        if name == "3.7":
+            with pytest.raises(InputError, match=r'bootloader.algorithm: Zephyr 3.7 cannot be told of "swap-offset"'):
+                check_release(policy, release)
+        else:
+            check_release(policy, release)
+        check_release(pump(), release)
 
 
 def test_an_owner_on_ble_alone_is_exported() -> None:

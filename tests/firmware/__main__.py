@@ -1,40 +1,96 @@
 """`make test-firmware`: the C core against the Python gate. Ends with one line of what was compared."""
 
+import gc
+import os
+import re
+import resource
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ParamSpec, TypeVar
 
-from tests.firmware import equivalence, footprint, fuzzing, glue, toolchain
+from tests.firmware import c_gate, equivalence, footprint, fuzzing, glue, pairs, toolchain
 from tests.firmware.equivalence import Count, DifferenceError
 from tests.firmware.odd_policies import odd_policies
-from tests.firmware.toolchain import ALL, GCC, BuildFailedError, Compiler
+from tests.firmware.toolchain import ALL, GCC, REPOSITORY, BuildFailedError, Compiler, run
 
 from keyswitch.policy.load import read_policy
+from keyswitch.policy.model import Policy
 
-WORKERS = 2
-GENERATED, AT_ONCE = 200, 10
-FUZZ_SECONDS = 30
-DEEP_SECONDS = 1_200
-"""With `--deep`: some ten million inputs."""
-ODD_STATES = 250
-"""Of each odd policy: they are large."""
-LIVES = 20
-"""Of each policy, for each worker."""
+WORKERS = (os.cpu_count() or 1) + 1
+"""One more than there are processors: the devices' tests wait for some of their time."""
+ON_THE_CORE = ("tests/integration", "tests/device", "tests/firmware/sequences.py")
+"""Tests of the whole device, which run unchanged with the C core as its gate; and lives that Hypothesis draws."""
+AT_ONCE = 4
+"""Policies of one harness."""
+GENERATED, GENERATED_AT_ONCE = 200, 10
 FIRST = 20_000
 """Number of the first policy by chance; the prover's own tests take others."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How much of what has no end.
+
+    Attributes:
+        odd_states: of each odd policy: they are large.
+        pairs: of one policy, beyond what the prover meets.
+        door_states: of each policy by chance in which the door is asked; None: all.
+        by_chance: compilers whose cores are asked about policies by chance.
+        fuzz_seconds, fuzz_inputs: the one or the other, and 0.
+        valgrind: it looks on as well.
+        options: of the devices' tests.
+    """
+
+    odd_states: int
+    pairs: int
+    door_states: int | None
+    by_chance: tuple[Compiler, ...]
+    fuzz_seconds: int
+    fuzz_inputs: int
+    valgrind: bool
+    options: tuple[str, ...] = ()
+
+
+USUAL = Extent(
+    odd_states=250,
+    pairs=pairs.MAX_PAIRS,
+    door_states=8,
+    by_chance=(GCC,),
+    fuzz_seconds=60,
+    fuzz_inputs=0,
+    valgrind=False,
+)
+DEEP = Extent(
+    odd_states=2_000,
+    pairs=250_000,
+    door_states=None,
+    by_chance=ALL,
+    fuzz_seconds=0,
+    fuzz_inputs=10_000_000,
+    valgrind=True,
+    options=("--hypothesis-profile=deep",),
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 def main(arguments: list[str]) -> int:
     began = time.monotonic()
-    seconds = DEEP_SECONDS if "--deep" in arguments else FUZZ_SECONDS
     with TemporaryDirectory(prefix="keyswitch-firmware-") as name:
         try:
-            line = _run(Path(name), began, seconds)
+            line = _in_a_pool(Path(name), began, DEEP if "--deep" in arguments else USUAL)
         except (DifferenceError, BuildFailedError) as error:
             print(f"firmware: {error}", file=sys.stderr)  # noqa: T201 - the runner's own output
             return 1
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took_s, cpu_s = time.monotonic() - began, used.ru_utime + used.ru_stime
+    _say(f"{took_s:.0f} s, {cpu_s:.0f} CPU seconds, {WORKERS} at once")
     _say(line)
     return 0
 
@@ -43,61 +99,121 @@ def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - the runner's own output
 
 
-def _run(into: Path, began: float, seconds: int) -> str:
+def _job(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """In a worker: looking through the millions of objects that are compared for garbage is a third of the time."""
+    gc.disable()
+    done = work(*args, **kwargs)
+    gc.collect()
+    return done
+
+
+def _in_a_pool(into: Path, began: float, extent: Extent) -> str:
     with ProcessPoolExecutor(WORKERS) as pool:
-        built = {each: pool.submit(toolchain.build_core, into / f"core-{n}", each) for n, each in enumerate(ALL)}
-        cores: dict[Compiler, list[Path]] = {compiler: each.result() for compiler, each in built.items()}
-        # The core has one image: a policy of several is not exported.
-        shown = [policy for policy in map(read_policy, toolchain.examples()) if not policy.bootloader.images]
-        odd = odd_policies()
-        parts: dict[str, list[Future[Count]]] = {
-            "examples": [
-                pool.submit(equivalence.compare_policies, into / f"shown-{n}", shown[n :: 3 * WORKERS], cores)
-                for n in range(3 * WORKERS)
-            ],
-            "odd policies": [
-                pool.submit(equivalence.compare_policies, into / f"odd-{n}", odd[n::WORKERS], cores, ODD_STATES)
-                for n in range(WORKERS)
-            ],
-            "policies by chance": [
-                pool.submit(
-                    equivalence.compare_generated, into / f"by-chance-{n}", FIRST + 1000 * n, AT_ONCE, GCC, cores[GCC]
-                )
-                for n in range(GENERATED // AT_ONCE)
-            ],
-            "lives": [
-                pool.submit(equivalence.compare_lives, into / f"lives-{n}", [*shown, *odd], LIVES, LIVES * n, cores)
-                for n in range(WORKERS)
-            ],
-        }
-        trapped = [
-            *(pool.submit(glue.look_at, into / f"look-{age.name}", age) for age in glue.AGES),
-            *(pool.submit(glue.run_age, into / f"age-{age.name}", age) for age in glue.AGES),
-            *(
-                pool.submit(glue.run_age, into / f"newest-{n}", glue.NEWEST_NCS, compiler)
-                for n, compiler in enumerate((glue.SANITIZED, glue.SHORT))
-            ),
-            pool.submit(glue.plant, into / "faults"),
-        ]
-        fuzzed = pool.submit(fuzzing.fuzz, into / "fuzz", seconds)
-        known = pool.submit(equivalence.compare_vectors, into / "vectors", cores)
-        weighed = pool.submit(footprint.page)
-        total = Count()
-        for what, futures in parts.items():
-            _report(what, futures, total, began)
-        caught = glue.Trapped()
-        for each in trapped:
-            caught.add(each.result())
-        _say(
-            f"glue: {len(glue.AGES)} ages of Zephyr's interfaces, {caught.sources} sources compiled without a warning,"
-            f" {caught.traps} traps passed, {caught.faults} planted faults noticed ({time.monotonic() - began:.0f} s)"
-        )
-        _say(weighed.result())
-        if weighed.result() != footprint.PAGE.read_text("utf-8"):
-            raise DifferenceError("docs/footprint.md is not what was measured: python -m tests.firmware.footprint")
-        known_answers, requests = known.result()
-        compared = f"equivalence: {total.total + requests} pairs, 0 differences"
-        return f"{compared}; vectors: {known_answers}; fuzz: {fuzzed.result()} inputs, 0 findings"
+        try:
+            return _run(pool, into, began, extent)
+        except (DifferenceError, BuildFailedError):
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) -> str:
+    def submit(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return pool.submit(_job, work, *args, **kwargs)
+
+    # What takes long and needs nothing comes first, so that no worker is left alone with it at the end.
+    place = into / "c-core"
+    prepared = submit(c_gate.prepare, place)
+    built = {each: submit(toolchain.build_core, into / f"core-{n}", each) for n, each in enumerate(ALL)}
+    prepared.result()
+    devices = [submit(_test, place, path, *extent.options) for path in ON_THE_CORE]
+    fuzzed = submit(fuzzing.fuzz, into / "fuzz", seconds=extent.fuzz_seconds, inputs=extent.fuzz_inputs)
+    cores: dict[Compiler, list[Path]] = {compiler: each.result() for compiler, each in built.items()}
+    # The core has one image: a policy of several is not exported.
+    shown = [policy for policy in map(read_policy, toolchain.examples()) if not policy.bootloader.images]
+    parts: dict[str, list[Future[Count]]] = {
+        "odd policies": [
+            submit(
+                equivalence.compare_policies,
+                into / f"odd-{n}",
+                each,
+                cores,
+                max_states=extent.odd_states,
+                max_pairs=extent.pairs,
+            )
+            for n, each in _groups(odd_policies())
+        ],
+        "examples": [
+            submit(equivalence.compare_policies, into / f"shown-{n}", each, cores, max_pairs=extent.pairs)
+            for n, each in _groups(shown)
+        ],
+        "policies by chance": [
+            submit(
+                equivalence.compare_generated,
+                into / f"by-chance-{first}",
+                first,
+                GENERATED_AT_ONCE,
+                {each: cores[each] for each in extent.by_chance},
+                door_states=extent.door_states,
+            )
+            for first in range(FIRST, FIRST + 1000 * (GENERATED // GENERATED_AT_ONCE), 1000)
+        ],
+    }
+    watched = [
+        submit(equivalence.compare_under_valgrind, into / "valgrind", [*odd_policies()[-6:-3], *shown[-1:]])
+        for _ in range(extent.valgrind)
+    ]
+    trapped = [
+        *(submit(glue.look_at, into / f"look-{age.name}", age) for age in glue.AGES),
+        *(submit(glue.run_age, into / f"age-{age.name}", age) for age in glue.AGES),
+        *(
+            submit(glue.run_age, into / f"newest-{n}", glue.NEWEST_NCS, compiler)
+            for n, compiler in enumerate((glue.SANITIZED, glue.SHORT))
+        ),
+        submit(glue.plant, into / "faults"),
+    ]
+    known = submit(equivalence.compare_vectors, into / "vectors", cores)
+    weighed = submit(footprint.page)
+
+    total = Count()
+    passed = sum(each.result() for each in devices)
+    asked = c_gate.Summary.of(place)
+    _say(f"device: {passed} tests on the C core ({time.monotonic() - began:.0f} s)")
+    for each in asked.lines():
+        _say(each)
+    if asked.faults():
+        raise DifferenceError("; ".join(asked.faults()))
+    for what, futures in parts.items():
+        _report(what, futures, total, began)
+    caught = glue.Trapped()
+    for each in trapped:
+        caught.add(each.result())
+    _say(
+        f"glue: {len(glue.AGES)} ages of Zephyr's interfaces, {caught.sources} sources compiled without a warning,"
+        f" {caught.traps} traps passed, {caught.faults} planted faults noticed ({time.monotonic() - began:.0f} s)"
+    )
+    for each in watched:
+        _say(f"valgrind: {each.result()} questions, 0 findings ({time.monotonic() - began:.0f} s)")
+    _say(weighed.result())
+    if weighed.result() != footprint.PAGE.read_text("utf-8"):
+        raise DifferenceError("docs/footprint.md is not what was measured: python -m tests.firmware.footprint")
+    known_answers, requests = known.result()
+    compared = f"equivalence: {total.total + requests} pairs, 0 differences"
+    return f"{compared}; vectors: {known_answers}; fuzz: {fuzzed.result()} inputs, 0 findings"
+
+
+def _groups(policies: Sequence[Policy]) -> Iterator[tuple[int, Sequence[Policy]]]:
+    count = -(-len(policies) // AT_ONCE)
+    return ((n, policies[n::count]) for n in range(count))
+
+
+def _test(place: Path, path: str, *options: str) -> int:
+    """Run these tests with the C core as every device's gate; how many passed."""
+    command = (sys.executable, "-m", "pytest", "-q", "--c-core", *options, path)
+    said = run(command, env=c_gate.environment(place), cwd=REPOSITORY)
+    found = re.search(r"^(\d+) passed", said, re.MULTILINE)
+    if found is None:
+        raise BuildFailedError(f"{path}: {said}")
+    return int(found[1])
 
 
 def _report(what: str, parts: list[Future[Count]], total: Count, began: float) -> None:

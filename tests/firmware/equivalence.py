@@ -1,6 +1,7 @@
 """The C core and the Python gate, asked the same questions: same state, same effects, same refusal, same decision."""
 
 import json
+import shutil
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,14 +31,16 @@ MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
 REQUESTS = 100_000
 """Of a request's bytes, beside those that lie at an edge."""
-PERMITS = 150
+LIVES, RECORDS, MEMORIES, UNITS = 40, 120, 40, 120
+"""Under each policy."""
+PERMITS = 300
 """Under each policy that takes them, each with several that are spoilt."""
+VALGRIND_STATES, VALGRIND_STEPS = 100, 1_000
+"""Of each policy, where every instruction takes some thirty times as long."""
 OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
 """Of each life."""
-FIRST_OWN, OWN_LIVES = 7_000, 6
-"""Lives on the core that has only what its policy uses."""
 
 
 class DifferenceError(Exception):
@@ -214,9 +217,30 @@ class Batch:
             asked += 1
         return asked
 
-    def compare(self, harness: Path) -> None:
+    def known(self, wire: Wire) -> int:
+        """Ask for the known answers of the docs; how many."""
+        known = json.loads(vectors.FILE.read_text("utf-8"))
+        life, _, _ = vectors.exchanges(wire)
+        self.asked.append(life.question())
+        self.told.append(life.answer())
+        self.about.append(life)
+        for each in known["proofs"]:
+            nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
+            self.asked.append(wire.ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac))
+            self.told.append(len(message).to_bytes(2, "little") + message + b"\1")
+            self.about.append(each)
+        for each in known["records"]:
+            self.record(wire, bytes.fromhex(each["bytes"]))
+        for each in known["permits"]:
+            question, told = permits.ask_known(wire, each)
+            self.asked.append(question)
+            self.told.append(told)
+            self.about.append(each)
+        return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records", "permits"))
+
+    def compare(self, harness: Path, under: Sequence[str] = ()) -> None:
         """Raises: DifferenceError: the core said something else."""
-        heard = toolchain.ask(harness, b"".join(self.asked))
+        heard = toolchain.ask(harness, b"".join(self.asked), under)
         told = b"".join(self.told)
         if heard == told:
             return
@@ -232,99 +256,107 @@ class Batch:
 
 
 def compare_policies(
-    into: Path, policies: Sequence[Policy], cores: Mapping[Compiler, Sequence[Path]], max_states: int = pairs.MAX_STATES
+    into: Path,
+    policies: Sequence[Policy],
+    cores: Mapping[Compiler, Sequence[Path]],
+    *,
+    max_states: int = pairs.MAX_STATES,
+    max_pairs: int = pairs.MAX_PAIRS,
 ) -> Count:
-    """These policies, every state that the prover meets, every event: on the core as each compiler built it.
+    """These policies, every state that the prover meets, every event; lives, records, proofs: on each compiler's core.
 
-    And the same of each policy on the core that has only what it uses, with a few lives.
+    And what a core can be asked that has only what its policy uses, on one that is built so. Such cores are shared by
+    all who compare in the directory above `into`.
     """
-    count, batches = Count(policies=len(policies)), []
-    for number, policy in enumerate(policies):
-        batch, wire, found = Batch(), Wire(policy, number), pairs.met(policy, max_states)
+    count = Count(policies=len(policies))
+    everywhere, roomy = [Batch() for _ in policies], Batch()
+    for number, (policy, batch) in enumerate(zip(policies, everywhere, strict=True)):
+        wire, found, chance = Wire(policy, number), pairs.met(policy, max_states), Random(number)
         count.cut += found.cut
-        count.steps += batch.steps(wire, pairs.everything(found))
+        count.steps += batch.steps(wire, pairs.everything(found, max_pairs))
         count.decisions += batch.doors(wire, pairs.door_states(policy, found.states))
-        batches.append(batch)
-    for number, (compiler, core) in enumerate(cores.items()):
-        place = into / str(number)
-        place.mkdir(parents=True)
-        tables = build_tables(place, policies, compiler)
-        Batch.joined(batches).compare(link_harness(place, core, tables, compiler))
-    place = into / "own"
-    place.mkdir()
-    tables, cores_by_use = build_tables(place, policies, OWN), dict[str, Sequence[Path]]()
-    for number, (policy, batch) in enumerate(zip(policies, batches, strict=True)):
-        wire, used = Wire(policy, number), toolchain.used(policy)
-        if used not in cores_by_use:
-            cores_by_use[used] = toolchain.build_core(place / f"core-{number}", OWN, policy=policy)
-        count.lives += batch.lives(wire, range(FIRST_OWN, FIRST_OWN + OWN_LIVES))
-        batch.records(wire, Random(number), OWN_LIVES)
         batch.edges(wire)
-        linked = place / f"harness-{number}"
+        if not lives.usable(policy):
+            continue
+        asked = batch.lives(wire, range(LIVES))
+        count.lives += asked
+        count.steps += asked * ACTIONS
+        count.records += batch.records(wire, chance, RECORDS)
+        count.steps += roomy.memories(wire, chance, MEMORIES)
+        count.records += roomy.units(wire, chance, UNITS)
+        if policy.entry.permit is not None:
+            count.records += roomy.permits(wire, chance, PERMITS)
+    tables = _compare(into, Batch.joined((*everywhere, roomy)), policies, cores)
+    for number, (policy, batch) in enumerate(zip(policies, everywhere, strict=True)):
+        linked = into / f"own-{number}"
         linked.mkdir()
-        batch.compare(link_harness(linked, cores_by_use[used], tables, OWN))
+        core = toolchain.own_core(into.parent, policy)
+        batch.compare(link_harness(linked, core, tables[OWN.data], OWN))
+    shutil.rmtree(into)
     return count
 
 
-def compare_generated(into: Path, first: int, policies: int, compiler: Compiler, core: Sequence[Path]) -> Count:
-    """So many policies by chance: all that the prover meets, and as much again by chance, other inputs among it."""
+def _compare(
+    into: Path, batch: Batch, policies: Sequence[Policy], cores: Mapping[Compiler, Sequence[Path]]
+) -> dict[str, list[Path]]:
+    """Put all of it to each core; the tables that were built for that, by `Compiler.data`."""
+    tables: dict[str, list[Path]] = {}
+    for number, (compiler, core) in enumerate(cores.items()):
+        place = into / str(number)
+        place.mkdir(parents=True)
+        if compiler.data not in tables:
+            tables[compiler.data] = build_tables(into / compiler.data, policies, compiler)
+        batch.compare(link_harness(place, core, tables[compiler.data], compiler))
+    return tables
+
+
+def compare_generated(
+    into: Path, first: int, policies: int, cores: Mapping[Compiler, Sequence[Path]], *, door_states: int | None
+) -> Count:
+    """So many policies by chance: all that the prover meets, and as much again by chance, other inputs among it.
+
+    The door is asked in so many states of each; None: in all.
+    """
     generated = by_chance.policies(first, policies)
     batch, count, chance = Batch(), Count(policies=len(generated)), Random(first)
     for number, policy in enumerate(generated):
         wire, found = Wire(policy, number), pairs.met(policy)
         count.cut += found.cut
         count.steps += batch.steps(wire, pairs.some(found, len(found.pairs), chance))
-        count.decisions += batch.doors(wire, pairs.door_states(policy, found.states)[:8])
-    into.mkdir(parents=True)
-    batch.compare(link_harness(into, core, build_tables(into, generated, compiler), compiler))
+        count.decisions += batch.doors(wire, pairs.door_states(policy, found.states)[:door_states])
+    _compare(into, batch, generated, cores)
+    shutil.rmtree(into)
     return count
 
 
-def compare_lives(
-    into: Path, policies: Sequence[Policy], lives_each: int, first: int, cores: Mapping[Compiler, Sequence[Path]]
-) -> Count:
-    """So many lives under each policy, and records: on the core as each of these compilers built it."""
-    policies = [policy for policy in policies if lives.usable(policy)]
-    batch, count = Batch(), Count(policies=len(policies))
+def compare_under_valgrind(into: Path, policies: Sequence[Policy]) -> int:
+    """A part of it all, with valgrind looking on: no byte that was never written is read; how many questions."""
+    batch, chance = Batch(), Random(1)
     for number, policy in enumerate(policies):
-        wire = Wire(policy, number)
-        asked = batch.lives(wire, range(first, first + lives_each))
-        count.lives += asked
-        count.steps += asked * ACTIONS
-        count.records += batch.records(wire, Random(first + number), 3 * lives_each)
-        count.steps += batch.memories(wire, Random(first + number), lives_each)
+        wire, found = Wire(policy, number), pairs.met(policy, VALGRIND_STATES)
+        batch.steps(wire, pairs.some(found, VALGRIND_STEPS, chance))
+        batch.doors(wire, pairs.door_states(policy, found.states)[:4])
+        batch.records(wire, chance, 20)
+        batch.memories(wire, chance, 2)
         batch.edges(wire)
-        count.records += batch.units(wire, Random(first + number), 3 * lives_each)
+        batch.units(wire, chance, 10)
         if policy.entry.permit is not None:
-            count.records += batch.permits(wire, Random(first + number), PERMITS)
-    for number, (compiler, core) in enumerate(cores.items()):
-        place = into / str(number)
-        place.mkdir(parents=True)
-        batch.compare(link_harness(place, core, build_tables(place, policies, compiler), compiler))
-    return count
+            batch.permits(wire, chance, 20)
+        batch.lives(wire, range(5))
+    core = toolchain.build_core(into / "core", toolchain.LOOKED_AT)
+    tables = build_tables(into, policies, toolchain.LOOKED_AT)
+    batch.compare(link_harness(into, core, tables, toolchain.LOOKED_AT), toolchain.VALGRIND)
+    return len(batch.asked)
 
 
 def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tuple[int, int]:
     """The known answers of the docs, and requests' bytes, with the core as each compiler built it; how many of each."""
-    known, policy = json.loads(vectors.FILE.read_text("utf-8")), vectors.policy()
+    policy = vectors.policy()
     batch, wire = Batch(), Wire(policy, 0)
     asked = batch.requests(wire, Random(1), REQUESTS)
-    life, _, _ = vectors.exchanges(wire)
-    batch.asked.append(life.question())
-    batch.told.append(life.answer())
-    batch.about.append(life)
-    for each in known["proofs"]:
-        nonce, session, mac, message = (bytes.fromhex(each[key]) for key in ("nonce", "session", "mac", "message"))
-        batch.asked.append(wire.ask_proof(each["mode"], each["purpose"] == "attach", nonce, session, mac))
-        batch.told.append(len(message).to_bytes(2, "little") + message + b"\1")
-        batch.about.append(each)
-    for each in known["records"]:
-        batch.record(wire, bytes.fromhex(each["bytes"]))
-    for number, (compiler, core) in enumerate(cores.items()):
-        place = into / str(number)
-        place.mkdir(parents=True)
-        batch.compare(link_harness(place, core, build_tables(place, [policy], compiler), compiler))
-    return sum(len(known[kind]) for kind in ("exchanges", "shown", "proofs", "records")), asked
+    known = batch.known(wire)
+    _compare(into, batch, [policy], cores)
+    return known, asked
 
 
 def _told_unit(unit: UnitData) -> bytes:

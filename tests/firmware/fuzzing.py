@@ -38,8 +38,8 @@ def _framed(frame: bytes) -> bytes:
     return b"\0" + len(frame).to_bytes(2, "little") + b"\1" + frame
 
 
-def fuzz(into: Path, seconds: int) -> int:
-    """Fuzz for so long; how many inputs were tried.
+def fuzz(into: Path, *, seconds: int, inputs: int) -> int:
+    """Fuzz for so long, or with so many inputs (0: as many as there is time for); how many were tried.
 
     Raises:
         BuildFailedError: it does not build, or an input was found that breaks it; its text is libFuzzer's report.
@@ -56,7 +56,8 @@ def fuzz(into: Path, seconds: int) -> int:
     run((*command, *options, FUZZ, CRYPTO, *core, *tables, "-o", built))
     # The peak of memory that libFuzzer looks at is inherited from whoever starts it: it says nothing about the core.
     memory = ("-rss_limit_mb=0", "-malloc_limit_mb=64")
-    limits = (f"-max_total_time={seconds}", "-max_len=2048", *memory, "-print_final_stats=1", "-seed=1")
+    ends = f"-runs={inputs}" if inputs else f"-max_total_time={seconds}"
+    limits = (ends, "-max_len=2048", *memory, "-print_final_stats=1", "-seed=1")
     said = run((built, *limits, f"-artifact_prefix={into}/", corpus), with_errors=True)
     tried = re.search(r"number_of_executed_units: (\d+)", said)
     return int(tried.group(1)) if tried else 0

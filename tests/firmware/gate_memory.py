@@ -1,5 +1,6 @@
 """Lock-out, nonces and sequences by themselves, one operation after the other, at times that matter."""
 
+from collections.abc import Mapping
 from random import Random
 from struct import Struct
 from typing import Final
@@ -15,6 +16,29 @@ from keyswitch.proof import sequence
 KINDS: Final = (ProofKind.SEQUENCE, ProofKind.CHALLENGE, ProofKind.PERMIT)
 MOST: Final = 2**32 - 1
 _HEAD, _U32, _U16 = Struct("<BQBB"), Struct("<I"), Struct("<H")
+_KEPT: Final = Struct("<6I3IBB")
+"""After each operation: what each kind still waits, from none to one beyond the last; failures; how much is kept."""
+
+
+def question(wire: Wire, operations: list[bytes]) -> bytes:
+    """All of these, one after the other."""
+    return b"\5" + wire.number + _U16.pack(len(operations)) + b"".join(operations)
+
+
+def restored(failures: Mapping[ProofKind, int], now_ms: int) -> bytes:
+    """The device comes up with so many in its store."""
+    return _HEAD.pack(0, now_ms, 0, 0) + b"".join(_U32.pack(failures.get(kind, 0)) for kind in KINDS)
+
+
+def wrong(kind: ProofKind, now_ms: int) -> bytes:
+    """A wrong proof of this kind."""
+    return _HEAD.pack(1, now_ms, KINDS.index(kind) + 1, 0)
+
+
+def heard(answer: bytes) -> tuple[dict[ProofKind, int], dict[ProofKind, int]]:
+    """Failures and waits after the last operation, by the core's answer."""
+    kept = _KEPT.unpack(answer[-_KEPT.size :])
+    return dict(zip(KINDS, kept[6:9], strict=True)), dict(zip(KINDS, kept[1:4], strict=True))
 
 
 class GateMemory:
@@ -34,7 +58,7 @@ class GateMemory:
         self.seen: list[str] = []
 
     def question(self) -> bytes:
-        return b"\5" + self.wire.number + _U16.pack(len(self.asked)) + b"".join(self.asked)
+        return question(self.wire, self.asked)
 
     def answer(self) -> bytes:
         return b"".join(self.told)

@@ -6,13 +6,13 @@ The stubs' CONFIG_ symbols are those that the exporter writes for that release: 
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, run
 
-from keyswitch.export.settings import RELEASES, settings_of
+from keyswitch.export.settings import REGISTRATION, RELEASES, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
@@ -32,30 +32,47 @@ class Age:
         name: of the stubs' directory.
         release: whose ks.conf it is built with.
         authorizes: it has GATT authorization.
-        carries: a handler can have data of its own, which a copy of it must not lose.
+        newer: from 3.7 on: a handler can have data of its own, which a copy of it must not lose; a group can write its
+            whole answer itself; the SMP service comes and goes by a symbol of its own.
         without: sources of the glue that this age does not build.
+        images: Kconfig symbols of how images lie in flash and what they are known by, beside the usual.
     """
 
     name: str
     release: str
     authorizes: bool
-    carries: bool = False
+    newer: bool = True
     without: frozenset[str]
+    images: tuple[str, ...] = ()
 
 
 AGES: Final = (
-    Age(name="3.4.99", release="3.7", authorizes=False, without=frozenset({"authorize.c", "crypto_psa.c"})),
+    Age(
+        name="3.4.99", release="3.7", authorizes=False, newer=False, without=frozenset({"authorize.c", "crypto_psa.c"})
+    ),
     Age(name="3.7", release="3.7", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
-    Age(name="4.1", release="4.1", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
-    Age(name="main", release="main", authorizes=True, carries=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="4.1", release="4.1", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
+    Age(name="main", release="main", authorizes=True, without=frozenset({"crypto_tinycrypt.c"})),
 )
-NEWEST_NCS: Final = next(age for age in AGES if age.name == "4.1")
+_OLDEST, _NCS_2_9, NEWEST_NCS, _MAIN = AGES
+_SHA512, _OFFSET = "MCUBOOT_BOOTLOADER_USES_SHA512", "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET"
+BY_SHA512: Final = replace(_NCS_2_9, images=(_SHA512,))
+BY_OFFSET: Final = replace(NEWEST_NCS, images=(_OFFSET,))
+OTHER_IMAGES: Final = (BY_SHA512, BY_OFFSET, replace(_MAIN, images=(_SHA512, _OFFSET)))
+"""Builds whose images are known by another hash, or lie elsewhere in their slots."""
+NOT_BUILT: Final = (
+    (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
+    *(
+        (replace(NEWEST_NCS, images=(f"MCUBOOT_BOOTLOADER_MODE_{mode}",)), "does not arm images for this mode")
+        for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD")
+    ),
+)
+"""Builds that have to stop, and what they have to say."""
 
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
-    "KEYSWITCH_MAX_CONNECTIONS": 2,
-    "KEYSWITCH_MAX_GROUPS": 12,
-    "KEYSWITCH_MAX_COMMANDS": 64,
+    "KEYSWITCH_MAX_GROUPS": 6,
+    "KEYSWITCH_MAX_COMMANDS": 32,
     "KEYSWITCH_STACK_SIZE": 2560,
     "KEYSWITCH_THREAD_PRIO": 2,
     "KEYSWITCH_FRAME_SIZE": 256,
@@ -74,7 +91,6 @@ _OF_ZEPHYR: Final = {  # what a build with these groups has besides
     "MCUMGR_TRANSPORT_REASSEMBLY": 1,
     "BT_PERIPHERAL": 1,
     "BT_SMP": 1,
-    "BT_MAX_CONN": 2,
     "BT_GATT_DYNAMIC_DB": 1,
     "CSPRNG_ENABLED": 1,
 }
@@ -86,18 +102,32 @@ def policy_of(service: Visibility) -> Policy:
     return load(text.encode(), origin="traps.toml")
 
 
-def configuration(age: Age) -> str:
-    """What Kconfig would have made of the exporter's ks.conf, as a header; with the table that can change."""
-    symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR}
-    for service in (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,):
-        for each in settings_of(policy_of(service), RELEASES[age.release]):
+def _trapped(age: Age) -> tuple[Policy, ...]:
+    """The traps' policies whose settings together serve every strategy: one of them with the table that can change."""
+    services = (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,)
+    return tuple(map(policy_of, services))
+
+
+def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed: bool = False) -> str:
+    """What Kconfig would have made of the exporter's ks.conf for them together; fixed: the table never changes."""
+    symbols: dict[str, int] = {**_OF_OURS, **_OF_ZEPHYR, "KEYSWITCH_MAX_CONNECTIONS": centrals, "BT_MAX_CONN": centrals}
+    for policy in policies:
+        for each in settings_of(policy, RELEASES[age.release]):
             if each.value != "n":
                 symbols[each.symbol] = 1 if each.value == "y" else int(each.value)
-    if age.carries:
+    if age.newer:
         symbols["MCUMGR_MGMT_HANDLER_USER_DATA"] = 1
-    has_symbol = int(RELEASES[age.release].dynamic_service)
+        symbols["MCUMGR_MGMT_CUSTOM_PAYLOAD"] = 1
+    if fixed or not age.newer:
+        symbols.pop(REGISTRATION, None)
+    if fixed:
+        symbols.pop("BT_GATT_DYNAMIC_DB", None)
+    symbols["KEYSWITCH_CRYPTO_TINYCRYPT" if "crypto_psa.c" in age.without else "KEYSWITCH_CRYPTO_PSA"] = 1
+    symbols.update(dict.fromkeys(age.images, 1))
+    has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
-    return "\n".join([*lines, "#define KS_MAX_CONNECTIONS 2", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""])
+    lines += [f"#define KS_MAX_CONNECTIONS {centrals}", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""]
+    return "\n".join(lines)
 
 
 def _of_any_service(policy: Policy) -> str:
@@ -114,10 +144,22 @@ def sources_of(age: Age) -> list[Path]:
     return [path for path in GLUE if path.name not in age.without]
 
 
-def _prepare(into: Path, age: Age) -> tuple[str | Path, ...]:
+def prepare(into: Path, age: Age, policy: Policy, centrals: int) -> tuple[str | Path, ...]:
+    """What a product's build of this policy would find there; the compiler's options to find it."""
     into.mkdir(parents=True, exist_ok=True)
-    (into / "autoconf.h").write_text(configuration(age))
+    (into / "autoconf.h").write_text(configuration(age, [policy], centrals))
+    (into / "ks_policy.h").write_text(policy_h(policy, "/* by a test */"))
+    return _options(into, age)
+
+
+def _prepare(into: Path, age: Age, *, fixed: bool = False) -> tuple[str | Path, ...]:
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=2, fixed=fixed))
     (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS)))
+    return _options(into, age)
+
+
+def _options(into: Path, age: Age) -> tuple[str | Path, ...]:
     stubs = HERE / "stubs"
     before = ("-include", stubs / age.name / "stub_age.h", "-include", into / "autoconf.h")
     return (*before, "-I", HERE, "-I", stubs / age.name, "-I", stubs / "any", "-I", FIRMWARE / "include", "-I", into)
@@ -134,13 +176,13 @@ PLAIN: Final = Compiler(name="gcc", command=("gcc", "-O0"))
 SHORT: Final = Compiler(name="gcc -m32", command=("gcc", "-m32", "-O0"))
 
 
-def compile_glue(into: Path, age: Age, compiler: Compiler) -> int:
-    """Whether the glue compiles without a warning; how many sources.
+def compile_glue(into: Path, age: Age, compiler: Compiler, *, fixed: bool = False) -> int:
+    """Whether the glue compiles without a warning; how many sources. fixed: for a table that never changes.
 
     Raises:
         BuildFailedError: it does not.
     """
-    options = _prepare(into, age)
+    options = _prepare(into, age, fixed=fixed)
     sources = sources_of(age)
     run((*compiler.command, *WARNINGS, "-fsyntax-only", *options, *sources))
     return len(sources)
@@ -204,30 +246,58 @@ class Trapped:
         self.faults += other.faults
 
 
+def _builds(age: Age) -> tuple[Age, ...]:
+    """The usual build of this age, and those with other images."""
+    return (age, *(each for each in OTHER_IMAGES if replace(each, images=()) == age))
+
+
 def look_at(into: Path, age: Age) -> Trapped:
-    """Every source of the glue by every compiler, without a warning.
+    """Every source of the glue by every compiler, without a warning, in every build of this age.
 
     Raises:
         BuildFailedError: there is one.
     """
-    return Trapped(sources=sum(compile_glue(into / f"looked-{n}", age, each) for n, each in enumerate(LOOKED_AT)))
+    count = Trapped()
+    for kind, build in enumerate(_builds(age)):
+        for n, each in enumerate(LOOKED_AT):
+            count.sources += compile_glue(into / f"looked-{kind}-{n}", build, each)
+    count.sources += compile_glue(into / "fixed", age, PLAIN, fixed=True)
+    return count
+
+
+def stops(into: Path, age: Age, words: str) -> None:
+    """Such a build has to stop with these words.
+
+    Raises:
+        BuildFailedError: it does not.
+    """
+    try:
+        compile_glue(into, age, PLAIN)
+    except BuildFailedError as error:
+        if "#error" in str(error) and words in str(error):
+            return
+        raise
+    raise BuildFailedError(f"{age.name}, {', '.join(age.images)}: compiles, and should not: {words}")
 
 
 def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
-    """Every trap under every strategy of this age.
+    """Every trap under every strategy in every build of this age.
 
     Raises:
         BuildFailedError: it does not compile, or a trap is sprung.
     """
     count = Trapped()
-    objects = build_traps(into / "objects", age, compiler)
-    for service in Visibility:
-        if service is Visibility.AUTHORIZE and not age.authorizes:
-            continue
-        passed, wrong = traps_of(link_traps(into, age, compiler, objects, service))
-        if wrong or not passed:
-            raise BuildFailedError(f"traps, {age.name}, {service.value}, {compiler.name}: {wrong or 'none ran'}")
-        count.traps += passed
+    for kind, build in enumerate(_builds(age)):
+        place = into / f"build-{kind}"
+        objects = build_traps(place / "objects", build, compiler)
+        for service in Visibility:
+            if service is Visibility.AUTHORIZE and not age.authorizes:
+                continue
+            passed, wrong = traps_of(link_traps(place, build, compiler, objects, service))
+            if wrong or not passed:
+                told = ", ".join((age.name, *build.images, service.value, compiler.name))
+                raise BuildFailedError(f"traps, {told}: {wrong or 'none ran'}")
+            count.traps += passed
     return count
 
 
@@ -236,21 +306,22 @@ def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change."""
+    """One change of the glue. Attributes: trap: that has to notice; file, old, new: the change; age: the build."""
 
     trap: str
     file: str
     old: str
     new: str
     service: Visibility = field(default=Visibility.RECONNECT)
+    age: Age = NEWEST_NCS
 
 
 FAULTS: Final = (
     Fault(
         trap="1-reset-outlives-leaving",
         file="os_group.c",
-        old="return ks_tell(&event, &refusal) ? MGMT_ERR_EOK",
-        new="return ks_tell(&event, &refusal) ? original(call->streamer)",
+        old="return ks_gate_tell(call, KS_RESET_ASKED);",
+        new="return (ks_gate_tell(call, KS_RESET_ASKED) == 0) ? original(call->streamer) : MGMT_ERR_EACCESSDENIED;",
     ),
     Fault(
         trap="2-one-pool-of-buffers",
@@ -261,7 +332,7 @@ FAULTS: Final = (
     Fault(
         trap="3-mode-changes-within-a-handler",
         file="application.c",
-        old="(void)ks_tell(&event, NULL);\n}\n\nstatic void tell_lost",
+        old="(void)ks_tell(&event);\n}\n\nstatic void tell_lost",
         new="(void)event;\n}\n\nstatic void tell_lost",
     ),
     Fault(
@@ -310,7 +381,7 @@ FAULTS: Final = (
     ),
     Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!same) {", new="\tif (false) {"),
     Fault(
-        trap="7-refusals-say-why",
+        trap="4-groups-registered-late",
         file="gate.c",
         old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n\tif (original",
         new="\trc = 0;\n\tif (original",
@@ -319,8 +390,34 @@ FAULTS: Final = (
     Fault(
         trap="upload-rules",
         file="image.c",
-        old="(check->req->off == 0u) && (check->req->size > usable_size())",
+        old="(check->req->off == 0u) && is_too_large(check->req->size)",
         new="check->req->size == 0u",
+    ),
+    Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="size = (size_t)(2 * last_fields) - area->fa_size;",
+        new="size = (size_t)last_fields;",
+    ),
+    Fault(
+        trap="queued-before-leaving",
+        file="visibility.c",
+        old="\t\tks_smp_service_gone();\n",
+        new="\t\t(void)show;\n",
+        service=Visibility.LIVE,
+    ),
+    Fault(
+        trap="3-mode-changes-within-a-handler",
+        file="gate.c",
+        old="\t\tks_answer_begins(KS_ANSWER_SMP); /* a slot",
+        new="\t\t(void)header; /* a slot",
+        service=Visibility.LIVE,
+    ),
+    Fault(
+        trap="arm-and-confirm",
+        file="image.c",
+        old="return (chunk_refused != 0) ? chunk_refused : rc;",
+        new="return rc;",
     ),
     Fault(
         trap="authorize-in-a-live-connection",
@@ -333,7 +430,7 @@ FAULTS: Final = (
         trap="arm-and-power-cut-in-the-trial",
         file="record.c",
         old='if (settings_delete("ks/session") == 0) {',
-        new="if (kept.has_session) {",
+        new="if (kept[SESSION].there) {",
     ),
     Fault(
         trap="input-before-start",
@@ -348,20 +445,73 @@ FAULTS: Final = (
         old="static void connected(struct bt_conn *conn, uint8_t err)\n{\n",
         new="static void connected(struct bt_conn *conn, uint8_t err)\n{\n\tks_lock();\n\tks_unlock();\n",
     ),
+    Fault(
+        trap="arm-by-another-hash",
+        file="image_hash.c",
+        old="(tlv.it_type == HASH_TLV) && (tlv.it_len == KS_DIGEST_SIZE)",
+        new="tlv.it_len == KS_DIGEST_SIZE",
+    ),
+    Fault(
+        trap="arm-by-another-hash",
+        file="image.c",
+        old="(wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE)",
+        new="wanted.len > 64u",
+    ),
+    Fault(
+        trap="arm-late",
+        file="image_hash.c",
+        old="#define HASH_TLV IMAGE_TLV_SHA512",
+        new="#define HASH_TLV IMAGE_TLV_SHA256",
+        age=BY_SHA512,
+    ),
+    Fault(
+        trap="arm-late",
+        file="image_hash.c",
+        old="hash->at = ks_image_begins(area);",
+        new="hash->at = 0u;",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="arm-and-ask-in-the-trial",
+        file="image_hash.c",
+        old="uint32_t tlvs = hashed_end(area, ks_image_begins(area));",
+        new="uint32_t tlvs = hashed_end(area, (area == FIXED_PARTITION_ID(slot1_partition)) ? 0x1000u : 0u);",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="upload-behind-the-first-sector",
+        file="image.c",
+        old="size > usable - begin",
+        new="size > usable",
+        age=BY_OFFSET,
+    ),
+    Fault(
+        trap="upload-rules",
+        file="image.c",
+        old="page_size(area, ks_image_begins(OTHER_AREA), &start);",
+        new="page_size(area, 0u, &start);",
+        age=BY_OFFSET,
+    ),
 )
 
 
 def plant(into: Path, faults: Sequence[Fault] = FAULTS) -> Trapped:
-    """Each fault by itself has to be noticed by its trap.
+    """Each fault by itself has to be noticed by its trap, and what cannot be built has to say why.
 
     Raises:
         BuildFailedError: one is not, or its text is not there any more.
     """
-    age, compiler = NEWEST_NCS, PLAIN
-    objects = build_traps(into / "sound", age, compiler)
-    options = _prepare(into / "sound", age)
+    for number, (not_built, words) in enumerate(NOT_BUILT):
+        stops(into / f"stops-{number}", not_built, words)
+    compiler = PLAIN
+    sound: dict[Age, list[Path]] = {}
     unnoticed: list[str] = []
     for number, fault in enumerate(faults):
+        age = fault.age
+        if age not in sound:
+            sound[age] = build_traps(into / f"sound-{len(sound)}", age, compiler)
+        objects = sound[age]
+        options = _prepare(objects[0].parent, age)
         place = into / f"fault-{number}"
         place.mkdir(parents=True)
         source = FIRMWARE / "src" / "zephyr" / fault.file

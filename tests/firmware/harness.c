@@ -3,7 +3,6 @@
  * Runs the core over a file of questions and writes a file of answers, so that Python can compare them with its own.
  * tests/firmware/wire.py writes and reads these bytes; both sides are little-endian and packed.
  */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,9 @@
 
 #include "harness.h"
 
+#if defined(TEST_VALGRIND)
+#include <valgrind/memcheck.h>
+#endif
 #if defined(__has_feature)
 #if __has_feature(memory_sanitizer)
 #include <sanitizer/msan_interface.h>
@@ -76,11 +78,14 @@ static uint32_t get32(struct input *in)
 
 /*
  * What does not count (a session that is none, a field that the event has not) must not matter: nonsense stands there, and the
- * memory sanitizer hears of every read of it.
+ * memory sanitizer, or valgrind, hears of every read of it.
  */
 static void nonsense(void *bytes, size_t size)
 {
 	memset(bytes, 0xA5, size);
+#if defined(TEST_VALGRIND)
+	(void)VALGRIND_MAKE_MEM_UNDEFINED(bytes, size);
+#endif
 #if defined(__has_feature)
 #if __has_feature(memory_sanitizer)
 	__msan_poison(bytes, size);
@@ -88,11 +93,29 @@ static void nonsense(void *bytes, size_t size)
 #endif
 }
 
-static FILE *answers;
+static struct {
+	uint8_t *bytes;
+	size_t used;
+	size_t size;
+} answers;
+
+static uint8_t *room_for(size_t size)
+{
+	uint8_t *at;
+
+	if (answers.size - answers.used < size) {
+		answers.size = 2 * answers.size + size;
+		answers.bytes = realloc(answers.bytes, answers.size);
+		must(answers.bytes != NULL, "no memory");
+	}
+	at = answers.bytes + answers.used;
+	answers.used += size;
+	return at;
+}
 
 static void put8(uint32_t value)
 {
-	(void)putc((int)(value & 0xFFu), answers);
+	*room_for(1) = (uint8_t)value;
 }
 
 static void put16(uint32_t value)
@@ -109,7 +132,9 @@ static void put32(uint32_t value)
 
 static void put_bytes(const void *bytes, size_t size)
 {
-	must(size == 0 || fwrite(bytes, 1, size, answers) == size, "answers cannot be written");
+	if (size != 0) {
+		memcpy(room_for(size), bytes, size);
+	}
 }
 
 /* --- values --- */
@@ -529,6 +554,31 @@ static void answer_proof(struct input *in, const struct ks_policy *policy)
 	     "a message's size");
 }
 
+static void get_text(struct input *in, char text[UINT8_MAX + 1])
+{
+	uint8_t size = get8(in);
+
+	memcpy(text, take(in, size), size);
+	text[size] = '\0';
+}
+
+/* What a challenge's MAC covers, of any device and mode. */
+static void answer_message(struct input *in)
+{
+	uint8_t message[KS_PROOF_MESSAGE_MAX];
+	char device_id[UINT8_MAX + 1];
+	char mode[UINT8_MAX + 1];
+	uint8_t purpose;
+	const uint8_t *nonce;
+
+	get_text(in, device_id);
+	get_text(in, mode);
+	purpose = get8(in);
+	nonce = take(in, KS_NONCE_SIZE);
+	put_bytes(message, ks_proof_message(KS_PROOF_CHALLENGE, device_id, mode, purpose, nonce,
+					    take(in, KS_TOKEN_SIZE), message, sizeof(message)));
+}
+
 /* The Ed25519 that a question brings with it. */
 static void get_signatures(struct input *in)
 {
@@ -868,7 +918,7 @@ static struct ks_answer ask_frame(struct ks_device *device, uint8_t op, uint8_t 
 	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_MODE};
 	struct ks_step step;
 
-	ks_cbor_map(&writer, 1u);
+	ks_cbor_head(&writer, KS_CBOR_MAJOR_MAP, 1u);
 	ks_cbor_text(&writer, "to");
 	ks_cbor_text(&writer, to);
 	must(!writer.full, "a request's size");
@@ -989,12 +1039,15 @@ static void check_edges(const struct ks_policy *policy)
 }
 
 /* Answers every question, one after the other; returns how many there were. */
-static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
+static unsigned long answer_all(const uint8_t *data, size_t size)
 {
 	struct input in = {data, data + size};
 	unsigned long count = 0;
 
-	answers = to;
+	answers.size = 256;
+	answers.used = 0;
+	answers.bytes = malloc(answers.size);
+	must(answers.bytes != NULL, "no memory");
 	while (in.at < in.end) {
 		uint8_t kind = get8(&in);
 		uint16_t number = get16(&in);
@@ -1041,26 +1094,25 @@ static unsigned long answer_all(const uint8_t *data, size_t size, FILE *to)
 		case 9:
 			answer_unit(&in);
 			break;
+		case 10:
+			answer_message(&in);
+			break;
 		default:
 			must(false, "no such question");
 		}
 		count++;
 	}
-	must(fclose(to) == 0, "answers cannot be written");
 	return count;
 }
 
 /* The same for a process that has loaded this as a library. *told: give it back to free(). */
-size_t harness_ask(const uint8_t *questions, size_t size, char **told);
+size_t harness_ask(const uint8_t *questions, size_t size, uint8_t **told);
 
-size_t harness_ask(const uint8_t *questions, size_t size, char **told)
+size_t harness_ask(const uint8_t *questions, size_t size, uint8_t **told)
 {
-	size_t told_size = 0;
-	FILE *to = open_memstream(told, &told_size);
-
-	must(to != NULL, "no memory");
-	(void)answer_all(questions, size, to);
-	return told_size;
+	(void)answer_all(questions, size);
+	*told = answers.bytes;
+	return answers.used;
 }
 
 int main(int argc, char **argv)
@@ -1082,7 +1134,9 @@ int main(int argc, char **argv)
 	(void)fclose(questions);
 	to = fopen(argv[2], "wb");
 	must(to != NULL, "no answers");
-	count = answer_all(data, (size_t)size, to);
+	count = answer_all(data, (size_t)size);
+	must(fwrite(answers.bytes, 1, answers.used, to) == answers.used && fclose(to) == 0, "answers cannot be written");
+	free(answers.bytes);
 	(void)printf("%lu answers, at most %u effects\n", count, most_effects);
 	free(data);
 	return 0;

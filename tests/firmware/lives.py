@@ -165,15 +165,15 @@ class LifeCore(Core):
 
 
 class Life:
-    """One life, as it is lived and as it is told to the C core."""
+    """One life, as it is lived and as it is told to the C core: drawn by `chance`, or by its seed."""
 
-    def __init__(self, wire: Wire, seed: int) -> None:
+    def __init__(self, wire: Wire, seed: int, chance: Random | None = None) -> None:
         self.wire, self.policy = wire, wire.policy
         self.unit = "a unit's own id, é" if seed % 3 == 2 else ""
         if self.unit:
             self.policy = with_unit(self.policy, Unit(id=self.unit))
         self.right: set[bytes] = set()
-        self.chance = Random(seed)
+        self.chance = Random(seed) if chance is None else chance
         self.now_ms = self.chance.randrange(1000)
         self.store = MemoryStore()
         self.core = LifeCore(self.policy, Chance(seed), wire, self.store)

@@ -101,7 +101,6 @@ SAME: Final[dict[tuple[str, str], str]] = {
     ("ks_mode_group.c", "return ((size != 0u) && is_bytes(mac) && (mac->size == KS_MAC_SIZE) &&"): (
         "a message has more than one byte, and room for the longest"
     ),
-    ("ks_refusal.c", "if ((uint8_t)text[place] < PART_COUNT) {"): "no text holds the byte behind the last part's",
     ("ks_transition.c", "uint32_t longest = 0u;"): "no hold is shorter than a millisecond",
 }
 """File and line as they are: why no question can tell what survives there from the core."""

@@ -26,7 +26,7 @@ MAX_STATES = 20_000
 
 
 MAX_PAIRS = 40_000
-"""Of one policy: states and events beyond what was met."""
+"""Of one policy: states and events beyond what was met. `make deep` takes more."""
 
 
 @dataclass(slots=True)
@@ -148,22 +148,23 @@ def _records(policy: Policy) -> list[SessionRecord]:
     ]
 
 
-def everything(found: Found) -> Iterator[tuple[GateState, Event]]:
+def everything(found: Found, max_pairs: int = MAX_PAIRS) -> Iterator[tuple[GateState, Event]]:
     """Every state that was met, with every event that was met anywhere, and with the whole alphabet.
 
-    Coming up forgets the state before: two states are enough to see that. Where that is more than `MAX_PAIRS`, as many
+    Coming up forgets the state before: two states are enough to see that. Where that is more than `max_pairs`, as many
     of them by chance, beside all that was met.
     """
-    if len(found.states) * len(found.events) > MAX_PAIRS:
-        yield from some(found, MAX_PAIRS, Random(len(found.pairs)))
+    states, met = found.states, found.events
+    if len(states) * len(met) > max_pairs:
+        yield from some(found, max_pairs, Random(len(found.pairs)))
         return
-    told = list(dict.fromkeys((*found.events, *alphabet(found.policy))))
+    told = list(dict.fromkeys((*met, *alphabet(found.policy))))
     boots = [event for event in told if isinstance(event, on.Booted)]
     others = [event for event in told if not isinstance(event, on.Booted)]
-    for place, state in enumerate(found.states):
+    for place, state in enumerate(states):
         for event in others:
             yield state, event
-        for event in boots if place in {0, len(found.states) - 1} else ():
+        for event in boots if place in {0, len(states) - 1} else ():
             yield state, event
             if found.policy.inputs:
                 yield state, replace(event, inputs=())

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache, lru_cache
 from random import Random
 from struct import Struct
 from typing import Any, Final
@@ -15,7 +16,7 @@ from tests.firmware.wire import NONSENSE, Wire, images_bytes
 from keyswitch.policy.model import Policy
 from keyswitch.proof import permit as permits
 from keyswitch.proof.challenge import Challenge, Purpose
-from keyswitch.proof.permit import Permit, PermitFault, issue, public_key, sign, verify
+from keyswitch.proof.permit import Permit, PermitFault, issue, sign, verify
 
 NOW_S: Final = 1_500
 """`TEST_CLOCK_S` in harness.h."""
@@ -24,6 +25,10 @@ STRANGER: Final = bytes([0x63]) * 32
 IMAGES: Final = (b"\x11" * 32, b"\x22" * 32, b"\x33" * 64, b"\x44" * 48)
 _U16, _U32 = Struct("<H"), Struct("<I")
 _MOST: Final = 2**32 - 1
+
+public_key = cache(permits.public_key)
+_judge = lru_cache(1024)(permits._signed_by)
+"""The same signature is judged as a part of its permit, and by itself: either takes longer than all around it."""
 
 
 def draw(policy: Policy, device: str, chance: Random) -> Permit:
@@ -62,7 +67,7 @@ def noted() -> Iterator[set[bytes]]:
     judge = permits._signed_by
 
     def note(key: bytes, signature: bytes, data: bytes) -> bool:
-        found = judge(key, signature, data)
+        found = _judge(key, signature, data)
         if found:
             right.add(hashlib.sha256(key + data + signature).digest())
         return found
@@ -87,7 +92,40 @@ def ask(wire: Wire, data: bytes, signature: bytes, asked: Challenge, now_s: int 
     with noted() as right:
         found = verify(data, signature, asked, ISSUERS, now_s)
         _verify_all(data, signature, asked)
-    question = b"".join(
+    question = _question(wire, right, data, signature, asked, now_s)
+    if isinstance(found, PermitFault):
+        return question, bytes([found is PermitFault.EXPIRED])
+    told = b"\2" + found.id + found.holder + _U32.pack(min(found.uses or 0, _MOST)) + images_bytes(found.images)
+    return question, told
+
+
+def ask_known(wire: Wire, known: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The same of a known answer: what was signed there is all that the core is told to be signed."""
+    data, signature = bytes.fromhex(known["permit"]), bytes.fromhex(known["sig"])
+    holder = public_key(bytes.fromhex(known["holder_key"]))
+    message = bytes.fromhex(known["message"])
+    _, _, payload, issuers = cbor2.loads(data[1:])
+    issuer = public_key(bytes.fromhex(known["issuer_key"]))
+    right = {
+        hashlib.sha256(holder + message + signature).digest(),
+        hashlib.sha256(issuer + permits._to_be_signed(payload) + issuers).digest(),
+    }
+    told = b"\2" + bytes.fromhex(known["id"]) + holder + _U32.pack(known["uses"] or 0)
+    images = images_bytes(frozenset(map(bytes.fromhex, known["images"])))
+    asked = Challenge(
+        nonce=bytes.fromhex(known["nonce"]),
+        device=known["device"],
+        mode=known["mode"],
+        purpose=Purpose(known["purpose"]),
+        session=bytes.fromhex(known["session"]),
+    )
+    return _question(wire, right, data, signature, asked, known["clock_s"]), told + images
+
+
+def _question(
+    wire: Wire, right: set[bytes], data: bytes, signature: bytes, asked: Challenge, now_s: int | None
+) -> bytes:
+    return b"".join(
         (
             b"\7" + wire.number + signatures(right) + _U16.pack(len(data)) + data + signature,
             bytes([wire.modes[asked.mode], asked.purpose is Purpose.ATTACH]) + asked.nonce,
@@ -95,10 +133,6 @@ def ask(wire: Wire, data: bytes, signature: bytes, asked: Challenge, now_s: int 
             bytes([now_s is not None]) + _U32.pack(now_s or 0),
         )
     )
-    if isinstance(found, PermitFault):
-        return question, bytes([found is PermitFault.EXPIRED])
-    told = b"\2" + found.id + found.holder + _U32.pack(min(found.uses or 0, _MOST)) + images_bytes(found.images)
-    return question, told
 
 
 def _verify_all(data: bytes, signature: bytes, asked: Challenge) -> None:

@@ -1,9 +1,12 @@
 """Builds the portable core with the harness, for any compiler: each policy's exported tables beside each other."""
 
+import hashlib
+import os
 import re
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from keyswitch.export.limits import most_effects
@@ -15,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FIRMWARE = REPOSITORY / "firmware"
 CORE = sorted((FIRMWARE / "src" / "core").glob("*.c"))
 HARNESS = Path(__file__).with_name("harness.c")
-CRYPTO = Path(__file__).with_name("sha256.c")
+CRYPTO = Path(__file__).with_name("crypto.c")
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 _ROOM = "#define KS_MAX_IMAGES 8\n#define KS_MAX_CONNECTIONS 32\n"
@@ -33,8 +36,8 @@ def examples() -> list[Path]:
     return [path for path in sorted((REPOSITORY / "examples").glob("*/*.toml")) if path.name != "pyproject.toml"]
 
 
-ISSUER_KEYS = (bytes([0x51]) * 32, bytes([0x52]) * 32)
-"""Private keys of whoever may issue permits to the tests' devices."""
+ISSUER_KEYS = (bytes(range(32)), bytes([0x52]) * 32)
+"""Private keys of whoever may issue permits to the tests' devices; the first one is that of the known answers."""
 ISSUERS = tuple(map(public_key, ISSUER_KEYS))
 
 
@@ -48,35 +51,65 @@ class BuildFailedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Compiler:
-    """One way to build. Attributes: name: for people; command: with its options."""
+    """One way to build.
+
+    Attributes:
+        name: for people.
+        command: with its options.
+        data: compilers whose tables, which are constants alone, can stand in for each other say the same here.
+    """
 
     name: str
     command: tuple[str, ...]
-    extra: tuple[str, ...] = field(default=())
+    data: str = "64-bit"
 
 
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 GCC = Compiler(name="gcc", command=("gcc", "-O1"))
-OWN = Compiler(name="gcc, without what the policy does not use", command=("gcc", "-O1"))
+OWN = Compiler(name="gcc, without what the policy does not use", command=("gcc", "-O0"))
+LOOKED_AT = Compiler(name="gcc, under valgrind", command=("gcc", "-g", "-O1", "-DTEST_VALGRIND"))
 LIBRARY = Compiler(name="gcc, library", command=("gcc", "-O1", "-fPIC"))
 ALL = (
     GCC,
     Compiler(name="clang", command=("clang", "-O2")),
-    Compiler(name="gcc -m32", command=("gcc", "-m32", "-Os")),
-    Compiler(name="clang, address and undefined behaviour sanitizers", command=("clang", "-O1", *SANITIZE)),
+    Compiler(name="gcc -m32", command=("gcc", "-m32", "-Os"), data="32-bit"),
+    Compiler(
+        name="clang, address and undefined behaviour sanitizers",
+        command=("clang", "-O1", *SANITIZE),
+        data="guarded",  # against reads beyond them
+    ),
     Compiler(
         name="clang, memory sanitizer", command=("clang", "-O1", "-fsanitize=memory", "-fno-sanitize-recover=all")
     ),
 )
 
 
-def run(command: Sequence[str | Path], *, with_errors: bool = False) -> str:
+def run(
+    command: Sequence[str | Path],
+    *,
+    with_errors: bool = False,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
     """What it printed; on request, what it said beside it too.
+
+    Args:
+        command: program and arguments.
+        with_errors: its standard error as well.
+        env: variables in addition to this process's.
+        cwd: where it runs.
 
     Raises:
         BuildFailedError: it failed.
     """
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(each) for each in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    )
     if done.returncode:
         shown = " ".join(str(each) for each in command[:6])
         raise BuildFailedError(f"{shown} …: exit code {done.returncode}\n{done.stdout}{done.stderr}")
@@ -103,6 +136,17 @@ def build_core(
         run((*compiler.command, *WARNINGS, *include, "-c", source, "-o", built))
         objects.append(built)
     return objects
+
+
+def own_core(shared: Path, policy: Policy) -> list[Path]:
+    """The core without what this policy does not use, by `OWN`: built once for all that use the same."""
+    built = shared / f"own-{hashlib.sha256(used(policy).encode()).hexdigest()[:16]}"
+    if not built.exists():
+        building = shared / f"{built.name}-{os.getpid()}"
+        build_core(building, OWN, policy=policy)
+        with suppress(OSError):  # another process was faster
+            building.rename(built)
+    return [built / f"{source.stem}.o" for source in CORE]
 
 
 def used(policy: Policy) -> str:
@@ -163,13 +207,16 @@ def build_library(into: Path, policy: Policy, core: Sequence[Path]) -> Path:
     return built
 
 
-def ask(harness: Path, questions: bytes) -> bytes:
-    """The core's answers.
+VALGRIND = ("valgrind", "--quiet", "--error-exitcode=9")
+
+
+def ask(harness: Path, questions: bytes, under: Sequence[str] = ()) -> bytes:
+    """The core's answers, under some other program if there is one to look on.
 
     Raises:
         BuildFailedError: the harness died, for example of a sanitizer's finding.
     """
     asked, told = harness.with_suffix(".questions"), harness.with_suffix(".answers")
     asked.write_bytes(questions)
-    run((harness, asked, told))
+    run((*under, harness, asked, told))
     return told.read_bytes()

@@ -3,13 +3,15 @@
 python -m tests.firmware.vectors        writes the file
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import cbor2
 from tests.firmware.lives import SECRET, Life
-from tests.firmware.toolchain import REPOSITORY
+from tests.firmware.toolchain import ISSUER_KEYS, REPOSITORY
 from tests.firmware.wire import Wire
 
 from keyswitch.gate import record_bytes
@@ -19,7 +21,7 @@ from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
 from keyswitch.proof import challenge
-from keyswitch.proof.permit import Permit, issue, public_key
+from keyswitch.proof.permit import Permit, issue, public_key, sign
 from keyswitch.smp.groups import mode
 from keyswitch.smp.header import HEADER_SIZE, Header, Op
 from keyswitch.terms import Security
@@ -191,9 +193,9 @@ def records() -> tuple[SessionRecord, ...]:
 
 
 def permits() -> Iterator[dict[str, Any]]:
-    """A permit, by keys that everybody knows."""
-    issuer, holder = bytes(range(32)), bytes(range(32, 64))
-    permit = Permit(
+    """Permits by keys that everybody knows, shown to a device that counts uses and to one that trusts its clock."""
+    issuer, holder = ISSUER_KEYS[0], bytes(range(32, 64))
+    counted = Permit(
         id=bytes(range(16)),
         issuer="Vector Inc.",
         devices=("unit-1",),
@@ -202,7 +204,36 @@ def permits() -> Iterator[dict[str, Any]]:
         uses=3,
         images=frozenset({b"\x11" * 32}),
     )
-    yield {"issuer_key": issuer.hex(), "holder_key": holder.hex(), "permit": issue(permit, issuer).hex()}
+    timed = replace(
+        counted,
+        devices=("unit-0", "unit-1"),
+        not_before_s=1_000,
+        expires_s=2_000,
+        uses=None,
+        images=frozenset({b"\x11" * 32, b"\x22" * 64}),
+    )
+    entering = challenge.Challenge(
+        nonce=bytes(range(16)), device="unit-1", mode="maintenance", purpose=challenge.Purpose.ENTER, session=b""
+    )
+    attaching = replace(entering, purpose=challenge.Purpose.ATTACH, session=b"\x01\x02\x03\x04")
+    for permit, asked, now_s in ((counted, entering, None), (timed, attaching, 1_999)):
+        data = issue(permit, issuer)
+        yield {
+            "issuer_key": issuer.hex(),
+            "holder_key": holder.hex(),
+            "permit": data.hex(),
+            "nonce": asked.nonce.hex(),
+            "device": asked.device,
+            "mode": asked.mode,
+            "purpose": asked.purpose.value,
+            "session": asked.session.hex(),
+            "clock_s": now_s,
+            "message": (challenge.message(asked, "permit") + hashlib.sha256(data).digest()).hex(),
+            "sig": sign(holder, asked, data).hex(),
+            "id": permit.id.hex(),
+            "uses": permit.uses,
+            "images": sorted(image.hex() for image in permit.images or ()),
+        }
 
 
 def vectors() -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The questions and answers of `harness.c` as bytes: what Python puts to the C core, and what it expects to hear."""
 
+from collections.abc import Callable
 from functools import cache
 from struct import Struct
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from keyswitch.export.limits import inhibits_of
 from keyswitch.export.numbers import PROOFS, TIMERS
@@ -16,11 +17,14 @@ from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState, PairImages
 from keyswitch.policy.model import Policy, Value
+from keyswitch.proof.challenge import Challenge, Purpose
 
 NO_LIMIT = 0xFFFF_FFFF
 NO_MODE = NO_TRANSITION = 0xFF
 NONSENSE = 0x7B
 """Where a field means nothing."""
+
+T = TypeVar("T")
 
 _U16, _U32, _VALUE = Struct("<H"), Struct("<I"), Struct("<Bi")
 _PEER, _SESSION, _QUIET = Struct("<IBB"), Struct("<BBII"), Struct("<II")
@@ -76,18 +80,38 @@ def limit(ms: int | None) -> int:
     return NO_LIMIT if ms is None else ms
 
 
-class Wire:
-    """The bytes of one policy's values."""
+class _Remembered(Generic[T]):
+    """Bytes of values that come again as the same objects: to compare a state with another takes longer than a step."""
 
-    def __init__(self, policy: Policy, number: int) -> None:
+    def __init__(self, make: Callable[[T], bytes], most: int) -> None:
+        self._make, self._most = make, most
+        self._known: dict[int, tuple[T, bytes]] = {}
+
+    def __contains__(self, value: T) -> bool:
+        return id(value) in self._known  # which keeps it: no other object has this number meanwhile
+
+    def __call__(self, value: T) -> bytes:
+        known = self._known.get(id(value))
+        if known is None:
+            if len(self._known) == self._most:
+                self._known.clear()
+            known = self._known[id(value)] = (value, self._make(value))
+        return known[1]
+
+
+class Wire:
+    """The bytes of one policy's values. So many of them are remembered, and kept with what they are bytes of."""
+
+    def __init__(self, policy: Policy, number: int, *, remembers: int = 50_000) -> None:
         self.policy = policy
         self.number = _U16.pack(number)
         self.inhibits = inhibits_of(policy)
         self.modes = {name: mode.index for name, mode in policy.modes.items()}
         self.inputs = {each.name: place for place, each in enumerate(policy.inputs)}
-        self.asked_state = cache(lambda state: self.state(state, asked=True))
-        self.told_state = cache(lambda state: self.state(state, asked=False))
-        self.event = cache(self._event)
+        self.asked_state = _Remembered[GateState](lambda state: self.state(state, asked=True), remembers)
+        self._unchanged = _Remembered[GateState](lambda state: self.state(state, asked=False), remembers)
+        self._told_state = cache(lambda state: self.state(state, asked=False))
+        self.event = _Remembered[Event](self._event, remembers)
         self.effect = cache(self._effect)
 
     # --- questions ---
@@ -104,6 +128,12 @@ class Wire:
     def ask_proof(self, mode: str, attaching: bool, nonce: bytes, token: bytes, mac: bytes) -> bytes:
         head = b"\4" + self.number + bytes([self.modes[mode], attaching])
         return head + nonce + token.ljust(4, b"\xee") + mac
+
+    def ask_message(self, asked: Challenge) -> bytes:
+        """For the bytes that a challenge's MAC covers."""
+        texts = (asked.device.encode(), asked.mode.encode())
+        head = b"\x0a" + self.number + b"".join(bytes([len(each)]) + each for each in texts)
+        return head + bytes([asked.purpose is Purpose.ATTACH]) + asked.nonce + asked.session.ljust(4, b"\xee")
 
     def ask_cbor(self, data: bytes, number: int) -> bytes:
         return b"\6" + self.number + _U16.pack(len(data)) + data + _U32.pack(number)
@@ -157,6 +187,10 @@ class Wire:
 
     def peers(self, peers: frozenset[int]) -> bytes:
         return bytes([len(peers)]) + b"".join(_U32.pack(each) for each in sorted(peers))
+
+    def told_state(self, state: GateState) -> bytes:
+        """As the core tells it. Most steps change nothing: the state is then the one that was asked about."""
+        return self._unchanged(state) if state in self.asked_state else self._told_state(state)
 
     def record(self, record: SessionRecord) -> bytes:
         return b"".join(

@@ -269,8 +269,12 @@ bool ks_would_refuse_enter(const struct ks_policy *policy, const struct ks_state
 /* The SMP code of a refusal: 11 (access denied), or 10 (busy) for contention inside maintenance. 0: not refused. */
 uint8_t ks_refusal_rc(const struct ks_refusal *refusal);
 
-/* The longest text of a refusal, with its zero: three names of 32 characters, two numbers and the words. */
+/* The longest text of a refusal, with its zero: three names of 32 characters, two numbers and the words; or a reason. */
+#if KS_REFUSAL_TEXTS
 #define KS_REFUSAL_TEXT 112u
+#else
+#define KS_REFUSAL_TEXT 24u
+#endif
 
 /*
  * What `rsn` says, as UTF-8 with a zero behind it; returns its length. Longer texts are cut at `size`.

@@ -78,6 +78,11 @@
 #define KS_HAS_ON_TIMEOUT 1
 #endif
 
+/* A refusal says more than its reason: which guard, which mode, how long. Without, the reason alone. */
+#ifndef KS_REFUSAL_TEXTS
+#define KS_REFUSAL_TEXTS 1
+#endif
+
 /* Sequences that are under way at once. */
 #ifndef KS_MAX_SEQUENCES
 #define KS_MAX_SEQUENCES KS_MAX_NONCES

@@ -248,8 +248,7 @@ void ks_cbor_pass_plain(struct ks_reader *reader, bool or_bytes)
 
 /* --- writing --- */
 
-/* The shortest form of the argument. */
-static void put_head(struct ks_writer *writer, uint8_t major, uint32_t argument)
+void ks_cbor_head(struct ks_writer *writer, uint8_t major, uint32_t argument)
 {
 	uint8_t head[5] = {0};
 	uint8_t size;
@@ -275,36 +274,26 @@ static void put_head(struct ks_writer *writer, uint8_t major, uint32_t argument)
 	ks_put(writer, head, (size_t)size + 1u);
 }
 
-void ks_cbor_map(struct ks_writer *writer, uint8_t pairs)
-{
-	put_head(writer, KS_CBOR_MAJOR_MAP, pairs);
-}
-
-void ks_cbor_list(struct ks_writer *writer, uint8_t count)
-{
-	put_head(writer, KS_CBOR_MAJOR_LIST, count);
-}
-
 void ks_cbor_text(struct ks_writer *writer, const char *text)
 {
 	size_t size = strlen(text);
 
-	put_head(writer, KS_CBOR_MAJOR_TEXT, (uint32_t)size);
+	ks_cbor_head(writer, KS_CBOR_MAJOR_TEXT, (uint32_t)size);
 	ks_put(writer, text, size);
 }
 
 void ks_cbor_bytes(struct ks_writer *writer, const uint8_t *bytes, size_t size)
 {
-	put_head(writer, KS_CBOR_MAJOR_BYTES, (uint32_t)size);
+	ks_cbor_head(writer, KS_CBOR_MAJOR_BYTES, (uint32_t)size);
 	ks_put(writer, bytes, size);
 }
 
 void ks_cbor_unsigned(struct ks_writer *writer, uint32_t value)
 {
-	put_head(writer, KS_CBOR_MAJOR_UNSIGNED, value);
+	ks_cbor_head(writer, KS_CBOR_MAJOR_UNSIGNED, value);
 }
 
 void ks_cbor_bool(struct ks_writer *writer, bool value)
 {
-	put_head(writer, KS_CBOR_MAJOR_SIMPLE, value ? 21u : 20u);
+	ks_cbor_head(writer, KS_CBOR_MAJOR_SIMPLE, value ? 21u : 20u);
 }

@@ -58,8 +58,8 @@ bool ks_is_utf8(const uint8_t *text, size_t size);
 
 /* --- writing --- */
 
-void ks_cbor_map(struct ks_writer *writer, uint8_t pairs);
-void ks_cbor_list(struct ks_writer *writer, uint8_t count);
+/* What an item begins with: KS_CBOR_MAJOR_…, and its number, size or count, in the shortest form. */
+void ks_cbor_head(struct ks_writer *writer, uint8_t major, uint32_t argument);
 void ks_cbor_text(struct ks_writer *writer, const char *text);
 void ks_cbor_bytes(struct ks_writer *writer, const uint8_t *bytes, size_t size);
 void ks_cbor_unsigned(struct ks_writer *writer, uint32_t value);

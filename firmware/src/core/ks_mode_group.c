@@ -48,6 +48,14 @@ static const char *const FIELDS[FIELD_COUNT] = {
 #endif
 };
 
+/* How a request can come to a mode from where the device is. */
+struct ways {
+	uint8_t kinds[KS_PROOF_KINDS]; /* of proof that open it, or that the session there takes from others */
+	uint8_t count;
+	bool leads; /* there is a transition, or the session there is the one asked about */
+	bool unproved; /* a transition takes none; entering a session that is there always takes one */
+};
+
 /* One request on its way. */
 struct call {
 	struct ks_device *device;
@@ -55,8 +63,12 @@ struct call {
 	struct ks_step *step;
 	uint64_t now_ms;
 	struct ks_writer writer;
+	uint8_t pairs; /* of the answer's map, as far as it is written */
 	struct ks_answer answer;
+	struct ks_event event; /* what the request asks of the machine */
 	struct ks_cbor_value fields[FIELD_COUNT];
+	struct ways ways; /* to the mode that it is about */
+	uint8_t to; /* that mode */
 #if KS_HAS_PERMIT
 	struct ks_permit permit; /* what was proved by, if it was a permit */
 #endif
@@ -64,35 +76,53 @@ struct call {
 
 /* --- answers --- */
 
-/* A map of so many pairs, in place of what was written before. */
-static void begin(struct call *call, uint8_t pairs)
+/* An empty map, in place of what was written before. Its head is put right when all pairs are there. */
+static void begin(struct call *call)
 {
 	call->writer.used = KS_SMP_HEADER;
 	call->writer.full = false;
-	ks_cbor_map(&call->writer, pairs);
+	call->pairs = 0u;
+	ks_cbor_head(&call->writer, KS_CBOR_MAJOR_MAP, 0u);
 }
 
-static void put_text(struct call *call, const char *text)
+static void put_key(struct call *call, const char *key)
 {
+	call->pairs++;
+	ks_cbor_text(&call->writer, key);
+}
+
+static void put_text(struct call *call, const char *key, const char *text)
+{
+	put_key(call, key);
 	ks_cbor_text(&call->writer, text);
 }
 
 static void put_bytes(struct call *call, const char *key, const uint8_t *bytes, size_t size)
 {
-	put_text(call, key);
+	put_key(call, key);
 	ks_cbor_bytes(&call->writer, bytes, size);
 }
 
 static void put_unsigned(struct call *call, const char *key, uint32_t value)
 {
-	put_text(call, key);
+	put_key(call, key);
 	ks_cbor_unsigned(&call->writer, value);
+}
+
+static void put_bool(struct call *call, const char *key, bool value)
+{
+	put_key(call, key);
+	ks_cbor_bool(&call->writer, value);
 }
 
 static void put_mode(struct call *call)
 {
-	put_text(call, "mode");
-	put_text(call, call->device->policy->modes[call->device->state.mode].name);
+	put_text(call, "mode", call->device->policy->modes[call->device->state.mode].name);
+}
+
+static void put_device(struct call *call)
+{
+	put_text(call, "device", ks_device_id(call->device));
 }
 
 static void put_reason(struct call *call, const char *key, const struct ks_refusal *refusal, bool without_now)
@@ -100,14 +130,13 @@ static void put_reason(struct call *call, const char *key, const struct ks_refus
 	char text[KS_REFUSAL_TEXT];
 
 	(void)ks_refusal_text(call->device->policy, refusal, without_now, text, sizeof(text));
-	put_text(call, key);
-	put_text(call, text);
+	put_text(call, key, text);
 }
 
 /* {rc, rsn}: false, as whoever refuses says. */
 static bool refuse(struct call *call, const struct ks_refusal *refusal)
 {
-	begin(call, 2u);
+	begin(call);
 	put_unsigned(call, "rc", ks_refusal_rc(refusal));
 	put_reason(call, "rsn", refusal, false);
 	return false;
@@ -125,24 +154,16 @@ static bool refuse_why(struct call *call, uint8_t why)
 /* {rc} */
 static bool fail(struct call *call, uint32_t rc)
 {
-	begin(call, 1u);
+	begin(call);
 	put_unsigned(call, "rc", rc);
 	return false;
 }
 
-/* A map of so many pairs, and of one more if there is a lease: returns what put_lease() takes. */
-static uint32_t begin_leased(struct call *call, uint8_t pairs)
+static void put_lease(struct call *call)
 {
 	uint32_t lease_ms;
-	bool leased = ks_device_lease_ms(call->device, call->now_ms, &lease_ms);
 
-	begin(call, (uint8_t)(pairs + (leased ? 1u : 0u)));
-	return lease_ms;
-}
-
-static void put_lease(struct call *call, uint32_t lease_ms)
-{
-	if (lease_ms != KS_NO_LIMIT) {
+	if (ks_device_lease_ms(call->device, call->now_ms, &lease_ms)) {
 		put_unsigned(call, "lease_ms", lease_ms);
 	}
 }
@@ -150,36 +171,30 @@ static void put_lease(struct call *call, uint32_t lease_ms)
 /* {lease_ms?} */
 static void answer_lease(struct call *call)
 {
-	put_lease(call, begin_leased(call, 0u));
+	begin(call);
+	put_lease(call);
 }
 
 /* {session, lease_ms?, reconnect} */
 static void answer_entered(struct call *call)
 {
 	const struct ks_device *device = call->device;
-	uint32_t lease_ms = begin_leased(call, 2u);
 	uint32_t others = ks_connected_mask(&device->state, call->peer->id);
 	uint32_t own = ks_connected_mask(&device->state, KS_NO_PEER) & ~others;
 
+	begin(call);
 	put_bytes(call, "session", device->token, KS_TOKEN_SIZE);
-	put_lease(call, lease_ms);
-	put_text(call, "reconnect");
-	ks_cbor_bool(&call->writer, (device->ending & own) != 0u);
+	put_lease(call);
+	put_bool(call, "reconnect", (device->ending & own) != 0u);
 }
 
 /* --- the events --- */
 
-static void event_of(const struct call *call, uint8_t kind, struct ks_event *event)
+/* Tell the machine that the peer asks for this; what it refuses is answered. */
+static bool tell(struct call *call, uint8_t kind)
 {
-	(void)memset(event, 0, sizeof(*event));
-	event->kind = kind;
-	event->peer = *call->peer;
-}
-
-/* Tell the machine; what it refuses is answered. */
-static bool tell(struct call *call, const struct ks_event *event)
-{
-	if (!ks_device_tell(call->device, event, call->now_ms, call->step)) {
+	call->event.kind = kind;
+	if (!ks_device_tell(call->device, &call->event, call->now_ms, call->step)) {
 		return refuse(call, &call->step->refusal);
 	}
 	call->answer.stepped = true;
@@ -187,14 +202,6 @@ static bool tell(struct call *call, const struct ks_event *event)
 }
 
 /* --- proofs --- */
-
-/* How a request can come to a mode from where the device is. */
-struct ways {
-	uint8_t kinds[KS_PROOF_KINDS]; /* of proof that open it, or that the session there takes from others */
-	uint8_t count;
-	bool leads; /* there is a transition, or the session there is the one asked about */
-	bool unproved; /* a transition takes none; entering a session that is there always takes one */
-};
 
 static void add_kind(struct ways *ways, uint8_t kind)
 {
@@ -214,12 +221,16 @@ static bool here(const struct ks_device *device, uint8_t to)
 	return device->state.has_session && (device->state.mode == to);
 }
 
-static void find_ways(const struct ks_device *device, uint8_t to, struct ways *ways)
+/* Into mode `to`, which the request is about from now on. */
+static void find_ways(struct call *call, uint8_t to)
 {
+	const struct ks_device *device = call->device;
 	const struct ks_policy *policy = device->policy;
+	struct ways *ways = &call->ways;
+	bool is_here = here(device, to);
 
-	(void)memset(ways, 0, sizeof(*ways));
-	ways->leads = here(device, to);
+	call->to = to;
+	ways->leads = is_here;
 	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 		bool starts = ks_starts_in(transition, device->state.mode, KS_ON_ENTER);
@@ -229,7 +240,7 @@ static void find_ways(const struct ks_device *device, uint8_t to, struct ways *w
 		}
 		ways->leads = ways->leads || starts;
 		ways->unproved = ways->unproved || (KS_HAS_UNPROVED && starts && (transition->proofs == 0u));
-		for (uint_fast8_t place = 0; (starts || here(device, to)) && (place < KS_PROOF_KINDS); place++) {
+		for (uint_fast8_t place = 0; (starts || is_here) && (place < KS_PROOF_KINDS); place++) {
 			add_kind(ways, transition->proof_list[place]);
 		}
 	}
@@ -242,8 +253,10 @@ static bool is_bytes(const struct ks_cbor_value *value)
 }
 #endif
 
-static uint8_t proof_asked(const struct call *call, const struct ways *ways)
+static uint8_t proof_asked(const struct call *call)
 {
+	const struct ways *ways = &call->ways;
+
 	for (uint_fast8_t place = 0; place < ways->count; place++) {
 		if (ks_cbor_is_text(&call->fields[FIELD_PROOF], PROOF_WORDS[ways->kinds[place]])) {
 			return ways->kinds[place];
@@ -260,25 +273,25 @@ enum judged {
 
 #if KS_HAS_CHALLENGE || KS_HAS_PERMIT
 /* What a proof of this peer has to cover now; the nonce is gone from now on. 0: none was out. */
-static size_t message_of(struct call *call, uint8_t proof, uint8_t to, uint8_t purpose, uint8_t *message, size_t size)
+static size_t message_of(struct call *call, uint8_t proof, uint8_t purpose, uint8_t *message, size_t size)
 {
 	struct ks_device *device = call->device;
 	uint8_t nonce[KS_NONCE_SIZE];
 
-	if (!ks_nonces_take(&device->nonces, call->peer->id, to, call->now_ms, nonce)) {
+	if (!ks_nonces_take(&device->nonces, call->peer->id, call->to, call->now_ms, nonce)) {
 		return 0u;
 	}
-	return ks_proof_message(proof, ks_device_id(device), device->policy->modes[to].name, purpose, nonce,
+	return ks_proof_message(proof, ks_device_id(device), device->policy->modes[call->to].name, purpose, nonce,
 				device->token, message, size);
 }
 #endif
 
 #if KS_HAS_CHALLENGE
-static enum judged judge_challenge(struct call *call, uint8_t to, uint8_t purpose)
+static enum judged judge_challenge(struct call *call, uint8_t purpose)
 {
 	const struct ks_cbor_value *mac = &call->fields[FIELD_MAC];
 	uint8_t message[KS_PROOF_MESSAGE_MAX];
-	size_t size = message_of(call, KS_PROOF_CHALLENGE, to, purpose, message, sizeof(message));
+	size_t size = message_of(call, KS_PROOF_CHALLENGE, purpose, message, sizeof(message));
 
 	return ((size != 0u) && is_bytes(mac) && (mac->size == KS_MAC_SIZE) &&
 		ks_hmac_sha256_verify(message, size, mac->bytes))
@@ -294,7 +307,7 @@ static bool is_use_left(const struct ks_policy *policy, const struct ks_permit *
 	return (used < permit->uses) && ((used != 0u) || (known < policy->max_permits));
 }
 
-static enum judged judge_permit(struct call *call, uint8_t to, uint8_t purpose)
+static enum judged judge_permit(struct call *call, uint8_t purpose)
 {
 	const struct ks_policy *policy = call->device->policy;
 	const struct ks_cbor_value *permit = &call->fields[FIELD_PERMIT];
@@ -304,7 +317,7 @@ static enum judged judge_permit(struct call *call, uint8_t to, uint8_t purpose)
 	uint32_t used = 0u;
 	uint32_t known = 0u;
 
-	proof.message_size = message_of(call, KS_PROOF_PERMIT, to, purpose, message, KS_PROOF_MESSAGE_MAX);
+	proof.message_size = message_of(call, KS_PROOF_PERMIT, purpose, message, KS_PROOF_MESSAGE_MAX);
 	proof.message = message;
 	proof.permit = permit->bytes;
 	proof.permit_size = permit->size;
@@ -319,7 +332,7 @@ static enum judged judge_permit(struct call *call, uint8_t to, uint8_t purpose)
 	    (signature->size != KS_SIGNATURE_SIZE) || (proof.trusts_clock && !ks_clock_s(&proof.now_s))) {
 		return JUDGED_WRONG;
 	}
-	proof.mode = policy->modes[to].name;
+	proof.mode = policy->modes[call->to].name;
 	switch (ks_permit_judge(call->device->unit, &proof, &call->permit)) {
 	case KS_PERMIT_EXPIRED:
 		(void)refuse_why(call, KS_WHY_EXPIRED);
@@ -358,7 +371,7 @@ static bool spend(struct call *call)
 #endif
 
 #if KS_HAS_SEQUENCE
-static enum judged judge_sequence(struct call *call, uint8_t to, uint8_t purpose)
+static enum judged judge_sequence(struct call *call, uint8_t purpose)
 {
 	const struct ks_cbor_value *step = &call->fields[FIELD_STEP];
 	bool counts = step->kind == (uint8_t)KS_CBOR_UNSIGNED;
@@ -368,12 +381,12 @@ static enum judged judge_sequence(struct call *call, uint8_t to, uint8_t purpose
 	if ((call->device->policy->sequence_steps == 0u) || (!counts && (step->kind != (uint8_t)KS_CBOR_NEGATIVE))) {
 		return JUDGED_WRONG;
 	}
-	switch (ks_sequences_advance(call->device->policy, &call->device->sequences, call->peer->id, to, purpose,
+	switch (ks_sequences_advance(call->device->policy, &call->device->sequences, call->peer->id, call->to, purpose,
 				     number, call->now_ms, &left)) {
 	case KS_SEQUENCE_OPENS:
 		return JUDGED_RIGHT;
 	case KS_SEQUENCE_GOES_ON:
-		begin(call, 1u);
+		begin(call);
 		put_unsigned(call, "left", left);
 		return JUDGED_ANSWERED;
 	default:
@@ -383,43 +396,43 @@ static enum judged judge_sequence(struct call *call, uint8_t to, uint8_t purpose
 #endif
 
 /* Whether the proof in the request holds; what does not is answered, and counted if it was wrong. */
-static bool check(struct call *call, const struct ways *ways, uint8_t to, uint8_t purpose, uint8_t *proof)
+static bool check(struct call *call, uint8_t purpose)
 {
 	struct ks_device *device = call->device;
 	enum judged judged = JUDGED_WRONG;
+	uint8_t proof = proof_asked(call);
 	struct ks_refusal refusal;
 
-	(void)to;
 	(void)purpose; /* where the policy takes no proof */
-	*proof = proof_asked(call, ways);
-	if (*proof == (uint8_t)KS_PROOF_NONE) {
+	if (proof == (uint8_t)KS_PROOF_NONE) {
 		/* Nobody guesses at what is not asked for, so it is not counted either. */
 		return refuse_why(call, KS_WHY_PROOF);
 	}
+	call->event.proof = proof;
 	ks_refuse(&refusal, KS_WHY_LOCKED_OUT, 0u);
-	refusal.ms = ks_lockout_remaining_ms(&device->lockout, *proof, call->now_ms);
+	refusal.ms = ks_lockout_remaining_ms(&device->lockout, proof, call->now_ms);
 	if (refusal.ms != 0u) {
 		return refuse(call, &refusal);
 	}
 #if KS_HAS_CHALLENGE
-	if (*proof == (uint8_t)KS_PROOF_CHALLENGE) {
-		judged = judge_challenge(call, to, purpose);
+	if (proof == (uint8_t)KS_PROOF_CHALLENGE) {
+		judged = judge_challenge(call, purpose);
 	}
 #endif
 #if KS_HAS_PERMIT
-	if (*proof == (uint8_t)KS_PROOF_PERMIT) {
-		judged = judge_permit(call, to, purpose);
+	if (proof == (uint8_t)KS_PROOF_PERMIT) {
+		judged = judge_permit(call, purpose);
 	}
 #endif
 #if KS_HAS_SEQUENCE
-	if (*proof == (uint8_t)KS_PROOF_SEQUENCE) {
-		judged = judge_sequence(call, to, purpose);
+	if (proof == (uint8_t)KS_PROOF_SEQUENCE) {
+		judged = judge_sequence(call, purpose);
 	}
 #endif
 	if (judged == JUDGED_RIGHT) {
-		call->answer.store_lockout = ks_lockout_right(&device->lockout, *proof);
+		call->answer.store_lockout = ks_lockout_right(&device->lockout, proof);
 	} else if (judged == JUDGED_WRONG) {
-		ks_lockout_wrong(device->policy, &device->lockout, *proof, call->now_ms);
+		ks_lockout_wrong(device->policy, &device->lockout, proof, call->now_ms);
 		call->answer.store_lockout = true;
 		(void)refuse_why(call, KS_WHY_PROOF);
 	} else {
@@ -467,23 +480,20 @@ static bool why_shut(const struct ks_device *device, const struct ks_peer *peer,
 static void put_state(struct call *call, const struct ks_refusal *reason, bool without_now, bool with_device)
 {
 	const struct ks_device *device = call->device;
-	const struct ks_policy *policy = device->policy;
 	bool shut = reason->why != (uint8_t)KS_NOT_REFUSED;
-	uint32_t lease_ms = begin_leased(call, (uint8_t)(4u + (with_device ? 1u : 0u) + (shut ? 1u : 0u)));
 
-	put_text(call, "gate");
-	ks_cbor_bool(&call->writer, !shut);
+	begin(call);
+	put_bool(call, "gate", !shut);
 	put_mode(call);
 	if (with_device) {
-		put_text(call, "device");
-		put_text(call, ks_device_id(device));
+		put_device(call);
 	}
-	put_bytes(call, "policy", policy->digest, POLICY_SIZE);
+	put_bytes(call, "policy", device->policy->digest, POLICY_SIZE);
 	if (shut) {
 		put_reason(call, "reason", reason, without_now);
 	}
 	put_bytes(call, "boot_id", device->boot_id, KS_BOOT_ID_SIZE);
-	put_lease(call, lease_ms);
+	put_lease(call);
 }
 
 static void state(struct call *call)
@@ -509,49 +519,46 @@ static void state(struct call *call)
 }
 
 /* The mode that the request names, and how it is come to; false: that is answered. */
-static bool to_of(struct call *call, uint8_t *to, struct ways *ways)
+static bool find_target(struct call *call)
 {
 	const struct ks_cbor_value *name = &call->fields[FIELD_TO];
 
 	if (name->kind != (uint8_t)KS_CBOR_TEXT) {
 		return fail(call, RC_EINVAL);
 	}
-	*to = ks_mode_by_name(call->device->policy, (const char *)name->bytes, name->size);
-	find_ways(call->device, *to, ways);
-	return ways->leads ? true : refuse_why(call, KS_WHY_WRONG_MODE);
+	find_ways(call, ks_mode_by_name(call->device->policy, (const char *)name->bytes, name->size));
+	return call->ways.leads ? true : refuse_why(call, KS_WHY_WRONG_MODE);
 }
 
 /* {nonce, device, proofs} */
 static void challenge(struct call *call)
 {
-	struct ks_device *device = call->device;
+	const struct ways *ways = &call->ways;
 	uint8_t nonce[KS_NONCE_SIZE];
-	struct ways ways;
-	uint8_t to;
 
-	if (!to_of(call, &to, &ways)) {
+	if (!find_target(call)) {
 		return;
 	}
 	if (!ks_random(nonce, sizeof(nonce))) {
 		(void)fail(call, RC_EBADSTATE); /* not enough entropy: no nonce */
 		return;
 	}
-	ks_nonces_give(&device->nonces, call->peer->id, to, nonce, call->now_ms);
-	begin(call, 3u);
+	ks_nonces_give(&call->device->nonces, call->peer->id, call->to, nonce, call->now_ms);
+	begin(call);
 	put_bytes(call, "nonce", nonce, sizeof(nonce));
-	put_text(call, "device");
-	put_text(call, ks_device_id(device));
-	put_text(call, "proofs");
-	ks_cbor_list(&call->writer, ways.count);
-	for (uint_fast8_t place = 0; place < ways.count; place++) {
-		put_text(call, PROOF_WORDS[ways.kinds[place]]);
+	put_device(call);
+	put_key(call, "proofs");
+	ks_cbor_head(&call->writer, KS_CBOR_MAJOR_LIST, ways->count);
+	for (uint_fast8_t place = 0; place < ways->count; place++) {
+		ks_cbor_text(&call->writer, PROOF_WORDS[ways->kinds[place]]);
 	}
 }
 
 /* Where a permit was shown: what it limits goes with the event, and its use is counted, unless the entry is refused anyway. */
-static bool is_paid(struct call *call, struct ks_event *event)
+static bool is_paid(struct call *call)
 {
 #if KS_HAS_PERMIT
+	struct ks_event *event = &call->event;
 	struct ks_refusal refusal;
 
 	if (event->proof != (uint8_t)KS_PROOF_PERMIT) {
@@ -565,38 +572,30 @@ static bool is_paid(struct call *call, struct ks_event *event)
 	return spend(call);
 #else
 	(void)call;
-	(void)event;
 	return true;
 #endif
 }
 
-/* Enter `to`. A peer that has entered and asks again, because its answer was lost, is told the same again. */
+/* Enter the mode that is named. A peer that has entered and asks again, because its answer was lost, is told the same again. */
 static void enter(struct call *call)
 {
-	struct ks_device *device = call->device;
-	struct ks_event event;
-	struct ways ways;
-	uint8_t to;
+	const struct ks_device *device = call->device;
 
-	event_of(call, KS_ENTER_PROVED, &event);
-	if (!to_of(call, &to, &ways)) {
+	if (!find_target(call)) {
 		return;
 	}
-	event.mode = to;
-	if (here(device, to) && (device->state.session.owner == call->peer->id)) {
+	call->event.mode = call->to;
+	if ((here(device, call->to) && (device->state.session.owner == call->peer->id)) ||
+	    ((call->ways.unproved || check(call, KS_PURPOSE_ENTER)) && is_paid(call) && tell(call, KS_ENTER_PROVED))) {
 		answer_entered(call);
-	} else if ((ways.unproved || check(call, &ways, to, KS_PURPOSE_ENTER, &event.proof)) &&
-		   is_paid(call, &event) && tell(call, &event)) {
-		answer_entered(call);
-	} else {
-		/* answered */
 	}
 }
 
 /* Whether the session is the prover's own: opened by such a proof, with the same limit, for the same holder. */
-static bool is_own(const struct call *call, uint8_t proof)
+static bool is_own(const struct call *call)
 {
 	const struct ks_session *session = &call->device->state.session;
+	uint8_t proof = call->event.proof;
 #if KS_HAS_PERMIT
 	const struct ks_permit *permit = &call->permit; /* all zero, if it was none */
 	bool by_permit = proof == (uint8_t)KS_PROOF_PERMIT;
@@ -612,35 +611,28 @@ static bool is_own(const struct call *call, uint8_t proof)
 /* The session's owner proves itself on a new connection. */
 static void attach(struct call *call)
 {
-	struct ks_device *device = call->device;
-	struct ks_event event;
-	struct ways ways;
-	uint8_t proof;
+	const struct ks_state *state = &call->device->state;
 
-	if (!device->state.has_session) {
+	if (!state->has_session) {
 		(void)refuse_why(call, KS_WHY_WRONG_MODE);
 		return;
 	}
-	find_ways(device, device->state.mode, &ways);
-	if (!check(call, &ways, device->state.mode, KS_PURPOSE_ATTACH, &proof)) {
+	find_ways(call, state->mode);
+	if (!check(call, KS_PURPOSE_ATTACH)) {
 		return;
 	}
-	if (!is_own(call, proof)) {
+	if (!is_own(call)) {
 		(void)refuse_why(call, KS_WHY_PROOF); /* the session was opened in another way */
 		return;
 	}
-	event_of(call, KS_ATTACH_PROVED, &event);
-	if (tell(call, &event)) {
+	if (tell(call, KS_ATTACH_PROVED)) {
 		answer_lease(call);
 	}
 }
 
 static void extend(struct call *call)
 {
-	struct ks_event event;
-
-	event_of(call, KS_EXTEND_ASKED, &event);
-	call->answer.served = tell(call, &event);
+	call->answer.served = tell(call, KS_EXTEND_ASKED);
 	if (call->answer.served) {
 		answer_lease(call);
 	}
@@ -649,12 +641,9 @@ static void extend(struct call *call)
 /* {mode} */
 static void leave(struct call *call)
 {
-	struct ks_event event;
-
-	event_of(call, KS_LEAVE_ASKED, &event);
-	call->answer.served = tell(call, &event);
+	call->answer.served = tell(call, KS_LEAVE_ASKED);
 	if (call->answer.served) {
-		begin(call, 1u);
+		begin(call);
 		put_mode(call);
 	}
 }
@@ -747,6 +736,7 @@ struct ks_answer ks_mode_group_frame(struct ks_device *device, const struct ks_p
 	call.peer = peer;
 	call.step = step;
 	call.now_ms = now_ms;
+	call.event.peer = *peer;
 	call.writer.bytes = out;
 	call.writer.size = out_size;
 	answer_frame(&call, packet, packet_size - KS_SMP_HEADER);
@@ -757,6 +747,7 @@ struct ks_answer ks_mode_group_frame(struct ks_device *device, const struct ks_p
 		return call.answer; /* not even {rc} fits */
 	}
 	answered = call.writer.used - KS_SMP_HEADER;
+	out[KS_SMP_HEADER] = (uint8_t)((KS_CBOR_MAJOR_MAP << 5) | call.pairs); /* fewer than 24: in the head's own byte */
 	(void)memcpy(out, packet, KS_SMP_HEADER);
 	/* The version asked by, but none beyond what is known; the op's answer: 1 of a read, 3 of a write. */
 	out[0] = (uint8_t)((((packet[0] >> 3) & 0x03u) == 0u) ? 0u : (VERSION_V2 << 3));

@@ -14,8 +14,6 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #define MAX_FIELDS 3u
 
 static atomic_t changed = ATOMIC_INIT(1);
-static uint8_t advertisement[KS_ADVERTISEMENT_SIZE];
-static uint8_t scan_response[KS_SCAN_RESPONSE_MAX];
 static uint8_t links_before;
 static bool on;
 
@@ -42,8 +40,11 @@ void ks_advertise_changed(void)
 
 static int start(void)
 {
-	static struct bt_data ad[MAX_FIELDS];
-	static struct bt_data sd[MAX_FIELDS];
+	/* The host has copied them when it returns. */
+	uint8_t advertisement[KS_ADVERTISEMENT_SIZE];
+	uint8_t scan_response[KS_SCAN_RESPONSE_MAX];
+	struct bt_data ad[MAX_FIELDS];
+	struct bt_data sd[MAX_FIELDS];
 	size_t ad_count;
 	size_t sd_count;
 	uint8_t size;

@@ -138,7 +138,7 @@ static void tell_input(uint8_t input, bool known, int32_t value)
 {
 	struct ks_event event = {.kind = KS_INPUT_CHANGED, .input = input, .value = {.value = value, .known = known}};
 
-	(void)ks_tell(&event, NULL);
+	(void)ks_tell(&event);
 }
 
 static void tell_lost(void)
@@ -159,29 +159,31 @@ static void tell_lost(void)
 	}
 }
 
+static void report(const struct ks_refusal *refusal)
+{
+	char text[KS_REFUSAL_TEXT];
+
+	if (refusal != NULL) {
+		ks_report_refusal(refusal, KS_MODE_GROUP, 0u, 0u, text);
+	}
+}
+
 void ks_application_tell(void)
 {
-	struct ks_refusal refusal;
 	struct note note;
 
 	while (k_msgq_get(&ks_notes, &note, K_NO_WAIT) == 0) {
 		if (note.input == BUTTON) {
 			struct ks_event held = {.kind = KS_BUTTON_HELD, .hold_ms = (uint32_t)note.value};
 
-			if (!ks_tell(&held, &refusal)) {
-				ks_report_refusal(&refusal, KS_MODE_GROUP, 0u, 0u);
-			}
+			report(ks_tell(&held));
 		} else {
 			tell_input(note.input, note.known, note.value);
 		}
 	}
 	tell_lost();
 	if (atomic_set(&confirms, 0) != 0) {
-		struct ks_event confirmed = {.kind = KS_SELF_CONFIRMED};
-
-		if (!ks_tell(&confirmed, &refusal)) {
-			ks_report_refusal(&refusal, KS_MODE_GROUP, 0u, 0u);
-		}
+		report(ks_tell_of(KS_SELF_CONFIRMED, NULL));
 	}
 }
 
@@ -212,7 +214,7 @@ void ks_application_log(const struct ks_log *log)
 
 int ks_start(const struct ks_application *callbacks)
 {
-	static struct ks_record_found kept;
+	const struct ks_record_found *kept;
 	static bool started;
 	struct ks_boot boot = {0};
 	int error;
@@ -223,8 +225,8 @@ int ks_start(const struct ks_application *callbacks)
 	started = true;
 	application = callbacks;
 	ks_machine_start();
-	error = ks_record_load(&kept);
-	if (error != 0) {
+	kept = ks_record_load(&error);
+	if (kept == NULL) {
 		LOG_ERR("settings cannot be read (%d): the gate stays shut", error);
 		ks_report(KS_LOG_FAULT, "settings cannot be read");
 		return error;
@@ -245,17 +247,17 @@ int ks_start(const struct ks_application *callbacks)
 	}
 #endif
 	ks_visibility_boot();
-	boot.record = kept.has_record ? &kept.record : NULL;
+	boot.record = kept->has_record ? &kept->record : NULL;
 	boot.inputs = ks_application_inputs();
 #if KS_UNIT_PARTITION || KS_HAS_PERMIT
 	boot.unit = ks_unit_now();
 #endif
 #if KS_HAS_PERMIT
-	boot.holder = kept.has_holder ? kept.holder : NULL;
+	boot.holder = kept->has_holder ? kept->holder : NULL;
 #endif
-	boot.mode_before = kept.mode_before;
-	boot.blank = kept.blank;
-	ks_machine_boot(&boot, kept.failures);
+	boot.mode_before = kept->mode_before;
+	boot.blank = kept->blank;
+	ks_machine_boot(&boot, kept->failures);
 	ks_unlock();
 	ks_post();
 	return error;

@@ -6,7 +6,7 @@
  * Runs on Bluetooth's receiving thread and never waits: it looks at what the machine has published. Only these two
  * attributes are refused, so discovery goes on, and no table changes.
  *
- * Not run on a real tree: CONFIG_BT_GATT_AUTHORIZATION_CUSTOM is Zephyr 3.7 and later.
+ * CONFIG_BT_GATT_AUTHORIZATION_CUSTOM is Zephyr 3.7 and later.
  */
 #include <zephyr/bluetooth/conn.h>
 #include <zephyr/bluetooth/gatt.h>

@@ -17,4 +17,21 @@
 #include <zephyr/random/rand32.h>
 #endif
 
+#include <zephyr/storage/flash_map.h>
+
+/* With the nRF Connect SDK's partition manager (PM_ID) the old names are the ones that know its partitions. */
+#if defined(PARTITION_ID) && !defined(PM_ID)
+#define KS_PARTITION_ID(label) PARTITION_ID(label)
+#else
+#define KS_PARTITION_ID(label) FIXED_PARTITION_ID(label)
+#endif
+
+#if defined(PARTITION_EXISTS) && !defined(PM_ID)
+#define KS_PARTITION_EXISTS(label) PARTITION_EXISTS(label)
+#elif defined(FIXED_PARTITION_EXISTS)
+#define KS_PARTITION_EXISTS(label) FIXED_PARTITION_EXISTS(label)
+#else
+#define KS_PARTITION_EXISTS(label) 0
+#endif
+
 #endif

@@ -7,15 +7,17 @@
 #include <tinycrypt/sha256.h>
 
 #include <keyswitch/ks_crypto.h>
-#include <keyswitch/ks_sha256.h>
 
+#include "digest.h"
 #include "glue.h"
 
 #if defined(CONFIG_KEYSWITCH_PERMIT)
 #error "TinyCrypt has no Ed25519: permits need CONFIG_KEYSWITCH_CRYPTO_PSA, or the application's own"
 #endif
 
-BUILD_ASSERT(sizeof(struct tc_sha256_state_struct) <= KS_SHA256_STATE_SIZE, "KS_SHA256_STATE_SIZE");
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+#error "TinyCrypt has no SHA-512: images of this build need CONFIG_KEYSWITCH_CRYPTO_PSA, or the application's own"
+#endif
 
 bool ks_hmac_sha256_verify(const uint8_t *message, size_t size, const uint8_t mac[KS_MAC_SIZE])
 {
@@ -40,27 +42,27 @@ bool ks_hmac_sha256_verify(const uint8_t *message, size_t size, const uint8_t ma
 	return computed && (wrong == 0u);
 }
 
-static struct tc_sha256_state_struct *state_of(struct ks_sha256 *hash)
+static struct tc_sha256_state_struct *state_of(struct ks_digest *digest)
 {
-	return (struct tc_sha256_state_struct *)(void *)hash->state.bytes;
+	return (struct tc_sha256_state_struct *)(void *)digest->state.bytes;
 }
 
-bool ks_sha256_begin(struct ks_sha256 *hash)
+bool ks_digest_begin(struct ks_digest *digest)
 {
-	return tc_sha256_init(state_of(hash)) == TC_CRYPTO_SUCCESS;
+	return tc_sha256_init(state_of(digest)) == TC_CRYPTO_SUCCESS;
 }
 
-bool ks_sha256_update(struct ks_sha256 *hash, const uint8_t *bytes, size_t size)
+bool ks_digest_update(struct ks_digest *digest, const uint8_t *bytes, size_t size)
 {
-	return tc_sha256_update(state_of(hash), bytes, size) == TC_CRYPTO_SUCCESS;
+	return tc_sha256_update(state_of(digest), bytes, size) == TC_CRYPTO_SUCCESS;
 }
 
-bool ks_sha256_end(struct ks_sha256 *hash, uint8_t digest[KS_SHA256_SIZE])
+bool ks_digest_end(struct ks_digest *digest, uint8_t hash[KS_DIGEST_SIZE])
 {
-	return tc_sha256_final(digest, state_of(hash)) == TC_CRYPTO_SUCCESS;
+	return tc_sha256_final(hash, state_of(digest)) == TC_CRYPTO_SUCCESS;
 }
 
-void ks_sha256_abort(struct ks_sha256 *hash)
+void ks_digest_abort(struct ks_digest *digest)
 {
-	ARG_UNUSED(hash);
+	ARG_UNUSED(digest);
 }

@@ -42,7 +42,7 @@ static struct mgmt_handler handlers[CONFIG_KEYSWITCH_MAX_COMMANDS];
 static size_t handler_count;
 static bool full;
 
-/* What stands in place of an original handler. Those of the mode group are the module's own and ask the door themselves. */
+/* What stands in place of an original handler. */
 struct replacement {
 	uint16_t group;
 	uint8_t id;
@@ -71,10 +71,16 @@ int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal)
 	static char text[KS_REFUSAL_TEXT];
 	uint8_t rc = ks_refusal_rc(refusal);
 
-	(void)ks_refusal_text(&ks_policy, refusal, false, text, sizeof(text));
+	ks_report_refusal(refusal, call->group, call->id, call->op, text);
 	MGMT_CTXT_SET_RC_RSN(call->streamer, text);
-	ks_report_refusal(refusal, call->group, call->id, call->op);
 	return (rc == 0u) ? MGMT_ERR_EACCESSDENIED : rc;
+}
+
+int ks_gate_tell(const struct ks_call *call, uint8_t kind)
+{
+	const struct ks_refusal *refusal = ks_tell_of(kind, &call->peer);
+
+	return (refusal == NULL) ? MGMT_ERR_EOK : ks_gate_refuse(call, refusal);
 }
 
 int ks_gate_ask(const struct ks_call *call)
@@ -168,13 +174,15 @@ static int execute(const struct ks_call *call, const uint8_t *header)
 {
 	ks_handler replaced = replacement_of(call);
 	mgmt_handler_fn original = original_of(call);
-	struct ks_event served = {.kind = KS_COMMAND_SERVED, .peer = call->peer};
 	int rc;
 
 	if (ks_transport_is_dropped(header)) {
 		struct ks_refusal late = {.why = KS_WHY_WRONG_MODE, .arg = ks_the_device()->state.mode};
 
 		return ks_gate_refuse(call, &late);
+	}
+	if (call->group == KS_MODE_GROUP) {
+		return ks_mode_group_execute(call); /* the core asks the door for each of its frames */
 	}
 	rc = ks_gate_ask(call);
 	if (rc != 0) {
@@ -185,21 +193,19 @@ static int execute(const struct ks_call *call, const uint8_t *header)
 	}
 #if KS_HAS_QUIET
 	if (may_change_firmware(call)) {
-		struct ks_event begins = {.kind = KS_FIRMWARE_COMMAND, .peer = call->peer};
-
-		(void)ks_tell(&begins, NULL);
+		(void)ks_tell_of(KS_FIRMWARE_COMMAND, &call->peer);
 	}
 #endif
 	rc = (replaced != NULL) ? replaced(call, original) : original(call->streamer);
 	if ((rc == MGMT_ERR_EOK) && answered_without_error(call->streamer)) {
-		(void)ks_tell(&served, NULL);
+		(void)ks_tell_of(KS_COMMAND_SERVED, &call->peer);
 	}
 	return rc;
 }
 
-/* In place of every handler. The request's header stands in front of the payload: it was read past, not overwritten. */
-static int gate(struct smp_streamer *streamer)
+int ks_gate(struct smp_streamer *streamer)
 {
+	/* The request's header stands in front of the payload: it was read past, not overwritten. */
 	const uint8_t *header = streamer->reader->nb->data - KS_SMP_HEADER;
 	struct ks_call call = {
 		.streamer = streamer,
@@ -220,6 +226,7 @@ static int gate(struct smp_streamer *streamer)
 	if (peer_of(streamer, &call.peer)) {
 		ks_answer_begins(KS_ANSWER_SMP);
 		rc = execute(&call, header);
+		ks_answer_begins(KS_ANSWER_SMP); /* a slot's erase takes longer than an answer is waited for */
 	} else {
 		rc = MGMT_ERR_EACCESSDENIED; /* whoever asked has gone: nobody hears this */
 	}
@@ -238,12 +245,6 @@ static bool is_gated(const struct mgmt_group *group)
 		}
 	}
 	return false;
-}
-
-/* The mode group's own handlers call the core, which asks the door for each frame. */
-static bool is_ours(const struct mgmt_group *group)
-{
-	return group->mg_group_id == KS_MODE_GROUP;
 }
 
 static void put_in_place(struct mgmt_group *group)
@@ -270,12 +271,12 @@ static void put_in_place(struct mgmt_group *group)
 	}
 	entry->original = group->mg_handlers;
 	(void)memcpy(entry->ours, group->mg_handlers, count * sizeof(*entry->ours));
-	for (size_t id = 0; (id < count) && !is_ours(group); id++) {
+	for (size_t id = 0; id < count; id++) {
 		if (entry->ours[id].mh_read != NULL) {
-			entry->ours[id].mh_read = gate;
+			entry->ours[id].mh_read = ks_gate;
 		}
 		if (entry->ours[id].mh_write != NULL) {
-			entry->ours[id].mh_write = gate;
+			entry->ours[id].mh_write = ks_gate;
 		}
 	}
 	group->mg_handlers = entry->ours;

@@ -32,11 +32,12 @@ void ks_unlock(void);
 /* Under the lock. */
 struct ks_device *ks_the_device(void);
 uint64_t ks_now_ms(void);
-/* Under the lock: tell an event and carry out what follows. false: refused, the reason in *refusal if it is not NULL. */
-bool ks_tell(const struct ks_event *event, struct ks_refusal *refusal);
-/* Under the lock: carry out a step that somebody else has told. */
-void ks_carry_out(const struct ks_step *step);
-struct ks_step *ks_scratch_step(void);
+/* Under the lock: tell an event and carry out what follows. NULL: it was taken; else why not, until the next event. */
+const struct ks_refusal *ks_tell(const struct ks_event *event);
+/* The same of an event that is about this peer, or about nobody (NULL), and about nothing else. */
+const struct ks_refusal *ks_tell_of(uint8_t kind, const struct ks_peer *peer);
+/* Under the lock: answer a frame of the mode group and carry out what follows. Returns the answer's size; 0: there is none. */
+size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t size, uint8_t *answer, size_t room);
 /* The machine has booted; before, everything is refused. */
 bool ks_running(void);
 /* From anywhere: let the gate's work queue look at all that waits. */
@@ -57,7 +58,8 @@ void ks_answer_ends(int which);
 bool ks_answer_at_hand(void);
 
 void ks_report(uint8_t kind, const char *text);
-void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t id, uint8_t op);
+/* The text that says why is left in `text`. */
+void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t id, uint8_t op, char text[KS_REFUSAL_TEXT]);
 
 /* --- links.c: Bluetooth LE connections as peers --- */
 
@@ -97,8 +99,12 @@ struct ks_call {
 	uint8_t id;
 	uint8_t op;
 };
+/* In place of every handler. */
+int ks_gate(struct smp_streamer *streamer);
 /* Refuse it: the SMP code, the text left in the streamer. */
 int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal);
+/* Tell an event that is about its peer and nothing else; 0, or it is refused. */
+int ks_gate_tell(const struct ks_call *call, uint8_t kind);
 /* Ask the door for it; 0: it may be executed. */
 int ks_gate_ask(const struct ks_call *call);
 /* The handler that stands in place of this command's original; NULL: none does. */
@@ -107,6 +113,7 @@ typedef int (*ks_handler)(const struct ks_call *call, mgmt_handler_fn original);
 /* --- mode_group.c, os_group.c, image.c: handlers of ours --- */
 
 void ks_mode_group_register(void);
+int ks_mode_group_execute(const struct ks_call *call);
 int ks_os_reset(const struct ks_call *call, mgmt_handler_fn original);
 int ks_os_params(const struct ks_call *call, mgmt_handler_fn original);
 int ks_image_state_read(const struct ks_call *call, mgmt_handler_fn original);
@@ -146,8 +153,8 @@ struct ks_record_found {
 	bool has_record;
 	bool blank;
 };
-/* Read what was kept, and erase the session record. A negative errno: settings do not work. */
-int ks_record_load(struct ks_record_found *found);
+/* Read what was kept, and erase the session record. NULL: settings do not work, and *error is a negative errno. */
+const struct ks_record_found *ks_record_load(int *error);
 void ks_record_save(bool expects);
 void ks_record_clear(void);
 void ks_record_mark_store(void);
@@ -164,11 +171,9 @@ const struct ks_unit *ks_record_unit(void);
 
 #define KS_UNIT_SECRET_SIZE 32u
 
-#if defined(FIXED_PARTITION_EXISTS)
-#if FIXED_PARTITION_EXISTS(keyswitch_unit)
+#if KS_PARTITION_EXISTS(keyswitch_unit)
 #include <keyswitch/ks_unit.h>
 #define KS_UNIT_PARTITION 1
-#endif
 #endif
 
 /* Before the machine boots. */
@@ -186,6 +191,8 @@ struct bt_gatt_attr;
 /* While the service is in the table. */
 void ks_smp_service_find(void);
 /* The SMP characteristic's value, or its CCC. From any thread. */
+/* It was just taken out of the table. */
+void ks_smp_service_gone(void);
 bool ks_smp_service_is(const struct bt_gatt_attr *attribute);
 void ks_smp_service_drop_partial(void);
 

@@ -43,28 +43,29 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
 #endif
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
-	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD)
 #error "Keyswitch's glue does not arm images for this mode of MCUboot yet"
 #endif
 
 #define RUNNING_SLOT 0
 #define OTHER_SLOT 1
-#define RUNNING_AREA FIXED_PARTITION_ID(slot0_partition)
-#define OTHER_AREA FIXED_PARTITION_ID(slot1_partition)
+#define RUNNING_AREA KS_PARTITION_ID(slot0_partition)
+#define OTHER_AREA KS_PARTITION_ID(slot1_partition)
 /* The keys of one entry of the list: slot, version, hash, five flags. */
 #define ENTRY_KEYS 16
 
+/* One hash is under way at most, of the image in the other slot. Whoever begins one ends the one before. */
+static struct ks_image_hash hashing_now;
+static bool hashing_runs;
+static uint32_t hashings; /* how many have begun: the number of this one */
 /* The image that waits for its reset, as it was when the reset was granted. */
-static struct ks_image_hash again;
-static bool again_runs;
+static uint32_t again_hashing; /* number of its hash, as long as that is under way */
 static bool again_done;
 static bool again_fresh; /* computed since the reset was granted */
 static struct ks_hash again_found;
 static uint32_t again_changes;
 /* Counts what has been done to the other slot. */
 static uint32_t slot_changes;
-/* A command is looking at the slot without the lock: see ks_image_state_write(). */
-static struct ks_image_hash asked;
 
 /* --- what is there --- */
 
@@ -110,22 +111,39 @@ static enum next next_boot(void)
 
 /* --- the list --- */
 
-#define FLAG(state, name, value) (zcbor_tstr_put_lit(state, name) && zcbor_bool_put(state, value))
-
-static bool put_flags(zcbor_state_t *state, int slot, enum next next, bool bootable)
+static bool put_key(zcbor_state_t *state, const char *key)
 {
-	bool running = slot == RUNNING_SLOT;
-	bool pending = !running && ((next == NEXT_TEST) || (next == NEXT_PERM));
-	bool confirmed = running ? (next != NEXT_REVERT) : (next == NEXT_REVERT);
-	bool permanent = !running && (next == NEXT_PERM);
+	return zcbor_tstr_encode_ptr(state, key, strlen(key));
+}
 
-	if (IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST)) {
-		return (!bootable || FLAG(state, "bootable", true)) && (!pending || FLAG(state, "pending", true)) &&
-		       (!confirmed || FLAG(state, "confirmed", true)) && (!running || FLAG(state, "active", true)) &&
-		       (!permanent || FLAG(state, "permanent", true));
+/* What the list says of a slot: by these words, in this order. */
+static const char *const flag_names[] = {"bootable", "pending", "confirmed", "active", "permanent"};
+#define BOOTABLE 0x01u
+#define PENDING 0x02u
+#define CONFIRMED 0x04u
+#define ACTIVE 0x08u
+#define PERMANENT 0x10u
+
+static const uint8_t flags_of[4][2] = {
+	/* the running slot, the other one */
+	[NEXT_KEEP] = {ACTIVE | CONFIRMED, 0u},
+	[NEXT_TEST] = {ACTIVE | CONFIRMED, PENDING},
+	[NEXT_PERM] = {ACTIVE | CONFIRMED, PENDING | PERMANENT},
+	[NEXT_REVERT] = {ACTIVE, CONFIRMED},
+};
+
+static bool put_flags(zcbor_state_t *state, uint8_t flags)
+{
+	bool fits = true;
+
+	for (size_t flag = 0; fits && (flag < ARRAY_SIZE(flag_names)); flag++) {
+		bool is = ((flags >> flag) & 1u) != 0u;
+
+		if (is || !IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST)) {
+			fits = put_key(state, flag_names[flag]) && zcbor_bool_put(state, is);
+		}
 	}
-	return FLAG(state, "bootable", bootable) && FLAG(state, "pending", pending) && FLAG(state, "confirmed", confirmed) &&
-	       FLAG(state, "active", running) && FLAG(state, "permanent", permanent);
+	return fits;
 }
 
 static bool put_slot(zcbor_state_t *state, int slot, enum next next)
@@ -146,11 +164,11 @@ static bool put_slot(zcbor_state_t *state, int slot, enum next next)
 	if (img_mgmt_ver_str(&version, version_text) < 0) {
 		(void)strcpy(version_text, "<?" "?" "?>");
 	}
-	return zcbor_map_start_encode(state, ENTRY_KEYS) && zcbor_tstr_put_lit(state, "slot") &&
-	       zcbor_uint32_put(state, (uint32_t)slot) && zcbor_tstr_put_lit(state, "version") &&
-	       zcbor_tstr_encode_ptr(state, version_text, strlen(version_text)) && zcbor_tstr_put_lit(state, "hash") &&
+	return zcbor_map_start_encode(state, ENTRY_KEYS) && put_key(state, "slot") &&
+	       zcbor_uint32_put(state, (uint32_t)slot) && put_key(state, "version") &&
+	       zcbor_tstr_encode_ptr(state, version_text, strlen(version_text)) && put_key(state, "hash") &&
 	       zcbor_bstr_encode(state, &bytes) &&
-	       put_flags(state, slot, next, (flags & IMAGE_F_NON_BOOTABLE) == 0u) &&
+	       put_flags(state, flags_of[next][slot] | (((flags & IMAGE_F_NON_BOOTABLE) == 0u) ? BOOTABLE : 0u)) &&
 	       zcbor_map_end_encode(state, ENTRY_KEYS);
 }
 
@@ -158,12 +176,12 @@ static int put_list(struct smp_streamer *streamer)
 {
 	zcbor_state_t *state = streamer->writer->zs;
 	enum next next = next_boot();
-	bool fits = zcbor_tstr_put_lit(state, "images") && zcbor_list_start_encode(state, 2) &&
+	bool fits = put_key(state, "images") && zcbor_list_start_encode(state, 2) &&
 		    put_slot(state, RUNNING_SLOT, next) && put_slot(state, OTHER_SLOT, next) &&
 		    zcbor_list_end_encode(state, 2);
 
 	if (!IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST)) {
-		fits = fits && zcbor_tstr_put_lit(state, "splitStatus") && zcbor_int32_put(state, 0);
+		fits = fits && put_key(state, "splitStatus") && zcbor_int32_put(state, 0);
 	}
 	return fits ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
 }
@@ -201,6 +219,37 @@ static const uint8_t acts[4][4] = {
 	[NEXT_REVERT] = {ACT_FAIL_ACTIVE, ACT_CONFIRM, ACT_FAIL_PENDING, ACT_NOTHING},
 };
 
+/* Under the lock; *number: of the hash that has begun. false: there is no image. */
+static bool begin_hashing(uint32_t *number)
+{
+	if (hashing_runs) {
+		ks_image_hash_give_up(&hashing_now);
+	}
+	hashings++;
+	*number = hashings;
+	hashing_runs = ks_image_hash_begin(&hashing_now, OTHER_AREA);
+	return hashing_runs;
+}
+
+static bool is_hashing(uint32_t number)
+{
+	return hashing_runs && (number == hashings);
+}
+
+static enum ks_hashing go_on_hashing(struct ks_hash *computed)
+{
+	enum ks_hashing hashing = ks_image_hash_go_on(&hashing_now, computed);
+
+	hashing_runs = hashing == KS_HASHING_MORE;
+	return hashing;
+}
+
+static void give_up_hashing(void)
+{
+	ks_image_hash_give_up(&hashing_now);
+	hashing_runs = false;
+}
+
 static bool still_served(const struct ks_call *call)
 {
 	struct ks_refusal refusal;
@@ -216,15 +265,16 @@ static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_has
 {
 	enum ks_hashing hashing = KS_HASHING_FAILED;
 	uint32_t changes = slot_changes;
+	uint32_t number;
 
-	if (ks_image_hash_begin(&asked, OTHER_AREA)) {
+	if (begin_hashing(&number)) {
 		do {
-			hashing = ks_image_hash_go_on(&asked, computed);
+			hashing = go_on_hashing(computed);
 			ks_unlock();
 			ks_lock();
-		} while ((hashing == KS_HASHING_MORE) && (changes == slot_changes) && still_served(call));
-		if (hashing == KS_HASHING_MORE) {
-			ks_image_hash_give_up(&asked);
+		} while (is_hashing(number) && (changes == slot_changes) && still_served(call));
+		if (is_hashing(number)) {
+			give_up_hashing();
 		}
 	}
 	return ((hashing == KS_HASHING_DONE) && (changes != slot_changes)) ? KS_HASHING_MORE : hashing;
@@ -232,8 +282,8 @@ static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_has
 
 static int arm(const struct ks_call *call, bool permanent)
 {
-	struct ks_refusal refusal = {.why = KS_WHY_WRONG_MODE};
 	struct ks_event event = {.kind = KS_ARM_ASKED, .peer = call->peer, .permanent = permanent};
+	const struct ks_refusal *refusal;
 	enum ks_hashing hashing;
 	struct ks_hash computed;
 	int rc;
@@ -259,10 +309,10 @@ static int arm(const struct ks_call *call, bool permanent)
 	again_found = computed; /* for a trailer that is written at once: arm = "early" */
 	again_done = true;
 	again_fresh = false;
-	again_runs = false;
 	again_changes = slot_changes;
-	if (!ks_tell(&event, &refusal)) {
-		return ks_gate_refuse(call, &refusal);
+	refusal = ks_tell(&event);
+	if (refusal != NULL) {
+		return ks_gate_refuse(call, refusal);
 	}
 	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
 	return state_now()->arming ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
@@ -270,11 +320,10 @@ static int arm(const struct ks_call *call, bool permanent)
 
 static int confirm(const struct ks_call *call)
 {
-	struct ks_event event = {.kind = KS_CONFIRM_ASKED, .peer = call->peer};
-	struct ks_refusal refusal;
+	int rc = ks_gate_tell(call, KS_CONFIRM_ASKED);
 
-	if (!ks_tell(&event, &refusal)) {
-		return ks_gate_refuse(call, &refusal);
+	if (rc != 0) {
+		return rc;
 	}
 	return ks_image_on_trial() ? fail(call, IMG_MGMT_ERR_FLASH_WRITE_FAILED) : put_list(call->streamer);
 }
@@ -297,7 +346,7 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 	if (zcbor_map_decode_bulk(call->streamer->reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
 		return MGMT_ERR_EINVAL;
 	}
-	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_SHA256_SIZE))) {
+	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE))) {
 		return fail(call, IMG_MGMT_ERR_INVALID_HASH);
 	}
 	(void)ks_image_hash_listed(RUNNING_AREA, &running);
@@ -326,6 +375,8 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 
 /* The command whose handler runs now: MCUmgr's hooks are not told. */
 static const struct ks_call *uploading;
+/* What the hook refused it with, 0: nothing. MCUmgr puts that into the answer as a value, without a reason, and is content. */
+static int chunk_refused;
 
 static bool is_anothers(const struct ks_call *call)
 {
@@ -334,19 +385,33 @@ static bool is_anothers(const struct ks_call *call)
 	return state->uploading && (state->upload_owner != KS_NO_PEER) && (state->upload_owner != call->peer.id);
 }
 
-/* The first byte that is the bootloader's: no upload reaches it, so that no file brings its own trailer and arms itself. */
+/*
+ * No upload is longer, so that no file brings its own trailer and arms itself. What Zephyr calls the trailer's offset is that
+ * of its last fields (copy done, image ok, magic: dfu/boot/mcuboot.c); swap info and swap size in front of them have room in
+ * as much again (boot_trailer_info_sz() of MCUboot).
+ */
 static size_t usable_size(void)
 {
 	const struct flash_area *area;
 	size_t size = 0u;
 
 	if (flash_area_open(OTHER_AREA, &area) == 0) {
-		ssize_t trailer = boot_get_trailer_status_offset(area->fa_size);
+		ssize_t last_fields = boot_get_trailer_status_offset(area->fa_size);
 
-		size = (trailer > 0) ? (size_t)trailer : 0u;
+		if (2 * last_fields > (ssize_t)area->fa_size) {
+			size = (size_t)(2 * last_fields) - area->fa_size;
+		}
 		flash_area_close(area);
 	}
 	return size;
+}
+
+static bool is_too_large(size_t size)
+{
+	size_t usable = usable_size();
+	size_t begin = ks_image_begins(OTHER_AREA);
+
+	return (usable < begin) || (size > usable - begin);
 }
 
 int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
@@ -360,21 +425,19 @@ int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
 		return ks_gate_refuse(call, &refusal);
 	}
 	uploading = call;
+	chunk_refused = 0;
 	rc = original(call->streamer);
 	uploading = NULL;
-	return rc;
+	return (chunk_refused != 0) ? chunk_refused : rc;
 }
 
 int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 {
-	struct ks_event started = {.kind = KS_UPLOAD_STARTED, .peer = call->peer};
-	struct ks_event ended = {.kind = KS_UPLOAD_ENDED};
 	struct cbor_nb_reader *reader = call->streamer->reader;
 	struct cbor_nb_reader before = *reader;
 	uint32_t slot = OTHER_SLOT;
 	size_t decoded = 0;
 	struct zcbor_map_decode_key_val keys[] = {ZCBOR_MAP_DECODE_KEY_DECODER("slot", zcbor_uint32_decode, &slot)};
-	struct ks_refusal refusal;
 	int rc;
 
 	if (zcbor_map_decode_bulk(reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
@@ -387,28 +450,19 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 	if ((slot != OTHER_SLOT) || state_now()->trial) {
 		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
 	}
-	if (!ks_tell(&started, &refusal)) {
-		return ks_gate_refuse(call, &refusal);
+	rc = ks_gate_tell(call, KS_UPLOAD_STARTED);
+	if (rc == 0) {
+		slot_changes++;
+		rc = original(call->streamer);
+		(void)ks_tell_of(KS_UPLOAD_ENDED, NULL);
 	}
-	slot_changes++;
-	rc = original(call->streamer);
-	(void)ks_tell(&ended, NULL);
 	return rc;
-}
-
-static enum mgmt_cb_return refuse_chunk(int32_t *rc, const struct ks_refusal *refusal)
-{
-	*rc = ks_gate_refuse(uploading, refusal);
-	return MGMT_CB_ERROR_RC;
 }
 
 /* MCUmgr's hooks run within the upload's handler, under the lock. */
 static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, int32_t *rc, uint16_t *group,
 				    bool *abort_more, void *data, size_t size)
 {
-	struct ks_event told = {.kind = KS_UPLOAD_ENDED};
-	struct ks_refusal refusal = {.why = KS_WHY_NOBODY_ENTERED};
-
 	ARG_UNUSED(before);
 	ARG_UNUSED(abort_more);
 	ARG_UNUSED(size);
@@ -419,19 +473,19 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 			*rc = MGMT_ERR_EACCESSDENIED; /* not through the door */
 			return MGMT_CB_ERROR_RC;
 		}
-		if ((check->req->off == 0u) && (check->req->size > usable_size())) {
+		if ((check->req->off == 0u) && is_too_large(check->req->size)) {
 			*group = MGMT_GROUP_ID_IMAGE;
 			*rc = IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE;
 			return MGMT_CB_ERROR_ERR;
 		}
-		told.kind = KS_UPLOAD_STARTED;
-		told.peer = uploading->peer;
 		slot_changes++;
-		return ks_tell(&told, &refusal) ? MGMT_CB_OK : refuse_chunk(rc, &refusal);
+		chunk_refused = ks_gate_tell(uploading, KS_UPLOAD_STARTED);
+		*rc = chunk_refused;
+		return (chunk_refused == MGMT_ERR_EOK) ? MGMT_CB_OK : MGMT_CB_ERROR_RC;
 	}
 	if ((event == MGMT_EVT_OP_IMG_MGMT_DFU_PENDING) || (event == MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED)) {
 		if (state_now()->uploading) {
-			(void)ks_tell(&told, NULL);
+			(void)ks_tell_of(KS_UPLOAD_ENDED, NULL);
 		}
 	}
 	return MGMT_CB_OK;
@@ -480,7 +534,7 @@ void ks_image_drop_upload(bool make_unusable)
 		return;
 	}
 	/* Without its header it is no image, to MCUmgr and to MCUboot alike. */
-	size = page_size(area, 0u, &start);
+	size = page_size(area, ks_image_begins(OTHER_AREA), &start);
 	slot_changes++;
 	if (size != 0u) {
 		erase_in_other_slot(area, start, size);
@@ -542,25 +596,21 @@ bool ks_image_ready_for_reset(void)
 	if (!state->reset_pending || !state->arming || state->armed_written) {
 		return true;
 	}
-	if (again_runs && (again_changes != slot_changes)) {
-		ks_image_hash_give_up(&again);
-		again_runs = false;
+	if (again_changes != slot_changes) {
+		again_fresh = false;
 	}
-	if (!again_runs && !(again_done && again_fresh && (again_changes == slot_changes))) {
+	if (again_fresh && is_hashing(again_hashing)) {
+		again_done = go_on_hashing(&again_found) == KS_HASHING_DONE;
+	} else if (!again_fresh || !again_done) {
 		/* What was computed when it was asked for is not enough: it is computed once more, now. */
 		again_done = false;
 		again_fresh = true;
 		again_changes = slot_changes;
-		again_runs = ks_image_hash_begin(&again, OTHER_AREA);
-		return !again_runs;
+		return !begin_hashing(&again_hashing);
+	} else {
+		/* done */
 	}
-	if (again_runs) {
-		enum ks_hashing hashing = ks_image_hash_go_on(&again, &again_found);
-
-		again_runs = hashing == KS_HASHING_MORE;
-		again_done = hashing == KS_HASHING_DONE;
-	}
-	return !again_runs;
+	return !is_hashing(again_hashing);
 }
 
 void ks_image_reset_is_off(void)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MCUboot's hash covers header, payload and protected TLVs, which lie one behind the other from the slot's beginning (with
- * swap using offset, from its second sector in the secondary slot: not here yet). The bootloader checks the signature over
- * the same bytes; this tells whether what is armed is what was named.
+ * MCUboot's hash covers header, payload and protected TLVs, which lie one behind the other. The bootloader checks the
+ * signature over the same bytes; this tells whether what is armed is what was named.
  */
 #include <string.h>
 
@@ -16,7 +15,14 @@
 /* One piece: a guard, the lease or a leave is heard after each. About a millisecond on a Cortex-M4. */
 #define PIECE 1024u
 
-BUILD_ASSERT(KS_SHA256_SIZE <= KS_MAX_HASH, "a hash of SHA-256 has room");
+/* The TLV that MCUmgr lists images by (img_mgmt_priv.h, IMAGE_TLV_SHA): it knows these two. */
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+#define HASH_TLV IMAGE_TLV_SHA512
+#else
+#define HASH_TLV IMAGE_TLV_SHA256
+#endif
+
+BUILD_ASSERT(KS_DIGEST_SIZE <= KS_MAX_HASH, "a hash has room");
 
 static bool read_at(uint8_t area, uint32_t at, void *bytes, size_t size)
 {
@@ -33,16 +39,16 @@ static bool read_at(uint8_t area, uint32_t at, void *bytes, size_t size)
 	return read;
 }
 
-/* End of what is hashed, which is where the unprotected TLVs begin; 0: there is no image. */
-static uint32_t hashed_size(uint8_t area)
+/* End of what is hashed of the image that begins there, and so where the unprotected TLVs begin; 0: there is no image. */
+static uint32_t hashed_end(uint8_t area, uint32_t begin)
 {
 	struct image_header header;
 	uint64_t end;
 
-	if (!read_at(area, 0u, &header, sizeof(header)) || (header.ih_magic != IMAGE_MAGIC)) {
+	if (!read_at(area, begin, &header, sizeof(header)) || (header.ih_magic != IMAGE_MAGIC)) {
 		return 0u;
 	}
-	end = (uint64_t)header.ih_hdr_size + header.ih_img_size + header.ih_protect_tlv_size;
+	end = (uint64_t)begin + header.ih_hdr_size + header.ih_img_size + header.ih_protect_tlv_size;
 	return (end <= INT32_MAX) ? (uint32_t)end : 0u;
 }
 
@@ -63,11 +69,11 @@ static bool find_listed(uint8_t area, uint32_t tlvs, struct ks_hash *listed)
 		if (!read_at(area, at, &tlv, sizeof(tlv))) {
 			return false;
 		}
-		if ((tlv.it_type == IMAGE_TLV_SHA256) && (tlv.it_len == KS_SHA256_SIZE)) {
-			if ((listed->size != 0u) || !read_at(area, at + sizeof(tlv), listed->bytes, KS_SHA256_SIZE)) {
+		if ((tlv.it_type == HASH_TLV) && (tlv.it_len == KS_DIGEST_SIZE)) {
+			if ((listed->size != 0u) || !read_at(area, at + sizeof(tlv), listed->bytes, KS_DIGEST_SIZE)) {
 				return false; /* MCUmgr lists no image with two */
 			}
-			listed->size = KS_SHA256_SIZE;
+			listed->size = KS_DIGEST_SIZE;
 		}
 	}
 	return listed->size != 0u;
@@ -75,7 +81,7 @@ static bool find_listed(uint8_t area, uint32_t tlvs, struct ks_hash *listed)
 
 bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
 {
-	uint32_t tlvs = hashed_size(area);
+	uint32_t tlvs = hashed_end(area, ks_image_begins(area));
 
 	listed->size = 0u;
 	return (tlvs != 0u) && find_listed(area, tlvs, listed);
@@ -84,9 +90,9 @@ bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
 bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area)
 {
 	hash->area = area;
-	hash->at = 0u;
-	hash->end = hashed_size(area);
-	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_sha256_begin(&hash->sha);
+	hash->at = ks_image_begins(area);
+	hash->end = hashed_end(area, hash->at);
+	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_digest_begin(&hash->digest);
 }
 
 enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *computed)
@@ -96,8 +102,8 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 	for (uint8_t part = 0; (part < 4u) && (hash->at < hash->end); part++) {
 		size_t size = MIN(sizeof(piece), hash->end - hash->at);
 
-		if (!read_at(hash->area, hash->at, piece, size) || !ks_sha256_update(&hash->sha, piece, size)) {
-			ks_sha256_abort(&hash->sha);
+		if (!read_at(hash->area, hash->at, piece, size) || !ks_digest_update(&hash->digest, piece, size)) {
+			ks_digest_abort(&hash->digest);
 			return KS_HASHING_FAILED;
 		}
 		hash->at += (uint32_t)size;
@@ -105,9 +111,9 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 	if (hash->at < hash->end) {
 		return KS_HASHING_MORE;
 	}
-	computed->size = KS_SHA256_SIZE;
-	if (!ks_sha256_end(&hash->sha, computed->bytes) ||
-	    (memcmp(computed->bytes, hash->listed.bytes, KS_SHA256_SIZE) != 0)) {
+	computed->size = KS_DIGEST_SIZE;
+	if (!ks_digest_end(&hash->digest, computed->bytes) ||
+	    (memcmp(computed->bytes, hash->listed.bytes, KS_DIGEST_SIZE) != 0)) {
 		return KS_HASHING_FAILED;
 	}
 	return KS_HASHING_DONE;
@@ -115,5 +121,5 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 
 void ks_image_hash_give_up(struct ks_image_hash *hash)
 {
-	ks_sha256_abort(&hash->sha);
+	ks_digest_abort(&hash->digest);
 }

@@ -7,7 +7,12 @@
 #include <stdint.h>
 
 #include <keyswitch/ks_gate.h>
-#include <keyswitch/ks_sha256.h>
+
+#include "digest.h"
+
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+#include <zephyr/dfu/mcuboot.h>
+#endif
 
 enum ks_hashing {
 	KS_HASHING_MORE = 0,
@@ -16,12 +21,26 @@ enum ks_hashing {
 };
 
 struct ks_image_hash {
-	struct ks_sha256 sha;
+	struct ks_digest digest;
 	uint32_t at;
 	uint32_t end;
 	struct ks_hash listed; /* what the image's own TLV says */
 	uint8_t area;
 };
+
+/*
+ * Where the image in this flash area begins. With swap using offset an image that was uploaded lies behind the first sector of
+ * the other slot; during a trial the image to go back to lies at that slot's very beginning.
+ */
+static inline uint32_t ks_image_begins(uint8_t area)
+{
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+	return (uint32_t)boot_get_image_start_offset(area);
+#else
+	(void)area;
+	return 0u;
+#endif
+}
 
 /* Read the header of the image in this flash area; false: there is none. */
 bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area);

@@ -96,15 +96,13 @@ void ks_links_tell(void)
 	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
 		struct link *link = &links[place];
 		uint32_t now = (uint32_t)atomic_get(&link->now);
-		struct ks_event event = {0};
+		struct ks_peer peer = {.id = link->told};
 
 		if (link->told == now) {
 			continue;
 		}
 		if (link->told != KS_NO_PEER) {
-			event.kind = KS_DISCONNECTED;
-			event.peer.id = link->told;
-			(void)ks_tell(&event, NULL);
+			(void)ks_tell_of(KS_DISCONNECTED, &peer);
 		}
 		link->told = now;
 		link->ending = false;
@@ -114,12 +112,9 @@ void ks_links_tell(void)
 			link->has_number = false;
 		}
 		if (now != KS_NO_PEER) {
-			event.kind = KS_CONNECTED;
-			event.peer.id = now;
-			if (!ks_tell(&event, NULL)) {
-				link->ending = true; /* the machine cannot hold it */
-				link->after_answer = false;
-			}
+			peer.id = now;
+			link->ending = ks_tell_of(KS_CONNECTED, &peer) != NULL; /* the machine cannot hold it */
+			link->after_answer = false;
 		}
 	}
 }

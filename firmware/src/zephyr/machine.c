@@ -51,11 +51,6 @@ struct ks_device *ks_the_device(void)
 	return &device;
 }
 
-struct ks_step *ks_scratch_step(void)
-{
-	return &scratch;
-}
-
 uint64_t ks_now_ms(void)
 {
 	return (uint64_t)k_uptime_get();
@@ -123,13 +118,12 @@ void ks_report(uint8_t kind, const char *text)
 	ks_application_log(&log);
 }
 
-void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t id, uint8_t op)
+void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t id, uint8_t op, char text[KS_REFUSAL_TEXT])
 {
-	char text[KS_REFUSAL_TEXT];
 	struct ks_log log = {
 		.kind = KS_LOG_REFUSED, .text = text, .group = group, .id = id, .write = op != 0u, .mode = device.state.mode};
 
-	(void)ks_refusal_text(&ks_policy, refusal, false, text, sizeof(text));
+	(void)ks_refusal_text(&ks_policy, refusal, false, text, KS_REFUSAL_TEXT);
 	LOG_INF("refused: group %u command %u: %s", group, id, text);
 	ks_application_log(&log);
 }
@@ -216,40 +210,66 @@ static void publish(void)
 	ks_post();
 }
 
-void ks_carry_out(const struct ks_step *step)
+static bool carry_out_effects(void)
 {
 	bool went_on = true;
 
-	if (step->overflow) {
+	for (uint16_t place = 0; went_on && (place < scratch.count); place++) {
+		went_on = carry_out(&scratch.effects[place]);
+	}
+	return went_on;
+}
+
+/* Carry out the step at hand. */
+static void carry_out_step(void)
+{
+	if (scratch.overflow) {
 		sys_reboot(SYS_REBOOT_WARM); /* the tables are not this core's */
 	}
-	for (uint16_t place = 0; went_on && (place < step->count); place++) {
-		went_on = carry_out(&step->effects[place]);
-	}
-	if (!went_on) {
+	if (!carry_out_effects()) {
 		struct ks_event failed = {.kind = KS_ARM_FAILED};
 
 		/* Its own effects cannot fail: it clears the session record. */
 		(void)ks_device_tell(&device, &failed, ks_now_ms(), &scratch);
-		for (uint16_t place = 0; place < scratch.count; place++) {
-			(void)carry_out(&scratch.effects[place]);
-		}
+		(void)carry_out_effects();
 		ks_report(KS_LOG_ARM_FAILED, NULL);
 	}
 	publish();
 }
 
-bool ks_tell(const struct ks_event *event, struct ks_refusal *refusal)
+const struct ks_refusal *ks_tell(const struct ks_event *event)
 {
-	bool taken = ks_device_tell(&device, event, ks_now_ms(), &scratch);
+	if (!ks_device_tell(&device, event, ks_now_ms(), &scratch)) {
+		return &scratch.refusal;
+	}
+	carry_out_step();
+	return NULL;
+}
 
-	if (refusal != NULL) {
-		*refusal = scratch.refusal;
+const struct ks_refusal *ks_tell_of(uint8_t kind, const struct ks_peer *peer)
+{
+	struct ks_event event = {.kind = kind};
+
+	if (peer != NULL) {
+		event.peer = *peer;
 	}
-	if (taken) {
-		ks_carry_out(&scratch);
+	return ks_tell(&event);
+}
+
+size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t size, uint8_t *answer, size_t room)
+{
+	struct ks_answer told = ks_mode_group_frame(&device, peer, frame, size, ks_now_ms(), answer, room, &scratch);
+
+	if (told.store_lockout) {
+		ks_record_keep_lockout();
 	}
-	return taken;
+	if (told.stepped) {
+		carry_out_step();
+	}
+	if (told.served) {
+		(void)ks_tell_of(KS_COMMAND_SERVED, peer);
+	}
+	return told.size;
 }
 
 /* --- the queue --- */
@@ -271,7 +291,7 @@ static void fire_timers(void)
 		/* not yet */
 	}
 	while (ks_device_fire(&device, now_ms, &scratch)) {
-		ks_carry_out(&scratch);
+		carry_out_step();
 	}
 }
 
@@ -336,5 +356,5 @@ void ks_machine_boot(const struct ks_boot *boot, const uint32_t *failures)
 	booted = true;
 	in_session = ks_device_gate_open(&device);
 	ks_report(KS_LOG_BOOTED, NULL);
-	ks_carry_out(&scratch);
+	carry_out_step();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The mode group among MCUmgr's groups, so that it works over every transport. The core reads the request's bytes and writes
- * the answer's; here they are moved from and to MCUmgr's buffers.
+ * the answer's; here they are moved from and to MCUmgr's buffers, once gate.c has found out who asks.
  *
  * MCUmgr begins and ends the answer's map itself, so over these transports it has the length form that the tree is built for
  * (indefinite, unless CONFIG_ZCBOR_CANONICAL). What is in it is the same, key by key, as on the mode service.
@@ -42,60 +42,26 @@ static bool put_pairs(zcbor_state_t *state, const uint8_t *map, size_t size)
 	return true;
 }
 
-static int execute(struct smp_streamer *streamer)
+int ks_mode_group_execute(const struct ks_call *call)
 {
 	static uint8_t bytes[ANSWER_SIZE];
-	struct net_buf *packet = streamer->reader->nb;
-	const uint8_t *header = packet->data - KS_SMP_HEADER;
-	struct ks_step *step = ks_scratch_step();
-	struct ks_peer peer = {.service = KS_SERVICE_SMP};
-	struct ks_event served = {.kind = KS_COMMAND_SERVED};
-	struct ks_answer answer;
-	int rc = MGMT_ERR_EMSGSIZE;
+	const struct net_buf *packet = call->streamer->reader->nb;
+	size_t size = ks_answer_frame(&call->peer, packet->data - KS_SMP_HEADER, (size_t)packet->len + KS_SMP_HEADER, bytes,
+				      sizeof(bytes));
 
-	ks_lock();
-	ks_transport_seen(streamer->smpt);
-	ks_links_tell();
-	if (!ks_running() || ks_transport_is_dropped(header)) {
-		ks_unlock();
-		return MGMT_ERR_EACCESSDENIED;
-	}
-	if (!ks_links_peer_of_packet(net_buf_user_data(packet), packet->user_data_size, &peer)) {
-		if (streamer->smpt->functions.query_valid_check != NULL) {
-			ks_unlock();
-			return MGMT_ERR_EACCESSDENIED; /* whoever asked has gone */
-		}
-		peer.id = ks_transport_peer(streamer->smpt);
-		peer.security = KS_SECURITY_NONE;
-	}
-	ks_answer_begins(KS_ANSWER_SMP);
-	answer = ks_mode_group_frame(ks_the_device(), &peer, header, (size_t)packet->len + KS_SMP_HEADER, ks_now_ms(), bytes,
-				     sizeof(bytes), step);
-	if (answer.store_lockout) {
-		ks_record_keep_lockout();
-	}
-	if (answer.stepped) {
-		ks_carry_out(step);
-	}
-	if (answer.served) {
-		served.peer = peer;
-		(void)ks_tell(&served, NULL);
-	}
-	if ((answer.size > KS_SMP_HEADER) &&
-	    put_pairs(streamer->writer->zs, &bytes[KS_SMP_HEADER], answer.size - KS_SMP_HEADER)) {
-		rc = MGMT_ERR_EOK;
-	}
-	ks_unlock();
-	return rc;
+	return ((size > KS_SMP_HEADER) &&
+		put_pairs(call->streamer->writer->zs, &bytes[KS_SMP_HEADER], size - KS_SMP_HEADER))
+		       ? MGMT_ERR_EOK
+		       : MGMT_ERR_EMSGSIZE;
 }
 
 static const struct mgmt_handler mode_handlers[] = {
-	{.mh_read = execute},  /* state */
-	{.mh_read = execute},  /* challenge */
-	{.mh_write = execute}, /* enter */
-	{.mh_write = execute}, /* attach */
-	{.mh_write = execute}, /* extend */
-	{.mh_write = execute}, /* leave */
+	{.mh_read = ks_gate},  /* state */
+	{.mh_read = ks_gate},  /* challenge */
+	{.mh_write = ks_gate}, /* enter */
+	{.mh_write = ks_gate}, /* attach */
+	{.mh_write = ks_gate}, /* extend */
+	{.mh_write = ks_gate}, /* leave */
 };
 
 static struct mgmt_group mode_group = {

@@ -210,32 +210,19 @@ static void send_on(struct bt_conn *conn, struct outbox *outbox)
 
 static void answer_frame(struct bt_conn *conn, struct outbox *outbox, const uint8_t *frame, size_t size)
 {
-	struct ks_step *step = ks_scratch_step();
 	struct ks_peer peer = {.service = KS_SERVICE_MODE};
-	struct ks_event served = {.kind = KS_COMMAND_SERVED};
-	struct ks_answer answer = {0};
+
+	outbox->size = 0u;
+	outbox->at = 0u;
 
 	ks_lock();
 	ks_links_tell();
 	if (ks_links_peer(conn, &peer)) {
 		/* First, so that nothing that has to follow the answer overtakes it. */
 		ks_answer_begins(KS_ANSWER_MODE);
-		answer = ks_mode_group_frame(ks_the_device(), &peer, frame, size, ks_now_ms(), outbox->bytes,
-					     sizeof(outbox->bytes), step);
-		if (answer.store_lockout) {
-			ks_record_keep_lockout();
-		}
-		if (answer.stepped) {
-			ks_carry_out(step);
-		}
-		if (answer.served) {
-			served.peer = peer;
-			(void)ks_tell(&served, NULL);
-		}
+		outbox->size = (uint16_t)ks_answer_frame(&peer, frame, size, outbox->bytes, sizeof(outbox->bytes));
 	}
 	ks_unlock();
-	outbox->size = (uint16_t)answer.size;
-	outbox->at = 0u;
 	send_on(conn, outbox);
 }
 

@@ -14,11 +14,8 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
  */
 int ks_os_reset(const struct ks_call *call, mgmt_handler_fn original)
 {
-	struct ks_event event = {.kind = KS_RESET_ASKED, .peer = call->peer};
-	struct ks_refusal refusal;
-
 	ARG_UNUSED(original);
-	return ks_tell(&event, &refusal) ? MGMT_ERR_EOK : ks_gate_refuse(call, &refusal);
+	return ks_gate_tell(call, KS_RESET_ASKED);
 }
 
 /*

@@ -32,37 +32,60 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 /* What is assumed where the count is damaged: beyond every number of free tries and every doubling. */
 #define DAMAGED_COUNT UINT32_MAX
 
-/* As it was read; the machine has not booted yet. */
-static struct {
-	uint8_t session[KS_RECORD_MAX];
-	size_t session_size;
-	uint8_t lockout[KS_LOCKOUT_KINDS * sizeof(uint32_t)];
-	char mode[MODE_NAME_MAX];
-	size_t mode_size;
-	bool has_session; /* there is one, readable or not */
-	bool has_lockout;
-	bool lockout_damaged;
-	bool has_mode;
-	bool has_store;
-} kept;
-
-static uint8_t secret[SECRET_SIZE];
-static bool has_secret;
+/* The session record: as it was read before the machine has booted, and then as it is written. */
+static uint8_t session[KS_RECORD_MAX];
 /* What is under ks/session now, so that leaving without a record costs no write. */
 static bool session_written;
-
+static struct ks_record_found result;
+static char mode[MODE_NAME_MAX];
+static uint8_t secret[SECRET_SIZE];
 #if KS_HAS_PERMIT
 #define MAX_ISSUERS 4u
 #define DEVICE_ID_MAX 64u
 
-static struct {
-	uint8_t issuers[MAX_ISSUERS][KS_KEY_SIZE];
-	char device_id[DEVICE_ID_MAX + 1u];
-	uint8_t holder[KS_KEY_SIZE];
-	bool has_holder;
-} unit_kept;
+static uint8_t issuers[MAX_ISSUERS][KS_KEY_SIZE];
+static char device_id[DEVICE_ID_MAX + 1u]; /* its last byte stays zero */
 static struct ks_unit unit;
 #endif
+
+/* Names below ks/, and where what is kept under each is read to. */
+enum kept_name {
+	SESSION,
+	LOCKOUT,
+	MODE,
+	STORE,
+	SECRET,
+#if KS_HAS_PERMIT
+	HOLDER,
+	ISSUERS,
+	DEVICE,
+#endif
+	NAMES,
+};
+
+static const struct {
+	const char *name;
+	void *room;
+	size_t size;
+} rooms[NAMES] = {
+	[SESSION] = {"session", session, sizeof(session)},
+	[LOCKOUT] = {"lockout", result.failures, sizeof(result.failures)},
+	[MODE] = {"mode", mode, sizeof(mode)},
+	[STORE] = {"store", NULL, 0u},
+	[SECRET] = {"secret", secret, sizeof(secret)},
+#if KS_HAS_PERMIT
+	[HOLDER] = {"holder", result.holder, sizeof(result.holder)},
+	[ISSUERS] = {"issuers", issuers, sizeof(issuers)},
+	[DEVICE] = {"device", device_id, DEVICE_ID_MAX},
+#endif
+};
+
+static struct {
+	uint16_t size; /* 0: more than there is room for, or not readable */
+	bool there;
+} kept[NAMES];
+/* Only then: whoever loads settings later must not overwrite what is used now. */
+static bool loading;
 
 static bool read_whole(settings_read_cb read, void *from, void *bytes, size_t size)
 {
@@ -71,95 +94,71 @@ static bool read_whole(settings_read_cb read, void *from, void *bytes, size_t si
 
 static int found(const char *name, size_t size, settings_read_cb read, void *from)
 {
-	if (settings_name_steq(name, "session", NULL) != 0) {
-		kept.has_session = true;
-		kept.session_size = 0u;
-		if ((size <= sizeof(kept.session)) && read_whole(read, from, kept.session, size)) {
-			kept.session_size = size;
+	for (size_t each = 0; loading && (each < ARRAY_SIZE(rooms)); each++) {
+		if (settings_name_steq(name, rooms[each].name, NULL) != 0) {
+			bool whole = (size <= rooms[each].size) && read_whole(read, from, rooms[each].room, size);
+
+			kept[each].size = whole ? (uint16_t)size : 0u;
+			kept[each].there = true;
+			return 0;
 		}
-	} else if (settings_name_steq(name, "lockout", NULL) != 0) {
-		kept.has_lockout = true;
-		kept.lockout_damaged = (size != sizeof(kept.lockout)) || !read_whole(read, from, kept.lockout, size);
-	} else if (settings_name_steq(name, "mode", NULL) != 0) {
-		kept.has_mode = true;
-		kept.mode_size = ((size <= sizeof(kept.mode)) && read_whole(read, from, kept.mode, size)) ? size : 0u;
-	} else if (settings_name_steq(name, "store", NULL) != 0) {
-		kept.has_store = true;
-	} else if (settings_name_steq(name, "secret", NULL) != 0) {
-		has_secret = (size == sizeof(secret)) && read_whole(read, from, secret, size);
-#if KS_HAS_PERMIT
-	} else if (settings_name_steq(name, "holder", NULL) != 0) {
-		unit_kept.has_holder = (size == sizeof(unit_kept.holder)) && read_whole(read, from, unit_kept.holder, size);
-	} else if (settings_name_steq(name, "issuers", NULL) != 0) {
-		bool whole = (size % KS_KEY_SIZE == 0u) && (size <= sizeof(unit_kept.issuers)) &&
-			     read_whole(read, from, unit_kept.issuers, size);
-
-		unit.issuers = unit_kept.issuers;
-		unit.issuer_count = whole ? (uint8_t)(size / KS_KEY_SIZE) : 0u;
-	} else if (settings_name_steq(name, "device", NULL) != 0) {
-		bool whole = (size <= DEVICE_ID_MAX) && read_whole(read, from, unit_kept.device_id, size);
-
-		unit_kept.device_id[whole ? size : 0u] = '\0';
-		unit.device_id = (whole && (size != 0u)) ? unit_kept.device_id : NULL;
-#endif
-	} else {
-		return -ENOENT;
 	}
-	return 0;
+	return loading ? -ENOENT : 0;
 }
 
 SETTINGS_STATIC_HANDLER_DEFINE(keyswitch, "ks", NULL, found, NULL, NULL);
 
-static void restore_lockout(uint32_t failures[KS_LOCKOUT_KINDS])
+static void restore_lockout(void)
 {
 	for (size_t kind = 0; kind < KS_LOCKOUT_KINDS; kind++) {
-		if (!kept.has_lockout) {
-			failures[kind] = 0u;
-		} else if (kept.lockout_damaged) {
-			failures[kind] = DAMAGED_COUNT;
+		uint8_t bytes[sizeof(uint32_t)];
+
+		(void)memcpy(bytes, &result.failures[kind], sizeof(bytes));
+		if (!kept[LOCKOUT].there) {
+			result.failures[kind] = 0u;
+		} else if (kept[LOCKOUT].size != sizeof(result.failures)) {
+			result.failures[kind] = DAMAGED_COUNT;
 		} else {
-			failures[kind] = sys_get_le32(&kept.lockout[kind * sizeof(uint32_t)]);
+			result.failures[kind] = sys_get_le32(bytes);
 		}
 	}
 }
 
-int ks_record_load(struct ks_record_found *result)
+const struct ks_record_found *ks_record_load(int *error)
 {
-	int error = settings_subsys_init();
-
-	(void)memset(result, 0, sizeof(*result));
-	(void)memset(&kept, 0, sizeof(kept));
-	result->mode_before = KS_NO_MODE;
-	if (error == 0) {
-		error = settings_load_subtree("ks");
+	*error = settings_subsys_init();
+	if (*error == 0) {
+		loading = true;
+		*error = settings_load_subtree("ks");
+		loading = false;
 	}
-	if (error != 0) {
-		return error;
+	if (*error != 0) {
+		return NULL;
 	}
-	if (kept.has_session) {
+	if (kept[SESSION].there) {
 		session_written = true;
 		/* One that cannot be erased could be used again, so it is used not even once. */
 		if (settings_delete("ks/session") == 0) {
 			session_written = false;
-			result->has_record = (kept.session_size != 0u) &&
-					     ks_record_read(&ks_policy, kept.session, kept.session_size, &result->record);
+			result.has_record = ks_record_read(&ks_policy, session, kept[SESSION].size, &result.record);
 		} else {
 			LOG_ERR("the session record cannot be erased, so it is worth nothing");
 		}
 	}
 #if KS_HAS_PERMIT
-	if (unit_kept.has_holder) {
+	if (kept[HOLDER].there) {
 		(void)settings_delete("ks/holder");
-		result->has_holder = result->has_record;
-		(void)memcpy(result->holder, unit_kept.holder, sizeof(result->holder));
+		result.has_holder = result.has_record && (kept[HOLDER].size == sizeof(result.holder));
 	}
+	device_id[kept[DEVICE].size] = '\0';
+	unit.device_id = (kept[DEVICE].size != 0u) ? device_id : NULL;
+	unit.issuers = issuers;
+	unit.issuer_count = (kept[ISSUERS].size % KS_KEY_SIZE == 0u) ? (uint8_t)(kept[ISSUERS].size / KS_KEY_SIZE) : 0u;
 #endif
-	if (kept.mode_size != 0u) {
-		result->mode_before = ks_mode_by_name(&ks_policy, kept.mode, kept.mode_size);
-	}
-	restore_lockout(result->failures);
-	result->blank = !kept.has_store && !kept.has_session && !kept.has_mode && !kept.has_lockout;
-	return 0;
+	result.mode_before = ks_mode_by_name(&ks_policy, mode, kept[MODE].size);
+	restore_lockout();
+	result.blank = !kept[STORE].there && !kept[SESSION].there && !kept[MODE].there && !kept[LOCKOUT].there;
+	return &result;
 }
 
 /*
@@ -188,9 +187,8 @@ static void erase(const char *name)
 
 void ks_record_save(bool expects)
 {
-	static uint8_t bytes[KS_RECORD_MAX];
 	const struct ks_device *device = ks_the_device();
-	size_t size = ks_record_write(&ks_policy, &device->state, expects, device->token, &device->left, bytes, sizeof(bytes));
+	size_t size = ks_record_write(&ks_policy, &device->state, expects, device->token, &device->left, session, sizeof(session));
 
 	if (size == 0u) {
 		ks_record_clear();
@@ -202,7 +200,7 @@ void ks_record_save(bool expects)
 		save("ks/holder", device->holder, sizeof(device->holder));
 	}
 #endif
-	save("ks/session", bytes, size);
+	save("ks/session", session, size);
 }
 
 void ks_record_clear(void)
@@ -251,10 +249,8 @@ void ks_record_keep_lockout(void)
 
 bool ks_record_secret(uint8_t bytes[SECRET_SIZE])
 {
-	if (has_secret) {
-		(void)memcpy(bytes, secret, sizeof(secret));
-	}
-	return has_secret;
+	(void)memcpy(bytes, secret, sizeof(secret));
+	return kept[SECRET].size == sizeof(secret);
 }
 
 #if KS_HAS_PERMIT

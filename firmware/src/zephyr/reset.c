@@ -18,8 +18,9 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
 static bool wanted;
 static bool begun;
-static uint64_t until_ms;
-static uint64_t gone_ms;
+static bool gone; /* nobody is connected any more, or nobody is waited for */
+static uint32_t begun_ms;
+static uint32_t gone_ms;
 
 void ks_reset_want(void)
 {
@@ -30,25 +31,25 @@ void ks_reset_want(void)
 
 void ks_reset_follow(void)
 {
-	uint64_t now_ms = ks_now_ms();
+	uint32_t now_ms = k_uptime_get_32();
 
 	if (!wanted) {
 		return;
 	}
 	if (!begun) {
 		begun = true;
-		until_ms = now_ms + GOODBYE_MS;
-		gone_ms = 0u;
+		begun_ms = now_ms;
 	}
-	if ((ks_links_count() != 0u) && (now_ms < until_ms)) {
+	if ((ks_links_count() != 0u) && (now_ms - begun_ms < GOODBYE_MS)) {
 		ks_post_within(KS_ANSWER_MS);
 		return;
 	}
-	if (gone_ms == 0u) {
+	if (!gone) {
+		gone = true;
 		gone_ms = now_ms;
 	}
-	if (now_ms < gone_ms + SETTLE_MS) {
-		ks_post_within((uint32_t)(gone_ms + SETTLE_MS - now_ms));
+	if (now_ms - gone_ms < SETTLE_MS) {
+		ks_post_within(SETTLE_MS - (now_ms - gone_ms));
 		return;
 	}
 	ks_report(KS_LOG_RESET, NULL);

@@ -50,6 +50,20 @@ bool ks_smp_service_is(const struct bt_gatt_attr *attribute)
 }
 
 /*
+ * Requests that waited are still answered. Up to some release Zephyr leaves the attributes their handles, takes the value for
+ * one of its table, and walks off the table's end (bt_gatt_is_subscribed()): without a handle it says that there is none.
+ */
+void ks_smp_service_gone(void)
+{
+	enum { SERVICE, DECLARATION, VALUE, CCC, COUNT };
+	struct bt_gatt_attr *attributes = (ccc != NULL) ? (struct bt_gatt_attr *)(ccc - CCC) : NULL;
+
+	for (size_t place = SERVICE; (attributes != NULL) && (place < COUNT); place++) {
+		attributes[place].handle = 0u;
+	}
+}
+
+/*
  * A half-received frame would swallow the beginning of what comes next, in the next session too. MCUmgr drops it when the
  * last subscriber has gone, and nowhere else: so its own callback is told that.
  */

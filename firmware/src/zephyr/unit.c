@@ -27,7 +27,7 @@ void ks_unit_load(void)
 	const struct flash_area *area;
 	size_t size = 0u;
 
-	if (flash_area_open(FIXED_PARTITION_ID(keyswitch_unit), &area) == 0) {
+	if (flash_area_open(KS_PARTITION_ID(keyswitch_unit), &area) == 0) {
 		if (flash_area_read(area, 0, bytes, HEAD_SIZE) == 0) {
 			size = (size_t)bytes[SIZE_AT] | ((size_t)bytes[SIZE_AT + 1u] << 8);
 		}

@@ -31,12 +31,14 @@ static bool comes_and_goes(void)
 	return (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) || (ks_policy.service == (uint8_t)KS_SERVICE_LIVE);
 }
 
-/* MCUmgr's transport registers the service when it comes up. */
-static bool in_table = true;
 static bool wanted = true;
-static uint64_t retry_ms;
 
 #if CAN_CHANGE
+
+/* MCUmgr's transport registers the service when it comes up. */
+static bool in_table = true;
+static bool failed;
+static uint32_t failed_ms; /* when it could not be changed last */
 
 static bool change(bool show)
 {
@@ -50,6 +52,8 @@ static bool change(bool show)
 	in_table = show;
 	if (show) {
 		ks_smp_service_find();
+	} else {
+		ks_smp_service_gone();
 	}
 	return true;
 }
@@ -87,11 +91,12 @@ bool ks_visibility_follow(void)
 		}
 		return false;
 	}
-	if (ks_now_ms() < retry_ms) {
+	if (failed && (k_uptime_get_32() - failed_ms < RETRY_MS)) {
 		return true; /* advertise what there is: the mode service has to stay reachable */
 	}
-	if (!change(wanted)) {
-		retry_ms = ks_now_ms() + RETRY_MS;
+	failed = !change(wanted);
+	if (failed) {
+		failed_ms = k_uptime_get_32();
 		ks_post_within(RETRY_MS);
 		ks_report(KS_LOG_FAULT, "the SMP service cannot be shown or hidden");
 	}

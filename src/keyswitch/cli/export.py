@@ -10,7 +10,7 @@ import click
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 from keyswitch.export.built import BuiltPromise, PromiseState, check_build
-from keyswitch.export.limits import check_exportable
+from keyswitch.export.limits import check_exportable, check_release
 from keyswitch.export.settings import DEFAULT, NCS, RELEASES, release_of
 from keyswitch.export.zephyr import ZephyrExport, check_directory, drift, export_zephyr, write_export
 from keyswitch.policy.load import read_policy
@@ -86,6 +86,7 @@ def zephyr(
     release = release_of(zephyr, ncs)
     rules = read_policy(policy)
     check_exportable(rules)
+    check_release(rules, release)
     built = None if build is None else check_build(rules, release, read_build_files(build))
     check_directory(output)
     proof = prove(rules)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from keyswitch.errors import InputError
-from keyswitch.export.settings import TRANSPORTS, Release, Setting, demands_of
+from keyswitch.export.settings import SWAP_OFFSET, TRANSPORTS, Release, Setting, demands_of
 from keyswitch.mcuboot.keys import KeyKind
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import keys_of
@@ -275,6 +275,7 @@ _BYPASS_WORDS: Final = {
     "usb-dfu": ("usb",),
     "usb-dfu.application": ("usb",),
     "updaters": tuple(each.casefold() for each in _OTHER_UPDATERS.values()),
+    "images": ("further image", "network core"),
 }
 """How `device.bypasses` says that somebody knows of it."""
 
@@ -289,12 +290,17 @@ def _not_past_the_gate(
     if on is None:
         return _found(name, promise, image, image.config.line(symbols[0]), held=True, advice="")
     line = f"CONFIG_{on}=y"
-    for bypass in policy.device.bypasses:
-        if any(word in bypass.casefold() for word in _words_of(name, on)):
-            declared = f"{promise}, or device.bypasses declares it: {bypass}"
-            return _found(name, declared, image, line, held=True, advice="")
+    bypass = _declared(policy, _words_of(name, on))
+    if bypass is not None:
+        declared = f"{promise}, or device.bypasses declares it: {bypass}"
+        return _found(name, declared, image, line, held=True, advice="")
     advice = f'CONFIG_{on}=n; or declare it in device.bypasses by "{_words_of(name, on)[0]}" and what protects it'
     return _found(name, promise, image, line, held=False, advice=advice)
+
+
+def _declared(policy: Policy, words: tuple[str, ...]) -> str | None:
+    """The bypass that names it by one of these words."""
+    return next((each for each in policy.device.bypasses if any(word in each.casefold() for word in words)), None)
 
 
 def _words_of(name: str, symbol: str) -> tuple[str, ...]:
@@ -385,7 +391,7 @@ def _proofs(policy: Policy) -> set[ProofKind]:
 _MODES: Final = {
     "MCUBOOT_BOOTLOADER_MODE_SWAP_WITHOUT_SCRATCH": Algorithm.SWAP_MOVE,
     "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_MOVE": Algorithm.SWAP_MOVE,
-    "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET": Algorithm.SWAP_OFFSET,
+    SWAP_OFFSET: Algorithm.SWAP_OFFSET,
     "MCUBOOT_BOOTLOADER_MODE_OVERWRITE_ONLY": Algorithm.OVERWRITE_ONLY,
     "MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT": Algorithm.DIRECT_XIP,
 }
@@ -444,10 +450,7 @@ def _bootloader(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
         "algorithm", algorithm, image, _algorithm_line(config), held=_algorithm(config) is settings.algorithm
     )
     yield _downgrade(policy, image, config, downgrade)
-    number = config.number("UPDATEABLE_IMAGE_NUMBER")
-    line = config.line("UPDATEABLE_IMAGE_NUMBER")
-    advice = "one image; or have the further ones exchanged by another way, and say so in device.bypasses"
-    yield _found("images", images, image, line, held=number in {None, 1}, advice=advice)
+    yield _one_image(policy, image, config, images)
     yield from _hash(policy, image, config)
     yield from _signature(policy, image)
     yield from _encrypted(policy, image, config)
@@ -481,6 +484,20 @@ def _downgrade(policy: Policy, image: _Image, config: Kconfig, promise: str) -> 
     symbol = counter if config.on(counter) else "MCUBOOT_DOWNGRADE_PREVENTION"
     held = downgrade_of(config) is policy.bootloader.downgrade
     return _as_proved("downgrade", promise, image, config.line(symbol), held=held)
+
+
+def _one_image(policy: Policy, image: _Image, config: Kconfig, promise: str) -> BuiltPromise:
+    """Further images of MCUboot's are past the gate, unless `device.bypasses` says what protects them."""
+    line = config.line("UPDATEABLE_IMAGE_NUMBER")
+    declared = _declared(policy, _BYPASS_WORDS["images"])
+    if declared is not None:
+        promise = f"{promise}, or device.bypasses declares the others: {declared}"
+    held = declared is not None or config.number("UPDATEABLE_IMAGE_NUMBER") in {None, 1}
+    advice = (
+        "one image; or have the further ones exchanged by another way, and declare it in device.bypasses by "
+        f'"{_BYPASS_WORDS["images"][0]}" and what protects them'
+    )
+    return _found("images", promise, image, line, held=held, advice=advice)
 
 
 def _hash(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltPromise]:

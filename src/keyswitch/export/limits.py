@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keyswitch.errors import InputError
+from keyswitch.export.settings import SWAP_OFFSET, Release
 from keyswitch.gate.change import timers
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
@@ -75,21 +76,44 @@ def check_exportable(policy: Policy) -> None:
         raise InputError(f"{policy.origin}: {where}", f"not yet in the firmware module: {what}", instead)
 
 
-_ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.OVERWRITE_ONLY)
+def check_release(policy: Policy, release: Release) -> None:
+    """Raises: InputError: this release of Zephyr knows no such bootloader."""
+    if policy.bootloader.algorithm is Algorithm.SWAP_OFFSET and SWAP_OFFSET in release.undefined:
+        problem = f'Zephyr {release.zephyr} cannot be told of "{Algorithm.SWAP_OFFSET}"'
+        raise InputError(
+            f"{policy.origin}: bootloader.algorithm", problem, f'a newer release, or "{Algorithm.SWAP_MOVE}"'
+        )
+
+
+_ARMED: Final = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET, Algorithm.OVERWRITE_ONLY)
 """Where the glue finds header and trailer of the image to be armed (`firmware/src/zephyr/image.c`)."""
-_LISTED: Final = (None, VerifiedHash.SHA256)
-"""Whose hash the glue computes over the slot."""
+_BY_ITSELF: Final = "where an upload starts because it lies there, and MCUmgr writes its header first"
+_NOT_ARMED: Final = {
+    Algorithm.DIRECT_XIP: "where what runs may lie in either slot",
+    Algorithm.DIRECT_XIP_NO_REVERT: _BY_ITSELF,
+    Algorithm.FIRMWARE_LOADER: _BY_ITSELF,
+    Algorithm.SINGLE_SLOT: "where no slot is free for an upload",
+}
+"""Why not: the module takes the first slot for what runs, and arms by a trailer."""
+_LISTED: Final = (None, VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE)
+"""Whose images MCUmgr's image group lists: by SHA-256 or by SHA-512, which images with pure signatures carry too.
+
+zephyr subsys/mgmt/mcumgr/grp/img_mgmt/include/mgmt/mcumgr/grp/img_mgmt/img_mgmt_priv.h, `IMAGE_TLV_SHA`
+(nrfconnect/sdk-zephyr pull request 2257, zephyrproject-rtos/zephyr pull request 95332).
+"""
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
     if policy.bootloader.images:
         count = len(policy.bootloader.images)
         yield "bootloader.images", f"{count} images", "a single image, described by [bootloader]"
-    if policy.bootloader.algorithm not in _ARMED:
-        what = f'arming images for "{policy.bootloader.algorithm}"'
+    algorithm = policy.bootloader.algorithm
+    if algorithm not in _ARMED:
+        what = f'arming images for "{algorithm}", {_NOT_ARMED[algorithm]}'
         yield "bootloader.algorithm", what, " or ".join(f'"{each}"' for each in _ARMED)
     if policy.bootloader.hash not in _LISTED:
-        yield "bootloader.hash", f'images that are known by "{policy.bootloader.hash}"', f'"{VerifiedHash.SHA256}"'
+        what = f'images that are known by "{policy.bootloader.hash}", which MCUmgr does not list'
+        yield "bootloader.hash", what, " or ".join(f'"{each}"' for each in _LISTED if each is not None)
     if policy.gate.identity is Identity.SECOND:
         yield "gate.identity", "a second identity", f'"{Identity.SAME}"'
     off_ble = [each.value for each in policy.smp.transports if each is not Transport.BLE]

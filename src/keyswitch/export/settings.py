@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from keyswitch.errors import Field, InputError
+from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.smp.groups import basic, enum, fs, settings, shell, stat
@@ -23,13 +24,11 @@ class Release:
     Attributes:
         zephyr: the release's name.
         permission_choice: the SMP characteristic's permission is one of three symbols; before, one for one level.
-        dynamic_service: the SMP service is taken out of the table by a symbol of its own; before, always where it can.
         undefined: symbols of other releases that this one does not have, or not in all of its versions.
     """
 
     zephyr: str
     permission_choice: bool
-    dynamic_service: bool
     undefined: frozenset[str] = frozenset()
 
 
@@ -38,12 +37,23 @@ _BOOT_MODE: Final = "MCUMGR_GRP_OS_RESET_BOOT_MODE"
 _ENUM: Final = "MCUMGR_GRP_ENUM"
 """Since Zephyr 4.0 (its documentation of SMP groups; 3.7's has none)."""
 
+REGISTRATION: Final = "MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION"
+"""Since Zephyr 3.7 (doc/releases/release-notes-3.7.rst); before, the SMP service came and went in every build."""
+
+SWAP_OFFSET: Final = "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET"
+"""Since Zephyr 4.1 (zephyrproject-rtos/zephyr pull request 83893): how sysbuild tells an application of it."""
+_SHA512: Final = "MCUBOOT_BOOTLOADER_USES_SHA512"
+"""Since Zephyr 4.3 (zephyrproject-rtos/zephyr pull request 95332).
+
+nRF Connect SDK's own tree has it since November 2024 (nrfconnect/sdk-zephyr pull requests 2257 and 2262), and its
+sysbuild sets it (sdk-nrf pull request 18817)."""
+
 RELEASES: Final[Mapping[str, Release]] = {
     "3.7": Release(
-        zephyr="3.7", permission_choice=False, dynamic_service=False, undefined=frozenset({_BOOT_MODE, _ENUM})
+        zephyr="3.7", permission_choice=False, undefined=frozenset({_BOOT_MODE, _ENUM, _SHA512, SWAP_OFFSET})
     ),
-    "4.1": Release(zephyr="4.1", permission_choice=True, dynamic_service=True, undefined=frozenset({_BOOT_MODE})),
-    "main": Release(zephyr="main", permission_choice=True, dynamic_service=True),
+    "4.1": Release(zephyr="4.1", permission_choice=True, undefined=frozenset({_BOOT_MODE, _SHA512})),
+    "main": Release(zephyr="main", permission_choice=True),
 }
 """The ages of MCUmgr's interfaces that are told apart."""
 
@@ -106,6 +116,11 @@ def _core(policy: Policy) -> Iterator[Setting]:
     yield Setting("MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK", "y", "each piece of an upload is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_STATUS_HOOKS", "y", "an upload's end is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_MUTEX", "y", "an upload is dropped on leaving without a race")
+    if policy.bootloader.hash is not None:
+        known = f'bootloader.hash = "{policy.bootloader.hash}"'
+        long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
+        by = "SHA-512" if long else "SHA-256"
+        yield Setting(_SHA512, "y" if long else "n", f"{known}: images are listed, armed and remembered by {by}")
     count = f"{smp.buf_count} for a client, and two more: requests and answers of all transports share them"
     yield Setting("MCUMGR_TRANSPORT_NETBUF_COUNT", str(smp.buf_count + 2), count)
     yield Setting("MCUMGR_TRANSPORT_NETBUF_SIZE", str(smp.buf_size), "smp.buf_size of the policy")
@@ -171,9 +186,7 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
     match policy.gate.service:
         case Visibility.RECONNECT | Visibility.LIVE:
             yield Setting("BT_GATT_DYNAMIC_DB", "y", f"{shown}: the SMP service comes and goes")
-            if release.dynamic_service:
-                symbol = "MCUMGR_TRANSPORT_BT_DYNAMIC_SVC_REGISTRATION"
-                yield Setting(symbol, "y", f"{shown}: the SMP service comes and goes")
+            yield Setting(REGISTRATION, "y", f"{shown}: the SMP service comes and goes")
         case Visibility.AUTHORIZE:
             yield Setting("BT_GATT_AUTHORIZATION_CUSTOM", "y", f"{shown}: each access is asked for")
         case Visibility.ALWAYS:

@@ -18,7 +18,7 @@ from typing import Final, TypedDict
 from keyswitch import __version__
 from keyswitch.errors import InputError
 from keyswitch.export.built import BuiltPromise, BuiltPromiseJson, as_json
-from keyswitch.export.limits import check_exportable
+from keyswitch.export.limits import check_exportable, check_release
 from keyswitch.export.numbers import ABI
 from keyswitch.export.settings import Release, Setting, settings_of
 from keyswitch.export.tables import policy_c, policy_h
@@ -112,9 +112,10 @@ def export_zephyr(policy: Policy, proof: ProofResult, release: Release, command:
         command: what makes these files again, as a person types it; it stands in each of them.
 
     Raises:
-        InputError: the module cannot hold or carry out this policy.
+        InputError: the module cannot hold or carry out this policy, or the release cannot.
     """
     check_exportable(policy)
+    check_release(policy, release)
     unenforced = tuple(_unenforced(policy, release))
     told = _header(policy, command)
     settings = settings_of(policy, release)

@@ -272,6 +272,7 @@ static void input_during_erase(void)
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	/* It leaves as soon as the erase is over: that is the longest that a safety input waits. */
 	CHECK((left_at_ms >= began_ms + 9900) && (left_at_ms <= began_ms + 10050));
+	CHECK(central_hears_smp(central, heard) != 0u); /* and the erase is answered before the table changes */
 	CHECK(inhibited == 0u);
 }
 
@@ -576,17 +577,27 @@ static void comes_back_shut(void)
 
 /* --- late arming --- */
 
-static uint8_t hash_of_other[32];
+static uint8_t hash_of_other[HASH_SIZE];
+#define OTHER_SIZE 9000u
+#define HASH_HEAD ((HASH_SIZE == 64u) ? "\x58\x40" : "\x58\x20")
 
-static long arms(int central)
+static uint8_t hash_of_first[HASH_SIZE];
+
+static long tests_image(int central, const uint8_t hash[HASH_SIZE])
 {
-	char map[64] = "\xA2\x64hash\x58\x20";
+	char map[96] = "\xA2\x64hash";
 	static const char confirm[] = "\x67"
 				      "confirm\xF4";
 
-	(void)memcpy(&map[8], hash_of_other, sizeof(hash_of_other));
-	(void)memcpy(&map[40], confirm, sizeof(confirm) - 1u);
-	return asks(central, WRITE, IMAGE, 0u, map, 40u + sizeof(confirm) - 1u);
+	(void)memcpy(&map[6], HASH_HEAD, 2u);
+	(void)memcpy(&map[8], hash, HASH_SIZE);
+	(void)memcpy(&map[8u + HASH_SIZE], confirm, sizeof(confirm) - 1u);
+	return asks(central, WRITE, IMAGE, 0u, map, 8u + HASH_SIZE + sizeof(confirm) - 1u);
+}
+
+static long arms(int central)
+{
+	return tests_image(central, hash_of_other);
 }
 
 static void late_arming(void)
@@ -608,6 +619,7 @@ static void trial_is_confirmed(void)
 {
 	static const char confirm[] = "\xA1\x67"
 				      "confirm\xF5";
+	static const char first[] = "\xA2\x63off\x00\x63len\x19\x10\x00";
 	int central;
 
 	device_boots();
@@ -617,11 +629,26 @@ static void trial_is_confirmed(void)
 	fake_run(200);
 	central = central_connects(2);
 	fake_run(20);
+	/* What the revert brings back lies in the other slot: the machine refuses the piece, and says why. */
+	CHECK(asks(central, WRITE, IMAGE, 1u, first, sizeof(first) - 1u) == 10);
+	CHECK(says(heard, sizeof(heard), "rsn") && (fake_done.upload == 0));
 	CHECK(asks(central, WRITE, IMAGE, 0u, confirm, sizeof(confirm) - 1u) == 0);
 	CHECK(boot_is_img_confirmed());
 	CHECK(asks_mode(central, LEAVE) == 0);
 	fake_run(200000);
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
+}
+
+static void asked_in_the_trial(void)
+{
+	int central;
+
+	device_boots();
+	fake_run(200);
+	central = central_connects(2);
+	fake_run(20);
+	CHECK(tests_image(central, hash_of_other) == 33); /* what runs */
+	CHECK(tests_image(central, hash_of_first) == 28); /* what it would go back to: found, and decided */
 }
 
 static void nobody_confirms(void)
@@ -699,12 +726,29 @@ static void slot_changes_after_arming(void)
 	device_boots();
 	central = central_in_maintenance();
 	CHECK(arms(central) == 0);
-	fake_store->flash[1][100] ^= 1u;
+	fake_store->flash[1][UPLOAD_BEGINS + 100u] ^= 1u;
 	CHECK(asks(central, RESET_) == 0);
 	fake_run(5000);
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 	CHECK(fake_setting("ks/session") == NULL);
 	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE); /* it goes on, and says so */
+}
+
+static void hash_of_another_kind(void)
+{
+	static const size_t sizes[] = {HASH_SIZE - 1u, HASH_SIZE + 1u, (HASH_SIZE == 64u) ? 32u : 64u};
+	int central;
+
+	device_boots();
+	central = central_in_maintenance();
+	for (size_t place = 0; place < ARRAY_SIZE(sizes); place++) {
+		char map[96] = "\xA1\x64hash\x58";
+
+		map[7] = (char)sizes[place];
+		CHECK(asks(central, WRITE, IMAGE, 0u, map, 8u + sizes[place]) == 24);
+	}
+	fake_other_hash(1, OTHER_SIZE); /* as long, and of another kind: MCUmgr lists no such image */
+	CHECK(arms(central) == 8);
 }
 
 static void guard_during_hashing(void)
@@ -714,8 +758,11 @@ static void guard_during_hashing(void)
 	device_boots();
 	central = central_in_maintenance();
 	/* Motion begins while the hash is computed: between two pieces the gate hears of it. */
-	fake_later(0, INTERRUPT, moves, "on");
+	fake_read_ms = 5;
+	fake_later(20, INTERRUPT, moves, "on");
 	CHECK(arms(central) == 11);
+	CHECK(left_at_ms != 0);
+	fake_read_ms = 0;
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 }
@@ -781,7 +828,8 @@ static void half_frame_goes(void)
 static void upload_rules(void)
 {
 	static const char first[] = "\xA2\x63off\x00\x63len\x19\x10\x00";
-	static const char huge[] = "\xA2\x63off\x00\x63len\x19\xF8\x00";
+	/* 64 bytes hold what the bootloader reads of a trailer: one byte more than the largest file. */
+	static const char huge[] = "\xA2\x63off\x00\x63len\x19\xFF\xC1";
 	int central;
 
 	device_boots();
@@ -793,7 +841,30 @@ static void upload_rules(void)
 	CHECK(asks_mode(central, LEAVE) == 0);
 	fake_run(3000);
 	CHECK(fake_noted("upload dropped", 0) >= 0);
-	CHECK(fake_noted("erase head", 0) >= 0); /* gate.upload = "discard" */
+	CHECK(!fake_has_image(1)); /* gate.upload = "discard" */
+}
+
+static long uploads(int central, size_t size)
+{
+	char map[] = "\xA2\x63off\x00\x63len\x19..";
+
+	map[11] = (char)(size >> 8);
+	map[12] = (char)size;
+	return asks(central, WRITE, IMAGE, 1u, map, sizeof(map) - 1u);
+}
+
+/* With swap using offset an upload begins behind the slot's first sector, and so has that much less room. */
+static void largest_upload(void)
+{
+	const size_t largest = UPLOAD_ENDS - UPLOAD_BEGINS;
+	int central;
+
+	device_boots();
+	central = central_in_maintenance();
+	CHECK(uploads(central, largest + 1u) == 30);
+	CHECK(fake_done.upload == 0);
+	CHECK(uploads(central, largest) == 0);
+	CHECK(fake_done.upload == 1);
 }
 
 /* --- authorize --- */
@@ -973,6 +1044,7 @@ static const struct trap traps[] = {
 	{.name = "12-reset-does-not-wait-for-ever", .strategies = ANY, .boots = {{resets, RESETS}, {comes_back_shut, ENDS}}, .quiet = true, .reset_within_ms = 3500},
 	{.name = "arm-late", .strategies = ANY, .boots = {{late_arming, RESETS}}, .armed = BOOT_SWAP_TYPE_TEST},
 	{.name = "arm-and-confirm", .strategies = ANY, .boots = {{late_arming, RESETS}, {trial_is_confirmed, ENDS}}},
+	{.name = "arm-and-ask-in-the-trial", .strategies = ANY, .boots = {{late_arming, RESETS}, {asked_in_the_trial, ENDS}}},
 	{.name = "arm-and-nobody-confirms",
 	 .strategies = ANY,
 	 .boots = {{late_arming, RESETS}, {nobody_confirms, RESETS}, {old_image_is_back, ENDS}}},
@@ -983,11 +1055,13 @@ static const struct trap traps[] = {
 	{.name = "input-before-start", .strategies = ANY, .boots = {{input_before_start, ENDS}}},
 	{.name = "arm-and-leave", .strategies = ANY, .boots = {{arming_and_leaving, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-slot-changes", .strategies = ANY, .boots = {{slot_changes_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
+	{.name = "arm-by-another-hash", .strategies = ANY, .boots = {{hash_of_another_kind, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-guard", .strategies = ANY, .boots = {{guard_during_hashing, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "queued-before-leaving", .strategies = ANY, .boots = {{queued_before_leaving, ENDS}}},
 	{.name = "request-of-one-who-has-gone", .strategies = ANY, .boots = {{request_of_one_who_has_gone, ENDS}}},
 	{.name = "half-frame-goes", .strategies = ANY, .boots = {{half_frame_goes, ENDS}}},
 	{.name = "upload-rules", .strategies = ANY, .boots = {{upload_rules, ENDS}}},
+	{.name = "upload-behind-the-first-sector", .strategies = ANY, .boots = {{largest_upload, ENDS}}},
 #if defined(CONFIG_BT_GATT_AUTHORIZATION_CUSTOM)
 	{.name = "authorize-in-a-live-connection", .strategies = AUTHORIZES, .boots = {{authorize_in_a_live_connection, ENDS}}},
 	{.name = "authorization-is-anothers", .strategies = AUTHORIZES, .boots = {{authorization_is_anothers, ENDS}}},
@@ -1047,11 +1121,9 @@ static const char *runs(const struct boot *boot)
 
 static const char *passes(const struct trap *trap)
 {
-	uint8_t hash[32];
-
 	(void)memset(fake_store, 0, sizeof(*fake_store));
-	fake_put_image(0, 0x11u, 3000u, hash);
-	fake_put_image(1, 0x22u, 9000u, hash_of_other);
+	fake_put_image(0, 0x11u, 3000u, hash_of_first);
+	fake_put_image(1, 0x22u, OTHER_SIZE, hash_of_other);
 	quiet = trap->quiet;
 	for (size_t place = 0; (place < ARRAY_SIZE(trap->boots)) && (trap->boots[place].script != NULL); place++) {
 		const char *wrong;

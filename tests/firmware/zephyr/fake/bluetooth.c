@@ -204,7 +204,7 @@ int bt_le_adv_start(const struct bt_le_adv_param *param, const struct bt_data *a
 		    const struct bt_data *sd, size_t sd_len)
 {
 	fake_waits("bt_le_adv_start()");
-	CHECK((param->options & BT_LE_ADV_OPT_ONE_TIME) != 0u);
+	CHECK((param->options & BIT(1)) != 0u); /* BT_LE_ADV_OPT_ONE_TIME, which some ages deprecate */
 	if (advertising) {
 		return -EALREADY;
 	}
@@ -228,12 +228,19 @@ struct smp_bt_user_data {
 	uint8_t id;
 };
 
+#define SMP_VALUE 2
+static struct bt_gatt_attr smp_attrs[];
+
 static int output(struct net_buf *nb)
 {
 	struct smp_bt_user_data *data = net_buf_user_data(nb);
 	struct bt_conn *conn = data->conn;
 
-	if ((conn != NULL) && conn->up) {
+	if (!smp_in_table && (smp_attrs[SMP_VALUE].handle != 0u)) {
+		/* bt_gatt_is_subscribed() of [A]: an assertion, or a step through a null pointer. */
+		fake_fail("an answer by an attribute that has a handle and is in no table: Zephyr crashes");
+	}
+	if (smp_in_table && (conn != NULL) && conn->up) {
 		CHECK(nb->len <= sizeof(conn->smp.bytes));
 		(void)memcpy(conn->smp.bytes, nb->data, nb->len);
 		conn->smp.size = nb->len;
@@ -337,6 +344,14 @@ void bt_gatt_foreach_attr_type(uint16_t start_handle, uint16_t end_handle, const
 	}
 }
 
+static void put(bool there)
+{
+	smp_in_table = there;
+	for (size_t place = 0; there && (place < ARRAY_SIZE(smp_attrs)); place++) {
+		smp_attrs[place].handle = (uint16_t)(0x10u + place); /* kept when it is taken out */
+	}
+}
+
 static int change(bool there)
 {
 	fake_waits("bt_gatt_service_register()");
@@ -346,7 +361,7 @@ static int change(bool there)
 	if (smp_in_table == there) {
 		return there ? -EINVAL : -ENOENT;
 	}
-	smp_in_table = there;
+	put(there);
 	fake_note(there ? "show" : "hide");
 	return 0;
 }
@@ -394,7 +409,7 @@ static bool may_write(struct bt_conn *conn, const struct bt_gatt_attr *attr)
 
 void fake_bluetooth_boot(void)
 {
-	smp_in_table = true; /* MCUmgr's transport puts it there at boot */
+	put(true); /* MCUmgr's transport does it at boot */
 }
 
 /* --- what centrals do --- */

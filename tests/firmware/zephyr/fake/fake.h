@@ -55,6 +55,24 @@ int fake_noted(const char *word, int from);
 /* --- storage.c: what outlives a reset --- */
 #define SLOT_SIZE 0x10000u
 #define PAGE_SIZE 0x1000u
+/* The fake bootloader's trailer: the last page, its last byte says what is asked for. */
+#define TRAILER (SLOT_SIZE - PAGE_SIZE)
+/* The first byte of a slot that no upload reaches. */
+#define UPLOAD_ENDS (SLOT_SIZE - 64u)
+/* Where an image begins that was uploaded into the other slot. */
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+#define UPLOAD_BEGINS PAGE_SIZE
+#else
+#define UPLOAD_BEGINS 0u
+#endif
+/* What images are known by in this build. */
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+#define HASH_SIZE 64u
+#define FAKE_IMAGE_HASH PSA_ALG_SHA_512
+#else
+#define HASH_SIZE 32u
+#define FAKE_IMAGE_HASH PSA_ALG_SHA_256
+#endif
 struct fake_setting {
 	char name[32];
 	uint8_t bytes[256];
@@ -71,17 +89,26 @@ struct fake_store {
 };
 extern struct fake_store *fake_store;
 extern int64_t fake_erase_ms; /* of one page */
+extern int64_t fake_read_ms;  /* of one reading */
 extern bool fake_no_entropy;
 struct fake_setting *fake_setting(const char *name);
 void fake_set(const char *name, const void *bytes, size_t size);
 /* An image with so many bytes of payload, all `fill`, in slot 0 or 1; its hash. */
-void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[32]);
+void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]);
+/* Whether an image lies in slot 0 or 1, where it would be looked for. */
+bool fake_has_image(int slot);
+/* The image in this slot carries another kind of hash than the build knows. */
+void fake_other_hash(int slot, size_t size);
+/* Where the image begins in slot 0 or 1, as things are. */
+size_t fake_image_begins(int slot);
 /* What the bootloader would do: BOOT_SWAP_TYPE_*. */
 int fake_armed(void);
 /* Between two boots: it does. */
 void fake_bootloader(void);
 void fake_hmac(const uint8_t key[32], const uint8_t *message, size_t size, uint8_t mac[32]);
 void fake_sha256(const uint8_t *bytes, size_t size, uint8_t digest[32]);
+/* Of SHA-256 make what is called SHA-512 here: its complement behind it. The glue computes none itself, and cannot tell. */
+void fake_lengthen(uint8_t hash[HASH_SIZE]);
 
 /* --- bluetooth.c --- */
 #define NO_CENTRAL (-1)

@@ -13,6 +13,7 @@
 
 struct fake_store *fake_store;
 int64_t fake_erase_ms;
+int64_t fake_read_ms;
 bool fake_no_entropy;
 
 static const struct device chip = {.name = "flash"};
@@ -20,8 +21,6 @@ static const struct flash_area areas[2] = {
 	{.fa_id = stub_area_slot0_partition, .fa_off = 0x10000, .fa_size = SLOT_SIZE, .fa_dev = &chip},
 	{.fa_id = stub_area_slot1_partition, .fa_off = 0x20000, .fa_size = SLOT_SIZE, .fa_dev = &chip},
 };
-/* The fake bootloader's trailer: the last page, its last byte says what is asked for. */
-#define TRAILER (SLOT_SIZE - PAGE_SIZE)
 #define ASKS (SLOT_SIZE - 1u)
 #define ERASED 0xFFu
 
@@ -53,6 +52,7 @@ int flash_area_read(const struct flash_area *fa, off_t off, void *dst, size_t le
 	fake_waits("flash_area_read()");
 	must_fit(fa, off, len);
 	(void)memcpy(dst, bytes_of(fa) + off, len);
+	fake_busy(fake_read_ms);
 	return 0;
 }
 
@@ -71,7 +71,6 @@ int flash_area_erase(const struct flash_area *fa, off_t off, size_t len)
 	CHECK((((size_t)off | len) % PAGE_SIZE) == 0u);
 	CHECK(fa == &areas[1]); /* never what runs */
 	(void)memset(bytes_of(fa) + off, (int)ERASED, len);
-	fake_note((off == 0) ? "erase head" : "erase tail");
 	fake_busy(fake_erase_ms * (int64_t)(len / PAGE_SIZE));
 	return 0;
 }
@@ -102,17 +101,37 @@ int fake_armed(void)
 	return (asks == 1u) ? BOOT_SWAP_TYPE_TEST : (asks == 2u) ? BOOT_SWAP_TYPE_PERM : BOOT_SWAP_TYPE_NONE;
 }
 
+size_t fake_image_begins(int slot)
+{
+	return ((slot == 1) && (fake_armed() != BOOT_SWAP_TYPE_REVERT)) ? UPLOAD_BEGINS : 0u;
+}
+
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+size_t boot_get_image_start_offset(uint8_t area_id)
+{
+	fake_waits("boot_get_image_start_offset()");
+	return fake_image_begins((area_id == areas[1].fa_id) ? 1 : 0);
+}
+#endif
+
 void fake_bootloader(void)
 {
 	static uint8_t held[SLOT_SIZE];
 	int armed = fake_armed();
+	size_t from;
+	size_t to;
 
 	if ((armed == BOOT_SWAP_TYPE_NONE) || (armed == BOOT_SWAP_TYPE_FAIL)) {
 		return;
 	}
 	(void)memcpy(held, fake_store->flash[0], SLOT_SIZE);
-	(void)memcpy(fake_store->flash[0], fake_store->flash[1], SLOT_SIZE);
-	(void)memcpy(fake_store->flash[1], held, SLOT_SIZE);
+	/* With an offset the image to go back to lies at the very beginning, and what was gone back from behind it. */
+	from = fake_image_begins(1);
+	to = (armed == BOOT_SWAP_TYPE_REVERT) ? UPLOAD_BEGINS : 0u;
+	(void)memset(fake_store->flash[0], (int)ERASED, SLOT_SIZE);
+	(void)memcpy(fake_store->flash[0], fake_store->flash[1] + from, SLOT_SIZE - from);
+	(void)memset(fake_store->flash[1], (int)ERASED, SLOT_SIZE);
+	(void)memcpy(fake_store->flash[1] + to, held, SLOT_SIZE - to);
 	fake_store->flash[0][ASKS] = ERASED;
 	fake_store->flash[1][ASKS] = ERASED;
 	fake_store->trial = armed == BOOT_SWAP_TYPE_TEST;
@@ -150,7 +169,7 @@ int boot_request_upgrade_multi(int image_index, int permanent)
 ssize_t boot_get_trailer_status_offset(size_t area_size)
 {
 	CHECK(area_size == SLOT_SIZE);
-	return (ssize_t)TRAILER;
+	return (ssize_t)(SLOT_SIZE - 16u - 2u * 8u); /* dfu/boot/mcuboot.c: copy done, image ok, magic; not what is before */
 }
 
 void sys_reboot(int type)
@@ -162,23 +181,47 @@ void sys_reboot(int type)
 	_exit(0);
 }
 
-void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[32])
+void fake_lengthen(uint8_t hash[HASH_SIZE])
 {
-	uint8_t *flash = fake_store->flash[slot];
+	for (size_t place = 32; place < HASH_SIZE; place++) {
+		hash[place] = (uint8_t)~hash[place - 32u];
+	}
+}
+
+void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE])
+{
+	uint8_t *flash = fake_store->flash[slot] + fake_image_begins(slot);
 	struct image_header header = {.ih_magic = IMAGE_MAGIC, .ih_hdr_size = 32u, .ih_img_size = (uint32_t)size};
-	struct image_tlv_info info = {.it_magic = IMAGE_TLV_INFO_MAGIC, .it_tlv_tot = sizeof(info) + 4u + 32u};
-	struct image_tlv tlv = {.it_type = IMAGE_TLV_SHA256, .it_len = 32u};
+	struct image_tlv_info info = {.it_magic = IMAGE_TLV_INFO_MAGIC, .it_tlv_tot = sizeof(info) + 4u + HASH_SIZE};
+	struct image_tlv tlv = {.it_type = (HASH_SIZE == 64u) ? IMAGE_TLV_SHA512 : IMAGE_TLV_SHA256, .it_len = HASH_SIZE};
 	uint8_t *end = flash + 32u + size;
 
 	header.ih_ver.iv_major = 1u + (fill & 7u);
-	(void)memset(flash, (int)ERASED, SLOT_SIZE);
+	(void)memset(fake_store->flash[slot], (int)ERASED, SLOT_SIZE);
 	(void)memset(flash, 0, 32u);
 	(void)memcpy(flash, &header, sizeof(header));
 	(void)memset(flash + 32u, fill, size);
 	fake_sha256(flash, 32u + size, hash);
+	fake_lengthen(hash);
 	(void)memcpy(end, &info, sizeof(info));
 	(void)memcpy(end + sizeof(info), &tlv, sizeof(tlv));
-	(void)memcpy(end + sizeof(info) + sizeof(tlv), hash, 32u);
+	(void)memcpy(end + sizeof(info) + sizeof(tlv), hash, HASH_SIZE);
+}
+
+bool fake_has_image(int slot)
+{
+	struct image_header header;
+
+	(void)memcpy(&header, fake_store->flash[slot] + fake_image_begins(slot), sizeof(header));
+	return header.ih_magic == IMAGE_MAGIC;
+}
+
+void fake_other_hash(int slot, size_t size)
+{
+	struct image_tlv tlv = {.it_type = (HASH_SIZE == 64u) ? IMAGE_TLV_SHA256 : IMAGE_TLV_SHA512, .it_len = HASH_SIZE};
+
+	(void)memcpy(fake_store->flash[slot] + fake_image_begins(slot) + 32u + size + sizeof(struct image_tlv_info), &tlv,
+		     sizeof(tlv));
 }
 
 /* --- settings --- */

@@ -1,4 +1,6 @@
-/* Zephyr 3.7, NCS 2.9. The hook sees the operation; GATT authorization. */
+/* Zephyr 3.7, NCS 2.9. The hook sees the operation; GATT authorization; the first group of an id is the only one. */
 #define STUB_AGE 30700
 #define STUB_COMMAND_HAS_OP 1
 #define STUB_GATT_AUTHORIZATION 1
+#define STUB_FIRST_GROUP 1
+#define STUB_CONST const

@@ -8,6 +8,7 @@
 #define IMAGE_TLV_INFO_MAGIC 0x6907
 #define IMAGE_TLV_PROT_INFO_MAGIC 0x6908
 #define IMAGE_TLV_SHA256 0x10
+#define IMAGE_TLV_SHA512 0x12
 #define IMAGE_F_NON_BOOTABLE 0x00000010
 struct image_version {
 	uint8_t iv_major;

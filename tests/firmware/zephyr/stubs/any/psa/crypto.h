@@ -18,7 +18,11 @@ typedef struct {
 	psa_key_lifetime_t lifetime;
 } psa_key_attributes_t;
 typedef struct {
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_USES_SHA512)
+	uint32_t stub[184]; /* as in a driver of hardware: 736 bytes with CRACEN's */
+#else
 	uint32_t stub[40];
+#endif
 } psa_hash_operation_t;
 #define PSA_KEY_ATTRIBUTES_INIT                                                                                        \
 	{                                                                                                              \
@@ -34,8 +38,12 @@ typedef struct {
 #define PSA_ERROR_DOES_NOT_EXIST ((psa_status_t)-140)
 #define PSA_ERROR_INVALID_SIGNATURE ((psa_status_t)-149)
 #define PSA_KEY_TYPE_HMAC ((psa_key_type_t)0x1100)
+#define PSA_ECC_FAMILY_TWISTED_EDWARDS ((uint8_t)0x42)
+#define PSA_KEY_TYPE_ECC_PUBLIC_KEY(curve) ((psa_key_type_t)(0x4100 | (curve)))
+#define PSA_ALG_PURE_EDDSA ((psa_algorithm_t)0x06000800)
 #define PSA_KEY_USAGE_VERIFY_MESSAGE ((psa_key_usage_t)0x00000800)
 #define PSA_ALG_SHA_256 ((psa_algorithm_t)0x02000009)
+#define PSA_ALG_SHA_512 ((psa_algorithm_t)0x0200000b)
 #define PSA_ALG_HMAC(hash_alg) ((psa_algorithm_t)0x03800000 | ((hash_alg) & 0x000000ff))
 #define PSA_KEY_LIFETIME_VOLATILE ((psa_key_lifetime_t)0x00000000)
 psa_status_t psa_crypto_init(void);
@@ -51,6 +59,10 @@ psa_status_t psa_mac_verify(psa_key_id_t key, psa_algorithm_t alg, const uint8_t
 psa_status_t psa_hash_setup(psa_hash_operation_t *operation, psa_algorithm_t alg);
 psa_status_t psa_hash_update(psa_hash_operation_t *operation, const uint8_t *input, size_t input_length);
 psa_status_t psa_hash_finish(psa_hash_operation_t *operation, uint8_t *hash, size_t hash_size, size_t *hash_length);
+psa_status_t psa_hash_compute(psa_algorithm_t alg, const uint8_t *input, size_t input_length, uint8_t *hash,
+			      size_t hash_size, size_t *hash_length);
+psa_status_t psa_verify_message(psa_key_id_t key, psa_algorithm_t alg, const uint8_t *input, size_t input_length,
+				const uint8_t *signature, size_t signature_length);
 psa_status_t psa_hash_abort(psa_hash_operation_t *operation);
 
 #endif

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/net/buf.h [A]; its newer place: the include of smp.h, 12a149f0 [D]. */
+/* Ours. Read in include/zephyr/net/buf.h [A] [I], include/zephyr/net_buf.h [J]; in main [-] but for its place [D]. */
 #ifndef STUB_NET_BUF_H
 #define STUB_NET_BUF_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/random/rand32.h [A]; random.h: not compared [-]. */
+/* Ours. Read in include/zephyr/random/{rand32.h [A], random.h [I] [J] [F]}. */
 #ifndef STUB_RANDOM_H
 #define STUB_RANDOM_H
 #include <stddef.h>

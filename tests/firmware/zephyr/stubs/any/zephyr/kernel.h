@@ -1,4 +1,4 @@
-/* Ours: the names that the glue uses. Read in include/zephyr/{kernel.h, sys/util.h, sys/slist.h, spinlock.h} [A]. */
+/* Ours: the names that the glue uses. Read in include/zephyr/{kernel.h, sys/util.h, sys/slist.h, spinlock.h} [A] [I] [J]. */
 #ifndef STUB_KERNEL_H
 #define STUB_KERNEL_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{bluetooth.h, gap.h} [A]; BT_LE_ADV_CONN_FAST_1: a version after 4.0 [G]. */
+/* Ours. Read in include/zephyr/bluetooth/{bluetooth.h, gap.h} [A] [I] [J] [F]. */
 #ifndef STUB_BLUETOOTH_H
 #define STUB_BLUETOOTH_H
 
@@ -17,6 +17,9 @@ struct bt_le_adv_param {
 	uint8_t id;
 	uint8_t sid;
 	uint8_t secondary_max_skip;
+#if defined(STUB_ADV_TX_POWER)
+	int8_t tx_power;
+#endif
 	uint32_t options;
 	uint32_t interval_min;
 	uint32_t interval_max;
@@ -24,14 +27,19 @@ struct bt_le_adv_param {
 };
 enum {
 	BT_LE_ADV_OPT_NONE = 0,
+#if defined(STUB_ADV_CONN_FAST)
+	BT_LE_ADV_OPT_CONNECTABLE __attribute__((deprecated)) = BIT(0),
+	BT_LE_ADV_OPT_ONE_TIME __attribute__((deprecated)) = BIT(1),
+	BT_LE_ADV_OPT_CONN = BIT(0) | BIT(1),
+#else
 	BT_LE_ADV_OPT_CONNECTABLE = BIT(0),
 	BT_LE_ADV_OPT_ONE_TIME = BIT(1),
-	BT_LE_ADV_OPT_CONN = BIT(0) | BIT(1),
+#endif
 };
 #define BT_GAP_ADV_FAST_INT_MIN_1 0x0030
 #define BT_GAP_ADV_FAST_INT_MAX_1 0x0060
 #define BT_LE_ADV_PARAM(_options, _int_min, _int_max, _peer)                                                           \
-	((struct bt_le_adv_param[]){                                                                                   \
+	((STUB_CONST struct bt_le_adv_param[]){                                                                        \
 		{.options = (_options), .interval_min = (_int_min), .interval_max = (_int_max), .peer = (_peer)}})
 #if defined(STUB_ADV_CONN_FAST)
 #define BT_LE_ADV_CONN_FAST_1                                                                                          \

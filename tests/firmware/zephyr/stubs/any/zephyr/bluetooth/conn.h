@@ -1,8 +1,10 @@
-/* Ours. Read in include/zephyr/bluetooth/conn.h [A]. */
+/* Ours. Read in include/zephyr/bluetooth/conn.h [A] [I] [J] [F]. */
 #ifndef STUB_CONN_H
 #define STUB_CONN_H
 
 #include <zephyr/kernel.h>
+
+#include <stub/section.h>
 
 struct bt_conn;
 enum bt_conn_type {
@@ -36,12 +38,9 @@ struct bt_conn_cb {
 };
 /* There a section of the linker's; here the fake is told before main(). */
 #define BT_CONN_CB_DEFINE(name)                                                                                        \
-	static const struct bt_conn_cb stub_conn_##name;                                                               \
-	static void __attribute__((constructor)) stub_tell_##name(void)                                                \
-	{                                                                                                              \
-		stub_conn_callbacks(&stub_conn_##name);                                                                \
-	}                                                                                                              \
-	static const struct bt_conn_cb stub_conn_##name
+	STUB_ENTRY const struct bt_conn_cb stub_conn_##name;                                                           \
+	STUB_TELL(name, stub_conn_callbacks(&stub_conn_##name));                                                       \
+	STUB_ENTRY const struct bt_conn_cb stub_conn_##name
 void stub_conn_callbacks(const struct bt_conn_cb *callbacks);
 void bt_conn_foreach(enum bt_conn_type type, void (*func)(struct bt_conn *conn, void *data), void *data);
 uint8_t bt_conn_index(const struct bt_conn *conn);

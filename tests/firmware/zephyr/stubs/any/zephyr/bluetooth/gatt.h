@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{gatt.h, att.h} [A]; authorization: gatt.h, a version after 3.5 [G]. */
+/* Ours. Read in include/zephyr/bluetooth/{gatt.h, att.h} [A] [I] [J] [F]. */
 #ifndef STUB_GATT_H
 #define STUB_GATT_H
 
@@ -6,6 +6,8 @@
 
 #include <zephyr/bluetooth/conn.h>
 #include <zephyr/bluetooth/uuid.h>
+
+#include <stub/section.h>
 
 #define BT_ATT_FIRST_ATTRIBUTE_HANDLE 0x0001
 #define BT_ATT_LAST_ATTRIBUTE_HANDLE 0xffff
@@ -37,7 +39,12 @@ struct bt_gatt_attr {
 	bt_gatt_attr_write_func_t write;
 	void *user_data;
 	uint16_t handle;
+#if defined(STUB_ATTRIBUTE_HAS_FLAG)
+	uint16_t perm : 15;
+	bool _auto_assigned_handle : 1;
+#else
 	uint16_t perm;
+#endif
 };
 struct bt_gatt_service_static {
 	const struct bt_gatt_attr *attrs;
@@ -48,7 +55,7 @@ struct bt_gatt_service_static {
 		.uuid = the_uuid, .read = the_read, .write = the_write, .user_data = the_data, .handle = 0,            \
 		.perm = the_perm,                                                                                      \
 	}
-#define BT_GATT_PRIMARY_SERVICE(service) STUB_ATTRIBUTE(BT_UUID_GATT_PRIMARY, NULL, NULL, service, BT_GATT_PERM_READ)
+#define BT_GATT_PRIMARY_SERVICE(service) STUB_ATTRIBUTE(BT_UUID_GATT_PRIMARY, NULL, NULL, (void *)service, BT_GATT_PERM_READ)
 #define BT_GATT_CHARACTERISTIC(the_uuid, props, perms, reads, writes, data)                                            \
 	STUB_ATTRIBUTE(BT_UUID_GATT_CHRC, NULL, NULL, NULL, BT_GATT_PERM_READ),                                        \
 		STUB_ATTRIBUTE(the_uuid, reads, writes, data, perms)
@@ -70,12 +77,8 @@ struct STUB_CCC {
 /* There a section of the linker's; here the fake is told before main(). */
 #define BT_GATT_SERVICE_DEFINE(name, ...)                                                                              \
 	static const struct bt_gatt_attr stub_attrs_##name[] = {__VA_ARGS__};                                          \
-	static const struct bt_gatt_service_static name = {stub_attrs_##name, ARRAY_SIZE(stub_attrs_##name)};          \
-	static void __attribute__((constructor)) stub_tell_##name(void)                                                \
-	{                                                                                                              \
-		stub_gatt_service(&name);                                                                              \
-	}                                                                                                              \
-	extern int stub_gatt_end
+	STUB_ENTRY const struct bt_gatt_service_static name = {stub_attrs_##name, ARRAY_SIZE(stub_attrs_##name)}; \
+	STUB_TELL(name, stub_gatt_service(&name))
 void stub_gatt_service(const struct bt_gatt_service_static *service);
 ssize_t stub_write_ccc(struct bt_conn *conn, const struct bt_gatt_attr *attr, const void *buf, uint16_t len,
 		       uint16_t offset, uint8_t flags);

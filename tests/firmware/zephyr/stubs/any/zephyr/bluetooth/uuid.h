@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/bluetooth/{uuid.h, byteorder.h} [A]. */
+/* Ours. Read in include/zephyr/bluetooth/{uuid.h, byteorder.h} [A] [I] [J]. */
 #ifndef STUB_UUID_H
 #define STUB_UUID_H
 
@@ -29,8 +29,9 @@ struct bt_uuid_128 {
 	{                                                                                                              \
 		.uuid = {BT_UUID_TYPE_128}, .val = {__VA_ARGS__},                                                      \
 	}
-#define BT_UUID_DECLARE_16(value) ((struct bt_uuid *)((struct bt_uuid_16[]){BT_UUID_INIT_16(value)}))
-#define BT_UUID_DECLARE_128(...) ((struct bt_uuid *)((struct bt_uuid_128[]){BT_UUID_INIT_128(__VA_ARGS__)}))
+#define BT_UUID_DECLARE_16(value) ((STUB_CONST struct bt_uuid *)((STUB_CONST struct bt_uuid_16[]){BT_UUID_INIT_16(value)}))
+#define BT_UUID_DECLARE_128(...)                                                                                       \
+	((STUB_CONST struct bt_uuid *)((STUB_CONST struct bt_uuid_128[]){BT_UUID_INIT_128(__VA_ARGS__)}))
 #define STUB_BYTE(value, place) (uint8_t)(((uint64_t)(value)) >> (8 * (place)))
 #define BT_UUID_128_ENCODE(w32, w1, w2, w3, w48)                                                                       \
 	STUB_BYTE(w48, 0), STUB_BYTE(w48, 1), STUB_BYTE(w48, 2), STUB_BYTE(w48, 3), STUB_BYTE(w48, 4),                 \

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/dfu/mcuboot.h [A]. */
+/* Ours. Read in include/zephyr/dfu/mcuboot.h [A] [I] [J] [F]. */
 #ifndef STUB_MCUBOOT_H
 #define STUB_MCUBOOT_H
 
@@ -16,5 +16,8 @@ int boot_write_img_confirmed_multi(int image_index);
 int mcuboot_swap_type_multi(int image_index);
 int boot_request_upgrade_multi(int image_index, int permanent);
 ssize_t boot_get_trailer_status_offset(size_t area_size);
+#if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+size_t boot_get_image_start_offset(uint8_t area_id);
+#endif
 
 #endif

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/drivers/flash.h [A]. */
+/* Ours. Read in include/zephyr/drivers/flash.h [A] [I] [J]. */
 #ifndef STUB_FLASH_H
 #define STUB_FLASH_H
 

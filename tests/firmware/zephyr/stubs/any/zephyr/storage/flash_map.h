@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/storage/flash_map.h [A]. */
+/* Ours. Read in include/zephyr/storage/flash_map.h [A] [I] [J] [F]. */
 #ifndef STUB_FLASH_MAP_H
 #define STUB_FLASH_MAP_H
 
@@ -12,7 +12,19 @@ struct flash_area {
 	size_t fa_size;
 	const struct device *fa_dev;
 };
+/* There the devicetree's. No board here has a partition for the unit. */
+#if defined(STUB_PARTITION)
+#define PARTITION_ID(label) stub_area_##label
+#define PARTITION_EXISTS(label) stub_there_is_##label
+#define FIXED_PARTITION_ID(label) PARTITION_ID(label) _Pragma("GCC warning \"Macro is deprecated\"")
+#define FIXED_PARTITION_EXISTS(label) PARTITION_EXISTS(label)
+#else
 #define FIXED_PARTITION_ID(label) stub_area_##label
+#define FIXED_PARTITION_EXISTS(label) stub_there_is_##label
+#endif
+#define stub_there_is_slot0_partition 1
+#define stub_there_is_slot1_partition 1
+#define stub_there_is_keyswitch_unit 0
 enum {
 	stub_area_slot0_partition = 1,
 	stub_area_slot1_partition = 2,

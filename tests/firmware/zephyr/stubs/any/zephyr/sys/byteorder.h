@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/sys/byteorder.h [A]. */
+/* Ours. Read in include/zephyr/sys/byteorder.h [A] [I] [J]. */
 #ifndef STUB_BYTEORDER_H
 #define STUB_BYTEORDER_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/sys/reboot.h [A]. */
+/* Ours. Read in include/zephyr/sys/reboot.h [A] [I] [J]. */
 #ifndef STUB_REBOOT_H
 #define STUB_REBOOT_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/sys/slist.h [A]. */
+/* Ours. Read in include/zephyr/sys/slist.h [A] [I] [J]. */
 #ifndef STUB_SLIST_H
 #define STUB_SLIST_H
 

@@ -1,8 +1,9 @@
-/* Ours. Read in include/zephyr/sys/{util.h, util_macro.h}, include/zephyr/toolchain/gcc.h [A]. */
+/* Ours. Read in include/zephyr/sys/{util.h, util_macro.h}, include/zephyr/toolchain/gcc.h [A] [I] [J]. */
 #ifndef STUB_UTIL_MACRO_H
 #define STUB_UTIL_MACRO_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define BIT(n) (1UL << (n))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -11,6 +12,8 @@
 #define ARG_UNUSED(x) (void)(x)
 #define CONTAINER_OF(ptr, type, field) ((type *)(void *)(((char *)(ptr)) - offsetof(type, field)))
 #define BUILD_ASSERT(expression, ...) _Static_assert(expression, "" __VA_ARGS__)
+size_t bin2hex(const uint8_t *buf, size_t buflen, char *hex, size_t hexlen);
+#define __weak __attribute__((__weak__))
 #define FUNC_NORETURN __attribute__((__noreturn__))
 /* 1 for an option that is defined as 1, else 0; in the preprocessor too. */
 #define IS_ENABLED(option) STUB_ENABLED_1(option)

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/callbacks.h [A]; op: 1f1aac8e of [E], 250ea042 of [F]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/callbacks.h [A] [I] [J] [F]. */
 #ifndef STUB_CALLBACKS_H
 #define STUB_CALLBACKS_H
 

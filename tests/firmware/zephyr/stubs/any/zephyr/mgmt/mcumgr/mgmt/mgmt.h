@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/mgmt.h [A]; data of a handler's own: 3cba5d22 of [D]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/mgmt.h [A] [I] [J] [F]. */
 #ifndef STUB_MGMT_H
 #define STUB_MGMT_H
 
@@ -29,9 +29,16 @@ struct mgmt_group {
 #if IS_ENABLED(CONFIG_MCUMGR_SMP_SUPPORT_ORIGINAL_PROTOCOL)
 	smp_translate_error_fn mg_translate_error;
 #endif
+#if defined(CONFIG_MCUMGR_MGMT_CUSTOM_PAYLOAD)
+	bool custom_payload;
+#endif
 };
 void mgmt_register_group(struct mgmt_group *group);
 void mgmt_unregister_group(struct mgmt_group *group);
 const struct mgmt_handler *mgmt_find_handler(uint16_t group_id, uint16_t command_id);
+#if defined(STUB_FIRST_GROUP)
+const struct mgmt_group *mgmt_find_group(uint16_t group_id);
+const struct mgmt_handler *mgmt_get_handler(const struct mgmt_group *group, uint16_t command_id);
+#endif
 
 #endif

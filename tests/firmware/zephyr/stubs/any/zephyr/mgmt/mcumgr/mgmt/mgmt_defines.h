@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/mgmt_defines.h [A]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/mgmt/mgmt_defines.h [A] [I] [J]. */
 #ifndef STUB_MGMT_DEFINES_H
 #define STUB_MGMT_DEFINES_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/smp/smp.h [A], 12a149f0 of [D]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/smp/smp.h [A] [I] [J] [D] [F]. */
 #ifndef STUB_SMP_H
 #define STUB_SMP_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/transport/smp.h [A]; the newest fields: 0081b471 of [D]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/transport/smp.h [A] [I] [J]; the newest fields: [D] [F]. */
 #ifndef STUB_TRANSPORT_SMP_H
 #define STUB_TRANSPORT_SMP_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/transport/smp_bt.h [A]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/transport/smp_bt.h [A] [I] [J]. */
 #ifndef STUB_SMP_BT_H
 #define STUB_SMP_BT_H
 int smp_bt_register(void);

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/grp/img_mgmt/img_mgmt.h [A]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/grp/img_mgmt/img_mgmt.h [A] [I] [J] [F]. */
 #ifndef STUB_IMG_MGMT_H
 #define STUB_IMG_MGMT_H
 

@@ -1,4 +1,4 @@
-/* Ours. Read in include/zephyr/mgmt/mcumgr/grp/img_mgmt/img_mgmt_callbacks.h [A]. */
+/* Ours. Read in include/zephyr/mgmt/mcumgr/grp/img_mgmt/img_mgmt_callbacks.h [A] [I] [J]. */
 #ifndef STUB_IMG_MGMT_CALLBACKS_H
 #define STUB_IMG_MGMT_CALLBACKS_H
 
