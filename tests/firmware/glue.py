@@ -372,6 +372,12 @@ FAULTS: Final = (
         old="return sys_csrand_get(bytes, size) == 0;",
         new="(void)sys_csrand_get(bytes, size);\n\treturn true;",
     ),
+    Fault(
+        trap="9-answer-before-the-end",
+        file="links.c",
+        old="k_uptime_get_32() + time_for_an_answer_ms(conn);",
+        new="k_uptime_get_32();",
+    ),
     Fault(trap="12-reset-says-goodbye", file="reset.c", old="\tks_links_end_all();\n", new=""),
     Fault(
         trap="arm-late",

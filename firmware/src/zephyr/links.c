@@ -18,9 +18,20 @@
 
 LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
+/*
+ * That an answer was sent means, from Zephyr 3.7 on, that the controller has it, and a connection that ends then may take it
+ * along. So four connection events come first: three tries at least. Where this macro is, the field has another name.
+ */
+#if defined(BT_CONN_SCI_INTERVAL_TO_US)
+#define FOUR_EVENTS_MS(info) ((info)->le.interval_us / 250u)
+#else
+#define FOUR_EVENTS_MS(info) ((info)->le.interval * 5u)
+#endif
+
 struct link {
 	atomic_t now; /* peer; KS_NO_PEER: nobody */
 	uint32_t told; /* peer that the machine knows here */
+	uint32_t end_ms; /* when it ends at the earliest, unless it waits for an answer still */
 	/*
 	 * The byte by which MCUmgr's transport tells connections apart, as requests have shown it: of this peer, and of the last
 	 * one before. It counts up with each connection: 255 of them later it is the same again, and then one that had asked
@@ -113,8 +124,9 @@ void ks_links_tell(void)
 		}
 		if (now != KS_NO_PEER) {
 			peer.id = now;
-			link->ending = ks_tell_of(KS_CONNECTED, &peer) != NULL; /* the machine cannot hold it */
-			link->after_answer = false;
+			if (ks_tell_of(KS_CONNECTED, &peer) != NULL) {
+				ks_links_end(now, false); /* the machine cannot hold it */
+			}
 		}
 	}
 }
@@ -194,9 +206,13 @@ bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer 
 void ks_links_end(uint32_t peer, bool after_answer)
 {
 	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		if ((peer != KS_NO_PEER) && (links[place].told == peer)) {
-			links[place].ending = true;
-			links[place].after_answer = after_answer;
+		struct link *link = &links[place];
+
+		/* Once: whoever goes on asking does not put it off. */
+		if ((peer != KS_NO_PEER) && (link->told == peer) && !(link->ending && after_answer)) {
+			link->ending = true;
+			link->after_answer = after_answer;
+			link->end_ms = k_uptime_get_32();
 		}
 	}
 }
@@ -223,12 +239,32 @@ uint8_t ks_links_count(void)
 
 /* --- on the gate's own queue --- */
 
+static uint32_t time_for_an_answer_ms(const struct bt_conn *conn)
+{
+	struct bt_conn_info info;
+
+	if (bt_conn_get_info(conn, &info) != 0) {
+		return 0u; /* it has gone */
+	}
+	return MIN(FOUR_EVENTS_MS(&info), KS_ANSWER_MS);
+}
+
 static void end(struct bt_conn *conn, void *data)
 {
 	struct link *link = &links[bt_conn_index(conn)];
 	bool waits = *(const bool *)data;
+	int32_t rest_ms;
 
 	if (!link->ending || (link->after_answer && waits) || ((uint32_t)atomic_get(&link->now) != link->told)) {
+		return;
+	}
+	if (link->after_answer) {
+		link->after_answer = false;
+		link->end_ms = k_uptime_get_32() + time_for_an_answer_ms(conn);
+	}
+	rest_ms = (int32_t)(link->end_ms - k_uptime_get_32());
+	if (rest_ms > 0) {
+		ks_post_within((uint32_t)rest_ms);
 		return;
 	}
 	link->ending = false;

@@ -9,9 +9,10 @@
 #include <zephyr/mgmt/mcumgr/transport/smp_bt.h>
 
 #define MTU 247u
-/* How long a link's end and a notification take. */
+/* How long a link's end and a notification take, the second until the next connection event. */
 #define LINK_MS 20
-#define AIR_MS 5
+#define INTERVAL 12 /* of 1.25 ms */
+#define AIR_MS 15
 #define SUPERVISION_MS 2300
 
 struct heard {
@@ -23,6 +24,7 @@ struct bt_conn {
 	bt_security_t security;
 	bool up;
 	bool silent;
+	bool ends; /* the controller was told to end it: what it has not sent is lost */
 	bool subscribed;
 	uint8_t number; /* as MCUmgr's transport counts its connections */
 	struct heard smp;
@@ -33,6 +35,7 @@ static const struct bt_conn_cb *callbacks;
 static const struct bt_gatt_service_static *mode_service;
 static uint8_t numbers;
 
+int64_t controller_full_ms;
 int smp_answers;
 bool smp_in_table;
 bool advertising;
@@ -87,6 +90,11 @@ int bt_conn_get_info(const struct bt_conn *conn, struct bt_conn_info *info)
 {
 	(void)conn;
 	info->type = BT_CONN_TYPE_LE;
+#if defined(STUB_INTERVAL_US)
+	info->le.interval_us = INTERVAL * 1250u;
+#else
+	info->le.interval = INTERVAL;
+#endif
 	return 0;
 }
 
@@ -113,6 +121,7 @@ int bt_conn_disconnect(struct bt_conn *conn, uint8_t reason)
 	fake_thread_only("bt_conn_disconnect()");
 	CHECK(conn->up && (reason == 0x13u));
 	fake_note("disconnect");
+	conn->ends = true;
 	fake_later(conn->silent ? SUPERVISION_MS : LINK_MS, RECEIVING, link_ends, conn);
 	return 0;
 }
@@ -123,29 +132,51 @@ uint16_t bt_gatt_get_mtu(struct bt_conn *conn)
 	return MTU;
 }
 
-struct completion {
+/* On its way to the other side. */
+struct notification {
 	struct bt_conn *conn;
 	bt_gatt_complete_func_t func;
+	uint8_t bytes[MTU];
+	size_t size;
 	bool there;
 };
-static struct completion completions[16];
+static struct notification notifications[16];
 
-static void completed(void *data)
+static void sent(void *data)
 {
-	struct completion *completion = data;
+	struct notification *notification = data;
 
-	completion->there = false;
-	fake_note("delivered");
-	completion->func(completion->conn, NULL);
+	if (notification->func != NULL) {
+		fake_note("sent");
+		notification->func(notification->conn, NULL);
+	}
 }
 
-static void completes_soon(struct bt_conn *conn, bt_gatt_complete_func_t func)
+static void arrives(void *data)
 {
-	for (size_t place = 0; place < ARRAY_SIZE(completions); place++) {
-		if (!completions[place].there) {
-			completions[place] = (struct completion){conn, func, true};
-			fake_later(AIR_MS, SYSTEM, completed, &completions[place]);
-			return;
+	struct notification *notification = data;
+	struct bt_conn *conn = notification->conn;
+
+	notification->there = false;
+	if (conn->up && !conn->ends) {
+		CHECK(conn->mode.size + notification->size <= sizeof(conn->mode.bytes));
+		(void)memcpy(conn->mode.bytes + conn->mode.size, notification->bytes, notification->size);
+		conn->mode.size += notification->size;
+		fake_note("delivered");
+	} else {
+		fake_note("lost");
+	}
+#if !defined(STUB_SENT_TO_CONTROLLER)
+	sent(data); /* [A]: when the controller says that the other side has it */
+#endif
+}
+
+static struct notification *notification_for(struct bt_conn *conn)
+{
+	for (size_t place = 0; place < ARRAY_SIZE(notifications); place++) {
+		if (!notifications[place].there) {
+			notifications[place] = (struct notification){.conn = conn, .there = true};
+			return &notifications[place];
 		}
 	}
 	fake_fail("more notifications on their way than any controller holds");
@@ -153,17 +184,23 @@ static void completes_soon(struct bt_conn *conn, bt_gatt_complete_func_t func)
 
 int bt_gatt_notify_cb(struct bt_conn *conn, struct bt_gatt_notify_params *params)
 {
+	struct notification *notification;
+
 	fake_thread_only("bt_gatt_notify_cb()");
-	if (conn != NULL) {
-		CHECK(params->len + 3u <= MTU);
-		CHECK(conn->mode.size + params->len <= sizeof(conn->mode.bytes));
-		(void)memcpy(conn->mode.bytes + conn->mode.size, params->data, params->len);
-		conn->mode.size += params->len;
-		fake_note("answer");
+	if (conn == NULL) {
+		CHECK(params->func == NULL); /* the state: nobody here listens */
+		return 0;
 	}
-	if (params->func != NULL) {
-		completes_soon(conn, params->func);
-	}
+	CHECK(params->len + 3u <= MTU);
+	notification = notification_for(conn);
+	notification->func = params->func;
+	notification->size = params->len;
+	(void)memcpy(notification->bytes, params->data, params->len);
+	fake_note("answer");
+#if defined(STUB_SENT_TO_CONTROLLER)
+	fake_later(controller_full_ms, SYSTEM, sent, notification);
+#endif
+	fake_later(controller_full_ms + AIR_MS, SYSTEM, arrives, notification);
 	return 0;
 }
 

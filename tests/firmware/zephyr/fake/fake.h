@@ -127,6 +127,7 @@ uint8_t central_reads_state(int central, uint8_t value[9]);
 /* The last notification that a central had of SMP or of the mode service; 0: none since it was asked last. */
 size_t central_hears_smp(int central, uint8_t bytes[512]);
 size_t central_hears_mode(int central, uint8_t bytes[512]);
+extern int64_t controller_full_ms; /* so long it takes nothing to send from the mode service */
 extern int smp_answers; /* that any central has had */
 extern bool smp_in_table;
 extern bool advertising;

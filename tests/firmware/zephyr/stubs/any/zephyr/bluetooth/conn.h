@@ -24,10 +24,23 @@ enum bt_security_err {
 	BT_SECURITY_ERR_SUCCESS,
 	BT_SECURITY_ERR_AUTH_FAIL,
 };
+struct bt_conn_le_info {
+#if defined(STUB_INTERVAL_US)
+	uint32_t interval_us;
+#else
+	uint16_t interval; /* of 1.25 ms */
+#endif
+};
+#if defined(STUB_INTERVAL_US)
+#define BT_CONN_SCI_INTERVAL_TO_US(interval) ((interval) * 125U)
+#endif
 struct bt_conn_info {
 	enum bt_conn_type type;
 	uint8_t role;
 	uint8_t id;
+	union {
+		struct bt_conn_le_info le;
+	};
 };
 struct bt_conn_cb {
 	void (*connected)(struct bt_conn *conn, uint8_t err);
