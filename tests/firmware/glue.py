@@ -36,6 +36,8 @@ class Age:
             whole answer itself; the SMP service comes and goes by a symbol of its own.
         without: sources of the glue that this age does not build.
         images: Kconfig symbols of how images lie in flash and what they are known by, beside the usual.
+        permits: the build takes permits.
+        lacks: what PSA Crypto is built without, of what the glue asks for.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Age:
     newer: bool = True
     without: frozenset[str]
     images: tuple[str, ...] = ()
+    permits: bool = False
+    lacks: frozenset[str] = frozenset()
 
 
 AGES: Final = (
@@ -60,8 +64,16 @@ BY_SHA512: Final = replace(_NCS_2_9, images=(_SHA512,))
 BY_OFFSET: Final = replace(NEWEST_NCS, images=(_OFFSET,))
 OTHER_IMAGES: Final = (BY_SHA512, BY_OFFSET, replace(_MAIN, images=(_SHA512, _OFFSET)))
 """Builds whose images are known by another hash, or lie elsewhere in their slots."""
+_PROOFS: Final = (
+    "PSA_WANT_ALG_HMAC",
+    "PSA_WANT_KEY_TYPE_HMAC",
+    "PSA_WANT_ALG_SHA_256",
+)  # firmware/Kconfig implies them
+_PERMITS: Final = ("PSA_WANT_ALG_PURE_EDDSA",)
 NOT_BUILT: Final = (
     (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
+    *((replace(NEWEST_NCS, lacks=frozenset({each})), "without HMAC or SHA-256") for each in _PROOFS),
+    (replace(NEWEST_NCS, permits=True, lacks=frozenset(_PERMITS)), "permits need Ed25519"),
     *(
         (replace(NEWEST_NCS, images=(f"MCUBOOT_BOOTLOADER_MODE_{mode}",)), "does not arm images for this mode")
         for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD")
@@ -122,7 +134,13 @@ def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed:
         symbols.pop(REGISTRATION, None)
     if fixed:
         symbols.pop("BT_GATT_DYNAMIC_DB", None)
-    symbols["KEYSWITCH_CRYPTO_TINYCRYPT" if "crypto_psa.c" in age.without else "KEYSWITCH_CRYPTO_PSA"] = 1
+    if "crypto_psa.c" in age.without:
+        symbols["KEYSWITCH_CRYPTO_TINYCRYPT"] = 1
+    else:
+        symbols["KEYSWITCH_CRYPTO_PSA"] = 1
+        symbols.update(dict.fromkeys({*_PROOFS, *_PERMITS} - age.lacks, 1))
+    if age.permits:
+        symbols["KEYSWITCH_PERMIT"] = 1
     symbols.update(dict.fromkeys(age.images, 1))
     has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]

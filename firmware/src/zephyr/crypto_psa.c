@@ -21,6 +21,21 @@
 #define IMAGE_HASH PSA_ALG_SHA_256
 #endif
 
+/*
+ * What PSA was built without is declared all the same, and fails when it is asked for: no proof would ever be right. What the
+ * other side of TF-M has is not told here.
+ */
+#if !defined(CONFIG_BUILD_WITH_TFM)
+#if (!defined(PSA_WANT_ALG_HMAC) && !defined(CONFIG_PSA_WANT_ALG_HMAC)) || \
+	(!defined(PSA_WANT_KEY_TYPE_HMAC) && !defined(CONFIG_PSA_WANT_KEY_TYPE_HMAC)) || \
+	(!defined(PSA_WANT_ALG_SHA_256) && !defined(CONFIG_PSA_WANT_ALG_SHA_256))
+#error "PSA Crypto is built without HMAC or SHA-256: CONFIG_PSA_WANT_ALG_HMAC, _KEY_TYPE_HMAC, _ALG_SHA_256"
+#endif
+#if defined(CONFIG_KEYSWITCH_PERMIT) && !defined(PSA_WANT_ALG_PURE_EDDSA) && !defined(CONFIG_PSA_WANT_ALG_PURE_EDDSA)
+#error "permits need Ed25519, and this PSA Crypto has none (Mbed TLS never has): CONFIG_KEYSWITCH_CRYPTO_OWN"
+#endif
+#endif
+
 static psa_status_t import(psa_key_id_t *key)
 {
 	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
