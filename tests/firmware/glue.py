@@ -64,11 +64,7 @@ BY_SHA512: Final = replace(_NCS_2_9, images=(_SHA512,))
 BY_OFFSET: Final = replace(NEWEST_NCS, images=(_OFFSET,))
 OTHER_IMAGES: Final = (BY_SHA512, BY_OFFSET, replace(_MAIN, images=(_SHA512, _OFFSET)))
 """Builds whose images are known by another hash, or lie elsewhere in their slots."""
-_PROOFS: Final = (
-    "PSA_WANT_ALG_HMAC",
-    "PSA_WANT_KEY_TYPE_HMAC",
-    "PSA_WANT_ALG_SHA_256",
-)  # firmware/Kconfig implies them
+_PROOFS: Final = ("PSA_WANT_ALG_HMAC", "PSA_WANT_KEY_TYPE_HMAC", "PSA_WANT_ALG_SHA_256")  # implied by Kconfig
 _PERMITS: Final = ("PSA_WANT_ALG_PURE_EDDSA",)
 NOT_BUILT: Final = (
     (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
