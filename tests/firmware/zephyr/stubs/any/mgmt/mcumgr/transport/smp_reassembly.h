@@ -1,4 +1,4 @@
-/* Ours. Read in subsys/mgmt/mcumgr/transport/include/mgmt/mcumgr/transport/smp_reassembly.h [A] [K]. */
+/* Ours. Read in subsys/mgmt/mcumgr/transport/include/mgmt/mcumgr/transport/smp_reassembly.h [A] [K] [L]. */
 #ifndef STUB_SMP_REASSEMBLY_H
 #define STUB_SMP_REASSEMBLY_H
 

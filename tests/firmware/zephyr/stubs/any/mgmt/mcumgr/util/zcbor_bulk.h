@@ -1,4 +1,4 @@
-/* Ours. Read in subsys/mgmt/mcumgr/util/include/mgmt/mcumgr/util/zcbor_bulk.h [A] [K]. */
+/* Ours. Read in subsys/mgmt/mcumgr/util/include/mgmt/mcumgr/util/zcbor_bulk.h [A] [K] [L]. */
 #ifndef STUB_ZCBOR_BULK_H
 #define STUB_ZCBOR_BULK_H
 
