@@ -72,7 +72,7 @@ NOT_BUILT: Final = (
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
     "KEYSWITCH_MAX_GROUPS": 6,
-    "KEYSWITCH_MAX_COMMANDS": 32,
+    "KEYSWITCH_MAX_COMMANDS": 12,
     "KEYSWITCH_STACK_SIZE": 2560,
     "KEYSWITCH_THREAD_PRIO": 2,
     "KEYSWITCH_FRAME_SIZE": 256,
@@ -345,7 +345,25 @@ FAULTS: Final = (
         trap="4-shut-until-started",
         file="gate.c",
         old="\tif (!ks_running()) {",
-        new="\tif (!ks_running()) {\n\t\treturn original_of(&call)(streamer);\n\t}\n\tif (false) {",
+        new="\tif (!ks_running()) {\n\t\treturn run_original(&call, original);\n\t}\n\tif (false) {",
+    ),
+    Fault(
+        trap="4-shut-until-started",
+        file="gate.c",
+        old="if ((original == NULL) &&",
+        new="if (ks_running() && (original == NULL) &&",
+    ),
+    Fault(
+        trap="4-shut-until-started",
+        file="mode_group.c",
+        old="((call->op == MGMT_OP_READ) == (call->id < READS))",
+        new="true",
+    ),
+    Fault(
+        trap="4-groups-registered-late",
+        file="gate.c",
+        old="\tgroup->mg_handlers = call->gated->original;\n",
+        new="",
     ),
     Fault(
         trap="7-refusals-say-why",
@@ -383,8 +401,8 @@ FAULTS: Final = (
     Fault(
         trap="4-groups-registered-late",
         file="gate.c",
-        old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n\tif (original",
-        new="\trc = 0;\n\tif (original",
+        old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n",
+        new="\trc = 0;\n",
         service=Visibility.ALWAYS,
     ),
     Fault(

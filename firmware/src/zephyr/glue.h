@@ -91,16 +91,19 @@ void ks_transport_forget(const struct bt_conn *conn);
 
 /* --- gate.c: MCUmgr's handlers --- */
 
+struct gated;
 /* One command on its way, on MCUmgr's work queue. */
 struct ks_call {
 	struct smp_streamer *streamer;
+	const struct gated *gated; /* gate.c's own */
 	struct ks_peer peer;
 	uint16_t group;
 	uint8_t id;
 	uint8_t op;
 };
-/* In place of every handler. */
+/* In place of every handler; and the table of it that stands in place of every group's. */
 int ks_gate(struct smp_streamer *streamer);
+extern const struct mgmt_handler ks_doors[];
 /* Refuse it: the SMP code, the text left in the streamer. */
 int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal);
 /* Tell an event that is about its peer and nothing else; 0, or it is refused. */
@@ -113,6 +116,8 @@ typedef int (*ks_handler)(const struct ks_call *call, mgmt_handler_fn original);
 /* --- mode_group.c, os_group.c, image.c: handlers of ours --- */
 
 void ks_mode_group_register(void);
+/* Whether it is a command of the mode group, and of this operation. */
+bool ks_mode_group_has(const struct ks_call *call);
 int ks_mode_group_execute(const struct ks_call *call);
 int ks_os_reset(const struct ks_call *call, mgmt_handler_fn original);
 int ks_os_params(const struct ks_call *call, mgmt_handler_fn original);

@@ -55,18 +55,19 @@ int ks_mode_group_execute(const struct ks_call *call)
 		       : MGMT_ERR_EMSGSIZE;
 }
 
-static const struct mgmt_handler mode_handlers[] = {
-	{.mh_read = ks_gate},  /* state */
-	{.mh_read = ks_gate},  /* challenge */
-	{.mh_write = ks_gate}, /* enter */
-	{.mh_write = ks_gate}, /* attach */
-	{.mh_write = ks_gate}, /* extend */
-	{.mh_write = ks_gate}, /* leave */
-};
+/* Commands 0 and 1 (state, challenge) are reads, 2 to 5 (enter, attach, extend, leave) are writes. */
+#define COMMANDS 6u
+#define READS 2u
+
+bool ks_mode_group_has(const struct ks_call *call)
+{
+	/* MCUmgr brings none beyond COMMANDS. */
+	return (call->group == KS_MODE_GROUP) && ((call->op == MGMT_OP_READ) == (call->id < READS));
+}
 
 static struct mgmt_group mode_group = {
-	.mg_handlers = mode_handlers,
-	.mg_handlers_count = ARRAY_SIZE(mode_handlers),
+	.mg_handlers = ks_doors,
+	.mg_handlers_count = COMMANDS,
 	.mg_group_id = KS_MODE_GROUP,
 };
 
