@@ -6,8 +6,9 @@ The same policy gives the same bytes: no clock, no path, no order that Python ch
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from keyswitch.export.limits import inhibits_of, macro, most_effects
+from keyswitch.export.limits import inhibits_of, macro
 from keyswitch.export.numbers import ABI, COMPARE, CONFIRM, PROOFS, SECURITY, SERVICE, TRIGGERS
+from keyswitch.export.room import most_effects
 from keyswitch.gate.change import timers
 from keyswitch.gate.events import Timer
 from keyswitch.gate.record import entry_of
