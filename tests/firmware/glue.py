@@ -397,7 +397,13 @@ FAULTS: Final = (
         old="return state_now()->arming ? put_list(call->streamer)",
         new="(void)ks_image_write_trailer(false);\n\treturn state_now()->arming ? put_list(call->streamer)",
     ),
-    Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!same) {", new="\tif (false) {"),
+    Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!found) {", new="\tif (false) {"),
+    Fault(
+        trap="arm-and-another-image",
+        file="image.c",
+        old="is_hash(&state->armed, computed.bytes, computed.size)",
+        new="true",
+    ),
     Fault(
         trap="4-groups-registered-late",
         file="gate.c",

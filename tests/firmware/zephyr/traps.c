@@ -739,19 +739,41 @@ static void arming_and_leaving(void)
 	CHECK(fake_setting("ks/session") == NULL);
 }
 
-static void slot_changes_after_arming(void)
+static int armed_by_a_central(void)
 {
 	int central;
 
 	device_boots();
 	central = central_in_maintenance();
 	CHECK(arms(central) == 0);
-	fake_store->flash[1][UPLOAD_BEGINS + 100u] ^= 1u;
+	return central;
+}
+
+static void is_not_started(int central)
+{
 	CHECK(asks(central, RESET_) == 0);
 	fake_run(5000);
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 	CHECK(fake_setting("ks/session") == NULL);
 	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE); /* it goes on, and says so */
+}
+
+static void slot_changes_after_arming(void)
+{
+	int central = armed_by_a_central();
+
+	fake_store->flash[1][UPLOAD_BEGINS + 100u] ^= 1u;
+	is_not_started(central);
+}
+
+/* Sound by itself, and not the one that was named; nobody has told the gate. */
+static void another_image_after_arming(void)
+{
+	uint8_t hash[HASH_SIZE];
+	int central = armed_by_a_central();
+
+	fake_put_image(1, 0x33u, OTHER_SIZE, hash);
+	is_not_started(central);
 }
 
 static void hash_of_another_kind(void)
@@ -1075,6 +1097,7 @@ static const struct trap traps[] = {
 	{.name = "input-before-start", .strategies = ANY, .boots = {{input_before_start, ENDS}}},
 	{.name = "arm-and-leave", .strategies = ANY, .boots = {{arming_and_leaving, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-slot-changes", .strategies = ANY, .boots = {{slot_changes_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
+	{.name = "arm-and-another-image", .strategies = ANY, .boots = {{another_image_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-by-another-hash", .strategies = ANY, .boots = {{hash_of_another_kind, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-guard", .strategies = ANY, .boots = {{guard_during_hashing, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "queued-before-leaving", .strategies = ANY, .boots = {{queued_before_leaving, ENDS}}},
