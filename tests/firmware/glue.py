@@ -332,7 +332,7 @@ FAULTS: Final = (
     Fault(
         trap="3-mode-changes-within-a-handler",
         file="application.c",
-        old="(void)ks_tell(&event);\n}\n\nstatic void tell_lost",
+        old="(void)ks_tell(&event, NULL);\n}\n\nstatic void tell_lost",
         new="(void)event;\n}\n\nstatic void tell_lost",
     ),
     Fault(

@@ -108,9 +108,8 @@ uint8_t ks_mode(void)
 
 /* --- on the gate's own queue, under the lock --- */
 
-const struct ks_value *ks_application_inputs(void)
+void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS])
 {
-	static struct ks_value now[KS_INPUT_SLOTS];
 	struct note note;
 	k_spinlock_key_t key;
 
@@ -131,14 +130,13 @@ const struct ks_value *ks_application_inputs(void)
 		}
 	}
 	k_spin_unlock(&values_lock, key);
-	return now;
 }
 
 static void tell_input(uint8_t input, bool known, int32_t value)
 {
 	struct ks_event event = {.kind = KS_INPUT_CHANGED, .input = input, .value = {.value = value, .known = known}};
 
-	(void)ks_tell(&event);
+	(void)ks_tell(&event, NULL);
 }
 
 static void tell_lost(void)
@@ -159,12 +157,13 @@ static void tell_lost(void)
 	}
 }
 
-static void report(const struct ks_refusal *refusal)
+static void tell(const struct ks_event *event)
 {
+	struct ks_refusal refusal;
 	char text[KS_REFUSAL_TEXT];
 
-	if (refusal != NULL) {
-		ks_report_refusal(refusal, KS_MODE_GROUP, 0u, 0u, text);
+	if (!ks_tell(event, &refusal)) {
+		ks_report_refusal(&refusal, KS_MODE_GROUP, 0u, 0u, text);
 	}
 }
 
@@ -176,14 +175,16 @@ void ks_application_tell(void)
 		if (note.input == BUTTON) {
 			struct ks_event held = {.kind = KS_BUTTON_HELD, .hold_ms = (uint32_t)note.value};
 
-			report(ks_tell(&held));
+			tell(&held);
 		} else {
 			tell_input(note.input, note.known, note.value);
 		}
 	}
 	tell_lost();
 	if (atomic_set(&confirms, 0) != 0) {
-		report(ks_tell_of(KS_SELF_CONFIRMED, NULL));
+		struct ks_event confirmed = {.kind = KS_SELF_CONFIRMED};
+
+		tell(&confirmed);
 	}
 }
 
@@ -216,6 +217,7 @@ int ks_start(const struct ks_application *callbacks)
 {
 	const struct ks_record_found *kept;
 	static bool started;
+	struct ks_value inputs[KS_INPUT_SLOTS];
 	struct ks_boot boot = {0};
 	int error;
 
@@ -248,7 +250,8 @@ int ks_start(const struct ks_application *callbacks)
 #endif
 	ks_visibility_boot();
 	boot.record = kept->has_record ? &kept->record : NULL;
-	boot.inputs = ks_application_inputs();
+	ks_application_inputs(inputs);
+	boot.inputs = inputs;
 #if KS_UNIT_PARTITION || KS_HAS_PERMIT
 	boot.unit = ks_unit_now();
 #endif

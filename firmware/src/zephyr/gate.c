@@ -82,9 +82,9 @@ int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal)
 
 int ks_gate_tell(const struct ks_call *call, uint8_t kind)
 {
-	const struct ks_refusal *refusal = ks_tell_of(kind, &call->peer);
+	struct ks_refusal refusal;
 
-	return (refusal == NULL) ? MGMT_ERR_EOK : ks_gate_refuse(call, refusal);
+	return ks_tell_of(kind, &call->peer, &refusal) ? MGMT_ERR_EOK : ks_gate_refuse(call, &refusal);
 }
 
 int ks_gate_ask(const struct ks_call *call)
@@ -205,12 +205,12 @@ static int execute(const struct ks_call *call, mgmt_handler_fn original, const u
 	}
 #if KS_HAS_QUIET
 	if (may_change_firmware(call)) {
-		(void)ks_tell_of(KS_FIRMWARE_COMMAND, &call->peer);
+		(void)ks_tell_of(KS_FIRMWARE_COMMAND, &call->peer, NULL);
 	}
 #endif
 	rc = handler_of(call)(call, original);
 	if ((rc == MGMT_ERR_EOK) && answered_without_error(call->streamer)) {
-		(void)ks_tell_of(KS_COMMAND_SERVED, &call->peer);
+		(void)ks_tell_of(KS_COMMAND_SERVED, &call->peer, NULL);
 	}
 	return rc;
 }

@@ -32,10 +32,10 @@ void ks_unlock(void);
 /* Under the lock. */
 struct ks_device *ks_the_device(void);
 uint64_t ks_now_ms(void);
-/* Under the lock: tell an event and carry out what follows. NULL: it was taken; else why not, until the next event. */
-const struct ks_refusal *ks_tell(const struct ks_event *event);
+/* Under the lock: tell an event and carry out what follows. false: it was refused; *refusal, unless it is NULL, says why. */
+bool ks_tell(const struct ks_event *event, struct ks_refusal *refusal);
 /* The same of an event that is about this peer, or about nobody (NULL), and about nothing else. */
-const struct ks_refusal *ks_tell_of(uint8_t kind, const struct ks_peer *peer);
+bool ks_tell_of(uint8_t kind, const struct ks_peer *peer, struct ks_refusal *refusal);
 /* Under the lock: answer a frame of the mode group and carry out what follows. Returns the answer's size; 0: there is none. */
 size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t size, uint8_t *answer, size_t room);
 /* The machine has booted; before, everything is refused. */
@@ -263,7 +263,7 @@ void ks_application_set(const struct ks_application *application);
 /* On the gate's own queue, under the lock: tell inputs, button and self-confirmation. */
 void ks_application_tell(void);
 /* What the inputs were before the machine booted. */
-const struct ks_value *ks_application_inputs(void);
+void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS]);
 void ks_application_inhibit(uint32_t inhibits);
 void ks_application_mode(uint8_t mode);
 void ks_application_log(const struct ks_log *log);

@@ -291,7 +291,7 @@ static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_has
 static int arm(const struct ks_call *call, bool permanent)
 {
 	struct ks_event event = {.kind = KS_ARM_ASKED, .peer = call->peer, .permanent = permanent};
-	const struct ks_refusal *refusal;
+	struct ks_refusal refusal;
 	enum ks_hashing hashing;
 	struct ks_hash computed;
 	int rc;
@@ -316,9 +316,8 @@ static int arm(const struct ks_call *call, bool permanent)
 	event.image = &computed;
 	again_found = true; /* for a trailer that is written at once: arm = "early" */
 	again_fresh = false;
-	refusal = ks_tell(&event);
-	if (refusal != NULL) {
-		return ks_gate_refuse(call, refusal);
+	if (!ks_tell(&event, &refusal)) {
+		return ks_gate_refuse(call, &refusal);
 	}
 	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
 	return state_now()->arming ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
@@ -459,7 +458,7 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 	if (rc == 0) {
 		change_slot();
 		rc = original(call->streamer);
-		(void)ks_tell_of(KS_UPLOAD_ENDED, NULL);
+		(void)ks_tell_of(KS_UPLOAD_ENDED, NULL, NULL);
 	}
 	return rc;
 }
@@ -490,7 +489,7 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 	}
 	if ((event == MGMT_EVT_OP_IMG_MGMT_DFU_PENDING) || (event == MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED)) {
 		if (state_now()->uploading) {
-			(void)ks_tell_of(KS_UPLOAD_ENDED, NULL);
+			(void)ks_tell_of(KS_UPLOAD_ENDED, NULL, NULL);
 		}
 	}
 	return MGMT_CB_OK;

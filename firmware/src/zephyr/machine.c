@@ -25,8 +25,6 @@ static struct k_work_q queue;
 static struct k_work_delayable look;
 static K_MUTEX_DEFINE(lock);
 static struct ks_device device;
-/* Why the last event was refused that was. */
-static struct ks_refusal refused;
 static bool queue_runs;
 static bool booted;
 static bool in_session;
@@ -238,26 +236,29 @@ static void carry_out_step(struct ks_step *step)
 	publish();
 }
 
-const struct ks_refusal *ks_tell(const struct ks_event *event)
+bool ks_tell(const struct ks_event *event, struct ks_refusal *refusal)
 {
 	struct ks_step step;
+	bool taken = ks_device_tell(&device, event, ks_now_ms(), &step);
 
-	if (!ks_device_tell(&device, event, ks_now_ms(), &step)) {
-		refused = step.refusal;
-		return &refused;
+	if (taken) {
+		carry_out_step(&step);
+	} else if (refusal != NULL) {
+		*refusal = step.refusal;
+	} else {
+		/* nobody asks why */
 	}
-	carry_out_step(&step);
-	return NULL;
+	return taken;
 }
 
-const struct ks_refusal *ks_tell_of(uint8_t kind, const struct ks_peer *peer)
+bool ks_tell_of(uint8_t kind, const struct ks_peer *peer, struct ks_refusal *refusal)
 {
 	struct ks_event event = {.kind = kind};
 
 	if (peer != NULL) {
 		event.peer = *peer;
 	}
-	return ks_tell(&event);
+	return ks_tell(&event, refusal);
 }
 
 size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t size, uint8_t *answer, size_t room)
@@ -272,7 +273,7 @@ size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t 
 		carry_out_step(&step);
 	}
 	if (told.served) {
-		(void)ks_tell_of(KS_COMMAND_SERVED, peer);
+		(void)ks_tell_of(KS_COMMAND_SERVED, peer, NULL);
 	}
 	return told.size;
 }
