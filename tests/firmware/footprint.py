@@ -122,7 +122,6 @@ ROOTS: Final = (
 BUFFERS: Final = {
     ("application.c", "stub_room_ks_notes"): "changes of inputs and button that wait",
     ("machine.c", "queue_stack"): "stack of the gate's own work queue",
-    ("mode_group.c", "bytes"): "an answer of the mode group over MCUmgr",
     ("mode_service.c", "frame"): "the mode service's request at hand",
     ("mode_service.c", "inboxes"): "its requests that wait, of each central",
     ("mode_service.c", "outboxes"): "its answers on their way, of each central",

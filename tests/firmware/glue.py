@@ -366,6 +366,12 @@ FAULTS: Final = (
         new="",
     ),
     Fault(
+        trap="mode-group-by-both-ways",
+        file="mode_group.c",
+        old="\t(void)memcpy(answer, before, sizeof(before));\n",
+        new="",
+    ),
+    Fault(
         trap="7-refusals-say-why",
         file="gate.c",
         old="MGMT_CTXT_SET_RC_RSN(call->streamer, text);",

@@ -329,6 +329,32 @@ static void shut_until_started(void)
 	CHECK(ks_inhibited(1u));
 }
 
+/* --- the mode group's answers: MCUmgr puts a map of its own around the same pairs --- */
+
+static void mode_group_by_both_ways(void)
+{
+	static const uint8_t nobody[8];
+	uint8_t bytes[64];
+	uint8_t by_mcumgr[512];
+	size_t size = frame(bytes, 1u, READ, KS_MODE_GROUP, 0u, NOTHING);
+	int central;
+
+	device_boots();
+	central = central_connects(0);
+	fake_run(20);
+	CHECK(asks_mode(central, READ, 0u, NOTHING) == 0);
+	central_leaves(central);
+	fake_run(100);
+	other_transport_sends(bytes, size, nobody, sizeof(nobody));
+	fake_run(20);
+	size = other_transport_hears(by_mcumgr);
+	CHECK((size > 64u) && (by_mcumgr[0] == heard[0]));
+	CHECK((((size_t)by_mcumgr[2] << 8) | by_mcumgr[3]) == size - 8u);
+	CHECK(size - 9u == ((((size_t)heard[2] << 8) | heard[3])));
+	CHECK((by_mcumgr[8] == 0xBFu) && ((heard[8] & 0xE0u) == 0xA0u) && (by_mcumgr[size - 1u] == 0xFFu));
+	CHECK(memcmp(&by_mcumgr[9], &heard[9], size - 10u) == 0);
+}
+
 /* --- 6: what another transport keeps in its user data --- */
 
 static void foreign_user_data(void)
@@ -1073,6 +1099,7 @@ static const struct trap traps[] = {
 	{.name = "3-mode-changes-within-a-handler", .strategies = ANY, .boots = {{input_during_erase, ENDS}}},
 	{.name = "4-groups-registered-late", .strategies = ANY, .boots = {{late_group, ENDS}}},
 	{.name = "4-shut-until-started", .strategies = ANY, .boots = {{shut_until_started, ENDS}}},
+	{.name = "mode-group-by-both-ways", .strategies = ANY, .boots = {{mode_group_by_both_ways, ENDS}}},
 	{.name = "6-user-data-of-another-transport", .strategies = ANY, .boots = {{foreign_user_data, ENDS}}},
 	{.name = "7-refusals-say-why", .strategies = RECONNECTS | CHANGES_AT_ONCE | STAYS, .boots = {{refusals_say_why, ENDS}}},
 	{.name = "8-table-after-the-last-link", .strategies = RECONNECTS, .boots = {{table_after_the_last_link, ENDS}}},
