@@ -35,7 +35,7 @@ static size_t fields_of(const uint8_t *data, size_t size, struct bt_data fields[
 
 void ks_advertise_changed(void)
 {
-	(void)atomic_set(&changed, 1);
+	ks_bit_raise(&changed, 0u);
 }
 
 static int start(void)
@@ -74,7 +74,7 @@ void ks_advertise_follow(bool may)
 	int error;
 
 	if (!may) {
-		(void)atomic_set(&changed, 1);
+		ks_bit_raise(&changed, 0u);
 		if (on) {
 			on = false;
 			(void)bt_le_adv_stop();
@@ -87,9 +87,9 @@ void ks_advertise_follow(bool may)
 			on = false;
 		}
 		links_before = links;
-		(void)atomic_set(&changed, 1);
+		ks_bit_raise(&changed, 0u);
 	}
-	if ((links >= CONFIG_BT_MAX_CONN) || (atomic_set(&changed, 0) == 0)) {
+	if ((links >= CONFIG_BT_MAX_CONN) || !ks_bit_take(&changed, 0u)) {
 		return;
 	}
 	error = start();
@@ -106,7 +106,7 @@ void ks_advertise_follow(bool may)
 		on = true;
 	} else {
 		LOG_WRN("advertising: %d", error);
-		(void)atomic_set(&changed, 1);
+		ks_bit_raise(&changed, 0u);
 		ks_post_within(RETRY_MS);
 	}
 }

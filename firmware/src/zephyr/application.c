@@ -52,7 +52,7 @@ static void read_now(uint8_t input, bool known, int32_t value)
 	values[input].value = value;
 	k_spin_unlock(&values_lock, key);
 	if (k_msgq_put(&ks_notes, &note, K_NO_WAIT) != 0) {
-		atomic_set_bit(lost, input);
+		ks_bit_raise(lost, input);
 	}
 	ks_post();
 }
@@ -77,7 +77,7 @@ void ks_button(bool pressed)
 		}
 		(void)atomic_cas(&pressed_ms, (atomic_val_t)NOT_PRESSED, (atomic_val_t)now_ms);
 	} else {
-		uint32_t since_ms = (uint32_t)atomic_set(&pressed_ms, (atomic_val_t)NOT_PRESSED);
+		uint32_t since_ms = (uint32_t)ks_word_set(&pressed_ms, (atomic_val_t)NOT_PRESSED);
 		struct note note = {.input = BUTTON, .known = true};
 
 		if (since_ms == NOT_PRESSED) {
@@ -97,7 +97,7 @@ bool ks_inhibited(uint32_t inhibit)
 
 void ks_confirm_self(void)
 {
-	(void)atomic_set(&confirms, 1);
+	ks_bit_raise(&confirms, 0u);
 	ks_post();
 }
 
@@ -120,12 +120,12 @@ void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS])
 	}
 	while (k_msgq_get(&ks_notes, &note, K_NO_WAIT) == 0) {
 		if (note.input != BUTTON) {
-			atomic_set_bit(lost, note.input);
+			ks_bit_raise(lost, note.input);
 		}
 	}
 	key = k_spin_lock(&values_lock);
 	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
-		if (atomic_test_and_clear_bit(lost, input)) {
+		if (ks_bit_take(lost, input)) {
 			now[input] = values[input];
 		}
 	}
@@ -145,7 +145,7 @@ static void tell_lost(void)
 		struct ks_value now;
 		k_spinlock_key_t key;
 
-		if (!atomic_test_and_clear_bit(lost, input)) {
+		if (!ks_bit_take(lost, input)) {
 			continue;
 		}
 		/* It may have been anything meanwhile: no guard held for it. */
@@ -181,7 +181,7 @@ void ks_application_tell(void)
 		}
 	}
 	tell_lost();
-	if (atomic_set(&confirms, 0) != 0) {
+	if (ks_bit_take(&confirms, 0u)) {
 		struct ks_event confirmed = {.kind = KS_SELF_CONFIRMED};
 
 		tell(&confirmed);
@@ -190,7 +190,7 @@ void ks_application_tell(void)
 
 void ks_application_inhibit(uint32_t inhibits)
 {
-	(void)atomic_set(&inhibited, (atomic_val_t)inhibits);
+	(void)ks_word_set(&inhibited, (atomic_val_t)inhibits);
 	if ((application != NULL) && (application->inhibit != NULL)) {
 		application->inhibit(inhibits);
 	}
@@ -198,7 +198,7 @@ void ks_application_inhibit(uint32_t inhibits)
 
 void ks_application_mode(uint8_t mode)
 {
-	(void)atomic_set(&mode_now, (atomic_val_t)mode);
+	(void)ks_word_set(&mode_now, (atomic_val_t)mode);
 	if ((application != NULL) && (application->mode_changed != NULL)) {
 		application->mode_changed(mode);
 	}

@@ -20,6 +20,7 @@
 #include <zephyr/mgmt/mcumgr/mgmt/mgmt.h>
 #include <zephyr/mgmt/mcumgr/smp/smp.h>
 #include <zephyr/storage/flash_map.h>
+#include <zephyr/sys/atomic.h>
 
 struct bt_conn;
 
@@ -51,15 +52,20 @@ void ks_machine_boot(const struct ks_boot *boot, const uint32_t *failures);
 
 /* An answer is under way: what has to come after it waits, at most this long. */
 #define KS_ANSWER_MS 1000u
-#define KS_ANSWER_SMP 0
-#define KS_ANSWER_MODE 1
-void ks_answer_begins(int which);
-void ks_answer_ends(int which);
+#define KS_ANSWER_SMP 0u
+#define KS_ANSWER_MODE 1u
+void ks_answer_begins(size_t which);
+void ks_answer_ends(size_t which);
 bool ks_answer_at_hand(void);
 
 void ks_report(uint8_t kind, const char *text);
 /* The text that says why is left in `text`. */
 void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t id, uint8_t op, char text[KS_REFUSAL_TEXT]);
+
+/* Atomic operations, from anywhere. Each of Zephyr's is code in place, with two barriers; these stand once. */
+atomic_val_t ks_word_set(atomic_t *word, atomic_val_t value); /* what it was */
+void ks_bit_raise(atomic_t *bits, size_t bit);
+bool ks_bit_take(atomic_t *bits, size_t bit); /* whether it was raised; it is not any more */
 
 /* --- links.c: Bluetooth LE connections as peers --- */
 

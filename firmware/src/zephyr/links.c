@@ -51,7 +51,7 @@ static void connected(struct bt_conn *conn, uint8_t err)
 	}
 	ks_mode_service_forget(bt_conn_index(conn));
 	ks_authorize_forget(bt_conn_index(conn));
-	(void)atomic_set(&links.now[bt_conn_index(conn)], atomic_inc(&last_peer) + 1);
+	(void)ks_word_set(&links.now[bt_conn_index(conn)], atomic_inc(&last_peer) + 1);
 	ks_post();
 }
 
@@ -60,7 +60,7 @@ static void disconnected(struct bt_conn *conn, uint8_t reason)
 	bool alone = true;
 
 	ARG_UNUSED(reason);
-	(void)atomic_set(&links.now[bt_conn_index(conn)], (atomic_val_t)KS_NO_PEER);
+	(void)ks_word_set(&links.now[bt_conn_index(conn)], (atomic_val_t)KS_NO_PEER);
 	for (size_t place = 0; place < CONFIG_BT_MAX_CONN; place++) {
 		alone = alone && ((uint32_t)atomic_get(&links.now[place]) == KS_NO_PEER);
 	}

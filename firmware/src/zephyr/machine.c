@@ -84,19 +84,34 @@ void ks_post_within(uint32_t ms)
 	(void)k_work_reschedule_for_queue(&queue, &look, K_MSEC(ms));
 }
 
-/* --- answers under way --- */
+/* --- what several threads look at --- */
 
-void ks_answer_begins(int which)
+atomic_val_t ks_word_set(atomic_t *word, atomic_val_t value)
 {
-	(void)atomic_set(&answer_began_ms, (atomic_val_t)k_uptime_get_32());
-	(void)atomic_or(&answers, (atomic_val_t)BIT(which));
+	return atomic_set(word, value);
 }
 
-void ks_answer_ends(int which)
+void ks_bit_raise(atomic_t *bits, size_t bit)
 {
-	atomic_val_t before = atomic_and(&answers, ~(atomic_val_t)BIT(which));
+	atomic_set_bit(bits, (int)bit);
+}
 
-	if (((uint32_t)before & BIT(which)) != 0u) {
+bool ks_bit_take(atomic_t *bits, size_t bit)
+{
+	return atomic_test_and_clear_bit(bits, (int)bit);
+}
+
+/* --- answers under way --- */
+
+void ks_answer_begins(size_t which)
+{
+	(void)ks_word_set(&answer_began_ms, (atomic_val_t)k_uptime_get_32());
+	ks_bit_raise(&answers, which);
+}
+
+void ks_answer_ends(size_t which)
+{
+	if (ks_bit_take(&answers, which)) {
 		ks_post();
 	}
 }
@@ -203,7 +218,7 @@ static void publish(void)
 		in_session = now;
 		ks_report(now ? KS_LOG_ENTERED : KS_LOG_LEFT, NULL);
 	}
-	(void)atomic_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
+	(void)ks_word_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
 	ks_authorize_publish();
 	ks_advertise_changed();
 	ks_post();
