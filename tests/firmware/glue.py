@@ -452,7 +452,7 @@ FAULTS: Final = (
     Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",
-        old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
+        old="return (KS_SERVICE_SHOWN != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
         new="return (conn != NULL) ||",
         service=Visibility.AUTHORIZE,
     ),

@@ -27,6 +27,12 @@ struct bt_conn;
 /* --- machine.c: the one machine, its lock, its effects --- */
 
 extern const struct ks_policy ks_policy;
+/* enum ks_service_shown: where the generated ks_policy.h says it, the compiler knows it. */
+#if defined(KS_POLICY_SERVICE)
+#define KS_SERVICE_SHOWN ((uint8_t)KS_POLICY_SERVICE)
+#else
+#define KS_SERVICE_SHOWN (ks_policy.service)
+#endif
 
 void ks_lock(void);
 void ks_unlock(void);
