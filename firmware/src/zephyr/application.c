@@ -35,6 +35,16 @@ static atomic_t confirms;
 static atomic_t mode_now;
 static atomic_t inhibited = ATOMIC_INIT((atomic_val_t)UINT32_MAX);
 
+/* Of the policy: where the generated ks_policy.h says it, the compiler knows it. */
+static inline uint8_t input_count(void)
+{
+#if defined(KS_COUNT_INPUTS)
+	return KS_COUNT_INPUTS;
+#else
+	return ks_policy.input_count;
+#endif
+}
+
 BUILD_ASSERT(KS_MAX_INPUTS < BUTTON, "too many inputs");
 
 /* --- from anywhere, an interrupt included --- */
@@ -44,7 +54,7 @@ static void read_now(uint8_t input, bool known, int32_t value)
 	struct note note = {.input = input, .known = known, .value = value};
 	k_spinlock_key_t key;
 
-	if (input >= ks_policy.input_count) {
+	if (input >= input_count()) {
 		return;
 	}
 	key = k_spin_lock(&values_lock);
@@ -114,7 +124,7 @@ void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS])
 	k_spinlock_key_t key;
 
 	/* Before the machine boots only what they read last counts; an input that was never told has its initial value. */
-	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
+	for (uint8_t input = 0; input < input_count(); input++) {
 		now[input].known = (ks_policy.inputs[input].flags & KS_INPUT_KNOWN) != 0u;
 		now[input].value = ks_policy.inputs[input].initial;
 	}
@@ -124,7 +134,7 @@ void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS])
 		}
 	}
 	key = k_spin_lock(&values_lock);
-	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
+	for (uint8_t input = 0; input < input_count(); input++) {
 		if (ks_bit_take(lost, input)) {
 			now[input] = values[input];
 		}
@@ -141,7 +151,7 @@ static void tell_input(uint8_t input, bool known, int32_t value)
 
 static void tell_lost(void)
 {
-	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
+	for (uint8_t input = 0; input < input_count(); input++) {
 		struct ks_value now;
 		k_spinlock_key_t key;
 
