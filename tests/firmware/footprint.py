@@ -27,10 +27,10 @@ ARM: Final = ("arm-none-eabi-gcc", "-Os", "-mcpu=cortex-m4", "-mthumb", "-ffunct
 GOAL_FLASH: Final = 12_288
 GOAL_RAM: Final = 1_024
 """Bytes, core, glue and tables of the pump's policy, besides buffers: what is aimed at."""
-MAX_FLASH: Final = 14_160
-MAX_RAM: Final = 1_024
-MAX_GLUE_FLASH: Final = 12_140
-MAX_GLUE_RAM: Final = 2_110
+MAX_FLASH: Final = 14_060
+MAX_RAM: Final = 780
+MAX_GLUE_FLASH: Final = 11_880
+MAX_GLUE_RAM: Final = 1_024
 """Bytes of core with tables, of the glue, and of both in RAM: what is not exceeded. Lower them with each step."""
 MAX_PERMIT_FLASH: Final = 5_120
 MAX_PERMIT_RAM: Final = 256
@@ -386,7 +386,9 @@ def _product_lines(products: dict[Age, Product], logged: Product, terse: Product
         f"{sum(permits.flash.values()) - flash} bytes of flash (goal: {MAX_PERMIT_FLASH}) and",
         f"{sum(permits.state.values()) - state} bytes of RAM (goal: {MAX_PERMIT_RAM}).",
         "",
-        "Bytes of flash, of RAM that keeps something, and of buffers. What the core keeps is in `machine.c`.",
+        "Bytes of flash, of RAM that keeps something, and of buffers. What the core keeps is in `machine.c`. A hash under",
+        "way is in `image.c`, with the cryptography's own struct: 160 bytes here, as the stub of PSA has it; a driver of",
+        "hardware can take more (736 with CRACEN's), and the total grows by that.",
         "",
         f"| Source of the glue | {' | '.join(columns)} |",
         "|---|" + "---|" * (3 * len(products)),
