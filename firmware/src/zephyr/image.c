@@ -600,7 +600,8 @@ bool ks_image_ready_for_reset(void)
 		return true;
 	}
 	if (again_fresh && (hashing_for == FOR_RESET)) {
-		again_found = (go_on_hashing(&computed) == KS_HASHING_DONE) && is_hash(&state->armed, computed.bytes, computed.size);
+		again_found = (go_on_hashing(&computed) == KS_HASHING_DONE) &&
+			      is_hash(&state->armed, computed.bytes, computed.size);
 	} else if (!again_fresh || !again_found) {
 		/* What was computed when it was asked for is not enough: it is computed once more, now. */
 		again_found = false;
