@@ -8,7 +8,7 @@ from tests.policy.samples import ROOT, pump, pump_with
 
 from keyswitch.errors import InputError
 from keyswitch.export import limits, numbers, tables
-from keyswitch.export.limits import check_exportable, check_fits, check_release, most_effects
+from keyswitch.export.limits import check_exportable, check_fits, check_release
 from keyswitch.export.settings import RELEASES
 from keyswitch.export.tables import features, policy_c, policy_h
 from keyswitch.gate.record import VERSION, entry_of
@@ -78,11 +78,6 @@ def test_texts_are_literals_that_nothing_ends(text: str, literal: str) -> None:
 def test_the_lowest_number_is_no_literal_in_c() -> None:
     assert tables._int32(-(2**31)) == "(-2147483647 - 1)"
     assert tables._int32(-(2**31) + 1) == "-2147483647"
-
-
-def test_room_for_effects_grows_with_chains_of_inputs() -> None:
-    without = pump_with(('on = "input"\nwhen = ["motion == false"]', 'on = "connect"'))
-    assert most_effects(without) < most_effects(pump()) <= 70
 
 
 def test_as_many_modes_as_there_are_bits() -> None:
@@ -165,7 +160,6 @@ def test_each_strategy_and_a_quiet_time_are_exported() -> None:
     quiet = pump_with(("[modes.maintenance]", "[modes.maintenance]\nquiet_after_s = 5"))
     check_exportable(quiet)
     assert ".quiet_ms = 5000u," in policy_c(quiet, "")
-    assert most_effects(quiet) == most_effects(pump()) + 1
 
 
 def test_permits_are_exported_with_the_size_of_their_table() -> None:

@@ -80,7 +80,7 @@ NOT_BUILT: Final = (
 _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
     "KEYSWITCH_LOG_LEVEL": 3,
     "KEYSWITCH_MAX_GROUPS": 6,
-    "KEYSWITCH_MAX_COMMANDS": 32,
+    "KEYSWITCH_MAX_COMMANDS": 12,
     "KEYSWITCH_STACK_SIZE": 2560,
     "KEYSWITCH_THREAD_PRIO": 2,
     "KEYSWITCH_FRAME_SIZE": 256,
@@ -346,7 +346,7 @@ FAULTS: Final = (
     Fault(
         trap="3-mode-changes-within-a-handler",
         file="application.c",
-        old="(void)ks_tell(&event);\n}\n\nstatic void tell_lost",
+        old="(void)ks_tell(&event, NULL);\n}\n\nstatic void tell_lost",
         new="(void)event;\n}\n\nstatic void tell_lost",
     ),
     Fault(
@@ -359,7 +359,31 @@ FAULTS: Final = (
         trap="4-shut-until-started",
         file="gate.c",
         old="\tif (!ks_running()) {",
-        new="\tif (!ks_running()) {\n\t\treturn original_of(&call)(streamer);\n\t}\n\tif (false) {",
+        new="\tif (!ks_running()) {\n\t\treturn run_original(&call, original);\n\t}\n\tif (false) {",
+    ),
+    Fault(
+        trap="4-shut-until-started",
+        file="gate.c",
+        old="if ((original == NULL) &&",
+        new="if (ks_running() && (original == NULL) &&",
+    ),
+    Fault(
+        trap="4-shut-until-started",
+        file="mode_group.c",
+        old="((call->op == MGMT_OP_READ) == (call->id < READS))",
+        new="true",
+    ),
+    Fault(
+        trap="4-groups-registered-late",
+        file="gate.c",
+        old="\tgroup->mg_handlers = call->gated->original;\n",
+        new="",
+    ),
+    Fault(
+        trap="mode-group-by-both-ways",
+        file="mode_group.c",
+        old="\t(void)memcpy(answer, before, sizeof(before));\n",
+        new="",
     ),
     Fault(
         trap="7-refusals-say-why",
@@ -399,12 +423,18 @@ FAULTS: Final = (
         old="return state_now()->arming ? put_list(call->streamer)",
         new="(void)ks_image_write_trailer(false);\n\treturn state_now()->arming ? put_list(call->streamer)",
     ),
-    Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!same) {", new="\tif (false) {"),
+    Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!found) {", new="\tif (false) {"),
+    Fault(
+        trap="arm-and-another-image",
+        file="image.c",
+        old="is_hash(&state->armed, computed.bytes, computed.size)",
+        new="true",
+    ),
     Fault(
         trap="4-groups-registered-late",
         file="gate.c",
-        old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n\tif (original",
-        new="\trc = 0;\n\tif (original",
+        old="\trc = ks_gate_ask(call);\n\tif (rc != 0) {\n\t\treturn rc;\n\t}\n",
+        new="\trc = 0;\n",
         service=Visibility.ALWAYS,
     ),
     Fault(
@@ -442,7 +472,7 @@ FAULTS: Final = (
     Fault(
         trap="authorize-in-a-live-connection",
         file="authorize.c",
-        old="return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
+        old="return (KS_SERVICE_SHOWN != (uint8_t)KS_SERVICE_AUTHORIZE) ||",
         new="return (conn != NULL) ||",
         service=Visibility.AUTHORIZE,
     ),

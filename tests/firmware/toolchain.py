@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from keyswitch.export.limits import most_effects
+from keyswitch.export.room import most_effects
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.policy.model import Policy
 from keyswitch.proof.permit import public_key

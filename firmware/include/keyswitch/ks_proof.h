@@ -31,8 +31,9 @@ size_t ks_proof_message(uint8_t proof, const char *device_id, const char *mode, 
 #define KS_NONCE_LIFETIME_MS 30000u
 
 struct ks_nonce {
-	uint64_t until_ms;
 	uint32_t peer;
+	uint32_t until_low_ms; /* 48 bits of a time since boot: 8,925 years */
+	uint16_t until_high;
 	uint8_t mode;
 	uint8_t nonce[KS_NONCE_SIZE];
 };

@@ -18,7 +18,7 @@
 /* The transition that the record says has opened the session; it can say so under its own policy alone. */
 static uint_fast8_t transition_of(const struct ks_policy *policy, const struct ks_record *record)
 {
-	for (uint_fast8_t index = 0; record->own_policy && record->has_entry && (index < policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; record->own_policy && record->has_entry && (index < ks_transition_count(policy)); index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if ((transition->target == record->mode) && ks_opens(transition, record->proof) &&
@@ -31,7 +31,7 @@ static uint_fast8_t transition_of(const struct ks_policy *policy, const struct k
 
 static bool led_into(const struct ks_policy *policy, uint_fast8_t mode)
 {
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		if (policy->transitions[index].target == mode) {
 			return true;
 		}
@@ -44,7 +44,7 @@ static bool fits(const struct ks_policy *policy, const struct ks_boot *boot)
 {
 	const struct ks_record *record = boot->record;
 
-	if ((record == NULL) || (record->mode >= policy->mode_count) || !ks_is_maintenance(policy, record->mode) ||
+	if ((record == NULL) || (record->mode >= ks_mode_count(policy)) || !ks_is_maintenance(policy, record->mode) ||
 	    !led_into(policy, record->mode)) {
 		return false;
 	}
@@ -64,7 +64,7 @@ static uint_fast8_t binding_transition(const struct ks_policy *policy, const str
 
 	/* First those that its proof opens. */
 	for (uint_fast8_t opens = 2u; opens > 0u; opens--) {
-		for (uint_fast8_t index = 0; (found == KS_NO_TRANSITION) && (index < policy->transition_count); index++) {
+		for (uint_fast8_t index = 0; (found == KS_NO_TRANSITION) && (index < ks_transition_count(policy)); index++) {
 			const struct ks_transition *transition = &policy->transitions[index];
 
 			if ((transition->target == record->mode) &&
@@ -132,7 +132,7 @@ static void first_trial(struct ks_change *change)
 	uint_fast8_t now = change->state->mode;
 	uint32_t inhibits = 0u;
 
-	for (uint_fast8_t mode = 0; mode < policy->mode_count; mode++) {
+	for (uint_fast8_t mode = 0; mode < ks_mode_count(policy); mode++) {
 		if ((mode == now) || ks_is_maintenance(policy, mode)) {
 			inhibits |= policy->modes[mode].inhibits;
 		}
@@ -152,7 +152,7 @@ static void come_up(struct ks_change *change, const struct ks_record *ended, uin
 	if (ended != NULL) {
 		change->left = true;
 		index = ks_leave_transition(change, ended->mode);
-	} else if (KS_HAS_ON_RESET && (mode_before < policy->mode_count)) {
+	} else if (KS_HAS_ON_RESET && (mode_before < ks_mode_count(policy))) {
 		index = ks_first_open(change, mode_before, KS_ON_RESET);
 	} else {
 		/* the initial mode */
@@ -177,7 +177,7 @@ bool ks_booted(struct ks_change *change, const struct ks_event *event)
 	state->down = false;
 	state->trial = boot->trial;
 	if (boot->inputs != NULL) {
-		(void)memcpy(state->inputs, boot->inputs, policy->input_count * sizeof(state->inputs[0]));
+		(void)memcpy(state->inputs, boot->inputs, ks_input_count(policy) * sizeof(state->inputs[0]));
 	}
 	if (boot->blank) {
 		ks_do_plain(change, KS_MARK_STORE);

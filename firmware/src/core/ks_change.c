@@ -330,7 +330,7 @@ void ks_apply_input_transitions(struct ks_change *change)
 	 * A mode is not entered twice in one step, and a step that has ended a session begins none: so there are at most
 	 * as many rounds as modes, and one more for the session that ends.
 	 */
-	for (uint_fast8_t round = 0; (round <= policy->mode_count) && !state->down && !state->first_trial; round++) {
+	for (uint_fast8_t round = 0; (round <= ks_mode_count(policy)) && !state->down && !state->first_trial; round++) {
 		if (state->has_session && ks_must_leave(policy, state)) {
 			ks_leave(change);
 		} else {

@@ -33,7 +33,7 @@ static bool on_first_trial(const struct ks_policy *policy, const struct ks_peer 
 	if (state_of_mode) {
 		return true;
 	}
-	for (uint_fast8_t mode = 0; mode < policy->mode_count; mode++) {
+	for (uint_fast8_t mode = 0; mode < ks_mode_count(policy); mode++) {
 		const struct ks_mode *each = &policy->modes[mode];
 
 		if (ks_is_maintenance(policy, mode) && (ks_security_of_mode(each) < least) &&

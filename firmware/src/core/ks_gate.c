@@ -20,7 +20,7 @@ void ks_state_init(const struct ks_policy *policy, struct ks_state *state)
 	state->mode = policy->initial_mode;
 	state->down = true;
 	ks_session_init(&state->session, KS_NO_TRANSITION);
-	for (uint_fast8_t input = 0; input < policy->input_count; input++) {
+	for (uint_fast8_t input = 0; input < ks_input_count(policy); input++) {
 		state->inputs[input].known = (policy->inputs[input].flags & KS_INPUT_KNOWN) != 0u;
 		state->inputs[input].value = policy->inputs[input].initial;
 	}
@@ -28,7 +28,7 @@ void ks_state_init(const struct ks_policy *policy, struct ks_state *state)
 
 uint8_t ks_mode_by_name(const struct ks_policy *policy, const char *name, size_t size)
 {
-	for (uint_fast8_t mode = 0; mode < policy->mode_count; mode++) {
+	for (uint_fast8_t mode = 0; mode < ks_mode_count(policy); mode++) {
 		const char *known = policy->modes[mode].name;
 
 		if ((strlen(known) == size) && (memcmp(known, name, size) == 0)) {

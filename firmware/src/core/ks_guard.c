@@ -53,7 +53,7 @@ bool ks_may_take(const struct ks_policy *policy, uint_fast8_t index, uint_fast8_
 
 bool ks_has_transition(const struct ks_policy *policy, uint_fast8_t mode, uint_fast8_t trigger)
 {
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		if (ks_starts_in(&policy->transitions[index], mode, trigger)) {
 			return true;
 		}
@@ -88,7 +88,7 @@ uint_fast8_t ks_first_open(const struct ks_change *change, uint_fast8_t mode, ui
 {
 	const struct ks_policy *policy = change->policy;
 
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		/* A step that has ended a session begins none. */
 		bool again = (trigger == (uint8_t)KS_ON_INPUT) && change->left &&
 			     ks_is_maintenance(policy, policy->transitions[index].target);
@@ -144,7 +144,7 @@ static void bind(struct binding *binding, const struct ks_policy *policy, uint_f
 	binding->mode = (uint8_t)mode;
 	binding->proof = proof;
 	binding->any = true;
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		if (binds(binding, index)) {
 			return;
 		}
@@ -163,12 +163,12 @@ static uint16_t false_guard(const struct binding *binding, const struct ks_state
 	const struct ks_policy *policy = binding->policy;
 	uint16_t failing = KS_NO_GUARD;
 
-	for (uint_fast8_t index = 0; (failing == KS_NO_GUARD) && (index < policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; (failing == KS_NO_GUARD) && (index < ks_transition_count(policy)); index++) {
 		if (binds(binding, index)) {
 			failing = first_false(policy, state, index, only_safety);
 		}
 	}
-	for (uint_fast8_t index = 0; (failing == KS_NO_GUARD) && (index < policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; (failing == KS_NO_GUARD) && (index < ks_transition_count(policy)); index++) {
 		if ((binding->transition == KS_NO_TRANSITION) &&
 		    (policy->transitions[index].target == binding->mode)) {
 			failing = first_false(policy, state, index, true);
@@ -182,7 +182,7 @@ static bool holds_on(const struct binding *binding)
 {
 	bool some = false;
 
-	for (uint_fast8_t index = 0; KS_HAS_HOLD && (index < binding->policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; KS_HAS_HOLD && (index < ks_transition_count(binding->policy)); index++) {
 		if (binds(binding, index)) {
 			some = true;
 			if ((binding->policy->transitions[index].flags & KS_TRANSITION_HOLD) == 0u) {
@@ -197,7 +197,7 @@ static uint8_t security_of(const struct binding *binding)
 {
 	uint8_t most = KS_SECURITY_NONE;
 
-	for (uint_fast8_t index = 0; KS_HAS_SECURITY && (index < binding->policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; KS_HAS_SECURITY && (index < ks_transition_count(binding->policy)); index++) {
 		uint8_t asked = binding->policy->transitions[index].security;
 
 		if (binds(binding, index) && (asked > most)) {
@@ -258,7 +258,7 @@ bool ks_as_strict(const struct ks_policy *policy, uint_fast8_t index, uint8_t pr
 	    (transition->security < security_of(&binding))) {
 		return false;
 	}
-	for (uint_fast8_t other = 0; other < policy->transition_count; other++) {
+	for (uint_fast8_t other = 0; other < ks_transition_count(policy); other++) {
 		const struct ks_transition *into = &policy->transitions[other];
 
 		for (uint_fast8_t place = 0; (into->target == binding.mode) && (place < into->guard_count); place++) {

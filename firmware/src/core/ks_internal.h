@@ -72,6 +72,36 @@ static inline uint8_t ks_flags(const struct ks_policy *policy)
 #endif
 }
 
+static inline uint8_t ks_mode_count(const struct ks_policy *policy)
+{
+#ifdef KS_COUNT_MODES
+	(void)policy;
+	return KS_COUNT_MODES;
+#else
+	return policy->mode_count;
+#endif
+}
+
+static inline uint8_t ks_transition_count(const struct ks_policy *policy)
+{
+#ifdef KS_COUNT_TRANSITIONS
+	(void)policy;
+	return KS_COUNT_TRANSITIONS;
+#else
+	return policy->transition_count;
+#endif
+}
+
+static inline uint8_t ks_input_count(const struct ks_policy *policy)
+{
+#ifdef KS_COUNT_INPUTS
+	(void)policy;
+	return KS_COUNT_INPUTS;
+#else
+	return policy->input_count;
+#endif
+}
+
 static inline uint8_t ks_security_of_mode(const struct ks_mode *mode)
 {
 	return KS_HAS_SECURITY ? mode->security : (uint8_t)KS_SECURITY_NONE;

@@ -231,7 +231,7 @@ static void find_ways(struct call *call, uint8_t to)
 
 	call->to = to;
 	ways->leads = is_here;
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 		bool starts = ks_starts_in(transition, device->state.mode, KS_ON_ENTER);
 
@@ -449,7 +449,7 @@ static bool why_shut(const struct ks_device *device, const struct ks_peer *peer,
 	const struct ks_policy *policy = device->policy;
 	bool shut = false;
 
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if (!ks_starts_in(transition, device->state.mode, KS_ON_ENTER) ||

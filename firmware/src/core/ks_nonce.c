@@ -50,7 +50,8 @@ void ks_nonces_give(struct ks_nonces *nonces, uint32_t peer, uint8_t mode, const
 	nonces->count++;
 	given->peer = peer;
 	given->mode = mode;
-	given->until_ms = now_ms + KS_NONCE_LIFETIME_MS;
+	given->until_low_ms = (uint32_t)(now_ms + KS_NONCE_LIFETIME_MS);
+	given->until_high = (uint16_t)((now_ms + KS_NONCE_LIFETIME_MS) >> 32);
 	(void)memcpy(given->nonce, nonce, KS_NONCE_SIZE);
 }
 
@@ -63,7 +64,8 @@ bool ks_nonces_take(struct ks_nonces *nonces, uint32_t peer, uint8_t mode, uint6
 	if (!find(nonces, peer, &place)) {
 		return false;
 	}
-	valid = (nonces->given[place].mode == mode) && (now_ms < nonces->given[place].until_ms);
+	valid = (nonces->given[place].mode == mode) &&
+		(now_ms < (((uint64_t)nonces->given[place].until_high << 32) | nonces->given[place].until_low_ms));
 	if (valid) {
 		(void)memcpy(nonce, nonces->given[place].nonce, KS_NONCE_SIZE);
 	}

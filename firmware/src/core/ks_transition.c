@@ -75,7 +75,7 @@ bool ks_disconnected(struct ks_change *change, const struct ks_event *event)
 bool ks_input_changed(struct ks_change *change, const struct ks_event *event)
 {
 	const struct ks_policy *policy = change->policy;
-	bool fits = event->input < policy->input_count;
+	bool fits = event->input < ks_input_count(policy);
 
 	if (fits && event->value.known && ((policy->inputs[event->input].flags & KS_INPUT_BOOL) != 0u)) {
 		fits = (event->value.value == 0) || (event->value.value == 1);
@@ -124,7 +124,7 @@ bool ks_button_held(struct ks_change *change, const struct ks_event *event)
 	uint32_t longest = 0u;
 
 	choose_none(&choice);
-	for (uint_fast8_t index = 0; KS_HAS_ON_BUTTON && (index < policy->transition_count); index++) {
+	for (uint_fast8_t index = 0; KS_HAS_ON_BUTTON && (index < ks_transition_count(policy)); index++) {
 		uint32_t hold_ms = policy->transitions[index].hold_ms;
 
 		if (ks_may_take(policy, index, change->state->mode, KS_ON_BUTTON) && (hold_ms <= event->hold_ms) &&
@@ -186,7 +186,7 @@ uint8_t ks_entry_transition(const struct ks_policy *policy, const struct ks_stat
 	uint8_t arg = state->mode;
 
 	choose_none(&choice);
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if (ks_may_take(policy, index, state->mode, KS_ON_ENTER) && (transition->target == to)) {
@@ -210,7 +210,7 @@ uint8_t ks_entry_transition(const struct ks_policy *policy, const struct ks_stat
 
 static bool proof_leads_into(const struct ks_policy *policy, uint_fast8_t mode, uint8_t proof)
 {
-	for (uint_fast8_t index = 0; index < policy->transition_count; index++) {
+	for (uint_fast8_t index = 0; index < ks_transition_count(policy); index++) {
 		const struct ks_transition *transition = &policy->transitions[index];
 
 		if ((transition->target == mode) && (transition->trigger == (uint8_t)KS_ON_ENTER) &&

@@ -11,31 +11,27 @@
 LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
 #define RETRY_MS 100u
-#define MAX_FIELDS 3u
+#define AD_FIELDS 3u /* of ks_device_advertisement(): flags, a service, what the manufacturer says */
+#define SD_FIELDS 1u /* of ks_device_scan_response(): the name */
 
 static atomic_t changed = ATOMIC_INIT(1);
 static uint8_t links_before;
 static bool on;
 
-/* Length, type and data of each field (Core, Vol 3 Part C 11) as the host's own structs. */
-static size_t fields_of(const uint8_t *data, size_t size, struct bt_data fields[MAX_FIELDS])
+/* Length, type and data of each field that the core has written (Core, Vol 3 Part C 11) as the host's own structs. */
+static void take_fields(const uint8_t *at, struct bt_data *fields, size_t count)
 {
-	size_t count = 0;
-	size_t at = 0;
-
-	while ((at + 1u < size) && (data[at] != 0u) && (at + data[at] < size) && (count < MAX_FIELDS)) {
-		fields[count].data_len = (uint8_t)(data[at] - 1u);
-		fields[count].type = data[at + 1u];
-		fields[count].data = &data[at + 2u];
-		count++;
-		at += (size_t)data[at] + 1u;
+	for (size_t place = 0; place < count; place++) {
+		fields[place].data_len = (uint8_t)(at[0] - 1u);
+		fields[place].type = at[1];
+		fields[place].data = &at[2];
+		at += (size_t)at[0] + 1u;
 	}
-	return count;
 }
 
 void ks_advertise_changed(void)
 {
-	(void)atomic_set(&changed, 1);
+	ks_bit_raise(&changed, 0u);
 }
 
 static int start(void)
@@ -43,28 +39,25 @@ static int start(void)
 	/* The host has copied them when it returns. */
 	uint8_t advertisement[KS_ADVERTISEMENT_SIZE];
 	uint8_t scan_response[KS_SCAN_RESPONSE_MAX];
-	struct bt_data ad[MAX_FIELDS];
-	struct bt_data sd[MAX_FIELDS];
-	size_t ad_count;
-	size_t sd_count;
-	uint8_t size;
+	struct bt_data ad[AD_FIELDS];
+	struct bt_data sd[SD_FIELDS];
 
 	ks_lock();
 	ks_device_advertisement(ks_the_device(), advertisement);
-	size = ks_device_scan_response(&ks_policy, scan_response);
+	(void)ks_device_scan_response(&ks_policy, scan_response);
 	ks_unlock();
-	ad_count = fields_of(advertisement, sizeof(advertisement), ad);
-	sd_count = fields_of(scan_response, size, sd);
+	take_fields(advertisement, ad, AD_FIELDS);
+	take_fields(scan_response, sd, SD_FIELDS);
 	if (on) {
-		return bt_le_adv_update_data(ad, ad_count, sd, sd_count);
+		return bt_le_adv_update_data(ad, AD_FIELDS, sd, SD_FIELDS);
 	}
 	/* Once: the host does not begin again by itself when a connection ends, while the table may still have to change. */
 #if defined(BT_LE_ADV_CONN_FAST_1)
-	return bt_le_adv_start(BT_LE_ADV_CONN_FAST_1, ad, ad_count, sd, sd_count);
+	return bt_le_adv_start(BT_LE_ADV_CONN_FAST_1, ad, AD_FIELDS, sd, SD_FIELDS);
 #else
 	return bt_le_adv_start(BT_LE_ADV_PARAM(BT_LE_ADV_OPT_CONNECTABLE | BT_LE_ADV_OPT_ONE_TIME, BT_GAP_ADV_FAST_INT_MIN_1,
 					       BT_GAP_ADV_FAST_INT_MAX_1, NULL),
-			       ad, ad_count, sd, sd_count);
+			       ad, AD_FIELDS, sd, SD_FIELDS);
 #endif
 }
 
@@ -74,7 +67,7 @@ void ks_advertise_follow(bool may)
 	int error;
 
 	if (!may) {
-		(void)atomic_set(&changed, 1);
+		ks_bit_raise(&changed, 0u);
 		if (on) {
 			on = false;
 			(void)bt_le_adv_stop();
@@ -87,9 +80,9 @@ void ks_advertise_follow(bool may)
 			on = false;
 		}
 		links_before = links;
-		(void)atomic_set(&changed, 1);
+		ks_bit_raise(&changed, 0u);
 	}
-	if ((links >= CONFIG_BT_MAX_CONN) || (atomic_set(&changed, 0) == 0)) {
+	if ((links >= CONFIG_BT_MAX_CONN) || !ks_bit_take(&changed, 0u)) {
 		return;
 	}
 	error = start();
@@ -106,7 +99,7 @@ void ks_advertise_follow(bool may)
 		on = true;
 	} else {
 		LOG_WRN("advertising: %d", error);
-		(void)atomic_set(&changed, 1);
+		ks_bit_raise(&changed, 0u);
 		ks_post_within(RETRY_MS);
 	}
 }

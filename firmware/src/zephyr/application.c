@@ -35,6 +35,16 @@ static atomic_t confirms;
 static atomic_t mode_now;
 static atomic_t inhibited = ATOMIC_INIT((atomic_val_t)UINT32_MAX);
 
+/* Of the policy: where the generated ks_policy.h says it, the compiler knows it. */
+static inline uint8_t input_count(void)
+{
+#if defined(KS_COUNT_INPUTS)
+	return KS_COUNT_INPUTS;
+#else
+	return ks_policy.input_count;
+#endif
+}
+
 BUILD_ASSERT(KS_MAX_INPUTS < BUTTON, "too many inputs");
 
 /* --- from anywhere, an interrupt included --- */
@@ -44,7 +54,7 @@ static void read_now(uint8_t input, bool known, int32_t value)
 	struct note note = {.input = input, .known = known, .value = value};
 	k_spinlock_key_t key;
 
-	if (input >= ks_policy.input_count) {
+	if (input >= input_count()) {
 		return;
 	}
 	key = k_spin_lock(&values_lock);
@@ -52,7 +62,7 @@ static void read_now(uint8_t input, bool known, int32_t value)
 	values[input].value = value;
 	k_spin_unlock(&values_lock, key);
 	if (k_msgq_put(&ks_notes, &note, K_NO_WAIT) != 0) {
-		atomic_set_bit(lost, input);
+		ks_bit_raise(lost, input);
 	}
 	ks_post();
 }
@@ -77,7 +87,7 @@ void ks_button(bool pressed)
 		}
 		(void)atomic_cas(&pressed_ms, (atomic_val_t)NOT_PRESSED, (atomic_val_t)now_ms);
 	} else {
-		uint32_t since_ms = (uint32_t)atomic_set(&pressed_ms, (atomic_val_t)NOT_PRESSED);
+		uint32_t since_ms = (uint32_t)ks_word_set(&pressed_ms, (atomic_val_t)NOT_PRESSED);
 		struct note note = {.input = BUTTON, .known = true};
 
 		if (since_ms == NOT_PRESSED) {
@@ -97,7 +107,7 @@ bool ks_inhibited(uint32_t inhibit)
 
 void ks_confirm_self(void)
 {
-	(void)atomic_set(&confirms, 1);
+	ks_bit_raise(&confirms, 0u);
 	ks_post();
 }
 
@@ -108,46 +118,44 @@ uint8_t ks_mode(void)
 
 /* --- on the gate's own queue, under the lock --- */
 
-const struct ks_value *ks_application_inputs(void)
+void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS])
 {
-	static struct ks_value now[KS_INPUT_SLOTS];
 	struct note note;
 	k_spinlock_key_t key;
 
 	/* Before the machine boots only what they read last counts; an input that was never told has its initial value. */
-	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
+	for (uint8_t input = 0; input < input_count(); input++) {
 		now[input].known = (ks_policy.inputs[input].flags & KS_INPUT_KNOWN) != 0u;
 		now[input].value = ks_policy.inputs[input].initial;
 	}
 	while (k_msgq_get(&ks_notes, &note, K_NO_WAIT) == 0) {
 		if (note.input != BUTTON) {
-			atomic_set_bit(lost, note.input);
+			ks_bit_raise(lost, note.input);
 		}
 	}
 	key = k_spin_lock(&values_lock);
-	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
-		if (atomic_test_and_clear_bit(lost, input)) {
+	for (uint8_t input = 0; input < input_count(); input++) {
+		if (ks_bit_take(lost, input)) {
 			now[input] = values[input];
 		}
 	}
 	k_spin_unlock(&values_lock, key);
-	return now;
 }
 
 static void tell_input(uint8_t input, bool known, int32_t value)
 {
 	struct ks_event event = {.kind = KS_INPUT_CHANGED, .input = input, .value = {.value = value, .known = known}};
 
-	(void)ks_tell(&event);
+	(void)ks_tell(&event, NULL);
 }
 
 static void tell_lost(void)
 {
-	for (uint8_t input = 0; input < ks_policy.input_count; input++) {
+	for (uint8_t input = 0; input < input_count(); input++) {
 		struct ks_value now;
 		k_spinlock_key_t key;
 
-		if (!atomic_test_and_clear_bit(lost, input)) {
+		if (!ks_bit_take(lost, input)) {
 			continue;
 		}
 		/* It may have been anything meanwhile: no guard held for it. */
@@ -159,12 +167,13 @@ static void tell_lost(void)
 	}
 }
 
-static void report(const struct ks_refusal *refusal)
+static void tell(const struct ks_event *event)
 {
+	struct ks_refusal refusal;
 	char text[KS_REFUSAL_TEXT];
 
-	if (refusal != NULL) {
-		ks_report_refusal(refusal, KS_MODE_GROUP, 0u, 0u, text);
+	if (!ks_tell(event, &refusal)) {
+		ks_report_refusal(&refusal, KS_MODE_GROUP, 0u, 0u, text);
 	}
 }
 
@@ -176,20 +185,22 @@ void ks_application_tell(void)
 		if (note.input == BUTTON) {
 			struct ks_event held = {.kind = KS_BUTTON_HELD, .hold_ms = (uint32_t)note.value};
 
-			report(ks_tell(&held));
+			tell(&held);
 		} else {
 			tell_input(note.input, note.known, note.value);
 		}
 	}
 	tell_lost();
-	if (atomic_set(&confirms, 0) != 0) {
-		report(ks_tell_of(KS_SELF_CONFIRMED, NULL));
+	if (ks_bit_take(&confirms, 0u)) {
+		struct ks_event confirmed = {.kind = KS_SELF_CONFIRMED};
+
+		tell(&confirmed);
 	}
 }
 
 void ks_application_inhibit(uint32_t inhibits)
 {
-	(void)atomic_set(&inhibited, (atomic_val_t)inhibits);
+	(void)ks_word_set(&inhibited, (atomic_val_t)inhibits);
 	if ((application != NULL) && (application->inhibit != NULL)) {
 		application->inhibit(inhibits);
 	}
@@ -197,7 +208,7 @@ void ks_application_inhibit(uint32_t inhibits)
 
 void ks_application_mode(uint8_t mode)
 {
-	(void)atomic_set(&mode_now, (atomic_val_t)mode);
+	(void)ks_word_set(&mode_now, (atomic_val_t)mode);
 	if ((application != NULL) && (application->mode_changed != NULL)) {
 		application->mode_changed(mode);
 	}
@@ -216,6 +227,7 @@ int ks_start(const struct ks_application *callbacks)
 {
 	const struct ks_record_found *kept;
 	static bool started;
+	struct ks_value inputs[KS_INPUT_SLOTS];
 	struct ks_boot boot = {0};
 	int error;
 
@@ -248,7 +260,8 @@ int ks_start(const struct ks_application *callbacks)
 #endif
 	ks_visibility_boot();
 	boot.record = kept->has_record ? &kept->record : NULL;
-	boot.inputs = ks_application_inputs();
+	ks_application_inputs(inputs);
+	boot.inputs = inputs;
 #if KS_UNIT_PARTITION || KS_HAS_PERMIT
 	boot.unit = ks_unit_now();
 #endif

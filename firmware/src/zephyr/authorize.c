@@ -45,7 +45,7 @@ void ks_authorize_forget(uint8_t link)
 
 bool ks_gatt_authorize(struct bt_conn *conn, const struct bt_gatt_attr *attribute)
 {
-	return (ks_policy.service != (uint8_t)KS_SERVICE_AUTHORIZE) || !ks_smp_service_is(attribute) ||
+	return (KS_SERVICE_SHOWN != (uint8_t)KS_SERVICE_AUTHORIZE) || !ks_smp_service_is(attribute) ||
 	       atomic_test_bit(may_access, bt_conn_index(conn));
 }
 

@@ -3,8 +3,9 @@
  * The gate in front of MCUmgr's handlers.
  *
  * Each group that the build registers has its handlers replaced by one of ours, which asks the door and then calls the
- * original: there the operation, the payload, the transport and the connection are known, and a refusal can say why. An
- * empty group that is registered before all others marks the list's beginning.
+ * original: there the operation, the payload, the transport and the connection are known, and a refusal can say why. Ours is
+ * the same for every command, so one table in flash stands in place of all groups' tables. An empty group that is registered
+ * before all others marks the list's beginning.
  *
  * The hook on MGMT_EVT_OP_CMD_RECV is the second barrier. It knows less (neither connection nor, before Zephyr 3.6,
  * operation), so it asks one thing: does the handler that MCUmgr has found lead through the door? What was registered
@@ -30,17 +31,20 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 /* Where the list of groups begins. Its id is nobody's: with that of another group, which 0 is, it would hide that one. */
 static struct mgmt_group sentinel = {.mg_group_id = UINT16_MAX};
 
+const struct mgmt_handler ks_doors[CONFIG_KEYSWITCH_MAX_COMMANDS] = {
+	[0 ... CONFIG_KEYSWITCH_MAX_COMMANDS - 1] = {.mh_read = ks_gate, .mh_write = ks_gate},
+};
+
 struct gated {
 	struct mgmt_group *group;
 	const struct mgmt_handler *original;
-	struct mgmt_handler *ours;
 };
 
 static struct gated gated[CONFIG_KEYSWITCH_MAX_GROUPS];
-static size_t gated_count;
-static struct mgmt_handler handlers[CONFIG_KEYSWITCH_MAX_COMMANDS];
-static size_t handler_count;
+static uint8_t gated_count;
 static bool full;
+
+BUILD_ASSERT(CONFIG_KEYSWITCH_MAX_GROUPS <= UINT8_MAX, "groups are counted in a byte");
 
 /* What stands in place of an original handler. */
 struct replacement {
@@ -78,9 +82,9 @@ int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal)
 
 int ks_gate_tell(const struct ks_call *call, uint8_t kind)
 {
-	const struct ks_refusal *refusal = ks_tell_of(kind, &call->peer);
+	struct ks_refusal refusal;
 
-	return (refusal == NULL) ? MGMT_ERR_EOK : ks_gate_refuse(call, refusal);
+	return ks_tell_of(kind, &call->peer, &refusal) ? MGMT_ERR_EOK : ks_gate_refuse(call, &refusal);
 }
 
 int ks_gate_ask(const struct ks_call *call)
@@ -94,19 +98,8 @@ int ks_gate_ask(const struct ks_call *call)
 	return ks_gate_refuse(call, &refusal);
 }
 
-static ks_handler replacement_of(const struct ks_call *call)
-{
-	for (size_t place = 0; place < ARRAY_SIZE(replacements); place++) {
-		if ((replacements[place].group == call->group) && (replacements[place].id == call->id) &&
-		    (replacements[place].op == call->op)) {
-			return replacements[place].handler;
-		}
-	}
-	return NULL;
-}
-
-/* As MCUmgr finds it: the first group of that id in which the command has a handler. */
-static mgmt_handler_fn original_of(const struct ks_call *call)
+/* As MCUmgr would find it: in the first group of that id in which the command has a handler. NULL: not for this operation. */
+static mgmt_handler_fn find_original(struct ks_call *call)
 {
 	for (size_t place = 0; place < gated_count; place++) {
 		const struct mgmt_group *group = gated[place].group;
@@ -117,10 +110,34 @@ static mgmt_handler_fn original_of(const struct ks_call *call)
 		}
 		handler = &gated[place].original[call->id];
 		if ((handler->mh_read != NULL) || (handler->mh_write != NULL)) {
+			call->gated = &gated[place];
 			return (call->op == MGMT_OP_READ) ? handler->mh_read : handler->mh_write;
 		}
 	}
 	return NULL;
+}
+
+/* Data of its own a handler looks up in its group's table: while it runs, that is the original one. */
+static int run_original(const struct ks_call *call, mgmt_handler_fn original)
+{
+	struct mgmt_group *group = call->gated->group;
+	int rc;
+
+	group->mg_handlers = call->gated->original;
+	rc = original(call->streamer);
+	group->mg_handlers = ks_doors;
+	return rc;
+}
+
+static ks_handler handler_of(const struct ks_call *call)
+{
+	for (size_t place = 0; place < ARRAY_SIZE(replacements); place++) {
+		if ((replacements[place].group == call->group) && (replacements[place].id == call->id) &&
+		    (replacements[place].op == call->op)) {
+			return replacements[place].handler;
+		}
+	}
+	return run_original;
 }
 
 static bool peer_of(const struct smp_streamer *streamer, struct ks_peer *peer)
@@ -170,10 +187,8 @@ static bool may_change_firmware(const struct ks_call *call)
 #endif
 
 /* Under the lock. */
-static int execute(const struct ks_call *call, const uint8_t *header)
+static int execute(const struct ks_call *call, mgmt_handler_fn original, const uint8_t *header)
 {
-	ks_handler replaced = replacement_of(call);
-	mgmt_handler_fn original = original_of(call);
 	int rc;
 
 	if (ks_transport_is_dropped(header)) {
@@ -188,17 +203,14 @@ static int execute(const struct ks_call *call, const uint8_t *header)
 	if (rc != 0) {
 		return rc;
 	}
-	if (original == NULL) {
-		return MGMT_ERR_ENOTSUP;
-	}
 #if KS_HAS_QUIET
 	if (may_change_firmware(call)) {
-		(void)ks_tell_of(KS_FIRMWARE_COMMAND, &call->peer);
+		(void)ks_tell_of(KS_FIRMWARE_COMMAND, &call->peer, NULL);
 	}
 #endif
-	rc = (replaced != NULL) ? replaced(call, original) : original(call->streamer);
+	rc = handler_of(call)(call, original);
 	if ((rc == MGMT_ERR_EOK) && answered_without_error(call->streamer)) {
-		(void)ks_tell_of(KS_COMMAND_SERVED, &call->peer);
+		(void)ks_tell_of(KS_COMMAND_SERVED, &call->peer, NULL);
 	}
 	return rc;
 }
@@ -213,8 +225,12 @@ int ks_gate(struct smp_streamer *streamer)
 		.id = header[7],
 		.op = header[0] & 0x07u,
 	};
+	mgmt_handler_fn original = find_original(&call);
 	int rc;
 
+	if ((original == NULL) && !ks_mode_group_has(&call)) {
+		return MGMT_ERR_ENOTSUP; /* as MCUmgr says it of what nobody has: before the gate is asked */
+	}
 	if (!ks_running()) {
 		struct ks_refusal down = {.why = KS_WHY_RESETTING};
 
@@ -225,7 +241,7 @@ int ks_gate(struct smp_streamer *streamer)
 	ks_links_tell();
 	if (peer_of(streamer, &call.peer)) {
 		ks_answer_begins(KS_ANSWER_SMP);
-		rc = execute(&call, header);
+		rc = execute(&call, original, header);
 		ks_answer_begins(KS_ANSWER_SMP); /* a slot's erase takes longer than an answer is waited for */
 	} else {
 		rc = MGMT_ERR_EACCESSDENIED; /* whoever asked has gone: nobody hears this */
@@ -236,50 +252,29 @@ int ks_gate(struct smp_streamer *streamer)
 
 /* --- putting it in place --- */
 
-static bool is_gated(const struct mgmt_group *group)
-{
-	for (size_t place = 0; place < gated_count; place++) {
-		if (gated[place].group == group) {
-			/* Somebody may have given the group other handlers since. */
-			return group->mg_handlers == gated[place].ours;
-		}
-	}
-	return false;
-}
-
 static void put_in_place(struct mgmt_group *group)
 {
 	struct gated *entry = NULL;
-	size_t count = group->mg_handlers_count;
 
 	for (size_t place = 0; place < gated_count; place++) {
 		if (gated[place].group == group) {
-			entry = &gated[place];
+			entry = &gated[place]; /* somebody has given it other handlers since */
 		}
 	}
-	if ((entry == NULL) && (gated_count < ARRAY_SIZE(gated)) && (handler_count + count <= ARRAY_SIZE(handlers))) {
+	if ((entry == NULL) && (gated_count < ARRAY_SIZE(gated))) {
 		entry = &gated[gated_count];
-		entry->ours = &handlers[handler_count];
-		entry->group = group;
-		gated_count++;
-		handler_count += count;
 	}
-	if (entry == NULL) {
+	if ((entry == NULL) || (group->mg_handlers_count > ARRAY_SIZE(ks_doors))) {
 		full = true; /* the hook refuses this group */
 		LOG_ERR("no room for group %u: CONFIG_KEYSWITCH_MAX_GROUPS, _MAX_COMMANDS", group->mg_group_id);
 		return;
 	}
-	entry->original = group->mg_handlers;
-	(void)memcpy(entry->ours, group->mg_handlers, count * sizeof(*entry->ours));
-	for (size_t id = 0; id < count; id++) {
-		if (entry->ours[id].mh_read != NULL) {
-			entry->ours[id].mh_read = ks_gate;
-		}
-		if (entry->ours[id].mh_write != NULL) {
-			entry->ours[id].mh_write = ks_gate;
-		}
+	if (entry == &gated[gated_count]) {
+		gated_count++;
 	}
-	group->mg_handlers = entry->ours;
+	entry->group = group;
+	entry->original = group->mg_handlers;
+	group->mg_handlers = ks_doors;
 }
 
 /*
@@ -292,7 +287,7 @@ static void find_groups(void)
 	     node = sys_slist_peek_next(node)) {
 		struct mgmt_group *group = CONTAINER_OF(node, struct mgmt_group, node);
 
-		if (!is_gated(group)) {
+		if (group->mg_handlers != ks_doors) {
 			put_in_place(group);
 		}
 	}
@@ -302,8 +297,7 @@ static bool leads_through_the_door(uint16_t group, uint8_t id)
 {
 	const struct mgmt_handler *found = mgmt_find_handler(group, id);
 
-	/* Whatever is in this table was put there by put_in_place(). */
-	return (found >= &handlers[0]) && (found < &handlers[ARRAY_SIZE(handlers)]);
+	return (found >= &ks_doors[0]) && (found < &ks_doors[ARRAY_SIZE(ks_doors)]);
 }
 
 static enum mgmt_cb_return on_command(uint32_t event, enum mgmt_cb_return before, int32_t *rc, uint16_t *group,
@@ -347,7 +341,7 @@ static void first_of_all(void)
 static void last_of_all(void)
 {
 	find_groups();
-	LOG_DBG("%zu groups with %zu commands are gated", gated_count, handler_count);
+	LOG_DBG("%u groups are gated, and the mode group", gated_count);
 }
 
 MCUMGR_HANDLER_DEFINE(a_keyswitch, first_of_all);

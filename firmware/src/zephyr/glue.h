@@ -20,22 +20,29 @@
 #include <zephyr/mgmt/mcumgr/mgmt/mgmt.h>
 #include <zephyr/mgmt/mcumgr/smp/smp.h>
 #include <zephyr/storage/flash_map.h>
+#include <zephyr/sys/atomic.h>
 
 struct bt_conn;
 
 /* --- machine.c: the one machine, its lock, its effects --- */
 
 extern const struct ks_policy ks_policy;
+/* enum ks_service_shown: where the generated ks_policy.h says it, the compiler knows it. */
+#if defined(KS_POLICY_SERVICE)
+#define KS_SERVICE_SHOWN ((uint8_t)KS_POLICY_SERVICE)
+#else
+#define KS_SERVICE_SHOWN (ks_policy.service)
+#endif
 
 void ks_lock(void);
 void ks_unlock(void);
 /* Under the lock. */
 struct ks_device *ks_the_device(void);
 uint64_t ks_now_ms(void);
-/* Under the lock: tell an event and carry out what follows. NULL: it was taken; else why not, until the next event. */
-const struct ks_refusal *ks_tell(const struct ks_event *event);
+/* Under the lock: tell an event and carry out what follows. false: it was refused; *refusal, unless it is NULL, says why. */
+bool ks_tell(const struct ks_event *event, struct ks_refusal *refusal);
 /* The same of an event that is about this peer, or about nobody (NULL), and about nothing else. */
-const struct ks_refusal *ks_tell_of(uint8_t kind, const struct ks_peer *peer);
+bool ks_tell_of(uint8_t kind, const struct ks_peer *peer, struct ks_refusal *refusal);
 /* Under the lock: answer a frame of the mode group and carry out what follows. Returns the answer's size; 0: there is none. */
 size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t size, uint8_t *answer, size_t room);
 /* The machine has booted; before, everything is refused. */
@@ -51,15 +58,20 @@ void ks_machine_boot(const struct ks_boot *boot, const uint32_t *failures);
 
 /* An answer is under way: what has to come after it waits, at most this long. */
 #define KS_ANSWER_MS 1000u
-#define KS_ANSWER_SMP 0
-#define KS_ANSWER_MODE 1
-void ks_answer_begins(int which);
-void ks_answer_ends(int which);
+#define KS_ANSWER_SMP 0u
+#define KS_ANSWER_MODE 1u
+void ks_answer_begins(size_t which);
+void ks_answer_ends(size_t which);
 bool ks_answer_at_hand(void);
 
 void ks_report(uint8_t kind, const char *text);
 /* The text that says why is left in `text`. */
 void ks_report_refusal(const struct ks_refusal *refusal, uint16_t group, uint8_t id, uint8_t op, char text[KS_REFUSAL_TEXT]);
+
+/* Atomic operations, from anywhere. Each of Zephyr's is code in place, with two barriers; these stand once. */
+atomic_val_t ks_word_set(atomic_t *word, atomic_val_t value); /* what it was */
+void ks_bit_raise(atomic_t *bits, size_t bit);
+bool ks_bit_take(atomic_t *bits, size_t bit); /* whether it was raised; it is not any more */
 
 /* --- links.c: Bluetooth LE connections as peers --- */
 
@@ -91,16 +103,19 @@ void ks_transport_forget(const struct bt_conn *conn);
 
 /* --- gate.c: MCUmgr's handlers --- */
 
+struct gated;
 /* One command on its way, on MCUmgr's work queue. */
 struct ks_call {
 	struct smp_streamer *streamer;
+	const struct gated *gated; /* gate.c's own */
 	struct ks_peer peer;
 	uint16_t group;
 	uint8_t id;
 	uint8_t op;
 };
-/* In place of every handler. */
+/* In place of every handler; and the table of it that stands in place of every group's. */
 int ks_gate(struct smp_streamer *streamer);
+extern const struct mgmt_handler ks_doors[];
 /* Refuse it: the SMP code, the text left in the streamer. */
 int ks_gate_refuse(const struct ks_call *call, const struct ks_refusal *refusal);
 /* Tell an event that is about its peer and nothing else; 0, or it is refused. */
@@ -113,6 +128,8 @@ typedef int (*ks_handler)(const struct ks_call *call, mgmt_handler_fn original);
 /* --- mode_group.c, os_group.c, image.c: handlers of ours --- */
 
 void ks_mode_group_register(void);
+/* Whether it is a command of the mode group, and of this operation. */
+bool ks_mode_group_has(const struct ks_call *call);
 int ks_mode_group_execute(const struct ks_call *call);
 int ks_os_reset(const struct ks_call *call, mgmt_handler_fn original);
 int ks_os_params(const struct ks_call *call, mgmt_handler_fn original);
@@ -258,7 +275,7 @@ void ks_application_set(const struct ks_application *application);
 /* On the gate's own queue, under the lock: tell inputs, button and self-confirmation. */
 void ks_application_tell(void);
 /* What the inputs were before the machine booted. */
-const struct ks_value *ks_application_inputs(void);
+void ks_application_inputs(struct ks_value now[KS_INPUT_SLOTS]);
 void ks_application_inhibit(uint32_t inhibits);
 void ks_application_mode(uint8_t mode);
 void ks_application_log(const struct ks_log *log);

@@ -56,16 +56,17 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
 /* One hash is under way at most, of the image in the other slot. Whoever begins one ends the one before. */
 static struct ks_image_hash hashing_now;
-static bool hashing_runs;
-static uint32_t hashings; /* how many have begun: the number of this one */
-/* The image that waits for its reset, as it was when the reset was granted. */
-static uint32_t again_hashing; /* number of its hash, as long as that is under way */
-static bool again_done;
-static bool again_fresh; /* computed since the reset was granted */
-static struct ks_hash again_found;
-static uint32_t again_changes;
-/* Counts what has been done to the other slot. */
-static uint32_t slot_changes;
+/* What it is computed for. MCUmgr's queue arms, one image at a time; the gate's own queue resets. */
+static enum hashing_for {
+	FOR_NOTHING = 0, /* none is under way */
+	FOR_ARMING = 1,
+	FOR_RESET = 2,
+} hashing_for;
+/* The other slot was changed since the image that is to be armed was begun to be hashed. */
+static bool slot_changed;
+/* The image that waits for its reset: its slot has been found to hold what is armed. */
+static bool again_found;
+static bool again_fresh; /* begun since the reset was granted, and the slot is as it was then */
 
 /* --- what is there --- */
 
@@ -82,6 +83,11 @@ void ks_image_running(struct ks_hash *hash)
 static const struct ks_state *state_now(void)
 {
 	return &ks_the_device()->state;
+}
+
+static bool is_hash(const struct ks_hash *hash, const uint8_t *bytes, size_t size)
+{
+	return (hash->size == size) && (memcmp(hash->bytes, bytes, size) == 0);
 }
 
 /* What the bootloader would do next, the remembered image included. */
@@ -219,35 +225,38 @@ static const uint8_t acts[4][4] = {
 	[NEXT_REVERT] = {ACT_FAIL_ACTIVE, ACT_CONFIRM, ACT_FAIL_PENDING, ACT_NOTHING},
 };
 
-/* Under the lock; *number: of the hash that has begun. false: there is no image. */
-static bool begin_hashing(uint32_t *number)
+static void change_slot(void)
 {
-	if (hashing_runs) {
-		ks_image_hash_give_up(&hashing_now);
-	}
-	hashings++;
-	*number = hashings;
-	hashing_runs = ks_image_hash_begin(&hashing_now, OTHER_AREA);
-	return hashing_runs;
+	slot_changed = true;
+	again_fresh = false;
 }
 
-static bool is_hashing(uint32_t number)
+static void give_up_hashing(void)
 {
-	return hashing_runs && (number == hashings);
+	if (hashing_for != FOR_NOTHING) {
+		ks_image_hash_give_up(&hashing_now);
+	}
+	hashing_for = FOR_NOTHING;
+}
+
+/* Under the lock. false: there is no image. */
+static bool begin_hashing(enum hashing_for what)
+{
+	give_up_hashing();
+	if (ks_image_hash_begin(&hashing_now, OTHER_AREA)) {
+		hashing_for = what;
+	}
+	return hashing_for != FOR_NOTHING;
 }
 
 static enum ks_hashing go_on_hashing(struct ks_hash *computed)
 {
 	enum ks_hashing hashing = ks_image_hash_go_on(&hashing_now, computed);
 
-	hashing_runs = hashing == KS_HASHING_MORE;
+	if (hashing != KS_HASHING_MORE) {
+		hashing_for = FOR_NOTHING;
+	}
 	return hashing;
-}
-
-static void give_up_hashing(void)
-{
-	ks_image_hash_give_up(&hashing_now);
-	hashing_runs = false;
 }
 
 static bool still_served(const struct ks_call *call)
@@ -264,26 +273,25 @@ static bool still_served(const struct ks_call *call)
 static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_hash *computed)
 {
 	enum ks_hashing hashing = KS_HASHING_FAILED;
-	uint32_t changes = slot_changes;
-	uint32_t number;
 
-	if (begin_hashing(&number)) {
+	slot_changed = false;
+	if (begin_hashing(FOR_ARMING)) {
 		do {
 			hashing = go_on_hashing(computed);
 			ks_unlock();
 			ks_lock();
-		} while (is_hashing(number) && (changes == slot_changes) && still_served(call));
-		if (is_hashing(number)) {
+		} while ((hashing_for == FOR_ARMING) && !slot_changed && still_served(call));
+		if (hashing_for == FOR_ARMING) {
 			give_up_hashing();
 		}
 	}
-	return ((hashing == KS_HASHING_DONE) && (changes != slot_changes)) ? KS_HASHING_MORE : hashing;
+	return ((hashing == KS_HASHING_DONE) && slot_changed) ? KS_HASHING_MORE : hashing;
 }
 
 static int arm(const struct ks_call *call, bool permanent)
 {
 	struct ks_event event = {.kind = KS_ARM_ASKED, .peer = call->peer, .permanent = permanent};
-	const struct ks_refusal *refusal;
+	struct ks_refusal refusal;
 	enum ks_hashing hashing;
 	struct ks_hash computed;
 	int rc;
@@ -306,13 +314,10 @@ static int arm(const struct ks_call *call, bool permanent)
 		return MGMT_ERR_EACCESSDENIED;
 	}
 	event.image = &computed;
-	again_found = computed; /* for a trailer that is written at once: arm = "early" */
-	again_done = true;
+	again_found = true; /* for a trailer that is written at once: arm = "early" */
 	again_fresh = false;
-	again_changes = slot_changes;
-	refusal = ks_tell(&event);
-	if (refusal != NULL) {
-		return ks_gate_refuse(call, refusal);
+	if (!ks_tell(&event, &refusal)) {
+		return ks_gate_refuse(call, &refusal);
 	}
 	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
 	return state_now()->arming ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
@@ -351,9 +356,8 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 	}
 	(void)ks_image_hash_listed(RUNNING_AREA, &running);
 	(void)ks_image_hash_listed(OTHER_AREA, &other);
-	is_running = (wanted.len == 0u) ||
-		     ((running.size == wanted.len) && (memcmp(running.bytes, wanted.value, wanted.len) == 0));
-	if (!is_running && ((other.size != wanted.len) || (memcmp(other.bytes, wanted.value, wanted.len) != 0))) {
+	is_running = (wanted.len == 0u) || is_hash(&running, wanted.value, wanted.len);
+	if (!is_running && !is_hash(&other, wanted.value, wanted.len)) {
 		return fail(call, IMG_MGMT_ERR_HASH_NOT_FOUND);
 	}
 	act = (enum act)acts[next_boot()][(is_running ? 0 : 2) + (permanent ? 1 : 0)];
@@ -452,9 +456,9 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 	}
 	rc = ks_gate_tell(call, KS_UPLOAD_STARTED);
 	if (rc == 0) {
-		slot_changes++;
+		change_slot();
 		rc = original(call->streamer);
-		(void)ks_tell_of(KS_UPLOAD_ENDED, NULL);
+		(void)ks_tell_of(KS_UPLOAD_ENDED, NULL, NULL);
 	}
 	return rc;
 }
@@ -478,14 +482,14 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 			*rc = IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE;
 			return MGMT_CB_ERROR_ERR;
 		}
-		slot_changes++;
+		change_slot();
 		chunk_refused = ks_gate_tell(uploading, KS_UPLOAD_STARTED);
 		*rc = chunk_refused;
 		return (chunk_refused == MGMT_ERR_EOK) ? MGMT_CB_OK : MGMT_CB_ERROR_RC;
 	}
 	if ((event == MGMT_EVT_OP_IMG_MGMT_DFU_PENDING) || (event == MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED)) {
 		if (state_now()->uploading) {
-			(void)ks_tell_of(KS_UPLOAD_ENDED, NULL);
+			(void)ks_tell_of(KS_UPLOAD_ENDED, NULL, NULL);
 		}
 	}
 	return MGMT_CB_OK;
@@ -535,7 +539,7 @@ void ks_image_drop_upload(bool make_unusable)
 	}
 	/* Without its header it is no image, to MCUmgr and to MCUboot alike. */
 	size = page_size(area, ks_image_begins(OTHER_AREA), &start);
-	slot_changes++;
+	change_slot();
 	if (size != 0u) {
 		erase_in_other_slot(area, start, size);
 	}
@@ -544,12 +548,10 @@ void ks_image_drop_upload(bool make_unusable)
 
 bool ks_image_write_trailer(bool permanent)
 {
-	const struct ks_state *state = state_now();
-	bool same = again_done && (again_found.size == state->armed.size) &&
-		    (memcmp(again_found.bytes, state->armed.bytes, state->armed.size) == 0);
+	bool found = again_found;
 
-	again_done = false;
-	if (!same) {
+	again_found = false;
+	if (!found) {
 		LOG_ERR("the slot does not hold what was to be armed");
 		return false;
 	}
@@ -592,25 +594,23 @@ void ks_image_confirm(void)
 bool ks_image_ready_for_reset(void)
 {
 	const struct ks_state *state = state_now();
+	struct ks_hash computed;
 
 	if (!state->reset_pending || !state->arming || state->armed_written) {
 		return true;
 	}
-	if (again_changes != slot_changes) {
-		again_fresh = false;
-	}
-	if (again_fresh && is_hashing(again_hashing)) {
-		again_done = go_on_hashing(&again_found) == KS_HASHING_DONE;
-	} else if (!again_fresh || !again_done) {
+	if (again_fresh && (hashing_for == FOR_RESET)) {
+		again_found = (go_on_hashing(&computed) == KS_HASHING_DONE) &&
+			      is_hash(&state->armed, computed.bytes, computed.size);
+	} else if (!again_fresh || !again_found) {
 		/* What was computed when it was asked for is not enough: it is computed once more, now. */
-		again_done = false;
+		again_found = false;
 		again_fresh = true;
-		again_changes = slot_changes;
-		return !begin_hashing(&again_hashing);
+		return !begin_hashing(FOR_RESET);
 	} else {
 		/* done */
 	}
-	return !is_hashing(again_hashing);
+	return hashing_for != FOR_RESET;
 }
 
 void ks_image_reset_is_off(void)

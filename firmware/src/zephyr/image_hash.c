@@ -89,15 +89,18 @@ bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
 
 bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area)
 {
+	struct ks_hash listed;
+
 	hash->area = area;
 	hash->at = ks_image_begins(area);
 	hash->end = hashed_end(area, hash->at);
-	return (hash->end != 0u) && find_listed(area, hash->end, &hash->listed) && ks_digest_begin(&hash->digest);
+	return (hash->end != 0u) && find_listed(area, hash->end, &listed) && ks_digest_begin(&hash->digest);
 }
 
 enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *computed)
 {
 	uint8_t piece[PIECE / 4u];
+	struct ks_hash listed;
 
 	for (uint8_t part = 0; (part < 4u) && (hash->at < hash->end); part++) {
 		size_t size = MIN(sizeof(piece), hash->end - hash->at);
@@ -112,8 +115,8 @@ enum ks_hashing ks_image_hash_go_on(struct ks_image_hash *hash, struct ks_hash *
 		return KS_HASHING_MORE;
 	}
 	computed->size = KS_DIGEST_SIZE;
-	if (!ks_digest_end(&hash->digest, computed->bytes) ||
-	    (memcmp(computed->bytes, hash->listed.bytes, KS_DIGEST_SIZE) != 0)) {
+	if (!ks_digest_end(&hash->digest, computed->bytes) || !find_listed(hash->area, hash->end, &listed) ||
+	    (memcmp(computed->bytes, listed.bytes, KS_DIGEST_SIZE) != 0)) {
 		return KS_HASHING_FAILED;
 	}
 	return KS_HASHING_DONE;

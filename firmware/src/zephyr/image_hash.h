@@ -23,8 +23,7 @@ enum ks_hashing {
 struct ks_image_hash {
 	struct ks_digest digest;
 	uint32_t at;
-	uint32_t end;
-	struct ks_hash listed; /* what the image's own TLV says */
+	uint32_t end; /* where the image's TLVs begin */
 	uint8_t area;
 };
 

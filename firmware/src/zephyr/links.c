@@ -28,24 +28,32 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #define FOUR_EVENTS_MS(info) ((info)->le.interval * 5u)
 #endif
 
-struct link {
-	atomic_t now; /* peer; KS_NO_PEER: nobody */
-	uint32_t told; /* peer that the machine knows here */
-	uint32_t end_ms; /* when it ends at the earliest, unless it waits for an answer still */
+/* By bt_conn_index(). */
+static struct {
+	atomic_t now[CONFIG_BT_MAX_CONN]; /* peer; KS_NO_PEER: nobody */
+	uint32_t told[CONFIG_BT_MAX_CONN]; /* peer that the machine knows here */
 	/*
 	 * The byte by which MCUmgr's transport tells connections apart, as requests have shown it: of this peer, and of the last
 	 * one before. It counts up with each connection: 255 of them later it is the same again, and then one that had asked
 	 * for nothing meanwhile is refused until it connects anew.
 	 */
-	uint8_t number;
-	uint8_t number_before;
-	bool has_number;
-	bool had_number;
-	bool ending;
-	bool after_answer;
-};
+	uint8_t number[CONFIG_BT_MAX_CONN];
+	uint8_t number_before[CONFIG_BT_MAX_CONN];
+	uint8_t known[CONFIG_BT_MAX_CONN]; /* which of the two are known */
+	/* Set under the lock and cleared without it. */
+	uint8_t ending[CONFIG_BT_MAX_CONN];
+	uint16_t end_tick[CONFIG_BT_MAX_CONN]; /* with ENDS_IN_TIME */
+} links;
+#define NUMBER 1u
+#define NUMBER_BEFORE 2u
+#define STAYS 0u
+#define ENDS_NOW 1u
+#define ENDS_AFTER_ANSWER 2u
+#define ENDS_IN_TIME 3u
 
-static struct link links[CONFIG_BT_MAX_CONN];
+/* Sixteen milliseconds: what is at most a second away is told from what is past for more than eight minutes. */
+#define TICK_MS 16u
+
 static atomic_t last_peer;
 
 /* --- Bluetooth's receiving thread --- */
@@ -59,7 +67,7 @@ static void connected(struct bt_conn *conn, uint8_t err)
 	}
 	ks_mode_service_forget(bt_conn_index(conn));
 	ks_authorize_forget(bt_conn_index(conn));
-	(void)atomic_set(&links[bt_conn_index(conn)].now, atomic_inc(&last_peer) + 1);
+	(void)ks_word_set(&links.now[bt_conn_index(conn)], atomic_inc(&last_peer) + 1);
 	ks_post();
 }
 
@@ -68,9 +76,9 @@ static void disconnected(struct bt_conn *conn, uint8_t reason)
 	bool alone = true;
 
 	ARG_UNUSED(reason);
-	(void)atomic_set(&links[bt_conn_index(conn)].now, (atomic_val_t)KS_NO_PEER);
-	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		alone = alone && ((uint32_t)atomic_get(&links[place].now) == KS_NO_PEER);
+	(void)ks_word_set(&links.now[bt_conn_index(conn)], (atomic_val_t)KS_NO_PEER);
+	for (size_t place = 0; place < CONFIG_BT_MAX_CONN; place++) {
+		alone = alone && ((uint32_t)atomic_get(&links.now[place]) == KS_NO_PEER);
 	}
 	if (alone) {
 		/* MCUmgr does it for subscribers only. */
@@ -104,28 +112,26 @@ BT_CONN_CB_DEFINE(ks_connection_callbacks) = {
 
 void ks_links_tell(void)
 {
-	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		struct link *link = &links[place];
-		uint32_t now = (uint32_t)atomic_get(&link->now);
-		struct ks_peer peer = {.id = link->told};
+	for (size_t place = 0; place < CONFIG_BT_MAX_CONN; place++) {
+		uint32_t now = (uint32_t)atomic_get(&links.now[place]);
+		struct ks_peer peer = {.id = links.told[place]};
 
-		if (link->told == now) {
+		if (peer.id == now) {
 			continue;
 		}
-		if (link->told != KS_NO_PEER) {
-			(void)ks_tell_of(KS_DISCONNECTED, &peer);
+		if (peer.id != KS_NO_PEER) {
+			(void)ks_tell_of(KS_DISCONNECTED, &peer, NULL);
 		}
-		link->told = now;
-		link->ending = false;
-		if (link->has_number) {
-			link->number_before = link->number;
-			link->had_number = true;
-			link->has_number = false;
+		links.told[place] = now;
+		links.ending[place] = STAYS;
+		if ((links.known[place] & NUMBER) != 0u) {
+			links.number_before[place] = links.number[place];
+			links.known[place] = NUMBER_BEFORE;
 		}
 		if (now != KS_NO_PEER) {
 			peer.id = now;
-			if (ks_tell_of(KS_CONNECTED, &peer) != NULL) {
-				ks_links_end(now, false); /* the machine cannot hold it */
+			if (!ks_tell_of(KS_CONNECTED, &peer, NULL)) {
+				links.ending[place] = ENDS_NOW; /* the machine cannot hold it */
 			}
 		}
 	}
@@ -143,7 +149,7 @@ static uint8_t security_of(const struct bt_conn *conn)
 
 bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer)
 {
-	uint32_t now = (uint32_t)atomic_get(&links[bt_conn_index(conn)].now);
+	uint32_t now = (uint32_t)atomic_get(&links.now[bt_conn_index(conn)]);
 
 	peer->id = now;
 	peer->security = security_of(conn);
@@ -152,7 +158,7 @@ bool ks_links_peer(const struct bt_conn *conn, struct ks_peer *peer)
 
 bool ks_links_told(uint8_t link, uint32_t peer)
 {
-	return (peer != KS_NO_PEER) && (links[link].told == peer);
+	return (peer != KS_NO_PEER) && (links.told[link] == peer);
 }
 
 struct search {
@@ -175,7 +181,7 @@ bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer 
 {
 	struct search search = {0};
 	const struct bt_conn *conn;
-	struct link *link;
+	uint8_t link;
 	uint8_t number;
 
 	if (size <= sizeof(void *)) {
@@ -191,36 +197,32 @@ bool ks_links_peer_of_packet(const void *user_data, size_t size, struct ks_peer 
 		return false;
 	}
 	conn = search.wanted;
-	link = &links[bt_conn_index(conn)];
-	if (!ks_links_peer(conn, peer) || (peer->id != link->told)) {
+	link = bt_conn_index(conn);
+	if (!ks_links_peer(conn, peer) || (peer->id != links.told[link])) {
 		return false;
 	}
-	if (link->had_number && (number == link->number_before)) {
+	if (((links.known[link] & NUMBER_BEFORE) != 0u) && (number == links.number_before[link])) {
 		return false; /* sent by whoever had this connection's place before */
 	}
-	link->number = number;
-	link->has_number = true;
+	links.number[link] = number;
+	links.known[link] |= NUMBER;
 	return true;
 }
 
 void ks_links_end(uint32_t peer, bool after_answer)
 {
-	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		struct link *link = &links[place];
-
+	for (size_t place = 0; place < CONFIG_BT_MAX_CONN; place++) {
 		/* Once: whoever goes on asking does not put it off. */
-		if ((peer != KS_NO_PEER) && (link->told == peer) && !(link->ending && after_answer)) {
-			link->ending = true;
-			link->after_answer = after_answer;
-			link->end_ms = k_uptime_get_32();
+		if ((peer != KS_NO_PEER) && (links.told[place] == peer) && !((links.ending[place] != STAYS) && after_answer)) {
+			links.ending[place] = after_answer ? ENDS_AFTER_ANSWER : ENDS_NOW;
 		}
 	}
 }
 
 void ks_links_end_all(void)
 {
-	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		ks_links_end(links[place].told, true);
+	for (size_t place = 0; place < CONFIG_BT_MAX_CONN; place++) {
+		ks_links_end(links.told[place], true);
 	}
 }
 
@@ -228,16 +230,21 @@ uint8_t ks_links_count(void)
 {
 	uint8_t count = 0;
 
-	for (size_t place = 0; place < ARRAY_SIZE(links); place++) {
-		bool there = (uint32_t)atomic_get(&links[place].now) != KS_NO_PEER;
+	for (size_t place = 0; place < CONFIG_BT_MAX_CONN; place++) {
+		bool there = (uint32_t)atomic_get(&links.now[place]) != KS_NO_PEER;
 
 		/* One that has gone counts until the machine knows it: the table changes before anybody can come again. */
-		count += (uint8_t)(there || (links[place].told != KS_NO_PEER));
+		count += (uint8_t)(there || (links.told[place] != KS_NO_PEER));
 	}
 	return count;
 }
 
 /* --- on the gate's own queue --- */
+
+static uint16_t tick(void)
+{
+	return (uint16_t)(k_uptime_get_32() / TICK_MS);
+}
 
 static uint32_t time_for_an_answer_ms(const struct bt_conn *conn)
 {
@@ -251,23 +258,25 @@ static uint32_t time_for_an_answer_ms(const struct bt_conn *conn)
 
 static void end(struct bt_conn *conn, void *data)
 {
-	struct link *link = &links[bt_conn_index(conn)];
+	uint8_t link = bt_conn_index(conn);
 	bool waits = *(const bool *)data;
-	int32_t rest_ms;
+	int16_t rest;
 
-	if (!link->ending || (link->after_answer && waits) || ((uint32_t)atomic_get(&link->now) != link->told)) {
+	if ((links.ending[link] == STAYS) || ((links.ending[link] == ENDS_AFTER_ANSWER) && waits) ||
+	    ((uint32_t)atomic_get(&links.now[link]) != links.told[link])) {
 		return;
 	}
-	if (link->after_answer) {
-		link->after_answer = false;
-		link->end_ms = k_uptime_get_32() + time_for_an_answer_ms(conn);
+	if (links.ending[link] == ENDS_AFTER_ANSWER) {
+		/* Ticks that have begun count as past, so one more. */
+		links.end_tick[link] = (uint16_t)(tick() + time_for_an_answer_ms(conn) / TICK_MS + 1u);
+		links.ending[link] = ENDS_IN_TIME;
 	}
-	rest_ms = (int32_t)(link->end_ms - k_uptime_get_32());
-	if (rest_ms > 0) {
-		ks_post_within((uint32_t)rest_ms);
+	rest = (int16_t)(links.end_tick[link] - tick());
+	if ((links.ending[link] == ENDS_IN_TIME) && (rest > 0)) {
+		ks_post_within((uint32_t)rest * TICK_MS);
 		return;
 	}
-	link->ending = false;
+	links.ending[link] = STAYS;
 	if (bt_conn_disconnect(conn, BT_HCI_ERR_REMOTE_USER_TERM_CONN) != 0) {
 		LOG_DBG("link %u has gone already", bt_conn_index(conn));
 	}

@@ -25,7 +25,6 @@ static struct k_work_q queue;
 static struct k_work_delayable look;
 static K_MUTEX_DEFINE(lock);
 static struct ks_device device;
-static struct ks_step scratch;
 static bool queue_runs;
 static bool booted;
 static bool in_session;
@@ -85,19 +84,34 @@ void ks_post_within(uint32_t ms)
 	(void)k_work_reschedule_for_queue(&queue, &look, K_MSEC(ms));
 }
 
-/* --- answers under way --- */
+/* --- what several threads look at --- */
 
-void ks_answer_begins(int which)
+atomic_val_t ks_word_set(atomic_t *word, atomic_val_t value)
 {
-	(void)atomic_set(&answer_began_ms, (atomic_val_t)k_uptime_get_32());
-	(void)atomic_or(&answers, (atomic_val_t)BIT(which));
+	return atomic_set(word, value);
 }
 
-void ks_answer_ends(int which)
+void ks_bit_raise(atomic_t *bits, size_t bit)
 {
-	atomic_val_t before = atomic_and(&answers, ~(atomic_val_t)BIT(which));
+	atomic_set_bit(bits, (int)bit);
+}
 
-	if (((uint32_t)before & BIT(which)) != 0u) {
+bool ks_bit_take(atomic_t *bits, size_t bit)
+{
+	return atomic_test_and_clear_bit(bits, (int)bit);
+}
+
+/* --- answers under way --- */
+
+void ks_answer_begins(size_t which)
+{
+	(void)ks_word_set(&answer_began_ms, (atomic_val_t)k_uptime_get_32());
+	ks_bit_raise(&answers, which);
+}
+
+void ks_answer_ends(size_t which)
+{
+	if (ks_bit_take(&answers, which)) {
 		ks_post();
 	}
 }
@@ -204,80 +218,89 @@ static void publish(void)
 		in_session = now;
 		ks_report(now ? KS_LOG_ENTERED : KS_LOG_LEFT, NULL);
 	}
-	(void)atomic_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
+	(void)ks_word_set(&gate_open, (atomic_val_t)ks_device_gate_open(&device));
 	ks_authorize_publish();
 	ks_advertise_changed();
 	ks_post();
 }
 
-static bool carry_out_effects(void)
+static bool carry_out_effects(const struct ks_step *step)
 {
 	bool went_on = true;
 
-	for (uint16_t place = 0; went_on && (place < scratch.count); place++) {
-		went_on = carry_out(&scratch.effects[place]);
+	for (uint16_t place = 0; went_on && (place < step->count); place++) {
+		went_on = carry_out(&step->effects[place]);
 	}
 	return went_on;
 }
 
-/* Carry out the step at hand. */
-static void carry_out_step(void)
+/* What the step asks for; it is spent afterwards. */
+static void carry_out_step(struct ks_step *step)
 {
-	if (scratch.overflow) {
+	if (step->overflow) {
 		sys_reboot(SYS_REBOOT_WARM); /* the tables are not this core's */
 	}
-	if (!carry_out_effects()) {
+	if (!carry_out_effects(step)) {
 		struct ks_event failed = {.kind = KS_ARM_FAILED};
 
 		/* Its own effects cannot fail: it clears the session record. */
-		(void)ks_device_tell(&device, &failed, ks_now_ms(), &scratch);
-		(void)carry_out_effects();
+		(void)ks_device_tell(&device, &failed, ks_now_ms(), step);
+		(void)carry_out_effects(step);
 		ks_report(KS_LOG_ARM_FAILED, NULL);
 	}
 	publish();
 }
 
-const struct ks_refusal *ks_tell(const struct ks_event *event)
+bool ks_tell(const struct ks_event *event, struct ks_refusal *refusal)
 {
-	if (!ks_device_tell(&device, event, ks_now_ms(), &scratch)) {
-		return &scratch.refusal;
+	struct ks_step step;
+	bool taken = ks_device_tell(&device, event, ks_now_ms(), &step);
+
+	if (taken) {
+		carry_out_step(&step);
+	} else if (refusal != NULL) {
+		*refusal = step.refusal;
+	} else {
+		/* nobody asks why */
 	}
-	carry_out_step();
-	return NULL;
+	return taken;
 }
 
-const struct ks_refusal *ks_tell_of(uint8_t kind, const struct ks_peer *peer)
+bool ks_tell_of(uint8_t kind, const struct ks_peer *peer, struct ks_refusal *refusal)
 {
 	struct ks_event event = {.kind = kind};
 
 	if (peer != NULL) {
 		event.peer = *peer;
 	}
-	return ks_tell(&event);
+	return ks_tell(&event, refusal);
 }
 
 size_t ks_answer_frame(const struct ks_peer *peer, const uint8_t *frame, size_t size, uint8_t *answer, size_t room)
 {
-	struct ks_answer told = ks_mode_group_frame(&device, peer, frame, size, ks_now_ms(), answer, room, &scratch);
+	struct ks_step step;
+	struct ks_answer told = ks_mode_group_frame(&device, peer, frame, size, ks_now_ms(), answer, room, &step);
 
 	if (told.store_lockout) {
 		ks_record_keep_lockout();
 	}
 	if (told.stepped) {
-		carry_out_step();
+		carry_out_step(&step);
 	}
 	if (told.served) {
-		(void)ks_tell_of(KS_COMMAND_SERVED, peer);
+		(void)ks_tell_of(KS_COMMAND_SERVED, peer, NULL);
 	}
 	return told.size;
 }
 
 /* --- the queue --- */
 
-static void fire_timers(void)
+/* Apart, so that no step lies on the stack while the rest of a look runs. */
+static __attribute__((noinline)) void fire_timers(void)
 {
 	uint64_t now_ms = ks_now_ms();
 	uint64_t *reset_due_ms = &device.due_ms[KS_TIMER_RESET];
+	struct ks_step step;
 
 	/* The image that the reset is to start is looked at once more; leaving, a guard or a time limit comes in between. */
 	if (*reset_due_ms == KS_NEVER) {
@@ -290,8 +313,8 @@ static void fire_timers(void)
 	} else {
 		/* not yet */
 	}
-	while (ks_device_fire(&device, now_ms, &scratch)) {
-		carry_out_step();
+	while (ks_device_fire(&device, now_ms, &step)) {
+		carry_out_step(&step);
 	}
 }
 
@@ -352,9 +375,11 @@ void ks_machine_start(void)
 
 void ks_machine_boot(const struct ks_boot *boot, const uint32_t *failures)
 {
-	ks_device_boot(&device, &ks_policy, boot, failures, ks_now_ms(), &scratch);
+	struct ks_step step;
+
+	ks_device_boot(&device, &ks_policy, boot, failures, ks_now_ms(), &step);
 	booted = true;
 	in_session = ks_device_gate_open(&device);
 	ks_report(KS_LOG_BOOTED, NULL);
-	carry_out_step();
+	carry_out_step(&step);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The mode group among MCUmgr's groups, so that it works over every transport. The core reads the request's bytes and writes
- * the answer's; here they are moved from and to MCUmgr's buffers, once gate.c has found out who asks.
+ * the answer's, both in MCUmgr's buffers, once gate.c has found out who asks.
  *
  * MCUmgr begins and ends the answer's map itself, so over these transports it has the length form that the tree is built for
  * (indefinite, unless CONFIG_ZCBOR_CANONICAL). What is in it is the same, key by key, as on the mode service.
@@ -17,56 +17,49 @@
 
 LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 
-/* The core's answers: the longest is that of state or challenge, with names of their longest. */
-#define ANSWER_SIZE 320u
-/* The first byte of a map of fewer than 24 pairs (RFC 8949 3.1, 3). */
-#define MAP_TYPE 0xA0u
-#define MAP_TYPE_MASK 0xE0u
+/* In front of the pairs of the core's answer: the header, and the head of a map of fewer than 24 pairs (RFC 8949 3.1, 3). */
+#define IN_FRONT (KS_SMP_HEADER + 1u)
 #define MAP_COUNT_MASK 0x1Fu
 
-/* Put the pairs of a canonical map into the map that MCUmgr has begun. */
-static bool put_pairs(zcbor_state_t *state, const uint8_t *map, size_t size)
-{
-	size_t pairs;
-
-	if ((size == 0u) || ((map[0] & MAP_TYPE_MASK) != MAP_TYPE)) {
-		return false;
-	}
-	pairs = map[0] & MAP_COUNT_MASK;
-	if ((size_t)(state->payload_end - state->payload) < (size - 1u)) {
-		return false;
-	}
-	(void)memcpy(state->payload_mut, &map[1], size - 1u);
-	state->payload_mut += size - 1u;
-	state->elem_count += 2u * pairs;
-	return true;
-}
-
+/*
+ * The answer is written where its pairs belong, behind the header and the map's head of MCUmgr's own answer: those have at
+ * least as many bytes, and get them back.
+ */
 int ks_mode_group_execute(const struct ks_call *call)
 {
-	static uint8_t bytes[ANSWER_SIZE];
 	const struct net_buf *packet = call->streamer->reader->nb;
-	size_t size = ks_answer_frame(&call->peer, packet->data - KS_SMP_HEADER, (size_t)packet->len + KS_SMP_HEADER, bytes,
-				      sizeof(bytes));
+	zcbor_state_t *state = call->streamer->writer->zs;
+	uint8_t *answer = state->payload_mut - IN_FRONT;
+	uint8_t before[IN_FRONT];
+	uint8_t head;
+	size_t size;
 
-	return ((size > KS_SMP_HEADER) &&
-		put_pairs(call->streamer->writer->zs, &bytes[KS_SMP_HEADER], size - KS_SMP_HEADER))
-		       ? MGMT_ERR_EOK
-		       : MGMT_ERR_EMSGSIZE;
+	(void)memcpy(before, answer, sizeof(before));
+	size = ks_answer_frame(&call->peer, packet->data - KS_SMP_HEADER, (size_t)packet->len + KS_SMP_HEADER, answer,
+			       (size_t)(state->payload_end - answer) - 1u); /* the map's end follows */
+	head = answer[KS_SMP_HEADER];
+	(void)memcpy(answer, before, sizeof(before));
+	if (size < IN_FRONT) {
+		return MGMT_ERR_EMSGSIZE;
+	}
+	state->payload_mut = &answer[size];
+	state->elem_count += 2u * (head & MAP_COUNT_MASK);
+	return MGMT_ERR_EOK;
 }
 
-static const struct mgmt_handler mode_handlers[] = {
-	{.mh_read = ks_gate},  /* state */
-	{.mh_read = ks_gate},  /* challenge */
-	{.mh_write = ks_gate}, /* enter */
-	{.mh_write = ks_gate}, /* attach */
-	{.mh_write = ks_gate}, /* extend */
-	{.mh_write = ks_gate}, /* leave */
-};
+/* Commands 0 and 1 (state, challenge) are reads, 2 to 5 (enter, attach, extend, leave) are writes. */
+#define COMMANDS 6u
+#define READS 2u
+
+bool ks_mode_group_has(const struct ks_call *call)
+{
+	/* MCUmgr brings none beyond COMMANDS. */
+	return (call->group == KS_MODE_GROUP) && ((call->op == MGMT_OP_READ) == (call->id < READS));
+}
 
 static struct mgmt_group mode_group = {
-	.mg_handlers = mode_handlers,
-	.mg_handlers_count = ARRAY_SIZE(mode_handlers),
+	.mg_handlers = ks_doors,
+	.mg_handlers_count = COMMANDS,
 	.mg_group_id = KS_MODE_GROUP,
 };
 

@@ -119,8 +119,8 @@ void ks_mode_service_forget(uint8_t link)
 
 	inboxes[link].size = 0u;
 	k_spin_unlock(&inbox_lock, key);
-	atomic_set_bit(renewed, link);
-	atomic_clear_bit(under_way, link);
+	ks_bit_raise(renewed, link);
+	(void)ks_bit_take(under_way, link);
 }
 
 /* --- under the lock --- */
@@ -166,7 +166,7 @@ static size_t take_frame(struct inbox *inbox, uint8_t *frame)
 static void sent(struct bt_conn *conn, void *data)
 {
 	ARG_UNUSED(data);
-	atomic_clear_bit(under_way, bt_conn_index(conn));
+	(void)ks_bit_take(under_way, bt_conn_index(conn));
 	ks_post();
 }
 
@@ -198,12 +198,12 @@ static void send_on(struct bt_conn *conn, struct outbox *outbox)
 	};
 
 	if (part != 0u) {
-		atomic_set_bit(under_way, bt_conn_index(conn));
+		ks_bit_raise(under_way, bt_conn_index(conn));
 		if (bt_gatt_notify_cb(conn, &params) == 0) {
 			outbox->at = (uint16_t)(outbox->at + part);
 			return;
 		}
-		atomic_clear_bit(under_way, bt_conn_index(conn));
+		(void)ks_bit_take(under_way, bt_conn_index(conn));
 	}
 	end_answer(outbox);
 }
@@ -234,7 +234,7 @@ static void answer_link(struct bt_conn *conn, void *data)
 	bool *more = data;
 	size_t size;
 
-	if (atomic_test_and_clear_bit(renewed, link) && (outbox->size != 0u)) {
+	if (ks_bit_take(renewed, link) && (outbox->size != 0u)) {
 		end_answer(outbox);
 	}
 	if (atomic_test_bit(under_way, link)) {

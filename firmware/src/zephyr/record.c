@@ -32,23 +32,7 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 /* What is assumed where the count is damaged: beyond every number of free tries and every doubling. */
 #define DAMAGED_COUNT UINT32_MAX
 
-/* The session record: as it was read before the machine has booted, and then as it is written. */
-static uint8_t session[KS_RECORD_MAX];
-/* What is under ks/session now, so that leaving without a record costs no write. */
-static bool session_written;
-static struct ks_record_found result;
-static char mode[MODE_NAME_MAX];
-static uint8_t secret[SECRET_SIZE];
-#if KS_HAS_PERMIT
-#define MAX_ISSUERS 4u
-#define DEVICE_ID_MAX 64u
-
-static uint8_t issuers[MAX_ISSUERS][KS_KEY_SIZE];
-static char device_id[DEVICE_ID_MAX + 1u]; /* its last byte stays zero */
-static struct ks_unit unit;
-#endif
-
-/* Names below ks/, and where what is kept under each is read to. */
+/* Names below ks/. */
 enum kept_name {
 	SESSION,
 	LOCKOUT,
@@ -63,27 +47,48 @@ enum kept_name {
 	NAMES,
 };
 
+/* The session record: as it was read before the machine has booted, and then as it is written. */
+static uint8_t session[KS_RECORD_MAX];
+/* What is under ks/session now, so that leaving without a record costs no write. */
+static bool session_written;
+/* What was read, until the machine has booted. */
+static struct {
+	struct ks_record_found found;
+	char mode[MODE_NAME_MAX];
+	struct kept {
+		uint16_t size; /* 0: more than there is room for, or not readable */
+		bool there;
+	} kept[NAMES];
+} result;
+static uint8_t secret[SECRET_SIZE];
+static bool has_secret;
+#if KS_HAS_PERMIT
+#define MAX_ISSUERS 4u
+#define DEVICE_ID_MAX 64u
+
+static uint8_t issuers[MAX_ISSUERS][KS_KEY_SIZE];
+static char device_id[DEVICE_ID_MAX + 1u]; /* its last byte stays zero */
+static struct ks_unit unit;
+#endif
+
+/* Where what is kept under each name is read to. */
 static const struct {
 	const char *name;
 	void *room;
 	size_t size;
 } rooms[NAMES] = {
 	[SESSION] = {"session", session, sizeof(session)},
-	[LOCKOUT] = {"lockout", result.failures, sizeof(result.failures)},
-	[MODE] = {"mode", mode, sizeof(mode)},
+	[LOCKOUT] = {"lockout", result.found.failures, sizeof(result.found.failures)},
+	[MODE] = {"mode", result.mode, sizeof(result.mode)},
 	[STORE] = {"store", NULL, 0u},
 	[SECRET] = {"secret", secret, sizeof(secret)},
 #if KS_HAS_PERMIT
-	[HOLDER] = {"holder", result.holder, sizeof(result.holder)},
+	[HOLDER] = {"holder", result.found.holder, sizeof(result.found.holder)},
 	[ISSUERS] = {"issuers", issuers, sizeof(issuers)},
 	[DEVICE] = {"device", device_id, DEVICE_ID_MAX},
 #endif
 };
 
-static struct {
-	uint16_t size; /* 0: more than there is room for, or not readable */
-	bool there;
-} kept[NAMES];
 /* Only then: whoever loads settings later must not overwrite what is used now. */
 static bool loading;
 
@@ -98,8 +103,8 @@ static int found(const char *name, size_t size, settings_read_cb read, void *fro
 		if (settings_name_steq(name, rooms[each].name, NULL) != 0) {
 			bool whole = (size <= rooms[each].size) && read_whole(read, from, rooms[each].room, size);
 
-			kept[each].size = whole ? (uint16_t)size : 0u;
-			kept[each].there = true;
+			result.kept[each].size = whole ? (uint16_t)size : 0u;
+			result.kept[each].there = true;
 			return 0;
 		}
 	}
@@ -108,24 +113,27 @@ static int found(const char *name, size_t size, settings_read_cb read, void *fro
 
 SETTINGS_STATIC_HANDLER_DEFINE(keyswitch, "ks", NULL, found, NULL, NULL);
 
-static void restore_lockout(void)
+static void restore_lockout(const struct kept *kept, uint32_t failures[KS_LOCKOUT_KINDS])
 {
 	for (size_t kind = 0; kind < KS_LOCKOUT_KINDS; kind++) {
 		uint8_t bytes[sizeof(uint32_t)];
 
-		(void)memcpy(bytes, &result.failures[kind], sizeof(bytes));
-		if (!kept[LOCKOUT].there) {
-			result.failures[kind] = 0u;
-		} else if (kept[LOCKOUT].size != sizeof(result.failures)) {
-			result.failures[kind] = DAMAGED_COUNT;
+		(void)memcpy(bytes, &failures[kind], sizeof(bytes));
+		if (!kept->there) {
+			failures[kind] = 0u;
+		} else if (kept->size != sizeof(result.found.failures)) {
+			failures[kind] = DAMAGED_COUNT;
 		} else {
-			result.failures[kind] = sys_get_le32(bytes);
+			failures[kind] = sys_get_le32(bytes);
 		}
 	}
 }
 
 const struct ks_record_found *ks_record_load(int *error)
 {
+	struct ks_record_found *found = &result.found;
+	const struct kept *kept = result.kept;
+
 	*error = settings_subsys_init();
 	if (*error == 0) {
 		loading = true;
@@ -140,7 +148,7 @@ const struct ks_record_found *ks_record_load(int *error)
 		/* One that cannot be erased could be used again, so it is used not even once. */
 		if (settings_delete("ks/session") == 0) {
 			session_written = false;
-			result.has_record = ks_record_read(&ks_policy, session, kept[SESSION].size, &result.record);
+			found->has_record = ks_record_read(&ks_policy, session, kept[SESSION].size, &found->record);
 		} else {
 			LOG_ERR("the session record cannot be erased, so it is worth nothing");
 		}
@@ -148,17 +156,18 @@ const struct ks_record_found *ks_record_load(int *error)
 #if KS_HAS_PERMIT
 	if (kept[HOLDER].there) {
 		(void)settings_delete("ks/holder");
-		result.has_holder = result.has_record && (kept[HOLDER].size == sizeof(result.holder));
+		found->has_holder = found->has_record && (kept[HOLDER].size == sizeof(found->holder));
 	}
 	device_id[kept[DEVICE].size] = '\0';
 	unit.device_id = (kept[DEVICE].size != 0u) ? device_id : NULL;
 	unit.issuers = issuers;
 	unit.issuer_count = (kept[ISSUERS].size % KS_KEY_SIZE == 0u) ? (uint8_t)(kept[ISSUERS].size / KS_KEY_SIZE) : 0u;
 #endif
-	result.mode_before = ks_mode_by_name(&ks_policy, mode, kept[MODE].size);
-	restore_lockout();
-	result.blank = !kept[STORE].there && !kept[SESSION].there && !kept[MODE].there && !kept[LOCKOUT].there;
-	return &result;
+	found->mode_before = ks_mode_by_name(&ks_policy, result.mode, kept[MODE].size);
+	restore_lockout(&kept[LOCKOUT], found->failures);
+	found->blank = !kept[STORE].there && !kept[SESSION].there && !kept[MODE].there && !kept[LOCKOUT].there;
+	has_secret = kept[SECRET].size == sizeof(secret);
+	return found;
 }
 
 /*
@@ -250,7 +259,7 @@ void ks_record_keep_lockout(void)
 bool ks_record_secret(uint8_t bytes[SECRET_SIZE])
 {
 	(void)memcpy(bytes, secret, sizeof(secret));
-	return kept[SECRET].size == sizeof(secret);
+	return has_secret;
 }
 
 #if KS_HAS_PERMIT

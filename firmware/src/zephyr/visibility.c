@@ -28,7 +28,7 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 /* With the other two strategies the table never changes. */
 static bool comes_and_goes(void)
 {
-	return (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) || (ks_policy.service == (uint8_t)KS_SERVICE_LIVE);
+	return (KS_SERVICE_SHOWN == (uint8_t)KS_SERVICE_RECONNECT) || (KS_SERVICE_SHOWN == (uint8_t)KS_SERVICE_LIVE);
 }
 
 static bool wanted = true;
@@ -74,14 +74,14 @@ bool ks_visibility_follow(void)
 	if (in_table == wanted) {
 		/* The machine sends everybody away before it shows the service: nobody shall come meanwhile. */
 		ks_lock();
-		waits = (ks_policy.service == (uint8_t)KS_SERVICE_RECONNECT) && ks_the_device()->state.has_session && !wanted;
+		waits = (KS_SERVICE_SHOWN == (uint8_t)KS_SERVICE_RECONNECT) && ks_the_device()->state.has_session && !wanted;
 		ks_unlock();
 		return !waits;
 	}
 	if (ks_answer_at_hand()) {
 		return false;
 	}
-	if ((ks_policy.service != (uint8_t)KS_SERVICE_LIVE) && (ks_links_count() != 0u)) {
+	if ((KS_SERVICE_SHOWN != (uint8_t)KS_SERVICE_LIVE) && (ks_links_count() != 0u)) {
 		if (wanted) {
 			/* Whoever has come since the machine looked would keep the service from everybody. */
 			ks_lock();

@@ -5,11 +5,10 @@ from typing import Final
 
 from keyswitch.errors import InputError
 from keyswitch.export.settings import SWAP_OFFSET, Release
-from keyswitch.gate.change import timers
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.enums import Identity, SessionRule
-from keyswitch.policy.model import Mode, OnInput, OnLeave, OnReset, Policy
+from keyswitch.policy.model import Policy
 from keyswitch.terms import Transport
 
 MAX_MODES: Final = 32
@@ -121,45 +120,3 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
         if mode.session is SessionRule.OWNER and off_ble:
             what = f"an owner on {' and '.join(off_ble)}, where peers have no identity"
             yield f"modes.{mode.name}.session", what, 'smp.transports = ["ble"], or session = "anyone"'
-
-
-# --- how many effects one step can ask for --------------------------------------------------------------------------
-
-_CLEAN_UP: Final = 9
-"""`clean_up` in ks_change.c: queue, half frames, upload, reset timer, trailer, two foreign timers, trial, record."""
-_REVERT: Final = 6
-"""What `ks_revert` adds to it: four timers, record, reset."""
-_ENTER: Final = 3
-"""`ks_enter_mode` without clean-up, timers, and what only some policies have: queue, half frames, mode."""
-_AROUND: Final = 4
-"""What the event asks for by itself (at most two: a confirmation), connections to end, the GATT table."""
-_RESET: Final = 6
-"""`ks_reset_due`, after which nothing follows: record, trailer, queue, half frames, reset, connections."""
-
-
-def most_effects(policy: Policy) -> int:
-    """An upper bound of the effects of one step: the room that `struct ks_step` needs.
-
-    A step enters at most the mode that its event leads to, each mode that an `input` transition leads into, and the one
-    that a session is left to. Each entry starts its mode's timers and stops those of the mode before. A session ends
-    at most once, and what an unsound policy let begin outside is cleaned up at most once.
-    """
-    by_input = {way.target for way in policy.transitions if isinstance(way.trigger, OnInput)}
-    by_leaving = {way.target for way in policy.transitions if isinstance(way.trigger, OnLeave)}
-    by_leaving.add(policy.device.initial_mode)
-    most = max(_timers(mode) for mode in policy.modes.values())
-    left_to = max(_timers(policy.modes[name]) for name in by_leaving)
-    started = most + sum(_timers(policy.modes[name]) for name in by_input) + left_to
-    stopped = most + started
-    entered = 2 + len(by_input)
-    # Where a session ends, the clean-up stands in place of the first two of entering; a revert enters nothing more.
-    inhibits = bool(inhibits_of(policy))
-    each = _ENTER + inhibits + any(isinstance(way.trigger, OnReset) for way in policy.transitions)
-    ended = max(_CLEAN_UP - 2, _CLEAN_UP + _REVERT - each)
-    comes_up = 0 if inhibits else 1  # which always says what is inhibited
-    quiet = any(mode.quiet_after_ms is not None for mode in policy.modes.values())
-    return max(_RESET, _AROUND + quiet + entered * each + comes_up + started + stopped + ended + _CLEAN_UP)
-
-
-def _timers(mode: Mode) -> int:
-    return len(timers(mode))

@@ -6,8 +6,9 @@ The same policy gives the same bytes: no clock, no path, no order that Python ch
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from keyswitch.export.limits import inhibits_of, macro, most_effects
+from keyswitch.export.limits import inhibits_of, macro
 from keyswitch.export.numbers import ABI, COMPARE, CONFIRM, PROOFS, SECURITY, SERVICE, TRIGGERS
+from keyswitch.export.room import most_effects
 from keyswitch.gate.change import timers
 from keyswitch.gate.events import Timer
 from keyswitch.gate.record import entry_of
@@ -66,6 +67,9 @@ def policy_h(policy: Policy, header: str) -> str:
             f"#define KS_POLICY_SERVICE {SERVICE[policy.gate.service]}",
             f"#define KS_POLICY_CONFIRM {CONFIRM[policy.update.confirm]}",
             f"#define KS_POLICY_FLAGS ({_policy_flags(policy)})",
+            f"#define KS_COUNT_MODES {len(policy.modes)}u",
+            f"#define KS_COUNT_TRANSITIONS {len(policy.transitions)}u",
+            f"#define KS_COUNT_INPUTS {len(policy.inputs)}u",
             "",
             "/* What the application names: modes, inputs, what it must not do. */",
             *names,

@@ -278,6 +278,18 @@ static void input_during_erase(void)
 
 /* --- 4: groups and the order of names --- */
 
+/* What no handler of the build does: MCUmgr's own answer, whatever the gate would say. */
+static void nobody_has(int central)
+{
+	CHECK(asks(central, READ, 77u, 0u, NOTHING) == 8);
+	CHECK(asks(central, READ, OS, 1u, NOTHING) == 8); /* a gap in the table */
+	CHECK(asks(central, WRITE, OS, 6u, NOTHING) == 8); /* params are read */
+	CHECK(asks(central, READ, OS, 200u, NOTHING) == 8);
+	CHECK(asks(central, WRITE, KS_MODE_GROUP, 1u, NOTHING) == 8);
+	CHECK(asks(central, READ, KS_MODE_GROUP, 2u, NOTHING) == 8);
+	CHECK(asks(central, WRITE, KS_MODE_GROUP, 6u, NOTHING) == 8);
+}
+
 static void late_group(void)
 {
 	int central;
@@ -290,7 +302,8 @@ static void late_group(void)
 	CHECK(asks(central, READ, 100u, 0u, NOTHING) == 11); /* by the door: no mode allows it */
 	CHECK(asks(central, WRITE, 100u, 0u, NOTHING) == 11);
 	CHECK(fake_done.late == 0);
-	CHECK(asks(central, READ, 77u, 0u, NOTHING) == 8); /* nobody has it */
+	nobody_has(central);
+	CHECK(asks(central, ECHO_) == 0); /* finds its own data */
 }
 
 static void shut_until_started(void)
@@ -306,7 +319,40 @@ static void shut_until_started(void)
 	size = other_transport_hears(heard);
 	CHECK(number_of(heard, size, "rc") == 11);
 	CHECK(fake_done.echo == 0);
+	for (uint16_t each = 0; each < 2u; each++) {
+		size = frame(bytes, 1u, WRITE, (each == 0u) ? OS : KS_MODE_GROUP, (each == 0u) ? 6u : 1u, NOTHING);
+		other_transport_sends(bytes, size, nobody, sizeof(nobody));
+		fake_run(10);
+		size = other_transport_hears(heard);
+		CHECK(number_of(heard, size, "rc") == 8); /* both are read */
+	}
 	CHECK(ks_inhibited(1u));
+}
+
+/* --- the mode group's answers: MCUmgr puts a map of its own around the same pairs --- */
+
+static void mode_group_by_both_ways(void)
+{
+	static const uint8_t nobody[8];
+	uint8_t bytes[64];
+	uint8_t by_mcumgr[512];
+	size_t size = frame(bytes, 1u, READ, KS_MODE_GROUP, 0u, NOTHING);
+	int central;
+
+	device_boots();
+	central = central_connects(0);
+	fake_run(20);
+	CHECK(asks_mode(central, READ, 0u, NOTHING) == 0);
+	central_leaves(central);
+	fake_run(100);
+	other_transport_sends(bytes, size, nobody, sizeof(nobody));
+	fake_run(20);
+	size = other_transport_hears(by_mcumgr);
+	CHECK((size > 64u) && (by_mcumgr[0] == heard[0]));
+	CHECK((((size_t)by_mcumgr[2] << 8) | by_mcumgr[3]) == size - 8u);
+	CHECK(size - 9u == ((((size_t)heard[2] << 8) | heard[3])));
+	CHECK((by_mcumgr[8] == 0xBFu) && ((heard[8] & 0xE0u) == 0xA0u) && (by_mcumgr[size - 1u] == 0xFFu));
+	CHECK(memcmp(&by_mcumgr[9], &heard[9], size - 10u) == 0);
 }
 
 /* --- 6: what another transport keeps in its user data --- */
@@ -720,19 +766,41 @@ static void arming_and_leaving(void)
 	CHECK(fake_setting("ks/session") == NULL);
 }
 
-static void slot_changes_after_arming(void)
+static int armed_by_a_central(void)
 {
 	int central;
 
 	device_boots();
 	central = central_in_maintenance();
 	CHECK(arms(central) == 0);
-	fake_store->flash[1][UPLOAD_BEGINS + 100u] ^= 1u;
+	return central;
+}
+
+static void is_not_started(int central)
+{
 	CHECK(asks(central, RESET_) == 0);
 	fake_run(5000);
 	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
 	CHECK(fake_setting("ks/session") == NULL);
 	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE); /* it goes on, and says so */
+}
+
+static void slot_changes_after_arming(void)
+{
+	int central = armed_by_a_central();
+
+	fake_store->flash[1][UPLOAD_BEGINS + 100u] ^= 1u;
+	is_not_started(central);
+}
+
+/* Sound by itself, and not the one that was named; nobody has told the gate. */
+static void another_image_after_arming(void)
+{
+	uint8_t hash[HASH_SIZE];
+	int central = armed_by_a_central();
+
+	fake_put_image(1, 0x33u, OTHER_SIZE, hash);
+	is_not_started(central);
 }
 
 static void hash_of_another_kind(void)
@@ -1032,6 +1100,7 @@ static const struct trap traps[] = {
 	{.name = "3-mode-changes-within-a-handler", .strategies = ANY, .boots = {{input_during_erase, ENDS}}},
 	{.name = "4-groups-registered-late", .strategies = ANY, .boots = {{late_group, ENDS}}},
 	{.name = "4-shut-until-started", .strategies = ANY, .boots = {{shut_until_started, ENDS}}},
+	{.name = "mode-group-by-both-ways", .strategies = ANY, .boots = {{mode_group_by_both_ways, ENDS}}},
 	{.name = "6-user-data-of-another-transport", .strategies = ANY, .boots = {{foreign_user_data, ENDS}}},
 	{.name = "7-refusals-say-why", .strategies = RECONNECTS | CHANGES_AT_ONCE | STAYS, .boots = {{refusals_say_why, ENDS}}},
 	{.name = "8-table-after-the-last-link", .strategies = RECONNECTS, .boots = {{table_after_the_last_link, ENDS}}},
@@ -1056,6 +1125,7 @@ static const struct trap traps[] = {
 	{.name = "input-before-start", .strategies = ANY, .boots = {{input_before_start, ENDS}}},
 	{.name = "arm-and-leave", .strategies = ANY, .boots = {{arming_and_leaving, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-slot-changes", .strategies = ANY, .boots = {{slot_changes_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
+	{.name = "arm-and-another-image", .strategies = ANY, .boots = {{another_image_after_arming, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-by-another-hash", .strategies = ANY, .boots = {{hash_of_another_kind, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "arm-and-guard", .strategies = ANY, .boots = {{guard_during_hashing, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "queued-before-leaving", .strategies = ANY, .boots = {{queued_before_leaving, ENDS}}},

@@ -381,9 +381,16 @@ bool smp_add_cmd_err(zcbor_state_t *zse, uint16_t group, uint16_t ret)
 
 /* --- groups of MCUmgr's own --- */
 
+#if defined(CONFIG_MCUMGR_MGMT_HANDLER_USER_DATA)
+static int of_echo;
+#endif
+
 static int os_echo(struct smp_streamer *ctxt)
 {
 	fake_done.echo++;
+#if defined(CONFIG_MCUMGR_MGMT_HANDLER_USER_DATA)
+	CHECK(mgmt_find_handler(MGMT_GROUP_ID_OS, OS_MGMT_ID_ECHO)->user_data == &of_echo);
+#endif
 	return zcbor_tstr_put_lit(ctxt->writer->zs, "r") ? 0 : MGMT_ERR_EMSGSIZE;
 }
 
@@ -508,7 +515,14 @@ int img_mgmt_ver_str(const struct image_version *ver, char *dst)
 }
 
 static const struct mgmt_handler os_handlers[] = {
-	[OS_MGMT_ID_ECHO] = {.mh_read = os_echo, .mh_write = os_echo},
+	[OS_MGMT_ID_ECHO] =
+		{
+			.mh_read = os_echo,
+			.mh_write = os_echo,
+#if defined(CONFIG_MCUMGR_MGMT_HANDLER_USER_DATA)
+			.user_data = &of_echo,
+#endif
+		},
 	[OS_MGMT_ID_RESET] = {.mh_write = os_reset},
 	[OS_MGMT_ID_MCUMGR_PARAMS] = {.mh_read = os_params},
 };
