@@ -1,10 +1,75 @@
-"""The reasons why mutants of the core survive are about lines that are there."""
+"""Mutants of the core: reasons are about changes that are made, and a function holds all of its changes."""
 
-from tests.firmware.mutants import SAME
+import pytest
+from tests.firmware.mutants import HEADERS, SAME
+from tests.firmware.mutations import mutants, schemata
 from tests.firmware.toolchain import CORE
 
+SOURCE = """#define MOST 3u
+/* a == b && 1 */
+static bool each(int a)
+{
+\tif ((a < 3) && !is(a)) {
+\t\tput(a, "text"); /* why */
+\t\treturn true;
+\t}
+\treturn a == MOST;
+}
+"""
 
-def test_each_reason_is_about_a_line_of_the_core() -> None:
-    lines = {(path.name, line.strip()) for path in CORE for line in path.read_text().splitlines()}
-    assert set(SAME) <= lines
+
+def test_each_reason_is_about_a_mutant_of_the_core() -> None:
+    assert set(SAME) <= {each.key for path in (*CORE, *HEADERS) for each in mutants(path)}
     assert all(SAME.values())
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.c"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_every_comparison_constant_text_and_statement_is_changed_and_no_comment(source) -> None:
+    assert [each.told for each in mutants(source)] == [
+        "#define MOST [[3 -> 4]]u",
+        "if ((a [[< -> <=]] 3) && !is(a)) {",
+        "if ((a < [[3 -> 4]]) && !is(a)) {",
+        "if ((a < 3) [[&& -> ||]] !is(a)) {",
+        "if ((a < 3) && [[! -> ]]is(a)) {",
+        '[[put(a, "text") -> ]];',
+        'put(a, "[[t -> ?]]ext");',
+        "return [[true -> false]];",
+        "return a [[== -> !=]] MOST;",
+    ]
+
+
+def test_a_function_holds_all_of_its_mutants_by_number(source) -> None:
+    numbered = dict(enumerate(mutants(source), 1))
+    text, inside = schemata(source, numbered)
+    assert inside == set(numbered) - {1}
+    assert [f"case {number}:" in text for number in numbered] == [False] + [True] * 8
+    assert "if ((a <= 3) && !is(a)) {" in text
+    assert text.endswith(SOURCE[SOURCE.index("\tif (") :])
+
+
+def test_a_mutant_is_the_source_with_one_change(source) -> None:
+    by_told = {each.told: each for each in mutants(source)}
+    assert by_told["return [[true -> false]];"].changed == SOURCE.replace("true", "false")
+    assert by_told["return [[true -> false]];"].line == 7
+
+
+def test_a_change_is_known_by_its_function_and_line_and_by_how_often_it_stands_before(source) -> None:
+    body = "\tif (a == 1) {\n\t\treturn;\n\t}\n\tput(a);\n\treturn;\n"
+    source.write_text(f"void one(int a)\n{{\n{body}}}\n\nstatic void other(int a)\n{{\n\n{body}}}\n#define LAST 7\n")
+    keys = [each.key for each in mutants(source)]
+    assert len(set(keys)) == len(keys)
+    for function in ("one", "other"):
+        assert [told for _, where, told in keys if where == function] == [
+            "if (a [[== -> !=]] 1) {",
+            "if (a == [[1 -> 2]]) {",
+            "[[return -> ]];",
+            "[[put(a) -> ]];",
+            "[[return -> ]]; (2)",
+        ]
+    assert keys[-1] == ("source.c", "", "#define LAST [[7 -> 8]]")
