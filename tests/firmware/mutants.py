@@ -422,9 +422,14 @@ def _others(into: Path, asked: Asked, size: int) -> Iterator[Build]:
         yield Build(into / f"sanitized-{number}", compiler, asked.share(share))
 
 
+@cache
+def _every() -> tuple[Mutant, ...]:
+    return tuple(each for source in (*CORE, *HEADERS) for each in mutants(source))
+
+
 def all_mutants(names: Collection[str] = ()) -> dict[int, Mutant]:
     """By their number: of the whole core, or of these files (`ks_boot.c`) and functions (`ks_boot.c:fits`)."""
-    every = dict(enumerate((each for source in (*CORE, *HEADERS) for each in mutants(source)), 1))
+    every = dict(enumerate(_every(), 1))
     wanted = {number: {each.source.name, f"{each.source.name}:{each.function}"} for number, each in every.items()}
     if unknown := set(names) - set().union(*wanted.values()):
         raise ValueError(f"the core has no {', '.join(sorted(unknown))}")
@@ -448,7 +453,7 @@ def sample(into: Path) -> Judged:
 
 def faults(judged: Judged) -> list[str]:
     """A line for each mutant that survives without a reason, and for each reason that is not true (any more)."""
-    there = {each.key for each in all_mutants().values()}
+    there = {each.key for each in _every()}
     return [
         *(f"line {each.line} survives: {_shown(each.key)}" for each in judged.left),
         *(f"same.toml: noticed all the same: {_shown(each)}" for each in judged.untrue),

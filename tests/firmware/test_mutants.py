@@ -1,7 +1,8 @@
 """Mutants of the core: reasons are about changes that are made, and a function holds all of its changes."""
 
 import pytest
-from tests.firmware.mutants import HEADERS, SAME
+from tests.firmware import mutants as run
+from tests.firmware.mutants import ALL_IN_IT, HEADERS, SAME, Judged, all_mutants, faults, main, page
 from tests.firmware.mutations import mutants, schemata
 from tests.firmware.toolchain import CORE
 
@@ -73,3 +74,33 @@ def test_a_change_is_known_by_its_function_and_line_and_by_how_often_it_stands_b
             "[[return -> ]]; (2)",
         ]
     assert keys[-1] == ("source.c", "", "#define LAST [[7 -> 8]]")
+
+
+def test_a_survivor_needs_a_reason_and_a_reason_a_survivor(monkeypatch) -> None:
+    of = all_mutants(["ks_unit.c"])
+    explained, left, same, *rest = of
+    judged = Judged(of, same={same}, noticed=dict.fromkeys(rest, ("proofs", ALL_IN_IT)))
+    shown = {number: ": ".join((each.source.name, each.function or "-", each.told)) for number, each in of.items()}
+    monkeypatch.setattr(run, "SAME", {of[explained].key: "for a reason"})
+    assert faults(judged) == [f"line {of[left].line} survives: {shown[left]}"]
+    reasons = [of[each].key for each in (explained, left, same, rest[0])]
+    monkeypatch.setattr(run, "SAME", dict.fromkeys([*reasons, ("ks_unit.c", "", "gone")], "for a reason"))
+    assert faults(judged) == [
+        f"same.toml: noticed all the same: {shown[same]}",
+        f"same.toml: noticed all the same: {shown[rest[0]]}",
+        "same.toml: the core has no such line: ks_unit.c: -: gone",
+    ]
+    told = page(judged)
+    counts = f"**{len(of)} faults: {len(rest)} noticed, 0 do not compile, 1 are the same program once compiled,"
+    assert f"{counts}\n2 are the same for a reason" in told
+    for row in (f"`ks_unit.c` | {len(of)} | {len(rest)} | 0 | 1 | 2", f"proofs | {len(rest)}", "for a reason | 2"):
+        assert f"\n| {row} |\n" in told
+
+
+def test_one_function_can_be_judged_by_itself() -> None:
+    assert {each.function for each in all_mutants(["ks_proof.c:put_part"]).values()} == {"put_part"}
+
+
+def test_a_file_or_function_that_the_core_does_not_have_is_said(capsys) -> None:
+    assert main(["ks_proof.c:nothing", "ks_proof.c", "other.c"]) == 2
+    assert capsys.readouterr().err == "mutants: the core has no ks_proof.c:nothing, other.c\n"
