@@ -73,7 +73,7 @@ fails, and so it does for a reason that no fault needs.
 **{made} faults: {noticed} noticed, {broken} do not compile, {same} are the same program once compiled,
 {reasons} are the same for a reason that is written, 0 are left.**
 
-Of those that were noticed, {of_one} can be noticed only in a core that has no more than one policy uses, and {watched}
+Of those that were noticed, {of_one} were so only in a core that has no more than one policy uses, and {watched}
 only under the address, undefined behaviour or memory sanitizer.
 
 ## What noticed them first
