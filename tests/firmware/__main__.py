@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 
-from tests.firmware import c_gate, equivalence, footprint, fuzzing, glue, pairs, toolchain
+from tests.firmware import c_gate, equivalence, footprint, fuzzing, glue, mutants, pairs, toolchain
 from tests.firmware.equivalence import Count, DifferenceError
 from tests.firmware.odd_policies import odd_policies
 from tests.firmware.toolchain import ALL, GCC, REPOSITORY, BuildFailedError, Compiler, run
@@ -85,6 +85,7 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory(prefix="keyswitch-firmware-") as name:
         try:
             line = _in_a_pool(Path(name), began, DEEP if "--deep" in arguments else USUAL)
+            _judge_mutants(Path(name), began, whole="--deep" in arguments)
         except (DifferenceError, BuildFailedError) as error:
             print(f"firmware: {error}", file=sys.stderr)  # noqa: T201 - the runner's own output
             return 1
@@ -214,6 +215,14 @@ def _test(place: Path, path: str, *options: str) -> int:
     if found is None:
         raise BuildFailedError(f"{path}: {said}")
     return int(found[1])
+
+
+def _judge_mutants(into: Path, began: float, *, whole: bool) -> None:
+    """All of them, which takes long; or those of one file, which shows that this notices faults at all."""
+    judged = (mutants.whole if whole else mutants.sample)(into / "mutants")
+    _say(f"{judged.told()} ({time.monotonic() - began:.0f} s)")
+    if found := mutants.faults(judged):
+        raise DifferenceError("\n".join(found))
 
 
 def _report(what: str, parts: list[Future[Count]], total: Count, began: float) -> None:

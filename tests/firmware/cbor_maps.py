@@ -49,7 +49,7 @@ def edges() -> Iterator[bytes]:
     """Every first byte, cut at every place behind it; every two bytes of a text; as many keys as there may be."""
     step = b"\x64step"
     for first in range(256):
-        for size in range(10):
+        for size in (*range(10), 16, 32, 64):
             for filler in (b"\x00", b"\x20", b"\xff"):
                 yield b"\xa1" + step + bytes([first]) + filler * size
                 yield bytes([first]) + filler * size
@@ -58,6 +58,12 @@ def edges() -> Iterator[bytes]:
             for rest in (b"", b"\x80", b"\xbf\x80", b"\x80\xc0", b"\xbf\xbf", b"\x7f\x80", b"a\x80\x80"):
                 text = bytes([first, second]) + rest
                 yield b"\xa1\x62to" + bytes([0x60 + len(text)]) + text
+    for value in (2**24 - 1, 2**24, 2**31 - 1, 2**31 + 1, 2**32 - 255, 2**32 - 1, 2**32, 2**32 + 1):
+        yield b"\xa1" + step + b"\x1b" + value.to_bytes(8, "big")
+        yield b"\xa1" + step + b"\x1a" + value.to_bytes(8, "big")[4:]
+    for cut in (b"\xa1\x62to\x62a\xc3", b"\xa1\x62to\x63ab\xe2"):
+        yield cut
+        yield cut + b"\x80\x80\x80"  # what lies behind the map belongs to nobody
     for count in (15, 16, 17):
         body = {f"k{each}": each for each in range(count)}
         yield cbor2.dumps(body)

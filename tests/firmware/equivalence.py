@@ -3,14 +3,14 @@
 import json
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import cbor2
-from tests.firmware import cbor_maps, lives, pairs, permits, toolchain, vectors
+from tests.firmware import cbor_maps, lives, pairs, permits, stories, toolchain, vectors
 from tests.firmware.gate_memory import GateMemory
 from tests.firmware.lives import Life
 from tests.firmware.toolchain import OWN, Compiler, build_tables, link_harness
@@ -21,6 +21,7 @@ from keyswitch.gate import record_bytes
 from keyswitch.gate.authorise import authorise
 from keyswitch.gate.events import Event
 from keyswitch.gate.machine import step
+from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState
 from keyswitch.gate.visibility import may_access_smp
 from keyswitch.policy import unit_data
@@ -128,6 +129,9 @@ class Batch:
         twice = record_bytes.to_bytes(replace(found, images=frozenset({b"\xa1" * 32, b"\xa2" * 32})))[:-4]
         self.record(wire, with_crc(twice.replace(b"\xa1" * 32, b"\xa2" * 32)))
         self.record(wire, with_crc(twice.replace(b"\xa1" * 32, b"\xa3" * 32)))
+        edges = [*_records_at_edges(found)]
+        for data in edges:
+            self.record(wire, data)
         for _ in range(count):
             found = lives.foreign_record(wire.policy, chance)
             data = record_bytes.to_bytes(found)
@@ -135,7 +139,7 @@ class Batch:
             for _ in range(4):
                 self.record(wire, spoilt(data, chance))
             self.record(wire, with_crc(spoilt(data[:-4], chance)))
-        return 6 * count + 7
+        return 6 * count + 7 + len(edges)
 
     def record(self, wire: Wire, data: bytes) -> None:
         """Ask what these bytes say."""
@@ -157,6 +161,17 @@ class Batch:
             self.told.append(life.answer())
             self.about.append(life)
         return len(seeds)
+
+    def stories(self, wire: Wire) -> tuple[int, int]:
+        """Ask for the lives that are not drawn by chance; how many there are under this policy, and their actions."""
+        if not lives.usable(wire.policy):
+            return 0, 0
+        told = list(stories.stories(wire))
+        for each in told:
+            self.asked.append(each.question())
+            self.told.append(each.answer())
+            self.about.append(each)
+        return len(told), sum(len(each.actions) for each in told)
 
     def memories(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask lock-out, nonces and sequences by themselves; how many operations."""
@@ -197,12 +212,16 @@ class Batch:
             data = unit_data.to_bytes(unit)
             head = spoilt(data[:12], chance) + data[12:-4]
             told = (data, data + b"\xff", spoilt(data, chance), with_crc(spoilt(data[:-4], chance)), with_crc(head))
-            for each in told:
-                found = unit_data.from_bytes(each)
-                self.asked.append(b"\x09" + wire.number + len(each).to_bytes(2, "little") + each)
-                self.told.append(b"\0" if found is None else b"\1" + _told_unit(found))
-                self.about.append(each)
+            self._units(wire, told)
+        self._units(wire, _units_at_edges())
         return len(self.asked) - before
+
+    def _units(self, wire: Wire, told: Iterable[bytes]) -> None:
+        for each in told:
+            found = unit_data.from_bytes(each)
+            self.asked.append(b"\x09" + wire.number + len(each).to_bytes(2, "little") + each)
+            self.told.append(b"\0" if found is None else b"\1" + _told_unit(found))
+            self.about.append(each)
 
     def requests(self, wire: Wire, chance: Random, count: int) -> int:
         """Ask how these bytes are read as a request's map, and how a number is written; how many."""
@@ -279,8 +298,9 @@ def compare_policies(
         if not lives.usable(policy):
             continue
         asked = batch.lives(wire, range(LIVES))
-        count.lives += asked
-        count.steps += asked * ACTIONS
+        told, actions = batch.stories(wire)
+        count.lives += asked + told
+        count.steps += asked * ACTIONS + actions
         count.records += batch.records(wire, chance, RECORDS)
         count.steps += roomy.memories(wire, chance, MEMORIES)
         count.records += roomy.units(wire, chance, UNITS)
@@ -357,6 +377,50 @@ def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tup
     known = batch.known(wire)
     _compare(into, batch, [policy], cores)
     return known, asked
+
+
+def _records_at_edges(record: SessionRecord) -> Iterator[bytes]:
+    """Names of every length that there is, and one more; the time that means none; a hash that is too long."""
+    plain = replace(record, images=None, expected=(), mode="m")
+    body = record_bytes.to_bytes(plain)[:-4]
+    for name in (
+        b"",
+        b"a",
+        b"z",
+        b"{",
+        b"`",
+        b"zz",
+        b"a-_09",
+        b"a/",
+        b"a:",
+        b"-a",
+        b"A",
+        b"m" * 31,
+        b"m" * 32,
+        b"m" * 33,
+    ):
+        yield with_crc(body[:36] + bytes([len(name)]) + name + body[38:])
+    for place in range(5):
+        timed = replace(plain, lease_ms=None, lease_max_ms=None, timeout_ms=None, idle_ms=None, trial_ms=None)
+        name = ("lease_ms", "lease_max_ms", "timeout_ms", "idle_ms", "trial_ms")[place]
+        data = record_bytes.to_bytes(replace(timed, **{name: record_bytes.MAX_TIME_MS}))[:-4]
+        yield with_crc(data)
+        yield with_crc(data[:-4] + b"\xff" * 4)
+    hashes = [bytes([each]) * 32 for each in range(1, MOST_IMAGES + 1)]
+    data = record_bytes.to_bytes(replace(plain, images=frozenset(hashes)))[:-4]
+    yield with_crc(data.replace(b"\x20" + hashes[-1], b"\xff" + hashes[-1]))
+    yield with_crc(b"")
+
+
+def _units_at_edges() -> Iterator[bytes]:
+    """Identities and issuers as many as there may be, one less, one more."""
+    for size in (0, 1, 63, 64, 65, 66, 255):
+        for issuers in (0, 1, 15, 16, 17):
+            body = b"u" * size + b"\0" + bytes(32 * issuers)
+            total = 10 + len(body) + 4
+            yield with_crc(b"KSUN\1\0" + total.to_bytes(2, "little") + bytes([size, issuers]) + body)
+    yield with_crc(b"KSUN\1\0\x10\0\1\0uu")
+    yield with_crc(b"KSUN\1\0\x10\0\1\0\0\0")
 
 
 def _told_unit(unit: UnitData) -> bytes:

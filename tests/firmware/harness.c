@@ -463,7 +463,9 @@ static void answer_step(struct input *in, const struct ks_policy *policy)
 	nonsense(&step, sizeof(step));
 #if KS_HAS_PERMIT
 	if (told.event.kind == KS_ENTER_PROVED) {
-		(void)ks_would_refuse_enter(policy, &state, &told.event, &foreseen);
+		must(ks_would_refuse_enter(policy, &state, &told.event, &foreseen) ==
+			     (foreseen.why != KS_NOT_REFUSED),
+		     "a foreseen refusal and its reason differ");
 	}
 #endif
 	ks_step(policy, &state, &told.event, &step);
@@ -645,6 +647,16 @@ static void answer_permit(struct input *in, const struct ks_policy *policy, cons
 #endif
 
 #if KS_HAS_SEQUENCE
+static bool is_zero(const void *bytes, size_t size)
+{
+	for (size_t place = 0; place < size; place++) {
+		if (((const uint8_t *)bytes)[place] != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Lock-out, nonces and sequences by themselves: one operation after the other. */
 static void answer_memory(struct input *in, const struct ks_policy *policy)
 {
@@ -663,7 +675,7 @@ static void answer_memory(struct input *in, const struct ks_policy *policy)
 		uint8_t nonce[KS_NONCE_SIZE] = {0};
 		uint8_t first;
 		uint8_t second;
-		uint8_t left = 0;
+		uint8_t left = 0xA5; /* each answer sets it */
 
 		now_ms |= (uint64_t)get32(in) << 32;
 		first = get8(in);
@@ -706,6 +718,8 @@ static void answer_memory(struct input *in, const struct ks_policy *policy)
 		}
 		put8(nonces.count);
 		put8(sequences.count);
+		must(is_zero(&nonces.given[nonces.count], sizeof(nonces.given[0]) * (size_t)(KS_MAX_NONCES - nonces.count)),
+		     "a nonce that is gone is left in memory");
 	}
 }
 #endif
@@ -835,6 +849,8 @@ static void live_look(const struct ks_policy *policy, const struct ks_device *de
 	put32(due_ms == KS_NEVER ? UINT32_MAX : (uint32_t)due_ms);
 }
 
+#define NO_UNIT 0xFFu
+
 /* Actions in time, each with what came of it. */
 static void answer_life(struct input *in, const struct ks_policy *policy)
 {
@@ -844,12 +860,17 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 	uint16_t actions;
 	char id[65] = {0};
 	struct ks_unit unit = {NULL, NULL, TEST_ISSUERS, 2};
+	const struct ks_unit *own = &unit;
 	uint8_t id_size;
 
 	test_chance_seed(get32(in));
 	test_permits_forget();
 	get_signatures(in);
 	id_size = get8(in);
+	if (id_size == NO_UNIT) {
+		own = NULL;
+		id_size = 0;
+	}
 	memcpy(id, take(in, id_size), id_size);
 	unit.device_id = id_size == 0 ? NULL : id;
 	actions = get16(in);
@@ -859,7 +880,7 @@ static void answer_life(struct input *in, const struct ks_policy *policy)
 
 		switch (kind) {
 		case 0:
-			live_boot(in, policy, &unit, &device, now_ms);
+			live_boot(in, policy, own, &device, now_ms);
 			break;
 		case 1:
 			get_event(in, policy, &told);
@@ -953,6 +974,8 @@ static bool connects(const struct ks_policy *policy, struct ks_state *state, uin
 /* Every place is taken, by each central once, and given back. */
 static void check_connections(const struct ks_policy *policy, struct ks_state *state)
 {
+	char text[KS_REFUSAL_TEXT];
+
 	for (uint32_t peer = 1; peer <= KS_MAX_CONNECTIONS; peer++) {
 		must(connects(policy, state, KS_CONNECTED, peer), "there is a place");
 		must(connects(policy, state, KS_CONNECTED, peer), "the same central again");
@@ -963,12 +986,94 @@ static void check_connections(const struct ks_policy *policy, struct ks_state *s
 		must(connects(policy, state, KS_CONNECTED, 100 + peer), "another comes in its place");
 	}
 	must(!connects(policy, state, KS_CONNECTED, KS_MAX_CONNECTIONS + 1), "there is no place again");
+	(void)ks_refusal_text(policy, &(struct ks_refusal){.why = KS_WHY_TOO_MANY_CONNECTIONS}, false, text, sizeof(text));
+	must(strcmp(text, "busy: too many connections") == 0, "why there is no place");
+}
+
+static bool initial(const struct ks_policy *policy, const struct ks_state *state)
+{
+	for (uint8_t input = 0; input < policy->input_count; input++) {
+		const struct ks_input *each = &policy->inputs[input];
+
+		if (state->inputs[input].known != ((each->flags & KS_INPUT_KNOWN) != 0) ||
+		    state->inputs[input].value != each->initial) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Before it has come up, a device serves nobody, and its inputs read what the policy says. */
+static void check_before_boot(const struct ks_policy *policy)
+{
+	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_SMP};
+	struct ks_record_times times = {{0, 0, 0}};
+	uint8_t token[KS_TOKEN_SIZE] = {0};
+	uint8_t bytes[KS_RECORD_MAX];
+	struct ks_refusal refusal;
+	struct ks_state state;
+
+	nonsense(&state, sizeof(state));
+	ks_state_init(policy, &state);
+	must(state.down && initial(policy, &state), "a device that has not come up");
+	must(!ks_authorise(policy, &state, &peer, 0x4B53, 0, 0, &refusal) && refusal.why == KS_WHY_RESETTING,
+	     "it serves nobody");
+	must(ks_record_write(policy, &state, false, token, &times, bytes, sizeof(bytes)) == 0, "a record of no session");
+}
+
+/* What the gate lets pass is no command of this group all the same: others execute it. */
+static void check_other_groups(const struct ks_policy *policy, struct ks_device *device)
+{
+	static const uint8_t fails[] = {0xa1, 0x62, 'r', 'c', 8};
+	struct ks_peer peer = {1, KS_SECURITY_AUTHENTICATED, KS_SERVICE_SMP};
+
+	for (unsigned which = 0; which < 128; which++) {
+		uint8_t packet[] = {0, 0, 0, 1, 0, (uint8_t)((which >> 1) & 1u), 0, (uint8_t)(which >> 2), 0xa0};
+		struct ks_refusal refusal;
+		struct ks_step step;
+		uint8_t out[64];
+
+		packet[0] = (which & 1u) != 0 ? 2 : 0;
+		if (ks_authorise(policy, &device->state, &peer, packet[5], packet[7], packet[0], &refusal)) {
+			size_t size = ks_mode_group_frame(device, &peer, packet, sizeof(packet), 0, out, sizeof(out), &step).size;
+
+			must(size == KS_SMP_HEADER + sizeof(fails) &&
+				     memcmp(out + KS_SMP_HEADER, fails, sizeof(fails)) == 0,
+			     "a command of another group");
+		}
+	}
+}
+
+/* Inputs that the policy does not have, and numbers that are no bool, change nothing. */
+static void check_inputs(const struct ks_policy *policy, struct ks_state *state)
+{
+	struct ks_state before = *state;
+	char text[KS_REFUSAL_TEXT];
+
+	for (unsigned input = 0; input <= policy->input_count; input++) {
+		struct ks_event event = {0};
+		struct ks_step step;
+
+		event.kind = KS_INPUT_CHANGED;
+		event.input = (uint8_t)input;
+		event.value.known = true;
+		event.value.value = 2;
+		if (input < policy->input_count && (policy->inputs[input].flags & KS_INPUT_BOOL) == 0) {
+			continue;
+		}
+		ks_step(policy, state, &event, &step);
+		must(step.refusal.why == KS_WHY_NO_SUCH_INPUT && step.count == 0, "no such input");
+		must(memcmp(&before, state, sizeof(before)) == 0, "it changed something");
+		(void)ks_refusal_text(policy, &step.refusal, false, text, sizeof(text));
+		must(strcmp(text, "guard: no such input") == 0, "why there is no such input");
+	}
 }
 
 /* An event of another version, no entropy, no room for an answer or a text: each is refused or cut, and nothing more. */
 static void check_edges(const struct ks_policy *policy)
 {
 	static const uint8_t fails[] = {0xa1, 0x62, 'r', 'c', 6};
+	static const uint8_t too_large[] = {0xa1, 0x62, 'r', 'c', 7};
 	struct ks_boot boot = {0};
 	struct ks_device device;
 	struct ks_step step;
@@ -980,10 +1085,12 @@ static void check_edges(const struct ks_policy *policy)
 	char cut[KS_REFUSAL_TEXT];
 	uint8_t target;
 
+	check_before_boot(policy);
 	boot.mode_before = KS_NO_MODE;
 	test_chance_fails(true);
 	memset(&device, 0xA5, sizeof(device));
 	ks_device_boot(&device, policy, &boot, NULL, 0, &step);
+	must(initial(policy, &device.state), "inputs that nobody has read at boot");
 	for (size_t place = 0; place < KS_BOOT_ID_SIZE; place++) {
 		must(device.boot_id[place] == 0, "a boot id without entropy");
 	}
@@ -1008,6 +1115,8 @@ static void check_edges(const struct ks_policy *policy)
 		     "an event of another version");
 		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
 	}
+	check_other_groups(policy, &device);
+	check_inputs(policy, &device.state);
 	check_connections(policy, &before);
 	size = ask_frame(&device, 0, 0, "", whole, sizeof(whole)).size;
 	for (size_t room = 0; room <= size; room++) {
@@ -1016,10 +1125,18 @@ static void check_edges(const struct ks_policy *policy)
 
 		must(used <= room && (used == 0) == (room < KS_SMP_HEADER + 5u), "an answer's room");
 		must(used == 0 || (exact[2] << 8 | exact[3]) == (int)(used - KS_SMP_HEADER), "an answer's length");
-		must(used == 0 || exact[KS_SMP_HEADER] == (used == KS_SMP_HEADER + 5u ? 0xa1 : exact[KS_SMP_HEADER]),
+		must(used == 0 || room == size || memcmp(exact + KS_SMP_HEADER, too_large, sizeof(too_large)) == 0 ||
+			     used > KS_SMP_HEADER + sizeof(too_large),
 		     "{rc} where there is no room for more");
 		must(room != size || memcmp(exact, whole, size) == 0, "the whole answer where there is room");
 		free(exact);
+	}
+	for (unsigned why = KS_WHY_USED_UP + 1; why <= UINT8_MAX; why++) {
+		struct ks_refusal refusal = {.why = (uint8_t)why};
+
+		must(ks_refusal_text(policy, &refusal, false, text, sizeof(text)) == 0 && text[0] == 0 &&
+			     ks_refusal_rc(&refusal) == 11,
+		     "a reason of another version");
 	}
 	for (uint8_t why = 0; why <= KS_WHY_USED_UP; why++) {
 		struct ks_refusal refusal = {0};
@@ -1030,8 +1147,11 @@ static void check_edges(const struct ks_policy *policy)
 		refusal.why = why;
 		size = ks_refusal_text(policy, &refusal, false, text, sizeof(text));
 		for (size_t room = 0; room <= size + 1; room++) {
-			size_t used = ks_refusal_text(policy, &refusal, false, cut, room);
+			size_t used;
 
+			cut[0] = 'x';
+			used = ks_refusal_text(policy, &refusal, false, cut, room);
+			must(room != 0 || cut[0] == 'x', "there was no room");
 			must(used == (room == 0 ? 0 : room - 1 < size ? room - 1 : size), "a text that is cut");
 			must(room == 0 || (memcmp(cut, text, used) == 0 && cut[used] == 0), "a text's beginning");
 		}
@@ -1104,9 +1224,6 @@ static unsigned long answer_all(const uint8_t *data, size_t size)
 	}
 	return count;
 }
-
-/* The same for a process that has loaded this as a library. *told: give it back to free(). */
-size_t harness_ask(const uint8_t *questions, size_t size, uint8_t **told);
 
 size_t harness_ask(const uint8_t *questions, size_t size, uint8_t **told)
 {

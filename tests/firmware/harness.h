@@ -11,6 +11,8 @@
 #define TEST_SECRET_FIRST 0x40
 
 void must(bool held, const char *what);
+/* The answers to these questions, in the form of the files of main(). *told: give it back to free(). */
+size_t harness_ask(const uint8_t *questions, size_t size, uint8_t **told);
 void test_chance_seed(uint32_t seed);
 /* From now on there is no entropy, or there is. */
 void test_chance_fails(bool fails);

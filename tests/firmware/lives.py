@@ -34,7 +34,7 @@ from keyswitch.gate.record import SessionRecord
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind, SessionRule
-from keyswitch.policy.model import OnButton, OnEnter, Policy
+from keyswitch.policy.model import OnButton, OnEnter, Policy, Transition
 from keyswitch.policy.units import Unit, with_unit
 from keyswitch.proof import challenge
 from keyswitch.smp import cbor
@@ -46,6 +46,8 @@ SECRET: Final = bytes(range(0x40, 0x60))
 """`TEST_SECRET_FIRST` in harness.h."""
 MAX_KEYS: Final = 16
 """`KS_MAX_KEYS`."""
+NO_UNIT: Final = 0xFF
+"""In place of the size of a unit's identity: there is no unit, so nobody may issue permits."""
 RUNNING: Final = b"\x11" * 32
 IMAGES: Final = (RUNNING, b"\x22" * 32, b"\x33" * 64)
 _U16, _U32 = Struct("<H"), Struct("<I")
@@ -92,7 +94,9 @@ class Chance:
 class LifeCore(Core):
     """The device's core, without slots: what it is told is noted, with the bytes of each record that it writes."""
 
-    def __init__(self, policy: Policy, chance: Chance, wire: Wire, store: MemoryStore) -> None:
+    def __init__(
+        self, policy: Policy, chance: Chance, wire: Wire, store: MemoryStore, issuers: tuple[bytes, ...]
+    ) -> None:
         self.wire = wire
         self.told: list[bytes] = []
         self.records: list[bytes] = []
@@ -112,7 +116,7 @@ class LifeCore(Core):
                 layout=layout,
                 memory=Memory(store),
                 secret=SECRET,
-                issuers=ISSUERS,
+                issuers=issuers,
                 clock_s=lambda: permits.NOW_S,
                 random=chance,
                 maintenance_address="",
@@ -167,16 +171,19 @@ class LifeCore(Core):
 class Life:
     """One life, as it is lived and as it is told to the C core: drawn by `chance`, or by its seed."""
 
-    def __init__(self, wire: Wire, seed: int, chance: Random | None = None) -> None:
+    def __init__(
+        self, wire: Wire, seed: int, chance: Random | None = None, *, issuers: tuple[bytes, ...] = ISSUERS
+    ) -> None:
         self.wire, self.policy = wire, wire.policy
         self.unit = "a unit's own id, é" if seed % 3 == 2 else ""
         if self.unit:
             self.policy = with_unit(self.policy, Unit(id=self.unit))
+        self.issuers = issuers
         self.right: set[bytes] = set()
         self.chance = Random(seed) if chance is None else chance
         self.now_ms = self.chance.randrange(1000)
         self.store = MemoryStore()
-        self.core = LifeCore(self.policy, Chance(seed), wire, self.store)
+        self.core = LifeCore(self.policy, Chance(seed), wire, self.store, issuers)
         self.actions: list[bytes] = []
         self.expected: list[bytes] = []
         self.seed = seed
@@ -205,7 +212,8 @@ class Life:
     def question(self) -> bytes:
         unit = self.unit.encode()
         head = b"\3" + self.wire.number + _U32.pack(self.seed) + permits.signatures(self.right)
-        return head + bytes([len(unit)]) + unit + _U16.pack(len(self.actions)) + b"".join(self.actions)
+        size = bytes([len(unit) if self.issuers else NO_UNIT])
+        return head + size + unit + _U16.pack(len(self.actions)) + b"".join(self.actions)
 
     def answer(self) -> bytes:
         return b"".join(self.expected)
@@ -224,7 +232,8 @@ class Life:
 
     # --- what happens ---
 
-    def boot(self, found: SessionRecord | None = None) -> None:
+    def boot(self, found: SessionRecord | None = None, *, trial: bool | None = None, gone_on: bool = False) -> None:
+        """Come up. trial: None: maybe; gone_on: what the record expects runs, and inputs read as they did."""
         core, chance = self.core, self.chance
         if found is not None:
             core.setup.memory.save_record(found)
@@ -235,14 +244,18 @@ class Life:
         failures = core.setup.memory.lockout()
         counts = b"".join(_U32.pack(failures.get(kind.value, 0)) for kind in _KINDS)
         expected = dict(() if known is None else known.expected).get(0)
-        running = expected if expected is not None and chance.random() < 0.8 else RUNNING
-        trial = chance.random() < 0.2
+        running = expected if expected is not None and (gone_on or chance.random() < 0.8) else RUNNING
+        trial = chance.random() < 0.2 if trial is None else trial
         report = SimpleNamespace(images=[SimpleNamespace(image=0, running_hash=running, trial=trial)], active=())
         inputs = tuple(
             (each.name, chance.choice(values))
             for each, values in zip(self.policy.inputs, self.values, strict=True)
-            if chance.random() < 0.5
+            if not gone_on and chance.random() < 0.5
         )
+        if gone_on:
+            inputs = tuple(
+                (each.name, value) for each, value in zip(self.policy.inputs, core.state.inputs, strict=True)
+            )
         blank, before = core.setup.memory.blank(), core.setup.memory.mode()
         core.peers.clear()
         self.peers.clear()
@@ -294,19 +307,13 @@ class Life:
         self._note(3, b"", self._told(), "time passes")
 
     def event(self) -> None:
-        chance, core = self.chance, self.core
+        chance = self.chance
         kind = chance.randrange(9)
         known = list(self.peers)
         if kind == 0 and len(known) < 3:
             self._connect()
         elif kind == 1 and known:
-            gone = chance.choice(known)
-            del self.peers[gone], core.peers[gone]
-            self.nonce.pop(gone, None)
-            core.nonces.forget(gone)
-            core.sequences = {key: each for key, each in core.sequences.items() if key[0] != gone}
-            core.ending -= {gone}
-            self.happens(on.Disconnected(peer=gone))
+            self.disconnect(chance.choice(known))
         elif kind in {2, 3} and self.policy.inputs:
             place = chance.randrange(len(self.policy.inputs))
             name = self.policy.inputs[place].name
@@ -344,6 +351,16 @@ class Life:
         self.peers[peer.id] = self.core.peers[peer.id] = peer
         self.happens(on.Connected(peer=peer.id))
         return peer
+
+    def disconnect(self, gone: int) -> None:
+        """A central goes."""
+        core = self.core
+        del self.peers[gone], core.peers[gone]
+        self.nonce.pop(gone, None)
+        core.nonces.forget(gone)
+        core.sequences = {key: each for key, each in core.sequences.items() if key[0] != gone}
+        core.ending -= {gone}
+        self.happens(on.Disconnected(peer=gone))
 
     def happens(self, event: Event) -> None:
         refused = self.core.feed(event, self.now_ms)
@@ -410,7 +427,7 @@ class Life:
         peer, core = self.peers[self.chance.choice(list(self.peers))], self.core
         attaching = core.state.session is not None
         to = core.state.mode if attaching else self._prepared()
-        answer = cbor2.loads(self.exchange(peer, _request(mode.Id.CHALLENGE, {"to": to}))[HEADER_SIZE:])
+        answer = cbor2.loads(self.exchange(peer, as_request(mode.Id.CHALLENGE, {"to": to}))[HEADER_SIZE:])
         if "nonce" not in answer:
             return
         purpose = challenge.Purpose.ATTACH if attaching else challenge.Purpose.ENTER
@@ -425,14 +442,17 @@ class Life:
         if "permit" in answer["proofs"] and self.chance.random() < 0.7:
             body = self._permit(asked)
         command = mode.Id.ATTACH if attaching else mode.Id.ENTER
-        self.exchange(peer, _request(command, body if attaching else {"to": to, **body}))
+        self.exchange(peer, as_request(command, body if attaching else {"to": to, **body}))
 
     def _prepared(self) -> str:
         """A mode that somebody can enter, once the inputs are as one of its transitions asks."""
         ways = [way for way in self.policy.transitions if isinstance(way.trigger, OnEnter)]
         if not ways:
             return self.chance.choice(list(self.policy.modes))
-        way = self.chance.choice(ways)
+        return self.prepare(self.chance.choice(ways))
+
+    def prepare(self, way: Transition) -> str:
+        """Inputs as this transition asks; where it leads."""
         for guard in way.when:
             right = [value for value in self.values[guard.index] if guard.holds(value)]
             if right:
@@ -542,7 +562,8 @@ class Life:
             self.nonce.pop(peer.id, None)
 
 
-def _request(command: mode.Id, body: dict[str, Any]) -> bytes:
+def as_request(command: mode.Id, body: dict[str, Any]) -> bytes:
+    """As an operator sends it."""
     payload = cbor2.dumps(body)
     op = Op.READ if command is mode.Id.CHALLENGE else Op.WRITE
     return Header(op=op, length=len(payload), group=mode.ID, sequence=0, command=command).encode() + payload

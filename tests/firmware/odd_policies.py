@@ -270,21 +270,124 @@ transports = ["ble"]
 """
 
 
-_GUARDED: Final = """[inputs]
-an-input-with-a-name-of-30-bytes = { type = "int" }
+_GUARDED: Final = """proofs = ["sequence"]
+when = ["an-input-with-a-name-of-30-bytes == -2147483647"]"""
+"""A reason that is long."""
+
+
+_FIRST: Final = """
+schema = 1
+[device]
+name = "maintenance first"
+id = "a unit with an identity that is as long as it may be: 64 bytes.."
+initial_mode = "work"
+[inputs]
+lid = { type = "bool", initial = true }
+level = { type = "int", initial = 0 }
+[modes.service]
+maintenance = true
+allow = ["os", "image", "mode"]
+inhibits = ["move"]
+security = "encrypted"
+lease_s = 60
+[modes.other]
+maintenance = true
+allow = ["os", "mode"]
+inhibits = ["beep"]
+lease_s = 30
+[modes.work]
+allow = ["mode", "image.state:write", "image.erase"]
+timeout_s = 4
+[modes.rest]
+allow = ["mode"]
+timeout_s = 2
+[modes.free]
+maintenance = true
+allow = ["os", "image", "mode"]
+security = "authenticated"
+lease_s = 60
+[entry.challenge]
+secret = "k.hmac"
+[entry.sequence]
+steps = 3
+window_s = 4
+[entry.permit]
+issuers = ["a.pem", "b.pem"]
+clock = "none"
+max_permits = 8
+[entry.lockout]
+free_tries = 2
+first_s = 0.001
+max_s = 0.009
 [[transitions]]
 from = ["work"]
 to = "service"
 on = "enter"
 proofs = ["sequence"]
-when = ["an-input-with-a-name-of-30-bytes == -2147483647"]
-[modes.work]"""
-"""A reason that is long."""
+security = "authenticated"
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "enter"
+proofs = ["sequence", "challenge", "permit"]
+[[transitions]]
+from = ["work"]
+to = "free"
+on = "enter"
+proofs = ["challenge", "permit", "sequence"]
+when = ["level == 7"]
+[[transitions]]
+from = ["work"]
+to = "free"
+on = "enter"
+proofs = ["permit"]
+when = ["level == 8"]
+[[transitions]]
+from = ["service", "free"]
+to = "rest"
+on = "enter"
+[[transitions]]
+from = ["work"]
+to = "other"
+on = "button"
+hold_s = 2
+when = ["lid == false"]
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "button"
+hold_s = 1
+[[transitions]]
+from = ["work"]
+to = "service"
+on = "button"
+hold_s = 2
+when = ["level == 1"]
+[[transitions]]
+from = ["work"]
+to = "rest"
+on = "timeout"
+when = ["level > 3"]
+[[transitions]]
+from = ["rest"]
+to = "work"
+on = "timeout"
+[[transitions]]
+from = ["service"]
+to = "rest"
+on = "leave"
+when = ["level < 2"]
+[update]
+trial_deadline_s = 30
+[smp]
+transports = ["ble"]
+"""
+"""A maintenance mode and a transition that matter stand first; every kind of proof; holds of the same length."""
 
 
 def odd_policies() -> list[Policy]:
     """All of them."""
-    found = [load(_BORN.encode(), origin="odd-born")]
+    found = [load(_BORN.encode(), origin="odd-born"), load(_FIRST.encode(), origin="odd-first")]
     for initial, lease_s in ((14, "65534.5"), (15, "65535"), (16, "65535.001")):
         written = _MANY.replace("INITIAL", str(initial)).replace("LEASE", lease_s)
         found.append(load(written.encode(), origin=f"odd-many-{initial}"))
@@ -295,11 +398,11 @@ def odd_policies() -> list[Policy]:
     for clock, session in (("none", "owner"), ("trusted", "anyone")):
         written = _PERMITS.replace("CLOCK", clock).replace("SESSION", session)
         found.append(load(written.encode(), origin=f"odd-permits-{clock}"))
-    for size in (128, 150, 170, 190):
+    for size in (128, 180, 215, 260):
         written = _ANYONE.replace("SERVICE", "live").replace("ARM", "late").replace("CONFIRM", "self")
-        written = written.replace('name = "plain"', f'name = "plain"\nid = "{"x" * 64}"').replace(
-            "[modes.work]", _GUARDED
-        )
+        written = written.replace('name = "plain"', f'name = "plain"\nid = "{"x" * 64}"')
+        written = written.replace('proofs = ["sequence"]', _GUARDED)
+        written += '[inputs]\nan-input-with-a-name-of-30-bytes = { type = "int" }\n'
         written += f'[smp]\nbuf_size = {size}\ntransports = ["ble"]\n'
         found.append(load(written.encode(), origin=f"odd-small-{size}"))
     return found

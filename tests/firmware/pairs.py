@@ -138,13 +138,21 @@ def _records(policy: Policy) -> list[SessionRecord]:
     """What may have been left of each maintenance mode, by this policy and by another, for each proof."""
     return [
         SessionRecord(
-            policy=digest, mode=mode.name, proof=proof, expected=expected, token=bytes(4), lease_ms=900, timeout_ms=700
+            policy=digest,
+            mode=mode.name,
+            proof=proof,
+            expected=expected,
+            ending=ending,
+            token=bytes(4),
+            lease_ms=900,
+            timeout_ms=700,
         )
         for mode in policy.modes.values()
         if mode.maintenance
         for proof in (None, *ProofKind)
         for digest in (policy.digest, b"\x77" * 32)
         for expected in ((), ((0, b"old"),))
+        for ending in (False, True)
     ]
 
 
@@ -158,6 +166,7 @@ def everything(found: Found, max_pairs: int = MAX_PAIRS) -> Iterator[tuple[GateS
     if len(states) * len(met) > max_pairs:
         yield from some(found, max_pairs, Random(len(found.pairs)))
         return
+    yield from again(found, Random(len(found.pairs)))
     told = list(dict.fromkeys((*met, *alphabet(found.policy))))
     boots = [event for event in told if isinstance(event, on.Booted)]
     others = [event for event in told if not isinstance(event, on.Booted)]
@@ -173,6 +182,7 @@ def everything(found: Found, max_pairs: int = MAX_PAIRS) -> Iterator[tuple[GateS
 def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, Event]]:
     """All that was met, and so many more of `everything`, also with other values of the inputs."""
     yield from found.pairs
+    yield from again(found, chance)
     told = list(dict.fromkeys((*found.events, *alphabet(found.policy))))
     states = found.states
     values = [values_of(found.policy, each) for each in found.policy.inputs]
@@ -183,6 +193,19 @@ def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, 
         if state.session is not None and chance.random() < 0.4:
             state = replace(state, session=_foreign(state.session, chance))
         yield state, chance.choice(told)
+
+
+def again(found: Found, chance: Random) -> Iterator[tuple[GateState, Event]]:
+    """Entering once more, with each limit of images, the session that has each of them."""
+    limits = (None, *map(frozenset, ((), (NEW,), (OTHER,), (NEW, OTHER))))
+    states = [state for state in found.states if state.session is not None]
+    for state in chance.sample(states, min(len(states), 5)):
+        assert state.session is not None
+        for held, asked, proof in product(limits, limits, dict.fromkeys((state.session.proof, ProofKind.PERMIT))):
+            session = replace(state.session, images=held)
+            peer = Peer(id=FIRST, transport=Transport.BLE, security=Security.AUTHENTICATED)
+            event = on.EnterProved(peer=peer, to=state.mode, proof=proof, images=asked)
+            yield replace(state, session=session), event
 
 
 def _foreign(session: Session, chance: Random) -> Session:
@@ -205,14 +228,16 @@ COMMANDS = sorted((key.group, key.id, key.op) for key in ALL_KEYS) + [
 
 def door_states(policy: Policy, states: list[GateState]) -> list[GateState]:
     """One state for each thing that the door looks at: mode, session and owner, first trial, going down."""
-    seen: dict[object, GateState] = {}
+    first = initial(policy)
+    trial = replace(first, down=False, on_trial=frozenset({0}), first_trial=True)
+    seen: dict[object, GateState] = {"first trial": trial}
     for mode in policy.modes:
         for state in states:
             owner = None if state.session is None else (state.session.owner,)
             for down in (False, True):
                 changed = replace(state, mode=mode, down=down)
                 seen.setdefault((mode, owner, state.first_trial, down), changed)
-    return [*seen.values(), initial(policy)]
+    return [*seen.values(), first]
 
 
 def door_peers() -> list[Peer]:

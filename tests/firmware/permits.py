@@ -25,6 +25,24 @@ STRANGER: Final = bytes([0x63]) * 32
 IMAGES: Final = (b"\x11" * 32, b"\x22" * 32, b"\x33" * 64, b"\x44" * 48)
 _U16, _U32 = Struct("<H"), Struct("<I")
 _MOST: Final = 2**32 - 1
+_ODD_HEADERS: Final = (
+    *(
+        "a5",
+        "a1",
+        "a101",
+        "a201010101",
+        "a3010102010101",
+        "a3020101010101",
+        "a20401",
+        "a2044004",
+        "a20440",
+        "a204400440",
+    ),
+    *("a1180101", "a1011801", "a101580100", "a161ff01", "a10161ff", "a1015f4100ff", "a1017f6161ff", "a103780161"),
+    *("a104580100", "a1187801", "a1381801", "a1f501", "a101f5", "a101f6", "a101f93c00", "a10180", "a101a0", "a101c100"),
+    *("a140", "a14001", "a1044161", "a1046161", "a10401", "a161c3a901", "a16201", "a1197fff01", "a119001801"),
+)
+"""Whole, spoilt, and in forms that are longer than needed."""
 
 public_key = cache(permits.public_key)
 _judge = lru_cache(1024)(permits._signed_by)
@@ -60,6 +78,11 @@ def issued(permit: Permit, chance: Random) -> bytes:
     return issue(permit, chance.choice((*ISSUER_KEYS, *ISSUER_KEYS, STRANGER)))
 
 
+def issued_by_first(permit: Permit) -> bytes:
+    """As an issuer signs it that every device of the tests knows."""
+    return issue(permit, ISSUER_KEYS[0])
+
+
 @contextmanager
 def noted() -> Iterator[set[bytes]]:
     """What Python's verifier says yes to meanwhile: SHA-256 of key, message, signature. The C core knows no others."""
@@ -87,11 +110,15 @@ def signatures(right: set[bytes]) -> bytes:
 # --- one permit, judged by itself ---
 
 
-def ask(wire: Wire, data: bytes, signature: bytes, asked: Challenge, now_s: int | None) -> tuple[bytes, bytes]:
-    """The question about this permit, and what the core has to say."""
+def ask(
+    wire: Wire, data: bytes, signature: bytes, asked: Challenge, now_s: int | None, payload: bytes = b""
+) -> tuple[bytes, bytes]:
+    """The question about this permit, and what the core has to say. payload: its claims, if Python cannot find them."""
     with noted() as right:
         found = verify(data, signature, asked, ISSUERS, now_s)
         _verify_all(data, signature, asked)
+        for key in ISSUERS:
+            permits._signed_by(key, data[-64:], permits._to_be_signed(payload))
     question = _question(wire, right, data, signature, asked, now_s)
     if isinstance(found, PermitFault):
         return question, bytes([found is PermitFault.EXPIRED])
@@ -148,6 +175,7 @@ def _verify_all(data: bytes, signature: bytes, asked: Challenge) -> None:
 def questions(wire: Wire, chance: Random, count: int) -> Iterator[tuple[bytes, bytes]]:
     """So many permits: whole ones, and each spoilt in several ways, signed by the right issuer all the same."""
     device = wire.policy.device.id
+    yield from edges(wire)
     for _ in range(count):
         permit = draw(wire.policy, device, chance)
         data = issued(permit, chance)
@@ -165,6 +193,78 @@ def questions(wire: Wire, chance: Random, count: int) -> Iterator[tuple[bytes, b
             key = holder_key(permit) if chance.random() < 0.9 else STRANGER
             yield ask(wire, each, sign(key, asked, each), asked, now_s)
         yield ask(wire, data, sign(holder_key(permit), replace(asked, nonce=bytes(16)), data), asked, now_s)
+
+
+def edges(wire: Wire) -> Iterator[tuple[bytes, bytes]]:
+    """At the limits of everything that is counted, and with parts that are missing, twice, or longer than needed."""
+    device = wire.policy.device.id
+    permit = Permit(
+        id=bytes(16), issuer="I", devices=(device,), mode=next(iter(wire.modes)), holder=public_key(HOLDERS[0]), uses=24
+    )
+    asked = Challenge(nonce=bytes(16), device=device, mode=permit.mode, purpose=Purpose.ENTER, session=b"")
+    timed = replace(permit, expires_s=NOW_S + 1, uses=None)
+    payload, timed_payload = cbor2.dumps(permits._claims(permit)), cbor2.dumps(permits._claims(timed))
+    whole = (*_payloads(payload, cbor2.loads(payload), device), *_numbers(payload, timed_payload))
+    for data in (*map(signed, whole), *_headers(payload), *_sizes(permit)):
+        for now_s in (None, NOW_S):
+            yield ask(wire, data, sign(HOLDERS[0], asked, data), asked, now_s, payload)
+
+
+def _payloads(payload: bytes, claims: dict[int, Any], device: str) -> Iterator[bytes]:
+    for count in (0, 1, 31, 32, 33):
+        yield cbor2.dumps({**claims, 3: [device, *(f"d{each}" for each in range(count - 1))][:count]})
+    named = cbor2.dumps([device])
+    yield payload.replace(named, b"\x80")
+    yield payload.replace(named, b"\x99\x01\x2c" + named[1:])
+    yield payload.replace(named, b"\x82" + named[1:])
+    uses = cbor2.dumps(-70_003) + cbor2.dumps(24)
+    hashes = [bytes([each]) * 32 for each in range(1, 10)]
+    for images in ([], hashes[:1], hashes[:2], hashes[:8], hashes, [hashes[0], hashes[0]], [hashes[1], hashes[0]]):
+        limited = b"\xa7" + payload[1 : -len(uses)] + cbor2.dumps(-70_002) + cbor2.dumps(images) + uses
+        yield limited
+        yield b"\xa6" + limited[1:]
+    for key in (1, 3, 7, 8, -70_001, -70_003):
+        written = cbor2.dumps(key)
+        at = payload.index(written + cbor2.dumps(claims[key]))
+        yield payload[:at] + payload[at + len(written) :]  # the value without its key
+    for end in range(len(payload)):
+        yield payload[:end]
+
+
+def _numbers(payload: bytes, timed: bytes) -> Iterator[bytes]:
+    """Each number in each length that can hold it."""
+    for value in (0, 1, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 2, 2**32 - 1, 2**32, 2**64 - 1, NOW_S, NOW_S + 1):
+        for head, size in ((0x18, 1), (0x19, 2), (0x1A, 4), (0x1B, 8)):
+            if value < 2 ** (8 * size):
+                written = bytes([head]) + value.to_bytes(size, "big")
+                yield payload[: -len(cbor2.dumps(24))] + written
+                yield timed.replace(b"\x04" + cbor2.dumps(NOW_S + 1), b"\x04" + written)
+        yield payload[: -len(cbor2.dumps(24))] + cbor2.dumps(value)
+        yield timed.replace(b"\x04" + cbor2.dumps(NOW_S + 1), b"\x04" + cbor2.dumps(value))
+
+
+def _headers(payload: bytes) -> Iterator[bytes]:
+    """Headers that are not signed: as many as there may be, twice the same, in other forms than the shortest."""
+    plain = signed(payload)
+    head, rest = plain[:6], plain[7:]
+    yield rest
+    yield plain[1:]
+    for headers in (
+        *(cbor2.dumps(dict.fromkeys(range(5, 5 + count), 1)) for count in (1, 3, 4, 5)),
+        *(cbor2.dumps(each) for each in ({2: 1, 1: 1}, {1: 1, 2: 1}, {2: 1, 3: 1, 1: 1}, {4: b""}, {4: b"", "é": "é"})),
+        *map(bytes.fromhex, _ODD_HEADERS),
+    ):
+        yield head + headers + rest
+
+
+def _sizes(permit: Permit) -> Iterator[bytes]:
+    """Just as large as a permit may be, and one byte more."""
+    short = len(issue(replace(permit, issuer="i" * 300), ISSUER_KEYS[0]))
+    for more in (-1, 0, 1):
+        claims = permits._claims(replace(permit, issuer="i" * (300 + permits.MAX_SIZE - short + more)))
+        data = signed(cbor2.dumps(claims))
+        kid = cbor2.dumps({4: bytes(8)})
+        yield data[:6] + kid + data[7:]
 
 
 def spoilt(data: bytes, permit: Permit, chance: Random) -> Iterator[bytes]:

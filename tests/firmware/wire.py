@@ -99,6 +99,22 @@ class _Remembered(Generic[T]):
         return known[1]
 
 
+QUESTIONS: Final = (
+    "steps",
+    "the door",
+    "records",
+    "lives",
+    "proofs",
+    "lock-out, nonces, sequences",
+    "requests' maps",
+    "permits",
+    "edges",
+    "units' data",
+    "proofs' messages",
+)
+"""What a question is about, by its first byte."""
+
+
 class Wire:
     """The bytes of one policy's values. So many of them are remembered, and kept with what they are bytes of."""
 
