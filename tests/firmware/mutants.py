@@ -83,9 +83,6 @@ SAME: Final[dict[tuple[str, str], str]] = {
     ("ks_door.c", "return refuse(refusal, KS_WHY_NOT_ON_THIS_SERVICE, 0u);"): _NO_TEXT,
     ("ks_door.c", "return refuse(refusal, KS_WHY_RESETTING, 0u);"): _NO_TEXT,
     ("ks_door.c", "ks_refuse(refusal, KS_NOT_REFUSED, 0u);"): _NO_TEXT,
-    ("ks_session.c", "ks_do(change, KS_WRITE_TRAILER, change->state->armed_permanent ? 1u : 0u, 0u);"): (
-        "the effect has no value: the image is in the state"
-    ),
     ("ks_advertisement.c", "if (lease_s > UINT16_MAX) {"): _BOUND,
     (
         "ks_advertisement.c",

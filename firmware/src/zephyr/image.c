@@ -39,7 +39,7 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #if !defined(CONFIG_MCUMGR_GRP_IMG_MUTEX)
 #error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_MUTEX=y: without it an upload cannot be dropped from outside"
 #endif
-#if CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != 1
+#if (CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != 1) || (KS_POLICY_PAIRS != 1)
 #error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
 #endif
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
@@ -100,8 +100,8 @@ static enum next next_boot(void)
 	if (swap == BOOT_SWAP_TYPE_REVERT) {
 		return NEXT_REVERT;
 	}
-	if (state->arming && !state->armed_written) {
-		return state->armed_permanent ? NEXT_PERM : NEXT_TEST;
+	if ((state->arming != 0u) && (state->armed_written == 0u)) {
+		return (state->armed_permanent != 0u) ? NEXT_PERM : NEXT_TEST;
 	}
 	if (swap == BOOT_SWAP_TYPE_TEST) {
 		return NEXT_TEST;
@@ -191,7 +191,7 @@ int ks_image_state_read(const struct ks_call *call, mgmt_handler_fn original)
 	const struct ks_state *state = state_now();
 
 	/* Whatever is not remembered alone, MCUmgr lists. */
-	return (state->arming && !state->armed_written) ? put_list(call->streamer) : original(call->streamer);
+	return ((state->arming != 0u) && (state->armed_written == 0u)) ? put_list(call->streamer) : original(call->streamer);
 }
 
 /* --- state write --- */
@@ -315,7 +315,7 @@ static int arm(const struct ks_call *call, bool permanent)
 		return ks_gate_refuse(call, refusal);
 	}
 	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
-	return state_now()->arming ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
+	return (state_now()->arming != 0u) ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
 }
 
 static int confirm(const struct ks_call *call)
@@ -447,7 +447,7 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 	if (slot > OTHER_SLOT) {
 		return fail(call, IMG_MGMT_ERR_FLASH_OPEN_FAILED);
 	}
-	if ((slot != OTHER_SLOT) || state_now()->trial) {
+	if ((slot != OTHER_SLOT) || (state_now()->trial != 0u)) {
 		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
 	}
 	rc = ks_gate_tell(call, KS_UPLOAD_STARTED);
@@ -545,8 +545,8 @@ void ks_image_drop_upload(bool make_unusable)
 bool ks_image_write_trailer(bool permanent)
 {
 	const struct ks_state *state = state_now();
-	bool same = again_done && (again_found.size == state->armed.size) &&
-		    (memcmp(again_found.bytes, state->armed.bytes, state->armed.size) == 0);
+	bool same = again_done && (again_found.size == state->armed[0].size) &&
+		    (memcmp(again_found.bytes, state->armed[0].bytes, state->armed[0].size) == 0);
 
 	again_done = false;
 	if (!same) {
@@ -593,7 +593,7 @@ bool ks_image_ready_for_reset(void)
 {
 	const struct ks_state *state = state_now();
 
-	if (!state->reset_pending || !state->arming || state->armed_written) {
+	if (!state->reset_pending || (state->arming == 0u) || (state->armed_written != 0u)) {
 		return true;
 	}
 	if (again_changes != slot_changes) {

@@ -125,16 +125,17 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
 
 # --- how many effects one step can ask for --------------------------------------------------------------------------
 
-_CLEAN_UP: Final = 9
-"""`clean_up` in ks_change.c: queue, half frames, upload, reset timer, trailer, two foreign timers, trial, record."""
+_CLEAN_UP: Final = 8
+"""`clean_up` in ks_change.c but for trailers: queue, half frames, upload, reset timer, two foreign timers, trial, and the
+record."""
 _REVERT: Final = 6
 """What `ks_revert` adds to it: four timers, record, reset."""
 _ENTER: Final = 3
 """`ks_enter_mode` without clean-up, timers, and what only some policies have: queue, half frames, mode."""
-_AROUND: Final = 4
-"""What the event asks for by itself (at most two: a confirmation), connections to end, the GATT table."""
-_RESET: Final = 6
-"""`ks_reset_due`, after which nothing follows: record, trailer, queue, half frames, reset, connections."""
+_AROUND: Final = 3
+"""What the event asks for by itself (beside what each pair adds: a confirmation), connections to end, the GATT table."""
+_RESET: Final = 5
+"""`ks_reset_due` without trailers, after which nothing follows: record, queue, half frames, reset, connections."""
 
 
 def most_effects(policy: Policy) -> int:
@@ -155,10 +156,13 @@ def most_effects(policy: Policy) -> int:
     # Where a session ends, the clean-up stands in place of the first two of entering; a revert enters nothing more.
     inhibits = bool(inhibits_of(policy))
     each = _ENTER + inhibits + any(isinstance(way.trigger, OnReset) for way in policy.transitions)
-    ended = max(_CLEAN_UP - 2, _CLEAN_UP + _REVERT - each)
+    pairs = len(policy.bootloader.pairs)  # a trailer of each is written or taken back, or its image is confirmed
+    clean_up = _CLEAN_UP + pairs
+    ended = max(clean_up - 2, clean_up + _REVERT - each)
     comes_up = 0 if inhibits else 1  # which always says what is inhibited
     quiet = any(mode.quiet_after_ms is not None for mode in policy.modes.values())
-    return max(_RESET, _AROUND + quiet + entered * each + comes_up + started + stopped + ended + _CLEAN_UP)
+    around = _AROUND + pairs
+    return max(_RESET + pairs, around + quiet + entered * each + comes_up + started + stopped + ended + clean_up)
 
 
 def _timers(mode: Mode) -> int:

@@ -122,8 +122,8 @@ def bootloader(policy: Policy, world: World) -> tuple[World, bool]:
 def not_taken(policy: Policy, world: World) -> PairImages:
     """Of the images that the record in flash names, those that stay where they lie: nobody asks for the copy.
 
-    Power was cut between the record and their trailers. Whether a copy that was asked for takes place, or the bootloader
-    refuses the image and erases it, nobody can tell afterwards: to the machine both are one.
+    Power was cut between the record and their trailers. Whether a copy that was asked for takes place, or the
+    bootloader refuses the image and erases it, nobody can tell afterwards: to the machine both are one.
     """
     pairs, asked = policy.bootloader.pairs, {pair for pair, _, _ in world.pending}
     named = () if world.record is None else world.record.expected
