@@ -29,12 +29,10 @@ from keyswitch.device.server.components import Components
 from keyswitch.errors import InputError
 from keyswitch.export.limits import check_fits
 from keyswitch.export.tables import policy_c
-from keyswitch.gate import effects as do
 from keyswitch.gate import events as on
 from keyswitch.gate import lockout
 from keyswitch.gate.authorise import authorise
 from keyswitch.gate.decision import Decision
-from keyswitch.gate.effects import Effect
 from keyswitch.gate.events import Event
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.machine import Step, initial, step

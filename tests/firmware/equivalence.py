@@ -342,7 +342,7 @@ def compare_generated(
 
 
 def _of_several(number: int, policy: Policy) -> Policy:
-    """Some of them have several image pairs: two, three or four, armed together or one by one, the last one copied or not."""
+    """Some of them have two to four image pairs: armed together or one by one, the last one copied or not."""
     count = {1: 2, 4: 2, 6: 3, 9: 4}.get(number % 10, 1)
     if count == 1:
         return policy

@@ -214,7 +214,7 @@ class Wire:
             )
         )
 
-    def _event(self, event: Event) -> bytes:
+    def _event(self, event: Event) -> bytes:  # noqa: C901, PLR0911 - a table
         kind = bytes([KINDS[type(event)]])
         match event:
             case on.Booted():
@@ -253,7 +253,7 @@ class Wire:
                 return kind + peer_bytes(event.peer)
 
     def running(self, event: on.Booted) -> bytes:
-        """What the core is told of each pair: what runs, or where nobody can read that, what waits in the other slot."""
+        """What the core is told of each pair: what runs; where nobody can read that, what waits in the other slot."""
         pairs, waiting = self.policy.bootloader.pairs, dict(event.waiting)
         read = (*event.running, *(b"",) * len(pairs))
         told = [waiting.get(number, b"") if pair.copied else read[number] for number, pair in enumerate(pairs)]

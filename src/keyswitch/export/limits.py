@@ -126,14 +126,13 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
 # --- how many effects one step can ask for --------------------------------------------------------------------------
 
 _CLEAN_UP: Final = 8
-"""`clean_up` in ks_change.c but for trailers: queue, half frames, upload, reset timer, two foreign timers, trial, and the
-record."""
+"""`clean_up` in ks_change.c without trailers: queue, half frames, upload, three timers, trial, record."""
 _REVERT: Final = 6
 """What `ks_revert` adds to it: four timers, record, reset."""
 _ENTER: Final = 3
 """`ks_enter_mode` without clean-up, timers, and what only some policies have: queue, half frames, mode."""
 _AROUND: Final = 3
-"""What the event asks for by itself (beside what each pair adds: a confirmation), connections to end, the GATT table."""
+"""What the event asks for by itself, but for what each pair adds; connections to end; the GATT table."""
 _RESET: Final = 5
 """`ks_reset_due` without trailers, after which nothing follows: record, queue, half frames, reset, connections."""
 
