@@ -296,7 +296,9 @@ def _of_several_images() -> Iterator[Policy]:
     """Two to four image pairs, with whatever else there is."""
     for count, arm, confirm, together, copied in _SEVERAL:
         written = _ANYONE.replace("SERVICE", "always").replace("CONFIRM", confirm)
-        written = written.replace('arm = "ARM"', f'arm = "{arm}"\nsimultaneous = {str(together).lower()}')
+        written = written.replace(
+            'arm = "ARM"', f'arm = "{arm}"\nsimultaneous = {str(together).lower()}\ntrial_deadline_s = 2'
+        )
         written += "[[bootloader.images]]\nslot_size = 131072\n" * count + "copied = true\n" * copied
         yield load(written.encode(), origin=f"odd-images-{count}-{arm}")
 

@@ -191,12 +191,15 @@ def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, 
     told = list(dict.fromkeys((*found.events, *alphabet(found.policy))))
     states = found.states
     values = [values_of(found.policy, each) for each in found.policy.inputs]
+    several = range(len(found.policy.bootloader.pairs))
     for _ in range(count):
         state = chance.choice(states)
         if chance.random() < 0.5:
             state = replace(state, inputs=tuple(chance.choice(each) for each in values))
         if state.session is not None and chance.random() < 0.4:
             state = replace(state, session=_foreign(state.session, chance))
+        if len(several) > 1 and chance.random() < 0.3:
+            state = replace(state, armed=(), on_trial=frozenset(each for each in several if chance.random() < 0.5))
         yield state, chance.choice(told)
 
 

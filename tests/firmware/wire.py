@@ -149,6 +149,9 @@ class Wire:
 
     def state(self, state: GateState, *, asked: bool) -> bytes:
         session, upload, armed = state.session, state.upload, state.armed
+        arming = pairs_bits(each.pair for each in armed)
+        # How a pair is armed that is not means nothing.
+        nonsense = (1 << len(self.policy.bootloader.pairs)) - 1 & ~arming if asked else 0
         flags = sum(
             bool(each) << bit
             for bit, each in enumerate(
@@ -168,9 +171,9 @@ class Wire:
             _U16.pack(flags),
             bytes(
                 (
-                    pairs_bits(each.pair for each in armed),
-                    pairs_bits(each.pair for each in armed if each.permanent),
-                    pairs_bits(each.pair for each in armed if each.written),
+                    arming,
+                    pairs_bits(each.pair for each in armed if each.permanent) | nonsense,
+                    pairs_bits(each.pair for each in armed if each.written) | nonsense,
                     pairs_bits(state.on_trial),
                 )
             ),
