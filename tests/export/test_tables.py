@@ -115,7 +115,7 @@ def test_two_names_that_are_one_in_c() -> None:
         ),
         (
             [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],
-            r"bootloader.images: not yet in the firmware module: 2 images \(expected a single image",
+            r"bootloader.images: not yet in the firmware module: 2 images: its glue .* one \(expected a single image",
         ),
     ],
 )

@@ -129,8 +129,7 @@ def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) ->
     devices = [submit(_test, place, path, *extent.options) for path in ON_THE_CORE]
     fuzzed = submit(fuzzing.fuzz, into / "fuzz", seconds=extent.fuzz_seconds, inputs=extent.fuzz_inputs)
     cores: dict[Compiler, list[Path]] = {compiler: each.result() for compiler, each in built.items()}
-    # The core has one image: a policy of several is not exported.
-    shown = [policy for policy in map(read_policy, toolchain.examples()) if not policy.bootloader.images]
+    shown = [*map(read_policy, toolchain.examples())]
     parts: dict[str, list[Future[Count]]] = {
         "odd policies": [
             submit(

@@ -25,11 +25,13 @@ from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState
 from keyswitch.gate.visibility import may_access_smp
 from keyswitch.policy import unit_data
-from keyswitch.policy.model import Policy
+from keyswitch.policy.model import ImagePair, Policy
 from keyswitch.policy.unit_data import UnitData
 
 MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
+MOST_PAIRS = 4
+"""`KS_POLICY_PAIRS` of the tests' build, and the most that a policy has."""
 REQUESTS = 100_000
 """Of a request's bytes, beside those that lie at an edge."""
 LIVES, RECORDS, MEMORIES, UNITS = 40, 120, 40, 120
@@ -139,12 +141,22 @@ class Batch:
             for _ in range(4):
                 self.record(wire, spoilt(data, chance))
             self.record(wire, with_crc(spoilt(data[:-4], chance)))
-        return 6 * count + 7 + len(edges)
+        # Of more image pairs than the policy has, and one that is there twice or out of order.
+        found = replace(found, expected=tuple((pair, hashes[pair]) for pair in range(MOST_PAIRS + 1)))
+        for most in range(1, MOST_PAIRS + 2):
+            data = record_bytes.to_bytes(replace(found, expected=found.expected[:most]))
+            self.record(wire, data)
+            for pair in range(MOST_PAIRS):
+                place = len(data) - 4 - (1 + 1 + 32)  # the number of the last pair
+                self.record(wire, with_crc(data[:place] + bytes([pair]) + data[place + 1 : -4]))
+        return 6 * count + 7 + len(edges) + (MOST_PAIRS + 1) * (MOST_PAIRS + 1)
 
     def record(self, wire: Wire, data: bytes) -> None:
         """Ask what these bytes say."""
         found = record_bytes.from_bytes(data)
         if found is not None and found.images is not None and len(found.images) > MOST_IMAGES:
+            found = None
+        if found is not None and any(pair >= len(wire.policy.bootloader.pairs) for pair, _ in found.expected):
             found = None
         self.asked.append(wire.ask_record(data))
         self.told.append(b"\0" if found is None else b"\1" + wire.told_record(found))
@@ -337,7 +349,7 @@ def compare_generated(
 
     The door is asked in so many states of each; None: in all.
     """
-    generated = by_chance.policies(first, policies)
+    generated = [_of_several(number, each) for number, each in enumerate(by_chance.policies(first, policies))]
     batch, count, chance = Batch(), Count(policies=len(generated)), Random(first)
     for number, policy in enumerate(generated):
         wire, found = Wire(policy, number), pairs.met(policy)
@@ -347,6 +359,17 @@ def compare_generated(
     _compare(into, batch, generated, cores)
     shutil.rmtree(into)
     return count
+
+
+def _of_several(number: int, policy: Policy) -> Policy:
+    """Some of them have two to four image pairs: armed together or one by one, the last one copied or not."""
+    count = {1: 2, 4: 2, 6: 3, 9: 4}.get(number % 10, 1)
+    if count == 1:
+        return policy
+    sizes = ImagePair(slot_size=131_072, secondary_size=131_072)
+    images = (*(sizes,) * (count - 1), replace(sizes, copied=number % 10 != 1))
+    update = replace(policy.update, simultaneous=number % 10 != 4)
+    return replace(policy, update=update, bootloader=replace(policy.bootloader, images=images))
 
 
 def compare_under_valgrind(into: Path, policies: Sequence[Policy]) -> int:

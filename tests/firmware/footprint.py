@@ -386,11 +386,9 @@ def _product_lines(products: dict[Age, Product], logged: Product, terse: Product
         f"{sum(permits.flash.values()) - flash} bytes of flash (goal: {MAX_PERMIT_FLASH}) and",
         f"{sum(permits.state.values()) - state} bytes of RAM (goal: {MAX_PERMIT_RAM}).",
         "",
-        "Bytes of flash, of RAM that keeps something, and of buffers. What the core keeps is in `machine.c`. "
-        "A hash under",
-        "way is in `image.c`, with the cryptography's own struct: 160 bytes here, as the stub of PSA has it; "
-        "a driver of",
-        "hardware can take more (736 with CRACEN's), and the total grows by that.",
+        "Bytes of flash, of RAM that keeps something, and of buffers. What the core keeps is in `machine.c`. A hash",
+        "under way is in `image.c`, with the cryptography's own struct: 160 bytes here, as the stub of PSA has it; a",
+        "driver of hardware can take more (736 with CRACEN's), and the total grows by that.",
         "",
         f"| Source of the glue | {' | '.join(columns)} |",
         "|---|" + "---|" * (3 * len(products)),

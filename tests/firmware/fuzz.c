@@ -41,8 +41,8 @@ static void come_up(struct ks_device *device, const struct ks_policy *policy, co
 	boot.unit = &unit;
 	boot.record = record;
 	boot.mode_before = KS_NO_MODE;
-	if (record != NULL && record->has_expected) {
-		boot.running = record->expected;
+	if (record != NULL) {
+		memcpy(boot.running, record->expected, sizeof(boot.running));
 	}
 	ks_device_boot(device, policy, &boot, NULL, 0, &step);
 	checked(device, &step);
@@ -57,7 +57,7 @@ static void try_record(const struct ks_policy *policy, const uint8_t *bytes, siz
 	if (ks_record_read(policy, bytes, size, &record)) {
 		come_up(&device, policy, &record);
 		if (device.state.has_session) {
-			size_t used = ks_record_write(policy, &device.state, false, device.token, &device.left, written,
+			size_t used = ks_record_write(policy, &device.state, 0, device.token, &device.left, written,
 						      sizeof(written));
 
 			must(used != 0 && ks_record_read(policy, written, used, &record), "what is written is read");

@@ -413,8 +413,8 @@ FAULTS: Final = (
     Fault(
         trap="9-answer-before-the-end",
         file="links.c",
-        old="k_uptime_get_32() + time_for_an_answer_ms(conn);",
-        new="k_uptime_get_32();",
+        old="tick() + time_for_an_answer_ms(conn) / TICK_MS + 1u",
+        new="tick()",
     ),
     Fault(trap="12-reset-says-goodbye", file="reset.c", old="\tks_links_end_all();\n", new=""),
     Fault(

@@ -216,14 +216,27 @@ static void put_peers(const struct ks_state *state, uint32_t mask)
 	X(0, has_session)                                                                                              \
 	X(1, session.ending)                                                                                           \
 	X(2, uploading)                                                                                                \
-	X(3, arming)                                                                                                   \
-	X(4, armed_permanent)                                                                                          \
-	X(5, armed_written)                                                                                            \
-	X(6, trial)                                                                                                    \
-	X(7, first_trial)                                                                                              \
-	X(8, reset_pending)                                                                                            \
-	X(9, service_shown)                                                                                            \
-	X(10, down)
+	X(3, first_trial)                                                                                              \
+	X(4, reset_pending)                                                                                            \
+	X(5, service_shown)                                                                                            \
+	X(6, down)
+
+/* Of which image pairs; a build with one pair has no others. */
+static uint8_t get_pairs(struct input *in)
+{
+	uint8_t pairs = get8(in);
+
+	must((pairs >> KS_POLICY_PAIRS) == 0, "a pair that this build has not");
+	return pairs;
+}
+
+static uint8_t get_pair(struct input *in)
+{
+	uint8_t pair = get8(in);
+
+	must(pair < KS_POLICY_PAIRS, "a pair that this build has not");
+	return pair;
+}
 
 static void get_state(struct input *in, const struct ks_policy *policy, struct ks_state *state)
 {
@@ -237,6 +250,10 @@ static void get_state(struct input *in, const struct ks_policy *policy, struct k
 #define GET(bit, field) state->field = ((flags >> (bit)) & 1u) != 0;
 	FLAGS(GET)
 #undef GET
+	state->arming = get_pairs(in);
+	state->armed_permanent = get_pairs(in);
+	state->armed_written = get_pairs(in);
+	state->trial = get_pairs(in);
 	state->upload_owner = get32(in);
 #if KS_HAS_QUIET
 	state->quiet = get32(in);
@@ -249,7 +266,11 @@ static void get_state(struct input *in, const struct ks_policy *policy, struct k
 	state->session.owner = get32(in);
 	state->session.idle_ms = get32(in);
 	get_images(in, &state->session.images);
-	get_hash(in, &state->armed);
+	for (uint8_t pair = 0; pair < KS_POLICY_PAIRS; pair++) {
+		if (((state->arming >> pair) & 1u) != 0) {
+			get_hash(in, &state->armed[pair]);
+		}
+	}
 	count = get8(in);
 	must(count <= KS_MAX_CONNECTIONS, "too many connections");
 	for (uint8_t place = 0; place < count; place++) {
@@ -260,6 +281,15 @@ static void get_state(struct input *in, const struct ks_policy *policy, struct k
 	must(count == policy->input_count, "another number of inputs");
 	for (uint8_t place = 0; place < count; place++) {
 		get_value(in, &state->inputs[place]);
+	}
+}
+
+static void put_armed(const struct ks_state *state, uint8_t pairs)
+{
+	for (uint8_t pair = 0; pair < KS_POLICY_PAIRS; pair++) {
+		if (((pairs >> pair) & 1u) != 0) {
+			put_hash(&state->armed[pair]);
+		}
 	}
 }
 
@@ -274,10 +304,11 @@ static void put_state(const struct ks_policy *policy, const struct ks_state *sta
 	if (!state->has_session) {
 		flags = (uint16_t)(flags & ~2u);
 	}
-	if (!state->arming) {
-		flags = (uint16_t)(flags & ~0x30u);
-	}
 	put16(flags);
+	put8(state->arming);
+	put8(state->armed_permanent & state->arming);
+	put8(state->armed_written & state->arming);
+	put8(state->trial);
 	put32(state->uploading ? state->upload_owner : 0);
 #if KS_HAS_QUIET
 	put32(state->quiet);
@@ -293,9 +324,7 @@ static void put_state(const struct ks_policy *policy, const struct ks_state *sta
 		put32(state->session.idle_ms);
 		put_images(&state->session.images);
 	}
-	if (state->arming) {
-		put_hash(&state->armed);
-	}
+	put_armed(state, state->arming);
 	put_peers(state, UINT32_MAX);
 	for (uint8_t place = 0; place < policy->input_count; place++) {
 		put_value(&state->inputs[place]);
@@ -322,8 +351,12 @@ static void get_record(struct input *in, struct ks_record *record)
 	record->has_entry = get8(in) != 0;
 	memcpy(record->entry, take(in, KS_ENTRY_SIZE), KS_ENTRY_SIZE);
 	get_images(in, &record->images);
-	record->has_expected = get8(in) != 0;
-	get_hash(in, &record->expected);
+	record->has_expected = get_pairs(in);
+	for (uint8_t pair = 0; pair < KS_POLICY_PAIRS; pair++) {
+		if (((record->has_expected >> pair) & 1u) != 0) {
+			get_hash(in, &record->expected[pair]);
+		}
+	}
 	record->ending = get8(in) != 0;
 	for (uint8_t timer = 0; timer < KS_RECORD_TIMES; timer++) {
 		record->left_ms[timer] = get32(in);
@@ -346,6 +379,7 @@ static void get_event(struct input *in, const struct ks_policy *policy, struct t
 	event->images = NULL;
 	event->image = NULL;
 	event->kind = get8(in);
+	event->pair = 0; /* where it means nothing */
 	switch (event->kind) {
 	case KS_BOOTED:
 		event->boot = &told->boot;
@@ -354,9 +388,12 @@ static void get_event(struct input *in, const struct ks_policy *policy, struct t
 			get_record(in, &told->record);
 			told->boot.record = &told->record;
 		}
-		get_hash(in, &told->boot.running);
+		for (uint8_t count = get8(in), pair = 0; pair < count; pair++) {
+			must(pair < KS_POLICY_PAIRS, "a pair that this build has not");
+			get_hash(in, &told->boot.running[pair]);
+		}
 		told->boot.mode_before = get8(in);
-		told->boot.trial = get8(in) != 0;
+		told->boot.trial = get_pairs(in);
 		told->boot.blank = get8(in) != 0;
 		told->boot.inputs = told->inputs;
 		for (uint8_t place = 0; place < policy->input_count; place++) {
@@ -386,9 +423,17 @@ static void get_event(struct input *in, const struct ks_policy *policy, struct t
 		get_hash(in, &told->image);
 		event->image = &told->image;
 		event->permanent = get8(in) != 0;
+		event->pair = get_pair(in);
+		break;
+	case KS_UPLOAD_STARTED:
+	case KS_CONFIRM_ASKED:
+		get_peer(in, &event->peer);
+		event->pair = get_pair(in);
+		break;
+	case KS_ARM_FAILED:
+		event->pair = get_pair(in);
 		break;
 	case KS_UPLOAD_ENDED:
-	case KS_ARM_FAILED:
 	case KS_SELF_CONFIRMED:
 		break;
 	default:
@@ -427,18 +472,21 @@ static void put_step(const struct ks_policy *policy, const struct ks_state *stat
 		put8(effect->arg);
 		if (effect->kind == KS_END_CONNECTIONS) {
 			put_peers(state, effect->value);
-		} else if (effect->kind == KS_WRITE_TRAILER ||
-			   (effect->kind == KS_WRITE_SESSION_RECORD && effect->arg != 0)) {
-			put_hash(&state->armed);
+		} else if (effect->kind == KS_WRITE_TRAILER) {
+			must(effect->value < KS_POLICY_PAIRS, "a pair that this build has not");
+			put8(effect->value);
+			put_hash(&state->armed[effect->value]);
+		} else if (effect->kind == KS_WRITE_SESSION_RECORD) {
+			put_armed(state, effect->arg);
 		} else {
 			put32(effect->value);
 		}
 		if (effect->kind == KS_WRITE_SESSION_RECORD && device != NULL) {
 			uint8_t bytes[KS_RECORD_MAX];
-			size_t size = ks_record_write(policy, state, effect->arg != 0,
+			size_t size = ks_record_write(policy, state, effect->arg,
 						      device->token, &device->left, bytes, sizeof(bytes));
 
-			must(size != 0 && ks_record_write(policy, state, effect->arg != 0,
+			must(size != 0 && ks_record_write(policy, state, effect->arg,
 							  device->token, &device->left, bytes, size - 1) == 0,
 			     "a record's size");
 			put16((uint32_t)size);
@@ -526,8 +574,10 @@ static void answer_record(struct input *in, const struct ks_policy *policy)
 		put_bytes(record.token, record.has_token ? KS_TOKEN_SIZE : 0);
 		put_images(&record.images);
 		put8(record.has_expected);
-		if (record.has_expected) {
-			put_hash(&record.expected);
+		for (uint8_t pair = 0; pair < KS_POLICY_PAIRS; pair++) {
+			if (((record.has_expected >> pair) & 1u) != 0) {
+				put_hash(&record.expected[pair]);
+			}
 		}
 		put8(record.ending);
 		for (uint8_t timer = 0; timer < KS_RECORD_TIMES; timer++) {

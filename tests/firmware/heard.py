@@ -21,9 +21,14 @@ _U16, _U32, _I32 = Struct("<H"), Struct("<I"), Struct("<i")
 _TIMERS: Final = {number: timer for timer, number in TIMERS.items()}
 _PROOFS: Final = {number: proof for proof, number in PROOFS.items()}
 _FLAGS: Final = (
-    *("session", "ending", "uploading", "arming", "permanent", "written"),
-    *("trial", "first_trial", "reset_pending", "service_shown", "down"),
+    *("session", "ending", "uploading"),
+    *("first_trial", "reset_pending", "service_shown", "down"),
 )
+
+
+def _pairs(bits: int) -> list[int]:
+    """A set of image pairs, in the order of their numbers."""
+    return [pair for pair in range(bits.bit_length()) if bits >> pair & 1]
 
 
 class Heard:
@@ -82,9 +87,9 @@ class Heard:
         if kind == 13:
             return do.EndConnections(peers=self._peers(), after_answer=bool(arg))
         if kind == 5:
-            return do.WriteTrailer(image=self._hash(), permanent=bool(arg))
-        if kind == 8 and arg:
-            return do.WriteSessionRecord(expected=((0, self._hash()),))
+            return do.WriteTrailer(pair=self._u8(), image=self._hash(), permanent=bool(arg))
+        if kind == 8:
+            return do.WriteSessionRecord(expected=tuple((pair, self._hash()) for pair in _pairs(arg)))
         value = self._u32()
         match kind:
             case 0:
@@ -98,11 +103,9 @@ class Heard:
             case 4:
                 return do.DropUpload(discard=bool(arg))
             case 6:
-                return do.Disarm()
+                return do.Disarm(pair=value)
             case 7:
-                return do.ConfirmImage()
-            case 8:
-                return do.WriteSessionRecord(expected=())
+                return do.ConfirmImage(pair=value)
             case 9:
                 return do.ClearSessionRecord()
             case 10:
@@ -124,11 +127,13 @@ class Heard:
         mode = self._modes[self._u8()]
         word = self._u16()
         flags = {name: bool(word >> bit & 1) for bit, name in enumerate(_FLAGS)}
+        arming, permanent, written, on_trial = (frozenset(_pairs(self._u8())) for _ in range(4))
         owner, quiet, quiet_ms = self._u32() or None, self._u32(), self._u32()
         session = self._session(ending=flags["ending"]) if flags["session"] else None
-        armed: tuple[Arming, ...] = ()
-        if flags["arming"]:
-            armed = (Arming(image=self._hash(), permanent=flags["permanent"], written=flags["written"]),)
+        armed = tuple(
+            Arming(image=self._hash(), permanent=pair in permanent, written=pair in written, pair=pair)
+            for pair in sorted(arming)
+        )
         return GateState(
             mode=mode,
             connections=self._peers(),
@@ -136,7 +141,7 @@ class Heard:
             session=session,
             upload=Upload(owner=owner) if flags["uploading"] else None,
             armed=armed,
-            on_trial=frozenset({0}) if flags["trial"] else frozenset(),
+            on_trial=on_trial,
             quiet=Quiet(names=self._names(quiet), ms=quiet_ms) if quiet_ms else None,
             **{name: flags[name] for name in ("first_trial", "reset_pending", "service_shown", "down")},
         )

@@ -4,6 +4,7 @@ Each life is drawn by chance and lived in Python first; the C core then gets the
 every answer's bytes, every step, every record's bytes, state characteristic, advertisement, the lock-out's counts.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from struct import Struct
@@ -31,6 +32,7 @@ from keyswitch.gate.machine import Step
 from keyswitch.gate.nonces import Nonces
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
+from keyswitch.gate.state import PairImages
 from keyswitch.mcuboot.flash import RamFlash
 from keyswitch.policy.bootloader import layout_of
 from keyswitch.policy.enums import ProofKind, SessionRule
@@ -66,7 +68,7 @@ def foreign_record(policy: Policy, chance: Random) -> SessionRecord:
         proof=chance.choice((None, *ProofKind)),
         entry=chance.choice((b"", b"\x01" * 8, *map(record.entry_of, policy.transitions))),
         images=chance.choice((None, None, frozenset(), frozenset(IMAGES), frozenset(IMAGES[1:]))),
-        expected=chance.choice(((), *(((0, image),) for image in IMAGES))),
+        expected=chance.choice(((), *(((0, image),) for image in IMAGES), *_of_several(policy))),
         ending=chance.random() < 0.2,
         token=b"" if chance.random() < 0.2 else bytes(range(4)),
         lease_ms=time(),
@@ -75,6 +77,15 @@ def foreign_record(policy: Policy, chance: Random) -> SessionRecord:
         idle_ms=time(),
         trial_ms=time(),
     )
+
+
+def _of_several(policy: Policy) -> Iterator[PairImages]:
+    """What a record may expect of several image pairs: of one alone, of all, of all but the first."""
+    pairs = range(len(policy.bootloader.pairs))
+    if len(pairs) > 1:
+        yield from (((pair, IMAGES[1]),) for pair in pairs[1:])
+        yield from (tuple((pair, image) for pair in pairs) for image in IMAGES)
+        yield tuple((pair, IMAGES[pair % len(IMAGES)]) for pair in pairs[1:])
 
 
 class Chance:
@@ -101,6 +112,7 @@ class LifeCore(Core):
         self.told: list[bytes] = []
         self.records: list[bytes] = []
         self._last: Step | None = None
+        self.waits: PairImages = ()
 
         def step(policy: Policy, state: Any, event: Event) -> Step:
             self._last = machine.step(policy, state, event)
@@ -166,6 +178,9 @@ class LifeCore(Core):
 
     def _change_slots(self, effect: Any, now_ms: int) -> bool:
         return True
+
+    def _waiting(self) -> PairImages:
+        return self.waits
 
 
 class Life:
@@ -243,10 +258,19 @@ class Life:
         data = b"" if known is None else record_bytes.to_bytes(known)
         failures = core.setup.memory.lockout()
         counts = b"".join(_U32.pack(failures.get(kind.value, 0)) for kind in _KINDS)
-        expected = dict(() if known is None else known.expected).get(0)
-        running = expected if expected is not None and (gone_on or chance.random() < 0.8) else RUNNING
-        trial = chance.random() < 0.2 if trial is None else trial
-        report = SimpleNamespace(images=[SimpleNamespace(image=0, running_hash=running, trial=trial)], active=())
+        expected = dict(() if known is None else known.expected)
+        images = [
+            SimpleNamespace(
+                image=pair,
+                running_hash=expected[pair] if pair in expected and (gone_on or chance.random() < 0.8) else RUNNING,
+                trial=chance.random() < 0.2 if trial is None else trial,
+            )
+            for pair in range(len(self.policy.bootloader.pairs))
+        ]
+        report = SimpleNamespace(images=images, active=())
+        on_trial = frozenset(each.image for each in images if each.trial)
+        copied = [pair for pair, each in enumerate(self.policy.bootloader.pairs) if each.copied]
+        core.waits = tuple((pair, expected.get(pair, RUNNING)) for pair in copied if chance.random() < 0.3)
         inputs = tuple(
             (each.name, chance.choice(values))
             for each, values in zip(self.policy.inputs, self.values, strict=True)
@@ -263,14 +287,15 @@ class Life:
         core.boot(report, inputs, self.now_ms)
         plain = on.Booted(
             record=None,
-            running=(running,),
-            on_trial=frozenset({0}) if trial else frozenset(),
+            running=tuple(each.running_hash for each in images),
+            waiting=core.waits,
+            on_trial=on_trial,
             mode_before=before,
             blank=blank,
             inputs=inputs,
         )
         action = _U16.pack(len(data)) + data + bytes([bool(holder)]) + holder + counts + self.wire.event(plain)
-        self._note(0, action, self._told(), f"boot {trial=} {known=}")
+        self._note(0, action, self._told(), f"boot {on_trial=} {known=}")
 
     def foreign_record(self) -> SessionRecord:
         """What other firmware may have left."""
@@ -324,19 +349,20 @@ class Life:
         elif known:
             peer = self.peers[chance.choice(known)]
             image = chance.choice(IMAGES)
+            pair = chance.randrange(len(self.policy.bootloader.pairs))
             self.happens(
                 chance.choice(
                     (
-                        on.UploadStarted(peer=peer),
+                        on.UploadStarted(peer=peer, pair=pair),
                         on.UploadEnded(),
-                        on.ArmAsked(peer=peer, image=image, permanent=chance.random() < 0.3),
-                        on.ArmAsked(peer=peer, image=image, permanent=False),
+                        on.ArmAsked(peer=peer, image=image, permanent=chance.random() < 0.3, pair=pair),
+                        on.ArmAsked(peer=peer, image=image, permanent=False, pair=pair),
                         on.ResetAsked(peer=peer),
-                        on.ConfirmAsked(peer=peer),
+                        on.ConfirmAsked(peer=peer, pair=pair),
                         on.SelfConfirmed(),
                         on.CommandServed(peer=peer),
                         on.FirmwareCommand(peer=peer),
-                        on.ArmFailed(),
+                        on.ArmFailed(pair=pair),
                     )
                 )
             )

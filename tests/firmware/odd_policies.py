@@ -1,5 +1,6 @@
 """Policies by hand with what the examples lack: every strategy, owners, sequences, limits of every kind, long names."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from keyswitch.policy.load import load
@@ -385,9 +386,29 @@ transports = ["ble"]
 """A maintenance mode and a transition that matter stand first; every kind of proof; holds of the same length."""
 
 
+_SEVERAL: Final = (
+    # how many, arm, confirm, together, the last one is copied
+    (2, "late", "operator", True, False),
+    (2, "early", "either", False, True),
+    (3, "early", "self", True, False),
+    (4, "late", "either", True, True),
+)
+
+
+def _of_several_images() -> Iterator[Policy]:
+    """Two to four image pairs, with whatever else there is."""
+    for count, arm, confirm, together, copied in _SEVERAL:
+        written = _ANYONE.replace("SERVICE", "always").replace("CONFIRM", confirm)
+        written = written.replace(
+            'arm = "ARM"', f'arm = "{arm}"\nsimultaneous = {str(together).lower()}\ntrial_deadline_s = 2'
+        )
+        written += "[[bootloader.images]]\nslot_size = 131072\n" * count + "copied = true\n" * copied
+        yield load(written.encode(), origin=f"odd-images-{count}-{arm}")
+
+
 def odd_policies() -> list[Policy]:
     """All of them."""
-    found = [load(_BORN.encode(), origin="odd-born"), load(_FIRST.encode(), origin="odd-first")]
+    found = [load(_BORN.encode(), origin="odd-born"), load(_FIRST.encode(), origin="odd-first"), *_of_several_images()]
     for initial, lease_s in ((14, "65534.5"), (15, "65535"), (16, "65535.001")):
         written = _MANY.replace("INITIAL", str(initial)).replace("LEASE", lease_s)
         found.append(load(written.encode(), origin=f"odd-many-{initial}"))

@@ -11,7 +11,7 @@ from keyswitch.gate.events import Event
 from keyswitch.gate.machine import Step, initial, step
 from keyswitch.gate.peer import Peer, Service
 from keyswitch.gate.record import SessionRecord
-from keyswitch.gate.state import GateState, Session
+from keyswitch.gate.state import GateState, PairImages, Session
 from keyswitch.policy.enums import InputType, ProofKind
 from keyswitch.policy.model import INT_MAX, INT_MIN, Input, OnButton, Policy, Value
 from keyswitch.prove.explore import explore
@@ -86,7 +86,8 @@ def values_of(policy: Policy, each: Input) -> list[Value | None]:
 
 def alphabet(policy: Policy) -> list[Event]:
     """Everything that can be told, likely or not: also what the door would have kept away."""
-    events: list[Event] = [on.UploadEnded(), on.ArmFailed(), on.SelfConfirmed()]
+    pairs = range(len(policy.bootloader.pairs))
+    events: list[Event] = [on.UploadEnded(), *(on.ArmFailed(pair=pair) for pair in pairs), on.SelfConfirmed()]
     events += [on.Expired(timer=timer) for timer in TIMERS]
     events += [kind(peer=each) for kind in (on.Connected, on.Disconnected) for each in (FIRST, SECOND, OFF_BLE)]
     for each in policy.inputs:
@@ -100,15 +101,15 @@ def alphabet(policy: Policy) -> list[Event]:
                 on.AttachProved,
                 on.LeaveAsked,
                 on.ExtendAsked,
-                on.UploadStarted,
                 on.ResetAsked,
-                on.ConfirmAsked,
                 on.CommandServed,
                 on.FirmwareCommand,
             )
         ]
+        events += [kind(peer=peer, pair=pair) for kind in (on.UploadStarted, on.ConfirmAsked) for pair in pairs]
         events += [
-            on.ArmAsked(peer=peer, image=image, permanent=permanent)
+            on.ArmAsked(peer=peer, image=image, permanent=permanent, pair=pair)
+            for pair in pairs
             for image in (NEW, OTHER)
             for permanent in (False, True)
         ]
@@ -119,16 +120,17 @@ def alphabet(policy: Policy) -> list[Event]:
             for to in (*policy.modes, "no-mode-of-this-policy")
             for proof, images in proofs
         ]
+    running = (b"old",) * len(pairs)
+    trials = [frozenset(pair for pair in pairs if bits >> pair & 1) for bits in range(1 << len(pairs))]
     events += [
-        on.Booted(running=(b"old",), on_trial=trial, mode_before=before, blank=blank)
-        for trial, before, blank in product(
-            (frozenset[int](), frozenset({0})), (None, *policy.modes, "no-mode-of-this-policy"), (False, True)
-        )
+        on.Booted(running=running, on_trial=trial, mode_before=before, blank=blank)
+        for trial, before, blank in product(trials, (None, *policy.modes, "no-mode-of-this-policy"), (False, True))
     ]
     events += [
-        on.Booted(record=record, running=(b"old",), on_trial=trial, inputs=inputs)
+        on.Booted(record=record, running=running, waiting=waiting, on_trial=trial, inputs=inputs)
         for record in _records(policy)
-        for trial in (frozenset[int](), frozenset({0}))
+        for trial in trials
+        for waiting in _waiting(policy)
         for inputs in ((), tuple((each.name, values_of(policy, each)[0]) for each in policy.inputs))
     ]
     return events
@@ -151,9 +153,22 @@ def _records(policy: Policy) -> list[SessionRecord]:
         if mode.maintenance
         for proof in (None, *ProofKind)
         for digest in (policy.digest, b"\x77" * 32)
-        for expected in ((), ((0, b"old"),))
+        for expected in ((), ((0, b"old"),), *_of_several(policy))
         for ending in (False, True)
     ]
+
+
+def _of_several(policy: Policy) -> list[PairImages]:
+    """What a record may expect of several image pairs."""
+    pairs = range(len(policy.bootloader.pairs))
+    each = [((pair, image),) for pair in pairs[1:] for image in (b"old", NEW)]
+    return [*each, tuple((pair, b"old") for pair in pairs), tuple((pair, NEW) for pair in pairs)] if each else []
+
+
+def _waiting(policy: Policy) -> list[PairImages]:
+    """What may lie in the other slots of pairs that are only copied."""
+    copied = [pair for pair, each in enumerate(policy.bootloader.pairs) if each.copied]
+    return [(), *(((pair, image),) for pair in copied for image in (b"old", NEW))]
 
 
 def everything(found: Found, max_pairs: int = MAX_PAIRS) -> Iterator[tuple[GateState, Event]]:
@@ -186,12 +201,15 @@ def some(found: Found, count: int, chance: Random) -> Iterator[tuple[GateState, 
     told = list(dict.fromkeys((*found.events, *alphabet(found.policy))))
     states = found.states
     values = [values_of(found.policy, each) for each in found.policy.inputs]
+    several = range(len(found.policy.bootloader.pairs))
     for _ in range(count):
         state = chance.choice(states)
         if chance.random() < 0.5:
             state = replace(state, inputs=tuple(chance.choice(each) for each in values))
         if state.session is not None and chance.random() < 0.4:
             state = replace(state, session=_foreign(state.session, chance))
+        if len(several) > 1 and chance.random() < 0.3:
+            state = replace(state, armed=(), on_trial=frozenset(each for each in several if chance.random() < 0.5))
         yield state, chance.choice(told)
 
 

@@ -153,7 +153,7 @@ def used(policy: Policy) -> str:
     """What the generated header says of the rules that this policy has: two that say the same have one core."""
     lines = policy_h(policy, "").splitlines(keepends=True)
     return "".join(
-        line for line in lines if re.match(r"#define KS_(?:HAS_\w+|POLICY_(?:SERVICE|CONFIRM|FLAGS)) ", line)
+        line for line in lines if re.match(r"#define KS_(?:HAS_\w+|POLICY_(?:SERVICE|CONFIRM|FLAGS|PAIRS)) ", line)
     )
 
 

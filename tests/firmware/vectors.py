@@ -189,6 +189,18 @@ def records() -> tuple[SessionRecord, ...]:
             idle_ms=3,
             trial_ms=record_bytes.MAX_TIME_MS,
         ),
+        SessionRecord(
+            policy=digest,
+            mode="maintenance",
+            proof=ProofKind.BUTTON,
+            expected=((0, b"\x11" * 32), (1, b"\x22" * 32), (3, b"\x33" * 64)),
+            token=bytes(range(4)),
+            lease_ms=59_000,
+            lease_max_ms=59_000,
+        ),
+        SessionRecord(
+            policy=digest, mode="maintenance", proof=None, expected=((1, b"\x22" * 48),), token=bytes(range(4))
+        ),
     )
 
 

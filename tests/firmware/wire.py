@@ -1,6 +1,6 @@
 """The questions and answers of `harness.c` as bytes: what Python puts to the C core, and what it expects to hear."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from struct import Struct
 from typing import Final, Generic, TypeVar
@@ -57,9 +57,15 @@ def hash_bytes(image: bytes | None) -> bytes:
     return bytes([len(data)]) + data
 
 
-def first(expected: PairImages) -> bytes | None:
-    """The image of the only pair that the core has."""
-    return dict(expected).get(0)
+def pairs_bits(pairs: Iterable[int]) -> int:
+    """A set of image pairs."""
+    return sum(1 << pair for pair in pairs)
+
+
+def pair_images_bytes(images: PairImages) -> bytes:
+    """Of which pairs, and their images."""
+    hashes = b"".join(hash_bytes(image) for _, image in images)
+    return bytes([pairs_bits(pair for pair, _ in images)]) + hashes
 
 
 def images_bytes(images: frozenset[bytes] | None) -> bytes:
@@ -158,7 +164,10 @@ class Wire:
         return b"\x08" + self.number
 
     def state(self, state: GateState, *, asked: bool) -> bytes:
-        session, upload, arming = state.session, state.upload, state.armed_of(0)
+        session, upload, armed = state.session, state.upload, state.armed
+        arming = pairs_bits(each.pair for each in armed)
+        # How a pair is armed that is not means nothing.
+        nonsense = (1 << len(self.policy.bootloader.pairs)) - 1 & ~arming if asked else 0
         flags = sum(
             bool(each) << bit
             for bit, each in enumerate(
@@ -166,10 +175,6 @@ class Wire:
                     session is not None,
                     session is not None and session.ending,
                     upload is not None,
-                    arming is not None,
-                    arming is not None and arming.permanent,
-                    arming is not None and arming.written,
-                    state.trial,
                     state.first_trial,
                     state.reset_pending,
                     state.service_shown,
@@ -180,6 +185,14 @@ class Wire:
         parts = [
             bytes([self.modes[state.mode]]),
             _U16.pack(flags),
+            bytes(
+                (
+                    arming,
+                    pairs_bits(each.pair for each in armed if each.permanent) | nonsense,
+                    pairs_bits(each.pair for each in armed if each.written) | nonsense,
+                    pairs_bits(state.on_trial),
+                )
+            ),
             _U32.pack(0 if upload is None else upload.owner or 0),
             _QUIET.pack(*((0, 0) if state.quiet is None else (self.bits(state.quiet.names), state.quiet.ms))),
         ]
@@ -189,8 +202,7 @@ class Wire:
             parts.append(images_bytes(session.images))
         elif asked:
             parts.append(_SESSION.pack(NONSENSE, NONSENSE, NONSENSE, NONSENSE) + b"\0\0")
-        if arming is not None or asked:
-            parts.append(hash_bytes(b"nonsense" if arming is None else arming.image))
+        parts += [hash_bytes(each.image) for each in armed]
         parts.append(self.peers(state.connections))
         if asked:
             parts.append(bytes([len(state.inputs)]))
@@ -215,14 +227,13 @@ class Wire:
                 bytes([record.policy == self.policy.digest, bool(record.entry)]),
                 record.entry.ljust(8, b"\xee"),
                 images_bytes(record.images),
-                bytes([bool(record.expected)]),
-                hash_bytes(first(record.expected)),
+                pair_images_bytes(record.expected),
                 bytes([record.ending]),
                 *(_U32.pack(limit(each)) for each in _times(record)),
             )
         )
 
-    def _event(self, event: Event) -> bytes:
+    def _event(self, event: Event) -> bytes:  # noqa: C901, PLR0911 - a table
         kind = bytes([KINDS[type(event)]])
         match event:
             case on.Booted():
@@ -232,9 +243,9 @@ class Wire:
                     (
                         kind,
                         b"\0" if event.record is None else b"\1" + self.record(event.record),
-                        hash_bytes(event.running[0] if event.running else b""),
+                        self.running(event),
                         bytes([NO_MODE if before is None else self.modes.get(before, NO_MODE)]),
-                        bytes([event.trial, event.blank]),
+                        bytes([pairs_bits(event.on_trial), event.blank]),
                         *(value_bytes(read.get(each.name, each.initial)) for each in self.policy.inputs),
                     )
                 )
@@ -250,11 +261,22 @@ class Wire:
             case on.Expired():
                 return kind + bytes([TIMERS[event.timer]])
             case on.ArmAsked():
-                return kind + peer_bytes(event.peer) + hash_bytes(event.image) + bytes([event.permanent])
-            case on.UploadEnded() | on.ArmFailed() | on.SelfConfirmed():
+                return kind + peer_bytes(event.peer) + hash_bytes(event.image) + bytes([event.permanent, event.pair])
+            case on.UploadStarted() | on.ConfirmAsked():
+                return kind + peer_bytes(event.peer) + bytes([event.pair])
+            case on.ArmFailed():
+                return kind + bytes([event.pair])
+            case on.UploadEnded() | on.SelfConfirmed():
                 return kind
             case _:
                 return kind + peer_bytes(event.peer)
+
+    def running(self, event: on.Booted) -> bytes:
+        """What the core is told of each pair: what runs; where nobody can read that, what waits in the other slot."""
+        pairs, waiting = self.policy.bootloader.pairs, dict(event.waiting)
+        read = (*event.running, *(b"",) * len(pairs))
+        told = [waiting.get(number, b"") if pair.copied else read[number] for number, pair in enumerate(pairs)]
+        return bytes([len(told)]) + b"".join(map(hash_bytes, told))
 
     # --- answers ---
 
@@ -269,7 +291,7 @@ class Wire:
                 bytes([record.policy == self.policy.digest, bool(record.entry)]) + record.entry,
                 bytes([bool(record.token)]) + record.token,
                 images_bytes(record.images),
-                b"\1" + hash_bytes(first(record.expected)) if record.expected else b"\0",
+                pair_images_bytes(record.expected),
                 bytes([record.ending]),
                 *(_U32.pack(limit(each)) for each in _times(record)),
             )
@@ -288,15 +310,13 @@ class Wire:
             case do.DropUpload():
                 return bytes([4, effect.discard, 0, 0, 0, 0])
             case do.WriteTrailer():
-                return bytes([5, effect.permanent]) + hash_bytes(effect.image)
+                return bytes([5, effect.permanent, effect.pair]) + hash_bytes(effect.image)
             case do.Disarm():
-                return bytes([6, 0, 0, 0, 0, 0])
+                return bytes([6, 0, effect.pair, 0, 0, 0])
             case do.ConfirmImage():
-                return bytes([7, 0, 0, 0, 0, 0])
+                return bytes([7, 0, effect.pair, 0, 0, 0])
             case do.WriteSessionRecord():
-                return (
-                    b"\x08\x01" + hash_bytes(first(effect.expected)) if effect.expected else bytes([8, 0, 0, 0, 0, 0])
-                )
+                return b"\x08" + pair_images_bytes(effect.expected)
             case do.ClearSessionRecord():
                 return bytes([9, 0, 0, 0, 0, 0])
             case do.MarkStore():

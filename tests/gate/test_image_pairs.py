@@ -48,6 +48,23 @@ def on_trial(policy: Policy | None = None) -> Gate:
     return Gate(gate.policy, on.Booted(record=kept, running=(IMAGE, OTHER), on_trial=BOTH))
 
 
+def test_of_an_image_that_is_copied_it_counts_that_the_bootloader_has_taken_it() -> None:
+    gate = armed(small(f"{IMAGES}copied = true\n"), 0, 1)
+    kept = record.make(gate.policy, gate.state, expected=STARTED, token=b"", lease_ms=9_000, lease_max_ms=None)
+    for runs, waiting, goes_on in (
+        (b"", (), True),
+        (IMAGE, (), True),  # whatever somebody says of it
+        (b"", ((1, IMAGE),), True),  # another one that lies there
+        (b"", ((1, OTHER),), False),
+        (OTHER, ((1, OTHER),), False),
+    ):
+        event = on.Booted(record=kept, running=(IMAGE, runs), waiting=waiting, on_trial=frozenset({0}))
+        assert (Gate(gate.policy, event).state.session is not None) is goes_on, (runs, waiting)
+    for runs in (b"", OTHER):
+        event = on.Booted(record=kept, running=(b"", runs), on_trial=frozenset({0}))
+        assert Gate(gate.policy, event).state.down  # the application can be read: it has to be
+
+
 # --- arming ---------------------------------------------------------------------------------------------------------
 
 

@@ -124,7 +124,8 @@ def test_power_cut_between_the_two_exchanges_changes_nothing() -> None:
     assert found == afterwards == ["2.0.0", "2.1.0"]
 
 
-def test_power_cut_between_the_two_trailers_starts_nothing_that_stays() -> None:
+@pytest.mark.parametrize("of_the_core", ["", "copied = true\n"])
+def test_power_cut_between_the_two_trailers_starts_nothing_that_stays(of_the_core: str) -> None:
     """The second trailer never reaches the flash: what starts alone is expected by no session, and goes back."""
     booted: list[str] = []
 
@@ -138,7 +139,7 @@ def test_power_cut_between_the_two_trailers_starts_nothing_that_stays() -> None:
         return slots.ArmResult.DONE if lost else slots.arm(flash, layout, slot, permanent=permanent)
 
     async def story() -> None:
-        async with world(two(), Components(boot=boot, arm=arm)) as here:
+        async with world(two("", of_the_core), Components(boot=boot, arm=arm)) as here:
             await update(here.endpoint(), Job(images=tuple(NEW), way=way(), goal=Goal.TEST))
             assert booted[:3] == ["NONE NONE", "TEST NONE", "REVERT NONE"]
 
@@ -216,7 +217,14 @@ def test_the_deadline_runs_on_until_the_second_is_confirmed() -> None:
     on_trial(scene, two())
 
 
-# --- nRF5340: the network core is copied ---
+# --- nRF5340: the network core is copied, and the application cannot read what runs there ---
+
+
+def core_runs(here: VirtualWorld) -> str:
+    """What the bootloader has found there."""
+    report = here.device.server.core.report
+    assert report is not None
+    return str(report.images[1].running_version)
 
 
 def test_one_after_the_other_each_for_itself() -> None:
@@ -227,14 +235,16 @@ def test_one_after_the_other_each_for_itself() -> None:
             both = await update(here.endpoint(), Job(images=tuple(NEW), way=way()))
             assert both.outcome is Outcome.REFUSED, both
             assert "an image of another number is pending" in both.detail
-            assert runs(here) == ["1.0.0", "1.1.0"]
+            assert (runs(here), core_runs(here)) == (["1.0.0"], "1.1.0")
             core = await update(here.endpoint(), Job(images=(NEW[1],), way=way()))
-            assert core.outcome is Outcome.CONFIRMED, core
-            assert runs(here) == ["1.0.0", "2.1.0"]
+            assert core.outcome is Outcome.UNKNOWN, core
+            assert "no list shows whether it runs" in core.detail
+            assert (runs(here), core_runs(here)) == (["1.0.0"], "2.1.0")
+            assert {each.image for each in core.after or ()} == {0}  # that it runs is said by nobody
             application = await update(here.endpoint(), Job(images=(NEW[0],), way=way(), goal=Goal.TEST))
             assert application.outcome is Outcome.ON_TRIAL, application
             await here.device.power_cycle()
-            assert runs(here) == ["1.0.0", "2.1.0"]
+            assert (runs(here), core_runs(here)) == (["1.0.0"], "2.1.0")
 
     clock.run(story(), limit_s=900)
 
@@ -243,9 +253,9 @@ def test_together_the_network_core_does_not_go_back_with_the_application() -> No
     """What `keyswitch check` refutes (whole-revert), on the whole device."""
 
     async def scene(here: VirtualWorld, smp: Any) -> None:
-        assert runs(here) == ["2.0.0?", "2.1.0"]
+        assert (runs(here), core_runs(here)) == (["2.0.0?"], "2.1.0")
         await here.device.power_cycle()
-        assert runs(here) == ["1.0.0", "2.1.0"]
+        assert (runs(here), core_runs(here)) == (["1.0.0"], "2.1.0")
 
     on_trial(scene, two("", "copied = true\n"))
 

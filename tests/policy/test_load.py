@@ -223,11 +223,9 @@ WRONG = {
     "copied in any case": (
         (
             "schema = 1",
-            "schema = 1\n[bootloader]\nalgorithm = 'overwrite-only'\n"
-            + "[[bootloader.images]]\n" * 2
-            + "copied = true",
+            "schema = 1\n[bootloader]\nalgorithm = 'direct-xip'\n" + "[[bootloader.images]]\n" * 2 + "copied = true",
         ),
-        r'bootloader.images\[1\].copied: means nothing with algorithm = "overwrite-only"',
+        r'bootloader.images\[1\].copied: means nothing with algorithm = "direct-xip"',
     ),
     "simultaneous with nothing": (
         ("schema = 1", "schema = 1\n[update]\nsimultaneous = false"),

@@ -134,7 +134,9 @@ def test_no_policy_is_warned_about_what_is_not_so(name: str, policy: Policy) -> 
 def test_a_copied_image_is_named_as_one_that_stays() -> None:
     policy = small("[[bootloader.images]]\n[[bootloader.images]]\ncopied = true\n")
     told = [each.text for each in lint(policy) if each.name == "no-way-back"]
-    assert told == ["bootloader.images[1].copied: image 1 has no trial and no way back"]
+    assert told == [
+        "bootloader.images[1].copied: image 1 has no trial and no way back, and what runs of it cannot be read"
+    ]
 
 
 @pytest.mark.parametrize("service", list(Visibility))

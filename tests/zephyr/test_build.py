@@ -107,7 +107,7 @@ TWO_IMAGES = (
     ("change", "copied"),
     [
         (("", ""), True),
-        (("BOOT_SWAP_USING_MOVE", "BOOT_UPGRADE_ONLY"), False),  # every image is copied then
+        (("BOOT_SWAP_USING_MOVE", "BOOT_UPGRADE_ONLY"), True),
         (("NETWORK_CORE_IMAGE_NUMBER=1", "NETWORK_CORE_IMAGE_NUMBER=-1"), False),
         (("CONFIG_NRF53_MULTI_IMAGE_UPDATE=y\n", ""), False),
     ],
@@ -121,7 +121,7 @@ def test_a_build_for_several_images(tmp_path, change, copied):
     text = template(Choices(name="Two", proofs=(ProofKind.CHALLENGE,), bootloader=found.settings, image_key="k.pem"))
     policy = load(text.encode())
     assert policy.bootloader.images == found.settings.images
-    assert policy.update.simultaneous is not copied
+    assert policy.update.simultaneous is not (copied and policy.bootloader.algorithm.has_trial)
 
 
 def test_further_slots_of_the_devicetree(tmp_path):

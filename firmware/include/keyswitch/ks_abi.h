@@ -6,6 +6,6 @@
 #ifndef KEYSWITCH_KS_ABI_H_
 #define KEYSWITCH_KS_ABI_H_
 
-#define KS_ABI 2
+#define KS_ABI 3
 
 #endif

@@ -25,6 +25,13 @@
 /* No peer. Ids of peers begin at 1 and are never used again while the device runs: a reconnect is another peer. */
 #define KS_NO_PEER 0u
 
+/* A set of image pairs: bit N is pair N. */
+#if KS_POLICY_PAIRS > 1
+typedef uint8_t ks_pairs;
+#else
+typedef bool ks_pairs;
+#endif
+
 struct ks_hash {
 	uint8_t size; /* 0 to KS_MAX_HASH */
 	uint8_t bytes[KS_MAX_HASH];
@@ -58,10 +65,10 @@ struct ks_state {
 	uint8_t mode;
 	bool has_session;
 	bool uploading;
-	bool arming;
-	bool armed_permanent;
-	bool armed_written; /* the trailer is in flash; else it is remembered only */
-	bool trial;
+	ks_pairs arming; /* what boots next, if not what runs */
+	ks_pairs armed_permanent; /* means something while arming */
+	ks_pairs armed_written; /* the trailer is in flash; else it is remembered only. Means something while arming */
+	ks_pairs trial; /* what runs is on trial, and not confirmed */
 	bool first_trial; /* of the first gated image, outside any session */
 	bool reset_pending;
 	bool service_shown;
@@ -74,7 +81,8 @@ struct ks_state {
 	uint32_t connections[KS_MAX_CONNECTIONS]; /* peers; KS_NO_PEER: a free place */
 	struct ks_value inputs[KS_INPUT_SLOTS];
 	struct ks_session session; /* means something while has_session */
-	struct ks_hash armed; /* means something while arming, and to the effects of the step that asked for it */
+	/* By image pair: means something while arming, and to the effects of the step that asked for it. */
+	struct ks_hash armed[KS_POLICY_PAIRS];
 };
 
 /* Through which service a request came. */
@@ -114,9 +122,13 @@ struct ks_boot {
 	const struct ks_value *inputs; /* as many as the policy has; NULL: the initial values */
 	const struct ks_unit *unit; /* for ks_device_boot(); it has to outlive the device. NULL: the policy says all */
 	const uint8_t *holder; /* for ks_device_boot(): what was kept of ks_device.holder; NULL: nothing */
-	struct ks_hash running;
+	/*
+	 * By image pair: the image that runs. Of a pair in ks_policy.copied nobody can read that: there it is the image that
+	 * lies in the other slot. Size 0: none.
+	 */
+	struct ks_hash running[KS_POLICY_PAIRS];
 	uint8_t mode_before; /* what KS_PERSIST_MODE last kept; KS_NO_MODE if nothing */
-	bool trial;
+	ks_pairs trial; /* those whose image runs on trial */
 	bool blank; /* nothing was ever written to the store */
 };
 
@@ -131,12 +143,12 @@ enum ks_event_kind {
 	KS_INPUT_CHANGED = 7, /* input, value */
 	KS_BUTTON_HELD = 8, /* hold_ms */
 	KS_EXPIRED = 9, /* timer */
-	KS_UPLOAD_STARTED = 10, /* peer */
+	KS_UPLOAD_STARTED = 10, /* peer, pair */
 	KS_UPLOAD_ENDED = 11,
-	KS_ARM_ASKED = 12, /* peer, image (computed over the slot), permanent */
-	KS_ARM_FAILED = 13,
+	KS_ARM_ASKED = 12, /* peer, image (computed over the slot), permanent, pair */
+	KS_ARM_FAILED = 13, /* pair */
 	KS_RESET_ASKED = 14, /* peer */
-	KS_CONFIRM_ASKED = 15, /* peer */
+	KS_CONFIRM_ASKED = 15, /* peer, pair */
 	KS_SELF_CONFIRMED = 16,
 	KS_COMMAND_SERVED = 17, /* peer */
 	/* peer: a command that can change firmware was let through and is about to be executed. Where a mode has a quiet_ms. */
@@ -157,6 +169,7 @@ struct ks_event {
 	uint8_t proof;
 	uint8_t input;
 	uint8_t timer;
+	uint8_t pair; /* number of the image pair */
 	bool permanent;
 };
 
@@ -167,10 +180,11 @@ enum ks_effect_kind {
 	KS_DROP_QUEUED = 2, /* forget every request that was received and not yet executed */
 	KS_DROP_REASSEMBLY = 3, /* forget every half-received frame */
 	KS_DROP_UPLOAD = 4, /* arg: make what was written unusable as well */
-	KS_WRITE_TRAILER = 5, /* arg: permanent; of ks_state.armed. If the slot has another hash: KS_ARM_FAILED */
-	KS_DISARM = 6, /* only if the swap type is TEST or PERM, never during a trial */
-	KS_CONFIRM_IMAGE = 7,
-	KS_WRITE_SESSION_RECORD = 8, /* arg: ks_state.armed must run afterwards */
+	/* arg: permanent; value: image pair; of ks_state.armed. If the slot has another hash: KS_ARM_FAILED */
+	KS_WRITE_TRAILER = 5,
+	KS_DISARM = 6, /* value: image pair; only if the swap type is TEST or PERM, never during a trial */
+	KS_CONFIRM_IMAGE = 7, /* value: image pair */
+	KS_WRITE_SESSION_RECORD = 8, /* arg: image pairs, a bit set: their ks_state.armed must run afterwards */
 	KS_CLEAR_SESSION_RECORD = 9,
 	KS_MARK_STORE = 10, /* from here on the store is not blank */
 	KS_PERSIST_MODE = 11, /* arg: mode; KS_NO_MODE: forget it */
@@ -215,6 +229,7 @@ enum ks_why {
 	KS_WHY_NOT_ON_THIS_SERVICE = 23,
 	KS_WHY_TOO_MANY_CONNECTIONS = 24, /* of the device, not of the policy: end that connection */
 	KS_WHY_USED_UP = 25, /* the permit's uses, or the room to count them */
+	KS_WHY_OTHER_PAIR = 26, /* where image pairs are armed one by one */
 };
 
 struct ks_refusal {

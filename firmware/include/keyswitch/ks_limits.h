@@ -78,6 +78,14 @@
 #define KS_HAS_ON_TIMEOUT 1
 #endif
 
+/* Pairs of image slots: MCUboot's images. With one, nothing of several is built in. */
+#ifndef KS_POLICY_PAIRS
+#define KS_POLICY_PAIRS 4
+#endif
+#if KS_POLICY_PAIRS < 1 || KS_POLICY_PAIRS > 4
+#error "KS_POLICY_PAIRS must be 1 to 4"
+#endif
+
 /* A refusal says more than its reason: which guard, which mode, how long. Without, the reason alone. */
 #ifndef KS_REFUSAL_TEXTS
 #define KS_REFUSAL_TEXTS 1

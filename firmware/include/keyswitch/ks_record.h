@@ -19,20 +19,21 @@
 struct ks_record {
 	uint32_t left_ms[KS_RECORD_TIMES]; /* by enum ks_timer; KS_NO_LIMIT: it has none */
 	struct ks_images images;
-	struct ks_hash expected; /* means something while has_expected */
+	struct ks_hash expected[KS_POLICY_PAIRS]; /* by image pair; means something while has_expected */
 	uint8_t entry[KS_ENTRY_SIZE]; /* means something while has_entry */
 	uint8_t token[KS_TOKEN_SIZE];
 	uint8_t mode; /* KS_NO_MODE: of another policy, not of this one */
 	uint8_t proof;
 	bool own_policy; /* it was written under this very policy */
 	bool has_entry;
-	bool has_expected;
+	ks_pairs has_expected; /* those that must run what is named here */
 	bool has_token;
 	bool ending;
 };
 
 /* The most bytes that a record of this build's limits has. */
-#define KS_RECORD_MAX (4u + 32u + 1u + 32u + 8u + 4u + 20u + 4u + (1u + (KS_MAX_IMAGES * (1u + KS_MAX_HASH))) + (1u + KS_MAX_HASH))
+#define KS_RECORD_MAX (4u + 32u + 1u + 32u + 8u + 4u + 20u + 4u + (1u + (KS_MAX_IMAGES * (1u + KS_MAX_HASH))) + \
+		       (1u + KS_MAX_HASH) + ((KS_POLICY_PAIRS > 1) ? (1u + ((KS_POLICY_PAIRS - 1u) * (2u + KS_MAX_HASH))) : 0u))
 
 /* What only the caller knows of a session that is carried across a reset: what is left of its time limits. */
 struct ks_record_times {
@@ -41,15 +42,15 @@ struct ks_record_times {
 
 /*
  * The record of the session in `state`, for KS_WRITE_SESSION_RECORD: `state` is the one after the step that asked for it,
- * `expects` is the effect's arg: ks_state.armed must run afterwards. Returns its size; 0: there is no session, or no room.
+ * `expects` is the effect's arg: the image pairs whose ks_state.armed must run afterwards. Returns its size; 0: there is no session, or no room.
  */
-size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, bool expects,
+size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, ks_pairs expects,
 		       const uint8_t token[KS_TOKEN_SIZE], const struct ks_record_times *times, uint8_t *bytes,
 		       size_t size);
 
 /*
- * Read a record under this policy. false: it is none, damaged, of another version, or names more images than this build
- * holds; then it is worth nothing, and the device comes up outside maintenance.
+ * Read a record under this policy. false: it is none, damaged, of another version, names more images than this build
+ * holds, or an image pair that the policy has not; then it is worth nothing, and the device comes up outside maintenance.
  */
 bool ks_record_read(const struct ks_policy *policy, const uint8_t *bytes, size_t size, struct ks_record *record);
 

@@ -149,6 +149,8 @@ struct ks_transition {
 #define KS_POLICY_KEEP_UPLOAD 0x02u
 /* Validity of permits in time is judged; else their uses are counted. */
 #define KS_POLICY_TRUSTED_CLOCK 0x04u
+/* Of several image pairs one is armed for each reset. */
+#define KS_POLICY_ONE_BY_ONE 0x08u
 
 struct ks_policy {
 	const char *device_id;
@@ -175,6 +177,8 @@ struct ks_policy {
 	uint8_t confirm; /* enum ks_confirm */
 	uint8_t sequence_steps;
 	uint8_t flags;
+	uint8_t pair_count; /* of image slots: 1 to KS_POLICY_PAIRS */
+	uint8_t copied; /* bit set over them: what runs of these cannot be read */
 	uint8_t digest[KS_POLICY_DIGEST_SIZE];
 };
 

@@ -40,7 +40,7 @@ void ks_device_state_value(const struct ks_device *device, uint64_t now_ms, uint
 	}
 	flags |= ks_device_gate_open(device) ? STATE_GATE_OPEN : 0u;
 	flags |= leased ? STATE_LEASED : 0u;
-	flags |= device->state.trial ? STATE_TRIAL : 0u;
+	flags |= (device->state.trial != 0u) ? STATE_TRIAL : 0u;
 	value[0] = STATE_VERSION;
 	value[1] = device->state.mode;
 	value[2] = flags;

@@ -39,6 +39,30 @@ static bool led_into(const struct ks_policy *policy, uint_fast8_t mode)
 	return false;
 }
 
+/*
+ * Whether each image that the record names runs, and nothing else is on trial. Of a pair that is only copied nobody can
+ * read what runs: there the image must be gone from the other slot, so that the bootloader has taken it.
+ */
+static bool began(const struct ks_policy *policy, const struct ks_boot *boot)
+{
+	const struct ks_record *record = boot->record;
+
+	for (uint_fast8_t pair = 0; pair < (uint8_t)KS_POLICY_PAIRS; pair++) {
+		bool is_copied = (KS_POLICY_PAIRS > 1) && ks_holds_pair((ks_pairs)policy->copied, pair);
+
+		if ((KS_POLICY_PAIRS > 1) && !ks_holds_pair(record->has_expected, pair)) {
+			if (ks_holds_pair(boot->trial, pair)) {
+				return false;
+			}
+		} else if (ks_hash_equal(&boot->running[pair], &record->expected[pair]) == is_copied) {
+			return false;
+		} else {
+			/* it has begun */
+		}
+	}
+	return true;
+}
+
 /* Whether the record is for this policy, and the boot it expected is the one that happened. */
 static bool fits(const struct ks_policy *policy, const struct ks_boot *boot)
 {
@@ -51,10 +75,10 @@ static bool fits(const struct ks_policy *policy, const struct ks_boot *boot)
 	if (record->own_policy && record->has_entry && (transition_of(policy, record) == KS_NO_TRANSITION)) {
 		return false; /* it names a mode that its transition does not lead into */
 	}
-	if (!record->has_expected) {
-		return record->own_policy && !boot->trial;
+	if (record->has_expected == 0u) {
+		return record->own_policy && (boot->trial == 0u);
 	}
-	return ks_hash_equal(&boot->running, &record->expected);
+	return began(policy, boot);
 }
 
 /* The transition that opened the session; under another policy, one that asks for all that binds it, if there is one. */
@@ -118,7 +142,7 @@ static void go_on(struct ks_change *change, const struct ks_record *record)
 	if (limit_ms[KS_TIMER_IDLE] != mode->limit_ms[KS_TIMER_IDLE]) {
 		state->session.idle_ms = limit_ms[KS_TIMER_IDLE];
 	}
-	if (state->trial) {
+	if (state->trial != 0u) {
 		ks_start_timer(change, KS_TIMER_TRIAL,
 			       ks_least(change->policy->trial_deadline_ms, record->left_ms[KS_TIMER_TRIAL]));
 	}
@@ -187,7 +211,7 @@ bool ks_booted(struct ks_change *change, const struct ks_event *event)
 	}
 	if ((record != NULL) && !record->ending) {
 		go_on(change, record);
-	} else if (!boot->trial) {
+	} else if (boot->trial == 0u) {
 		come_up(change, record, boot->mode_before);
 	} else if (boot->blank && (boot->record == NULL) && (policy->trial_deadline_ms != KS_NO_LIMIT)) {
 		first_trial(change);

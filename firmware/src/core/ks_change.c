@@ -31,6 +31,22 @@ void ks_do_plain(struct ks_change *change, uint_fast8_t kind)
 	ks_do(change, kind, 0u, 0u);
 }
 
+#if KS_POLICY_PAIRS > 1
+void ks_do_for_pairs(struct ks_change *change, uint_fast8_t kind, ks_pairs pairs)
+{
+	for (uint_fast8_t pair = 0; pair < (uint8_t)KS_POLICY_PAIRS; pair++) {
+		if (ks_holds_pair(pairs, pair)) {
+			uint_fast8_t permanent = 0u;
+
+			if (kind == (uint8_t)KS_WRITE_TRAILER) {
+				permanent = ks_holds_pair(change->state->armed_permanent, pair) ? 1u : 0u;
+			}
+			ks_do(change, kind, permanent, pair);
+		}
+	}
+}
+#endif
+
 void ks_do_nothing_waits(struct ks_change *change)
 {
 	ks_do_plain(change, KS_DROP_QUEUED);
@@ -164,9 +180,7 @@ static void clean_up(struct ks_change *change)
 	if (state->reset_pending) {
 		stop_timer(change, KS_TIMER_RESET);
 	}
-	if (state->arming && state->armed_written) {
-		ks_do_plain(change, KS_DISARM);
-	}
+	ks_do_for_pairs(change, KS_DISARM, (ks_pairs)(state->arming & state->armed_written));
 	/* A session of another revision of the policy may have limits that the mode has not. */
 	for (uint_fast8_t timer = KS_TIMER_LEASE; timer <= (uint8_t)KS_TIMER_IDLE; timer += KS_TIMER_IDLE - KS_TIMER_LEASE) {
 		if (own_ms[timer] == KS_NO_LIMIT) {
@@ -177,7 +191,7 @@ static void clean_up(struct ks_change *change)
 	ks_do_plain(change, KS_CLEAR_SESSION_RECORD);
 	state->has_session = false;
 	state->uploading = false;
-	state->arming = false;
+	state->arming = 0u;
 	state->reset_pending = false;
 }
 
@@ -245,7 +259,7 @@ void ks_enter_mode(struct ks_change *change, uint_fast8_t transition, const stru
 	}
 	if (!state->has_session) {
 		ks_do_nothing_waits(change);
-	} else if (state->trial) {
+	} else if (state->trial != 0u) {
 		ks_revert(change, true);
 		return;
 	} else {
@@ -253,7 +267,7 @@ void ks_enter_mode(struct ks_change *change, uint_fast8_t transition, const stru
 		change->left = true;
 	}
 	if (ks_is_maintenance(policy, target) && (transition != KS_NO_TRANSITION)) {
-		if (state->uploading || state->arming || state->reset_pending) {
+		if (state->uploading || (state->arming != 0u) || state->reset_pending) {
 			clean_up(change); /* what an unsound policy let begin outside does not continue inside */
 		}
 		open_session(change, transition, opening);

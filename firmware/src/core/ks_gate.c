@@ -91,7 +91,8 @@ void ks_step(const struct ks_policy *policy, struct ks_state *state, const struc
 {
 	struct ks_change change = {policy, state, step, false};
 	/* No event of this machine: the caller's tables are another version's. */
-	uint8_t why = (event->kind < KIND_COUNT) ? ks_why_deaf(state, event->kind) : (uint8_t)KS_WHY_WRONG_MODE;
+	bool known = (event->kind < KIND_COUNT) && (ks_pair(event) < (uint8_t)KS_POLICY_PAIRS);
+	uint8_t why = known ? ks_why_deaf(state, event->kind) : (uint8_t)KS_WHY_WRONG_MODE;
 
 	step->count = 0u;
 	step->overflow = false;

@@ -102,6 +102,37 @@ static inline uint8_t ks_input_count(const struct ks_policy *policy)
 #endif
 }
 
+/* --- image pairs: with one, the compiler knows all of this --- */
+static inline uint_fast8_t ks_pair(const struct ks_event *event)
+{
+	return (KS_POLICY_PAIRS > 1) ? event->pair : 0u;
+}
+
+static inline ks_pairs ks_pair_bit(uint_fast8_t pair)
+{
+	return (ks_pairs)(1u << pair);
+}
+
+static inline bool ks_holds_pair(ks_pairs pairs, uint_fast8_t pair)
+{
+	return ((pairs >> pair) & 1u) != 0u;
+}
+
+static inline ks_pairs ks_without(ks_pairs pairs, ks_pairs others)
+{
+	return (ks_pairs)(pairs & (0xFFu ^ others));
+}
+
+static inline ks_pairs ks_without_pair(ks_pairs pairs, uint_fast8_t pair)
+{
+	return ks_without(pairs, ks_pair_bit(pair));
+}
+
+static inline ks_pairs ks_with_pair(ks_pairs pairs, uint_fast8_t pair, bool holds)
+{
+	return (ks_pairs)(ks_without_pair(pairs, pair) | (holds ? ks_pair_bit(pair) : 0u));
+}
+
 static inline uint8_t ks_security_of_mode(const struct ks_mode *mode)
 {
 	return KS_HAS_SECURITY ? mode->security : (uint8_t)KS_SECURITY_NONE;
@@ -141,6 +172,17 @@ void ks_refuse_guard(struct ks_refusal *refusal, const struct ks_policy *policy,
 /* --- ks_change.c --- */
 void ks_do(struct ks_change *change, uint_fast8_t kind, uint_fast8_t arg, uint32_t value);
 void ks_do_plain(struct ks_change *change, uint_fast8_t kind);
+/* For each of these image pairs, in the order of their numbers. */
+#if KS_POLICY_PAIRS > 1
+void ks_do_for_pairs(struct ks_change *change, uint_fast8_t kind, ks_pairs pairs);
+#else
+static inline void ks_do_for_pairs(struct ks_change *change, uint_fast8_t kind, ks_pairs pairs)
+{
+	if (pairs) {
+		ks_do(change, kind, ((kind == (uint8_t)KS_WRITE_TRAILER) && change->state->armed_permanent) ? 1u : 0u, 0u);
+	}
+}
+#endif
 void ks_do_nothing_waits(struct ks_change *change);
 void ks_end_connections(struct ks_change *change, uint32_t places, bool after_answer);
 void ks_reset_now(struct ks_change *change);

@@ -9,10 +9,11 @@
  *     4       32    SHA-256 of the policy
  *     36      1     N, bytes of the mode's name, 1 to 32
  *     37      N     the mode's name
- *     ...           entry 8, token 4, images, expected, five times of 4 bytes each
+ *     ...           entry 8, token 4, images, expected, five times of 4 bytes each, others
  *     end-4   4     CRC-32 of all before
  *
- * A hash is its size (32, 48 or 64) and its bytes; images are a count and hashes in rising order, each once.
+ * A hash is its size (32, 48 or 64) and its bytes; images are a count and hashes in rising order, each once. `expected` is
+ * the image of pair 0; others are a count and, in rising order of their numbers, each pair's number and its image.
  */
 #include <string.h>
 
@@ -27,7 +28,8 @@
 #define FLAG_IMAGES 0x0008u
 #define FLAG_EXPECTED 0x0010u
 #define FLAG_TIMES 0x0020u /* the first of them */
-#define FLAGS_KNOWN 0x03FFu
+#define FLAG_OTHERS 0x0400u
+#define FLAGS_KNOWN ((KS_POLICY_PAIRS > 1) ? 0x07FFu : 0x03FFu)
 
 #define CRC_SIZE 4u
 #define MAX_NAME 32u
@@ -51,7 +53,32 @@ static void put_hash(struct ks_writer *writer, const struct ks_hash *hash)
 	ks_put(writer, hash->bytes, hash->size);
 }
 
-size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, bool expects,
+static void put_others(struct ks_writer *writer, const struct ks_state *state, ks_pairs pairs)
+{
+#if KS_POLICY_PAIRS > 1
+	uint32_t count = 0u;
+
+	for (uint_fast8_t pair = 0; pair < (uint8_t)KS_POLICY_PAIRS; pair++) {
+		count += ks_holds_pair(pairs, pair) ? 1u : 0u;
+	}
+	if (count == 0u) {
+		return;
+	}
+	put_number(writer, count, 1u);
+	for (uint_fast8_t pair = 0; pair < (uint8_t)KS_POLICY_PAIRS; pair++) {
+		if (ks_holds_pair(pairs, pair)) {
+			put_number(writer, pair, 1u);
+			put_hash(writer, &state->armed[pair]);
+		}
+	}
+#else
+	(void)writer;
+	(void)state;
+	(void)pairs;
+#endif
+}
+
+size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *state, ks_pairs expects,
 		       const uint8_t token[KS_TOKEN_SIZE], const struct ks_record_times *times, uint8_t *bytes,
 		       size_t size)
 {
@@ -74,7 +101,8 @@ size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *st
 	flags |= session->ending ? FLAG_ENDING : 0u;
 	flags |= (session->transition != KS_NO_TRANSITION) ? FLAG_ENTRY : 0u;
 	flags |= session->images.limited ? FLAG_IMAGES : 0u;
-	flags |= expects ? FLAG_EXPECTED : 0u;
+	flags |= ks_holds_pair(expects, 0u) ? FLAG_EXPECTED : 0u;
+	flags |= (ks_without_pair(expects, 0u) != 0u) ? FLAG_OTHERS : 0u;
 	for (uint_fast8_t place = 0; place < KS_RECORD_TIMES; place++) {
 		flags |= (left_ms[TIMES[place]] != KS_NO_LIMIT) ? ((uint32_t)FLAG_TIMES << place) : 0u;
 	}
@@ -92,14 +120,15 @@ size_t ks_record_write(const struct ks_policy *policy, const struct ks_state *st
 			put_hash(&writer, &session->images.hash[place]);
 		}
 	}
-	if (expects) {
-		put_hash(&writer, &state->armed);
+	if (ks_holds_pair(expects, 0u)) {
+		put_hash(&writer, &state->armed[0]);
 	}
 	for (uint_fast8_t place = 0; place < KS_RECORD_TIMES; place++) {
 		if (left_ms[TIMES[place]] != KS_NO_LIMIT) {
 			put_number(&writer, left_ms[TIMES[place]], 4u);
 		}
 	}
+	put_others(&writer, state, ks_without_pair(expects, 0u));
 	put_number(&writer, ks_crc32(bytes, writer.used), CRC_SIZE);
 	return writer.full ? 0u : writer.used;
 }
@@ -152,6 +181,34 @@ static void take_images(struct ks_reader *reader, struct ks_images *images)
 	}
 }
 
+/* Images of the other pairs. */
+static void take_others(struct ks_reader *reader, const struct ks_policy *policy, struct ks_record *record)
+{
+#if KS_POLICY_PAIRS > 1
+	uint32_t count = take_number(reader, 1u);
+	uint32_t last = 0u;
+
+	if (count == 0u) {
+		reader->wrong = true;
+	}
+	for (uint32_t place = 0; (place < count) && !reader->wrong; place++) {
+		uint32_t pair = take_number(reader, 1u);
+
+		if ((pair <= last) || (pair >= policy->pair_count) || (pair >= (uint32_t)KS_POLICY_PAIRS)) {
+			reader->wrong = true;
+			return;
+		}
+		take_hash(reader, &record->expected[pair]);
+		record->has_expected |= ks_pair_bit((uint_fast8_t)pair);
+		last = pair;
+	}
+#else
+	(void)reader;
+	(void)policy;
+	(void)record;
+#endif
+}
+
 /* A name as policies have them: a lower-case letter, then letters, digits, - and _. */
 static bool is_name(const uint8_t *name, size_t size)
 {
@@ -201,8 +258,8 @@ bool ks_record_read(const struct ks_policy *policy, const uint8_t *bytes, size_t
 	if ((flags & FLAG_IMAGES) != 0u) {
 		take_images(&reader, &record->images);
 	}
-	if (record->has_expected) {
-		take_hash(&reader, &record->expected);
+	if (record->has_expected != 0u) {
+		take_hash(&reader, &record->expected[0]);
 	}
 	for (uint_fast8_t place = 0; place < KS_RECORD_TIMES; place++) {
 		uint32_t *left_ms = &record->left_ms[TIMES[place]];
@@ -214,6 +271,9 @@ bool ks_record_read(const struct ks_policy *policy, const uint8_t *bytes, size_t
 				reader.wrong = true; /* no time that anybody writes */
 			}
 		}
+	}
+	if ((flags & FLAG_OTHERS) != 0u) {
+		take_others(&reader, policy, record);
 	}
 	return !reader.wrong && (reader.left == 0u);
 }

@@ -62,13 +62,17 @@ static const uint8_t REASON_OF[] = {
 	[KS_WHY_NOT_ON_THIS_SERVICE] = REASON_NOT_ON_THIS_SERVICE,
 	[KS_WHY_TOO_MANY_CONNECTIONS] = REASON_BUSY,
 	[KS_WHY_USED_UP] = REASON_EXPIRED,
+#if KS_POLICY_PAIRS > 1
+	[KS_WHY_OTHER_PAIR] = REASON_BUSY,
+#endif
 };
 #define WHY_COUNT (sizeof(REASON_OF) / sizeof(REASON_OF[0]))
 
 /* Contention inside maintenance, that client libraries may repeat. */
 #define BIT(why) ((uint32_t)1u << (why))
 #define IS_BUSY                                                                                                        \
-	(BIT(KS_WHY_TRIAL_RUNS) | BIT(KS_WHY_OTHER_UPLOAD) | BIT(KS_WHY_UPLOAD_RUNS) | BIT(KS_WHY_OTHER_PENDING))
+	(BIT(KS_WHY_TRIAL_RUNS) | BIT(KS_WHY_OTHER_UPLOAD) | BIT(KS_WHY_UPLOAD_RUNS) | BIT(KS_WHY_OTHER_PENDING) |      \
+	 ((KS_POLICY_PAIRS > 1) ? BIT(KS_WHY_OTHER_PAIR) : 0u))
 
 #if KS_REFUSAL_TEXTS
 #define TRIAL "a trial is running\0"
@@ -91,7 +95,11 @@ static const char DETAILS[] = "\0\0" /* not refused, wrong mode */
 			      "only the operator confirms\0"
 			      "not in the permit\0\0" /* not on this service */
 			      "too many connections\0"
-			      "used up";
+			      "used up"
+#if KS_POLICY_PAIRS > 1
+			      "\0an image of another number is pending"
+#endif
+			      ;
 
 #if KS_HAS_SECURITY
 static const char *const SECURITY[] = {"none", "encrypted", "authenticated"};

@@ -59,7 +59,7 @@ static bool stray_reset(struct ks_change *change)
 /* The other slot holds what the trial would go back to. */
 static bool trial_runs(struct ks_change *change)
 {
-	return change->state->trial ? refused(change, KS_WHY_TRIAL_RUNS) : false;
+	return (change->state->trial != 0u) ? refused(change, KS_WHY_TRIAL_RUNS) : false;
 }
 
 static bool application_confirms(struct ks_change *change)
@@ -127,6 +127,7 @@ bool ks_extend_asked(struct ks_change *change, const struct ks_event *event)
 bool ks_upload_started(struct ks_change *change, const struct ks_event *event)
 {
 	struct ks_state *state = change->state;
+	uint_fast8_t pair = ks_pair(event);
 	uint8_t served = mode_allows(change, KS_GROUP_IMAGE, KS_IMAGE_UPLOAD) ? KS_IMAGE_UPLOAD : KS_IMAGE_ERASE;
 
 	if (stray(change, KS_GROUP_IMAGE, served) || trial_runs(change)) {
@@ -137,26 +138,22 @@ bool ks_upload_started(struct ks_change *change, const struct ks_event *event)
 	}
 	keep_quiet(change);
 	/* What was armed is not any more: its slot is about to change. */
-	if (state->arming && state->armed_written) {
-		ks_do_plain(change, KS_DISARM);
+	if (ks_holds_pair(state->arming, pair) && ks_holds_pair(state->armed_written, pair)) {
+		ks_do(change, KS_DISARM, 0u, pair);
 	}
 	state->uploading = true;
 	state->upload_owner = event->peer.id;
-	state->arming = false;
+	state->arming = ks_without_pair(state->arming, pair);
 	return true;
-}
-
-static void write_trailer(struct ks_change *change)
-{
-	ks_do(change, KS_WRITE_TRAILER, change->state->armed_permanent ? 1u : 0u, 0u);
 }
 
 bool ks_arm_asked(struct ks_change *change, const struct ks_event *event)
 {
 	struct ks_state *state = change->state;
 	bool early = (ks_flags(change->policy) & KS_POLICY_ARM_EARLY) != 0u;
-	bool same = state->arming && ks_hash_equal(&state->armed, event->image) &&
-		    (state->armed_permanent == event->permanent);
+	uint_fast8_t pair = ks_pair(event);
+	bool same = ks_holds_pair(state->arming, pair) && ks_hash_equal(&state->armed[pair], event->image) &&
+		    (ks_holds_pair(state->armed_permanent, pair) == event->permanent);
 
 	if (stray(change, KS_GROUP_IMAGE, KS_IMAGE_STATE) || guard_shut(change) || trial_runs(change)) {
 		return false;
@@ -172,30 +169,37 @@ bool ks_arm_asked(struct ks_change *change, const struct ks_event *event)
 	if (event->permanent && application_confirms(change)) {
 		return false;
 	}
-	if (state->arming && !same) {
+	if (ks_holds_pair(state->arming, pair) && !same) {
 		return !refused(change, KS_WHY_OTHER_PENDING);
 	}
+	if ((KS_POLICY_PAIRS > 1) && ((ks_flags(change->policy) & KS_POLICY_ONE_BY_ONE) != 0u) &&
+	    (ks_without_pair(state->arming, pair) != 0u)) {
+		return !refused(change, KS_WHY_OTHER_PAIR);
+	}
 	keep_quiet(change);
-	if (same && (state->armed_written == early)) {
+	if (same && (ks_holds_pair(state->armed_written, pair) == early)) {
 		return true;
 	}
-	state->arming = true;
-	state->armed = *event->image;
-	state->armed_permanent = event->permanent;
-	state->armed_written = early;
+	state->arming = ks_with_pair(state->arming, pair, true);
+	state->armed[pair] = *event->image;
+	state->armed_permanent = ks_with_pair(state->armed_permanent, pair, event->permanent);
+	state->armed_written = ks_with_pair(state->armed_written, pair, early);
 	if (early) {
-		write_trailer(change);
+		ks_do(change, KS_WRITE_TRAILER, event->permanent ? 1u : 0u, pair);
 	}
 	return true;
 }
 
-/* The slot is not what was armed: nothing is pending, and a reset that was to follow does not. */
+/*
+ * A slot is not what was armed: nothing is pending, of no pair, and a reset that was to follow does not. What was armed
+ * beside it may be in flash already, and is taken back before the record is.
+ */
 bool ks_arm_failed(struct ks_change *change, const struct ks_event *event)
 {
-	(void)event;
-	if (change->state->arming) {
+	if (change->state->arming != 0u) {
+		ks_do_for_pairs(change, KS_DISARM, ks_without_pair(change->state->arming, ks_pair(event)));
 		ks_do_plain(change, KS_CLEAR_SESSION_RECORD);
-		change->state->arming = false;
+		change->state->arming = 0u;
 		change->state->down = false;
 	}
 	return true;
@@ -215,7 +219,7 @@ bool ks_reset_asked(struct ks_change *change, const struct ks_event *event)
 	return true;
 }
 
-/* The granted reset. The record is in flash before the trailer is: no new image starts without its session. */
+/* The granted reset. The record is in flash before any trailer is: no new image starts without its session. */
 void ks_reset_due(struct ks_change *change)
 {
 	struct ks_state *state = change->state;
@@ -229,27 +233,30 @@ void ks_reset_due(struct ks_change *change)
 		return;
 	}
 	/* Without an image that was armed, the bootloader reverts a trial now; the session sees it through. */
-	if (state->has_session && (state->arming || state->trial)) {
-		ks_do(change, KS_WRITE_SESSION_RECORD, state->arming ? 1u : 0u, 0u);
+	if (state->has_session && ((state->arming | state->trial) != 0u)) {
+		ks_do(change, KS_WRITE_SESSION_RECORD, state->arming, 0u);
 	}
-	if (state->arming && !state->armed_written) {
-		write_trailer(change);
-	}
+	ks_do_for_pairs(change, KS_WRITE_TRAILER, ks_without(state->arming, state->armed_written));
 	ks_do_nothing_waits(change);
 	ks_reset_now(change);
 }
 
-static void confirm(struct ks_change *change)
+/* These stay. The trial is over when nothing is on trial any more; until then its deadline runs on. */
+static void confirm(struct ks_change *change, ks_pairs pairs)
 {
 	struct ks_state *state = change->state;
 	bool first = state->first_trial;
 
-	if (!state->trial) {
+	pairs &= state->trial;
+	if (pairs == 0u) {
 		return;
 	}
-	ks_do_plain(change, KS_CONFIRM_IMAGE);
+	ks_do_for_pairs(change, KS_CONFIRM_IMAGE, pairs);
+	state->trial = ks_without(state->trial, pairs);
+	if (state->trial != 0u) {
+		return;
+	}
 	ks_do(change, KS_STOP_TIMER, KS_TIMER_TRIAL, 0u);
-	state->trial = false;
 	state->first_trial = false;
 	if (first) {
 		ks_arrive_as_new(change); /* from here on, a device like any other */
@@ -258,14 +265,13 @@ static void confirm(struct ks_change *change)
 
 bool ks_confirm_asked(struct ks_change *change, const struct ks_event *event)
 {
-	(void)event;
 	/* The first image with this gate is confirmed without a session. */
 	if ((!change->state->first_trial && stray(change, KS_GROUP_IMAGE, KS_IMAGE_STATE)) ||
 	    application_confirms(change)) {
 		return false;
 	}
 	keep_quiet(change);
-	confirm(change);
+	confirm(change, ks_pair_bit(ks_pair(event)));
 	return true;
 }
 
@@ -275,7 +281,7 @@ bool ks_self_confirmed(struct ks_change *change, const struct ks_event *event)
 	if (ks_confirm(change->policy) == (uint8_t)KS_CONFIRM_OPERATOR) {
 		return !refused(change, KS_WHY_OPERATOR_CONFIRMS);
 	}
-	confirm(change);
+	confirm(change, (ks_pairs)0xFFu);
 	return true;
 }
 

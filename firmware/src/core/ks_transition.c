@@ -168,7 +168,7 @@ static uint8_t why_kept_out(const struct ks_policy *policy, const struct ks_stat
 		*arg = transition->security;
 		return KS_WHY_SECURITY;
 	}
-	if (state->has_session && state->trial) {
+	if (state->has_session && (state->trial != 0u)) {
 		return KS_WHY_TRIAL_AT_ENTRY;
 	}
 	if (ks_is_maintenance(policy, transition->target) && !disconnects_others(transition) &&
@@ -335,7 +335,7 @@ static void limit_reached(struct ks_change *change, uint_fast8_t timer)
 		over = ks_idle_limit_ms(change->policy, state) != KS_NO_LIMIT;
 		break;
 	case KS_TIMER_TRIAL:
-		if (state->has_session && state->trial) {
+		if (state->has_session && (state->trial != 0u)) {
 			ks_revert(change, false);
 		}
 		break;

@@ -247,8 +247,8 @@ int ks_start(const struct ks_application *callbacks)
 	ks_unit_load();
 #if defined(CONFIG_MCUMGR_GRP_IMG)
 	ks_image_init();
-	ks_image_running(&boot.running);
-	boot.trial = ks_image_on_trial();
+	ks_image_running(&boot.running[0]);
+	boot.trial = ks_image_on_trial() ? 1u : 0u;
 #endif
 #if defined(CONFIG_BT_GATT_AUTHORIZATION_CUSTOM)
 	error = ks_authorize_register();

@@ -172,7 +172,7 @@ struct ks_record_found {
 };
 /* Read what was kept, and erase the session record. NULL: settings do not work, and *error is a negative errno. */
 const struct ks_record_found *ks_record_load(int *error);
-void ks_record_save(bool expects);
+void ks_record_save(ks_pairs expects);
 void ks_record_clear(void);
 void ks_record_mark_store(void);
 void ks_record_keep_mode(uint8_t mode);

@@ -39,7 +39,7 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #if !defined(CONFIG_MCUMGR_GRP_IMG_MUTEX)
 #error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_MUTEX=y: without it an upload cannot be dropped from outside"
 #endif
-#if CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != 1
+#if (CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != 1) || (KS_POLICY_PAIRS != 1)
 #error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
 #endif
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
@@ -106,8 +106,8 @@ static enum next next_boot(void)
 	if (swap == BOOT_SWAP_TYPE_REVERT) {
 		return NEXT_REVERT;
 	}
-	if (state->arming && !state->armed_written) {
-		return state->armed_permanent ? NEXT_PERM : NEXT_TEST;
+	if ((state->arming != 0u) && (state->armed_written == 0u)) {
+		return (state->armed_permanent != 0u) ? NEXT_PERM : NEXT_TEST;
 	}
 	if (swap == BOOT_SWAP_TYPE_TEST) {
 		return NEXT_TEST;
@@ -197,7 +197,7 @@ int ks_image_state_read(const struct ks_call *call, mgmt_handler_fn original)
 	const struct ks_state *state = state_now();
 
 	/* Whatever is not remembered alone, MCUmgr lists. */
-	return (state->arming && !state->armed_written) ? put_list(call->streamer) : original(call->streamer);
+	return ((state->arming != 0u) && (state->armed_written == 0u)) ? put_list(call->streamer) : original(call->streamer);
 }
 
 /* --- state write --- */
@@ -320,7 +320,7 @@ static int arm(const struct ks_call *call, bool permanent)
 		return ks_gate_refuse(call, &refusal);
 	}
 	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
-	return state_now()->arming ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
+	return (state_now()->arming != 0u) ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
 }
 
 static int confirm(const struct ks_call *call)
@@ -451,7 +451,7 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 	if (slot > OTHER_SLOT) {
 		return fail(call, IMG_MGMT_ERR_FLASH_OPEN_FAILED);
 	}
-	if ((slot != OTHER_SLOT) || state_now()->trial) {
+	if ((slot != OTHER_SLOT) || (state_now()->trial != 0u)) {
 		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
 	}
 	rc = ks_gate_tell(call, KS_UPLOAD_STARTED);
@@ -596,12 +596,12 @@ bool ks_image_ready_for_reset(void)
 	const struct ks_state *state = state_now();
 	struct ks_hash computed;
 
-	if (!state->reset_pending || !state->arming || state->armed_written) {
+	if (!state->reset_pending || (state->arming == 0u) || (state->armed_written != 0u)) {
 		return true;
 	}
 	if (again_fresh && (hashing_for == FOR_RESET)) {
 		again_found = (go_on_hashing(&computed) == KS_HASHING_DONE) &&
-			      is_hash(&state->armed, computed.bytes, computed.size);
+			      is_hash(&state->armed[0], computed.bytes, computed.size);
 	} else if (!again_fresh || !again_found) {
 		/* What was computed when it was asked for is not enough: it is computed once more, now. */
 		again_found = false;

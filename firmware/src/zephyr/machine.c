@@ -176,7 +176,7 @@ static bool carry_out(const struct ks_effect *effect)
 		ks_image_confirm();
 		break;
 	case KS_WRITE_SESSION_RECORD:
-		ks_record_save(effect->arg != 0u);
+		ks_record_save((ks_pairs)effect->arg);
 		break;
 	case KS_CLEAR_SESSION_RECORD:
 		ks_record_clear();

@@ -194,7 +194,7 @@ static void erase(const char *name)
 	}
 }
 
-void ks_record_save(bool expects)
+void ks_record_save(ks_pairs expects)
 {
 	const struct ks_device *device = ks_the_device();
 	size_t size = ks_record_write(&ks_policy, &device->state, expects, device->token, &device->left, session, sizeof(session));

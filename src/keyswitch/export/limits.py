@@ -105,7 +105,8 @@ zephyr subsys/mgmt/mcumgr/grp/img_mgmt/include/mgmt/mcumgr/grp/img_mgmt/img_mgmt
 def _not_yet(policy: Policy) -> Iterator[Problem]:
     if policy.bootloader.images:
         count = len(policy.bootloader.images)
-        yield "bootloader.images", f"{count} images", "a single image, described by [bootloader]"
+        what = f"{count} images: its glue to MCUmgr lists, arms and hashes one"
+        yield "bootloader.images", what, "a single image, described by [bootloader]"
     algorithm = policy.bootloader.algorithm
     if algorithm not in _ARMED:
         what = f'arming images for "{algorithm}", {_NOT_ARMED[algorithm]}'

@@ -23,7 +23,7 @@ from keyswitch.policy.model import (
 )
 from keyswitch.terms import Security
 
-ABI: Final = 2
+ABI: Final = 3
 """`KS_ABI` of the core that these tables are for."""
 
 PROOFS: Final[Mapping[ProofKind | None, int]] = {kind: number for number, kind in enumerate(record_bytes.PROOFS)}

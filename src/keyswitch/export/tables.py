@@ -61,6 +61,7 @@ def policy_h(policy: Policy, header: str) -> str:
             "/* Sizes of the core's arrays. */",
             f"#define KS_POLICY_INPUTS {len(policy.inputs)}",
             f"#define KS_POLICY_EFFECTS {most_effects(policy)}",
+            f"#define KS_POLICY_PAIRS {len(policy.bootloader.pairs)}",
             "",
             "/* What it uses: the core leaves out the rest. */",
             *(f"#define {name} {int(used)}" for name, used in features(policy).items()),
@@ -248,11 +249,12 @@ def _policy_flags(policy: Policy) -> str:
         (policy.update.arm is Arm.EARLY, "KS_POLICY_ARM_EARLY"),
         (policy.gate.upload is UploadRest.KEEP, "KS_POLICY_KEEP_UPLOAD"),
         (policy.entry.permit is not None and policy.entry.permit.clock is Clock.TRUSTED, "KS_POLICY_TRUSTED_CLOCK"),
+        (not policy.update.simultaneous, "KS_POLICY_ONE_BY_ONE"),
     )
 
 
 def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
-    entry, update = policy.entry, policy.update
+    entry, update, pairs = policy.entry, policy.update, policy.bootloader.pairs
     fields = (
         f".device_id = {_string(policy.device.id)}",
         f".name = {_string(policy.device.name)}",
@@ -278,6 +280,8 @@ def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
         f".service = {SERVICE[policy.gate.service]}",
         f".confirm = {CONFIRM[update.confirm]}",
         f".flags = {_policy_flags(policy)}",
+        f".pair_count = {len(pairs)}u",
+        f".copied = 0x{sum(pair.copied << number for number, pair in enumerate(pairs)):02X}u",
         f".digest = {_bytes(policy.digest)}",
     )
     return "const struct ks_policy ks_policy = {\n\t" + ",\n\t".join(fields) + ",\n};"

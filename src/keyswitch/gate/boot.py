@@ -9,8 +9,9 @@ anything else                                     where an `on = "reset"` way le
 
 A record fits if it names a maintenance mode of this policy that some way leads into (under its own policy: that the way
 which it names leads into), and the boot that it expected is the one that happened: of each image pair that it names,
-the image that it names runs, and nothing else is on trial. Only a record of this very policy may expect no image, but
-no trial (a revert).
+the image that it names runs, and nothing else is on trial. Of a pair that is only copied nobody can read what runs:
+there the image must be gone from the other slot, so that the bootloader has taken it. Only a record of this very policy
+may expect no image, but no trial (a revert).
 
 The first trial is that of the first gated image, which firmware without a gate has started: nobody could have entered.
 The store is marked before anything is served, so that it happens once, however it ends.
@@ -66,8 +67,16 @@ def _fits(policy: Policy, event: on.Booted) -> bool:
     if not record.expected:
         return own and not event.trial
     expected = dict(record.expected)
-    runs = dict(enumerate(event.running))
-    return event.on_trial <= expected.keys() and all(runs.get(pair) == image for pair, image in expected.items())
+    began = all(_began(policy, event, pair, image) for pair, image in expected.items())
+    return began and event.on_trial <= expected.keys()
+
+
+def _began(policy: Policy, event: on.Booted, pair: int, image: bytes) -> bool:
+    """Whether the image runs; of a pair of which that cannot be read, whether the bootloader has taken it."""
+    pairs = policy.bootloader.pairs
+    if pair < len(pairs) and pairs[pair].copied:
+        return (pair, image) not in event.waiting
+    return dict(enumerate(event.running)).get(pair) == image
 
 
 def _way_of(policy: Policy, record: SessionRecord) -> Transition | None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from keyswitch.frozen import quickly_made
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.record import SessionRecord
+from keyswitch.gate.state import PairImages
 from keyswitch.policy.enums import ProofKind
 from keyswitch.policy.model import Value
 
@@ -39,7 +40,10 @@ class Booted:
 
     Attributes:
         record: the session record that was found in flash. The caller has erased it before it tells: single use.
-        running: hash of the image that runs, for each image pair by its number; empty where nothing is known of it.
+        running: hash of the image that runs, for each image pair by its number; empty where nothing is known of it, as
+            of one that is only copied (`ImagePair.copied`): what runs of it cannot be read.
+        waiting: the image in the other slot of each pair that is only copied, where one lies there: the bootloader has
+            not taken it.
         on_trial: numbers of the pairs whose image runs on trial (the bootloader would revert it at the next boot).
         mode_before: what `PersistMode` last saved; None if nothing.
         blank: nothing was ever written to the store: this is the first gated image that this device runs. A record that
@@ -50,6 +54,7 @@ class Booted:
 
     record: SessionRecord | None = None
     running: tuple[bytes, ...] = ()
+    waiting: PairImages = ()
     on_trial: frozenset[int] = frozenset()
     mode_before: str | None = None
     blank: bool = False

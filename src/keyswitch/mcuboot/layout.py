@@ -173,7 +173,8 @@ class Layout:
         pairs: one for each image, by image number.
         max_align: `BOOT_MAX_ALIGN`.
         max_sectors: `BOOT_MAX_IMG_SECTORS`.
-        copied: numbers of the images that are copied over what runs, whatever the algorithm (nRF5340's network core).
+        copied: numbers of the images that are copied over what runs, whatever the algorithm, and that no application
+            can read from there (nRF5340's network core).
     """
 
     algorithm: Algorithm

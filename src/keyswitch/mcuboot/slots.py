@@ -107,11 +107,16 @@ def read_image(flash: Flash, layout: Layout, slot: Slot) -> Image | ImageFault:
 def list_images(
     flash: Flash, layout: Layout, active: Active = (), *, hash_type: TlvType = TlvType.SHA256
 ) -> tuple[ListedImage, ...]:
-    """All slots that hold something readable with exactly one hash of `hash_type`; others are left out."""
+    """All slots that hold something readable with exactly one hash of `hash_type`; others are left out.
+
+    Among those is what runs of an image that is only copied: an application cannot read it (`Layout.copied`).
+    """
     found: list[ListedImage] = []
     for slot in layout.slots:
         if layout.algorithm is Algorithm.FIRMWARE_LOADER and slot.slot != PRIMARY:
             continue  # the loader itself is no image that anybody updates (Zephyr img_mgmt: one slot)
+        if slot.image in layout.copied and slot.slot == PRIMARY:
+            continue
         image = read_image(flash, layout, slot)
         if isinstance(image, ImageFault) or [tlv.type for tlv in image.hashes] != [hash_type]:
             continue

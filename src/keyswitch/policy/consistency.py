@@ -210,11 +210,13 @@ def _images(policy: Policy) -> Iterator[Problem]:
                 "image 0 is what the bootloader starts",
                 f'algorithm = "{Algorithm.OVERWRITE_ONLY}" for all images',
             )
-        elif pair.copied and not boot.algorithm.swaps:
-            yield at, f'means nothing with algorithm = "{boot.algorithm}"', _SWAPS
+        elif pair.copied and boot.algorithm not in _COPIES:
+            choices = " or ".join(f'"{each}"' for each in _COPIES)
+            yield at, f'means nothing with algorithm = "{boot.algorithm}"', f"algorithm = {choices}"
 
 
-_SWAPS: Final = f'algorithm = "{Algorithm.SWAP_MOVE}" or "{Algorithm.SWAP_OFFSET}"'
+_COPIES: Final = (Algorithm.SWAP_MOVE, Algorithm.SWAP_OFFSET, Algorithm.OVERWRITE_ONLY)
+"""With which the primary slot of another image than the application can be a place that is filled at each copy."""
 
 
 def _settings(policy: Policy) -> Iterator[Problem]:

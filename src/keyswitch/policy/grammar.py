@@ -497,7 +497,8 @@ IMAGE: Final = TomlTable(
         TomlKey(
             name="copied",
             kind=Boolean(),
-            doc="The bootloader copies it over what runs: no trial, no way back (nRF5340's network core). Not image 0.",
+            doc="The bootloader copies it over what runs: no trial, no way back, and what runs of it cannot be read "
+            "(nRF5340's network core). Not image 0.",
             default=False,
         ),
     ),

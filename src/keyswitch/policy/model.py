@@ -344,7 +344,9 @@ class ImagePair:
     Attributes:
         slot_size: bytes of the primary slot.
         secondary_size: bytes of the secondary slot.
-        copied: the bootloader copies it over what runs, without a trial or a way back.
+        copied: the bootloader copies it to where only it can write, without a trial or a way back; what runs of it
+            cannot be read (nRF5340's network core: its primary slot is RAM that MCUboot fills, nrfconnect/sdk-nrf
+            modules/mcuboot/hooks/nrf53_hooks.c, 1a2ad493).
     """
 
     slot_size: int

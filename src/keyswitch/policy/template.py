@@ -187,13 +187,13 @@ def _images(settings: BootloaderSettings) -> Iterator[str]:
         if pair.secondary_size != pair.slot_size:
             yield f"secondary_size = {pair.secondary_size}"
         if pair.copied:
-            yield "copied = true                     # over what runs: no trial, no way back"
+            yield "copied = true                     # over what runs: no trial, no way back, and it cannot be read"
 
 
 def _update(choices: Choices) -> str:
     """One image for each reset where one of several cannot go back with the others."""
     settings = choices.bootloader
-    if settings is None or not any(pair.copied for pair in settings.images):
+    if settings is None or not settings.algorithm.has_trial or not any(pair.copied for pair in settings.images):
         return ""
     return "simultaneous = false              # one image for each reset: a trial takes back nothing else\n"
 

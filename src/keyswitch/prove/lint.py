@@ -125,7 +125,8 @@ def _no_way_back(policy: Policy) -> Iterator[str]:
         yield f'bootloader.algorithm: "{algorithm}" has no trial and no way back'
     for number, pair in enumerate(policy.bootloader.images):
         if pair.copied:
-            yield f"bootloader.images[{number}].copied: image {number} has no trial and no way back"
+            at = f"bootloader.images[{number}].copied"
+            yield f"{at}: image {number} has no trial and no way back, and what runs of it cannot be read"
 
 
 def _apart(policy: Policy) -> Iterator[str]:

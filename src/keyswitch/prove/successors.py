@@ -18,7 +18,7 @@ from keyswitch.policy.model import Policy
 from keyswitch.prove import environment
 from keyswitch.prove.environment import Move
 from keyswitch.prove.input_values import Box
-from keyswitch.prove.world import OLD, World, boot_event, bootloader, canonical, switched_off
+from keyswitch.prove.world import OLD, World, boot_event, bootloader, canonical, not_taken, switched_off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def _come_up(policy: Policy, gate: GateUnderProof, world: World, move: Move) -> 
     if move.left is not None:
         world = replace(world, record=move.left.record, pending=move.left.pending, blank=move.left.blank)
     started, swapped = bootloader(policy, world)
-    done = gate.step(policy, started.gate, boot_event(policy, started))
+    done = gate.step(policy, started.gate, boot_event(policy, started, not_taken(policy, world)))
     # The record is used up before the machine hears of it.
     for edge in follow(policy, gate, replace(started, record=None, off=False), move, done):
         edge.before, edge.swapped = world, swapped

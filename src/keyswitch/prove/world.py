@@ -11,7 +11,7 @@ from keyswitch.gate.events import Booted, Timer
 from keyswitch.gate.frozen import replace
 from keyswitch.gate.machine import initial
 from keyswitch.gate.record import SessionRecord
-from keyswitch.gate.state import GateState, Session
+from keyswitch.gate.state import GateState, PairImages, Session
 from keyswitch.policy.enums import SessionRule
 from keyswitch.policy.model import Policy, Value
 
@@ -119,14 +119,28 @@ def bootloader(policy: Policy, world: World) -> tuple[World, bool]:
     return replace(world, pending=(), running=tuple(running), on_trial=on_trial), bool(world.pending)
 
 
-def boot_event(policy: Policy, world: World) -> Booted:
-    """What the runtime tells the machine after the bootloader."""
+def not_taken(policy: Policy, world: World) -> PairImages:
+    """Of the images that the record in flash names, those that stay where they lie: nobody asks for the copy.
+
+    Power was cut between the record and their trailers. Whether a copy that was asked for takes place, or the
+    bootloader refuses the image and erases it, nobody can tell afterwards: to the machine both are one.
+    """
+    pairs, asked = policy.bootloader.pairs, {pair for pair, _, _ in world.pending}
+    named = () if world.record is None else world.record.expected
+    return tuple(each for each in named if each[0] < len(pairs) and pairs[each[0]].copied and each[0] not in asked)
+
+
+def boot_event(policy: Policy, world: World, waiting: PairImages = ()) -> Booted:
+    """What the runtime tells the machine after the bootloader. Attributes: waiting: `not_taken` before it."""
     inputs: tuple[tuple[str, Value | None], ...] = tuple(
         (each.name, value) for each, value in zip(policy.inputs, world.gate.inputs, strict=True)
     )
     return Booted(
         record=world.record,
-        running=world.running,
+        running=tuple(
+            b"" if pair.copied else image for pair, image in zip(policy.bootloader.pairs, world.running, strict=True)
+        ),
+        waiting=waiting,
         on_trial=world.on_trial,
         mode_before=world.mode_before,
         blank=world.blank,

@@ -250,7 +250,7 @@ def _images(
 ) -> tuple[ImagePair, ...]:
     """The slots of each image where MCUboot is built for several; none where it is built for one.
 
-    nRF5340's network core is copied by sdk-mcuboot where the application is swapped.
+    nRF5340's network core is copied by sdk-mcuboot through RAM, whatever is done with the application.
     """
     config = build.mcuboot
     count = config.number("UPDATEABLE_IMAGE_NUMBER") or 1
@@ -267,7 +267,7 @@ def _images(
         ImagePair(
             slot_size=one.size,
             secondary_size=other.size,
-            copied=algorithm.swaps and core is not None and number == core,
+            copied=core is not None and number == core,
         )
         for number, (one, other) in enumerate(pairs[:count])
     )

@@ -4,11 +4,13 @@ Numbers are those of the device here: slots of 32 sectors of 1024 bytes, running
 """
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from tests.device.server_rig import SECTOR, Rig, early, image_hash, make_image, pump
 
 from keyswitch.mcuboot.layout import Algorithm, Layout, max_image_size
+from keyswitch.policy.model import ImagePair
 from keyswitch.smp.header import SmpVersion
 
 NEW = make_image("1.2.3.4")
@@ -320,7 +322,9 @@ def test_sectors_are_erased_ahead_while_an_upload_lasts_and_no_longer(rig: Rig):
 
 def test_two_image_pairs():
     layout = Layout.for_slots(Algorithm.SWAP_MOVE, 32 * SECTOR, images=2, sector_size=SECTOR)
-    rig = Rig(layout=layout)
+    pair = ImagePair(slot_size=32 * SECTOR, secondary_size=32 * SECTOR)
+    policy = pump()
+    rig = Rig(replace(policy, bootloader=replace(policy.bootloader, images=(pair, pair))), layout=layout)
     peer = rig.in_maintenance()
     listing = rig.read(peer, 1, 0)["images"]
     assert [(each["image"], each["slot"], each["active"]) for each in listing] == [(0, 0, True), (1, 0, True)]

@@ -37,10 +37,13 @@ from keyswitch.gate.events import (
 from keyswitch.gate.lockout import Lockout
 from keyswitch.gate.peer import Peer
 from keyswitch.gate.permit_uses import Uses
+from keyswitch.gate.state import PairImages
 from keyswitch.mcuboot import slots
 from keyswitch.mcuboot.bootloader import BootReport
 from keyswitch.mcuboot.flash import Flash
+from keyswitch.mcuboot.image import ImageFault
 from keyswitch.mcuboot.layout import Layout, Slot, area
+from keyswitch.mcuboot.report import ImageReport
 from keyswitch.policy.model import Policy, Value
 from keyswitch.proof.challenge import Purpose
 from keyswitch.proof.sequence import SequenceProgress
@@ -183,7 +186,8 @@ class Core:
         self.feed(
             Booted(
                 record=found,
-                running=tuple(image.running_hash for image in report.images),
+                running=tuple(self._readable(image) for image in report.images),
+                waiting=self._waiting(),
                 on_trial=on_trial,
                 mode_before=self.setup.memory.mode(),
                 blank=blank,
@@ -229,7 +233,19 @@ class Core:
                 return
 
     def _running_hashes(self) -> tuple[str, ...]:
-        return () if self.report is None else tuple(image.running_hash.hex() for image in self.report.images)
+        return () if self.report is None else tuple(self._readable(image).hex() for image in self.report.images)
+
+    def _readable(self, image: ImageReport) -> bytes:
+        """The hash of what runs, where a device can read it."""
+        return b"" if image.image in self.layout.copied else image.running_hash
+
+    def _waiting(self) -> PairImages:
+        """What lies in the other slot of each image that is only copied."""
+        of_slots = (
+            (number, slots.read_image(self.flash, self.layout, self.layout.pairs[number].secondary))
+            for number in sorted(self.layout.copied)
+        )
+        return tuple((number, image.hash) for number, image in of_slots if not isinstance(image, ImageFault))
 
     def note(self, event: DeviceEvent) -> None:
         """Record that this happened."""

@@ -141,7 +141,7 @@ def _unfit(core: FirmwareView, chunk: Chunk, slot: Slot) -> GroupError | None:
         return GroupError(Err.INVALID_IMAGE_TOO_LARGE, "img too large")
     if chunk.upgrade:
         running = slots.read_image(core.flash, core.layout, slots.running_slot(core.layout, slot.image, core.active))
-        if isinstance(running, ImageFault):
+        if isinstance(running, ImageFault) or slot.image in core.layout.copied:  # nobody can read what runs of that
             return GroupError(Err.VERSION_GET_FAILED)
         new = ImageVersion(*HEADER.unpack(chunk.data[:HEADER_SIZE])[6:10])
         if running.version.without_build >= new.without_build:
