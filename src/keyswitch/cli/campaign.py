@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keyswitch.cli.fields import json_line
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -89,8 +90,6 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
     Example:
       keyswitch campaign plan pumps.toml
     """
-    import asyncio
-
     from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.campaign.orders import stamp, time_of_day
@@ -103,7 +102,7 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
 
     if database is not None:
         check_url(database)
-    made = asyncio.run(asked())
+    made = run_to_end(asked())
     store = CampaignFiles.of(file, database).store
     if as_json:
         for each in made.asked:
@@ -345,25 +344,25 @@ def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand"
 
 
 def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", labels: bool = False) -> Exit:
-    import asyncio
     from time import monotonic
 
-    from keyswitch.campaign.carry_out import Hand, signals
+    from keyswitch.campaign.carry_out import Hand, looks_at_signals
     from keyswitch.campaign.events import CampaignState
     from keyswitch.cli.campaign_view import shown
 
     read, files = _read(file, database)
     began = monotonic()
 
+    hand = Hand()
+
     async def carried_out() -> "CampaignStatus":
-        hand = Hand()
         if labels:
             hand.expect_labels()
             _read_labels(hand.scan)
-        with signals(hand), shown(file, as_json=as_json) as sink:
+        with looks_at_signals(hand), shown(file, as_json=as_json) as sink:
             return await how(read, files, sink, hand)
 
-    ended = asyncio.run(carried_out())
+    ended = run_to_end(carried_out(), on_signal=hand.interrupt)
     code = _tell(ended, as_json=as_json, seconds=monotonic() - began)
     if ended.state in {CampaignState.INTERRUPTED, CampaignState.PAUSED}:
         echo(f"{ended.state.value}: resume with `keyswitch campaign resume {file}`", err=True)
