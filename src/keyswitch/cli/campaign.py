@@ -82,9 +82,10 @@ def check(file: Path) -> None:
 @DATABASE
 @JSON
 def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
-    """Ask every device whether it would take an update now; change nothing.
+    """Ask every device that is updated from here whether it would take an update now; change nothing.
 
-    Exit code 0: every one would; 1: one would be refused; 3: one was not reached.
+    A device behind a gateway is not asked: of its gateway the last sign of life is told. Exit code 0: every one would;
+    1: one would be refused; 3: one was not reached, or not asked.
 
     \b
     Example:
@@ -112,10 +113,12 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
         for each in made.asked:
             echo(f"wave {each.wave}  {each.device}  {each.line}")
         updated = len(made.asked) - made.refused - made.unreachable
-        echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once")
+        away = f"; {made.behind_gateways} behind gateways not asked" if made.behind_gateways else ""
+        echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once{away}")
         now = time_of_day()
         limits = ", ".join(made.limited_by(now))
-        echo(f"about {made.expected_ms / 1000:.0f} s for these{f', limited by {limits}' if limits else ''}")
+        if updated:
+            echo(f"about {made.expected_ms / 1000:.0f} s for these{f', limited by {limits}' if limits else ''}")
         if made.campaign.windows:
             opens = opens_at(made.campaign.windows, now)
             echo(
