@@ -71,22 +71,22 @@ class TablesStore:
 
     def __init__(self, connection: Connection | None = None, *, schema: str = "", value: str = "?") -> None:
         self._connection = connection
-        self._words = {"schema": schema, "value": value}
+        words = {"schema": schema, "value": value}
+        self._flows, self._steps = _FLOWS.format(**words), _STEPS.format(**words)
 
     def flows(self, campaign: str) -> dict[str, FlowRecord]:
         """Every flow of a campaign by its id."""
         if self._connection is None:
             return {}
         starts = (f"{campaign}/", f"{campaign}#")
-        query = _FLOWS.format(**self._words)
-        rows = self._connection.execute(query, (campaign, len(starts[0]), *starts)).fetchall()
+        rows = self._connection.execute(self._flows, (campaign, len(starts[0]), *starts)).fetchall()
         return {row[0]: _record(row) for row in rows}
 
     def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
         """What the steps of a flow have returned so far, in order."""
         if self._connection is None:
             return ()
-        rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
+        rows = self._connection.execute(self._steps, (flow,)).fetchall()
         values: list[Plain] = [_kept(row[0], flow) for row in rows]
         return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
 
