@@ -70,6 +70,7 @@ def test_the_command_in_each_file_can_be_copied(
     (command,) = found
     report = (tmp_path / "DIR" / "REPORT.md").read_text()
     assert f"\n    {command}\n" in report, "as code"
+    assert "does not enforce\n\nNothing that is known.\n" in report
     assert "--" not in report.split("-->", maxsplit=1)[0].removeprefix("<!--")
     monkeypatch.chdir(tmp_path)
     ran = run(*shlex.split(command)[1:], "--check")

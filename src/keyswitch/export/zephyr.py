@@ -284,7 +284,7 @@ def _report(
     # As code: a comment of HTML must not have the two hyphens of an option. Indented, no name ends it.
     lines += ["", "## The command that writes these files", "", f"    {command}"]
     lines += ["", "## What the firmware module does not enforce", ""]
-    lines += [f"* **{each.promise}**: {_md(each.why)}" for each in unenforced]
+    lines += [f"* **{each.promise}**: {_md(each.why)}" for each in unenforced] or ["Nothing that is known."]
     lines += ["", "## Kconfig", "", "| Option | Value | Why |", "|---|---|---|"]
     lines += [f"| `CONFIG_{each.symbol}` | `{each.value}` | {_md(each.reason)} |" for each in settings]
     lines += ["", "## Footprint", ""]
