@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,9 @@ def test_interrupted_it_can_be_resumed_and_says_how(tmp_path: Path, pump: Worksh
         file = write_campaign(tmp_path, pump, units, concurrency=1)
         with started(file) as running:
             wait_for(running, "device_begun")
-            running.send_signal(signal.SIGINT)
+            while running.poll() is None:  # pressed again and again, until it has ended
+                running.send_signal(signal.SIGINT)
+                time.sleep(0.02)
             out, said = running.communicate(timeout=120)
         assert (running.returncode, json.loads(out.splitlines()[-1])["state"]) == (Exit.INTERRUPTED, "interrupted")
         assert said == f"interrupted: resume with `keyswitch campaign resume {file}`\n"

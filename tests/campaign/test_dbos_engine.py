@@ -1,15 +1,20 @@
-"""Where a campaign's database may lie."""
+"""Where a campaign's database may lie, and which one is used."""
 
 import contextlib
 import sqlite3
 from pathlib import Path
 
 import pytest
+from dbos import _migration
+from tests.cli.ended import ended
 
-from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, refuse_network
+from keyswitch.campaign.dbos_engine import NETWORK_FILE_SYSTEMS, open_database, refuse_network
 from keyswitch.campaign.dbos_tables import open_store
+from keyswitch.campaign.dbos_version import KNOWN_TABLES, is_newer
+from keyswitch.campaign.model import CampaignFiles
 from keyswitch.campaign.postgresql import check_url
 from keyswitch.errors import InputError
+from keyswitch.exits import Exit
 
 LOCAL = "/dev/sda1 / ext4 rw 0 0\n"
 
@@ -86,3 +91,54 @@ def test_tables_that_are_not_ours_are_one_line(tmp_path: Path, tables: str, prob
     with pytest.raises(InputError, match=problem) as refused, open_store(path) as store:
         store.flows("tray")
     assert "\n" not in str(refused.value)
+
+
+def campaign_whose_tables_have(directory: Path, version: int) -> Path:
+    """The file of a campaign whose database a dbos has made that counts so many changes of its tables."""
+    file = directory / "tray.toml"
+    file.write_text(
+        '[campaign]\nname = "tray"\n[release]\nimage = "new.bin"\n[[device]]\nid = "P"\ntarget = "udp:127.0.0.1:9"\n'
+    )
+    path = CampaignFiles.of(file).database
+    path.parent.mkdir(exist_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE dbos_migrations (version INTEGER)")
+        database.execute("INSERT INTO dbos_migrations VALUES (?)", (version,))
+        database.commit()
+    path.chmod(0o600)
+    return file
+
+
+@pytest.mark.parametrize("words", ["run", "resume", "retry", "status", "pause", "abort", "approve"])
+def test_what_a_newer_engine_has_made_is_one_line_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str
+):
+    file = campaign_whose_tables_have(tmp_path, len(_migration.sqlite_migrations) + 1)
+    files = CampaignFiles.of(file)
+    before = files.database.read_bytes()
+    assert ended("campaign", words, str(file)) == Exit.USAGE
+    problem = "a dbos newer than the one that is installed here has made its tables (expected that one, or a newer one)"
+    assert capsys.readouterr().err == f"keyswitch: {files.database}: {problem}\n"
+    assert files.database.read_bytes() == before
+    assert not files.record.exists(), "nothing was asked for"
+    with pytest.raises(InputError, match="newer than"), open_database(files.database):
+        pass
+
+
+@pytest.mark.parametrize("newer", [-1, 0])
+def test_what_the_engine_that_is_installed_has_made_can_be_looked_at(tmp_path: Path, newer: int):
+    file = campaign_whose_tables_have(tmp_path, len(_migration.sqlite_migrations) + newer)
+    with open_store(CampaignFiles.of(file).database) as store:
+        assert store.flows("tray") == {}
+
+
+def test_the_tables_that_are_known_without_the_engine_are_its_own():
+    """Behind it, each `status` imports the engine, which takes a second."""
+    assert len(_migration.sqlite_migrations) == KNOWN_TABLES
+    assert not is_newer(KNOWN_TABLES)
+    assert is_newer(KNOWN_TABLES + 1)
+
+
+def test_an_engine_that_does_not_say_which_tables_it_knows_is_believed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(_migration, "sqlite_migrations")
+    assert not is_newer(KNOWN_TABLES + 1)

@@ -1,6 +1,7 @@
 """Waves, places, retries and what stops a campaign, with updates whose ends are given."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -394,3 +395,14 @@ def test_an_attempt_whose_end_was_written_is_counted_though_its_flow_was_not():
     again.kept.steps = {place: text for place, text in again.kept.steps.items() if place[0] == "tray/0"}
     assert again.run(abort=(rule,))["state"] == "aborted"
     assert again.begun == []
+
+
+def test_an_attempt_that_no_update_has_measured_took_as_long_as_it_took():
+    bench = Bench([[Outcome.REFUSED]], during=lambda _: time.sleep(0.003))
+    bench.run()
+    (ended,) = [event.ended for event in bench.told if isinstance(event, DeviceEnded)]
+    assert ended.duration_ms is not None
+    assert ended.duration_ms >= 3
+    assert bench.records[0][0]["0"].duration_ms == ended.duration_ms
+    measured = Attempt(outcome=CONFIRMED, duration_ms=7).ended(at="noon", took_ms=9)
+    assert (measured.duration_ms, measured.ended_at) == (7, "noon")

@@ -1,6 +1,8 @@
 """Forty devices over UDP in real time, with everything among them that a tray has: what is true is read from them.
 
-How long anything takes here is the machine's affair: nothing is asserted of it.
+How long anything takes here is the machine's affair: nothing is asserted of it. None of them is *busy* for that reason:
+it is so as long as somebody else keeps its session or its upload, which the device ends by time, and a campaign tries
+it again.
 """
 
 import csv

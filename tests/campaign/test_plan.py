@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.cli.ended import ended
 
 from keyswitch.app.plan import plan_unasked
 from keyswitch.app.request import UpdateRequest
@@ -20,6 +21,7 @@ from keyswitch.campaign.plan import Asked, CampaignPlan, ask_all
 from keyswitch.campaign.windows import Day, Window
 from keyswitch.demo.workshop import Workshop
 from keyswitch.errors import InputError
+from keyswitch.exits import Exit
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 """A Saturday."""
@@ -49,21 +51,38 @@ def asked_behind(monkeypatch: pytest.MonkeyPatch, url: str | None, *known: Gatew
 )
 def test_a_gateway_is_told_by_its_last_sign_of_life(monkeypatch: pytest.MonkeyPatch, record: GatewayRecord, line: str):
     asked, made = asked_behind(monkeypatch, "postgresql:///x", record)
-    assert asked.line == f"not asked from here (gateway north on pi-3, {line})"
+    assert (
+        asked.line == f"not asked: its gateway could, but a plan gives gateways no work (gateway north on pi-3, {line})"
+    )
     assert (made.refused, made.unreachable) == (0, 1), "of the device itself nothing is known"
-    told = asked.as_json()
+    assert made.behind_gateways == 1
+    plain = asked.as_json()
     adapters = None if record.adapters is None else list(record.adapters)
-    assert (told["gateway"], told["gateway_seen_ms"], told["gateway_adapters"]) == (
+    assert (plain["gateway"], plain["gateway_seen_ms"], plain["gateway_adapters"]) == (
         "north",
         round(record.silent_s * 1000),
         adapters,
     )
 
 
+def test_the_sum_says_how_many_were_not_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pump: Workshop, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(planning, "read_gateways", lambda _url: {"north": SEEN})
+    file = tmp_path / "t.toml"
+    text = f'[campaign]\nname = "t"\n[release]\nimage = "{pump.new}"\npolicy = "{pump.policy_file}"\n'
+    file.write_text(text + '[[device]]\nid = "P"\ntarget = "udp:h"\ngateway = "north"\n')
+    assert ended("campaign", "plan", str(file), "--database", "postgresql:///x") == Exit.UNKNOWN
+    said = capsys.readouterr().out
+    assert "wave 1  P  not asked: its gateway could, but a plan gives gateways no work (gateway north on pi-3" in said
+    assert "0 of 1 would be updated now, 1 at once; 1 behind gateways not asked\n" in said
+    assert "about" not in said, "of nothing no time is known"
+
+
 def test_a_campaign_that_its_gateways_cannot_carry_out_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch):
     asked, made = asked_behind(monkeypatch, None)
     assert asked.refused == "a campaign with gateways needs the database in which they are seen"
-    assert (made.refused, made.unreachable) == (1, 0)
+    assert (made.refused, made.unreachable, made.behind_gateways) == (1, 0, 0)
     asked, _ = asked_behind(monkeypatch, "postgresql:///x", replace(SEEN, name="south"))
     assert asked.refused == "gateway north was never seen in this database"
     asked, _ = asked_behind(monkeypatch, "postgresql:///x", replace(SEEN, version="1"))

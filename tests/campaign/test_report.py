@@ -75,6 +75,41 @@ def test_each_form_has_each_device():
         report(STATUS, Path("r.txt"))
 
 
+def table(page: str, title: str) -> list[list[str]]:
+    """The rows below a heading of the page."""
+    body = page.split(f"<h2>{title}</h2>")[1].split("</table>", maxsplit=1)[0]
+    return [re.findall("<td>(.*?)</td>", row) for row in body.split("<tr>")[2:]]
+
+
+def test_every_refusal_is_listed_also_without_the_word_of_a_reason():
+    refused = (
+        device("P-1", WAITING, reason="guard"),
+        device("P-2", Outcome.REFUSED),
+        device("P-3", Outcome.BUSY),
+        device("P-4", CONFIRMED),
+        device("P-5", Outcome.UNREACHABLE),
+        device("P-6", Outcome.FAILED, reason="image"),
+    )
+    page = report(CampaignStatus(name="t", state=CampaignState.DONE, devices=refused), Path("r.html")).decode()
+    assert table(page, "Refused, with reasons") == [
+        ["P-1", "guard", "=1+1", "stop it"],
+        ["P-2", "no reason given", "=1+1", "stop it"],
+        ["P-3", "no reason given", "=1+1", "stop it"],
+        ["P-6", "image", "=1+1", "stop it"],
+    ]
+
+
+def test_whose_time_is_not_known_is_not_among_the_slowest():
+    timed = device("P-1", CONFIRMED)
+    assert timed.last is not None
+    timed = replace(timed, last=replace(timed.last, duration_ms=1_500))
+    devices = (device("P-2", Outcome.REFUSED), timed)
+    status = CampaignStatus(name="t", state=CampaignState.DONE, devices=devices)
+    assert table(report(status, Path("r.html")).decode(), "Slowest") == [["P-1", "1.5"]]
+    rows = list(csv.DictReader(io.StringIO(report(status, Path("r.csv")).decode())))
+    assert [row["duration_ms"] for row in rows] == ["", "1500"]
+
+
 def test_a_campaign_whose_devices_are_not_known_yet_has_a_report():
     nobody = CampaignStatus(name="tray", state=CampaignState.NOT_BEGUN, devices=())
     (head,) = report(nobody, Path("r.csv")).decode().splitlines()

@@ -158,7 +158,7 @@ def test_what_a_device_says_cannot_move_the_cursor():
         (DeviceBegun(device="0", attempt=1), ["0: begins"]),
         (DeviceBegun(device="0", attempt=2), ["0: attempt 2"]),
         (CONFIRMED, ["0: confirmed (confirmed, 2.5 s)"]),
-        (WAITING, ["1: waiting (it moves, 0.0 s); again in 60 s", "1: next: stop it"]),
+        (WAITING, ["1: waiting (it moves); again in 60 s", "1: next: stop it"]),
         (Stopping(why="enough"), ["stopping: enough"]),
         (Pausing(why="for tonight"), ["pausing: for tonight"]),
         (

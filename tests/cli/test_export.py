@@ -1,6 +1,7 @@
 """`keyswitch export zephyr`: the same bytes each time, one line for what cannot be, nothing of others touched."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,29 @@ def test_what_is_written_and_that_it_is_told(run: Run, tmp_path: Path) -> None:
     assert ran.code == Exit.NO
     assert "not what the policy gives: ks_policy.h, ks.conf" in ran.out
     assert b"CONFIG_KEYSWITCH=n" in conf.read_bytes(), "a check has written"
+
+
+@pytest.mark.parametrize("name", ["policy.toml", "Pümpe $7 --> `*.toml"])
+def test_the_command_in_each_file_can_be_copied(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    policy = tmp_path / name
+    policy.write_text(SMALL + '[smp]\ntransports = ["udp"]\n')
+    assert run("export", "zephyr", policy, "-o", tmp_path / "DIR").code == Exit.YES
+    found = {
+        line.lstrip("#* ")
+        for data in contents(tmp_path / "DIR").values()
+        for line in data.decode().splitlines()
+        if "keyswitch export zephyr " in line and "enerate" not in line
+    }
+    (command,) = found
+    report = (tmp_path / "DIR" / "REPORT.md").read_text()
+    assert f"\n    {command}\n" in report, "as code"
+    assert "does not enforce\n\nNothing that is known.\n" in report
+    assert "--" not in report.split("-->", maxsplit=1)[0].removeprefix("<!--")
+    monkeypatch.chdir(tmp_path)
+    ran = run(*shlex.split(command)[1:], "--check")
+    assert (ran.code, ran.out) == (Exit.YES, "DIR: up to date\n")
 
 
 def test_what_drifts(run: Run, tmp_path: Path) -> None:

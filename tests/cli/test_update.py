@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from keyswitch.exits import Exit
 from keyswitch.host.access.policy_profile import why_reverted
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.host.connect.endpoint import Connection
+from keyswitch.host.update.context import UpdateContext
 from keyswitch.host.update.job import ConfirmBy
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.policy.load import read_policy
@@ -381,7 +383,7 @@ def test_a_result_is_told_and_recorded_where_keyswitch_itself_fails(
     assert b'"outcome":"failed"' in evidence.read_bytes()
 
 
-def test_where_a_loop_takes_no_signal_handlers_ctrl_c_ends_a_run_all_the_same(
+def test_ctrl_c_pressed_again_and_again_ends_a_run_in_order(
     capsys: pytest.CaptureFixture[str],
     served: UdpPeerThread,
     new: Path,
@@ -389,12 +391,18 @@ def test_where_a_loop_takes_no_signal_handlers_ctrl_c_ends_a_run_all_the_same(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    def cannot(*_arguments: object) -> None:
-        raise NotImplementedError
-
-    monkeypatch.setattr("asyncio.unix_events._UnixSelectorEventLoop.add_signal_handler", cannot)
     command = ["update", served.target, str(new), "--policy", str(policy), "--json"]
     pressed: list[bool] = []
+    dropped: list[bool] = []
+    drop = UpdateContext.drop
+
+    async def pressed_while_it_closes(context: UpdateContext) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+        await drop(context)
+        dropped.append(context.connection is None)
+
+    monkeypatch.setattr(UpdateContext, "drop", pressed_while_it_closes)
 
     def press(_op: int, group: int, command: int, _body: dict[str, Any]) -> dict[str, Any] | None:
         if (group, command) == (1, 1) and not pressed:
@@ -407,6 +415,8 @@ def test_where_a_loop_takes_no_signal_handlers_ctrl_c_ends_a_run_all_the_same(
     assert ended(*command, "--evidence", str(evidence)) == Exit.INTERRUPTED
     assert lines(capsys)[-1]["outcome"] == "interrupted"
     assert b"the device was left in maintenance mode" in evidence.read_bytes()
+    assert dropped == [True]
+    monkeypatch.undo()
     assert ended(*command) == Exit.YES
 
 

@@ -1,6 +1,7 @@
 """Where the console may listen, and how it ends."""
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from keyswitch.app.request import UpdateRequest
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.console.addresses import ListenAddress
 from keyswitch.console.bench import Bench, BenchDevice
 from keyswitch.console.open_bench import open_bench
@@ -74,6 +76,25 @@ def test_consoles_end_and_begin_anew_in_one_process(tmp_path: Path) -> None:
                         await task
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_once_the_devices_are_closed(tmp_path: Path, number: signal.Signals) -> None:
+    """uvicorn would raise them anew when it has ended: SIGTERM killed the process before that."""
+    closed: list[str] = []
+    bench = bench_in(tmp_path)
+    close = bench.close
+
+    async def closed_in_the_end() -> None:
+        signal.raise_signal(number)  # pressed again
+        await close()
+        closed.append("bench")
+
+    bench.close = closed_in_the_end
+    serving = serve(bench, ServerOptions(listen=HERE), policy=None, ready=lambda _: signal.raise_signal(number))
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(serving)
+    assert closed == ["bench"]
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:

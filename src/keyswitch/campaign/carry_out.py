@@ -410,25 +410,17 @@ def _head(files: CampaignFiles, device: str, attempt: Attempt | None) -> dict[st
 
 
 @contextmanager
-def signals(hand: Hand) -> Generator[None]:
-    """Let the signals of this process reach into the campaign that it carries out, which is the only one.
-
-    SIGINT and SIGTERM interrupt it, `LOOK_SIGNAL` lets it look at what was asked for. Not on Windows, where Ctrl-C
-    cancels what runs.
-    """
+def looks_at_signals(hand: Hand) -> Generator[None]:
+    """Let `LOOK_SIGNAL` reach into the campaign that this process carries out, which is the only one."""
+    if LOOK_SIGNAL is None:
+        yield
+        return
     loop = asyncio.get_running_loop()
-    numbers = [(signal.SIGINT, hand.interrupt), (signal.SIGTERM, hand.interrupt)]
-    if LOOK_SIGNAL is not None:
-        numbers.append((LOOK_SIGNAL, hand.look))
+    loop.add_signal_handler(LOOK_SIGNAL, hand.look)
     try:
-        with suppress(NotImplementedError):
-            for number, act in numbers:
-                loop.add_signal_handler(number, act)
         yield
     finally:
-        with suppress(NotImplementedError):
-            for number, _ in numbers:
-                loop.remove_signal_handler(number)
+        loop.remove_signal_handler(LOOK_SIGNAL)
 
 
 def _tell_to_look(files: CampaignFiles) -> None:

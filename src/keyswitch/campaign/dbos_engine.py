@@ -1,4 +1,4 @@
-"""The engine: DBOS on SQLite or PostgreSQL, in this process. The only module that imports it.
+"""The engine: DBOS on SQLite or PostgreSQL, in this process. No other module lets it do anything.
 
 Rules:
 
@@ -19,10 +19,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from keyswitch.campaign.dbos_tables import ERROR, Database
+from keyswitch.campaign.dbos_tables import ERROR, Database, open_store
 from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
-from keyswitch.campaign.postgresql import CONNECT_WITHIN_S, check_url, connect_postgresql, place_of, unusable
+from keyswitch.campaign.postgresql import CONNECT_WITHIN_S, check_url, place_of, unusable
 from keyswitch.errors import InputError
 from keyswitch.extras import need
 from keyswitch.private_files import open_file
@@ -86,6 +86,8 @@ def open_database(database: Database) -> Generator[Any]:
 @contextmanager
 def _sqlite(path: Path) -> Generator[Any]:
     refuse_network(path)
+    with open_store(path):
+        pass  # one that a newer engine has made is not touched
     try:
         os.close(open_file(path, os.O_RDWR | os.O_CREAT))
     except OSError as error:
@@ -128,8 +130,8 @@ def _postgresql(url: str) -> Generator[Any]:
     # The engine does not wait for its threads: what one of them has at the end would stay open in a pool of nobody.
     event.listen(engine, "checkin", given_back)
     try:
-        with connect_postgresql(url):
-            pass  # a database that cannot be reached is one line, at once
+        with open_store(url):
+            pass  # a database that cannot be reached, or that a newer engine has made, is one line, at once
         yield engine
     except DBAPIError as error:
         raise unusable(url, error.orig) from error

@@ -14,11 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
+from keyswitch.campaign.dbos_version import MADE_BY_NEWER, is_newer
 from keyswitch.campaign.engine import FlowRecord, FlowState
 from keyswitch.campaign.model import Plain
-from keyswitch.campaign.postgresql import connect_postgresql
+from keyswitch.campaign.postgresql import connect_postgresql, place_of
 from keyswitch.errors import InputError
 from keyswitch.private_files import open_file
+
+_CHANGES: Final = "SELECT version FROM {schema}dbos_migrations"
+"""How often the engine has changed its tables until they were as they are."""
 
 Database = Path | str
 """Where the engine keeps what it has to remember: a file of SQLite, or the URL of a PostgreSQL."""
@@ -67,22 +71,22 @@ class TablesStore:
 
     def __init__(self, connection: Connection | None = None, *, schema: str = "", value: str = "?") -> None:
         self._connection = connection
-        self._words = {"schema": schema, "value": value}
+        words = {"schema": schema, "value": value}
+        self._flows, self._steps = _FLOWS.format(**words), _STEPS.format(**words)
 
     def flows(self, campaign: str) -> dict[str, FlowRecord]:
         """Every flow of a campaign by its id."""
         if self._connection is None:
             return {}
         starts = (f"{campaign}/", f"{campaign}#")
-        query = _FLOWS.format(**self._words)
-        rows = self._connection.execute(query, (campaign, len(starts[0]), *starts)).fetchall()
+        rows = self._connection.execute(self._flows, (campaign, len(starts[0]), *starts)).fetchall()
         return {row[0]: _record(row) for row in rows}
 
     def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
         """What the steps of a flow have returned so far, in order."""
         if self._connection is None:
             return ()
-        rows = self._connection.execute(_STEPS.format(**self._words), (flow,)).fetchall()
+        rows = self._connection.execute(self._steps, (flow,)).fetchall()
         values: list[Plain] = [_kept(row[0], flow) for row in rows]
         return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
 
@@ -92,7 +96,7 @@ def open_store(database: Database) -> Generator[TablesStore]:
     """What a campaign's database has in it.
 
     Raises:
-        InputError: it is no campaign's database, or cannot be used.
+        InputError: it is no campaign's database, a newer engine has made it, or it cannot be used.
     """
     with _sqlite(database) if isinstance(database, Path) else _postgresql(database) as store:
         yield store
@@ -109,9 +113,10 @@ def _sqlite(path: Path) -> Generator[TablesStore]:
         raise InputError(str(path), error.strerror or "cannot be opened", "a campaign's database") from error
     connection = sqlite3.connect(path)
     try:
-        tables = "SELECT 1 FROM sqlite_master WHERE name = 'workflow_status'"
+        if _has(connection, "dbos_migrations"):
+            _refuse_newer(connection, str(path))
         # Killed before the engine had made its tables: nothing has begun.
-        yield TablesStore(connection if connection.execute(tables).fetchone() else None)
+        yield TablesStore(connection if _has(connection, "workflow_status") else None)
     except sqlite3.DatabaseError as error:
         raise InputError(str(path), str(error), "a campaign's database, and room on its disk") from error
     finally:
@@ -121,8 +126,22 @@ def _sqlite(path: Path) -> Generator[TablesStore]:
 @contextmanager
 def _postgresql(url: str) -> Generator[TablesStore]:
     with connect_postgresql(url) as connection:
-        there = connection.execute("SELECT to_regclass('dbos.workflow_status')").fetchone()
-        yield TablesStore(connection if there[0] else None, schema="dbos.", value="%s")
+        there = "SELECT to_regclass('dbos.dbos_migrations'), to_regclass('dbos.workflow_status')"
+        counts, flows = connection.execute(there).fetchone()
+        if counts:
+            _refuse_newer(connection, place_of(url), schema="dbos.")
+        yield TablesStore(connection if flows else None, schema="dbos.", value="%s")
+
+
+def _has(connection: Connection, table: str) -> bool:
+    named = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    return connection.execute(named, (table,)).fetchone() is not None
+
+
+def _refuse_newer(connection: Connection, where: str, *, schema: str = "") -> None:
+    row = connection.execute(_CHANGES.format(schema=schema)).fetchone()
+    if row is not None and is_newer(int(row[0])):
+        raise InputError(where, MADE_BY_NEWER, "that one, or a newer one")
 
 
 def _record(row: Any) -> FlowRecord:

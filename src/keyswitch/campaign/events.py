@@ -1,7 +1,7 @@
 """What a campaign tells while it is carried out, and what is known of its devices: frozen data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,7 +22,7 @@ class Attempt:
         detail: in words.
         reason: why the device refused, if it did; the word of `keyswitch.reasons`.
         next_step: what a person can do.
-        duration_ms: of the attempt.
+        duration_ms: of the attempt, as far as the process carried it out that saw its end; None: not known.
         ended_at: when it ended, in ISO 8601, by the clock of the computer that carried it out; empty: not known.
         head: of the device's chain of records, number and hash; None: it lies here.
     """
@@ -31,7 +31,7 @@ class Attempt:
     detail: str = ""
     reason: str | None = None
     next_step: str | None = None
-    duration_ms: int = 0
+    duration_ms: int | None = None
     ended_at: str = ""
     head: Mapping[str, Any] | None = None
 
@@ -45,6 +45,10 @@ class Attempt:
             next_step=str(result.next_step) or None,
             duration_ms=result.duration_ms,
         )
+
+    def ended(self, *, at: str, took_ms: int) -> Self:
+        """With when it ended, and how long it took where no update has measured that: an image that is none, a bug."""
+        return replace(self, ended_at=at, duration_ms=took_ms if self.duration_ms is None else self.duration_ms)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
@@ -94,7 +98,7 @@ class DeviceTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceEnded:
-    """An attempt ended. Attributes: retry_in_ms: until the next one; None: this was the last."""
+    """An attempt ended; its time is known. Attributes: retry_in_ms: until the next one; None: this was the last."""
 
     device: str
     attempt: int

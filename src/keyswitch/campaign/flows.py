@@ -340,6 +340,8 @@ class Controller:
         stopped = await self._begin(device, attempt)
         if stopped is not None:
             return stopped
+        loop = asyncio.get_running_loop()
+        begun_at = loop.time()
         task = asyncio.ensure_future(self.update(device, self.campaign, partial(self._told, device.id)))
         self._under_way.add(task)
         ended = None
@@ -354,7 +356,7 @@ class Controller:
         if ended is None or ended.outcome is None:
             await _never()  # not to be recorded as ended: the step is begun anew when the campaign is resumed
             raise AssertionError
-        ended = replace(ended, ended_at=stamp(self.clock()))
+        ended = ended.ended(at=stamp(self.clock()), took_ms=round((loop.time() - begun_at) * 1000))
         self._told_end(device, attempt, ended)
         return ended.to_plain()
 

@@ -230,6 +230,8 @@ class Gateway:
     async def _update(self, argument: Plain) -> Plain:
         device = here(CampaignDevice.from_plain(argument["device"]), self._directory)
         self._sink(DeviceBegun(device=device.id, attempt=argument["attempt"]))
+        loop = asyncio.get_running_loop()
+        begun_at = loop.time()
         task = asyncio.ensure_future(self._carried_out(device, tuple(argument["image_hashes"])))
         self._under_way.add(task)
         try:
@@ -239,9 +241,10 @@ class Gateway:
         finally:
             self._under_way.discard(task)
         if ended is None or ended.outcome is None:
-            await asyncio.get_running_loop().create_future()  # taken up when the gateway is started again
+            await loop.create_future()  # taken up when the gateway is started again
             raise AssertionError
-        ended = replace(ended, ended_at=stamp(time_of_day()), head=_head(device))
+        ended = ended.ended(at=stamp(time_of_day()), took_ms=round((loop.time() - begun_at) * 1000))
+        ended = replace(ended, head=_head(device))
         self._sink(DeviceEnded(device=device.id, attempt=argument["attempt"], ended=ended, retry_in_ms=None))
         return ended.to_plain()
 

@@ -230,6 +230,7 @@ def event_json(event: Event) -> RunJson | None:
         case DeviceBegun(device=device, attempt=attempt):
             return {"event": "device_begun", "device": device, "attempt": attempt}
         case DeviceEnded(device=device, attempt=attempt, ended=ended, retry_in_ms=retry_in_ms):
+            assert ended.duration_ms is not None  # noqa: S101 - who has carried it out knows (`Attempt.ended`)
             return {
                 "event": "device_ended",
                 "device": device,

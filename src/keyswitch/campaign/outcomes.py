@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Outcome(StrEnum):
@@ -30,6 +31,10 @@ class Outcome(StrEnum):
     """Somebody else has the session or the upload."""
     FAILED = "failed"
     """The update began and did not reach its end."""
+
+
+REFUSALS: Final = frozenset({Outcome.WAITING, Outcome.REFUSED, Outcome.BUSY})
+"""How it is called that a device was not updated because of a no, its own or ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

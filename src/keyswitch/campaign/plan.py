@@ -28,6 +28,9 @@ def promise_of(store: Path | str) -> str:
     return _SQLITE if isinstance(store, Path) else _POSTGRESQL
 
 
+NOT_ASKED: Final = "not asked: its gateway could, but a plan gives gateways no work"
+"""Of a device behind a gateway, which takes what is left for it in the database: a plan writes nothing there."""
+
 WINDOWS: Final = "windows"
 """What bounds a campaign's duration whose work does not end before a window closes, or begins when one opens."""
 
@@ -89,7 +92,7 @@ class Asked:
     def line(self) -> str:
         """In words."""
         if self.gateway is not None:
-            told = f"would be refused: {self.gateway.unfit}" if self.gateway.unfit else "not asked from here"
+            told = f"would be refused: {self.gateway.unfit}" if self.gateway.unfit else NOT_ASKED
             return f"{told} ({self.gateway.line})"
         if self.plan is None:
             return f"not reached: {self.unreachable}"
@@ -136,8 +139,13 @@ class CampaignPlan:
 
     @property
     def unreachable(self) -> int:
-        """Devices of which nothing is known: they were not reached, or not asked from here."""
+        """Devices of which nothing is known: they were not reached, or not asked (`behind_gateways`)."""
         return sum(each.plan is None and not each.refused for each in self.asked)
+
+    @property
+    def behind_gateways(self) -> int:
+        """Those of them that were not asked: their gateways would have to."""
+        return sum(each.gateway is not None and not each.refused for each in self.asked)
 
     @property
     def expected_ms(self) -> int:
@@ -215,7 +223,7 @@ def _behind(device: CampaignDevice, wave: int, name: str, known: Mapping[str, Ga
     else:
         unfit = record.unfit
     behind = BehindGateway(name=name, known=record, unfit=unfit)
-    why = "" if unfit else f"it is asked by its gateway, {name}, alone"
+    why = "" if unfit else NOT_ASKED
     target = device.request.target
     return Asked(device=device.id, target=target, wave=wave, plan=None, unreachable=why, gateway=behind)
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from keyswitch.campaign.events import CampaignStatus, DeviceState, DeviceStatus
+from keyswitch.campaign.events import Attempt, CampaignStatus, DeviceState, DeviceStatus
 from keyswitch.campaign.json_output import DeviceStatusJson, campaign_json, device_json
-from keyswitch.campaign.outcomes import Outcome
+from keyswitch.campaign.outcomes import REFUSALS, Outcome
 from keyswitch.drawing import LINE, Page, width
 from keyswitch.errors import InputError
 from keyswitch.schema.output import SCHEMA_VERSION
@@ -23,6 +23,9 @@ PLOT_HEIGHT: Final = 160
 
 SLOWEST: Final = 10
 """Devices that the page lists as the slowest."""
+
+NO_REASON: Final = "no reason given"
+"""In place of its word: not every device says one, and a file or an adapter that cannot be used has none."""
 
 
 def report(status: CampaignStatus, to: Path) -> bytes:
@@ -67,8 +70,11 @@ def _cell(value: Any) -> Any:
 
 def _html(status: CampaignStatus) -> bytes:
     title = html.escape(f"Campaign {status.name}: {status.state.value}")
-    slowest = sorted((each for each in status.devices if each.last), key=_duration, reverse=True)[:SLOWEST]
-    refused = [each for each in status.devices if each.last and each.last.reason]
+    timed = [
+        (each, each.last.duration_ms) for each in status.devices if each.last and each.last.duration_ms is not None
+    ]
+    slowest = sorted(timed, key=lambda each: each[1], reverse=True)[:SLOWEST]
+    refused = [(each.id, each.last) for each in status.devices if each.last and _is_refusal(each.last)]
     waves = sorted({each.wave for each in status.devices})
     parts = [
         f"<h1>{title}</h1>",
@@ -76,8 +82,12 @@ def _html(status: CampaignStatus) -> bytes:
         ended_over_time(status),
         _table("By outcome", ["outcome", "devices"], [[word, str(n)] for word, n in status.outcomes.items()]),
         _table("By wave", ["wave", "devices", "outcomes"], [_wave(status, wave) for wave in waves]),
-        _table("Refused, with reasons", ["device", "reason", "what to do"], [_refusal(each) for each in refused]),
-        _table("Slowest", ["device", "seconds"], [[each.id, f"{_duration(each) / 1000:.1f}"] for each in slowest]),
+        _table(
+            "Refused, with reasons",
+            ["device", "reason", "in words", "what to do"],
+            [[id_, last.reason or NO_REASON, last.detail, last.next_step or ""] for id_, last in refused],
+        ),
+        _table("Slowest", ["device", "seconds"], [[each.id, f"{took_ms / 1000:.1f}"] for each, took_ms in slowest]),
         _table(
             "Devices",
             ["device", "target", "wave", "state", "attempts", "how the last one ended"],
@@ -141,8 +151,8 @@ _LINES: Final[dict[Outcome, str]] = {
 """How each outcome is drawn; all others are a dashed line."""
 
 
-def _duration(device: DeviceStatus) -> int:
-    return device.last.duration_ms if device.last else 0
+def _is_refusal(last: Attempt) -> bool:
+    return last.outcome in REFUSALS or last.reason is not None
 
 
 def _detail(device: DeviceStatus) -> str:
@@ -154,11 +164,6 @@ def _wave(status: CampaignStatus, wave: int) -> list[str]:
     ended = [each.last.outcome for each in there if each.state is DeviceState.ENDED and each.last]
     outcomes = Counter(each.value for each in ended if each)
     return [str(wave), str(len(there)), ", ".join(f"{n} {word}" for word, n in outcomes.items())]
-
-
-def _refusal(device: DeviceStatus) -> list[str]:
-    last = device.last
-    return [device.id, (last.reason if last else None) or "", (last.next_step if last else None) or ""]
 
 
 def _table(title: str, columns: list[str], rows: list[list[str]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from keyswitch.audit.target import NotReachedError
 from keyswitch.cli.output import echo
+from keyswitch.cli.prompt import line_typed
 from keyswitch.errors import KeyswitchError
 from keyswitch.panel.client import ask
 from keyswitch.policy.model import Value, value_text
@@ -35,8 +36,8 @@ class AskedPerson:
         if sys.stdin is None or not sys.stdin.isatty():
             raise NotReachedError(f"somebody has to {what}, and there is no terminal to ask at")
         echo(f"please {what}, then press Enter (n: it cannot be done) ", err=True, end=False)
-        answer = await asyncio.to_thread(sys.stdin.readline)
-        if not answer or answer.strip().lower().startswith("n"):
+        answer = await line_typed(sys.stdin.fileno())
+        if not answer or answer.strip().lower().startswith(b"n"):
             raise NotReachedError(f"the person at the device could not {what}")
 
 

@@ -1,6 +1,5 @@
 """`keyswitch audit --learn TARGET -o FILE`: a first policy file from what a device answers to read requests."""
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from keyswitch.audit.target import NotReachedError
 from keyswitch.audit.wire import Visit
 from keyswitch.cli.audit_hands import AskedPerson
 from keyswitch.cli.audit_run import transport_of
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.cli.prompt import ask_passkey
 from keyswitch.cli.update import variables_of
@@ -38,7 +38,7 @@ def learn(target: str, output: Path, options: Mapping[str, Any]) -> Exit:
     if output.exists():
         raise InputError(str(output), "is there already", "a name that is free")
     transport = transport_of(target)
-    outside, inside = asyncio.run(_look(target, options))
+    outside, inside = run_to_end(_look(target, options))
     at = datetime.now(UTC).isoformat(timespec="seconds")
     text = sketch(target, transport, outside, inside, tool=f"keyswitch {__version__}", at=at)
     load(text.encode(), directory=output.parent)  # what is written can be read

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from keyswitch.audit.target import Eye, NotReachedError
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.errors import InputError
 from keyswitch.files.documents import parse_json
 from keyswitch.smp.commands import CommandKey, resolve
@@ -30,7 +31,7 @@ def observer(command: str) -> Eye:
     if not words:
         raise InputError("--observe", "is empty", _EXPECTED)
     try:
-        document = asyncio.run(_look(words))
+        document = run_to_end(_look(words))
     except NotReachedError as error:
         raise InputError(f"--observe {command}", str(error), _EXPECTED) from error
 

@@ -3,10 +3,8 @@
 import asyncio
 import hashlib
 import platform
-import signal
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +28,7 @@ from keyswitch.audit.verdict import Verdict
 from keyswitch.cli.audit_captures import Captures
 from keyswitch.cli.audit_hands import AskedPerson, PanelHand
 from keyswitch.cli.audit_observe import observer
+from keyswitch.cli.interrupts import run_to_end, undisturbed
 from keyswitch.cli.output import echo
 from keyswitch.cli.prompt import ask_passkey
 from keyswitch.cli.update import variables_of
@@ -304,9 +303,9 @@ def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
     """Carry the audit out and write its report; what was found until a signal ended it is written all the same."""
     show = Show(as_json=as_json)
     with Captures() as captures:
-        done = asyncio.run(carry_out(prepared, captures, show))
+        done = run_to_end(carry_out(prepared, captures, show))
         report, interrupted = _report(prepared, done)
-        with _undisturbed():
+        with undisturbed():
             show.found(report)
             if prepared.output is not None:
                 _write(prepared, report, captures.files())
@@ -314,46 +313,17 @@ def run(prepared: PreparedAudit, *, as_json: bool) -> Exit:
     return Exit.INTERRUPTED if interrupted else exit_of(report)
 
 
-@contextmanager
-def _undisturbed() -> Generator[None]:
-    """What is short and has to be whole is not interrupted."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _interruptible() -> Generator[None]:
-    """SIGTERM ends what is done here as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 async def carry_out(prepared: PreparedAudit, captures: Captures, show: "Show") -> CarriedOut:
-    """The audit itself; SIGINT and SIGTERM end it in order."""
+    """The audit itself; cancelled, it ends in order."""
     begun, at = time.monotonic(), _now()
     target = replace(prepared.target, ways=prepared.ways(captures))
     facts: dict[str, str] = {}
     auditor = Auditor(target, prepared.checks, permitted=prepared.permitted, say=show.say, progress=show.progress)
 
-    async def work() -> None:
-        facts.update(await _look(target, show))
-        await auditor.run()
-
-    task = asyncio.ensure_future(work())
-    loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # Windows: Ctrl-C cancels what `asyncio.run` runs
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
     interrupted = False
     try:
-        await task
+        facts.update(await _look(target, show))
+        await auditor.run()
     except asyncio.CancelledError:
         interrupted = True
         auditor.end("interrupted")
@@ -401,8 +371,7 @@ def _report(prepared: PreparedAudit, done: CarriedOut) -> tuple[Report, bool]:
     audited, interrupted = done.audited, done.interrupted
     failed = {found.check for found in audited.found if found.verdict is Verdict.FAIL}
     try:
-        with _interruptible():
-            controls, why = _controls(prepared, failed, interrupted=interrupted)
+        controls, why = _controls(prepared, failed, interrupted=interrupted)
     except KeyboardInterrupt:
         controls, why, interrupted = None, "controls: not run to their end (interrupted)", True
     not_chosen = {check.id: "not asked for" for check in CHECKS if check not in prepared.checks}
@@ -504,7 +473,7 @@ def run_again(prepared: PreparedAudit, then: str, *, as_json: bool) -> Exit:
         return run(prepared, as_json=as_json)
     show = Show(as_json=as_json)
     with Captures() as captures:
-        done = asyncio.run(carry_out(prepared, captures, show))
+        done = run_to_end(carry_out(prepared, captures, show))
     (found,) = done.audited.found
     if as_json:
         echo(to_line(replayed_json(found, then, seconds=done.duration_ms / 1000)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keyswitch.cli.fields import json_line
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -81,16 +82,15 @@ def check(file: Path) -> None:
 @DATABASE
 @JSON
 def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
-    """Ask every device whether it would take an update now; change nothing.
+    """Ask every device that is updated from here whether it would take an update now; change nothing.
 
-    Exit code 0: every one would; 1: one would be refused; 3: one was not reached.
+    A device behind a gateway is not asked: of its gateway the last sign of life is told. Exit code 0: every one would;
+    1: one would be refused; 3: one was not reached, or not asked.
 
     \b
     Example:
       keyswitch campaign plan pumps.toml
     """
-    import asyncio
-
     from keyswitch.campaign.load import check_requests, find_devices, read_campaign
     from keyswitch.campaign.model import CampaignFiles
     from keyswitch.campaign.orders import stamp, time_of_day
@@ -103,7 +103,7 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
 
     if database is not None:
         check_url(database)
-    made = asyncio.run(asked())
+    made = run_to_end(asked())
     store = CampaignFiles.of(file, database).store
     if as_json:
         for each in made.asked:
@@ -113,10 +113,12 @@ def plan(file: Path, database: str | None, *, as_json: bool) -> Exit:
         for each in made.asked:
             echo(f"wave {each.wave}  {each.device}  {each.line}")
         updated = len(made.asked) - made.refused - made.unreachable
-        echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once")
+        away = f"; {made.behind_gateways} behind gateways not asked" if made.behind_gateways else ""
+        echo(f"{updated} of {len(made.asked)} would be updated now, {made.campaign.concurrency} at once{away}")
         now = time_of_day()
         limits = ", ".join(made.limited_by(now))
-        echo(f"about {made.expected_ms / 1000:.0f} s for these{f', limited by {limits}' if limits else ''}")
+        if updated:
+            echo(f"about {made.expected_ms / 1000:.0f} s for these{f', limited by {limits}' if limits else ''}")
         if made.campaign.windows:
             opens = opens_at(made.campaign.windows, now)
             echo(
@@ -345,25 +347,25 @@ def _resume(read: "Campaign", files: "CampaignFiles", sink: "Sink", hand: "Hand"
 
 
 def _carry_out(file: Path, database: str | None, *, as_json: bool, how: "How", labels: bool = False) -> Exit:
-    import asyncio
     from time import monotonic
 
-    from keyswitch.campaign.carry_out import Hand, signals
+    from keyswitch.campaign.carry_out import Hand, looks_at_signals
     from keyswitch.campaign.events import CampaignState
     from keyswitch.cli.campaign_view import shown
 
     read, files = _read(file, database)
     began = monotonic()
 
+    hand = Hand()
+
     async def carried_out() -> "CampaignStatus":
-        hand = Hand()
         if labels:
             hand.expect_labels()
             _read_labels(hand.scan)
-        with signals(hand), shown(file, as_json=as_json) as sink:
+        with looks_at_signals(hand), shown(file, as_json=as_json) as sink:
             return await how(read, files, sink, hand)
 
-    ended = asyncio.run(carried_out())
+    ended = run_to_end(carried_out(), on_signal=hand.interrupt)
     code = _tell(ended, as_json=as_json, seconds=monotonic() - began)
     if ended.state in {CampaignState.INTERRUPTED, CampaignState.PAUSED}:
         echo(f"{ended.state.value}: resume with `keyswitch campaign resume {file}`", err=True)

@@ -112,7 +112,8 @@ def _ended(event: DeviceEnded) -> list[str]:
     ended = event.ended
     again = "" if event.retry_in_ms is None else f"; again in {event.retry_in_ms / 1000:g} s"
     word = "" if ended.outcome is None else ended.outcome.value
-    line = f"{event.device}: {word} ({ended.detail}, {ended.duration_ms / 1000:.1f} s){again}"
+    took = "" if ended.duration_ms is None else f", {ended.duration_ms / 1000:.1f} s"
+    line = f"{event.device}: {word} ({ended.detail}{took}){again}"
     return [line, *([f"{event.device}: next: {in_options(ended.next_step)}"] if ended.next_step else [])]
 
 

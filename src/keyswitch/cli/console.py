@@ -1,6 +1,5 @@
 """`keyswitch console`: a page for the person at the machine."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import click
 
 from keyswitch.cli.defaults import default_policy
 from keyswitch.cli.diagnostics import logging_options
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def console(targets: tuple[str, ...], *, listen: str, as_json: bool, **options: 
 
     for library in ("starlette", "jinja2", "uvicorn"):
         need(library, "console")
-    asyncio.run(_serve(targets, listen, as_json=as_json, **options))
+    run_to_end(_serve(targets, listen, as_json=as_json, **options))
 
 
 async def _serve(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.exits import Exit
 
 
@@ -28,8 +29,6 @@ def demo(payload: Path | None, as_json: bool, quiet: bool) -> Exit:
       keyswitch demo --payload build/zephyr/zephyr.bin
       keyswitch demo --json | tail -1
     """
-    import asyncio
-
     from rich.console import Console
 
     from keyswitch.demo.play import play
@@ -39,5 +38,5 @@ def demo(payload: Path | None, as_json: bool, quiet: bool) -> Exit:
     need("bumble", "the demo's radio")
 
     told = teller(Console(), as_json=as_json, quiet=quiet)
-    summary = asyncio.run(play(told, payload=payload))
+    summary = run_to_end(play(told, payload=payload))
     return Exit.YES if summary.ok else Exit.NO

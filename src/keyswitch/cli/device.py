@@ -1,15 +1,16 @@
 """`keyswitch device`: run a gated device from a policy file."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from keyswitch.cli.event_words import event_words
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.exits import Exit
 from keyswitch.schema.output import to_line
 from keyswitch.text import plain
@@ -98,7 +99,7 @@ def device(as_json: bool, **options: Any) -> Exit:
 
     telling = EventWriter(_stdout(), _json if as_json else _line)
     try:
-        return asyncio.run(_until_told(serve(DeviceOptions(**options), telling.tell)))
+        return run_to_end(_until_told(serve(DeviceOptions(**options), telling.tell)))
     finally:
         telling.close()
 
@@ -109,14 +110,8 @@ def _stdout() -> int:
 
 
 async def _until_told(serving: Coroutine[Any, Any, None]) -> Exit:
-    task = asyncio.ensure_future(serving)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return Exit.YES
+    with suppress(asyncio.CancelledError):
+        await serving
     return Exit.YES
 
 

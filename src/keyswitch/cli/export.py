@@ -1,6 +1,6 @@
 """`keyswitch export`: a policy as what firmware is built from."""
 
-import json
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from keyswitch.export.zephyr import ZephyrExport, check_directory, drift, export
 from keyswitch.policy.load import read_policy
 from keyswitch.prove.check import check as prove
 from keyswitch.schema.output import to_line
-from keyswitch.text import counted
+from keyswitch.text import counted, plain
 from keyswitch.zephyr.build import read_build_files
 
 
@@ -97,7 +97,8 @@ def zephyr(
         )
         echo(f"{policy}: {word}: nothing is exported; keyswitch check {policy} says more", err=True)
         return Exit.NO if refuted else Exit.UNKNOWN
-    command = f"keyswitch export zephyr {json.dumps(policy.name)} --zephyr {release.zephyr} -o DIR"
+    words = ("keyswitch", "export", "zephyr", policy.name, "--zephyr", release.zephyr, "-o", "DIR")
+    command = plain(shlex.join(words))
     made = export_zephyr(rules, proof, release, command)
     if only_check:
         found = _say_drift(made, output, built, as_json=as_json)

@@ -1,12 +1,12 @@
 """`keyswitch gateway`: updates the devices near it that campaigns on a PostgreSQL give it."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from keyswitch.cli.fields import json_line
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -59,13 +59,6 @@ def gateway(name: str, database: str, directory: Path, *, as_json: bool) -> Exit
     def ready() -> None:
         echo(json_line({"event": "gateway_ready", "name": name}) if as_json else f"gateway {name}: ready")
 
-    async def served() -> None:
-        import signal
-
-        it = Gateway(name, database, directory, tell)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, it.end)
-        await it.serve(ready)
-
-    asyncio.run(served())
+    it = Gateway(name, database, directory, tell)
+    run_to_end(it.serve(ready), on_signal=it.end)
     return Exit.INTERRUPTED

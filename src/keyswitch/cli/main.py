@@ -21,6 +21,7 @@ from click.shell_completion import CompletionItem
 
 from keyswitch import __version__
 from keyswitch.cli.fields import in_options
+from keyswitch.cli.interrupts import ignore, interruptible, take_over
 from keyswitch.errors import KeyswitchError, LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.text import plain
@@ -111,7 +112,14 @@ def run() -> NoReturn:
     # the end, was a quarter of the time of a short command.
     gc.set_threshold(20_000, 10, 10)
     atexit.register(gc.freeze)
-    main()
+    signals = take_over()
+    try:
+        main()
+    except KeyboardInterrupt:  # the first one came while an error was being told
+        sys.exit(Exit.INTERRUPTED)
+    finally:
+        signals.asked = True  # none comes between the end of the command and this: it is no call
+        ignore()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -120,32 +128,33 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Args:
         arguments: instead of the process's own.
     """
-    try:
-        code = keyswitch.main(args=arguments, prog_name="keyswitch", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else Exit.YES)
-    except click.ClickException as error:
-        said = io.StringIO()
-        error.show(said)
-        for line in said.getvalue().splitlines():
-            click.echo(plain(line), err=True)
-        sys.exit(Exit.USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted")
-        sys.exit(Exit.INTERRUPTED)
-    except KeyswitchError as error:
-        _say(in_options(error))
-        if isinstance(error, LinkLostError) and error.next_step:
-            _say(in_options(error.next_step), before="next")
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.NOBODY_READS)
-    except Exception as error:  # noqa: BLE001 - the last place where a fault of ours can be kept from looking like an answer
-        if os.environ.get("KEYSWITCH_DEBUG"):
-            traceback.print_exc()
-        _say(f"this is a bug in keyswitch: {type(error).__name__}: {error} (KEYSWITCH_DEBUG=1 shows where)")
-        sys.exit(Exit.FAULT)
+    with interruptible():
+        try:
+            code = keyswitch.main(args=arguments, prog_name="keyswitch", standalone_mode=False)
+            sys.exit(code if isinstance(code, int) else Exit.YES)
+        except click.ClickException as error:
+            said = io.StringIO()
+            error.show(said)
+            for line in said.getvalue().splitlines():
+                click.echo(plain(line), err=True)
+            sys.exit(Exit.USAGE)
+        except (KeyboardInterrupt, click.Abort):
+            _say("interrupted")
+            sys.exit(Exit.INTERRUPTED)
+        except KeyswitchError as error:
+            _say(in_options(error))
+            if isinstance(error, LinkLostError) and error.next_step:
+                _say(in_options(error.next_step), before="next")
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader of our output has gone (`keyswitch … | head`): nobody is left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(Exit.NOBODY_READS)
+        except Exception as error:  # noqa: BLE001 - the last place where a fault of ours can be kept from looking like an answer
+            if os.environ.get("KEYSWITCH_DEBUG"):
+                traceback.print_exc()
+            _say(f"this is a bug in keyswitch: {type(error).__name__}: {error} (KEYSWITCH_DEBUG=1 shows where)")
+            sys.exit(Exit.FAULT)
 
 
 def _say(line: str, *, before: str = "keyswitch") -> None:

@@ -1,4 +1,4 @@
-"""Asks a person for the passkey that a device shows, in a way that can be given up.
+"""Asks a person, for the passkey that a device shows or to do something, in a way that can be given up.
 
 Rules:
 
@@ -28,7 +28,7 @@ async def ask_passkey() -> int | None:
         return None
     while True:
         echo("passkey that the device shows: ", err=True, end=False)
-        typed = await _line(sys.stdin.fileno())
+        typed = await line_typed(sys.stdin.fileno())
         if not typed:
             return None
         word = typed.decode(errors="replace").strip()
@@ -37,8 +37,8 @@ async def ask_passkey() -> int | None:
         echo("six digits were expected", err=True)
 
 
-async def _line(descriptor: int) -> bytes:
-    """What is typed next; empty at its end."""
+async def line_typed(descriptor: int) -> bytes:
+    """The line that is typed next on this descriptor; empty at its end."""
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[bytes] = loop.create_future()
 
@@ -71,7 +71,7 @@ class TerminalNumbers:
             echo("the device shows a number to compare, and there is no terminal to answer at", err=True)
             return False
         echo(f"does the device show {number}? [y/N] ", err=True, end=False)
-        return (await _line(sys.stdin.fileno())).decode(errors="replace").strip().lower() in {"y", "yes"}
+        return (await line_typed(sys.stdin.fileno())).decode(errors="replace").strip().lower() in {"y", "yes"}
 
     def show(self, number: str) -> None:
         """Show a number that is to be typed on the device."""

@@ -1,9 +1,9 @@
 """`keyswitch check --replay`: the prover's traces on the whole device."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, Final, cast
 
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
@@ -27,7 +27,7 @@ def replay_file(policy: Policy, path: Path, *, as_json: bool) -> Exit:
     """
     violations = _read(path)
     try:
-        outcomes = [(each, asyncio.run(play(policy, each))) for each in violations]
+        outcomes = [(each, run_to_end(play(policy, each))) for each in violations]
     except InputError as error:
         raise InputError(f"{path}: {error.where}", error.problem, error.expected) from error
     if as_json:

@@ -1,8 +1,6 @@
-"""One run of `keyswitch update`: shown, and ended by signals; whatever happens has a result."""
+"""One run of `keyswitch update`: shown; whatever happens, interruption too, has a result."""
 
 import asyncio
-import signal
-from contextlib import suppress
 
 from keyswitch.app.update import Prepared
 from keyswitch.app.update import run as run_update
@@ -10,11 +8,11 @@ from keyswitch.cli.progress import Show
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
 from keyswitch.host.update.events import Ended, Event
-from keyswitch.host.update.job import Outcome, Result
+from keyswitch.host.update.job import Outcome
 
 
 async def run(prepared: Prepared, show: Show) -> Exit:
-    """Carry the update out; SIGINT and SIGTERM end it, and leave the device as the run has left it.
+    """Carry the update out; cancelled, it ends, and leaves the device as the run has left it.
 
     Raises:
         InputError: the run could not begin: its evidence cannot be written.
@@ -26,10 +24,8 @@ async def run(prepared: Prepared, show: Show) -> Exit:
             ended.append(event.result.outcome)
         show(event)
 
-    task = asyncio.ensure_future(run_update(prepared, sink))
-    _end_by_signals(task)
     try:
-        return (await task).outcome.exit_code
+        return (await run_update(prepared, sink)).outcome.exit_code
     except asyncio.CancelledError:
         # What was told and recorded stands, though the connection was still to be ended.
         return (ended or [Outcome.INTERRUPTED])[0].exit_code
@@ -37,11 +33,3 @@ async def run(prepared: Prepared, show: Show) -> Exit:
         if not ended:
             raise
         return error.exit_code
-
-
-def _end_by_signals(task: "asyncio.Task[Result]") -> None:
-    loop = asyncio.get_running_loop()
-    # Windows has no such handlers; there Ctrl-C cancels what `asyncio.run` runs, which cancels the task as well.
-    with suppress(NotImplementedError):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)

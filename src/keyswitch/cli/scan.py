@@ -1,12 +1,12 @@
 """`keyswitch scan`: what is near, with the service and mode that it advertises."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from keyswitch.cli.defaults import default_policy
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.exits import Exit
 
@@ -55,7 +55,7 @@ def scan(target: str, seconds: float, everything: bool, policy: Path | None, as_
 
     policy = policy or default_policy()
     rules = read_policy(policy) if policy is not None else None
-    heard = asyncio.run(listen(target, listen_ms=round(seconds * 1000), everything=True))
+    heard = run_to_end(listen(target, listen_ms=round(seconds * 1000), everything=True))
     found = [near for near in heard if everything or near.shows is not Shows.NEITHER]
     hidden = len(heard) - len(found)
     for near in found:

@@ -1,6 +1,5 @@
 """`keyswitch smp`: one SMP request as it is written, the device's answer in words, and what its gate says."""
 
-import asyncio
 from typing import Any
 
 import click
@@ -8,6 +7,7 @@ import click
 from keyswitch.cli.defaults import with_target
 from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.fields import in_options, json_line
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import echo
 from keyswitch.cli.pairing import pairing_options
 from keyswitch.exits import Exit
@@ -68,7 +68,7 @@ def smp(
     if target is None or group is None or command is None:
         raise click.UsageError("Missing argument 'GROUP' or 'COMMAND'.")
     request = request_of(group, command, body, op=None if op is None else Op.READ if op == "read" else Op.WRITE)
-    asked = asyncio.run(
+    asked = run_to_end(
         ask(
             target,
             request,

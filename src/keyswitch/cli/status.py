@@ -1,6 +1,5 @@
 """`keyswitch status`: would this device take an update now, if not why, and what to do."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +8,7 @@ import click
 from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
 from keyswitch.cli.fields import in_options, json_line
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.output import colour_of, echo
 from keyswitch.cli.pairing import pairing_options
 from keyswitch.errors import InputError, LinkLostError, SilenceError
@@ -77,7 +77,7 @@ def status(
     rules, _ = policy_of_unit(policy or default_policy(), inventory, unit)
     endpoint = open_endpoint(named or "", ask_passkey=ask_passkey, numbers=TerminalNumbers(), **link)
     try:
-        looked = asyncio.run(look(endpoint, rules))
+        looked = run_to_end(look(endpoint, rules))
     except (LinkLostError, SilenceError) as error:
         known = error.next_step if isinstance(error, LinkLostError) else ""
         next_step = known or unreached(Given(radio=endpoint.radio))

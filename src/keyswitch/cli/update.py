@@ -1,6 +1,5 @@
 """`keyswitch update`: bring an image onto a device, prove that it runs, and leave maintenance mode again."""
 
-import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import click
 
 from keyswitch.cli.defaults import default_policy, with_target
 from keyswitch.cli.diagnostics import diagnostics
+from keyswitch.cli.interrupts import run_to_end
 from keyswitch.cli.pairing import pairing_options
 from keyswitch.errors import InputError
 from keyswitch.exits import Exit
@@ -154,8 +154,8 @@ def update(
     )
     prepared = prepare(request, ask_passkey=ask_passkey, numbers=TerminalNumbers())
     if dry_run:
-        return asyncio.run(plan(prepared, as_json=as_json))
-    return asyncio.run(run(prepared, shown(as_json=as_json, quiet=quiet)))
+        return run_to_end(plan(prepared, as_json=as_json))
+    return run_to_end(run(prepared, shown(as_json=as_json, quiet=quiet)))
 
 
 def variables_of(assignments: Iterable[str]) -> tuple[tuple[str, str], ...]:

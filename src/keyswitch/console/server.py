@@ -5,7 +5,8 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,7 @@ async def serve(
     desk: CampaignDesk | None = None,
     ready: Callable[[Serving], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or until cancelled; `ready` is told the address.
+    """Serve until cancelled; `ready` is told the address.
 
     Raises:
         InputError: the address or the certificate cannot be used.
@@ -108,11 +109,19 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams before it waits for the answers that are under way: a stream has no end of its own."""
+    """Ends the streams before it waits for the answers that are under way: a stream has no end of its own.
+
+    Signals are left to the process: uvicorn would take them, and raise them anew when it has ended, before the devices'
+    connections are closed.
+    """
 
     def __init__(self, config: uvicorn.Config, web: Web) -> None:
         super().__init__(config)
         self._web = web
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._web.close()

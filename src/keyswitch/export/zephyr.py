@@ -117,7 +117,7 @@ def export_zephyr(policy: Policy, proof: ProofResult, release: Release, command:
     check_exportable(policy)
     check_release(policy, release)
     unenforced = tuple(_unenforced(policy, release))
-    told = _header(policy, command)
+    told = (*_header(policy), command)
     settings = settings_of(policy, release)
     return ZephyrExport(
         digest=policy.digest,
@@ -130,7 +130,7 @@ def export_zephyr(policy: Policy, proof: ProofResult, release: Release, command:
                     policy_h(policy, _c_comment(told)),
                     _conf(settings, told),
                     _hardening(settings, told),
-                    _report(policy, proof, unenforced, settings, told),
+                    _report(policy, proof, unenforced, settings, command),
                 ),
                 strict=True,
             )
@@ -204,11 +204,10 @@ def _is_ours(path: Path) -> bool:
 # --- the files ------------------------------------------------------------------------------------------------------
 
 
-def _header(policy: Policy, command: str) -> tuple[str, ...]:
+def _header(policy: Policy) -> tuple[str, ...]:
     return (
         f"{MARK}; do not edit.",
         f"keyswitch {__version__}, tables {ABI}, policy SHA-256 {policy.digest.hex()}",
-        command,
     )
 
 
@@ -277,13 +276,15 @@ def _report(
     proof: ProofResult,
     unenforced: tuple[Unenforced, ...],
     settings: tuple[Setting, ...],
-    told: tuple[str, ...],
+    command: str,
 ) -> str:
     named = replace(policy, origin=Path(policy.origin).name)
-    header = ReportHeader(tool=f"keyswitch {__version__}", time="not told: the same policy gives the same report")
-    lines = ["<!--", *(line.replace("--", "- -") for line in told), "-->", "", markdown(named, proof, header).rstrip()]
+    check = ReportHeader(tool=f"keyswitch {__version__}", time="not told: the same policy gives the same report")
+    lines = ["<!--", *_header(policy), "-->", "", markdown(named, proof, check).rstrip()]
+    # As code: a comment of HTML must not have the two hyphens of an option. Indented, no name ends it.
+    lines += ["", "## The command that writes these files", "", f"    {command}"]
     lines += ["", "## What the firmware module does not enforce", ""]
-    lines += [f"* **{each.promise}**: {_md(each.why)}" for each in unenforced]
+    lines += [f"* **{each.promise}**: {_md(each.why)}" for each in unenforced] or ["Nothing that is known."]
     lines += ["", "## Kconfig", "", "| Option | Value | Why |", "|---|---|---|"]
     lines += [f"| `CONFIG_{each.symbol}` | `{each.value}` | {_md(each.reason)} |" for each in settings]
     lines += ["", "## Footprint", ""]

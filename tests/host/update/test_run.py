@@ -473,6 +473,55 @@ def test_an_image_that_reverts():
     run(story())
 
 
+def test_an_image_whose_crash_ends_the_session_is_started_twice_and_no_more():
+    """What the device shows then is what it shows when the gate shut, or power failed, before the image was started."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        started: list[str] = []
+        boot = peer.boot
+
+        def crash(*, keep: bool = False) -> None:
+            boot(keep=keep)
+            started.append(peer.running()[0])
+            if started[-1] == "1.1.0":
+                boot(keep=False)
+
+        peer.boot = crash
+        result, events = await whole(peer)
+        assert result.outcome is Outcome.REVERTED, result
+        assert started == ["1.1.0", "1.1.0"]
+        said = [event.text for event in events if isinstance(event, Message)]
+        assert said.count("the maintenance session did not survive the reset: once more") == 1
+        assert peer.mode == "normal"
+        assert "1.0.0" in result.detail
+        assert result.next_step.startswith("look into the new image's log")
+
+    run(story())
+
+
+def test_a_session_that_was_lost_before_the_reset_is_begun_once_more():
+    """The gate shuts as the reset is asked for: it takes the mark away, and the device is never reset."""
+
+    async def story() -> None:
+        peer = SmpPeer(OLD)
+        reset, lost = peer.reset, list[int]()
+
+        async def shut_first(*, planned: bool) -> None:
+            lost.append(1)
+            if len(lost) == 1:
+                peer.shut()
+                return
+            await reset(planned=planned)
+
+        peer.reset = shut_first
+        result, _ = await whole(peer)
+        assert result.outcome is Outcome.CONFIRMED, result
+        assert peer.running()[0] == "1.1.0"
+
+    run(story())
+
+
 def test_an_image_that_the_bootloader_does_not_start():
     async def story() -> None:
         peer = SmpPeer(OLD)
