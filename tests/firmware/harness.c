@@ -1181,7 +1181,7 @@ static void check_edges(const struct ks_policy *policy)
 		must(room != size || memcmp(exact, whole, size) == 0, "the whole answer where there is room");
 		free(exact);
 	}
-	for (unsigned why = KS_WHY_USED_UP + 1; why <= UINT8_MAX; why++) {
+	for (unsigned why = KS_WHY_OTHER_PAIR + 1; why <= UINT8_MAX; why++) {
 		struct ks_refusal refusal = {.why = (uint8_t)why};
 
 		must(ks_refusal_text(policy, &refusal, false, text, sizeof(text)) == 0 && text[0] == 0 &&

@@ -510,7 +510,11 @@ def main(arguments: list[str]) -> int:
         chosen = Random(1).sample(sorted(numbered), min(count, len(numbered)))
         numbered = {number: numbered[number] for number in sorted(chosen)}
     with TemporaryDirectory(prefix="keyswitch-mutants-") as name:
-        judged = whole(Path(name), numbered if arguments else None)
+        try:
+            judged = whole(Path(name), numbered if arguments else None)
+        except BuildFailedError as error:
+            print(f"mutants: {error}", file=sys.stderr)
+            return 1
     found = faults(judged)
     for line in found:
         print(line)
