@@ -433,6 +433,20 @@ def _records_at_edges(record: SessionRecord) -> Iterator[bytes]:
     data = record_bytes.to_bytes(replace(plain, images=frozenset(hashes)))[:-4]
     yield with_crc(data.replace(b"\x20" + hashes[-1], b"\xff" + hashes[-1]))
     yield with_crc(b"")
+    # Further images that are announced and not there, and none of them, and a pair that none can be, without its image.
+    body = record_bytes.to_bytes(plain)[:-4]
+    others = body[:3] + bytes([body[3] | 0x04]) + body[4:]
+    for rest in (
+        b"",
+        b"\0",
+        b"\1",
+        b"\1\0",
+        b"\1\1",
+        bytes([1, MOST_PAIRS]),
+        b"\1\xff",
+        b"\2\1\x20" + hashes[0] + b"\1",
+    ):
+        yield with_crc(others + rest)
 
 
 def _units_at_edges() -> Iterator[bytes]:

@@ -1165,6 +1165,15 @@ static void check_edges(const struct ks_policy *policy)
 		     "an event of another version");
 		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
 	}
+	for (unsigned pair = KS_POLICY_PAIRS; KS_POLICY_PAIRS > 1 && pair <= UINT8_MAX; pair++) {
+		struct ks_event event = {0};
+
+		event.kind = KS_CONFIRM_ASKED;
+		event.pair = (uint8_t)pair;
+		ks_step(policy, &device.state, &event, &step);
+		must(step.refusal.why == KS_WHY_WRONG_MODE && step.count == 0, "a pair of another version");
+		must(memcmp(&before, &device.state, sizeof(before)) == 0, "it changed something");
+	}
 	check_other_groups(policy, &device);
 	check_inputs(policy, &device.state);
 	check_connections(policy, &before);

@@ -1,8 +1,9 @@
 """Lives that are not drawn by chance: what a stranger tries, what a crowd does, and sessions across their resets."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import cbor2
@@ -37,7 +38,7 @@ def stories(wire: Wire) -> Iterator["Story"]:
     for way in _ways(wire.policy):
         assert isinstance(way.trigger, OnEnter)
         for proof in way.trigger.proofs:
-            for tell in (_guests, _trial, _leaving, _revised, _stray_permits):
+            for tell in (_guests, _trial, _leaving, _revised, _stray_permits, *_of_pairs(wire.policy)):
                 yield Story(wire, way, proof).told(tell)
             if proof is ProofKind.PERMIT:
                 yield Story(wire, way, proof, issuers=()).told(_guests)
@@ -269,6 +270,33 @@ def _trial(story: Story) -> None:
     _update(story, peer)
     story.boot(trial=True, gone_on=True)
     story.happens(on.ConfirmAsked(peer=story.connect(Security.AUTHENTICATED)))
+    story.happens(on.SelfConfirmed())
+    story.wait(200_000)
+
+
+def _of_pairs(policy: Policy) -> Iterator[Callable[[Story], None]]:
+    """An update of the image of each pair by itself, of two, of all, and of all but the first."""
+    pairs = range(len(policy.bootloader.pairs))
+    if len(pairs) > 1:
+        chosen = dict.fromkeys(
+            (*((pair,) for pair in pairs), tuple(pairs[:2]), tuple(pairs), tuple(reversed(pairs[1:])))
+        )
+        yield from (partial(_update_of, chosen=each) for each in chosen)
+
+
+def _update_of(story: Story, chosen: Sequence[int]) -> None:
+    """These images: each is uploaded and armed, they start with one reset, and each is confirmed."""
+    peer = story.enter()
+    for pair in chosen:
+        story.happens(on.UploadStarted(peer=peer, pair=pair))
+        story.happens(on.UploadEnded())
+        story.happens(on.ArmAsked(peer=peer, image=IMAGES[pair % len(IMAGES)], permanent=pair == 2, pair=pair))
+    story.happens(on.ResetAsked(peer=peer))
+    story.wait(1_000)
+    story.boot(trial=True, gone_on=True)
+    peer = story.connect(Security.AUTHENTICATED)
+    for pair in chosen:
+        story.happens(on.ConfirmAsked(peer=peer, pair=pair))
     story.happens(on.SelfConfirmed())
     story.wait(200_000)
 

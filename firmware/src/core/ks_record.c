@@ -29,7 +29,7 @@
 #define FLAG_EXPECTED 0x0010u
 #define FLAG_TIMES 0x0020u /* the first of them */
 #define FLAG_OTHERS 0x0400u
-#define FLAGS_KNOWN ((KS_POLICY_PAIRS > 1) ? 0x07FFu : 0x03FFu)
+#define FLAGS_OF_ONE_PAIR 0x03FFu
 
 #define CRC_SIZE 4u
 #define MAX_NAME 32u
@@ -226,6 +226,7 @@ static bool is_name(const uint8_t *name, size_t size)
 
 bool ks_record_read(const struct ks_policy *policy, const uint8_t *bytes, size_t size, struct ks_record *record)
 {
+	const uint32_t known = FLAGS_OF_ONE_PAIR | ((KS_POLICY_PAIRS > 1) ? FLAG_OTHERS : 0u);
 	struct ks_reader reader = {bytes, size - CRC_SIZE, false};
 	const uint8_t *digest;
 	const uint8_t *name;
@@ -244,7 +245,7 @@ bool ks_record_read(const struct ks_policy *policy, const uint8_t *bytes, size_t
 	name_size = take_number(&reader, 1u);
 	name = ks_take(&reader, name_size);
 	if ((digest == NULL) || (name == NULL) || !is_name(name, name_size) || ((uint8_t)head != KS_RECORD_VERSION) ||
-	    (record->proof > (uint8_t)KS_PROOF_BUTTON) || ((flags & ~FLAGS_KNOWN) != 0u)) {
+	    (record->proof > (uint8_t)KS_PROOF_BUTTON) || ((flags & ~known) != 0u)) {
 		return false;
 	}
 	record->own_policy = memcmp(digest, policy->digest, KS_POLICY_DIGEST_SIZE) == 0;

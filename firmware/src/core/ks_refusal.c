@@ -72,7 +72,7 @@ static const uint8_t REASON_OF[] = {
 #define BIT(why) ((uint32_t)1u << (why))
 #define IS_BUSY                                                                                                        \
 	(BIT(KS_WHY_TRIAL_RUNS) | BIT(KS_WHY_OTHER_UPLOAD) | BIT(KS_WHY_UPLOAD_RUNS) | BIT(KS_WHY_OTHER_PENDING) |      \
-	 ((KS_POLICY_PAIRS > 1) ? BIT(KS_WHY_OTHER_PAIR) : 0u))
+	 BIT(KS_WHY_OTHER_PAIR))
 
 #if KS_REFUSAL_TEXTS
 #define TRIAL "a trial is running\0"
