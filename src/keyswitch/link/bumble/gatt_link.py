@@ -328,6 +328,7 @@ def _pairing_error(error: Exception, *, known: bool) -> PairingError:
 
 _PAIRING_FAILURES: dict[int, PairingFailure] = {
     smp.ErrorCode.PASSKEY_ENTRY_FAILED: PairingFailure.NO_PASSKEY,
+    smp.ErrorCode.AUTHENTICATION_REQUIREMENTS: PairingFailure.UNMET,
     smp.ErrorCode.CONFIRM_VALUE_FAILED: PairingFailure.WRONG_PASSKEY,
     smp.ErrorCode.PAIRING_NOT_SUPPORTED: PairingFailure.NOT_NOW,
     smp.ErrorCode.REPEATED_ATTEMPTS: PairingFailure.TOO_OFTEN,
