@@ -7,6 +7,7 @@ from bumble import hci, smp
 from bumble.smp import Session
 from tests.link.radios import ADDRESS, ADVERTISEMENT, World, bonds, table
 
+from keyswitch.errors import LinkLostError
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
 from keyswitch.link.air.clock import run
 from keyswitch.link.bumble.bonds import Bonds
@@ -15,7 +16,7 @@ from keyswitch.smp.groups.mode import STATE_UUID, StateFlags, StateValue
 from keyswitch.terms import Security
 
 OURS = "C0:00:00:00:00:01"
-ELSEWHERE = hci.Address("F0:00:00:00:00:08", hci.Address.RANDOM_DEVICE_ADDRESS)
+ELSEWHERE = "F0:00:00:00:00:08"
 SECURE = table(security=Security.ENCRYPTED)
 
 
@@ -24,6 +25,8 @@ async def move(world: World, address: hci.Address) -> str:
     radio = world.device.radio
     await radio.advertise(None)
     radio._radio.device.random_address = address
+    if address.is_static:
+        radio._radio.device.static_address = address  # it is what a pairing tells, too
     await radio._command(hci.HCI_LE_Set_Random_Address_Command(random_address=address))
     await radio.advertise(ADVERTISEMENT)
     return address.to_string(False)
@@ -75,6 +78,28 @@ def test_a_private_address_is_resolved_and_its_bond_used(*, private: bool):
     run(main())
 
 
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.usefixtures("keeps_its_bonds")
+def test_a_bonded_device_is_known_by_its_identity(*, private: bool):
+    """It tells no token, and has another private address each time. Nobody else is taken for it."""
+
+    async def main() -> None:
+        async with World(shown=SECURE, bonds=(theirs := bonds())) as world:
+            if private:
+                await move(world, hci.Address.generate_private_address(theirs.irk))
+            endpoint = await paired_once(world)
+            await move(world, hci.Address.generate_private_address(theirs.irk))
+            connection = await endpoint.connect()
+            assert connection.gatt is not None
+            assert (connection.gatt.address, connection.gatt.security) == (ADDRESS, Security.ENCRYPTED)
+            await connection.close()
+            await move(world, hci.Address.generate_private_address(bytes(16)))
+            with pytest.raises(LinkLostError, match="was not heard"):
+                await endpoint.connect(timeout_ms=3_000)
+
+    run(main())
+
+
 @pytest.mark.usefixtures("keeps_its_bonds")
 def test_a_bond_that_only_the_device_has_is_told_apart():
     async def main() -> None:
@@ -112,11 +137,11 @@ def test_an_address_that_does_not_stay_is_named(*, pairable: bool):
     async def main() -> None:
         async with World(shown=SECURE, bonds=(theirs := bonds())) as world:
             endpoint = await paired_once(world)
-            endpoint.learn(address=await move(world, ELSEWHERE))
+            endpoint.learn(address=await move(world, hci.Address(ELSEWHERE)))
             world.device.radio.pairable = pairable
             if not pairable:
                 theirs.forget(OURS)
-            with pytest.raises(PairingError, match=f"paired at {ADDRESS}; it is at F0:00:00:00:00:08 now") as failed:
+            with pytest.raises(PairingError, match=f"paired at {ADDRESS}; it is at {ELSEWHERE} now") as failed:
                 await endpoint.connect()
             assert failed.value.failure is PairingFailure.MOVED
 
@@ -128,11 +153,14 @@ def test_a_device_that_moved_and_forgot_is_paired_anew():
     async def main() -> None:
         async with World(shown=SECURE, bonds=(theirs := bonds())) as world:
             endpoint = await paired_once(world)
-            endpoint.learn(address=await move(world, ELSEWHERE))
+            endpoint.learn(address=await move(world, hci.Address(ELSEWHERE)))
             theirs.forget(OURS)
             connection = await endpoint.connect()
             assert connection.gatt is not None
-            assert (connection.gatt.address, connection.gatt.security) == (ELSEWHERE.to_string(False), Security.ENCRYPTED)
+            assert (connection.gatt.address, connection.gatt.security) == (
+                ELSEWHERE,
+                Security.ENCRYPTED,
+            )
 
     run(main())
 

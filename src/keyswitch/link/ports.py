@@ -114,7 +114,7 @@ class GattLink(Protocol):
 
     @property
     def address(self) -> str:
-        """The peer's address."""
+        """The peer's address; where a pairing tells a private address's identity, that one from then on."""
         ...
 
     @property

@@ -116,7 +116,7 @@ def test_a_session_that_ends_before_the_reconnect_is_entered_again_at_once():
 
 
 @pytest.mark.parametrize("failure", [PairingFailure.UNMET, PairingFailure.OTHER])
-def test_a_paired_device_at_another_address_is_named_with_both(failure: PairingFailure, monkeypatch: pytest.MonkeyPatch):
+def test_a_device_that_was_paired_at_another_address(failure: PairingFailure, monkeypatch: pytest.MonkeyPatch):
     """Its token tells that it is the device; its keys belong to the other address."""
     first = SmpPeer(OLD).address
 

@@ -90,7 +90,7 @@ class BleEndpoint:
         if connection is None:
             connection = await self._open(heard, timeout_ms)
         self.learn(token=token_of(heard) or b"", address=heard.address)
-        self.learn(token=connection.token)
+        self.learn(token=connection.token, address=None if connection.gatt is None else connection.gatt.address)
         return connection
 
     async def _connect_to_the_only(

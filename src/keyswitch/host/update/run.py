@@ -358,7 +358,7 @@ class _Run:
         )
 
     def _beside_it(self, reached: Stop) -> str:
-        """What a person can do with a device that is still inside: where a link was not let in, the same command is not."""
+        """What a person can do with a device that is still inside: a link that was not let in will not be again."""
         alone = "do not leave the device alone: power-cycle it"
         if reached.reason is not Reason.SECURITY:
             return f"{alone}, or run the same command again"

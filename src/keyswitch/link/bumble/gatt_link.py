@@ -85,8 +85,9 @@ class BumbleLink:
 
     @property
     def address(self) -> str:
-        """The peer's address."""
-        return self._address
+        """The peer's address: its identity, once a pairing has told it."""
+        address: str = self._connection.peer_address.to_string(False)
+        return address
 
     @property
     def services(self) -> frozenset[str]:
