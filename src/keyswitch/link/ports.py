@@ -77,13 +77,21 @@ class PairingNumbers(Protocol):
 
 
 class PairingFailure(Enum):
-    """Why pairing came to nothing (Core spec Vol 3 Part H 3.5.5, and lost keys). The value says it to people."""
+    """Why pairing came to nothing (Core spec Vol 3 Part H 3.5.5, and keys that are lost or belong to another address).
+
+    The value says it to people.
+    """
 
     NO_PASSKEY = "no passkey was given"
     WRONG_PASSKEY = "the passkey is not the one that the device shows"
     NOT_NOW = "the device does not take pairing now"
     TOO_OFTEN = "too many attempts: wait"
     FORGOTTEN = "the device does not know this bond any more: forget it here, and pair again"
+    UNMET = "the device asks for a stronger pairing, or keeps an older bond with this computer"
+    """Authentication Requirements: by the specification, digits that one side cannot show or type; Zephyr says it too
+    where pairing without digits would replace a bond (`update_keys_check` in `smp.c`, 3.4.99 and 4.1.0)."""
+    MOVED = "the device was paired at another address, and takes no new pairing at this one"
+    """A bond belongs to an address: at another one there are no keys, whoever is there."""
     OTHER = "the device and this computer could not agree"
     """Anything else, or a stack that does not say: then its own words are in the error."""
 
@@ -106,7 +114,7 @@ class GattLink(Protocol):
 
     @property
     def address(self) -> str:
-        """The peer's address."""
+        """The peer's address; where a pairing tells a private address's identity, that one from then on."""
         ...
 
     @property

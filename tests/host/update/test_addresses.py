@@ -4,15 +4,16 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from tests.host.images import make_image
-from tests.host.smp_peer import PeerAir, SmpPeer
+from tests.host.smp_peer import PeerAir, PeerGattLink, SmpPeer
 from tests.host.update.test_run import NEW, OLD, image_of, job
 
 from keyswitch.host.connect.ble_endpoint import BleEndpoint
+from keyswitch.host.connect.verdict import AFTER_PAIRING
 from keyswitch.host.update.events import Event, Message
 from keyswitch.host.update.job import Job, Outcome, Result
 from keyswitch.host.update.run import update
 from keyswitch.link.air.clock import run
-from keyswitch.link.ports import Sighting
+from keyswitch.link.ports import PairingError, PairingFailure, Sighting
 
 
 class WanderingPeer(SmpPeer):
@@ -110,5 +111,29 @@ def test_a_session_that_ends_before_the_reconnect_is_entered_again_at_once():
         assert result.outcome is Outcome.CONFIRMED, result
         assert peer.running() == ("1.1.0", NEW.hash)
         assert result.duration_ms < 10_000
+
+    run(story())
+
+
+@pytest.mark.parametrize("failure", [PairingFailure.UNMET, PairingFailure.OTHER])
+def test_a_device_that_was_paired_at_another_address(failure: PairingFailure, monkeypatch: pytest.MonkeyPatch):
+    """Its token tells that it is the device; its keys belong to the other address."""
+    first = SmpPeer(OLD).address
+
+    async def pair(link: PeerGattLink) -> None:
+        if link.address != first:
+            raise PairingError(failure)
+
+    monkeypatch.setattr(PeerGattLink, "pair", pair)
+
+    async def story() -> None:
+        peer = WanderingPeer(OLD)
+        result = await update(BleEndpoint(Air(peer), target="ble:Pump 7", name="Pump 7", pair=True), job())
+        assert result.outcome is Outcome.STILL_IN_MAINTENANCE, result
+        moved = f"the device was paired at {first}; it is at {peer.address} now and takes no new pairing"
+        why = PairingFailure.MOVED if failure is PairingFailure.UNMET else failure
+        assert (moved if why is PairingFailure.MOVED else failure.value) in result.detail
+        # The same command would be refused again.
+        assert result.next_step == f"do not leave the device alone: power-cycle it; {AFTER_PAIRING[why]}"
 
     run(story())

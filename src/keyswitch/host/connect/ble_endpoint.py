@@ -15,7 +15,7 @@ from keyswitch.host.connect.heard import Heard
 from keyswitch.host.connect.recognition import Wanted, token_of
 from keyswitch.host.smp.client import SmpClient
 from keyswitch.host.smp.gatt_channel import GattChannel
-from keyswitch.link.ports import Adapter, GattLink, Sighting
+from keyswitch.link.ports import Adapter, GattLink, PairingError, PairingFailure, Sighting
 from keyswitch.smp.framing import ble
 from keyswitch.smp.groups import mode
 from keyswitch.smp.groups.mode import SLOWEST_ADVERTISING_MS
@@ -36,6 +36,9 @@ OURS_NAMESAKES_MS = 4 * (SLOWEST_ADVERTISING_MS + ADVERTISING_DELAY_US // 1000)
 GAP_SERVICE_UUID = "00001800-0000-1000-8000-00805f9b34fb"
 DEVICE_NAME_UUID = "00002a00-0000-1000-8000-00805f9b34fb"
 """The whole name of a device (Core spec Vol 3 Part C 12.1)."""
+
+_NO_NEW_PAIRING = frozenset((PairingFailure.NOT_NOW, PairingFailure.UNMET))
+"""What a device answers to a Pairing Request alone: who has keys for it encrypts, and is answered otherwise."""
 
 
 class BleEndpoint:
@@ -66,6 +69,7 @@ class BleEndpoint:
         self._adapter = adapter
         self._home: Wanted | None = None
         self._alone_of_its_name = ""
+        self._paired_at: set[str] = set()
 
     @property
     def known_by(self) -> str:
@@ -86,7 +90,7 @@ class BleEndpoint:
         if connection is None:
             connection = await self._open(heard, timeout_ms)
         self.learn(token=token_of(heard) or b"", address=heard.address)
-        self.learn(token=connection.token)
+        self.learn(token=connection.token, address=None if connection.gatt is None else connection.gatt.address)
         return connection
 
     async def _connect_to_the_only(
@@ -134,7 +138,7 @@ class BleEndpoint:
             await self._check_name(link, heard)
             if self.pair:
                 async with asyncio.timeout(PAIR_MS / 1000):
-                    await link.pair()
+                    await self._pair(link)
             async with asyncio.timeout(OPEN_MS / 1000):
                 return await _open_gatt(link, self._known_token(heard))
         except TimeoutError:
@@ -143,6 +147,22 @@ class BleEndpoint:
         except BaseException:
             await link.close()
             raise
+
+    async def _pair(self, link: GattLink) -> None:
+        """Pair, or encrypt with earlier keys.
+
+        Raises:
+            PairingError: it came to nothing; `MOVED` where a new pairing was refused at another address than before.
+        """
+        try:
+            await link.pair()
+        except PairingError as error:
+            if error.failure in _NO_NEW_PAIRING and self._paired_at and link.address not in self._paired_at:
+                before = ", ".join(sorted(self._paired_at))
+                said = f"the device was paired at {before}; it is at {link.address} now and takes no new pairing"
+                raise PairingError(PairingFailure.MOVED, said) from error
+            raise
+        self._paired_at.add(link.address)
 
     async def _check_name(self, link: GattLink, heard: Sighting) -> None:
         """Ask a device that tells a beginning of its name for all of it.

@@ -111,6 +111,8 @@ AFTER_PAIRING: Final = {
     PairingFailure.NOT_NOW: "let the device take pairing (its pairing mode), then run the same command again",
     PairingFailure.TOO_OFTEN: "wait a minute without trying, then run the same command again",
     PairingFailure.FORGOTTEN: "remove the bond on this computer, then run the same command again: it pairs anew",
+    PairingFailure.UNMET: Phrase("remove this computer's bond on the device; if it has none, give {passkey}"),
+    PairingFailure.MOVED: "remove the bond on both sides, let the device keep its address over a reset, and pair again",
     PairingFailure.OTHER: "check the passkey; if one side has forgotten the other, remove the bond on both sides",
 }
 """What a person can do where pairing was tried."""

@@ -353,9 +353,17 @@ class _Run:
                 outcome=Outcome.STILL_IN_MAINTENANCE,
                 detail=f"{way_out.detail}; {before}",
                 reason=way_out.reason,
-                next_step="do not leave the device alone: power-cycle it, or run the same command again",
+                next_step=self._beside_it(reached),
             )
         )
+
+    def _beside_it(self, reached: Stop) -> str:
+        """What a person can do with a device that is still inside: a link that was not let in will not be again."""
+        alone = "do not leave the device alone: power-cycle it"
+        if reached.reason is not Reason.SECURITY:
+            return f"{alone}, or run the same command again"
+        step = advised(reached.reason, reached.next_step, self.given())
+        return Phrase(f"{alone}; {step.template}") if isinstance(step, Phrase) else f"{alone}; {step}"
 
     def left_inside(self, reached: Stop) -> Stop:
         words = self.context.left_inside()

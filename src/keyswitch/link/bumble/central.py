@@ -5,6 +5,7 @@ Rules kept here beyond those of `link.ports`:
 * One connection attempt at a time; one that is given up is cancelled in the controller too, and what comes of it all
   the same is disconnected.
 * The radio is switched on when it is first needed.
+* A bonded device is known by its identity address, whatever private address it has on the air.
 """
 
 import asyncio
@@ -76,6 +77,7 @@ class BumbleAdapter:
         self._connecting = asyncio.Lock()
         self._links: dict[int, BumbleLink] = {}
         self._types: dict[str, hci.Address] = {}
+        self._on_air: dict[str, hci.Address] = {}
         self._heard: dict[str, Sighting] = {}
         self._scans: set[asyncio.Queue[Sighting]] = set()
         self._tables = KnownTables()
@@ -133,12 +135,20 @@ class BumbleAdapter:
         await self._command(radio, hci.HCI_LE_Set_Scan_Enable_Command(le_scan_enable=int(on), filter_duplicates=0))
 
     def _on_report(self, report: Any) -> None:
-        address = report.address.to_string(False)
-        self._types[address] = report.address
+        identity = self._resolved(report.address)
+        address = identity.to_string(False)
+        self._types[address], self._on_air[address] = identity, report.address
         before = self._heard.get(address, Sighting(address=address))
         self._heard[address] = sighting = merged(before, report)
         for queue in self._scans:
             queue.put_nowait(sighting)
+
+    def _resolved(self, on_air: hci.Address) -> hci.Address:
+        """The identity of a bonded device that has this private address; the address itself of everybody else."""
+        resolver = None if self._radio is None else self._radio.device.address_resolver
+        if resolver is None or not on_air.is_resolvable:
+            return on_air
+        return resolver.resolve(on_air) or on_air
 
     # --- connecting ---
 
@@ -195,7 +205,7 @@ class BumbleAdapter:
         return link
 
     def _create_connection(self, address: str) -> hci.HCI_LE_Create_Connection_Command:
-        peer = self._types.get(address) or hci.Address(address, hci.Address.RANDOM_DEVICE_ADDRESS)
+        peer = self._on_air.get(address) or hci.Address(address, hci.Address.RANDOM_DEVICE_ADDRESS)
         return hci.HCI_LE_Create_Connection_Command(
             le_scan_interval=_SCAN_INTERVAL,
             le_scan_window=_SCAN_INTERVAL,

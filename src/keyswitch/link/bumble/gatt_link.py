@@ -85,8 +85,9 @@ class BumbleLink:
 
     @property
     def address(self) -> str:
-        """The peer's address."""
-        return self._address
+        """The peer's address: its identity, once a pairing has told it."""
+        address: str = self._connection.peer_address.to_string(False)
+        return address
 
     @property
     def services(self) -> frozenset[str]:
@@ -328,6 +329,7 @@ def _pairing_error(error: Exception, *, known: bool) -> PairingError:
 
 _PAIRING_FAILURES: dict[int, PairingFailure] = {
     smp.ErrorCode.PASSKEY_ENTRY_FAILED: PairingFailure.NO_PASSKEY,
+    smp.ErrorCode.AUTHENTICATION_REQUIREMENTS: PairingFailure.UNMET,
     smp.ErrorCode.CONFIRM_VALUE_FAILED: PairingFailure.WRONG_PASSKEY,
     smp.ErrorCode.PAIRING_NOT_SUPPORTED: PairingFailure.NOT_NOW,
     smp.ErrorCode.REPEATED_ATTEMPTS: PairingFailure.TOO_OFTEN,
