@@ -420,14 +420,14 @@ FAULTS: Final = (
     Fault(
         trap="arm-late",
         file="image.c",
-        old="return state_now()->arming ? put_list(call->streamer)",
-        new="(void)ks_image_write_trailer(false);\n\treturn state_now()->arming ? put_list(call->streamer)",
+        old="return (state_now()->arming != 0u) ? put_list(call->streamer)",
+        new="(void)ks_image_write_trailer(false);\n\treturn (state_now()->arming != 0u) ? put_list(call->streamer)",
     ),
     Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!found) {", new="\tif (false) {"),
     Fault(
         trap="arm-and-another-image",
         file="image.c",
-        old="is_hash(&state->armed, computed.bytes, computed.size)",
+        old="is_hash(&state->armed[0], computed.bytes, computed.size)",
         new="true",
     ),
     Fault(
