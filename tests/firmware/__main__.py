@@ -57,9 +57,9 @@ class Extent:
 
 
 USUAL = Extent(
-    odd_states=250,
+    odd_states=150,
     pairs=pairs.MAX_PAIRS,
-    door_states=8,
+    door_states=6,
     by_chance=(GCC,),
     fuzz_seconds=60,
     fuzz_inputs=0,

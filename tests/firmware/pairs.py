@@ -25,7 +25,7 @@ MAX_STATES = 20_000
 """Of a policy's exploration; what lies beyond is counted as cut."""
 
 
-MAX_PAIRS = 40_000
+MAX_PAIRS = 25_000
 """Of one policy: states and events beyond what was met. `make deep` takes more."""
 
 
