@@ -44,7 +44,7 @@ test-peers: $(READY) dist  ## real servers and real clients, in environments of 
 	$(took)
 
 test-campaign: $(READY)  ## whole campaigns, on both stores and over gateways, with devices over UDP; killed at named points
-	@tools/apt-ensure postgresql faketime
+	@tools/apt-ensure postgresql gcc libc6-dev
 	@$(BIN)/pytest -q -n auto --campaign -m campaign tests/campaign
 	$(took)
 
@@ -76,7 +76,7 @@ deep: $(READY)  ## everything large, into docs/deep.md: a million frames, all cu
 	@rm -f build/deep.json
 	@$(BIN)/pytest -q -n auto --deep --timeout=7200
 	@$(BIN)/pytest -q -n auto --deep --peers -m peers --timeout=1800
-	@tools/apt-ensure postgresql faketime
+	@tools/apt-ensure postgresql gcc libc6-dev
 	@$(BIN)/pytest -q -n auto --deep --campaign -m campaign --timeout=1800 tests/campaign
 	@$(BIN)/python -m bench.campaign --deep
 	@$(BIN)/python -m bench.powercut --keep

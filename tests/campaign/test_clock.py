@@ -21,7 +21,7 @@ pytestmark = pytest.mark.campaign
 
 HOUR = timedelta(hours=1)
 EVENING = datetime(2027, 3, 3, 22, 59, tzinfo=UTC)
-SLACK_S = 15
+SLACK_S = 60
 """More than a busy machine takes to start Python, and far less than an hour."""
 
 
@@ -38,7 +38,7 @@ def running(verb: str, file: Path, clock: SetClock) -> Generator["subprocess.Pop
 def test_a_wait_for_another_attempt_is_no_longer_when_the_clock_was_set_back(tmp_path: Path, pump: Workshop):
     """Once while it runs; and once it was killed meanwhile, and its wait is found in the store."""
     wait_s = 6
-    clock = SetClock(tmp_path / "clock")
+    clock = SetClock(tmp_path)
     clock.set_to(EVENING)
     retry = f"[retry.waiting]\nattempts = 9\nwait_s = {wait_s}\nfactor = 1\n"
     with tray(pump, tmp_path, 1, moving=[0]) as units:
@@ -56,7 +56,8 @@ def test_a_wait_for_another_attempt_is_no_longer_when_the_clock_was_set_back(tmp
         began = time.monotonic()
         with running("resume", file, clock) as process:
             assert wait_for(process, "device_begun")["attempt"] == 3
-            assert time.monotonic() - began < wait_s + SLACK_S
+            both_s = 2 * wait_s  # the one that was over, too: the engine knows a wait's end by the time of day alone
+            assert time.monotonic() - began < both_s + SLACK_S
             out, _ = process.communicate(timeout=60)
         assert outcomes(json.loads(out.splitlines()[-1])) == {"confirmed": 1}
         assert updated_once(units[0])
@@ -65,7 +66,7 @@ def test_a_wait_for_another_attempt_is_no_longer_when_the_clock_was_set_back(tmp
 
 def test_a_window_follows_the_clock_that_was_set_back(tmp_path: Path, pump: Workshop):
     """It closes again behind the first attempt, because it is an hour earlier; and opens when the clock says so."""
-    clock = SetClock(tmp_path / "clock")
+    clock = SetClock(tmp_path)
     clock.set_to(EVENING)
     window = '[[windows]]\nopens = "22:00"\ncloses = "23:30"\nzone = "UTC"\n'
     with tray(pump, tmp_path, 1, moving=[0]) as units:
@@ -85,9 +86,9 @@ def test_a_window_follows_the_clock_that_was_set_back(tmp_path: Path, pump: Work
 
 def test_a_deadline_follows_the_clock_that_was_set_back(tmp_path: Path, pump: Workshop):
     """It is over an hour later; then the clock is set ahead, which is noticed at the next look at it."""
-    clock = SetClock(tmp_path / "clock")
+    clock = SetClock(tmp_path)
     clock.set_to(EVENING)
-    deadline = EVENING + timedelta(seconds=12)
+    deadline = EVENING + timedelta(seconds=30)
     retry = "[retry.waiting]\nattempts = 99\nwait_s = 2\nfactor = 1\n"
     with tray(pump, tmp_path, 1, moving=[0]) as units:
         file = write_campaign(tmp_path, pump, units, retry, deadline=deadline)
@@ -95,7 +96,7 @@ def test_a_deadline_follows_the_clock_that_was_set_back(tmp_path: Path, pump: Wo
             assert wait_for(process, "device_ended")["outcome"] == "waiting"
             assert clock.now() < deadline, "this machine is too busy for this test"
             clock.set_to(clock.now() - HOUR)
-            time.sleep(15)
+            time.sleep(31)
             assert asked("status", file)[1][-1]["state"] == "running", "its deadline is an hour away"
             clock.set_to(deadline + timedelta(seconds=1))
             began = time.monotonic()

@@ -222,7 +222,10 @@ class DbosEngine:
         return await DBOS.run_step_async({"name": name}, carried_out)
 
     async def sleep(self, duration_ms: int, until: asyncio.Event) -> None:
-        """Wait so long, or until the event; what has passed before a crash counts."""
+        """Wait so long, or until the event; what has passed before a crash counts.
+
+        Where the clock was set back before the flow is taken up, its waits that were over are waited once more.
+        """
         from dbos import DBOS  # noqa: PLC0415 - of an extra
 
         slept, stopped = (
