@@ -8,13 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 
 from tests.firmware import c_gate, equivalence, footprint, fuzzing, glue, mutants, pairs, toolchain
-from tests.firmware.equivalence import Count, DifferenceError
+from tests.firmware.equivalence import Amount, Count, DifferenceError
 from tests.firmware.odd_policies import odd_policies
 from tests.firmware.toolchain import ALL, GCC, REPOSITORY, BuildFailedError, Compiler, run
 
@@ -27,7 +27,7 @@ ON_THE_CORE = ("tests/integration", "tests/device", "tests/firmware/sequences.py
 """Tests of the whole device, which run unchanged with the C core as its gate; and lives that Hypothesis draws."""
 AT_ONCE = 4
 """Policies of one harness."""
-GENERATED, GENERATED_AT_ONCE = 200, 10
+GENERATED_AT_ONCE = 10
 FIRST = 20_000
 """Number of the first policy by chance; the prover's own tests take others."""
 
@@ -37,17 +37,19 @@ class Extent:
     """How much of what has no end.
 
     Attributes:
-        odd_states: of each odd policy: they are large.
-        pairs: of one policy, beyond what the prover meets.
-        door_states: of each policy by chance in which the door is asked; None: all.
+        examples: under each policy that the repository shows.
+        odd: under each odd policy: they are large.
+        generated: policies by chance.
+        door_states: of each of these in which the door is asked; None: all.
         by_chance: compilers whose cores are asked about policies by chance.
         fuzz_seconds, fuzz_inputs: the one or the other, and 0.
         valgrind: it looks on as well.
         options: of the devices' tests.
     """
 
-    odd_states: int
-    pairs: int
+    examples: Amount
+    odd: Amount
+    generated: int
     door_states: int | None
     by_chance: tuple[Compiler, ...]
     fuzz_seconds: int
@@ -56,9 +58,12 @@ class Extent:
     options: tuple[str, ...] = ()
 
 
+_USUAL = Amount(states=pairs.MAX_STATES, pairs=6_000, lives=12, records=60, memories=8, units=60, permits=50)
+_DEEP = Amount(states=pairs.MAX_STATES, pairs=250_000, lives=40, records=120, memories=40, units=120, permits=300)
 USUAL = Extent(
-    odd_states=150,
-    pairs=pairs.MAX_PAIRS,
+    examples=_USUAL,
+    odd=replace(_USUAL, states=80),
+    generated=20,
     door_states=6,
     by_chance=(GCC,),
     fuzz_seconds=60,
@@ -66,8 +71,9 @@ USUAL = Extent(
     valgrind=False,
 )
 DEEP = Extent(
-    odd_states=2_000,
-    pairs=250_000,
+    examples=_DEEP,
+    odd=replace(_DEEP, states=2_000),
+    generated=200,
     door_states=None,
     by_chance=ALL,
     fuzz_seconds=0,
@@ -132,18 +138,11 @@ def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) ->
     shown = [*map(read_policy, toolchain.examples())]
     parts: dict[str, list[Future[Count]]] = {
         "odd policies": [
-            submit(
-                equivalence.compare_policies,
-                into / f"odd-{n}",
-                each,
-                cores,
-                max_states=extent.odd_states,
-                max_pairs=extent.pairs,
-            )
+            submit(equivalence.compare_policies, into / f"odd-{n}", each, cores, amount=extent.odd)
             for n, each in _groups(odd_policies())
         ],
         "examples": [
-            submit(equivalence.compare_policies, into / f"shown-{n}", each, cores, max_pairs=extent.pairs)
+            submit(equivalence.compare_policies, into / f"shown-{n}", each, cores, amount=extent.examples)
             for n, each in _groups(shown)
         ],
         "policies by chance": [
@@ -155,7 +154,7 @@ def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) ->
                 {each: cores[each] for each in extent.by_chance},
                 door_states=extent.door_states,
             )
-            for first in range(FIRST, FIRST + 1000 * (GENERATED // GENERATED_AT_ONCE), 1000)
+            for first in range(FIRST, FIRST + 1000 * (extent.generated // GENERATED_AT_ONCE), 1000)
         ],
     }
     watched = [

@@ -20,7 +20,7 @@ from tests.prove import by_chance
 from keyswitch.gate import record_bytes
 from keyswitch.gate.authorise import authorise
 from keyswitch.gate.events import Event
-from keyswitch.gate.machine import step
+from keyswitch.gate.machine import Step, step
 from keyswitch.gate.record import SessionRecord
 from keyswitch.gate.state import GateState
 from keyswitch.gate.visibility import may_access_smp
@@ -34,16 +34,32 @@ MOST_PAIRS = 4
 """`KS_POLICY_PAIRS` of the tests' build, and the most that a policy has."""
 REQUESTS = 100_000
 """Of a request's bytes, beside those that lie at an edge."""
-LIVES, RECORDS, MEMORIES, UNITS = 40, 120, 40, 120
-"""Under each policy."""
-PERMITS = 300
-"""Under each policy that takes them, each with several that are spoilt."""
 VALGRIND_STATES, VALGRIND_STEPS = 100, 1_000
 """Of each policy, where every instruction takes some thirty times as long."""
 OPERATIONS = 200
 """On lock-out, nonces and sequences, one after the other."""
 ACTIONS = 60
 """Of each life."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """How much is asked under each policy.
+
+    Attributes:
+        states: that the prover goes through; what lies beyond is counted as cut.
+        pairs: beyond what the prover meets.
+        lives, records, memories, units: by chance.
+        permits: under a policy that takes them, each with several that are spoilt.
+    """
+
+    states: int
+    pairs: int
+    lives: int
+    records: int
+    memories: int
+    units: int
+    permits: int
 
 
 class DifferenceError(Exception):
@@ -100,12 +116,12 @@ class Batch:
             joined.about += each.about
         return joined
 
-    def steps(self, wire: Wire, told: Iterable[tuple[GateState, Event]]) -> int:
-        """Ask for these steps; how many."""
+    def steps(self, wire: Wire, told: Iterable[tuple[GateState, Event]], known: Mapping[Any, Step]) -> int:
+        """Ask for these steps, some of which the prover has made; how many."""
         before = len(self.asked)
         for state, event in told:
             self.asked.append(wire.ask_step(state, event))
-            self.told.append(wire.told_step(step(wire.policy, state, event)))
+            self.told.append(wire.told_step(known.get((state, event)) or step(wire.policy, state, event)))
             self.about.append((wire.policy.origin, state, event))
         return len(self.asked) - before
 
@@ -290,9 +306,7 @@ def compare_policies(
     into: Path,
     policies: Sequence[Policy],
     cores: Mapping[Compiler, Sequence[Path]],
-    *,
-    max_states: int = pairs.MAX_STATES,
-    max_pairs: int = pairs.MAX_PAIRS,
+    amount: Amount,
 ) -> Count:
     """These policies, every state that the prover meets, every event; lives, records, proofs: on each compiler's core.
 
@@ -302,22 +316,22 @@ def compare_policies(
     count = Count(policies=len(policies))
     everywhere, roomy = [Batch() for _ in policies], Batch()
     for number, (policy, batch) in enumerate(zip(policies, everywhere, strict=True)):
-        wire, found, chance = Wire(policy, number), pairs.met(policy, max_states), Random(number)
+        wire, found, chance = Wire(policy, number), pairs.met(policy, amount.states), Random(number)
         count.cut += found.cut
-        count.steps += batch.steps(wire, pairs.everything(found, max_pairs))
+        count.steps += batch.steps(wire, pairs.everything(found, amount.pairs), found.pairs)
         count.decisions += batch.doors(wire, pairs.door_states(policy, found.states))
         batch.edges(wire)
         if not lives.usable(policy):
             continue
-        asked = batch.lives(wire, range(LIVES))
+        asked = batch.lives(wire, range(amount.lives))
         told, actions = batch.stories(wire)
         count.lives += asked + told
         count.steps += asked * ACTIONS + actions
-        count.records += batch.records(wire, chance, RECORDS)
-        count.steps += roomy.memories(wire, chance, MEMORIES)
-        count.records += roomy.units(wire, chance, UNITS)
+        count.records += batch.records(wire, chance, amount.records)
+        count.steps += roomy.memories(wire, chance, amount.memories)
+        count.records += roomy.units(wire, chance, amount.units)
         if policy.entry.permit is not None:
-            count.records += roomy.permits(wire, chance, PERMITS)
+            count.records += roomy.permits(wire, chance, amount.permits)
     tables = _compare(into, Batch.joined((*everywhere, roomy)), policies, cores)
     for number, (policy, batch) in enumerate(zip(policies, everywhere, strict=True)):
         linked = into / f"own-{number}"
@@ -354,7 +368,7 @@ def compare_generated(
     for number, policy in enumerate(generated):
         wire, found = Wire(policy, number), pairs.met(policy)
         count.cut += found.cut
-        count.steps += batch.steps(wire, pairs.some(found, len(found.pairs), chance))
+        count.steps += batch.steps(wire, pairs.some(found, len(found.pairs), chance), found.pairs)
         count.decisions += batch.doors(wire, pairs.door_states(policy, found.states)[:door_states])
     _compare(into, batch, generated, cores)
     shutil.rmtree(into)
@@ -377,7 +391,7 @@ def compare_under_valgrind(into: Path, policies: Sequence[Policy]) -> int:
     batch, chance = Batch(), Random(1)
     for number, policy in enumerate(policies):
         wire, found = Wire(policy, number), pairs.met(policy, VALGRIND_STATES)
-        batch.steps(wire, pairs.some(found, VALGRIND_STEPS, chance))
+        batch.steps(wire, pairs.some(found, VALGRIND_STEPS, chance), found.pairs)
         batch.doors(wire, pairs.door_states(policy, found.states)[:4])
         batch.records(wire, chance, 20)
         batch.memories(wire, chance, 2)

@@ -309,7 +309,7 @@ def questions_of_one(policy: Policy, size: int) -> Asked:
 
 def _ask_of_policy(batch: Batch, wire: Wire, size: int, chance: Random) -> None:
     found = pairs.met(wire.policy, 25 * size)
-    batch.steps(wire, pairs.some(found, 250 * size, chance))
+    batch.steps(wire, pairs.some(found, 250 * size, chance), found.pairs)
     batch.doors(wire, pairs.door_states(wire.policy, found.states)[: 2 * size])
     batch.records(wire, chance, 4 * size)
     batch.edges(wire)

@@ -25,10 +25,6 @@ MAX_STATES = 20_000
 """Of a policy's exploration; what lies beyond is counted as cut."""
 
 
-MAX_PAIRS = 25_000
-"""Of one policy: states and events beyond what was met. `make deep` takes more."""
-
-
 @dataclass(slots=True)
 class Found:
     """What the prover met. Attributes: cut: it did not see everything."""
@@ -171,7 +167,7 @@ def _waiting(policy: Policy) -> list[PairImages]:
     return [(), *(((pair, image),) for pair in copied for image in (b"old", NEW))]
 
 
-def everything(found: Found, max_pairs: int = MAX_PAIRS) -> Iterator[tuple[GateState, Event]]:
+def everything(found: Found, max_pairs: int) -> Iterator[tuple[GateState, Event]]:
     """Every state that was met, with every event that was met anywhere, and with the whole alphabet.
 
     Coming up forgets the state before: two states are enough to see that. Where that is more than `max_pairs`, as many
