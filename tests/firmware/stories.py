@@ -35,19 +35,18 @@ _STEPS: Final = (0, 1, 2, 3, 4, 255, 256, 257, 2**32 - 1, 2**32 + 1, 2**64 - 1, 
 def stories(wire: Wire) -> Iterator["Story"]:
     """All of them under this policy, as far as it has what they are about."""
     yield from (Story(wire).told(tell) for tell in (_crowd, _stray_frames, _stray_steps, _nothing_permitted))
-    for way in _ways(wire.policy):
-        assert isinstance(way.trigger, OnEnter)
-        for proof in way.trigger.proofs:
+    for way, proofs in _ways(wire.policy):
+        for proof in proofs:
             for tell in (_guests, _trial, _leaving, _revised, _stray_permits, *_of_pairs(wire.policy)):
                 yield Story(wire, way, proof).told(tell)
             if proof is ProofKind.PERMIT:
                 yield Story(wire, way, proof, issuers=()).told(_guests)
 
 
-def _ways(policy: Policy) -> list[Transition]:
-    """Transitions by command from where the device comes up into maintenance."""
+def _ways(policy: Policy) -> list[tuple[Transition, tuple[ProofKind, ...]]]:
+    """Transitions by command from where the device comes up into maintenance, and the proofs that each takes."""
     return [
-        way
+        (way, way.trigger.proofs)
         for way in policy.transitions
         if isinstance(way.trigger, OnEnter)
         and policy.device.initial_mode in way.sources
@@ -143,15 +142,15 @@ def _crowd(story: Story) -> None:
     ways = _ways(story.policy)
     if not ways:
         return
-    assert isinstance(ways[0].trigger, OnEnter)
-    to = story.prepare(ways[0])
+    way, proofs = ways[0]
+    to = story.prepare(way)
     first, body = story.connect(Security.AUTHENTICATED), {"to": to, "proof": "sequence"}
     asked = story.asked(first, to)
     story.ask(first, mode.Id.ENTER, {**body, "step": 1})
     for _ in range(MAX_NONCES + 2):
         peer = story.connect(Security.NONE)
         story.asked(peer, to)
-        if ProofKind.SEQUENCE in ways[0].trigger.proofs:
+        if ProofKind.SEQUENCE in proofs:
             story.ask(peer, mode.Id.ENTER, {**body, "step": 1})
         story.disconnect(peer.id)
     story.ask(first, mode.Id.ENTER, {**body, "step": 2})
@@ -176,7 +175,7 @@ def _stray_frames(story: Story) -> None:
 
 def _stray_steps(story: Story) -> None:
     """Numbers of steps that are none, or another one's, within a sequence."""
-    ways = [each for each in _ways(story.policy) if ProofKind.SEQUENCE in each.trigger.proofs]  # type: ignore[union-attr]
+    ways = [way for way, proofs in _ways(story.policy) if ProofKind.SEQUENCE in proofs]
     if not ways:
         return
     to = story.prepare(ways[0])
@@ -192,9 +191,8 @@ def _stray_steps(story: Story) -> None:
 
 def _nothing_permitted(story: Story) -> None:
     """A session that is limited to no image at all is nobody's who has no limit."""
-    for way in _ways(story.policy):
-        assert isinstance(way.trigger, OnEnter)
-        for story.proof in way.trigger.proofs:
+    for way, proofs in _ways(story.policy):
+        for story.proof in proofs:
             found = SessionRecord(
                 policy=story.policy.digest,
                 mode=way.target,
