@@ -5,6 +5,7 @@ import gc
 import sqlite3
 import threading
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,69 @@ def test_dbos_fulfils_the_contract(database: Database):
     assert any('"told"' in text for text in texts)
     for text in texts:
         assert not text.startswith("gAS"), "a pickle in base64"
+
+
+class Waiting:
+    """A flow that waits for two hours, unless `ended`, and never comes behind the step `hold`."""
+
+    def __init__(self, hold: str | None) -> None:
+        self.hold = hold
+        self.ended = asyncio.Event()
+        self.held = asyncio.Event()
+        self.reached: list[str] = []
+
+    async def flow(self, steps: Steps, _argument: Any) -> Any:
+        await steps.step("first", partial(self.act, "first"))
+        for name in ("second", "third"):
+            await steps.sleep(3_600_000, until=self.ended)
+            await steps.step(name, partial(self.act, name))
+        await steps.step("last", partial(self.act, "last"))
+
+    async def act(self, name: str) -> Any:
+        self.reached.append(name)
+        if name == self.hold:
+            self.held.set()
+            await asyncio.get_running_loop().create_future()
+
+
+async def left_behind_at(hold: str, database: Database) -> None:
+    waiting = Waiting(hold)
+    waiting.ended.set()
+    async with open_dbos(database, {"waits": waiting.flow}) as engine:
+        running = asyncio.ensure_future(engine.run("w", "waits", None))
+        await waiting.held.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.campaign
+def test_a_wait_that_the_flow_has_gone_on_behind_is_over_when_it_is_taken_up(database: Database):
+    """By the time of day it is not: the hours have not passed, as if somebody had set the clock back."""
+
+    async def taken_up() -> None:
+        waiting = Waiting(None)
+        async with open_dbos(database, {"waits": waiting.flow}) as engine, asyncio.timeout(60):
+            await engine.run("w", "waits", None)
+        assert waiting.reached == ["last"]
+
+    asyncio.run(left_behind_at("last", database))
+    asyncio.run(taken_up())
+
+
+@pytest.mark.campaign
+def test_a_wait_behind_which_nothing_is_kept_is_waited_for(database: Database):
+    async def taken_up() -> None:
+        waiting = Waiting(None)
+        async with open_dbos(database, {"waits": waiting.flow}) as engine, asyncio.timeout(60):
+            running = asyncio.ensure_future(engine.run("w", "waits", None))
+            await asyncio.wait((running,), timeout=0.5)
+            assert waiting.reached == [], "the wait before it is not over"
+            waiting.ended.set()
+            await running
+        assert waiting.reached == ["third", "last"]
+
+    asyncio.run(left_behind_at("third", database))
+    asyncio.run(taken_up())
 
 
 @pytest.mark.campaign

@@ -3,6 +3,7 @@
 Rules of whoever implements it (the contract test is `tests/campaign/contract.py`):
 
 * A step that has returned is never carried out again for the same flow; one that had not is, when the flow is taken up.
+* A wait behind which a flow has gone on is over, whatever the clock says when the flow is taken up.
 * A flow has one id, and one result: run again under it, it is the same one.
 * What is kept is plain JSON; nothing that is read back is ever executed.
 * Flows and steps run in the event loop that opened the engine.
