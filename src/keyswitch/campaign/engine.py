@@ -22,6 +22,11 @@ if TYPE_CHECKING:  # whoever only looks at a campaign has no loop
 FLOWS_VERSION: Final = "2"
 """Of the flows' shape; raised when their steps are others, or come in another order."""
 
+CAMPAIGN: Final = "campaign"
+DEVICE: Final = "device"
+ATTEMPT: Final = "attempt"
+"""Names of the flows."""
+
 
 class Steps(Protocol):
     """What a flow may do."""
@@ -85,8 +90,8 @@ class Store(Protocol):
         """Every flow of a campaign by its id: of its rounds, and of their devices."""
         ...
 
-    def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
-        """What the steps of a flow have returned so far, in order."""
+    def results_of_steps(self, campaign: str, flow: str) -> dict[str, tuple[Plain, ...]]:
+        """By its id: what the steps of each flow of this name that is not done have returned so far, in order."""
         ...
 
 
