@@ -43,7 +43,9 @@ CPU_MS_A_STEP = 15
 """Promised: of CPU a device, and for each recorded step behind the first."""
 STATUS_OF = 1_000
 STATUS_S = 0.5
-"""Promised: of CPU, for `keyswitch campaign status` of so many devices; a busy machine makes no difference."""
+"""Promised: of CPU on cores of its own, for `keyswitch campaign status` of so many devices.
+
+Where others share them, the same work was seen to take up to half as much again."""
 HEAD = ("store", "devices", "seconds", "CPU ms a device", "promised", "steps a device", "bytes a device")
 IDLE_S = 5.0
 KINDS = (RUN_BEGUN, RUN_ENDED)

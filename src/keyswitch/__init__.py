@@ -5,8 +5,6 @@ stable. A name is imported when it is first used, so that importing the package 
 names stand in `__init__.pyi`.
 """
 
-from importlib import import_module
-
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -37,6 +35,8 @@ __all__ += list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - it takes a moment in which Ctrl-C is Python's
+
     module, there = _HOMES[name]
     found: object = getattr(import_module(module), there)
     globals()[name] = found

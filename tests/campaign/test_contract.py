@@ -5,6 +5,7 @@ import gc
 import sqlite3
 import threading
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,86 @@ def test_dbos_fulfils_the_contract(database: Database):
         assert {flow.state for flow in flows.values()} == {FlowState.DONE}
         assert {flow.version for flow in flows.values()} == {FLOWS_VERSION}
         assert flows["p"].argument == ["p/a", "p/b", "p/c"]
-        assert [each["told"] for each in store.results_of_steps("p/b")] == ["p/b"]
         assert store.flows("p/") == {}
     texts = stored_texts(database)
     assert any('"told"' in text for text in texts)
     for text in texts:
         assert not text.startswith("gAS"), "a pickle in base64"
+
+
+class Waiting:
+    """A flow that waits for two hours, unless `ended`, and never comes behind the step `hold`."""
+
+    def __init__(self, hold: str | None) -> None:
+        self.hold = hold
+        self.ended = asyncio.Event()
+        self.held = asyncio.Event()
+        self.reached: list[str] = []
+
+    async def flow(self, steps: Steps, _argument: Any) -> Any:
+        await steps.step("first", partial(self.act, "first"))
+        for name in ("second", "third"):
+            await steps.sleep(3_600_000, until=self.ended)
+            await steps.step(name, partial(self.act, name))
+        await steps.step("last", partial(self.act, "last"))
+
+    async def act(self, name: str) -> Any:
+        self.reached.append(name)
+        if name == self.hold:
+            self.held.set()
+            await asyncio.get_running_loop().create_future()
+        return {"told": name}
+
+
+async def left_behind_at(hold: str, database: Database) -> None:
+    waiting = Waiting(hold)
+    waiting.ended.set()
+    async with open_dbos(database, {"waits": waiting.flow}) as engine:
+        running = asyncio.ensure_future(engine.run("w/1", "waits", None))
+        await waiting.held.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def steps_of(flow: str, database: Database) -> list[str] | None:
+    """What the steps of a flow of `w` have returned, of one moment with all its flows; None: nothing is told."""
+    with open_store(database, at_once=True) as store:
+        assert list(store.flows("w")) == [flow]
+        assert not store.results_of_steps("w", "other")
+        found = store.results_of_steps("w", "waits").get(flow)
+    return None if found is None else [each["told"] for each in found]
+
+
+@pytest.mark.campaign
+def test_a_wait_that_the_flow_has_gone_on_behind_is_over_when_it_is_taken_up(database: Database):
+    """By the time of day it is not: the hours have not passed, as if somebody had set the clock back."""
+
+    async def taken_up() -> None:
+        waiting = Waiting(None)
+        async with open_dbos(database, {"waits": waiting.flow}) as engine, asyncio.timeout(60):
+            await engine.run("w/1", "waits", None)
+        assert waiting.reached == ["last"]
+
+    asyncio.run(left_behind_at("last", database))
+    assert steps_of("w/1", database) == ["first", "second", "third"]
+    asyncio.run(taken_up())
+    assert steps_of("w/1", database) is None, "of a flow that is done its result is enough"
+
+
+@pytest.mark.campaign
+def test_a_wait_behind_which_nothing_is_kept_is_waited_for(database: Database):
+    async def taken_up() -> None:
+        waiting = Waiting(None)
+        async with open_dbos(database, {"waits": waiting.flow}) as engine, asyncio.timeout(60):
+            running = asyncio.ensure_future(engine.run("w/1", "waits", None))
+            await asyncio.wait((running,), timeout=0.5)
+            assert waiting.reached == [], "the wait before it is not over"
+            waiting.ended.set()
+            await running
+        assert waiting.reached == ["third", "last"]
+
+    asyncio.run(left_behind_at("third", database))
+    asyncio.run(taken_up())
 
 
 @pytest.mark.campaign
@@ -132,7 +207,10 @@ def test_what_is_cancelled_is_not_taken_up(database: Database):
             await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(left_behind())
-    cancel_flows(database, ["p", "p/b"])
+    with open_store(database, at_once=True) as store:
+        before = store.flows("p")
+        cancel_flows(database, ["p", "p/b"])
+        assert store.flows("p") == before, "all that is read is of one moment"
     with open_store(database) as store:
         assert {flow.state for flow in store.flows("p").values()} == {FlowState.CANCELLED}
 

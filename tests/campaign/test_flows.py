@@ -13,6 +13,7 @@ import pytest
 from tests.campaign.memory_engine import Kept, MemoryEngine
 
 from keyswitch.app.request import UpdateRequest
+from keyswitch.campaign.engine import CAMPAIGN
 from keyswitch.campaign.events import (
     ApprovalAwaited,
     Attempt,
@@ -25,7 +26,7 @@ from keyswitch.campaign.events import (
     WaveApproved,
     WindowAwaited,
 )
-from keyswitch.campaign.flows import CAMPAIGN, Controller
+from keyswitch.campaign.flows import Controller
 from keyswitch.campaign.model import Campaign, CampaignDevice
 from keyswitch.campaign.outcomes import AbortRule, Outcome, Retry
 from keyswitch.campaign.radios import adapter_of

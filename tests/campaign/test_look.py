@@ -51,8 +51,8 @@ class Kept:
     def flows(self, _campaign: str) -> dict[str, FlowRecord]:
         return self._flows
 
-    def results_of_steps(self, _flow: str) -> tuple[Any, ...]:
-        return tuple(self._steps)
+    def results_of_steps(self, _campaign: str, _flow: str) -> dict[str, tuple[Any, ...]]:
+        return {"tray/P": tuple(self._steps)}
 
 
 def flow(id_: str, state: FlowState, argument: Any = None, result: Any = None) -> FlowRecord:
@@ -86,7 +86,7 @@ def state_of(
         flows["tray/P"] = flow("tray/P", device, result={"last": (kept or [STOPPED])[-1], "attempts": len(kept)})
     if there is not None:
         flows[f"tray/P/{len(kept) + 1}"] = flow("", there)
-    monkeypatch.setattr(module, "open_store", lambda _database: Kept(flows, kept))
+    monkeypatch.setattr(module, "open_store", lambda _database, **_: Kept(flows, kept))
     monkeypatch.setattr(module, "is_held", lambda _path: running)
     (status,) = look(campaign, files).devices
     assert status.attempts == len(kept)

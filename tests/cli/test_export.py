@@ -54,6 +54,29 @@ def test_what_is_written_and_that_it_is_told(run: Run, tmp_path: Path) -> None:
     assert b"CONFIG_KEYSWITCH=n" in conf.read_bytes(), "a check has written"
 
 
+@pytest.mark.parametrize(
+    ("security", "wanted", "left"),
+    [
+        ("none", set[str](), set[str]()),
+        ("encrypted", {"CONFIG_BT_SMP=y"}, {"identity", "pairing"}),
+        ("authenticated", {"CONFIG_BT_SMP=y", "CONFIG_BT_KEYS_OVERWRITE_OLDEST=n"}, {"identity", "pairing"}),
+    ],
+)
+def test_what_pairing_asks_for_is_written_and_what_is_left_to_the_product_is_said(
+    run: Run, tmp_path: Path, security: str, wanted: set[str], left: set[str]
+) -> None:
+    policy = tmp_path / "policy.toml"
+    asked = f'on = "enter"\nsecurity = "{security}"\n'
+    policy.write_text(SMALL.replace('on = "enter"\n', asked) + '[smp]\ntransports = ["ble"]\n')
+    ran = run("export", "zephyr", policy, "-o", tmp_path / "ks", "--json")
+    assert ran.code == Exit.YES, ran.err
+    of_pairing = {"CONFIG_BT_SMP=y", "CONFIG_BT_KEYS_OVERWRITE_OLDEST=n"}
+    assert of_pairing & set((tmp_path / "ks" / "ks.conf").read_text().splitlines()) == wanted
+    assert {"identity", "pairing"} & {each["promise"] for each in json.loads(ran.out)["unenforced"]} == left
+    report = (tmp_path / "ks" / "REPORT.md").read_text()
+    assert {each for each in ("identity", "pairing") if f"* **{each}**: " in report} == left
+
+
 @pytest.mark.parametrize("name", ["policy.toml", "Pümpe $7 --> `*.toml"])
 def test_the_command_in_each_file_can_be_copied(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -1,15 +1,19 @@
 """Ctrl-C and SIGTERM, pressed once and again, while a command runs, while it ends, and when it has ended."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
-from keyswitch.cli.interrupts import ENDING, interruptible, run_to_end, undisturbed
+from keyswitch.__main__ import INTERRUPTED
+from keyswitch.cli.interrupts import ENDING, interruptible, postponed, run_to_end, undisturbed
 from keyswitch.exits import Exit
 
 AT_THE_VERY_END = """
@@ -165,4 +169,90 @@ main.run()
 
 def test_while_an_error_is_told_it_is_an_interruption():
     ran = subprocess.run([sys.executable, "-c", IN_ERRORS], capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (Exit.INTERRUPTED, "")
+    assert (ran.returncode, ran.stderr) == (Exit.INTERRUPTED, "keyswitch: interrupted\n")
+
+
+WHILE_IMPORTING = """
+import os, sys
+
+class Press:
+    def find_spec(self, name, *_):
+        if name == os.environ["WHEN"]:
+            os.kill(os.getpid(), int(os.environ["NUMBER"]))
+
+sys.meta_path.insert(0, Press())
+"""
+"""`sitecustomize`, which Python imports before it runs anything: whoever imports that module is interrupted there."""
+
+SCRIPT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]["scripts"][
+    "keyswitch"
+]
+HOME, _, FUNCTION = SCRIPT.partition(":")
+STARTS = {
+    "script": ["-c", f"import sys; from {HOME} import {FUNCTION}; sys.exit({FUNCTION}())"],  # as an installer writes it
+    "module": ["-m", "keyswitch"],
+}
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Path:
+    (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING, "utf-8")
+    return tmp_path
+
+
+def pressed(path: Path, start: str, when: str, number: signal.Signals) -> tuple[int, str, str]:
+    ran = subprocess.run(
+        [sys.executable, *STARTS[start], "panel", "--help"],
+        env={**os.environ, "PYTHONPATH": str(path), "WHEN": when, "NUMBER": str(int(number))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("start", "when", "number"),
+    [
+        ("script", "signal", signal.SIGINT),  # the first import of all
+        ("module", "signal", signal.SIGINT),
+        ("script", "keyswitch.cli", signal.SIGINT),  # the first one afterwards
+        ("script", "keyswitch.cli", signal.SIGTERM),
+        ("module", "keyswitch.cli.main", signal.SIGTERM),
+        ("module", "click", signal.SIGINT),
+        ("script", "keyswitch.cli.panel", signal.SIGINT),  # a command's own
+        ("module", "keyswitch.cli.panel", signal.SIGTERM),
+        ("script", "keyswitch.panel.protocol", signal.SIGTERM),
+    ],
+)
+def test_while_it_is_imported_it_is_an_interruption(importing: Path, start: str, when: str, number: signal.Signals):
+    code, out, err = pressed(importing, start, when, number)
+    # Click ends the line first on which a terminal has shown ^C.
+    assert (code, out, err.removeprefix("\n")) == (Exit.INTERRUPTED, "", "keyswitch: interrupted\n")
+
+
+def test_what_is_pressed_there_is_what_the_others_are_compared_with(importing: Path):
+    """Nobody imports that: help is shown, as always."""
+    code, out, err = pressed(importing, "script", "keyswitch.nothing", signal.SIGINT)
+    assert (code, "Usage: keyswitch panel" in out, err) == (Exit.YES, True, "")
+
+
+def test_it_is_one_number():
+    assert INTERRUPTED == Exit.INTERRUPTED
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_is_postponed_comes_to_its_end_and_is_interrupted_then(number: signal.Signals):
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        with postponed():
+            done.append("before")
+        with postponed():
+            signal.raise_signal(number)
+            done.append("imported")
+        done.append("not reached")
+    with interruptible(lambda: None):
+        signal.raise_signal(number)
+        with postponed():
+            done.append("it had been told before")
+    assert done == ["before", "imported", "it had been told before"]

@@ -51,6 +51,13 @@ def ends_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
     return end.value.code
 
 
+def caused_by(cause: BaseException) -> Exception:
+    """What `__set_name__` of Python before 3.12 makes of an exception within it."""
+    error = RuntimeError("Error calling __set_name__")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
@@ -61,6 +68,7 @@ def ends_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
         (LocalError("out of order"), Exit.FAULT, "out of order"),
         (KeyswitchError("no"), Exit.NO, "no"),
         (KeyboardInterrupt(), Exit.INTERRUPTED, "interrupted"),
+        (caused_by(KeyboardInterrupt()), Exit.INTERRUPTED, "interrupted"),
         (ZeroDivisionError("oops"), Exit.FAULT, "bug in keyswitch: ZeroDivisionError: oops"),
     ],
 )

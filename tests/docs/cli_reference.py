@@ -79,7 +79,13 @@ def _escaped(text: str) -> str:
 def _exit_codes() -> str:
     meanings = runpy.run_path(str(DOCS / "device_tables.py"))["_meanings"]()
     rows = "\n".join(f"| {code.value} | {meanings[code.name]} |" for code in Exit)
-    return f"\n## Exit codes\n\n| Code | |\n|---|---|\n{rows}\n"
+    return f"\n## Exit codes\n\n| Code | |\n|---|---|\n{rows}\n\n{_BEFORE}\n"
+
+
+_BEFORE = """\
+Ctrl-C or SIGTERM while a command starts ends it with 130 and one line, as soon as the first lines of Keyswitch have
+run. Before that, while the Python interpreter itself starts, they are not ours: Ctrl-C may show a traceback of its own,
+and SIGTERM ends the process by the signal, which a shell shows as 143. Nothing has begun then."""
 
 
 if __name__ == "__main__":

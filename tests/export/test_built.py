@@ -132,6 +132,44 @@ def test_a_weaker_permission_than_the_policy_asks_for(tmp_path, security, releas
     assert found["CONFIG_BT_SMP"].state is PromiseState.HELD
 
 
+def with_security(security: Security) -> Policy:
+    """Of one mode, beside others that ask for nothing."""
+    policy = the_product()
+    name = next(iter(policy.modes))
+    return replace(policy, modes={**policy.modes, name: replace(policy.modes[name], security=security)})
+
+
+KEPT = {"+": "CONFIG_BT_PRIVACY=y\n"}
+
+
+@pytest.mark.parametrize(
+    ("application", "state"),
+    [
+        ({}, PromiseState.NOT_VISIBLE),  # the controller may have an address
+        (KEPT, PromiseState.HELD),
+        ({**KEPT, "CONFIG_BT_SETTINGS=y\n": ""}, PromiseState.NOT_VISIBLE),
+    ],
+)
+def test_an_address_that_stays_is_asked_for_where_links_are_paired_for(tmp_path, application, state):
+    build = replace(GOOD, application=application)
+    for number, security in enumerate((Security.ENCRYPTED, Security.AUTHENTICATED)):
+        found = promises(tmp_path / f"{number}", build, with_security(security))["identity"]
+        assert found.state is state
+        assert "bt_id_create()" in found.advice or state is PromiseState.HELD
+    assert "identity" not in promises(tmp_path / "none", build)
+    off = replace(with_security(Security.ENCRYPTED), smp=replace(the_product().smp, transports=(Transport.UDP,)))
+    assert "identity" not in promises(tmp_path / "off", build, off)
+
+
+def test_who_only_asks_to_pair_removes_no_bond_that_a_person_has_made(tmp_path):
+    name = "CONFIG_BT_KEYS_OVERWRITE_OLDEST"
+    build = replace(GOOD, application={"+": f"{name}=y\n"})
+    lost = promises(tmp_path / "a", build, with_security(Security.AUTHENTICATED))[name]
+    assert (lost.state, lost.line) == (PromiseState.LOST, f"{name}=y")
+    assert promises(tmp_path / "b", GOOD, with_security(Security.AUTHENTICATED))[name].state is PromiseState.HELD
+    assert name not in promises(tmp_path / "c", build, with_security(Security.ENCRYPTED))
+
+
 def test_a_key_that_is_not_here(tmp_path):
     policy = the_product()
     policy = replace(policy, bootloader=replace(policy.bootloader, key=tmp_path / "gone.pem"))

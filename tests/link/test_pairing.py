@@ -10,6 +10,7 @@ from tests.link.radios import ADDRESS, SMP, World, bonds, person, table
 from keyswitch.errors import InputError, LinkLostError
 from keyswitch.link.air.clock import run
 from keyswitch.link.bumble.bonds import MAX_BONDS, Bonds
+from keyswitch.link.bumble.central import BumbleAdapter
 from keyswitch.link.ports import GattRefused, PairingError, PairingFailure
 from keyswitch.terms import Security
 
@@ -261,6 +262,37 @@ def test_a_weaker_pairing_does_not_replace_an_authenticated_bond():
             assert await thief.wait_closed(2_000) is not None
             assert AUTHENTICATED not in world.device.levels()
             assert store.security(peer) is AUTHENTICATED
+
+    run(main())
+
+
+def test_a_pairing_without_digits_replaces_its_like_and_is_worth_what_anybody_gets():
+    """docs/decisions/pairing-without-digits-replaces-its-like.md: neither of the two keeps the other out for good."""
+
+    async def main():
+        async with World(shown=table(security=ENCRYPTED), bonds=(store := bonds())) as world:
+
+            async def paired(adapter: BumbleAdapter) -> None:
+                link = await adapter.connect(ADDRESS, 5_000)
+                await link.pair()
+                await asyncio.sleep(0.3)
+                assert await try_smp(link) is None
+                assert world.device.levels()[-1] is ENCRYPTED
+                assert len(store.peers) == 1
+                await link.close()
+
+            async def displaced(adapter: BumbleAdapter) -> None:
+                link = await adapter.connect(ADDRESS, 5_000)
+                with pytest.raises(LinkLostError, match="different keys"):
+                    await link.pair()
+                adapter.forget(ADDRESS)
+
+            first, second = (world.adapter(address="C0:00:00:00:00:01") for _ in range(2))
+            await paired(first)
+            await paired(second)
+            await displaced(first)
+            await paired(first)
+            await displaced(second)
 
     run(main())
 

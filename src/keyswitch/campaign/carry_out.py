@@ -22,9 +22,9 @@ from typing import Any, Final
 
 from keyswitch.campaign.dbos_engine import EXECUTOR, cancel_flows, open_dbos
 from keyswitch.campaign.dbos_tables import open_store
-from keyswitch.campaign.engine import FlowState
+from keyswitch.campaign.engine import CAMPAIGN, FlowState
 from keyswitch.campaign.events import Attempt, CampaignBegun, CampaignState, CampaignStatus, last_attempt
-from keyswitch.campaign.flows import CAMPAIGN, Controller, Sink, Update, updates_over
+from keyswitch.campaign.flows import Controller, Sink, Update, updates_over
 from keyswitch.campaign.gateways import SILENT_S, check_gateways, hand_over, there
 from keyswitch.campaign.locks import announce, holder, locked, withdraw
 from keyswitch.campaign.look import as_begun_in, begun_round, last_round, look, rounds_of, words_of

@@ -14,8 +14,10 @@ import hashlib
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -35,6 +37,9 @@ BUSY_MS: Final = 30_000
 
 LOOK_EACH_S: Final = 1.0
 """How often an executor looks for what others have left for it, and they for its end: the engine tells neither."""
+
+OF_THE_ENGINE: Final = "DBOS."
+"""How the names begin of what is kept of a flow and is no step of ours (`dbos/_sys_db.py`)."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -196,6 +201,8 @@ class DbosEngine:
 
     def __init__(self, flows: Mapping[str, Flow]) -> None:
         self.store_failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._returned = Counter[str]()
+        self._kept: dict[str, int] = {}
         self._flows = {name: _registered(name, flow, self) for name, flow in flows.items()}
 
     async def run(self, id_: str, flow: str, argument: Plain) -> Plain:
@@ -219,26 +226,41 @@ class DbosEngine:
         async def carried_out() -> Plain:
             return await act()
 
-        return await DBOS.run_step_async({"name": name}, carried_out)
+        result = await DBOS.run_step_async({"name": name}, carried_out)
+        self._returned[str(DBOS.workflow_id)] += 1
+        return result
 
     async def sleep(self, duration_ms: int, until: asyncio.Event) -> None:
-        """Wait so long, or until the event; what has passed before a crash counts.
-
-        Where the clock was set back before the flow is taken up, its waits that were over are waited once more.
-        """
+        """Wait so long, or until the event; what has passed before a crash counts."""
         from dbos import DBOS  # noqa: PLC0415 - of an extra
 
+        most_s = 0.0 if await self._has_gone_on(str(DBOS.workflow_id)) else duration_ms / 1000
         slept, stopped = (
             asyncio.ensure_future(DBOS.sleep_async(duration_ms / 1000)),
             asyncio.ensure_future(until.wait()),
         )
         try:
             # The engine reckons what is left by the time of day: a clock that was set back must not make it longer.
-            await asyncio.wait((slept, stopped), return_when=asyncio.FIRST_COMPLETED, timeout=duration_ms / 1000)
+            # Of a wait that is over it is asked all the same: it numbers what a flow does.
+            await asyncio.wait((slept, stopped), return_when=asyncio.FIRST_COMPLETED, timeout=most_s)
         finally:
             slept.cancel()
             stopped.cancel()
             await asyncio.gather(slept, stopped, return_exceptions=True)
+
+    async def _has_gone_on(self, flow: str) -> bool:
+        """Whether this flow had gone on behind where it is, before it was taken up: the end of a later step is kept.
+
+        The engine does not know that the wait between is over where the event ended it, or the clock was set back.
+        """
+        from dbos import DBOS  # noqa: PLC0415 - of an extra
+
+        if flow not in self._kept:
+            # Not in this context, in which it would be a step of the flow.
+            look = partial(DBOS.list_workflow_steps, flow, load_output=False)
+            rows = await asyncio.get_running_loop().run_in_executor(None, look)
+            self._kept[flow] = sum(not row["function_name"].startswith(OF_THE_ENGINE) for row in rows)
+        return self._returned[flow] < self._kept[flow]
 
     async def children(self, flow: str, arguments: Sequence[tuple[str, Plain]]) -> list[Plain]:
         """Begin a flow for each id and argument, or take it up; the results of all, in that order."""

@@ -47,8 +47,12 @@ _FLOWS: Final = """
 """
 
 _STEPS: Final = """
-    SELECT output FROM {schema}operation_outputs WHERE workflow_uuid = {value} AND output IS NOT NULL
-    ORDER BY function_id
+    SELECT o.workflow_uuid, o.output
+    FROM {schema}workflow_status s
+    JOIN {schema}operation_outputs o ON o.workflow_uuid = s.workflow_uuid
+    WHERE substr(s.workflow_uuid, 1, {value}) IN ({value}, {value}) AND s.name = {value} AND s.status <> 'SUCCESS'
+        AND o.output IS NOT NULL
+    ORDER BY o.workflow_uuid, o.function_id
 """
 
 
@@ -78,32 +82,48 @@ class TablesStore:
         """Every flow of a campaign by its id."""
         if self._connection is None:
             return {}
-        starts = (f"{campaign}/", f"{campaign}#")
-        rows = self._connection.execute(self._flows, (campaign, len(starts[0]), *starts)).fetchall()
+        rows = self._connection.execute(self._flows, (campaign, *_within(campaign))).fetchall()
         return {row[0]: _record(row) for row in rows}
 
-    def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
-        """What the steps of a flow have returned so far, in order."""
+    def results_of_steps(self, campaign: str, flow: str) -> dict[str, tuple[Plain, ...]]:
+        """By its id: what the steps of each flow of this name that is not done have returned so far, in order."""
         if self._connection is None:
-            return ()
-        rows = self._connection.execute(self._steps, (flow,)).fetchall()
-        values: list[Plain] = [_kept(row[0], flow) for row in rows]
-        return tuple(cast("dict[str, Plain]", each) for each in values if isinstance(each, dict))
+            return {}
+        rows = self._connection.execute(self._steps, (*_within(campaign), flow)).fetchall()
+        found: dict[str, list[Plain]] = {}
+        for id_, output in rows:
+            value = _kept(output, id_)
+            if isinstance(value, dict):
+                found.setdefault(id_, []).append(cast("dict[str, Plain]", value))
+        return {id_: tuple(values) for id_, values in found.items()}
+
+
+def _within(campaign: str) -> tuple[int, str, str]:
+    """How long the beginnings are of the ids of a campaign's flows, all but its first round's, and which they are."""
+    return len(campaign) + 1, f"{campaign}/", f"{campaign}#"
 
 
 @contextmanager
-def open_store(database: Database) -> Generator[TablesStore]:
+def open_store(database: Database, *, at_once: bool = False) -> Generator[TablesStore]:
     """What a campaign's database has in it.
+
+    Args:
+        database: where the engine keeps it.
+        at_once: all that is read is of one moment, however many questions that takes.
 
     Raises:
         InputError: it is no campaign's database, a newer engine has made it, or it cannot be used.
     """
-    with _sqlite(database) if isinstance(database, Path) else _postgresql(database) as store:
-        yield store
+    if isinstance(database, Path):
+        with _sqlite(database, at_once=at_once) as store:
+            yield store
+    else:
+        with _postgresql(database, at_once=at_once) as store:
+            yield store
 
 
 @contextmanager
-def _sqlite(path: Path) -> Generator[TablesStore]:
+def _sqlite(path: Path, *, at_once: bool) -> Generator[TablesStore]:
     try:
         os.close(open_file(path, os.O_RDWR))
     except FileNotFoundError:
@@ -115,6 +135,8 @@ def _sqlite(path: Path) -> Generator[TablesStore]:
     try:
         if _has(connection, "dbos_migrations"):
             _refuse_newer(connection, str(path))
+        if at_once:
+            connection.execute("BEGIN")
         # Killed before the engine had made its tables: nothing has begun.
         yield TablesStore(connection if _has(connection, "workflow_status") else None)
     except sqlite3.DatabaseError as error:
@@ -124,12 +146,14 @@ def _sqlite(path: Path) -> Generator[TablesStore]:
 
 
 @contextmanager
-def _postgresql(url: str) -> Generator[TablesStore]:
+def _postgresql(url: str, *, at_once: bool) -> Generator[TablesStore]:
     with connect_postgresql(url) as connection:
         there = "SELECT to_regclass('dbos.dbos_migrations'), to_regclass('dbos.workflow_status')"
         counts, flows = connection.execute(there).fetchone()
         if counts:
             _refuse_newer(connection, place_of(url), schema="dbos.")
+        if at_once:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield TablesStore(connection if flows else None, schema="dbos.", value="%s")
 
 

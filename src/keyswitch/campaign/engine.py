@@ -3,6 +3,7 @@
 Rules of whoever implements it (the contract test is `tests/campaign/contract.py`):
 
 * A step that has returned is never carried out again for the same flow; one that had not is, when the flow is taken up.
+* A wait behind which a flow has gone on is over, whatever the clock says when the flow is taken up.
 * A flow has one id, and one result: run again under it, it is the same one.
 * What is kept is plain JSON; nothing that is read back is ever executed.
 * Flows and steps run in the event loop that opened the engine.
@@ -20,6 +21,11 @@ if TYPE_CHECKING:  # whoever only looks at a campaign has no loop
 
 FLOWS_VERSION: Final = "2"
 """Of the flows' shape; raised when their steps are others, or come in another order."""
+
+CAMPAIGN: Final = "campaign"
+DEVICE: Final = "device"
+ATTEMPT: Final = "attempt"
+"""Names of the flows."""
 
 
 class Steps(Protocol):
@@ -84,8 +90,8 @@ class Store(Protocol):
         """Every flow of a campaign by its id: of its rounds, and of their devices."""
         ...
 
-    def results_of_steps(self, flow: str) -> tuple[Plain, ...]:
-        """What the steps of a flow have returned so far, in order."""
+    def results_of_steps(self, campaign: str, flow: str) -> dict[str, tuple[Plain, ...]]:
+        """By its id: what the steps of each flow of this name that is not done have returned so far, in order."""
         ...
 
 

@@ -22,7 +22,7 @@ from typing import Final
 
 from keyswitch.app.update import prepare
 from keyswitch.app.update import run as run_update
-from keyswitch.campaign.engine import Flow, Steps
+from keyswitch.campaign.engine import ATTEMPT, CAMPAIGN, DEVICE, Flow, Steps
 from keyswitch.campaign.events import (
     ApprovalAwaited,
     Attempt,
@@ -47,11 +47,6 @@ from keyswitch.campaign.windows import opens_at
 from keyswitch.errors import InputError
 from keyswitch.host.update.events import Event as UpdateEvent
 from keyswitch.host.update.job import Result
-
-CAMPAIGN: Final = "campaign"
-DEVICE: Final = "device"
-ATTEMPT: Final = "attempt"
-"""Names of the flows."""
 
 LOOK_AT_CLOCK_S: Final = 60.0
 """How long a wait for a time of day lasts at most before it is looked at again: somebody may have set the clock."""

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from keyswitch.campaign.dbos_engine import open_dbos, requeue
-from keyswitch.campaign.engine import FLOWS_VERSION, Steps
+from keyswitch.campaign.engine import ATTEMPT, FLOWS_VERSION, Steps
 from keyswitch.campaign.events import Attempt, DeviceBegun, DeviceEnded, DeviceTold
-from keyswitch.campaign.flows import ATTEMPT, Sink, executor_of, update_device
+from keyswitch.campaign.flows import Sink, executor_of, update_device
 from keyswitch.campaign.locks import LockedError
 from keyswitch.campaign.model import CampaignDevice, Plain
 from keyswitch.campaign.orders import stamp, time_of_day

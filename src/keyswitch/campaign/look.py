@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keyswitch.campaign.dbos_tables import open_store
-from keyswitch.campaign.engine import FLOWS_VERSION, FlowRecord, FlowState, Store
+from keyswitch.campaign.engine import DEVICE, FLOWS_VERSION, FlowRecord, FlowState
 from keyswitch.campaign.events import (
     Attempt,
     CampaignState,
@@ -17,7 +17,7 @@ from keyswitch.campaign.events import (
     last_attempt,
 )
 from keyswitch.campaign.locks import is_held
-from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, round_id
+from keyswitch.campaign.model import Campaign, CampaignDevice, CampaignFiles, Plain, round_id
 from keyswitch.campaign.orders import Order, Standing, read_standing
 from keyswitch.errors import InputError
 from keyswitch.host.report.evidence_file import INTERRUPTED, RUN_BEGUN, RUN_ENDED, last_record
@@ -35,8 +35,9 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
         InputError: its file was changed since it began, or its directory cannot be used.
     """
     running = not held and is_held(files.lock)
-    with open_store(files.store) as store:
+    with open_store(files.store, at_once=True) as store:
         flows = store.flows(campaign.name)
+        steps = store.results_of_steps(campaign.name, DEVICE)
         begun = rounds_of(flows, campaign.name)
         if not begun:
             devices = tuple(_devices(_Seen(files=files, running=running), [campaign]))
@@ -49,7 +50,7 @@ def look(campaign: Campaign, files: CampaignFiles, *, held: bool = False) -> Cam
         return CampaignStatus(
             name=campaign.name,
             state=state,
-            devices=tuple(_devices(_Seen(files=files, running=running, flows=flows, store=store), rounds)),
+            devices=tuple(_devices(_Seen(files=files, running=running, flows=flows, steps=steps), rounds)),
             why=why,
             awaits=None if state.has_ended else _awaits(rounds[-1], flows, stands),
             round=len(rounds),
@@ -134,12 +135,12 @@ def _awaits(campaign: Campaign, flows: Mapping[str, FlowRecord], stands: Standin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What is looked at. Attributes: running: somebody carries the campaign out; store: None: nothing has begun."""
+    """What is looked at. Attributes: running: somebody carries the campaign out; steps: results, by the flow's id."""
 
     files: CampaignFiles
     running: bool
     flows: Mapping[str, FlowRecord] = field(default_factory=dict[str, FlowRecord])
-    store: Store | None = None
+    steps: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict[str, tuple[Plain, ...]])
 
 
 def _devices(seen: _Seen, rounds: list[Campaign]) -> Iterable[DeviceStatus]:
@@ -164,8 +165,8 @@ def _device(
     flow = seen.flows.get(campaign.device_flow_id(device))
     last, attempts = (None, 0) if before is None else (before.last, before.attempts)
     state = DeviceState.NOT_BEGUN
-    if flow is not None and seen.store is not None:
-        state, there = _how(flow, seen.store)
+    if flow is not None:
+        state, there = _how(flow, seen.steps.get(flow.id, ()))
         attempts += len(there)
         last = there[-1] if there else last
         if flow.state is not FlowState.DONE:
@@ -180,14 +181,14 @@ def _device(
     )
 
 
-def _how(flow: FlowRecord, store: Store) -> tuple[DeviceState, Sequence[Attempt]]:
+def _how(flow: FlowRecord, steps: tuple[Plain, ...]) -> tuple[DeviceState, Sequence[Attempt]]:
     """State, and the attempts whose end is kept; of a finished flow, whose steps are not read, all are as the last."""
     if flow.state is FlowState.DONE:
         last = last_attempt(flow.result)
         if last.outcome is None:
             return DeviceState.NOT_BEGUN, ()
         return DeviceState.ENDED, (last,) * flow.result["attempts"]
-    attempts = [Attempt.from_plain(each) for each in store.results_of_steps(flow.id) if "outcome" in each]
+    attempts = [Attempt.from_plain(each) for each in steps if "outcome" in each]
     if not attempts:
         return DeviceState.NOT_BEGUN, ()
     return (DeviceState.ENDED if flow.state is FlowState.CANCELLED else DeviceState.RETRY), attempts

@@ -4,7 +4,9 @@ Rules:
 
 * What leads a device out of maintenance, and what closes a record, is not broken off by a second Ctrl-C: the command
   ends with its own exit code, as after the first. Every act of an ending is bounded in time.
-* Where nothing runs in a loop, the first one is a `KeyboardInterrupt`, raised once in a process.
+* Where nothing runs in a loop, the first one is a `KeyboardInterrupt`, raised once in a process; but for a command's
+  own import, which comes to its end first (`postponed`).
+* Before these rules hold, while the command line itself is imported, `keyswitch.__main__` has the signals.
 * From the end of a command until its process has gone, both are ignored (`ignore`): Python would give them back to the
   system, which ends a process with the signal, and not with the exit code that was found.
 """
@@ -29,34 +31,45 @@ def _nothing() -> None:
     pass
 
 
-class _Handler:
-    """Of both signals: `act` is done at the first one. Attributes: asked: it has come."""
+class Handler:
+    """Of both signals.
 
-    def __init__(self, act: Callable[[], object]) -> None:
+    Attributes:
+        act: is done at the first one.
+        asked: it has come.
+    """
+
+    def __init__(self, act: Callable[[], object] = _raise) -> None:
         self.act = act
         self.asked = False
 
+    def take_over(self) -> None:
+        """Handle the signals from now on until this process has ended (`ignore`)."""
+        for number in ENDING:
+            signal.signal(number, self)
+
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """One of them has come."""
         if not self.asked:
             self.asked = True
             self.act()
 
 
 @contextmanager
-def interruptible(act: Callable[[], object] = _raise) -> Generator[_Handler]:
+def interruptible(act: Callable[[], object] = _raise) -> Generator[Handler]:
     """Let the first signal do this, by default raise `KeyboardInterrupt`, if none has come before.
 
     Inside another one of the main thread it takes that one's place meanwhile; in other threads it changes nothing.
     """
     there = signal.getsignal(signal.SIGINT)
-    if isinstance(there, _Handler):
+    if isinstance(there, Handler):
         before, there.act = there.act, act
         try:
             yield there
         finally:
             there.act = before
         return
-    handler = _Handler(act)
+    handler = Handler(act)
     try:
         handlers = {number: signal.signal(number, handler) for number in ENDING}
     except ValueError:  # Python tells signals to the main thread alone
@@ -75,12 +88,18 @@ def undisturbed() -> Generator[None]:
         yield
 
 
-def take_over() -> _Handler:
-    """Handle the signals from now on until this process has ended (`ignore`)."""
-    handler = _Handler(_raise)
-    for number in ENDING:
-        signal.signal(number, handler)
-    return handler
+@contextmanager
+def postponed() -> Generator[None]:
+    """The first signal is acted upon when this is over: what imports modules loses exceptions, or makes others of them.
+
+    Raises:
+        KeyboardInterrupt: at the end, if it came meanwhile.
+    """
+    with interruptible(_nothing) as handler:
+        before = handler.asked
+        yield
+    if handler.asked and not before:
+        raise KeyboardInterrupt
 
 
 def ignore() -> None:

@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from keyswitch import __version__
 from keyswitch.cli.fields import in_options
-from keyswitch.cli.interrupts import ignore, interruptible, take_over
+from keyswitch.cli.interrupts import Handler, ignore, interruptible, postponed
 from keyswitch.errors import KeyswitchError, LinkLostError
 from keyswitch.exits import Exit
 from keyswitch.text import plain
@@ -67,7 +67,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module_name, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module_name), cmd_name)
+        with postponed():
+            importlib.import_module(module_name)
+        command = getattr(sys.modules[module_name], cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong entry in COMMANDS; every entry is tested
         return command
 
@@ -107,16 +109,17 @@ def keyswitch() -> None:
 
 
 def run() -> NoReturn:
-    """Run the command line as a process of its own: what the script `keyswitch` and `python -m keyswitch` start."""
+    """Run the command line as a process of its own, once `keyswitch.__main__` has begun it."""
     # Imported modules stay. To look through them for garbage again and again while they are imported, and once more at
     # the end, was a quarter of the time of a short command.
     gc.set_threshold(20_000, 10, 10)
     atexit.register(gc.freeze)
-    signals = take_over()
+    signals = Handler()
     try:
+        signals.take_over()
         main()
-    except KeyboardInterrupt:  # the first one came while an error was being told
-        sys.exit(Exit.INTERRUPTED)
+    except KeyboardInterrupt:  # the first one came before `main` could tell it, or while an error was being told
+        _interrupted()
     finally:
         signals.asked = True  # none comes between the end of the command and this: it is no call
         ignore()
@@ -139,8 +142,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
                 click.echo(plain(line), err=True)
             sys.exit(Exit.USAGE)
         except (KeyboardInterrupt, click.Abort):
-            _say("interrupted")
-            sys.exit(Exit.INTERRUPTED)
+            _interrupted()
         except KeyswitchError as error:
             _say(in_options(error))
             if isinstance(error, LinkLostError) and error.next_step:
@@ -151,10 +153,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(Exit.NOBODY_READS)
         except Exception as error:  # noqa: BLE001 - the last place where a fault of ours can be kept from looking like an answer
+            if isinstance(error.__cause__, KeyboardInterrupt):  # in `__set_name__` Python made a RuntimeError of it
+                _interrupted()
             if os.environ.get("KEYSWITCH_DEBUG"):
                 traceback.print_exc()
             _say(f"this is a bug in keyswitch: {type(error).__name__}: {error} (KEYSWITCH_DEBUG=1 shows where)")
             sys.exit(Exit.FAULT)
+
+
+def _interrupted() -> NoReturn:
+    _say("interrupted")
+    sys.exit(Exit.INTERRUPTED)
 
 
 def _say(line: str, *, before: str = "keyswitch") -> None:

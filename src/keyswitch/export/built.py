@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from keyswitch.errors import InputError
-from keyswitch.export.settings import SWAP_OFFSET, TRANSPORTS, Release, Setting, demands_of
+from keyswitch.export.settings import SWAP_OFFSET, TRANSPORTS, Release, Setting, demands_of, security_of_links
 from keyswitch.mcuboot.keys import KeyKind
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import keys_of
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import OnEnter, Policy
-from keyswitch.terms import Transport
+from keyswitch.terms import Security, Transport
 from keyswitch.zephyr.build import ALGORITHMS, NOT_DESCRIBED, BuildFiles, downgrade_of, hash_of
 from keyswitch.zephyr.kconfig import Kconfig
 
@@ -325,6 +325,7 @@ def _application(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
     direct = "MCUMGR_GRP_IMG_DIRECT_UPLOAD"
     yield _found(*_UPLOAD_SLOT, image, config.line(direct), held=not config.on(direct), advice=f"CONFIG_{direct}=n")
     yield from _connections(policy, image, config)
+    yield from _identity(policy, image, config)
     yield from _random(policy, image, config)
     yield from _authorization(policy, image, config)
     yield _mode_agreed(build, image, config)
@@ -350,6 +351,29 @@ def _connections(policy: Policy, image: _Image, config: Kconfig) -> Iterator[Bui
     line = f"CONFIG_KEYSWITCH_MAX_CONNECTIONS={gate}, CONFIG_BT_MAX_CONN={stack}"
     advice = f"CONFIG_KEYSWITCH_MAX_CONNECTIONS={stack}, at most 32"
     yield _found("connections", promise, image, line, held=gate >= stack, advice=advice)
+
+
+def _identity(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltPromise]:
+    """A bond belongs to the device's identity address.
+
+    zephyr subsys/bluetooth/host/id.c, 4.1.0 (3.4.99 alike): it is the controller's public address
+    (`bt_setup_public_id_addr`), else its static one (`bt_setup_random_id_addr`), else one drawn at random, which is
+    stored only with CONFIG_BT_PRIVACY and CONFIG_BT_SETTINGS: without them another one is drawn at each boot.
+    """
+    if Transport.BLE not in policy.smp.transports or security_of_links(policy) is Security.NONE:
+        return
+    name, promise = "identity", "the device keeps the address that its bonds belong to when it is reset"
+    line = config.line("BT_PRIVACY")
+    if config.on("BT_PRIVACY") and config.on("BT_SETTINGS"):
+        yield _found(name, promise, image, line, held=True, advice="")
+        return
+    advice = (
+        "find out whether the controller has a public or a static address, or the application gives one to "
+        "bt_id_create() before bt_enable(); if neither, CONFIG_BT_PRIVACY=y, with which Zephyr stores its own"
+    )
+    yield BuiltPromise(
+        name=name, promise=promise, state=PromiseState.NOT_VISIBLE, line=line, file=image.file, advice=advice
+    )
 
 
 def _authorization(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltPromise]:

@@ -180,8 +180,13 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
         yield Setting(_PERMISSIONS[least], "y", reason)
     else:
         yield Setting("MCUMGR_TRANSPORT_BT_AUTHEN", "y" if least is Security.AUTHENTICATED else "n", reason)
-    if _secured(policy):
+    asked = security_of_links(policy)
+    if asked > Security.NONE:
         yield Setting("BT_SMP", "y", "the policy asks for encrypted or authenticated links")
+    if asked is Security.AUTHENTICATED:
+        # subsys/bluetooth/host/keys.c, bt_keys_get_addr(), 4.1.0: at a Pairing Request, before any digits are compared
+        oldest = "else a stranger who asks to pair removes the oldest bond when the list is full, whatever it is worth"
+        yield Setting("BT_KEYS_OVERWRITE_OLDEST", "n", oldest)
     shown = f'service = "{policy.gate.service.value}"'
     match policy.gate.service:
         case Visibility.RECONNECT | Visibility.LIVE:
@@ -198,8 +203,8 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
     yield Setting("BT_SETTINGS", "y", "bonds, and what a bonded central is owed, outlive a reset")
 
 
-def _secured(policy: Policy) -> bool:
-    """Whether anything in the policy asks for a link that has to be paired for."""
+def security_of_links(policy: Policy) -> Security:
+    """The most that a mode or an entry asks of a link; more than none has to be paired for."""
     modes = (mode.security for mode in policy.modes.values())
     entries = (way.security for way in policy.transitions)
-    return any(each is not Security.NONE for each in (*modes, *entries))
+    return max((*modes, *entries), default=Security.NONE)

@@ -20,7 +20,7 @@ from keyswitch.errors import InputError
 from keyswitch.export.built import BuiltPromise, BuiltPromiseJson, as_json
 from keyswitch.export.limits import check_exportable, check_release
 from keyswitch.export.numbers import ABI
-from keyswitch.export.settings import Release, Setting, settings_of
+from keyswitch.export.settings import Release, Setting, security_of_links, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.files.writing import replace_file, unwritable
 from keyswitch.mcuboot.config import Downgrade
@@ -236,6 +236,7 @@ def _hardening(settings: tuple[Setting, ...], told: tuple[str, ...]) -> str:
 
 def _unenforced(policy: Policy, release: Release) -> Iterator[Unenforced]:
     yield from _of_release(policy, release)
+    yield from _of_pairing(policy)
     if policy.entry.permit is not None:
         yield Unenforced(
             promise="entry.permit.issuers",
@@ -268,6 +269,22 @@ def _of_release(policy: Policy, release: Release) -> Iterator[Unenforced]:
         promise="fresh-start",
         why="half a frame of a central that never subscribed outlives its connection in Zephyr's Bluetooth transport; "
         "what the next central sends first is lost in it",
+    )
+
+
+def _of_pairing(policy: Policy) -> Iterator[Unenforced]:
+    """What is the application's where links have to be paired for (docs/zephyr.md, What the module leaves to it)."""
+    if Transport.BLE not in policy.smp.transports or security_of_links(policy) is Security.NONE:
+        return
+    yield Unenforced(
+        promise="identity",
+        why="a bond belongs to the device's identity address, and Zephyr stores one that it has drawn at random with "
+        "CONFIG_BT_PRIVACY alone: otherwise the controller has to have one, or the application to give it",
+    )
+    yield Unenforced(
+        promise="pairing",
+        why="Zephyr pairs with whoever asks, until CONFIG_BT_MAX_PAIRED bonds are kept (1 by default), and then with "
+        "nobody: who may pair and when, and which bond goes, is the application's to decide",
     )
 
 

@@ -82,13 +82,13 @@ def last_record(path: Path, kinds: Collection[str]) -> tuple[str, Mapping[str, A
         InputError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:  # a campaign's status does this for each of its devices
             size, tail = file.seek(0, os.SEEK_END), _TAIL
             while True:
                 at = file.seek(max(0, size - tail))
                 lines = file.read(size - at).split(b"\n")
                 for line in reversed(lines[1:] if at else lines):
-                    if (found := _of_kind(line, kinds)) is not None:
+                    if line and (found := _of_kind(line, kinds)) is not None:
                         return found
                 if not at:
                     return None

@@ -24,6 +24,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakError, BleakGATTProt
 from keyswitch.errors import LinkLostError, LocalError, RemoteError
 from keyswitch.link.local_advice import bluetooth_step
 from keyswitch.link.ports import GattRefused, PairingError, PairingFailure, Sighting, Sink
+from keyswitch.link.sightings import Sightings
 from keyswitch.terms import Security
 
 _T = TypeVar("_T")
@@ -232,22 +233,15 @@ class BleakAdapter:
 
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, until the time is over or the iterator is closed."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_ms / 1000
-        queue: asyncio.Queue[Sighting] = asyncio.Queue()
+        heard = Sightings(timeout_ms)
 
-        def heard(device: BLEDevice, data: AdvertisementData) -> None:
+        def hear(device: BLEDevice, data: AdvertisementData) -> None:
             self._seen[device.address.upper()] = device
-            queue.put_nowait(_sighting(device, data))
+            heard.put(_sighting(device, data))
 
-        scanner = await self._scanning(heard)
+        scanner = await self._scanning(hear)
         try:
-            while (left := deadline - loop.time()) > 0:
-                try:
-                    async with asyncio.timeout(left):
-                        sighting = await queue.get()
-                except TimeoutError:
-                    return
+            while (sighting := await heard.next()) is not None:
                 yield sighting
         finally:
             with contextlib.suppress(BleakError, OSError, EOFError, TimeoutError):

@@ -27,6 +27,7 @@ from keyswitch.link.bumble.radio import HciRadio, Opener, switch_on
 from keyswitch.link.bumble.sightings import merged
 from keyswitch.link.bumble.stack import QuietHost
 from keyswitch.link.ports import PairingNumbers, Sighting
+from keyswitch.link.sightings import Sightings
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class BumbleAdapter:
         self._types: dict[str, hci.Address] = {}
         self._on_air: dict[str, hci.Address] = {}
         self._heard: dict[str, Sighting] = {}
-        self._scans: set[asyncio.Queue[Sighting]] = set()
+        self._scans: set[Sightings] = set()
         self._tables = KnownTables()
         self._states = 0
 
@@ -99,22 +100,15 @@ class BumbleAdapter:
     async def scan(self, timeout_ms: int) -> AsyncGenerator[Sighting, None]:
         """Sightings as they are heard, until the time is over or the iterator is closed."""
         radio = await self._on()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_ms / 1000
-        queue: asyncio.Queue[Sighting] = asyncio.Queue()
-        self._scans.add(queue)
+        heard = Sightings(timeout_ms)
+        self._scans.add(heard)
         try:
             if len(self._scans) == 1:
                 await self._set_scanning(radio, on=True)
-            while (left := deadline - loop.time()) > 0:
-                try:
-                    async with asyncio.timeout(left):
-                        sighting = await queue.get()
-                except TimeoutError:
-                    return
+            while (sighting := await heard.next()) is not None:
                 yield sighting
         finally:
-            self._scans.discard(queue)
+            self._scans.discard(heard)
             if not self._scans:
                 self._heard.clear()
                 with contextlib.suppress(LinkLostError):
@@ -140,8 +134,8 @@ class BumbleAdapter:
         self._types[address], self._on_air[address] = identity, report.address
         before = self._heard.get(address, Sighting(address=address))
         self._heard[address] = sighting = merged(before, report)
-        for queue in self._scans:
-            queue.put_nowait(sighting)
+        for scan in self._scans:
+            scan.put(sighting)
 
     def _resolved(self, on_air: hci.Address) -> hci.Address:
         """The identity of a bonded device that has this private address; the address itself of everybody else."""
