@@ -79,7 +79,7 @@ DEEP = Extent(
     fuzz_seconds=0,
     fuzz_inputs=10_000_000,
     valgrind=True,
-    options=("--hypothesis-profile=deep",),
+    options=("--hypothesis-profile=deep", "--timeout=3600"),
 )
 
 P = ParamSpec("P")
@@ -119,7 +119,7 @@ def _in_a_pool(into: Path, began: float, extent: Extent) -> str:
         try:
             return _run(pool, into, began, extent)
         except (DifferenceError, BuildFailedError):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # what is under way still writes into what is removed then
             raise
 
 
