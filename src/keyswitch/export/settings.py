@@ -96,6 +96,22 @@ def demands_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
     return (*_core(policy), *_groups(policy), *_transports(policy, release))
 
 
+def sysbuild_of(policy: Policy) -> tuple[Setting, ...]:
+    """What sysbuild of nRF Connect SDK has to set for an image that is copied; nothing without one.
+
+    An nRF5340 is the one product that is known to have such an image. Symbols: nrfconnect/sdk-nrf, `sysbuild/`
+    `Kconfig.mcuboot` 00748906, `Kconfig.netcore` 03f849c7 and `Kconfig.secureboot` 0182a044.
+    """
+    if not any(pair.copied for pair in policy.bootloader.pairs):
+        return ()
+    return (
+        Setting("BOOTLOADER_MCUBOOT", "y", "what copies the image"),
+        Setting("SECURE_BOOT_NETCORE", "y", "the network core's own bootloader, which takes the copy"),
+        Setting("NETCORE_APP_UPDATE", "y", "the network core's image is updated by way of the application core"),
+        Setting("MCUBOOT_NRF53_MULTI_IMAGE_UPDATE", "y", "MCUboot knows it as an image of its own"),
+    )
+
+
 def settings_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
     """The demands that every tree of the release has a symbol for: a build stops at one that it does not have."""
     return tuple(each for each in demands_of(policy, release) if each.symbol not in release.undefined)
