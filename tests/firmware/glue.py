@@ -659,6 +659,13 @@ FAULTS: Final = (
         age=NETWORK_CORE,
     ),
     Fault(
+        trap="pairs-what-runs-cannot-be-read",
+        file="image.c",
+        old="\t\treturn false;\n\t}\n\treturn (running.magic",
+        new="\t\treturn true;\n\t}\n\treturn (running.magic",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
         trap="pairs-start-in-order",
         file="image.c",
         old="!begin_next(waiting, hashed_pair + 1u)",

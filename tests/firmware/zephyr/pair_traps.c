@@ -309,6 +309,24 @@ static void session_was_given_up(void)
 	CHECK(boot_is_img_confirmed() && (fake_store->flash[0][40] == 0x11u));
 }
 
+/* The policy is not this product's: an image that is not declared as copied has a slot that cannot be read. */
+static void slot_that_runs_cannot_be_read(void)
+{
+	int central;
+
+	if (fake_is_copied(LAST)) {
+		return;
+	}
+	fake_dead_slot = RUNS;
+	device_boots();
+	CHECK(fake_noted("fault", 0) >= 0);
+	fake_run(5000); /* and it does not reset for ever */
+	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
+	central = central_in_maintenance();
+	reads_list(central);
+	CHECK((listed(0, 0) == (LISTED | ACTIVE | CONFIRMED)) && (listed(LAST, 0) == 0u) && (listed(LAST, 1) == LISTED));
+}
+
 static void nothing_is_started(int central)
 {
 	CHECK(asks(central, RESET_) == 0);
@@ -494,6 +512,7 @@ const struct trap pair_traps[] = {
 	 .strategies = ANY,
 	 .boots = {{both_start, RESETS}, {slot_cannot_be_read, RESETS}, {session_was_given_up, ENDS}},
 	 .copied = true},
+	{.name = "pairs-what-runs-cannot-be-read", .strategies = ANY, .boots = {{slot_that_runs_cannot_be_read, ENDS}}},
 	{.name = "pairs-last-slot-changes", .strategies = ANY, .boots = {{last_slot_changes, ENDS}}},
 	{.name = "pairs-first-slot-changes", .strategies = ANY, .boots = {{first_slot_changes, ENDS}}},
 	{.name = "pairs-another-image", .strategies = ANY, .boots = {{last_slot_has_another_image, ENDS}}},

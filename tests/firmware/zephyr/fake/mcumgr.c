@@ -594,10 +594,11 @@ void img_mgmt_reset_upload(void)
 
 int img_mgmt_read_info(int image_slot, struct image_version *ver, uint8_t *hash, uint32_t *flags)
 {
+	const struct flash_area *area;
 	struct image_header header;
 
 	CHECK(hash == NULL);
-	if (((image_slot % 2) == 0) && fake_is_copied(image_slot / 2)) {
+	if (flash_area_open((uint8_t)area_of(image_slot), &area) != 0) {
 		return -1;
 	}
 	(void)memcpy(&header, fake_store->flash[image_slot] + fake_image_begins(image_slot), sizeof(header));

@@ -37,6 +37,11 @@ static const struct flash_area areas[] = {
 };
 #define ERASED 0xFFu
 
+static bool is_dead(int slot)
+{
+	return ((fake_dead_slot != 0) && (slot == fake_dead_slot)) || (((slot % 2) == 0) && fake_is_copied(slot / 2));
+}
+
 static int slot_of(const struct flash_area *fa)
 {
 	return (int)(fa - areas);
@@ -70,7 +75,7 @@ int flash_area_open(uint8_t id, const struct flash_area **fa)
 		if (areas[slot].fa_id != id) {
 			continue;
 		}
-		if (((fake_dead_slot != 0) && (slot == fake_dead_slot)) || (((slot % 2) == 0) && fake_is_copied(slot / 2))) {
+		if (is_dead(slot)) {
 			return -ENODEV;
 		}
 		*fa = &areas[slot];
@@ -218,7 +223,7 @@ int boot_write_img_confirmed_multi(int image_index)
 int mcuboot_swap_type_multi(int image_index)
 {
 	CHECK((image_index >= 0) && (image_index < KS_POLICY_PAIRS));
-	return fake_is_copied(image_index) ? BOOT_SWAP_TYPE_PANIC : fake_armed(image_index);
+	return is_dead(2 * image_index) ? BOOT_SWAP_TYPE_PANIC : fake_armed(image_index);
 }
 
 static void cut_after(const char *what)
