@@ -113,10 +113,6 @@ def test_two_names_that_are_one_in_c() -> None:
             [("slot_size = 458752", 'hash = "sha384"\nslot_size = 458752')],
             r'bootloader.hash: .* "sha384", which MCUmgr does not list \(expected "sha256" or "sha512" or "pure"\)',
         ),
-        (
-            [("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")],
-            r"bootloader.images: not yet in the firmware module: 2 images: its glue .* one \(expected a single image",
-        ),
     ],
 )
 def test_what_is_not_there_yet_is_refused(changes: list[tuple[str, str]], what: str) -> None:

@@ -29,7 +29,7 @@ GOAL_RAM: Final = 1_024
 """Bytes, core, glue and tables of the pump's policy, besides buffers: what is aimed at."""
 MAX_FLASH: Final = 14_060
 MAX_RAM: Final = 780
-MAX_GLUE_FLASH: Final = 12_040
+MAX_GLUE_FLASH: Final = 12_030
 MAX_GLUE_RAM: Final = 1_024
 """Bytes of core with tables, of the glue, and of both in RAM: what is not exceeded. Lower them with each step."""
 MAX_PERMIT_FLASH: Final = 5_120
@@ -280,6 +280,12 @@ def with_permits() -> Policy:
     return load(text.encode(), origin="pump with permits")
 
 
+def with_a_second_image() -> Policy:
+    """The pump's policy with another image beside the first, of the same size."""
+    text = PUMP.read_text("utf-8").replace("slot_size = 458752", "[[bootloader.images]]\n[[bootloader.images]]")
+    return load(text.encode(), origin="pump with two images")
+
+
 def _at_most(what: str, size: int, most: int) -> None:
     if size > most:
         raise BuildFailedError(f"{what} takes {size} bytes, and {most} at most are allowed")
@@ -355,7 +361,9 @@ def _row(name: str, products: Iterable[Product]) -> str:
     return f"| `{name}` | {' | '.join(cells)} |"
 
 
-def _product_lines(products: dict[Age, Product], logged: Product, terse: Product, permits: Product) -> list[str]:
+def _product_lines(
+    products: dict[Age, Product], logged: Product, terse: Product, permits: Product, images: Product
+) -> list[str]:
     """What a product has: totals, then a row for each source of the glue and each buffer."""
     newest = products[NEWEST]
     flash, state = sum(newest.flash.values()), sum(newest.state.values())
@@ -384,7 +392,9 @@ def _product_lines(products: dict[Age, Product], logged: Product, terse: Product
         "With `CONFIG_KEYSWITCH_REFUSAL_TEXTS=n` (refusals say their reason alone) it is",
         f"{sum(terse.flash.values())} bytes of flash. Permits add to core and glue together",
         f"{sum(permits.flash.values()) - flash} bytes of flash (goal: {MAX_PERMIT_FLASH}) and",
-        f"{sum(permits.state.values()) - state} bytes of RAM (goal: {MAX_PERMIT_RAM}).",
+        f"{sum(permits.state.values()) - state} bytes of RAM (goal: {MAX_PERMIT_RAM}). A second image adds",
+        f"{sum(images.flash.values()) - flash} bytes of flash and {sum(images.state.values()) - state} bytes of RAM;",
+        f"the deepest path on MCUmgr's queue is then {images.stack['ks_gate']} bytes.",
         "",
         "Bytes of flash, of RAM that keeps something, and of buffers. What the core keeps is in `machine.c`. A hash",
         "under way is in `image.c`, with the cryptography's own struct: 160 bytes here, as the stub of PSA has it; a",
@@ -434,6 +444,7 @@ def page() -> str:
         logged = measure_product(pump, NEWEST, Path(name) / "logged", _LOGGED)
         terse = measure_product(pump, NEWEST, Path(name) / "terse", without=("KS_REFUSAL_TEXTS",))
         permitting = measure_product(with_permits(), NEWEST, Path(name) / "permits")
+        imaged = measure_product(with_a_second_image(), NEWEST, Path(name) / "images")
         texts(Path(name) / "texts")
     check(found, permits, products[NEWEST], permitting)
     lines = [
@@ -443,7 +454,7 @@ def page() -> str:
         "`examples/pump/policy.toml`, four centrals at once, without the C library's `memchr`, `memcmp`, `memcpy`,",
         "`memset`, `memmove` and `strlen`.",
         "",
-        *_product_lines(products, logged, terse, permitting),
+        *_product_lines(products, logged, terse, permitting, imaged),
         "",
         "## The core by itself",
         "",

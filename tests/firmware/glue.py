@@ -12,6 +12,7 @@ from typing import Final
 
 from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, run
 
+from keyswitch.export.limits import longest_list
 from keyswitch.export.settings import REGISTRATION, RELEASES, settings_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.policy.enums import Visibility
@@ -20,7 +21,7 @@ from keyswitch.policy.model import Policy
 
 HERE: Final = Path(__file__).with_name("zephyr")
 GLUE: Final = sorted((FIRMWARE / "src" / "zephyr").glob("*.c"))
-FAKES: Final = [*sorted((HERE / "fake").glob("*.c")), HERE / "traps.c"]
+FAKES: Final = [*sorted((HERE / "fake").glob("*.c")), *sorted(HERE.glob("*.c"))]
 WARNINGS: Final = ("-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 
 
@@ -36,8 +37,10 @@ class Age:
             whole answer itself; the SMP service comes and goes by a symbol of its own.
         without: sources of the glue that this age does not build.
         images: Kconfig symbols of how images lie in flash and what they are known by, beside the usual.
+        pairs: of the policy, whether each image after the first is only copied.
+        early: the policy arms at once.
         permits: the build takes permits.
-        lacks: what PSA Crypto is built without, of what the glue asks for.
+        lacks: what the build has not, of what the glue asks for; of a number of images: another one.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Age:
     newer: bool = True
     without: frozenset[str]
     images: tuple[str, ...] = ()
+    pairs: tuple[bool, ...] = ()
+    early: bool = False
     permits: bool = False
     lacks: frozenset[str] = frozenset()
 
@@ -64,8 +69,21 @@ BY_SHA512: Final = replace(_NCS_2_9, images=(_SHA512,))
 BY_OFFSET: Final = replace(NEWEST_NCS, images=(_OFFSET,))
 OTHER_IMAGES: Final = (BY_SHA512, BY_OFFSET, replace(_MAIN, images=(_SHA512, _OFFSET)))
 """Builds whose images are known by another hash, or lie elsewhere in their slots."""
+TWO_SWAPPED: Final = replace(NEWEST_NCS, pairs=(False,))
+NETWORK_CORE: Final = replace(NEWEST_NCS, pairs=(True,))
+"""As an nRF5340: the application is swapped, and what the network core runs cannot be read."""
+EARLY: Final = replace(_MAIN, pairs=(False, True), early=True)
+SEVERAL_IMAGES: Final = (
+    TWO_SWAPPED,
+    NETWORK_CORE,
+    replace(_OLDEST, pairs=(True,)),
+    replace(_MAIN, pairs=(False, False), images=(_SHA512, _OFFSET)),
+    EARLY,
+)
+"""Builds of two or three images."""
 _PROOFS: Final = ("PSA_WANT_ALG_HMAC", "PSA_WANT_KEY_TYPE_HMAC", "PSA_WANT_ALG_SHA_256")  # implied by Kconfig
 _PERMITS: Final = ("PSA_WANT_ALG_PURE_EDDSA",)
+_MCUMGRS, _MCUBOOTS = "MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER", "UPDATEABLE_IMAGE_NUMBER"
 NOT_BUILT: Final = (
     (replace(_OLDEST, images=(_SHA512,)), "TinyCrypt has no SHA-512"),
     *((replace(NEWEST_NCS, lacks=frozenset({each})), "without HMAC or SHA-256") for each in _PROOFS),
@@ -74,6 +92,11 @@ NOT_BUILT: Final = (
         (replace(NEWEST_NCS, images=(f"MCUBOOT_BOOTLOADER_MODE_{mode}",)), "does not arm images for this mode")
         for mode in ("DIRECT_XIP", "DIRECT_XIP_WITH_REVERT", "RAM_LOAD")
     ),
+    (replace(NETWORK_CORE, lacks=frozenset({_MCUMGRS})), "UPDATABLE_IMAGE_NUMBER to be the number of images"),
+    (replace(NETWORK_CORE, lacks=frozenset({_MCUBOOTS})), "needs CONFIG_UPDATEABLE_IMAGE_NUMBER"),
+    (replace(NETWORK_CORE, lacks=frozenset({"MCUMGR_GRP_IMG_ALLOW_ERASE_PENDING"})), "takes no upload"),
+    (replace(NETWORK_CORE, images=(_OFFSET,)), "does not know where an image that is copied lies"),
+    (replace(TWO_SWAPPED, pairs=(False, False, False)), "three images at most"),
 )
 """Builds that have to stop, and what they have to say."""
 
@@ -92,6 +115,7 @@ _OF_OURS: Final = {  # firmware/Kconfig: what stands there as the default
 _OF_ZEPHYR: Final = {  # what a build with these groups has besides
     "MCUMGR_GRP_OS": 1,
     "MCUMGR_GRP_IMG": 1,
+    "UPDATEABLE_IMAGE_NUMBER": 1,
     "MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER": 1,
     "MCUMGR_SMP_CBOR_MAX_DECODING_LEVELS": 5,
     "MCUMGR_SMP_CBOR_MAX_ENCODING_LEVELS": 5,
@@ -104,16 +128,23 @@ _OF_ZEPHYR: Final = {  # what a build with these groups has besides
 }
 
 
-def policy_of(service: Visibility) -> Policy:
-    """The policy of the traps under one strategy."""
+def policy_of(service: Visibility, age: Age) -> Policy:
+    """The policy of the traps under one strategy; with several images, buffers that just hold their longest list."""
     text = (HERE / "traps.toml").read_text("utf-8") + f'\n[gate]\nservice = "{service.value}"\n'
+    if age.pairs:
+        size = longest_list(len(age.pairs) + 1, 64 if _SHA512 in age.images else 32)
+        text = text.replace("[smp]\n", f"[smp]\nbuf_size = {size}\n")
+        text += "[bootloader]\n[[bootloader.images]]\n"
+        text += "".join(f"[[bootloader.images]]\ncopied = {str(each).lower()}\n" for each in age.pairs)
+    if age.early:
+        text = text.replace("[update]\n", '[update]\narm = "early"\n')
     return load(text.encode(), origin="traps.toml")
 
 
 def _trapped(age: Age) -> tuple[Policy, ...]:
     """The traps' policies whose settings together serve every strategy: one of them with the table that can change."""
     services = (Visibility.RECONNECT, Visibility.AUTHORIZE) if age.authorizes else (Visibility.RECONNECT,)
-    return tuple(map(policy_of, services))
+    return tuple(policy_of(each, age) for each in services)
 
 
 def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed: bool = False) -> str:
@@ -138,6 +169,9 @@ def configuration(age: Age, policies: Sequence[Policy], centrals: int, *, fixed:
     if age.permits:
         symbols["KEYSWITCH_PERMIT"] = 1
     symbols.update(dict.fromkeys(age.images, 1))
+    for symbol in age.lacks & symbols.keys():
+        del symbols[symbol]
+        symbols |= {symbol: 1} if symbol in {_MCUMGRS, _MCUBOOTS} else {}
     has_symbol = int(age.newer)
     lines = [f"#define CONFIG_{symbol} {value}" for symbol, value in sorted(symbols.items())]
     lines += [f"#define KS_MAX_CONNECTIONS {centrals}", f"#define KS_HAS_REGISTRATION_SYMBOL {has_symbol}", ""]
@@ -169,7 +203,7 @@ def prepare(into: Path, age: Age, policy: Policy, centrals: int) -> tuple[str | 
 def _prepare(into: Path, age: Age, *, fixed: bool = False) -> tuple[str | Path, ...]:
     into.mkdir(parents=True, exist_ok=True)
     (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=2, fixed=fixed))
-    (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS)))
+    (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS, age)))
     return _options(into, age)
 
 
@@ -185,6 +219,8 @@ LOOKED_AT: Final = (
     Compiler(name="clang", command=("clang", "-O1")),
     Compiler(name="clang -m32", command=("clang", "-m32", "-O1")),
 )
+OPTIMIZING: Final = LOOKED_AT[1:2]
+"""Some warnings are found by the optimizer alone, with what a product's build has: -Os."""
 SANITIZED: Final = Compiler(name="clang, sanitizers", command=("clang", "-O1", *SANITIZE))
 PLAIN: Final = Compiler(name="gcc", command=("gcc", "-O0"))
 SHORT: Final = Compiler(name="gcc -m32", command=("gcc", "-m32", "-O0"))
@@ -198,7 +234,8 @@ def compile_glue(into: Path, age: Age, compiler: Compiler, *, fixed: bool = Fals
     """
     options = _prepare(into, age, fixed=fixed)
     sources = sources_of(age)
-    run((*compiler.command, *WARNINGS, "-fsyntax-only", *options, *sources))
+    only = "-c" if compiler in OPTIMIZING else "-fsyntax-only"
+    run((*compiler.command, *WARNINGS, only, *options, *sources), cwd=into)
     return len(sources)
 
 
@@ -226,7 +263,7 @@ def link_traps(into: Path, age: Age, compiler: Compiler, objects: Sequence[Path]
     """The traps under one strategy."""
     place = into / service.value
     place.mkdir(parents=True, exist_ok=True)
-    policy = policy_of(service)
+    policy = policy_of(service, age)
     (place / "ks_policy.c").write_text(policy_c(policy, "/* by a test */"))
     (place / "ks_policy.h").write_text(policy_h(policy, "/* by a test */"))
     built = place / "traps"
@@ -261,8 +298,9 @@ class Trapped:
 
 
 def _builds(age: Age) -> tuple[Age, ...]:
-    """The usual build of this age, and those with other images."""
-    return (age, *(each for each in OTHER_IMAGES if replace(each, images=()) == age))
+    """The usual build of this age, and those with other or several images."""
+    others = (*OTHER_IMAGES, *SEVERAL_IMAGES)
+    return (age, *(each for each in others if replace(each, images=(), pairs=(), early=False) == age))
 
 
 def look_at(into: Path, age: Age) -> Trapped:
@@ -273,7 +311,8 @@ def look_at(into: Path, age: Age) -> Trapped:
     """
     count = Trapped()
     for kind, build in enumerate(_builds(age)):
-        for n, each in enumerate(LOOKED_AT):
+        # With several images: by one of each compiler, and one of each width.
+        for n, each in enumerate(LOOKED_AT[1:3] if build.pairs else LOOKED_AT):
             count.sources += compile_glue(into / f"looked-{kind}-{n}", build, each)
     count.sources += compile_glue(into / "fixed", age, PLAIN, fixed=True)
     return count
@@ -420,14 +459,14 @@ FAULTS: Final = (
     Fault(
         trap="arm-late",
         file="image.c",
-        old="return (state_now()->arming != 0u) ? put_list(call->streamer)",
-        new="(void)ks_image_write_trailer(false);\n\treturn (state_now()->arming != 0u) ? put_list(call->streamer)",
+        old="return ks_pair_in(state_now()->arming, pair) ? put_list(call->streamer)",
+        new="(void)boot_request_upgrade_multi(0, 0);\n\treturn (pair == 0u) ? put_list(call->streamer)",
     ),
     Fault(trap="arm-and-slot-changes", file="image.c", old="\tif (!found) {", new="\tif (false) {"),
     Fault(
         trap="arm-and-another-image",
         file="image.c",
-        old="is_hash(&state->armed[0], computed.bytes, computed.size)",
+        old="is_hash(&state->armed[hashed_pair], computed.bytes, computed.size)",
         new="true",
     ),
     Fault(
@@ -440,7 +479,7 @@ FAULTS: Final = (
     Fault(
         trap="upload-rules",
         file="image.c",
-        old="(check->req->off == 0u) && is_too_large(check->req->size)",
+        old="(check->req->off == 0u) && is_too_large(check->req->size, pair)",
         new="check->req->size == 0u",
     ),
     Fault(
@@ -538,9 +577,184 @@ FAULTS: Final = (
     Fault(
         trap="upload-rules",
         file="image.c",
-        old="page_size(area, ks_image_begins(OTHER_AREA), &start);",
+        old="page_size(area, ks_image_begins(other_area(upload_pair)), &start);",
         new="page_size(area, 0u, &start);",
         age=BY_OFFSET,
+    ),
+    Fault(
+        trap="pairs-listed",
+        file="image.c",
+        old='((KS_POLICY_PAIRS == 1) || (put_key(state, "image")',
+        new='((KS_POLICY_PAIRS != 1) || (put_key(state, "image")',
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-listed",
+        file="image.c",
+        old="((KS_POLICY_PAIRS > 1) || (unwritten(state_now()) != 0u))",
+        new="(unwritten(state_now()) != 0u)",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-start-in-order",
+        file="image.c",
+        old="enum next next = next_boot(pair);",
+        new="enum next next = next_boot(0u);",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-early-leave",
+        file="image.c",
+        old="if (!is_copied(pair)) {\n\t\treturn mcuboot_swap_type_multi",
+        new="if (pair < 9u) {\n\t\treturn mcuboot_swap_type_multi",
+        age=EARLY,
+    ),
+    Fault(
+        trap="pairs-early-leave",
+        file="image.c",
+        old="(flash_area_open(other_area(pair), &area) != 0)) {",
+        new="(flash_area_open(other_area(0u), &area) != 0)) {",
+        age=EARLY,
+    ),
+    Fault(
+        trap="pairs-early-upload",
+        file="image.c",
+        old="(asked.image_ok == BOOT_FLAG_SET) ? BOOT_SWAP_TYPE_PERM : BOOT_SWAP_TYPE_TEST",
+        new="BOOT_SWAP_TYPE_TEST",
+        age=EARLY,
+    ),
+    Fault(
+        trap="pairs-confirmed",
+        file="image.c",
+        old="(running.magic != BOOT_MAGIC_UNSET) && (running.image_ok != BOOT_FLAG_SET)",
+        new="false",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-confirmed",
+        file="image.c",
+        old="boot_write_img_confirmed_multi((int)ks_pair_of(effect))",
+        new="boot_write_img_confirmed_multi(0)",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-confirmed",
+        file="machine.c",
+        old="ks_record_save((ks_pairs)effect->arg);",
+        new="ks_record_save((ks_pairs)1u);",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-confirmed",
+        file="image.c",
+        old="is_copied(pair) ? other_area(pair) : running_area(pair)",
+        new="running_area(pair)",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-slot-cannot-be-read",
+        file="image.c",
+        old="\t\t\tboot->record = NULL;\n",
+        new="",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-what-runs-cannot-be-read",
+        file="image.c",
+        old="\t\treturn false;\n\t}\n\treturn (running.magic",
+        new="\t\treturn true;\n\t}\n\treturn (running.magic",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-start-in-order",
+        file="image.c",
+        old="!begin_next(waiting, hashed_pair + 1u)",
+        new="true",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-last-slot-changes",
+        file="image.c",
+        old="again_found = ks_pairs_with(again_found, hashed_pair);",
+        new="again_found = waiting;",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-another-image",
+        file="image.c",
+        old="is_hash(&state->armed[hashed_pair], computed.bytes, computed.size)",
+        new="true",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-last-slot-changes",
+        file="machine.c",
+        old=".pair = (uint8_t)ks_pair_of(failing)",
+        new=".pair = 0u",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-start-in-order",
+        file="image.c",
+        old="boot_request_upgrade_multi((int)pair, (int)effect->arg)",
+        new="boot_request_upgrade_multi(0, (int)effect->arg)",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-start-in-order",
+        file="image.c",
+        old=".permanent = permanent, .pair = (uint8_t)pair}",
+        new=".permanent = permanent}",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-upload",
+        file="image.c",
+        old="{.kind = kind, .peer = call->peer, .pair = (uint8_t)pair}",
+        new="{.kind = kind, .peer = call->peer}",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-upload",
+        file="image.c",
+        old="pair_of_area(check->action->area_id)",
+        new="(uint_fast8_t)check->req->image",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-upload",
+        file="image.c",
+        old="\t\tKEEP_PAIR(upload_pair, pair);\n\t\treturn MGMT_CB_OK;",
+        new="\t\treturn MGMT_CB_OK;",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-upload",
+        file="image.c",
+        old="is_too_large(check->req->size, pair)",
+        new="is_too_large(check->req->size, 0u)",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-that-are-not",
+        file="image.c",
+        old="if (!names_an_image(call)) {",
+        new="if (false && !names_an_image(call)) {",
+        age=TWO_SWAPPED,
+    ),
+    Fault(
+        trap="pairs-erase",
+        file="image.c",
+        old="pair = (uint_fast8_t)(slot / 2u);",
+        new="pair = 0u;",
+        age=NETWORK_CORE,
+    ),
+    Fault(
+        trap="pairs-only-if-newer",
+        file="image.c",
+        old="img_mgmt_read_info((int)(2u * pair), &running, NULL, NULL)",
+        new="img_mgmt_read_info(0, &running, NULL, NULL)",
+        age=TWO_SWAPPED,
     ),
 )
 

@@ -245,10 +245,10 @@ int ks_start(const struct ks_application *callbacks)
 	}
 	ks_lock();
 	ks_unit_load();
+	boot.record = kept->has_record ? &kept->record : NULL;
 #if defined(CONFIG_MCUMGR_GRP_IMG)
 	ks_image_init();
-	ks_image_running(&boot.running[0]);
-	boot.trial = ks_image_on_trial() ? 1u : 0u;
+	ks_image_found(&boot);
 #endif
 #if defined(CONFIG_BT_GATT_AUTHORIZATION_CUSTOM)
 	error = ks_authorize_register();
@@ -259,7 +259,6 @@ int ks_start(const struct ks_application *callbacks)
 	}
 #endif
 	ks_visibility_boot();
-	boot.record = kept->has_record ? &kept->record : NULL;
 	ks_application_inputs(inputs);
 	boot.inputs = inputs;
 #if KS_UNIT_PARTITION || KS_HAS_PERMIT

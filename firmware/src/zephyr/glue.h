@@ -24,6 +24,48 @@
 
 struct bt_conn;
 
+/* --- image pairs: sets of them, and which one an effect is about. With one pair, a set is a truth value. --- */
+
+#if KS_POLICY_PAIRS > 1
+static inline bool ks_pair_in(ks_pairs pairs, uint_fast8_t pair)
+{
+	return (((unsigned int)pairs >> pair) & 1u) != 0u;
+}
+static inline ks_pairs ks_pairs_with(ks_pairs pairs, uint_fast8_t pair)
+{
+	return (ks_pairs)(pairs | (1u << pair));
+}
+static inline ks_pairs ks_pairs_but(ks_pairs pairs, ks_pairs others)
+{
+	return (ks_pairs)(pairs & ~(unsigned int)others);
+}
+static inline uint_fast8_t ks_pair_of(const struct ks_effect *effect)
+{
+	return (uint_fast8_t)effect->value;
+}
+#else
+static inline bool ks_pair_in(ks_pairs pairs, uint_fast8_t pair)
+{
+	ARG_UNUSED(pair);
+	return pairs;
+}
+static inline ks_pairs ks_pairs_with(ks_pairs pairs, uint_fast8_t pair)
+{
+	ARG_UNUSED(pairs);
+	ARG_UNUSED(pair);
+	return true;
+}
+static inline ks_pairs ks_pairs_but(ks_pairs pairs, ks_pairs others)
+{
+	return pairs && !others;
+}
+static inline uint_fast8_t ks_pair_of(const struct ks_effect *effect)
+{
+	ARG_UNUSED(effect);
+	return 0u;
+}
+#endif
+
 /* --- machine.c: the one machine, its lock, its effects --- */
 
 extern const struct ks_policy ks_policy;
@@ -141,17 +183,18 @@ int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original);
 /* --- image.c: effects on the slots, under the lock --- */
 
 void ks_image_init(void);
-bool ks_image_on_trial(void);
-/* The hash that the running image carries; size 0: none can be read. */
-void ks_image_running(struct ks_hash *hash);
+/* What runs, and what of it is on trial. The record counts for nothing where one of its images cannot be looked for. */
+void ks_image_found(struct ks_boot *boot);
 void ks_image_drop_upload(bool make_unusable);
-/* false: the slot is not what was armed. */
-bool ks_image_write_trailer(bool permanent);
-void ks_image_disarm(void);
-void ks_image_confirm(void);
+/* KS_WRITE_TRAILER. false: the slot is not what was armed. */
+bool ks_image_write_trailer(const struct ks_effect *effect);
+/* KS_DISARM */
+void ks_image_disarm(const struct ks_effect *effect);
+/* KS_CONFIRM_IMAGE */
+void ks_image_confirm(const struct ks_effect *effect);
 /*
- * On the gate's own queue, under the lock: before a granted reset that arms an image, its hash is computed again, one piece
- * at each call. false: there is more to do, and the reset has to wait.
+ * On the gate's own queue, under the lock: before a granted reset that arms images, their hashes are computed again, one
+ * piece at each call. false: there is more to do, and the reset has to wait.
  */
 bool ks_image_ready_for_reset(void);
 /* No reset is granted any more: for the next one it is computed anew. */

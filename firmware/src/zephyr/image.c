@@ -6,7 +6,9 @@
  * act before the session's own reset, when the image's hash has been computed once more. MCUboot knows no modes: a trailer
  * that was written earlier would start the image at the next power-up, whatever has happened since.
  *
- * One image with two slots. Several images: not here yet, and a build error.
+ * Up to three images, each a pair of slots, by MCUboot's numbers. Of a pair that is only copied (ks_policy.copied) the slot
+ * that runs is nowhere for the application: its device is not there. So it is never opened, MCUboot's own answer about such
+ * a pair, which is made of both slots, is never asked, and the list is never MCUmgr's.
  */
 #include <string.h>
 
@@ -17,6 +19,7 @@
 #include <zephyr/mgmt/mcumgr/mgmt/callbacks.h>
 #include <zephyr/storage/flash_map.h>
 
+#include <bootutil/bootutil_public.h>
 #include <bootutil/image.h>
 #include <zcbor_common.h>
 #include <zcbor_decode.h>
@@ -39,22 +42,50 @@ LOG_MODULE_DECLARE(keyswitch, CONFIG_KEYSWITCH_LOG_LEVEL);
 #if !defined(CONFIG_MCUMGR_GRP_IMG_MUTEX)
 #error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_MUTEX=y: without it an upload cannot be dropped from outside"
 #endif
-#if (CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != 1) || (KS_POLICY_PAIRS != 1)
-#error "Keyswitch gates one image with two slots: CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER=1"
+#if CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER != KS_POLICY_PAIRS
+#error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER to be the number of images of the policy: see its ks.conf"
+#endif
+#if KS_POLICY_PAIRS > 1
+#if KS_POLICY_PAIRS > 3
+#error "Keyswitch's glue gates three images at most: MCUmgr knows no more (CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER)"
+#endif
+#if CONFIG_UPDATEABLE_IMAGE_NUMBER != KS_POLICY_PAIRS
+#error "Keyswitch needs CONFIG_UPDATEABLE_IMAGE_NUMBER to be the number of images of the policy: see its ks.conf"
+#endif
+#if (KS_POLICY_COPIED != 0) && !defined(CONFIG_MCUMGR_GRP_IMG_ALLOW_ERASE_PENDING)
+#error "Keyswitch needs CONFIG_MCUMGR_GRP_IMG_ALLOW_ERASE_PENDING=y: without it MCUmgr takes no upload of an image that is copied"
+#endif
+#if (KS_POLICY_COPIED != 0) && defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
+#error "Keyswitch's glue does not know where an image that is copied lies with swap using offset"
+#endif
 #endif
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP) || defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_DIRECT_XIP_WITH_REVERT) || \
 	defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_RAM_LOAD)
 #error "Keyswitch's glue does not arm images for this mode of MCUboot yet"
 #endif
 
-#define RUNNING_SLOT 0
-#define OTHER_SLOT 1
-#define RUNNING_AREA KS_PARTITION_ID(slot0_partition)
-#define OTHER_AREA KS_PARTITION_ID(slot1_partition)
-/* The keys of one entry of the list: slot, version, hash, five flags. */
-#define ENTRY_KEYS 16
+/* Slots by MCUmgr's numbers (img_mgmt_flash_area_id()): two of each image, first the one that runs. */
+#define SLOTS (2 * KS_POLICY_PAIRS)
+static const uint8_t areas[SLOTS] = {
+	KS_PARTITION_ID(slot0_partition), KS_PARTITION_ID(slot1_partition),
+#if KS_POLICY_PAIRS > 1
+	KS_PARTITION_ID(slot2_partition), KS_PARTITION_ID(slot3_partition),
+#endif
+#if KS_POLICY_PAIRS > 2
+	KS_PARTITION_ID(slot4_partition), KS_PARTITION_ID(slot5_partition),
+#endif
+};
+/* The keys of one entry of the list: with several images its number; slot, version, hash, five flags. */
+#define ENTRY_KEYS ((KS_POLICY_PAIRS > 1) ? 18 : 16)
+#if KS_POLICY_PAIRS > 1
+/* The longest list, in a packet with its header; keyswitch/export/limits.py, LIST_AROUND and LIST_ENTRY, is the same. */
+#define LIST_AROUND 32
+#define LIST_ENTRY 105
+BUILD_ASSERT(CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE >= LIST_AROUND + (SLOTS * (LIST_ENTRY + KS_DIGEST_SIZE)),
+	     "CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE: too small for the list of these images");
+#endif
 
-/* One hash is under way at most, of the image in the other slot. Whoever begins one ends the one before. */
+/* One hash is under way at most, of the image in an other slot. Whoever begins one ends the one before. */
 static struct ks_image_hash hashing_now;
 /* What it is computed for. MCUmgr's queue arms, one image at a time; the gate's own queue resets. */
 static enum hashing_for {
@@ -62,22 +93,94 @@ static enum hashing_for {
 	FOR_ARMING = 1,
 	FOR_RESET = 2,
 } hashing_for;
-/* The other slot was changed since the image that is to be armed was begun to be hashed. */
+/* An other slot was changed since the image that is to be armed was begun to be hashed. */
 static bool slot_changed;
-/* The image that waits for its reset: its slot has been found to hold what is armed. */
-static bool again_found;
-static bool again_fresh; /* begun since the reset was granted, and the slot is as it was then */
+/* The images that wait for their reset: whose slots have been found to hold what is armed. */
+static ks_pairs again_found;
+static bool again_fresh; /* begun since the reset was granted, and the slots are as they were then */
+
+#if KS_POLICY_PAIRS > 1
+/* Whose image is hashed, and into whose slot the last upload or erasure went. */
+static uint8_t hashed_pair;
+static uint8_t upload_pair;
+#define KEEP_PAIR(variable, pair) ((variable) = (uint8_t)(pair))
+#else
+#define hashed_pair 0u
+#define upload_pair 0u
+#define KEEP_PAIR(variable, pair) ((void)(pair))
+#define KS_POLICY_COPIED 0u
+#endif
 
 /* --- what is there --- */
 
-bool ks_image_on_trial(void)
+static uint8_t running_area(uint_fast8_t pair)
 {
-	return !boot_is_img_confirmed();
+	return areas[2u * pair];
 }
 
-void ks_image_running(struct ks_hash *hash)
+static uint8_t other_area(uint_fast8_t pair)
 {
-	(void)ks_image_hash_listed(RUNNING_AREA, hash);
+	return areas[(2u * pair) + 1u];
+}
+
+/* What runs of it cannot be read; of a pair that there is not, nothing can. */
+static bool is_copied(uint_fast8_t pair)
+{
+	return (KS_POLICY_COPIED != 0u) && ((pair >= (uint_fast8_t)KS_POLICY_PAIRS) || (((KS_POLICY_COPIED >> pair) & 1u) != 0u));
+}
+
+/* What the bootloader would do with this pair: BOOT_SWAP_TYPE_*. */
+static int swap_type(uint_fast8_t pair)
+{
+	struct boot_swap_state asked;
+
+	if (!is_copied(pair)) {
+		return mcuboot_swap_type_multi((int)pair);
+	}
+	/* Such a pair is not taken back, so what it asks for stands in the trailer of the other slot alone. */
+	if ((boot_read_swap_state_by_id(other_area(pair), &asked) != 0) || (asked.magic != BOOT_MAGIC_GOOD)) {
+		return BOOT_SWAP_TYPE_NONE;
+	}
+	return (asked.image_ok == BOOT_FLAG_SET) ? BOOT_SWAP_TYPE_PERM : BOOT_SWAP_TYPE_TEST;
+}
+
+/* Whether what runs is taken back unless it is confirmed: of image 0, Zephyr says so, of others by the same rule. */
+static bool on_trial(uint_fast8_t pair)
+{
+	struct boot_swap_state running;
+
+	if ((KS_POLICY_PAIRS == 1) || (pair == 0u)) {
+		return !boot_is_img_confirmed();
+	}
+	if (is_copied(pair)) {
+		return false;
+	}
+	if (boot_read_swap_state_by_id(running_area(pair), &running) != 0) {
+		/* The bootloader takes back nothing that it cannot read, and to reset because of it would never end. */
+		LOG_ERR("image %u cannot be read: bootloader.images of the policy is not this product's", (unsigned int)pair);
+		ks_report(KS_LOG_FAULT, "an image cannot be read");
+		return false;
+	}
+	return (running.magic != BOOT_MAGIC_UNSET) && (running.image_ok != BOOT_FLAG_SET);
+}
+
+void ks_image_found(struct ks_boot *boot)
+{
+	for (uint_fast8_t pair = 0; pair < (uint_fast8_t)KS_POLICY_PAIRS; pair++) {
+		uint8_t area = is_copied(pair) ? other_area(pair) : running_area(pair);
+
+		(void)ks_image_hash_listed(area, &boot->running[pair]);
+		if (on_trial(pair)) {
+			boot->trial = ks_pairs_with(boot->trial, pair);
+		}
+#if KS_POLICY_PAIRS > 1
+		/* What is gone from there counts as taken by the bootloader: not so what cannot be looked for. */
+		if (is_copied(pair) && !ks_image_readable(area)) {
+			LOG_ERR("slot %u cannot be read: no session goes on", (unsigned int)(2u * pair) + 1u);
+			boot->record = NULL;
+		}
+#endif
+	}
 }
 
 static const struct ks_state *state_now(void)
@@ -98,16 +201,22 @@ enum next {
 	NEXT_REVERT = 3,
 };
 
-static enum next next_boot(void)
+/* Armed, and remembered alone. */
+static ks_pairs unwritten(const struct ks_state *state)
+{
+	return ks_pairs_but(state->arming, state->armed_written);
+}
+
+static enum next next_boot(uint_fast8_t pair)
 {
 	const struct ks_state *state = state_now();
-	int swap = mcuboot_swap_type_multi(0);
+	int swap = swap_type(pair);
 
 	if (swap == BOOT_SWAP_TYPE_REVERT) {
 		return NEXT_REVERT;
 	}
-	if ((state->arming != 0u) && (state->armed_written == 0u)) {
-		return (state->armed_permanent != 0u) ? NEXT_PERM : NEXT_TEST;
+	if (ks_pair_in(unwritten(state), pair)) {
+		return ks_pair_in(state->armed_permanent, pair) ? NEXT_PERM : NEXT_TEST;
 	}
 	if (swap == BOOT_SWAP_TYPE_TEST) {
 		return NEXT_TEST;
@@ -131,7 +240,7 @@ static const char *const flag_names[] = {"bootable", "pending", "confirmed", "ac
 #define PERMANENT 0x10u
 
 static const uint8_t flags_of[4][2] = {
-	/* the running slot, the other one */
+	/* the slot that runs, the other one */
 	[NEXT_KEEP] = {ACTIVE | CONFIRMED, 0u},
 	[NEXT_TEST] = {ACTIVE | CONFIRMED, PENDING},
 	[NEXT_PERM] = {ACTIVE | CONFIRMED, PENDING | PERMANENT},
@@ -152,8 +261,10 @@ static bool put_flags(zcbor_state_t *state, uint8_t flags)
 	return fits;
 }
 
-static bool put_slot(zcbor_state_t *state, int slot, enum next next)
+/* slot: 0, the one that runs, or 1. */
+static bool put_slot(zcbor_state_t *state, uint_fast8_t pair, uint_fast8_t slot, enum next next)
 {
+	uint_fast8_t number = (uint_fast8_t)((2u * pair) + slot);
 	char version_text[IMG_MGMT_VER_MAX_STR_LEN];
 	struct image_version version;
 	struct ks_hash hash;
@@ -161,8 +272,7 @@ static bool put_slot(zcbor_state_t *state, int slot, enum next next)
 	uint32_t flags;
 
 	/* MCUmgr decides what is listed: the flags, and the hash from the same bytes. */
-	if ((img_mgmt_read_info(slot, &version, NULL, &flags) != 0) ||
-	    !ks_image_hash_listed((slot == RUNNING_SLOT) ? RUNNING_AREA : OTHER_AREA, &hash)) {
+	if ((img_mgmt_read_info((int)number, &version, NULL, &flags) != 0) || !ks_image_hash_listed(areas[number], &hash)) {
 		return true;
 	}
 	bytes.value = hash.bytes;
@@ -170,21 +280,32 @@ static bool put_slot(zcbor_state_t *state, int slot, enum next next)
 	if (img_mgmt_ver_str(&version, version_text) < 0) {
 		(void)strcpy(version_text, "<?" "?" "?>");
 	}
-	return zcbor_map_start_encode(state, ENTRY_KEYS) && put_key(state, "slot") &&
-	       zcbor_uint32_put(state, (uint32_t)slot) && put_key(state, "version") &&
+	return zcbor_map_start_encode(state, ENTRY_KEYS) &&
+	       ((KS_POLICY_PAIRS == 1) || (put_key(state, "image") && zcbor_uint32_put(state, pair))) &&
+	       put_key(state, "slot") && zcbor_uint32_put(state, slot) && put_key(state, "version") &&
 	       zcbor_tstr_encode_ptr(state, version_text, strlen(version_text)) && put_key(state, "hash") &&
 	       zcbor_bstr_encode(state, &bytes) &&
 	       put_flags(state, flags_of[next][slot] | (((flags & IMAGE_F_NON_BOOTABLE) == 0u) ? BOOTABLE : 0u)) &&
 	       zcbor_map_end_encode(state, ENTRY_KEYS);
 }
 
+static bool put_slots(zcbor_state_t *state)
+{
+	for (uint_fast8_t pair = 0; pair < (uint_fast8_t)KS_POLICY_PAIRS; pair++) {
+		enum next next = next_boot(pair);
+
+		if ((!is_copied(pair) && !put_slot(state, pair, 0u, next)) || !put_slot(state, pair, 1u, next)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static int put_list(struct smp_streamer *streamer)
 {
 	zcbor_state_t *state = streamer->writer->zs;
-	enum next next = next_boot();
-	bool fits = put_key(state, "images") && zcbor_list_start_encode(state, 2) &&
-		    put_slot(state, RUNNING_SLOT, next) && put_slot(state, OTHER_SLOT, next) &&
-		    zcbor_list_end_encode(state, 2);
+	bool fits = put_key(state, "images") && zcbor_list_start_encode(state, SLOTS) && put_slots(state) &&
+		    zcbor_list_end_encode(state, SLOTS);
 
 	if (!IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST)) {
 		fits = fits && put_key(state, "splitStatus") && zcbor_int32_put(state, 0);
@@ -194,10 +315,8 @@ static int put_list(struct smp_streamer *streamer)
 
 int ks_image_state_read(const struct ks_call *call, mgmt_handler_fn original)
 {
-	const struct ks_state *state = state_now();
-
-	/* Whatever is not remembered alone, MCUmgr lists. */
-	return ((state->arming != 0u) && (state->armed_written == 0u)) ? put_list(call->streamer) : original(call->streamer);
+	/* What is not remembered alone, MCUmgr lists. Of several images the list is ours: its own is wrong about a copied one. */
+	return ((KS_POLICY_PAIRS > 1) || (unwritten(state_now()) != 0u)) ? put_list(call->streamer) : original(call->streamer);
 }
 
 /* --- state write --- */
@@ -220,8 +339,8 @@ enum act {
 static const uint8_t acts[4][4] = {
 	/* test running, confirm running, test other, confirm other */
 	[NEXT_KEEP] = {ACT_FAIL_ACTIVE, ACT_CONFIRM, ACT_ARM, ACT_ARM},
-	[NEXT_TEST] = {ACT_FAIL_ACTIVE, ACT_FAIL_PENDING, ACT_ARM, ACT_FAIL_PENDING},
-	[NEXT_PERM] = {ACT_FAIL_ACTIVE, ACT_FAIL_PENDING, ACT_FAIL_PENDING, ACT_ARM},
+	[NEXT_TEST] = {ACT_FAIL_ACTIVE, ACT_FAIL_PENDING, ACT_NOTHING, ACT_FAIL_PENDING},
+	[NEXT_PERM] = {ACT_FAIL_ACTIVE, ACT_FAIL_PENDING, ACT_FAIL_PENDING, ACT_NOTHING},
 	[NEXT_REVERT] = {ACT_FAIL_ACTIVE, ACT_CONFIRM, ACT_FAIL_PENDING, ACT_NOTHING},
 };
 
@@ -240,11 +359,12 @@ static void give_up_hashing(void)
 }
 
 /* Under the lock. false: there is no image. */
-static bool begin_hashing(enum hashing_for what)
+static bool begin_hashing(enum hashing_for what, uint_fast8_t pair)
 {
 	give_up_hashing();
-	if (ks_image_hash_begin(&hashing_now, OTHER_AREA)) {
+	if (ks_image_hash_begin(&hashing_now, other_area(pair))) {
 		hashing_for = what;
+		KEEP_PAIR(hashed_pair, pair);
 	}
 	return hashing_for != FOR_NOTHING;
 }
@@ -267,15 +387,15 @@ static bool still_served(const struct ks_call *call)
 }
 
 /*
- * Compute the hash of the other slot. The lock is given back between pieces: a guard, a time limit or leaving comes in
+ * Compute the hash of a pair's other slot. The lock is given back between pieces: a guard, a time limit or leaving comes in
  * between and ends it, and the door is asked again afterwards.
  */
-static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_hash *computed)
+static enum ks_hashing hash_other_slot(const struct ks_call *call, uint_fast8_t pair, struct ks_hash *computed)
 {
 	enum ks_hashing hashing = KS_HASHING_FAILED;
 
 	slot_changed = false;
-	if (begin_hashing(FOR_ARMING)) {
+	if (begin_hashing(FOR_ARMING, pair)) {
 		do {
 			hashing = go_on_hashing(computed);
 			ks_unlock();
@@ -288,18 +408,15 @@ static enum ks_hashing hash_other_slot(const struct ks_call *call, struct ks_has
 	return ((hashing == KS_HASHING_DONE) && slot_changed) ? KS_HASHING_MORE : hashing;
 }
 
-static int arm(const struct ks_call *call, bool permanent)
+static int arm(const struct ks_call *call, uint_fast8_t pair, bool permanent)
 {
-	struct ks_event event = {.kind = KS_ARM_ASKED, .peer = call->peer, .permanent = permanent};
+	struct ks_event event = {.kind = KS_ARM_ASKED, .peer = call->peer, .permanent = permanent, .pair = (uint8_t)pair};
 	struct ks_refusal refusal;
 	enum ks_hashing hashing;
 	struct ks_hash computed;
 	int rc;
 
-	if (next_boot() == (permanent ? NEXT_PERM : NEXT_TEST)) {
-		return put_list(call->streamer); /* armed already */
-	}
-	hashing = hash_other_slot(call, &computed);
+	hashing = hash_other_slot(call, pair, &computed);
 	rc = ks_gate_ask(call);
 	if (rc != 0) {
 		return rc;
@@ -314,23 +431,53 @@ static int arm(const struct ks_call *call, bool permanent)
 		return MGMT_ERR_EACCESSDENIED;
 	}
 	event.image = &computed;
-	again_found = true; /* for a trailer that is written at once: arm = "early" */
+	again_found = ks_pairs_with(again_found, pair); /* for a trailer that is written at once: arm = "early" */
 	again_fresh = false;
 	if (!ks_tell(&event, &refusal)) {
 		return ks_gate_refuse(call, &refusal);
 	}
 	/* With arm = "early" the trailer may have been refused by the bootloader's own code. */
-	return (state_now()->arming != 0u) ? put_list(call->streamer) : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
+	return ks_pair_in(state_now()->arming, pair) ? put_list(call->streamer)
+						     : fail(call, IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC);
 }
 
-static int confirm(const struct ks_call *call)
+/* Tell an event that is about its peer and an image; 0, or it is refused. */
+static int tell_of_pair(const struct ks_call *call, uint8_t kind, uint_fast8_t pair)
 {
-	int rc = ks_gate_tell(call, KS_CONFIRM_ASKED);
+#if KS_POLICY_PAIRS > 1
+	struct ks_event event = {.kind = kind, .peer = call->peer, .pair = (uint8_t)pair};
+	struct ks_refusal refusal;
+
+	return ks_tell(&event, &refusal) ? MGMT_ERR_EOK : ks_gate_refuse(call, &refusal);
+#else
+	ARG_UNUSED(pair);
+	return ks_gate_tell(call, kind);
+#endif
+}
+
+static int confirm(const struct ks_call *call, uint_fast8_t pair)
+{
+	int rc = tell_of_pair(call, KS_CONFIRM_ASKED, pair);
 
 	if (rc != 0) {
 		return rc;
 	}
-	return ks_image_on_trial() ? fail(call, IMG_MGMT_ERR_FLASH_WRITE_FAILED) : put_list(call->streamer);
+	return on_trial(pair) ? fail(call, IMG_MGMT_ERR_FLASH_WRITE_FAILED) : put_list(call->streamer);
+}
+
+/* The first slot whose image carries this hash; 0, where the application runs, if none is named; -1: there is none. */
+static int find_slot(const struct zcbor_string *wanted)
+{
+	for (int slot = 0; slot < SLOTS; slot++) {
+		bool can_be_read = ((slot % 2) != 0) || !is_copied((uint_fast8_t)(slot / 2));
+		struct ks_hash listed;
+
+		if ((wanted->len == 0u) || (can_be_read && ks_image_hash_listed(areas[slot], &listed) &&
+					    is_hash(&listed, wanted->value, wanted->len))) {
+			return slot;
+		}
+	}
+	return -1;
 }
 
 int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
@@ -342,10 +489,9 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 		ZCBOR_MAP_DECODE_KEY_DECODER("hash", zcbor_bstr_decode, &wanted),
 		ZCBOR_MAP_DECODE_KEY_DECODER("confirm", zcbor_bool_decode, &permanent),
 	};
-	struct ks_hash running;
-	struct ks_hash other;
-	bool is_running;
+	uint_fast8_t pair;
 	enum act act;
+	int slot;
 
 	ARG_UNUSED(original);
 	if (zcbor_map_decode_bulk(call->streamer->reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
@@ -354,18 +500,17 @@ int ks_image_state_write(const struct ks_call *call, mgmt_handler_fn original)
 	if (((wanted.len == 0u) && !permanent) || ((wanted.len != 0u) && (wanted.len != KS_DIGEST_SIZE))) {
 		return fail(call, IMG_MGMT_ERR_INVALID_HASH);
 	}
-	(void)ks_image_hash_listed(RUNNING_AREA, &running);
-	(void)ks_image_hash_listed(OTHER_AREA, &other);
-	is_running = (wanted.len == 0u) || is_hash(&running, wanted.value, wanted.len);
-	if (!is_running && !is_hash(&other, wanted.value, wanted.len)) {
+	slot = find_slot(&wanted);
+	if (slot < 0) {
 		return fail(call, IMG_MGMT_ERR_HASH_NOT_FOUND);
 	}
-	act = (enum act)acts[next_boot()][(is_running ? 0 : 2) + (permanent ? 1 : 0)];
+	pair = (uint_fast8_t)(slot / 2);
+	act = (enum act)acts[next_boot(pair)][((slot % 2) * 2) + (permanent ? 1 : 0)];
 	switch (act) {
 	case ACT_ARM:
-		return arm(call, permanent);
+		return arm(call, pair, permanent);
 	case ACT_CONFIRM:
-		return confirm(call);
+		return confirm(call, pair);
 	case ACT_NOTHING:
 		return put_list(call->streamer);
 	case ACT_FAIL_PENDING:
@@ -394,12 +539,12 @@ static bool is_anothers(const struct ks_call *call)
  * of its last fields (copy done, image ok, magic: dfu/boot/mcuboot.c); swap info and swap size in front of them have room in
  * as much again (boot_trailer_info_sz() of MCUboot).
  */
-static size_t usable_size(void)
+static size_t usable_size(uint8_t id)
 {
 	const struct flash_area *area;
 	size_t size = 0u;
 
-	if (flash_area_open(OTHER_AREA, &area) == 0) {
+	if (flash_area_open(id, &area) == 0) {
 		ssize_t last_fields = boot_get_trailer_status_offset(area->fa_size);
 
 		if (2 * last_fields > (ssize_t)area->fa_size) {
@@ -410,13 +555,69 @@ static size_t usable_size(void)
 	return size;
 }
 
-static bool is_too_large(size_t size)
+static bool is_too_large(size_t size, uint_fast8_t pair)
 {
-	size_t usable = usable_size();
-	size_t begin = ks_image_begins(OTHER_AREA);
+	uint8_t id = other_area(pair);
+	size_t usable = usable_size(id);
+	size_t begin = ks_image_begins(id);
 
 	return (usable < begin) || (size > usable - begin);
 }
+
+/* Read what these keys say, and leave it to be read again: by the original. */
+static bool peek(const struct ks_call *call, struct zcbor_map_decode_key_val *keys, size_t count)
+{
+	struct cbor_nb_reader *reader = call->streamer->reader;
+	struct cbor_nb_reader before = *reader;
+	size_t decoded = 0;
+	bool read = zcbor_map_decode_bulk(reader->zs, keys, count, &decoded) == 0;
+
+	*reader = before;
+	return read;
+}
+
+#if KS_POLICY_PAIRS > 1
+
+/* The pair into whose other slot MCUmgr is about to write; KS_POLICY_PAIRS: it is nobody's. */
+static uint_fast8_t pair_of_area(int id)
+{
+	uint_fast8_t pair = 0u;
+
+	while ((pair < (uint_fast8_t)KS_POLICY_PAIRS) && (id != (int)other_area(pair))) {
+		pair++;
+	}
+	return pair;
+}
+
+/* Whether the number of the image is one that there is: MCUmgr reckons a slot from any. What it cannot read it refuses. */
+static bool names_an_image(const struct ks_call *call)
+{
+	uint32_t image = 0;
+	struct zcbor_map_decode_key_val keys[] = {ZCBOR_MAP_DECODE_KEY_DECODER("image", zcbor_uint32_decode, &image)};
+
+	return !peek(call, keys, ARRAY_SIZE(keys)) || (image < (uint32_t)KS_POLICY_PAIRS);
+}
+
+/*
+ * "Only if it is newer" is meant of the same image. MCUmgr has compared with the application, whichever image it is
+ * (img_mgmt_my_version()), so what it lets through is asked again.
+ */
+static enum img_mgmt_err_code_t why_not_newer(const struct img_mgmt_upload_req *req, uint_fast8_t pair)
+{
+	struct image_version running;
+	struct image_version asked;
+
+	if (!req->upgrade || (req->img_data.len < sizeof(struct image_header))) {
+		return IMG_MGMT_ERR_OK;
+	}
+	if (is_copied(pair) || (img_mgmt_read_info((int)(2u * pair), &running, NULL, NULL) != 0)) {
+		return IMG_MGMT_ERR_VERSION_GET_FAILED;
+	}
+	(void)memcpy(&asked, &req->img_data.value[offsetof(struct image_header, ih_ver)], sizeof(asked));
+	return (img_mgmt_vercmp(&running, &asked) < 0) ? IMG_MGMT_ERR_OK : IMG_MGMT_ERR_CURRENT_VERSION_IS_NEWER;
+}
+
+#endif
 
 int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
 {
@@ -428,6 +629,11 @@ int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
 
 		return ks_gate_refuse(call, &refusal);
 	}
+#if KS_POLICY_PAIRS > 1
+	if (!names_an_image(call)) {
+		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
+	}
+#endif
 	uploading = call;
 	chunk_refused = 0;
 	rc = original(call->streamer);
@@ -437,30 +643,37 @@ int ks_image_upload(const struct ks_call *call, mgmt_handler_fn original)
 
 int ks_image_erase(const struct ks_call *call, mgmt_handler_fn original)
 {
-	struct cbor_nb_reader *reader = call->streamer->reader;
-	struct cbor_nb_reader before = *reader;
-	uint32_t slot = OTHER_SLOT;
-	size_t decoded = 0;
+	uint32_t slot = 1u; /* what MCUmgr erases where none is named */
 	struct zcbor_map_decode_key_val keys[] = {ZCBOR_MAP_DECODE_KEY_DECODER("slot", zcbor_uint32_decode, &slot)};
+	uint_fast8_t pair;
 	int rc;
 
-	if (zcbor_map_decode_bulk(reader->zs, keys, ARRAY_SIZE(keys), &decoded) != 0) {
+	if (!peek(call, keys, ARRAY_SIZE(keys))) {
 		return MGMT_ERR_EINVAL;
 	}
-	*reader = before; /* the original reads it again */
-	if (slot > OTHER_SLOT) {
+	if (slot >= (uint32_t)SLOTS) {
 		return fail(call, IMG_MGMT_ERR_FLASH_OPEN_FAILED);
 	}
-	if ((slot != OTHER_SLOT) || (state_now()->trial != 0u)) {
+	if (((slot % 2u) == 0u) || (state_now()->trial != 0u)) {
 		return fail(call, IMG_MGMT_ERR_NO_FREE_SLOT);
 	}
-	rc = ks_gate_tell(call, KS_UPLOAD_STARTED);
+	pair = (uint_fast8_t)(slot / 2u);
+	rc = tell_of_pair(call, KS_UPLOAD_STARTED, pair);
 	if (rc == 0) {
+		KEEP_PAIR(upload_pair, pair);
 		change_slot();
 		rc = original(call->streamer);
 		(void)ks_tell_of(KS_UPLOAD_ENDED, NULL, NULL);
 	}
 	return rc;
+}
+
+/* MCUmgr refuses it, and says this. */
+static enum mgmt_cb_return refuse_chunk(int32_t *rc, uint16_t *group, enum img_mgmt_err_code_t error)
+{
+	*group = MGMT_GROUP_ID_IMAGE;
+	*rc = (int32_t)error;
+	return MGMT_CB_ERROR_ERR;
 }
 
 /* MCUmgr's hooks run within the upload's handler, under the lock. */
@@ -472,20 +685,36 @@ static enum mgmt_cb_return on_image(uint32_t event, enum mgmt_cb_return before, 
 	ARG_UNUSED(size);
 	if (event == MGMT_EVT_OP_IMG_MGMT_DFU_CHUNK) {
 		const struct img_mgmt_upload_check *check = data;
+		uint_fast8_t pair = 0u;
 
 		if (uploading == NULL) {
 			*rc = MGMT_ERR_EACCESSDENIED; /* not through the door */
 			return MGMT_CB_ERROR_RC;
 		}
-		if ((check->req->off == 0u) && is_too_large(check->req->size)) {
-			*group = MGMT_GROUP_ID_IMAGE;
-			*rc = IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE;
-			return MGMT_CB_ERROR_ERR;
+#if KS_POLICY_PAIRS > 1
+		pair = pair_of_area(check->action->area_id);
+		if (pair >= (uint_fast8_t)KS_POLICY_PAIRS) {
+			return refuse_chunk(rc, group, IMG_MGMT_ERR_NO_FREE_SLOT);
+		}
+		if (check->req->off == 0u) {
+			enum img_mgmt_err_code_t error = why_not_newer(check->req, pair);
+
+			if (error != IMG_MGMT_ERR_OK) {
+				return refuse_chunk(rc, group, error);
+			}
+		}
+#endif
+		if ((check->req->off == 0u) && is_too_large(check->req->size, pair)) {
+			return refuse_chunk(rc, group, IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE);
 		}
 		change_slot();
-		chunk_refused = ks_gate_tell(uploading, KS_UPLOAD_STARTED);
+		chunk_refused = tell_of_pair(uploading, KS_UPLOAD_STARTED, pair);
 		*rc = chunk_refused;
-		return (chunk_refused == MGMT_ERR_EOK) ? MGMT_CB_OK : MGMT_CB_ERROR_RC;
+		if (chunk_refused != MGMT_ERR_EOK) {
+			return MGMT_CB_ERROR_RC;
+		}
+		KEEP_PAIR(upload_pair, pair);
+		return MGMT_CB_OK;
 	}
 	if ((event == MGMT_EVT_OP_IMG_MGMT_DFU_PENDING) || (event == MGMT_EVT_OP_IMG_MGMT_DFU_STOPPED)) {
 		if (state_now()->uploading) {
@@ -534,11 +763,11 @@ void ks_image_drop_upload(bool make_unusable)
 	size_t size;
 
 	img_mgmt_reset_upload();
-	if (!make_unusable || (flash_area_open(OTHER_AREA, &area) != 0)) {
+	if (!make_unusable || (flash_area_open(other_area(upload_pair), &area) != 0)) {
 		return;
 	}
 	/* Without its header it is no image, to MCUmgr and to MCUboot alike. */
-	size = page_size(area, ks_image_begins(OTHER_AREA), &start);
+	size = page_size(area, ks_image_begins(other_area(upload_pair)), &start);
 	change_slot();
 	if (size != 0u) {
 		erase_in_other_slot(area, start, size);
@@ -546,30 +775,35 @@ void ks_image_drop_upload(bool make_unusable)
 	flash_area_close(area);
 }
 
-bool ks_image_write_trailer(bool permanent)
-{
-	bool found = again_found;
+BUILD_ASSERT((BOOT_UPGRADE_TEST == 0) && (BOOT_UPGRADE_PERMANENT == 1), "what KS_WRITE_TRAILER has as its argument");
 
-	again_found = false;
+bool ks_image_write_trailer(const struct ks_effect *effect)
+{
+	uint_fast8_t pair = ks_pair_of(effect);
+	bool found = ks_pair_in(again_found, pair);
+
+	again_found = ks_pairs_but(again_found, ks_pairs_with(0u, pair));
 	if (!found) {
 		LOG_ERR("the slot does not hold what was to be armed");
 		return false;
 	}
-	if (boot_request_upgrade_multi(0, permanent ? BOOT_UPGRADE_PERMANENT : BOOT_UPGRADE_TEST) != 0) {
+	if (boot_request_upgrade_multi((int)pair, (int)effect->arg) != 0) {
 		LOG_ERR("the trailer cannot be written");
 		return false;
 	}
 	return true;
 }
 
-void ks_image_disarm(void)
+void ks_image_disarm(const struct ks_effect *effect)
 {
 	const struct flash_area *area;
-	int swap = mcuboot_swap_type_multi(0);
+	uint_fast8_t pair = ks_pair_of(effect);
+	int swap = swap_type(pair);
 	ssize_t trailer;
 	size_t start;
 
-	if (((swap != BOOT_SWAP_TYPE_TEST) && (swap != BOOT_SWAP_TYPE_PERM)) || (flash_area_open(OTHER_AREA, &area) != 0)) {
+	if (((swap != BOOT_SWAP_TYPE_TEST) && (swap != BOOT_SWAP_TYPE_PERM)) ||
+	    (flash_area_open(other_area(pair), &area) != 0)) {
 		return;
 	}
 	trailer = boot_get_trailer_status_offset(area->fa_size);
@@ -577,40 +811,55 @@ void ks_image_disarm(void)
 		erase_in_other_slot(area, start, area->fa_size - start);
 	}
 	flash_area_close(area);
-	if (mcuboot_swap_type_multi(0) != BOOT_SWAP_TYPE_NONE) {
+	if (swap_type(pair) != BOOT_SWAP_TYPE_NONE) {
 		LOG_ERR("still armed");
 		ks_report(KS_LOG_FAULT, "an armed image cannot be disarmed");
 	}
 }
 
-void ks_image_confirm(void)
+void ks_image_confirm(const struct ks_effect *effect)
 {
-	if (boot_write_img_confirmed_multi(0) != 0) {
+	if (boot_write_img_confirmed_multi((int)ks_pair_of(effect)) != 0) {
 		LOG_ERR("the running image cannot be confirmed");
 		ks_report(KS_LOG_FAULT, "the running image cannot be confirmed");
 	}
 }
 
+/* false: none of these images from this pair on is there to be hashed. */
+static bool begin_next(ks_pairs waiting, uint_fast8_t pair)
+{
+	while (pair < (uint_fast8_t)KS_POLICY_PAIRS) {
+		if (ks_pair_in(waiting, pair) && begin_hashing(FOR_RESET, pair)) {
+			return true;
+		}
+		pair++;
+	}
+	return false;
+}
+
 bool ks_image_ready_for_reset(void)
 {
 	const struct ks_state *state = state_now();
+	ks_pairs waiting = unwritten(state);
 	struct ks_hash computed;
 
-	if (!state->reset_pending || (state->arming == 0u) || (state->armed_written != 0u)) {
+	if (!state->reset_pending || (waiting == 0u)) {
 		return true;
 	}
 	if (again_fresh && (hashing_for == FOR_RESET)) {
-		again_found = (go_on_hashing(&computed) == KS_HASHING_DONE) &&
-			      is_hash(&state->armed[0], computed.bytes, computed.size);
-	} else if (!again_fresh || !again_found) {
-		/* What was computed when it was asked for is not enough: it is computed once more, now. */
-		again_found = false;
-		again_fresh = true;
-		return !begin_hashing(FOR_RESET);
-	} else {
-		/* done */
+		if ((go_on_hashing(&computed) == KS_HASHING_DONE) &&
+		    is_hash(&state->armed[hashed_pair], computed.bytes, computed.size)) {
+			again_found = ks_pairs_with(again_found, hashed_pair);
+		}
+		return (hashing_for != FOR_RESET) && !begin_next(waiting, hashed_pair + 1u);
 	}
-	return hashing_for != FOR_RESET;
+	if (!again_fresh || (ks_pairs_but(waiting, again_found) != 0u)) {
+		/* What was computed when it was asked for is not enough: it is computed once more, now. */
+		again_found = 0u;
+		again_fresh = true;
+		return !begin_next(waiting, 0u);
+	}
+	return true;
 }
 
 void ks_image_reset_is_off(void)

@@ -87,6 +87,15 @@ bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed)
 	return (tlvs != 0u) && find_listed(area, tlvs, listed);
 }
 
+#if KS_POLICY_PAIRS > 1
+bool ks_image_readable(uint8_t area)
+{
+	struct image_header header;
+
+	return read_at(area, ks_image_begins(area), &header, sizeof(header));
+}
+#endif
+
 bool ks_image_hash_begin(struct ks_image_hash *hash, uint8_t area)
 {
 	struct ks_hash listed;

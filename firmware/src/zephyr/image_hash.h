@@ -49,5 +49,9 @@ void ks_image_hash_give_up(struct ks_image_hash *hash);
 
 /* The hash that the image in this area carries, not computed; false: there is no image. */
 bool ks_image_hash_listed(uint8_t area, struct ks_hash *listed);
+#if KS_POLICY_PAIRS > 1
+/* Whether it can be told if an image is there. */
+bool ks_image_readable(uint8_t area);
+#endif
 
 #endif

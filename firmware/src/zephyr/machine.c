@@ -153,7 +153,7 @@ static void end_connections(const struct ks_effect *effect)
 	}
 }
 
-/* false: what the step wanted after this is off. */
+/* false: an image cannot be armed, and what the step wanted after this is off. */
 static bool carry_out(const struct ks_effect *effect)
 {
 	switch (effect->kind) {
@@ -168,12 +168,12 @@ static bool carry_out(const struct ks_effect *effect)
 		ks_image_drop_upload(effect->arg != 0u);
 		break;
 	case KS_WRITE_TRAILER:
-		return ks_image_write_trailer(effect->arg != 0u);
+		return ks_image_write_trailer(effect);
 	case KS_DISARM:
-		ks_image_disarm();
+		ks_image_disarm(effect);
 		break;
 	case KS_CONFIRM_IMAGE:
-		ks_image_confirm();
+		ks_image_confirm(effect);
 		break;
 	case KS_WRITE_SESSION_RECORD:
 		ks_record_save((ks_pairs)effect->arg);
@@ -224,24 +224,28 @@ static void publish(void)
 	ks_post();
 }
 
-static bool carry_out_effects(const struct ks_step *step)
+/* NULL, or the effect that failed. */
+static const struct ks_effect *carry_out_effects(const struct ks_step *step)
 {
-	bool went_on = true;
-
-	for (uint16_t place = 0; went_on && (place < step->count); place++) {
-		went_on = carry_out(&step->effects[place]);
+	for (uint16_t place = 0; place < step->count; place++) {
+		if (!carry_out(&step->effects[place])) {
+			return &step->effects[place];
+		}
 	}
-	return went_on;
+	return NULL;
 }
 
 /* What the step asks for; it is spent afterwards. */
 static void carry_out_step(struct ks_step *step)
 {
+	const struct ks_effect *failing;
+
 	if (step->overflow) {
 		sys_reboot(SYS_REBOOT_WARM); /* the tables are not this core's */
 	}
-	if (!carry_out_effects(step)) {
-		struct ks_event failed = {.kind = KS_ARM_FAILED};
+	failing = carry_out_effects(step);
+	if (failing != NULL) {
+		struct ks_event failed = {.kind = KS_ARM_FAILED, .pair = (uint8_t)ks_pair_of(failing)};
 
 		/* Its own effects cannot fail: it clears the session record. */
 		(void)ks_device_tell(&device, &failed, ks_now_ms(), step);

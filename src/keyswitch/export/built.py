@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from keyswitch.errors import InputError
-from keyswitch.export.settings import SWAP_OFFSET, TRANSPORTS, Release, Setting, demands_of, security_of_links
+from keyswitch.export.settings import (
+    SWAP_OFFSET,
+    TRANSPORTS,
+    Release,
+    Setting,
+    demands_of,
+    security_of_links,
+    sysbuild_of,
+)
 from keyswitch.mcuboot.keys import KeyKind
 from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import keys_of
@@ -88,6 +96,7 @@ def check_build(policy: Policy, release: Release, build: BuildFiles) -> tuple[Bu
         *_ways_in(policy, build),
         *_application(policy, build),
         *_bootloader(policy, build),
+        *_sysbuild(policy, build),
         *_slots(policy, build),
     )
 
@@ -458,7 +467,12 @@ def _bootloader(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
     yield _not_past_the_gate("usb-dfu", "MCUboot takes no firmware over USB", image, _BOOT_USB, policy)
     algorithm = f'images are exchanged as bootloader.algorithm says: "{settings.algorithm.value}"'
     downgrade = f'older images are kept out as bootloader.downgrade says: "{settings.downgrade.value}"'
-    images = "one image is updated, as the proof has it"
+    count = len(settings.pairs)
+    images = (
+        "one image is updated, as the proof has it"
+        if count == 1
+        else f"{count} images are updated, as the proof has them"
+    )
     if image.config is None:
         yield from (
             _unseen(name, promise, image.what)
@@ -474,7 +488,7 @@ def _bootloader(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
         "algorithm", algorithm, image, _algorithm_line(config), held=_algorithm(config) is settings.algorithm
     )
     yield _downgrade(policy, image, config, downgrade)
-    yield _one_image(policy, image, config, images)
+    yield _images(policy, image, config, images)
     yield from _hash(policy, image, config)
     yield from _signature(policy, image)
     yield from _encrypted(policy, image, config)
@@ -510,18 +524,35 @@ def _downgrade(policy: Policy, image: _Image, config: Kconfig, promise: str) -> 
     return _as_proved("downgrade", promise, image, config.line(symbol), held=held)
 
 
-def _one_image(policy: Policy, image: _Image, config: Kconfig, promise: str) -> BuiltPromise:
+def _images(policy: Policy, image: _Image, config: Kconfig, promise: str) -> BuiltPromise:
     """Further images of MCUboot's are past the gate, unless `device.bypasses` says what protects them."""
     line = config.line("UPDATEABLE_IMAGE_NUMBER")
     declared = _declared(policy, _BYPASS_WORDS["images"])
     if declared is not None:
         promise = f"{promise}, or device.bypasses declares the others: {declared}"
-    held = declared is not None or config.number("UPDATEABLE_IMAGE_NUMBER") in {None, 1}
+    wanted, built = len(policy.bootloader.pairs), config.number("UPDATEABLE_IMAGE_NUMBER") or 1
+    held = built == wanted or (declared is not None and built > wanted)
+    word = f'"{_BYPASS_WORDS["images"][0]}" and what protects them'
     advice = (
-        "one image; or have the further ones exchanged by another way, and declare it in device.bypasses by "
-        f'"{_BYPASS_WORDS["images"][0]}" and what protects them'
+        f"one image; or have the further ones exchanged by another way, and declare it in device.bypasses by {word}"
     )
+    if wanted > 1:
+        number = f"CONFIG_UPDATEABLE_IMAGE_NUMBER={wanted} in MCUboot's build"
+        advice = f"{number}; if it is to have more images, declare them in device.bypasses by {word}"
     return _found("images", promise, image, line, held=held, advice=advice)
+
+
+def _sysbuild(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
+    """What nRF Connect SDK's sysbuild has to set for an image that is copied."""
+    image = _Image("sysbuild", build.sysbuild, build.directory)
+    for setting in sysbuild_of(policy):
+        name = f"SB_CONFIG_{setting.symbol}"
+        if image.config is None:
+            yield _unseen(name, setting.reason, image.what)
+        else:
+            line = image.config.line(setting.symbol)
+            held = image.config.on(setting.symbol)
+            yield _found(name, setting.reason, image, line, held=held, advice=f"{name}=y, as sysbuild.conf has it")
 
 
 def _hash(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltPromise]:
@@ -575,19 +606,23 @@ def _encrypted(policy: Policy, image: _Image, config: Kconfig) -> Iterator[Built
 
 
 def _slots(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
-    settings = policy.bootloader
-    wanted = {
-        "slot-size": ("bootloader.slot_size", settings.slot_size),
-        "secondary-slot-size": ("bootloader.secondary_size", settings.secondary_size or settings.slot_size),
-        "sector-size": ("bootloader.sector_size", settings.sector_size),
-        "write-block": ("bootloader.write_block", settings.write_block),
-    }
-    slots = build.slots
+    settings, slots = policy.bootloader, build.slots
+    wanted: dict[str, tuple[str, int]] = {}
+    for number, pair in enumerate(settings.pairs):
+        at = f"bootloader.images[{number}]" if settings.images else "bootloader"
+        of = f"-of-image-{number}" if number else ""
+        wanted[f"slot-size{of}"] = (f"{at}.slot_size", pair.slot_size)
+        wanted[f"secondary-slot-size{of}"] = (f"{at}.secondary_size", pair.secondary_size)
+    wanted["sector-size"] = ("bootloader.sector_size", settings.sector_size)
+    wanted["write-block"] = ("bootloader.write_block", settings.write_block)
     built: dict[str, int | None] = {}
     if slots is not None:
         built["slot-size"] = slots.primary.size
         built["secondary-slot-size"] = 0 if slots.secondary is None else slots.secondary.size
         built["sector-size"], built["write-block"] = slots.sector_size, slots.write_block
+        for number, (primary, secondary) in enumerate(slots.further, start=1):
+            built[f"slot-size-of-image-{number}"] = primary.size
+            built[f"secondary-slot-size-of-image-{number}"] = secondary.size
     for name, (key, value) in wanted.items():
         promise = f"the flash is as {key} says: {value} bytes"
         found = built.get(name)

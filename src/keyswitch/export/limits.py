@@ -94,6 +94,20 @@ _NOT_ARMED: Final = {
     Algorithm.SINGLE_SLOT: "where no slot is free for an upload",
 }
 """Why not: the module takes the first slot for what runs, and arms by a trailer."""
+MAX_IMAGES: Final = 3
+"""`CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER` (zephyr subsys/mgmt/mcumgr/grp/img_mgmt/Kconfig, 3.4.99 and 4.1.0)."""
+LIST_AROUND: Final = 32
+LIST_ENTRY: Final = 105
+"""Bytes of an image list in its packet, and of one slot in it with the longest version and without its hash.
+
+`firmware/src/zephyr/image.c` has the same numbers; a trap on the fake kernel has the longest list in such a packet."""
+
+
+def longest_list(images: int, hash_size: int) -> int:
+    """How large a packet has to be for the list of so many images, known by hashes of so many bytes."""
+    return LIST_AROUND + 2 * images * (LIST_ENTRY + hash_size)
+
+
 _LISTED: Final = (None, VerifiedHash.SHA256, VerifiedHash.SHA512, VerifiedHash.PURE)
 """Whose images MCUmgr's image group lists: by SHA-256 or by SHA-512, which images with pure signatures carry too.
 
@@ -103,10 +117,7 @@ zephyr subsys/mgmt/mcumgr/grp/img_mgmt/include/mgmt/mcumgr/grp/img_mgmt/img_mgmt
 
 
 def _not_yet(policy: Policy) -> Iterator[Problem]:
-    if policy.bootloader.images:
-        count = len(policy.bootloader.images)
-        what = f"{count} images: its glue to MCUmgr lists, arms and hashes one"
-        yield "bootloader.images", what, "a single image, described by [bootloader]"
+    yield from _images_not_yet(policy)
     algorithm = policy.bootloader.algorithm
     if algorithm not in _ARMED:
         what = f'arming images for "{algorithm}", {_NOT_ARMED[algorithm]}'
@@ -121,3 +132,24 @@ def _not_yet(policy: Policy) -> Iterator[Problem]:
         if mode.session is SessionRule.OWNER and off_ble:
             what = f"an owner on {' and '.join(off_ble)}, where peers have no identity"
             yield f"modes.{mode.name}.session", what, 'smp.transports = ["ble"], or session = "anyone"'
+
+
+def _images_not_yet(policy: Policy) -> Iterator[Problem]:
+    images = policy.bootloader.images
+    if len(policy.bootloader.pairs) == 1:
+        return
+    if len(images) > MAX_IMAGES:
+        what = f"{len(images)} images: MCUmgr knows {MAX_IMAGES} at most (CONFIG_MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER)"
+        yield "bootloader.images", what, f"at most {MAX_IMAGES} images"
+    if policy.bootloader.algorithm is Algorithm.SWAP_OFFSET and any(pair.copied for pair in images):
+        what = f'an image that is copied, beside "{Algorithm.SWAP_OFFSET}": where it lies in its slot is not known'
+        yield (
+            "bootloader.images",
+            what,
+            f'bootloader.algorithm = "{Algorithm.SWAP_MOVE}" or "{Algorithm.OVERWRITE_ONLY}"',
+        )
+    long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
+    needed = longest_list(len(images), 64 if long else 32)
+    if policy.smp.buf_size < needed:
+        what = f"{policy.smp.buf_size} bytes for the list of {len(images)} images"
+        yield "smp.buf_size", what, f"at least {needed}"

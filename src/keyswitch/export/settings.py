@@ -96,6 +96,22 @@ def demands_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
     return (*_core(policy), *_groups(policy), *_transports(policy, release))
 
 
+def sysbuild_of(policy: Policy) -> tuple[Setting, ...]:
+    """What sysbuild of nRF Connect SDK has to set for an image that is copied; nothing without one.
+
+    An nRF5340 is the one product that is known to have such an image. Symbols: nrfconnect/sdk-nrf, `sysbuild/`
+    `Kconfig.mcuboot` 00748906, `Kconfig.netcore` 03f849c7 and `Kconfig.secureboot` 0182a044.
+    """
+    if not any(pair.copied for pair in policy.bootloader.pairs):
+        return ()
+    return (
+        Setting("BOOTLOADER_MCUBOOT", "y", "what copies the image"),
+        Setting("SECURE_BOOT_NETCORE", "y", "the network core's own bootloader, which takes the copy"),
+        Setting("NETCORE_APP_UPDATE", "y", "the network core's image is updated by way of the application core"),
+        Setting("MCUBOOT_NRF53_MULTI_IMAGE_UPDATE", "y", "MCUboot knows it as an image of its own"),
+    )
+
+
 def settings_of(policy: Policy, release: Release) -> tuple[Setting, ...]:
     """The demands that every tree of the release has a symbol for: a build stops at one that it does not have."""
     return tuple(each for each in demands_of(policy, release) if each.symbol not in release.undefined)
@@ -116,6 +132,7 @@ def _core(policy: Policy) -> Iterator[Setting]:
     yield Setting("MCUMGR_GRP_IMG_UPLOAD_CHECK_HOOK", "y", "each piece of an upload is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_STATUS_HOOKS", "y", "an upload's end is told to the gate")
     yield Setting("MCUMGR_GRP_IMG_MUTEX", "y", "an upload is dropped on leaving without a race")
+    yield from _images(policy)
     if policy.bootloader.hash is not None:
         known = f'bootloader.hash = "{policy.bootloader.hash}"'
         long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
@@ -127,6 +144,18 @@ def _core(policy: Policy) -> Iterator[Setting]:
     yield Setting("MCUMGR_TRANSPORT_WORKQUEUE_STACK_SIZE", "4608", "the gate decides on this queue's stack")
     yield Setting("REBOOT", "y", "a granted reset, and the revert of a trial that nobody confirmed")
     yield Setting("SETTINGS", "y", "session record, lock-out and mode outlive a reset")
+
+
+def _images(policy: Policy) -> Iterator[Setting]:
+    count = len(policy.bootloader.pairs)
+    if count == 1:
+        return
+    listed = f"{count} images are in bootloader.images"
+    yield Setting("UPDATEABLE_IMAGE_NUMBER", str(count), f"{listed}: what the application knows of MCUboot's slots")
+    yield Setting("MCUMGR_GRP_IMG_UPDATABLE_IMAGE_NUMBER", str(count), f"{listed}: what MCUmgr takes uploads of")
+    if any(pair.copied for pair in policy.bootloader.pairs):
+        why = "an image is copied: MCUmgr cannot read the slot that runs of it, and would take the other for one in use"
+        yield Setting("MCUMGR_GRP_IMG_ALLOW_ERASE_PENDING", "y", why)
 
 
 _GROUPS: Final = (

@@ -62,6 +62,7 @@ def policy_h(policy: Policy, header: str) -> str:
             f"#define KS_POLICY_INPUTS {len(policy.inputs)}",
             f"#define KS_POLICY_EFFECTS {most_effects(policy)}",
             f"#define KS_POLICY_PAIRS {len(policy.bootloader.pairs)}",
+            *([f"#define KS_POLICY_COPIED 0x{_copied(policy):02X}u"] if len(policy.bootloader.pairs) > 1 else []),
             "",
             "/* What it uses: the core leaves out the rest. */",
             *(f"#define {name} {int(used)}" for name, used in features(policy).items()),
@@ -82,6 +83,11 @@ def policy_h(policy: Policy, header: str) -> str:
             "",
         )
     )
+
+
+def _copied(policy: Policy) -> int:
+    """Bit N: image N is only copied, and what runs of it cannot be read."""
+    return sum(pair.copied << number for number, pair in enumerate(policy.bootloader.pairs))
 
 
 def features(policy: Policy) -> dict[str, bool]:
@@ -281,7 +287,7 @@ def _policy(policy: Policy, inhibits: tuple[str, ...]) -> str:
         f".confirm = {CONFIRM[update.confirm]}",
         f".flags = {_policy_flags(policy)}",
         f".pair_count = {len(pairs)}u",
-        f".copied = 0x{sum(pair.copied << number for number, pair in enumerate(pairs)):02X}u",
+        f".copied = 0x{_copied(policy):02X}u",
         f".digest = {_bytes(policy.digest)}",
     )
     return "const struct ks_policy ks_policy = {\n\t" + ",\n\t".join(fields) + ",\n};"

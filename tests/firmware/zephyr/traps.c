@@ -6,7 +6,7 @@
  *     traps NAME     0: as it should be; 1: the last line says what is not
  *     traps --list   the names
  */
-#include "fake/fake.h"
+#include "script.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,198 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <keyswitch/keyswitch.h>
 #include <keyswitch/ks_mode_group.h>
-
-#include "ks_policy.h"
 
 #include <zephyr/dfu/mcuboot.h>
 #include <zephyr/kernel.h>
 #include <zephyr/mgmt/mcumgr/smp/smp.h>
-
-extern const struct ks_policy ks_policy;
-
-/* --- a device --- */
-
-static uint32_t inhibited;
-static int64_t left_at_ms;
-static int refusals;
-
-static void on_inhibit(uint32_t inhibits)
-{
-	inhibited = inhibits;
-}
-
-static void on_mode(uint8_t mode)
-{
-	if (mode == KS_POLICY_MODE_NORMAL) {
-		left_at_ms = fake_now_ms;
-		fake_note("left");
-	} else {
-		fake_note("entered");
-	}
-}
-
-static void on_log(const struct ks_log *log)
-{
-	refusals += (log->kind == (uint8_t)KS_LOG_REFUSED) ? 1 : 0;
-	if (log->kind == (uint8_t)KS_LOG_FAULT) {
-		fake_note("fault");
-	}
-}
-
-static const struct ks_application application = {.inhibit = on_inhibit, .mode_changed = on_mode, .log = on_log};
-
-static void device_boots(void)
-{
-	fake_bluetooth_boot();
-	fake_mcumgr_boot();
-	CHECK(ks_start(&application) == 0);
-	fake_run(50);
-}
-
-static void presses(void *data)
-{
-	ks_button(data != NULL);
-}
-
-static void enter_by_button(void)
-{
-	fake_in(INTERRUPT, presses, "down");
-	fake_run(1200);
-	fake_in(INTERRUPT, presses, NULL);
-	fake_run(50);
-	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE);
-}
-
-static void moves(void *data)
-{
-	ks_input_set(KS_POLICY_INPUT_MOTION, (data != NULL) ? 1 : 0);
-}
-
-/* --- frames --- */
-
-static size_t frame(uint8_t *bytes, uint8_t version, uint8_t op, uint16_t group, uint8_t id, const char *map, size_t size)
-{
-	static uint8_t sequence;
-
-	sequence++;
-	bytes[0] = (uint8_t)((version << 3) | op);
-	bytes[1] = 0u;
-	bytes[2] = (uint8_t)(size >> 8);
-	bytes[3] = (uint8_t)size;
-	bytes[4] = (uint8_t)(group >> 8);
-	bytes[5] = (uint8_t)group;
-	bytes[6] = sequence;
-	bytes[7] = id;
-	(void)memcpy(&bytes[8], map, size);
-	return 8u + size;
-}
-
-#define READ 0u
-#define WRITE 2u
-#define OS 0u
-#define IMAGE 1u
-#define NOTHING "\xA0", 1u
-
-/* The number behind a key of one of these lengths; -1: the key is not there. */
-static long number_of(const uint8_t *bytes, size_t size, const char *key)
-{
-	size_t length = strlen(key);
-
-	for (size_t at = 8; at + length + 1u < size; at++) {
-		if ((bytes[at] == 0x60u + length) && (memcmp(&bytes[at + 1u], key, length) == 0)) {
-			const uint8_t *value = &bytes[at + 1u + length];
-
-			if (value[0] < 24u) {
-				return value[0];
-			}
-			if (value[0] == 24u) {
-				return value[1];
-			}
-			return (long)(((uint32_t)value[1] << 24) | ((uint32_t)value[2] << 16) | ((uint32_t)value[3] << 8) |
-				      value[4]);
-		}
-	}
-	return -1;
-}
-
-static bool says(const uint8_t *bytes, size_t size, const char *words)
-{
-	size_t length = strlen(words);
-
-	for (size_t at = 0; at + length <= size; at++) {
-		if (memcmp(&bytes[at], words, length) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static uint8_t heard[512];
-
-/* Send over SMP and hear: the answer's rc, 0 where it has none; -1: no answer. */
-static long asks_version(int central, uint8_t version, uint8_t op, uint16_t group, uint8_t id, const char *map, size_t size)
-{
-	uint8_t bytes[256];
-	size_t count = frame(bytes, version, op, group, id, map, size);
-	long rc;
-
-	CHECK(central_writes_smp(central, bytes, count, true) == 0u);
-	fake_run(20);
-	count = central_hears_smp(central, heard);
-	if (count == 0u) {
-		return -1;
-	}
-	rc = number_of(heard, count, "rc");
-	return (rc < 0) ? 0 : rc;
-}
-
-static long asks(int central, uint8_t op, uint16_t group, uint8_t id, const char *map, size_t size)
-{
-	return asks_version(central, 1u, op, group, id, map, size);
-}
-
-static long asks_mode(int central, uint8_t op, uint8_t id, const char *map, size_t size)
-{
-	uint8_t bytes[256];
-	size_t count = frame(bytes, 1u, op, KS_MODE_GROUP, id, map, size);
-	long rc;
-
-	CHECK(central_writes_mode(central, bytes, count) == 0u);
-	fake_run(20);
-	count = central_hears_mode(central, heard);
-	if (count == 0u) {
-		return -1;
-	}
-	rc = number_of(heard, count, "rc");
-	if (getenv("FAKE_LOG") != NULL) {
-		for (size_t at = 0; at < count; at++) {
-			(void)fprintf(stderr, ((heard[at] >= 32u) && (heard[at] < 127u)) ? "%c" : "<%02x>", heard[at]);
-		}
-		(void)fprintf(stderr, "\n");
-	}
-	return (rc < 0) ? 0 : rc;
-}
-
-#define LEAVE WRITE, 5u, NOTHING
-#define STATE READ, 0u, NOTHING
-#define ECHO_ READ, OS, 0u, NOTHING
-#define CHALLENGE "\xA1\x62to\x6Bmaintenance", 16u
-#define RESET_ WRITE, OS, 5u, NOTHING
-
-/* The central is there for SMP: with the strategies that end connections it connects anew. */
-static int central_in_maintenance(void)
-{
-	int central;
-
-	enter_by_button();
-	fake_run(200);
-	central = central_connects(2);
-	fake_run(20);
-	CHECK(central != NO_CENTRAL);
-	return central;
-}
 
 /* --- 1: the reset outlives the leaving --- */
 
@@ -335,7 +148,7 @@ static void mode_group_by_both_ways(void)
 {
 	static const uint8_t nobody[8];
 	uint8_t bytes[64];
-	uint8_t by_mcumgr[512];
+	uint8_t by_mcumgr[FAKE_PACKET];
 	size_t size = frame(bytes, 1u, READ, KS_MODE_GROUP, 0u, NOTHING);
 	int central;
 
@@ -655,7 +468,7 @@ static void late_arming(void)
 	central = central_in_maintenance();
 	CHECK(arms(central) == 0);
 	fake_run(1000);
-	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE); /* remembered, not written */
+	CHECK(fake_armed(0) == BOOT_SWAP_TYPE_NONE); /* remembered, not written */
 	CHECK(says(heard, sizeof(heard), "pending"));
 	CHECK(asks(central, RESET_) == 0);
 	fake_run(20000);
@@ -736,7 +549,7 @@ static void first_gated_image(void)
 {
 	int central;
 
-	fake_store->trial = true;
+	fake_store->trial[0] = true;
 	device_boots();
 	fake_run(200);
 	central = central_connects(2);
@@ -762,7 +575,7 @@ static void arming_and_leaving(void)
 	CHECK(arms(central) == 0);
 	CHECK(asks_mode(central, LEAVE) == 0);
 	fake_run(5000);
-	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
+	CHECK(fake_armed(0) == BOOT_SWAP_TYPE_NONE);
 	CHECK(fake_setting("ks/session") == NULL);
 }
 
@@ -780,7 +593,7 @@ static void is_not_started(int central)
 {
 	CHECK(asks(central, RESET_) == 0);
 	fake_run(5000);
-	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
+	CHECK(fake_armed(0) == BOOT_SWAP_TYPE_NONE);
 	CHECK(fake_setting("ks/session") == NULL);
 	CHECK(ks_mode() == KS_POLICY_MODE_MAINTENANCE); /* it goes on, and says so */
 }
@@ -833,7 +646,7 @@ static void guard_during_hashing(void)
 	CHECK(left_at_ms != 0);
 	fake_read_ms = 0;
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
-	CHECK(fake_armed() == BOOT_SWAP_TYPE_NONE);
+	CHECK(fake_armed(0) == BOOT_SWAP_TYPE_NONE);
 }
 
 /* --- queued before the gate closes --- */
@@ -1068,32 +881,6 @@ static void waits_on_the_systems_queue(void)
 
 /* --- running them --- */
 
-enum ending {
-	ENDS,
-	RESETS,
-	IS_STOPPED, /* by the fake */
-};
-enum strategy {
-	ANY = 0xF,
-	RECONNECTS = 1,
-	CHANGES_AT_ONCE = 2,
-	STAYS = 4,
-	AUTHORIZES = 8,
-};
-
-struct boot {
-	void (*script)(void);
-	enum ending ending;
-};
-struct trap {
-	const char *name;
-	unsigned int strategies;
-	struct boot boots[3];
-	bool quiet;
-	int armed; /* afterwards; 0: not asked */
-	int64_t reset_within_ms;
-};
-
 static const struct trap traps[] = {
 	{.name = "1-reset-outlives-leaving", .strategies = ANY, .boots = {{reset_then_leave, ENDS}}, .armed = BOOT_SWAP_TYPE_NONE},
 	{.name = "2-one-pool-of-buffers", .strategies = ANY, .boots = {{one_pool, ENDS}}},
@@ -1195,6 +982,9 @@ static const char *passes(const struct trap *trap)
 	(void)memset(fake_store, 0, sizeof(*fake_store));
 	fake_put_image(0, 0x11u, 3000u, hash_of_first);
 	fake_put_image(1, 0x22u, OTHER_SIZE, hash_of_other);
+#if KS_POLICY_PAIRS > 1
+	put_further_images();
+#endif
 	quiet = trap->quiet;
 	for (size_t place = 0; (place < ARRAY_SIZE(trap->boots)) && (trap->boots[place].script != NULL); place++) {
 		const char *wrong;
@@ -1207,7 +997,12 @@ static const char *passes(const struct trap *trap)
 			return wrong;
 		}
 	}
-	if ((trap->armed != 0) && (fake_armed() != trap->armed)) {
+#if KS_POLICY_PAIRS > 1
+	if ((trap->armed_last != 0) && (fake_armed(KS_POLICY_PAIRS - 1) != trap->armed_last)) {
+		return "the bootloader would do something else with the last image";
+	}
+#endif
+	if ((trap->armed != 0) && (fake_armed(0) != trap->armed)) {
 		return "the bootloader would do something else";
 	}
 	if ((trap->reset_within_ms != 0) && (fake_store->reset_at_ms > 3000 + trap->reset_within_ms)) {
@@ -1216,28 +1011,45 @@ static const char *passes(const struct trap *trap)
 	return NULL;
 }
 
-int main(int count, char **arguments)
+/* Run these, or the one that is named. */
+static void run_all(const struct trap *row, size_t rows, const char *name, int *passed, int *failed)
 {
-	int failed = 0;
-	int passed = 0;
-
-	fake_store = mmap(NULL, sizeof(*fake_store), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (size_t place = 0; place < ARRAY_SIZE(traps); place++) {
-		const struct trap *trap = &traps[place];
+	for (size_t place = 0; place < rows; place++) {
+		const struct trap *trap = &row[place];
 		const char *wrong;
 
 		if (((trap->strategies & (unsigned int)strategy_of_policy()) == 0u) ||
-		    ((count > 1) && (strcmp(arguments[1], trap->name) != 0))) {
+		    ((name != NULL) && (strcmp(name, trap->name) != 0)) ||
+		    (trap->copied && !fake_is_copied(KS_POLICY_PAIRS - 1))) {
 			continue;
 		}
 		wrong = passes(trap);
 		if (wrong != NULL) {
 			(void)printf("%s: %s\n", trap->name, wrong);
-			failed++;
+			(*failed)++;
 		} else {
-			passed++;
+			(*passed)++;
 		}
 	}
+}
+
+int main(int count, char **arguments)
+{
+	const char *name = (count > 1) ? arguments[1] : NULL;
+	int failed = 0;
+	int passed = 0;
+
+	fake_store = mmap(NULL, sizeof(*fake_store), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+#if KS_POLICY_PAIRS > 1
+	if ((ks_policy.flags & KS_POLICY_ARM_EARLY) != 0u) {
+		run_all(early_traps, early_trap_count, name, &passed, &failed);
+	} else {
+		run_all(traps, ARRAY_SIZE(traps), name, &passed, &failed);
+		run_all(pair_traps, pair_trap_count, name, &passed, &failed);
+	}
+#else
+	run_all(traps, ARRAY_SIZE(traps), name, &passed, &failed);
+#endif
 	(void)printf("%d passed, %d failed\n", passed, failed);
 	return ((failed == 0) && (passed != 0)) ? 0 : 1;
 }

@@ -16,7 +16,7 @@
 #define SUPERVISION_MS 2300
 
 struct heard {
-	uint8_t bytes[512];
+	uint8_t bytes[FAKE_PACKET];
 	size_t size;
 };
 struct bt_conn {
@@ -563,7 +563,7 @@ uint8_t central_reads_state(int central, uint8_t value[9])
 	return access.error;
 }
 
-static size_t take(struct heard *heard, uint8_t bytes[512])
+static size_t take(struct heard *heard, uint8_t bytes[FAKE_PACKET])
 {
 	size_t size = heard->size;
 
@@ -572,12 +572,12 @@ static size_t take(struct heard *heard, uint8_t bytes[512])
 	return size;
 }
 
-size_t central_hears_smp(int central, uint8_t bytes[512])
+size_t central_hears_smp(int central, uint8_t bytes[FAKE_PACKET])
 {
 	return take(&conns[central].smp, bytes);
 }
 
-size_t central_hears_mode(int central, uint8_t bytes[512])
+size_t central_hears_mode(int central, uint8_t bytes[FAKE_PACKET])
 {
 	return take(&conns[central].mode, bytes);
 }

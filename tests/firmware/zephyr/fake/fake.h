@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <keyswitch/ks_limits.h>
+
 enum context {
 	APPLICATION, /* main(), before everything else is set free */
 	RECEIVING,   /* Bluetooth's receiving thread */
@@ -54,9 +56,11 @@ int fake_noted(const char *word, int from);
 
 /* --- storage.c: what outlives a reset --- */
 #define SLOT_SIZE 0x10000u
+/* Of further images. */
+#define FURTHER_SLOT_SIZE 0x8000u
 #define PAGE_SIZE 0x1000u
-/* The fake bootloader's trailer: the last page, its last byte says what is asked for. */
-#define TRAILER (SLOT_SIZE - PAGE_SIZE)
+/* Slots by MCUmgr's numbers: two of each image, first the one that runs. The last byte of a slot says what is asked for. */
+#define FAKE_SLOTS (2 * KS_POLICY_PAIRS)
 /* The first byte of a slot that no upload reaches. */
 #define UPLOAD_ENDS (SLOT_SIZE - 64u)
 /* Where an image begins that was uploaded into the other slot. */
@@ -80,9 +84,10 @@ struct fake_setting {
 	bool there;
 };
 struct fake_store {
-	uint8_t flash[2][SLOT_SIZE];
+	uint8_t flash[FAKE_SLOTS][SLOT_SIZE];
 	struct fake_setting settings[8];
-	bool trial; /* what runs is not confirmed */
+	bool trial[KS_POLICY_PAIRS]; /* what runs is not confirmed */
+	uint8_t other_core; /* the first byte of an image that was copied to where nobody can read it */
 	int resets;
 	int64_t reset_at_ms;
 	char failure[512];
@@ -91,18 +96,23 @@ extern struct fake_store *fake_store;
 extern int64_t fake_erase_ms; /* of one page */
 extern int64_t fake_read_ms;  /* of one reading */
 extern bool fake_no_entropy;
+/* The power is cut right after this was noted for the first time: "trailer", for example; NULL: never. */
+extern const char *fake_cut_after;
+extern int fake_dead_slot; /* its flash does not answer; 0: every slot's does */
 struct fake_setting *fake_setting(const char *name);
 void fake_set(const char *name, const void *bytes, size_t size);
-/* An image with so many bytes of payload, all `fill`, in slot 0 or 1; its hash. */
+/* An image with so many bytes of payload, all `fill`, in a slot; its hash. Its version begins with 1 + fill % 8. */
 void fake_put_image(int slot, uint8_t fill, size_t size, uint8_t hash[HASH_SIZE]);
-/* Whether an image lies in slot 0 or 1, where it would be looked for. */
+/* Whether an image lies in this slot, where it would be looked for. */
 bool fake_has_image(int slot);
 /* The image in this slot carries another kind of hash than the build knows. */
 void fake_other_hash(int slot, size_t size);
-/* Where the image begins in slot 0 or 1, as things are. */
+/* Where the image begins in this slot, as things are. */
 size_t fake_image_begins(int slot);
-/* What the bootloader would do: BOOT_SWAP_TYPE_*. */
-int fake_armed(void);
+/* What the bootloader would do with this image: BOOT_SWAP_TYPE_*. */
+int fake_armed(int image);
+/* The application cannot read what of this image runs. */
+bool fake_is_copied(int image);
 /* Between two boots: it does. */
 void fake_bootloader(void);
 void fake_hmac(const uint8_t key[32], const uint8_t *message, size_t size, uint8_t mac[32]);
@@ -111,6 +121,8 @@ void fake_sha256(const uint8_t *bytes, size_t size, uint8_t digest[32]);
 void fake_lengthen(uint8_t hash[HASH_SIZE]);
 
 /* --- bluetooth.c --- */
+/* The longest answer. */
+#define FAKE_PACKET 1200u
 #define NO_CENTRAL (-1)
 /* A central connects; its place. */
 int central_connects(int security);
@@ -125,8 +137,8 @@ uint8_t central_subscribes(int central);
 uint8_t central_writes_mode(int central, const uint8_t *bytes, size_t size);
 uint8_t central_reads_state(int central, uint8_t value[9]);
 /* The last notification that a central had of SMP or of the mode service; 0: none since it was asked last. */
-size_t central_hears_smp(int central, uint8_t bytes[512]);
-size_t central_hears_mode(int central, uint8_t bytes[512]);
+size_t central_hears_smp(int central, uint8_t bytes[FAKE_PACKET]);
+size_t central_hears_mode(int central, uint8_t bytes[FAKE_PACKET]);
 extern int64_t controller_full_ms; /* so long it takes nothing to send from the mode service */
 extern int smp_answers; /* that any central has had */
 extern bool smp_in_table;
@@ -145,15 +157,17 @@ struct fake_done {
 	int echo;
 	int upload;
 	int erase;
+	int area; /* of the last upload or erasure: the flash area's id */
 	int state_write;
 	int reset;
 	int late;
 };
 extern struct fake_done fake_done;
+extern bool fake_long_versions; /* as they can be at most */
 extern bool fake_busy_erase; /* an erase takes its time: fake_erase_ms for each page */
 /* A request comes over another transport than Bluetooth, with these bytes as its user data. */
 void other_transport_sends(const uint8_t *bytes, size_t size, const void *user_data, size_t user_data_size);
-size_t other_transport_hears(uint8_t bytes[512]);
+size_t other_transport_hears(uint8_t bytes[FAKE_PACKET]);
 /* A group that is registered after the glue has looked. */
 void fake_register_late_group(void);
 struct net_buf;

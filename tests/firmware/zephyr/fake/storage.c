@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bootutil/bootutil_public.h>
 #include <bootutil/image.h>
+#include <keyswitch/ks_tables.h>
 #include <zephyr/dfu/mcuboot.h>
 #include <zephyr/drivers/flash.h>
 #include <zephyr/settings/settings.h>
@@ -15,18 +17,50 @@ struct fake_store *fake_store;
 int64_t fake_erase_ms;
 int64_t fake_read_ms;
 bool fake_no_entropy;
+int fake_dead_slot;
+const char *fake_cut_after;
+
+extern const struct ks_policy ks_policy;
 
 static const struct device chip = {.name = "flash"};
-static const struct flash_area areas[2] = {
+static const struct flash_area areas[] = {
 	{.fa_id = stub_area_slot0_partition, .fa_off = 0x10000, .fa_size = SLOT_SIZE, .fa_dev = &chip},
 	{.fa_id = stub_area_slot1_partition, .fa_off = 0x20000, .fa_size = SLOT_SIZE, .fa_dev = &chip},
+#if KS_POLICY_PAIRS > 1
+	{.fa_id = stub_area_slot2_partition, .fa_off = 0x30000, .fa_size = FURTHER_SLOT_SIZE, .fa_dev = &chip},
+	{.fa_id = stub_area_slot3_partition, .fa_off = 0x38000, .fa_size = FURTHER_SLOT_SIZE, .fa_dev = &chip},
+#endif
+#if KS_POLICY_PAIRS > 2
+	{.fa_id = stub_area_slot4_partition, .fa_off = 0x40000, .fa_size = FURTHER_SLOT_SIZE, .fa_dev = &chip},
+	{.fa_id = stub_area_slot5_partition, .fa_off = 0x48000, .fa_size = FURTHER_SLOT_SIZE, .fa_dev = &chip},
+#endif
 };
-#define ASKS (SLOT_SIZE - 1u)
 #define ERASED 0xFFu
+
+static bool is_dead(int slot)
+{
+	return ((fake_dead_slot != 0) && (slot == fake_dead_slot)) || (((slot % 2) == 0) && fake_is_copied(slot / 2));
+}
+
+static int slot_of(const struct flash_area *fa)
+{
+	return (int)(fa - areas);
+}
 
 static uint8_t *bytes_of(const struct flash_area *fa)
 {
-	return fake_store->flash[(fa == &areas[0]) ? 0 : 1];
+	return fake_store->flash[slot_of(fa)];
+}
+
+/* What a slot's trailer asks for. */
+static uint8_t *asks_of(int slot)
+{
+	return &fake_store->flash[slot][areas[slot].fa_size - 1u];
+}
+
+bool fake_is_copied(int image)
+{
+	return ((ks_policy.copied >> image) & 1u) != 0u;
 }
 
 static void must_fit(const struct flash_area *fa, off_t off, size_t len)
@@ -37,9 +71,17 @@ static void must_fit(const struct flash_area *fa, off_t off, size_t len)
 int flash_area_open(uint8_t id, const struct flash_area **fa)
 {
 	fake_thread_only("flash_area_open()");
-	CHECK((id == areas[0].fa_id) || (id == areas[1].fa_id));
-	*fa = (id == areas[0].fa_id) ? &areas[0] : &areas[1];
-	return 0;
+	for (int slot = 0; slot < FAKE_SLOTS; slot++) {
+		if (areas[slot].fa_id != id) {
+			continue;
+		}
+		if (is_dead(slot)) {
+			return -ENODEV;
+		}
+		*fa = &areas[slot];
+		return 0;
+	}
+	fake_fail("no flash area %u", id);
 }
 
 void flash_area_close(const struct flash_area *fa)
@@ -69,7 +111,7 @@ int flash_area_erase(const struct flash_area *fa, off_t off, size_t len)
 	fake_waits("flash_area_erase()");
 	must_fit(fa, off, len);
 	CHECK((((size_t)off | len) % PAGE_SIZE) == 0u);
-	CHECK(fa == &areas[1]); /* never what runs */
+	CHECK((slot_of(fa) % 2) == 1); /* never what runs */
 	(void)memset(bytes_of(fa) + off, (int)ERASED, len);
 	fake_busy(fake_erase_ms * (int64_t)(len / PAGE_SIZE));
 	return 0;
@@ -91,11 +133,11 @@ int flash_get_page_info_by_offs(const struct device *dev, off_t offset, struct f
 
 /* --- the bootloader --- */
 
-int fake_armed(void)
+int fake_armed(int image)
 {
-	uint8_t asks = fake_store->flash[1][ASKS];
+	uint8_t asks = *asks_of(2 * image + 1);
 
-	if (fake_store->trial) {
+	if (fake_store->trial[image]) {
 		return BOOT_SWAP_TYPE_REVERT;
 	}
 	return (asks == 1u) ? BOOT_SWAP_TYPE_TEST : (asks == 2u) ? BOOT_SWAP_TYPE_PERM : BOOT_SWAP_TYPE_NONE;
@@ -103,73 +145,138 @@ int fake_armed(void)
 
 size_t fake_image_begins(int slot)
 {
-	return ((slot == 1) && (fake_armed() != BOOT_SWAP_TYPE_REVERT)) ? UPLOAD_BEGINS : 0u;
+	return (((slot % 2) == 1) && (fake_armed(slot / 2) != BOOT_SWAP_TYPE_REVERT)) ? UPLOAD_BEGINS : 0u;
 }
 
 #if defined(CONFIG_MCUBOOT_BOOTLOADER_MODE_SWAP_USING_OFFSET)
 size_t boot_get_image_start_offset(uint8_t area_id)
 {
 	fake_waits("boot_get_image_start_offset()");
-	return fake_image_begins((area_id == areas[1].fa_id) ? 1 : 0);
+	for (int slot = 1; slot < FAKE_SLOTS; slot += 2) {
+		if (areas[slot].fa_id == area_id) {
+			return fake_image_begins(slot);
+		}
+	}
+	return 0u;
 }
 #endif
 
-void fake_bootloader(void)
+static void swap(int image, int armed)
 {
 	static uint8_t held[SLOT_SIZE];
-	int armed = fake_armed();
-	size_t from;
-	size_t to;
-
-	if ((armed == BOOT_SWAP_TYPE_NONE) || (armed == BOOT_SWAP_TYPE_FAIL)) {
-		return;
-	}
-	(void)memcpy(held, fake_store->flash[0], SLOT_SIZE);
+	uint8_t *runs = fake_store->flash[2 * image];
+	uint8_t *other = fake_store->flash[2 * image + 1];
 	/* With an offset the image to go back to lies at the very beginning, and what was gone back from behind it. */
-	from = fake_image_begins(1);
-	to = (armed == BOOT_SWAP_TYPE_REVERT) ? UPLOAD_BEGINS : 0u;
-	(void)memset(fake_store->flash[0], (int)ERASED, SLOT_SIZE);
-	(void)memcpy(fake_store->flash[0], fake_store->flash[1] + from, SLOT_SIZE - from);
-	(void)memset(fake_store->flash[1], (int)ERASED, SLOT_SIZE);
-	(void)memcpy(fake_store->flash[1] + to, held, SLOT_SIZE - to);
-	fake_store->flash[0][ASKS] = ERASED;
-	fake_store->flash[1][ASKS] = ERASED;
-	fake_store->trial = armed == BOOT_SWAP_TYPE_TEST;
+	size_t from = fake_image_begins(2 * image + 1);
+	size_t to = (armed == BOOT_SWAP_TYPE_REVERT) ? UPLOAD_BEGINS : 0u;
+
+	(void)memcpy(held, runs, SLOT_SIZE);
+	(void)memset(runs, (int)ERASED, SLOT_SIZE);
+	(void)memcpy(runs, other + from, SLOT_SIZE - from);
+	(void)memset(other, (int)ERASED, SLOT_SIZE);
+	(void)memcpy(other + to, held, SLOT_SIZE - to);
+	*asks_of(2 * image) = ERASED;
+	*asks_of(2 * image + 1) = ERASED;
+	fake_store->trial[image] = armed == BOOT_SWAP_TYPE_TEST;
+}
+
+/* docs/decisions/image-that-is-copied-cannot-be-read.md: to the other core, and header and trailer are erased. */
+static void copy(int image)
+{
+	uint8_t *other = fake_store->flash[2 * image + 1];
+
+	fake_store->other_core = other[32];
+	(void)memset(other, (int)ERASED, PAGE_SIZE);
+	*asks_of(2 * image + 1) = ERASED;
+}
+
+void fake_bootloader(void)
+{
+	for (int image = 0; image < KS_POLICY_PAIRS; image++) {
+		int armed = fake_armed(image);
+
+		if ((armed == BOOT_SWAP_TYPE_NONE) || (armed == BOOT_SWAP_TYPE_FAIL)) {
+			continue;
+		}
+		if (fake_is_copied(image)) {
+			copy(image);
+		} else {
+			swap(image, armed);
+		}
+	}
 }
 
 bool boot_is_img_confirmed(void)
 {
-	return !fake_store->trial;
+	return !fake_store->trial[0];
 }
 
 int boot_write_img_confirmed_multi(int image_index)
 {
-	CHECK(image_index == 0);
+	CHECK((image_index >= 0) && (image_index < KS_POLICY_PAIRS) && !fake_is_copied(image_index));
 	fake_waits("boot_write_img_confirmed_multi()");
-	fake_store->trial = false;
-	fake_note("confirm");
+	fake_store->trial[image_index] = false;
+	fake_note((image_index == 0) ? "confirm" : "confirm further");
 	return 0;
 }
 
 int mcuboot_swap_type_multi(int image_index)
 {
-	CHECK(image_index == 0);
-	return fake_armed();
+	CHECK((image_index >= 0) && (image_index < KS_POLICY_PAIRS));
+	return is_dead(2 * image_index) ? BOOT_SWAP_TYPE_PANIC : fake_armed(image_index);
+}
+
+static void cut_after(const char *what)
+{
+	if ((fake_cut_after != NULL) && (strcmp(fake_cut_after, what) == 0)) {
+		fake_store->resets++;
+		_exit(0);
+	}
 }
 
 int boot_request_upgrade_multi(int image_index, int permanent)
 {
-	CHECK(image_index == 0);
+	CHECK((image_index >= 0) && (image_index < KS_POLICY_PAIRS));
 	fake_waits("boot_request_upgrade_multi()");
-	fake_store->flash[1][ASKS] = (permanent != 0) ? 2u : 1u;
-	fake_note("trailer");
+	*asks_of(2 * image_index + 1) = (permanent != 0) ? 2u : 1u;
+	fake_note((image_index == 0) ? "trailer" : "trailer further");
+	cut_after((image_index == 0) ? "trailer" : "trailer further");
+	return 0;
+}
+
+int boot_read_swap_state_by_id(int flash_area_id, struct boot_swap_state *state)
+{
+	const struct flash_area *area;
+	int slot;
+
+	fake_waits("boot_read_swap_state_by_id()");
+	if (flash_area_open((uint8_t)flash_area_id, &area) != 0) {
+		return 1; /* BOOT_EFLASH */
+	}
+	slot = slot_of(area);
+	(void)memset(state, 0, sizeof(*state));
+	state->magic = BOOT_MAGIC_UNSET;
+	state->copy_done = BOOT_FLAG_UNSET;
+	state->image_ok = BOOT_FLAG_UNSET;
+	if ((slot % 2) == 0) {
+		if (fake_store->trial[slot / 2]) {
+			state->magic = BOOT_MAGIC_GOOD;
+			state->copy_done = BOOT_FLAG_SET;
+		}
+	} else if (*asks_of(slot) != ERASED) {
+		state->magic = BOOT_MAGIC_GOOD;
+		state->image_ok = (*asks_of(slot) == 2u) ? BOOT_FLAG_SET : BOOT_FLAG_UNSET;
+	} else {
+		/* nothing is asked for */
+	}
 	return 0;
 }
 
 ssize_t boot_get_trailer_status_offset(size_t area_size)
 {
-	CHECK(area_size == SLOT_SIZE);
-	return (ssize_t)(SLOT_SIZE - 16u - 2u * 8u); /* dfu/boot/mcuboot.c: copy done, image ok, magic; not what is before */
+	CHECK((area_size == SLOT_SIZE) || (area_size == FURTHER_SLOT_SIZE));
+	/* dfu/boot/mcuboot.c: copy done, image ok, magic; not what is before */
+	return (ssize_t)(area_size - 16u - 2u * 8u);
 }
 
 void sys_reboot(int type)

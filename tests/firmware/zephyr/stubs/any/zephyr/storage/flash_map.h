@@ -24,10 +24,18 @@ struct flash_area {
 #endif
 #define stub_there_is_slot0_partition 1
 #define stub_there_is_slot1_partition 1
+#define stub_there_is_slot2_partition 1
+#define stub_there_is_slot3_partition 1
+#define stub_there_is_slot4_partition 1
+#define stub_there_is_slot5_partition 1
 #define stub_there_is_keyswitch_unit 0
 enum {
 	stub_area_slot0_partition = 1,
 	stub_area_slot1_partition = 2,
+	stub_area_slot2_partition = 3,
+	stub_area_slot3_partition = 4,
+	stub_area_slot4_partition = 5,
+	stub_area_slot5_partition = 6,
 };
 int flash_area_open(uint8_t id, const struct flash_area **fa);
 void flash_area_close(const struct flash_area *fa);

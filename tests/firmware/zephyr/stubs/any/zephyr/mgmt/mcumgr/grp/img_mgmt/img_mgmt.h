@@ -21,6 +21,8 @@ enum img_mgmt_err_code_t {
 	IMG_MGMT_ERR_FLASH_WRITE_FAILED = 12,
 	IMG_MGMT_ERR_INVALID_IMAGE_HEADER_MAGIC = 23,
 	IMG_MGMT_ERR_INVALID_HASH = 24,
+	IMG_MGMT_ERR_VERSION_GET_FAILED = 26,
+	IMG_MGMT_ERR_CURRENT_VERSION_IS_NEWER = 27,
 	IMG_MGMT_ERR_IMAGE_ALREADY_PENDING = 28,
 	IMG_MGMT_ERR_INVALID_IMAGE_TOO_LARGE = 30,
 	IMG_MGMT_ERR_IMAGE_SETTING_TEST_TO_ACTIVE_DENIED = 33,
@@ -33,8 +35,19 @@ struct img_mgmt_upload_req {
 	struct zcbor_string data_sha;
 	bool upgrade;
 };
+struct img_mgmt_upload_action {
+	unsigned long long size;
+	int write_bytes;
+	int area_id;
+	bool proceed;
+	bool erase;
+#if defined(CONFIG_MCUMGR_GRP_IMG_VERBOSE_ERR)
+	const char *rc_rsn;
+#endif
+};
 int img_mgmt_read_info(int image_slot, struct image_version *ver, uint8_t *hash, uint32_t *flags);
 int img_mgmt_ver_str(const struct image_version *ver, char *dst);
+int img_mgmt_vercmp(const struct image_version *a, const struct image_version *b);
 #if IS_ENABLED(CONFIG_MCUMGR_GRP_IMG_MUTEX)
 void img_mgmt_reset_upload(void);
 #endif
