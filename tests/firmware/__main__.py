@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 
 from tests.firmware import c_gate, equivalence, footprint, fuzzing, glue, mutants, pairs, toolchain
 from tests.firmware.equivalence import Amount, Count, DifferenceError
+from tests.firmware.glue import Age
 from tests.firmware.odd_policies import odd_policies
 from tests.firmware.toolchain import ALL, GCC, REPOSITORY, BuildFailedError, Compiler, run
 
@@ -43,6 +44,7 @@ class Extent:
         door_states: of each of these in which the door is asked; None: all.
         by_chance: compilers whose cores are asked about policies by chance.
         fuzz_seconds, fuzz_inputs: the one or the other, and 0.
+        guarded: builds of the glue whose traps run with the sanitizers, and at 32 bits, too.
         valgrind: it looks on as well.
         options: of the devices' tests.
     """
@@ -54,20 +56,24 @@ class Extent:
     by_chance: tuple[Compiler, ...]
     fuzz_seconds: int
     fuzz_inputs: int
+    guarded: Sequence[Age]
     valgrind: bool
     options: tuple[str, ...] = ()
 
 
-_USUAL = Amount(states=pairs.MAX_STATES, pairs=6_000, lives=12, records=60, memories=8, units=60, permits=50)
-_DEEP = Amount(states=pairs.MAX_STATES, pairs=250_000, lives=40, records=120, memories=40, units=120, permits=300)
+_USUAL = Amount(states=pairs.MAX_STATES, pairs=6_000, lives=12, records=60, memories=8, units=60, permits=50, own=True)
+_DEEP = Amount(
+    states=pairs.MAX_STATES, pairs=250_000, lives=40, records=120, memories=40, units=120, permits=300, own=True
+)
 USUAL = Extent(
     examples=_USUAL,
-    odd=replace(_USUAL, states=80),
+    odd=replace(_USUAL, states=80, own=False),
     generated=20,
     door_states=6,
     by_chance=(GCC,),
     fuzz_seconds=60,
     fuzz_inputs=0,
+    guarded=(glue.NEWEST_NCS, glue.NETWORK_CORE),
     valgrind=False,
 )
 DEEP = Extent(
@@ -78,6 +84,7 @@ DEEP = Extent(
     by_chance=ALL,
     fuzz_seconds=0,
     fuzz_inputs=10_000_000,
+    guarded=glue.builds_of(glue.NEWEST_NCS),
     valgrind=True,
     options=("--hypothesis-profile=deep", "--timeout=3600"),
 )
@@ -163,9 +170,9 @@ def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) ->
     ]
     trapped = [
         *(submit(glue.look_at, into / f"look-{age.name}", age) for age in glue.AGES),
-        *(submit(glue.run_age, into / f"age-{age.name}", age) for age in glue.AGES),
+        *(submit(glue.run_traps, into / f"age-{age.name}", glue.builds_of(age)) for age in glue.AGES),
         *(
-            submit(glue.run_age, into / f"newest-{n}", glue.NEWEST_NCS, compiler)
+            submit(glue.run_traps, into / f"newest-{n}", extent.guarded, compiler)
             for n, compiler in enumerate((glue.SANITIZED, glue.SHORT))
         ),
         submit(glue.plant, into / "faults"),

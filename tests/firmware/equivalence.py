@@ -51,6 +51,7 @@ class Amount:
         pairs: beyond what the prover meets.
         lives, records, memories, units: by chance.
         permits: under a policy that takes them, each with several that are spoilt.
+        own: all that can be asked of a core without what the policy does not use is asked of such a one, too.
     """
 
     states: int
@@ -60,6 +61,7 @@ class Amount:
     memories: int
     units: int
     permits: int
+    own: bool
 
 
 class DifferenceError(Exception):
@@ -310,8 +312,7 @@ def compare_policies(
 ) -> Count:
     """These policies, every state that the prover meets, every event; lives, records, proofs: on each compiler's core.
 
-    And what a core can be asked that has only what its policy uses, on one that is built so. Such cores are shared by
-    all who compare in the directory above `into`.
+    Cores without what a policy does not use are shared by all who compare in the directory above `into`.
     """
     count = Count(policies=len(policies))
     everywhere, roomy = [Batch() for _ in policies], Batch()
@@ -333,7 +334,7 @@ def compare_policies(
         if policy.entry.permit is not None:
             count.records += roomy.permits(wire, chance, amount.permits)
     tables = _compare(into, Batch.joined((*everywhere, roomy)), policies, cores)
-    for number, (policy, batch) in enumerate(zip(policies, everywhere, strict=True)):
+    for number, (policy, batch) in enumerate(zip(policies, everywhere, strict=True) if amount.own else ()):
         linked = into / f"own-{number}"
         linked.mkdir()
         core = toolchain.own_core(into.parent, policy)

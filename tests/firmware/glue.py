@@ -3,9 +3,12 @@
 The stubs' CONFIG_ symbols are those that the exporter writes for that release: what `ks.conf` forgets does not build.
 """
 
+import hashlib
+import os
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +22,8 @@ from keyswitch.policy.enums import Visibility
 from keyswitch.policy.load import load
 from keyswitch.policy.model import Policy
 
+CENTRALS: Final = 2
+"""At once, of the device whose traps these are."""
 HERE: Final = Path(__file__).with_name("zephyr")
 GLUE: Final = sorted((FIRMWARE / "src" / "zephyr").glob("*.c"))
 FAKES: Final = [*sorted((HERE / "fake").glob("*.c")), *sorted(HERE.glob("*.c"))]
@@ -202,7 +207,7 @@ def prepare(into: Path, age: Age, policy: Policy, centrals: int) -> tuple[str | 
 
 def _prepare(into: Path, age: Age, *, fixed: bool = False) -> tuple[str | Path, ...]:
     into.mkdir(parents=True, exist_ok=True)
-    (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=2, fixed=fixed))
+    (into / "autoconf.h").write_text(configuration(age, _trapped(age), centrals=CENTRALS, fixed=fixed))
     (into / "ks_policy.h").write_text(_of_any_service(policy_of(Visibility.ALWAYS, age)))
     return _options(into, age)
 
@@ -239,23 +244,39 @@ def compile_glue(into: Path, age: Age, compiler: Compiler, *, fixed: bool = Fals
     return len(sources)
 
 
-def build_traps(into: Path, age: Age, compiler: Compiler, *, glue: Sequence[Path] | None = None) -> list[Path]:
-    """Objects of glue, core, fakes and traps: all but the tables.
+def build_traps(into: Path, age: Age, compiler: Compiler, *, shared: Path) -> list[Path]:
+    """Objects of glue, core, fakes and traps: all but the tables. The core, which is of no age, is built in `shared`.
 
     Raises:
         BuildFailedError: something does not compile.
     """
     options = _prepare(into, age)
-    sources = [*(sources_of(age) if glue is None else glue), *CORE, *FAKES]
+    sources = [*sources_of(age), *FAKES]
+    core = _core(shared, (into / "ks_policy.h").read_text(), compiler)
+    return [*_objects(into, f"{age.name}, {compiler.name}", (*compiler.command, *WARNINGS, *options), sources), *core]
+
+
+def _core(shared: Path, header: str, compiler: Compiler) -> list[Path]:
+    """The core as this policy's header has it: built once for all ages and strategies."""
+    key = hashlib.sha256("\n".join((*compiler.command, header)).encode()).hexdigest()[:16]
+    built = shared / f"core-of-traps-{key}"
+    if not built.exists():
+        building = shared / f"{built.name}-{os.getpid()}"
+        building.mkdir(parents=True)
+        (building / "ks_policy.h").write_text(header)
+        options = (f"-DKS_MAX_CONNECTIONS={CENTRALS}", "-I", FIRMWARE / "include", "-I", building)
+        _objects(building, f"core, {compiler.name}", (*compiler.command, *WARNINGS, *options), CORE)
+        with suppress(OSError):  # another process was faster
+            building.rename(built)
+    return [built / f"{source.stem}.o" for source in CORE]
+
+
+def _objects(into: Path, what: str, command: Sequence[str | Path], sources: Sequence[Path]) -> list[Path]:
     done = subprocess.run(
-        [str(each) for each in (*compiler.command, *WARNINGS, *options, "-c", *sources)],
-        cwd=into,
-        capture_output=True,
-        text=True,
-        check=False,
+        [str(each) for each in (*command, "-c", *sources)], cwd=into, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise BuildFailedError(f"{age.name}, {compiler.name}:\n{done.stderr}")
+        raise BuildFailedError(f"{what}:\n{done.stderr}")
     return [into / f"{path.stem}.o" for path in sources]
 
 
@@ -267,7 +288,7 @@ def link_traps(into: Path, age: Age, compiler: Compiler, objects: Sequence[Path]
     (place / "ks_policy.c").write_text(policy_c(policy, "/* by a test */"))
     (place / "ks_policy.h").write_text(policy_h(policy, "/* by a test */"))
     built = place / "traps"
-    include = ("-I", place, "-I", FIRMWARE / "include", "-DKS_MAX_CONNECTIONS=2")
+    include = ("-I", place, "-I", FIRMWARE / "include", f"-DKS_MAX_CONNECTIONS={CENTRALS}")
     run((*compiler.command, "-std=gnu11", *include, place / "ks_policy.c", *objects, "-o", built))
     return built
 
@@ -297,7 +318,7 @@ class Trapped:
         self.faults += other.faults
 
 
-def _builds(age: Age) -> tuple[Age, ...]:
+def builds_of(age: Age) -> tuple[Age, ...]:
     """The usual build of this age, and those with other or several images."""
     others = (*OTHER_IMAGES, *SEVERAL_IMAGES)
     return (age, *(each for each in others if replace(each, images=(), pairs=(), early=False) == age))
@@ -310,9 +331,8 @@ def look_at(into: Path, age: Age) -> Trapped:
         BuildFailedError: there is one.
     """
     count = Trapped()
-    for kind, build in enumerate(_builds(age)):
-        # With several images: by one of each compiler, and one of each width.
-        for n, each in enumerate(LOOKED_AT[1:3] if build.pairs else LOOKED_AT):
+    for kind, build in enumerate(builds_of(age)):
+        for n, each in enumerate(OPTIMIZING if build.pairs else LOOKED_AT):
             count.sources += compile_glue(into / f"looked-{kind}-{n}", build, each)
     count.sources += compile_glue(into / "fixed", age, PLAIN, fixed=True)
     return count
@@ -333,22 +353,22 @@ def stops(into: Path, age: Age, words: str) -> None:
     raise BuildFailedError(f"{age.name}, {', '.join(age.images)}: compiles, and should not: {words}")
 
 
-def run_age(into: Path, age: Age, compiler: Compiler = PLAIN) -> Trapped:
-    """Every trap under every strategy in every build of this age.
+def run_traps(into: Path, builds: Sequence[Age], compiler: Compiler = PLAIN) -> Trapped:
+    """Every trap under every strategy in each of these builds.
 
     Raises:
         BuildFailedError: it does not compile, or a trap is sprung.
     """
     count = Trapped()
-    for kind, build in enumerate(_builds(age)):
+    for kind, build in enumerate(builds):
         place = into / f"build-{kind}"
-        objects = build_traps(place / "objects", build, compiler)
+        objects = build_traps(place / "objects", build, compiler, shared=into.parent)
         for service in Visibility:
-            if service is Visibility.AUTHORIZE and not age.authorizes:
+            if service is Visibility.AUTHORIZE and not build.authorizes:
                 continue
             passed, wrong = traps_of(link_traps(place, build, compiler, objects, service))
             if wrong or not passed:
-                told = ", ".join((age.name, *build.images, service.value, compiler.name))
+                told = ", ".join((build.name, *build.images, service.value, compiler.name))
                 raise BuildFailedError(f"traps, {told}: {wrong or 'none ran'}")
             count.traps += passed
     return count
@@ -773,7 +793,7 @@ def plant(into: Path, faults: Sequence[Fault] = FAULTS) -> Trapped:
     for number, fault in enumerate(faults):
         age = fault.age
         if age not in sound:
-            sound[age] = build_traps(into / f"sound-{len(sound)}", age, compiler)
+            sound[age] = build_traps(into / f"sound-{len(sound)}", age, compiler, shared=into.parent)
         objects = sound[age]
         options = _prepare(objects[0].parent, age)
         place = into / f"fault-{number}"
