@@ -11,8 +11,10 @@ from keyswitch.device.server.components import Components
 from keyswitch.host.access.credentials import Secret
 from keyswitch.host.access.strategy import ModeGroupStrategy
 from keyswitch.host.smp.reply import Answer, Refusal
+from keyswitch.host.update.events import Event, StepBegun, StepFailed
 from keyswitch.host.update.job import Goal, Job, JobImage, Outcome, Result
 from keyswitch.host.update.run import update
+from keyswitch.host.update.steps import StepName
 from keyswitch.link.air import clock
 from keyswitch.mcuboot import bootloader, slots
 from keyswitch.mcuboot import trailer as trailers
@@ -59,6 +61,19 @@ async def story_of(policy: Policy, parts: Components | None = None, **job: Any) 
         found = runs(here)
         await here.device.power_cycle()
         return result, found, runs(here)
+
+
+def test_both_are_uploaded_in_one_step_that_is_never_told_as_undone() -> None:
+    told: list[Event] = []
+
+    async def updated() -> Result:
+        async with world(two()) as here:
+            return await update(here.endpoint(), Job(images=tuple(NEW), way=way()), sink=told.append)
+
+    assert clock.run(updated(), limit_s=600).outcome is Outcome.CONFIRMED
+    assert not [each for each in told if isinstance(each, StepFailed)]
+    begun = [each.name for each in told if isinstance(each, StepBegun)]
+    assert begun.count(StepName.UPLOAD) == 1
 
 
 def test_both_are_armed_started_at_one_reset_and_each_confirmed() -> None:

@@ -48,8 +48,22 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 
 
 async def upload_missing(context: UpdateContext) -> Stop | None:
-    """Upload the first image that the device does not list, if it fits."""
-    missing = tuple(image for image in context.job.images if context.seen.listed(image) is None)
+    """Upload the images that the device does not list, one after the other, as long as each is listed then."""
+    stop, missing = None, _missing(context)
+    while stop is None and missing:
+        stop, before = await _upload_first(context, missing), missing
+        missing = _missing(context)
+        if missing == before:
+            break
+    return stop
+
+
+def _missing(context: UpdateContext) -> tuple[JobImage, ...]:
+    return tuple(image for image in context.job.images if context.seen.listed(image) is None)
+
+
+async def _upload_first(context: UpdateContext, missing: tuple[JobImage, ...]) -> Stop | None:
+    """Upload the first of these, if all of them fit."""
     stop = await _linked_elsewhere(context, missing) or does_not_fit(missing, await _room(context))
     if stop is not None:
         return stop
