@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,6 +30,7 @@ from tests.campaign.test_campaigns import (
 from tests.campaign.tray import Unit, tray, write_campaign
 
 from keyswitch.app.request import UpdateRequest
+from keyswitch.campaign.engine import FLOWS_VERSION
 from keyswitch.campaign.gateways import here, there
 from keyswitch.campaign.model import CampaignDevice, CampaignFiles
 from keyswitch.demo.workshop import Workshop
@@ -96,6 +98,25 @@ def test_gateways_share_a_campaign_and_one_that_dies_takes_up_its_own(tmp_path: 
         check_chains(file, units, tmp_path, ["north", "south"])
 
 
+@contextlib.contextmanager
+def says_version(database: "psycopg.Connection[Any]", name: str, version: str) -> Generator[None]:
+    """Meanwhile the gateway of this name says another version, however often it says that it is there."""
+    begun = """
+        CREATE FUNCTION keyswitch.of_version() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN NEW.version := {version}; RETURN NEW; END $$;
+        CREATE TRIGGER of_version BEFORE INSERT OR UPDATE ON keyswitch.gateways
+            FOR EACH ROW WHEN (NEW.name = {name}) EXECUTE FUNCTION keyswitch.of_version();
+        UPDATE keyswitch.gateways SET seen_at = seen_at WHERE name = {name}
+    """
+    ended = """
+        DROP FUNCTION keyswitch.of_version() CASCADE;
+        UPDATE keyswitch.gateways SET version = {version} WHERE name = {name}
+    """
+    database.execute(sql.SQL(begun).format(name=sql.Literal(name), version=sql.Literal(version)))
+    yield
+    database.execute(sql.SQL(ended).format(name=sql.Literal(name), version=sql.Literal(FLOWS_VERSION)))
+
+
 def test_another_gateway_takes_over_on_a_persons_word_and_skew_is_refused(tmp_path: Path, pump: Workshop):
     with server() as postgresql, tray(pump, tmp_path, 2) as units:
         url = postgresql.url("pumps")
@@ -116,9 +137,8 @@ def test_another_gateway_takes_over_on_a_persons_word_and_skew_is_refused(tmp_pa
                 database.execute(
                     "UPDATE keyswitch.gateways SET seen_at = now() - interval '1 hour' WHERE name = 'north'"
                 )
-                database.execute("UPDATE keyswitch.gateways SET version = '1' WHERE name = 'south'")
-                assert asked("retry", file, *store, "--from", "north", "--to", "south")[0] == Exit.USAGE, "skew"
-                database.execute("UPDATE keyswitch.gateways SET version = '2' WHERE name = 'south'")
+                with says_version(database, "south", "1"):
+                    assert asked("retry", file, *store, "--from", "north", "--to", "south")[0] == Exit.USAGE, "skew"
             for unit in units:
                 unit.time_passes(IDLE_MS)
             code, told = asked("retry", file, *store, "--from", "north", "--to", "south")
