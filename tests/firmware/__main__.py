@@ -61,14 +61,14 @@ class Extent:
     options: tuple[str, ...] = ()
 
 
-_USUAL = Amount(states=pairs.MAX_STATES, pairs=6_000, lives=12, records=60, memories=8, units=60, permits=50, own=True)
+_USUAL = Amount(states=pairs.MAX_STATES, pairs=4_000, lives=12, records=60, memories=8, units=60, permits=50, own=True)
 _DEEP = Amount(
     states=pairs.MAX_STATES, pairs=250_000, lives=40, records=120, memories=40, units=120, permits=300, own=True
 )
 USUAL = Extent(
     examples=_USUAL,
-    odd=replace(_USUAL, states=80, own=False),
-    generated=20,
+    odd=replace(_USUAL, states=60, own=False),
+    generated=10,
     door_states=6,
     by_chance=(GCC,),
     fuzz_seconds=60,
@@ -98,7 +98,8 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory(prefix="keyswitch-firmware-") as name:
         try:
             line = _in_a_pool(Path(name), began, DEEP if "--deep" in arguments else USUAL)
-            _judge_mutants(Path(name), began, whole="--deep" in arguments)
+            if "--deep" in arguments:
+                _tell_mutants(mutants.whole(Path(name) / "mutants"), began)
         except (DifferenceError, BuildFailedError) as error:
             print(f"firmware: {error}", file=sys.stderr)  # noqa: T201 - the runner's own output
             return 1
@@ -179,6 +180,7 @@ def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) ->
     ]
     known = submit(equivalence.compare_vectors, into / "vectors", cores)
     weighed = submit(footprint.page)
+    sampled = submit(mutants.sample, into / "sample")  # of one file: it shows that this notices faults at all
 
     total = Count()
     passed = sum(each.result() for each in devices)
@@ -202,6 +204,7 @@ def _run(pool: ProcessPoolExecutor, into: Path, began: float, extent: Extent) ->
     _say(weighed.result())
     if weighed.result() != footprint.PAGE.read_text("utf-8"):
         raise DifferenceError("docs/footprint.md is not what was measured: python -m tests.firmware.footprint")
+    _tell_mutants(sampled.result(), began)
     known_answers, requests = known.result()
     compared = f"equivalence: {total.total + requests} pairs, 0 differences"
     return f"{compared}; vectors: {known_answers}; fuzz: {fuzzed.result()} inputs, 0 findings"
@@ -222,9 +225,7 @@ def _test(place: Path, path: str, *options: str) -> int:
     return int(found[1])
 
 
-def _judge_mutants(into: Path, began: float, *, whole: bool) -> None:
-    """All of them, which takes long; or those of one file, which shows that this notices faults at all."""
-    judged = (mutants.whole if whole else mutants.sample)(into / "mutants")
+def _tell_mutants(judged: mutants.Judged, began: float) -> None:
     _say(f"{judged.told()} ({time.monotonic() - began:.0f} s)")
     if found := mutants.faults(judged):
         raise DifferenceError("\n".join(found))
