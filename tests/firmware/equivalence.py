@@ -32,8 +32,6 @@ MOST_IMAGES = 8
 """`KS_MAX_IMAGES` of the tests' build."""
 MOST_PAIRS = 4
 """`KS_POLICY_PAIRS` of the tests' build, and the most that a policy has."""
-REQUESTS = 100_000
-"""Of a request's bytes, beside those that lie at an edge."""
 VALGRIND_STATES, VALGRIND_STEPS = 100, 1_000
 """Of each policy, where every instruction takes some thirty times as long."""
 OPERATIONS = 200
@@ -407,11 +405,11 @@ def compare_under_valgrind(into: Path, policies: Sequence[Policy]) -> int:
     return len(batch.asked)
 
 
-def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]]) -> tuple[int, int]:
-    """The known answers of the docs, and requests' bytes, with the core as each compiler built it; how many of each."""
+def compare_vectors(into: Path, cores: Mapping[Compiler, Sequence[Path]], *, requests: int) -> tuple[int, int]:
+    """The known answers of the docs, and so many requests' bytes, on each compiler's core; how many of each."""
     policy = vectors.policy()
     batch, wire = Batch(), Wire(policy, 0)
-    asked = batch.requests(wire, Random(1), REQUESTS)
+    asked = batch.requests(wire, Random(1), requests)
     known = batch.known(wire)
     _compare(into, batch, [policy], cores)
     return known, asked

@@ -325,14 +325,14 @@ def builds_of(age: Age) -> tuple[Age, ...]:
 
 
 def look_at(into: Path, age: Age) -> Trapped:
-    """Every source of the glue by every compiler, without a warning, in every build of this age.
+    """Every source of the glue by every compiler, without a warning; of images that lie elsewhere, by one of them.
 
     Raises:
         BuildFailedError: there is one.
     """
     count = Trapped()
     for kind, build in enumerate(builds_of(age)):
-        for n, each in enumerate(OPTIMIZING if build.pairs else LOOKED_AT):
+        for n, each in enumerate(LOOKED_AT if build == age else OPTIMIZING):
             count.sources += compile_glue(into / f"looked-{kind}-{n}", build, each)
     count.sources += compile_glue(into / "fixed", age, PLAIN, fixed=True)
     return count
