@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,20 +23,13 @@ def built_library(directory: Path) -> Path:
     return library
 
 
-@dataclass(frozen=True)
 class SetClock:
     """The time of day of the processes that have its `environment`; a file in `directory` holds how far it is ahead."""
 
-    directory: Path
-    library: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "library", built_library(self.directory))
+    def __init__(self, directory: Path) -> None:
+        self._library = built_library(directory)
+        self._file = directory / "ahead_ns"
         self._file.write_bytes(bytes(8))
-
-    @property
-    def _file(self) -> Path:
-        return self.directory / "ahead_ns"
 
     def set_to(self, moment: datetime) -> None:
         """From now on it is this moment, and the clock goes on."""
@@ -53,4 +45,4 @@ class SetClock:
     @property
     def environment(self) -> dict[str, str]:
         """For whoever goes by this clock."""
-        return {**os.environ, "LD_PRELOAD": str(self.library), "SET_CLOCK": str(self._file)}
+        return {**os.environ, "LD_PRELOAD": str(self._library), "SET_CLOCK": str(self._file)}

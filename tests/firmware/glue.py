@@ -3,17 +3,14 @@
 The stubs' CONFIG_ symbols are those that the exporter writes for that release: what `ks.conf` forgets does not build.
 """
 
-import hashlib
-import os
 import re
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, run
+from tests.firmware.toolchain import CORE, FIRMWARE, SANITIZE, BuildFailedError, Compiler, built_once, run
 
 from keyswitch.export.limits import longest_list
 from keyswitch.export.settings import REGISTRATION, RELEASES, settings_of
@@ -253,31 +250,21 @@ def build_traps(into: Path, age: Age, compiler: Compiler, *, shared: Path) -> li
     options = _prepare(into, age)
     sources = [*sources_of(age), *FAKES]
     core = _core(shared, (into / "ks_policy.h").read_text(), compiler)
-    return [*_objects(into, f"{age.name}, {compiler.name}", (*compiler.command, *WARNINGS, *options), sources), *core]
+    run((*compiler.command, *WARNINGS, *options, "-c", *sources), cwd=into)
+    return [*(into / f"{path.stem}.o" for path in sources), *core]
 
 
 def _core(shared: Path, header: str, compiler: Compiler) -> list[Path]:
     """The core as this policy's header has it: built once for all ages and strategies."""
-    key = hashlib.sha256("\n".join((*compiler.command, header)).encode()).hexdigest()[:16]
-    built = shared / f"core-of-traps-{key}"
-    if not built.exists():
-        building = shared / f"{built.name}-{os.getpid()}"
-        building.mkdir(parents=True)
-        (building / "ks_policy.h").write_text(header)
-        options = (f"-DKS_MAX_CONNECTIONS={CENTRALS}", "-I", FIRMWARE / "include", "-I", building)
-        _objects(building, f"core, {compiler.name}", (*compiler.command, *WARNINGS, *options), CORE)
-        with suppress(OSError):  # another process was faster
-            building.rename(built)
+
+    def build(into: Path) -> None:
+        into.mkdir(parents=True)
+        (into / "ks_policy.h").write_text(header)
+        options = (f"-DKS_MAX_CONNECTIONS={CENTRALS}", "-I", FIRMWARE / "include", "-I", into)
+        run((*compiler.command, *WARNINGS, *options, "-c", *CORE), cwd=into)
+
+    built = built_once(shared, "core-of-traps", "\n".join((*compiler.command, header)), build)
     return [built / f"{source.stem}.o" for source in CORE]
-
-
-def _objects(into: Path, what: str, command: Sequence[str | Path], sources: Sequence[Path]) -> list[Path]:
-    done = subprocess.run(
-        [str(each) for each in (*command, "-c", *sources)], cwd=into, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise BuildFailedError(f"{what}:\n{done.stderr}")
-    return [into / f"{path.stem}.o" for path in sources]
 
 
 def link_traps(into: Path, age: Age, compiler: Compiler, objects: Sequence[Path], service: Visibility) -> Path:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,13 +140,19 @@ def build_core(
 
 def own_core(shared: Path, policy: Policy) -> list[Path]:
     """The core without what this policy does not use, by `OWN`: built once for all that use the same."""
-    built = shared / f"own-{hashlib.sha256(used(policy).encode()).hexdigest()[:16]}"
+    built = built_once(shared, "own", used(policy), lambda into: build_core(into, OWN, policy=policy))
+    return [built / f"{source.stem}.o" for source in CORE]
+
+
+def built_once(shared: Path, name: str, of: str, build: Callable[[Path], object]) -> Path:
+    """A directory in `shared` for everybody who needs what is made of the text `of`; `build` makes it and fills it."""
+    built = shared / f"{name}-{hashlib.sha256(of.encode()).hexdigest()[:16]}"
     if not built.exists():
         building = shared / f"{built.name}-{os.getpid()}"
-        build_core(building, OWN, policy=policy)
+        build(building)
         with suppress(OSError):  # another process was faster
             building.rename(built)
-    return [built / f"{source.stem}.o" for source in CORE]
+    return built
 
 
 def used(policy: Policy) -> str:

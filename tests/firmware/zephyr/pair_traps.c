@@ -285,11 +285,16 @@ static void half_of_it_is_given_up(void)
 	fake_fail("it has not reset");
 }
 
-static void all_as_before(void)
+static void session_was_given_up(void)
 {
 	device_boots();
 	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
 	CHECK(boot_is_img_confirmed() && (fake_store->flash[0][40] == 0x11u));
+}
+
+static void all_as_before(void)
+{
+	session_was_given_up();
 	CHECK(fake_has_image(OTHER) && (fake_store->other_core == 0u));
 }
 
@@ -300,13 +305,6 @@ static void slot_cannot_be_read(void)
 	device_boots();
 	fake_run(5000);
 	fake_fail("it has not reset");
-}
-
-static void session_was_given_up(void)
-{
-	device_boots();
-	CHECK(ks_mode() == KS_POLICY_MODE_NORMAL);
-	CHECK(boot_is_img_confirmed() && (fake_store->flash[0][40] == 0x11u));
 }
 
 /* The policy is not this product's: an image that is not declared as copied has a slot that cannot be read. */
