@@ -23,8 +23,8 @@ from keyswitch.export.settings import (
     TRANSPORTS,
     Release,
     Setting,
+    asks_for_bonds,
     demands_of,
-    security_of_links,
     sysbuild_of,
 )
 from keyswitch.mcuboot.keys import KeyKind
@@ -32,7 +32,7 @@ from keyswitch.mcuboot.layout import Algorithm
 from keyswitch.policy.bootloader import keys_of
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import OnEnter, Policy
-from keyswitch.terms import Security, Transport
+from keyswitch.terms import Transport
 from keyswitch.zephyr.build import ALGORITHMS, NOT_DESCRIBED, BuildFiles, downgrade_of, hash_of
 from keyswitch.zephyr.kconfig import Kconfig
 
@@ -369,7 +369,7 @@ def _identity(policy: Policy, image: _Image, config: Kconfig) -> Iterator[BuiltP
     (`bt_setup_public_id_addr`), else its static one (`bt_setup_random_id_addr`), else one drawn at random, which is
     stored only with CONFIG_BT_PRIVACY and CONFIG_BT_SETTINGS: without them another one is drawn at each boot.
     """
-    if Transport.BLE not in policy.smp.transports or security_of_links(policy) is Security.NONE:
+    if not asks_for_bonds(policy):
         return
     name, promise = "identity", "the device keeps the address that its bonds belong to when it is reset"
     line = config.line("BT_PRIVACY")
@@ -605,24 +605,26 @@ def _encrypted(policy: Policy, image: _Image, config: Kconfig) -> Iterator[Built
 # --- flash ----------------------------------------------------------------------------------------------------------
 
 
+def _of_image(number: int) -> str:
+    """What the names of a further image's slots have besides."""
+    return f"-of-image-{number}" if number else ""
+
+
 def _slots(policy: Policy, build: BuildFiles) -> Iterator[BuiltPromise]:
     settings, slots = policy.bootloader, build.slots
     wanted: dict[str, tuple[str, int]] = {}
     for number, pair in enumerate(settings.pairs):
         at = f"bootloader.images[{number}]" if settings.images else "bootloader"
-        of = f"-of-image-{number}" if number else ""
-        wanted[f"slot-size{of}"] = (f"{at}.slot_size", pair.slot_size)
-        wanted[f"secondary-slot-size{of}"] = (f"{at}.secondary_size", pair.secondary_size)
+        wanted[f"slot-size{_of_image(number)}"] = (f"{at}.slot_size", pair.slot_size)
+        wanted[f"secondary-slot-size{_of_image(number)}"] = (f"{at}.secondary_size", pair.secondary_size)
     wanted["sector-size"] = ("bootloader.sector_size", settings.sector_size)
     wanted["write-block"] = ("bootloader.write_block", settings.write_block)
     built: dict[str, int | None] = {}
     if slots is not None:
-        built["slot-size"] = slots.primary.size
-        built["secondary-slot-size"] = 0 if slots.secondary is None else slots.secondary.size
+        for number, (primary, secondary) in enumerate(((slots.primary, slots.secondary), *slots.further)):
+            built[f"slot-size{_of_image(number)}"] = primary.size
+            built[f"secondary-slot-size{_of_image(number)}"] = 0 if secondary is None else secondary.size
         built["sector-size"], built["write-block"] = slots.sector_size, slots.write_block
-        for number, (primary, secondary) in enumerate(slots.further, start=1):
-            built[f"slot-size-of-image-{number}"] = primary.size
-            built[f"secondary-slot-size-of-image-{number}"] = secondary.size
     for name, (key, value) in wanted.items():
         promise = f"the flash is as {key} says: {value} bytes"
         found = built.get(name)

@@ -7,6 +7,8 @@ from keyswitch.errors import InputError
 from keyswitch.export.settings import SWAP_OFFSET, Release
 from keyswitch.mcuboot.keys import VerifiedHash
 from keyswitch.mcuboot.layout import Algorithm
+from keyswitch.mcuboot.tlvs import HASH_SIZES
+from keyswitch.policy.bootloader import listed_hash_of
 from keyswitch.policy.enums import Identity, SessionRule
 from keyswitch.policy.model import Policy
 from keyswitch.terms import Transport
@@ -148,8 +150,7 @@ def _images_not_yet(policy: Policy) -> Iterator[Problem]:
             what,
             f'bootloader.algorithm = "{Algorithm.SWAP_MOVE}" or "{Algorithm.OVERWRITE_ONLY}"',
         )
-    long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
-    needed = longest_list(len(images), 64 if long else 32)
+    needed = longest_list(len(images), HASH_SIZES[listed_hash_of(policy)])
     if policy.smp.buf_size < needed:
         what = f"{policy.smp.buf_size} bytes for the list of {len(images)} images"
         yield "smp.buf_size", what, f"at least {needed}"

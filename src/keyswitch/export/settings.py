@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from keyswitch.errors import Field, InputError
-from keyswitch.mcuboot.keys import VerifiedHash
+from keyswitch.mcuboot.tlvs import TlvType
+from keyswitch.policy.bootloader import listed_hash_of
 from keyswitch.policy.enums import ProofKind, Visibility
 from keyswitch.policy.model import OnEnter, Policy
 from keyswitch.smp.groups import basic, enum, fs, settings, shell, stat
@@ -135,7 +136,7 @@ def _core(policy: Policy) -> Iterator[Setting]:
     yield from _images(policy)
     if policy.bootloader.hash is not None:
         known = f'bootloader.hash = "{policy.bootloader.hash}"'
-        long = policy.bootloader.hash in {VerifiedHash.SHA512, VerifiedHash.PURE}
+        long = listed_hash_of(policy) is TlvType.SHA512
         by = "SHA-512" if long else "SHA-256"
         yield Setting(_SHA512, "y" if long else "n", f"{known}: images are listed, armed and remembered by {by}")
     count = f"{smp.buf_count} for a client, and two more: requests and answers of all transports share them"
@@ -209,7 +210,7 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
         yield Setting(_PERMISSIONS[least], "y", reason)
     else:
         yield Setting("MCUMGR_TRANSPORT_BT_AUTHEN", "y" if least is Security.AUTHENTICATED else "n", reason)
-    asked = security_of_links(policy)
+    asked = _security_of_links(policy)
     if asked > Security.NONE:
         yield Setting("BT_SMP", "y", "the policy asks for encrypted or authenticated links")
     if asked is Security.AUTHENTICATED:
@@ -232,8 +233,13 @@ def _ble(policy: Policy, release: Release) -> Iterator[Setting]:
     yield Setting("BT_SETTINGS", "y", "bonds, and what a bonded central is owed, outlive a reset")
 
 
-def security_of_links(policy: Policy) -> Security:
+def _security_of_links(policy: Policy) -> Security:
     """The most that a mode or an entry asks of a link; more than none has to be paired for."""
     modes = (mode.security for mode in policy.modes.values())
     entries = (way.security for way in policy.transitions)
     return max((*modes, *entries), default=Security.NONE)
+
+
+def asks_for_bonds(policy: Policy) -> bool:
+    """Whether there is anything on BLE that has to be paired for."""
+    return Transport.BLE in policy.smp.transports and _security_of_links(policy) > Security.NONE

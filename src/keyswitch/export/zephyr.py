@@ -21,7 +21,7 @@ from keyswitch.errors import InputError
 from keyswitch.export.built import BuiltPromise, BuiltPromiseJson, as_json
 from keyswitch.export.limits import check_exportable, check_release
 from keyswitch.export.numbers import ABI
-from keyswitch.export.settings import Release, Setting, security_of_links, settings_of, sysbuild_of
+from keyswitch.export.settings import Release, Setting, asks_for_bonds, settings_of, sysbuild_of
 from keyswitch.export.tables import policy_c, policy_h
 from keyswitch.files.writing import replace_file, unwritable
 from keyswitch.mcuboot.config import Downgrade
@@ -284,7 +284,7 @@ def _of_release(policy: Policy, release: Release) -> Iterator[Unenforced]:
 
 def _of_pairing(policy: Policy) -> Iterator[Unenforced]:
     """What is the application's where links have to be paired for (docs/zephyr.md, What the module leaves to it)."""
-    if Transport.BLE not in policy.smp.transports or security_of_links(policy) is Security.NONE:
+    if not asks_for_bonds(policy):
         return
     yield Unenforced(
         promise="identity",
