@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
-from keyswitch.campaign.dbos_tables import ERROR, Database, open_store
+from keyswitch.campaign.dbos_tables import ERROR, Database, open_store, within
 from keyswitch.campaign.engine import FLOWS_VERSION, Flow
 from keyswitch.campaign.model import Plain
 from keyswitch.campaign.postgresql import CONNECT_WITHIN_S, check_url, place_of, unusable
@@ -318,8 +318,7 @@ def requeue(connection: Any, campaign: str, *, from_: str, to: str) -> int:
             owner_xid = NULL, started_at_epoch_ms = NULL
         WHERE queue_name = %s AND status IN ('PENDING', 'ENQUEUED') AND substr(workflow_uuid, 1, %s) IN (%s, %s)
     """
-    starts = (f"{campaign}/", f"{campaign}#")
-    values = (to, _application(to), _version(to), from_, len(starts[0]), *starts)
+    values = (to, _application(to), _version(to), from_, *within(campaign))
     return int(connection.execute(query, values).rowcount)
 
 

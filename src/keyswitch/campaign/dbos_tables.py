@@ -82,14 +82,14 @@ class TablesStore:
         """Every flow of a campaign by its id."""
         if self._connection is None:
             return {}
-        rows = self._connection.execute(self._flows, (campaign, *_within(campaign))).fetchall()
+        rows = self._connection.execute(self._flows, (campaign, *within(campaign))).fetchall()
         return {row[0]: _record(row) for row in rows}
 
     def results_of_steps(self, campaign: str, flow: str) -> dict[str, tuple[Plain, ...]]:
         """By its id: what the steps of each flow of this name that is not done have returned so far, in order."""
         if self._connection is None:
             return {}
-        rows = self._connection.execute(self._steps, (*_within(campaign), flow)).fetchall()
+        rows = self._connection.execute(self._steps, (*within(campaign), flow)).fetchall()
         found: dict[str, list[Plain]] = {}
         for id_, output in rows:
             value = _kept(output, id_)
@@ -98,7 +98,7 @@ class TablesStore:
         return {id_: tuple(values) for id_, values in found.items()}
 
 
-def _within(campaign: str) -> tuple[int, str, str]:
+def within(campaign: str) -> tuple[int, str, str]:
     """How long the beginnings are of the ids of a campaign's flows, all but its first round's, and which they are."""
     return len(campaign) + 1, f"{campaign}/", f"{campaign}#"
 
@@ -114,12 +114,10 @@ def open_store(database: Database, *, at_once: bool = False) -> Generator[Tables
     Raises:
         InputError: it is no campaign's database, a newer engine has made it, or it cannot be used.
     """
-    if isinstance(database, Path):
-        with _sqlite(database, at_once=at_once) as store:
-            yield store
-    else:
-        with _postgresql(database, at_once=at_once) as store:
-            yield store
+    with (
+        _sqlite(database, at_once=at_once) if isinstance(database, Path) else _postgresql(database, at_once=at_once)
+    ) as store:
+        yield store
 
 
 @contextmanager

@@ -49,13 +49,11 @@ _OF_THE_IMAGE: Final[dict[int, Reason]] = {
 
 async def upload_missing(context: UpdateContext) -> Stop | None:
     """Upload the images that the device does not list, one after the other, as long as each is listed then."""
-    stop, missing = None, _missing(context)
-    while stop is None and missing:
-        stop, before = await _upload_first(context, missing), missing
-        missing = _missing(context)
-        if missing == before:
-            break
-    return stop
+    while missing := _missing(context):
+        stop = await _upload_first(context, missing)
+        if stop is not None or _missing(context) == missing:
+            return stop
+    return None
 
 
 def _missing(context: UpdateContext) -> tuple[JobImage, ...]:
